@@ -1,0 +1,191 @@
+"""Pytrees whose leaves lead with the agents' axis: build, reduce and measure them.
+
+Shapes: ``N`` agents (axis 0 of every leaf), ``P`` parameters of one agent, ``...`` any trailing axes.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+PyTree = Any
+
+
+def num_agents(tree: PyTree) -> int:
+    """Size ``N`` of the leading axis that all leaves of ``tree`` share.
+
+    Raises:
+        ValueError: if the tree has no leaves, a leaf is a scalar, or leading axes differ; the message
+            names the leaf.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    if not leaves:
+        raise ValueError("expected a pytree with at least one leaf [N, ...], got an empty one")
+    sizes: list[tuple[str, int]] = []
+    for path, leaf in leaves:
+        shape = jnp.shape(leaf)
+        if not shape:
+            raise ValueError(
+                f"leaf {_name(path)}: expected a leading agents axis, got a scalar (shape ())"
+            )
+        sizes.append((_name(path), shape[0]))
+    first_name, first = sizes[0]
+    for name, size in sizes[1:]:
+        if size != first:
+            raise ValueError(
+                f"leaf {name}: expected leading axis {first} like leaf {first_name}, got {size}"
+            )
+    return first
+
+
+def check_leading_axis(tree: PyTree, expected: int, what: str = "tree") -> None:
+    """Refuse a tree whose leaves do not all lead with ``expected`` agents.
+
+    Raises:
+        ValueError: naming ``what``, the leaf, the expected and the found leading axis.
+    """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        shape = jnp.shape(leaf)
+        if not shape or shape[0] != expected:
+            raise ValueError(
+                f"{what}: leaf {_name(path)} must lead with {expected} agents, got shape {shape}"
+            )
+
+
+def keys(key: jax.Array, n: int, *, offset: int | jax.Array = 0) -> jax.Array:
+    """One random key per agent, ``[N]``: ``fold_in(key, global agent id)``.
+
+    The stream of agent ``i`` depends on ``key`` and ``i`` only, never on ``N``, padding or the number
+    of devices. ``offset`` is the global id of the first agent (a shard's start).
+    """
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n) + offset)
+
+
+def stack(trees: Sequence[PyTree]) -> PyTree:
+    """Stack ``N`` single-agent trees of equal structure into one tree with leaves ``[N, ...]``.
+
+    Raises:
+        ValueError: if ``trees`` is empty.
+    """
+    if not trees:
+        raise ValueError("trees: expected at least one agent to stack, got an empty sequence")
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def unstack(tree: PyTree) -> list[PyTree]:
+    """The ``N`` single-agent trees of a stacked tree, the inverse of :func:`stack` (host side)."""
+    return [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(num_agents(tree))]
+
+
+def broadcast(tree: PyTree, n: int) -> PyTree:
+    """Give ``n`` agents the same single-agent tree: leaves ``[...] -> [n, ...]``."""
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *jnp.shape(x))), tree)
+
+
+def initialize(
+    key: jax.Array, init: Callable[[jax.Array], PyTree], n: int, *, shared: bool = False
+) -> PyTree:
+    """Parameters of ``n`` agents from a single-agent ``init(key)``; leaves ``[n, ...]``.
+
+    Args:
+        key: consumed.
+        init: initialises one agent from a key.
+        n: number of agents, at least 1.
+        shared: every agent starts from the *same* draw instead of its own. This decides whether naive
+            averaging works at all (independent draws lose weight variance when averaged).
+
+    Raises:
+        ValueError: if ``n < 1``.
+    """
+    if n < 1:
+        raise ValueError(f"n: expected at least one agent, got {n}")
+    if shared:
+        return broadcast(init(key), n)
+    return jax.vmap(init)(keys(key, n))
+
+
+def mean(tree: PyTree, mask: jax.Array | None = None) -> PyTree:
+    """The average agent, leaves ``[N, ...] -> [...]``; ``mask: bool[N]`` restricts who counts."""
+    if mask is None:
+        return jax.tree.map(lambda x: jnp.mean(x, axis=0), tree)
+    count = jnp.maximum(jnp.sum(mask), 1)
+
+    def leaf(x: jax.Array) -> jax.Array:
+        kept = jnp.where(_expand(mask, x), x, jnp.zeros((), x.dtype))
+        return jnp.sum(kept, axis=0) / count.astype(x.dtype)
+
+    return jax.tree.map(leaf, tree)
+
+
+def squared_distance_to_mean(tree: PyTree) -> jax.Array:
+    """``[N]``: squared Euclidean distance of each agent from the average agent, over all leaves."""
+
+    def leaf(x: jax.Array) -> jax.Array:
+        difference = x - jnp.mean(x, axis=0, keepdims=True)
+        return jnp.sum(jnp.square(difference).reshape(x.shape[0], -1), axis=1)
+
+    return sum(map(leaf, jax.tree.leaves(tree)), jnp.zeros(num_agents(tree)))
+
+
+def disagreement(tree: PyTree) -> jax.Array:
+    """Consensus error ``(1/N) Σ_i ‖x_i − x̄‖²``, a scalar; zero iff all agents agree.
+
+    >>> import jax.numpy as jnp
+    >>> float(disagreement({"w": jnp.array([[0.0], [2.0]])}))
+    1.0
+    """
+    return jnp.mean(squared_distance_to_mean(tree))
+
+
+def ravel(tree: PyTree) -> tuple[jax.Array, Callable[[jax.Array], PyTree]]:
+    """Flatten to one row per agent: ``(matrix [N, P], unravel)`` with ``unravel(matrix) -> tree``.
+
+    Mixed dtypes are promoted to a common one and restored by ``unravel``.
+    """
+    n = num_agents(tree)
+    leaves, treedef = jax.tree.flatten(tree)
+    shapes = [leaf.shape[1:] for leaf in leaves]
+    dtypes = [leaf.dtype for leaf in leaves]
+    common = jnp.result_type(*dtypes)
+    rows = [leaf.reshape(n, -1).astype(common) for leaf in leaves]
+    splits = []
+    for row in rows[:-1]:
+        splits.append((splits[-1] if splits else 0) + row.shape[1])
+
+    def unravel(matrix: jax.Array) -> PyTree:
+        parts = jnp.split(matrix, splits, axis=1)
+        return jax.tree.unflatten(
+            treedef,
+            [
+                part.reshape(matrix.shape[0], *shape).astype(dtype)
+                for part, shape, dtype in zip(parts, shapes, dtypes, strict=True)
+            ],
+        )
+
+    return jnp.concatenate(rows, axis=1), unravel
+
+
+def size_of_one(tree: PyTree) -> tuple[int, int]:
+    """``(parameters, bytes)`` of a single agent of a stacked tree: what one full message carries."""
+    count = size = 0
+    for leaf in jax.tree.leaves(tree):
+        entries = 1
+        for extent in jnp.shape(leaf)[1:]:
+            entries *= extent
+        count += entries
+        size += entries * jnp.result_type(leaf).itemsize
+    return count, size
+
+
+def where(mask: jax.Array, on_true: PyTree, on_false: PyTree) -> PyTree:
+    """Agent-wise choice between two stacked trees, ``mask: bool[N]``."""
+    return jax.tree.map(lambda a, b: jnp.where(_expand(mask, a), a, b), on_true, on_false)
+
+
+def _expand(mask: jax.Array, like: jax.Array) -> jax.Array:
+    return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path) or "<root>"

@@ -1,0 +1,1 @@
+"""Averaging and aggregation steps on a topology: “optax for gossip”."""

@@ -1,0 +1,27 @@
+"""Strict numerics for every test, eight forced host devices, and a compilation cache shared by workers."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+    ).strip()
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import jax
+import pytest
+
+_CACHE = Path(__file__).resolve().parent.parent / ".jax_cache"
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_legacy_prng_key", "error")
+jax.config.update("jax_compilation_cache_dir", str(_CACHE))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    """A typed key; tests that need several split it."""
+    return jax.random.key(0)
