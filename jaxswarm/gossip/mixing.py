@@ -8,6 +8,7 @@ Shapes: ``N`` agents, ``E`` directed edge slots, ``K`` slots per agent, ``T`` me
 References: L. Xiao, S. Boyd, Fast linear iterations for distributed averaging, 2004.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -159,7 +160,13 @@ def _settle_stochasticity(topology: Topology, weights: jax.Array, promised: str 
     return promised or "row"
 
 
-def _sum_per_agent(weights: jax.Array, ends: Any, n: int) -> jax.Array:
+def _sum_per_agent(weights: jax.Array, ends: Any, n: int) -> Any:
+    """``[..., N]``: edge weights added up at one of their ends; on the host when they are concrete."""
+    if not isinstance(weights, jax.core.Tracer) and not isinstance(ends, jax.core.Tracer):
+        values, agent = np.asarray(weights), np.asarray(ends)
+        total = np.zeros((*values.shape[:-1], n), np.float32)
+        np.add.at(total, (*np.indices(values.shape)[:-1], agent), values)
+        return total
     single = lambda w, e: jax.ops.segment_sum(w, e, num_segments=n)  # noqa: E731
     for _ in range(weights.ndim - 1):
         single = jax.vmap(single)
@@ -196,8 +203,10 @@ def _circulant(topology: Topology, weights: jax.Array, own: jax.Array, kind: str
 
 def _gather(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
     n = topology.num_agents
+    if not np.any(topology.mask):
+        return Gather(own, (), n, kind)
     if topology.is_sequence:
-        width = int(np.max(np.asarray(topology.in_degrees()), initial=0))
+        width = int(np.max(np.asarray(topology.in_degrees())))
         members = [
             _bucket(t, w, np.arange(n), width)
             for t, w in zip(_members(topology), weights, strict=True)
@@ -213,13 +222,8 @@ def _gather(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -
         rows = np.flatnonzero((degrees >= 2**exponent) & (degrees < 2 ** (exponent + 1)))
         if len(rows):
             bucket = _bucket(topology, weights, rows, int(degrees[rows].max()))
-            buckets.append(Bucket(rows.astype(np.int32), *bucket_arrays(bucket)))
+            buckets.append(replace(bucket, rows=rows.astype(np.int32)))
     return Gather(own, tuple(buckets), n, kind)
-
-
-def bucket_arrays(bucket: Bucket) -> tuple[Any, Any, Any]:
-    """``(neighbours, weights, edges)`` of a bucket."""
-    return bucket.neighbours, bucket.weights, bucket.edges
 
 
 def _members(topology: Topology) -> list[Topology]:
@@ -235,12 +239,9 @@ def _bucket(topology: Topology, weights: jax.Array, rows: np.ndarray, width: int
     counts = np.searchsorted(receivers[order], rows, side="right") - starts
     slots = np.arange(width)[None, :]
     real = slots < counts[:, None]
-    slot_edges = order[np.where(real, starts[:, None] + slots, 0)] if len(order) else 0 * slots
-    slot_edges = np.broadcast_to(slot_edges, real.shape)
-    senders = np.asarray(topology.senders)
-    heard = senders[slot_edges] if len(senders) else np.zeros(real.shape, np.int32)
-    neighbours = np.where(real, heard, rows[:, None])
-    padded = jnp.where(real, weights[slot_edges], 0.0) if weights.size else jnp.zeros(real.shape)
+    slot_edges = order[np.where(real, starts[:, None] + slots, 0)]
+    neighbours = np.where(real, np.asarray(topology.senders)[slot_edges], rows[:, None])
+    padded = jnp.where(real, weights[slot_edges], 0.0)
     return Bucket(None, neighbours.astype(np.int32), padded, slot_edges.astype(np.int32))
 
 
