@@ -83,7 +83,8 @@ def mixing(
     own_end = topology.senders if kind == "column" else topology.receivers
     self_weights = 1.0 - _sum_per_agent(edge_weights, own_end, topology.num_agents)
     chosen = _choose(topology, edge_weights) if layout == "auto" else layout
-    return _BUILDERS[chosen](topology, edge_weights, self_weights, kind)
+    built = _BUILDERS[chosen](topology, edge_weights, self_weights, kind)
+    return jax.tree.map(jnp.asarray, built)
 
 
 def from_matrix(
@@ -180,7 +181,8 @@ def _choose(topology: Topology, weights: jax.Array) -> str:
             return "mean"
     if slots > DENSE_FRACTION * n * n and n <= 4096:
         return "dense"
-    if topology.offsets is not None and len(topology.offsets) <= 16:
+    few_hops = topology.offsets is not None and len(topology.offsets) <= 16
+    if few_hops and not topology.is_sequence:
         return "circulant"
     return "gather"
 

@@ -104,7 +104,8 @@ def variance_corrected(
             sound = hears & (actual > epsilon) & (wanted > epsilon)
             factor = jnp.sqrt(jnp.where(sound, wanted, 1.0) / jnp.where(sound, actual, 1.0))
             centre = jnp.mean(mixed, axis=tuple(range(1, own.ndim)), keepdims=True)
-            return (centre + factor.reshape(column) * (mixed - centre)).astype(own.dtype)
+            rescaled = centre + factor.reshape(column) * (mixed - centre)
+            return jnp.where(sound.reshape(column), rescaled, mixed).astype(own.dtype)
 
         return jax.tree.map(leaf, params, told), state, traffic_of(now.num_messages(), params)
 
