@@ -1,12 +1,14 @@
 """Communication graphs as arrays.
 
 A :class:`Topology` says who hears whom. Build one with a family (:func:`ring`, :func:`torus`,
-:func:`random_regular`, ...), :func:`from_edges` or :func:`from_networkx`; many in a row, in time or as a
-batch, with :func:`stack` and the sequences (:func:`one_peer_exponential`, ...). How loudly each
-neighbour is heard is chosen in :mod:`~jaxswarm.topology.weights`, how fast that mixes is read off in
-:mod:`~jaxswarm.topology.spectra`, and :func:`require_connected` and its kin check a graph on the host.
+:func:`random_regular`, ...), :func:`from_edges` or :func:`from_networkx`; many in a row, in time or
+as a batch, with :func:`stack` and the sequences (:func:`one_peer_exponential`, ...). How loudly
+each neighbour is heard is chosen in :mod:`~jaxswarm.topology.weights`, how fast that mixes is read
+off in :mod:`~jaxswarm.topology.spectra`, and :func:`require_connected` and its kin check a graph on
+the host.
 """
 
+from jaxswarm.topology import spectra, weights
 from jaxswarm.topology.convert import from_networkx, to_networkx
 from jaxswarm.topology.families import (
     barbell,
@@ -78,9 +80,11 @@ __all__ = [
     "reverse_slots",
     "rewired_watts_strogatz",
     "ring",
+    "spectra",
     "stack",
     "star",
     "to_networkx",
     "torus",
     "watts_strogatz",
+    "weights",
 ]

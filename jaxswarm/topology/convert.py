@@ -1,6 +1,6 @@
 """To and from networkx."""
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -25,8 +25,8 @@ def from_networkx(
     Args:
         graph: a ``Graph``, or a ``DiGraph`` whose edge ``(u, v)`` says that ``v`` hears ``u``. Any
             labels; agent ``i`` is the ``i``-th of ``graph.nodes``.
-        weight: the edge attribute to read. Pass what comes back to ``gossip.mixing(topology, weights)``,
-            which takes an array of edge weights wherever it takes the name of a scheme.
+        weight: the edge attribute to read. Pass what comes back to ``gossip.mixing(topology,
+            weights)``, which takes an array of edge weights wherever it takes the name of a scheme.
         name: for tables and messages; the graph's own name by default.
 
     Returns:
@@ -71,8 +71,8 @@ def to_networkx(topology: Topology, *, weights: Any = None) -> "nx.Graph | nx.Di
         weights: ``[E]`` edge weights to attach as the attribute ``"weight"``.
 
     Returns:
-        A ``Graph`` if every edge has its opposite (with the same weight), else a ``DiGraph`` with edges
-        from sender to receiver.
+        A ``Graph`` if every edge has its opposite (with the same weight), else a ``DiGraph`` with
+        edges from sender to receiver.
 
     Raises:
         ValueError: on a sequence or on weights of another shape.

@@ -1,7 +1,7 @@
 """Deterministic graph families.
 
-Sizes come first; every family works from ``N = 1`` on, without self-loops or double edges. All of them
-are built by vectorised numpy: a ring of 100,000 agents takes milliseconds.
+Sizes come first; every family works from ``N = 1`` on, without self-loops or double edges. All of
+them are built by vectorised numpy: a ring of 100,000 agents takes milliseconds.
 
 References:
     Ying, Yuan, Chen, Hu, Pan, Yin, Exponential Graph is Provably Efficient for Decentralized Deep
@@ -27,10 +27,10 @@ def directed_ring(n: int) -> Topology:
 
 
 def exponential(n: int) -> Topology:
-    """Static exponential graph: agent ``i`` hears ``i + 2^k (mod n)`` for every ``2^k < n``; directed.
+    """Static exponential graph: agent ``i`` hears ``i + 2^k (mod n)`` for every ``2^k < n``.
 
-    About ``log2 n`` neighbours each, spectral gap ``2 / (1 + ceil(log2 n))`` with equal weights for
-    even ``n``.
+    Directed; about ``log2 n`` neighbours each, and with equal weights and even ``n`` a spectral gap
+    of ``2 / (1 + ceil(log2 n))``.
     """
     _size(n)
     return circulant(n, [1 << k for k in range((n - 1).bit_length())], name="exponential")

@@ -1,6 +1,7 @@
 """The `Topology` pytree: who hears whom, as arrays.
 
-Shapes: ``N`` agents, ``E`` directed edge slots, ``K`` in-neighbour slots of the padded form, ``T`` rounds.
+Shapes: ``N`` agents, ``E`` directed edge slots, ``K`` in-neighbour slots of the padded form, ``T``
+rounds.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,21 +18,22 @@ import numpy as np
 class Topology:
     """A communication graph over ``N`` agents as a directed edge list sorted by receiver.
 
-    An undirected graph holds both directions of every edge. There are no self-loops: an agent always
-    hears itself, and how loudly is a matter of the mixing weights. Build one with the families of
-    :mod:`jaxswarm.topology`, :func:`from_edges` or ``from_networkx``; they validate on the host, so that
-    the arrays can be trusted inside ``jit``.
+    An undirected graph holds both directions of every edge. There are no self-loops: an agent
+    always hears itself, and how loudly is a matter of the mixing weights. Build one with the
+    families of :mod:`jaxswarm.topology`, :func:`from_edges` or ``from_networkx``; they validate on
+    the host, so that the arrays can be trusted inside ``jit``.
 
-    A *sequence* (time-varying topology) or a *batch* is the same pytree with a leading axis on every
-    array, padded to a common ``E``; ``topology[t]`` selects one member, with a Python or a traced index.
+    A *sequence* (time-varying topology) or a *batch* is the same pytree with a leading axis on
+    every array, padded to a common ``E``; ``topology[t]`` selects one member, with a Python or a
+    traced index.
 
     Attributes:
         senders: ``int32[..., E]``, the agent that is heard.
         receivers: ``int32[..., E]``, the agent that hears, ascending; padding slots hold ``N - 1``.
         mask: ``bool[..., E]``, false on padding slots.
         num_agents: ``N``, static.
-        offsets: static; the distinct non-zero hops ``o`` if the graph is circulant, meaning that every
-            agent ``i`` hears exactly ``(i + o) mod N``; ``None`` otherwise.
+        offsets: static; the distinct non-zero hops ``o`` if the graph is circulant, meaning that
+            every agent ``i`` hears exactly ``(i + o) mod N``; ``None`` otherwise.
         name: static; what the graph is called in tables and messages.
     """
 
@@ -83,7 +85,7 @@ class Topology:
         return per_member(lambda member: _count(member, member.senders), self)
 
     def adjacency(self) -> jax.Array:
-        """``bool[..., N, N]``; entry ``[i, j]`` says that ``i`` hears ``j``. Dense: for tests and small N."""
+        """``bool[..., N, N]``; entry ``[i, j]`` says that ``i`` hears ``j``. Dense."""
 
         def single(senders: Any, receivers: Any, mask: Any) -> jax.Array:
             empty = jnp.zeros((self.num_agents, self.num_agents), bool)
@@ -110,7 +112,7 @@ def per_member(function: Callable[..., Any], topology: Topology, *extra: Any) ->
 
 
 def reverse_slots(topology: Topology) -> jax.Array:
-    """``int32[..., E]``: for each edge slot of an undirected graph, the slot of the opposite direction.
+    """``int32[..., E]``: for each edge slot of an undirected graph, that of the other direction.
 
     Padding slots map to padding slots. Meaningless where the opposite direction is missing.
     """
@@ -144,8 +146,8 @@ def from_edges(
         name: for tables and messages.
 
     Raises:
-        ValueError: on ``N < 1``, ends out of ``[0, N)``, self-loops or duplicate edges; the message names
-            the offending edge.
+        ValueError: on ``N < 1``, ends out of ``[0, N)``, self-loops or duplicate edges; the message
+            names the offending edge.
     """
     if num_agents < 1:
         raise ValueError(f"num_agents: expected at least 1, got {num_agents}")

@@ -1,12 +1,13 @@
 """Random graph families; the same ``seed`` gives the same graph.
 
-``connected=True`` (the default) draws again, a bounded number of times, until the graph is connected.
+``connected=True`` (the default) draws again, a bounded number of times, until the graph is
+connected.
 
 References:
-    Erdős, Rényi, On random graphs, 1959. Watts, Strogatz, Collective dynamics of “small-world” networks,
-    1998. Barabási, Albert, Emergence of scaling in random networks, 1999. McKay, Wormald, Uniform
-    generation of random regular graphs of moderate degree, 1990 (pairing and switching). Penrose,
-    Random geometric graphs, 2003.
+    Erdős, Rényi, On random graphs, 1959. Watts, Strogatz, Collective dynamics of “small-world”
+    networks, 1998. Barabási, Albert, Emergence of scaling in random networks, 1999. McKay, Wormald,
+    Uniform generation of random regular graphs of moderate degree, 1990 (pairing and switching).
+    Penrose, Random geometric graphs, 2003.
 """
 
 from collections.abc import Callable
@@ -24,12 +25,12 @@ def random_regular(n: int, degree: int, *, seed: int = 0, connected: bool = True
     """Every agent has ``degree`` neighbours, chosen at random.
 
     Stubs are paired at random, and offending pairs (loops, repeats) are switched with random others
-    until none is left; vectorised, so 100,000 agents take a fraction of a second. For degrees from 3 on
-    such graphs are expanders and almost surely connected.
+    until none is left; vectorised, so 100,000 agents take a fraction of a second. For degrees from
+    3 on such graphs are expanders and almost surely connected.
 
     Raises:
-        ValueError: if ``degree`` is outside ``[0, n - 1]``, ``n * degree`` is odd, or no connected graph
-            was found.
+        ValueError: if ``degree`` is outside ``[0, n - 1]``, ``n * degree`` is odd, or no connected
+            graph was found.
     """
     _size(n)
     if not 0 <= degree < n:
@@ -88,7 +89,7 @@ def barabasi_albert(n: int, attachments: int, *, seed: int = 0) -> Topology:
 def watts_strogatz(
     n: int, degree: int, probability: float, *, seed: int = 0, connected: bool = True
 ) -> Topology:
-    """Small world: a ring of ``degree`` nearest neighbours, each edge rewired with some probability.
+    """Small world: a ring of ``degree`` nearest neighbours with edges rewired at random.
 
     Args:
         n: number of agents.
@@ -132,9 +133,9 @@ def random_geometric(
         positions: ``[N, D]`` points to use instead of random ones (nothing is drawn then).
         seed: of the generator.
         connected: draw again until the graph is connected.
-        repair: instead of drawing again, join each component to the nearest agent outside it, in the
-            order of size; such an edge may be longer than ``radius`` and, where every candidate is at its
-            cap, exceed ``max_degree`` by it.
+        repair: instead of drawing again, join each component to the nearest agent outside it, in
+            the order of size; such an edge may be longer than ``radius`` and, where every candidate
+            is at its cap, exceed ``max_degree`` by it.
 
     Raises:
         ValueError: on arguments out of range, or if no connected graph was found.

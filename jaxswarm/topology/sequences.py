@@ -49,10 +49,10 @@ def stack(topologies: Sequence[Topology], *, name: str | None = None) -> Topolog
 
 
 def one_peer_exponential(n: int) -> Topology:
-    """In round ``t`` agent ``i`` hears only ``i + 2^t (mod n)``; ``T = ceil(log2 n)`` rounds, directed.
+    """In round ``t`` agent ``i`` hears only ``i + 2^t (mod n)``, for ``T = ceil(log2 n)`` rounds.
 
-    With weights one half (``"metropolis"``, ``"uniform"`` and ``"push"`` all give them) every round is
-    doubly stochastic, and if ``n`` is a power of two, ``T`` rounds average exactly.
+    Directed. With weights one half (``"metropolis"``, ``"uniform"`` and ``"push"`` all give them)
+    every round is doubly stochastic, and if ``n`` is a power of two, ``T`` rounds average exactly.
     """
     rounds = max(1, (_size(n) - 1).bit_length())
     return stack(

@@ -1,22 +1,30 @@
 """What can be said about a graph on the host: connected, symmetric, balanced.
 
-A sequence counts as connected when the union of its members is (no single matching is connected, yet
-gossip over many of them reaches everyone).
+A sequence counts as connected when the union of its members is (no single matching is connected,
+yet gossip over many of them reaches everyone).
 """
+
+from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from jaxswarm.topology.graph import Topology
 
 
 def is_concrete(topology: Topology) -> bool:
-    """Whether the arrays hold values, so that they can be inspected; false inside ``jit`` and ``vmap``."""
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(topology))
+    """Whether the arrays hold values that can be inspected; false for arguments of ``jit``."""
+    return not any(is_traced(leaf) for leaf in jax.tree.leaves(topology))
+
+
+def is_traced(value: Any) -> bool:
+    """Whether a value is unknown because ``jit``, ``vmap`` or ``grad`` is tracing it."""
+    return isinstance(value, Tracer)
 
 
 def is_symmetric(topology: Topology) -> bool:
-    """Whether every edge has its opposite, in every member of a sequence: the graph is undirected."""
+    """Whether the graph is undirected: every edge has its opposite, in every member."""
     senders, receivers, mask = _edges(topology)
     n = topology.num_agents
     there = np.where(mask, receivers * n + senders, -1)
