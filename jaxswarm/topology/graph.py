@@ -91,9 +91,7 @@ class Topology:
 
         for _ in range(self.senders.ndim - 1):
             single = jax.vmap(single)
-        return single(
-            jnp.asarray(self.senders), jnp.asarray(self.receivers), jnp.asarray(self.mask)
-        )
+        return single(jnp.asarray(self.senders), jnp.asarray(self.receivers), jnp.asarray(self.mask))
 
     def _count(self, ends: Any) -> jax.Array:
         def single(ends: Any, mask: Any) -> jax.Array:
