@@ -56,8 +56,8 @@ def from_arrays(
         name: for tables and messages.
 
     Raises:
-        ValueError: if lengths differ, a set is empty, a feature is NaN or infinite (the message names the
-            row), or a label is not an integer in ``[0, C)``.
+        ValueError: if lengths differ, a set is empty, a feature is NaN or infinite (the message
+            names the row), or a label is not an integer in ``[0, C)``.
     """
     x, y = np.asarray(features), np.asarray(labels)
     if x.ndim < 1 or y.ndim != 1:
@@ -118,16 +118,17 @@ def load(
     """Load a data set by name, split into training and test data. Nothing is downloaded.
 
     Args:
-        name: ``"digits"`` (1,797 images of 8×8, features ``[S, 64]`` in ``[0, 1]``), ``"breast_cancer"``,
-            ``"wine"`` or ``"iris"``, all bundled with scikit-learn; or ``"mnist"``, ``"fashion_mnist"`` or
-            the like: a folder of IDX files or an ``.npz``, see :func:`jaxswarm.data.files.load_files`.
-        path: where the files of a set on disk are; without it the folder named by the environment variable
-            ``JAXSWARM_DATA``. Bundled sets take none.
-        test_fraction: share of every class held out, in ``(0, 1)``; sets on disk that have an official test
-            file use that one instead.
+        name: ``"digits"`` (1,797 images of 8×8, features ``[S, 64]`` in ``[0, 1]``),
+            ``"breast_cancer"``, ``"wine"`` or ``"iris"``, all bundled with scikit-learn; or
+            ``"mnist"``, ``"fashion_mnist"`` or the like: a folder of IDX files or an ``.npz``, see
+            :func:`jaxswarm.data.files.load_files`.
+        path: where the files of a set on disk are; without it the folder named by the environment
+            variable ``JAXSWARM_DATA``. Bundled sets take none.
+        test_fraction: share of every class held out, in ``(0, 1)``; sets on disk that have an
+            official test file use that one instead.
         seed: of the split.
-        standardize: subtract the training mean and divide by the training deviation, per feature. ``None``
-            does so for tabular sets and leaves images in ``[0, 1]``.
+        standardize: subtract the training mean and divide by the training deviation, per feature.
+            ``None`` does so for tabular sets and leaves images in ``[0, 1]``.
 
     Raises:
         ValueError: on an unknown name (with a suggestion), missing files (named), or bad numbers.
@@ -142,7 +143,7 @@ def load(
     else:
         from jaxswarm.data import files
 
-        if path is None and name not in files.FILE_SETS:
+        if path is None and name not in files.FILE_SETS and not files.is_on_disk(name):
             raise unknown("data set", name, sorted([*BUNDLED, *files.FILE_SETS]))
         split = files.load_files(name, path=path, test_fraction=test_fraction, seed=seed)
         scaled = bool(standardize)
@@ -171,7 +172,7 @@ def split_by_class(dataset: Dataset, *, test_fraction: float = 0.2, seed: int = 
 
 
 def standardized(split: Split) -> Split:
-    """Centre and scale every feature by the *training* mean and deviation (constant ones are only centred)."""
+    """Centre and scale every feature by its *training* mean and deviation; constants become 0."""
     centre = split.train.features.mean(axis=0)
     scale = split.train.features.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0).astype(np.float32)

@@ -19,18 +19,22 @@ class Partition:
     """Rows of a data set dealt to agents, padded to the largest agent; numpy arrays on the host.
 
     Attributes:
-        indices: ``int32[N, M]``, rows of the data set. Padding slots repeat the agent's first row (0 for
-            an agent without data), so that a gather never leaves the data set.
+        indices: ``int32[N, M]``, rows of the data set. Padding slots repeat the agent's first row
+            (0 for an agent without data), so that a gather never leaves the data set.
         mask: ``bool[N, M]``, false on padding slots; an agent's own slots come first.
-        counts: ``int32[N]``, samples per agent, the row sums of ``mask``; 0 for an agent without data.
-        overlap: static; whether a row may appear more than once (resampling partitioners). Without overlap
-            no row appears twice.
+        counts: ``int32[N]``, samples per agent, the row sums of ``mask``; 0 for an agent without
+            data.
+        skew: ``None``, or how each agent's features are distorted
+            (:class:`jaxswarm.data.FeatureSkew`).
+        overlap: static; whether a row may appear more than once (resampling partitioners). Without
+            overlap no row appears twice.
         name: static; the partitioner, for tables and messages.
     """
 
     indices: Any
     mask: Any
     counts: Any
+    skew: Any = None
     overlap: bool = field(default=False, metadata={"static": True})
     name: str = field(default="partition", metadata={"static": True})
 
@@ -99,8 +103,8 @@ def from_rows(
         name: for tables and messages.
 
     Raises:
-        ValueError: without agents, on rows outside ``[0, S)``, repeated rows without ``overlap``, agents
-            without data unless allowed, or if nobody holds anything.
+        ValueError: without agents, on rows outside ``[0, S)``, repeated rows without ``overlap``,
+            agents without data unless allowed, or if nobody holds anything.
     """
     if not len(rows):
         raise ValueError(f"{name}: expected at least one agent, got none")
@@ -148,8 +152,8 @@ def without_data(partition: Partition, who: Any, *, redeal: bool = False) -> Par
     Args:
         partition: of ``N`` agents.
         who: agent ids, or ``bool[N]``.
-        redeal: give the freed samples to the others, round robin, so that the total stays the same; without
-            it they are lost.
+        redeal: give the freed samples to the others, round robin, so that the total stays the same;
+            without it they are lost.
 
     Raises:
         ValueError: if an id is out of range or nobody would be left with data.
@@ -176,11 +180,12 @@ def without_data(partition: Partition, who: Any, *, redeal: bool = False) -> Par
         rows[i] = np.zeros(0, np.int64)
     size = int(np.asarray(partition.indices).max()) + 1
     result = from_rows(rows, size, overlap=partition.overlap, allow_empty=True, name=partition.name)
-    return replace(result, name=f"{partition.name}, {int(bare.sum())} without data")
+    name = f"{partition.name}, {int(bare.sum())} without data"
+    return replace(result, skew=partition.skew, name=name)
 
 
 def truncated(partition: Partition, size: int | None = None) -> Partition:
-    """Let nobody keep more than ``size`` samples (default: the smallest holder's count); drops the rest.
+    """Let nobody keep more than ``size`` samples, by default the smallest holder's count.
 
     Raises:
         ValueError: if ``size < 1``.

@@ -1,12 +1,14 @@
-"""Partitioners by label: iid, both Dirichlet schemes, disjoint and consecutive classes, label shards.
+"""Partitioners by label: iid, two Dirichlet schemes, disjoint and consecutive classes, shards.
 
-Every partitioner takes ``(labels, num_agents, *, seed, ...)``, runs on the host and is a pure function of
-its arguments. All but :func:`dirichlet_over_classes` deal every sample to exactly one agent.
+Every partitioner takes ``(labels, num_agents, *, seed, ...)``, runs on the host and is a pure
+function of its arguments. All but :func:`dirichlet_over_classes` deal every sample to exactly one
+agent.
 
 Shapes: ``N`` agents, ``S`` samples, ``C`` classes.
 
 References:
-    McMahan et al., Communication-efficient learning of deep networks from decentralized data, 2017 (shards).
+    McMahan et al., Communication-efficient learning of deep networks from decentralized data, 2017
+    (label shards).
     Hsu, Qi & Brown, Measuring the effects of non-identical data distribution for federated visual
     classification, 2019 (a Dirichlet class distribution for every agent).
     Yurochkin et al., Bayesian nonparametric federated learning of neural networks, 2019 (Dirichlet
@@ -28,8 +30,8 @@ def iid(labels: Any, num_agents: int, *, seed: int = 0, balanced: bool = True) -
         labels: ``[S]`` classes, ``S >= N``.
         num_agents: ``N >= 1``.
         seed: of the shuffle.
-        balanced: also deal each class evenly, so that class counts differ by at most one between agents;
-            otherwise a plain shuffle.
+        balanced: also deal each class evenly, so that class counts differ by at most one between
+            agents; otherwise a plain shuffle.
 
     Raises:
         ValueError: on bad labels or fewer samples than agents.
@@ -55,7 +57,8 @@ def dirichlet_over_agents(
 ) -> Partition:
     """Split every class over the agents in Dirichlet(α) proportions; agents' sizes vary.
 
-    Small α gives most of a class to few agents, α → ∞ gives each agent the same share of every class.
+    Small α gives most of a class to few agents, α → ∞ gives each agent the same share of every
+    class.
 
     Args:
         labels: ``[S]`` classes.
@@ -63,9 +66,9 @@ def dirichlet_over_agents(
         seed: of the proportions and the shuffle.
         alpha: concentration, ``> 0``.
         min_size: every agent must hold at least so many samples, ``N * min_size <= S``.
-        max_draws: how often all proportions are drawn anew to reach ``min_size``. If the last draw still
-            misses it (many agents, few samples, small α) the largest agents hand over random samples until
-            it holds, which changes the law as little as possible.
+        max_draws: how often all proportions are drawn anew to reach ``min_size``. If the last draw
+            still misses it (many agents, few samples, small α) the largest agents hand over random
+            samples until it holds, which changes the law as little as possible.
 
     Raises:
         ValueError: on bad labels, ``alpha <= 0``, or too few samples.
@@ -79,8 +82,9 @@ def dirichlet_over_agents(
     owners = np.zeros(len(y), np.int64)
     for _ in range(max_draws):
         for rows in members:
-            # Agents take their cuts of a class in random order: rounding must not always hit the same ones.
-            cuts = np.cumsum(_dirichlet(rng, alpha, num_agents))[:-1]
+            # Agents take their cuts of a class in random order: rounding must not always hit the
+            # same ones.
+            cuts = np.cumsum(dirichlet(rng, alpha, num_agents))[:-1]
             slot = np.searchsorted(cuts, (np.arange(len(rows)) + 0.5) / max(len(rows), 1))
             owners[rng.permutation(rows)] = rng.permutation(num_agents)[slot]
         if np.bincount(owners, minlength=num_agents).min() >= min_size:
@@ -94,8 +98,9 @@ def dirichlet_over_classes(
 ) -> Partition:
     """Give every agent its own Dirichlet(α) class distribution and ``size`` samples drawn from it.
 
-    Agents draw independently, so samples of different agents **overlap** and some may be held by nobody. An
-    agent draws without replacement within a class until it wants more than the class has.
+    Agents draw independently, so samples of different agents **overlap** and some may be held by
+    nobody. An agent draws without replacement within a class until it wants more than the class
+    has.
 
     Args:
         labels: ``[S]`` classes.
@@ -118,7 +123,7 @@ def dirichlet_over_classes(
     parts = []
     for _ in range(num_agents):
         p = np.zeros(classes)
-        p[present] = _dirichlet(rng, alpha, int(present.sum()))
+        p[present] = dirichlet(rng, alpha, int(present.sum()))
         wanted = rng.multinomial(each, p)
         drawn = [
             rng.choice(members[c], k, replace=k > len(members[c]))
@@ -130,8 +135,9 @@ def dirichlet_over_classes(
 
 
 def disjoint_classes(labels: Any, num_agents: int, *, seed: int = 0) -> Partition:
-    """Class ``c`` goes to agent ``c mod N``; with more agents than classes, agent ``i`` shares class ``i mod C``.
+    """Class ``c`` goes to agent ``c mod N``.
 
+    With more agents than classes, agent ``i`` has an even share of class ``i mod C``.
     Sizes follow the class sizes; :func:`jaxswarm.data.truncated` makes them equal.
 
     Raises:
@@ -150,9 +156,10 @@ def disjoint_classes(labels: Any, num_agents: int, *, seed: int = 0) -> Partitio
 def consecutive_classes(
     labels: Any, num_agents: int, *, seed: int = 0, classes_per_agent: int = 2
 ) -> Partition:
-    """Each agent holds ``k`` consecutive classes, cyclically; the holders of a class share it evenly.
+    """Each agent has ``k`` consecutive classes, cyclically; a class's holders share it evenly.
 
-    Agent ``i`` starts at class ``i mod C``, or at ``⌊iC/N⌋`` when there are fewer agents than classes.
+    Agent ``i`` starts at class ``i mod C``, or at ``⌊iC/N⌋`` when there are fewer agents than
+    classes.
 
     Args:
         labels: ``[S]`` classes.
@@ -182,7 +189,7 @@ def consecutive_classes(
 def label_shards(
     labels: Any, num_agents: int, *, seed: int = 0, shards_per_agent: int = 2
 ) -> Partition:
-    """Sort by label, cut into ``N * s`` shards of equal size (± 1), deal ``s`` random shards to each agent.
+    """Sort by label, cut into ``N * s`` equal shards (± 1), deal ``s`` random shards to each agent.
 
     Args:
         labels: ``[S]`` classes, ``S >= N * s``.
@@ -234,8 +241,8 @@ def check_positive(name: str, value: float) -> None:
         raise ValueError(f"{name}: expected a finite number above 0, got {value}")
 
 
-def _dirichlet(rng: np.random.Generator, alpha: float, size: int) -> np.ndarray:
-    """Dirichlet(α·1) proportions ``[size]``; all-zero or not finite draws of tiny or huge α are mended."""
+def dirichlet(rng: np.random.Generator, alpha: float, size: int) -> np.ndarray:
+    """Dirichlet(α·1) proportions ``[size]``, also where a tiny or huge α defeats numpy's draw."""
     p = rng.dirichlet(np.full(size, alpha)) if alpha < 1e8 else np.full(size, 1.0 / size)
     if not np.isfinite(p).all() or p.sum() <= 0:  # α so small that every gamma draw underflows
         p = np.zeros(size)
@@ -256,7 +263,7 @@ def _top_up(rng: np.random.Generator, owners: np.ndarray, num_agents: int, min_s
 def _deal_classes(
     y: np.ndarray, holders: list[np.ndarray], num_agents: int, seed: int, name: str
 ) -> Partition:
-    """Deal each class evenly over its holders; who gets the odd samples rotates from class to class."""
+    """Deal each class evenly over its holders; who gets the odd samples is random in each class."""
     rng = np.random.default_rng(seed)
     owners = np.zeros(len(y), np.int64)
     for c, who in enumerate(holders):

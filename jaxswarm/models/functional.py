@@ -1,8 +1,8 @@
 """Flax modules as pure functions of one agent: parameters here, normalisation statistics there.
 
-Averaging models is for learnable parameters only. What a network *measures* rather than learns (the running
-mean and variance of batch normalisation) belongs to the data and the parameters it was measured with: after a
-merge it is measured anew with :meth:`Model.recalibrate`.
+Averaging models is for learnable parameters only. What a network *measures* rather than learns (the
+running mean and variance of batch normalisation) belongs to the data and the parameters it was
+measured with: after a merge it is measured anew with :meth:`Model.recalibrate`.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,15 +19,18 @@ class Model(NamedTuple):
     """One agent's network; ``vmap`` the functions, or stack ``init`` with ``agents.initialize``.
 
     Attributes:
-        init: ``init(key) -> params``, the learnable parameters alone: what learners update and gossip mixes.
-        apply: ``apply(params, x, stats=None) -> output``, evaluation; ``x: [B, ...]``. ``stats=None`` normalises
-            by the batch's own statistics, so that a learner that knows of ``params`` alone still works.
-        init_stats: ``init_stats() -> stats``, fresh normalisation statistics; ``{}`` if the network has none.
-        apply_train: ``apply_train(params, stats, x) -> (output, stats)``, batch statistics and their moving
-            average.
-        recalibrate: ``recalibrate(params, x) -> stats``, the statistics of ``params`` over calibration data
-            ``x: [num_batches, B, ...]`` (equal weight to every batch, not a moving average; the variance is the
-            pooled one).
+        init: ``init(key) -> params``, the learnable parameters alone: what learners update and
+            gossip mixes.
+        apply: ``apply(params, x, stats=None) -> output``, evaluation; ``x: [B, ...]``.
+            ``stats=None`` normalises by the batch's own statistics, so that a learner that knows of
+            ``params`` alone still works.
+        init_stats: ``init_stats() -> stats``, fresh normalisation statistics; ``{}`` if the network
+            has none.
+        apply_train: ``apply_train(params, stats, x) -> (output, stats)``, batch statistics and
+            their moving average.
+        recalibrate: ``recalibrate(params, x) -> stats``, the statistics of ``params`` over
+            calibration data ``x: [num_batches, B, ...]`` (equal weight to every batch, not a moving
+            average; the variance is the pooled one).
         has_stats: whether there is anything to recalibrate.
     """
 
@@ -43,10 +46,10 @@ def functional(module: nn.Module, example_x: Any) -> Model:
     """Wrap a flax module whose ``__call__(x, train)`` has no randomness of its own.
 
     Args:
-        module: a ``flax.linen`` module; its variables may be the collections ``params`` and ``batch_stats``
-            (running ``mean`` and ``var``).
-        example_x: one batch ``[B, ...]`` (or its ``ShapeDtypeStruct``) of what the network will see; only its
-            shape and dtype are used, so ``B = 1`` will do.
+        module: a ``flax.linen`` module; its variables may be the collections ``params`` and
+            ``batch_stats`` (running ``mean`` and ``var``).
+        example_x: one batch ``[B, ...]`` (or its ``ShapeDtypeStruct``) of what the network will
+            see; only its shape and dtype are used, so ``B = 1`` will do.
 
     Raises:
         ValueError: if the module has other variable collections.
@@ -95,7 +98,8 @@ def functional(module: nn.Module, example_x: Any) -> Model:
         ones = jax.tree.map(jnp.ones_like, zeros)
 
         def measure(batch: jax.Array) -> PyTree:
-            # A running statistic moves as m·old + (1 − m)·batch: two known olds give the batch's own.
+            # A running statistic moves as m·old + (1 − m)·batch: two known olds give the batch's
+            # own.
             low, high = (apply_train(params, old, batch)[1] for old in (zeros, ones))
             return jax.tree.map(lambda a, b: a / (1.0 - (b - a)), low, high)
 
@@ -105,7 +109,7 @@ def functional(module: nn.Module, example_x: Any) -> Model:
 
 
 def _pooled(stats: PyTree) -> PyTree:
-    """Join statistics of batches (leading axis): mean of the means, and variance by the law of total variance."""
+    """Join statistics of batches (leading axis), variances by the law of total variance."""
     if not isinstance(stats, Mapping):
         return jnp.mean(stats, axis=0)
     pooled = {name: _pooled(value) for name, value in stats.items()}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 
 def weighted_mean(values: jax.Array, weight: jax.Array | None = None) -> jax.Array:
-    """``Σ w v / Σ w`` over all entries, a scalar; 0 (with zero gradient) where the weights sum to 0.
+    """``Σ w v / Σ w``, a scalar; 0 (with zero gradient) where the weights sum to 0.
 
     Args:
         values: ``[B]``.
@@ -33,7 +33,7 @@ def cross_entropy(logits: jax.Array, y: jax.Array, weight: jax.Array | None = No
 
 
 def squared_error(output: jax.Array, y: jax.Array, weight: jax.Array | None = None) -> jax.Array:
-    """Weighted mean of ``½‖output − y‖²``, a scalar; ``output`` and ``y`` are ``[B]`` or ``[B, D]``."""
+    """Weighted mean of ``½‖output − y‖²``; ``output`` and ``y`` are both ``[B]`` or ``[B, D]``."""
     if output.shape != y.shape:
         raise ValueError(f"output and y: expected equal shapes, got {output.shape} and {y.shape}")
     return weighted_mean(0.5 * jnp.sum(jnp.square(output - y).reshape(len(y), -1), -1), weight)

@@ -1,6 +1,7 @@
 """Small flax networks that the domains share.
 
-Every module is called as ``module(x, train=False)`` with ``x: [B, ...]`` and returns ``[B, num_outputs]``.
+Every module is called as ``module(x, train=False)`` with ``x: [B, ...]`` and returns ``[B,
+num_outputs]``.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +9,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from jaxswarm.errors import unknown
 
@@ -25,6 +25,7 @@ INITIALIZERS: dict[str, Callable[[], Any]] = {
     "xavier_uniform": nn.initializers.xavier_uniform,
     "he": nn.initializers.he_normal,
     "orthogonal": nn.initializers.orthogonal,
+    "zeros": lambda: nn.initializers.zeros,
 }
 NORMS = ("none", "batch", "group", "layer")
 
@@ -55,6 +56,43 @@ class MLP(nn.Module):
         return nn.Dense(self.widths[-1], kernel_init=kernel)(x)
 
 
+class CNN(nn.Module):
+    """Convolutions of 3×3 with 2×2 average pooling, then dense layers, after LeCun et al., 1998.
+
+    Attributes:
+        num_outputs: outputs per sample.
+        channels: of each convolution; each halves the image, as long as it is larger than 1×1.
+        widths: of the hidden dense layers.
+        activation: name in ``ACTIVATIONS``.
+        initializer: name in ``INITIALIZERS``; biases start at zero.
+        norm: ``"none"``, ``"batch"``, ``"group"`` or ``"layer"``, before each activation.
+    """
+
+    num_outputs: int
+    channels: Sequence[int] = (16, 32)
+    widths: Sequence[int] = (64,)
+    activation: str = "relu"
+    initializer: str = "lecun"
+    norm: str = "none"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """Images ``[B, H, W]``, ``[B, H, W, C]`` or flat ``[B, H * H] -> [B, num_outputs]``."""
+        kernel = INITIALIZERS[self.initializer]()
+        activate = ACTIVATIONS[self.activation]
+        x = _as_images(x)
+        for width in self.channels:
+            x = nn.Conv(width, (3, 3), kernel_init=kernel)(x)
+            x = activate(_normalised(x, self.norm, train))
+            if min(x.shape[1:3]) > 1:
+                x = nn.avg_pool(x, (2, 2), strides=(2, 2))
+        x = x.reshape(x.shape[0], -1)
+        for width in self.widths:
+            x = nn.Dense(width, kernel_init=kernel)(x)
+            x = activate(_normalised(x, self.norm, train))
+        return nn.Dense(self.num_outputs, kernel_init=kernel)(x)
+
+
 def mlp(
     *widths: int, activation: str = "relu", initializer: str = "lecun", norm: str = "none"
 ) -> MLP:
@@ -67,6 +105,36 @@ def mlp(
         raise ValueError(f"widths: expected at least one positive width, got {widths}")
     _check_names(activation, initializer, norm)
     return MLP(tuple(widths), activation, initializer, norm)
+
+
+def logistic(num_classes: int, *, initializer: str = "zeros") -> MLP:
+    """Linear softmax classification, convex in its parameters: an MLP without hidden layer.
+
+    Raises:
+        ValueError: if ``num_classes < 1``, or on an unknown initialiser.
+    """
+    return mlp(num_classes, initializer=initializer)
+
+
+def cnn(
+    num_outputs: int,
+    *,
+    channels: Sequence[int] = (16, 32),
+    widths: Sequence[int] = (64,),
+    activation: str = "relu",
+    initializer: str = "lecun",
+    norm: str = "none",
+) -> CNN:
+    """A LeNet-like network for small images, 8×8 digits as well as 28×28 MNIST.
+
+    Raises:
+        ValueError: on sizes below 1, no convolution, or an unknown name.
+    """
+    sizes = (num_outputs, *channels, *widths)
+    if not channels or min(sizes) < 1:
+        raise ValueError(f"expected positive sizes and a convolution, got {channels}, {widths}")
+    _check_names(activation, initializer, norm)
+    return CNN(num_outputs, tuple(channels), tuple(widths), activation, initializer, norm)
 
 
 def _check_names(activation: str, initializer: str, norm: str) -> None:
@@ -86,4 +154,15 @@ def _normalised(x: jax.Array, norm: str, train: bool) -> jax.Array:
         return nn.GroupNorm(num_groups=groups)(x)
     if norm == "layer":
         return nn.LayerNorm()(x)
-    return jnp.asarray(x)
+    return x
+
+
+def _as_images(x: jax.Array) -> jax.Array:
+    if x.ndim == 2:
+        side = round(x.shape[1] ** 0.5)
+        if side * side != x.shape[1]:
+            raise ValueError(f"x: expected square images, got {x.shape[1]} pixels per sample")
+        x = x.reshape(-1, side, side)
+    if x.ndim not in (3, 4):
+        raise ValueError(f"x: expected images [B, H, W] or [B, H, W, C], got shape {x.shape}")
+    return x if x.ndim == 4 else x[..., None]
