@@ -1,6 +1,7 @@
 """Pytrees whose leaves lead with the agents' axis: build, reduce and measure them.
 
-Shapes: ``N`` agents (axis 0 of every leaf), ``P`` parameters of one agent, ``...`` any trailing axes.
+Shapes: ``N`` agents (axis 0 of every leaf), ``P`` parameters of one agent, ``...`` any trailing
+axes.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +17,8 @@ def num_agents(tree: PyTree) -> int:
     """Size ``N`` of the leading axis that all leaves of ``tree`` share.
 
     Raises:
-        ValueError: if the tree has no leaves, a leaf is a scalar, or leading axes differ; the message
-            names the leaf.
+        ValueError: if the tree has no leaves, a leaf is a scalar, or leading axes differ; the
+            message names the leaf.
     """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     if not leaves:
@@ -56,8 +57,8 @@ def check_leading_axis(tree: PyTree, expected: int, what: str = "tree") -> None:
 def keys(key: jax.Array, n: int, *, offset: int | jax.Array = 0) -> jax.Array:
     """One random key per agent, ``[N]``: ``fold_in(key, global agent id)``.
 
-    The stream of agent ``i`` depends on ``key`` and ``i`` only, never on ``N``, padding or the number
-    of devices. ``offset`` is the global id of the first agent (a shard's start).
+    The stream of agent ``i`` depends on ``key`` and ``i`` only, never on ``N``, padding or the
+    number of devices. ``offset`` is the global id of the first agent (a shard's start).
     """
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n) + offset)
 
@@ -92,8 +93,8 @@ def initialize(
         key: consumed.
         init: initialises one agent from a key.
         n: number of agents, at least 1.
-        shared: every agent starts from the *same* draw instead of its own. This decides whether naive
-            averaging works at all (independent draws lose weight variance when averaged).
+        shared: every agent starts from the *same* draw instead of its own. This decides whether
+            naive averaging works at all (independent draws lose weight variance when averaged).
 
     Raises:
         ValueError: if ``n < 1``.
@@ -167,7 +168,7 @@ def ravel(tree: PyTree) -> tuple[jax.Array, Callable[[jax.Array], PyTree]]:
 
 
 def size_of_one(tree: PyTree) -> tuple[int, int]:
-    """``(parameters, bytes)`` of a single agent of a stacked tree: what one full message carries."""
+    """``(parameters, bytes)`` of one agent of a stacked tree: what a full message carries."""
     count = size = 0
     for leaf in jax.tree.leaves(tree):
         entries = 1

@@ -1,7 +1,8 @@
-"""Many rounds of a step as one pure function: :func:`rollout`, and the chunk program of ``simulate``.
+"""Many rounds of a step as one pure function, and the program behind ``simulate``'s chunks.
 
 Round ``r`` (counted from 0) calls ``step(fold_in(key, r), state, inputs)``, so what a round draws
-depends on ``key`` and ``r`` only: not on how many rounds are asked for or how they are cut into chunks.
+depends on ``key`` and ``r`` only: not on how many rounds are asked for or how they are cut into
+chunks.
 
 Letters: ``R`` records kept, ``C`` records that one chunk can hold.
 """
@@ -50,11 +51,12 @@ def rollout(
 ) -> tuple[PyTree, Records]:
     """Run ``step`` for ``num_rounds`` rounds inside the caller's own ``jit``, ``vmap`` or ``grad``.
 
-    One ``lax.scan`` over the records around one over the ``every`` rounds of each. The same rounds, the
-    same records as :func:`jaxswarm.simulate.simulate`, which is the one to call from the host.
+    One ``lax.scan`` over the records around one over the ``every`` rounds of each. The same rounds,
+    the same records as :func:`jaxswarm.simulate.simulate`, which is the one to call from the host.
 
     Args:
-        step: ``step(key, state, inputs) -> (state, info)``, pure; keeps structure, shapes and dtypes.
+        step: ``step(key, state, inputs) -> (state, info)``, pure; keeps structure, shapes and
+            dtypes.
         state: what the first round starts from.
         num_rounds: at least 0, static.
         key: a typed key; round ``r`` gets ``fold_in(key, r)``.
@@ -68,12 +70,12 @@ def rollout(
         The last state, and :class:`Records` with ``R = num_rounds // every``.
 
     Raises:
-        ValueError: on a negative ``num_rounds``, ``every < 1``, a raw ``uint32`` key, or a step that
-            changes the state's structure, a shape or a dtype; before anything runs.
+        ValueError: on a negative ``num_rounds``, ``every < 1``, a raw ``uint32`` key, or a step
+            that changes the state's structure, a shape or a dtype; before anything runs.
     """
     num_rounds, every = check_rounds(num_rounds, every)
     check_key(key)
-    state = jax.tree.map(_strong, state)
+    state = as_arrays(state)
     stepped = jax.jit(as_function("step", step))
     evaluated = None if evaluate is None else as_function("evaluate", evaluate)
     blank, _ = record_structure(stepped, evaluated, state, key, inputs)
@@ -122,12 +124,13 @@ def chunk_program(
     capacity: int,
     placement: tuple[Any, Any, tuple[Any, ...]] | None,
 ) -> Callable[..., Chunk]:
-    """``program(state, key, inputs, start, end) -> Chunk``: rounds ``start … end - 1``; ``state`` is donated.
+    """``program(state, key, inputs, start, end) -> Chunk``: rounds ``start … end - 1``.
 
-    The trip counts are arguments, so one compilation serves every chunk length (zero too). A chunk may
-    start and end between two records; the slot of an unfinished record holds nothing of meaning.
-    ``placement`` is ``(replicated sharding, state's tree structure, state's shardings)`` when the state
-    lives on a mesh: it then stays where it is, and records come out replicated.
+    ``state`` is donated. The trip counts are arguments, so one compilation serves every chunk
+    length (zero too). A chunk may start and end between two records; the slot of an unfinished
+    record holds nothing of meaning. ``placement`` is ``(replicated sharding, state's tree
+    structure, state's shardings)`` when the state lives on a mesh: it then stays where it is, and
+    records come out replicated.
     """
     stepped = jitted(step)
     evaluated = None if evaluate is None else jitted(evaluate)
@@ -152,7 +155,13 @@ def chunk_program(
             else:
                 skip = lambda _: _zeros(blank_evaluation)  # noqa: E731
                 evaluation = jax.lax.cond(stop % every == 0, evaluated, skip, state)
-            return stop, slot + 1, state, _put(infos, slot, info), _put(evaluations, slot, evaluation)
+            return (
+                stop,
+                slot + 1,
+                state,
+                _put(infos, slot, info),
+                _put(evaluations, slot, evaluation),
+            )
 
         buffers = (_zeros(blank_info, capacity), _zeros(blank_evaluation, capacity))
         _, _, state, infos, evaluations = jax.lax.while_loop(
@@ -176,14 +185,38 @@ def jitted(function: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(function)
 
 
-def as_function(name: str, function: Any) -> Any:
-    """Refuse what cannot be called.
+def as_arrays(state: PyTree, *, copy: bool = False) -> PyTree:
+    """All leaves as arrays, none weakly typed (as a Python number would be).
 
     Raises:
-        ValueError: naming the argument and its type.
+        ValueError: naming the leaf that is neither an array nor a number.
+    """
+
+    def convert(path: tuple[Any, ...], leaf: Any) -> jax.Array:
+        try:
+            array = jnp.array(leaf, copy=copy or None)
+        except TypeError:
+            name, kind = leaf_name(path), type(leaf).__name__
+            raise ValueError(
+                f"state: leaf {name} must be an array or a number, got {kind}"
+            ) from None
+        return array if is_key(array) else jax.lax.convert_element_type(array, array.dtype)
+
+    return jax.tree_util.tree_map_with_path(convert, state)
+
+
+def as_function(name: str, function: Any) -> Any:
+    """``function``, in a form that ``jax.jit`` can look up again.
+
+    Raises:
+        ValueError: if it cannot be called, naming the argument and its type.
     """
     if not callable(function):
         raise ValueError(f"{name}: expected a function, got {type(function).__name__}")
+    try:
+        hash(function)
+    except TypeError:  # such as a dataclass with __call__: works, but is compiled anew by each run
+        return functools.partial(function)
     return function
 
 
@@ -249,12 +282,14 @@ def record_structure(
     for what, tree in (("info", result[1]), ("evaluate", evaluation)):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
             if is_key(leaf):
-                raise ValueError(f"{what}: leaf {leaf_name(path)} is a random key, cannot record it")
+                raise ValueError(
+                    f"{what}: leaf {leaf_name(path)} is a random key, cannot record it"
+                )
     return result[1], evaluation
 
 
 def capacity(record: PyTree) -> int:
-    """How many records (shapes and dtypes of one) a chunk's buffers hold: ``C`` in ``[1, 4096]``."""
+    """How many records a chunk's buffers hold, ``C`` in ``[1, 4096]``."""
     size = sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(record))
     return max(1, min(_BUFFER_RECORDS, _BUFFER_BYTES // max(size, 1)))
 
@@ -284,17 +319,14 @@ def _check_same(before: PyTree, after: PyTree) -> None:
         )
 
 
-def _strong(leaf: Any) -> jax.Array:
-    leaf = jnp.asarray(leaf)
-    return leaf if is_key(leaf) else jax.lax.convert_element_type(leaf, leaf.dtype)
-
-
 def _zeros(tree: PyTree, *leading: int) -> PyTree:
     return jax.tree.map(lambda x: jnp.zeros((*leading, *x.shape), x.dtype), tree)
 
 
 def _put(buffers: PyTree, slot: jax.Array, record: PyTree) -> PyTree:
-    return jax.tree.map(lambda b, x: jax.lax.dynamic_update_index_in_dim(b, x, slot, 0), buffers, record)
+    return jax.tree.map(
+        lambda b, x: jax.lax.dynamic_update_index_in_dim(b, x, slot, 0), buffers, record
+    )
 
 
 def _nonfinite(state: PyTree) -> dict[str, jax.Array]:

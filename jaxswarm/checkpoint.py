@@ -1,0 +1,320 @@
+"""Checkpoints of a simulation: atomic folders written by orbax, checked when they are read.
+
+``PATH/round_0000000120/`` holds the state, the records so far and the key after 120 rounds, next to
+a fingerprint of the run. A folder gets its name only once it is complete, and older ones go only
+after that, so a run killed at any moment leaves its newest or its previous checkpoint whole. Each
+array's CRC-32 is checked when it is read; nothing is unpickled.
+"""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import time
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm.rollout import Records, is_key, leaf_name
+
+PyTree = Any
+
+_FORMAT = 1
+_FOLDER = re.compile(r"round_(\d+)")
+_SHOWN = 5
+
+
+class CheckpointError(ValueError):
+    """Something about a checkpoint keeps the run from starting."""
+
+
+class CheckpointExistsError(CheckpointError):
+    """There is a checkpoint already, and the run was not told what to do with it."""
+
+
+class CheckpointMismatchError(CheckpointError):
+    """The checkpoint belongs to another run; the message lists the entries that differ."""
+
+
+class CheckpointCorruptError(CheckpointError):
+    """No readable checkpoint is left; the message names the folders and what is wrong with them."""
+
+
+class CheckpointWarning(UserWarning):
+    """A damaged checkpoint was set aside and an older one taken."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """Where and how often a simulation saves itself.
+
+    Args:
+        path: a folder on a local or shared file system; made if it is not there.
+        every_seconds: save when so much time has passed since the last save, at least 0.
+        every_rounds: save also after every so many rounds, at least 1.
+        keep: how many of the newest checkpoints stay, at least 1; 2 leaves one to fall back on.
+        overwrite: delete the checkpoints found at ``path`` when a run starts without ``resume``.
+
+    Raises:
+        ValueError: on a value out of its range.
+    """
+
+    path: str | os.PathLike[str]
+    every_seconds: float = 30.0
+    every_rounds: int | None = None
+    keep: int = 2
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.every_seconds >= 0:
+            raise ValueError(f"every_seconds: expected at least 0, got {self.every_seconds}")
+        if self.every_rounds is not None and self.every_rounds < 1:
+            raise ValueError(f"every_rounds: expected at least 1, got {self.every_rounds}")
+        if self.keep < 1:
+            raise ValueError(f"keep: expected at least 1, got {self.keep}")
+
+
+def fingerprint(
+    *, state: PyTree, record: PyTree, inputs: PyTree, key: jax.Array, every: int, config: Any
+) -> dict[str, Any]:
+    """What must be equal for a run to continue another: flat, JSON, without the number of rounds.
+
+    Raises:
+        ValueError: if ``config`` is not a dict or dataclass of JSON values; the message names the
+            entry.
+    """
+    entries: dict[str, Any] = {"format": _FORMAT, "every": every}
+    entries["key"] = f"{key.dtype} {np.asarray(jax.random.key_data(key)).tolist()}"
+    info, evaluation = record
+    trees = {"state": state, "info": info, "evaluation": evaluation, "inputs": inputs}
+    for what, tree in trees.items():
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            entries[what + leaf_name(path)] = f"{leaf.dtype}{list(leaf.shape)}"
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        config = dataclasses.asdict(config)
+    if config is not None and not isinstance(config, dict):
+        raise ValueError(f"config: expected a dict or a dataclass, got {type(config).__name__}")
+    _flatten("config", config or {}, entries)
+    return entries
+
+
+class Store:
+    """The checkpoints at one path, written and read for one run."""
+
+    def __init__(self, spec: Checkpoint, entries: dict[str, Any]) -> None:
+        self.spec = spec
+        self.path = Path(spec.path).absolute()
+        self._entries = entries
+        self._saved_at = time.monotonic()
+        if self.path.exists() and not self.path.is_dir():
+            raise CheckpointError(f"checkpoint: expected a folder, {self.path} is a file")
+
+    def prepare(self, resume: bool) -> None:
+        """Make the folder; refuse (or delete, with ``overwrite``) what is there unless resuming.
+
+        Raises:
+            CheckpointExistsError: naming the path.
+        """
+        found = self._rounds()
+        if found and not resume:
+            if not self.spec.overwrite:
+                raise CheckpointExistsError(
+                    f"checkpoint: {self.path} already holds a run ({max(found)} rounds done); "
+                    "continue it with resume=True, or delete it with Checkpoint(path, overwrite=True)"
+                )
+            for done in found:
+                self._delete(self._folder(done))
+        self.path.mkdir(parents=True, exist_ok=True)
+        for leftover in self.path.glob(".*round_*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def load(
+        self, state: PyTree, record: PyTree, num_rounds: int
+    ) -> tuple[PyTree, Records, int] | None:
+        """The newest readable ``(state, records, rounds done)``; ``None`` if there is none at all.
+
+        Args:
+            state: a state like the one saved: gives structure and placement.
+            record: shapes of one record, ``(info, evaluation)``.
+            num_rounds: how many rounds the run will have in all.
+
+        Raises:
+            CheckpointMismatchError: if it is another run's, or has gone beyond ``num_rounds``.
+            CheckpointCorruptError: if there are checkpoints and none can be read.
+        """
+        damaged: list[str] = []
+        found = sorted(self._rounds(), reverse=True)
+        for done in found:
+            folder = self._folder(done)
+            try:
+                meta = self._read_meta(folder)
+                arrays = None if self._differences(meta) else self._read_arrays(folder, meta)
+            except Exception as error:  # whatever orbax raises on damaged files
+                damaged.append(f"{folder} ({type(error).__name__}: {_first_line(error)})")
+                continue
+            if arrays is None:
+                raise CheckpointMismatchError(
+                    f"checkpoint: {folder} belongs to another run; "
+                    + "; ".join(self._differences(meta))
+                )
+            if done > num_rounds:
+                raise CheckpointMismatchError(
+                    f"checkpoint: {folder} is after {done} rounds, expected at most "
+                    f"num_rounds={num_rounds}"
+                )
+            if damaged:
+                for bad in found[: found.index(done)]:
+                    os.replace(
+                        self._folder(bad), self.path / f"damaged_{bad:010d}_{time.time_ns()}"
+                    )
+                warnings.warn(
+                    f"unreadable: {', '.join(damaged)}; continuing from {folder}",
+                    CheckpointWarning,
+                    stacklevel=3,
+                )
+            return *self._unpack(arrays, state, record), done
+        if damaged:
+            raise CheckpointCorruptError(f"checkpoint: none is readable: {', '.join(damaged)}")
+        return None
+
+    def save(self, done: int, state: PyTree, records: Records) -> None:
+        """Write the checkpoint after ``done`` rounds, then drop all but the newest ``keep``."""
+        import orbax.checkpoint as ocp
+
+        arrays = {"state": _numbered(state), "records": _numbered(records)}
+        meta = {
+            "round": done,
+            "fingerprint": self._entries,
+            "crc32": {what: {k: _crc(x) for k, x in part.items()} for what, part in arrays.items()},
+            "versions": {"jax": jax.__version__, "orbax": ocp.__version__},
+        }
+        unfinished = self.path / f".writing_round_{done:010d}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as writer:
+            writer.save(
+                unfinished,
+                ocp.args.Composite(
+                    arrays=ocp.args.PyTreeSave({**arrays, "round": np.int64(done)}),
+                    meta=ocp.args.JsonSave(meta),
+                ),
+            )
+        folder = self._folder(done)
+        if folder.exists():
+            self._delete(folder)
+        os.replace(unfinished, folder)
+        for old in sorted(self._rounds())[: -self.spec.keep]:
+            self._delete(self._folder(old))
+        self._saved_at = time.monotonic()
+
+    def due(self, done: int) -> bool:
+        """Whether it is time to save after ``done`` rounds."""
+        by_round = self.spec.every_rounds is not None and done % self.spec.every_rounds == 0
+        return by_round or time.monotonic() - self._saved_at >= self.spec.every_seconds
+
+    def next_stop(self, done: int) -> int | None:
+        """The next round count at which ``every_rounds`` wants a save."""
+        every = self.spec.every_rounds
+        return None if every is None else (done // every + 1) * every
+
+    def _rounds(self) -> list[int]:
+        names = self.path.iterdir() if self.path.is_dir() else ()
+        return [int(m.group(1)) for p in names if (m := _FOLDER.fullmatch(p.name)) and p.is_dir()]
+
+    def _folder(self, done: int) -> Path:
+        return self.path / f"round_{done:010d}"
+
+    def _delete(self, folder: Path) -> None:
+        doomed = self.path / f".deleted_{folder.name}"  # renamed first: never seen half deleted
+        shutil.rmtree(doomed, ignore_errors=True)
+        os.replace(folder, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def _read_meta(self, folder: Path) -> dict[str, Any]:
+        import orbax.checkpoint as ocp
+
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+            meta = reader.restore(folder, ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        if not (isinstance(meta.get("fingerprint"), dict) and isinstance(meta.get("crc32"), dict)):
+            raise ValueError("its description is incomplete")
+        return meta
+
+    def _read_arrays(self, folder: Path, meta: dict[str, Any]) -> dict[str, Any]:
+        import orbax.checkpoint as ocp
+
+        item = {**meta["crc32"], "round": 0}
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
+        request = ocp.args.PyTreeRestore(item=item, restore_args=as_numpy)
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+            arrays = reader.restore(folder, ocp.args.Composite(arrays=request))["arrays"]
+        for what, checksums in meta["crc32"].items():
+            for name, expected in checksums.items():
+                if _crc(arrays[what][name]) != expected:
+                    raise ValueError(f"checksum of {what} leaf {name} is wrong")
+        return arrays
+
+    def _differences(self, meta: dict[str, Any]) -> list[str]:
+        saved, lines = meta["fingerprint"], []
+        for name in dict.fromkeys([*self._entries, *saved]):
+            expected, found = self._entries.get(name, "nothing"), saved.get(name, "nothing")
+            if expected != found:
+                lines.append(f"{name}: expected {expected} (this run), found {found} (checkpoint)")
+        more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+        return lines[:_SHOWN] + more
+
+    def _unpack(self, arrays: Any, state: PyTree, record: PyTree) -> tuple[PyTree, Records]:
+        leaves, treedef = jax.tree.flatten(state)
+        restored = [_like(arrays["state"].get(str(i)), x) for i, x in enumerate(leaves)]
+        count = len(arrays["records"].get("0", ()))  # leaf 0 is Records.round
+        structs, record_def = jax.tree.flatten(Records(jax.ShapeDtypeStruct((), np.int32), *record))
+        rows = [
+            arrays["records"].get(str(i), np.zeros((count, *x.shape), x.dtype))
+            for i, x in enumerate(structs)
+        ]
+        return treedef.unflatten(restored), record_def.unflatten(rows)
+
+
+def _numbered(tree: PyTree) -> dict[str, np.ndarray]:
+    leaves = [jax.random.key_data(x) if is_key(x) else x for x in jax.tree.leaves(tree)]
+    host = [np.asarray(x) for x in leaves]
+    return {str(i): x for i, x in enumerate(host) if x.size}  # orbax refuses arrays of size 0
+
+
+def _like(saved: np.ndarray | None, leaf: jax.Array) -> jax.Array:
+    if saved is None:
+        return leaf
+    value = jnp.array(saved, copy=True)
+    if is_key(leaf):
+        value = jax.random.wrap_key_data(value, impl=jax.random.key_impl(leaf))
+    single = isinstance(leaf.sharding, jax.sharding.SingleDeviceSharding)
+    return value if single else jax.device_put(value, leaf.sharding)
+
+
+def _crc(array: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0][:200]
+
+
+def _flatten(name: str, value: Any, into: dict[str, Any]) -> None:
+    if isinstance(value, dict):
+        for inner, entry in value.items():
+            _flatten(f"{name}.{inner}", entry, into)
+        return
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        value = np.asarray(value).tolist()
+    try:
+        into[name] = json.loads(json.dumps(value))
+    except TypeError:
+        raise ValueError(
+            f"{name}: expected numbers, strings, lists or dicts of them, got {type(value).__name__}"
+        ) from None
