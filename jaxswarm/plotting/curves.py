@@ -47,7 +47,7 @@ def curves(
         ax.set_yscale("log")
     for position, (name, values) in enumerate(series.items()):
         y = _curve(values, name)
-        at = np.arange(y.shape[1]) if x is None else np.asarray(x[name] if _keyed(x) else x)
+        at = _positions(x, name, y.shape[1])
         if at.shape != y.shape[1:]:
             raise ValueError(f"x: expected shape {y.shape[1:]} like {name!r}, got {at.shape}")
         if log:
@@ -124,8 +124,12 @@ def intervals(
     return ax
 
 
-def _keyed(x: Any) -> bool:
-    return isinstance(x, Mapping)
+def _positions(x: Any, name: str, count: int) -> np.ndarray:
+    if isinstance(x, Mapping):
+        if name not in x:
+            raise ValueError(f"x: expected positions for {name!r}, got {sorted(x)}")
+        x = x[name]
+    return np.arange(count) if x is None else np.asarray(x)
 
 
 def _curve(values: Any, name: str) -> np.ndarray:
@@ -149,6 +153,7 @@ def _percentiles(y: np.ndarray, band: tuple[float, float] | None) -> np.ndarray:
 
 def _label_ends(ax: Any, ends: list[tuple[str, str, float]]) -> None:
     """Names at the right ends of their lines, pushed apart where lines end close together."""
+    ax.autoscale_view()  # limits are settled lazily; the labels need them now
     heights = ax.transAxes.inverted().transform(
         ax.transData.transform([(0.0, end) for _, _, end in ends])
     )[:, 1]

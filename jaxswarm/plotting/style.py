@@ -51,6 +51,8 @@ def save(figure: Any, path: str | Path, *, dpi: int = 160) -> Path:
 
     Parent folders are made. No date or program version goes into the file.
     """
+    from matplotlib import rc_context
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = getattr(figure, "figure", None) or figure
@@ -60,7 +62,8 @@ def save(figure: Any, path: str | Path, *, dpi: int = 160) -> Path:
         metadata = {"CreationDate": None}
     if kind == ".svg":
         metadata = {"Date": None}
-    whole.savefig(path, dpi=dpi, facecolor="white", metadata=metadata)
+    with rc_context({"svg.hashsalt": "jaxswarm"}):
+        whole.savefig(path, dpi=dpi, facecolor="white", metadata=metadata)
     return path
 
 
