@@ -13,13 +13,19 @@ from pathlib import Path
 
 from experiments import SYSTEMS, harness, records, report
 
+RESULTS = Path("results")
+
 
 def main(args: list[str] | None = None) -> int:
     """Parse ``args`` (``sys.argv`` by default), run the command, return the exit status."""
     given = _parser().parse_args(args)
-    if given.command == "reproduce":
-        return _reproduce(given)
-    return _list(as_json=getattr(given, "json", False))
+    try:
+        if given.command == "reproduce":
+            return _reproduce(given)
+        return _list(as_json=getattr(given, "json", False))
+    except Exception:
+        traceback.print_exc()
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,9 +76,10 @@ def _reproduce(given: argparse.Namespace) -> int:
         print("error: nothing to reproduce; name a system or pass --all", file=sys.stderr)
     if unknown or not names:
         return 2
+    report.read(RESULTS)  # a damaged file is found before hours of work, not after
     outcomes = [_one(name, given.scale, given.seed) for name in names]
     print(report.terminal(outcomes))
-    document = report.update("results", outcomes, records.versions())
+    document = report.update(RESULTS, outcomes, records.versions())
     print(f"written to {document}")
     if given.json is not None:
         claims = [each.as_json() for outcome in outcomes for each in outcome.claims]

@@ -37,6 +37,7 @@ __all__ = [
     "main",
 ]
 
+Scale = Literal["smoke", "small", "full"]
 SCALE_NAMES = ("smoke", "small", "full")
 
 
@@ -192,10 +193,10 @@ def main(module_name: str, args: list[str] | None = None) -> NoReturn:
         "Options",
         [
             ("config", Annotated[module.Config, tyro.conf.arg(name="")], module.SCALES[scale]),
-            ("scale", Literal["smoke", "small", "full"], scale),
-            ("runs", Path, Path("runs")),
-            ("json", Path | None, None),
-            ("figure", bool, True),
+            ("scale", Annotated[Scale, _help("which sizes the defaults come from")], scale),
+            ("runs", Annotated[Path, _help("where NAME/TIME is recorded")], Path("runs")),
+            ("json", Annotated[Path | None, _help("write the claims as JSON")], None),
+            ("figure", Annotated[bool, _help("draw figure.png")], True),
         ],
         frozen=True,
     )
@@ -211,6 +212,12 @@ def main(module_name: str, args: list[str] | None = None) -> NoReturn:
     if given.json is not None:
         records.write_json(given.json, [each.as_json() for each in outcome.claims])
     sys.exit(outcome.exit_code)
+
+
+def _help(text: str) -> Any:
+    import tyro
+
+    return tyro.conf.arg(help=text)
 
 
 def _scale_in(args: list[str]) -> str:

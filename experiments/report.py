@@ -57,7 +57,7 @@ def update(folder: str | Path, outcomes: Sequence[Any], versions: Mapping[str, A
         ValueError: if an existing ``claims.json`` is not what this function writes.
     """
     source = Path(folder) / SOURCE
-    entries = _read(source)
+    entries = read(folder)
     for outcome in outcomes:
         entries[outcome.system, outcome.scale] = {
             "system": outcome.system,
@@ -123,7 +123,13 @@ def markdown(entries: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read(source: Path) -> dict[tuple[str, str], dict[str, Any]]:
+def read(folder: str | Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Entries of ``folder/claims.json`` by system and scale; none if there is no such file.
+
+    Raises:
+        ValueError: if the file is not what :func:`update` writes.
+    """
+    source = Path(folder) / SOURCE
     if not source.exists():
         return {}
     try:

@@ -35,8 +35,14 @@ STATISTICS = {"mean": np.mean, "iqm": interquartile_mean, "median": np.median}
 def collapse(x: np.ndarray) -> np.ndarray:
     """Make differences that are equal but for rounding equal: noise is not bootstrapped."""
     if np.ptp(x) <= 1e-12 * np.max(np.abs(x)):
-        return np.full_like(x, x.mean())
+        return np.full_like(x, np.median(x))
     return x
+
+
+def _variance(x: np.ndarray) -> float:
+    """Exactly zero for equal numbers, whose mean may be off by a rounding."""
+    x = collapse(x)
+    return 0.0 if np.ptp(x) == 0.0 else float(np.var(x, ddof=1))
 
 
 def t_interval(
@@ -46,10 +52,10 @@ def t_interval(
     from scipy.stats import t
 
     if paired:
-        error = np.std(collapse(u - v), ddof=1) / math.sqrt(len(u))
+        error = math.sqrt(_variance(u - v) / len(u))
         freedom = len(u) - 1.0
     else:
-        shares = np.array([np.var(collapse(z), ddof=1) / len(z) for z in (u, v)])
+        shares = np.array([_variance(z) / len(z) for z in (u, v)])
         error = math.sqrt(shares.sum())
         parts = shares**2 / np.array([len(u) - 1, len(v) - 1])
         freedom = shares.sum() ** 2 / parts.sum() if error > 0.0 else 1.0
