@@ -67,11 +67,12 @@ def test_exact_methods_reach_the_optimum_where_plain_sgd_stalls():
     for name in LEARNERS:
         state, _ = run(make(name), START, 1500)
         errors[name] = float(np.abs(np.asarray(state.params) - PROBLEM.optimum).max())
+    assert errors["d-psgd"] > 1e-2  # the control: a constant step is biased
     for name, error in errors.items():
         if name in EXACT:
-            assert error < 1e-4, (name, error)
+            assert error < 0.03 * errors["d-psgd"], (name, errors)
         else:
-            assert error > 1e-2, (name, error)  # the control: a constant step is biased
+            assert error > 1e-2, (name, errors)
 
 
 def test_gradient_tracking_tracks_the_mean_gradient():
