@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 def unknown(kind: str, name: object, options: Iterable[str]) -> ValueError:
-    """The error for a name that is not among the known ones, with a suggestion; the caller raises it.
+    """The error for a name that nobody knows, with a suggestion.
 
     Args:
         kind: what the name should have named, such as ``"mixing weights"``.
