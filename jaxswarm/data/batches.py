@@ -113,8 +113,8 @@ def stacked(features: Any, labels: Any) -> Shards:
         )
     n, m = shape
     return Shards(
-        features=jnp.reshape(features, (n * m, *jnp.shape(features)[2:])),
-        labels=jnp.reshape(labels, (n * m,)),
+        features=jnp.asarray(features).reshape(n * m, *jnp.shape(features)[2:]),
+        labels=jnp.asarray(labels).reshape(n * m),
         indices=jnp.arange(n * m, dtype=jnp.int32).reshape(n, m),
         mask=jnp.ones((n, m), bool),
         counts=jnp.full(n, m, jnp.int32),

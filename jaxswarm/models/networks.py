@@ -150,7 +150,9 @@ def _normalised(x: jax.Array, norm: str, train: bool) -> jax.Array:
     if norm == "batch":
         return nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
     if norm == "group":
-        groups = next(g for g in (8, 4, 2, 1) if x.shape[-1] % g == 0)
+        # A group of very few channels normalises away what they say: keep at least eight together.
+        width = x.shape[-1]
+        groups = next((g for g in (8, 4, 2) if width % g == 0 and width // g >= 8), 1)
         return nn.GroupNorm(num_groups=groups)(x)
     if norm == "layer":
         return nn.LayerNorm()(x)

@@ -1,0 +1,168 @@
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxswarm import data
+
+CODES = {"u1": 0x08, ">i4": 0x0C, ">f4": 0x0D}
+
+
+def idx_bytes(array, code="u1"):
+    array = np.asarray(array)
+    header = struct.pack(">BBBB", 0, 0, CODES[code], array.ndim)
+    return header + struct.pack(f">{array.ndim}I", *array.shape) + array.astype(code).tobytes()
+
+
+def write_pair(folder, prefix, images, labels, *, zipped=True):
+    folder.mkdir(exist_ok=True, parents=True)
+    for kind, array in (("images-idx3-ubyte", images), ("labels-idx1-ubyte", labels)):
+        raw = idx_bytes(array)
+        if zipped:
+            (folder / f"{prefix}-{kind}.gz").write_bytes(gzip.compress(raw))
+        else:
+            (folder / f"{prefix}-{kind}").write_bytes(raw)
+
+
+def images(count, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (count, 4, 5), dtype=np.uint8), np.arange(count) % 3
+
+
+@pytest.mark.parametrize("code", list(CODES))
+def test_idx_round_trip(tmp_path, code):
+    array = np.arange(24).reshape(2, 3, 4)
+    (tmp_path / "file").write_bytes(idx_bytes(array, code))
+    read = data.read_idx(tmp_path / "file")
+    np.testing.assert_array_equal(read, array)
+    assert read.dtype.isnative
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_both_pairs_give_the_official_split(tmp_path, zipped):
+    x, y = images(12)
+    write_pair(tmp_path / "mnist", "train", x, y, zipped=zipped)
+    write_pair(tmp_path / "mnist", "t10k", x[:4], y[:4], zipped=zipped)
+    split = data.load("mnist", path=tmp_path)
+    assert split.train.features.shape == (12, 4, 5)
+    assert split.train.num_classes == split.test.num_classes == 3
+    np.testing.assert_allclose(split.test.features * 255, x[:4], rtol=1e-6)
+
+
+def test_one_pair_is_divided_deterministically(tmp_path):
+    write_pair(tmp_path, "t10k", *images(30))
+    first, again = (data.load("mnist", path=tmp_path, test_fraction=0.3) for _ in range(2))
+    assert first.test.num_samples == 9
+    assert first.train.num_samples == 21
+    np.testing.assert_array_equal(first.train.features, again.train.features)
+
+
+def test_environment_variable_names_the_folder(tmp_path, monkeypatch):
+    write_pair(tmp_path / "fashion_mnist", "t10k", *images(30))
+    monkeypatch.setenv("JAXSWARM_DATA", str(tmp_path))
+    assert data.load("fashion_mnist").train.num_samples == 24
+    # A folder that is another set is not taken for the one asked for.
+    monkeypatch.setenv("JAXSWARM_DATA", str(tmp_path / "fashion_mnist"))
+    assert data.load("fashion_mnist").train.num_samples == 24
+    with pytest.raises(ValueError, match="mnist: no data files"):
+        data.load("mnist")
+
+
+def test_missing_files_are_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("JAXSWARM_DATA", raising=False)
+    with pytest.raises(ValueError, match="set JAXSWARM_DATA"):
+        data.load("mnist")
+    with pytest.raises(ValueError, match=r"looked in .* for train-images-idx3-ubyte"):
+        data.load("mnist", path=tmp_path)
+    with pytest.raises(ValueError, match="no such file or folder"):
+        data.load("mnist", path=tmp_path / "nowhere")
+    write_pair(tmp_path, "t10k", *images(30))
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(ValueError, match=r"lacks t10k-labels-idx1-ubyte\[.gz\]"):
+        data.load("mnist", path=tmp_path)
+
+
+def damaged(kind):
+    raw = idx_bytes(np.zeros((3, 4), np.uint8))
+    return {
+        "truncated": raw[:-1],
+        "too long": raw + b"x",
+        "truncated IDX header": raw[:6],
+        "not an IDX file": b"P5 28 28 255 ",
+        "truncated or damaged gzip": gzip.compress(raw)[:-9],
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "truncated",
+        "too long",
+        "truncated IDX header",
+        "not an IDX file",
+        "truncated or damaged gzip",
+    ],
+)
+def test_damaged_files_are_named(tmp_path, kind):
+    path = tmp_path / "broken-file"
+    path.write_bytes(damaged(kind))
+    with pytest.raises(ValueError, match=f"broken-file: {kind}"):
+        data.read_idx(path)
+
+
+def test_empty_file_is_no_idx_file(tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    with pytest.raises(ValueError, match="not an IDX file"):
+        data.read_idx(tmp_path / "empty")
+
+
+def test_images_and_labels_of_different_length_are_refused(tmp_path):
+    x, y = images(30)
+    write_pair(tmp_path, "t10k", x, y[:20])
+    with pytest.raises(ValueError, match="30 rows but there are 20 labels"):
+        data.load("mnist", path=tmp_path)
+
+
+def test_npz_official_and_single(tmp_path):
+    x, y = images(30)
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x[:6], y_test=y[:6])
+    split = data.load("mine", path=tmp_path)
+    assert (split.train.num_samples, split.test.num_samples) == (30, 6)
+    assert split.train.features.max() <= 1.0
+    np.savez(tmp_path / "other.npz", features=x / 7.0, labels=y)
+    split = data.load("other", path=tmp_path / "other.npz")
+    assert split.train.num_samples == 24
+
+
+def test_bad_npz_is_named(tmp_path):
+    x, y = images(6)
+    np.savez(tmp_path / "a.npz", pixels=x)
+    with pytest.raises(ValueError, match=r"a.npz: expected arrays .* got \['pixels'\]"):
+        data.load("a", path=tmp_path)
+    np.savez(tmp_path / "b.npz", x_train=x, y_train=y, x_test=x)
+    with pytest.raises(ValueError, match="together, got only x_test"):
+        data.load("b", path=tmp_path)
+    np.savez(tmp_path / "c.npz", x=np.array([{"evil": 1}], dtype=object), y=y)
+    with pytest.raises(ValueError, match=r"c.npz: not a readable .npz of plain arrays"):
+        data.load("c", path=tmp_path)
+    (tmp_path / "d.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(ValueError, match=r"d.npz: not a readable"):
+        data.load("d", path=tmp_path)
+    np.savez(tmp_path / "e.npz", x_train=x, y_train=y, x_test=x[:, :2], y_test=y)
+    with pytest.raises(ValueError, match="training samples have shape"):
+        data.load("e", path=tmp_path)
+
+
+def test_real_mnist_if_it_is_here():
+    root = Path(os.environ.get("JAXSWARM_DATA", "../shared/data"))
+    if not (root / "mnist").is_dir():
+        pytest.skip("no mnist folder under JAXSWARM_DATA")
+    split = data.load("mnist", path=root)
+    total = split.train.num_samples + split.test.num_samples
+    assert total in (10_000, 60_000, 70_000)
+    assert split.train.features.shape[1:] == (28, 28)
+    assert split.train.num_classes == 10
+    assert 0.1 < split.train.features.mean() < 0.16
