@@ -194,7 +194,7 @@ def as_arrays(state: PyTree, *, copy: bool = False) -> PyTree:
 
     def convert(path: tuple[Any, ...], leaf: Any) -> jax.Array:
         try:
-            array = jnp.array(leaf, copy=copy or None)
+            array = jnp.array(leaf) if copy else jnp.asarray(leaf)
         except TypeError:
             name, kind = leaf_name(path), type(leaf).__name__
             raise ValueError(
