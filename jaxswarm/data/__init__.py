@@ -1,1 +1,86 @@
-"""data (under construction)."""
+"""Data: sets, who holds what of them, and the batches that agents draw inside ``jit``.
+
+``load`` gives a train/test split; a partitioner deals the training rows to ``N`` agents as padded
+index arrays; ``shards`` joins the two into a pytree for a jitted step; a sampler such as
+``minibatches(16)`` turns a key and the shards into one batch per agent. ``synthetic`` problems come
+with their optimum.
+"""
+
+from jaxswarm.data.batches import (
+    Batch,
+    Sampler,
+    Shards,
+    epoch_batches,
+    full_batches,
+    minibatches,
+    shards,
+    stacked,
+)
+from jaxswarm.data.datasets import Dataset, Split, from_arrays, load, split_by_class, standardized
+from jaxswarm.data.dealing import PARTITIONERS, deal
+from jaxswarm.data.files import load_files, read_idx
+from jaxswarm.data.partition import Partition, from_owners, from_rows, truncated, without_data
+from jaxswarm.data.partitioners import (
+    consecutive_classes,
+    dirichlet_over_agents,
+    dirichlet_over_classes,
+    disjoint_classes,
+    iid,
+    label_shards,
+)
+from jaxswarm.data.resampling import ClassShards, class_batches, class_distributions, class_shards
+from jaxswarm.data.skew import FeatureSkew, feature_skew, quantity_skew, with_feature_skew
+from jaxswarm.data.synthetic import (
+    Problem,
+    Quadratic,
+    gaussian_blobs,
+    linear_regression,
+    logistic_regression,
+    quadratics,
+)
+
+__all__ = [
+    "PARTITIONERS",
+    "Batch",
+    "ClassShards",
+    "Dataset",
+    "FeatureSkew",
+    "Partition",
+    "Problem",
+    "Quadratic",
+    "Sampler",
+    "Shards",
+    "Split",
+    "class_batches",
+    "class_distributions",
+    "class_shards",
+    "consecutive_classes",
+    "deal",
+    "dirichlet_over_agents",
+    "dirichlet_over_classes",
+    "disjoint_classes",
+    "epoch_batches",
+    "feature_skew",
+    "from_arrays",
+    "from_owners",
+    "from_rows",
+    "full_batches",
+    "gaussian_blobs",
+    "iid",
+    "label_shards",
+    "linear_regression",
+    "load",
+    "load_files",
+    "logistic_regression",
+    "minibatches",
+    "quadratics",
+    "quantity_skew",
+    "read_idx",
+    "shards",
+    "split_by_class",
+    "stacked",
+    "standardized",
+    "truncated",
+    "with_feature_skew",
+    "without_data",
+]

@@ -1,1 +1,67 @@
-"""Averaging and aggregation steps on a topology: “optax for gossip”."""
+"""Averaging and aggregation steps on a topology: “optax for gossip”.
+
+A rule is a :class:`GossipTransformation`, a pair of pure functions ``(init, mix)``. Rules close over a mixing
+operator ``W = mixing(topology)``, a sequence of them, or a function that draws one each round; wrappers take
+a rule and return a rule. Every ``mix`` counts its messages and bytes.
+
+* operators: :func:`mixing`, :func:`from_matrix`, :func:`mix`
+* rules: :func:`averaging`, :func:`chebyshev`, :func:`memory`, :func:`pairwise`, :func:`push_sum`,
+  :func:`variance_corrected`, :func:`server`, :func:`none`
+* wrappers: :func:`scheduled`, :func:`delayed`, :func:`compressed`
+"""
+
+from jaxswarm.gossip.averaging import averaging, chebyshev, memory, none, second_eigenvalue, server
+from jaxswarm.gossip.compression import (
+    COMPRESSORS,
+    Compressor,
+    compressed,
+    quantize,
+    random_k,
+    sign,
+    top_k,
+)
+from jaxswarm.gossip.layouts import Mixing
+from jaxswarm.gossip.mixing import LAYOUTS, from_matrix, mix, mixing
+from jaxswarm.gossip.push_sum import push_sum
+from jaxswarm.gossip.random import pairwise, random_neighbours
+from jaxswarm.gossip.rounds import Source, operator
+from jaxswarm.gossip.types import GossipTransformation, Round, Traffic, no_traffic
+from jaxswarm.gossip.variance import layer_variance, variance_corrected
+from jaxswarm.gossip.wrappers import at, delayed, every, scheduled, window
+
+__all__ = [
+    "COMPRESSORS",
+    "LAYOUTS",
+    "Compressor",
+    "GossipTransformation",
+    "Mixing",
+    "Round",
+    "Source",
+    "Traffic",
+    "at",
+    "averaging",
+    "chebyshev",
+    "compressed",
+    "delayed",
+    "every",
+    "from_matrix",
+    "layer_variance",
+    "memory",
+    "mix",
+    "mixing",
+    "no_traffic",
+    "none",
+    "operator",
+    "pairwise",
+    "push_sum",
+    "quantize",
+    "random_k",
+    "random_neighbours",
+    "scheduled",
+    "second_eigenvalue",
+    "server",
+    "sign",
+    "top_k",
+    "variance_corrected",
+    "window",
+]

@@ -1,1 +1,36 @@
-"""learning (under construction)."""
+"""Decentralised learning on data: local optimisation composed with gossip.
+
+A learner is an :class:`~jaxswarm.algorithm.Algorithm`, made by a factory from *any* single-agent loss, *any*
+optax optimiser and *any* gossip rule: :func:`decentralized` (D-PSGD and kin, FedAvg, isolated agents),
+:func:`gradient_tracking`, :func:`exact_diffusion`, :func:`d2`, and the :func:`centralized` baseline.
+``simulate(learner.step, learner.init(params), …)`` runs it.
+"""
+
+from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
+from jaxswarm.learning.decentralized import (
+    Ledger,
+    LearnerInfo,
+    LearnerState,
+    Network,
+    centralized,
+    decentralized,
+    reliable,
+)
+from jaxswarm.learning.supervised import Metrics, classification_loss, evaluation, merge
+
+__all__ = [
+    "Ledger",
+    "LearnerInfo",
+    "LearnerState",
+    "Metrics",
+    "Network",
+    "centralized",
+    "classification_loss",
+    "d2",
+    "decentralized",
+    "evaluation",
+    "exact_diffusion",
+    "gradient_tracking",
+    "merge",
+    "reliable",
+]

@@ -1,1 +1,26 @@
-"""models (under construction)."""
+"""Models: small flax networks that the domains share, as pure functions of one agent.
+
+``functional(mlp(128, 10), example_x)`` gives ``init(key) -> params`` and ``apply(params, x)``;
+stack agents with ``agents.initialize`` and ``vmap`` the rest. Losses take the batch's weights.
+"""
+
+from jaxswarm.models.functional import Model, functional
+from jaxswarm.models.losses import accuracy, cross_entropy, squared_error, weighted_mean
+from jaxswarm.models.networks import ACTIVATIONS, CNN, INITIALIZERS, MLP, NORMS, cnn, logistic, mlp
+
+__all__ = [
+    "ACTIVATIONS",
+    "CNN",
+    "INITIALIZERS",
+    "MLP",
+    "NORMS",
+    "Model",
+    "accuracy",
+    "cnn",
+    "cross_entropy",
+    "functional",
+    "logistic",
+    "mlp",
+    "squared_error",
+    "weighted_mean",
+]

@@ -1,9 +1,10 @@
 """The `Topology` pytree: who hears whom, as arrays.
 
-Shapes: ``N`` agents, ``E`` directed edge slots, ``K`` in-neighbour slots of the padded form, ``T`` rounds.
+Shapes: ``N`` agents, ``E`` directed edge slots, ``K`` in-neighbour slots of the padded form, ``T``
+rounds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,21 +18,22 @@ import numpy as np
 class Topology:
     """A communication graph over ``N`` agents as a directed edge list sorted by receiver.
 
-    An undirected graph holds both directions of every edge. There are no self-loops: an agent always
-    hears itself, and how loudly is a matter of the mixing weights. Build one with the families of
-    :mod:`jaxswarm.topology`, :func:`from_edges` or ``from_networkx``; they validate on the host, so that
-    the arrays can be trusted inside ``jit``.
+    An undirected graph holds both directions of every edge. There are no self-loops: an agent
+    always hears itself, and how loudly is a matter of the mixing weights. Build one with the
+    families of :mod:`jaxswarm.topology`, :func:`from_edges` or ``from_networkx``; they validate on
+    the host, so that the arrays can be trusted inside ``jit``.
 
-    A *sequence* (time-varying topology) or a *batch* is the same pytree with a leading axis on every
-    array, padded to a common ``E``; ``topology[t]`` selects one member, with a Python or a traced index.
+    A *sequence* (time-varying topology) or a *batch* is the same pytree with a leading axis on
+    every array, padded to a common ``E``; ``topology[t]`` selects one member, with a Python or a
+    traced index.
 
     Attributes:
         senders: ``int32[..., E]``, the agent that is heard.
         receivers: ``int32[..., E]``, the agent that hears, ascending; padding slots hold ``N - 1``.
         mask: ``bool[..., E]``, false on padding slots.
         num_agents: ``N``, static.
-        offsets: static; the distinct non-zero hops ``o`` if the graph is circulant, meaning that every
-            agent ``i`` hears exactly ``(i + o) mod N``; ``None`` otherwise.
+        offsets: static; the distinct non-zero hops ``o`` if the graph is circulant, meaning that
+            every agent ``i`` hears exactly ``(i + o) mod N``; ``None`` otherwise.
         name: static; what the graph is called in tables and messages.
     """
 
@@ -76,14 +78,14 @@ class Topology:
 
     def in_degrees(self) -> jax.Array:
         """``int32[..., N]``: how many others each agent hears."""
-        return self._count(self.receivers)
+        return per_member(lambda member: _count(member, member.receivers), self)
 
     def out_degrees(self) -> jax.Array:
         """``int32[..., N]``: how many others hear each agent."""
-        return self._count(self.senders)
+        return per_member(lambda member: _count(member, member.senders), self)
 
     def adjacency(self) -> jax.Array:
-        """``bool[..., N, N]``; entry ``[i, j]`` says that ``i`` hears ``j``. Dense: for tests and small N."""
+        """``bool[..., N, N]``; entry ``[i, j]`` says that ``i`` hears ``j``. Dense."""
 
         def single(senders: Any, receivers: Any, mask: Any) -> jax.Array:
             empty = jnp.zeros((self.num_agents, self.num_agents), bool)
@@ -93,13 +95,35 @@ class Topology:
             single = jax.vmap(single)
         return single(jnp.asarray(self.senders), jnp.asarray(self.receivers), jnp.asarray(self.mask))
 
-    def _count(self, ends: Any) -> jax.Array:
-        def single(ends: Any, mask: Any) -> jax.Array:
-            return jax.ops.segment_sum(mask.astype(jnp.int32), ends, num_segments=self.num_agents)
 
-        for _ in range(self.senders.ndim - 1):
-            single = jax.vmap(single)
-        return single(jnp.asarray(ends), jnp.asarray(self.mask))
+def per_member(function: Callable[..., Any], topology: Topology, *extra: Any) -> Any:
+    """``function(topology, *extra)`` for a single topology, ``vmap``ped over the axes of a batch.
+
+    Args:
+        function: takes a single topology whose arrays are jax arrays.
+        topology: a single one, a sequence or a batch.
+        extra: arrays with the same leading axes as the topology's.
+    """
+    for _ in range(topology.senders.ndim - 1):
+        function = jax.vmap(function)
+    return function(jax.tree.map(jnp.asarray, topology), *extra)
+
+
+def reverse_slots(topology: Topology) -> jax.Array:
+    """``int32[..., E]``: for each edge slot of an undirected graph, that of the other direction.
+
+    Padding slots map to padding slots. Meaningless where the opposite direction is missing.
+    """
+
+    def single(member: Topology) -> jax.Array:
+        # The k-th edge by (receiver, sender) is the reverse of the k-th edge by (sender, receiver).
+        forward = jnp.lexsort((member.senders, member.receivers, ~member.mask))
+        backward = jnp.lexsort((member.receivers, member.senders, ~member.mask))
+        return (
+            jnp.zeros(member.senders.shape, jnp.int32).at[forward].set(backward.astype(jnp.int32))
+        )
+
+    return per_member(single, topology)
 
 
 def from_edges(
@@ -120,15 +144,17 @@ def from_edges(
         name: for tables and messages.
 
     Raises:
-        ValueError: on ``N < 1``, ends out of ``[0, N)``, self-loops or duplicate edges; the message names
-            the offending edge.
+        ValueError: on ``N < 1``, ends out of ``[0, N)``, self-loops or duplicate edges; the message
+            names the offending edge.
     """
     if num_agents < 1:
         raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
-    raw = np.asarray(list(edges) if not isinstance(edges, np.ndarray) else edges)
-    pairs = raw.astype(np.int64).reshape(-1, 2)
-    if raw.size and not np.array_equal(raw.reshape(-1, 2), pairs):
+    raw = np.asarray(edges if isinstance(edges, np.ndarray) else list(edges))
+    if raw.size and (raw.ndim != 2 or raw.shape[1] != 2):
+        raise ValueError(f"edges: expected shape [E, 2], got {list(raw.shape)}")
+    if raw.size and not (raw.dtype.kind in "iu" or _is_integral(raw)):
         raise ValueError("edges: expected integer agent ids, got non-integer entries")
+    pairs = raw.astype(np.int64).reshape(-1, 2)
     outside = (pairs < 0) | (pairs >= num_agents)
     if outside.any():
         bad = tuple(int(v) for v in pairs[outside.any(axis=1)][0])
@@ -154,3 +180,12 @@ def from_edges(
         offsets=None if offsets is None else tuple(int(o) for o in offsets),
         name=name,
     )
+
+
+def _count(topology: Topology, ends: jax.Array) -> jax.Array:
+    ones = topology.mask.astype(jnp.int32)
+    return jax.ops.segment_sum(ones, ends, num_segments=topology.num_agents)
+
+
+def _is_integral(raw: np.ndarray) -> bool:
+    return raw.dtype.kind == "f" and bool(np.all(np.isfinite(raw)) and np.all(raw == np.round(raw)))

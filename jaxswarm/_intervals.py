@@ -1,0 +1,146 @@
+"""Interval estimates behind :mod:`jaxswarm.statistics`: Student-t and widened bootstrap.
+
+All functions take float64 arrays of one number per seed, already checked.
+"""
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+_RESAMPLES = 9_999
+
+
+def interquartile_mean(values: Any, axis: int = -1) -> Any:
+    """Mean of the middle half: a quarter of the entries (rounded down) is cut from each end.
+
+    Raises:
+        ValueError: if the axis is empty.
+
+    >>> float(interquartile_mean([0.0, 1.0, 3.0, 100.0]))
+    2.0
+    """
+    x = np.sort(np.asarray(values, dtype=np.float64), axis=axis)
+    size = x.shape[axis]
+    if size == 0:
+        raise ValueError("values: expected at least one entry along axis, got none")
+    cut = size // 4
+    return np.take(x, np.arange(cut, size - cut), axis=axis).mean(axis=axis)
+
+
+STATISTICS = {"mean": np.mean, "iqm": interquartile_mean, "median": np.median}
+
+
+def collapse(x: np.ndarray) -> np.ndarray:
+    """Make differences that are equal but for rounding equal: noise is not bootstrapped."""
+    if np.ptp(x) <= 1e-12 * np.max(np.abs(x)):
+        return np.full_like(x, np.median(x))
+    return x
+
+
+def _variance(x: np.ndarray) -> float:
+    """Exactly zero for equal numbers, whose mean may be off by a rounding."""
+    x = collapse(x)
+    return 0.0 if np.ptp(x) == 0.0 else float(np.var(x, ddof=1))
+
+
+def t_interval(
+    u: np.ndarray, v: np.ndarray, center: float, paired: bool, confidence: float
+) -> tuple[float, float]:
+    """Around ``center``, from the linearised effects ``u [S]`` against ``v [S']``."""
+    from scipy.stats import t
+
+    if paired:
+        error = math.sqrt(_variance(u - v) / len(u))
+        freedom = len(u) - 1.0
+    else:
+        shares = np.array([_variance(z) / len(z) for z in (u, v)])
+        error = math.sqrt(shares.sum())
+        parts = shares**2 / np.array([len(u) - 1, len(v) - 1])
+        freedom = shares.sum() ** 2 / parts.sum() if error > 0.0 else 1.0
+    if error == 0.0:
+        return center, center
+    half = float(t.ppf(0.5 + confidence / 2.0, freedom) * error)
+    return center - half, center + half
+
+
+def _widened(confidence: float, seeds: int) -> float:
+    """Hesterberg's expansion: the normal level whose quantile is ``√(S/(S-1))`` times Student's."""
+    from scipy.stats import norm, t
+
+    quantile = math.sqrt(seeds / (seeds - 1)) * t.ppf(0.5 + confidence / 2.0, seeds - 1)
+    return min(1.0 - 2.0 * float(norm.sf(quantile)), 1.0 - 1e-9)
+
+
+def bootstrap_one(
+    x: np.ndarray, statistic: str, confidence: float, method: str
+) -> tuple[float, float]:
+    """Interval of the statistic of ``x [S]``."""
+    # Sorted, and mirrored if the mirror image comes later: neither order nor sign of the data
+    # changes the resamples.
+    x = np.sort(collapse(x))
+    mirror = np.sort(-x)
+    if tuple(mirror) > tuple(x):
+        low, high = bootstrap_one(mirror, statistic, confidence, method)
+        return -high, -low
+    take = STATISTICS[statistic]
+    return _bootstrap((x,), lambda z, axis=-1: take(z, axis=axis), False, confidence, method)
+
+
+def bootstrap_two(
+    a: np.ndarray,
+    b: np.ndarray,
+    statistic: str,
+    paired: bool,
+    relative: bool,
+    confidence: float,
+    method: str,
+) -> tuple[float, float]:
+    """Interval of the effect of ``a [S]`` over ``b [S']``, resampled together if paired."""
+    take = STATISTICS[statistic]
+    if paired:
+        order = np.lexsort((b, a))
+        a, b = a[order], b[order]
+    else:
+        a, b = np.sort(collapse(a)), np.sort(collapse(b))
+        if not relative and tuple(a) < tuple(b):
+            low, high = bootstrap_two(b, a, statistic, False, False, confidence, method)
+            return -high, -low
+
+    def effect(u: np.ndarray, v: np.ndarray, axis: int = -1) -> np.ndarray:
+        top = take(u - v, axis=axis) if paired else take(u, axis=axis) - take(v, axis=axis)
+        return top / np.abs(take(v, axis=axis)) if relative else top
+
+    return _bootstrap((a, b), effect, paired, confidence, method)
+
+
+def _bootstrap(
+    data: tuple[np.ndarray, ...], statistic: Any, paired: bool, confidence: float, method: str
+) -> tuple[float, float]:
+    from scipy.stats import bootstrap
+
+    if all(np.ptp(x) == 0.0 for x in data):
+        value = float(statistic(*data))
+        return value, value
+    level = _widened(confidence, min(len(x) for x in data))
+
+    def interval(kind: str) -> tuple[float, float]:
+        with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a degenerate BCa says so; it is replaced below
+            found = bootstrap(
+                data,
+                statistic,
+                n_resamples=_RESAMPLES,
+                confidence_level=level,
+                method=kind,
+                paired=paired,
+                vectorized=True,
+                rng=np.random.default_rng(0),
+            ).confidence_interval
+        return float(found.low), float(found.high)
+
+    low, high = interval("percentile" if method == "percentile" else "bca")
+    if not (math.isfinite(low) and math.isfinite(high)):
+        low, high = interval("percentile")
+    return low, high

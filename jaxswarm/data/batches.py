@@ -1,0 +1,249 @@
+"""Per-agent batches drawn inside ``jit``: shards of a data set and the samplers that read them.
+
+A sampler is a pure function ``sample(key, shards) -> Batch``. Agent ``i`` draws from
+``fold_in(key, i)``, so its batches do not depend on how many agents there are or where they live.
+
+Shapes: ``N`` agents, ``S`` samples, ``M`` sample slots of the largest agent, ``B`` samples a batch.
+
+References:
+    Lemire, Fast random integer generation in an interval, 2019 (multiply-shift instead of a
+    remainder).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm import agents
+from jaxswarm.data.datasets import Dataset
+from jaxswarm.data.partition import Partition
+
+
+class Batch(NamedTuple):
+    """What one agent trains on; a sampler returns all agents' with a leading ``N``.
+
+    Attributes:
+        x: ``float32[B, ...]``, features.
+        y: ``int32[B]``, labels.
+        weight: ``float32[B]``, 1 for a real sample, 0 for padding (all of them for an agent without
+            data). A loss is the weighted mean ``Σ w l / Σ w``, and 0 where all weights are 0:
+            ``models.weighted_mean`` does that.
+    """
+
+    x: Any
+    y: Any
+    weight: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Shards:
+    """The agents' private data as arrays, to be passed to a jitted step as an argument.
+
+    Attributes:
+        features: ``float32[S, ...]``, the whole data set once, read through ``indices``.
+        labels: ``int32[S]``.
+        indices: ``int32[N, M]``, rows of each agent.
+        mask: ``bool[N, M]``, false on padding slots.
+        counts: ``int32[N]``, samples of each agent.
+    """
+
+    features: Any
+    labels: Any
+    indices: Any
+    mask: Any
+    counts: Any
+
+    @property
+    def num_agents(self) -> int:
+        """``N``."""
+        return self.indices.shape[0]
+
+
+Sampler = Callable[..., Batch]
+
+
+def shards(dataset: Dataset, partition: Partition) -> Shards:
+    """Join a data set and who holds what of it, as device arrays.
+
+    Without feature skew the data set is stored once, however many agents share it. With it every
+    agent's samples are stored as that agent sees them.
+
+    Raises:
+        ValueError: if the partition names rows that the data set does not have.
+    """
+    largest = int(np.asarray(partition.indices).max())
+    if largest >= dataset.num_samples:
+        raise ValueError(
+            f"partition: names row {largest} but {dataset.name} has {dataset.num_samples} samples"
+        )
+    features, labels, indices = dataset.features, dataset.labels, partition.indices
+    if partition.skew is not None:
+        rows = [partition.rows(i) for i in range(partition.num_agents)]
+        seen = [partition.skew.transform(dataset.features[r], i) for i, r in enumerate(rows)]
+        features, labels = np.concatenate(seen), dataset.labels[np.concatenate(rows)]
+        counts = np.asarray(partition.counts)
+        starts = np.cumsum(counts) - counts
+        indices = np.minimum(starts, len(labels) - 1)[:, None].repeat(partition.capacity, axis=1)
+        indices = indices + np.where(partition.mask, np.arange(partition.capacity), 0)
+    return Shards(
+        features=jnp.asarray(features),
+        labels=jnp.asarray(labels),
+        indices=jnp.asarray(indices, jnp.int32),
+        mask=jnp.asarray(partition.mask),
+        counts=jnp.asarray(partition.counts),
+    )
+
+
+def stacked(features: Any, labels: Any) -> Shards:
+    """Shards from data that already has an agents axis, ``[N, M, ...]`` and ``[N, M]`` (any dtype).
+
+    Raises:
+        ValueError: if the two leading axes differ or one is empty.
+    """
+    shape = jnp.shape(labels)
+    if len(shape) != 2 or jnp.shape(features)[:2] != shape or 0 in shape:
+        raise ValueError(
+            "expected features [N, M, ...] and labels [N, M],"
+            f" got {jnp.shape(features)} and {shape}"
+        )
+    n, m = shape
+    return Shards(
+        features=jnp.reshape(features, (n * m, *jnp.shape(features)[2:])),
+        labels=jnp.reshape(labels, (n * m,)),
+        indices=jnp.arange(n * m, dtype=jnp.int32).reshape(n, m),
+        mask=jnp.ones((n, m), bool),
+        counts=jnp.full(n, m, jnp.int32),
+    )
+
+
+def minibatches(batch_size: int, *, replace: bool = True) -> Sampler:
+    """A sampler of ``B`` of each agent's own samples, uniformly at random.
+
+    Args:
+        batch_size: ``B >= 1``.
+        replace: draw with replacement (one random word per sample, nothing else). Without, the
+            ``B`` samples are distinct; an agent with fewer than ``B`` gets all it has, in random
+            order, and weight 0 in the remaining slots.
+
+    Returns:
+        ``sample(key, shards, *, offset=0) -> Batch`` with leaves ``[N, B, ...]``; ``offset`` is the
+        global id of the first agent.
+
+    Raises:
+        ValueError: if ``batch_size < 1``.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+
+    def with_replacement(key: jax.Array, capacity: int, count: jax.Array) -> jax.Array:
+        del capacity
+        return below(jax.random.bits(key, (batch_size,)), count)
+
+    def without(key: jax.Array, capacity: int, count: jax.Array) -> jax.Array:
+        return _fit(random_order(key, capacity, count), batch_size)
+
+    def sample(key: jax.Array, shards: Shards, *, offset: int | jax.Array = 0) -> Batch:
+        keys = agents.keys(key, shards.num_agents, offset=offset)
+        draw = with_replacement if replace else without
+        capacity = shards.indices.shape[1]
+        slots = jax.vmap(lambda k, c: draw(k, capacity, c))(keys, shards.counts)
+        held = shards.counts[:, None]
+        filled = jnp.minimum(held, 1) * batch_size if replace else held
+        return gather(shards, slots, jnp.arange(batch_size)[None, :] < filled)
+
+    return sample
+
+
+def epoch_batches(batch_size: int) -> Sampler:
+    """A sampler that walks through each agent's data in a fresh random order every epoch.
+
+    Agents with more data have longer epochs: agent ``i`` starts its next one after ``⌈count_i /
+    B⌉`` steps, and the last batch of an epoch may be partly filled (weight 0). Every sample is seen
+    once in an epoch.
+
+    Args:
+        batch_size: ``B >= 1``.
+
+    Returns:
+        ``sample(key, shards, step, *, offset=0) -> Batch`` with leaves ``[N, B, ...]``. The key is
+        the *same* for the whole run; the step, which may be traced, counts batches from 0.
+
+    Raises:
+        ValueError: if ``batch_size < 1``.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+
+    def sample(
+        key: jax.Array, shards: Shards, step: int | jax.Array, *, offset: int | jax.Array = 0
+    ) -> Batch:
+        keys = agents.keys(key, shards.num_agents, offset=offset)
+        capacity = shards.indices.shape[1]
+
+        def one(key: jax.Array, count: jax.Array) -> tuple[jax.Array, jax.Array]:
+            length = jnp.maximum(-(-count // batch_size), 1)
+            epoch_key = jax.random.fold_in(key, step // length)
+            place = (step % length) * batch_size + jnp.arange(batch_size)
+            order = random_order(epoch_key, capacity, count)
+            return order[jnp.minimum(place, capacity - 1)], place < count
+
+        slots, real = jax.vmap(one)(keys, shards.counts)
+        return gather(shards, slots, real)
+
+    return sample
+
+
+def full_batches() -> Sampler:
+    """A sampler of all local data, padded: leaves ``[N, M, ...]``; its key is not used."""
+
+    def sample(key: jax.Array, shards: Shards, *, offset: int | jax.Array = 0) -> Batch:
+        del key, offset
+        return _read(shards, shards.indices, shards.mask)
+
+    return sample
+
+
+def gather(shards: Shards, slots: jax.Array, real: jax.Array) -> Batch:
+    """The batch of all agents' ``slots: int32[N, B]`` in ``[0, M)``, weighted by ``real``."""
+    rows = jnp.take_along_axis(shards.indices, slots, axis=1, mode="promise_in_bounds")
+    return _read(shards, rows, real)
+
+
+def below(bits: jax.Array, count: jax.Array) -> jax.Array:
+    """Uniform ``int32`` in ``[0, count)`` from random ``uint32`` words; 0 if ``count`` is 0.
+
+    The high half of the 64-bit product ``bits * count``, in 32-bit arithmetic. No value is favoured
+    by more than ``count / 2**32``.
+    """
+    count = count.astype(jnp.uint32)
+    high, low = bits >> 16, bits & 0xFFFF
+    count_high, count_low = count >> 16, count & 0xFFFF
+    middle = high * count_low + ((low * count_low) >> 16)
+    carry = low * count_high + (middle & 0xFFFF)
+    return (high * count_high + (middle >> 16) + (carry >> 16)).astype(jnp.int32)
+
+
+def random_order(key: jax.Array, capacity: int, count: jax.Array) -> jax.Array:
+    """A random permutation of ``0..count-1`` and then the padding slots, ``int32[capacity]``.
+
+    Sorts random words, so ties (chance below ``capacity² / 2**32``) favour the lower slot.
+    """
+    slots = jnp.arange(capacity)
+    noise = jax.random.bits(key, (capacity,)) >> 1
+    return jnp.argsort(jnp.where(slots < count, noise, jnp.uint32(0xFFFFFFFF)))
+
+
+def _read(shards: Shards, rows: jax.Array, real: jax.Array) -> Batch:
+    x = shards.features.at[rows].get(mode="promise_in_bounds")
+    y = shards.labels.at[rows].get(mode="promise_in_bounds")
+    return Batch(x, y, real.astype(jnp.float32))
+
+
+def _fit(order: jax.Array, size: int) -> jax.Array:
+    """The first ``size`` entries, the last one repeated if there are fewer."""
+    return order[jnp.minimum(jnp.arange(size), order.shape[0] - 1)]

@@ -1,0 +1,203 @@
+"""Who holds which samples: the `Partition` pytree and what can be done with one.
+
+Shapes: ``N`` agents, ``S`` samples, ``M`` sample slots of the largest agent, ``C`` classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxswarm.data.datasets import check_labels
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Partition:
+    """Rows of a data set dealt to agents, padded to the largest agent; numpy arrays on the host.
+
+    Attributes:
+        indices: ``int32[N, M]``, rows of the data set. Padding slots repeat the agent's first row
+            (0 for an agent without data), so that a gather never leaves the data set.
+        mask: ``bool[N, M]``, false on padding slots; an agent's own slots come first.
+        counts: ``int32[N]``, samples per agent, the row sums of ``mask``; 0 for an agent without
+            data.
+        skew: ``None``, or how each agent's features are distorted
+            (:class:`jaxswarm.data.FeatureSkew`).
+        overlap: static; whether a row may appear more than once (resampling partitioners). Without
+            overlap no row appears twice.
+        name: static; the partitioner, for tables and messages.
+    """
+
+    indices: Any
+    mask: Any
+    counts: Any
+    skew: Any = None
+    overlap: bool = field(default=False, metadata={"static": True})
+    name: str = field(default="partition", metadata={"static": True})
+
+    @property
+    def num_agents(self) -> int:
+        """``N``."""
+        return self.indices.shape[0]
+
+    @property
+    def capacity(self) -> int:
+        """``M``, slots of the largest agent."""
+        return self.indices.shape[1]
+
+    def rows(self, agent: int) -> np.ndarray:
+        """``int32[counts[agent]]``: the rows that ``agent`` holds (host side)."""
+        return np.asarray(self.indices)[agent, : int(self.counts[agent])]
+
+    def class_counts(self, labels: Any, num_classes: int | None = None) -> np.ndarray:
+        """``int64[N, C]``: how many samples of each class each agent holds (host side)."""
+        y, classes = check_labels(labels, num_classes)
+        table = np.zeros((self.num_agents, classes), np.int64)
+        agents = np.broadcast_to(np.arange(self.num_agents)[:, None], self.indices.shape)
+        mask = np.asarray(self.mask)
+        np.add.at(table, (agents[mask], y[np.asarray(self.indices)[mask]]), 1)
+        return table
+
+    def describe(self, labels: Any = None) -> str:
+        """One line for a log: sizes and, given ``labels``, how skewed the classes are."""
+        counts = np.asarray(self.counts)
+        text = (
+            f"{self.name}: {counts.sum()} samples over {self.num_agents} agents"
+            f" (min {counts.min()}, median {int(np.median(counts))}, max {counts.max()})"
+        )
+        empty = int((counts == 0).sum())
+        if empty:
+            text += f", {empty} without data"
+        if self.overlap:
+            text += ", overlapping"
+        if labels is not None:
+            table = self.class_counts(labels)
+            held = (table > 0).sum(axis=1)[counts > 0]
+            share = (table.max(axis=1) / np.maximum(counts, 1))[counts > 0]
+            if len(held):
+                text += (
+                    f"; {held.mean():.1f} of {table.shape[1]} classes per agent,"
+                    f" largest class {share.mean():.0%} of an agent's data"
+                )
+        return text
+
+
+def from_rows(
+    rows: Sequence[Any],
+    num_samples: int,
+    *,
+    overlap: bool = False,
+    allow_empty: bool = False,
+    name: str = "partition",
+) -> Partition:
+    """A validated partition from one vector of row numbers per agent.
+
+    Args:
+        rows: ``N`` integer vectors, in the order the agents keep them.
+        num_samples: ``S``, the size of the data set.
+        overlap: whether rows may repeat.
+        allow_empty: whether an agent may be without data.
+        name: for tables and messages.
+
+    Raises:
+        ValueError: without agents, on rows outside ``[0, S)``, repeated rows without ``overlap``,
+            agents without data unless allowed, or if nobody holds anything.
+    """
+    if not len(rows):
+        raise ValueError(f"{name}: expected at least one agent, got none")
+    parts = [np.asarray(part, np.int64).reshape(-1) for part in rows]
+    counts = np.array([len(part) for part in parts], np.int32)
+    if not counts.sum():
+        raise ValueError(f"{name}: empty partition, no agent holds any sample")
+    if not allow_empty and (counts == 0).any():
+        raise ValueError(
+            f"{name}: agent {int(np.argmin(counts))} would hold no sample"
+            f" ({int((counts == 0).sum())} such agents of {len(parts)})"
+        )
+    flat = np.concatenate(parts)
+    if flat.min() < 0 or flat.max() >= num_samples:
+        bad = flat[(flat < 0) | (flat >= num_samples)][0]
+        raise ValueError(f"{name}: expected rows in [0, {num_samples}), got {bad}")
+    if not overlap and len(np.unique(flat)) != len(flat):
+        values, repeats = np.unique(flat, return_counts=True)
+        raise ValueError(f"{name}: row {values[repeats > 1][0]} is dealt more than once")
+    mask = np.arange(counts.max())[None, :] < counts[:, None]
+    first = np.array([part[0] if len(part) else 0 for part in parts], np.int32)
+    indices = np.repeat(first[:, None], counts.max(), axis=1)
+    indices[mask] = flat
+    return Partition(indices, mask, counts, overlap=overlap, name=name)
+
+
+def from_owners(owners: Any, num_agents: int, *, name: str = "partition") -> Partition:
+    """The partition in which row ``s`` belongs to agent ``owners[s]``; every agent must own one.
+
+    Raises:
+        ValueError: as :func:`from_rows`, or if an owner is outside ``[0, N)``.
+    """
+    owner = np.asarray(owners)
+    if owner.size and (owner.min() < 0 or owner.max() >= num_agents):
+        bad = owner[(owner < 0) | (owner >= num_agents)][0]
+        raise ValueError(f"{name}: expected owners in [0, {num_agents}), got {bad}")
+    order = np.argsort(owner, kind="stable")
+    cuts = np.cumsum(np.bincount(owner, minlength=num_agents))[:-1]
+    return from_rows(np.split(order, cuts), len(owner), name=name)
+
+
+def without_data(partition: Partition, who: Any, *, redeal: bool = False) -> Partition:
+    """Take the data of some agents away.
+
+    Args:
+        partition: of ``N`` agents.
+        who: agent ids, or ``bool[N]``.
+        redeal: give the freed samples to the others, round robin, so that the total stays the same;
+            without it they are lost.
+
+    Raises:
+        ValueError: if an id is out of range or nobody would be left with data.
+    """
+    n = partition.num_agents
+    chosen = np.asarray(who)
+    if chosen.dtype == bool:
+        if chosen.shape != (n,):
+            raise ValueError(f"who: expected bool[{n}] or agent ids, got shape {chosen.shape}")
+        chosen = np.flatnonzero(chosen)
+    chosen = chosen.reshape(-1).astype(np.int64)
+    if chosen.size and (chosen.min() < 0 or chosen.max() >= n):
+        raise ValueError(f"who: expected agent ids in [0, {n}), got {chosen.tolist()}")
+    bare = np.isin(np.arange(n), chosen)
+    if not np.asarray(partition.counts)[~bare].sum():
+        raise ValueError("who: expected at least one agent to keep its data, got all of them")
+    rows = [partition.rows(i) for i in range(n)]
+    if redeal and bare.any():
+        freed = np.concatenate([rows[i] for i in np.flatnonzero(bare)])
+        heirs = np.flatnonzero(~bare)
+        for position, heir in enumerate(heirs):
+            rows[heir] = np.concatenate([rows[heir], freed[position :: len(heirs)]])
+    for i in np.flatnonzero(bare):
+        rows[i] = np.zeros(0, np.int64)
+    size = int(np.asarray(partition.indices).max()) + 1
+    result = from_rows(rows, size, overlap=partition.overlap, allow_empty=True, name=partition.name)
+    name = f"{partition.name}, {int(bare.sum())} without data"
+    return replace(result, skew=partition.skew, name=name)
+
+
+def truncated(partition: Partition, size: int | None = None) -> Partition:
+    """Let nobody keep more than ``size`` samples, by default the smallest holder's count.
+
+    Raises:
+        ValueError: if ``size < 1``.
+    """
+    counts = np.asarray(partition.counts)
+    limit = int(counts[counts > 0].min()) if size is None else size
+    if limit < 1:
+        raise ValueError(f"size: expected at least 1, got {limit}")
+    width = min(limit, partition.capacity)
+    return replace(
+        partition,
+        indices=np.asarray(partition.indices)[:, :width],
+        mask=np.asarray(partition.mask)[:, :width],
+        counts=np.minimum(counts, width).astype(np.int32),
+    )

@@ -1,0 +1,272 @@
+"""Partitioners by label: iid, two Dirichlet schemes, disjoint and consecutive classes, shards.
+
+Every partitioner takes ``(labels, num_agents, *, seed, ...)``, runs on the host and is a pure
+function of its arguments. All but :func:`dirichlet_over_classes` deal every sample to exactly one
+agent.
+
+Shapes: ``N`` agents, ``S`` samples, ``C`` classes.
+
+References:
+    McMahan et al., Communication-efficient learning of deep networks from decentralized data, 2017
+    (label shards).
+    Hsu, Qi & Brown, Measuring the effects of non-identical data distribution for federated visual
+    classification, 2019 (a Dirichlet class distribution for every agent).
+    Yurochkin et al., Bayesian nonparametric federated learning of neural networks, 2019 (Dirichlet
+    proportions over agents for every class).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from jaxswarm.data.datasets import check_labels
+from jaxswarm.data.partition import Partition, from_owners, from_rows
+
+
+def iid(labels: Any, num_agents: int, *, seed: int = 0, balanced: bool = True) -> Partition:
+    """Deal samples at random into sizes that differ by at most one.
+
+    Args:
+        labels: ``[S]`` classes, ``S >= N``.
+        num_agents: ``N >= 1``.
+        seed: of the shuffle.
+        balanced: also deal each class evenly, so that class counts differ by at most one between
+            agents; otherwise a plain shuffle.
+
+    Raises:
+        ValueError: on bad labels or fewer samples than agents.
+    """
+    y, _ = check_deal(labels, num_agents)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(y))
+    if balanced:
+        order = order[np.argsort(y[order], kind="stable")]
+    owners = np.empty(len(y), np.int64)
+    owners[order] = rng.permutation(num_agents)[np.arange(len(y)) % num_agents]
+    return from_owners(owners, num_agents, name="iid")
+
+
+def dirichlet_over_agents(
+    labels: Any,
+    num_agents: int,
+    *,
+    seed: int = 0,
+    alpha: float = 0.5,
+    min_size: int = 1,
+    max_draws: int = 10,
+) -> Partition:
+    """Split every class over the agents in Dirichlet(α) proportions; agents' sizes vary.
+
+    Small α gives most of a class to few agents, α → ∞ gives each agent the same share of every
+    class.
+
+    Args:
+        labels: ``[S]`` classes.
+        num_agents: ``N >= 1``.
+        seed: of the proportions and the shuffle.
+        alpha: concentration, ``> 0``.
+        min_size: every agent must hold at least so many samples, ``N * min_size <= S``.
+        max_draws: how often all proportions are drawn anew to reach ``min_size``. If the last draw
+            still misses it (many agents, few samples, small α) the largest agents hand over random
+            samples until it holds, which changes the law as little as possible.
+
+    Raises:
+        ValueError: on bad labels, ``alpha <= 0``, or too few samples.
+    """
+    y, classes = check_deal(labels, num_agents, min_size=min_size)
+    check_positive("alpha", alpha)
+    if max_draws < 1:
+        raise ValueError(f"max_draws: expected at least 1, got {max_draws}")
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(y == c) for c in range(classes)]
+    owners = np.zeros(len(y), np.int64)
+    for _ in range(max_draws):
+        for rows in members:
+            # Agents take their cuts of a class in random order: rounding must not always hit the
+            # same ones.
+            cuts = np.cumsum(dirichlet(rng, alpha, num_agents))[:-1]
+            slot = np.searchsorted(cuts, (np.arange(len(rows)) + 0.5) / max(len(rows), 1))
+            owners[rng.permutation(rows)] = rng.permutation(num_agents)[slot]
+        if np.bincount(owners, minlength=num_agents).min() >= min_size:
+            break
+    _top_up(rng, owners, num_agents, min_size)
+    return from_owners(owners, num_agents, name=f"dirichlet_over_agents({alpha:g})")
+
+
+def dirichlet_over_classes(
+    labels: Any, num_agents: int, *, seed: int = 0, alpha: float = 0.5, size: int | None = None
+) -> Partition:
+    """Give every agent its own Dirichlet(α) class distribution and ``size`` samples drawn from it.
+
+    Agents draw independently, so samples of different agents **overlap** and some may be held by
+    nobody. An agent draws without replacement within a class until it wants more than the class
+    has.
+
+    Args:
+        labels: ``[S]`` classes.
+        num_agents: ``N >= 1``.
+        seed: of the distributions and draws.
+        alpha: concentration, ``> 0``; small α means about one class per agent.
+        size: samples per agent, the same for all; default ``S // N``.
+
+    Raises:
+        ValueError: on bad labels, ``alpha <= 0`` or ``size < 1``.
+    """
+    y, classes = check_deal(labels, num_agents)
+    check_positive("alpha", alpha)
+    each = len(y) // num_agents if size is None else size
+    if each < 1:
+        raise ValueError(f"size: expected at least one sample per agent, got {each}")
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(y == c) for c in range(classes)]
+    present = np.array([len(rows) > 0 for rows in members])
+    parts = []
+    for _ in range(num_agents):
+        p = np.zeros(classes)
+        p[present] = dirichlet(rng, alpha, int(present.sum()))
+        wanted = rng.multinomial(each, p)
+        drawn = [
+            rng.choice(members[c], k, replace=k > len(members[c]))
+            for c, k in enumerate(wanted)
+            if k
+        ]
+        parts.append(np.concatenate(drawn))
+    return from_rows(parts, len(y), overlap=True, name=f"dirichlet_over_classes({alpha:g})")
+
+
+def disjoint_classes(labels: Any, num_agents: int, *, seed: int = 0) -> Partition:
+    """Class ``c`` goes to agent ``c mod N``.
+
+    With more agents than classes, agent ``i`` has an even share of class ``i mod C``.
+    Sizes follow the class sizes; :func:`jaxswarm.data.truncated` makes them equal.
+
+    Raises:
+        ValueError: on bad labels, fewer samples than agents, or an agent that would hold nothing.
+    """
+    y, classes = check_deal(labels, num_agents)
+    holders = [
+        np.array([c % num_agents])
+        if num_agents <= classes
+        else np.flatnonzero(np.arange(num_agents) % classes == c)
+        for c in range(classes)
+    ]
+    return _deal_classes(y, holders, num_agents, seed, "disjoint_classes")
+
+
+def consecutive_classes(
+    labels: Any, num_agents: int, *, seed: int = 0, classes_per_agent: int = 2
+) -> Partition:
+    """Each agent has ``k`` consecutive classes, cyclically; a class's holders share it evenly.
+
+    Agent ``i`` starts at class ``i mod C``, or at ``⌊iC/N⌋`` when there are fewer agents than
+    classes.
+
+    Args:
+        labels: ``[S]`` classes.
+        num_agents: ``N``, with ``N * k >= C`` so that every class has a holder.
+        seed: of the shuffle within a class.
+        classes_per_agent: ``k`` in ``[1, C]``.
+
+    Raises:
+        ValueError: on bad labels, ``k`` out of range, or a class without holder.
+    """
+    y, classes = check_deal(labels, num_agents)
+    k = classes_per_agent
+    if not 1 <= k <= classes:
+        raise ValueError(f"classes_per_agent: expected 1 to {classes} classes, got {k}")
+    if num_agents * k < classes:
+        raise ValueError(
+            f"classes_per_agent: {num_agents} agents with {k} classes each leave some of the"
+            f" {classes} classes to nobody; expected at least {-(-classes // num_agents)}"
+        )
+    ids = np.arange(num_agents)
+    starts = ids % classes if num_agents >= classes else ids * classes // num_agents
+    held = (np.arange(classes)[None, :] - starts[:, None]) % classes < k  # [N, C]
+    holders = [np.flatnonzero(held[:, c]) for c in range(classes)]
+    return _deal_classes(y, holders, num_agents, seed, f"consecutive_classes({k})")
+
+
+def label_shards(
+    labels: Any, num_agents: int, *, seed: int = 0, shards_per_agent: int = 2
+) -> Partition:
+    """Sort by label, cut into ``N * s`` equal shards (± 1), deal ``s`` random shards to each agent.
+
+    Args:
+        labels: ``[S]`` classes, ``S >= N * s``.
+        num_agents: ``N >= 1``.
+        seed: of the shuffle within a class and of the deal.
+        shards_per_agent: ``s >= 1``; an agent sees about ``s`` classes.
+
+    Raises:
+        ValueError: on bad labels, ``s < 1``, or fewer samples than shards.
+    """
+    if shards_per_agent < 1:
+        raise ValueError(f"shards_per_agent: expected at least 1, got {shards_per_agent}")
+    y, _ = check_deal(labels, num_agents, min_size=shards_per_agent)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(y))
+    order = order[np.argsort(y[order], kind="stable")]
+    shards = np.array_split(order, num_agents * shards_per_agent)
+    deal = rng.permutation(len(shards)).reshape(num_agents, shards_per_agent)
+    parts = [np.sort(np.concatenate([shards[s] for s in hand])) for hand in deal]
+    return from_rows(parts, len(y), name=f"label_shards({shards_per_agent})")
+
+
+def check_deal(labels: Any, num_agents: int, *, min_size: int = 1) -> tuple[np.ndarray, int]:
+    """``(labels int32[S], C)`` after checking that every agent can get ``min_size`` samples.
+
+    Raises:
+        ValueError: on bad labels, ``num_agents < 1``, ``min_size < 1`` or ``S < N * min_size``.
+    """
+    y, classes = check_labels(labels)
+    if num_agents < 1:
+        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
+    if min_size < 1:
+        raise ValueError(f"min_size: expected at least 1, got {min_size}; see without_data")
+    if len(y) < num_agents * min_size:
+        raise ValueError(
+            f"num_agents: expected at least {min_size} samples for each of {num_agents} agents,"
+            f" got {len(y)} samples in all"
+        )
+    return y, classes
+
+
+def check_positive(name: str, value: float) -> None:
+    """Refuse a ``value`` that is not a finite number above zero.
+
+    Raises:
+        ValueError: naming ``name`` and the value.
+    """
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name}: expected a finite number above 0, got {value}")
+
+
+def dirichlet(rng: np.random.Generator, alpha: float, size: int) -> np.ndarray:
+    """Dirichlet(α·1) proportions ``[size]``, also where a tiny or huge α defeats numpy's draw."""
+    p = rng.dirichlet(np.full(size, alpha)) if alpha < 1e8 else np.full(size, 1.0 / size)
+    if not np.isfinite(p).all() or p.sum() <= 0:  # α so small that every gamma draw underflows
+        p = np.zeros(size)
+        p[rng.integers(size)] = 1.0
+    return p / p.sum()
+
+
+def _top_up(rng: np.random.Generator, owners: np.ndarray, num_agents: int, min_size: int) -> None:
+    """Move random samples from the largest agents to those below ``min_size``, in place."""
+    counts = np.bincount(owners, minlength=num_agents)
+    while counts.min() < min_size:
+        rich, poor = int(np.argmax(counts)), int(np.argmin(counts))
+        owners[rng.choice(np.flatnonzero(owners == rich))] = poor
+        counts[rich] -= 1
+        counts[poor] += 1
+
+
+def _deal_classes(
+    y: np.ndarray, holders: list[np.ndarray], num_agents: int, seed: int, name: str
+) -> Partition:
+    """Deal each class evenly over its holders; who gets the odd samples is random in each class."""
+    rng = np.random.default_rng(seed)
+    owners = np.zeros(len(y), np.int64)
+    for c, who in enumerate(holders):
+        rows = rng.permutation(np.flatnonzero(y == c))
+        owners[rows] = rng.permutation(who)[np.arange(len(rows)) % len(who)]
+    return from_owners(owners, num_agents, name=name)

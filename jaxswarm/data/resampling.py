@@ -1,0 +1,136 @@
+"""Sampling by class distribution: every agent redraws from the whole set with its own class mix.
+
+No agent owns fixed samples here (they overlap by design); what makes agents differ is ``p[i]``, its
+fixed distribution over classes. The distributions are ordinary arrays, so that their skew can be
+swept under ``vmap``.
+
+Shapes: ``N`` agents, ``S`` samples, ``C`` classes, ``B`` samples a batch.
+
+References:
+    A single merging suffices, arXiv 2507.06542, 2025 (“resample” data mode).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm import agents
+from jaxswarm.data.batches import Batch, Sampler, below
+from jaxswarm.data.datasets import Dataset
+from jaxswarm.data.partitioners import check_positive
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ClassShards:
+    """A data set sorted by class, and every agent's distribution over classes.
+
+    Attributes:
+        features: ``float32[S, ...]``, sorted by class.
+        starts: ``int32[C]``, first row of each class.
+        counts: ``int32[C]``, samples of each class.
+        cumulative: ``float32[N, C]``, running sums of each agent's class probabilities.
+    """
+
+    features: Any
+    starts: Any
+    counts: Any
+    cumulative: Any
+
+    @property
+    def num_agents(self) -> int:
+        """``N``."""
+        return self.cumulative.shape[0]
+
+
+def class_distributions(
+    key: jax.Array, num_agents: int, num_classes: int, alpha: float | jax.Array
+) -> jax.Array:
+    """Independent Dirichlet(α) class distributions, ``float32[N, C]``; ``alpha > 0`` may be traced.
+
+    Raises:
+        ValueError: if a concrete ``alpha`` is not above 0, or sizes are below 1.
+    """
+    if num_agents < 1 or num_classes < 1:
+        raise ValueError(f"expected agents and classes, got {num_agents} and {num_classes}")
+    if not isinstance(alpha, jax.core.Tracer):
+        check_positive("alpha", float(alpha))
+    concentration = jnp.full(num_classes, alpha, jnp.float32)
+    keys = agents.keys(key, num_agents)
+    return jax.vmap(lambda k: jax.random.dirichlet(k, concentration))(keys)
+
+
+def class_shards(dataset: Dataset, probabilities: Any) -> ClassShards:
+    """Prepare a data set for :func:`class_batches`.
+
+    Args:
+        dataset: its features and labels must be concrete arrays.
+        probabilities: ``float[N, C]``, rows sum to one; checked unless traced.
+
+    Raises:
+        ValueError: on another shape, negative or unnormalised rows, or weight on a class without
+            samples.
+    """
+    labels = np.asarray(dataset.labels)
+    classes = dataset.num_classes
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels, minlength=classes)
+    if jnp.ndim(probabilities) != 2 or jnp.shape(probabilities)[1] != classes:
+        raise ValueError(
+            f"probabilities: expected [N, {classes}] for {dataset.name}, got shape"
+            f" {jnp.shape(probabilities)}"
+        )
+    if not isinstance(probabilities, jax.core.Tracer):
+        p = np.asarray(probabilities, np.float64)
+        wrong = ~((p >= 0).all(axis=1) & (np.abs(p.sum(axis=1) - 1.0) < 1e-3))
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(f"probabilities: row {row} is no distribution: {p[row]}")
+        absent = (p[:, counts == 0] > 0).any(axis=1)
+        if absent.any():
+            raise ValueError(
+                f"probabilities: agent {int(np.argmax(absent))} asks for a class that"
+                f" {dataset.name} has no samples of"
+            )
+    return ClassShards(
+        features=jnp.asarray(np.asarray(dataset.features)[order]),
+        starts=jnp.asarray(np.cumsum(counts) - counts, jnp.int32),
+        counts=jnp.asarray(counts, jnp.int32),
+        cumulative=jnp.cumsum(jnp.asarray(probabilities, jnp.float32), axis=1),
+    )
+
+
+def class_batches(batch_size: int) -> Sampler:
+    """A sampler that draws a class by the agent's distribution, then one of its samples uniformly.
+
+    Args:
+        batch_size: ``B >= 1``.
+
+    Returns:
+        ``sample(key, class_shards, *, offset=0) -> Batch`` with leaves ``[N, B, ...]``.
+
+    Raises:
+        ValueError: if ``batch_size < 1``.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+
+    def sample(key: jax.Array, shards: ClassShards, *, offset: int | jax.Array = 0) -> Batch:
+        keys = agents.keys(key, shards.num_agents, offset=offset)
+        bits = jax.vmap(lambda k: jax.random.bits(k, (2, batch_size)))(keys)
+        uniform = (bits[:, 0] >> 8).astype(jnp.float32) * 2.0**-24
+        # Scaling by the last sum keeps the draw below it whatever the rounding of the running sums.
+        level = uniform[:, :, None] * shards.cumulative[:, None, -1:]
+        y = jnp.sum(level >= shards.cumulative[:, None, :], axis=-1).astype(jnp.int32)
+        # The product may round up to the last sum: then the last class that the agent has at all.
+        last = jnp.sum(shards.cumulative < shards.cumulative[:, -1:], axis=-1)
+        y = jnp.minimum(y, last[:, None].astype(jnp.int32))
+        rows = shards.starts[y] + below(bits[:, 1], shards.counts[y])
+        x = shards.features.at[rows].get(mode="promise_in_bounds")
+        return Batch(x, y, jnp.ones(y.shape, jnp.float32))
+
+    return sample

@@ -1,0 +1,123 @@
+"""Local work: what every agent does on its own data between two exchanges.
+
+Shapes: ``N`` agents on axis 0 of every leaf, ``B`` samples of a minibatch.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxswarm import agents
+
+PyTree = Any
+Loss = Callable[..., Any]
+Sample = Callable[[jax.Array, Any], Any]
+
+
+class Objective(NamedTuple):
+    """A user's loss in one internal form, with gradients for all agents at once.
+
+    Attributes:
+        value_and_grad: ``(key, params, model_state, batch) -> (losses [N], model_state, gradients)``.
+        sample: ``(key, inputs) -> batch``, leaves ``[N, B, ...]``.
+    """
+
+    value_and_grad: Callable[..., tuple[jax.Array, PyTree, PyTree]]
+    sample: Sample
+
+
+def objective(
+    loss: Loss, sample: Sample | None = None, *, stateful: bool = False, stochastic: bool = False
+) -> Objective:
+    """Lift a single-agent loss to all agents.
+
+    Args:
+        loss: ``loss(params, batch) -> scalar`` for one agent. With ``stateful`` it is
+            ``loss(params, model_state, batch) -> (scalar, model_state)`` (normalisation statistics); with
+            ``stochastic`` it takes a key as its last argument (dropout).
+        sample: ``(key, inputs) -> batch``; omitted, ``inputs`` is the batch itself, leaves ``[N, ...]``.
+        stateful: see ``loss``.
+        stochastic: see ``loss``.
+
+    Raises:
+        ValueError: if ``loss`` is not callable; while tracing, if it does not return a scalar or the batch
+            does not lead with ``N``.
+    """
+    if not callable(loss):
+        raise ValueError(f"loss: expected a function of (params, batch), got {type(loss).__name__}")
+
+    def single(params: PyTree, model_state: PyTree, batch: Any, key: jax.Array) -> tuple[Any, Any]:
+        arguments = (params, model_state, batch) if stateful else (params, batch)
+        out = loss(*arguments, key) if stochastic else loss(*arguments)
+        if stateful:
+            value, model_state = out
+        else:
+            value = out
+        if jnp.shape(value) != ():
+            raise ValueError(f"loss: expected a scalar per agent, got shape {jnp.shape(value)}")
+        return value, model_state
+
+    def value_and_grad(
+        key: jax.Array, params: PyTree, model_state: PyTree, batch: Any
+    ) -> tuple[jax.Array, PyTree, PyTree]:
+        n = agents.num_agents(params)
+        agents.check_leading_axis(batch, n, "batch")
+        # Only a stochastic loss pays for one key per agent.
+        keys = agents.keys(key, n) if stochastic else jnp.zeros(n)
+        gradient = jax.vmap(jax.value_and_grad(single, has_aux=True))
+        (losses, model_state), grads = gradient(params, model_state, batch, keys)
+        return losses, model_state, grads
+
+    return Objective(value_and_grad, sample or (lambda key, inputs: inputs))
+
+
+def descend(
+    optimizer: optax.GradientTransformation, grads: PyTree, opt_state: PyTree, params: PyTree
+) -> tuple[PyTree, PyTree]:
+    """One optimiser step of every agent: ``(params, opt_state)``, each with its own optimiser state."""
+
+    def single(grads: PyTree, opt_state: PyTree, params: PyTree) -> tuple[PyTree, PyTree]:
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    return jax.vmap(single)(grads, opt_state, params)
+
+
+class LocalResult(NamedTuple):
+    """What local work leaves behind: the agents' new parameters and mean loss ``[N]``."""
+
+    params: PyTree
+    opt_state: PyTree
+    model_state: PyTree
+    loss: jax.Array
+
+
+def train(
+    work: Objective,
+    optimizer: optax.GradientTransformation,
+    steps: int,
+    key: jax.Array,
+    params: PyTree,
+    opt_state: PyTree,
+    model_state: PyTree,
+    inputs: Any,
+) -> LocalResult:
+    """``steps`` optimiser steps of every agent on fresh minibatches; the loss is averaged over steps."""
+
+    def body(carry: Any, key: jax.Array) -> tuple[Any, jax.Array]:
+        params, opt_state, model_state = carry
+        sample_key, loss_key = jax.random.split(key)
+        batch = work.sample(sample_key, inputs)
+        losses, model_state, grads = work.value_and_grad(loss_key, params, model_state, batch)
+        params, opt_state = descend(optimizer, grads, opt_state, params)
+        return (params, opt_state, model_state), losses
+
+    carry = (params, opt_state, model_state)
+    if steps == 1:
+        carry, losses = body(carry, key)
+        return LocalResult(*carry, losses)
+    carry, losses = jax.lax.scan(body, carry, jax.random.split(key, steps))
+    return LocalResult(*carry, jnp.mean(losses, axis=0))

@@ -1,0 +1,134 @@
+"""Losses, metrics and merging for supervised models.
+
+Shapes: ``N`` agents on axis 0 of every leaf, ``S`` test samples, ``B`` samples of a batch, ``C`` classes.
+
+References:
+    T. Zhu et al., A single merging suffices: recovering server-based learning performance in
+    decentralized learning, 2025 (counterfactual merged model, mergeability).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm import agents
+from jaxswarm.data import Dataset
+from jaxswarm.learning.decentralized import LearnerState
+from jaxswarm.models import Model, losses
+
+PyTree = Any
+
+
+def classification_loss(model: Model, *, weight_decay: float | jax.Array = 0.0) -> Callable[..., Any]:
+    """Cross-entropy of one agent's weighted batch, in nats, plus ``½ λ ‖params‖²``.
+
+    Returns:
+        ``loss(params, batch)``; for a model with normalisation statistics
+        ``loss(params, stats, batch) -> (scalar, stats)``, to be used with ``stateful=True``.
+    """
+    decays = isinstance(weight_decay, jax.Array) or weight_decay != 0.0
+
+    def penalty(params: PyTree) -> jax.Array | float:
+        if not decays:
+            return 0.0
+        return 0.5 * weight_decay * sum(jnp.sum(jnp.square(p)) for p in jax.tree.leaves(params))
+
+    def stateless(params: PyTree, batch: Any) -> jax.Array:
+        logits = model.apply(params, batch.x)
+        return losses.cross_entropy(logits, batch.y, batch.weight) + penalty(params)
+
+    def with_stats(params: PyTree, stats: PyTree, batch: Any) -> tuple[jax.Array, PyTree]:
+        logits, stats = model.apply_train(params, stats, batch.x)
+        return losses.cross_entropy(logits, batch.y, batch.weight) + penalty(params), stats
+
+    return with_stats if model.has_stats else stateless
+
+
+class Metrics(NamedTuple):
+    """How well a population does on one common test set.
+
+    Attributes:
+        accuracy: ``float[N]``, every agent's own model on the global test set, in ``[0, 1]``.
+        merged_accuracy: ``[]``, the average model's accuracy (evaluated, never written back).
+        disagreement: ``[]``, mean squared distance of the agents' parameters from their average.
+        megabytes: ``[]``, sent by all agents since the start (10⁶ bytes).
+        messages: ``[]``, sent by all agents since the start.
+    """
+
+    accuracy: jax.Array
+    merged_accuracy: jax.Array
+    disagreement: jax.Array
+    megabytes: jax.Array
+    messages: jax.Array
+
+
+def evaluation(
+    model: Model, test: Dataset, *, calibration: jax.Array | None = None, chunk: int | None = None
+) -> Callable[[LearnerState], Metrics]:
+    """``evaluate(state) -> Metrics`` for :func:`jaxswarm.simulate.simulate`.
+
+    Args:
+        model: as trained.
+        test: the global test set, the same for all agents.
+        calibration: ``[num_batches, B, ...]`` inputs with which the merged model's normalisation statistics
+            are measured anew; needed if the model has any.
+        chunk: agents evaluated at a time, to bound memory; all at once by default.
+
+    Raises:
+        ValueError: if the model has normalisation statistics and ``calibration`` is missing.
+    """
+    _expect_calibration(model, calibration)
+
+    def score(params: PyTree, stats: PyTree) -> jax.Array:
+        logits = model.apply(params, test.features, stats if model.has_stats else None)
+        return losses.accuracy(logits, jnp.asarray(test.labels))
+
+    def evaluate(state: LearnerState) -> Metrics:
+        stats = state.model_state
+        if chunk is None:
+            accuracy = jax.vmap(score)(state.params, stats)
+        else:
+            accuracy = jax.lax.map(lambda pair: score(*pair), (state.params, stats), batch_size=chunk)
+        merged, merged_stats = merge(state.params, model, calibration)
+        return Metrics(
+            accuracy=accuracy,
+            merged_accuracy=score(merged, merged_stats),
+            disagreement=agents.disagreement(state.params),
+            megabytes=state.traffic.total.bytes / 1e6,
+            messages=state.traffic.total.messages,
+        )
+
+    return evaluate
+
+
+def merge(
+    params: PyTree, model: Model, calibration: jax.Array | None = None
+) -> tuple[PyTree, PyTree]:
+    """One global merge: average the learnable parameters, measure normalisation statistics anew.
+
+    Args:
+        params: leaves ``[N, ...]``.
+        model: as trained.
+        calibration: ``[num_batches, B, ...]`` inputs; needed if the model has normalisation statistics.
+
+    Returns:
+        ``(params, stats)`` of a single model; ``stats`` is ``{}`` without normalisation statistics.
+
+    Raises:
+        ValueError: if the model has normalisation statistics and ``calibration`` is missing.
+    """
+    _expect_calibration(model, calibration)
+    average = agents.mean(params)
+    if calibration is None:
+        return average, {}
+    return average, model.recalibrate(average, calibration)
+
+
+def _expect_calibration(model: Model, calibration: jax.Array | None) -> None:
+    if model.has_stats and calibration is None:
+        raise ValueError(
+            "calibration: this model has normalisation statistics, which a merge must measure anew; "
+            "expected inputs [num_batches, B, ...], got None"
+        )

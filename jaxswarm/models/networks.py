@@ -1,0 +1,168 @@
+"""Small flax networks that the domains share.
+
+Every module is called as ``module(x, train=False)`` with ``x: [B, ...]`` and returns ``[B,
+num_outputs]``.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from jaxswarm.errors import unknown
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": nn.relu,
+    "tanh": nn.tanh,
+    "gelu": nn.gelu,
+    "silu": nn.silu,
+    "elu": nn.elu,
+}
+INITIALIZERS: dict[str, Callable[[], Any]] = {
+    "lecun": nn.initializers.lecun_normal,
+    "xavier": nn.initializers.xavier_normal,
+    "xavier_uniform": nn.initializers.xavier_uniform,
+    "he": nn.initializers.he_normal,
+    "orthogonal": nn.initializers.orthogonal,
+    "zeros": lambda: nn.initializers.zeros,
+}
+NORMS = ("none", "batch", "group", "layer")
+
+
+class MLP(nn.Module):
+    """Dense layers with an activation between them; inputs are flattened.
+
+    Attributes:
+        widths: hidden widths, then the output width.
+        activation: name in ``ACTIVATIONS``.
+        initializer: name in ``INITIALIZERS``; biases start at zero.
+        norm: ``"none"``, ``"batch"``, ``"group"`` or ``"layer"``, before each hidden activation.
+    """
+
+    widths: Sequence[int]
+    activation: str = "relu"
+    initializer: str = "lecun"
+    norm: str = "none"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """``[B, ...] -> [B, widths[-1]]``."""
+        kernel = INITIALIZERS[self.initializer]()
+        x = x.reshape(x.shape[0], -1)
+        for width in self.widths[:-1]:
+            x = nn.Dense(width, kernel_init=kernel)(x)
+            x = ACTIVATIONS[self.activation](_normalised(x, self.norm, train))
+        return nn.Dense(self.widths[-1], kernel_init=kernel)(x)
+
+
+class CNN(nn.Module):
+    """Convolutions of 3×3 with 2×2 average pooling, then dense layers, after LeCun et al., 1998.
+
+    Attributes:
+        num_outputs: outputs per sample.
+        channels: of each convolution; each halves the image, as long as it is larger than 1×1.
+        widths: of the hidden dense layers.
+        activation: name in ``ACTIVATIONS``.
+        initializer: name in ``INITIALIZERS``; biases start at zero.
+        norm: ``"none"``, ``"batch"``, ``"group"`` or ``"layer"``, before each activation.
+    """
+
+    num_outputs: int
+    channels: Sequence[int] = (16, 32)
+    widths: Sequence[int] = (64,)
+    activation: str = "relu"
+    initializer: str = "lecun"
+    norm: str = "none"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """Images ``[B, H, W]``, ``[B, H, W, C]`` or flat ``[B, H * H] -> [B, num_outputs]``."""
+        kernel = INITIALIZERS[self.initializer]()
+        activate = ACTIVATIONS[self.activation]
+        x = _as_images(x)
+        for width in self.channels:
+            x = nn.Conv(width, (3, 3), kernel_init=kernel)(x)
+            x = activate(_normalised(x, self.norm, train))
+            if min(x.shape[1:3]) > 1:
+                x = nn.avg_pool(x, (2, 2), strides=(2, 2))
+        x = x.reshape(x.shape[0], -1)
+        for width in self.widths:
+            x = nn.Dense(width, kernel_init=kernel)(x)
+            x = activate(_normalised(x, self.norm, train))
+        return nn.Dense(self.num_outputs, kernel_init=kernel)(x)
+
+
+def mlp(
+    *widths: int, activation: str = "relu", initializer: str = "lecun", norm: str = "none"
+) -> MLP:
+    """A multi-layer perceptron, ``mlp(128, 10)`` for one hidden layer of 128 and 10 outputs.
+
+    Raises:
+        ValueError: without widths, on a width below 1, or on an unknown name.
+    """
+    if not widths or min(widths) < 1:
+        raise ValueError(f"widths: expected at least one positive width, got {widths}")
+    _check_names(activation, initializer, norm)
+    return MLP(tuple(widths), activation, initializer, norm)
+
+
+def logistic(num_classes: int, *, initializer: str = "zeros") -> MLP:
+    """Linear softmax classification, convex in its parameters: an MLP without hidden layer.
+
+    Raises:
+        ValueError: if ``num_classes < 1``, or on an unknown initialiser.
+    """
+    return mlp(num_classes, initializer=initializer)
+
+
+def cnn(
+    num_outputs: int,
+    *,
+    channels: Sequence[int] = (16, 32),
+    widths: Sequence[int] = (64,),
+    activation: str = "relu",
+    initializer: str = "lecun",
+    norm: str = "none",
+) -> CNN:
+    """A LeNet-like network for small images, 8×8 digits as well as 28×28 MNIST.
+
+    Raises:
+        ValueError: on sizes below 1, no convolution, or an unknown name.
+    """
+    sizes = (num_outputs, *channels, *widths)
+    if not channels or min(sizes) < 1:
+        raise ValueError(f"expected positive sizes and a convolution, got {channels}, {widths}")
+    _check_names(activation, initializer, norm)
+    return CNN(num_outputs, tuple(channels), tuple(widths), activation, initializer, norm)
+
+
+def _check_names(activation: str, initializer: str, norm: str) -> None:
+    if activation not in ACTIVATIONS:
+        raise unknown("activation", activation, ACTIVATIONS)
+    if initializer not in INITIALIZERS:
+        raise unknown("initializer", initializer, INITIALIZERS)
+    if norm not in NORMS:
+        raise unknown("norm", norm, NORMS)
+
+
+def _normalised(x: jax.Array, norm: str, train: bool) -> jax.Array:
+    if norm == "batch":
+        return nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+    if norm == "group":
+        groups = next(g for g in (8, 4, 2, 1) if x.shape[-1] % g == 0)
+        return nn.GroupNorm(num_groups=groups)(x)
+    if norm == "layer":
+        return nn.LayerNorm()(x)
+    return x
+
+
+def _as_images(x: jax.Array) -> jax.Array:
+    if x.ndim == 2:
+        side = round(x.shape[1] ** 0.5)
+        if side * side != x.shape[1]:
+            raise ValueError(f"x: expected square images, got {x.shape[1]} pixels per sample")
+        x = x.reshape(-1, side, side)
+    if x.ndim not in (3, 4):
+        raise ValueError(f"x: expected images [B, H, W] or [B, H, W, C], got shape {x.shape}")
+    return x if x.ndim == 4 else x[..., None]

@@ -1,0 +1,119 @@
+"""Graphs with their agents coloured by a value. ``N`` agents."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from jaxswarm.plotting.style import INK, axes, colorbar, span
+from jaxswarm.topology.graph import Topology
+
+_LARGEST_SPRING_LAYOUT = 2_000
+
+
+def graph(
+    topology: Topology,
+    values: Any,
+    *,
+    positions: Any = None,
+    label: str = "",
+    title: str = "",
+    limits: tuple[float, float] | None = None,
+    cmap: str = "viridis",
+    node_size: float | None = None,
+    ax: Any = None,
+) -> Any:
+    """The graph with each agent's node coloured by its value.
+
+    Args:
+        topology: a single topology.
+        values: ``[N]``; NaN nodes are drawn hollow.
+        positions: ``[N, 2]``. By default circulant graphs lie on a circle, others are laid out by
+            springs, beyond 2000 agents by the graph's spectrum.
+        label: what the colour means.
+        title: one line.
+        limits: of the colour scale; the finite values' range by default.
+        cmap: a matplotlib colour map.
+        node_size: area in points²; by default it shrinks with ``N``.
+        ax: axes to draw into.
+
+    Raises:
+        ValueError: if ``topology`` is a sequence, or ``values`` or ``positions`` do not fit it.
+    """
+    from matplotlib.collections import LineCollection
+
+    n = topology.num_agents
+    if topology.is_sequence:
+        raise ValueError("topology: expected a single topology, got a sequence; pass topology[t]")
+    value = np.asarray(values, dtype=np.float64)
+    if value.shape != (n,):
+        raise ValueError(f"values: expected shape ({n},), one per agent, got {value.shape}")
+    at = layout(topology) if positions is None else np.asarray(positions, dtype=np.float64)
+    if at.shape != (n, 2):
+        raise ValueError(f"positions: expected shape ({n}, 2), got {at.shape}")
+    ax = axes(width=5.6, height=4.8) if ax is None else ax
+    ends = _undirected(topology)
+    alpha = float(np.clip(14.0 / math.sqrt(len(ends) + 1.0), 0.06, 0.75))
+    ax.add_collection(
+        LineCollection(list(at[ends]), colors="#7A7A7A", linewidths=0.8, alpha=alpha, zorder=1)
+    )
+    finite = np.isfinite(value)
+    size = float(np.clip(9_000.0 / n, 6.0, 240.0)) if node_size is None else node_size
+    low, high = limits or (span(value[finite]))
+    ax.scatter(
+        *at[~finite].T, s=size, facecolor="white", edgecolor="#9A9A9A", linewidth=1.0, zorder=2
+    )
+    dots = ax.scatter(
+        *at[finite].T,
+        c=value[finite],
+        s=size,
+        cmap=cmap,
+        vmin=low,
+        vmax=high,
+        edgecolor="white",
+        linewidth=min(0.8, math.sqrt(size) / 12.0),
+        zorder=3,
+    )
+    colorbar(ax, dots, label)
+    ax.set_aspect("equal")
+    ax.margins(0.06)
+    ax.set_axis_off()
+    if title:
+        ax.set_title(title, loc="left", fontsize=13, color=INK, pad=8)
+    return ax
+
+
+def layout(topology: Topology) -> np.ndarray:
+    """``[N, 2]`` positions for drawing: circle, springs or spectrum, as :func:`graph` says."""
+    n = topology.num_agents
+    if topology.offsets is not None or n <= 2:
+        angle = np.pi / 2 - 2 * np.pi * np.arange(n) / max(n, 1)
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    import networkx as nx
+
+    network = nx.Graph()
+    network.add_nodes_from(range(n))
+    network.add_edges_from(_undirected(topology).tolist())
+    found = nx.spectral_layout(network)
+    if n <= _LARGEST_SPRING_LAYOUT:
+        # Symmetric graphs put agents on one spot in the spectrum, where springs cannot part them.
+        jitter = np.random.default_rng(0).normal(scale=1e-3, size=(n, 2))
+        start = {i: found[i] + jitter[i] for i in range(n)}
+        rounds = int(np.clip(12_000 / n, 6, 60))
+        found = nx.spring_layout(network, pos=start, seed=0, iterations=rounds)
+    return _drawn_in(np.array([found[i] for i in range(n)]))
+
+
+def _drawn_in(at: np.ndarray) -> np.ndarray:
+    """Bring what drifted far off, such as isolated agents, to the rim of the rest."""
+    from_middle = at - np.median(at, axis=0)
+    distance = np.linalg.norm(from_middle, axis=1, keepdims=True)
+    rim = 1.3 * np.quantile(distance, 0.9)
+    return from_middle * np.minimum(1.0, rim / np.maximum(distance, 1e-12))
+
+
+def _undirected(topology: Topology) -> np.ndarray:
+    """``[M, 2]``: each linked pair once, smaller id first."""
+    mask = np.asarray(topology.mask)
+    pairs = np.stack([np.asarray(topology.senders)[mask], np.asarray(topology.receivers)[mask]], 1)
+    return np.unique(np.sort(pairs, axis=1), axis=0)

@@ -1,0 +1,140 @@
+"""Swarms: agents as arrows in the plane, still and moving. ``N`` agents, ``T`` frames."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxswarm.plotting.style import INK, PALETTE, axes, colorbar, span
+
+
+def swarm(
+    positions: Any,
+    headings: Any,
+    *,
+    values: Any = None,
+    label: str = "",
+    title: str = "",
+    box: float | tuple[float, float] | None = None,
+    cmap: str | None = None,
+    ax: Any = None,
+) -> Any:
+    """Agents as arrows in the plane.
+
+    Args:
+        positions: ``[N, 2]``.
+        headings: ``[N]`` angles in radians or ``[N, 2]`` directions (their length does not matter).
+        values: ``[N]`` colours; by default the heading, on a cyclic scale.
+        label: what the colour means; no colour bar without it.
+        title: one line.
+        box: side or sides of the box ``[0, side]²`` to show; the agents' extent by default.
+        cmap: a matplotlib colour map.
+        ax: axes to draw into.
+
+    Raises:
+        ValueError: if shapes do not fit.
+    """
+    at = np.asarray(positions, dtype=np.float64)
+    if at.ndim != 2 or at.shape[1] != 2:
+        raise ValueError(f"positions: expected [N, 2], got shape {at.shape}")
+    angle = _angles(headings, len(at))
+    color = np.mod(angle, 2 * np.pi) if values is None else np.asarray(values, dtype=np.float64)
+    if color.shape != angle.shape:
+        raise ValueError(f"values: expected shape {angle.shape}, got {color.shape}")
+    ax = axes(width=5.0, height=5.0) if ax is None else ax
+    arrows = ax.quiver(
+        *at.T,
+        np.cos(angle),
+        np.sin(angle),
+        color,
+        cmap=cmap or (_compass() if values is None else "viridis"),
+        clim=(0.0, 2 * np.pi) if values is None else span(color[np.isfinite(color)]),
+        pivot="mid",
+        units="width",
+        scale=float(np.clip(1.3 * math.sqrt(len(at)), 14.0, 50.0)),
+        width=float(np.clip(0.1 / math.sqrt(len(at)), 0.0025, 0.01)),
+        headwidth=3.6,
+        headlength=4.5,
+        headaxislength=4.0,
+    )
+    if box is not None:
+        wide, high = (box, box) if isinstance(box, int | float) else box
+        ax.set(xlim=(0.0, wide), ylim=(0.0, high))
+    else:
+        ax.margins(0.05)
+    ax.set_aspect("equal")
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set(visible=True, color="#C8C8C8")
+    if label:
+        colorbar(ax, arrows, label)
+    if title:
+        ax.set_title(title, loc="left", fontsize=13, color=INK, pad=8)
+    return ax
+
+
+def animate(
+    positions: Any,
+    headings: Any,
+    path: str | Path,
+    *,
+    box: float | tuple[float, float] | None = None,
+    fps: int = 20,
+    dpi: int = 90,
+    title: str = "",
+) -> Path:
+    """Write a swarm's frames as an animated GIF and return where.
+
+    Args:
+        positions: ``[T, N, 2]``.
+        headings: ``[T, N]`` angles or ``[T, N, 2]`` directions.
+        path: ends in ``.gif``; parent folders are made.
+        box: as in :func:`swarm`; by default all frames' extent.
+        fps: frames per second.
+        dpi: dots per inch of the 4.5-inch picture.
+        title: one line.
+
+    Raises:
+        ValueError: if shapes do not fit or there are no frames.
+    """
+    from matplotlib.animation import FuncAnimation, PillowWriter
+
+    at = np.asarray(positions, dtype=np.float64)
+    if at.ndim != 3 or at.shape[2] != 2 or not len(at):
+        raise ValueError(f"positions: expected [T, N, 2] with T > 0, got shape {at.shape}")
+    if len(headings) != len(at):
+        raise ValueError(f"headings: expected {len(at)} frames like positions, got {len(headings)}")
+    angles = np.stack([_angles(frame, at.shape[1]) for frame in np.asarray(headings)])
+    ax = axes(width=4.5, height=4.5)
+    swarm(at[0], angles[0], box=box, title=title, ax=ax)
+    arrows = ax.collections[0]
+    if box is None:
+        (left, low), (right, high) = at.min(axis=(0, 1)), at.max(axis=(0, 1))
+        ax.set(xlim=(left, right), ylim=(low, high))
+
+    def draw(frame: int) -> list[Any]:
+        arrows.set_offsets(at[frame])
+        turned = np.cos(angles[frame]), np.sin(angles[frame]), np.mod(angles[frame], 2 * np.pi)
+        arrows.set_UVC(*turned)
+        return [arrows]
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    FuncAnimation(ax.figure, draw, frames=len(at)).save(path, PillowWriter(fps=fps), dpi=dpi)
+    return path
+
+
+def _compass() -> Any:
+    """A cyclic colour map without the pale stretch that hides arrows on white."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("compass", [*PALETTE[:5], PALETTE[0]])
+
+
+def _angles(headings: Any, n: int) -> np.ndarray:
+    given = np.asarray(headings, dtype=np.float64)
+    angle = np.arctan2(given[:, 1], given[:, 0]) if given.shape == (n, 2) else given
+    if angle.shape != (n,):
+        raise ValueError(f"headings: expected shape ({n},) or ({n}, 2), got {given.shape}")
+    return angle

@@ -1,0 +1,70 @@
+"""Matrices as coloured tables of numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxswarm.plotting.style import INK, axes, colorbar, span, tidy, titles
+
+
+def heatmap(
+    matrix: Any,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    *,
+    format: str = ".2f",
+    label: str = "",
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    limits: tuple[float, float] | None = None,
+    cmap: str = "Blues",
+    ax: Any = None,
+) -> Any:
+    """A table of numbers coloured by size.
+
+    Args:
+        matrix: ``[rows, columns]``; NaN cells stay blank.
+        rows: names of the rows.
+        columns: names of the columns.
+        format: of the numbers in the cells; empty for none.
+        label: what the colour means.
+        title: one line.
+        xlabel: under the columns.
+        ylabel: beside the rows.
+        limits: of the colour scale; the finite values' range by default.
+        cmap: a matplotlib colour map.
+        ax: axes to draw into.
+
+    Raises:
+        ValueError: if ``matrix`` is not two-dimensional or the names do not fit it.
+    """
+    x = np.asarray(matrix, dtype=np.float64)
+    if x.ndim != 2:
+        raise ValueError(f"matrix: expected [rows, columns], got shape {x.shape}")
+    for name, given, extent in (("rows", rows, x.shape[0]), ("columns", columns, x.shape[1])):
+        if given is not None and len(given) != extent:
+            raise ValueError(f"{name}: expected {extent} names, got {len(given)}")
+    if ax is None:
+        ax = axes(width=2.4 + 0.8 * x.shape[1], height=1.4 + 0.55 * x.shape[0])
+    tidy(ax, grid=False)
+    low, high = limits or span(x[np.isfinite(x)])
+    image = ax.imshow(x, cmap=cmap, vmin=low, vmax=high, aspect="auto")
+    for (i, j), value in np.ndenumerate(x):
+        if format and np.isfinite(value):
+            red, green, blue, _ = image.cmap(image.norm(value))
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+            ink = "white" if dark else INK
+            ax.text(j, i, f"{value:{format}}", ha="center", va="center", color=ink, fontsize=11)
+    if rows is not None:
+        ax.set_yticks(range(x.shape[0]), list(rows))
+    if columns is not None:
+        ax.set_xticks(range(x.shape[1]), list(columns))
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    colorbar(ax, image, label)
+    titles(ax, title, xlabel, "")
+    ax.set_ylabel(ylabel)
+    return ax

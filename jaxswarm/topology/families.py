@@ -1,0 +1,183 @@
+"""Deterministic graph families.
+
+Sizes come first; every family works from ``N = 1`` on, without self-loops or double edges. All of
+them are built by vectorised numpy: a ring of 100,000 agents takes milliseconds.
+
+References:
+    Ying, Yuan, Chen, Hu, Pan, Yin, Exponential Graph is Provably Efficient for Decentralized Deep
+    Training, 2021 (the exponential graph).
+"""
+
+import math
+
+import numpy as np
+
+from jaxswarm.errors import unknown
+from jaxswarm.topology.graph import Topology, from_edges
+
+
+def ring(n: int) -> Topology:
+    """Cycle of ``n`` agents, both directions; ``ring(2)`` is one edge, ``ring(1)`` has none."""
+    return circulant(n, sorted({1 % _size(n), (n - 1) % n} - {0}), name="ring")
+
+
+def directed_ring(n: int) -> Topology:
+    """Every agent ``i`` hears only its left neighbour ``i - 1`` (the “left ring”)."""
+    return circulant(n, [n - 1] if _size(n) > 1 else [], name="directed_ring")
+
+
+def exponential(n: int) -> Topology:
+    """Static exponential graph: agent ``i`` hears ``i + 2^k (mod n)`` for every ``2^k < n``.
+
+    Directed; about ``log2 n`` neighbours each, and with equal weights and even ``n`` a spectral gap
+    of ``2 / (1 + ceil(log2 n))``.
+    """
+    _size(n)
+    return circulant(n, [1 << k for k in range((n - 1).bit_length())], name="exponential")
+
+
+def circulant(n: int, offsets: list[int] | tuple[int, ...], *, name: str = "circulant") -> Topology:
+    """Agent ``i`` hears ``(i + o) mod n`` for every ``o`` in ``offsets``.
+
+    Args:
+        n: number of agents.
+        offsets: distinct hops modulo ``n``, none of them 0 modulo ``n``. Symmetric hops
+            (``o`` and ``n - o``) make the graph undirected.
+        name: for tables and messages.
+
+    Raises:
+        ValueError: on ``n < 1`` and on zero or repeated hops.
+    """
+    _size(n)
+    hops = [int(o) % n for o in offsets]
+    if 0 in hops or len(set(hops)) != len(hops):
+        raise ValueError(
+            f"offsets: expected distinct non-zero hops modulo {n}, got {tuple(offsets)}"
+        )
+    receivers = np.repeat(np.arange(n), len(hops))
+    senders = (receivers + np.tile(np.asarray(hops, np.int64), n)) % n
+    edges = np.stack([senders, receivers], axis=1)
+    return from_edges(edges, n, directed=True, offsets=tuple(sorted(hops)), name=name)
+
+
+def path(n: int) -> Topology:
+    """A line of ``n`` agents."""
+    left = np.arange(_size(n) - 1)
+    return from_edges(np.stack([left, left + 1], axis=1), n, name="path")
+
+
+def complete(n: int) -> Topology:
+    """Everyone hears everyone: ``n (n - 1)`` directed edges."""
+    return from_edges(_clique(np.arange(_size(n))), n, name="complete")
+
+
+def star(n: int) -> Topology:
+    """Agent 0 in the centre, ``n - 1`` leaves (``n`` counts the centre)."""
+    leaves = np.arange(1, _size(n))
+    return from_edges(np.stack([np.zeros_like(leaves), leaves], axis=1), n, name="star")
+
+
+def grid(*shape: int) -> Topology:
+    """Rectangular grid without wrap-around, ``grid(rows, columns)`` or any number of dimensions.
+
+    Agents are numbered row by row (C order), so ``values.reshape(shape)`` draws the grid.
+    """
+    return _lattice(shape, wrap=False, name="grid")
+
+
+def torus(*shape: int) -> Topology:
+    """Grid whose sides are glued together, ``torus(rows, columns)`` or any number of dimensions.
+
+    A side of length 2 has one edge between its two agents, a side of length 1 none.
+    """
+    return _lattice(shape, wrap=True, name="torus")
+
+
+def hypercube(dimension: int) -> Topology:
+    """``2^dimension`` agents; neighbours differ in one bit of their number.
+
+    Raises:
+        ValueError: on a negative dimension or one above 24.
+    """
+    if not 0 <= dimension <= 24:
+        raise ValueError(f"dimension: expected 0 to 24, got {dimension}")
+    agents = np.arange(1 << dimension)
+    pairs = [np.stack([agents, agents ^ (1 << bit)], axis=1) for bit in range(dimension)]
+    return from_edges(_joined(pairs), 1 << dimension, directed=True, name="hypercube")
+
+
+def barbell(clique: int, bridge: int = 0) -> Topology:
+    """Two cliques of ``clique`` agents joined by a path of ``bridge`` agents between them.
+
+    The bottleneck is a single edge, which makes it the usual hard case: ``N = 2 clique + bridge``.
+
+    Raises:
+        ValueError: on ``clique < 1`` or ``bridge < 0``.
+    """
+    if bridge < 0:
+        raise ValueError(f"bridge: expected at least 0, got {bridge}")
+    n = 2 * _size(clique, "clique") + bridge
+    line = np.arange(clique - 1, clique + bridge)
+    pairs = [
+        _clique(np.arange(clique)),
+        _clique(np.arange(clique + bridge, n)),
+        np.stack([line, line + 1], axis=1),
+    ]
+    return from_edges(_joined(pairs), n, name="barbell")
+
+
+def cluster(num_clusters: int, size: int, *, backbone: str = "ring") -> Topology:
+    """Two levels: cliques of ``size`` agents whose heads are joined by a backbone.
+
+    Agents ``c * size ... (c + 1) * size - 1`` form cluster ``c``; its head is the first of them.
+
+    Args:
+        num_clusters: number of cliques.
+        size: agents in each.
+        backbone: how the heads are joined: ``"ring"``, ``"path"``, ``"star"`` or ``"complete"``.
+
+    Raises:
+        ValueError: on sizes below 1 or an unknown backbone.
+    """
+    families = {"ring": ring, "path": path, "star": star, "complete": complete}
+    if backbone not in families:
+        raise unknown("backbone", backbone, families)
+    n = _size(num_clusters, "num_clusters") * _size(size, "size")
+    members = np.arange(n).reshape(num_clusters, size)
+    first, second = np.triu_indices(size, k=1)
+    inside = np.stack([members[:, first].ravel(), members[:, second].ravel()], axis=1)
+    heads = families[backbone](num_clusters)
+    between = np.stack([heads.senders, heads.receivers], axis=1).astype(np.int64) * size
+    between = between[between[:, 0] < between[:, 1]]
+    return from_edges(_joined([inside, between]), n, name="cluster")
+
+
+def _lattice(shape: tuple[int, ...], wrap: bool, name: str) -> Topology:
+    if not shape:
+        raise ValueError("shape: expected at least one side, got none")
+    for side in shape:
+        _size(side, "shape")
+    n = math.prod(shape)
+    agents = np.arange(n).reshape(shape)
+    pairs = []
+    for axis, side in enumerate(shape):
+        count = side if wrap and side > 2 else side - 1
+        here = np.take(agents, np.arange(count), axis=axis).ravel()
+        there = np.take(agents, (np.arange(count) + 1) % side, axis=axis).ravel()
+        pairs.append(np.stack([here, there], axis=1))
+    return from_edges(_joined(pairs), n, name=name)
+
+
+def _clique(agents: np.ndarray) -> np.ndarray:
+    first, second = np.triu_indices(len(agents), k=1)
+    return np.stack([agents[first], agents[second]], axis=1)
+
+
+def _joined(pairs: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.zeros((0, 2), np.int64), *pairs])
+
+
+def _size(value: int, name: str = "n") -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
+    return int(value)

@@ -1,0 +1,129 @@
+"""Time-varying topologies: the same pytree with a leading axis of ``T`` rounds.
+
+Round ``t`` uses ``sequence[t % T]``. A sequence of length ``T`` holds ``T * E`` edge slots.
+
+References:
+    Ying, Yuan, Chen, Hu, Pan, Yin, Exponential Graph is Provably Efficient for Decentralized Deep
+    Training, 2021 (one-peer exponential graphs average exactly). Boyd, Ghosh, Prabhakar, Shah,
+    Randomized gossip algorithms, 2006 (matchings).
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from jaxswarm.topology.families import _size, circulant
+from jaxswarm.topology.graph import Topology
+from jaxswarm.topology.random_families import _generator, random_regular, watts_strogatz
+
+
+def stack(topologies: Sequence[Topology], *, name: str | None = None) -> Topology:
+    """Topologies over the same agents as one with a leading axis: a sequence in time, or a batch.
+
+    The shorter edge lists are padded; padding slots hold ``N - 1`` twice and a false mask. Hops
+    (``offsets``) survive if they are the same everywhere.
+
+    Raises:
+        ValueError: on an empty list, a sequence among the members, or different numbers of agents.
+    """
+    members = list(topologies)
+    if not members:
+        raise ValueError("topologies: expected at least 1, got an empty list")
+    n = members[0].num_agents
+    for i, member in enumerate(members):
+        if member.is_sequence:
+            raise ValueError(f"topologies[{i}]: expected a single topology, got a sequence")
+        if member.num_agents != n:
+            raise ValueError(f"topologies[{i}]: expected {n} agents, got {member.num_agents}")
+    slots = max(member.num_edge_slots for member in members)
+    senders = np.full((len(members), slots), n - 1, np.int32)
+    receivers = np.full((len(members), slots), n - 1, np.int32)
+    mask = np.zeros((len(members), slots), bool)
+    for i, member in enumerate(members):
+        used = slice(member.num_edge_slots)
+        senders[i, used], receivers[i, used] = member.senders, member.receivers
+        mask[i, used] = member.mask
+    offsets = members[0].offsets
+    same = all(member.offsets == offsets for member in members)
+    return Topology(senders, receivers, mask, n, offsets if same else None, name or members[0].name)
+
+
+def one_peer_exponential(n: int) -> Topology:
+    """In round ``t`` agent ``i`` hears only ``i + 2^t (mod n)``, for ``T = ceil(log2 n)`` rounds.
+
+    Directed. With weights one half (``"metropolis"``, ``"uniform"`` and ``"push"`` all give them)
+    every round is doubly stochastic, and if ``n`` is a power of two, ``T`` rounds average exactly.
+    """
+    rounds = max(1, (_size(n) - 1).bit_length())
+    return stack(
+        [circulant(n, [1 << t] if n > 1 else []) for t in range(rounds)],
+        name="one_peer_exponential",
+    )
+
+
+def random_matching(n: int, rounds: int, *, seed: int = 0) -> Topology:
+    """In each round the agents are paired uniformly at random; for odd ``n`` one stays alone.
+
+    Raises:
+        ValueError: on ``n < 1`` or ``rounds < 1``.
+    """
+    _size(n)
+    _size(rounds, "rounds")
+    order = _generator(seed, 0).permuted(np.tile(np.arange(n, dtype=np.int32), (rounds, 1)), axis=1)
+    left, right = order[:, 0 : n - 1 : 2], order[:, 1:n:2]
+    senders, receivers = np.concatenate([left, right], 1), np.concatenate([right, left], 1)
+    by_receiver = np.argsort(receivers, axis=1)
+    return Topology(
+        senders=np.take_along_axis(senders, by_receiver, axis=1),
+        receivers=np.take_along_axis(receivers, by_receiver, axis=1),
+        mask=np.ones(senders.shape, bool),
+        num_agents=n,
+        name="random_matching",
+    )
+
+
+def rewired_watts_strogatz(
+    n: int, degree: int, probability: float, rounds: int, *, every: int = 1, seed: int = 0
+) -> Topology:
+    """Periodic rewiring: a fresh small-world graph every ``every`` rounds, each member connected.
+
+    Args:
+        n: number of agents.
+        degree: neighbours before rewiring, even, below ``n``.
+        probability: chance in ``[0, 1]`` that an edge gets a random other end.
+        rounds: ``T``.
+        every: how long each graph stays.
+        seed: of the generator.
+
+    Raises:
+        ValueError: on arguments out of range, or if no connected graph was found.
+    """
+
+    def draw(seed: int) -> Topology:
+        return watts_strogatz(n, degree, probability, seed=seed)
+
+    return _resampled(draw, rounds, every, seed)
+
+
+def resampled_random_regular(
+    n: int, degree: int, rounds: int, *, every: int = 1, seed: int = 0, connected: bool = True
+) -> Topology:
+    """A fresh random regular graph every ``every`` rounds (see :func:`random_regular`).
+
+    Raises:
+        ValueError: on arguments out of range, or if no connected graph was found.
+    """
+
+    def draw(seed: int) -> Topology:
+        return random_regular(n, degree, seed=seed, connected=connected)
+
+    return _resampled(draw, rounds, every, seed)
+
+
+def _resampled(draw: Callable[[int], Topology], rounds: int, every: int, seed: int) -> Topology:
+    _size(rounds, "rounds")
+    _size(every, "every")
+    count = -(-rounds // every)
+    seeds = _generator(seed, 0).integers(2**31, size=count)
+    graphs = [draw(int(s)) for s in seeds]
+    return stack([graphs[t // every] for t in range(rounds)])

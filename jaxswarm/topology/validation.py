@@ -1,0 +1,114 @@
+"""What can be said about a graph on the host: connected, symmetric, balanced.
+
+A sequence counts as connected when the union of its members is (no single matching is connected,
+yet gossip over many of them reaches everyone).
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from jaxswarm.topology.graph import Topology
+
+
+def is_concrete(topology: Topology) -> bool:
+    """Whether the arrays hold values that can be inspected; false for arguments of ``jit``."""
+    return not any(is_traced(leaf) for leaf in jax.tree.leaves(topology))
+
+
+def is_traced(value: Any) -> bool:
+    """Whether a value is unknown because ``jit``, ``vmap`` or ``grad`` is tracing it."""
+    return isinstance(value, Tracer)
+
+
+def is_symmetric(topology: Topology) -> bool:
+    """Whether the graph is undirected: every edge has its opposite, in every member."""
+    senders, receivers, mask = _edges(topology)
+    n = topology.num_agents
+    there = np.where(mask, receivers * n + senders, -1)
+    back = np.where(mask, senders * n + receivers, -1)
+    return bool(np.array_equal(np.sort(there, axis=-1), np.sort(back, axis=-1)))
+
+
+def is_balanced(topology: Topology) -> bool:
+    """Whether every agent hears as many as hear it, in every member."""
+    return bool(np.array_equal(topology.in_degrees(), topology.out_degrees()))
+
+
+def is_regular(topology: Topology) -> bool:
+    """Whether all in- and out-degrees are one number, in every member (the number may differ)."""
+    degrees = np.concatenate([topology.in_degrees(), topology.out_degrees()], axis=-1)
+    return bool(np.all(degrees == degrees[..., :1]))
+
+
+def components(topology: Topology) -> np.ndarray:
+    """``int32[N]``: the strongly connected component of each agent, numbered from 0.
+
+    In an undirected graph these are the usual connected components. For a sequence, of the union.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    senders, receivers, mask = _edges(topology)
+    n = topology.num_agents
+    ends = (receivers[mask], senders[mask])
+    matrix = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(n, n)).tocsr()
+    _, labels = connected_components(matrix, directed=True, connection="strong")
+    return labels.astype(np.int32)
+
+
+def is_connected(topology: Topology) -> bool:
+    """Whether everyone can reach everyone along edges (strongly, if the graph is directed)."""
+    return bool(components(topology).max() == 0)
+
+
+def require_connected(topology: Topology) -> None:
+    """Refuse a graph on which consensus is impossible.
+
+    Raises:
+        ValueError: naming the number of (strongly connected) components and their sizes.
+    """
+    sizes = np.sort(np.bincount(components(topology)))[::-1]
+    if len(sizes) > 1:
+        shown = ", ".join(str(size) for size in sizes[:8]) + (", ..." if len(sizes) > 8 else "")
+        kind = "components" if is_symmetric(topology) else "strongly connected components"
+        raise ValueError(
+            f"{topology.name}: expected a connected graph of {topology.num_agents} agents, "
+            f"got {len(sizes)} {kind} of sizes {shown}"
+        )
+
+
+def require_symmetric(topology: Topology, purpose: str) -> None:
+    """Refuse a directed graph where an undirected one is needed; ``purpose`` says by whom.
+
+    Raises:
+        ValueError: naming one edge that has no opposite.
+    """
+    if is_symmetric(topology):
+        return
+    n = topology.num_agents
+    senders, receivers, mask = _edges(topology)
+    flat = (np.atleast_2d(senders), np.atleast_2d(receivers), np.atleast_2d(mask))
+    for sender, receiver, real in zip(*flat, strict=True):
+        codes = receiver[real] * n + sender[real]
+        lonely = codes[~np.isin(codes, sender[real] * n + receiver[real])]
+        if len(lonely):
+            edge = (int(lonely[0] % n), int(lonely[0] // n))
+            raise ValueError(
+                f"{topology.name}: {purpose} expects an undirected graph, "
+                f"got edge {edge} without its opposite"
+            )
+
+
+def _edges(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if not is_concrete(topology):
+        raise ValueError(
+            f"{topology.name}: expected concrete arrays, got traced ones; check before jit or vmap"
+        )
+    return (
+        np.asarray(topology.senders, np.int64),
+        np.asarray(topology.receivers, np.int64),
+        np.asarray(topology.mask, bool),
+    )
