@@ -101,11 +101,11 @@ def test_results_do_not_depend_on_chunks(key, every):
 
 def test_records_beyond_the_buffers_of_one_chunk(key):
     state, records = run(
-        lambda key, s, inputs: (s + 1, s), jnp.zeros((), jnp.int32), 10_000, key=key, chunk=10_000
+        lambda key, s, inputs: (s + 1, s), jnp.zeros((), jnp.int32), 70_000, key=key, chunk=70_000
     )
-    assert int(state) == 10_000
-    np.testing.assert_array_equal(records.info, np.arange(10_000))
-    np.testing.assert_array_equal(records.round, np.arange(1, 10_001))
+    assert int(state) == 70_000
+    np.testing.assert_array_equal(records.info, np.arange(70_000))
+    np.testing.assert_array_equal(records.round, np.arange(1, 70_001))
     assert all(isinstance(x, np.ndarray) for x in jax.tree.leaves(records))
 
 
