@@ -59,7 +59,13 @@ def keys(key: jax.Array, n: int, *, offset: int | jax.Array = 0) -> jax.Array:
 
     The stream of agent ``i`` depends on ``key`` and ``i`` only, never on ``N``, padding or the
     number of devices. ``offset`` is the global id of the first agent (a shard's start).
+
+    Raises:
+        ValueError: if ``key`` is not a typed key of ``jax.random.key``.
     """
+    found = getattr(key, "dtype", type(key))
+    if not jnp.issubdtype(found, jax.dtypes.prng_key):
+        raise ValueError(f"key: expected a typed key from jax.random.key(seed), got {found}")
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n) + offset)
 
 
@@ -67,10 +73,25 @@ def stack(trees: Sequence[PyTree]) -> PyTree:
     """Stack ``N`` single-agent trees of equal structure into one tree with leaves ``[N, ...]``.
 
     Raises:
-        ValueError: if ``trees`` is empty.
+        ValueError: if ``trees`` is empty, or an agent differs from the first in structure or in a
+            leaf's shape; the message names agent and leaf.
     """
     if not trees:
         raise ValueError("trees: expected at least one agent to stack, got an empty sequence")
+    structure = jax.tree.structure(trees[0])
+    first = jax.tree_util.tree_leaves_with_path(trees[0])
+    for i, tree in enumerate(trees[1:], 1):
+        if jax.tree.structure(tree) != structure:
+            raise ValueError(
+                f"trees: agent {i} must have agent 0's structure {structure}, "
+                f"got {jax.tree.structure(tree)}"
+            )
+        for (path, a), b in zip(first, jax.tree.leaves(tree), strict=True):
+            if jnp.shape(a) != jnp.shape(b):
+                raise ValueError(
+                    f"trees: agent {i}, leaf {_name(path)}: expected shape {jnp.shape(a)} "
+                    f"like agent 0, got {jnp.shape(b)}"
+                )
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
@@ -80,7 +101,13 @@ def unstack(tree: PyTree) -> list[PyTree]:
 
 
 def broadcast(tree: PyTree, n: int) -> PyTree:
-    """Give ``n`` agents the same single-agent tree: leaves ``[...] -> [n, ...]``."""
+    """Give ``n`` agents the same single-agent tree: leaves ``[...] -> [n, ...]``.
+
+    Raises:
+        ValueError: if ``n < 1``.
+    """
+    if n < 1:
+        raise ValueError(f"n: expected at least one agent, got {n}")
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *jnp.shape(x))), tree)
 
 
@@ -107,23 +134,37 @@ def initialize(
 
 
 def mean(tree: PyTree, mask: jax.Array | None = None) -> PyTree:
-    """The average agent, leaves ``[N, ...] -> [...]``; ``mask: bool[N]`` restricts who counts."""
+    """The average agent, leaves ``[N, ...] -> [...]``; ``mask: bool[N]`` restricts who counts.
+
+    Summed in float32 at least; integer leaves give float32. Nobody counting gives zeros.
+
+    Raises:
+        ValueError: if ``mask`` is not ``[N]``.
+    """
     if mask is None:
         return jax.tree.map(lambda x: jnp.mean(x, axis=0), tree)
     count = jnp.maximum(jnp.sum(mask), 1)
 
     def leaf(x: jax.Array) -> jax.Array:
         kept = jnp.where(_expand(mask, x), x, jnp.zeros((), x.dtype))
-        return jnp.sum(kept, axis=0) / count.astype(x.dtype)
+        total = jnp.sum(kept, axis=0, dtype=_accumulator(x)) / count
+        return total.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else total
 
     return jax.tree.map(leaf, tree)
 
 
 def squared_distance_to_mean(tree: PyTree) -> jax.Array:
-    """``[N]``: squared Euclidean distance of each agent from the average agent, over all leaves."""
+    """``[N]``: squared Euclidean distance of each agent from the average agent, over all leaves.
+
+    In float32 at least, whatever the leaves' dtype. Distances are taken from agent 0 first, so
+    agents that are equal to the last bit are at distance zero, and a large common offset costs no
+    accuracy.
+    """
 
     def leaf(x: jax.Array) -> jax.Array:
-        difference = x - jnp.mean(x, axis=0, keepdims=True)
+        x = x.astype(_accumulator(x))
+        difference = x - x[:1]
+        difference = difference - jnp.mean(difference, axis=0, keepdims=True)
         return jnp.sum(jnp.square(difference).reshape(x.shape[0], -1), axis=1)
 
     return sum(map(leaf, jax.tree.leaves(tree)), jnp.zeros(num_agents(tree)))
@@ -180,11 +221,21 @@ def size_of_one(tree: PyTree) -> tuple[int, int]:
 
 
 def where(mask: jax.Array, on_true: PyTree, on_false: PyTree) -> PyTree:
-    """Agent-wise choice between two stacked trees, ``mask: bool[N]``."""
+    """Agent-wise choice between two stacked trees, ``mask: bool[N]``.
+
+    Raises:
+        ValueError: if ``mask`` is not ``[N]``.
+    """
     return jax.tree.map(lambda a, b: jnp.where(_expand(mask, a), a, b), on_true, on_false)
 
 
+def _accumulator(x: jax.Array) -> Any:
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
 def _expand(mask: jax.Array, like: jax.Array) -> jax.Array:
+    if mask.shape != like.shape[:1]:
+        raise ValueError(f"mask: expected shape {like.shape[:1]}, got {mask.shape}")
     return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))
 
 

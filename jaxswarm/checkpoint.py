@@ -125,8 +125,8 @@ class Store:
         if found and not resume:
             if not self.spec.overwrite:
                 raise CheckpointExistsError(
-                    f"checkpoint: {self.path} already holds a run ({max(found)} rounds done); "
-                    "continue it with resume=True, or delete it with Checkpoint(path, overwrite=True)"
+                    f"checkpoint: {self.path} already holds a run (round {max(found)}); "
+                    "continue it with resume=True or delete it with Checkpoint(…, overwrite=True)"
                 )
             for done in found:
                 self._delete(self._folder(done))

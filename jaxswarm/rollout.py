@@ -22,7 +22,7 @@ EvaluateFn = Callable[[Any], Any]
 
 MAX_ROUNDS = 2**31 - 2  # rounds are counted in int32
 _BUFFER_BYTES = 2**24
-_BUFFER_RECORDS = 4096
+_BUFFER_RECORDS = 2**15
 
 
 class Records(NamedTuple):
@@ -194,7 +194,7 @@ def as_arrays(state: PyTree, *, copy: bool = False) -> PyTree:
 
     def convert(path: tuple[Any, ...], leaf: Any) -> jax.Array:
         try:
-            array = jnp.array(leaf, copy=copy or None)
+            array = jnp.array(leaf) if copy else jnp.asarray(leaf)
         except TypeError:
             name, kind = leaf_name(path), type(leaf).__name__
             raise ValueError(
@@ -289,7 +289,7 @@ def record_structure(
 
 
 def capacity(record: PyTree) -> int:
-    """How many records a chunk's buffers hold, ``C`` in ``[1, 4096]``."""
+    """How many records a chunk's buffers hold, ``C`` in ``[1, 2¹⁵]``."""
     size = sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(record))
     return max(1, min(_BUFFER_RECORDS, _BUFFER_BYTES // max(size, 1)))
 

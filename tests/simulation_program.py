@@ -1,7 +1,7 @@
-"""The run that tests/test_checkpoint.py kills, interrupts and resumes: ``python … FOLDER ROUNDS``."""
+"""The run that test_checkpoint.py kills, interrupts and resumes: ``python … FOLDER ROUNDS``."""
 
+import signal
 import sys
-import time
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +59,6 @@ def run(checkpoint, num_rounds, **options):
 
 if __name__ == "__main__":
     folder, rounds = sys.argv[1], int(sys.argv[2])
-    print("started", time.time(), flush=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     run(Checkpoint(folder, every_rounds=7), rounds, resume=True, chunk=5)
     print("finished", flush=True)

@@ -101,11 +101,11 @@ def test_results_do_not_depend_on_chunks(key, every):
 
 def test_records_beyond_the_buffers_of_one_chunk(key):
     state, records = run(
-        lambda key, s, inputs: (s + 1, s), jnp.zeros((), jnp.int32), 10_000, key=key, chunk=10_000
+        lambda key, s, inputs: (s + 1, s), jnp.zeros((), jnp.int32), 70_000, key=key, chunk=70_000
     )
-    assert int(state) == 10_000
-    np.testing.assert_array_equal(records.info, np.arange(10_000))
-    np.testing.assert_array_equal(records.round, np.arange(1, 10_001))
+    assert int(state) == 70_000
+    np.testing.assert_array_equal(records.info, np.arange(70_000))
+    np.testing.assert_array_equal(records.round, np.arange(1, 70_001))
     assert all(isinstance(x, np.ndarray) for x in jax.tree.leaves(records))
 
 
@@ -113,6 +113,10 @@ def test_a_longer_run_begins_with_the_shorter_ones_records(key):
     _, short = run(step, start(), 10, key=key, inputs=0.0, every=4)
     _, long = run(step, start(), 20, key=key, inputs=0.0, every=4)
     assert_same(short, jax.tree.map(lambda x: x[:2], long))
+
+
+def compiled_programs(caplog):
+    return sum(r.message.startswith("Compiling jit(program)") for r in caplog.records)
 
 
 def test_compiles_once_and_traces_once(key, caplog):
@@ -124,7 +128,10 @@ def test_compiles_once_and_traces_once(key, caplog):
 
     args = {"key": key, "every": 3, "evaluate": evaluate}
     first, second = Timing(), Timing()
-    run(counted, start(), 20, inputs=np.float32(1), chunk=7, timing=first, **args)
+    with jax.log_compiles(), caplog.at_level(logging.WARNING, logger="jax"):
+        run(counted, start(), 20, inputs=np.float32(1), chunk=7, timing=first, **args)
+    assert compiled_programs(caplog) == 1
+    caplog.clear()
     traces, state, inputs = len(traced), start(), jnp.float32(2)
     with jax.log_compiles(), caplog.at_level(logging.WARNING, logger="jax"):
         run(counted, state, 50, inputs=inputs, timing=second, **args)
@@ -192,7 +199,7 @@ def test_gradients_flow_through_a_rollout(key, every):
     np.testing.assert_allclose(slope, 4 * 6 * 0.9**5 + 4 * 5 * 0.9**4, rtol=1e-5)
 
 
-def test_sharded_equals_unsharded_and_compiles_once(key):
+def test_sharded_equals_unsharded_and_compiles_once(key, caplog):
     def mixing(key, state, inputs):
         x = 0.5 * (state["x"] + jnp.roll(state["x"], 1, axis=0)) * inputs
         return {"x": x, "t": state["t"] + 1}, x.mean()
@@ -203,7 +210,9 @@ def test_sharded_equals_unsharded_and_compiles_once(key):
     inputs = np.float32(0.99)
     expected, _ = run(mixing, {"x": x, "t": 0}, 9, key=key, inputs=inputs)
     chunk_program.cache_clear()
-    state, records = run(mixing, placed, 9, key=key, inputs=inputs, chunk=2)
+    with jax.log_compiles(), caplog.at_level(logging.WARNING, logger="jax"):
+        state, records = run(mixing, placed, 9, key=key, inputs=inputs, chunk=2)
+    assert compiled_programs(caplog) == 1
     np.testing.assert_allclose(state["x"], expected["x"], rtol=1e-6)
     assert state["x"].sharding.is_equivalent_to(agents, 2)
     assert records.info.shape == (9,)
