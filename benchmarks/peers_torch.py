@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.workload import BATCH, FEATURES, HIDDEN, CLASSES, LEARNING_RATE, LEAVES, Workload
+from benchmarks.workload import BATCH, CLASSES, FEATURES, HIDDEN, LEARNING_RATE, LEAVES, Workload
 
 
 class _Peer:
@@ -131,7 +131,10 @@ class NodeLoop(_Peer):
     def result(self) -> dict[str, np.ndarray]:
         """The parameters, leaves ``[N, ...]``."""
         leaves = zip(*(node.parameters() for node, _ in self.nodes), strict=True)
-        stacked = [torch.stack([_transposed(leaf.detach()) for leaf in leaf_of_all]) for leaf_of_all in leaves]
+        stacked = [
+            torch.stack([_transposed(leaf.detach()) for leaf in leaf_of_all])
+            for leaf_of_all in leaves
+        ]
         return {name: leaf.numpy() for name, leaf in zip(LEAVES, stacked, strict=True)}
 
 
@@ -153,7 +156,9 @@ class FuncVmap(_Peer):
         """One local step of every agent, then one exchange."""
         x, y = self.batches()
         gradients = self._gradients(self.params, x, y)
-        stepped = {k: leaf.sub_(gradients[k], alpha=LEARNING_RATE) for k, leaf in self.params.items()}
+        stepped = {
+            k: leaf.sub_(gradients[k], alpha=LEARNING_RATE) for k, leaf in self.params.items()
+        }
         self.params = {k: self.mix(leaf) for k, leaf in stepped.items()}
 
 

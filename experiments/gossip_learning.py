@@ -3,7 +3,8 @@
 Every arm has the same data, initial models, optimiser and rounds; only who talks to whom differs::
 
     python experiments/gossip_learning.py                                  # 256 agents, digits
-    python experiments/gossip_learning.py --agents 4096 --topologies exponential --data mnist --path DIR
+    python experiments/gossip_learning.py --agents 4096 --topologies exponential --data mnist --path
+    DIR
 
 Writes config, metrics (npz), versions and a figure under ``runs/gossip_learning/``.
 
@@ -11,6 +12,7 @@ References:
     X. Lian et al., Can decentralized algorithms outperform centralized algorithms?, 2017.
 """
 
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -158,6 +160,12 @@ def run(config: Config) -> dict[str, Arm]:
     return arms
 
 
+def _sides(agents_wanted: int) -> tuple[int, int]:
+    """The most square ``rows × columns`` of exactly so many agents."""
+    rows = next(r for r in range(math.isqrt(agents_wanted), 0, -1) if agents_wanted % r == 0)
+    return rows, agents_wanted // rows
+
+
 def _describe(record: Any) -> dict[str, float]:
     scores = record.evaluation
     return {
@@ -172,8 +180,8 @@ def table(arms: dict[str, Arm]) -> str:
     """Final accuracy, disagreement, traffic and speed of every arm, as text."""
     width = max(len(name) for name in arms)
     lines = [
-        f"{'':{width}}  {'accuracy':>17}  {'merged':>7}  {'disagree-':>9}  {'sent':>9}  {'rounds':>7}",
-        f"{'':{width}}  {'mean':>8} {'worst':>8}  {'model':>7}  {'ment':>9}  {'MB':>9}  {'/s':>7}",
+        f"{'':{width}}  {'accuracy':>17}  merged   disagree-       sent   rounds",
+        f"{'':{width}}  {'mean':>8} {'worst':>8}   model        ment         MB       /s",
     ]
     for name, arm in arms.items():
         final = {key: value[-1] for key, value in arm.metrics.items()}
@@ -186,9 +194,9 @@ def table(arms: dict[str, Arm]) -> str:
 
 
 def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
-    """Accuracy over rounds, disagreement over rounds, and graphs coloured by their agents' accuracy."""
-    drawn = {name: arm for name, arm in arms.items() if _is_drawable(arm.graph)}
-    shown = list(drawn.items())[:2]
+    """Accuracy and disagreement over rounds, and graphs coloured by their agents' accuracy."""
+    drawn = [(name, arm, arm.graph) for name, arm in arms.items() if arm.graph is not None]
+    shown = [each for each in drawn if _is_drawable(each[2])][:2]
     axes = np.atleast_1d(plotting.panels(1, 2 + len(shown), width=4.4, height=4.0)).ravel()
     rounds = next(iter(arms.values())).metrics["round"]
     colors = dict(zip(arms, plotting.PALETTE, strict=False))
@@ -207,12 +215,12 @@ def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
         colors=colors,
         ax=axes[1],
     )
-    scores = [arm.metrics["accuracy"][-1] for _, arm in shown]
+    scores = [arm.metrics["accuracy"][-1] for _, arm, _ in shown]
     low = min((float(s.min()) for s in scores), default=0.0)
     high = max((float(s.max()) for s in scores), default=1.0)
-    for ax, (name, arm) in zip(axes[2:], shown, strict=True):
+    for ax, (name, arm, graph) in zip(axes[2:], shown, strict=True):
         plotting.graph(
-            arm.graph,
+            graph,
             arm.metrics["accuracy"][-1],
             label="final accuracy",
             title=name.replace("_", " "),
@@ -222,8 +230,8 @@ def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
     return plotting.save(axes[0], path)
 
 
-def _is_drawable(graph: topology.Topology | None) -> bool:
-    return graph is not None and not graph.is_sequence and graph.num_edge_slots <= 40_000
+def _is_drawable(graph: topology.Topology) -> bool:
+    return not graph.is_sequence and graph.num_edge_slots <= 40_000
 
 
 def main(config: Config) -> dict[str, Arm]:

@@ -1,4 +1,4 @@
-"""Strict numerics for every test, eight forced host devices, and a compilation cache shared by workers."""
+"""Strict numerics for every test, eight forced host devices, a shared compilation cache."""
 
 import os
 from pathlib import Path

@@ -1,8 +1,8 @@
 """Averaging and aggregation steps on a topology: “optax for gossip”.
 
-A rule is a :class:`GossipTransformation`, a pair of pure functions ``(init, mix)``. Rules close over a mixing
-operator ``W = mixing(topology)``, a sequence of them, or a function that draws one each round; wrappers take
-a rule and return a rule. Every ``mix`` counts its messages and bytes.
+A rule is a :class:`GossipTransformation`, a pair of pure functions ``(init, mix)``. Rules close
+over a mixing operator ``W = mixing(topology)``, a sequence of them, or a function that draws one
+each round; wrappers take a rule and return a rule. Every ``mix`` counts its messages and bytes.
 
 * operators: :func:`mixing`, :func:`from_matrix`, :func:`mix`
 * rules: :func:`averaging`, :func:`chebyshev`, :func:`memory`, :func:`pairwise`, :func:`push_sum`,
@@ -20,8 +20,8 @@ from jaxswarm.gossip.compression import (
     sign,
     top_k,
 )
-from jaxswarm.gossip.layouts import Mixing
 from jaxswarm.gossip.mixing import LAYOUTS, from_matrix, mix, mixing
+from jaxswarm.gossip.operator import Mixing
 from jaxswarm.gossip.push_sum import push_sum
 from jaxswarm.gossip.random import pairwise, random_neighbours
 from jaxswarm.gossip.rounds import Source, operator

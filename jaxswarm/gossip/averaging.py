@@ -1,23 +1,24 @@
-"""Synchronous averaging rules: plain, multi-step, Chebyshev-accelerated, with memory; server; nobody.
+"""Synchronous averaging: plain, multi-step, Chebyshev-accelerated, with memory; server; none.
 
 Shapes: ``N`` agents on axis 0 of every leaf.
 
 References:
-    L. Xiao, S. Boyd, Fast linear iterations for distributed averaging, 2004.
-    W. Auzinger, J. Melenk, Iterative solution of large linear systems, 2011 (Chebyshev recurrence).
-    S. Muthukrishnan, B. Ghosh, M. Schultz, First- and second-order diffusive methods for rapid, coarse,
-    distributed load balancing, 1998 (memory).
-    K. Scaman et al., Optimal algorithms for smooth and strongly convex distributed optimization, 2017.
+    L. Xiao, S. Boyd, Fast linear iterations for distributed averaging, 2004. W. Auzinger, J.
+    Melenk, Iterative solution of large linear systems, 2011 (Chebyshev recurrence). S.
+    Muthukrishnan, B. Ghosh, M. Schultz, First- and second-order diffusive methods for rapid,
+    coarse, distributed load balancing, 1998 (memory). K. Scaman et al., Optimal algorithms for
+    smooth and strongly convex distributed optimization, 2017.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxswarm import agents
-from jaxswarm.gossip.layouts import Mixing
 from jaxswarm.gossip.mixing import mix
+from jaxswarm.gossip.operator import Mixing
 from jaxswarm.gossip.rounds import (
     Source,
     both,
@@ -29,12 +30,13 @@ from jaxswarm.gossip.rounds import (
 from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic, no_traffic
 
 
-def averaging(W: Source, *, steps: int = 1) -> GossipTransformation:  # noqa: N803
-    """Each agent becomes the weighted average of what it hears: ``x ← W x``, ``steps`` times a round.
+def averaging(W: Source, *, steps: int = 1) -> GossipTransformation:
+    """Each agent becomes the weighted average of what it hears: ``x ← W x``, ``steps`` times.
 
     Args:
         W: an operator, a sequence used cyclically, or ``(key, round index) -> operator``.
-        steps: exchanges per round, at least 1. A sequence or function keeps one operator for all of them.
+        steps: exchanges per round, at least 1. A sequence or function keeps one operator for all of
+            them.
 
     Raises:
         ValueError: if ``steps < 1``.
@@ -62,20 +64,24 @@ def averaging(W: Source, *, steps: int = 1) -> GossipTransformation:  # noqa: N8
 
 
 def chebyshev(
-    W: Mixing, *, steps: int, eigenvalue: float | jax.Array | None = None  # noqa: N803
+    W: Mixing,
+    *,
+    steps: int,
+    eigenvalue: float | jax.Array | None = None,
 ) -> GossipTransformation:
-    """``steps`` exchanges a round combined by Chebyshev polynomials: about √ fewer than plain averaging.
+    """``steps`` exchanges a round combined by Chebyshev polynomials; the optimum for that many.
 
     The average is kept exactly, whatever ``eigenvalue`` is.
 
     Args:
         W: a single doubly stochastic, symmetric operator.
         steps: exchanges per round, at least 1.
-        eigenvalue: the second-largest absolute eigenvalue of ``W``, in ``[0, 1)``; computed if omitted.
+        eigenvalue: the second-largest absolute eigenvalue of ``W``, in ``[0, 1)``; computed if
+            omitted.
 
     Raises:
-        ValueError: if ``W`` is not one doubly stochastic operator, ``steps < 1`` or ``eigenvalue`` is out of
-            range.
+        ValueError: if ``W`` is not one doubly stochastic operator, ``steps < 1`` or ``eigenvalue``
+            is out of range.
     """
     expect_static_operator(W, "chebyshev")
     expect_doubly_stochastic(W, "chebyshev")
@@ -113,12 +119,15 @@ class MemoryState(NamedTuple):
 
 
 def memory(
-    W: Mixing, *, omega: float | jax.Array | None = None, eigenvalue: float | None = None  # noqa: N803
+    W: Mixing,
+    *,
+    omega: float | jax.Array | None = None,
+    eigenvalue: float | None = None,
 ) -> GossipTransformation:
-    """Averaging with one round of memory (second-order diffusion): ``x ← ω W x + (1 − ω) x_before``.
+    """Averaging with memory (second-order diffusion): ``x ← ω W x + (1 − ω) x_before``.
 
-    Local updates between rounds translate both iterates, so momentum accelerates agreement only: the
-    average moves by the local steps alone.
+    Local updates between rounds translate both iterates, so momentum accelerates agreement only:
+    the average moves by the local steps alone.
 
     Args:
         W: a single doubly stochastic, symmetric operator.
@@ -165,7 +174,8 @@ def memory(
 def server(weights: jax.Array | None = None) -> GossipTransformation:
     """A server averages all (FedAvg's aggregation) and broadcasts: ``2 N`` messages, up and down.
 
-    Agents that do not participate, or are dead, are left out of the average; the living get the result.
+    Agents that do not participate, or are dead, are left out of the average; the living get the
+    result.
 
     Args:
         weights: ``float[N]``, non-negative, for example data counts; uniform if omitted.
@@ -173,7 +183,7 @@ def server(weights: jax.Array | None = None) -> GossipTransformation:
     Raises:
         ValueError: if concrete ``weights`` are negative, not finite or all zero.
     """
-    if weights is not None and not isinstance(weights, jax.core.Tracer):
+    if weights is not None and not isinstance(weights, Tracer):
         bad = ~jnp.isfinite(weights) | (weights < 0)
         if bool(bad.any()) or not bool((jnp.asarray(weights) > 0).any()):
             raise ValueError("weights: expected non-negative finite weights, not all zero")
@@ -230,18 +240,19 @@ def _extrapolate(omega: jax.Array, mixed: PyTree, before: PyTree) -> PyTree:
     return jax.tree.map(leaf, mixed, before)
 
 
-def _second_eigenvalue(W: Mixing, given: Any, rule: str) -> jax.Array:  # noqa: N803
+def _second_eigenvalue(W: Mixing, given: Any, rule: str) -> jax.Array:
     if given is None:
         given = second_eigenvalue(W)
-    if not isinstance(given, jax.core.Tracer) and not 0.0 <= float(given) < 1.0:
+    if not isinstance(given, Tracer) and not 0.0 <= float(given) < 1.0:
         raise ValueError(f"{rule}: eigenvalue: expected a number in [0, 1), got {float(given):.6g}")
     return jnp.asarray(given, jnp.float32)
 
 
-def second_eigenvalue(W: Mixing, *, iterations: int = 2000) -> jax.Array:  # noqa: N803
-    """Second-largest absolute eigenvalue of a symmetric ``W``: exact up to N = 1024, else power iteration.
+def second_eigenvalue(W: Mixing, *, iterations: int = 2000) -> jax.Array:
+    """Second-largest absolute eigenvalue of a symmetric ``W``.
 
-    Never builds ``[N, N]`` beyond that size. Power iteration approaches from below.
+    Exact up to N = 1024; beyond, power iteration, which never builds ``[N, N]`` and approaches
+    from below.
     """
     n = W.num_agents
     if n <= 1024:

@@ -3,11 +3,11 @@
 Shapes: ``N`` agents on axis 0 of every leaf, ``D`` entries of one agent's leaf.
 
 References:
-    A. Koloskova, S. Stich, M. Jaggi, Decentralized stochastic optimization and gossip algorithms with
-    compressed communication, 2019 (CHOCO).
-    D. Alistarh et al., QSGD: communication-efficient SGD via gradient quantization and encoding, 2017.
-    S. Stich, J.-B. Cordonnier, M. Jaggi, Sparsified SGD with memory, 2018 (top-k, random-k).
-    J. Bernstein et al., signSGD, 2018; S. Karimireddy et al., Error feedback fixes signSGD, 2019.
+    A. Koloskova, S. Stich, M. Jaggi, Decentralized stochastic optimization and gossip algorithms
+    with compressed communication, 2019 (CHOCO). D. Alistarh et al., QSGD: communication-efficient
+    SGD via gradient quantization and encoding, 2017. S. Stich, J.-B. Cordonnier, M. Jaggi,
+    Sparsified SGD with memory, 2018 (top-k, random-k). J. Bernstein et al., signSGD, 2018; S.
+    Karimireddy et al., Error feedback fixes signSGD, 2019.
 """
 
 import math
@@ -72,7 +72,7 @@ def random_k(fraction: float) -> Compressor:
 
 
 def quantize(bits: int = 8) -> Compressor:
-    """Unbiased stochastic rounding to ``2^(bits-1) − 1`` levels of the largest magnitude, plus a sign.
+    """Unbiased stochastic rounding to ``2^(bits-1) − 1`` levels of the largest entry, and a sign.
 
     Raises:
         ValueError: if ``bits`` is outside ``[2, 16]``.
@@ -126,19 +126,21 @@ def compressed(
 ) -> GossipTransformation:
     """Send compressed messages through ``rule``.
 
-    With error feedback (CHOCO) every agent keeps a public copy ``x̂`` that all its neighbours know, sends the
-    compressed difference to it, and moves by ``γ (rule(x̂) − x̂)``: agreement becomes exact and the average is
-    kept. Without, agents move by ``γ (rule(C(x)) − C(x))``, which stalls at the compression error.
+    With error feedback (CHOCO) every agent keeps a public copy ``x̂`` that all its neighbours know,
+    sends the compressed difference to it, and moves by ``γ (rule(x̂) − x̂)``: agreement becomes
+    exact and the average is kept. Without, agents move by ``γ (rule(C(x)) − C(x))``, which stalls
+    at the compression error.
 
     Args:
         rule: a linear rule, for instance ``averaging(W)``.
-        compressor: see :func:`top_k`, :func:`random_k`, :func:`quantize`, :func:`sign`; applied leaf by leaf.
+        compressor: see :func:`top_k`, :func:`random_k`, :func:`quantize`, :func:`sign`; applied
+            leaf by leaf.
         step_size: consensus step ``γ`` in ``(0, 1]``; coarse compressors need a small one.
         error_feedback: keep public copies (one more ``[N, P]`` buffer).
 
     Raises:
-        ValueError: if ``step_size`` is outside ``(0, 1]``; while mixing, if messages get lost (public copies
-            would drift apart) or another wrapper altered the messages.
+        ValueError: if ``step_size`` is outside ``(0, 1]``; while mixing, if messages get lost
+            (public copies would drift apart) or another wrapper altered the messages.
     """
     if not isinstance(step_size, jax.Array) and not 0.0 < step_size <= 1.0:
         raise ValueError(f"step_size: expected a number in (0, 1], got {step_size}")
@@ -157,9 +159,13 @@ def compressed(
         **extra: Any,
     ) -> tuple[PyTree, CompressedState, Traffic]:
         if error_feedback and round.delivered is not None:
-            raise ValueError("compressed: error feedback needs reliable links; delivered must be None")
+            raise ValueError(
+                "compressed: error feedback needs reliable links; delivered must be None"
+            )
         if messages is not None:
-            raise ValueError("compressed: put compressed(…) outside the wrapper that alters messages")
+            raise ValueError(
+                "compressed: put compressed(…) outside the wrapper that alters messages"
+            )
         compress_key, rule_key = jax.random.split(key)
         if error_feedback:
             difference = jax.tree.map(jnp.subtract, params, state.public)

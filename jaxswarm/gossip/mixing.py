@@ -1,7 +1,7 @@
 """Build a mixing operator from a topology and apply it to a pytree.
 
-``W = mixing(topology)`` chooses weights and a layout on the host; ``mix(W, tree)`` is the pure function
-that everything else is made of.
+``W = mixing(topology)`` chooses weights and a layout on the host; ``mix(W, tree)`` is the pure
+function that everything else is made of.
 
 Shapes: ``N`` agents, ``E`` directed edge slots, ``K`` slots per agent, ``T`` members of a sequence.
 
@@ -14,9 +14,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxswarm import agents, errors
-from jaxswarm.gossip.layouts import Bucket, Circulant, Dense, Gather, Mean, Mixing, Segment, apply
+from jaxswarm.gossip.operator import Mixing, apply
+from jaxswarm.gossip.regular import Circulant, Dense, Mean
+from jaxswarm.gossip.sparse import Bucket, Gather, Segment
 from jaxswarm.topology import Topology, from_edges, require_connected
 from jaxswarm.topology import weights as schemes
 
@@ -24,7 +27,7 @@ PyTree = Any
 
 LAYOUTS = ("auto", "circulant", "gather", "segment", "dense", "mean")
 DENSE_FRACTION = 1 / 6
-"""Mean degree over ``N`` beyond which a matrix product beats gathers (measured, benchmarks/README.md)."""
+"""Mean degree over ``N`` beyond which a matrix product beats gathers (benchmarks/README.md)."""
 
 _STOCHASTICITY = {"uniform": "row", "push": "column"}
 _TOLERANCE = 1e-4
@@ -42,22 +45,25 @@ def mixing(
 
     Args:
         topology: a single graph, or a sequence/batch (then ``W`` is one too: ``W[t]``).
-        weights: a scheme of :data:`jaxswarm.topology.weights.SCHEMES`, or one weight per directed edge,
-            ``[..., E]``, in the topology's edge order: what the receiver gives the sender. The rest of a row
-            is the agent's own (of a column, for ``stochasticity="column"``). May be traced, so ``W`` can be
-            differentiated with respect to it.
-        layout: ``"auto"`` or one of ``circulant``, ``gather``, ``segment``, ``dense``, ``mean``; all are equal
-            to ``W.dense()`` up to rounding.
-        stochasticity: what you promise of the weights, ``"doubly"``, ``"row"`` or ``"column"``; checked when
-            they are concrete, found out when omitted (traced weights count as ``"row"``).
-        connected: refuse a single graph in which consensus is impossible. Pass ``False`` to allow islands.
+        weights: a scheme of :data:`jaxswarm.topology.weights.SCHEMES`, or one weight per directed
+            edge, ``[..., E]``, in the topology's edge order: what the receiver gives the sender.
+            The rest of a row is the agent's own (of a column, for ``stochasticity="column"``). May
+            be traced, so ``W`` can be differentiated with respect to it.
+        layout: ``"auto"`` or one of ``circulant``, ``gather``, ``segment``, ``dense``, ``mean``;
+            all are equal to ``W.dense()`` up to rounding.
+        stochasticity: what you promise of the weights, ``"doubly"``, ``"row"`` or ``"column"``;
+            checked when they are concrete, found out when omitted (traced weights count as
+            ``"row"``).
+        connected: refuse a single graph in which consensus is impossible. Pass ``False`` to allow
+            islands.
 
     Returns:
         A pytree usable inside ``jit`` as an argument or a closure.
 
     Raises:
-        ValueError: unknown scheme or layout, wrong number of weights, non-finite weights, a promise that
-            the weights do not keep, a disconnected graph, or a layout that the graph does not admit.
+        ValueError: unknown scheme or layout, wrong number of weights, non-finite weights, a promise
+            that the weights do not keep, a disconnected graph, or a layout that the graph does not
+            admit.
     """
     if layout not in LAYOUTS:
         raise errors.unknown("layout", layout, LAYOUTS)
@@ -90,7 +96,7 @@ def mixing(
 def from_matrix(
     matrix: Any, layout: str = "auto", *, connected: bool = True, tolerance: float = 1e-5
 ) -> Mixing:
-    """The mixing operator of a given row-stochastic matrix ``[N, N]`` (a graph is read off its entries).
+    """The mixing operator of a row-stochastic matrix ``[N, N]``; its non-zeros are the graph.
 
     Raises:
         ValueError: if the matrix is not square, not finite, or a row does not sum to one.
@@ -110,7 +116,7 @@ def from_matrix(
     return mixing(graph, weights, layout, connected=connected)
 
 
-def mix(W: Mixing, tree: PyTree, messages: PyTree | None = None) -> PyTree:  # noqa: N803
+def mix(W: Mixing, tree: PyTree, messages: PyTree | None = None) -> PyTree:
     """``W x`` for every leaf of ``tree``; agents on axis 0.
 
     Args:
@@ -122,7 +128,8 @@ def mix(W: Mixing, tree: PyTree, messages: PyTree | None = None) -> PyTree:  # n
         A tree like ``tree``. Sums are accumulated in at least float32 and cast back.
 
     Raises:
-        ValueError: if ``W`` is a sequence, or a leaf has another leading axis or a non-floating dtype.
+        ValueError: if ``W`` is a sequence, or a leaf has another leading axis or a non-floating
+            dtype.
     """
     if W.is_sequence:
         raise ValueError("W: expected a single mixing operator, got a sequence; use W[t] or vmap")
@@ -140,7 +147,7 @@ def mix(W: Mixing, tree: PyTree, messages: PyTree | None = None) -> PyTree:  # n
 
 def _settle_stochasticity(topology: Topology, weights: jax.Array, promised: str | None) -> str:
     """What the weights are, checked against ``promised`` when they are concrete."""
-    if isinstance(weights, jax.core.Tracer) or isinstance(topology.senders, jax.core.Tracer):
+    if isinstance(weights, Tracer) or isinstance(topology.senders, Tracer):
         return promised or "row"
     n = topology.num_agents
     values = np.asarray(weights)
@@ -162,8 +169,8 @@ def _settle_stochasticity(topology: Topology, weights: jax.Array, promised: str 
 
 
 def _sum_per_agent(weights: jax.Array, ends: Any, n: int) -> Any:
-    """``[..., N]``: edge weights added up at one of their ends; on the host when they are concrete."""
-    if not isinstance(weights, jax.core.Tracer) and not isinstance(ends, jax.core.Tracer):
+    """``[..., N]``: edge weights added up at one end; on the host when they are concrete."""
+    if not isinstance(weights, Tracer) and not isinstance(ends, Tracer):
         values, agent = np.asarray(weights), np.asarray(ends)
         total = np.zeros((*values.shape[:-1], n), np.float32)
         np.add.at(total, (*np.indices(values.shape)[:-1], agent), values)
@@ -177,7 +184,7 @@ def _sum_per_agent(weights: jax.Array, ends: Any, n: int) -> Any:
 def _choose(topology: Topology, weights: jax.Array) -> str:
     n, slots = topology.num_agents, topology.num_edge_slots
     if not topology.is_sequence and slots == n * (n - 1) and n > 2:
-        if not isinstance(weights, jax.core.Tracer) and np.allclose(weights, 1.0 / n, atol=1e-7):
+        if not isinstance(weights, Tracer) and np.allclose(weights, 1.0 / n, atol=1e-7):
             return "mean"
     if slots > DENSE_FRACTION * n * n and n <= 4096:
         return "dense"
@@ -190,7 +197,7 @@ def _choose(topology: Topology, weights: jax.Array) -> str:
 def _circulant(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
     if topology.offsets is None or topology.is_sequence:
         raise ValueError(
-            f"layout: {topology.name} is not known to be circulant; use 'gather', 'segment' or 'dense'"
+            f"layout: {topology.name} is not known to be circulant; use 'gather' or 'segment'"
         )
     n = topology.num_agents
     receivers = np.asarray(topology.receivers, np.int64)

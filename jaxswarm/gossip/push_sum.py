@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents
-from jaxswarm.gossip.layouts import Mixing
 from jaxswarm.gossip.mixing import mix
+from jaxswarm.gossip.operator import Mixing
 from jaxswarm.gossip.rounds import Source, operator, traffic_of
 from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic
 
@@ -31,12 +31,12 @@ class PushSumState(NamedTuple):
     weight: jax.Array
 
 
-def push_sum(W: Source) -> GossipTransformation:  # noqa: N803
+def push_sum(W: Source) -> GossipTransformation:
     """Push-sum averaging with column-stochastic weights (``mixing(topology, weights="push")``).
 
-    ``params`` are always the de-biased estimates ``x / w``, where gradients are to be taken; what a local
-    step adds to them is added to the biased iterate ``x``, as stochastic gradient push does. Under message
-    loss the sender keeps the weight, so no mass disappears.
+    ``params`` are always the de-biased estimates ``x / w``, where gradients are to be taken; what a
+    local step adds to them is added to the biased iterate ``x``, as stochastic gradient push does.
+    Under message loss the sender keeps the weight, so no mass disappears.
 
     Args:
         W: column-stochastic operator, sequence of them, or ``(key, round index) -> operator``.

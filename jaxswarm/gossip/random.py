@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
-from jaxswarm.gossip.layouts import Bucket, Gather
 from jaxswarm.gossip.rounds import both, traffic_of
+from jaxswarm.gossip.sparse import Bucket, Gather
 from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic
 from jaxswarm.topology import Topology, require_connected
 
@@ -29,9 +29,9 @@ def pairwise(topology: Topology, *, parallel: bool = False) -> GossipTransformat
 
     Args:
         topology: an undirected graph.
-        parallel: false wakes one uniformly random agent, which picks a uniformly random neighbour (Boyd et
-            al.); true lets every edge draw a lot and those that beat all edges at both their ends meet: a
-            random matching, O(N) meetings a round.
+        parallel: false wakes one uniformly random agent, which picks a uniformly random neighbour
+            (Boyd et al.); true lets every edge draw a lot and those that beat all edges at both
+            their ends meet: a random matching, O(N) meetings a round.
 
     Raises:
         ValueError: if the graph is a sequence, directed, or disconnected.
@@ -43,7 +43,9 @@ def pairwise(topology: Topology, *, parallel: bool = False) -> GossipTransformat
     forward = receivers.astype(np.int64) * n + senders
     backward = senders.astype(np.int64) * n + receivers
     if not np.array_equal(np.sort(backward), forward):
-        raise ValueError("topology: pairwise gossip expects an undirected graph, got a directed one")
+        raise ValueError(
+            "topology: pairwise gossip expects an undirected graph, got a directed one"
+        )
     if n > 1:
         require_connected(topology)
     reverse = jnp.asarray(np.argsort(backward, kind="stable"), jnp.int32)
@@ -108,26 +110,30 @@ def random_neighbours(
 ) -> Callable[[jax.Array, jax.Array], Gather]:
     """A fresh draw of in-neighbours each round, for ``averaging(random_neighbours(…))``.
 
-    Every agent hears ``⌊r⌋`` distinct others and one more with probability ``r − ⌊r⌋``, itself included with
-    equal weights: ``r = 0.2`` means pulling from one random peer in one round of five. A draw is
-    row-stochastic; only its expectation is doubly stochastic, so the average wanders.
+    Every agent hears ``⌊r⌋`` distinct others and one more with probability ``r − ⌊r⌋``, itself
+    included with equal weights: ``r = 0.2`` means pulling from one random peer in one round of
+    five. A draw is row-stochastic; only its expectation is doubly stochastic, so the average
+    wanders.
 
     Args:
         n: number of agents, at least 2.
-        count: ``r`` in ``[0, maximum]``, or a schedule ``round index -> r`` (clipped to that range).
+        count: ``r`` in ``[0, maximum]``, or a schedule ``round index -> r`` (clipped to that
+            range).
         maximum: slots ``K`` of the draw; needed for a schedule, default ``⌈r⌉``.
         topology: candidates are its in-neighbours; everyone if omitted.
 
     Raises:
-        ValueError: if ``n < 2``, ``r`` is negative or beyond ``maximum`` or the candidates, or a schedule
-            comes without ``maximum``.
+        ValueError: if ``n < 2``, ``r`` is negative or beyond ``maximum`` or the candidates, or a
+            schedule comes without ``maximum``.
     """
     if n < 2:
         raise ValueError(f"n: expected at least 2 agents, got {n}")
     largest = n - 1 if topology is None else int(np.max(np.asarray(topology.in_degrees())))
     if callable(count):
         if maximum is None:
-            raise ValueError("maximum: a schedule needs the largest number of neighbours it may ask for")
+            raise ValueError(
+                "maximum: a schedule needs the largest number of neighbours it may ask for"
+            )
         schedule = count
     else:
         if not 0.0 <= count <= largest:
@@ -152,7 +158,9 @@ def random_neighbours(
         else:
             table, available = candidates
             lots = jax.vmap(lambda k: jax.random.gumbel(k, (table.shape[1],)))(which)
-            lots = jnp.where(jnp.arange(table.shape[1])[None, :] < available[:, None], lots, -jnp.inf)
+            lots = jnp.where(
+                jnp.arange(table.shape[1])[None, :] < available[:, None], lots, -jnp.inf
+            )
             _, picks = jax.lax.top_k(lots, slots)
             neighbours = jnp.take_along_axis(table, picks, axis=1)
         chosen = jnp.minimum(chosen, available)
@@ -168,11 +176,12 @@ def random_neighbours(
 
 
 def _distinct(key: jax.Array, n: int, count: int) -> jax.Array:
-    """``int32[count]`` distinct numbers below ``n`` in uniformly random order (Floyd's algorithm)."""
+    """``int32[count]`` distinct numbers below ``n`` in random order (Floyd's algorithm)."""
     if count * 4 >= n:
         return jax.random.permutation(key, n)[:count].astype(jnp.int32)
     draws = [
-        jax.random.randint(jax.random.fold_in(key, j), (), 0, n - count + j + 1) for j in range(count)
+        jax.random.randint(jax.random.fold_in(key, j), (), 0, n - count + j + 1)
+        for j in range(count)
     ]
     chosen = jnp.full(count, -1, jnp.int32)
     for j, draw in enumerate(draws):

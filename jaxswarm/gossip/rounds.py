@@ -10,21 +10,21 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents
-from jaxswarm.gossip.layouts import Mixing
+from jaxswarm.gossip.operator import Mixing
 from jaxswarm.gossip.types import PyTree, Round, Traffic
 
 Source = Mixing | Callable[[jax.Array, jax.Array], Mixing]
-"""A mixing operator, a sequence of them (used cyclically), or ``(key, round index) -> operator``."""
+"""An operator, a sequence of them (used cyclically), or ``(key, round index) -> operator``."""
 
 
 def operator(source: Source, key: jax.Array, round: Round) -> Mixing:
     """The operator of this round, restricted to who is there and what arrives."""
     if isinstance(source, Mixing):
-        W = source  # noqa: N806
+        W = source
         if W.is_sequence:
-            W = W[jnp.asarray(round.index) % W.self_weights.shape[0]]  # noqa: N806
+            W = W[jnp.asarray(round.index) % W.self_weights.shape[0]]
     else:
-        W = source(key, round.index)  # noqa: N806
+        W = source(key, round.index)
     active = both(round.alive, round.participates)
     if active is None and round.delivered is None:
         return W
@@ -64,5 +64,6 @@ def expect_doubly_stochastic(source: Any, rule: str) -> None:
     kind = getattr(source, "stochasticity", "doubly")
     if kind != "doubly":
         raise ValueError(
-            f"{rule}: expected doubly stochastic weights (metropolis, max_degree, …), got {kind}-stochastic"
+            f"{rule}: expected doubly stochastic weights (metropolis, max_degree, …), "
+            f"got {kind}-stochastic"
         )

@@ -50,9 +50,10 @@ class InitFn(Protocol):
 class MixFn(Protocol):
     """``mix(key, params, state, round, *, messages=None, **extra) -> (params, state, traffic)``.
 
-    ``params`` is what each agent holds; ``messages`` is what it *tells* the others, the same structure,
-    ``params`` itself unless a wrapper (delay, compression, an attacker) says otherwise. ``extra`` carries
-    what a rule needs beyond parameters; rules ignore the extras that they do not know.
+    ``params`` is what each agent holds; ``messages`` is what it *tells* the others, the same
+    structure, ``params`` itself unless a wrapper (delay, compression, an attacker) says otherwise.
+    ``extra`` carries what a rule needs beyond parameters; rules ignore the extras that they do not
+    know.
     """
 
     def __call__(

@@ -1,7 +1,8 @@
 """Variance-corrected averaging: the cure for the vanishing variance of averaged networks.
 
-Averaging ``M`` uncorrelated (independently initialised) networks divides each layer's weight variance by
-about ``M`` and stalls learning; rescaling the averaged layer to the contributors' own variance undoes it.
+Averaging ``M`` uncorrelated (independently initialised) networks divides each layer's weight
+variance by about ``M`` and stalls learning; rescaling the averaged layer to the contributors' own
+variance undoes it.
 
 Shapes: ``N`` agents on axis 0 of every leaf.
 
@@ -38,7 +39,7 @@ def layer_variance(params: PyTree) -> PyTree:
 
 
 def variance_corrected(
-    W: Source,  # noqa: N803
+    W: Source,
     *,
     self_weight: float | jax.Array = 0.5,
     target: str = "others",
@@ -47,12 +48,13 @@ def variance_corrected(
 ) -> GossipTransformation:
     """Conservative averaging whose layers are rescaled to the contributors' variance.
 
-    ``x̄_i = c x_i + (1 − c) Σ_j w̃_ij m_j`` with the others' weights normalised to sum to one, then every layer
-    is rescaled about its own mean so that its variance becomes the target. A constant layer (a fresh bias)
-    stays as it is; an agent that hears nobody keeps its own.
+    ``x̄_i = c x_i + (1 − c) Σ_j w̃_ij m_j`` with the others' weights normalised to sum to one, then
+    every layer is rescaled about its own mean so that its variance becomes the target. A constant
+    layer (a fresh bias) stays as it is; an agent that hears nobody keeps its own.
 
     Args:
-        W: whom an agent hears and how the others' weights compare; its own weight is ``self_weight``.
+        W: whom an agent hears and how the others' weights compare; its own weight is
+            ``self_weight``.
         self_weight: ``c`` in ``[0, 1]``.
         target: variance to restore: the mean of the ``"others"``', the agent's own (``"self"``), or
             ``"conservative"``, ``c`` parts own and ``1 − c`` parts others.

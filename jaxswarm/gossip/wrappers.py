@@ -27,9 +27,10 @@ def scheduled(
     when: Callable[[jax.Array], jax.Array],
     otherwise: GossipTransformation | None = None,
 ) -> GossipTransformation:
-    """Run ``rule`` in the rounds that ``when`` picks, ``otherwise`` (by default silence) in the rest.
+    """Run ``rule`` in the rounds that ``when`` picks, ``otherwise`` (silence) in the rest.
 
-    Only the chosen branch is executed, so silent rounds are free and sparse rounds never pay for dense ones.
+    Only the chosen branch is executed, so silent rounds are free and sparse rounds never pay for
+    dense ones.
 
     Args:
         rule: the rule of the picked rounds.
@@ -89,16 +90,16 @@ class DelayedState(NamedTuple):
 def delayed(rule: GossipTransformation, delay: int | np.ndarray) -> GossipTransformation:
     """Messages arrive ``delay`` rounds late; every agent always knows its own present parameters.
 
-    Before round ``delay``, receivers still see the initial parameters. Row-stochastic mixing stays stable
-    under any delay, but the average is kept only in the limit.
+    Before round ``delay``, receivers still see the initial parameters. Row-stochastic mixing stays
+    stable under any delay, but the average is kept only in the limit.
 
     Args:
         rule: the rule that receives old messages.
         delay: rounds, at least 0; ``int[N]`` gives every *sender* its own.
 
     Raises:
-        ValueError: if a delay is negative or not an integer; while initialising, if there is not one per
-            agent.
+        ValueError: if a delay is negative or not an integer; while initialising, if there is not
+            one per agent.
     """
     delays = np.asarray(delay)
     if not np.issubdtype(delays.dtype, np.integer) or (delays < 0).any() or delays.ndim > 1:

@@ -1,16 +1,16 @@
 """Decentralised learning on data: local optimisation composed with gossip.
 
-A learner is an :class:`~jaxswarm.algorithm.Algorithm`, made by a factory from *any* single-agent loss, *any*
-optax optimiser and *any* gossip rule: :func:`decentralized` (D-PSGD and kin, FedAvg, isolated agents),
-:func:`gradient_tracking`, :func:`exact_diffusion`, :func:`d2`, and the :func:`centralized` baseline.
-``simulate(learner.step, learner.init(params), …)`` runs it.
+A learner is an :class:`~jaxswarm.algorithm.Algorithm`, made by a factory from *any* single-agent
+loss, *any* optax optimiser and *any* gossip rule: :func:`decentralized` (D-PSGD and kin, FedAvg,
+isolated agents), :func:`gradient_tracking`, :func:`exact_diffusion`, :func:`d2`, and the
+:func:`centralized` baseline. ``simulate(learner.step, learner.init(params), …)`` runs it.
 """
 
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
 from jaxswarm.learning.decentralized import (
-    Ledger,
     LearnerInfo,
     LearnerState,
+    Ledger,
     Network,
     centralized,
     decentralized,
@@ -19,9 +19,9 @@ from jaxswarm.learning.decentralized import (
 from jaxswarm.learning.supervised import Metrics, classification_loss, evaluation, merge
 
 __all__ = [
-    "Ledger",
     "LearnerInfo",
     "LearnerState",
+    "Ledger",
     "Metrics",
     "Network",
     "centralized",

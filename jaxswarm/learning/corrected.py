@@ -1,18 +1,17 @@
 """Bias-corrected decentralised methods: exact at a constant step size on heterogeneous data.
 
-Plain decentralised SGD settles where local gradients and averaging balance, not at the optimum of the
-average loss, whenever agents' data differ. These methods cancel the difference.
+Plain decentralised SGD settles where local gradients and averaging balance, not at the optimum of
+the average loss, whenever agents' data differ. These methods cancel the difference.
 
 Shapes: ``N`` agents on axis 0 of every leaf.
 
 References:
-    A. Nedić, A. Olshevsky, W. Shi, Achieving geometric convergence for distributed optimization over
-    time-varying graphs, 2017 (gradient tracking, DIGing).
-    P. Di Lorenzo, G. Scutari, NEXT: in-network nonconvex optimization, 2016.
-    K. Yuan, B. Ying, X. Zhao, A. Sayed, Exact diffusion for distributed optimization and learning, 2019.
-    H. Tang et al., D²: decentralized training over decentralized data, 2018.
-    W. Shi, Q. Ling, G. Wu, W. Yin, EXTRA: an exact first-order algorithm for decentralized consensus
-    optimization, 2015.
+    A. Nedić, A. Olshevsky, W. Shi, Achieving geometric convergence for distributed optimization
+    over time-varying graphs, 2017 (gradient tracking, DIGing). P. Di Lorenzo, G. Scutari, NEXT:
+    in-network nonconvex optimization, 2016. K. Yuan, B. Ying, X. Zhao, A. Sayed, Exact diffusion
+    for distributed optimization and learning, 2019. H. Tang et al., D²: decentralized training over
+    decentralized data, 2018. W. Shi, Q. Ling, G. Wu, W. Yin, EXTRA: an exact first-order algorithm
+    for decentralized consensus optimization, 2015.
 """
 
 from typing import Any, NamedTuple
@@ -53,8 +52,8 @@ def gradient_tracking(
 ) -> Algorithm:
     """Adapt-then-combine gradient tracking: ``x ← W(x − η y)``, ``y ← W y + g_new − g_old``.
 
-    ``local`` sees the tracked direction ``y`` instead of a gradient. A message carries both trees, so it costs
-    twice the bytes. The first step only measures gradients.
+    ``local`` sees the tracked direction ``y`` instead of a gradient. A message carries both trees,
+    so it costs twice the bytes. The first step only measures gradients.
 
     Args:
         loss: as for :func:`jaxswarm.learning.decentralized`.
@@ -108,10 +107,10 @@ def exact_diffusion(
     network: Network | None = None,
     lazy: bool = True,
 ) -> Algorithm:
-    """Exact diffusion: ``ψ_new = x − η g(x)``, ``x ← W̄ (ψ_new + x − ψ_old)`` with ``W̄ = (I + W)/2``.
+    """Exact diffusion: ``ψ_new = x − η g(x)``, ``x ← W̄ (ψ_new + x − ψ_old)``, ``W̄ = (I + W)/2``.
 
-    The correction removes plain diffusion's bias; the same fixed point as EXTRA's, in adapt-then-combine form
-    and with a wider range of stable steps.
+    The correction removes plain diffusion's bias; the same fixed point as EXTRA's, in
+    adapt-then-combine form and with a wider range of stable steps.
 
     Args:
         loss: as for :func:`jaxswarm.learning.decentralized`.

@@ -4,9 +4,9 @@ Shapes: ``N`` agents on axis 0 of every leaf, ``B`` samples of a minibatch.
 
 References:
     X. Lian et al., Can decentralized algorithms outperform centralized algorithms? A case study for
-    decentralized parallel stochastic gradient descent, 2017 (D-PSGD).
-    A. Sayed, Adaptation, learning, and optimization over networks, 2014 (diffusion: adapt, combine).
-    H. B. McMahan et al., Communication-efficient learning of deep networks from decentralized data, 2017.
+    decentralized parallel stochastic gradient descent, 2017 (D-PSGD). A. Sayed, Adaptation,
+    learning, and optimization over networks, 2014 (diffusion: adapt, combine). H. B. McMahan et
+    al., Communication-efficient learning of deep networks from decentralized data, 2017.
 """
 
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ ORDERS = ("adapt_then_combine", "combine_then_adapt", "parallel")
 
 
 class Ledger(NamedTuple):
-    """Traffic since the start, by compensated summation: relative error about 1e-7 for any run length.
+    """Traffic since the start, by compensated summation: error about 1e-7 for any run length.
 
     Attributes:
         total: messages and bytes so far.
@@ -112,29 +112,32 @@ def decentralized(
 ) -> Algorithm:
     """Local optimisation composed with gossip.
 
-    Choices of ``gossip`` give the classics: ``averaging(W)`` is D-PSGD, ``server()`` is FedAvg (local SGD with a
-    server), ``none()`` the isolated baseline.
+    Choices of ``gossip`` give the classics: ``averaging(W)`` is D-PSGD, ``server()`` is FedAvg
+    (local SGD with a server), ``none()`` the isolated baseline.
 
     Args:
-        loss: ``loss(params, batch) -> scalar`` of *one* agent; see :func:`jaxswarm.learning.local.objective`.
+        loss: ``loss(params, batch) -> scalar`` of *one* agent; see
+            :func:`jaxswarm.learning.local.objective`.
         local: any optax optimiser; every agent has its own state.
         gossip: any gossip rule.
         local_steps: optimiser steps per round, at least 1.
-        sample: ``(key, inputs) -> batch`` drawn inside ``jit``, leaves ``[N, B, ...]``; omitted, the inputs of a
-            round are the batch.
-        order: ``"adapt_then_combine"`` (local steps, then gossip), ``"combine_then_adapt"`` (gossip, then local
-            steps from there), or ``"parallel"`` (local steps from the own parameters, added to the average:
-            D-PSGD as published, where computing and sending overlap).
+        sample: ``(key, inputs) -> batch`` drawn inside ``jit``, leaves ``[N, B, ...]``; omitted,
+            the inputs of a round are the batch.
+        order: ``"adapt_then_combine"`` (local steps, then gossip), ``"combine_then_adapt"``
+            (gossip, then local steps from there), or ``"parallel"`` (local steps from the own
+            parameters, added to the average: D-PSGD as published, where computing and sending
+            overlap).
         network: who is alive and what arrives, round by round; all of it by default.
-        stateful: the loss carries a model state (normalisation statistics), which gossip never touches.
+        stateful: the loss carries a model state (normalisation statistics), which gossip never
+            touches.
         stochastic: the loss takes a key.
 
     Returns:
         ``init(params, model_state=None) -> LearnerState`` and ``step(key, state, inputs)``.
 
     Raises:
-        ValueError: ``local_steps < 1``, unknown order, something that is not an optimiser or a rule; while
-            tracing, leaves or batches that do not lead with ``N``.
+        ValueError: ``local_steps < 1``, unknown order, something that is not an optimiser or a
+            rule; while tracing, leaves or batches that do not lead with ``N``.
     """
     check_parts(local, gossip)
     if local_steps < 1:
@@ -202,12 +205,12 @@ def centralized(
 ) -> Algorithm:
     """The centralised minibatch baseline: one model, the mean gradient of all agents' minibatches.
 
-    Its parameters lead with 1, the only “agent”; the inputs are those of the ``N`` agents whose data it sees.
-    No traffic is counted: there is no network.
+    Its parameters lead with 1, the only “agent”; the inputs are those of the ``N`` agents whose
+    data it sees. No traffic is counted: there is no network.
 
     Raises:
-        ValueError: ``local_steps < 1`` or something that is not an optimiser; while tracing, parameters that
-            do not lead with 1.
+        ValueError: ``local_steps < 1`` or something that is not an optimiser; while tracing,
+            parameters that do not lead with 1.
     """
     check_parts(local, None)
     if local_steps < 1:
@@ -231,9 +234,7 @@ def centralized(
         return initial_state(local, nobody, reliable(), params, model_state)
 
     def step(key: jax.Array, state: LearnerState, inputs: Any) -> tuple[LearnerState, LearnerInfo]:
-        result = train(
-            pooled, local, local_steps, key, state.params, state.opt_state, None, inputs
-        )
+        result = train(pooled, local, local_steps, key, state.params, state.opt_state, None, inputs)
         new = state._replace(
             params=result.params, opt_state=result.opt_state, round=state.round + 1
         )

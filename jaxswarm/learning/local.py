@@ -21,7 +21,8 @@ class Objective(NamedTuple):
     """A user's loss in one internal form, with gradients for all agents at once.
 
     Attributes:
-        value_and_grad: ``(key, params, model_state, batch) -> (losses [N], model_state, gradients)``.
+        value_and_grad: ``(key, params, model_state, batch) -> (losses [N], model_state,
+            gradients)``.
         sample: ``(key, inputs) -> batch``, leaves ``[N, B, ...]``.
     """
 
@@ -36,15 +37,16 @@ def objective(
 
     Args:
         loss: ``loss(params, batch) -> scalar`` for one agent. With ``stateful`` it is
-            ``loss(params, model_state, batch) -> (scalar, model_state)`` (normalisation statistics); with
-            ``stochastic`` it takes a key as its last argument (dropout).
-        sample: ``(key, inputs) -> batch``; omitted, ``inputs`` is the batch itself, leaves ``[N, ...]``.
+            ``loss(params, model_state, batch) -> (scalar, model_state)`` (normalisation
+            statistics); with ``stochastic`` it takes a key as its last argument (dropout).
+        sample: ``(key, inputs) -> batch``; omitted, ``inputs`` is the batch itself, leaves ``[N,
+            ...]``.
         stateful: see ``loss``.
         stochastic: see ``loss``.
 
     Raises:
-        ValueError: if ``loss`` is not callable; while tracing, if it does not return a scalar or the batch
-            does not lead with ``N``.
+        ValueError: if ``loss`` is not callable; while tracing, if it does not return a scalar or
+            the batch does not lead with ``N``.
     """
     if not callable(loss):
         raise ValueError(f"loss: expected a function of (params, batch), got {type(loss).__name__}")
@@ -77,7 +79,7 @@ def objective(
 def descend(
     optimizer: optax.GradientTransformation, grads: PyTree, opt_state: PyTree, params: PyTree
 ) -> tuple[PyTree, PyTree]:
-    """One optimiser step of every agent: ``(params, opt_state)``, each with its own optimiser state."""
+    """One optimiser step of every agent, each with its own state: ``(params, opt_state)``."""
 
     def single(grads: PyTree, opt_state: PyTree, params: PyTree) -> tuple[PyTree, PyTree]:
         updates, opt_state = optimizer.update(grads, opt_state, params)
@@ -105,7 +107,7 @@ def train(
     model_state: PyTree,
     inputs: Any,
 ) -> LocalResult:
-    """``steps`` optimiser steps of every agent on fresh minibatches; the loss is averaged over steps."""
+    """``steps`` optimiser steps of every agent on fresh minibatches; the loss is their mean."""
 
     def body(carry: Any, key: jax.Array) -> tuple[Any, jax.Array]:
         params, opt_state, model_state = carry
@@ -117,7 +119,8 @@ def train(
 
     carry = (params, opt_state, model_state)
     if steps == 1:
-        carry, losses = body(carry, key)
-        return LocalResult(*carry, losses)
+        (params, opt_state, model_state), losses = body(carry, key)
+        return LocalResult(params, opt_state, model_state, losses)
     carry, losses = jax.lax.scan(body, carry, jax.random.split(key, steps))
-    return LocalResult(*carry, jnp.mean(losses, axis=0))
+    params, opt_state, model_state = carry
+    return LocalResult(params, opt_state, model_state, jnp.mean(losses, axis=0))

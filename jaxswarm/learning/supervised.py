@@ -1,6 +1,7 @@
 """Losses, metrics and merging for supervised models.
 
-Shapes: ``N`` agents on axis 0 of every leaf, ``S`` test samples, ``B`` samples of a batch, ``C`` classes.
+Shapes: ``N`` agents on axis 0 of every leaf, ``S`` test samples, ``B`` samples of a batch, ``C``
+    classes.
 
 References:
     T. Zhu et al., A single merging suffices: recovering server-based learning performance in
@@ -21,7 +22,9 @@ from jaxswarm.models import Model, losses
 PyTree = Any
 
 
-def classification_loss(model: Model, *, weight_decay: float | jax.Array = 0.0) -> Callable[..., Any]:
+def classification_loss(
+    model: Model, *, weight_decay: float | jax.Array = 0.0
+) -> Callable[..., Any]:
     """Cross-entropy of one agent's weighted batch, in nats, plus ``½ λ ‖params‖²``.
 
     Returns:
@@ -72,8 +75,8 @@ def evaluation(
     Args:
         model: as trained.
         test: the global test set, the same for all agents.
-        calibration: ``[num_batches, B, ...]`` inputs with which the merged model's normalisation statistics
-            are measured anew; needed if the model has any.
+        calibration: ``[num_batches, B, ...]`` inputs with which the merged model's normalisation
+            statistics are measured anew; needed if the model has any.
         chunk: agents evaluated at a time, to bound memory; all at once by default.
 
     Raises:
@@ -90,7 +93,9 @@ def evaluation(
         if chunk is None:
             accuracy = jax.vmap(score)(state.params, stats)
         else:
-            accuracy = jax.lax.map(lambda pair: score(*pair), (state.params, stats), batch_size=chunk)
+            accuracy = jax.lax.map(
+                lambda pair: score(*pair), (state.params, stats), batch_size=chunk
+            )
         merged, merged_stats = merge(state.params, model, calibration)
         return Metrics(
             accuracy=accuracy,
@@ -111,7 +116,8 @@ def merge(
     Args:
         params: leaves ``[N, ...]``.
         model: as trained.
-        calibration: ``[num_batches, B, ...]`` inputs; needed if the model has normalisation statistics.
+        calibration: ``[num_batches, B, ...]`` inputs; needed if the model has normalisation
+            statistics.
 
     Returns:
         ``(params, stats)`` of a single model; ``stats`` is ``{}`` without normalisation statistics.
@@ -129,6 +135,6 @@ def merge(
 def _expect_calibration(model: Model, calibration: jax.Array | None) -> None:
     if model.has_stats and calibration is None:
         raise ValueError(
-            "calibration: this model has normalisation statistics, which a merge must measure anew; "
-            "expected inputs [num_batches, B, ...], got None"
+            "calibration: this model has normalisation statistics, which a merge measures "
+            "anew; expected inputs [num_batches, B, ...], got None"
         )

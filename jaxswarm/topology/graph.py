@@ -93,7 +93,9 @@ class Topology:
 
         for _ in range(self.senders.ndim - 1):
             single = jax.vmap(single)
-        return single(jnp.asarray(self.senders), jnp.asarray(self.receivers), jnp.asarray(self.mask))
+        return single(
+            jnp.asarray(self.senders), jnp.asarray(self.receivers), jnp.asarray(self.mask)
+        )
 
 
 def per_member(function: Callable[..., Any], topology: Topology, *extra: Any) -> Any:

@@ -229,9 +229,18 @@ def test_memory_grows_with_edges_not_with_agents_squared():
 
 
 BAD = {
-    "unknown scheme": (lambda: gossip.mixing(topology.ring(4), "metropolic"), "did you mean 'metropolis'"),
-    "unknown layout": (lambda: gossip.mixing(topology.ring(4), layout="gahter"), "did you mean 'gather'"),
-    "wrong count": (lambda: gossip.mixing(topology.ring(4), np.ones(3)), r"shape \(8,\), got \(3,\)"),
+    "unknown scheme": (
+        lambda: gossip.mixing(topology.ring(4), "metropolic"),
+        "did you mean 'metropolis'",
+    ),
+    "unknown layout": (
+        lambda: gossip.mixing(topology.ring(4), layout="gahter"),
+        "did you mean 'gather'",
+    ),
+    "wrong count": (
+        lambda: gossip.mixing(topology.ring(4), np.ones(3)),
+        r"shape \(8,\), got \(3,\)",
+    ),
     "nan weights": (lambda: gossip.mixing(topology.ring(3), np.full(6, np.nan)), "finite"),
     "disconnected": (lambda: gossip.mixing(topology.from_edges([(0, 1)], 3)), "connected"),
     "asymmetric": (

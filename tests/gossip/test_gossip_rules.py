@@ -47,7 +47,7 @@ def start(key):
 
 
 def run(rule, params, rounds, key):
-    """Mix ``rounds`` times: the final parameters, disagreement and mean after each, and total traffic."""
+    """Mix ``rounds`` times: final parameters; disagreement, mean and traffic of each round."""
 
     def body(carry, index):
         params, state = carry
@@ -278,7 +278,8 @@ def test_averaging_independent_models_divides_variance_and_correction_restores_i
         np.testing.assert_allclose(gossip.layer_variance(fixed)["w"] / before, 1.0, rtol=0.05)
         np.testing.assert_array_equal(fixed["b"], 0.0)  # a constant layer stays, no 0/0
         np.testing.assert_allclose(
-            fixed["w"].mean(axis=(1, 2)), x["w"].mean(axis=(1, 2)) * 0.5
+            fixed["w"].mean(axis=(1, 2)),
+            x["w"].mean(axis=(1, 2)) * 0.5
             + 0.5 * (x["w"].mean(axis=(1, 2)).sum() - x["w"].mean(axis=(1, 2))) / (members - 1),
             atol=1e-5,
         )

@@ -213,9 +213,7 @@ def test_normalisation_statistics_stay_home_and_are_measured_anew(digits):
         stateful=True,
     )
     stats = agents.broadcast(model.init_stats(), 16)
-    go = jax.jit(
-        lambda s: rollout(learner.step, s, 60, key=jax.random.key(0), inputs=shards)[0]
-    )
+    go = jax.jit(lambda s: rollout(learner.step, s, 60, key=jax.random.key(0), inputs=shards)[0])
     state = go(learner.init(params, stats))
     assert float(agents.disagreement(state.params)) < 1e-10
     assert float(agents.disagreement(state.model_state)) > 1e-4

@@ -116,7 +116,7 @@ def test_bad_weights():
         weights.lazy(graph, self_weight=1.5)
     with pytest.raises(ValueError, match="got 2 components"):
         weights.best_constant(tp.from_edges([(0, 1), (2, 3)], 4))
-    with pytest.raises(ValueError, match="sizes: expected finite non-negative.*agent 2"):
+    with pytest.raises(ValueError, match=r"sizes: expected finite non-negative.*agent 2"):
         weights.size_weighted(graph, [1, 1, -1, 1])
     with pytest.raises(ValueError, match="sizes: expected shape"):
         weights.size_weighted(graph, [1, 1])

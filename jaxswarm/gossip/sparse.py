@@ -1,0 +1,158 @@
+"""Layouts for general sparse graphs: bucketed gathers and a sorted segment sum.
+
+Shapes: ``N`` agents, ``n`` agents of one bucket, ``K`` neighbour slots, ``E`` directed edges.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.gossip.operator import Mixing, accumulator, after_loss, keep, rows
+
+UNROLLED_SLOTS = 16
+"""Slots summed in straight-line code; wider neighbourhoods loop over groups of this many."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Bucket:
+    """Agents of similar degree: ``rows int32[n]`` (all agents if ``None``), the rest ``[n, K]``."""
+
+    rows: Any
+    neighbours: Any
+    weights: Any
+    edges: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Gather(Mixing):
+    """Padded in-neighbour lists, summed gather by gather; agents of similar degree share a bucket.
+
+    A graph of bounded degree is one bucket over all agents. Skewed degrees get one bucket per power
+    of two (sliced ELLPACK), so padding at most doubles the edges whatever the hubs are.
+    """
+
+    self_weights: Any
+    buckets: tuple[Bucket, ...]
+    num_agents: int = field(metadata={"static": True})
+    stochasticity: str = field(metadata={"static": True})
+
+    layout = "gather"
+
+    def receive(self, messages: jax.Array) -> jax.Array:
+        total = None
+        for bucket in self.buckets:
+            part = _gather_sum(bucket.neighbours, bucket.weights, messages)
+            if bucket.rows is None:
+                return part
+            if total is None:
+                total = jnp.zeros(messages.shape, accumulator(messages))
+            total = total.at[bucket.rows].set(part, unique_indices=True)
+        return jnp.zeros(messages.shape, accumulator(messages)) if total is None else total
+
+    def _receivers(self, bucket: Bucket) -> jax.Array:
+        rows = jnp.arange(self.num_agents) if bucket.rows is None else bucket.rows
+        return jnp.broadcast_to(rows[:, None], bucket.neighbours.shape)
+
+    def dense(self) -> jax.Array:
+        matrix = jnp.diag(self.self_weights)
+        for bucket in self.buckets:
+            matrix = matrix.at[self._receivers(bucket), bucket.neighbours].add(bucket.weights)
+        return matrix
+
+    def restrict(
+        self, active: jax.Array | None = None, delivered: jax.Array | None = None
+    ) -> "Gather":
+        self_weights = self.self_weights
+        buckets = []
+        for bucket in self.buckets:
+            receivers = self._receivers(bucket)
+            kept = keep(active, delivered, bucket.neighbours, receivers, bucket.edges)
+            lost = jnp.where(kept, 0.0, bucket.weights)
+            if self.stochasticity == "column":
+                home = bucket.neighbours
+            else:
+                home = receivers
+            self_weights = self_weights.at[home].add(lost)
+            buckets.append(replace(bucket, weights=jnp.where(kept, bucket.weights, 0.0)))
+        return replace(
+            self,
+            self_weights=self_weights,
+            buckets=tuple(buckets),
+            stochasticity=after_loss(self.stochasticity),
+        )
+
+    def num_messages(self) -> jax.Array:
+        counts = [jnp.sum(bucket.weights != 0.0) for bucket in self.buckets]
+        return sum(counts, jnp.zeros((), jnp.int32)).astype(jnp.float32)
+
+
+def _gather_sum(neighbours: jax.Array, weights: jax.Array, messages: jax.Array) -> jax.Array:
+    """``Σ_k w[:, k] · messages[nbr[:, k]]``: K fused gathers, never the ``[n, K, ...]`` block."""
+    n, num_slots = neighbours.shape
+
+    def add(total: jax.Array, neighbours: jax.Array, weights: jax.Array) -> jax.Array:
+        for k in range(neighbours.shape[1]):
+            row = messages[neighbours[:, k]]
+            total = total + rows(weights[:, k], row) * row
+        return total
+
+    total = jnp.zeros((n, *messages.shape[1:]), accumulator(messages))
+    if num_slots <= UNROLLED_SLOTS:
+        return add(total, neighbours, weights)
+    groups, rest = divmod(num_slots, UNROLLED_SLOTS)
+    split = groups * UNROLLED_SLOTS
+
+    def group(array: jax.Array) -> jax.Array:
+        return jnp.swapaxes(array[:, :split].reshape(n, groups, UNROLLED_SLOTS), 0, 1)
+
+    total, _ = jax.lax.scan(
+        lambda carry, slots: (add(carry, *slots), None), total, (group(neighbours), group(weights))
+    )
+    return add(total, neighbours[:, split:], weights[:, split:]) if rest else total
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Segment(Mixing):
+    """Edge list sorted by receiver, summed per receiver; needs ``E × P`` memory.
+
+    ``weights``, ``senders``, ``receivers``: ``[..., E]``; padding slots weigh 0.
+    """
+
+    self_weights: Any
+    weights: Any
+    senders: Any
+    receivers: Any
+    num_agents: int = field(metadata={"static": True})
+    stochasticity: str = field(metadata={"static": True})
+
+    layout = "segment"
+
+    def receive(self, messages: jax.Array) -> jax.Array:
+        sent = jnp.asarray(messages)[self.senders]
+        sent = rows(jnp.asarray(self.weights), sent) * sent
+        return jax.ops.segment_sum(sent, self.receivers, self.num_agents, indices_are_sorted=True)
+
+    def dense(self) -> jax.Array:
+        return jnp.diag(self.self_weights).at[self.receivers, self.senders].add(self.weights)
+
+    def restrict(
+        self, active: jax.Array | None = None, delivered: jax.Array | None = None
+    ) -> "Segment":
+        edges = jnp.arange(self.senders.shape[0])
+        kept = keep(active, delivered, self.senders, self.receivers, edges)
+        lost = jnp.where(kept, 0.0, self.weights)
+        home = self.senders if self.stochasticity == "column" else self.receivers
+        return replace(
+            self,
+            self_weights=self.self_weights + jax.ops.segment_sum(lost, home, self.num_agents),
+            weights=jnp.where(kept, self.weights, 0.0),
+            stochasticity=after_loss(self.stochasticity),
+        )
+
+    def num_messages(self) -> jax.Array:
+        return jnp.sum(self.weights != 0.0).astype(jnp.float32)
