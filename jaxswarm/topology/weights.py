@@ -213,8 +213,7 @@ SCHEMES: dict[str, Callable[[Topology], jax.Array]] = {
 }
 
 #: What each scheme's mixing matrix is: ``"double"``, ``"row"`` or ``"column"``. Only ``"push"``
-#: needs
-#: ``self_weights(..., stochastic="column")``.
+#: needs ``self_weights(..., stochastic="column")``.
 STOCHASTICITY: dict[str, str] = {
     "metropolis": "double",
     "max_degree": "double",
