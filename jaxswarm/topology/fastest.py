@@ -3,14 +3,15 @@
 Minimises the second largest eigenvalue modulus of the mixing matrix over symmetric edge weights,
 either through the spectrum (a soft maximum of eigenvalue moduli that sharpens as it goes) or
 through the gossip simulation itself (how much disagreement is left after some rounds). The problem
-is convex, so the start does not matter in the end; descent begins at the best constant weights, and
-the best iterate is returned.
+is convex, so the start does not matter in the end; the best iterate is returned, never worse than
+Metropolis weights.
 
 References:
     Boyd, Diaconis, Xiao, Fastest mixing Markov chain on a graph, 2004. Xiao, Boyd, Fast linear
     iterations for distributed averaging, 2004 (weights of either sign).
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -69,35 +70,41 @@ def fastest_mixing(
         return jnp.zeros(topology.mask.shape)
     key = jax.random.key(0) if key is None else key
 
-    start = metropolis(topology)
-    if is_concrete(topology) or topology.num_agents <= DENSE_LIMIT:
-        start = best_constant(topology)
+    known = is_concrete(topology) or topology.num_agents <= DENSE_LIMIT
+    constant = best_constant(topology) if known else metropolis(topology)
+    settings = (steps, through, nonnegative, rounds, topology.num_agents <= DENSE_LIMIT)
+    return _optimise(topology, constant, learning_rate, key, settings=settings)
 
-    @jax.jit
-    def optimise(topology: Topology, start: jax.Array, key: jax.Array) -> jax.Array:
-        def single(member: Topology, start: jax.Array) -> jax.Array:
-            return _descend(member, start, key, steps, through, nonnegative, learning_rate, rounds)
 
-        return per_member(single, topology, start)
+@partial(jax.jit, static_argnames="settings")
+def _optimise(
+    topology: Topology,
+    constant: jax.Array,
+    learning_rate: float | jax.Array,
+    key: jax.Array,
+    settings: tuple[int, str, bool, int, bool],
+) -> jax.Array:
+    def single(member: Topology, constant: jax.Array) -> jax.Array:
+        return _descend(member, constant, learning_rate, key, *settings)
 
-    return optimise(topology, start, key)
+    return per_member(single, topology, constant)
 
 
 def _descend(
     topology: Topology,
-    start: jax.Array,
+    constant: jax.Array,
+    learning_rate: float | jax.Array,
     key: jax.Array,
     steps: int,
     through: str,
     nonnegative: bool,
-    learning_rate: float,
     rounds: int,
+    is_dense: bool,
 ) -> jax.Array:
     import optax
 
     n = topology.num_agents
     back = reverse_slots(topology)
-    is_dense = n <= DENSE_LIMIT
     scale = 1.0 / (1.0 + topology.in_degrees().max())
 
     def read(raw: jax.Array) -> jax.Array:
@@ -152,30 +159,32 @@ def _descend(
         return block
 
     objective = soft_maximum if through == "spectrum" else remaining
-    optimiser = optax.adam(optax.cosine_decay_schedule(learning_rate, steps), b2=0.99)
+    optimiser = optax.scale_by_adam(b2=0.99)
     sharpness = jnp.geomspace(20.0, 4000.0, steps)
+    rates = learning_rate * (1.0 + jnp.cos(jnp.linspace(0.0, jnp.pi, steps))) / 2.0
 
     def step(carry: Any, inputs: Any) -> tuple[Any, None]:
         raw, moments, block, best, best_value = carry
-        sharpness, key = inputs
+        sharpness, rate, key = inputs
         block = refreshed(read(raw), block, key)
         (_, value), slope = jax.value_and_grad(objective, has_aux=True)(raw, sharpness, block)
         better = value < best_value
         best = jnp.where(better, raw, best)
         best_value = jnp.where(better, value, best_value)
         updates, moments = optimiser.update(slope, moments, raw)
-        raw = jnp.asarray(optax.apply_updates(raw, updates))
+        raw = raw - rate * jnp.asarray(updates)
         raw = jnp.maximum(raw, 0.0) if nonnegative else raw
         return (raw, moments, block, best, best_value), None
 
-    start = start / scale
+    simple = metropolis(topology)
+    start = (simple if nonnegative else constant) / scale
     block = jnp.linalg.qr(jax.random.normal(key, (n, min(BLOCK, n))))[0]
     carry = (start, optimiser.init(start), block, start, jnp.inf)
     keys = jax.random.split(jax.random.fold_in(key, 1), steps)
-    (raw, _, _, best, _), _ = jax.lax.scan(step, carry, (sharpness, keys))
+    (raw, _, _, best, _), _ = jax.lax.scan(step, carry, (sharpness, rates, keys))
 
     # Noisy or partial values chose ``best``: let exact ones decide between the candidates.
-    candidates = jnp.stack([read(start), metropolis(topology), read(raw), read(best)])
+    candidates = jnp.stack([read(constant / scale), simple, read(raw), read(best)])
 
     def exact(weights: jax.Array) -> jax.Array:
         if is_dense:

@@ -78,37 +78,30 @@ class Topology:
 
     def in_degrees(self) -> jax.Array:
         """``int32[..., N]``: how many others each agent hears."""
-        return per_member(lambda member: _count(member, member.receivers), self)
+        return per_member(_in_degrees, self)
 
     def out_degrees(self) -> jax.Array:
         """``int32[..., N]``: how many others hear each agent."""
-        return per_member(lambda member: _count(member, member.senders), self)
+        return per_member(_out_degrees, self)
 
     def adjacency(self) -> jax.Array:
         """``bool[..., N, N]``; entry ``[i, j]`` says that ``i`` hears ``j``. Dense."""
-
-        def single(senders: Any, receivers: Any, mask: Any) -> jax.Array:
-            empty = jnp.zeros((self.num_agents, self.num_agents), bool)
-            return empty.at[receivers, senders].max(mask)
-
-        for _ in range(self.senders.ndim - 1):
-            single = jax.vmap(single)
-        return single(
-            jnp.asarray(self.senders), jnp.asarray(self.receivers), jnp.asarray(self.mask)
-        )
+        return per_member(_adjacency, self)
 
 
 def per_member(function: Callable[..., Any], topology: Topology, *extra: Any) -> Any:
     """``function(topology, *extra)`` for a single topology, ``vmap``ped over the axes of a batch.
 
     Args:
-        function: takes a single topology whose arrays are jax arrays.
+        function: takes a single topology whose arrays are jax arrays. Its name and hops are left
+            out, so that a jitted function compiles once per shape.
         topology: a single one, a sequence or a batch.
         extra: arrays with the same leading axes as the topology's.
     """
     for _ in range(topology.senders.ndim - 1):
         function = jax.vmap(function)
-    return function(jax.tree.map(jnp.asarray, topology), *extra)
+    bare = replace(topology, name="", offsets=None)
+    return function(jax.tree.map(jnp.asarray, bare), *extra)
 
 
 def reverse_slots(topology: Topology) -> jax.Array:
@@ -116,16 +109,7 @@ def reverse_slots(topology: Topology) -> jax.Array:
 
     Padding slots map to padding slots. Meaningless where the opposite direction is missing.
     """
-
-    def single(member: Topology) -> jax.Array:
-        # The k-th edge by (receiver, sender) is the reverse of the k-th edge by (sender, receiver).
-        forward = jnp.lexsort((member.senders, member.receivers, ~member.mask))
-        backward = jnp.lexsort((member.receivers, member.senders, ~member.mask))
-        return (
-            jnp.zeros(member.senders.shape, jnp.int32).at[forward].set(backward.astype(jnp.int32))
-        )
-
-    return per_member(single, topology)
+    return per_member(_reverse_slots, topology)
 
 
 def from_edges(
@@ -184,9 +168,30 @@ def from_edges(
     )
 
 
-def _count(topology: Topology, ends: jax.Array) -> jax.Array:
+@jax.jit
+def _in_degrees(topology: Topology) -> jax.Array:
     ones = topology.mask.astype(jnp.int32)
-    return jax.ops.segment_sum(ones, ends, num_segments=topology.num_agents)
+    return jax.ops.segment_sum(ones, topology.receivers, num_segments=topology.num_agents)
+
+
+@jax.jit
+def _out_degrees(topology: Topology) -> jax.Array:
+    ones = topology.mask.astype(jnp.int32)
+    return jax.ops.segment_sum(ones, topology.senders, num_segments=topology.num_agents)
+
+
+@jax.jit
+def _adjacency(topology: Topology) -> jax.Array:
+    empty = jnp.zeros((topology.num_agents, topology.num_agents), bool)
+    return empty.at[topology.receivers, topology.senders].max(topology.mask)
+
+
+@jax.jit
+def _reverse_slots(member: Topology) -> jax.Array:
+    # The k-th edge by (receiver, sender) is the reverse of the k-th edge by (sender, receiver).
+    forward = jnp.lexsort((member.senders, member.receivers, ~member.mask))
+    backward = jnp.lexsort((member.receivers, member.senders, ~member.mask))
+    return jnp.zeros(member.senders.shape, jnp.int32).at[forward].set(backward.astype(jnp.int32))
 
 
 def _is_integral(raw: np.ndarray) -> bool:

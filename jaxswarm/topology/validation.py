@@ -34,12 +34,13 @@ def is_symmetric(topology: Topology) -> bool:
 
 def is_balanced(topology: Topology) -> bool:
     """Whether every agent hears as many as hear it, in every member."""
-    return bool(np.array_equal(topology.in_degrees(), topology.out_degrees()))
+    incoming, outgoing = _degrees(topology)
+    return bool(np.array_equal(incoming, outgoing))
 
 
 def is_regular(topology: Topology) -> bool:
     """Whether all in- and out-degrees are one number, in every member (the number may differ)."""
-    degrees = np.concatenate([topology.in_degrees(), topology.out_degrees()], axis=-1)
+    degrees = np.concatenate(_degrees(topology), axis=-1)
     return bool(np.all(degrees == degrees[..., :1]))
 
 
@@ -100,6 +101,18 @@ def require_symmetric(topology: Topology, purpose: str) -> None:
                 f"{topology.name}: {purpose} expects an undirected graph, "
                 f"got edge {edge} without its opposite"
             )
+
+
+def _degrees(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
+    senders, receivers, mask = _edges(topology)
+    n = topology.num_agents
+    leading = mask.shape[:-1]
+    first = np.arange(int(np.prod(leading))).reshape(*leading, 1) * n  # of each member
+    incoming, outgoing = (
+        np.bincount((ends + first)[mask], minlength=first.size * n).reshape(*leading, n)
+        for ends in (receivers, senders)
+    )
+    return incoming, outgoing
 
 
 def _edges(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

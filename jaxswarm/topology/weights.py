@@ -17,6 +17,7 @@ References:
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -47,12 +48,7 @@ def metropolis(topology: Topology) -> jax.Array:
     if is_concrete(topology) and not (is_symmetric(topology) or is_regular(topology)):
         require_symmetric(topology, "'metropolis'")
 
-    def single(member: Topology) -> jax.Array:
-        degrees = member.in_degrees()
-        larger = jnp.maximum(degrees[member.receivers], degrees[member.senders])
-        return jnp.where(member.mask, 1.0 / (1.0 + larger), 0.0)
-
-    return per_member(single, topology)
+    return per_member(_metropolis, topology)
 
 
 def max_degree(topology: Topology) -> jax.Array:
@@ -64,11 +60,7 @@ def max_degree(topology: Topology) -> jax.Array:
     if is_concrete(topology) and not is_balanced(topology):
         require_symmetric(topology, "'max_degree'")
 
-    def single(member: Topology) -> jax.Array:
-        largest = jnp.max(member.in_degrees())
-        return jnp.where(member.mask, 1.0 / (1.0 + largest), 0.0)
-
-    return per_member(single, topology)
+    return per_member(_max_degree, topology)
 
 
 def lazy(
@@ -99,11 +91,7 @@ def lazy(
 
 def uniform(topology: Topology) -> jax.Array:
     """``1 / (1 + d_i)``: a plain average with those one hears; row-stochastic."""
-
-    def single(member: Topology) -> jax.Array:
-        return jnp.where(member.mask, 1.0 / (1.0 + member.in_degrees()[member.receivers]), 0.0)
-
-    return per_member(single, topology)
+    return per_member(_uniform, topology)
 
 
 def push(topology: Topology) -> jax.Array:
@@ -112,11 +100,7 @@ def push(topology: Topology) -> jax.Array:
     For push-sum. The self-weights are ``1 / (1 + out-degree)``, not what is missing in a row; see
     :func:`self_weights`.
     """
-
-    def single(member: Topology) -> jax.Array:
-        return jnp.where(member.mask, 1.0 / (1.0 + member.out_degrees()[member.senders]), 0.0)
-
-    return per_member(single, topology)
+    return per_member(_push, topology)
 
 
 def best_constant(topology: Topology) -> jax.Array:
@@ -163,15 +147,7 @@ def size_weighted(topology: Topology, sizes: Any) -> jax.Array:
     leading = topology.mask.shape[:-1]
     sizes = jnp.broadcast_to(sizes, (*leading, topology.num_agents))
 
-    def single(member: Topology, sizes: jax.Array) -> jax.Array:
-        heard = jnp.where(member.mask, sizes[member.senders], 0.0)
-        total = sizes + _sum_to(member.receivers, heard, member)
-        fallback = 1.0 / (1.0 + member.in_degrees()[member.receivers])
-        there = total[member.receivers]
-        share = jnp.where(there > 0, heard / jnp.where(there > 0, there, 1.0), fallback)
-        return jnp.where(member.mask, share, 0.0)
-
-    return per_member(single, topology, sizes)
+    return per_member(_size_weighted, topology, sizes)
 
 
 def self_weights(topology: Topology, weights: Any, *, stochastic: str = "row") -> jax.Array:
@@ -189,24 +165,14 @@ def self_weights(topology: Topology, weights: Any, *, stochastic: str = "row") -
     if stochastic not in ("row", "column"):
         raise unknown("stochasticity", stochastic, ("row", "column"))
 
-    def single(member: Topology, weights: jax.Array) -> jax.Array:
-        ends = member.receivers if stochastic == "row" else member.senders
-        return 1.0 - _sum_to(ends, jnp.where(member.mask, weights, 0.0), member)
-
-    return per_member(single, topology, jnp.asarray(weights))
+    return per_member(partial(_diagonal, kind=stochastic), topology, jnp.asarray(weights))
 
 
 def dense(topology: Topology, weights: Any, *, stochastic: str = "row") -> jax.Array:
     """The mixing matrix ``[..., N, N]`` of edge weights: for tests, spectra and small ``N``."""
-
-    def single(member: Topology, weights: jax.Array, diagonal: jax.Array) -> jax.Array:
-        values = jnp.where(member.mask, weights, 0.0)
-        return jnp.diag(diagonal).at[member.receivers, member.senders].add(values)
-
     weights = jnp.asarray(weights)
-    return per_member(
-        single, topology, weights, self_weights(topology, weights, stochastic=stochastic)
-    )
+    diagonal = self_weights(topology, weights, stochastic=stochastic)
+    return per_member(_dense, topology, weights, diagonal)
 
 
 def edge_weights(topology: Topology, weights: Any) -> jax.Array:
@@ -229,10 +195,11 @@ def edge_weights(topology: Topology, weights: Any) -> jax.Array:
     return jnp.asarray(weights)
 
 
-def _fastest(topology: Topology) -> jax.Array:
-    from jaxswarm.topology.fastest import fastest_mixing
+def fastest_mixing(topology: Topology, **options: Any) -> jax.Array:
+    """Optimised symmetric weights; options of :func:`jaxswarm.topology.fastest.fastest_mixing`."""
+    from jaxswarm.topology import fastest
 
-    return fastest_mixing(topology)
+    return fastest.fastest_mixing(topology, **options)
 
 
 SCHEMES: dict[str, Callable[[Topology], jax.Array]] = {
@@ -242,12 +209,11 @@ SCHEMES: dict[str, Callable[[Topology], jax.Array]] = {
     "uniform": uniform,
     "push": push,
     "best_constant": best_constant,
-    "fastest_mixing": _fastest,
+    "fastest_mixing": fastest_mixing,
 }
 
 #: What each scheme's mixing matrix is: ``"double"``, ``"row"`` or ``"column"``. Only ``"push"``
-#: needs
-#: ``self_weights(..., stochastic="column")``.
+#: needs ``self_weights(..., stochastic="column")``.
 STOCHASTICITY: dict[str, str] = {
     "metropolis": "double",
     "max_degree": "double",
@@ -265,3 +231,48 @@ def _sum_to(ends: jax.Array, values: jax.Array, member: Topology) -> jax.Array:
 
 def _members(topology: Topology) -> list[Topology]:
     return [topology[t] for t in range(topology.length)] if topology.is_sequence else [topology]
+
+
+@jax.jit
+def _metropolis(member: Topology) -> jax.Array:
+    degrees = member.in_degrees()
+    larger = jnp.maximum(degrees[member.receivers], degrees[member.senders])
+    return jnp.where(member.mask, 1.0 / (1.0 + larger), 0.0)
+
+
+@jax.jit
+def _max_degree(member: Topology) -> jax.Array:
+    largest = jnp.max(member.in_degrees())
+    return jnp.where(member.mask, 1.0 / (1.0 + largest), 0.0)
+
+
+@jax.jit
+def _uniform(member: Topology) -> jax.Array:
+    return jnp.where(member.mask, 1.0 / (1.0 + member.in_degrees()[member.receivers]), 0.0)
+
+
+@jax.jit
+def _push(member: Topology) -> jax.Array:
+    return jnp.where(member.mask, 1.0 / (1.0 + member.out_degrees()[member.senders]), 0.0)
+
+
+@jax.jit
+def _size_weighted(member: Topology, sizes: jax.Array) -> jax.Array:
+    heard = jnp.where(member.mask, sizes[member.senders], 0.0)
+    total = sizes + _sum_to(member.receivers, heard, member)
+    fallback = 1.0 / (1.0 + member.in_degrees()[member.receivers])
+    there = total[member.receivers]
+    share = jnp.where(there > 0, heard / jnp.where(there > 0, there, 1.0), fallback)
+    return jnp.where(member.mask, share, 0.0)
+
+
+@partial(jax.jit, static_argnames="kind")
+def _diagonal(member: Topology, weights: jax.Array, kind: str) -> jax.Array:
+    ends = member.receivers if kind == "row" else member.senders
+    return 1.0 - _sum_to(ends, jnp.where(member.mask, weights, 0.0), member)
+
+
+@jax.jit
+def _dense(member: Topology, weights: jax.Array, diagonal: jax.Array) -> jax.Array:
+    values = jnp.where(member.mask, weights, 0.0)
+    return jnp.diag(diagonal).at[member.receivers, member.senders].add(values)

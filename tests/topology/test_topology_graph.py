@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import jax
 import networkx as nx
 import numpy as np
@@ -15,11 +18,7 @@ def test_networkx_round_trip(n, p, seed, directed):
     topology = tp.from_networkx(graph)
     back = tp.to_networkx(topology)
     assert set(back.nodes) == set(graph.nodes)
-    if back.is_directed() == directed:
-        assert nx.utils.graphs_equal(nx.create_empty_copy(back), nx.create_empty_copy(graph))
-        assert set(map(frozenset if not directed else tuple, back.edges)) == set(
-            map(frozenset if not directed else tuple, graph.edges)
-        )
+    assert set(back.to_directed().edges) == set(graph.to_directed().edges)
     assert tp.is_symmetric(topology) or directed
     if n > 1:
         connected = nx.is_strongly_connected(graph) if directed else nx.is_connected(graph)
@@ -37,7 +36,7 @@ def test_direction_and_weights():
     graph.add_edge(0, 1, w=0.25)
     graph.add_edge(2, 1, w=0.5)
     topology, weights = tp.from_networkx(graph, weight="w")
-    assert topology.receivers.tolist() == [2, 2] or topology.receivers.tolist() == [1, 1]
+    assert topology.receivers.tolist() == [1, 1]
     dense = tp.weights.dense(topology, weights)
     np.testing.assert_allclose(dense, [[1, 0, 0], [0.25, 0.25, 0.5], [0, 0, 1]])
     back = tp.to_networkx(topology, weights=weights)
@@ -174,3 +173,12 @@ def test_stack_pads():
     ]:
         with pytest.raises(ValueError, match=message):
             tp.stack(bad)
+
+
+def test_import_is_light():
+    code = "import sys, jaxswarm.topology; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    heavy = {"networkx", "scipy.sparse.csgraph", "optax", "flax", "matplotlib", "sklearn"}
+    assert not heavy & set(loaded.stdout.split())

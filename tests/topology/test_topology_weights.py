@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jaxswarm import topology as tp
 from jaxswarm.topology import spectra, weights
-from jaxswarm.topology.fastest import fastest_mixing
+from jaxswarm.topology.weights import fastest_mixing
 
 UNDIRECTED = [
     tp.ring(1),
@@ -72,8 +72,8 @@ def test_regular_directed_graphs_are_doubly_stochastic(graph):
         np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(2, 9), st.floats(0, 1), st.integers(0, 9))
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from([2, 5, 9]), st.floats(0, 1), st.integers(0, 9))
 def test_laws_on_random_graphs(n, p, seed):
     graph = tp.erdos_renyi(n, p, seed=seed, connected=False)
     padded = tp.stack([graph, tp.complete(n)])[0]  # padding slots must weigh nothing
@@ -203,23 +203,24 @@ def optimum(graph, nonnegative):
     return best
 
 
-SMALL = [tp.ring(8), tp.grid(2, 3), tp.barbell(3), tp.star(5), tp.cluster(3, 2)]
-
-
 @pytest.mark.parametrize("nonnegative", [False, True])
-@pytest.mark.parametrize("graph", SMALL, ids=names(SMALL))
-def test_fastest_mixing_reaches_the_optimum(graph, nonnegative):
-    values = fastest_mixing(graph, nonnegative=nonnegative)
-    matrix = np.asarray(weights.dense(graph, values))
-    np.testing.assert_allclose(matrix, matrix.T, atol=1e-7)
-    np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
-    found = spectra.second_modulus(graph, values)
-    assert found <= optimum(graph, nonnegative) + 1e-3
-    assert found <= spectra.second_modulus(graph, "metropolis") + 1e-6
-    if nonnegative:
-        assert matrix.min() >= -1e-6
-    else:
-        assert found <= spectra.second_modulus(graph, "best_constant") + 1e-6
+def test_fastest_mixing_reaches_the_optimum(nonnegative):
+    graphs = [tp.ring(6), tp.grid(2, 3), tp.barbell(3), tp.star(6), tp.cluster(3, 2)]
+    batch = tp.stack(graphs)
+    optimised = np.asarray(fastest_mixing(batch, nonnegative=nonnegative))
+    assert np.all(optimised[~batch.mask] == 0)
+    for t, graph in enumerate(graphs):
+        values = optimised[t, : graph.num_edge_slots]
+        matrix = np.asarray(weights.dense(graph, values))
+        np.testing.assert_allclose(matrix, matrix.T, atol=1e-7)
+        np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
+        found = spectra.second_modulus(graph, values)
+        assert found <= optimum(graph, nonnegative) + 1e-3
+        assert found <= spectra.second_modulus(graph, "metropolis") + 1e-6
+        if nonnegative:
+            assert matrix.min() >= -1e-6
+        else:
+            assert found <= spectra.second_modulus(graph, "best_constant") + 1e-6
 
 
 def test_known_optima():
@@ -244,18 +245,14 @@ def test_fastest_mixing_without_a_dense_matrix(monkeypatch):
     from jaxswarm.topology import fastest
 
     graph = tp.watts_strogatz(48, 4, 0.1, seed=2)
-    exact = spectra.second_modulus(graph, fastest_mixing(graph, steps=300))
+    exact = spectra.second_modulus(graph, fastest_mixing(graph, steps=200))
     monkeypatch.setattr(fastest, "DENSE_LIMIT", 8)
-    found = spectra.second_modulus(graph, fastest_mixing(graph, steps=300))
+    found = spectra.second_modulus(graph, fastest_mixing(graph, steps=200))
     assert found < spectra.second_modulus(graph, "best_constant")
     assert found < exact + 0.01
 
 
-def test_fastest_mixing_takes_batches_and_refuses_nonsense():
-    batch = tp.stack([tp.path(6), tp.star(6)])
-    values = fastest_mixing(batch, steps=200)
-    assert values.shape == batch.mask.shape
-    assert np.all(np.asarray(values)[~batch.mask] == 0)
+def test_fastest_mixing_refuses_nonsense():
     for bad, message in [
         ({"through": "simulatoin"}, "did you mean 'simulation'"),
         ({"steps": 0}, "steps: expected at least 1"),
