@@ -29,7 +29,6 @@ LAYOUTS = ("auto", "circulant", "gather", "segment", "dense", "mean")
 DENSE_FRACTION = 1 / 6
 """Mean degree over ``N`` beyond which a matrix product beats gathers (benchmarks/README.md)."""
 
-_STOCHASTICITY = {"uniform": "row", "push": "column"}
 _TOLERANCE = 1e-4
 
 
@@ -74,7 +73,7 @@ def mixing(
     if isinstance(weights, str):
         if weights not in schemes.SCHEMES:
             raise errors.unknown("weights", weights, schemes.SCHEMES)
-        promised = stochasticity or _STOCHASTICITY.get(weights)
+        promised = stochasticity or schemes.STOCHASTICITY[weights]
         edge_weights = schemes.SCHEMES[weights](topology)
     else:
         promised = stochasticity

@@ -183,7 +183,7 @@ def second_modulus(
             matrix: Any = _dense_numpy(graph, np.asarray(values, float), 1.0, kind)
         else:
             matrix = dense(graph, values, stochastic=kind)
-            if symmetric is None and is_concrete(graph) and stochasticity == "double":
+            if symmetric is None and is_concrete(graph) and stochasticity == "doubly":
                 symmetric = is_symmetric(graph)
         return _dense_modulus(matrix, symmetric)
     if not single:

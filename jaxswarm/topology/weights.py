@@ -212,16 +212,16 @@ SCHEMES: dict[str, Callable[[Topology], jax.Array]] = {
     "fastest_mixing": fastest_mixing,
 }
 
-#: What each scheme's mixing matrix is: ``"double"``, ``"row"`` or ``"column"``. Only ``"push"``
+#: What each scheme's mixing matrix is: ``"doubly"``, ``"row"`` or ``"column"``. Only ``"push"``
 #: needs ``self_weights(..., stochastic="column")``.
 STOCHASTICITY: dict[str, str] = {
-    "metropolis": "double",
-    "max_degree": "double",
-    "lazy": "double",
+    "metropolis": "doubly",
+    "max_degree": "doubly",
+    "lazy": "doubly",
     "uniform": "row",
     "push": "column",
-    "best_constant": "double",
-    "fastest_mixing": "double",
+    "best_constant": "doubly",
+    "fastest_mixing": "doubly",
 }
 
 
