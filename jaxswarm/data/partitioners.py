@@ -107,12 +107,15 @@ def dirichlet_over_classes(
         num_agents: ``N >= 1``.
         seed: of the distributions and draws.
         alpha: concentration, ``> 0``; small α means about one class per agent.
-        size: samples per agent, the same for all; default ``S // N``.
+        size: samples per agent, the same for all; default ``S // N``. Given, there may be more
+            agents than samples.
 
     Raises:
         ValueError: on bad labels, ``alpha <= 0`` or ``size < 1``.
     """
-    y, classes = check_deal(labels, num_agents)
+    y, classes = check_deal(labels, num_agents if size is None else 1)
+    if num_agents < 1:
+        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
     check_positive("alpha", alpha)
     each = len(y) // num_agents if size is None else size
     if each < 1:
