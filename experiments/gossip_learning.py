@@ -47,7 +47,7 @@ class Config:
     partition: str = "dirichlet_over_agents"  # how data is dealt, see jaxswarm.data.PARTITIONERS
     alpha: float | None = 0.3  # Dirichlet concentration: small is non-IID
     hidden: tuple[int, ...] = (64,)  # widths of the hidden layers
-    rounds: int = 400
+    rounds: int = 600
     local_steps: int = 1  # optimiser steps between two exchanges
     batch: int = 16
     lr: float = 0.2
@@ -194,40 +194,49 @@ def table(arms: dict[str, Arm]) -> str:
 
 
 def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
-    """Accuracy and disagreement over rounds, and graphs coloured by their agents' accuracy."""
+    """Graphs coloured by their agents' accuracy above, curves over rounds below."""
     drawn = [(name, arm, arm.graph) for name, arm in arms.items() if arm.graph is not None]
     shown = [each for each in drawn if _is_drawable(each[2])][:2]
-    axes = np.atleast_1d(plotting.panels(1, 2 + len(shown), width=4.4, height=4.0)).ravel()
+    axes = plotting.panels(2 if shown else 1, 2, width=5.4, height=4.2)
+    axes = np.asarray(axes).reshape(-1, 2)
+    scores = [arm.metrics["accuracy"][-1] for _, arm, _ in shown]
+    low = min((float(s.min()) for s in scores), default=0.0)
+    high = max((float(s.max()) for s in scores), default=1.0)
+    for ax in axes[0][len(shown) :] if shown else ():
+        ax.set_axis_off()
+    for ax, score, (name, _, graph) in zip(axes[0], scores, shown, strict=False):
+        plotting.graph(
+            graph,
+            score,
+            label="accuracy",
+            title=f"{name.replace('_', ' ')}: mean {score.mean():.2f}, worst {score.min():.2f}",
+            limits=(low, max(high, low + 1e-3)),
+            node_size=float(np.clip(14_000 / graph.num_agents, 8.0, 240.0)),
+            ax=ax,
+        )
     rounds = next(iter(arms.values())).metrics["round"]
     colors = dict(zip(arms, plotting.PALETTE, strict=False))
     plotting.curves(
         {name: arm.metrics["accuracy"].T for name, arm in arms.items()},
         rounds,
-        ylabel="test accuracy of the agents' own models",
-        title=title or "median agent, band: half of all agents",
+        ylabel="the agents' own models on one test set; band: half of all agents",
+        title=title or "accuracy",
         colors=colors,
-        ax=axes[0],
+        ax=axes[-1][0],
     )
     plotting.disagreement(
-        {name: arm.metrics["disagreement"][None] for name, arm in arms.items()},
+        {
+            name: arm.metrics["disagreement"][None]
+            for name, arm in arms.items()
+            if arm.metrics["disagreement"][-1] > 0  # exact agreement has no logarithm
+        },
         rounds,
-        title="how far apart the agents are",
+        ylabel="mean squared distance from the average model",
+        title="disagreement",
         colors=colors,
-        ax=axes[1],
+        ax=axes[-1][1],
     )
-    scores = [arm.metrics["accuracy"][-1] for _, arm, _ in shown]
-    low = min((float(s.min()) for s in scores), default=0.0)
-    high = max((float(s.max()) for s in scores), default=1.0)
-    for ax, (name, arm, graph) in zip(axes[2:], shown, strict=True):
-        plotting.graph(
-            graph,
-            arm.metrics["accuracy"][-1],
-            label="final accuracy",
-            title=name.replace("_", " "),
-            limits=(low, max(high, low + 1e-3)),
-            ax=ax,
-        )
-    return plotting.save(axes[0], path)
+    return plotting.save(axes[0][0], path)
 
 
 def _is_drawable(graph: topology.Topology) -> bool:
