@@ -1,4 +1,4 @@
-"""The same workload in PyTorch, three ways: a loop over nodes, ``torch.func.vmap``, and batched by hand.
+"""The same workload in PyTorch: a loop over nodes, ``torch.func.vmap``, and batched by hand.
 
 Needs the extra ``bench``. Shapes as in :mod:`benchmarks.workload`.
 """
@@ -9,10 +9,10 @@ import timeit
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn import functional
+import torch  # pyright: ignore[reportMissingImports]
+from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
-from benchmarks.workload import BATCH, FEATURES, HIDDEN, CLASSES, LEARNING_RATE, LEAVES, Workload
+from benchmarks.workload import BATCH, CLASSES, FEATURES, HIDDEN, LEARNING_RATE, LEAVES, Workload
 
 
 class _Peer:
@@ -41,7 +41,7 @@ class _Peer:
         self.params = {k: torch.from_numpy(self.work.initial[k].copy()) for k in LEAVES}
 
     def compile(self) -> float:
-        """Seconds of the first round (nothing is compiled); then finds the best number of threads."""
+        """Seconds of the first round (nothing is compiled); then finds the best thread count."""
         began = time.perf_counter()
         self.round()
         first = time.perf_counter() - began
@@ -131,7 +131,10 @@ class NodeLoop(_Peer):
     def result(self) -> dict[str, np.ndarray]:
         """The parameters, leaves ``[N, ...]``."""
         leaves = zip(*(node.parameters() for node, _ in self.nodes), strict=True)
-        stacked = [torch.stack([_transposed(leaf.detach()) for leaf in leaf_of_all]) for leaf_of_all in leaves]
+        stacked = [
+            torch.stack([_transposed(leaf.detach()) for leaf in leaf_of_all])
+            for leaf_of_all in leaves
+        ]
         return {name: leaf.numpy() for name, leaf in zip(LEAVES, stacked, strict=True)}
 
 
@@ -153,7 +156,9 @@ class FuncVmap(_Peer):
         """One local step of every agent, then one exchange."""
         x, y = self.batches()
         gradients = self._gradients(self.params, x, y)
-        stepped = {k: leaf.sub_(gradients[k], alpha=LEARNING_RATE) for k, leaf in self.params.items()}
+        stepped = {
+            k: leaf.sub_(gradients[k], alpha=LEARNING_RATE) for k, leaf in self.params.items()
+        }
         self.params = {k: self.mix(leaf) for k, leaf in stepped.items()}
 
 
