@@ -1,4 +1,4 @@
-"""The same workload in PyTorch, three ways: a loop over nodes, ``torch.func.vmap``, and batched by hand.
+"""The same workload in PyTorch: a loop over nodes, ``torch.func.vmap``, and batched by hand.
 
 Needs the extra ``bench``. Shapes as in :mod:`benchmarks.workload`.
 """
@@ -9,8 +9,8 @@ import timeit
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn import functional
+import torch  # pyright: ignore[reportMissingImports]
+from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
 from benchmarks.workload import BATCH, CLASSES, FEATURES, HIDDEN, LEARNING_RATE, LEAVES, Workload
 
@@ -41,7 +41,7 @@ class _Peer:
         self.params = {k: torch.from_numpy(self.work.initial[k].copy()) for k in LEAVES}
 
     def compile(self) -> float:
-        """Seconds of the first round (nothing is compiled); then finds the best number of threads."""
+        """Seconds of the first round (nothing is compiled); then finds the best thread count."""
         began = time.perf_counter()
         self.round()
         first = time.perf_counter() - began

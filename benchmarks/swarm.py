@@ -18,7 +18,7 @@ class Swarm:
 
     name = "jaxswarm"
 
-    def __init__(self, work: Workload, *, seed: int = 0) -> None:
+    def __init__(self, work: Workload, *, seed: int = 0, sample: Any = None) -> None:
         self.rounds = max(1, UPDATES_PER_SEGMENT // work.num_agents)
         self._work, self._seed = work, seed
         self._key = jax.random.key(seed)
@@ -27,7 +27,7 @@ class Swarm:
             learning.classification_loss(model()),
             local=optax.sgd(LEARNING_RATE),
             gossip=gossip.averaging(gossip.mixing(work.graph, "metropolis")),
-            sample=data.minibatches(BATCH),
+            sample=sample or data.minibatches(BATCH),
         )
         self._state = self._fresh()
 

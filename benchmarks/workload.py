@@ -1,9 +1,9 @@
 """The one job that every implementation is timed on: D-PSGD on non-IID digits.
 
-Data split, initial parameters, graph and mixing weights are made once, on the host, and handed to all
-implementations as numpy arrays; only the random minibatches differ.
+Data split, initial parameters, graph and mixing weights are made once, on the host, and handed to
+all implementations as numpy arrays; only the random minibatches differ.
 
-Shapes: ``N`` agents, ``S`` training samples, ``M`` sample slots of the largest agent, ``K`` neighbours.
+Shapes: ``N`` agents, ``K`` neighbours of each, ``T`` test samples.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ BATCH = 16
 LEARNING_RATE = 0.1
 PARAMETERS = FEATURES * HIDDEN + HIDDEN + HIDDEN * CLASSES + CLASSES
 FLOPS_PER_UPDATE = 4 * BATCH * FEATURES * HIDDEN + 6 * BATCH * HIDDEN * CLASSES
-"""Multiplications and additions of one local step's matrix products (two in layer 1, three in layer 2)."""
+"""Arithmetic of one local step's matrix products: two in the first layer, three in the second."""
 BYTES_PER_UPDATE = 4 * 4 * PARAMETERS
-"""Parameters read and written once by the local step and once by the mixing: what must move at least."""
+"""Parameters read and written once by the local step, once by the mixing: the least that moves."""
 
 GRAPHS = ("ring", "4-regular")
 LEAVES = ("w1", "b1", "w2", "b2")
@@ -97,7 +97,7 @@ def model() -> models.Model:
 
 
 def stacked_parameters(num_agents: int, seed: int) -> Any:
-    """Initial flax parameters, leaves ``[N, ...]``; one common draw, so that averages make sense."""
+    """Initial flax parameters, leaves ``[N, ...]``; one common draw, so averages make sense."""
     return agents.initialize(jax.random.key(seed), model().init, num_agents, shared=True)
 
 
