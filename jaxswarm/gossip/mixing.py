@@ -26,7 +26,7 @@ from jaxswarm.topology import weights as schemes
 PyTree = Any
 
 LAYOUTS = ("auto", "circulant", "gather", "segment", "dense", "mean")
-DENSE_FRACTION = 1 / 6
+DENSE_FRACTION = 1 / 8
 """Mean degree over ``N`` beyond which a matrix product beats gathers (benchmarks/README.md)."""
 
 _TOLERANCE = 1e-4
