@@ -25,6 +25,7 @@ from jaxswarm.gossip.operator import Mixing
 from jaxswarm.gossip.push_sum import push_sum
 from jaxswarm.gossip.random import pairwise, random_neighbours
 from jaxswarm.gossip.rounds import Source, operator
+from jaxswarm.gossip.schedules import SCHEDULES, communication_schedule, random_gossip
 from jaxswarm.gossip.types import GossipTransformation, Round, Traffic, no_traffic
 from jaxswarm.gossip.variance import layer_variance, variance_corrected
 from jaxswarm.gossip.wrappers import at, delayed, every, scheduled, window
@@ -32,6 +33,7 @@ from jaxswarm.gossip.wrappers import at, delayed, every, scheduled, window
 __all__ = [
     "COMPRESSORS",
     "LAYOUTS",
+    "SCHEDULES",
     "Compressor",
     "GossipTransformation",
     "Mixing",
@@ -41,6 +43,7 @@ __all__ = [
     "at",
     "averaging",
     "chebyshev",
+    "communication_schedule",
     "compressed",
     "delayed",
     "every",
@@ -55,6 +58,7 @@ __all__ = [
     "pairwise",
     "push_sum",
     "quantize",
+    "random_gossip",
     "random_k",
     "random_neighbours",
     "scheduled",
