@@ -3,4 +3,5 @@
 # name -> module; what such a module holds is said by harness.Experiment.
 SYSTEMS: dict[str, str] = {
     "single_merging": "experiments.single_merging",
+    "variance_correction": "experiments.variance_correction",
 }

@@ -1,4 +1,4 @@
-"""Communication schedules: values, budgets, and that full and sparse rounds take their own branch."""
+"""Communication schedules: values, budgets, and a branch of their own for full rounds."""
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,9 @@ def test_a_window_spends_the_same_wherever_it_stands(point):
 
 
 def test_random_gossip_follows_its_schedule(key):
-    everyone = communication_schedule("dense_window", 10, start=0.5, dense=7.0, point=0.5, width=0.1)
+    everyone = communication_schedule(
+        "dense_window", 10, start=0.5, dense=7.0, point=0.5, width=0.1
+    )
     rule = gossip.random_gossip(N, everyone)
     x = jax.random.normal(key, (N, 4))
     step = jax.jit(rule.mix)
