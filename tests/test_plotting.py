@@ -211,7 +211,8 @@ def test_edge_thickness_follows_the_weights():
     ax = plotting.graph(tree, np.zeros(5), edges=np.where(forward, 2 * child - 6, 0.0))
     lines = next(c for c in ax.collections if isinstance(c, LineCollection))
     widths = np.asarray(lines.get_linewidths())  # means over both directions: -2, -1, 0, 1
-    assert widths[0] == widths.max() and widths[2] == widths.min()
+    assert widths[0] == widths.max()
+    assert widths[2] == widths.min()
     np.testing.assert_allclose(widths[1], widths[3])
     dashed = [pattern is not None for _, pattern in lines.get_linestyles()]
     assert dashed == [True, True, False, False]

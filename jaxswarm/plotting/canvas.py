@@ -1,6 +1,6 @@
 """Figures and axes that show themselves in a notebook, although no pyplot keeps track of them.
 
-Imports matplotlib: only :mod:`jaxswarm.plotting.style` imports this module, when the first figure is made.
+Imports matplotlib, so only :mod:`jaxswarm.plotting.style` imports it, for the first figure.
 """
 
 from io import BytesIO
@@ -23,7 +23,7 @@ class Picture(Figure):
 
 
 class PictureAxes(Axes):
-    """Axes of a :class:`Picture`; as the last expression of a cell they display the whole figure."""
+    """Axes of a :class:`Picture`; ending a cell with them displays the whole figure."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, Any]] | None:
         figure: Any = self.figure

@@ -31,8 +31,8 @@ def graph(
         values: ``[N]``; NaN nodes are drawn hollow.
         positions: ``[N, 2]``. By default circulant graphs lie on a circle, others are laid out by
             springs, beyond 2000 agents by the graph's spectrum.
-        edges: ``[E]``, a number per directed edge such as its mixing weight, drawn as thickness (its
-            size, averaged over both directions); negative ones are dashed.
+        edges: ``[E]``, a number per directed edge such as its mixing weight, averaged over both
+            directions; its size is drawn as thickness, and negative ones are dashed.
         label: what the colour means.
         title: one line.
         limits: of the colour scale; the finite values' range by default.
