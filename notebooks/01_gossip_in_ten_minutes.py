@@ -112,7 +112,8 @@ left = {name: float(curve[20] / curve[0]) for name, curve in curves.items()}
 # ## 3 · Learning
 #
 # Now the numbers that travel are neural networks. We deal scikit-learn's handwritten digits to
-# the 64 agents, 22 each, so unevenly that most agents never see most digits.
+# the 64 agents, 22 each on average and so unevenly that an agent typically has not a single
+# example of four or five of the ten digits.
 
 # %%
 split = data.load("digits")
@@ -179,9 +180,9 @@ plotting.curves(
 )
 
 # %% [markdown]
-# The whole run is one compiled program: 64 networks, their minibatches, their gossip. Alone, an
-# agent recognises the few digits it owns. Together, agents recognise digits that they have *never
-# had a single example of*.
+# Each of these runs is one compiled program: 64 networks, their minibatches, their gossip. Alone,
+# an agent recognises what it owns and little else. Together, they recognise digits of which they
+# *never had a single example*: what travels is not data but what others have made of theirs.
 #
 # Who does worst? Colour the ring by accuracy and look.
 
@@ -249,7 +250,7 @@ last = {name: jax.tree.map(lambda x: x[-1], runs[name].evaluation) for name in s
 # Because everything is a pure function, everything has a gradient: also *how the crowd ends* with
 # respect to *how loudly each neighbour is heard*. Take three villages, everybody talking to
 # everybody inside, and one road between any two of them. The textbook weights
-# (Metropolis–Hastings) let the roads whisper.
+# (Metropolis–Hastings) treat a road like any alley.
 #
 # We start from random opinions, gossip for twenty rounds, and differentiate the final
 # disagreement with respect to every edge weight. Both directions of an edge share one weight,

@@ -9,6 +9,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 PICTURES = {"01_gossip_in_ten_minutes": 8}
 
+
+def _learned_weights_win(shown: str) -> bool:
+    metropolis, fastest, learned = (float(x) for x in re.findall(r"\d+\.\d+", shown))
+    return learned < 0.8 * fastest < 0.8 * metropolis
+
+
+CONCLUSIONS = {"01_gossip_in_ten_minutes": _learned_weights_win}
+
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the Jupyter packages
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -46,6 +54,7 @@ def test_notebook_runs_and_shows_its_pictures(script, monkeypatch):
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
     assert sum("image/png" in out.get("data", {}) for out in outputs) == PICTURES[script.stem]
     assert not [out for out in outputs if out.output_type in ("stream", "error")], outputs
+    assert CONCLUSIONS[script.stem](outputs[-1]["data"]["text/plain"])
 
 
 def test_the_first_notebook_keeps_its_promises():
