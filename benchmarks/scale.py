@@ -11,6 +11,7 @@ import json
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -41,7 +42,7 @@ def measure(num_agents: int, degree: int, rounds: int) -> dict[str, float]:
     began = time.perf_counter()
     step = jax.jit(learner.step, donate_argnums=1).lower(key, state, shards).compile()
     compile_s = time.perf_counter() - began
-    memory = step.memory_analysis()
+    memory: Any = step.memory_analysis()
     times = []
     for index in range(rounds + 1):
         began = time.perf_counter()

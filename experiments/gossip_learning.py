@@ -3,7 +3,7 @@
 Every arm has the same data, initial models, optimiser and rounds; only who talks to whom differs::
 
     python experiments/gossip_learning.py                                  # 256 agents, digits
-    python experiments/gossip_learning.py --agents 4096 --topologies exponential --data mnist --path
+    python experiments/gossip_learning.py --agents 4096 --topology exponential --data mnist --path
     DIR
 
 Writes config, metrics (npz), versions and a figure under ``runs/gossip_learning/``.
@@ -40,7 +40,7 @@ class Config:
     """Sizes and choices; every arm shares them."""
 
     agents: int = 256  # number of agents N
-    topologies: tuple[str, ...] = ("ring", "exponential")  # one arm each
+    topology: tuple[str, ...] = ("ring", "exponential")  # one arm each
     baselines: tuple[Literal["isolated", "server"], ...] = ("isolated", "server")
     data: str = "digits"  # a bundled set, or mnist-like files under --path
     path: Path | None = None  # folder of IDX or npz files; default $JAXSWARM_DATA
@@ -95,7 +95,7 @@ def run(config: Config) -> dict[str, Arm]:
     Raises:
         ValueError: unknown topology, baseline, data set, partition or weights (with a suggestion).
     """
-    for name in config.topologies:
+    for name in config.topology:
         if name not in FAMILIES:
             raise errors.unknown("topology", name, FAMILIES)
     for name in config.baselines:
@@ -116,7 +116,7 @@ def run(config: Config) -> dict[str, Arm]:
     params = agents.initialize(
         jax.random.fold_in(key, 1), model.init, config.agents, shared=config.shared_init
     )
-    graphs = {name: FAMILIES[name](config) for name in config.topologies}
+    graphs = {name: FAMILIES[name](config) for name in config.topology}
     rules = {
         name: gossip.averaging(gossip.mixing(graph, config.weights))
         for name, graph in graphs.items()

@@ -120,14 +120,8 @@ split = data.load("digits")
 partition = data.dirichlet_over_agents(split.train.labels, N, alpha=0.3, seed=1)
 shards = data.shards(split.train, partition)
 
-
-def digits_of(agent):
-    rows = partition.indices[agent][partition.mask[agent]]
-    return np.bincount(split.train.labels[rows], minlength=10)
-
-
 plotting.heatmap(
-    [digits_of(i) for i in range(8)],
+    partition.class_counts(split.train.labels)[:8],
     rows=[f"agent {i}" for i in range(8)],
     columns=[str(digit) for digit in range(10)],
     format=".0f",

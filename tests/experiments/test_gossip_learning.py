@@ -13,7 +13,7 @@ from experiments import gossip_learning
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = gossip_learning.Config(
-    agents=12, rounds=40, every=10, hidden=(8,), progress=False, topologies=("ring", "exponential")
+    agents=12, rounds=40, every=10, hidden=(8,), progress=False, topology=("ring", "exponential")
 )
 
 
@@ -59,7 +59,7 @@ def test_table_figure_and_records(outcome):
 
 def test_a_resumed_run_ends_where_an_unstopped_one_does(outcome, tmp_path):
     arms, _ = outcome
-    config = replace(TINY, topologies=("ring",), baselines=(), checkpoint=tmp_path)
+    config = replace(TINY, topology=("ring",), baselines=(), checkpoint=tmp_path)
     gossip_learning.run(replace(config, rounds=20))
     resumed = gossip_learning.run(replace(config, resume=True))["ring"]
     for name, value in arms["ring"].metrics.items():
@@ -71,7 +71,7 @@ def test_a_resumed_run_ends_where_an_unstopped_one_does(outcome, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"topologies": ("rnig",)}, "did you mean 'ring'"),
+        ({"topology": ("rnig",)}, "did you mean 'ring'"),
         ({"baselines": ("sever",)}, "did you mean 'server'"),
         ({"partition": "idd"}, "did you mean 'iid'"),
         ({"weights": "metropolic"}, "did you mean 'metropolis'"),
@@ -87,9 +87,9 @@ def test_command_line_says_what_is_wrong():
     command = [sys.executable, "experiments/gossip_learning.py"]
     shown = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True)
     assert shown.returncode == 0
-    assert "--topologies" in shown.stdout
+    assert "--topology" in shown.stdout
     wrong = subprocess.run(
-        [*command, "--topologies", "rnig"], cwd=ROOT, capture_output=True, text=True
+        [*command, "--topology", "rnig"], cwd=ROOT, capture_output=True, text=True
     )
     assert wrong.returncode == 2
     assert "did you mean 'ring'" in wrong.stderr
