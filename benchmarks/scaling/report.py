@@ -1,0 +1,137 @@
+"""The figures as Markdown tables and as one chart."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.scaling.timing import Row
+
+Cell = Callable[[Row], str]
+
+
+def tables(found: dict[str, Any]) -> str:
+    """Markdown: the device and its ceilings, then a table for every section that was measured."""
+    device, ceiling = found["device"], found["ceiling"]
+    copy = ceiling["copy_gbs"]
+    parts = [
+        f"{device['kind']}, jax {device['jax']}: copies {copy:,.0f} GB/s, matrix products "
+        f"{ceiling['gemm_gflops'] / 1e3:,.1f} TFLOP/s (float32 as jax multiplies by default), "
+        f"{device['free_bytes'] / 1e9:,.0f} GB free."
+    ]
+    for name, columns in _columns(copy).items():
+        rows = [row for row in found.get(name, []) if "skipped" not in row]
+        if rows:
+            seconds = found["seconds"][name]
+            parts.append(f"### {name}\n\n{_table(rows, columns)}\n\n{seconds:.0f} s in all.")
+        left = [row for row in found.get(name, []) if "skipped" in row]
+        if left:
+            parts.append("Left out: " + "; ".join(_skipped(row) for row in left) + ".")
+    for name, error in found["errors"].items():
+        parts.append(f"Section {name} failed: {error.strip().splitlines()[-1]}")
+    return "\n\n".join(parts)
+
+
+def figure(found: dict[str, Any], path: Path) -> None:
+    """Node-updates per second against ``N``, and shares of the copy bandwidth, per layout."""
+    from jaxswarm import plotting
+
+    rows = [row for row in found["gossip"] if "skipped" not in row]
+    copy = found["ceiling"]["copy_gbs"]
+    sizes = sorted({row["parameters"] for row in rows})
+    size = min(sizes, key=lambda p: abs(p - 10_000))
+    grid = plotting.panels(1, 2, width=6.4, height=4.4)[0]
+    same = [row for row in rows if row["parameters"] == size]
+    shown = (
+        (same, "agents", lambda row: row["node_updates_per_s"], f"{size:,} parameters an agent"),
+        (
+            [row for row in rows if row["agents"] == _widest(rows)],
+            "parameters",
+            lambda row: 100 * row["touched_gbs"] / copy,
+            f"{_widest(rows):,} agents",
+        ),
+    )
+    heights = ("node-updates per second", "% of the copy bandwidth, bytes touched")
+    for ax, (some, axis, value, title), height in zip(grid, shown, heights, strict=True):
+        names = list(dict.fromkeys(row["case"] for row in some))
+        x = {name: [row[axis] for row in some if row["case"] == name] for name in names}
+        y = {name: [value(row) for row in some if row["case"] == name] for name in names}
+        plotting.curves(y, x, xlabel=axis, ylabel=height, title=title, log=True, ax=ax)
+        ax.set_xscale("log")
+    plotting.save(grid[0], path)
+
+
+def _widest(rows: Sequence[Row]) -> int:
+    """The number of agents measured at the most sizes; of several, the largest."""
+    counts = {row["agents"]: 0 for row in rows}
+    for row in rows:
+        counts[row["agents"]] += 1
+    return max(counts, key=lambda n: (counts[n], n))
+
+
+def _columns(copy: float) -> dict[str, dict[str, Cell]]:
+    def number(name: str, scale: float = 1.0, digits: int = 4) -> Cell:
+        return lambda row: _figures(row[name] * scale, digits) if name in row else ""
+
+    def share(name: str) -> Cell:
+        return lambda row: f"{row[name] / copy:.0%}" if name in row else ""
+
+    speed: dict[str, Cell] = {
+        "case": lambda row: row["case"],
+        "agents": number("agents"),
+        "parameters": number("parameters"),
+        "rounds/s": number("rounds_per_s"),
+        "node-updates/s": number("node_updates_per_s"),
+    }
+    shares = {"copy, touched": share("touched_gbs"), "copy, minimal": share("minimal_gbs")}
+    cost = {"compile s": number("compile_s", digits=2), "peak MB": number("peak_bytes", 1e-6)}
+    step: dict[str, Cell] = {"step ms": number("step_s", 1e3)}
+    return {
+        "learners": speed
+        | {"GFLOP/s": number("gflops"), "copy, least": share("touched_gbs")}
+        | cost
+        | {"bytes an agent": number("peak_bytes_per_agent")},
+        "local": {
+            "agents": number("agents"),
+            **step,
+            "products at best ms": number("products_s", 1e3),
+            "products / step": lambda row: f"{row['ratio']:.0%}",
+            "passes over the parameters": number("passes_over_parameters", digits=2),
+        },
+        "donation": {
+            "case": lambda row: row["case"],
+            "state MB": number("state_bytes", 1e-6),
+            "shared with the result MB": number("alias_bytes", 1e-6),
+            "scratch MB": number("temp_bytes", 1e-6),
+            "peak MB": number("peak_bytes", 1e-6),
+            "peak, in states": number("peak_states", digits=3),
+            "rounds/s": number("rounds_per_s"),
+        },
+        "sweep": {
+            "case": lambda row: row["case"],
+            "together s": number("together_s"),
+            "loop s": number("loop_s"),
+            "ratio": number("ratio", digits=3),
+            "compile s": number("compile_s", digits=2),
+            "loop's compile s": number("loop_compile_s", digits=2),
+        },
+        "gossip": speed | shares | cost,
+        "variants": {"degree": number("degree")} | speed | shares | cost | step,
+    }
+
+
+def _table(rows: Sequence[Row], columns: dict[str, Cell]) -> str:
+    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
+    lines = [f"| {' | '.join(cell(row) for cell in columns.values())} |" for row in rows]
+    return "\n".join([head, *lines])
+
+
+def _figures(value: float, digits: int) -> str:
+    """A number for people: thousands separated, ``digits`` figures at least."""
+    if value >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def _skipped(row: Row) -> str:
+    size = f", P = {row['parameters']:,}" if "parameters" in row else ""
+    return f"{row['case']} at N = {row['agents']:,}{size} ({row['skipped']})"
