@@ -1,7 +1,7 @@
 """How far one device goes, as figures, a table or a chart.
 
 ``python -m benchmarks.scaling --json PATH [--quick] [--only SECTION …] [--figure PATH]``
-``python -m benchmarks.scaling --table PATH``
+``python -m benchmarks.scaling --table PATH [--into benchmarks/SCALING.md]``
 
 Everything runs in one process; programs of one size take turns and a rate is the median over turns.
 Compilation is timed apart. Sizes that would not fit the memory, or the time, are listed as skipped.
@@ -63,13 +63,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there")
     parser.add_argument("--figure", type=Path, metavar="PATH", help="draw the chart there")
     parser.add_argument("--table", type=Path, metavar="JSON", help="no measuring: print tables")
+    parser.add_argument("--into", type=Path, metavar="MD", help="put the tables between its marks")
     parser.add_argument("--quick", action="store_true", help="small sizes, few repeats: a check")
     parser.add_argument("--only", nargs="+", choices=list(SECTIONS), metavar="SECTION")
     parser.add_argument("--seconds", type=float, default=330.0, help="begin nothing after that")
     parser.add_argument("--variants", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.table:
-        print(report.tables(json.loads(options.table.read_text())))
+        text = report.tables(json.loads(options.table.read_text()))
+        if options.into:
+            options.into.write_text(report.insert(text, options.into.read_text()))
+        else:
+            print(text)
         return 0
     sections = options.only or [name for name in SECTIONS if name != "variants"]
     if options.variants and "variants" not in sections:

@@ -85,8 +85,11 @@ def _best_product(name: str, n: int, given: Setting) -> Row:
     for label, precision in precisions.items():
         straight = _product(equation, precision)
         turned = _product(f"{second},{first}->{out[0]}{out[2]}{out[1]}", precision)
-        found[label] = seconds_of(lambda f=straight: f(a, b), given, calls=CALLS)
-        found[f"{label}, turned"] = seconds_of(lambda f=turned: f(b, a), given, calls=CALLS)
+        try:
+            found[label] = seconds_of(lambda f=straight: f(a, b), given, calls=CALLS)
+            found[f"{label}, turned"] = seconds_of(lambda f=turned: f(b, a), given, calls=CALLS)
+        except (jax.errors.JaxRuntimeError, ValueError, NotImplementedError) as error:
+            print(f"local: {name}, {label}: {str(error)[:200]}", file=sys.stderr)
     best = min(found, key=found.__getitem__)
     extents = dict(zip(first + second, (n, *left, n, *right), strict=True))
     return {

@@ -8,6 +8,10 @@ from benchmarks.scaling.timing import Row
 
 Cell = Callable[[Row], str]
 
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+LARGE_STATE = 1e9
+"""Bytes beyond which parameters do not fit a cache."""
+
 
 def tables(found: dict[str, Any]) -> str:
     """Markdown: the device and its ceilings, then a table for every section that was measured."""
@@ -26,9 +30,60 @@ def tables(found: dict[str, Any]) -> str:
         left = [row for row in found.get(name, []) if "skipped" in row]
         if left:
             parts.append("Left out: " + "; ".join(_skipped(row) for row in left) + ".")
+    parts.append(targets(found))
     for name, error in found["errors"].items():
         parts.append(f"Section {name} failed: {error.strip().splitlines()[-1]}")
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
+
+
+def targets(found: dict[str, Any]) -> str:
+    """What was aimed at on one H200, and what came of it; empty on a CPU."""
+    if found["device"]["platform"] != "gpu":
+        return ""
+    copy = found["ceiling"]["copy_gbs"]
+    lines = []
+
+    def judge(text: str, value: float, least: float, shown: str) -> None:
+        verdict = "held" if value >= least else "not held"
+        lines.append(f"| {text} | {shown} | {verdict} |")
+
+    for layout in ("circulant", "gather"):
+        large = [
+            row
+            for row in found.get("gossip", [])
+            if row["layout"] == layout
+            and "skipped" not in row
+            and row["bytes_minimal"] / 2 >= LARGE_STATE
+        ]
+        if large:
+            for by in ("touched", "minimal"):
+                least = min(row[f"{by}_gbs"] for row in large) / copy
+                text = f"gossip of large models, {layout}, bytes {by}: at least 70 % of copies"
+                judge(text, least, 0.7, f"{least:.0%} at worst")
+    for row in found.get("learners", []):
+        if row["agents"] == 10_000 and "skipped" not in row:
+            rate = row["rounds_per_s"]
+            text = f"10,000 learners, {row['case']}: at least 100 rounds/s"
+            judge(text, rate, 100, f"{rate:,.0f} rounds/s")
+    for row in found.get("local", []):
+        if "skipped" not in row:
+            text = "local step: at least 50 % of its matrix products alone"
+            judge(text, row["ratio"], 0.5, f"{row['ratio']:.0%}")
+    if not lines:
+        return ""
+    return "\n".join(["### targets", "", "| aim | measured | |", "|---|---|---|", *lines])
+
+
+def insert(text: str, page: str) -> str:
+    """``page`` with ``text`` between its marks.
+
+    Raises:
+        ValueError: if the page lacks the marks.
+    """
+    if BEGIN not in page or END not in page:
+        raise ValueError(f"page: expected the marks {BEGIN!r} and {END!r}")
+    head, rest = page.split(BEGIN, 1)
+    return f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.split(END, 1)[1]}"
 
 
 def figure(found: dict[str, Any], path: Path) -> None:

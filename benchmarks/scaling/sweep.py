@@ -42,7 +42,10 @@ def rows(given: Setting) -> Iterator[Row]:
     single, single_s = _compiled(run, W[0], keys[0], held, start)
     members = [(W[t], keys[s]) for t in range(graphs) for s in range(seeds)]
     at_once, one_by_one = [], []
+    began = time.perf_counter()
     for turn in range(given.repeats + 1):
+        if turn > 2 and time.perf_counter() - began > given.case_s:
+            break
         first = _seconds(lambda: together(W, keys, held, start))
         second = _seconds(lambda: [single(w, key, held, start) for w, key in members])
         if turn:

@@ -24,7 +24,7 @@ BLOCKS = ((1, 1024), (4, 256), (8, 128), (16, 64), (32, 32), (64, 32), (64, 64))
 CACHE_BYTES = 24e6
 """What of an H200's 50 MB L2 a slab of columns may take."""
 
-Mix = Callable[[Any, jax.Array], jax.Array]
+Mix = Callable[..., Any]
 
 
 def rows(given: Setting) -> Iterator[Row]:
@@ -60,17 +60,16 @@ def told_in_bf16(W: Any, x: jax.Array) -> jax.Array:
 def slabs(W: Any, x: jax.Array) -> jax.Array:
     """The library's sum of gathers, for as many columns at a time as fit the cache."""
     n, size = x.shape
-    width = max(32, 2 ** int(max(CACHE_BYTES / (8 * n), 1)).bit_length() // 2)
-    if width >= size or size % width:
-        width = max(w for w in range(1, min(width, size) + 1) if size % w == 0)
-
-    def one(start: jax.Array) -> jax.Array:
-        return gossip.mix(W, jax.lax.dynamic_slice_in_dim(x, start, width, axis=1))
+    fitting = max(int(CACHE_BYTES / (8 * n)), 32)
+    width = min(1 << (fitting.bit_length() - 1), size)
+    whole = size // width * width
 
     def body(i: jax.Array, out: jax.Array) -> jax.Array:
-        return jax.lax.dynamic_update_slice_in_dim(out, one(i * width), i * width, axis=1)
+        slab = jax.lax.dynamic_slice_in_dim(x, i * width, width, axis=1)
+        return jax.lax.dynamic_update_slice_in_dim(out, gossip.mix(W, slab), i * width, axis=1)
 
-    return jax.lax.fori_loop(0, size // width, body, jnp.empty_like(x))
+    out = jax.lax.fori_loop(0, whole // width, body, jnp.empty_like(x))
+    return out if whole == size else out.at[:, whole:].set(gossip.mix(W, x[:, whole:]))
 
 
 def looped(mix: Mix, rounds: int) -> Any:
@@ -124,7 +123,7 @@ def _compare(W: Mixing, degree: int, size: int, given: Setting) -> Iterator[Row]
         Program("library, a call each", gossip.mix, W, rounds=1, calls=rounds, donate=False),
     ]
     if W.layout == "gather":
-        ways = {"told in bf16": told_in_bf16, "slabs": slabs}
+        ways: dict[str, Any] = {"told in bf16": told_in_bf16, "slabs": slabs}
         if not too_large(state_bytes, degree * state_bytes):
             ways |= {"einsum": einsum, "taken in bf16": taken}
         if given.is_gpu:

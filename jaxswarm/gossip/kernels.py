@@ -5,6 +5,7 @@ from memory once per neighbour. The kernel walks it in slabs of a few columns: o
 agents fits the cache, and what a row's first reader fetched its other readers find there. Memory
 then moves little more than one read and one write of the parameters, whatever the degree.
 
+It is written for Pallas's Triton backend, which jax 0.11 deprecates: do not build on it.
 Nothing uses it on its own account: ``mix`` stays with XLA, which is the oracle and the fallback
 here. Reverse-mode derivatives go through XLA's path; forward-mode ones are not defined.
 
