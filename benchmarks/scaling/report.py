@@ -140,6 +140,7 @@ def _columns(copy: float) -> dict[str, dict[str, Cell]]:
     shares = {"copy, touched": share("touched_gbs"), "copy, minimal": share("minimal_gbs")}
     cost = {"compile s": number("compile_s", digits=2), "peak MB": number("peak_bytes", 1e-6)}
     step: dict[str, Cell] = {"step ms": number("step_s", 1e3)}
+    error: dict[str, Cell] = {"largest error": number("error", digits=2)}
     return {
         "learners": speed
         | {"GFLOP/s": number("gflops"), "copy, least": share("touched_gbs")}
@@ -170,7 +171,7 @@ def _columns(copy: float) -> dict[str, dict[str, Cell]]:
             "loop's compile s": number("loop_compile_s", digits=2),
         },
         "gossip": speed | shares | cost,
-        "variants": {"degree": number("degree")} | speed | shares | cost | step,
+        "variants": {"degree": number("degree")} | speed | shares | cost | step | error,
     }
 
 

@@ -167,8 +167,9 @@ def by_turns(
         try:
             program.compile(state)
             state = program(state)
-        except jax.errors.JaxRuntimeError as error:
-            found[index] = str(error).splitlines()[0][:200]
+        except Exception as error:  # out of memory, a kernel that does not compile: told, not fatal
+            first = (str(error).splitlines() or [""])[0]
+            found[index] = f"{type(error).__name__}: {first[:200]}"
             if _is_gone(state):
                 state = make_state()
     began = time.perf_counter()

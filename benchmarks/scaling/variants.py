@@ -29,6 +29,8 @@ Mix = Callable[..., Any]
 
 def rows(given: Setting) -> Iterator[Row]:
     """Gathers, then local steps."""
+    if given.is_gpu:
+        yield from _errors()
     for n, size in ((100, 1_000),) if given.quick else SIZES:
         for degree in (4, 8):
             W = gossip.mixing(topology.random_regular(n, degree, seed=0), layout="gather")
@@ -106,6 +108,29 @@ def fused_step(params: Any, batch: data.Batch) -> Any:
     return {"Dense_0": moved(first, batch.x, back), "Dense_1": moved(second, hidden, wrong)}
 
 
+def _kernels() -> dict[str, Mix]:
+    found: dict[str, Mix] = {}
+    for block in BLOCKS:
+        for warps in (4, 8) if block == (64, 64) else (4,):
+            name = f"kernel {block[0]}×{block[1]}, {warps} warps"
+            found[name] = functools.partial(kernels.mix, block=block, num_warps=warps)
+    return found
+
+
+def _errors() -> Iterator[Row]:
+    """The kernels' largest deviation from XLA's float32 sums of normal numbers."""
+    W = gossip.mixing(topology.random_regular(1_000, 8, seed=0), layout="gather")
+    x = normal(1_000, 777)
+    expected = gossip.mix(W, x)
+    for name, way in _kernels().items():
+        row: Row = {"case": f"{name}: error", "agents": 1_000, "parameters": 777}
+        try:
+            error = jnp.max(jnp.abs(jax.jit(way)(W, x) - expected))
+            yield row | {"error": float(error)}
+        except Exception as failure:  # a backend that is gone, a block that does not compile
+            yield row | {"skipped": f"{type(failure).__name__}: {str(failure)[:200]}"}
+
+
 def _compare(W: Mixing, degree: int, size: int, given: Setting) -> Iterator[Row]:
     n = W.num_agents
     state_bytes = 4.0 * n * size
@@ -127,10 +152,7 @@ def _compare(W: Mixing, degree: int, size: int, given: Setting) -> Iterator[Row]
         if not too_large(state_bytes, degree * state_bytes):
             ways |= {"einsum": einsum, "taken in bf16": taken}
         if given.is_gpu:
-            for rows, columns in BLOCKS:
-                for warps in (4, 8) if (rows, columns) == (64, 64) else (4,):
-                    kernel = functools.partial(kernels.mix, block=(rows, columns), num_warps=warps)
-                    ways[f"kernel {rows}×{columns}, {warps} warps"] = kernel
+            ways |= _kernels()
         # Each alone, as one call after another: no loop, no copy back.
         programs += [
             Program(name, way, W, rounds=1, calls=rounds, donate=False)
