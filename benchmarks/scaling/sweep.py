@@ -1,9 +1,13 @@
 """Section ``sweep``: topologies × seeds as one program against a loop over one compiled run.
 
+One program in two ways: all runs at once (``vmap``), which fills a device, or one after another
+(``lax.map``), which stays in a cache.
+
 The loop is the best one can write: compiled once for all topologies (they share their shapes), and
 it waits once, at the end.
 """
 
+import functools
 import statistics
 import sys
 import time
@@ -11,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from benchmarks import workload
 from benchmarks.scaling import learners
@@ -22,7 +27,7 @@ TOPOLOGIES, SEEDS, AGENTS, ROUNDS = 32, 8, 16, 50
 
 
 def rows(given: Setting) -> Iterator[Row]:
-    """The sweep both ways, by turns."""
+    """The sweep in all three ways, by turns."""
     graphs, seeds, n, rounds = (4, 2, 8, 5) if given.quick else (TOPOLOGIES, SEEDS, AGENTS, ROUNDS)
     print(f"sweep: {graphs} topologies, {seeds} seeds", file=sys.stderr)
     drawn = [topology.random_regular(n, 4, seed=seed) for seed in range(graphs)]
@@ -36,34 +41,45 @@ def rows(given: Setting) -> Iterator[Row]:
         state = algorithm.init(start)
         return rollout(algorithm.step, state, rounds, key=key, inputs=held, every=rounds)[0].params
 
-    over_seeds = jax.vmap(run, in_axes=(None, 0, None, None))
-    everything = jax.vmap(over_seeds, in_axes=(0, None, None, None))
-    together, together_s = _compiled(everything, W, keys, held, start)
+    pairs = [(t, s) for t in range(graphs) for s in range(seeds)]
+    each = jnp.asarray(pairs)
+
+    def at_once(W: Any, keys: jax.Array, held: Any, start: Any) -> Any:
+        over_seeds = jax.vmap(run, in_axes=(None, 0, None, None))
+        return jax.vmap(over_seeds, in_axes=(0, None, None, None))(W, keys, held, start)
+
+    def in_turn(W: Any, keys: jax.Array, held: Any, start: Any) -> Any:
+        return jax.lax.map(lambda pair: run(W[pair[0]], keys[pair[1]], held, start), each)
+
+    arguments = (W, keys, held, start)
+    programs = {"vmap": _compiled(at_once, *arguments), "map": _compiled(in_turn, *arguments)}
     single, single_s = _compiled(run, W[0], keys[0], held, start)
-    members = [(W[t], keys[s]) for t in range(graphs) for s in range(seeds)]
-    at_once, one_by_one = [], []
+    members = [(W[t], keys[s]) for t, s in pairs]
+    ways: dict[str, Callable[[], Any]] = {
+        name: functools.partial(program, *arguments) for name, (program, _) in programs.items()
+    }
+    ways["loop"] = lambda: [single(w, key, held, start) for w, key in members]
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     began = time.perf_counter()
     for turn in range(given.repeats + 1):
-        if turn > 2 and time.perf_counter() - began > given.case_s:
+        if turn > 1 and time.perf_counter() - began > given.case_s:
             break
-        first = _seconds(lambda: together(W, keys, held, start))
-        second = _seconds(lambda: [single(w, key, held, start) for w, key in members])
-        if turn:
-            at_once.append(first)
-            one_by_one.append(second)
-    found, looped = statistics.median(at_once), statistics.median(one_by_one)
-    runs = graphs * seeds
+        for name, way in ways.items():
+            second = _seconds(way)
+            if turn:
+                seconds[name].append(second)
+    median = {name: statistics.median(found) for name, found in seconds.items()}
+    best = min(median["vmap"], median["map"])
     yield {
         "case": f"{graphs} topologies × {seeds} seeds",
         "agents": n,
         "rounds": rounds,
-        "together_s": found,
-        "loop_s": looped,
-        "ratio": looped / found,
-        "node_updates_per_s": runs * n * rounds / found,
-        "compile_s": together_s,
+        **{f"{name}_s": second for name, second in median.items()},
+        "vmap_ratio": median["loop"] / median["vmap"],
+        "map_ratio": median["loop"] / median["map"],
+        "node_updates_per_s": graphs * seeds * n * rounds / best,
+        **{f"{name}_compile_s": compile_s for name, (_, compile_s) in programs.items()},
         "loop_compile_s": single_s,
-        "peak_bytes": int(together.memory_analysis().temp_size_in_bytes),
     }
 
 

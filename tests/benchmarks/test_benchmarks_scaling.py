@@ -80,9 +80,9 @@ def test_bytes_touched_are_the_documented_sums():
 
 def test_sizes_beyond_the_memory_are_refused(monkeypatch):
     monkeypatch.setattr(timing, "free_memory", lambda: 1000)
-    assert timing.too_large(400) is None
-    assert "GB free" in (timing.too_large(401) or "")
-    assert "needs" in (timing.too_large(400, 101) or "")
+    assert timing.too_large(100) is None
+    assert "GB free" in (timing.too_large(101) or "")
+    assert "needs" in (timing.too_large(100, 701) or "")
 
 
 def test_a_program_that_fails_leaves_the_others_alone(given):
