@@ -19,7 +19,6 @@ import jax.numpy as jnp
 from benchmarks.scaling.timing import Program, Row, Setting, by_turns, too_large
 from jaxswarm import gossip, topology
 from jaxswarm.gossip import Mixing
-from jaxswarm.gossip.regular import Mean
 
 AGENTS = (100, 1_000, 10_000, 100_000)
 PARAMETERS = (100, 1_000, 10_000, 100_000, 1_000_000)
@@ -64,7 +63,7 @@ def _operators(n: int) -> Iterator[tuple[str, tuple[Mixing, int]]]:
     if n <= DENSE_AGENTS:
         yield "8-regular, dense", (gossip.mixing(eight, layout="dense"), 8)
     # The complete graph has N² edges; its operator is built without them.
-    yield "complete, mean", (Mean(jnp.full(n, 1.0 / n), n), n - 1)
+    yield "complete, mean", (gossip.everyone(n), n - 1)
 
 
 def _compare(

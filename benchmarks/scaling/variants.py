@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import workload
-from benchmarks.scaling import learners, local
+from benchmarks.scaling import kernels, learners, local
 from benchmarks.scaling.mixing import bytes_touched, finished, normal
 from benchmarks.scaling.timing import Program, Row, Setting, by_turns, too_large
 from benchmarks.workload import BATCH, CLASSES, LEARNING_RATE
 from jaxswarm import data, gossip, topology
-from jaxswarm.gossip import Mixing, kernels
+from jaxswarm.gossip import Mixing
 
 SIZES = ((1_000, 1_000_000), (10_000, 10_000), (10_000, 100_000), (100_000, 1_000))
 BLOCKS = ((1, 1024), (4, 256), (8, 128), (16, 64), (32, 32), (64, 32), (64, 64))

@@ -4,7 +4,7 @@ A rule is a :class:`GossipTransformation`, a pair of pure functions ``(init, mix
 over a mixing operator ``W = mixing(topology)``, a sequence of them, or a function that draws one
 each round; wrappers take a rule and return a rule. Every ``mix`` counts its messages and bytes.
 
-* operators: :func:`mixing`, :func:`from_matrix`, :func:`mix`
+* operators: :func:`mixing`, :func:`from_matrix`, :func:`everyone`, :func:`mix`
 * rules: :func:`averaging`, :func:`chebyshev`, :func:`memory`, :func:`pairwise`, :func:`push_sum`,
   :func:`variance_corrected`, :func:`server`, :func:`none`
 * wrappers: :func:`scheduled`, :func:`delayed`, :func:`compressed`
@@ -20,7 +20,7 @@ from jaxswarm.gossip.compression import (
     sign,
     top_k,
 )
-from jaxswarm.gossip.mixing import LAYOUTS, from_matrix, mix, mixing
+from jaxswarm.gossip.mixing import LAYOUTS, everyone, from_matrix, mix, mixing
 from jaxswarm.gossip.operator import Mixing
 from jaxswarm.gossip.push_sum import push_sum
 from jaxswarm.gossip.random import pairwise, random_neighbours
@@ -47,6 +47,7 @@ __all__ = [
     "compressed",
     "delayed",
     "every",
+    "everyone",
     "from_matrix",
     "layer_variance",
     "memory",

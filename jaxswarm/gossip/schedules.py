@@ -18,11 +18,10 @@ import jax.numpy as jnp
 
 from jaxswarm import errors
 from jaxswarm.gossip.averaging import averaging
-from jaxswarm.gossip.mixing import mixing
+from jaxswarm.gossip.mixing import everyone
 from jaxswarm.gossip.random import random_neighbours
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.gossip.wrappers import scheduled
-from jaxswarm.topology import complete
 
 Progress = Callable[[jax.Array], jax.Array]
 
@@ -112,14 +111,14 @@ def random_gossip(
     Raises:
         ValueError: as :func:`jaxswarm.gossip.random_neighbours`.
     """
-    everyone = averaging(mixing(complete(n)))
+    full = averaging(everyone(n))
     if not callable(r):
         if r == n - 1:
-            return everyone
+            return full
         return averaging(random_neighbours(n, r, maximum=maximum))
     schedule = r
     sparse = averaging(random_neighbours(n, schedule, maximum=1 if maximum is None else maximum))
-    return scheduled(everyone, lambda index: schedule(index) >= n - 1, sparse)
+    return scheduled(full, lambda index: schedule(index) >= n - 1, sparse)
 
 
 def _check(**numbers: float) -> None:

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.scaling import kernels
 from jaxswarm import gossip, topology
-from jaxswarm.gossip import kernels
 
 SMALL = (4, 8)
 
