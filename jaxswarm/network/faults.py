@@ -247,7 +247,8 @@ def _checked(
 ) -> FaultPlan:
     if not time.shape == entity.shape == kind.shape or time.ndim != 1:
         raise ValueError(
-            f"events: expected vectors of one length, got {time.shape}, {entity.shape}, {kind.shape}"
+            "events: expected vectors of one length, "
+            f"got {time.shape}, {entity.shape}, {kind.shape}"
         )
     if time.size and any(x.dtype.kind not in "iu" for x in (time, entity)):
         raise ValueError("events: expected integer rounds and entities")

@@ -101,13 +101,12 @@ def test_streams_do_not_depend_on_padding(key):
 
 
 def test_sampling_ignores_dead_padding(key):
-    there = network.sampled(
-        2 * N, 4, among=network.disaster(jnp.arange(2 * N) >= N, 0)
-    )
+    there = network.sampled(2 * N, 4, among=network.disaster(jnp.arange(2 * N) >= N, 0))
     assert np.array_equal(
         play(there, 10, key).participates[:, :N],
-        play(network.sampled(N, 4, among=network.disaster(jnp.zeros(N, bool), 0)), 10, key)
-        .participates,
+        play(
+            network.sampled(N, 4, among=network.disaster(jnp.zeros(N, bool), 0)), 10, key
+        ).participates,
     )
 
 
