@@ -161,7 +161,7 @@ def alie(z: float | jax.Array | None = None) -> Attack:
 
 
 def inner_product_manipulation(epsilon: float | jax.Array = 1.0) -> Attack:
-    """``−epsilon`` times the honest mean: the average points backwards, unnoticed if it is small."""
+    """``−epsilon`` times the honest mean: the average points backwards, unseen if it is small."""
 
     def forge(
         key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Round

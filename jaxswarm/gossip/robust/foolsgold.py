@@ -7,7 +7,6 @@ References:
     2020.
 """
 
-
 import jax
 import jax.numpy as jnp
 

@@ -80,7 +80,7 @@ def neighbourhoods(topology: Topology, weights: str | Any = "uniform") -> Neighb
             f"weights: expected one per directed edge, shape {topology.senders.shape}, "
             f"got {values.shape}"
         )
-    width = max(int(np.max(np.asarray(topology.in_degrees()))), 1)
+    width = max(int(_in_degrees(topology).max()), 1)
     members = [topology[t] for t in range(topology.length)] if topology.is_sequence else [topology]
     lists = [_lists(member, width) for member in members]
     neighbours, edges, real = (np.stack(parts) for parts in zip(*lists, strict=True))
@@ -216,7 +216,7 @@ def expect_majority(
     given = np.asarray(num_byzantine)
     if given.ndim or not np.issubdtype(given.dtype, np.integer) or given < 0:
         raise ValueError(f"num_byzantine: expected a whole number >= 0, got {num_byzantine!r}")
-    degrees = np.asarray(topology.in_degrees()).reshape(-1, topology.num_agents).min(axis=0)
+    degrees = _in_degrees(topology).min(axis=0)
     least = int(np.argmin(degrees))
     if degrees[least] + 1 < needed(int(given)):
         raise ValueError(
@@ -224,6 +224,14 @@ def expect_majority(
             f"n = {degrees[least] + 1} voices (its own included), too few for b = {int(given)}"
         )
     return jnp.asarray(given, jnp.int32)
+
+
+def _in_degrees(topology: Topology) -> np.ndarray:
+    """``int[T, N]`` on the host, so that rules may be built while ``jit`` traces."""
+    mask = np.atleast_2d(np.asarray(topology.mask))
+    receivers = np.atleast_2d(np.asarray(topology.receivers))
+    n = topology.num_agents
+    return np.stack([np.bincount(r[m], minlength=n) for r, m in zip(receivers, mask, strict=True)])
 
 
 def _lists(topology: Topology, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
