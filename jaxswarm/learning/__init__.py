@@ -11,12 +11,11 @@ from jaxswarm.learning.decentralized import (
     LearnerInfo,
     LearnerState,
     Ledger,
-    Network,
     centralized,
     decentralized,
-    reliable,
 )
 from jaxswarm.learning.supervised import Metrics, classification_loss, evaluation, merge
+from jaxswarm.network.process import Network, reliable
 
 __all__ = [
     "LearnerInfo",
