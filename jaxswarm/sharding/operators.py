@@ -161,10 +161,15 @@ def shard_operator(W: Mixing, mesh: Mesh) -> Sharded:  # noqa: N803
     """``W`` over the mesh; see :func:`jaxswarm.sharding.shard`."""
     whole, halo = _prepare(W, mesh.devices.size)
 
+    parts = jax.tree.map(jnp.asarray, (whole, halo))
+    if not NamedSharding(mesh, P()).is_fully_addressable:
+        # Steps close over operators, and jax closes over arrays of this process only: every device then
+        # holds the weights and lists (no more than the edges), each its own slice of the work.
+        return Sharded(*parts, mesh)
+
     def put(spec: P, leaf: Any) -> Any:
         return place(leaf, NamedSharding(mesh, spec))
 
-    parts = (whole, halo)
     whole, halo = jax.tree.map(put, _specs(*parts), parts, is_leaf=lambda x: isinstance(x, P))
     return Sharded(whole, halo, mesh)
 
