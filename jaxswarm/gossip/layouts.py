@@ -277,8 +277,11 @@ def _gather_sum(neighbours: jax.Array, weights: jax.Array, messages: jax.Array) 
     def group(array: jax.Array) -> jax.Array:
         return jnp.swapaxes(array[:, :split].reshape(n, groups, UNROLLED_SLOTS), 0, 1)
 
+    slots = group(neighbours), group(weights)
+    # The first group outside the loop: its sum has the carry's type inside a checked shard_map, zeros do not.
+    total = add(total, slots[0][0], slots[1][0])
     total, _ = jax.lax.scan(
-        lambda carry, slots: (add(carry, *slots), None), total, (group(neighbours), group(weights))
+        lambda carry, slots: (add(carry, *slots), None), total, (slots[0][1:], slots[1][1:])
     )
     return add(total, neighbours[:, split:], weights[:, split:]) if rest else total
 

@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from jaxswarm.sharding.mesh import AXIS, agents_per_device, mesh, replicate, shard_tree
 from jaxswarm.sharding.operators import Local, Sharded, is_operator, local, shard_operator
 from jaxswarm.sharding.partition import Cut, cut, partition, relabel
+from jaxswarm.sharding.traffic import moved_bytes
 
 __all__ = [
     "AXIS",
@@ -27,6 +28,7 @@ __all__ = [
     "cut",
     "local",
     "mesh",
+    "moved_bytes",
     "partition",
     "relabel",
     "replicate",
