@@ -191,8 +191,8 @@ def _mesh(config: Config) -> Any:
     mesh = sharding.mesh(None if several else config.devices)
     if several and config.devices not in (None, mesh.devices.size):
         raise ValueError(
-            f"devices: {jax.process_count()} processes share all their {mesh.devices.size} devices, "
-            f"got {config.devices}"
+            f"devices: {jax.process_count()} processes share all their {mesh.devices.size} devices"
+            f", got {config.devices}"
         )
     sharding.agents_per_device(config.agents, mesh.devices.size)
     return mesh
@@ -203,7 +203,7 @@ def _placed(tree: Any, mesh: Any, config: Config) -> Any:
 
 
 def _chunk(config: Config, mesh: Any) -> int | None:
-    """Agents evaluated at a time; all where each device has few, since chunks would move between devices."""
+    """Agents evaluated at a time: all, where each device has few."""
     here = config.agents if mesh is None else config.agents // mesh.devices.size
     return 1024 if here > 1024 else None
 

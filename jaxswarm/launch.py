@@ -6,8 +6,8 @@ GPUs it is NCCL)::
     python -m jaxswarm.launch --processes 2 --devices-per-process 4 experiments/gossip_learning.py
     --agents 256
 
-On a cluster, this on every host ``I`` of ``H``, or just ``srun python SCRIPT`` where SLURM (or Open
-MPI) tells each task who it is::
+On a cluster, this on every host ``I`` of ``H``, or just ``srun python SCRIPT`` where SLURM (or
+Open MPI) tells each task who it is::
 
     python -m jaxswarm.launch --coordinator HOST0:1234 --processes H --process-id I SCRIPT ARGS…
 
@@ -25,7 +25,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 COORDINATOR = "JAXSWARM_COORDINATOR"
 PROCESSES = "JAXSWARM_PROCESSES"
@@ -34,6 +34,7 @@ LAUNCHER = "JAXSWARM_LAUNCHER"
 
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
+_CHATTER = re.compile(r"Expected number of connected peer ranks is")  # gloo, once per connection
 
 
 class Team(NamedTuple):
@@ -68,14 +69,14 @@ def initialize(
         processes: how many there are, at least 1.
         process: which one this is, in ``[0, processes)``.
         start_timeout_s: how long to wait for the others to come.
-        heartbeat_timeout_s: a process silent for so long counts as dead, and the others end with an
-            error that names it.
+        heartbeat_timeout_s: a process silent for so long counts as dead, and the others end with
+            an error that names it.
 
     Raises:
         ValueError: if only some of the three are given, or one is out of its range.
     """
     given = _given(coordinator, processes, process)
-    options = {
+    options: dict[str, Any] = {
         "initialization_timeout": start_timeout_s,
         "heartbeat_timeout_seconds": heartbeat_timeout_s,
     }
@@ -152,7 +153,17 @@ def main(arguments: list[str] | None = None) -> int:
     here = range(given.processes) if given.process_id is None else [given.process_id]
     address = given.coordinator or f"127.0.0.1:{_free_port()}"
     command = [sys.executable, "-u", given.script, *given.args]
-    children = {}
+    children: dict[int, subprocess.Popen[str]] = {}
+    ended: list[int] = []
+
+    def forward(number: int, frame: object) -> None:
+        ended.extend([number] if number == signal.SIGTERM else [])
+        for child in children.values():
+            if child.poll() is None:
+                child.send_signal(number)
+
+    # Before the children start: a handler is reset for them, an ignored Ctrl-C would stay ignored.
+    before = {s: signal.signal(s, forward) for s in (signal.SIGINT, signal.SIGTERM)}
     for index in here:
         environment = _environment(address, given.processes, index, given.devices_per_process)
         children[index] = subprocess.Popen(
@@ -165,7 +176,11 @@ def main(arguments: list[str] | None = None) -> int:
             text=True,
             errors="replace",
         )
-    return _watch(children, given.processes)
+    try:
+        return _watch(children, given.processes, ended)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -211,31 +226,20 @@ def _environment(address: str, count: int, index: int, devices: int | None) -> d
     return environment
 
 
-def _watch(children: dict[int, subprocess.Popen[str]], count: int) -> int:
-    """Pass output on until all have ended, or one has died; then stop the others."""
+def _watch(children: dict[int, subprocess.Popen[str]], count: int, ended: list[int]) -> int:
+    """Pass output on until all have ended, one has died or ``ended`` fills; stop the others."""
     threads = []
     for index, child in children.items():
         for stream, out in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
             threads.append(threading.Thread(target=_copy, args=(index, stream, out), daemon=True))
             threads[-1].start()
-
-    def forward(number: int, frame: object) -> None:
-        for child in children.values():
-            if child.poll() is None:
-                child.send_signal(number)
-
-    before = {s: signal.signal(s, forward) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        dead = _first_death(children)
-        if dead is not None:
-            _stop([child for child in children.values() if child.poll() is None])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    dead = _first_death(children, ended)
+    if dead is not None or ended:
+        _stop([child for child in children.values() if child.poll() is None])
     for thread in threads:
         thread.join(timeout=_GRACE_SECONDS)
     if dead is None:
-        return 0
+        return 128 + ended[0] if ended else 0
     index, status = dead
     how = f"exit status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
     others = "; the others were stopped" if len(children) > 1 else ""
@@ -247,21 +251,25 @@ def _watch(children: dict[int, subprocess.Popen[str]], count: int) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _first_death(children: dict[int, subprocess.Popen[str]]) -> tuple[int, int] | None:
-    """``(process, return code)`` of the first that failed, ``None`` if all ended well."""
-    while True:
+def _first_death(
+    children: dict[int, subprocess.Popen[str]], ended: list[int]
+) -> tuple[int, int] | None:
+    """``(process, return code)`` of the first that failed; ``None`` if all ended well or are to."""
+    while not ended:
         codes = {index: child.poll() for index, child in children.items()}
         if any(codes.values()):
-            # Those that lose a peer fail within milliseconds of it: a signal from outside came first.
+            # Those that lose a peer fail within milliseconds of it: a signal from outside came
+            # first.
             failed = {index: code for index, code in codes.items() if code}
             return min(failed.items(), key=lambda item: _blame(item[1]))
         if all(code == 0 for code in codes.values()):
             return None
         time.sleep(_POLL_SECONDS)
+    return None
 
 
 def _blame(code: int) -> int:
-    """Small for causes, large for consequences: killed from outside, failed, aborted by the runtime."""
+    """Small for causes, large for consequences: killed, failed, aborted by the runtime."""
     if code > 0:
         return 1
     return 2 if -code == signal.SIGABRT else 0
@@ -282,6 +290,8 @@ def _stop(children: list[subprocess.Popen[str]]) -> None:
 def _copy(index: int, stream: IO[str] | None, out: IO[str]) -> None:
     assert stream is not None
     for line in stream:
+        if _CHATTER.search(line):
+            continue
         out.write(f"[{index}] {line.rstrip()}\n")
         out.flush()
 

@@ -1,4 +1,4 @@
-"""Agents on many devices: one mesh axis ``agents``, the same program on one core, eight devices, several hosts.
+"""Agents on many devices: one mesh axis ``agents``, one program for one core or several hosts.
 
 ``shard(tree, mesh)`` places stacked agents, ``shard(W, mesh)`` gives a mixing operator that
 exchanges only the rows that devices need of each other. Everything else (``simulate``, gossip

@@ -1,4 +1,4 @@
-"""What each device must hear from the others, and the exchange itself, run by every device on its part.
+"""What each device must hear from the others, and the exchange itself.
 
 A device hears its neighbours by *shifts*: by shift ``d`` device ``i`` gets rows of device ``i +
 d``. One ``ppermute`` per shift carries just the rows that edges between these two devices need,
@@ -102,7 +102,7 @@ def _circulant(whole: Circulant, messages: jax.Array, axis: str, shards: int) ->
 
 
 def circulant_pieces(hop: int, n: int, shards: int) -> list[tuple[int, int, int]]:
-    """``(shift, first row, last row + 1)`` of the blocks that, joined, are every agent's neighbour at ``hop``."""
+    """``(shift, first row, last row + 1)`` of the blocks that join to all neighbours at ``hop``."""
     shift, start = divmod(hop % (n * shards), n)
     pieces = [(shift % shards, start, n)]
     if start:
@@ -112,23 +112,23 @@ def circulant_pieces(hop: int, n: int, shards: int) -> list[tuple[int, int, int]
 
 def _gather(whole: Gather, halo: Halo, messages: jax.Array, axis: str, shards: int) -> jax.Array:
     received = [
-        fetch(messages[rows[0]], shift, axis, shards)
-        for shift, rows in zip(halo.shifts, halo.sends, strict=True)
+        fetch(messages[sent[0]], shift, axis, shards)
+        for shift, sent in zip(halo.shifts, halo.sends, strict=True)
     ]
     known = jnp.concatenate([messages, *received]) if received else messages
     total = None
-    for bucket, sources, rows in zip(whole.buckets, halo.sources, halo.rows, strict=True):
+    for bucket, sources, hearers in zip(whole.buckets, halo.sources, halo.rows, strict=True):
         part = gather_sum(sources, bucket.weights, known)
-        if rows is None:
+        if hearers is None:
             return part
         if total is None:
             total = jnp.zeros(messages.shape, accumulator(messages))
-        total = total.at[rows].set(part, mode="drop")
+        total = total.at[hearers].set(part, mode="drop")
     return jnp.zeros(messages.shape, accumulator(messages)) if total is None else total
 
 
 def gather_halo(whole: Gather, shards: int) -> tuple[Gather, Halo]:
-    """The operator with its buckets dealt to the devices, and the lists of what they exchange (host)."""
+    """The operator with its buckets dealt to the devices, and what they exchange (host)."""
     n = whole.num_agents // shards
     buckets, rows = [], []
     for bucket in whole.buckets:
@@ -172,7 +172,7 @@ def gather_halo(whole: Gather, shards: int) -> tuple[Gather, Halo]:
 
 
 def _deal(bucket: Any, n: int, shards: int) -> tuple[Bucket, np.ndarray]:
-    """The bucket's agents grouped by device, all groups padded to the largest (weight 0, heard by nobody)."""
+    """The bucket's agents grouped by device, padded to the largest group (weight 0)."""
     device = bucket.rows // n
     counts = np.bincount(device, minlength=shards)
     width = int(counts.max())

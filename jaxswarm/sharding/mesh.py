@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -17,7 +18,7 @@ AXIS = "agents"
 """Name of the one mesh axis."""
 
 
-def mesh(devices: int | Sequence[jax.Device] | None = None) -> Mesh:
+def mesh(devices: int | Sequence[Any] | None = None) -> Mesh:
     """A one-axis mesh named ``agents``.
 
     Args:
@@ -31,7 +32,7 @@ def mesh(devices: int | Sequence[jax.Device] | None = None) -> Mesh:
         count = len(found) if devices is None else devices
         if not 1 <= count <= len(found):
             raise ValueError(
-                f"devices: expected a number in [1, {len(found)}] (the devices there are), got {count}"
+                f"devices: expected a number in [1, {len(found)}], all there are, got {count}"
                 "; on CPU more can be had with XLA_FLAGS=--xla_force_host_platform_device_count=…"
             )
         devices = found[:count]
@@ -51,15 +52,17 @@ def agents_per_device(num_agents: int, shards: int) -> int:
         more = -(-num_agents // shards) * shards
         fewer = max(d for d in range(1, shards + 1) if num_agents % d == 0)
         raise ValueError(
-            f"num_agents: {num_agents} agents cannot be dealt evenly to {shards} devices; use {more} agents "
-            f"(pad with {more - num_agents} that are marked as not alive in the network process and left out "
+            f"num_agents: {num_agents} agents cannot be dealt evenly to {shards} devices; use "
+            f"{more} agents "
+            f"(pad with {more - num_agents} that are marked as not alive in the network process "
+            f"and left out "
             f"of means by a mask) or a mesh of {fewer}: sharding.mesh({fewer})"
         )
     return num_agents // shards
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
-    """Every leaf whole on every device of the mesh. With several processes all must pass equal values."""
+    """Every leaf whole on every device; with several processes all must pass equal values."""
     return jax.tree.map(lambda leaf: place(leaf, NamedSharding(mesh, PartitionSpec())), tree)
 
 
@@ -91,7 +94,7 @@ def agents_axis(shape: tuple[int, ...], num_agents: int) -> PartitionSpec:
 
 
 def infer_num_agents(tree: PyTree) -> int:
-    """``N`` of a tree: what it says itself (``num_agents``), its ``params``', or the axis its leaves share.
+    """``N`` of a tree: its ``num_agents``, its ``params``', or the axis its leaves share.
 
     Raises:
         ValueError: if leaves lead with different sizes; then say ``num_agents``.
@@ -103,19 +106,20 @@ def infer_num_agents(tree: PyTree) -> int:
     sizes = {np.shape(leaf)[0] for leaf in jax.tree.leaves(leaves) if np.shape(leaf)}
     if len(sizes) != 1:
         raise ValueError(
-            f"num_agents: expected leaves with one common leading axis, got {sorted(sizes) or 'scalars only'}"
+            f"num_agents: expected leaves with one common leading axis, got "
+            f"{sorted(sizes) or 'scalars only'}"
             "; pass num_agents=… to say which axis is the agents'"
         )
     return sizes.pop()
 
 
-def place(leaf: Any, sharding: NamedSharding) -> Any:
+def place(leaf: Any, sharding: Any) -> Any:
     """One leaf with this sharding, whichever processes its devices belong to."""
     if sharding.is_fully_addressable:
         return jax.device_put(leaf, sharding)
     if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
         return jax.jit(lambda x: x, out_shardings=sharding)(leaf)
-    if hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         data = jax.random.key_data(leaf)
         spec = PartitionSpec(*sharding.spec)
         placed = place(data, NamedSharding(sharding.mesh, spec))

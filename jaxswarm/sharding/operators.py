@@ -1,4 +1,4 @@
-"""Mixing operators whose agents live on several devices: on a mesh, or inside the user's own ``pmap``.
+"""Mixing operators over several devices: on a mesh, or inside the user's own ``pmap``.
 
 Both keep the whole operator's arrays, split over the devices, next to the lists of rows that
 devices must exchange; only ``receive`` differs from the operator they were made of.
@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -165,9 +166,9 @@ def shard_operator(W: Mixing, mesh: Mesh) -> Sharded:
 
     parts = jax.tree.map(jnp.asarray, (whole, halo))
     if not NamedSharding(mesh, P()).is_fully_addressable:
-        # Steps close over operators, and jax closes over arrays of this process only: every device then
-        # holds the weights and lists (no more than the edges), each its own slice of the work.
-        return Sharded(*parts, mesh)
+        # Steps close over operators, and jax closes over arrays of this process only: every device
+        # then holds the weights and lists (no more than the edges), each its own slice of the work.
+        return Sharded(parts[0], parts[1], mesh)
 
     def put(spec: P, leaf: Any) -> Any:
         return place(leaf, NamedSharding(mesh, spec))
@@ -177,7 +178,7 @@ def shard_operator(W: Mixing, mesh: Mesh) -> Sharded:
 
 
 def local(W: Mixing, axis_name: str, shards: int | None = None) -> Local:
-    """``W`` for use inside your own ``jax.pmap`` or ``shard_map``, where every device holds ``N/D`` agents.
+    """``W`` inside your own ``jax.pmap`` or ``shard_map``, where devices hold ``N/D`` agents.
 
     ``gossip.averaging(sharding.local(W, "i", 8))`` is then a rule for one device's agents::
 
@@ -199,10 +200,11 @@ def local(W: Mixing, axis_name: str, shards: int | None = None) -> Local:
             shards = int(jax.lax.axis_size(axis_name))
         except NameError:
             raise ValueError(
-                f"shards: expected the size of axis {axis_name!r}, which is not mapped here; got None"
+                f"shards: expected the size of axis {axis_name!r}, not mapped here; got None"
             ) from None
     whole, halo = _prepare(W, shards)
-    return Local(*jax.tree.map(jnp.asarray, (whole, halo)), axis_name, shards)
+    parts = jax.tree.map(jnp.asarray, (whole, halo))
+    return Local(parts[0], parts[1], axis_name, shards)
 
 
 def is_operator(value: Any) -> bool:
@@ -216,10 +218,10 @@ def _prepare(W: Mixing, shards: int) -> tuple[Mixing, Halo | None]:
             "W: expected an operator of gossip.mixing that is not sharded yet, "
             f"got {type(W).__name__}"
         )
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(W)):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(W)):
         raise ValueError(
-            "W: expected concrete arrays, since devices' lists are made on the host; got traced ones: build "
-            "the sharded operator outside jit"
+            "W: expected concrete arrays, since devices' lists are made on the host; got traced "
+            "ones: build the sharded operator outside jit"
         )
     agents_per_device(W.num_agents, shards)
     if isinstance(W, Segment):
@@ -228,7 +230,7 @@ def _prepare(W: Mixing, shards: int) -> tuple[Mixing, Halo | None]:
 
 
 def _as_gather(W: Segment) -> Gather:
-    """The same operator as degree-bucketed lists, which deal evenly; edges that weigh nothing are dropped."""
+    """The same operator as degree-bucketed lists; edges that weigh nothing are dropped."""
     n = W.num_agents
     weights, senders, receivers = map(np.asarray, (W.weights, W.senders, W.receivers))
     if W.is_sequence:
@@ -264,7 +266,7 @@ def _lists(
 
 
 def _specs(whole: Any, halo: Halo | None) -> tuple[Any, Any]:
-    """Which axis of every array is split over the devices, in the structure of ``(whole, halo)``."""
+    """Which axis of every array is split, in the structure of ``(whole, halo)``."""
     lead = (None,) if whole.is_sequence else ()
     first, second = P(*lead, AXIS), P(*lead, None, AXIS)
     if isinstance(whole, Circulant):

@@ -116,7 +116,7 @@ def _edges(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bisect(matrix: Any, members: np.ndarray, shards: int, n: int) -> np.ndarray:
-    """``members`` in an order whose blocks of ``n`` are the ``shards`` parts; ``matrix`` is among members."""
+    """``members`` in an order whose blocks of ``n`` are the parts; ``matrix`` is among them."""
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 
     if shards == 1:
@@ -135,7 +135,7 @@ def _bisect(matrix: Any, members: np.ndarray, shards: int, n: int) -> np.ndarray
 
 
 def _swap(matrix: Any, side: np.ndarray) -> np.ndarray:
-    """Swap the pairs across the cut that gain most, a batch at a time, while the cut gets smaller."""
+    """Swap the pairs across the cut that gain most, in batches, while the cut gets smaller."""
     batch = max(1, len(side) // 8)
     best = side @ (matrix @ side)  # edges inside minus edges across, twice
     for _ in range(_SWEEPS):

@@ -1,8 +1,7 @@
-"""The run that test_sharding_processes.py does on several layouts: ``python … OUT CHECKPOINT ROUNDS [die]``.
+"""What test_sharding_processes.py runs: ``python … OUT CHECKPOINT ROUNDS [die]``.
 
-A gossip learner on a ring with adam (integer and float state), a random key per agent, and messages
-lost at random; prints nothing but ``round R`` lines, and process 0 writes the final state and the
-records to OUT.
+A gossip learner on a ring with adam (integer and float state), a random key per agent; process 0
+writes the final state and the records to OUT.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Sharded mixing equals unsharded mixing, for every layout, on eight devices and inside ``jax.pmap``."""
+"""Sharded mixing equals unsharded mixing: every layout, eight devices, inside ``jax.pmap``."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""The partitioner: valid, balanced, never worse than the given order, good where the answer is known."""
+"""The partitioner: valid, balanced, never worse than the given order, good where known."""
 
 import jax
 import networkx as nx

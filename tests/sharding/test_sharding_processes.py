@@ -1,4 +1,4 @@
-"""The same run on one device, on a mesh of eight, and in two processes of four: same numbers, any layout resumes."""
+"""One device, a mesh of eight, two processes of four: same numbers, any of them resumes any."""
 
 import functools
 import os
@@ -73,7 +73,7 @@ def test_a_killed_process_stops_the_others_and_is_named(tmp_path):
     done = launched(tmp_path / "x.npz", tmp_path / "run", 10, "die")
     assert done.returncode == 137, done.stderr
     assert "process 1 of 2 died (signal SIGKILL); the others were stopped" in done.stderr
-    assert sorted(x for x in done.stdout.splitlines() if "alive" in x) == ["[0] alive", "[1] alive"]
+    assert "[1] alive" in done.stdout.splitlines()  # the other may be cut off before it says so
 
 
 SCRIPT = """
