@@ -69,6 +69,7 @@ def test_two_processes_continue_one_device_and_one_device_continues_them(tmp_pat
     same(longer, reference(ROUNDS + 10))
 
 
+@pytest.mark.slow
 def test_a_killed_process_stops_the_others_and_is_named(tmp_path):
     done = launched(tmp_path / "x.npz", tmp_path / "run", 10, "die")
     assert done.returncode == 137, done.stderr
