@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
 from jaxswarm import agents, data, gossip, learning, models, plotting, statistics
-from jaxswarm.gossip import GossipTransformation, communication_schedule
+from jaxswarm.gossip import CommunicationSchedule, communication_schedule
 from jaxswarm.rollout import rollout
 
 NAME = "single_merging"
@@ -49,17 +49,34 @@ class Config:
     agents: int = 16
     rounds: int = 60
     local_steps: int = 20  # SGD steps between two exchanges
-    sparse: float = 0.2  # random neighbours heard in a sparse round
+    sparse: float = 0.2  # random neighbours heard in a sparse round, at most 1
     alpha: float = 0.1  # Dirichlet concentration of the agents' classes
     lr: float = 0.1
     batch: int = 16
-    hidden: tuple[int, ...] = (64,)
+    network: Literal["mlp", "cnn"] = "mlp"
+    hidden: tuple[int, ...] = (64,)  # widths of the hidden dense layers
+    channels: tuple[int, ...] = (16, 32)  # of the CNN's convolutions, with group normalisation
     width: float = 0.05  # share of rounds in a dense window
     starts: tuple[float, ...] = (0.1, 0.5, 0.9, 0.95)  # where the window begins
     shared_init: bool = True
     data: str = "digits"
     path: Path | None = None  # folder of MNIST-like files, for --data mnist
-    every: int = 2  # rounds between two records
+    every: int = 2  # rounds between two records; divides rounds, so that the last one is seen
+
+    def __post_init__(self) -> None:
+        if self.agents < 2:
+            raise ValueError(f"agents: expected at least 2, got {self.agents}")
+        if self.rounds < 2 or self.every < 1 or self.rounds % self.every:
+            raise ValueError(
+                "every: expected a divisor of rounds, or the last record misses the final merge; "
+                f"got every {self.every}, rounds {self.rounds}"
+            )
+        if not 0.0 < self.sparse <= 1.0:
+            raise ValueError(f"sparse: expected neighbours in (0, 1], got {self.sparse}")
+        if not self.starts or list(self.starts) != sorted(set(self.starts)):
+            raise ValueError(f"starts: expected increasing shares of the run, got {self.starts}")
+        if self.local_steps < 1:
+            raise ValueError(f"local_steps: expected at least 1, got {self.local_steps}")
 
 
 SCALES = {
@@ -72,73 +89,94 @@ SCALES = {
         local_steps=100,
         lr=0.05,
         batch=64,
-        hidden=(256, 128),
+        network="cnn",
+        hidden=(128,),
         every=5,
     ),
 }
 
 
-def schedules(config: Config) -> dict[str, GossipTransformation]:
-    """The arms: who talks to whom, when."""
-    n, rounds, everyone = config.agents, config.rounds, config.agents - 1
+def schedules(config: Config) -> dict[str, CommunicationSchedule]:
+    """The arms: how many others everyone hears, round by round."""
+    everyone = config.agents - 1
 
-    def window(point: float, width: float) -> GossipTransformation:
-        return gossip.random_gossip(
-            n,
-            communication_schedule(
-                "dense_window",
-                rounds,
-                start=config.sparse,
-                dense=everyone,
-                point=point,
-                width=width,
-            ),
+    def fixed(r: float) -> CommunicationSchedule:
+        return communication_schedule("fixed", config.rounds, r=r)
+
+    def window(point: float, width: float) -> CommunicationSchedule:
+        return communication_schedule(
+            "dense_window",
+            config.rounds,
+            start=config.sparse,
+            dense=everyone,
+            point=point,
+            width=width,
         )
 
+    merge = communication_schedule(
+        "truncate",
+        config.rounds,
+        start=config.sparse,
+        end=everyone,
+        point=1.0 - 1.0 / config.rounds,
+    )
     arms = {
-        "isolated": gossip.none(),
-        "sparse": gossip.random_gossip(n, config.sparse),
-        "server": gossip.random_gossip(n, everyone),
-        "single merge": window(1.0 - 1.0 / rounds, 1.0 / rounds),
+        "isolated": fixed(0.0),
+        "sparse": fixed(config.sparse),
+        "server": fixed(everyone),
+        "single merge": merge,
+        "constant, same budget": fixed(float(np.mean(merge.values))),
     }
     return arms | {f"window {start:g}": window(start, config.width) for start in config.starts}
 
 
 def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
-    """All arms on the same seeds: accuracy of locals and of the merged model over rounds."""
+    """All arms on the same seeds, one program: accuracy of locals and of the merged model."""
     split = data.load(config.data, path=config.path)
-    model = models.functional(
-        models.mlp(*config.hidden, split.train.num_classes), split.train.features[:1]
+    classes = split.train.num_classes
+    network = (
+        models.mlp(*config.hidden, classes)
+        if config.network == "mlp"
+        else models.cnn(classes, channels=config.channels, widths=config.hidden, norm="group")
     )
-    evaluate = learning.evaluation(model, split.test)
+    model = models.functional(network, split.train.features[:1])
+    arms = schedules(config)
+    slots = max(
+        int(np.ceil(arm.values[arm.values < config.agents - 1].max(initial=0.0)))
+        for arm in arms.values()
+    )
 
-    def one_seed(rule: GossipTransformation, seed: jax.Array) -> Any:
-        key = jax.random.fold_in(jax.random.key(config.seed), seed)
-        init_key, deal_key, run_key = jax.random.split(key, 3)
-        shards = data.class_shards(
-            split.train,
-            data.class_distributions(
-                deal_key, config.agents, split.train.num_classes, config.alpha
-            ),
+    def deal(key: jax.Array) -> data.ClassShards:
+        return data.class_shards(
+            split.train, data.class_distributions(key, config.agents, classes, config.alpha)
         )
+
+    def one_seed(
+        arm: CommunicationSchedule, shards: data.ClassShards, test: data.Dataset, keys: jax.Array
+    ) -> Any:
+        init_key, run_key = keys
         learner = learning.decentralized(
             learning.classification_loss(model),
             local=optax.sgd(config.lr),
-            gossip=rule,
+            gossip=gossip.random_gossip(config.agents, arm, maximum=slots),
             local_steps=config.local_steps,
             sample=data.class_batches(config.batch),
         )
         params = agents.initialize(init_key, model.init, config.agents, shared=config.shared_init)
+        state, evaluate = learner.init(params), learning.evaluation(model, test)
+        start = evaluate(state)
         _, records = rollout(
             learner.step,
-            learner.init(params),
+            state,
             config.rounds,
             key=run_key,
             inputs=shards,
             every=config.every,
             evaluate=evaluate,
         )
-        scores = records.evaluation
+        scores = jax.tree.map(
+            lambda first, rest: jnp.concatenate([first[None], rest]), start, records.evaluation
+        )
         return {
             "local": jnp.mean(scores.accuracy, axis=1),
             "merged": scores.merged_accuracy,
@@ -146,15 +184,22 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             "transfers": scores.messages,
         }
 
+    # Samples are shared by all seeds, class distributions are not.
+    over_seeds = data.ClassShards(features=None, starts=None, counts=None, cumulative=0)
+    keys = jax.vmap(
+        lambda seed: jax.random.split(jax.random.fold_in(jax.random.key(config.seed), seed), 3)
+    )(jnp.arange(config.seeds))
+    shards = jax.vmap(deal, out_axes=over_seeds)(keys[:, 1])
+    seeds = jax.jit(jax.vmap(one_seed, (None, over_seeds, None, 0)))
     results: dict[str, Any] = {
-        "round": np.arange(1, config.rounds // config.every + 1) * config.every,
+        "round": np.arange(0, config.rounds + 1, config.every),
         "starts": np.asarray(config.starts),
         "arms": {},
     }
-    for name, rule in schedules(config).items():
+    for name, arm in arms.items():
         progress(name)
-        arm = jax.jit(jax.vmap(lambda seed, rule=rule: one_seed(rule, seed)))
-        results["arms"][name] = jax.tree.map(np.asarray, arm(jnp.arange(config.seeds)))
+        scores = seeds(arm, shards, split.test, keys[:, ::2])
+        results["arms"][name] = jax.tree.map(np.asarray, scores)
     return results
 
 
@@ -221,6 +266,28 @@ def claims(results: dict[str, Any]) -> list[Claim]:
             statistics.summarize(share),
             at_most=0.05,
         ),
+        claim(
+            NAME,
+            "at one budget, spending it in a single merge at the end beats spending it evenly",
+            "constant rate, same budget",
+            statistics.compare(
+                final["single merge"]["local"], final["constant, same budget"]["local"]
+            ),
+            at_least=0.04,
+        ),
+        claim(
+            NAME,
+            "… and the two budgets are equal: transfers, ratio minus one",
+            "constant rate, same budget",
+            abs(
+                final["single merge"]["transfers"].sum()
+                / final["constant, same budget"]["transfers"].sum()
+                - 1.0
+            ),
+            at_most=0.05,
+            seeds=len(share),
+            control=True,
+        ),
     ]
 
 
@@ -233,6 +300,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
             "full average every round": arms["server"]["local"],
             "single merge": arms["single merge"]["local"],
             "sparse, merged": arms["sparse"]["merged"],
+            "constant, same budget": arms["constant, same budget"]["local"],
             "sparse": arms["sparse"]["local"],
             "isolated, merged": arms["isolated"]["merged"],
             "isolated": arms["isolated"]["local"],
@@ -244,16 +312,19 @@ def plot(results: dict[str, Any], path: Path) -> None:
     )
     starts = np.asarray(results["starts"])
     final = {f"window {s:g}": arms[f"window {s:g}"]["local"][:, -1] for s in starts}
+    level = {name: arms[name]["local"][:, -1:] + 0.0 * starts for name in ("server", "sparse")}
     plotting.curves(
-        {"dense window": np.stack(list(final.values()), axis=1)},
+        {
+            "full average every round": level["server"],
+            "dense window": np.stack(list(final.values()), axis=1),
+            "sparse": level["sparse"],
+        },
         starts,
-        xlabel="where the dense window begins, share of the run",
+        xlabel="start of the dense window, share of run",
         title="one budget, spent early or late",
         ylabel="final test accuracy of the agents' own models",
         ax=right,
     )
-    for name in ("sparse", "server"):
-        right.axhline(arms[name]["local"][:, -1].mean(), color="#9A9A9A", linestyle=":", zorder=1)
     plotting.save(left, path)
 
 

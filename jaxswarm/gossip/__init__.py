@@ -32,7 +32,12 @@ from jaxswarm.gossip.push_sum import push_sum
 from jaxswarm.gossip.random import pairwise, random_neighbours
 from jaxswarm.gossip.robust import RULES
 from jaxswarm.gossip.rounds import Source, operator
-from jaxswarm.gossip.schedules import SCHEDULES, communication_schedule, random_gossip
+from jaxswarm.gossip.schedules import (
+    SCHEDULES,
+    CommunicationSchedule,
+    communication_schedule,
+    random_gossip,
+)
 from jaxswarm.gossip.types import Forged, GossipTransformation, Round, Traffic, no_traffic
 from jaxswarm.gossip.variance import layer_variance, variance_corrected
 from jaxswarm.gossip.wrappers import at, delayed, every, scheduled, window
@@ -44,6 +49,7 @@ __all__ = [
     "SCHEDULES",
     "RULES",
     "Attack",
+    "CommunicationSchedule",
     "Compressor",
     "Forged",
     "GossipTransformation",

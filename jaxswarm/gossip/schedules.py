@@ -10,11 +10,16 @@ References:
     merging).
 """
 
+import inspect
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
+import numpy as np
 
 from jaxswarm import errors
 from jaxswarm.gossip.averaging import averaging
@@ -23,7 +28,7 @@ from jaxswarm.gossip.random import random_neighbours
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.gossip.wrappers import scheduled
 
-Progress = Callable[[jax.Array], jax.Array]
+Progress = Callable[[Any], Any]
 
 _ROUNDING = 5e-7  # of a share of the run in float32: far less than a round
 
@@ -81,22 +86,80 @@ SCHEDULES: dict[str, Callable[..., Progress]] = {
 }
 
 
-def communication_schedule(name: str, num_rounds: int, **options: Any) -> Progress:
-    """A schedule by name as a function ``round index -> r`` over ``num_rounds`` rounds.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class CommunicationSchedule:
+    """A schedule written out, round by round; call it with a round's index.
+
+    A pytree: hand several of them to one jitted function and it compiles once.
+
+    Attributes:
+        values: ``float32[T]``, the ``r`` of every round.
+    """
+
+    values: Any
+
+    def __call__(self, index: jax.Array) -> jax.Array:
+        """``r`` of round ``index``; beyond the last round, that round's."""
+        return jnp.asarray(self.values).at[index].get(mode="clip")
+
+    @property
+    def num_rounds(self) -> int:
+        """``T``."""
+        return self.values.shape[0]
+
+
+def communication_schedule(name: str, num_rounds: int, **options: Any) -> CommunicationSchedule:
+    """A schedule by name over ``num_rounds`` rounds.
+
+    Shares of the run (``point``, ``width``) are rounded to whole rounds, at least one of them
+    dense: a window of one width costs the same wherever it stands, and the last round exists.
 
     Raises:
-        ValueError: unknown name (with a suggestion), ``num_rounds < 1`` or options out of range.
+        ValueError: unknown name or option (with a suggestion), an option missing or out of range,
+            a window that ends after the run, or ``num_rounds < 1``.
     """
     if name not in SCHEDULES:
         raise errors.unknown("communication schedule", name, SCHEDULES)
     if num_rounds < 1:
         raise ValueError(f"num_rounds: expected at least 1, got {num_rounds}")
-    schedule = SCHEDULES[name](**options)
-    return lambda index: schedule(jnp.asarray(index, jnp.float32) / num_rounds)
+    parameters = inspect.signature(SCHEDULES[name]).parameters
+    for option in options:
+        if option not in parameters:
+            raise errors.unknown(f"option of communication schedule {name!r}", option, parameters)
+    for option, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and option not in options:
+            raise ValueError(f"{option}: communication schedule {name!r} expects it, got none")
+    progress = np.arange(num_rounds, dtype=np.float64) / num_rounds
+    schedule = SCHEDULES[name](**_whole_rounds(options, num_rounds))
+    return CommunicationSchedule(np.asarray(schedule(progress), np.float32))
+
+
+def _whole_rounds(options: dict[str, Any], num_rounds: int) -> dict[str, Any]:
+    """``options`` with ``point`` and ``width`` as multiples of ``1/num_rounds``."""
+    options = dict(options)
+    _check_share(**{name: options[name] for name in ("point", "width") if name in options})
+    last = num_rounds
+    if "width" in options:
+        if options["point"] + options["width"] > 1.0 + _ROUNDING:
+            raise ValueError(
+                "point, width: expected a window inside the run, point + width <= 1, got "
+                f"{options['point']} + {options['width']}"
+            )
+        wide = round(options["width"] * num_rounds)
+        wide = max(wide, 1) if options["width"] > 0.0 else 0
+        options["width"] = wide / num_rounds
+        last -= wide
+    if "point" in options:
+        first = round(options["point"] * num_rounds)
+        if options["point"] < 1.0 and "width" not in options:
+            last -= 1
+        options["point"] = min(first, last) / num_rounds
+    return options
 
 
 def random_gossip(
-    n: int, r: float | Progress, *, maximum: int | None = None
+    n: int, r: float | Progress | CommunicationSchedule, *, maximum: int | None = None
 ) -> GossipTransformation:
     """Average with ``r`` random others, and with everyone in rounds where ``r`` reaches ``N − 1``.
 
@@ -104,27 +167,38 @@ def random_gossip(
 
     Args:
         n: number of agents, at least 2.
-        r: neighbours heard in a round, or ``round index -> r``.
-        maximum: slots of a sparse round; needed for a schedule unless it only knows sparse rounds
-            of at most one neighbour and full ones. Beyond it ``r`` is clipped.
+        r: neighbours heard in a round, a :func:`communication_schedule`, or any function
+            ``round index -> r``.
+        maximum: slots of a sparse round, beyond which its ``r`` is clipped. Derived from a number
+            or a concrete schedule; a function, or a schedule traced by ``jit``, must come with it.
 
     Raises:
-        ValueError: as :func:`jaxswarm.gossip.random_neighbours`.
+        ValueError: as :func:`jaxswarm.gossip.random_neighbours`, and if a schedule asks for more
+            than ``N − 1`` neighbours.
     """
     full = averaging(everyone(n))
     if not callable(r):
         if r == n - 1:
             return full
         return averaging(random_neighbours(n, r, maximum=maximum))
-    schedule = r
-    sparse = averaging(random_neighbours(n, schedule, maximum=1 if maximum is None else maximum))
-    return scheduled(full, lambda index: schedule(index) >= n - 1, sparse)
+    if isinstance(r, CommunicationSchedule) and not isinstance(r.values, jax.core.Tracer):
+        values = np.asarray(r.values)
+        if values.max() > n - 1:
+            raise ValueError(
+                f"r: expected at most N - 1 = {n - 1} neighbours, got {values.max():g} in round "
+                f"{int(values.argmax())}"
+            )
+        if maximum is None:
+            sparse_rounds = values[values < n - 1]
+            maximum = int(np.ceil(sparse_rounds.max(initial=0.0)))
+    sparse = averaging(random_neighbours(n, r, maximum=maximum))
+    return scheduled(full, lambda index: r(index) >= n - 1, sparse)
 
 
 def _check(**numbers: float) -> None:
     for name, value in numbers.items():
-        if not value >= 0.0:
-            raise ValueError(f"{name}: expected a number that is not negative, got {value}")
+        if not (value >= 0.0 and math.isfinite(value)):
+            raise ValueError(f"{name}: expected a finite number that is not negative, got {value}")
 
 
 def _check_share(**numbers: float) -> None:

@@ -18,3 +18,16 @@ def test_smoke(name, tmp_path):
         assert claim.system == name
         assert np.isfinite(claim.effect)
         assert claim.interval is None or claim.interval[0] <= claim.effect <= claim.interval[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rounds": 61}, "every: expected a divisor"),
+        ({"sparse": 2.0}, "sparse"),
+        ({"starts": (0.9, 0.1)}, "starts"),
+    ],
+)
+def test_single_merging_refuses_what_it_would_misreport(change, message):
+    with pytest.raises(ValueError, match=message):
+        harness.load("single_merging").Config(**change)

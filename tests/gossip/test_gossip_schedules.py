@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jaxswarm import agents, gossip
 from jaxswarm.gossip import communication_schedule, schedules
@@ -32,11 +34,51 @@ def test_shapes_of_the_schedules():
     )
 
 
-@pytest.mark.parametrize("point", [0.0, 0.1, 0.5, 0.9, 0.95])
-def test_a_window_spends_the_same_wherever_it_stands(point):
-    r = values("dense_window", 60, start=0.2, dense=7.0, point=point, width=0.05)
-    np.testing.assert_allclose(r.sum(), 57 * 0.2 + 3 * 7.0, rtol=1e-6)
-    assert np.argmax(r) == round(60 * point)
+@given(
+    rounds=st.integers(2, 400),
+    point=st.floats(0.0, 1.0),
+    width=st.floats(0.0, 1.0, exclude_min=True),
+)
+def test_a_window_costs_the_same_wherever_it_stands(rounds, point, width):
+    point = min(point, 1.0 - width)
+    schedule = communication_schedule(
+        "dense_window", rounds, start=0.25, dense=7.0, point=point, width=width
+    )
+    dense = np.flatnonzero(schedule.values == 7.0)
+    assert len(dense) == max(round(width * rounds), 1)
+    assert dense[-1] - dense[0] == len(dense) - 1
+    assert abs(dense[0] - point * rounds) <= 1.0
+
+
+@given(rounds=st.integers(1, 400), point=st.floats(0.0, 1.0, exclude_max=True))
+def test_a_truncation_before_the_end_has_a_round_to_act(rounds, point):
+    schedule = communication_schedule("truncate", rounds, start=0.25, end=7.0, point=point)
+    dense = np.flatnonzero(schedule.values == 7.0)
+    assert len(dense) == max(rounds - round(point * rounds), 1)
+
+
+def test_the_paper_preset_merges_once():
+    schedule = communication_schedule("truncate", 300, start=0.2, end=31.0, point=0.997)
+    np.testing.assert_array_equal(np.flatnonzero(schedule.values == 31.0), [299])
+
+
+def test_a_sweep_over_schedules_compiles_once(key):
+    x = jax.random.normal(key, (N, 4))
+    traced = []
+
+    def sent(schedule, maximum=None):
+        traced.append(None)
+        rule = gossip.random_gossip(N, schedule, maximum=maximum)
+        rounds = [rule.mix(key, x, rule.init(x), gossip.Round(t))[2] for t in range(4)]
+        return jnp.stack([traffic.messages for traffic in rounds])
+
+    run = jax.jit(lambda schedule: sent(schedule, maximum=2))
+    for name in ("linear", "cosine", "slow_decrease"):
+        schedule = communication_schedule(name, 4, start=2.0, end=0.0)
+        compiled = run(schedule)
+        assert float(compiled[0]) == 2 * N  # not clipped to one neighbour
+        np.testing.assert_array_equal(compiled, sent(schedule))
+    assert len(traced) == 1 + 3
 
 
 def test_random_gossip_follows_its_schedule(key):
@@ -74,6 +116,23 @@ BAD = {
     "negative": (lambda: schedules.fixed(-0.1), "r: expected"),
     "nan": (lambda: schedules.linear(float("nan"), 1.0), "start"),
     "outside": (lambda: schedules.dense_window(0.2, 7.0, point=1.2, width=0.1), "point"),
+    "infinite": (lambda: schedules.fixed(float("inf")), "r: expected"),
+    "late": (
+        lambda: communication_schedule(
+            "dense_window", 50, start=0.2, dense=7.0, point=0.96, width=0.05
+        ),
+        "window inside the run",
+    ),
+    "option": (
+        lambda: communication_schedule("fixed", 10, start=1.0),
+        "unknown option of communication schedule 'fixed' 'start'",
+    ),
+    "missing": (lambda: communication_schedule("truncate", 10, start=1.0, end=0.0), "point: "),
+    "scheduled too many": (
+        lambda: gossip.random_gossip(N, communication_schedule("fixed", 10, r=N + 0.5)),
+        "r: expected at most N - 1",
+    ),
+    "function": (lambda: gossip.random_gossip(N, lambda index: 0.5), "maximum"),
     "too many": (lambda: gossip.random_gossip(N, N + 0.5), "count"),
 }
 
