@@ -1,0 +1,38 @@
+"""Environments with an agents axis: jumanji's interface, N agents on axis 0 of every leaf.
+
+A world writes ``start``, ``advance`` and ``observe``; :class:`SwarmEnvironment` makes the jumanji
+environment. ``Vmapped`` and ``AutoReset`` run many episodes, ``unroll`` lets a policy act, and
+``conformance.check`` holds any environment, yours too, to the same laws. Importing this room
+imports jumanji, which takes seconds.
+"""
+
+from jaxswarm.envs import conformance
+from jaxswarm.envs.environment import (
+    Outcome,
+    SwarmEnvironment,
+    SwarmState,
+    continuous_actions,
+    discrete_actions,
+    spec_of,
+)
+from jaxswarm.envs.policies import Policy, Trajectory, random_policy, scripted, unroll
+from jaxswarm.envs.spread import SimpleSpread
+from jaxswarm.envs.wrappers import AutoReset, Vmapped
+
+__all__ = [
+    "AutoReset",
+    "Outcome",
+    "Policy",
+    "SimpleSpread",
+    "SwarmEnvironment",
+    "SwarmState",
+    "Trajectory",
+    "Vmapped",
+    "conformance",
+    "continuous_actions",
+    "discrete_actions",
+    "random_policy",
+    "scripted",
+    "spec_of",
+    "unroll",
+]
