@@ -11,6 +11,7 @@ if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the cache loader is chatty
 
+import hypothesis
 import jax
 import pytest
 
@@ -20,6 +21,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
 jax.config.update("jax_compilation_cache_dir", str(_CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+# The first example of a property compiles, which is no reason to fail it.
+hypothesis.settings.register_profile("jax", deadline=None)
+hypothesis.settings.load_profile("jax")
 
 
 @pytest.fixture
