@@ -7,6 +7,7 @@ imports jumanji, which takes seconds.
 """
 
 from jaxswarm.envs import conformance
+from jaxswarm.envs.adapters import from_jaxmarl, from_jumanji, register
 from jaxswarm.envs.environment import (
     Outcome,
     SwarmEnvironment,
@@ -31,7 +32,10 @@ __all__ = [
     "conformance",
     "continuous_actions",
     "discrete_actions",
+    "from_jaxmarl",
+    "from_jumanji",
     "random_policy",
+    "register",
     "scripted",
     "spec_of",
     "unroll",
