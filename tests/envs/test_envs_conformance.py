@@ -6,11 +6,30 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxswarm import envs
+from jaxswarm import envs, topology
 from jaxswarm.envs import Outcome
+from jaxswarm.envs.coordination_game import CoordinationParams
+from jaxswarm.envs.risky_point_mass import RiskyParams
 
 ENVIRONMENTS = {
     "spread": (lambda n: envs.SimpleSpread(num_agents=n), {}),
+    "tag": (lambda n: envs.SimpleTag(num_hunters=n - 1), {}),
+    "porters": (lambda n: envs.Porters(num_agents=n), {"symmetric": False}),  # they have an order
+    "sum guessing": (lambda n: envs.SumGuessing(num_agents=n), {}),
+    "coordination": (
+        lambda n: envs.CoordinationGame(num_agents=n, margin=1),
+        {"noiseless": CoordinationParams(flip=0.0, margin=1.0)},
+    ),
+    "aloha": (  # a graph of their own: agents are not interchangeable
+        lambda n: envs.Aloha(num_agents=n, topology=topology.ring(n)),
+        {"symmetric": False},
+    ),
+    "risky point mass": (
+        lambda n: envs.RiskyPointMass(num_agents=n),
+        {"noiseless": RiskyParams(noise=0.0, risk=0.0)},
+    ),
+    "corridor": (lambda n: envs.CorridorMaze(num_agents=n, rows=2, columns=4), {}),
+    "two objectives": (lambda n: envs.TwoObjectiveGrid(num_agents=n), {}),
 }
 
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jumanji import specs
 
 from jaxswarm import agents
+from jaxswarm.envs import particles
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
 
 
@@ -106,12 +107,18 @@ class SimpleSpread(SwarmEnvironment):
         """Forces, then velocities, then positions, then the reward where they arrive."""
         del key
         force = params.acceleration * jnp.clip(action, -1.0, 1.0)
-        force = force + _contacts(world.position, params)
+        force = force + particles.repulsion(
+            world.position,
+            world.position,
+            2.0 * jnp.asarray(params.agent_radius),
+            params.contact_force,
+            params.contact_margin,
+        )
         velocity = world.velocity * (1.0 - params.damping) + params.time_step * force
         position = world.position + params.time_step * velocity
         world = SpreadWorld(position, velocity, world.landmarks)
-        uncovered = jnp.sum(jnp.min(_distances(world.landmarks, position), axis=1))
-        touching = _distances(position, position) < 2.0 * params.agent_radius
+        uncovered = jnp.sum(jnp.min(particles.distances(world.landmarks, position), axis=1))
+        touching = particles.distances(position, position) < 2.0 * params.agent_radius
         collisions = jnp.sum(touching, axis=1) - 1  # not with itself
         reward = params.team_share * -uncovered - (1.0 - params.team_share) * collisions
         metrics = {"uncovered": uncovered, "collisions": jnp.sum(collisions).astype(jnp.int32) // 2}
@@ -132,21 +139,3 @@ class SimpleSpread(SwarmEnvironment):
             others=jnp.take_along_axis(relative, after[:, :, None], axis=1),
             agent_mask=jnp.ones(n, bool),
         )
-
-
-def _distances(one: jax.Array, two: jax.Array) -> jax.Array:
-    """``[M, N]``, with a finite gradient where points coincide."""
-    squared = jnp.sum(jnp.square(one[:, None, :] - two[None, :, :]), axis=-1)
-    apart = squared > 0.0
-    return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1.0)), 0.0)
-
-
-def _contacts(position: jax.Array, params: SpreadParams) -> jax.Array:
-    """``[N, 2]``: the sum of soft repulsions from all others."""
-    offset = position[:, None, :] - position[None, :, :]
-    distance = _distances(position, position)
-    gap = (distance - 2.0 * params.agent_radius) / params.contact_margin
-    penetration = jnp.logaddexp(0.0, -gap) * params.contact_margin
-    safe = jnp.where(distance > 0.0, distance, 1.0)
-    strength = params.contact_force * jnp.where(distance > 0.0, penetration / safe, 0.0)
-    return jnp.sum(strength[:, :, None] * offset, axis=1)
