@@ -33,7 +33,7 @@ TREASURES = (
     ((2, 2), (0.8, 0.8)),
     ((3, 3), (1.0, 1.0)),
 )
-"""Cells and worths of the default game: five efficient hauls, two of them best for no preference."""
+"""Cells and worths of the default game: five efficient hauls, two best for no preference."""
 
 
 class TwoObjectiveParams(NamedTuple):
