@@ -46,9 +46,38 @@ class AdomState(NamedTuple):
     costs: Costs
 
 
+class GossipMatrix(NamedTuple):
+    """What a synchronous method needs of a network.
+
+    Attributes:
+        matrix: ``W [N, N]``, symmetric, zero on the constants, eigenvalues at most 1.
+        chi: its largest over its smallest positive eigenvalue, or a bound of that.
+        edge_uses: a product with ``W`` costs, each undirected edge counted once a round.
+    """
+
+    matrix: Any
+    chi: Any
+    edge_uses: Any
+
+
+def gossip_matrix(topology: Topology, *, multi_consensus: bool = False) -> GossipMatrix:
+    """``Laplacian/λ_max``, or ``⌈χ ln 2⌉`` rounds of it as one product, for which ``χ = 2``.
+
+    Raises:
+        ValueError: on a directed or disconnected graph, a sequence, or a single agent.
+    """
+    matrix, chi = normalized_laplacian(topology)
+    rounds = max(1, math.ceil(chi * math.log(2.0) - 1e-9)) if multi_consensus else 1
+    if rounds > 1:
+        identity = np.eye(topology.num_agents)
+        matrix = identity - np.linalg.matrix_power(identity - matrix, rounds)
+        chi = 2.0
+    return GossipMatrix(matrix, chi, rounds * num_edges(topology))
+
+
 def adom_plus(
     gradient: GradientFn,
-    topology: Topology,
+    topology: Topology | GossipMatrix,
     *,
     smoothness: Any,
     convexity: Any,
@@ -58,7 +87,8 @@ def adom_plus(
 
     Args:
         gradient: ``gradient(params, shard) -> ∇f_i``, of one agent.
-        topology: undirected and connected, ``N >= 2``.
+        topology: undirected and connected, ``N >= 2``; or its :func:`gossip_matrix`, whose arrays
+            may be traced.
         smoothness: ``L``.
         convexity: ``μ > 0``.
         multi_consensus: ``⌈χ ln 2⌉`` gossip rounds a step (as one product with the power of
@@ -72,16 +102,11 @@ def adom_plus(
         ValueError: on a disconnected or directed graph, ``μ <= 0`` or ``L < μ``.
     """
     check_smooth_and_convex(smoothness, convexity)
-    matrix, chi = normalized_laplacian(topology)
-    rounds = max(1, math.ceil(chi * math.log(2.0) - 1e-9)) if multi_consensus else 1
-    if rounds > 1:
-        n = topology.num_agents
-        matrix = np.eye(n) - np.linalg.matrix_power(np.eye(n) - matrix, rounds)
-        chi = 2.0
-    spent = Costs(
-        jnp.asarray(topology.num_agents, jnp.int32),
-        jnp.asarray(rounds * num_edges(topology), jnp.int32),
-    )
+    if isinstance(topology, Topology):
+        topology = gossip_matrix(topology, multi_consensus=multi_consensus)
+    matrix, chi, edge_uses = topology
+    n = matrix.shape[0]
+    spent = Costs(jnp.asarray(n, jnp.int32), jnp.asarray(edge_uses, jnp.int32))
     big, mu = jnp.asarray(smoothness, float), jnp.asarray(convexity, float)
     tau2 = jnp.sqrt(mu / big)
     tau1 = 1.0 / (1.0 / tau2 + 0.5)
@@ -95,7 +120,7 @@ def adom_plus(
     solve = 1.0 / (1.0 + theta * beta + theta * eta * shrink)
 
     def init(params: Any) -> AdomState:
-        agents.check_leading_axis(params, topology.num_agents, "params")
+        agents.check_leading_axis(params, n, "params")
         zero = jax.tree.map(jnp.zeros_like, params)
         none = Costs(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
         return AdomState(params, params, zero, zero, zero, zero, zero, none)

@@ -220,7 +220,9 @@ def poisson_events(
     waits = jax.random.exponential(wait_key, (num_events,), rates.dtype) / cumulative[-1]
     time = jnp.asarray(start, rates.dtype) + jnp.cumsum(waits)
     place = jax.random.uniform(who_key, (num_events,), rates.dtype) * cumulative[-1]
-    who = jnp.searchsorted(cumulative, place, side="right").clip(0, len(rates) - 1)
+    # Rounding may put the place at the very end: that is still the last clock that rings at all.
+    last = jnp.max(jnp.where(rates > 0, jnp.arange(len(rates)), 0))
+    who = jnp.minimum(jnp.searchsorted(cumulative, place, side="right"), last)
     kind = jnp.asarray(clocks.kinds)[who]
     if intensity is not None:
         now = jax.vmap(lambda t, k: intensity(t)[k])(time, who)
