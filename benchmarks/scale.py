@@ -21,7 +21,9 @@ from jaxswarm import agents, data, gossip, learning, models, topology
 def measure(num_agents: int, degree: int, rounds: int) -> dict[str, float]:
     """One row: compiled memory in bytes, process peak, seconds of a round (median)."""
     split = data.load("digits")
-    partition = data.dirichlet_over_classes(split.train.labels, num_agents, seed=0, alpha=0.5, size=16)
+    partition = data.dirichlet_over_classes(
+        split.train.labels, num_agents, seed=0, alpha=0.5, size=16
+    )
     shards = jax.tree.map(jax.numpy.asarray, data.shards(split.train, partition))
     model = models.functional(models.mlp(128, 10), split.train.features[:1])
     operator = gossip.mixing(topology.random_regular(num_agents, degree, seed=0))

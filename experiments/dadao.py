@@ -14,6 +14,7 @@ References:
     2023.
 """
 
+import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ PAPER = Paper(
     2023,
 )
 
-# Fixed before the measured run; from the claims of the paper and a pilot on other seeds.
+# Fixed before the measured run. A pilot on other seeds (base seed 77) changed none of them; on the
+# path it missed EDGES_SHARE (0.34 on average, 0.51 at worst), whence the arms with a larger spread.
 EDGES_SHARE = 1 / 3  # of the better ADOM+, on poorly connected graphs
 GRADIENTS_OVER_MULTI_CONSENSUS = 2.5
 GRADIENTS_SHARE = 1 / 4  # of ADOM+ without multi-consensus
@@ -50,6 +52,7 @@ CONVERGED = 1e-10
 LARGEST = 1e9  # stands for a target never reached
 
 POOR = ("star", "path")
+LABELS = {"dadao": "DADAO", "msda": "msda (dual)", "continuized": "continuized (dual)"}
 METHODS = ("dadao", "adom+", "adom+ multi-consensus", "msda", "continuized")
 
 
@@ -66,6 +69,7 @@ class Config:
     dimension: int = 5
     samples: int = 50  # per agent
     condition: float = 20.0  # L/μ
+    spread: float = 100.0  # of local optima in the extra arms; the authors' data have about that
     sweep: tuple[float, ...] = (5.0, 20.0, 80.0)  # L/μ on the star, each four times the last
     target: float = 1e-3  # mean squared distance to the optimum, for counts
     floor: float = 1e-11  # DADAO, MSDA and Continuized run down to it
@@ -144,6 +148,17 @@ def _run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             progress(f"{name}, {method}")
             arm = runner(bench, graph, condition=config.condition, floor=floor)
             results.setdefault("graphs", {}).setdefault(name, {})[method] = arm
+    for name in POOR:
+        for method in METHODS[:3]:
+            progress(f"{name}, {method}, spread {config.spread:g}")
+            arm = methods[method][0](
+                bench,
+                found[name],
+                condition=config.condition,
+                floor=config.target,
+                spread=config.spread,
+            )
+            results.setdefault("spread", {}).setdefault(name, {})[method] = arm
     star = found["star"]
     for condition in config.sweep:
         progress(f"star, condition {condition:g}")
@@ -204,16 +219,18 @@ def claims(results: Any) -> list[Claim]:
     def add(sentence: str, baseline: str, measured: Any, **bounds: Any) -> None:
         found.append(claim(NAME, sentence, baseline, measured, **bounds))
 
-    for name in POOR:
-        spent = {m: cost(arms[name][m], target, "edges") for m in METHODS}
-        rival = np.minimum(spent["adom+"], spent["adom+ multi-consensus"])
-        add(
-            f"a: {name}: edge uses to the target, as a share",
-            "the better ADOM+",
-            ratio(spent["dadao"], rival),
-            at_most=EDGES_SHARE,
-            judge="every seed",
-        )
+    settings = {"": arms, ", local optima further apart (spread)": results["spread"]}
+    for setting, given in settings.items():
+        for name in POOR:
+            spent = {m: cost(given[name][m], target, "edges") for m in METHODS[:3]}
+            rival = np.minimum(spent["adom+"], spent["adom+ multi-consensus"])
+            add(
+                f"a: {name}: edge uses to the target, as a share{setting}",
+                "the better ADOM+",
+                ratio(spent["dadao"], rival),
+                at_most=EDGES_SHARE,
+                judge="every seed",
+            )
     for name in (*POOR, "complete"):
         spent = {m: cost(arms[name][m], target, "gradients") for m in METHODS}
         add(
@@ -222,6 +239,7 @@ def claims(results: Any) -> list[Claim]:
             ratio(spent["dadao"], spent["adom+ multi-consensus"]),
             at_most=GRADIENTS_OVER_MULTI_CONSENSUS,
             judge="every seed",
+            note="" if name in POOR else "not a poorly connected graph; shown to mark the limit",
         )
         if name in POOR:
             add(
@@ -250,7 +268,7 @@ def claims(results: Any) -> list[Claim]:
             judge="every seed",
         )
     conditions = sorted(results["sweep"], key=float)
-    for low, high in zip(conditions, conditions[1:], strict=False):
+    for low, high in itertools.pairwise(conditions):
         rates = {
             at: -np.array([fit.slope for fit in fits(results["sweep"][at], CONVERGED, "gradients")])
             for at in (low, high)
@@ -283,7 +301,9 @@ def claims(results: Any) -> list[Claim]:
             at_most=float(np.log10(CONVERGED)),
             seeds=len(np.asarray(arms["star"][method]["error"])),
         )
-    spent = {name: cost(results["barbell"][name], target, "edges") for name in ("uniform", "optimal")}
+    spent = {
+        name: cost(results["barbell"][name], target, "edges") for name in ("uniform", "optimal")
+    }
     add(
         "e: barbell: edge uses with optimal edge rates, as a share",
         "uniform edge rates",
@@ -316,7 +336,7 @@ def plot(results: Any, path: Path) -> None:
                     zip(np.asarray(arm["error"]), np.asarray(arm[what]), strict=True)
                 ):
                     shown = np.maximum.accumulate(error[::-1])[::-1] >= 1e-10
-                    label = method if seed == 0 else None
+                    label = LABELS.get(method, method) if seed == 0 else None
                     ax.plot(x[shown], error[shown], color=color, lw=1.0, alpha=0.7, label=label)
             ax.axhline(target, color="0.5", lw=0.8, ls="--")
             ax.set_xscale("log")

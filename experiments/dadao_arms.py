@@ -60,7 +60,15 @@ class Data(NamedTuple):
     real: jax.Array  # bool[S, N]
 
 
-def data(bench: Bench, num_agents: int, condition: float, task: convex.Task, padded: int) -> Data:
+def data(
+    bench: Bench,
+    num_agents: int,
+    condition: float,
+    padded: int,
+    *,
+    spread: float = 1.0,
+    task: convex.Task = "least_squares",
+) -> Data:
     """Problems of all seeds; a seed's problem is the same for every method."""
     found = []
     for s in range(bench.seeds):
@@ -70,6 +78,7 @@ def data(bench: Bench, num_agents: int, condition: float, task: convex.Task, pad
             condition=condition,
             dimension=bench.dimension,
             samples=bench.samples,
+            spread=spread,
             task=task,
             seed=seed,
         )
@@ -96,6 +105,7 @@ def dadao(
     rates: np.ndarray | None = None,
     gossip_factor: float = 1.0,
     gradient_rate: float = 1.0,
+    spread: float = 1.0,
     task: convex.Task = "least_squares",
 ) -> Arm:
     """DADAO with its own constants.
@@ -108,6 +118,7 @@ def dadao(
         rates: ``[E]`` of the edges, summing to 1; uniform by default.
         gossip_factor: multiplies the rate that the theorem asks for.
         gradient_rate: of each agent.
+        spread: standard deviation of the local optima.
         task: of the problem.
     """
     chi1, chi2 = spectra.chi(graph, rates)
@@ -120,7 +131,7 @@ def dadao(
         gradient_rate=gradient_rate,
     )
     ringing = _pad(clocks(graph, found, rates), graph.num_agents, bench)
-    given = data(bench, graph.num_agents, condition, task, bench.agents)
+    given = data(bench, graph.num_agents, condition, bench.agents, spread=spread, task=task)
     process = dadao_process(convex.gradient(task), found)
     state = jax.vmap(lambda x: process.init(start(x)))(given.begin)
     block = partial(_dadao_block, ringing, found, given, task=task, every=bench.every)
@@ -150,9 +161,7 @@ def _dadao_block(
             }
 
         stream = events.poisson_events(key, ringing, BLOCK * every, start=state.time)
-        return process.run(
-            key, state, stream, given.samples, every=every, evaluate=evaluate
-        )
+        return process.run(key, state, stream, given.samples, every=every, evaluate=evaluate)
 
     return jax.vmap(one)(keys, state, given)
 
@@ -161,7 +170,7 @@ def continuized(bench: Bench, graph: Topology, *, condition: float, floor: float
     """The coupled dual method; an edge's event costs one gradient of each end."""
     chi = jnp.asarray(spectra.chi(graph))
     ringing = _pad(dual.continuized_clocks(graph), graph.num_agents, bench)
-    given = data(bench, graph.num_agents, condition, "least_squares", bench.agents)
+    given = data(bench, graph.num_agents, condition, bench.agents)
     zero = jnp.zeros_like(given.begin)
     process = dual.continuized(_dual_gradient, smoothness=condition, convexity=1.0, chi1=1, chi2=1)
     state = jax.vmap(process.init)(dual.ContinuizedAgent(zero, zero))
@@ -196,15 +205,19 @@ def _continuized_block(
             }
 
         stream = events.poisson_events(key, ringing, BLOCK * every, start=state.time)
-        return process.run(
-            key, state, stream, given.samples, every=every, evaluate=evaluate
-        )
+        return process.run(key, state, stream, given.samples, every=every, evaluate=evaluate)
 
     return jax.vmap(one)(keys, state, given)
 
 
 def adom(
-    bench: Bench, graph: Topology, *, condition: float, floor: float, multi_consensus: bool = False
+    bench: Bench,
+    graph: Topology,
+    *,
+    condition: float,
+    floor: float,
+    spread: float = 1.0,
+    multi_consensus: bool = False,
 ) -> Arm:
     """ADOM+, one gossip round a step unless ``multi_consensus``."""
     network = synchronous.gossip_matrix(graph, multi_consensus=multi_consensus)
@@ -212,7 +225,7 @@ def adom(
     n = graph.num_agents
     matrix[:n, :n] = network.matrix
     network = network._replace(matrix=matrix)
-    given = data(bench, n, condition, "least_squares", bench.agents)
+    given = data(bench, n, condition, bench.agents, spread=spread)
     gradient = convex.gradient("least_squares")
     algorithm = synchronous.adom_plus(gradient, network, smoothness=condition, convexity=1.0)
     state = jax.vmap(algorithm.init)(given.begin)
@@ -240,7 +253,7 @@ def _adom_block(
 
 def msda(bench: Bench, graph: Topology, *, condition: float, floor: float) -> Arm:
     """MSDA; its gossip rounds are unrolled, so it compiles for each graph."""
-    given = data(bench, graph.num_agents, condition, "least_squares", graph.num_agents)
+    given = data(bench, graph.num_agents, condition, graph.num_agents)
     algorithm = dual.msda(_dual_gradient, graph, smoothness=condition, convexity=1.0)
     state = jax.vmap(algorithm.init)(given.begin)
     block = jax.jit(lambda keys, state: _synchronous(algorithm, keys, state, given))

@@ -143,9 +143,7 @@ def adom_plus(
         x = combine((1.0, known), (shrink * eta, y))
         pushed = combine((gamma / nu, together), (1.0, state.memory))
         gossiped = apply(matrix, pushed)
-        z = combine(
-            (1.0 - gamma * delta, state.consensus), (gamma * delta, z_g), (-1.0, gossiped)
-        )
+        z = combine((1.0 - gamma * delta, state.consensus), (gamma * delta, z_g), (-1.0, gossiped))
         costs = jax.tree.map(jnp.add, state.costs, spent)
         return AdomState(
             params=x,

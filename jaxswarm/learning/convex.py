@@ -73,6 +73,7 @@ def heterogeneous(
     condition: float,
     dimension: int = 5,
     samples: int = 50,
+    spread: float = 1.0,
     task: Task = "least_squares",
     seed: int = 0,
 ) -> Problem:
@@ -87,6 +88,7 @@ def heterogeneous(
         condition: ``κ = L/μ >= 1`` (above 1 for the logistic task), of all agents alike.
         dimension: ``d``; at least 2 for least squares with ``κ > 1``.
         samples: ``M >= d``.
+        spread: standard deviation of the local optima (logistic: of the hyperplanes' normals).
         task: which loss.
         seed: of everything random.
 
@@ -101,9 +103,11 @@ def heterogeneous(
         raise ValueError(f"dimension: expected 1 to samples = {samples}, got {dimension}")
     if not (np.isfinite(condition) and condition >= 1 and (condition > 1 or task != "logistic")):
         raise ValueError(f"condition: expected a finite number from 1 upwards, got {condition}")
+    if not (np.isfinite(spread) and spread >= 0):
+        raise ValueError(f"spread: expected a number of at least 0, got {spread}")
     rng = np.random.default_rng(seed)
     shape = (num_agents, samples, dimension)
-    own = rng.normal(size=(num_agents, dimension))
+    own = spread * rng.normal(size=(num_agents, dimension))
     if task == "least_squares":
         left = np.linalg.qr(rng.normal(size=shape))[0]
         right = np.linalg.qr(rng.normal(size=(num_agents, dimension, dimension)))[0]

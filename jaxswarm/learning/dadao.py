@@ -114,7 +114,9 @@ def constants(
     """
     check_smooth_and_convex(smoothness, convexity)
     for name, value in (("chi1", chi1), ("chi2", chi2)):
-        _check(value, name, lambda v: np.isfinite(v) & (v > 0), "positive and finite: is it connected?")
+        _check(
+            value, name, lambda v: np.isfinite(v) & (v > 0), "positive and finite: is it connected?"
+        )
     _check(gradient_rate, "gradient_rate", lambda v: np.isfinite(v) & (v >= 1), "at least 1")
     needed = (2.0 * jnp.asarray(chi1, float) * chi2) ** 0.5
     if gossip_rate is None:

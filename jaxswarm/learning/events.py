@@ -218,7 +218,8 @@ def poisson_events(
     rates = jnp.asarray(clocks.rates, float)
     cumulative = jnp.cumsum(rates)
     waits = jax.random.exponential(wait_key, (num_events,), rates.dtype) / cumulative[-1]
-    time = jnp.asarray(start, rates.dtype) + jnp.cumsum(waits)
+    # A parallel prefix sum may fall by a rounding; time may not.
+    time = jax.lax.cummax(jnp.asarray(start, rates.dtype) + jnp.cumsum(waits))
     place = jax.random.uniform(who_key, (num_events,), rates.dtype) * cumulative[-1]
     # Rounding may put the place at the very end: that is still the last clock that rings at all.
     last = jnp.max(jnp.where(rates > 0, jnp.arange(len(rates)), 0))

@@ -144,13 +144,10 @@ def test_converges_linearly_to_the_optimum_of_the_sum_and_keeps_its_invariants(k
     graph = topology.ring(6)
     made, samples, algorithm, state = setting(graph)
     before = squared_error(state.agents.params, made)
-    state, log = simulate(
+    state, _ = simulate(
         algorithm.step, state, 60, key=key, inputs=samples, every=20, progress=False
     )
     assert squared_error(state.agents.params, made) < 1e-9 * before
-    for part in (state.agents.consensus, state.agents.consensus_momentum):
-        # Sums are kept by gossip and by drift; agents are drifted to one time to see it.
-        pass
     c = constants(made.smoothness, made.convexity, *spectra.chi(graph))
     now = learning.dadao_process(convex.gradient("least_squares"), c).at(state)
     scale = float(jnp.abs(now.consensus).max())
@@ -159,9 +156,7 @@ def test_converges_linearly_to_the_optimum_of_the_sum_and_keeps_its_invariants(k
     # At rest the dual is each agent's own gradient less ν x*, and z balances it.
     own = jax.vmap(convex.gradient("least_squares"), (None, 0))(jnp.asarray(made.optimum), samples)
     np.testing.assert_allclose(now.consensus, -own, atol=1e-3 * scale)
-    info = log.info if hasattr(log, "info") else None
     assert int(state.counts.sum()) == 60 * 200
-    assert info is None or int(info.gradients[-1] + info.edge_uses[-1]) == 60 * 200
 
 
 def test_float32_reaches_its_accuracy(key):
@@ -177,7 +172,7 @@ def test_jit_is_eager_and_seeds_vmapped_are_a_loop(key):
     made, samples, _, state = setting(graph)
     algorithm = learning.dadao(
         convex.gradient("least_squares"), graph, smoothness=made.smoothness,
-        convexity=made.convexity, events_per_step=20,
+        convexity=made.convexity, events_per_step=6,
     )  # fmt: skip
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)  # noqa: E731
     jitted, _ = jax.jit(algorithm.step)(key, state, samples)
@@ -324,7 +319,7 @@ def test_bad_constants_and_graphs_are_refused():
     for factory in (learning.dadao, learning.adom_plus, learning.msda):
         with pytest.raises(ValueError, match="connected"):
             factory(gradient, split, **good)
-        with pytest.raises(ValueError, match="opposite|undirected|direct"):
+        with pytest.raises(ValueError, match=r"opposite|undirected|direct"):
             factory(gradient, directed, **good)
     with pytest.raises(ValueError, match="chi1"):
         constants(4.0, 1.0, np.inf, 1.0)
@@ -349,7 +344,7 @@ def test_bad_events_are_refused(key):
             1.0,
             total=1.0,
         )
-    with pytest.raises(ValueError, match="opposite|undirected|direct"):
+    with pytest.raises(ValueError, match=r"opposite|undirected|direct"):
         events.switching_edge_clocks(topology.stack([topology.directed_ring(4)]), 1.0, total=1.0)
     process = events.point_process(lambda s, t: s, [lambda key, pair, ids, inputs: pair])
     state = process.init(jnp.zeros(3))

@@ -81,7 +81,7 @@ def test_equal_edges_get_equal_rates(graph):
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="connected"):
         topology.optimal_rates(topology.from_edges([(0, 1), (2, 3)], 4))
-    with pytest.raises(ValueError, match="opposite|direct"):
+    with pytest.raises(ValueError, match=r"opposite|direct"):
         topology.optimal_rates(topology.directed_ring(4))
     with pytest.raises(ValueError, match="objective"):
         topology.optimal_rates(topology.ring(4), objective="chi3")
