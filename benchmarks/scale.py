@@ -1,8 +1,9 @@
 """How many agents fit: memory and speed of a whole learning round as N grows.
 
-``python -m benchmarks.scale [--agents 1000 10000] [--degree 4] [--json PATH]`` compiles one D-PSGD round (MLP
-64-128-10, 9,610 float32 parameters an agent, batch 16) on a random regular graph, reads the compiler's own
-account of memory, and times a few rounds. Bytes per agent that stay level as N grows show that nothing is N².
+``python -m benchmarks.scale [--agents 1000 10000] [--degree 4] [--json PATH]`` compiles one D-PSGD
+round (MLP 64-128-10, 9,610 float32 parameters an agent, batch 16) on a random regular graph, reads
+the compiler's own account of memory, and times a few rounds. Bytes per agent that stay level as N
+grows show that nothing is N².
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,9 +23,8 @@ from jaxswarm import agents, data, gossip, learning, models, topology
 def measure(num_agents: int, degree: int, rounds: int) -> dict[str, float]:
     """One row: compiled memory in bytes, process peak, seconds of a round (median)."""
     split = data.load("digits")
-    partition = data.dirichlet_over_classes(
-        split.train.labels, num_agents, seed=0, alpha=0.5, size=16
-    )
+    labels = split.train.labels
+    partition = data.dirichlet_over_classes(labels, num_agents, seed=0, alpha=0.5, size=16)
     shards = jax.tree.map(jax.numpy.asarray, data.shards(split.train, partition))
     model = models.functional(models.mlp(128, 10), split.train.features[:1])
     operator = gossip.mixing(topology.random_regular(num_agents, degree, seed=0))
@@ -41,7 +42,7 @@ def measure(num_agents: int, degree: int, rounds: int) -> dict[str, float]:
     began = time.perf_counter()
     step = jax.jit(learner.step, donate_argnums=1).lower(key, state, shards).compile()
     compile_s = time.perf_counter() - began
-    memory = step.memory_analysis()
+    memory: Any = step.memory_analysis()
     times = []
     for index in range(rounds + 1):
         began = time.perf_counter()

@@ -2,5 +2,8 @@
 
 # name -> module; what such a module holds is said by harness.Experiment.
 SYSTEMS: dict[str, str] = {
+    "single_merging": "experiments.single_merging",
+    "variance_correction": "experiments.variance_correction",
+    "byzantine_grid": "experiments.byzantine_grid",
     "dadao": "experiments.dadao",
 }

@@ -54,10 +54,10 @@ class Data(NamedTuple):
     """Per seed: the problem and the common start."""
 
     samples: convex.Samples  # leaves [S, N, M, ...]
-    optimum: jax.Array  # [S, d]
-    ridge: jax.Array  # [S]
-    begin: jax.Array  # [S, N, d]
-    real: jax.Array  # bool[S, N]
+    optimum: Any  # [S, d]
+    ridge: Any  # [S]
+    begin: Any  # [S, N, d]
+    real: Any  # bool[S, N]
 
 
 def data(

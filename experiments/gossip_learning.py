@@ -3,8 +3,10 @@
 Every arm has the same data, initial models, optimiser and rounds; only who talks to whom differs::
 
     python experiments/gossip_learning.py                                  # 256 agents, digits
-    python experiments/gossip_learning.py --agents 4096 --topologies exponential --data mnist --path
-    DIR
+    python experiments/gossip_learning.py --agents 4096 --topology exponential --data mnist --path
+    DIR python experiments/gossip_learning.py --devices 8                      # agents split over 8
+    devices python -m jaxswarm.launch --processes 2 experiments/gossip_learning.py # all devices of
+    2 processes
 
 Writes config, metrics (npz), versions and a figure under ``runs/gossip_learning/``.
 
@@ -27,7 +29,19 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from experiments import records
-from jaxswarm import agents, data, errors, gossip, learning, models, plotting, topology
+from jaxswarm import (
+    agents,
+    data,
+    errors,
+    gossip,
+    launch,
+    learning,
+    models,
+    plotting,
+    sharding,
+    topology,
+)
+from jaxswarm.sharding import processes
 from jaxswarm.simulate import Checkpoint, Timing, simulate
 
 NAME = "gossip_learning"
@@ -40,7 +54,7 @@ class Config:
     """Sizes and choices; every arm shares them."""
 
     agents: int = 256  # number of agents N
-    topologies: tuple[str, ...] = ("ring", "exponential")  # one arm each
+    topology: tuple[str, ...] = ("ring", "exponential")  # one arm each
     baselines: tuple[Literal["isolated", "server"], ...] = ("isolated", "server")
     data: str = "digits"  # a bundled set, or mnist-like files under --path
     path: Path | None = None  # folder of IDX or npz files; default $JAXSWARM_DATA
@@ -57,6 +71,7 @@ class Config:
     degree: int = 4  # of random_regular and watts_strogatz graphs
     every: int = 10  # rounds between two evaluations
     seed: int = 0
+    devices: int | None = None  # split the agents over so many; all, if there are several processes
     runs: Path = Path("runs")  # results go to RUNS/gossip_learning/TIME
     checkpoint: Path | None = None  # save here while running; same command with --resume goes on
     resume: bool = False
@@ -95,7 +110,7 @@ def run(config: Config) -> dict[str, Arm]:
     Raises:
         ValueError: unknown topology, baseline, data set, partition or weights (with a suggestion).
     """
-    for name in config.topologies:
+    for name in config.topology:
         if name not in FAMILIES:
             raise errors.unknown("topology", name, FAMILIES)
     for name in config.baselines:
@@ -103,22 +118,24 @@ def run(config: Config) -> dict[str, Arm]:
             raise errors.unknown("baseline", name, BASELINES)
     if config.partition not in data.PARTITIONERS:
         raise errors.unknown("partition", config.partition, data.PARTITIONERS)
+    mesh = _mesh(config)
+    progress = config.progress and processes.is_primary()
     split = data.load(config.data, path=config.path)
     options: dict[str, Any] = {"seed": config.seed}
     if config.partition.startswith("dirichlet") and config.alpha is not None:
         options["alpha"] = config.alpha
     partition = data.PARTITIONERS[config.partition](split.train.labels, config.agents, **options)
-    shards = data.shards(split.train, partition)
+    shards = _placed(data.shards(split.train, partition), mesh, config)
     classes = split.train.num_classes
     model = models.functional(models.mlp(*config.hidden, classes), split.train.features[:1])
-    evaluate = learning.evaluation(model, split.test, chunk=1024 if config.agents > 1024 else None)
+    evaluate = learning.evaluation(model, split.test, chunk=_chunk(config, mesh))
     key = jax.random.key(config.seed)
     params = agents.initialize(
         jax.random.fold_in(key, 1), model.init, config.agents, shared=config.shared_init
     )
-    graphs = {name: FAMILIES[name](config) for name in config.topologies}
+    graphs = {name: FAMILIES[name](config) for name in config.topology}
     rules = {
-        name: gossip.averaging(gossip.mixing(graph, config.weights))
+        name: gossip.averaging(_placed(gossip.mixing(graph, config.weights), mesh, config))
         for name, graph in graphs.items()
     } | {name: BASELINES[name]() for name in config.baselines}
     arms = {}
@@ -131,9 +148,9 @@ def run(config: Config) -> dict[str, Arm]:
             sample=data.minibatches(config.batch),
         )
         timing = Timing()
-        if config.progress:
+        if progress:
             print(f"{name}", file=sys.stderr)
-        start = learner.init(params)
+        start = _placed(learner.init(params), mesh, config)
         before = jax.jit(evaluate)(start)
         _, log = simulate(
             learner.step,
@@ -143,14 +160,14 @@ def run(config: Config) -> dict[str, Arm]:
             inputs=shards,
             every=config.every,
             evaluate=evaluate,
-            progress=config.progress,
+            progress=progress,
             describe=_describe,
             timing=timing,
             checkpoint=None if config.checkpoint is None else Checkpoint(config.checkpoint / name),
             resume=config.resume,
             config={"arm": name, "lr": config.lr, "batch": config.batch, "seed": config.seed},
         )
-        first = {name: np.asarray(value)[None] for name, value in before._asdict().items()}
+        first = {name: processes.to_host(value)[None] for name, value in before._asdict().items()}
         metrics = {
             name: np.concatenate([first[name], value])
             for name, value in log.evaluation._asdict().items()
@@ -164,6 +181,31 @@ def _sides(agents_wanted: int) -> tuple[int, int]:
     """The most square ``rows × columns`` of exactly so many agents."""
     rows = next(r for r in range(math.isqrt(agents_wanted), 0, -1) if agents_wanted % r == 0)
     return rows, agents_wanted // rows
+
+
+def _mesh(config: Config) -> Any:
+    """The mesh that the agents live on; ``None`` for a single device."""
+    several = jax.process_count() > 1
+    if config.devices is None and not several:
+        return None
+    mesh = sharding.mesh(None if several else config.devices)
+    if several and config.devices not in (None, mesh.devices.size):
+        raise ValueError(
+            f"devices: {jax.process_count()} processes share all their {mesh.devices.size} devices"
+            f", got {config.devices}"
+        )
+    sharding.agents_per_device(config.agents, mesh.devices.size)
+    return mesh
+
+
+def _placed(tree: Any, mesh: Any, config: Config) -> Any:
+    return tree if mesh is None else sharding.shard(tree, mesh, num_agents=config.agents)
+
+
+def _chunk(config: Config, mesh: Any) -> int | None:
+    """Agents evaluated at a time: all, where each device has few."""
+    here = config.agents if mesh is None else config.agents // mesh.devices.size
+    return 1024 if here > 1024 else None
 
 
 def _describe(record: Any) -> dict[str, float]:
@@ -247,6 +289,8 @@ def main(config: Config) -> dict[str, Arm]:
     """Run, record, print the table and draw the figure."""
     began = time.perf_counter()
     arms = run(config)
+    if not processes.is_primary():
+        return arms
     folder = records.new_folder(config.runs, NAME)
     records.save_config(folder / "config.json", config)
     records.write_json(folder / "versions.json", records.versions())
@@ -266,6 +310,7 @@ def main(config: Config) -> dict[str, Arm]:
 if __name__ == "__main__":
     import tyro
 
+    launch.initialize()
     try:
         main(tyro.cli(Config, description=__doc__))
     except ValueError as error:

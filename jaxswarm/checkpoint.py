@@ -22,6 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm.rollout import Records, is_key, leaf_name
+from jaxswarm.sharding import processes
+from jaxswarm.sharding.mesh import place
 
 PyTree = Any
 
@@ -105,10 +107,16 @@ def fingerprint(
 
 
 class Store:
-    """The checkpoints at one path, written and read for one run."""
+    """The checkpoints at one path, written and read for one run.
 
-    def __init__(self, spec: Checkpoint, entries: dict[str, Any]) -> None:
+    Checkpoints hold whole arrays, so one written on a mesh (or by several processes) restores on
+    any other. With ``shared``, all processes make every call: process 0 writes, all read.
+    """
+
+    def __init__(self, spec: Checkpoint, entries: dict[str, Any], *, shared: bool = False) -> None:
         self.spec = spec
+        self._shared = shared
+        self._writes = not shared or processes.is_primary()
         self.path = Path(spec.path).absolute()
         self._entries = entries
         self._saved_at = time.monotonic()
@@ -128,11 +136,14 @@ class Store:
                     f"checkpoint: {self.path} already holds a run (round {max(found)}); "
                     "continue it with resume=True or delete it with Checkpoint(…, overwrite=True)"
                 )
-            for done in found:
+        self._together("jaxswarm checkpoint found")
+        if self._writes:
+            for done in [] if resume else found:
                 self._delete(self._folder(done))
-        self.path.mkdir(parents=True, exist_ok=True)
-        for leftover in self.path.glob(".*round_*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            for leftover in self.path.glob(".*round_*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+        self._together("jaxswarm checkpoint prepared")
 
     def load(
         self, state: PyTree, record: PyTree, num_rounds: int
@@ -168,7 +179,8 @@ class Store:
                     f"checkpoint: {folder} is after {done} rounds, expected at most "
                     f"num_rounds={num_rounds}"
                 )
-            if damaged:
+            self._together("jaxswarm checkpoint read")
+            if damaged and self._writes:
                 for bad in found[: found.index(done)]:
                     os.replace(
                         self._folder(bad), self.path / f"damaged_{bad:010d}_{time.time_ns()}"
@@ -185,9 +197,15 @@ class Store:
 
     def save(self, done: int, state: PyTree, records: Records) -> None:
         """Write the checkpoint after ``done`` rounds, then drop all but the newest ``keep``."""
+        arrays = {"state": _numbered(state), "records": _numbered(records)}
+        if self._writes:
+            self._write(done, arrays)
+        self._together("jaxswarm checkpoint saved")
+        self._saved_at = time.monotonic()
+
+    def _write(self, done: int, arrays: dict[str, dict[str, np.ndarray]]) -> None:
         import orbax.checkpoint as ocp
 
-        arrays = {"state": _numbered(state), "records": _numbered(records)}
         meta = {
             "round": done,
             "fingerprint": self._entries,
@@ -196,7 +214,7 @@ class Store:
         }
         unfinished = self.path / f".writing_round_{done:010d}"
         shutil.rmtree(unfinished, ignore_errors=True)
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as writer:
+        with _checkpointer() as writer:
             writer.save(
                 unfinished,
                 ocp.args.Composite(
@@ -210,7 +228,6 @@ class Store:
         os.replace(unfinished, folder)
         for old in sorted(self._rounds())[: -self.spec.keep]:
             self._delete(self._folder(old))
-        self._saved_at = time.monotonic()
 
     def due(self, done: int) -> bool:
         """Whether it is time to save after ``done`` rounds."""
@@ -221,6 +238,10 @@ class Store:
         """The next round count at which ``every_rounds`` wants a save."""
         every = self.spec.every_rounds
         return None if every is None else (done // every + 1) * every
+
+    def _together(self, place: str) -> None:
+        if self._shared:
+            processes.wait_for_all(place)
 
     def _rounds(self) -> list[int]:
         names = self.path.iterdir() if self.path.is_dir() else ()
@@ -238,7 +259,7 @@ class Store:
     def _read_meta(self, folder: Path) -> dict[str, Any]:
         import orbax.checkpoint as ocp
 
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+        with _checkpointer() as reader:
             meta = reader.restore(folder, ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         if not (isinstance(meta.get("fingerprint"), dict) and isinstance(meta.get("crc32"), dict)):
             raise ValueError("its description is incomplete")
@@ -250,7 +271,7 @@ class Store:
         item = {**meta["crc32"], "round": 0}
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
         request = ocp.args.PyTreeRestore(item=item, restore_args=as_numpy)
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+        with _checkpointer() as reader:
             arrays = reader.restore(folder, ocp.args.Composite(arrays=request))["arrays"]
         for what, checksums in meta["crc32"].items():
             for name, expected in checksums.items():
@@ -279,9 +300,28 @@ class Store:
         return treedef.unflatten(restored), record_def.unflatten(rows)
 
 
+def _checkpointer() -> Any:
+    """Orbax for this process alone: who reads and writes together is decided here, not there."""
+    import orbax.checkpoint as ocp
+
+    alone = {}
+    if jax.process_count() > 1:
+        me = jax.process_index()
+        alone["multiprocessing_options"] = ocp.options.MultiprocessingOptions(
+            primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
+        )
+    composite = ocp.CompositeOptions(**alone) if alone else ocp.CompositeOptions()
+    handler = ocp.CompositeCheckpointHandler(
+        composite_options=composite,
+        arrays=ocp.PyTreeCheckpointHandler(**alone),
+        meta=ocp.JsonCheckpointHandler(**alone),
+    )
+    return ocp.Checkpointer(handler, **alone)
+
+
 def _numbered(tree: PyTree) -> dict[str, np.ndarray]:
     leaves = [jax.random.key_data(x) if is_key(x) else x for x in jax.tree.leaves(tree)]
-    host = [np.asarray(x) for x in leaves]
+    host = [processes.to_host(x) for x in leaves]
     return {str(i): x for i, x in enumerate(host) if x.size}  # orbax refuses arrays of size 0
 
 
@@ -292,7 +332,7 @@ def _like(saved: np.ndarray | None, leaf: jax.Array) -> jax.Array:
     if is_key(leaf):
         value = jax.random.wrap_key_data(value, impl=jax.random.key_impl(leaf))
     single = isinstance(leaf.sharding, jax.sharding.SingleDeviceSharding)
-    return value if single else jax.device_put(value, leaf.sharding)
+    return value if single else place(value, leaf.sharding)
 
 
 def _crc(array: np.ndarray) -> int:

@@ -23,6 +23,8 @@ from jaxswarm import rollout as _rollout
 from jaxswarm.checkpoint import Checkpoint, Store, fingerprint
 from jaxswarm.progress import NonFinite, NonFiniteWarning, bar, interruptible
 from jaxswarm.rollout import EvaluateFn, PyTree, Records, StepFn, rollout
+from jaxswarm.sharding import processes
+from jaxswarm.sharding.mesh import place
 
 __all__ = ["Checkpoint", "NonFiniteWarning", "Records", "Timing", "rollout", "simulate"]
 
@@ -78,7 +80,9 @@ def simulate(
         step: ``step(key, state, inputs) -> (state, info)``, pure; keeps the state's structure,
             shapes and dtypes. An algorithm's ``step`` fits.
         state: what the first round starts from. It is copied once, the caller's stays usable; if
-            its leaves are sharded over a mesh, the run stays on that mesh.
+            its leaves are sharded over a mesh, the run stays on that mesh; if that has devices of
+            several processes, all of them must make this call (process 0 draws the bar and writes
+            the checkpoints, to a folder that all can read).
         num_rounds: rounds in all, at least 0; a resumed run does those that are missing.
         key: a typed key; round ``r`` (from 0) gets ``fold_in(key, r)``.
         inputs: handed unchanged to every round, such as the agents' data; an argument of the
@@ -128,6 +132,8 @@ def simulate(
     state = _rollout.as_arrays(state, copy=True)  # this one is donated, not the caller's
     inputs = jax.tree.map(jnp.asarray, inputs)
     state, key, inputs, placement = _place(state, key, inputs)
+    shared = placement is not None and processes.is_shared(placement[0])
+    progress = progress and (not shared or processes.is_primary())
     traced = _rollout.jitted(step), None if evaluate is None else _rollout.jitted(evaluate)
     record = _rollout.record_structure(*traced, state, key, inputs)
 
@@ -137,7 +143,7 @@ def simulate(
         entries = fingerprint(
             state=state, record=record, inputs=inputs, key=key, every=every, config=config
         )
-        store = Store(checkpoint, entries)
+        store = Store(checkpoint, entries, shared=shared)
         store.prepare(resume)
         if resume and (found := store.load(state, record, num_rounds)) is not None:
             state, records, start = found
@@ -158,7 +164,8 @@ def simulate(
     began = time.perf_counter()
     label = f"compiled in {timing.compile_s:.1f} s"
     with interruptible() as interrupt, bar(progress, num_rounds, start, label) as shown:
-        while start < num_rounds and not interrupt.asked:
+        asked = False
+        while start < num_rounds and not asked:
             end = min(start + length, (start // every + capacity) * every, num_rounds)
             if store is not None:
                 end = min(end, store.next_stop(start) or end)
@@ -172,14 +179,17 @@ def simulate(
             nonfinite.check(out, start, end)
             start = end
             shown.update(start, kept[-1], describe)
-            if store is not None and start < num_rounds and store.due(start):
+            due, asked = store is not None and store.due(start), interrupt.asked
+            if shared:
+                length, due, asked = processes.agree(length, due, asked)
+            if store is not None and due and start < num_rounds:
                 kept = [_join(kept)]
                 store.save(start, out.state, kept[0])
                 saved = start
         if store is not None and start != saved:
             store.save(start, out.state, _join(kept))
     timing.run_s, timing.rounds = time.perf_counter() - began, start - first
-    if interrupt.asked:
+    if asked:
         where = f", checkpoint in {store.path}" if store is not None and start else ""
         raise KeyboardInterrupt(f"stopped after {start} of {num_rounds} rounds{where}")
     return out.state, _join(kept)
@@ -195,7 +205,7 @@ def _place(state: PyTree, key: jax.Array, inputs: PyTree) -> tuple[PyTree, jax.A
 
     def put(x: jax.Array) -> jax.Array:
         placed = isinstance(x.sharding, jax.sharding.NamedSharding)
-        return x if placed else jax.device_put(x, everywhere)
+        return x if placed else place(x, everywhere)
 
     state, key, inputs = jax.tree.map(put, (state, key, inputs))
     leaves, treedef = jax.tree.flatten(state)

@@ -192,3 +192,29 @@ def test_panels_share_one_figure(series):
 def test_bad_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_axes_and_figures_display_themselves_in_a_notebook():
+    from io import BytesIO
+
+    from matplotlib.image import imread
+
+    for shown in (plotting.axes(), plotting.panels(1, 2)[0, 1], plotting.axes().figure):
+        data, metadata = shown._repr_png_()
+        assert imread(BytesIO(data)).shape[1] > metadata["width"] > 100
+
+
+def test_edge_thickness_follows_the_weights():
+    tree = _tree(5)
+    forward = np.asarray(tree.senders) < np.asarray(tree.receivers)
+    child = np.maximum(tree.senders, tree.receivers).astype(float)
+    ax = plotting.graph(tree, np.zeros(5), edges=np.where(forward, 2 * child - 6, 0.0))
+    lines = next(c for c in ax.collections if isinstance(c, LineCollection))
+    widths = np.asarray(lines.get_linewidths())  # means over both directions: -2, -1, 0, 1
+    assert widths[0] == widths.max()
+    assert widths[2] == widths.min()
+    np.testing.assert_allclose(widths[1], widths[3])
+    dashed = [pattern is not None for _, pattern in lines.get_linestyles()]
+    assert dashed == [True, True, False, False]
+    with pytest.raises(ValueError, match="edges: expected one number per directed edge"):
+        plotting.graph(tree, np.zeros(5), edges=np.zeros(4))

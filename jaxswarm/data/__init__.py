@@ -28,6 +28,16 @@ from jaxswarm.data.partitioners import (
     iid,
     label_shards,
 )
+from jaxswarm.data.poisoning import (
+    DataAttack,
+    attack_score,
+    backdoor,
+    flip_all,
+    flip_pair,
+    poisoned,
+    square_patch,
+    stamp,
+)
 from jaxswarm.data.resampling import ClassShards, class_batches, class_distributions, class_shards
 from jaxswarm.data.skew import FeatureSkew, feature_skew, quantity_skew, with_feature_skew
 from jaxswarm.data.synthetic import (
@@ -43,6 +53,7 @@ __all__ = [
     "PARTITIONERS",
     "Batch",
     "ClassShards",
+    "DataAttack",
     "Dataset",
     "FeatureSkew",
     "Partition",
@@ -51,6 +62,8 @@ __all__ = [
     "Sampler",
     "Shards",
     "Split",
+    "attack_score",
+    "backdoor",
     "class_batches",
     "class_distributions",
     "class_shards",
@@ -61,6 +74,8 @@ __all__ = [
     "disjoint_classes",
     "epoch_batches",
     "feature_skew",
+    "flip_all",
+    "flip_pair",
     "from_arrays",
     "from_owners",
     "from_rows",
@@ -73,12 +88,15 @@ __all__ = [
     "load_files",
     "logistic_regression",
     "minibatches",
+    "poisoned",
     "quadratics",
     "quantity_skew",
     "read_idx",
     "shards",
     "split_by_class",
+    "square_patch",
     "stacked",
+    "stamp",
     "standardized",
     "truncated",
     "with_feature_skew",

@@ -4,12 +4,17 @@ A rule is a :class:`GossipTransformation`, a pair of pure functions ``(init, mix
 over a mixing operator ``W = mixing(topology)``, a sequence of them, or a function that draws one
 each round; wrappers take a rule and return a rule. Every ``mix`` counts its messages and bytes.
 
-* operators: :func:`mixing`, :func:`from_matrix`, :func:`mix`
+* operators: :func:`mixing`, :func:`from_matrix`, :func:`everyone`, :func:`mix`
 * rules: :func:`averaging`, :func:`chebyshev`, :func:`memory`, :func:`pairwise`, :func:`push_sum`,
   :func:`variance_corrected`, :func:`server`, :func:`none`
-* wrappers: :func:`scheduled`, :func:`delayed`, :func:`compressed`
+* rules for links of different delay, :func:`delayed_averaging`, and against attackers:
+  :mod:`~jaxswarm.gossip.robust`
+* wrappers: :func:`scheduled`, :func:`delayed`, :func:`compressed`, and :func:`attacked` of
+  :mod:`~jaxswarm.gossip.attacks`
 """
 
+from jaxswarm.gossip import attacks, robust
+from jaxswarm.gossip.attacks import ATTACKS, Attack, attacked
 from jaxswarm.gossip.averaging import averaging, chebyshev, memory, none, second_eigenvalue, server
 from jaxswarm.gossip.compression import (
     COMPRESSORS,
@@ -20,30 +25,43 @@ from jaxswarm.gossip.compression import (
     sign,
     top_k,
 )
-from jaxswarm.gossip.mixing import LAYOUTS, from_matrix, mix, mixing
+from jaxswarm.gossip.delayed_averaging import delayed_averaging
+from jaxswarm.gossip.mixing import LAYOUTS, everyone, from_matrix, mix, mixing
 from jaxswarm.gossip.operator import Mixing
 from jaxswarm.gossip.push_sum import push_sum
 from jaxswarm.gossip.random import pairwise, random_neighbours
+from jaxswarm.gossip.robust import RULES
 from jaxswarm.gossip.rounds import Source, operator
-from jaxswarm.gossip.types import GossipTransformation, Round, Traffic, no_traffic
+from jaxswarm.gossip.schedules import SCHEDULES, communication_schedule, random_gossip
+from jaxswarm.gossip.types import Forged, GossipTransformation, Round, Traffic, no_traffic
 from jaxswarm.gossip.variance import layer_variance, variance_corrected
 from jaxswarm.gossip.wrappers import at, delayed, every, scheduled, window
 
 __all__ = [
+    "ATTACKS",
     "COMPRESSORS",
     "LAYOUTS",
+    "SCHEDULES",
+    "RULES",
+    "Attack",
     "Compressor",
+    "Forged",
     "GossipTransformation",
     "Mixing",
     "Round",
     "Source",
     "Traffic",
     "at",
+    "attacked",
+    "attacks",
     "averaging",
     "chebyshev",
+    "communication_schedule",
     "compressed",
     "delayed",
+    "delayed_averaging",
     "every",
+    "everyone",
     "from_matrix",
     "layer_variance",
     "memory",
@@ -55,8 +73,10 @@ __all__ = [
     "pairwise",
     "push_sum",
     "quantize",
+    "random_gossip",
     "random_k",
     "random_neighbours",
+    "robust",
     "scheduled",
     "second_eigenvalue",
     "server",

@@ -18,7 +18,7 @@ from jax.core import Tracer
 
 from jaxswarm import agents
 from jaxswarm.gossip.mixing import mix
-from jaxswarm.gossip.operator import Mixing
+from jaxswarm.gossip.operator import Mixing, rows
 from jaxswarm.gossip.rounds import (
     Source,
     both,
@@ -27,7 +27,14 @@ from jaxswarm.gossip.rounds import (
     operator,
     traffic_of,
 )
-from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic, no_traffic
+from jaxswarm.gossip.types import (
+    Forged,
+    GossipTransformation,
+    PyTree,
+    Round,
+    Traffic,
+    no_traffic,
+)
 from jaxswarm.topology.spectra import second_modulus
 
 
@@ -52,11 +59,15 @@ def averaging(W: Source, *, steps: int = 1) -> GossipTransformation:
         round: Round,
         *,
         messages: PyTree | None = None,
+        forged: Forged | None = None,
         **extra: Any,
     ) -> tuple[PyTree, PyTree, Traffic]:
         del extra
         now = operator(W, key, round)
-        params = mix(now, params, messages)
+        if forged is None:
+            params = mix(now, params, messages)
+        else:
+            params = _mix_forged(now, params, messages, forged)
         for _ in range(steps - 1):
             params = mix(now, params)
         return params, state, traffic_of(now.num_messages() * steps, params)
@@ -232,6 +243,15 @@ def none() -> GossipTransformation:
         return params, state, no_traffic()
 
     return GossipTransformation(lambda params: (), mix_fn)
+
+
+def _mix_forged(W: Mixing, params: PyTree, messages: PyTree | None, forged: Forged) -> PyTree:
+    told = params if messages is None else messages
+    sincere = mix(W, params, agents.where(forged.senders, jax.tree.map(jnp.zeros_like, told), told))
+    share = W.receive(forged.senders.astype(jnp.float32))
+    return jax.tree.map(
+        lambda x, lie: (x + rows(share, lie) * lie).astype(x.dtype), sincere, forged.messages
+    )
 
 
 def _extrapolate(omega: jax.Array, mixed: PyTree, before: PyTree) -> PyTree:

@@ -115,6 +115,17 @@ def from_matrix(
     return mixing(graph, weights, layout, connected=connected)
 
 
+def everyone(n: int) -> Mixing:
+    """The operator of the complete graph with all weights ``1/N``, without its ``N²`` edges.
+
+    Raises:
+        ValueError: if ``n < 1``.
+    """
+    if n < 1:
+        raise ValueError(f"n: expected at least 1 agent, got {n}")
+    return Mean(jnp.full(n, 1.0 / n), n)
+
+
 def mix(W: Mixing, tree: PyTree, messages: PyTree | None = None) -> PyTree:
     """``W x`` for every leaf of ``tree``; agents on axis 0.
 

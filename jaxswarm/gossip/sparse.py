@@ -45,7 +45,7 @@ class Gather(Mixing):
     def receive(self, messages: jax.Array) -> jax.Array:
         total = None
         for bucket in self.buckets:
-            part = _gather_sum(bucket.neighbours, bucket.weights, messages)
+            part = gather_sum(bucket.neighbours, bucket.weights, messages)
             if bucket.rows is None:
                 return part
             if total is None:
@@ -90,7 +90,7 @@ class Gather(Mixing):
         return sum(counts, jnp.zeros((), jnp.int32)).astype(jnp.float32)
 
 
-def _gather_sum(neighbours: jax.Array, weights: jax.Array, messages: jax.Array) -> jax.Array:
+def gather_sum(neighbours: jax.Array, weights: jax.Array, messages: jax.Array) -> jax.Array:
     """``Σ_k w[:, k] · messages[nbr[:, k]]``: K fused gathers, never the ``[n, K, ...]`` block."""
     n, num_slots = neighbours.shape
 
@@ -109,8 +109,12 @@ def _gather_sum(neighbours: jax.Array, weights: jax.Array, messages: jax.Array) 
     def group(array: jax.Array) -> jax.Array:
         return jnp.swapaxes(array[:, :split].reshape(n, groups, UNROLLED_SLOTS), 0, 1)
 
+    slots = group(neighbours), group(weights)
+    # The first group outside the loop: its sum has the carry's type inside a checked shard_map,
+    # zeros do not.
+    total = add(total, slots[0][0], slots[1][0])
     total, _ = jax.lax.scan(
-        lambda carry, slots: (add(carry, *slots), None), total, (group(neighbours), group(weights))
+        lambda carry, slots: (add(carry, *slots), None), total, (slots[0][1:], slots[1][1:])
     )
     return add(total, neighbours[:, split:], weights[:, split:]) if rest else total
 

@@ -41,6 +41,22 @@ class Traffic(NamedTuple):
     bytes: jax.Array
 
 
+class Forged(NamedTuple):
+    """Messages that depend on who reads them, the extra ``forged`` of some rules.
+
+    ``messages`` of a rule are one per *sender*. An attacker may tell everyone something else; the
+    strongest such attacks choose it by receiver alone, which needs no ``[E, ...]`` array: whatever
+    any of ``senders`` tells agent ``i`` in this round is ``messages[i]``.
+
+    Attributes:
+        senders: ``bool[N]``, whose messages are replaced.
+        messages: like the parameters, leaves ``[N, ...]`` by receiver.
+    """
+
+    senders: jax.Array
+    messages: PyTree
+
+
 class InitFn(Protocol):
     """``init(params) -> state``: what the rule carries between rounds, for stacked ``params``."""
 
@@ -53,7 +69,7 @@ class MixFn(Protocol):
     ``params`` is what each agent holds; ``messages`` is what it *tells* the others, the same
     structure, ``params`` itself unless a wrapper (delay, compression, an attacker) says otherwise.
     ``extra`` carries what a rule needs beyond parameters; rules ignore the extras that they do not
-    know.
+    know. ``forged`` (:class:`Forged`) is named in the signature of the rules that honour it.
     """
 
     def __call__(

@@ -17,14 +17,13 @@ from jaxswarm.learning.decentralized import (
     LearnerInfo,
     LearnerState,
     Ledger,
-    Network,
     centralized,
     decentralized,
-    reliable,
 )
 from jaxswarm.learning.dual import continuized, msda, quadratic_dual_gradient
 from jaxswarm.learning.events import point_process, poisson_events
 from jaxswarm.learning.supervised import Metrics, classification_loss, evaluation, merge
+from jaxswarm.network.process import Network, reliable
 
 __all__ = [
     "LearnerInfo",

@@ -25,12 +25,11 @@ from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.learning.decentralized import (
     LearnerInfo,
     LearnerState,
-    Network,
     check_parts,
     initial_state,
-    reliable,
 )
 from jaxswarm.learning.local import Loss, Sample, descend, objective
+from jaxswarm.network.process import Network, reliable
 
 PyTree = Any
 

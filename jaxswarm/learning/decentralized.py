@@ -20,6 +20,7 @@ from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.rounds import both
 from jaxswarm.gossip.types import GossipTransformation, Round, Traffic, no_traffic
 from jaxswarm.learning.local import Loss, Objective, Sample, objective, train
+from jaxswarm.network.process import Network, reliable
 
 PyTree = Any
 
@@ -84,18 +85,6 @@ class LearnerInfo(NamedTuple):
 
     loss: jax.Array
     traffic: Traffic
-
-
-class Network(NamedTuple):
-    """A network process: ``init() -> state`` and ``step(key, state, index) -> (state, Round)``."""
-
-    init: Any
-    step: Any
-
-
-def reliable() -> Network:
-    """Everyone is there and every message arrives."""
-    return Network(lambda: (), lambda key, state, index: (state, Round(index)))
 
 
 def decentralized(

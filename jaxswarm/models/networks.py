@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 
 from jaxswarm.errors import unknown
+from jaxswarm.models.linear import dot_general
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
@@ -51,9 +52,9 @@ class MLP(nn.Module):
         kernel = INITIALIZERS[self.initializer]()
         x = x.reshape(x.shape[0], -1)
         for width in self.widths[:-1]:
-            x = nn.Dense(width, kernel_init=kernel)(x)
+            x = nn.Dense(width, kernel_init=kernel, dot_general=dot_general)(x)
             x = ACTIVATIONS[self.activation](_normalised(x, self.norm, train))
-        return nn.Dense(self.widths[-1], kernel_init=kernel)(x)
+        return nn.Dense(self.widths[-1], kernel_init=kernel, dot_general=dot_general)(x)
 
 
 class CNN(nn.Module):
@@ -88,9 +89,9 @@ class CNN(nn.Module):
                 x = nn.avg_pool(x, (2, 2), strides=(2, 2))
         x = x.reshape(x.shape[0], -1)
         for width in self.widths:
-            x = nn.Dense(width, kernel_init=kernel)(x)
+            x = nn.Dense(width, kernel_init=kernel, dot_general=dot_general)(x)
             x = activate(_normalised(x, self.norm, train))
-        return nn.Dense(self.num_outputs, kernel_init=kernel)(x)
+        return nn.Dense(self.num_outputs, kernel_init=kernel, dot_general=dot_general)(x)
 
 
 def mlp(

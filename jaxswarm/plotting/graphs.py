@@ -16,6 +16,7 @@ def graph(
     values: Any,
     *,
     positions: Any = None,
+    edges: Any = None,
     label: str = "",
     title: str = "",
     limits: tuple[float, float] | None = None,
@@ -30,6 +31,8 @@ def graph(
         values: ``[N]``; NaN nodes are drawn hollow.
         positions: ``[N, 2]``. By default circulant graphs lie on a circle, others are laid out by
             springs, beyond 2000 agents by the graph's spectrum.
+        edges: ``[E]``, a number per directed edge such as its mixing weight, averaged over both
+            directions; its size is drawn as thickness, and negative ones are dashed.
         label: what the colour means.
         title: one line.
         limits: of the colour scale; the finite values' range by default.
@@ -38,7 +41,8 @@ def graph(
         ax: axes to draw into.
 
     Raises:
-        ValueError: if ``topology`` is a sequence, or ``values`` or ``positions`` do not fit it.
+        ValueError: if ``topology`` is a sequence, or ``values``, ``positions`` or
+            ``edges`` do not fit it.
     """
     from matplotlib.collections import LineCollection
 
@@ -52,10 +56,18 @@ def graph(
     if at.shape != (n, 2):
         raise ValueError(f"positions: expected shape ({n}, 2), got {at.shape}")
     ax = axes(width=5.6, height=4.8) if ax is None else ax
-    ends = _undirected(topology)
+    ends, slot = _undirected(topology)
     alpha = float(np.clip(14.0 / math.sqrt(len(ends) + 1.0), 0.06, 0.75))
+    width, dashes = _strokes(topology, edges, slot)
     ax.add_collection(
-        LineCollection(list(at[ends]), colors="#7A7A7A", linewidths=0.8, alpha=alpha, zorder=1)
+        LineCollection(
+            list(at[ends]),
+            colors="#7A7A7A",
+            linewidths=width,
+            linestyles=dashes,
+            alpha=alpha,
+            zorder=1,
+        )
     )
     finite = np.isfinite(value)
     size = float(np.clip(9_000.0 / n, 6.0, 240.0)) if node_size is None else node_size
@@ -93,7 +105,7 @@ def layout(topology: Topology) -> np.ndarray:
 
     network = nx.Graph()
     network.add_nodes_from(range(n))
-    network.add_edges_from(_undirected(topology).tolist())
+    network.add_edges_from(_undirected(topology)[0].tolist())
     found = nx.spectral_layout(network)
     if n <= _LARGEST_SPRING_LAYOUT:
         # Symmetric graphs put agents on one spot in the spectrum, where springs cannot part them.
@@ -112,8 +124,26 @@ def _drawn_in(at: np.ndarray) -> np.ndarray:
     return from_middle * np.minimum(1.0, rim / np.maximum(distance, 1e-12))
 
 
-def _undirected(topology: Topology) -> np.ndarray:
-    """``[M, 2]``: each linked pair once, smaller id first."""
+def _undirected(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
+    """``[M, 2]`` each linked pair once, smaller id first; and the pair of every unmasked slot."""
     mask = np.asarray(topology.mask)
     pairs = np.stack([np.asarray(topology.senders)[mask], np.asarray(topology.receivers)[mask]], 1)
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+    unique, slot = np.unique(np.sort(pairs, axis=1), axis=0, return_inverse=True)
+    return unique, slot.reshape(-1)
+
+
+def _strokes(topology: Topology, edges: Any, slot: np.ndarray) -> tuple[Any, Any]:
+    """Line widths and styles of the undirected edges."""
+    if edges is None:
+        return 0.8, "solid"
+    value = np.asarray(edges, dtype=np.float64)
+    if value.shape != topology.mask.shape:
+        raise ValueError(
+            f"edges: expected one number per directed edge, shape {topology.mask.shape}, "
+            f"got {value.shape}"
+        )
+    value = value[np.asarray(topology.mask)]
+    size = np.bincount(slot, weights=value) / np.maximum(np.bincount(slot), 1)
+    largest = np.abs(size).max(initial=0.0)
+    width = 0.3 + 4.7 * np.abs(size) / (largest if largest > 0 else 1.0)
+    return width, ["solid" if s >= 0 else (0, (1.2, 1.2)) for s in size]

@@ -1,6 +1,7 @@
 """The house style: palette, axes, labels, and writing a figure to disk.
 
-Figures are made without pyplot, so nothing depends on a display or stays open.
+Figures are made without pyplot, so nothing depends on a display or stays open; as the last
+expression of a notebook cell, axes or figure display themselves all the same.
 References: Okabe & Ito, Color universal design, 2008 (told apart with every common colour
     blindness).
 """
@@ -18,12 +19,13 @@ FAINT = "#E4E4E4"
 
 def axes(*, width: float = 6.4, height: float = 4.0) -> Any:
     """Axes of a new figure in the house style; sizes in inches."""
-    return tidy(_figure(width, height).subplots())
+    return tidy(_figure(width, height).subplots(subplot_kw=_axes_class()))
 
 
 def panels(rows: int, columns: int, *, width: float = 4.8, height: float = 3.6) -> Any:
     """``[rows, columns]`` array of axes of one new figure; sizes of one panel in inches."""
-    grid = _figure(width * columns, height * rows).subplots(rows, columns, squeeze=False)
+    figure = _figure(width * columns, height * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, subplot_kw=_axes_class())
     for ax in grid.flat:
         tidy(ax)
     return grid
@@ -68,11 +70,17 @@ def save(figure: Any, path: str | Path, *, dpi: int = 160) -> Path:
 
 
 def _figure(width: float, height: float) -> Any:
-    from matplotlib.figure import Figure
+    from jaxswarm.plotting.canvas import Picture
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr]
     return figure
+
+
+def _axes_class() -> dict[str, Any]:
+    from jaxswarm.plotting.canvas import PictureAxes
+
+    return {"axes_class": PictureAxes}
 
 
 def titles(ax: Any, title: str, xlabel: str, ylabel: str) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 
 from jaxswarm.plotting.style import INK, axes, colorbar, span, tidy, titles
 
+_LEVEL_NAMES = 8  # characters; columns with longer names are labelled at a slant
+
 
 def heatmap(
     matrix: Any,
@@ -61,6 +63,10 @@ def heatmap(
         ax.set_yticks(range(x.shape[0]), list(rows))
     if columns is not None:
         ax.set_xticks(range(x.shape[1]), list(columns))
+        if max(map(len, columns)) > _LEVEL_NAMES:
+            ax.tick_params(axis="x", labelrotation=30)
+            for name in ax.get_xticklabels():
+                name.set(ha="right", rotation_mode="anchor")
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)

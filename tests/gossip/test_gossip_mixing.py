@@ -109,6 +109,17 @@ def test_circulant_and_mean_under_loss_equal_dense(key):
         np.testing.assert_allclose(other, dense, atol=1e-6)
 
 
+def test_everyone_is_the_complete_graph_without_its_edges(key):
+    x = jax.random.normal(key, (6, 3))
+    edges, plain = gossip.mixing(topology.complete(6), layout="dense"), gossip.everyone(6)
+    np.testing.assert_allclose(plain.dense(), edges.dense(), atol=1e-7)
+    np.testing.assert_allclose(gossip.mix(plain, x), gossip.mix(edges, x), atol=1e-6)
+    assert float(plain.num_messages()) == float(edges.num_messages()) == 30
+    assert jax.tree.leaves(gossip.everyone(100_000))[0].size == 100_000
+    with pytest.raises(ValueError, match="at least 1"):
+        gossip.everyone(0)
+
+
 def test_column_stochastic_weights_return_to_the_sender():
     graph = topology.directed_ring(6)
     delivered = jnp.asarray(np.random.default_rng(1).random(graph.num_edge_slots) < 0.5)

@@ -1,0 +1,170 @@
+"""Data attacks: what a malicious agent does to its own batches before it learns from them.
+
+An attack is a function of one agent's batch, ``attack(key, batch) -> batch``; :func:`poisoned`
+gives it to some of the agents of a sampler. Weights never change, so padding stays padding.
+
+Shapes: ``N`` agents, ``B`` samples of a batch, ``...`` the shape of one sample's features.
+
+References:
+    T. Gu, B. Dolan-Gavitt, S. Garg, BadNets: identifying vulnerabilities in the machine learning
+    model supply chain, 2017 (patch). B. Biggio, B. Nelson, P. Laskov, Support vector machines under
+    adversarial label noise, 2011 (label flip).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm import agents
+from jaxswarm.data.batches import Batch, Sampler
+from jaxswarm.topology.validation import is_traced
+
+DataAttack = Callable[[jax.Array, Batch], Batch]
+"""``attack(key, batch) -> batch`` of one agent, leaves ``[B, ...]``."""
+
+
+def flip_pair(source: int, target: int, *, both: bool = True) -> DataAttack:
+    """Call ``source`` ``target``, and the other way round if ``both``.
+
+    Raises:
+        ValueError: if the classes are equal or negative.
+    """
+    if source == target or min(source, target) < 0:
+        raise ValueError(f"target: expected two different classes, got {source} and {target}")
+
+    def attack(key: jax.Array, batch: Batch) -> Batch:
+        del key
+        labels = jnp.where(batch.y == source, target, batch.y)
+        if both:
+            labels = jnp.where(batch.y == target, source, labels)
+        return batch._replace(y=labels.astype(batch.y.dtype))
+
+    return attack
+
+
+def flip_all(num_classes: int, shift: int | None = None) -> DataAttack:
+    """Call every class ``c`` ``C − 1 − c``, or ``(c + shift) mod C``.
+
+    The reversal leaves the middle class of an odd number as it is.
+
+    Raises:
+        ValueError: if ``num_classes < 2``, or ``shift`` moves no class.
+    """
+    if num_classes < 2:
+        raise ValueError(f"num_classes: expected at least 2, got {num_classes}")
+    if shift is not None and shift % num_classes == 0:
+        raise ValueError(f"shift: expected no multiple of {num_classes}, got {shift}")
+
+    def attack(key: jax.Array, batch: Batch) -> Batch:
+        del key
+        if shift is None:
+            labels = num_classes - 1 - batch.y
+        else:
+            labels = (batch.y + shift) % num_classes
+        return batch._replace(y=labels.astype(batch.y.dtype))
+
+    return attack
+
+
+def backdoor(patch: Any, target: int, *, value: float = 1.0, share: float = 1.0) -> DataAttack:
+    """Stamp a patch on a share of the samples and call them ``target``.
+
+    Args:
+        patch: ``bool``, the shape of one sample's features: where the patch is, see
+            :func:`square_patch`.
+        target: the class that the patch shall mean.
+        value: what the features under the patch become.
+        share: chance in ``[0, 1]`` that a sample is stamped; may be traced.
+
+    Raises:
+        ValueError: if the patch is empty or not flags, ``target < 0`` or ``share`` is out of range.
+    """
+    spot = np.asarray(patch)
+    if spot.dtype != bool or not spot.any():
+        raise ValueError(f"patch: expected flags with at least one set, got {spot.dtype} mask")
+    if target < 0:
+        raise ValueError(f"target: expected a class of at least 0, got {target}")
+    if not is_traced(share) and not 0.0 <= share <= 1.0:
+        raise ValueError(f"share: expected a chance in [0, 1], got {share}")
+
+    def attack(key: jax.Array, batch: Batch) -> Batch:
+        hit = jax.random.uniform(key, batch.y.shape) < share
+        column = hit.reshape(hit.shape + (1,) * (batch.x.ndim - 1))
+        x = jnp.where(column, stamp(batch.x, spot, value), batch.x)
+        return batch._replace(x=x, y=jnp.where(hit, target, batch.y).astype(batch.y.dtype))
+
+    return attack
+
+
+def stamp(features: Any, patch: Any, value: float = 1.0) -> jax.Array:
+    """``features [..., sample shape]`` with ``value`` under the patch, for attack and evaluation.
+
+    Raises:
+        ValueError: if the patch has not the shape of a sample.
+    """
+    x, spot = jnp.asarray(features), jnp.asarray(patch)
+    if spot.ndim == 0 or x.shape[x.ndim - spot.ndim :] != spot.shape:
+        raise ValueError(f"patch: expected the shape of a sample of {x.shape}, got {spot.shape}")
+    spot = spot.reshape((1,) * (x.ndim - spot.ndim) + spot.shape)
+    return jnp.where(spot, jnp.asarray(value, x.dtype), x)
+
+
+def square_patch(height: int, width: int, size: int = 3, *, flat: bool = True) -> np.ndarray:
+    """``bool[height · width]`` (or ``[height, width]``): the top left ``size × size`` corner.
+
+    Raises:
+        ValueError: if ``size`` is not in ``[1, min(height, width)]``.
+    """
+    if not 1 <= size <= min(height, width):
+        raise ValueError(f"size: expected 1 to {min(height, width)}, got {size}")
+    spot = np.zeros((height, width), bool)
+    spot[:size, :size] = True
+    return spot.ravel() if flat else spot
+
+
+def poisoned(sampler: Sampler, attack: DataAttack, malicious: Any) -> Sampler:
+    """``sampler`` whose malicious agents alter their batches; the draws stay the same.
+
+    Args:
+        sampler: any; called as ``sampler(key, shards, offset=…)``.
+        attack: what the malicious do.
+        malicious: ``bool[N]``; may be traced.
+
+    Raises:
+        ValueError: if ``malicious`` is not a vector of flags; while sampling, if it is not ``[N]``.
+    """
+    bad = jnp.asarray(malicious)
+    if bad.ndim != 1 or bad.dtype != bool:
+        raise ValueError(f"malicious: expected bool[N], got {bad.dtype}{list(bad.shape)}")
+
+    def sample(key: jax.Array, shards: Any, *, offset: int | jax.Array = 0) -> Batch:
+        batch = sampler(key, shards, offset=offset)
+        n = agents.num_agents(batch)
+        keys = agents.keys(jax.random.fold_in(key, 0x7015), n, offset=offset)
+        return agents.where(bad, jax.vmap(attack)(keys, batch), batch)
+
+    return sample
+
+
+def attack_score(predictions: Any, labels: Any, source: int, target: int) -> jax.Array:
+    """``float32[...]``: share of the ``source`` samples that are called ``target``.
+
+    Args:
+        predictions: ``int[..., S]`` classes.
+        labels: ``int[S]``, the truth.
+        source: the class under attack.
+        target: the attacker's.
+
+    Raises:
+        ValueError: if concrete labels hold no sample of ``source``, or the classes are equal.
+    """
+    if source == target:
+        raise ValueError(f"target: expected two different classes, got {source} twice")
+    if not is_traced(labels) and not (np.asarray(labels) == source).any():
+        raise ValueError(f"source: no sample of class {source} among the labels")
+    mine = (jnp.asarray(labels) == source).astype(jnp.float32)
+    said = (jnp.asarray(predictions) == target).astype(jnp.float32)
+    return jnp.matmul(said, mine) / jnp.maximum(jnp.sum(mine), 1.0)

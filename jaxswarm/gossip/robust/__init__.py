@@ -1,0 +1,49 @@
+"""Robust aggregation over neighbourhoods, as gossip rules.
+
+Every rule is made from a topology: :func:`median`, :func:`trimmed_mean`, :func:`krum`,
+:func:`multi_krum`, :func:`geometric_median`, :func:`centred_clipping`, :func:`norm_clipping`,
+:func:`foolsgold`; a new one is :func:`over_neighbourhoods` of what a single agent does. All of them
+drop messages that are not finite, keep the own model where nothing arrives, honour the round (the
+dead, the absent, the lost) and read the models of before the round.
+"""
+
+from collections.abc import Callable
+
+from jaxswarm.gossip.averaging import averaging
+from jaxswarm.gossip.mixing import mixing
+from jaxswarm.gossip.robust.clipping import centred_clipping, norm_clipping
+from jaxswarm.gossip.robust.distances import geometric_median, krum, multi_krum
+from jaxswarm.gossip.robust.foolsgold import foolsgold, foolsgold_weights
+from jaxswarm.gossip.robust.neighbourhoods import Near, neighbourhoods, over_neighbourhoods
+from jaxswarm.gossip.robust.order import median, trimmed_mean
+from jaxswarm.gossip.types import GossipTransformation
+from jaxswarm.topology import Topology
+
+RULES: dict[str, Callable[[Topology, int], GossipTransformation]] = {
+    "averaging": lambda topology, b: averaging(mixing(topology, "uniform", connected=False)),
+    "median": lambda topology, b: median(topology),
+    "trimmed_mean": trimmed_mean,
+    "krum": krum,
+    "multi_krum": multi_krum,
+    "geometric_median": lambda topology, b: geometric_median(topology),
+    "centred_clipping": lambda topology, b: centred_clipping(topology, 1.0),
+    "norm_clipping": lambda topology, b: norm_clipping(topology),
+    "foolsgold": lambda topology, b: foolsgold(topology),
+}
+"""Name -> ``(topology, num_byzantine) -> rule``, plain averaging as the control among them."""
+
+__all__ = [
+    "RULES",
+    "Near",
+    "centred_clipping",
+    "foolsgold",
+    "foolsgold_weights",
+    "geometric_median",
+    "krum",
+    "median",
+    "multi_krum",
+    "neighbourhoods",
+    "norm_clipping",
+    "over_neighbourhoods",
+    "trimmed_mean",
+]

@@ -1,0 +1,103 @@
+"""Robust rules that bound how far one message may pull: centred clipping, norm clipping.
+
+Shapes: ``K`` in-neighbour slots, ``P`` parameters of one agent.
+
+References:
+    S. P. Karimireddy, L. He, M. Jaggi, Learning from history for Byzantine robust optimization,
+    2021 (centred clipping). L. He, S. P. Karimireddy, M. Jaggi, Byzantine-robust decentralized
+    learning via self-centered clipping, 2022. Z. Sun et al., Can you really backdoor federated
+    learning?, 2019 (norm bounds).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.gossip.robust.neighbourhoods import Near, over_neighbourhoods
+from jaxswarm.gossip.types import GossipTransformation
+from jaxswarm.topology import Topology
+from jaxswarm.topology.validation import is_traced
+
+
+def centred_clipping(
+    topology: Topology,
+    radius: float | jax.Array,
+    *,
+    weights: str | Any = "metropolis",
+    iterations: int = 1,
+    chunk: int | None = None,
+) -> GossipTransformation:
+    """Average differences to the own model, each clipped to ``radius``.
+
+    ``v ← v + Σ_j w_ij clip(x_j − v)`` from ``v = x_i``, the own model weighing the rest. No message
+    moves an agent by more than ``w_ij · radius`` per iteration. With an infinite radius and one
+    iteration it is ``x ← W x``; with one iteration and symmetric weights it keeps the average, for
+    any radius, because both ends of an edge clip the same difference.
+
+    Args:
+        topology: who hears whom; a sequence is used cyclically.
+        radius: ``τ > 0``; may be traced.
+        weights: a scheme of ``topology.weights.SCHEMES``, or ``[..., E]``.
+        iterations: at least 1; more of them forget the centre.
+        chunk: agents at a time, see :func:`over_neighbourhoods`.
+
+    Raises:
+        ValueError: if ``radius`` is not positive or ``iterations < 1``.
+    """
+    _check_positive("radius", radius)
+    if iterations < 1:
+        raise ValueError(f"iterations: expected at least 1, got {iterations}")
+
+    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+        values = jnp.concatenate([near.own[None], near.received])
+        share = jnp.concatenate([1.0 - jnp.sum(near.weights, keepdims=True), near.weights])
+        point = near.own
+        for _ in range(iterations):
+            away = values - point[None]
+            length = jnp.linalg.norm(away, axis=1)
+            scale = share * jnp.minimum(1.0, radius / jnp.where(length > 0, length, 1.0))
+            scale = jnp.where(jnp.isfinite(length), scale, 0.0)
+            point = point + jnp.sum(scale[:, None] * away, axis=0)
+        return point, memory
+
+    return over_neighbourhoods(topology, aggregate, weights=weights, chunk=chunk)
+
+
+def norm_clipping(
+    topology: Topology,
+    factor: float | jax.Array = 1.0,
+    *,
+    weights: str | Any = "metropolis",
+    chunk: int | None = None,
+) -> GossipTransformation:
+    """Average models after scaling those down that are longer than ``factor`` times the own.
+
+    Stops attacks by magnitude only. Where no model is longer than that it is ``x ← W x``.
+
+    Args:
+        topology: who hears whom; a sequence is used cyclically.
+        factor: positive; may be traced.
+        weights: a scheme of ``topology.weights.SCHEMES``, or ``[..., E]``.
+        chunk: agents at a time, see :func:`over_neighbourhoods`.
+
+    Raises:
+        ValueError: if ``factor`` is not positive.
+    """
+    _check_positive("factor", factor)
+
+    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+        bound = factor * jnp.linalg.norm(near.own)
+        length = jnp.linalg.norm(near.received, axis=1)
+        scale = near.weights * jnp.minimum(1.0, bound / jnp.where(length > 0, length, 1.0))
+        kept = jnp.isfinite(length)
+        own = 1.0 - jnp.sum(jnp.where(kept, near.weights, 0.0))
+        heard = jnp.sum(jnp.where(kept, scale, 0.0)[:, None] * near.received, axis=0)
+        return own * near.own + heard, memory
+
+    return over_neighbourhoods(topology, aggregate, weights=weights, chunk=chunk)
+
+
+def _check_positive(name: str, value: Any) -> None:
+    if not is_traced(value) and not float(value) > 0:
+        raise ValueError(f"{name}: expected a positive number, got {value}")

@@ -1,0 +1,145 @@
+"""Robust rules by distances between models: Krum, multi-Krum, the geometric median.
+
+Shapes: ``K`` in-neighbour slots, ``M = K + 1`` voices, ``P`` parameters of one agent.
+
+References:
+    P. Blanchard et al., Machine learning with adversaries: Byzantine tolerant gradient descent,
+    2017 (Krum, multi-Krum). K. Pillutla, S. Kakade, Z. Harchaoui, Robust aggregation for federated
+    learning, 2022 (smoothed Weiszfeld).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.gossip.robust.neighbourhoods import (
+    Near,
+    expect_majority,
+    over_neighbourhoods,
+    with_own,
+)
+from jaxswarm.gossip.robust.order import mean_of_ranks
+from jaxswarm.gossip.types import GossipTransformation
+from jaxswarm.topology import Topology
+from jaxswarm.topology.validation import is_traced
+
+
+def krum(
+    topology: Topology, num_byzantine: int | jax.Array, *, chunk: int | None = None
+) -> GossipTransformation:
+    """Adopt the one model, own included, that is closest to its ``n − b − 2`` closest others.
+
+    Without attackers it is still one model, not the mean; non-IID agents lose most by it.
+
+    Args:
+        topology: who hears whom; a sequence is used cyclically.
+        num_byzantine: ``b``, attackers among the neighbours of one agent; may be traced. An agent
+            that gets ``n < b + 3`` voices in a round (its own included) keeps its own.
+        chunk: agents at a time, see :func:`over_neighbourhoods`.
+
+    Raises:
+        ValueError: if ``n − b − 2 >= 1`` does not hold in every neighbourhood; the agent is named.
+    """
+    return multi_krum(topology, num_byzantine, 1, chunk=chunk)
+
+
+def multi_krum(
+    topology: Topology,
+    num_byzantine: int | jax.Array,
+    num_chosen: int | jax.Array | None = None,
+    *,
+    chunk: int | None = None,
+) -> GossipTransformation:
+    """The mean of the ``m`` models with the best Krum scores.
+
+    With ``b = 0`` and the default ``m`` it is the plain uniform mean.
+
+    Args:
+        topology: who hears whom; a sequence is used cyclically.
+        num_byzantine: as for :func:`krum`.
+        num_chosen: ``m >= 1``, may be traced; ``n − b`` if omitted, and never more.
+        chunk: agents at a time, see :func:`over_neighbourhoods`.
+
+    Raises:
+        ValueError: as :func:`krum`; if ``num_chosen < 1``.
+    """
+    b = expect_majority(topology, num_byzantine, "krum", lambda b: b + 3, "n - b - 2 >= 1")
+    if num_chosen is not None and not is_traced(num_chosen) and num_chosen < 1:
+        raise ValueError(f"num_chosen: expected at least 1 model, got {num_chosen}")
+
+    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+        values, valid = with_own(near)
+        distances, valid = squared_distances(values, valid)
+        count = jnp.sum(valid)
+        closest = jnp.sort(distances, axis=1)
+        counted = jnp.arange(len(valid))[None, :] < count - b - 2
+        score = jnp.sum(jnp.where(counted, closest, 0.0), axis=1)
+        score = jnp.where(valid, score, jnp.inf)
+        rank = jnp.zeros(len(valid), jnp.int32)
+        rank = rank.at[jnp.argsort(score)].set(jnp.arange(len(valid), dtype=jnp.int32))
+        chosen = count - b if num_chosen is None else jnp.minimum(num_chosen, count - b)
+        share = jnp.where((rank < chosen) & valid, 1.0 / jnp.maximum(chosen, 1), 0.0)
+        mean = jnp.sum(share[:, None] * values, axis=0)
+        return jnp.where(count >= b + 3, mean, near.own), memory
+
+    return over_neighbourhoods(topology, aggregate, chunk=chunk)
+
+
+def geometric_median(
+    topology: Topology,
+    *,
+    iterations: int = 8,
+    smoothing: float = 1e-6,
+    chunk: int | None = None,
+) -> GossipTransformation:
+    """The point with the least sum of distances to the own and the received models.
+
+    Smoothed Weiszfeld iterations ``z ← Σ x_j / max(ν, ‖z − x_j‖) / Σ 1 / max(ν, ‖z − x_j‖)`` from
+    the coordinate median, which no minority can move far. Without attackers it is a median, not a
+    mean: robust up to half of the voices.
+
+    Args:
+        topology: who hears whom; a sequence is used cyclically.
+        iterations: Weiszfeld steps, at least 1.
+        smoothing: ``ν > 0``, distance below which a voice's pull grows no more.
+        chunk: agents at a time, see :func:`over_neighbourhoods`.
+
+    Raises:
+        ValueError: if ``iterations < 1`` or ``smoothing <= 0``.
+    """
+    if iterations < 1:
+        raise ValueError(f"iterations: expected at least 1, got {iterations}")
+    if not smoothing > 0:
+        raise ValueError(f"smoothing: expected a positive distance, got {smoothing}")
+
+    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+        values, valid = with_own(near)
+        count = jnp.sum(valid)
+        start = mean_of_ranks(values, valid, (count - 1) // 2, count // 2 + 1)
+
+        def closer(_: int, point: jax.Array) -> jax.Array:
+            distance = jnp.linalg.norm(values - point[None], axis=1)
+            pull = jnp.where(valid, 1.0 / jnp.maximum(distance, smoothing), 0.0)
+            pull = jnp.where(jnp.isfinite(distance), pull, 0.0)
+            total = jnp.sum(pull)
+            moved = jnp.sum((pull / jnp.where(total > 0, total, 1.0))[:, None] * values, axis=0)
+            return jnp.where(total > 0, moved, point)
+
+        return jax.lax.fori_loop(0, iterations, closer, start), memory
+
+    return over_neighbourhoods(topology, aggregate, chunk=chunk)
+
+
+def squared_distances(values: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """``(‖x_i − x_j‖² [M, M], valid [M])``, infinite for ``i = j`` and for whoever is not valid.
+
+    A voice so far off that its square overflows is not valid any more.
+    """
+    centred = values - values[:1]
+    products = jnp.matmul(centred, centred.T, precision=jax.lax.Precision.HIGHEST)
+    square = jnp.diagonal(products)
+    valid = valid & jnp.isfinite(square)
+    distances = jnp.maximum(square[:, None] + square[None, :] - 2.0 * products, 0.0)
+    counted = valid[:, None] & valid[None, :] & ~jnp.eye(len(valid), dtype=bool)
+    return jnp.where(counted, distances, jnp.inf), valid

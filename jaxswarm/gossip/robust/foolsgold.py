@@ -1,0 +1,78 @@
+"""FoolsGold over neighbourhoods: who always pulls the same way as another is thought a Sybil.
+
+Shapes: ``N`` agents, ``K`` in-neighbour slots, ``P`` parameters of one agent.
+
+References:
+    C. Fung, C. Yoon, I. Beschastnikh, The limitations of federated learning in Sybil settings,
+    2020.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.gossip.robust.neighbourhoods import Near, over_neighbourhoods
+from jaxswarm.gossip.types import GossipTransformation
+from jaxswarm.topology import Topology
+
+
+def foolsgold(topology: Topology, *, chunk: int | None = None) -> GossipTransformation:
+    """Average with weights that fall with the similarity of two neighbours' histories.
+
+    The history of a neighbour is the sum, over the rounds in which it was heard, of the difference
+    of its message to the receiver's own model: what it has pulled for. (The paper sums updates to a
+    server's model; without a server the receiver's own model takes its place.) The own model weighs
+    1, a neighbour at most 1, and one whose history equals another's 0. Made against colluding
+    copies, blind to a lone attacker; without attackers it is the uniform mean only where histories
+    are not alike.
+
+    The state is ``float32[N, K, P]``: as large as all messages of a round.
+
+    Args:
+        topology: who hears whom; a single graph, since histories belong to its edges.
+        chunk: agents at a time, see :func:`over_neighbourhoods`.
+
+    Raises:
+        ValueError: for a sequence of topologies.
+    """
+    if topology.is_sequence:
+        raise ValueError("topology: foolsgold expects a single graph, got a sequence")
+
+    def aggregate(near: Near, history: jax.Array) -> tuple[jax.Array, jax.Array]:
+        pulled = jnp.where(near.arrived[:, None], near.received - near.own[None], 0.0)
+        history = history + jnp.where(jnp.isfinite(pulled), pulled, 0.0)
+        weights = foolsgold_weights(history, near.arrived)
+        voices = 1.0 + jnp.sum(weights)
+        mixed = (near.own + jnp.sum(weights[:, None] * near.received, axis=0)) / voices
+        return mixed, history
+
+    return over_neighbourhoods(
+        topology,
+        aggregate,
+        remember=lambda n, width, size: jnp.zeros((n, width, size)),
+        chunk=chunk,
+    )
+
+
+def foolsgold_weights(histories: jax.Array, valid: jax.Array) -> jax.Array:
+    """``float32[K]`` in ``[0, 1]``: trust in each of the histories ``[K, P]``.
+
+    Cosine similarities to the others, pardoning, inversion, rescaling to a maximum of 1 and a logit
+    about 1/2, all clipped to ``[0, 1]``. A zero history is similar to nothing; fewer than two
+    histories cannot be compared and are trusted.
+    """
+    length = jnp.linalg.norm(histories, axis=1)
+    unit = histories / jnp.where(length > 0, length, 1.0)[:, None]
+    similar = jnp.matmul(unit, unit.T, precision=jax.lax.Precision.HIGHEST)
+    pair = valid[:, None] & valid[None, :] & ~jnp.eye(len(valid), dtype=bool)
+    alone = ~jnp.any(pair, axis=1)
+    most = jnp.where(alone, 0.0, jnp.max(similar, axis=1, where=pair, initial=-jnp.inf)) + 1e-5
+    # The less suspicious of a pair is pardoned by the ratio of their maxima.
+    ratio = most[:, None] / jnp.where(most[None, :] == 0, 1.0, most[None, :])
+    pardoned = jnp.where(most[:, None] < most[None, :], similar * ratio, similar)
+    worst = jnp.where(alone, 0.0, jnp.max(pardoned, axis=1, where=pair, initial=-jnp.inf))
+    trust = jnp.where(valid, jnp.clip(1.0 - worst, 0.0, 1.0), 0.0)
+    largest = jnp.max(trust, initial=0.0)
+    trust = trust / jnp.where(largest > 0, largest, 1.0)
+    certain = jnp.clip(trust, 1e-6, 1.0 - 1e-6)
+    logit = jnp.clip(jnp.log(certain / (1.0 - certain)) + 0.5, 0.0, 1.0)
+    return jnp.where(valid & (trust > 0), logit, 0.0)

@@ -1,0 +1,117 @@
+"""Robust rules by order statistics, coordinate by coordinate: median and trimmed mean.
+
+Shapes: ``K`` in-neighbour slots, ``P`` parameters of one agent.
+
+References:
+    D. Yin et al., Byzantine-robust distributed learning: towards optimal statistical rates, 2018.
+    C. Fang, Z. Yang, W. Bajwa, BRIDGE: Byzantine-resilient decentralized gradient descent, 2022. K.
+    Batcher, Sorting networks and their applications, 1968 (merge exchange).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.gossip.robust.neighbourhoods import (
+    Near,
+    expect_majority,
+    over_neighbourhoods,
+    with_own,
+)
+from jaxswarm.gossip.types import GossipTransformation
+from jaxswarm.topology import Topology
+
+NETWORK_LIMIT = 32
+"""Voices up to which a sorting network of minima and maxima beats a general sort."""
+
+
+def median(topology: Topology, *, chunk: int | None = None) -> GossipTransformation:
+    """Every coordinate becomes the median of the own and the received ones.
+
+    Stays within the range of the honest voices of a neighbourhood as long as they are the majority.
+    Bias without attackers: median instead of mean.
+
+    Args:
+        topology: who hears whom; a sequence is used cyclically.
+        chunk: agents at a time, see :func:`over_neighbourhoods`.
+    """
+
+    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+        values, valid = with_own(near)
+        count = jnp.sum(valid)
+        return mean_of_ranks(values, valid, (count - 1) // 2, count // 2 + 1), memory
+
+    return over_neighbourhoods(topology, aggregate, chunk=chunk)
+
+
+def trimmed_mean(
+    topology: Topology, num_byzantine: int | jax.Array, *, chunk: int | None = None
+) -> GossipTransformation:
+    """Of every coordinate the mean without the ``b`` smallest and the ``b`` largest.
+
+    Stays within the range of the honest voices if at most ``b`` of a neighbourhood's are not.
+    ``b = 0`` is the plain uniform mean.
+
+    Args:
+        topology: who hears whom; a sequence is used cyclically.
+        num_byzantine: ``b``, attackers among the neighbours of one agent; may be traced. An agent
+            that gets ``n <= 2 b`` voices in a round (its own included) keeps its own.
+        chunk: agents at a time, see :func:`over_neighbourhoods`.
+
+    Raises:
+        ValueError: if ``n > 2 b`` does not hold in every neighbourhood; the agent is named.
+    """
+    b = expect_majority(
+        topology, num_byzantine, "trimmed_mean", lambda b: 2 * b + 1, "n > 2 b voices"
+    )
+
+    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+        values, valid = with_own(near)
+        count = jnp.sum(valid)
+        trimmed = mean_of_ranks(values, valid, b, count - b)
+        return jnp.where(count > 2 * b, trimmed, near.own), memory
+
+    return over_neighbourhoods(topology, aggregate, chunk=chunk)
+
+
+def mean_of_ranks(
+    values: jax.Array, valid: jax.Array, first: jax.Array, stop: jax.Array
+) -> jax.Array:
+    """``[P]``: of every column of ``values [M, P]`` the mean of the ranks ``first <= r < stop``.
+
+    Rows that are not ``valid`` rank last. No rank at all gives 0.
+    """
+    ordered = _sorted(jnp.where(valid[:, None], values, jnp.inf))
+    share = 1.0 / jnp.maximum(stop - first, 1).astype(values.dtype)
+    total = jnp.zeros(values.shape[1:], values.dtype)
+    for rank, row in enumerate(ordered):
+        counts = (rank >= first) & (rank < stop)
+        total = total + jnp.where(counts, row, 0.0) * share
+    return total
+
+
+def _sorted(values: jax.Array) -> list[jax.Array]:
+    """The rows of ``values [M, P]``, every column in ascending order."""
+    if values.shape[0] > NETWORK_LIMIT:
+        return list(jnp.sort(values, axis=0))
+    row = list(values)
+    for i, j in _comparators(len(row)):
+        row[i], row[j] = jnp.minimum(row[i], row[j]), jnp.maximum(row[i], row[j])
+    return row
+
+
+def _comparators(size: int) -> list[tuple[int, int]]:
+    """Batcher's merge exchange for any number of items."""
+    pairs = []
+    top = 1 << max((size - 1).bit_length() - 1, 0)
+    p = top if size > 1 else 0
+    while p > 0:
+        q, r, d = top, 0, p
+        while True:
+            pairs += [(i, i + d) for i in range(size - d) if i & p == r]
+            if q == p:
+                break
+            d, q, r = q - p, q // 2, p
+        p //= 2
+    return pairs

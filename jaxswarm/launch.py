@@ -1,0 +1,300 @@
+"""Several processes of one program: start them on this machine, or join those of a cluster.
+
+On one machine, two processes with four forced CPU devices each (gloo carries the collectives; on
+GPUs it is NCCL)::
+
+    python -m jaxswarm.launch --processes 2 --devices-per-process 4 experiments/gossip_learning.py
+    --agents 256
+
+On a cluster, this on every host ``I`` of ``H``, or just ``srun python SCRIPT`` where SLURM (or
+Open MPI) tells each task who it is::
+
+    python -m jaxswarm.launch --coordinator HOST0:1234 --processes H --process-id I SCRIPT ARGS…
+
+The script calls :func:`initialize` before it touches a device. Output is passed on line by line,
+prefixed with the process. If a process dies, the others, which would wait for it forever, are
+stopped, and the message and the exit status are those of the dead one.
+"""
+
+import argparse
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import IO, Any, NamedTuple
+
+COORDINATOR = "JAXSWARM_COORDINATOR"
+PROCESSES = "JAXSWARM_PROCESSES"
+PROCESS_ID = "JAXSWARM_PROCESS_ID"
+LAUNCHER = "JAXSWARM_LAUNCHER"
+
+_POLL_SECONDS = 0.05
+_GRACE_SECONDS = 3.0
+_CHATTER = re.compile(r"Expected number of connected peer ranks is")  # gloo, once per connection
+
+
+class Team(NamedTuple):
+    """Who this process is.
+
+    Attributes:
+        process: in ``[0, processes)``; 0 is the one that prints and writes.
+        processes: how many there are.
+    """
+
+    process: int
+    processes: int
+
+
+def initialize(
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process: int | None = None,
+    *,
+    start_timeout_s: int = 120,
+    heartbeat_timeout_s: int = 30,
+) -> Team:
+    """Join the other processes, if there are any; call it before anything that uses a device.
+
+    Who they are is taken from the arguments, else from ``python -m jaxswarm.launch``
+    (``JAXSWARM_COORDINATOR``, ``JAXSWARM_PROCESSES``, ``JAXSWARM_PROCESS_ID``), else from SLURM or
+    Open MPI. Without any of these it does
+    nothing: the program is a single process.
+
+    Args:
+        coordinator: ``host:port`` of process 0, reachable from all.
+        processes: how many there are, at least 1.
+        process: which one this is, in ``[0, processes)``.
+        start_timeout_s: how long to wait for the others to come.
+        heartbeat_timeout_s: a process silent for so long counts as dead, and the others end with
+            an error that names it.
+
+    Raises:
+        ValueError: if only some of the three are given, or one is out of its range.
+    """
+    given = _given(coordinator, processes, process)
+    options: dict[str, Any] = {
+        "initialization_timeout": start_timeout_s,
+        "heartbeat_timeout_seconds": heartbeat_timeout_s,
+    }
+    if given is not None:
+        address, count, index = given
+        _stop_with_launcher()
+        if count == 1:
+            return Team(0, 1)
+        import jax
+
+        jax.distributed.initialize(address, count, index, **options)
+        return Team(index, count)
+    if max(_number("SLURM_NTASKS"), _number("OMPI_COMM_WORLD_SIZE")) > 1:
+        import jax
+
+        jax.distributed.initialize(**options)
+        return Team(jax.process_index(), jax.process_count())
+    return Team(0, 1)
+
+
+def _given(
+    coordinator: str | None, processes: int | None, process: int | None
+) -> tuple[str, int, int] | None:
+    source = "arguments"
+    found = {"coordinator": coordinator, "processes": processes, "process": process}
+    if all(value is None for value in found.values()):
+        source = f"environment ({COORDINATOR}, {PROCESSES}, {PROCESS_ID})"
+        names = (COORDINATOR, PROCESSES, PROCESS_ID)
+        found = dict(zip(found, map(os.environ.get, names), strict=True))
+        if all(value is None for value in found.values()):
+            return None
+    missing = [name for name, value in found.items() if value is None]
+    if missing:
+        raise ValueError(f"{source}: expected coordinator, processes and process, lacks {missing}")
+    address = str(found["coordinator"])
+    if not re.fullmatch(r"\S+:\d+", address):
+        raise ValueError(f"coordinator: expected HOST:PORT, got {address!r}")
+    try:
+        count, index = int(found["processes"] or 0), int(found["process"] or 0)
+    except ValueError:
+        raise ValueError(f"{source}: expected whole numbers, got {found}") from None
+    if count < 1 or not 0 <= index < count:
+        raise ValueError(f"process: expected a number in [0, {count}), got {index}")
+    return address, count, index
+
+
+def _number(variable: str) -> int:
+    value = os.environ.get(variable, "")
+    return int(value) if value.isdigit() else 0
+
+
+def _stop_with_launcher() -> None:
+    """End this process when the launcher is gone, however it went."""
+    launcher = _number(LAUNCHER)
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1.0)
+        os._exit(1)
+
+    if launcher and os.getppid() == launcher:
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    given = _parser().parse_args(arguments)
+    if given.processes < 1 or (given.devices_per_process or 1) < 1:
+        print("error: --processes and --devices-per-process must be at least 1", file=sys.stderr)
+        return 2
+    if (given.coordinator is None) != (given.process_id is None):
+        print("error: --coordinator and --process-id belong together", file=sys.stderr)
+        return 2
+    here = range(given.processes) if given.process_id is None else [given.process_id]
+    address = given.coordinator or f"127.0.0.1:{_free_port()}"
+    command = [sys.executable, "-u", given.script, *given.args]
+    children: dict[int, subprocess.Popen[str]] = {}
+    ended: list[int] = []
+
+    def forward(number: int, frame: object) -> None:
+        ended.extend([number] if number == signal.SIGTERM else [])
+        for child in children.values():
+            if child.poll() is None:
+                child.send_signal(number)
+
+    # Before the children start: a handler is reset for them, an ignored Ctrl-C would stay ignored.
+    before = {s: signal.signal(s, forward) for s in (signal.SIGINT, signal.SIGTERM)}
+    for index in here:
+        environment = _environment(address, given.processes, index, given.devices_per_process)
+        children[index] = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            text=True,
+            errors="replace",
+        )
+    try:
+        return _watch(children, given.processes, ended)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxswarm.launch",
+        description="Run SCRIPT in several processes that share one mesh of devices.",
+    )
+    parser.add_argument("--processes", type=int, required=True, help="how many in all")
+    parser.add_argument(
+        "--devices-per-process", type=int, metavar="D", help="force D CPU devices in each"
+    )
+    parser.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="of process 0, on a cluster of several hosts"
+    )
+    parser.add_argument(
+        "--process-id", type=int, metavar="I", help="run only process I here; with --coordinator"
+    )
+    parser.add_argument("script", help="a Python file that calls jaxswarm.launch.initialize()")
+    parser.add_argument("args", nargs=argparse.REMAINDER, help="its arguments")
+    return parser
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _environment(address: str, count: int, index: int, devices: int | None) -> dict[str, str]:
+    environment = {
+        **os.environ,
+        COORDINATOR: address,
+        PROCESSES: str(count),
+        PROCESS_ID: str(index),
+        LAUNCHER: str(os.getpid()),
+    }
+    if devices is not None:
+        flags = re.sub(
+            r"--xla_force_host_platform_device_count=\S*", "", os.environ.get("XLA_FLAGS", "")
+        )
+        flags += f" --xla_force_host_platform_device_count={devices}"
+        environment |= {"XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"}
+    return environment
+
+
+def _watch(children: dict[int, subprocess.Popen[str]], count: int, ended: list[int]) -> int:
+    """Pass output on until all have ended, one has died or ``ended`` fills; stop the others."""
+    threads = []
+    for index, child in children.items():
+        for stream, out in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
+            threads.append(threading.Thread(target=_copy, args=(index, stream, out), daemon=True))
+            threads[-1].start()
+    dead = _first_death(children, ended)
+    if dead is not None or ended:
+        _stop([child for child in children.values() if child.poll() is None])
+    for thread in threads:
+        thread.join(timeout=_GRACE_SECONDS)
+    if dead is None:
+        return 128 + ended[0] if ended else 0
+    index, status = dead
+    how = f"exit status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
+    others = "; the others were stopped" if len(children) > 1 else ""
+    print(
+        f"jaxswarm.launch: process {index} of {count} died ({how}){others}",
+        file=sys.stderr,
+        flush=True,
+    )
+    return status if status >= 0 else 128 - status
+
+
+def _first_death(
+    children: dict[int, subprocess.Popen[str]], ended: list[int]
+) -> tuple[int, int] | None:
+    """``(process, return code)`` of the first that failed; ``None`` if all ended well or are to."""
+    while not ended:
+        codes = {index: child.poll() for index, child in children.items()}
+        if any(codes.values()):
+            # Those that lose a peer fail within milliseconds of it: a signal from outside came
+            # first.
+            failed = {index: code for index, code in codes.items() if code}
+            return min(failed.items(), key=lambda item: _blame(item[1]))
+        if all(code == 0 for code in codes.values()):
+            return None
+        time.sleep(_POLL_SECONDS)
+    return None
+
+
+def _blame(code: int) -> int:
+    """Small for causes, large for consequences: killed, failed, aborted by the runtime."""
+    if code > 0:
+        return 1
+    return 2 if -code == signal.SIGABRT else 0
+
+
+def _stop(children: list[subprocess.Popen[str]]) -> None:
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + _GRACE_SECONDS
+    for child in children:
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _copy(index: int, stream: IO[str] | None, out: IO[str]) -> None:
+    assert stream is not None
+    for line in stream:
+        if _CHATTER.search(line):
+            continue
+        out.write(f"[{index}] {line.rstrip()}\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""What the network does to a swarm: losses, churn, disasters, partitions, stragglers, delays.
+
+A process is a :class:`Network` ``(init, step)`` that says, round by round, who is alive, who takes
+part and which messages arrive, as a ``gossip.Round`` that every gossip rule honours; several become
+one with :func:`combine`. A :class:`FaultPlan` holds the same as data: :func:`record` any process,
+keep it as JSON, :func:`replay` it bit for bit. Which promises of the mixing weights survive is said
+in :mod:`~jaxswarm.network.links`.
+"""
+
+from jaxswarm.network.churn import (
+    AWAY,
+    CRASHED,
+    PRESENT,
+    ChurnState,
+    churn,
+    data_holders,
+    disaster,
+    hubs,
+    random_victims,
+)
+from jaxswarm.network.delays import distance_delays, geometric_delays, uniform_delays
+from jaxswarm.network.faults import KINDS, FaultPlan, fault_plan, record, replay
+from jaxswarm.network.links import link_loss, partitioned
+from jaxswarm.network.participation import sampled, stragglers
+from jaxswarm.network.process import Network, combine, reliable
+
+__all__ = [
+    "AWAY",
+    "CRASHED",
+    "KINDS",
+    "PRESENT",
+    "ChurnState",
+    "FaultPlan",
+    "Network",
+    "churn",
+    "combine",
+    "data_holders",
+    "disaster",
+    "distance_delays",
+    "fault_plan",
+    "geometric_delays",
+    "hubs",
+    "link_loss",
+    "partitioned",
+    "random_victims",
+    "record",
+    "reliable",
+    "replay",
+    "sampled",
+    "stragglers",
+    "uniform_delays",
+]

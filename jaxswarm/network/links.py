@@ -1,0 +1,121 @@
+"""What happens to links: messages get lost, the network falls apart and heals.
+
+Which promise of the mixing weights survives (doubly stochastic weights on an undirected graph; the
+weight of a missing message falls back on its receiver, see ``gossip.Mixing.restrict``):
+
+* one direction lost without the other: rows sum to one, columns do not. Agents still agree, on
+  something else than the average.
+* both directions of an edge lost together (``symmetric=True``, partitions, dead or absent agents):
+  rows and columns still sum to one, if the weights are symmetric. The average is kept, exactly.
+* column-stochastic weights (push-sum): the weight returns to the sender, columns always sum to one.
+
+Shapes: ``N`` agents, ``E`` directed edge slots of the topology.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm.gossip.types import Round
+from jaxswarm.network.process import Network, check_chance, check_round, expect_single
+from jaxswarm.topology import Topology, require_symmetric
+from jaxswarm.topology.validation import is_concrete, is_traced
+
+
+def link_loss(
+    topology: Topology, probability: float | jax.Array, *, symmetric: bool = False
+) -> Network:
+    """Every message is lost independently with a given probability.
+
+    Args:
+        topology: whose edge slots are delivered or not; a sequence is used cyclically by round.
+        probability: in ``[0, 1]``, a scalar or ``[E]``; may be traced. With ``symmetric=True`` and
+            ``[E]``, give both directions of an edge the same.
+        symmetric: lose both directions of an edge together, which keeps symmetric weights doubly
+            stochastic.
+
+    Raises:
+        ValueError: a probability out of range or of another shape; ``symmetric`` for a directed
+            graph.
+    """
+    chance = check_chance("probability", probability, topology.num_edge_slots)
+    if symmetric and is_concrete(topology):
+        require_symmetric(topology, "symmetric link loss")
+
+    def step(key: jax.Array, state: tuple[()], index: Any) -> tuple[tuple[()], Round]:
+        member = topology
+        if topology.is_sequence:
+            member = jax.tree.map(jnp.asarray, topology)[jnp.asarray(index) % topology.length]
+        lots = link_uniforms(key, member, symmetric=symmetric)
+        return state, Round(index, delivered=lots >= chance)
+
+    return Network(lambda: (), step)
+
+
+def partitioned(
+    topology: Topology, groups: Any, at: int | jax.Array, heals: int | jax.Array | None = None
+) -> Network:
+    """From round ``at`` on no message crosses between groups, until round ``heals`` mends it.
+
+    Agents live on and learn within their group. Both directions of an edge fall together, so
+    symmetric weights stay doubly stochastic: every group keeps its own average.
+
+    Args:
+        topology: whose edge slots are delivered or not.
+        groups: ``int[N]``, the group of each agent.
+        at: first round of the partition, at least 0; may be traced.
+        heals: first round after it, later than ``at``; ``None`` never.
+
+    Raises:
+        ValueError: not one group per agent, rounds out of order, or a sequence of topologies.
+    """
+    expect_single(topology, "partitioned")
+    if np.shape(groups) != (topology.num_agents,):
+        raise ValueError(
+            f"groups: expected one per agent, shape ({topology.num_agents},), "
+            f"got {np.shape(groups)}"
+        )
+    start, stop = check_window(at, heals, "heals")
+    label = jnp.asarray(groups)
+    inside = label[jnp.asarray(topology.senders)] == label[jnp.asarray(topology.receivers)]
+
+    def step(key: jax.Array, state: tuple[()], index: Any) -> tuple[tuple[()], Round]:
+        del key
+        return state, Round(index, delivered=inside | ~during(index, start, stop))
+
+    return Network(lambda: (), step)
+
+
+def link_uniforms(key: jax.Array, topology: Topology, *, symmetric: bool = False) -> jax.Array:
+    """``float32[E]`` in ``[0, 1)``, each from its link's own stream ``fold_in(key, ends)``."""
+    senders, receivers = jnp.asarray(topology.senders), jnp.asarray(topology.receivers)
+    if symmetric:
+        senders, receivers = jnp.minimum(senders, receivers), jnp.maximum(senders, receivers)
+
+    def draw(sender: jax.Array, receiver: jax.Array) -> jax.Array:
+        return jax.random.uniform(jax.random.fold_in(jax.random.fold_in(key, sender), receiver))
+
+    return jax.vmap(draw)(senders, receivers)
+
+
+def check_window(at: Any, end: Any, name: str) -> tuple[jax.Array, jax.Array | None]:
+    """``(at, end)`` as round numbers, in order; an open end is ``None``.
+
+    Raises:
+        ValueError: if one is negative or ``end <= at``.
+    """
+    start = check_round("at", at)
+    if end is None:
+        return start, None
+    stop = check_round(name, end)
+    if not is_traced(at) and not is_traced(end) and int(end) <= int(at):
+        raise ValueError(f"{name}: expected a round after at={int(at)}, got {int(end)}")
+    return start, stop
+
+
+def during(index: Any, start: jax.Array, stop: jax.Array | None) -> jax.Array:
+    """``bool[]``: whether ``start <= index < stop``."""
+    inside = jnp.asarray(index) >= start
+    return inside if stop is None else inside & (jnp.asarray(index) < stop)

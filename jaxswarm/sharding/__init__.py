@@ -1,0 +1,59 @@
+"""Agents on many devices: one mesh axis ``agents``, one program for one core or several hosts.
+
+``shard(tree, mesh)`` places stacked agents, ``shard(W, mesh)`` gives a mixing operator that
+exchanges only the rows that devices need of each other. Everything else (``simulate``, gossip
+rules, learners, ``agents.mean``) runs unchanged: it is ordinary ``jit`` over sharded arrays.
+
+>>> from jaxswarm import sharding
+>>> from jaxswarm.sharding import AXIS
+>>> sharding.mesh(1).axis_names == (AXIS,)
+True
+"""
+
+from typing import Any
+
+from jax.sharding import Mesh
+
+from jaxswarm.sharding.mesh import AXIS, agents_per_device, mesh, replicate, shard_tree
+from jaxswarm.sharding.operators import Local, Sharded, is_operator, local, shard_operator
+from jaxswarm.sharding.partition import Cut, cut, partition, relabel
+from jaxswarm.sharding.traffic import moved_bytes
+
+__all__ = [
+    "AXIS",
+    "Cut",
+    "Local",
+    "Sharded",
+    "agents_per_device",
+    "cut",
+    "local",
+    "mesh",
+    "moved_bytes",
+    "partition",
+    "relabel",
+    "replicate",
+    "shard",
+]
+
+
+def shard(tree: Any, mesh: Mesh, *, num_agents: int | None = None) -> Any:
+    """Split what has an agents' axis over the mesh and replicate the rest.
+
+    Args:
+        tree: a pytree, or a mixing operator (a single one or a sequence). Leaves whose axis 0 (or
+            axis 1, behind a history's time axis) has ``N`` entries are split, typed keys ``[N]``
+            too; everything else (scalars, shared data) goes whole to every device.
+        mesh: of :func:`mesh`.
+        num_agents: ``N``; found from ``tree.num_agents``, ``tree.params`` or the leaves' common
+            leading axis if omitted.
+
+    Returns:
+        The same tree, placed; for an operator a :class:`Sharded` one with the same members.
+
+    Raises:
+        ValueError: if the device count does not divide ``N`` (the message says what to do), if
+            ``N`` cannot be told from the leaves, or if an operator is traced or sharded already.
+    """
+    if is_operator(tree):
+        return shard_operator(tree, mesh)
+    return shard_tree(tree, mesh, num_agents)

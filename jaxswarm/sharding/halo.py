@@ -1,0 +1,227 @@
+"""What each device must hear from the others, and the exchange itself.
+
+A device hears its neighbours by *shifts*: by shift ``d`` device ``i`` gets rows of device ``i +
+d``. One ``ppermute`` per shift carries just the rows that edges between these two devices need,
+each row once however many edges need it (padded to the longest list of that shift).
+
+Shapes: ``N`` agents, ``D`` devices, ``n = N/D`` agents here, ``K`` slots, ``T`` members of a
+    sequence, ``S`` rows sent by one shift.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm.gossip.operator import Mixing, accumulator, rows
+from jaxswarm.gossip.regular import Circulant, Dense, Mean
+from jaxswarm.gossip.sparse import Bucket, Gather, gather_sum
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Halo:
+    """Host-made lists for a gather layout.
+
+    Attributes:
+        sends: per shift ``int32[..., D, S]``; row ``i`` lists what device ``i`` sends, counted in
+            its agents.
+        sources: per bucket ``int32[..., D R, K]``, where each slot's row stands in ``[own rows;
+            received rows]``.
+        rows: per bucket ``int32[D R]``, the receiver counted in its device's agents, ``n`` on
+            padding; ``None`` if the bucket is all agents in order.
+        shifts: the shifts, static.
+    """
+
+    sends: tuple[Any, ...]
+    sources: tuple[Any, ...]
+    rows: tuple[Any, ...]
+    shifts: tuple[int, ...] = field(metadata={"static": True})
+
+
+def receive(whole: Mixing, halo: Halo | None, messages: jax.Array, axis: str, shards: int) -> Any:
+    """``Σ_{j≠i} w_ij m_j`` for the agents of this device.
+
+    Args:
+        whole: this device's part of the operator's arrays.
+        halo: its part of the lists (gather layouts only).
+        messages: ``[n, ...]``, what this device's agents tell.
+        axis: name of the mapped axis.
+        shards: ``D``.
+    """
+    if isinstance(whole, Circulant):
+        return _circulant(whole, messages, axis, shards)
+    if isinstance(whole, Gather):
+        assert halo is not None
+        return _gather(whole, halo, messages, axis, shards)
+    if isinstance(whole, Dense):
+        flat = messages.reshape(messages.shape[0], -1)
+        everyone = jax.lax.all_gather(flat, axis, tiled=True)
+        everyone = everyone.astype(accumulator(messages))
+        product = jnp.matmul(
+            whole.off_diagonal.astype(everyone.dtype), everyone, precision=jax.lax.Precision.HIGHEST
+        )
+        return product.reshape(messages.shape)
+    assert isinstance(whole, Mean)
+    exact = messages.astype(accumulator(messages))
+    total = jax.lax.psum(jnp.sum(exact, axis=0, keepdims=True), axis)
+    return (total - exact) / whole.num_agents
+
+
+def fetch(messages: jax.Array, shift: int, axis: str, shards: int) -> jax.Array:
+    """What device ``i + shift`` passes as ``messages``."""
+    return jax.lax.ppermute(messages, axis, [((i + shift) % shards, i) for i in range(shards)])
+
+
+def _circulant(whole: Circulant, messages: jax.Array, axis: str, shards: int) -> jax.Array:
+    n = messages.shape[0]
+    pieces = [circulant_pieces(hop, n, shards) for hop in whole.offsets]
+    got = {0: (messages, messages)}  # shift -> (rows from the first on, rows up to the last)
+    for shift in sorted({shift for piece in pieces for shift, _, _ in piece} - {0}):
+        ranges = [r[1:] for piece in pieces for r in piece if r[0] == shift]
+        head = max((stop for start, stop in ranges if start == 0), default=0)
+        tail = min((start for start, stop in ranges if stop == n), default=n)
+        if head >= tail:
+            every = fetch(messages, shift, axis, shards)
+            got[shift] = (every, every)
+        else:
+            first = fetch(messages[:head], shift, axis, shards) if head else messages[:0]
+            last = fetch(messages[tail:], shift, axis, shards) if tail < n else messages[:0]
+            got[shift] = (first, last)
+    total = jnp.zeros(messages.shape, accumulator(messages))
+    for piece, weights in zip(pieces, whole.weights, strict=True):
+        parts = []
+        for shift, start, stop in piece:
+            head, tail = got[shift]
+            parts.append(head[:stop] if start == 0 else tail[tail.shape[0] - (n - start) :])
+        heard = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+        total = total + rows(weights, messages) * heard
+    return total
+
+
+def circulant_pieces(hop: int, n: int, shards: int) -> list[tuple[int, int, int]]:
+    """``(shift, first row, last row + 1)`` of the blocks that join to all neighbours at ``hop``."""
+    shift, start = divmod(hop % (n * shards), n)
+    pieces = [(shift % shards, start, n)]
+    if start:
+        pieces.append(((shift + 1) % shards, 0, start))
+    return pieces
+
+
+def _gather(whole: Gather, halo: Halo, messages: jax.Array, axis: str, shards: int) -> jax.Array:
+    received = [
+        fetch(messages[sent[0]], shift, axis, shards)
+        for shift, sent in zip(halo.shifts, halo.sends, strict=True)
+    ]
+    known = jnp.concatenate([messages, *received]) if received else messages
+    total = None
+    for bucket, sources, hearers in zip(whole.buckets, halo.sources, halo.rows, strict=True):
+        part = gather_sum(sources, bucket.weights, known)
+        if hearers is None:
+            return part
+        if total is None:
+            total = jnp.zeros(messages.shape, accumulator(messages))
+        total = total.at[hearers].set(part, mode="drop")
+    return jnp.zeros(messages.shape, accumulator(messages)) if total is None else total
+
+
+def gather_halo(whole: Gather, shards: int) -> tuple[Gather, Halo]:
+    """The operator with its buckets dealt to the devices, and what they exchange (host)."""
+    n = whole.num_agents // shards
+    buckets, rows = [], []
+    for bucket in whole.buckets:
+        bucket = jax.tree.map(np.asarray, bucket)
+        if bucket.rows is not None:
+            bucket, local = _deal(bucket, n, shards)
+            rows.append(local)
+        else:
+            rows.append(None)
+        buckets.append(bucket)
+    members = whole.self_weights.shape[0] if whole.is_sequence else None
+    tables = [
+        [b.neighbours if members is None else b.neighbours[t] for b in buckets]
+        for t in range(members or 1)
+    ]
+    plans = [_plan(neighbours, n, shards) for neighbours in tables]
+    shifts = sorted({shift for lists, _ in plans for shift in lists})
+    widths = {s: max(lists[s].shape[1] for lists, _ in plans if s in lists) for s in shifts}
+    starts = dict(zip(shifts, n + np.cumsum([0, *widths.values()]), strict=False))
+    table = np.zeros(shards, np.int64)
+    for shift, start in starts.items():
+        table[shift] = start
+    sends, sources = [], []
+    for lists, slots in plans:
+        padded = []
+        for shift in shifts:
+            out = np.zeros((shards, widths[shift]), np.int32)
+            if shift in lists:
+                out[:, : lists[shift].shape[1]] = np.roll(lists[shift], shift, axis=0)
+            padded.append(out)
+        sends.append(padded)
+        # shift 0 is the device's own rows, which come first
+        sources.append([(table[shift] + rank).astype(np.int32) for shift, rank in slots])
+    if members is None:
+        joined_sends, joined_sources = tuple(sends[0]), tuple(sources[0])
+    else:
+        joined_sends = tuple(np.stack(x) for x in zip(*sends, strict=True))
+        joined_sources = tuple(np.stack(x) for x in zip(*sources, strict=True))
+    dealt = replace(whole, buckets=tuple(buckets))
+    return dealt, Halo(joined_sends, joined_sources, tuple(rows), tuple(int(s) for s in shifts))
+
+
+def _deal(bucket: Any, n: int, shards: int) -> tuple[Bucket, np.ndarray]:
+    """The bucket's agents grouped by device, padded to the largest group (weight 0)."""
+    device = bucket.rows // n
+    counts = np.bincount(device, minlength=shards)
+    width = int(counts.max())
+    slot = np.arange(len(device)) - np.searchsorted(device, device)
+    place = np.full((shards, width), -1)
+    place[device, slot] = np.arange(len(device))
+    place = place.ravel()
+    real = place >= 0
+    stand_in = np.repeat(np.arange(shards) * n, width)
+    rows = np.where(real, bucket.rows[place], stand_in)
+    wide = real[:, None]
+    dealt = Bucket(
+        rows.astype(np.int32),
+        np.where(wide, bucket.neighbours[place], stand_in[:, None]).astype(np.int32),
+        np.where(wide, bucket.weights[place], 0.0).astype(np.float32),
+        np.where(wide, bucket.edges[place], 0).astype(np.int32),
+    )
+    return dealt, np.where(real, rows % n, n).astype(np.int32)
+
+
+def _plan(
+    tables: list[np.ndarray], n: int, shards: int
+) -> tuple[dict[int, np.ndarray], list[tuple[np.ndarray, np.ndarray]]]:
+    """``({shift: rows [D, S] that each device hears}, per bucket (shift, rank) of every slot)``.
+
+    A bucket's ``[D R, K]`` slots belong to device ``0`` (its first ``R`` rows), ``1``, and so on.
+    """
+    codes, homes = [], []
+    for table in tables:
+        home = np.repeat(np.arange(shards), table.shape[0] // shards)[:, None]
+        home = np.broadcast_to(home, table.shape)
+        homes.append(home)
+        codes.append(home.astype(np.int64) * (n * shards) + table)
+    remote = [c[t // n != h] for c, t, h in zip(codes, tables, homes, strict=True)]
+    heard = np.unique(np.concatenate(remote)) if remote else np.zeros(0, np.int64)
+    group = heard // n  # device that hears, device that is heard
+    first = np.searchsorted(group, group)
+    rank = np.arange(len(heard)) - first
+    home, other = group // shards, group % shards
+    shift = (other - home) % shards
+    lists: dict[int, np.ndarray] = {}
+    for s in np.unique(shift):
+        chosen = shift == s
+        out = np.zeros((shards, int(rank[chosen].max()) + 1), np.int32)
+        out[home[chosen], rank[chosen]] = heard[chosen] % n
+        lists[int(s)] = out
+    slots = []
+    for table, code, home in zip(tables, codes, homes, strict=True):
+        where = np.minimum(np.searchsorted(heard, code), max(len(heard) - 1, 0))
+        far = (table // n - home) % shards
+        slots.append((far, np.where(far == 0, table % n, rank[where] if len(rank) else 0)))
+    return lists, slots

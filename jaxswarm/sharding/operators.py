@@ -1,0 +1,285 @@
+"""Mixing operators over several devices: on a mesh, or inside the user's own ``pmap``.
+
+Both keep the whole operator's arrays, split over the devices, next to the lists of rows that
+devices must exchange; only ``receive`` differs from the operator they were made of.
+
+Shapes: ``N`` agents, ``D`` devices, ``n = N/D``.
+"""
+
+import functools
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxswarm.gossip.operator import Mixing
+from jaxswarm.gossip.regular import Circulant, Dense, Mean
+from jaxswarm.gossip.sparse import Bucket, Gather, Segment
+from jaxswarm.sharding.halo import Halo, gather_halo, receive
+from jaxswarm.sharding.mesh import AXIS, agents_per_device, place
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Sharded(Mixing):
+    """A mixing operator over a mesh; same members, same results as the one it was made of.
+
+    ``receive`` moves between devices, per leaf and device: circulant, the halo rows; gather, the
+    rows that cut edges need; dense, everything (all-gather); mean, one row (all-reduce).
+    """
+
+    whole: Any
+    halo: Halo | None
+    mesh: Mesh = field(metadata={"static": True})
+
+    @property
+    def num_agents(self) -> int:
+        return self.whole.num_agents
+
+    @property
+    def stochasticity(self) -> str:
+        return self.whole.stochasticity
+
+    @property
+    def self_weights(self) -> Any:
+        return self.whole.self_weights
+
+    @property
+    def layout(self) -> str:
+        return self.whole.layout
+
+    @property
+    def is_sequence(self) -> bool:
+        return self.whole.is_sequence
+
+    def __getitem__(self, index: Any) -> "Sharded":
+        return replace(self, whole=self.whole[index], halo=_member(self.halo, index))
+
+    def receive(self, messages: jax.Array) -> jax.Array:
+        return _receive(self, messages)
+
+    def dense(self) -> jax.Array:
+        return self.whole.dense()
+
+    def restrict(
+        self, active: jax.Array | None = None, delivered: jax.Array | None = None
+    ) -> "Sharded":
+        return replace(self, whole=self.whole.restrict(active, delivered))
+
+    def num_messages(self) -> jax.Array:
+        return self.whole.num_messages()
+
+
+@jax.jit
+def _receive(operator: Sharded, messages: jax.Array) -> jax.Array:
+    part = functools.partial(receive, axis=AXIS, shards=operator.mesh.devices.size)
+    specs = _specs(operator.whole, operator.halo)
+    return jax.shard_map(
+        part,
+        mesh=operator.mesh,
+        in_specs=(*specs, P(AXIS)),
+        out_specs=P(AXIS),
+        check_vma=False,
+    )(operator.whole, operator.halo, messages)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Local(Mixing):
+    """A mixing operator for code that itself runs once per device, each holding ``n`` agents.
+
+    ``self_weights`` and ``receive`` are those of this device's agents; ``restrict`` takes this
+    device's ``active bool[n]`` and the whole graph's ``delivered bool[E]``; ``num_messages`` and
+    ``dense`` are of the whole swarm.
+    """
+
+    whole: Any
+    halo: Halo | None
+    axis_name: str = field(metadata={"static": True})
+    shards: int = field(metadata={"static": True})
+
+    @property
+    def num_agents(self) -> int:
+        return self.whole.num_agents // self.shards
+
+    @property
+    def stochasticity(self) -> str:
+        return self.whole.stochasticity
+
+    @property
+    def self_weights(self) -> Any:
+        """``float[..., n]``; outside the mapped function all agents', ``float[..., N]``."""
+        try:
+            return self._part()[0].self_weights
+        except NameError:  # no such axis here: a factory looks at the operator
+            return self.whole.self_weights
+
+    @property
+    def layout(self) -> str:
+        return self.whole.layout
+
+    @property
+    def is_sequence(self) -> bool:
+        return self.whole.is_sequence
+
+    def __getitem__(self, index: Any) -> "Local":
+        return replace(self, whole=self.whole[index], halo=_member(self.halo, index))
+
+    def receive(self, messages: jax.Array) -> jax.Array:
+        return receive(*self._part(), messages, self.axis_name, self.shards)
+
+    def dense(self) -> jax.Array:
+        return self.whole.dense()
+
+    def restrict(
+        self, active: jax.Array | None = None, delivered: jax.Array | None = None
+    ) -> "Local":
+        if active is not None:
+            active = jax.lax.all_gather(active, self.axis_name, tiled=True)
+        return replace(self, whole=self.whole.restrict(active, delivered))
+
+    def num_messages(self) -> jax.Array:
+        return self.whole.num_messages()
+
+    def _part(self) -> tuple[Any, Any]:
+        index = jax.lax.axis_index(self.axis_name)
+        parts = (self.whole, self.halo)
+
+        def cut(spec: P, leaf: Any) -> Any:
+            axis = next((i for i, name in enumerate(spec) if name == AXIS), None)
+            if axis is None:
+                return leaf
+            size = leaf.shape[axis] // self.shards
+            return jax.lax.dynamic_slice_in_dim(jnp.asarray(leaf), index * size, size, axis)
+
+        return jax.tree.map(cut, _specs(*parts), parts, is_leaf=lambda x: isinstance(x, P))
+
+
+def shard_operator(W: Mixing, mesh: Mesh) -> Sharded:
+    """``W`` over the mesh; see :func:`jaxswarm.sharding.shard`."""
+    whole, halo = _prepare(W, mesh.devices.size)
+
+    parts = jax.tree.map(jnp.asarray, (whole, halo))
+    if not NamedSharding(mesh, P()).is_fully_addressable:
+        # Steps close over operators, and jax closes over arrays of this process only: every device
+        # then holds the weights and lists (no more than the edges), each its own slice of the work.
+        return Sharded(parts[0], parts[1], mesh)
+
+    def put(spec: P, leaf: Any) -> Any:
+        return place(leaf, NamedSharding(mesh, spec))
+
+    whole, halo = jax.tree.map(put, _specs(*parts), parts, is_leaf=lambda x: isinstance(x, P))
+    return Sharded(whole, halo, mesh)
+
+
+def local(W: Mixing, axis_name: str, shards: int | None = None) -> Local:
+    """``W`` inside your own ``jax.pmap`` or ``shard_map``, where devices hold ``N/D`` agents.
+
+    ``gossip.averaging(sharding.local(W, "i", 8))`` is then a rule for one device's agents::
+
+        rule = gossip.averaging(sharding.local(W, "i", 8))
+        step = jax.pmap(lambda x: rule.mix(key, x, (), Round(0))[0], axis_name="i")
+        step(x.reshape(8, N // 8, ...))
+
+    Args:
+        W: an operator on the host's device, or a sequence of them.
+        axis_name: the mapped axis.
+        shards: its size ``D``; may be left out when called inside the mapped function.
+
+    Raises:
+        ValueError: as for :func:`jaxswarm.sharding.shard`, or if ``shards`` is missing outside the
+            function.
+    """
+    if shards is None:
+        try:
+            shards = int(jax.lax.axis_size(axis_name))
+        except NameError:
+            raise ValueError(
+                f"shards: expected the size of axis {axis_name!r}, not mapped here; got None"
+            ) from None
+    whole, halo = _prepare(W, shards)
+    parts = jax.tree.map(jnp.asarray, (whole, halo))
+    return Local(parts[0], parts[1], axis_name, shards)
+
+
+def is_operator(value: Any) -> bool:
+    """Whether this is a mixing operator rather than a pytree of agents."""
+    return isinstance(value, Circulant | Gather | Segment | Dense | Mean | Sharded | Local)
+
+
+def _prepare(W: Mixing, shards: int) -> tuple[Mixing, Halo | None]:
+    if isinstance(W, Sharded | Local) or not is_operator(W):
+        raise ValueError(
+            "W: expected an operator of gossip.mixing that is not sharded yet, "
+            f"got {type(W).__name__}"
+        )
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(W)):
+        raise ValueError(
+            "W: expected concrete arrays, since devices' lists are made on the host; got traced "
+            "ones: build the sharded operator outside jit"
+        )
+    agents_per_device(W.num_agents, shards)
+    if isinstance(W, Segment):
+        W = _as_gather(W)
+    return gather_halo(W, shards) if isinstance(W, Gather) else (W, None)
+
+
+def _as_gather(W: Segment) -> Gather:
+    """The same operator as degree-bucketed lists; edges that weigh nothing are dropped."""
+    n = W.num_agents
+    weights, senders, receivers = map(np.asarray, (W.weights, W.senders, W.receivers))
+    if W.is_sequence:
+        members = [_lists(*m, n, None) for m in zip(weights, senders, receivers, strict=True)]
+        width = max(bucket.weights.shape[1] for bucket in members)
+        members = [_lists(*m, n, width) for m in zip(weights, senders, receivers, strict=True)]
+        buckets = (jax.tree.map(lambda *x: np.stack(x), *members),)
+        return Gather(W.self_weights, buckets, n, W.stochasticity)
+    degrees = np.bincount(receivers[weights != 0], minlength=n)
+    everyone = _lists(weights, senders, receivers, n, None)
+    found = []
+    for exponent in range(int(degrees.max(initial=0)).bit_length()):
+        rows = np.flatnonzero((degrees >= 2**exponent) & (degrees < 2 ** (exponent + 1)))
+        if len(rows):
+            width = int(degrees[rows].max())
+            part = jax.tree.map(lambda x, rows=rows, width=width: x[rows, :width], everyone)
+            found.append(replace(part, rows=rows.astype(np.int32)))
+    return Gather(W.self_weights, tuple(found), n, W.stochasticity)
+
+
+def _lists(
+    weights: np.ndarray, senders: np.ndarray, receivers: np.ndarray, n: int, width: int | None
+) -> Bucket:
+    real = np.flatnonzero(weights != 0)
+    receivers = receivers[real]
+    slot = np.arange(len(real)) - np.searchsorted(receivers, receivers)
+    width = int(slot.max(initial=0)) + 1 if width is None else width
+    neighbours = np.repeat(np.arange(n, dtype=np.int32)[:, None], width, axis=1)
+    padded, edges = np.zeros((n, width), np.float32), np.zeros((n, width), np.int32)
+    neighbours[receivers, slot] = senders[real]
+    padded[receivers, slot], edges[receivers, slot] = weights[real], real
+    return Bucket(None, neighbours, padded, edges)
+
+
+def _specs(whole: Any, halo: Halo | None) -> tuple[Any, Any]:
+    """Which axis of every array is split, in the structure of ``(whole, halo)``."""
+    lead = (None,) if whole.is_sequence else ()
+    first, second = P(*lead, AXIS), P(*lead, None, AXIS)
+    if isinstance(whole, Circulant):
+        return replace(whole, self_weights=first, weights=second, edges=second), None
+    if isinstance(whole, Dense):
+        spec = replace(whole, self_weights=first, off_diagonal=first, senders=P(), receivers=P())
+        return spec, None
+    if isinstance(whole, Mean):
+        return replace(whole, self_weights=first), None
+    split = functools.partial(jax.tree.map, lambda _: first)
+    buckets = tuple(split(bucket) for bucket in whole.buckets)
+    return replace(whole, self_weights=first, buckets=buckets), split(halo)
+
+
+def _member(halo: Halo | None, index: Any) -> Halo | None:
+    return jax.tree.map(lambda leaf: leaf[index], halo)

@@ -1,0 +1,79 @@
+"""The partitioner: valid, balanced, never worse than the given order, good where known."""
+
+import jax
+import networkx as nx
+import numpy as np
+import pytest
+
+from jaxswarm import gossip, sharding, topology
+
+GRAPHS = {
+    "geometric": lambda: topology.random_geometric(96, 0.25, seed=3),
+    "small_world": lambda: topology.watts_strogatz(96, 4, 0.1, seed=0),
+    "scale_free": lambda: topology.barabasi_albert(96, 2, seed=0),
+    "ring": lambda: topology.ring(96),
+}
+
+
+def shuffled(graph, seed=0):
+    return sharding.relabel(graph, np.random.default_rng(seed).permutation(graph.num_agents))
+
+
+@pytest.mark.parametrize("shards", [1, 3, 8])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_order_is_a_permutation_that_cuts_no_more(name, shards):
+    graph = shuffled(GRAPHS[name]())
+    order = sharding.partition(graph, shards)
+    assert np.array_equal(np.sort(order), np.arange(96))
+    better = sharding.relabel(graph, order)
+    assert sharding.cut(better, shards).rows <= sharding.cut(graph, shards).rows
+
+
+def test_a_shuffled_ring_is_put_back_in_order():
+    graph = shuffled(topology.ring(96))
+    found = sharding.cut(sharding.relabel(graph, sharding.partition(graph, 8)), 8)
+    assert found.rows <= 2 * sharding.cut(topology.ring(96), 8).rows
+
+
+def test_two_cliques_joined_by_an_edge_are_told_apart():
+    joined = nx.barbell_graph(12, 0)
+    graph = shuffled(topology.from_networkx(joined))
+    order = sharding.partition(graph, 2)
+    assert sharding.cut(sharding.relabel(graph, order), 2) == sharding.Cut(2, 2, 1)
+
+
+def test_geometric_graphs_lose_most_of_their_cut():
+    graph = shuffled(GRAPHS["geometric"]())
+    order = sharding.partition(graph, 8)
+    after = sharding.cut(sharding.relabel(graph, order), 8).edges
+    assert after < 0.6 * sharding.cut(graph, 8).edges
+
+
+def test_cut_counts_by_hand():
+    assert sharding.cut(topology.ring(8), 4) == sharding.Cut(8, 8, 2)
+    assert sharding.cut(topology.star(8), 2) == sharding.Cut(8, 5, 4)
+    assert sharding.cut(topology.complete(6), 3) == sharding.Cut(24, 12, 4)
+
+
+def test_relabelled_graph_is_the_same_graph():
+    graph = GRAPHS["scale_free"]()
+    order = np.random.default_rng(1).permutation(96)
+    adjacency = np.asarray(sharding.relabel(graph, order).adjacency())
+    assert np.array_equal(adjacency, np.asarray(graph.adjacency())[np.ix_(order, order)])
+    x = jax.random.normal(jax.random.key(0), (96, 2))
+    mixed = gossip.mix(gossip.mixing(graph), x)[order]
+    relabelled = gossip.mix(gossip.mixing(sharding.relabel(graph, order)), x[order])
+    np.testing.assert_allclose(mixed, relabelled, atol=1e-6)
+
+
+def test_identity_keeps_what_is_known_of_the_graph():
+    assert sharding.relabel(topology.ring(12), np.arange(12)).offsets is not None
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="10 agents cannot be dealt evenly to 4"):
+        sharding.partition(topology.ring(10), 4)
+    with pytest.raises(ValueError, match="order: expected a permutation"):
+        sharding.relabel(topology.ring(4), [0, 0, 1, 2])
+    with pytest.raises(ValueError, match="single graph"):
+        sharding.partition(topology.one_peer_exponential(8), 2)

@@ -1,0 +1,129 @@
+"""One device, a mesh of eight, two processes of four: same numbers, any of them resumes any."""
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sharded_program as program
+
+from jaxswarm import launch, sharding
+
+TOLERANCE = 1e-5  # float32; reductions over agents add in another order
+ROUNDS = 20
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 120
+
+
+def same(found, expected):
+    assert set(found) == set(expected)
+    for name in expected:
+        a, b = found[name], expected[name]
+        if b.dtype.kind in "iub":
+            np.testing.assert_array_equal(a, b, err_msg=name)
+        else:
+            np.testing.assert_allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE, err_msg=name)
+
+
+@functools.cache
+def reference(rounds=ROUNDS):
+    return program.flat(*program.run(None, rounds))
+
+
+def launched(*arguments, processes=2, devices=4, script=program.__file__):
+    command = [sys.executable, "-m", "jaxswarm.launch", "--processes", str(processes)]
+    command += ["--devices-per-process", str(devices), str(script), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
+def test_a_mesh_of_eight_gives_the_same_run():
+    same(program.flat(*program.run(sharding.mesh(), ROUNDS)), reference())
+
+
+def test_a_mesh_resumes_what_one_device_began_and_back(tmp_path):
+    program.run(None, 10, tmp_path / "a")
+    same(
+        program.flat(*program.run(sharding.mesh(4), ROUNDS, tmp_path / "a", resume=True)),
+        reference(),
+    )
+    program.run(sharding.mesh(), 10, tmp_path / "b")
+    same(program.flat(*program.run(None, ROUNDS, tmp_path / "b", resume=True)), reference())
+
+
+def test_two_processes_continue_one_device_and_one_device_continues_them(tmp_path):
+    checkpoint = tmp_path / "run"
+    program.run(None, 10, checkpoint)
+    done = launched(tmp_path / "two.npz", checkpoint, ROUNDS)
+    assert done.returncode == 0, done.stderr
+    assert sorted(line for line in done.stdout.splitlines() if "round" in line) == [
+        f"[{i}] round {ROUNDS} on 8 devices" for i in (0, 1)
+    ]
+    same(dict(np.load(tmp_path / "two.npz")), reference())
+    longer = program.flat(*program.run(None, ROUNDS + 10, checkpoint, resume=True))
+    same(longer, reference(ROUNDS + 10))
+
+
+@pytest.mark.slow
+def test_a_killed_process_stops_the_others_and_is_named(tmp_path):
+    done = launched(tmp_path / "x.npz", tmp_path / "run", 10, "die")
+    assert done.returncode == 137, done.stderr
+    assert "process 1 of 2 died (signal SIGKILL); the others were stopped" in done.stderr
+    assert "[1] alive" in done.stdout.splitlines()  # the other may be cut off before it says so
+
+
+SCRIPT = """
+import sys, time
+from jaxswarm import launch
+team = launch._given(None, None, None)
+print("hello", *sys.argv[1:], flush=True)
+if sys.argv[1:] == ["fail"] and team[2] == 2:
+    sys.exit(7)
+if sys.argv[1:] == ["fail"]:
+    time.sleep(60)
+"""
+
+
+def test_launcher_passes_arguments_output_and_exit_status(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = launched("--a", "b", processes=3, script=script)
+    assert done.returncode == 0
+    assert sorted(done.stdout.splitlines()) == [f"[{i}] hello --a b" for i in range(3)]
+    failed = launched("fail", processes=3, script=script)
+    assert failed.returncode == 7
+    assert "process 2 of 3 died (exit status 7); the others were stopped" in failed.stderr
+
+
+def test_a_single_process_needs_nobody(monkeypatch):
+    names = (launch.COORDINATOR, launch.PROCESSES, launch.PROCESS_ID)
+    for name in (*names, "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert launch.initialize() == (0, 1)
+    assert launch.initialize("127.0.0.1:1", 1, 0) == (0, 1)
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    assert launch.initialize() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("host:1", 2, None), r"arguments: .* lacks \['process'\]"),
+        (("host", 2, 0), "HOST:PORT, got 'host'"),
+        (("host:1", 2, 2), r"process: expected a number in \[0, 2\), got 2"),
+    ],
+)
+def test_bad_teams_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        launch.initialize(*given)
+
+
+def test_bad_command_lines(capsys):
+    assert launch.main(["--processes", "0", "x.py"]) == 2
+    assert launch.main(["--processes", "2", "--process-id", "1", "x.py"]) == 2
+    assert "belong together" in capsys.readouterr().err

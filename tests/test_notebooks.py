@@ -1,0 +1,64 @@
+"""Every notebook runs from top to bottom, shows its pictures, and equals its script."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
+PICTURES = {"01_gossip_in_ten_minutes": 8}
+
+
+def _learned_weights_win(shown: str) -> bool:
+    metropolis, fastest, learned = (float(x) for x in re.findall(r"\d+\.\d+", shown))
+    return learned < 0.8 * fastest < 0.8 * metropolis
+
+
+CONCLUSIONS = {"01_gossip_in_ten_minutes": _learned_weights_win}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the Jupyter packages
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def test_there_are_notebooks():
+    assert {script.stem for script in SCRIPTS} == set(PICTURES)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_script_and_notebook_are_in_sync(script):
+    import jupytext
+
+    text, notebook = (jupytext.read(script.with_suffix(kind)) for kind in (".py", ".ipynb"))
+    assert [(cell.cell_type, cell.source) for cell in notebook.cells] == [
+        (cell.cell_type, cell.source) for cell in text.cells
+    ], f"run: jupytext --sync notebooks/{script.name}"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_notebook_runs_and_shows_its_pictures(script, monkeypatch):
+    import jupytext
+    from nbclient import NotebookClient
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("XLA_FLAGS", "")  # one device, as a reader has
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    notebook = jupytext.read(script.with_suffix(".ipynb"))
+    resources = {"metadata": {"path": str(script.parent)}}
+    NotebookClient(notebook, timeout=300, resources=resources).execute()
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
+    assert sum("image/png" in out.get("data", {}) for out in outputs) == PICTURES[script.stem]
+    assert not [out for out in outputs if out.output_type in ("stream", "error")], outputs
+    assert CONCLUSIONS[script.stem](outputs[-1]["data"]["text/plain"])
+
+
+def test_the_first_notebook_keeps_its_promises():
+    source = (ROOT / "notebooks" / "01_gossip_in_ten_minutes.py").read_text(encoding="utf-8")
+    rule = re.search(r"def when_there_is_news.*?\n\n\n", source, re.DOTALL)
+    assert rule is not None
+    assert len(rule.group().strip().splitlines()) <= 20
