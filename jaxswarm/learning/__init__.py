@@ -4,9 +4,15 @@ A learner is an :class:`~jaxswarm.algorithm.Algorithm`, made by a factory from *
 loss, *any* optax optimiser and *any* gossip rule: :func:`decentralized` (D-PSGD and kin, FedAvg,
 isolated agents), :func:`gradient_tracking`, :func:`exact_diffusion`, :func:`d2`, and the
 :func:`centralized` baseline. ``simulate(learner.step, learner.init(params), …)`` runs it.
+
+For strongly convex problems there are accelerated methods with guaranteed constants, made from the
+gradient of one agent: :func:`dadao` on asynchronous clocks (:mod:`~jaxswarm.learning.events`), and
+:func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
 """
 
+from jaxswarm.learning.adom import adom_plus
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
+from jaxswarm.learning.dadao import dadao, dadao_process
 from jaxswarm.learning.decentralized import (
     LearnerInfo,
     LearnerState,
@@ -14,6 +20,8 @@ from jaxswarm.learning.decentralized import (
     centralized,
     decentralized,
 )
+from jaxswarm.learning.dual import continuized, msda, quadratic_dual_gradient
+from jaxswarm.learning.events import point_process, poisson_events
 from jaxswarm.learning.supervised import Metrics, classification_loss, evaluation, merge
 from jaxswarm.network.process import Network, reliable
 
@@ -23,13 +31,21 @@ __all__ = [
     "Ledger",
     "Metrics",
     "Network",
+    "adom_plus",
     "centralized",
     "classification_loss",
+    "continuized",
     "d2",
+    "dadao",
+    "dadao_process",
     "decentralized",
     "evaluation",
     "exact_diffusion",
     "gradient_tracking",
     "merge",
+    "msda",
+    "point_process",
+    "poisson_events",
+    "quadratic_dual_gradient",
     "reliable",
 ]
