@@ -6,4 +6,5 @@ SYSTEMS: dict[str, str] = {
     "variance_correction": "experiments.variance_correction",
     "byzantine_grid": "experiments.byzantine_grid",
     "dadao": "experiments.dadao",
+    "disrupted": "experiments.disrupted",
 }

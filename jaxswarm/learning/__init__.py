@@ -13,6 +13,7 @@ gradient of one agent: :func:`dadao` on asynchronous clocks (:mod:`~jaxswarm.lea
 from jaxswarm.learning.adom import adom_plus
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
 from jaxswarm.learning.dadao import dadao, dadao_process
+from jaxswarm.learning.decavg import decavg, decavg_mixing, living_average
 from jaxswarm.learning.decentralized import (
     LearnerInfo,
     LearnerState,
@@ -38,10 +39,13 @@ __all__ = [
     "d2",
     "dadao",
     "dadao_process",
+    "decavg",
+    "decavg_mixing",
     "decentralized",
     "evaluation",
     "exact_diffusion",
     "gradient_tracking",
+    "living_average",
     "merge",
     "msda",
     "point_process",
