@@ -53,12 +53,20 @@ def foolsgold(topology: Topology, *, chunk: int | None = None) -> GossipTransfor
     )
 
 
-def foolsgold_weights(histories: jax.Array, valid: jax.Array) -> jax.Array:
+def foolsgold_weights(
+    histories: jax.Array, valid: jax.Array, counted: jax.Array | None = None
+) -> jax.Array:
     """``float32[K]`` in ``[0, 1]``: trust in each of the histories ``[K, P]``.
 
     Cosine similarities to the others, pardoning, inversion, rescaling to a maximum of 1 and a logit
     about 1/2, all clipped to ``[0, 1]``. A zero history is similar to nothing; fewer than two
     histories cannot be compared and are trusted.
+
+    Args:
+        histories: ``[K, P]``.
+        valid: ``bool[K]``: which of them are there to be compared.
+        counted: ``bool[K]``: whose trust is asked for, all that are there by default. The others
+            only serve to compare with: they get 0 and do not set the scale.
     """
     length = jnp.linalg.norm(histories, axis=1)
     unit = histories / jnp.where(length > 0, length, 1.0)[:, None]
@@ -70,9 +78,10 @@ def foolsgold_weights(histories: jax.Array, valid: jax.Array) -> jax.Array:
     ratio = most[:, None] / jnp.where(most[None, :] == 0, 1.0, most[None, :])
     pardoned = jnp.where(most[:, None] < most[None, :], similar * ratio, similar)
     worst = jnp.where(alone, 0.0, jnp.max(pardoned, axis=1, where=pair, initial=-jnp.inf))
-    trust = jnp.where(valid, jnp.clip(1.0 - worst, 0.0, 1.0), 0.0)
+    asked = valid if counted is None else valid & counted
+    trust = jnp.where(asked, jnp.clip(1.0 - worst, 0.0, 1.0), 0.0)
     largest = jnp.max(trust, initial=0.0)
     trust = trust / jnp.where(largest > 0, largest, 1.0)
     certain = jnp.clip(trust, 1e-6, 1.0 - 1e-6)
     logit = jnp.clip(jnp.log(certain / (1.0 - certain)) + 0.5, 0.0, 1.0)
-    return jnp.where(valid & (trust > 0), logit, 0.0)
+    return jnp.where(asked & (trust > 0), logit, 0.0)
