@@ -6,7 +6,9 @@ isolated agents), :func:`gradient_tracking`, :func:`exact_diffusion`, :func:`d2`
 :func:`centralized` baseline. ``simulate(learner.step, learner.init(params), …)`` runs it.
 """
 
+from jaxswarm.learning import matching
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
+from jaxswarm.learning.cross_gradient import cross_gradient
 from jaxswarm.learning.decentralized import (
     LearnerInfo,
     LearnerState,
@@ -25,11 +27,13 @@ __all__ = [
     "Network",
     "centralized",
     "classification_loss",
+    "cross_gradient",
     "d2",
     "decentralized",
     "evaluation",
     "exact_diffusion",
     "gradient_tracking",
+    "matching",
     "merge",
     "reliable",
 ]

@@ -139,9 +139,10 @@ def row_weights(topology: Topology, weights: str | Any) -> jax.Array:
             agents that do not hear each other.
     """
     n = topology.num_agents
-    shape = jnp.shape(weights)
-    if not isinstance(weights, str) and shape == (n, n) and shape != topology.mask.shape:
-        return _from_matrix(topology, np.asarray(weights, np.float32))
+    if not isinstance(weights, str) and not is_traced(weights):
+        entries = np.asarray(weights, np.float32)
+        if entries.shape == (n, n) and entries.shape != topology.mask.shape:
+            return _from_matrix(topology, entries)
     values = schemes.edge_weights(topology, weights)
     if is_traced(values):
         return values
