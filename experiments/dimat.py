@@ -4,17 +4,21 @@ Agents start from initialisations of their own and train alone; from then on the
 neighbours and train, in turn. Before averaging, DIMAT permutes a neighbour's hidden units into the
 own order, by an exact assignment on the correlation of activations. The baselines share data,
 pre-trained agents, seeds and gradient steps: plain weight averaging (WA, the same code with the
-identity), weight matching (WM), and SGD with gossip (CDSGD, SGP), all of one exchange per cycle.
-CDSGD and CGA are also run as published, with an exchange after every gradient step: those two
-lines send many times more (their transfers are in the results).
+identity), weight matching (WM), and gossip SGD with momentum (CDSGD, SGP), all with one exchange
+per cycle. CDSGD and CGA also run as published, with an exchange after every gradient step: those
+two send many times more (see the transfers in the results).
 
-Fidelity: as in the authors' code, units are matched on the *whole training set*, which every agent
+Fidelity. As in the authors' code, units are matched on the *whole training set*, which every agent
 then has to hold as proxy data; the arm “DIMAT, local data” matches on the receiver's own data. On
 the complete graph all agents take one merge in agent 0's order. Digits and a perceptron stand in
-for CIFAR-100 and ResNet-20; “disjoint” gives agent ``i`` the classes ``c`` with ``c mod N = i``.
-With more than ``shares`` agents, agent ``i`` holds share ``i mod shares``: data then overlap.
+for CIFAR-100 and ResNet-20. “Disjoint” gives agent ``i`` the classes ``c`` with ``c mod N = i``.
+With more than ``shares`` agents, agent ``i`` holds share ``i mod shares``, so data overlap.
 
-The accuracy curve has one point per cycle, after its training, on a global test set.
+What a pilot (``--seed 1000``) changed in the set-up, no threshold: the accuracy curve has *two*
+points a cycle, after merging and after training, since an agent of two classes scores 0.2 after
+training whatever it merged, which hides the merge; CDSGD descends from the average, with momentum,
+which serves it better; and the permuted copy is also matched before rectification, as about 8 % of
+the rectified units never fire, and those no activation can tell apart.
 """
 
 import sys
@@ -61,7 +65,7 @@ class Config:
     batch: int = 100
     lr: float = 1e-3  # of Adam: before, and in the arms that merge
     sgd_lr: float = 0.1  # of CDSGD, SGP and CGA
-    momentum: float = 0.9  # of CGA
+    momentum: float = 0.9  # of these
     proxy: int = 10_000  # samples to match on, at most the training set
     arms: tuple[str, ...] = arms_of.ARMS
     graphs: tuple[str, ...] = ("ring", "complete")
@@ -77,7 +81,7 @@ SCALES = {
         pretrain_epochs=10,
         cycles=2,
         proxy=200,
-        arms=("DIMAT", "WA", "CDSGD"),
+        arms=("DIMAT", "WA"),
         graphs=("ring",),
     ),
     "small": Config(),
@@ -96,7 +100,7 @@ SCALES = {
 
 
 def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
-    """``arms[graph][deal][arm]``: accuracy and transfers ``[S, T]``; what went before; the copy."""
+    """``arms[graph][deal][arm]``: what ``dimat_arms.follow`` finds, ``[S, T]``; and the rest."""
     results = _study(config, progress)
     results["cycle"] = np.arange(1, config.cycles + 1)
     if config.cnn_agents > 1:
@@ -157,22 +161,18 @@ def claims(results: dict[str, Any]) -> list[Claim]:
     made = []
     for graph, deals in results["arms"].items():
         made += _after_first_merge(graph, deals["IID"], results["before"]["IID"], "")
-    copy = results["copy"]
-    made.append(
-        claim(
-            NAME,
-            "matched with its own permuted copy, a model recovers this share of the permutation",
-            "exact recovery",
-            statistics.summarize(copy["recovered"]),
-            at_least=1.0,
-        )
-    )
+    for sentence, key in (
+        ("matched with its own permuted copy, a model recovers this share of it", "recovered"),
+        ("… as DIMAT matches, this share of the units that ever fire", "firing"),
+    ):
+        recovered = statistics.summarize(results["copy"][key])
+        made.append(claim(NAME, sentence, "exact recovery", recovered, at_least=1.0))
     made.append(
         claim(
             NAME,
             "… and merging the two moves no parameter by more than this",
             "no change",
-            statistics.summarize(copy["gap"]),
+            statistics.summarize(results["copy"]["gap"]),
             at_most=1e-6,
         )
     )
@@ -212,25 +212,31 @@ def _after_first_merge(
     ]
 
 
+def curve(arm: dict[str, Any]) -> np.ndarray:
+    """``[S, 2 T]``: accuracy after each merge and after the training that follows it."""
+    pairs = np.stack([arm["merged"], arm["accuracy"]], axis=2)
+    return pairs.reshape(len(pairs), -1)
+
+
 def _over_cycles(case: str, arms: dict[str, Any]) -> list[Claim]:
-    area = {name: np.mean(arm["accuracy"], axis=1) for name, arm in arms.items()}
-    final = {name: arm["accuracy"][:, -1] for name, arm in arms.items()}
+    rivals = [name for name in ("WA", "CDSGD") if name in arms]
+    area = {name: curve(arms[name]).mean(axis=1) for name in ("DIMAT", *rivals)}
+    final = {name: curve(arms[name])[:, -2:].mean(axis=1) for name in ("DIMAT", *rivals)}
     made = [
         claim(
             NAME,
-            f"{case}: DIMAT's mean accuracy over the cycles is above that of {other} at equal "
-            "transfers",
+            f"{case}: over the cycles DIMAT's accuracy is above {other}'s at equal transfers",
             other,
             statistics.compare(area["DIMAT"], area[other]),
             at_least=1e-9,
         )
-        for other in ("WA", "CDSGD")
+        for other in rivals
     ]
-    best = max(("WA", "CDSGD"), key=lambda name: final[name].mean())
+    best = max(rivals, key=lambda name: final[name].mean())
     made.append(
         claim(
             NAME,
-            f"{case}: DIMAT ends at most a point below the better of WA and CDSGD",
+            f"{case}: in the last cycle DIMAT is at most a point below the better of the two",
             best,
             statistics.compare(final["DIMAT"], final[best]),
             at_least=-0.01,
@@ -243,23 +249,40 @@ def plot(results: dict[str, Any], path: Path) -> None:
     """Accuracy over cycles, a panel for each graph and deal."""
     graphs = list(results["arms"])
     deals = list(results["arms"][graphs[0]])
-    panels = plotting.panels(len(graphs), len(deals), width=6.4, height=4.0)
+    panels = plotting.panels(len(graphs), len(deals), width=6.6, height=4.0)
+    cycles = np.asarray(results["cycle"], float)
+    halves = np.concatenate([[0.0], np.stack([cycles - 0.5, cycles], axis=1).ravel()])
     for row, graph in enumerate(graphs):
         for column, deal in enumerate(deals):
-            arms = results["arms"][graph][deal]
-            series = {}
+            start = results["before"][deal][:, None]
+            arms, series, x = results["arms"][graph][deal], {}, {}
             for name, arm in arms.items():
-                start = results["before"][deal][:, None]
-                series[name] = np.concatenate([start, arm["accuracy"]], axis=1)
-            plotting.curves(
+                once = "merged" in arm
+                points = curve(arm) if once else arm["accuracy"]
+                more = arm["transfers"][0, -1] / arms["DIMAT"]["transfers"][0, -1]
+                label = name if once else f"{name}: {more:.0f}× transfers"
+                series[label] = np.concatenate([start, points], axis=1)
+                x[label] = halves if once else np.concatenate([[0.0], cycles])
+            ax = plotting.curves(
                 series,
-                np.concatenate([[0], results["cycle"]]),
-                xlabel="cycles of merging and training",
-                ylabel="test accuracy",
-                title=f"{graph}, {deal}",
+                x,
+                xlabel="cycles: merge (half), train (full)",
+                ylabel="test accuracy, mean over agents",
+                title=_finding(results, graph, deal),
                 ax=panels[row, column],
             )
+            ax.set_ylim(0.0, 1.0)
     plotting.save(panels[0, 0], path)
+
+
+def _finding(results: dict[str, Any], graph: str, deal: str) -> str:
+    arms = results["arms"][graph][deal]
+    first = {name: arms[name]["merged"][:, 0].mean() for name in ("DIMAT", "WA")}
+    before = results["before"][deal].mean()
+    return (
+        f"{graph}, {deal}: the first merge takes {before:.2f} "
+        f"to {first['DIMAT']:.2f}, unmatched to {first['WA']:.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def pretrain(config: "Config", setup: Bench, key: jax.Array, held: data.Shards) 
         local=optax.adam(config.lr),
         gossip=gossip.none(),
         local_steps=setup.steps,
-        sample=data.minibatches(config.batch, replace=False),
+        sample=data.minibatches(config.batch),
         stateful=setup.model.has_stats,
     )
     params = agents.initialize(init_key, setup.model.init, config.agents)
@@ -147,51 +147,53 @@ def score(setup: Bench, params: Any, stats: Any) -> jax.Array:
 
 
 def learner(config: "Config", setup: Bench, graph: topology.Topology, arm: str) -> Algorithm:
-    """An arm's algorithm; all but the last two exchange models once per round of a cycle."""
+    """An arm's algorithm."""
     loss = learning.classification_loss(setup.model)
-    sample = data.minibatches(config.batch, replace=False)
-    if arm in MERGING:
-        return matching.merge_and_train(
-            loss,
-            model=setup.model,
-            local=optax.adam(config.lr),
-            gossip=matching.matched_averaging(
-                graph,
-                setup.spec,
-                _matcher(setup, arm),
-                weights="uniform",
-                basis="first" if graph.name.startswith("complete") else "own",
-                chunk=config.chunk,
-            ),
-            local_steps=setup.steps,
-            sample=sample,
-            match_data=lambda key, held: (
-                matching.Local(own_batches(config, held))
-                if arm == "DIMAT, local data"
-                else matching.Proxy(setup.proxy)
-            ),
-            watch=lambda params, stats: score(setup, params, stats),
-        )
-    sgd = optax.sgd(config.sgd_lr)
+    sample = data.minibatches(config.batch)
+    sgd = optax.sgd(config.sgd_lr, config.momentum)
     if arm == "CGA, every step":
-        momentum = optax.sgd(config.sgd_lr, config.momentum)
-        return learning.cross_gradient(loss, graph, local=momentum, sample=sample, weights="uniform")
-    if arm == "SGP":
+        return learning.cross_gradient(loss, graph, local=sgd, sample=sample, weights="uniform")
+    if arm == "CDSGD, every step":
+        return learning.decentralized(
+            loss,
+            local=sgd,
+            gossip=gossip.averaging(gossip.mixing(graph, "uniform")),
+            sample=sample,
+            order="parallel",
+            stateful=setup.model.has_stats,
+        )
+    if arm in MERGING:
+        rule = matching.matched_averaging(
+            graph,
+            setup.spec,
+            _matcher(setup, arm),
+            weights="uniform",
+            basis="first" if graph.name.startswith("complete") else "own",
+            chunk=config.chunk,
+        )
+    elif arm == "SGP":
         rule = gossip.push_sum(gossip.mixing(graph, "push"))
-        order = "adapt_then_combine"
-    elif arm in ("CDSGD", "CDSGD, every step"):
+    elif arm == "CDSGD":
         rule = gossip.averaging(gossip.mixing(graph, "uniform"))
-        order = "parallel"
     else:
         raise errors.unknown("arm", arm, ARMS)
-    return learning.decentralized(
+
+    def match_data(key: jax.Array, held: data.Shards) -> matching.Proxy | matching.Local:
+        del key
+        if arm == "DIMAT, local data":
+            return matching.Local(own_batches(config, held))
+        return matching.Proxy(setup.proxy)
+
+    return matching.merge_and_train(
         loss,
-        local=sgd,
+        model=setup.model,
+        local=optax.adam(config.lr) if arm in MERGING else sgd,
         gossip=rule,
-        local_steps=setup.steps if arm in PER_CYCLE else 1,
+        local_steps=setup.steps,
         sample=sample,
-        order=order,
-        stateful=setup.model.has_stats,
+        match_data=match_data,
+        fresh_optimizer=arm in MERGING,
+        watch=lambda params, stats: jnp.mean(score(setup, params, stats)),
     )
 
 
@@ -204,16 +206,19 @@ def follow(
     start: tuple[Any, Any],
     held: data.Shards,
 ) -> dict[str, jax.Array]:
-    """One arm from pre-trained agents: accuracy after each cycle ``[T]``, transfers, and more."""
+    """One arm from pre-trained agents, ``[T]`` each.
+
+    Returns:
+        ``accuracy`` after each cycle's training, ``transfers`` so far, and, for arms that exchange
+        once a cycle, ``merged``: the accuracy after its exchange.
+    """
     made = learner(config, setup, graph, arm)
     per_cycle = 1 if arm in PER_CYCLE else setup.steps
     state = made.init(start[0], start[1]) if setup.model.has_stats else made.init(start[0])
 
     def look(state: Any) -> Any:
-        return (
-            jnp.mean(score(setup, state.params, state.model_state or {})),
-            state.traffic.total.messages,
-        )
+        accuracy = jnp.mean(score(setup, state.params, state.model_state or {}))
+        return accuracy, state.traffic.total.messages
 
     _, records = rollout(
         made.step,
@@ -226,29 +231,40 @@ def follow(
     )
     accuracy, transfers = records.evaluation
     found = {"accuracy": accuracy, "transfers": transfers}
-    if arm in MERGING:
-        found["merged"] = jnp.mean(records.info.merged, axis=1)
-    return found
+    return found | ({"merged": records.info.merged} if arm in PER_CYCLE else {})
 
 
 def own_copy(setup: Bench, key: jax.Array, params: Any) -> dict[str, jax.Array]:
-    """Match a model with its own copy in another order of units, and merge the two."""
+    """Match a model with its own copy in another order of units, and merge the two.
+
+    Returns:
+        ``recovered``, the share of units that find their place, and ``gap``, the largest change of
+        a parameter, both matched before rectification, where no unit is silent; ``firing``, the
+        share of the units that ever fire that find their place when matched as DIMAT does.
+    """
     groups = matching.sizes(matching.PermutationSpec(setup.spec.params), params)
     orders = matching.random_permutations(key, groups)
     copy = matching.permute(params, orders, setup.spec.params)
-    matcher = _matcher(setup, "DIMAT")
-    found = matcher.match(
-        setup.spec, params, jax.tree.map(lambda leaf: leaf[None], copy), setup.proxy
-    )
-    back = {name: order[0] for name, order in found.items()}
     wanted = matching.invert(orders)
-    right = [jnp.mean(back[name] == wanted[name]) for name in groups]
-    aligned = matching.permute(copy, back, setup.spec.params)
-    merged = jax.tree.map(lambda a, b: 0.5 * (a + b), params, aligned)
-    gaps = jax.tree.map(lambda a, b: jnp.max(jnp.abs(a - b)), params, merged)
+    x = setup.proxy
+
+    def back(activated: bool) -> matching.Permutations:
+        others = jax.tree.map(lambda leaf: leaf[None], copy)
+        found = _by_activations(setup, activated).match(setup.spec, params, others, x)
+        return {name: order[0] for name, order in found.items()}
+
+    linear, rectified = back(False), back(True)
+    aligned = matching.permute(copy, linear, setup.spec.params)
+    gaps = jax.tree.map(lambda a, b: jnp.max(jnp.abs(a - 0.5 * (a + b))), params, aligned)
+    stats = setup.model.recalibrate(params, x)
+    seen = matching.features_of(setup.module)(params, stats, x.reshape(-1, *x.shape[2:]))
+    fires = {name: jnp.max(jnp.abs(seen[name]).reshape(-1, groups[name]), axis=0) for name in seen}
+    alive = jnp.concatenate([fires[g] > 0 for g in groups])
+    right = jnp.concatenate([rectified[g] == wanted[g] for g in groups])
     return {
-        "recovered": jnp.mean(jnp.stack(right)),
+        "recovered": jnp.mean(jnp.concatenate([linear[g] == wanted[g] for g in groups])),
         "gap": jnp.max(jnp.stack(jax.tree.leaves(gaps))),
+        "firing": jnp.sum(right & alive) / jnp.sum(alive),
     }
 
 
@@ -257,7 +273,11 @@ def _matcher(setup: Bench, arm: str) -> matching.Matcher:
         return matching.unmatched()
     if arm == "WM":
         return matching.weight_matching()
-    recalibrate = setup.model.recalibrate if setup.model.has_stats else None
+    return _by_activations(setup, True)
+
+
+def _by_activations(setup: Bench, activated: bool) -> matching.Matcher:
     return matching.activation_matching(
-        matching.features_of(setup.module), recalibrate=recalibrate
+        matching.features_of(setup.module, activated=activated),
+        recalibrate=setup.model.recalibrate if setup.model.has_stats else None,
     )

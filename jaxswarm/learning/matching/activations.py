@@ -165,10 +165,13 @@ def captured(
     return features
 
 
-def features_of(module: MLP | CNN) -> Features:
+def features_of(module: MLP | CNN, *, activated: bool = True) -> Features:
     """Hidden activations of ``models.mlp`` and ``models.cnn``, by group of ``permutation_spec``.
 
-    They are taken after normalisation and activation, before pooling.
+    Args:
+        module: the flax module.
+        activated: look after the activation (before any pooling), where a rectified unit that never
+            fires says nothing; otherwise before it, after any normalisation.
 
     Raises:
         ValueError: for another kind of module (see :func:`captured`).
@@ -181,7 +184,7 @@ def features_of(module: MLP | CNN) -> Features:
     norm = NORM_MODULES.get(module.norm)
     layers = hidden_layers(module)
     where = {name: f"{norm}_{i}" if norm else name for i, name in enumerate(layers)}
-    return captured(module, where, ACTIVATIONS[module.activation])
+    return captured(module, where, ACTIVATIONS[module.activation] if activated else None)
 
 
 def _rows(x: jax.Array) -> jax.Array:

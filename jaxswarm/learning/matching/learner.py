@@ -55,12 +55,10 @@ def merge_and_train(
     sample: Sample | None = None,
     match_data: MatchData | None = None,
     network: Network | None = None,
+    fresh_optimizer: bool = True,
     watch: Callable[[PyTree, PyTree], PyTree] | None = None,
 ) -> Algorithm:
     """Each round: merge with the neighbours, measure normalisation statistics anew, then train.
-
-    Every round's training starts with a fresh optimiser, as what the old one remembers is in the
-    order of units before the merge.
 
     Args:
         loss: of one agent, ``learning.classification_loss(model)``; it carries the statistics if
@@ -73,6 +71,8 @@ def merge_and_train(
         match_data: ``(key, inputs) -> Proxy | Local``, on what units are matched and statistics
             measured; may be omitted if neither is needed.
         network: who is alive and what arrives; all of it by default.
+        fresh_optimizer: whether every round's training forgets the last one's optimiser state, as
+            published: what it remembers may be in another order of units than the merged model.
         watch: ``watch(params, stats) -> pytree``, looked at right after the merge.
 
     Returns:
@@ -107,9 +107,9 @@ def merge_and_train(
         )
         stats = measure(params, seen) if model.has_stats else state.model_state
         merged = None if watch is None else watch(params, stats)
-        fresh = jax.vmap(local.init)(params)
-        result = train(work, local, local_steps, train_key, params, fresh, stats, inputs)
-        before = state._replace(params=params, opt_state=fresh, model_state=stats)
+        opt_state = jax.vmap(local.init)(params) if fresh_optimizer else state.opt_state
+        before = state._replace(params=params, opt_state=opt_state, model_state=stats)
+        result = train(work, local, local_steps, train_key, params, opt_state, stats, inputs)
         result = frozen_where_absent(now, result, before)
         new = state._replace(
             params=result.params,
