@@ -150,33 +150,24 @@ def learner(config: "Config", setup: Bench, graph: topology.Topology, arm: str) 
     """An arm's algorithm."""
     loss = learning.classification_loss(setup.model)
     sample = data.minibatches(config.batch)
+    if arm not in ARMS:
+        raise errors.unknown("arm", arm, ARMS)
     sgd = optax.sgd(config.sgd_lr, config.momentum)
     if arm == "CGA, every step":
         return learning.cross_gradient(loss, graph, local=sgd, sample=sample, weights="uniform")
-    if arm == "CDSGD, every step":
+    if arm not in MERGING:
+        pushing = arm == "SGP"
         return learning.decentralized(
             loss,
             local=sgd,
-            gossip=gossip.averaging(gossip.mixing(graph, "uniform")),
+            gossip=gossip.push_sum(gossip.mixing(graph, "push"))
+            if pushing
+            else gossip.averaging(gossip.mixing(graph, "uniform")),
+            local_steps=setup.steps if arm in PER_CYCLE else 1,
             sample=sample,
-            order="parallel",
+            order="adapt_then_combine" if pushing else "parallel",
             stateful=setup.model.has_stats,
         )
-    if arm in MERGING:
-        rule = matching.matched_averaging(
-            graph,
-            setup.spec,
-            _matcher(setup, arm),
-            weights="uniform",
-            basis="first" if graph.name.startswith("complete") else "own",
-            chunk=config.chunk,
-        )
-    elif arm == "SGP":
-        rule = gossip.push_sum(gossip.mixing(graph, "push"))
-    elif arm == "CDSGD":
-        rule = gossip.averaging(gossip.mixing(graph, "uniform"))
-    else:
-        raise errors.unknown("arm", arm, ARMS)
 
     def match_data(key: jax.Array, held: data.Shards) -> matching.Proxy | matching.Local:
         del key
@@ -187,12 +178,19 @@ def learner(config: "Config", setup: Bench, graph: topology.Topology, arm: str) 
     return matching.merge_and_train(
         loss,
         model=setup.model,
-        local=optax.adam(config.lr) if arm in MERGING else sgd,
-        gossip=rule,
+        local=optax.adam(config.lr) if config.as_published else sgd,
+        gossip=matching.matched_averaging(
+            graph,
+            setup.spec,
+            _matcher(setup, arm),
+            weights="uniform",
+            basis="first" if graph.name.startswith("complete") else "own",
+            chunk=config.chunk,
+        ),
         local_steps=setup.steps,
         sample=sample,
         match_data=match_data,
-        fresh_optimizer=arm in MERGING,
+        fresh_optimizer=config.as_published,
         watch=lambda params, stats: jnp.mean(score(setup, params, stats)),
     )
 
@@ -209,8 +207,8 @@ def follow(
     """One arm from pre-trained agents, ``[T]`` each.
 
     Returns:
-        ``accuracy`` after each cycle's training, ``transfers`` so far, and, for arms that exchange
-        once a cycle, ``merged``: the accuracy after its exchange.
+        ``accuracy`` at the end of each cycle, ``transfers`` so far, and, for arms that merge and
+        then train, ``merged``: the accuracy between the two.
     """
     made = learner(config, setup, graph, arm)
     per_cycle = 1 if arm in PER_CYCLE else setup.steps
@@ -231,7 +229,7 @@ def follow(
     )
     accuracy, transfers = records.evaluation
     found = {"accuracy": accuracy, "transfers": transfers}
-    return found | ({"merged": records.info.merged} if arm in PER_CYCLE else {})
+    return found | ({"merged": records.info.merged} if arm in MERGING else {})
 
 
 def own_copy(setup: Bench, key: jax.Array, params: Any) -> dict[str, jax.Array]:
