@@ -35,12 +35,8 @@ class Residual(nn.Module):
 
 RESIDUAL = PermutationSpec(
     {"embed": {"kernel": (None, "stream"), "bias": ("stream",)}}
-    | {
-        f"up_{b}": {"kernel": ("stream", f"hidden_{b}"), "bias": (f"hidden_{b}",)} for b in range(2)
-    }
-    | {
-        f"down_{b}": {"kernel": (f"hidden_{b}", "stream"), "bias": ("stream",)} for b in range(2)
-    }
+    | {f"up_{b}": {"kernel": ("stream", f"hidden_{b}"), "bias": (f"hidden_{b}",)} for b in range(2)}
+    | {f"down_{b}": {"kernel": (f"hidden_{b}", "stream"), "bias": ("stream",)} for b in range(2)}
     | {
         "square": {"kernel": ("stream", "stream"), "bias": ("stream",)},
         "head": {"kernel": ("stream", None), "bias": (None,)},
