@@ -185,7 +185,7 @@ def test_weights_that_are_no_average_are_refused(weights, message):
 
 def test_other_bad_input_is_refused():
     with pytest.raises(ValueError, match="matcher: expected a Matcher, got str"):
-        rule_for(RING, "activations")
+        rule_for(RING, "activations")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="unknown basis 'mine'"):
         rule_for(RING, basis="mine")
     with pytest.raises(ValueError, match="chunk"):
@@ -201,7 +201,7 @@ def test_other_bad_input_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             mixed(rule, match_inputs=inputs)
-    with pytest.raises(ValueError, match="params: leaf .* must lead with 5"):
+    with pytest.raises(ValueError, match=r"params: leaf .* must lead with 5"):
         mixed(rule, jax.tree.map(lambda leaf: leaf[:3], PARAMS), match_inputs=Proxy(X))
     short = PermutationSpec({"Dense_0": SPEC.params["Dense_0"]})
     with pytest.raises(ValueError, match=r"does not cover leaf \['Dense_1'\]"):

@@ -165,7 +165,7 @@ def captured(
     return features
 
 
-def features_of(module: MLP | CNN, *, activated: bool = True) -> Features:
+def features_of(module: Any, *, activated: bool = True) -> Features:
     """Hidden activations of ``models.mlp`` and ``models.cnn``, by group of ``permutation_spec``.
 
     Args:

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -120,7 +119,7 @@ def sizes(spec: PermutationSpec, params: PyTree, stats: PyTree = None) -> dict[s
     return {group: size for group, (size, _) in found.items()}
 
 
-def permutation_spec(module: nn.Module, params: PyTree, stats: PyTree = None) -> PermutationSpec:
+def permutation_spec(module: Any, params: PyTree, stats: PyTree = None) -> PermutationSpec:
     """The spec of a network made by ``models.mlp`` or ``models.cnn``, normalisation included.
 
     Args:
