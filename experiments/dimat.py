@@ -153,13 +153,9 @@ def _study(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             if name == "complete" and arm == "DIMAT, local data":
                 continue  # agent 0 alone matches there
             progress(f"{name}, {arm}")
-            go = jax.jit(
-                jax.vmap(
-                    lambda key, start, held, graph=graph, arm=arm: arms_of.follow(
-                        config, setup, graph, arm, key, start, held
-                    )
-                )
-            )
+            # Made before jit, so that the graph's weights are known when it compiles.
+            made = arms_of.learner(config, setup, graph, arm)
+            go = jax.jit(jax.vmap(arms_of.follow(config, setup, arm, made)))
             for deal in config.deals:
                 found = go(run_keys, start[deal], held[deal])
                 results["arms"][name][deal][arm] = jax.tree.map(np.asarray, found)

@@ -196,40 +196,35 @@ def learner(config: "Config", setup: Bench, graph: topology.Topology, arm: str) 
 
 
 def follow(
-    config: "Config",
-    setup: Bench,
-    graph: topology.Topology,
-    arm: str,
-    key: jax.Array,
-    start: tuple[Any, Any],
-    held: data.Shards,
-) -> dict[str, jax.Array]:
-    """One arm from pre-trained agents, ``[T]`` each.
+    config: "Config", setup: Bench, arm: str, made: Algorithm
+) -> Callable[..., dict[str, jax.Array]]:
+    """One arm from pre-trained agents, of one seed: ``(key, (params, stats), shards) -> found``.
 
-    Returns:
-        ``accuracy`` at the end of each cycle, ``transfers`` so far, and, for arms that merge and
-        then train, ``merged``: the accuracy between the two.
+    What is found, ``[T]`` each: ``accuracy`` at the end of each cycle, ``transfers`` so far, and,
+    for arms that merge and then train, ``merged``: the accuracy between the two.
     """
-    made = learner(config, setup, graph, arm)
     per_cycle = 1 if arm in PER_CYCLE else setup.steps
-    state = made.init(start[0], start[1]) if setup.model.has_stats else made.init(start[0])
 
     def look(state: Any) -> Any:
         accuracy = jnp.mean(score(setup, state.params, state.model_state or {}))
         return accuracy, state.traffic.total.messages
 
-    _, records = rollout(
-        made.step,
-        state,
-        config.cycles * per_cycle,
-        key=key,
-        inputs=held,
-        every=per_cycle,
-        evaluate=look,
-    )
-    accuracy, transfers = records.evaluation
-    found = {"accuracy": accuracy, "transfers": transfers}
-    return found | ({"merged": records.info.merged} if arm in MERGING else {})
+    def one(key: jax.Array, start: tuple[Any, Any], held: data.Shards) -> dict[str, jax.Array]:
+        state = made.init(*start) if setup.model.has_stats else made.init(start[0])
+        _, records = rollout(
+            made.step,
+            state,
+            config.cycles * per_cycle,
+            key=key,
+            inputs=held,
+            every=per_cycle,
+            evaluate=look,
+        )
+        accuracy, transfers = records.evaluation
+        found = {"accuracy": accuracy, "transfers": transfers}
+        return found | ({"merged": records.info.merged} if arm in MERGING else {})
+
+    return one
 
 
 def own_copy(setup: Bench, key: jax.Array, params: Any) -> dict[str, jax.Array]:

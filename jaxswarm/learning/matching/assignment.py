@@ -56,7 +56,7 @@ def assign(score: jax.Array, *, maximize: bool = False) -> jax.Array:
 
     >>> import jax.numpy as jnp
     >>> assign(jnp.array([[1.0, 2.0], [0.0, 5.0]])).tolist()
-    [0, 1]
+    [1, 0]
     """
     shape = jnp.shape(score)
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
