@@ -7,4 +7,5 @@ SYSTEMS: dict[str, str] = {
     "byzantine_grid": "experiments.byzantine_grid",
     "dadao": "experiments.dadao",
     "disrupted": "experiments.disrupted",
+    "dimat": "experiments.dimat",
 }

@@ -10,8 +10,10 @@ gradient of one agent: :func:`dadao` on asynchronous clocks (:mod:`~jaxswarm.lea
 :func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
 """
 
+from jaxswarm.learning import matching
 from jaxswarm.learning.adom import adom_plus
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
+from jaxswarm.learning.cross_gradient import cross_gradient
 from jaxswarm.learning.dadao import dadao, dadao_process
 from jaxswarm.learning.decavg import decavg, decavg_mixing, living_average
 from jaxswarm.learning.decentralized import (
@@ -36,6 +38,7 @@ __all__ = [
     "centralized",
     "classification_loss",
     "continuized",
+    "cross_gradient",
     "d2",
     "dadao",
     "dadao_process",
@@ -46,6 +49,7 @@ __all__ = [
     "exact_diffusion",
     "gradient_tracking",
     "living_average",
+    "matching",
     "merge",
     "msda",
     "point_process",

@@ -164,8 +164,10 @@ def sybilwall(
         if gossip_histories:
             passed = jnp.sum(carried.identity != _NOBODY).astype(jnp.float32)
         traffic = Traffic(count + passed, (count + passed) * size)
-        return unravel(mixed.astype(own.dtype)), SybilWallState(records, state.initial, evicted), (
-            traffic
+        return (
+            unravel(mixed.astype(own.dtype)),
+            SybilWallState(records, state.initial, evicted),
+            (traffic),
         )
 
     return GossipTransformation(init, mix_fn)
