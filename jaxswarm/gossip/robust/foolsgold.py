@@ -80,6 +80,7 @@ def foolsgold_weights(
     worst = jnp.where(alone, 0.0, jnp.max(pardoned, axis=1, where=pair, initial=-jnp.inf))
     asked = valid if counted is None else valid & counted
     trust = jnp.where(asked, jnp.clip(1.0 - worst, 0.0, 1.0), 0.0)
+    trust = jnp.where(trust < 1e-5, 0.0, trust)  # copies up to rounding: not to be scaled up
     largest = jnp.max(trust, initial=0.0)
     trust = trust / jnp.where(largest > 0, largest, 1.0)
     certain = jnp.clip(trust, 1e-6, 1.0 - 1e-6)

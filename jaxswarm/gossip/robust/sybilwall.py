@@ -60,7 +60,7 @@ class Records(NamedTuple):
 
 
 class SybilWallState(NamedTuple):
-    """``records``, the initial models ``[N, P]`` (or ``None``), and how many records were evicted."""
+    """``records``, the initial models ``[N, P]`` or ``None``, and how many were evicted so far."""
 
     records: Records
     initial: Any
@@ -74,18 +74,19 @@ def sybilwall(
     travelled: int = 32,
     history: str = "model",
     gossip_histories: bool = True,
+    member: int | jax.Array = 0,
 ) -> GossipTransformation:
     """Average with weights that fall with the similarity of histories, near and travelled.
 
     Args:
-        topology: undirected; of a sequence the member ``round.index`` is used, and must stay the
-            same through a run, for records belong to its edges.
+        topology: undirected; a single graph, or a batch of which ``member`` is used.
         decay: ``λ > 0``: a record ``d`` hops away is passed on with chance proportional to
             ``λ e^(−λ(d − 1))``. The paper's is 0.8.
         travelled: slots for records of non-neighbours, at least 1. Beyond it the furthest, then the
             oldest, gives way; evictions are counted in the state.
         history: ``"model"`` (as published) or ``"displacement"``.
         gossip_histories: false compares neighbours only: the ablation.
+        member: which graph of a batch; may be traced, so that a sweep over graphs compiles once.
 
     Returns:
         A rule whose traffic counts a model and a record for every link.
@@ -130,20 +131,20 @@ def sybilwall(
         del extra
         agents.check_leading_axis(params, n, "params")
         index = jnp.asarray(round.index, jnp.int32)
-        member = _member(lists, index) if topology.is_sequence else lists
+        here = _member(lists, member) if topology.is_sequence else lists
         own, unravel = agents.ravel(params)
         told = own if messages is None else agents.ravel(messages)[0]
         own, told = own.astype(jnp.float32), told.astype(jnp.float32)
-        arrived = _arrived(member, told, round, n)
+        arrived = _arrived(here, told, round, n)
         told = jnp.where(jnp.isfinite(told), told, 0.0)
 
         records, evicted = state.records, state.evicted
         if gossip_histories:
-            carried = _picked(key, records, member, arrived, decay)
-            records, lost = _received(records, carried, member, width)
+            carried = _picked(key, records, here, arrived, decay)
+            records, lost = _received(records, carried, here, width)
             evicted = evicted + lost
         told_history = told if state.initial is None else told - state.initial
-        records = _heard(records, told_history, member, arrived, index, width)
+        records = _heard(records, told_history, here, arrived, index, width)
 
         def aggregate(slot: Any) -> jax.Array:
             own, neighbours, arrived, identity, history = slot
@@ -155,7 +156,7 @@ def sybilwall(
 
         mixed = jax.lax.map(
             aggregate,
-            (own, member.neighbours, arrived, records.identity, records.history),
+            (own, here.neighbours, arrived, records.identity, records.history),
             batch_size=min(n, 64),
         )
         count = jnp.sum(arrived).astype(jnp.float32)
@@ -173,8 +174,8 @@ def sybilwall(
     return GossipTransformation(init, mix_fn)
 
 
-def _member(lists: Neighbourhoods, index: jax.Array) -> Neighbourhoods:
-    return jax.tree.map(lambda leaf: leaf[index % leaf.shape[0]], lists)
+def _member(lists: Neighbourhoods, index: int | jax.Array) -> Neighbourhoods:
+    return jax.tree.map(lambda leaf: leaf[index], lists)
 
 
 def _arrived(member: Neighbourhoods, told: jax.Array, round: Round, n: int) -> jax.Array:
