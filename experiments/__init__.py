@@ -8,4 +8,5 @@ SYSTEMS: dict[str, str] = {
     "dadao": "experiments.dadao",
     "disrupted": "experiments.disrupted",
     "dimat": "experiments.dimat",
+    "sybilwall": "experiments.sybilwall",
 }

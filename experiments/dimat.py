@@ -16,8 +16,8 @@ the complete graph all agents take one merge in agent 0's order. Digits and a pe
 for CIFAR-100 and ResNet-20. “Disjoint” gives agent ``i`` the classes ``c`` with ``c mod N = i``.
 With more than ``shares`` agents, agent ``i`` holds share ``i mod shares``, so data overlap.
 
-Four pilots (``--seed 1000``), more than the one we allow ourselves, changed the set-up knowing their
-results (13 of 19 claims held in the first form, 16 in this one), though no threshold:
+Four pilots (``--seed 1000``), more than the one we allow ourselves, changed the set-up in the
+knowledge of their results (13 of 19 claims held in the first form, 16 in this one); no threshold:
 
 * All arms train with one optimiser, SGD whose momentum is kept. With a fresh Adam for DIMAT, as
   published (``--as-published``), and SGD for the others, a comparison said more about optimisers

@@ -7,15 +7,19 @@ References:
     2020.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from jaxswarm.gossip.robust.neighbourhoods import Near, over_neighbourhoods
-from jaxswarm.gossip.types import GossipTransformation
+from jaxswarm.gossip.types import GossipTransformation, Round
 from jaxswarm.topology import Topology
 
 
-def foolsgold(topology: Topology, *, chunk: int | None = None) -> GossipTransformation:
+def foolsgold(
+    topology: Topology, *, chunk: int | None = None, member: int | jax.Array | None = None
+) -> GossipTransformation:
     """Average with weights that fall with the similarity of two neighbours' histories.
 
     The history of a neighbour is the sum, over the rounds in which it was heard, of the difference
@@ -28,14 +32,18 @@ def foolsgold(topology: Topology, *, chunk: int | None = None) -> GossipTransfor
     The state is ``float32[N, K, P]``: as large as all messages of a round.
 
     Args:
-        topology: who hears whom; a single graph, since histories belong to its edges.
+        topology: who hears whom; a single graph, since histories belong to its edges, or a batch of
+            which ``member`` is used.
         chunk: agents at a time, see :func:`over_neighbourhoods`.
+        member: which graph of a batch; may be traced, so that a sweep over graphs compiles once.
 
     Raises:
-        ValueError: for a sequence of topologies.
+        ValueError: for a sequence of topologies without ``member``.
     """
-    if topology.is_sequence:
-        raise ValueError("topology: foolsgold expects a single graph, got a sequence")
+    if topology.is_sequence and member is None:
+        raise ValueError(
+            "topology: foolsgold expects a single graph, got a sequence; pass member for a batch"
+        )
 
     def aggregate(near: Near, history: jax.Array) -> tuple[jax.Array, jax.Array]:
         pulled = jnp.where(near.arrived[:, None], near.received - near.own[None], 0.0)
@@ -45,12 +53,19 @@ def foolsgold(topology: Topology, *, chunk: int | None = None) -> GossipTransfor
         mixed = (near.own + jnp.sum(weights[:, None] * near.received, axis=0)) / voices
         return mixed, history
 
-    return over_neighbourhoods(
+    rule = over_neighbourhoods(
         topology,
         aggregate,
         remember=lambda n, width, size: jnp.zeros((n, width, size)),
         chunk=chunk,
     )
+    if member is None:
+        return rule
+
+    def of_member(key: Any, params: Any, state: Any, round: Round, **extra: Any) -> Any:
+        return rule.mix(key, params, state, round._replace(index=member), **extra)
+
+    return GossipTransformation(rule.init, of_member)
 
 
 def foolsgold_weights(
