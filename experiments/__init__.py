@@ -8,5 +8,6 @@ SYSTEMS: dict[str, str] = {
     "dadao": "experiments.dadao",
     "disrupted": "experiments.disrupted",
     "dimat": "experiments.dimat",
+    "modest": "experiments.modest",
     "sybilwall": "experiments.sybilwall",
 }

@@ -187,7 +187,9 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         learner = learning.decentralized(
             learning.classification_loss(model),
             local=optax.sgd(config.lr),
-            gossip=gossip.one_attacker(make(member), sybil, jnp.asarray(touched)[member]),
+            gossip=gossip.one_attacker(
+                make(member), jnp.asarray(sybil), jnp.asarray(touched)[member]
+            ),
             local_steps=config.local_steps,
             sample=sample(which),
         )

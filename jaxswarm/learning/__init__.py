@@ -10,7 +10,7 @@ gradient of one agent: :func:`dadao` on asynchronous clocks (:mod:`~jaxswarm.lea
 :func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
 """
 
-from jaxswarm.learning import matching
+from jaxswarm.learning import matching, modest
 from jaxswarm.learning.adom import adom_plus
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
 from jaxswarm.learning.cross_gradient import cross_gradient
@@ -51,6 +51,7 @@ __all__ = [
     "living_average",
     "matching",
     "merge",
+    "modest",
     "msda",
     "point_process",
     "poisson_events",
