@@ -22,7 +22,8 @@ def one_attacker(
 
     The first Sybil trains (on poisoned data, say); every Sybil tells an identical copy of its
     model. What the honest tell any Sybil is averaged uniformly with the attacker's own model and
-    given to all Sybils. The rule is not told who they are.
+    given to all Sybils. The rule is not told who they are. Where it passes on what others told,
+    Sybils pass on nothing (the extra ``withholds``), as in the authors' code.
 
     Args:
         rule: any gossip rule that takes ``messages``.
@@ -53,6 +54,7 @@ def one_attacker(
         leader = jnp.argmax(one)
         copies = jax.tree.map(lambda x: jnp.broadcast_to(x[leader], x.shape), told)
         told = agents.where(one, copies, told)
+        extra["withholds"] = one
         mixed, state, traffic = rule.mix(key, params, state, round, messages=told, **extra)
         voices = other | (jnp.arange(one.shape[0]) == leader)
         everyone = agents.broadcast(agents.mean(told, voices), one.shape[0])

@@ -68,7 +68,7 @@ def with_sybils(
         rest = count - len(whole)
         stubs = np.concatenate([whole, _spread(honest, rest)]).astype(np.int64)
     else:
-        chosen = np.asarray(victims, np.int64).reshape(-1)
+        chosen = np.unique(np.asarray(victims, np.int64))
         if not len(chosen) or chosen.min() < 0 or chosen.max() >= n:
             raise ValueError(f"victims: expected agents in [0, {n}), got {victims}")
         stubs = np.resize(chosen, count)
@@ -77,7 +77,9 @@ def with_sybils(
     size = n + sybils if total is None else total
     if size < n + sybils:
         raise ValueError(f"total: expected at least {n} honest and {sybils} Sybils, got {total}")
-    attack = np.stack([stubs, n + np.arange(count) // per_sybil], axis=1).astype(np.int32)
+    # Dealt in turn: the edges of one victim are next to each other, so they get different Sybils.
+    dealt = n + np.arange(count) % max(sybils, 1)
+    attack = np.stack([np.sort(stubs), dealt], axis=1).astype(np.int32)
     mask = np.asarray(honest.mask)
     ends = np.stack([np.asarray(honest.senders)[mask], np.asarray(honest.receivers)[mask]], axis=1)
     edges = np.concatenate([ends[ends[:, 0] < ends[:, 1]], attack])

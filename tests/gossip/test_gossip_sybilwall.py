@@ -134,6 +134,44 @@ def test_copies_get_nothing_and_the_only_one_of_its_kind_everything():
     assert foolsgold_weights(histories, jnp.ones(4, bool), asked).tolist() == [0.0, 0.0, 1.0, 0.0]
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e19, 1e38])
+def test_copies_cannot_hide_in_size(key, scale):
+    """Squares of such models overflow or vanish in float32."""
+    histories = jax.random.normal(key, (4, 20))
+    histories = histories.at[1].set(histories[0]).at[:2].multiply(scale)
+    weights = foolsgold_weights(histories, jnp.ones(4, bool))
+    assert weights[:2].tolist() == [0.0, 0.0]
+    assert bool((weights[2:] > 0.5).all())
+    everything = jnp.full((2, 5), jnp.inf)  # a sum of histories that overflowed
+    assert foolsgold_weights(everything, jnp.ones(2, bool)).tolist() == [0.0, 0.0]
+
+
+def test_who_withholds_passes_nothing_on(key):
+    """On a path every record travels through the middle."""
+    graph = topology.path(5)
+    x = jax.random.normal(key, (5, 4))
+    rule = sybilwall(graph)
+
+    def known(withholds):
+        state, step = rule.init(x), jax.jit(rule.mix)
+        for index in range(20):
+            _, state, traffic = step(
+                jax.random.fold_in(key, index),
+                x,
+                state,
+                gossip.Round(jnp.int32(index)),
+                withholds=withholds,
+            )
+        return [set(row[row >= 0].tolist()) for row in np.asarray(state.records.identity)], traffic
+
+    everyone, most = known(None)
+    some, fewer = known(jnp.arange(5) == 2)
+    assert everyone[0] == {1, 2, 3, 4}
+    assert some[0] == {1, 2}
+    assert some[2] == {0, 1, 3, 4}
+    assert float(fewer.messages) < float(most.messages)
+
+
 def test_a_copy_two_hops_away_condemns_the_near_one(key):
     """Path 0-1-2-3: Sybil 0 tells 1, its copy 3 tells 2; only travelling records reveal it."""
     graph = topology.path(4)
@@ -231,6 +269,17 @@ def test_attack_edges_are_as_many_as_asked_and_as_spread(graph, density):
     if len(edges):
         assert np.bincount(edges[:, 1]).max() <= 4
     assert swarm.sybil.sum() == -(-round(density * N) // 4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("most", [1, 3, 6, 7, 30])
+def test_no_sybil_meets_a_victim_twice(seed, most):
+    graph = topology.random_geometric(20, 0.35, seed=seed, repair=True)
+    for density in np.arange(0.25, 3.1, 0.25):
+        for victims in (None, [7, 2, 7, 11]):
+            edges = with_sybils(graph, density, max_degree=most, victims=victims).attack_edges
+            assert len(np.unique(edges, axis=0)) == len(edges) == round(density * 20)
+            assert np.bincount(edges[:, 1]).max() <= most
 
 
 def test_agents_are_interchangeable(key):

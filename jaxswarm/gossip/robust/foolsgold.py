@@ -83,6 +83,10 @@ def foolsgold_weights(
         counted: ``bool[K]``: whose trust is asked for, all that are there by default. The others
             only serve to compare with: they get 0 and do not set the scale.
     """
+    # Scaled first: the square of a model blown up on purpose overflows and would look like none.
+    histories = jnp.clip(jnp.nan_to_num(histories), -1e37, 1e37)  # 1 / 1e38 would underflow
+    largest = jnp.max(jnp.abs(histories), axis=1, initial=0.0, keepdims=True)
+    histories = histories / jnp.where(largest > 0, largest, 1.0)
     length = jnp.linalg.norm(histories, axis=1)
     unit = histories / jnp.where(length > 0, length, 1.0)[:, None]
     similar = jnp.matmul(unit, unit.T, precision=jax.lax.Precision.HIGHEST)

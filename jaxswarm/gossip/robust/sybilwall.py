@@ -39,6 +39,7 @@ from jaxswarm.topology import Topology
 
 HISTORIES = ("model", "displacement")
 _NOBODY = -1
+_FURTHER = 1_000_000  # rounds of age that one hop outweighs; whole numbers, exact to 2,000 hops
 
 
 class Records(NamedTuple):
@@ -89,7 +90,8 @@ def sybilwall(
         member: which graph of a batch; may be traced, so that a sweep over graphs compiles once.
 
     Returns:
-        A rule whose traffic counts a model and a record for every link.
+        A rule whose traffic counts a model and a record for every link. Its extra ``withholds:
+        bool[N]`` names agents that pass no record on, as an attacker would not.
 
     Raises:
         ValueError: on ``decay <= 0``, ``travelled < 1``, an unknown history or a directed graph.
@@ -126,6 +128,7 @@ def sybilwall(
         round: Round,
         *,
         messages: PyTree | None = None,
+        withholds: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[PyTree, SybilWallState, Traffic]:
         del extra
@@ -140,7 +143,8 @@ def sybilwall(
 
         records, evicted = state.records, state.evicted
         if gossip_histories:
-            carried = _picked(key, records, here, arrived, decay)
+            passes = arrived if withholds is None else arrived & ~withholds[here.neighbours]
+            carried = _picked(key, records, here, passes, decay)
             records, lost = _received(records, carried, here, width)
             evicted = evicted + lost
         told_history = told if state.initial is None else told - state.initial
@@ -231,9 +235,9 @@ def _received(
             same = travelled & (mine.identity == new.identity)
             empty = travelled & (mine.identity == _NOBODY)
             # Who gives way: the furthest, among these the oldest.
-            worth = mine.distance.astype(jnp.float32) * 1e6 - mine.round
-            worst = jnp.argmax(jnp.where(travelled, worth, -jnp.inf))
-            incoming = new.distance.astype(jnp.float32) * 1e6 - new.round
+            worth = jnp.where(travelled, mine.distance * _FURTHER - mine.round, -_FURTHER)
+            worst = jnp.argmax(worth)
+            incoming = new.distance * _FURTHER - new.round
             held = jnp.any(same)
             place = jnp.where(
                 held, jnp.argmax(same), jnp.where(jnp.any(empty), jnp.argmax(empty), worst)
