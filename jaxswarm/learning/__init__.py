@@ -6,13 +6,22 @@ isolated agents), :func:`gradient_tracking`, :func:`exact_diffusion`, :func:`d2`
 :func:`centralized` baseline. ``simulate(learner.step, learner.init(params), …)`` runs it.
 
 For strongly convex problems there are accelerated methods with guaranteed constants, made from the
-gradient of one agent: :func:`dadao` on asynchronous clocks (:mod:`~jaxswarm.learning.events`), and
-:func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
+gradient of one agent, in :mod:`~jaxswarm.learning.asynchronous`: :func:`dadao` on independent
+clocks, and :func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
 """
 
-from jaxswarm.learning.adom import adom_plus
+from jaxswarm.learning.asynchronous import (
+    adom_plus,
+    continuized,
+    dadao,
+    dadao_process,
+    matching_rounds,
+    msda,
+    point_process,
+    poisson_events,
+    quadratic_dual_gradient,
+)
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
-from jaxswarm.learning.dadao import dadao, dadao_process
 from jaxswarm.learning.decentralized import (
     LearnerInfo,
     LearnerState,
@@ -20,8 +29,6 @@ from jaxswarm.learning.decentralized import (
     centralized,
     decentralized,
 )
-from jaxswarm.learning.dual import continuized, msda, quadratic_dual_gradient
-from jaxswarm.learning.events import point_process, poisson_events
 from jaxswarm.learning.supervised import Metrics, classification_loss, evaluation, merge
 from jaxswarm.network.process import Network, reliable
 
@@ -42,6 +49,7 @@ __all__ = [
     "evaluation",
     "exact_diffusion",
     "gradient_tracking",
+    "matching_rounds",
     "merge",
     "msda",
     "point_process",

@@ -10,11 +10,11 @@ from scipy.linalg import expm
 from scipy.stats import kstest
 
 from jaxswarm import learning, topology
-from jaxswarm.learning import convex, events
+from jaxswarm.learning.asynchronous import convex, events
 from jaxswarm.simulate import simulate
 from jaxswarm.topology import spectra
 
-module = importlib.import_module("jaxswarm.learning.dadao")  # the function has the same name
+module = importlib.import_module("jaxswarm.learning.asynchronous.dadao")  # the function has the same name
 DadaoAgent, constants, drift = module.DadaoAgent, module.constants, module.drift
 
 
@@ -280,7 +280,7 @@ def test_baselines_converge_to_the_same_optimum(graph):
         state, costs = jax.lax.scan(step, algorithm.init(begin), length=steps)
         assert squared_error(state.params, made) < 1e-9
         assert int(costs.gradients[-1]) == steps * graph.num_agents
-    dual = importlib.import_module("jaxswarm.learning.dual")
+    dual = importlib.import_module("jaxswarm.learning.asynchronous.dual")
     chi1, chi2 = spectra.chi(graph)
     process = learning.continuized(dual_gradient, **options, chi1=chi1, chi2=chi2)
     state = process.init(dual.ContinuizedAgent(begin, begin))
