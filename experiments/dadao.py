@@ -87,8 +87,8 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        star=300, path=60, complete=300, barbell=20, grid=17, geometric=300, regular=1000,
-        every=500, max_events=40_000_000, seeds=3,
+        star=300, path=40, complete=300, barbell=20, grid=17, geometric=300, regular=1000,
+        every=500, max_events=40_000_000, seeds=5,
     ),
 }  # fmt: skip
 
@@ -266,8 +266,8 @@ def _finding(arms: Any, target: float) -> str:
         theirs = [np.median(cost(arms[name][m], target, "edges")) for m in METHODS[1:3]]
         shares.append(f"{min(theirs) / ours:.1f} times fewer edge uses on the {name}")
     return (
-        f"DADAO against the better ADOM+, to {target:g} (dotted): " + ", ".join(shares) + ". "
-        "A line is a seed; ADOM+ stops at the target."
+        "DADAO against the better ADOM+: " + ", ".join(shares) + "\n"
+        f"to the target of {target:g} (dotted), where ADOM+ stops; a line is a seed"
     )
 
 

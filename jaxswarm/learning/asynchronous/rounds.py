@@ -45,14 +45,17 @@ def matching_rounds(events: Events, num_agents: int, *, width: int | None = None
     slot = np.zeros(len(kept), np.int64)
     after = [0] * (num_agents + 1)  # the first batch an agent may join
     filled: list[int] = []
-    room_from: list[int] = []  # room_from[b]: a batch >= b below which all from b on are full
+    beyond: list[int] = []  # where to look on from a full batch
     for place, (i, j) in enumerate(ids[kept].tolist()):
-        at = after[i] if j == num_agents else max(after[i], after[j])
+        first = after[i] if j == num_agents else max(after[i], after[j])
+        at = first
         while at < len(filled) and filled[at] == width:
-            at = room_from[at] = max(room_from[at], at + 1)
+            at = beyond[at]
+        if first < len(filled):
+            beyond[first] = max(beyond[first], at)
         if at == len(filled):
             filled.append(0)
-            room_from.append(at)
+            beyond.append(at + 1)
         batch[place], slot[place] = at, filled[at]
         filled[at] += 1
         after[i] = at + 1
