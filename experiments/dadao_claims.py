@@ -58,7 +58,8 @@ def claims(results: Any) -> list[Claim]:
     found: list[Claim] = []
 
     def ratio(top: np.ndarray, bottom: np.ndarray) -> statistics.Comparison:
-        share = np.minimum(top / bottom, LARGEST)
+        # Who never got there has no share to show, whatever the other did.
+        share = np.where(top < LARGEST, np.minimum(top / bottom, LARGEST), LARGEST)
         return statistics.compare(share, np.zeros_like(share))
 
     def add(sentence: str, baseline: str, measured: Any, **bounds: Any) -> None:
