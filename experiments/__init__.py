@@ -6,4 +6,8 @@ SYSTEMS: dict[str, str] = {
     "variance_correction": "experiments.variance_correction",
     "byzantine_grid": "experiments.byzantine_grid",
     "dadao": "experiments.dadao",
+    "disrupted": "experiments.disrupted",
+    "dimat": "experiments.dimat",
+    "modest": "experiments.modest",
+    "sybilwall": "experiments.sybilwall",
 }

@@ -38,6 +38,7 @@ from jaxswarm.gossip.schedules import (
     communication_schedule,
     random_gossip,
 )
+from jaxswarm.gossip.sybils import one_attacker
 from jaxswarm.gossip.types import Forged, GossipTransformation, Round, Traffic, no_traffic
 from jaxswarm.gossip.variance import layer_variance, variance_corrected
 from jaxswarm.gossip.wrappers import at, delayed, every, scheduled, window
@@ -75,6 +76,7 @@ __all__ = [
     "mixing",
     "no_traffic",
     "none",
+    "one_attacker",
     "operator",
     "pairwise",
     "push_sum",

@@ -10,18 +10,20 @@ gradient of one agent, in :mod:`~jaxswarm.learning.asynchronous`: :func:`dadao` 
 clocks, and :func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
 """
 
+from jaxswarm.learning import matching, modest
 from jaxswarm.learning.asynchronous import (
     adom_plus,
     continuized,
     dadao,
     dadao_process,
-    matching_rounds,
     msda,
     point_process,
     poisson_events,
     quadratic_dual_gradient,
 )
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
+from jaxswarm.learning.cross_gradient import cross_gradient
+from jaxswarm.learning.decavg import decavg, decavg_mixing, living_average
 from jaxswarm.learning.decentralized import (
     LearnerInfo,
     LearnerState,
@@ -42,15 +44,20 @@ __all__ = [
     "centralized",
     "classification_loss",
     "continuized",
+    "cross_gradient",
     "d2",
     "dadao",
     "dadao_process",
+    "decavg",
+    "decavg_mixing",
     "decentralized",
     "evaluation",
     "exact_diffusion",
     "gradient_tracking",
-    "matching_rounds",
+    "living_average",
+    "matching",
     "merge",
+    "modest",
     "msda",
     "point_process",
     "poisson_events",

@@ -2,9 +2,9 @@
 
 Every rule is made from a topology: :func:`median`, :func:`trimmed_mean`, :func:`krum`,
 :func:`multi_krum`, :func:`geometric_median`, :func:`centred_clipping`, :func:`norm_clipping`,
-:func:`foolsgold`; a new one is :func:`over_neighbourhoods` of what a single agent does. All of them
-drop messages that are not finite, keep the own model where nothing arrives, honour the round (the
-dead, the absent, the lost) and read the models of before the round.
+:func:`foolsgold`, :func:`sybilwall`; a new one is :func:`over_neighbourhoods` of what a single
+agent does. All of them drop messages that are not finite, keep the own model where nothing arrives,
+honour the round (the dead, the absent, the lost) and read the models of before the round.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from jaxswarm.gossip.robust.distances import geometric_median, krum, multi_krum
 from jaxswarm.gossip.robust.foolsgold import foolsgold, foolsgold_weights
 from jaxswarm.gossip.robust.neighbourhoods import Near, neighbourhoods, over_neighbourhoods
 from jaxswarm.gossip.robust.order import median, trimmed_mean
+from jaxswarm.gossip.robust.sybilwall import sybilwall
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.topology import Topology
 
@@ -45,5 +46,6 @@ __all__ = [
     "neighbourhoods",
     "norm_clipping",
     "over_neighbourhoods",
+    "sybilwall",
     "trimmed_mean",
 ]
