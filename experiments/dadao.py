@@ -7,14 +7,28 @@ below the target. All in float64::
 
     python experiments/dadao.py --scale small
 
-Graphs of all sizes are padded to one size, so that each method compiles once.
+Two spreads of the agents' own optima are run, and both are reported against one threshold:
+
+* 1, our first choice: local optima are about as far apart as the start is from the solution. ADOM+
+  then begins within three decades of the target and is done before its slow rate shows. On the path
+  claim (a) missed its bar in the pilot; the bar and the arm stand as they are.
+* 100, which is what the authors' generator gives (coefficients of up to 100 times a slope of up to
+  5 for each agent). These arms were added after that pilot, for ADOM+ and DADAO on the star and the
+  path; their claims say so.
+
+MSDA and Continuized step along gradients of the conjugates: each is a linear solve here and counts
+as one gradient. They are far ahead where that is possible, and shown for it; the claims of the
+paper are against ADOM+, which like DADAO needs plain gradients only.
+
+Graphs of like size are padded to one size, so that each method compiles once for them. ``full`` has
+the paper's 300 or so agents on four graphs, and 1,000 on a random regular one, with three seeds to
+fit some minutes of two CPU cores; give ``--seeds 20`` where there is more.
 
 References:
     A. Nabli and E. Oyallon, DADAO: Decoupled accelerated decentralized asynchronous optimization,
     2023.
 """
 
-import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,31 +43,18 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import dadao_arms, harness
 from experiments.dadao_arms import Bench
-from experiments.harness import Claim, Paper, claim
-from jaxswarm import plotting, statistics, topology
+from experiments.dadao_claims import LABELS, LARGEST, METHODS, NAME, POOR, claims, cost
+from experiments.harness import Paper
+from jaxswarm import plotting, topology
 
-NAME = "dadao"
+__all__ = ["NAME", "PAPER", "SCALES", "TITLE", "Config", "claims", "graphs", "plot", "run"]
+
 TITLE = "Decoupled asynchronous gradients and gossip on Poisson clocks"
 PAPER = Paper(
     "A. Nabli and E. Oyallon",
     "DADAO: Decoupled Accelerated Decentralized Asynchronous Optimization",
     2023,
 )
-
-# Fixed before the measured run. A pilot on other seeds (base seed 77) changed none of them; on the
-# path it missed EDGES_SHARE (0.34 on average, 0.51 at worst), whence the arms with a larger spread.
-EDGES_SHARE = 1 / 3  # of the better ADOM+, on poorly connected graphs
-GRADIENTS_OVER_MULTI_CONSENSUS = 2.5
-GRADIENTS_SHARE = 1 / 4  # of ADOM+ without multi-consensus
-R_SQUARED = 0.97
-QUADRUPLE_CONDITION = (1.6, 2.6)
-LEFT_ALONE = 1.25  # a count changes by less than this factor
-CONVERGED = 1e-10
-LARGEST = 1e9  # stands for a target never reached
-
-POOR = ("star", "path")
-LABELS = {"dadao": "DADAO", "msda": "msda (dual)", "continuized": "continuized (dual)"}
-METHODS = ("dadao", "adom+", "adom+ multi-consensus", "msda", "continuized")
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ class Config:
     barbell: int = 6  # agents of each of its two cliques
     grid: int = 0  # side of a square grid; 0 leaves it out
     geometric: int = 0  # agents of a random geometric graph; 0 leaves it out
+    regular: int = 0  # agents of a random 4-regular graph; 0 leaves it out
     dimension: int = 5
     samples: int = 50  # per agent
     condition: float = 20.0  # L/μ
-    spread: float = 100.0  # of local optima in the extra arms; the authors' data have about that
+    spread: float = 100.0  # of local optima in the extra arms; in all others it is 1
     sweep: tuple[float, ...] = (5.0, 20.0, 80.0)  # L/μ on the star, each four times the last
     target: float = 1e-3  # mean squared distance to the optimum, for counts
     floor: float = 1e-11  # DADAO, MSDA and Continuized run down to it
@@ -87,8 +89,8 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        star=300, path=60, complete=300, barbell=20, grid=17, geometric=300, every=500,
-        max_events=40_000_000, seeds=20,
+        star=300, path=40, complete=300, barbell=20, grid=17, geometric=300, regular=1000,
+        every=500, max_events=40_000_000, seeds=3,
     ),
 }  # fmt: skip
 
@@ -106,6 +108,8 @@ def graphs(config: Config) -> dict[str, topology.Topology]:
         n = config.geometric
         radius = 1.5 * (np.log(n) / (np.pi * n)) ** 0.5
         found["geometric"] = topology.random_geometric(n, radius, seed=config.seed)
+    if config.regular:
+        found["regular"] = topology.random_regular(config.regular, 4, seed=config.seed)
     return found
 
 
@@ -124,18 +128,12 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
 def _run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     found = graphs(config)
     dumbbell = topology.barbell(config.barbell)
-    everything = [*found.values(), dumbbell]
-    bench = Bench(
-        seed=config.seed,
-        seeds=config.seeds,
-        dimension=config.dimension,
-        samples=config.samples,
-        every=config.every,
-        max_events=config.max_events,
-        agents=max(graph.num_agents for graph in everything),
-        edges=max(graph.num_edge_slots // 2 for graph in everything),
-    )
-    results: dict[str, Any] = {"target": config.target, "condition": config.condition}
+    benches = _benches(config, {**found, "barbell": dumbbell})
+    results: dict[str, Any] = {
+        "target": config.target,
+        "condition": config.condition,
+        "agents": {name: graph.num_agents for name, graph in found.items()},
+    }
     methods = {
         "dadao": (dadao_arms.dadao, config.floor),
         "adom+": (dadao_arms.adom, config.target),
@@ -146,13 +144,13 @@ def _run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     for name, graph in found.items():
         for method, (runner, floor) in methods.items():
             progress(f"{name}, {method}")
-            arm = runner(bench, graph, condition=config.condition, floor=floor)
+            arm = runner(benches[name], graph, condition=config.condition, floor=floor)
             results.setdefault("graphs", {}).setdefault(name, {})[method] = arm
     for name in POOR:
         for method in METHODS[:3]:
             progress(f"{name}, {method}, spread {config.spread:g}")
             arm = methods[method][0](
-                bench,
+                benches[name],
                 found[name],
                 condition=config.condition,
                 floor=config.target,
@@ -162,171 +160,74 @@ def _run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     star = found["star"]
     for condition in config.sweep:
         progress(f"star, condition {condition:g}")
-        arm = dadao_arms.dadao(bench, star, condition=condition, floor=config.floor)
+        arm = dadao_arms.dadao(benches["star"], star, condition=condition, floor=config.floor)
         results.setdefault("sweep", {})[f"{condition:g}"] = arm
-    doubled = {"gossip": {"gossip_factor": 2.0}, "gradients": {"gradient_rate": 2.0}}
+    doubled: dict[str, dict[str, Any]] = {
+        "gossip": {"gossip_factor": 2.0},
+        "gradients": {"gradient_rate": 2.0},
+    }
     for name in POOR:
         for process, options in doubled.items():
             progress(f"{name}, {process} twice as often")
             arm = dadao_arms.dadao(
-                bench, found[name], condition=config.condition, floor=config.target, **options
+                benches[name],
+                found[name],
+                condition=config.condition,
+                floor=config.target,
+                **options,
             )
             results.setdefault("doubled", {}).setdefault(process, {})[name] = arm
     progress("barbell, edge rates")
     best = topology.optimal_rates(dumbbell, iterations=config.rate_iterations)
     for name, rates in (("uniform", None), ("optimal", best.rates)):
         arm = dadao_arms.dadao(
-            bench, dumbbell, condition=config.condition, floor=config.target, rates=rates
+            benches["barbell"],
+            dumbbell,
+            condition=config.condition,
+            floor=config.target,
+            rates=rates,
         )
         results.setdefault("barbell", {})[name] = arm
     results["barbell_predicted"] = (best.chi1 * best.chi2 / np.prod(best.uniform)) ** 0.5
     progress("star, logistic")
     results["logistic"] = {
         "dadao": dadao_arms.dadao(
-            bench, star, condition=config.condition, floor=config.floor, task="logistic"
+            benches["star"],
+            star,
+            condition=config.condition,
+            floor=config.floor,
+            task="logistic",
         )
     }
     return results
 
 
-def cost(arm: Any, target: float, what: str) -> np.ndarray:
-    """``[S]``: gradients or edge uses when the error first is at the target, else ``LARGEST``."""
-    reached = np.asarray(arm["error"]) <= target
-    first = reached.argmax(axis=1)
-    spent = np.take_along_axis(np.asarray(arm[what], float), first[:, None], axis=1)[:, 0]
-    return np.where(reached.any(axis=1), spent, LARGEST)
-
-
-def fits(arm: Any, down_to: float, against: str) -> list[statistics.LinearFit]:
-    """A line through log-error against ``against``, for each seed, until it falls below."""
-    found = []
-    for error, x in zip(np.asarray(arm["error"]), np.asarray(arm[against]), strict=True):
-        below = error <= down_to
-        end = int(below.argmax()) + 1 if below.any() else len(error)
-        found.append(statistics.linear_fit(x[:end], np.log(error[:end])))
-    return found
-
-
-def claims(results: Any) -> list[Claim]:
-    """The verdicts."""
-    arms, target = results["graphs"], float(results["target"])
-    found: list[Claim] = []
-
-    def ratio(top: np.ndarray, bottom: np.ndarray) -> statistics.Comparison:
-        share = np.minimum(top / bottom, LARGEST)
-        return statistics.compare(share, np.zeros_like(share))
-
-    def add(sentence: str, baseline: str, measured: Any, **bounds: Any) -> None:
-        found.append(claim(NAME, sentence, baseline, measured, **bounds))
-
-    settings = {"": arms, ", local optima further apart (spread)": results["spread"]}
-    for setting, given in settings.items():
-        for name in POOR:
-            spent = {m: cost(given[name][m], target, "edges") for m in METHODS[:3]}
-            rival = np.minimum(spent["adom+"], spent["adom+ multi-consensus"])
-            add(
-                f"a: {name}: edge uses to the target, as a share{setting}",
-                "the better ADOM+",
-                ratio(spent["dadao"], rival),
-                at_most=EDGES_SHARE,
-                judge="every seed",
-            )
-    for name in (*POOR, "complete"):
-        spent = {m: cost(arms[name][m], target, "gradients") for m in METHODS}
-        add(
-            f"b: {name}: gradients to the target, as a multiple",
-            "ADOM+ multi-consensus",
-            ratio(spent["dadao"], spent["adom+ multi-consensus"]),
-            at_most=GRADIENTS_OVER_MULTI_CONSENSUS,
-            judge="every seed",
-            note="" if name in POOR else "not a poorly connected graph; shown to mark the limit",
+def _benches(config: Config, graphs: dict[str, topology.Topology]) -> dict[str, Bench]:
+    """Padded sizes for each graph: those within a factor of two of the largest share its size."""
+    benches: dict[str, Bench] = {}
+    left = sorted(graphs, key=lambda name: -graphs[name].num_agents)
+    while left:
+        largest = graphs[left[0]].num_agents
+        alike = [name for name in left if 2 * graphs[name].num_agents >= largest]
+        left = [name for name in left if name not in alike]
+        bench = Bench(
+            seed=config.seed,
+            seeds=config.seeds,
+            dimension=config.dimension,
+            samples=config.samples,
+            every=config.every,
+            max_events=config.max_events,
+            agents=largest,
+            edges=max(graphs[name].num_edge_slots // 2 for name in alike),
         )
-        if name in POOR:
-            add(
-                f"b: {name}: gradients to the target, as a share",
-                "ADOM+",
-                ratio(spent["dadao"], spent["adom+"]),
-                at_most=GRADIENTS_SHARE,
-                judge="every seed",
-            )
-    for name in arms:
-        straight = [fit.r_squared for fit in fits(arms[name]["dadao"], CONVERGED, "gradients")]
-        add(
-            f"c: {name}: log-error is linear in gradients down to 1e-10 (R²)",
-            "a straight line",
-            statistics.compare(straight, np.zeros(len(straight))),
-            at_least=R_SQUARED,
-            judge="every seed",
-        )
-        slopes = -np.array([fit.slope for fit in fits(arms[name]["dadao"], CONVERGED, "time")])
-        promised = float((1 / (2 * results["condition"])) ** 0.5 / 8)
-        add(
-            f"c: {name}: the exponent per unit of time is at least the theorem's (ratio)",
-            "s/8",
-            ratio(slopes, np.full_like(slopes, promised)),
-            at_least=1.0,
-            judge="every seed",
-        )
-    conditions = sorted(results["sweep"], key=float)
-    for low, high in itertools.pairwise(conditions):
-        rates = {
-            at: -np.array([fit.slope for fit in fits(results["sweep"][at], CONVERGED, "gradients")])
-            for at in (low, high)
-        }
-        for side, bound in zip(("at_least", "at_most"), QUADRUPLE_CONDITION, strict=True):
-            add(
-                f"c: star: events per decade of error, condition {high} over {low}",
-                "√4 = 2",
-                ratio(rates[low], rates[high]),
-                **{side: bound},
-            )
-    for process, other in (("gossip", "gradients"), ("gradients", "edges")):
-        for name in POOR:
-            before = cost(arms[name]["dadao"], target, other)
-            after = cost(results["doubled"][process][name], target, other)
-            shift = np.exp(np.abs(np.log(ratio(after, before).effect)))
-            add(
-                f"d: {name}: doubling the rate of {process} changes the other count by a factor",
-                f"the count of {other} before",
-                float(shift),
-                at_most=LEFT_ALONE,
-                seeds=len(before),
-            )
-    for method in ("msda", "continuized"):
-        final = [np.asarray(arms[name][method]["error"])[:, -1].max() for name in arms]
-        add(
-            f"e: {method} converges on every graph: worst log10 error",
-            "the optimum",
-            float(np.log10(max(final))),
-            at_most=float(np.log10(CONVERGED)),
-            seeds=len(np.asarray(arms["star"][method]["error"])),
-        )
-    spent = {
-        name: cost(results["barbell"][name], target, "edges") for name in ("uniform", "optimal")
-    }
-    add(
-        "e: barbell: edge uses with optimal edge rates, as a share",
-        "uniform edge rates",
-        ratio(spent["optimal"], spent["uniform"]),
-        at_most=1.0,
-        judge="every seed",
-        note=f"√(χ₁χ₂) predicts {float(results['barbell_predicted']):.2f}",
-    )
-    logistic = np.asarray(results["logistic"]["dadao"]["error"])[:, -1]
-    add(
-        "c: star: ridge logistic regression converges: worst log10 error",
-        "the optimum",
-        float(np.log10(logistic.max())),
-        at_most=float(np.log10(CONVERGED)),
-        seeds=len(logistic),
-    )
-    return found
+        benches.update(dict.fromkeys(alike, bench))
+    return benches
 
 
 def plot(results: Any, path: Path) -> None:
     """Error against gradients (above) and against edge uses (below), a column per graph."""
     arms, target = results["graphs"], float(results["target"])
-    axes = plotting.panels(2, len(arms), width=4.4, height=3.4)
+    axes = plotting.panels(2, len(arms), width=4.4, height=3.6)
     for column, (name, methods) in enumerate(arms.items()):
         for row, what in enumerate(("gradients", "edges")):
             ax = axes[row][column]
@@ -335,19 +236,42 @@ def plot(results: Any, path: Path) -> None:
                 for seed, (error, x) in enumerate(
                     zip(np.asarray(arm["error"]), np.asarray(arm[what]), strict=True)
                 ):
-                    shown = np.maximum.accumulate(error[::-1])[::-1] >= 1e-10
-                    label = LABELS.get(method, method) if seed == 0 else None
-                    ax.plot(x[shown], error[shown], color=color, lw=1.0, alpha=0.7, label=label)
-            ax.axhline(target, color="0.5", lw=0.8, ls="--")
+                    shown = (np.maximum.accumulate(error[::-1])[::-1] >= 1e-10) & (x > 0)
+                    ax.plot(
+                        x[shown],
+                        error[shown],
+                        color=color,
+                        lw=1.2,
+                        alpha=0.7,
+                        ls="--" if method.endswith("multi-consensus") else "-",
+                        label=LABELS[method] if seed == 0 else None,
+                    )
+            ax.axhline(target, color="0.5", lw=0.8, ls=":")
             ax.set_xscale("log")
             ax.set_yscale("log")
-            ax.set_xlabel("gradients" if what == "gradients" else "uses of an edge")
+            ax.set_xlabel("gradients, all agents" if what == "gradients" else "uses of an edge")
             if column == 0:
-                ax.set_ylabel("mean squared distance to optimum")
+                ax.set_ylabel("mean of |x − x*|² over agents")
             if row == 0:
-                ax.set_title(name)
-    axes[0][0].legend(frameon=False, fontsize=8)
+                ax.set_title(f"{name}, {int(results['agents'][name])} agents")
+    axes[1][0].legend(frameon=False, fontsize=8, loc="lower left")
+    figure = axes[0][0].figure
+    figure.suptitle(_finding(arms, target), fontsize=13)
     plotting.save(axes[0][0], path)
+
+
+def _finding(arms: Any, target: float) -> str:
+    """What the figure shows, in numbers."""
+    shares = []
+    for name in POOR:
+        ours = np.median(cost(arms[name]["dadao"], target, "edges"))
+        theirs = min(np.median(cost(arms[name][m], target, "edges")) for m in METHODS[1:3])
+        share = f"{theirs / ours:.1f} times fewer edge uses"
+        shares.append(f"{share if ours < LARGEST else 'target not reached'} on the {name}")
+    return (
+        "DADAO against the better ADOM+: " + ", ".join(shares) + "\n"
+        f"to the target of {target:g} (dotted), where ADOM+ stops; a line is a seed"
+    )
 
 
 if __name__ == "__main__":

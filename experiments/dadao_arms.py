@@ -1,7 +1,8 @@
 """The arms of :mod:`experiments.dadao`: each method on one graph, until all seeds are done.
 
-Graphs are padded to one size so that a method compiles once: padding agents hold a copy of real
-data, are linked to nobody and are left out of errors and costs; padding clocks have rate 0.
+Graphs of like size are padded to one size so that a method compiles once for them: padding agents
+hold a copy of real data, are linked to nobody and are left out of errors and costs; padding clocks
+have rate 0.
 
 Shapes: ``S`` seeds, ``N`` agents with padding, ``R`` records. An arm is a dict of ``[S, R]``:
 ``error`` (mean squared distance to the optimum), ``gradients``, ``edges`` (totals spent) and, for
@@ -17,14 +18,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.learning import adom as synchronous
-from jaxswarm.learning import convex, dual, events
-from jaxswarm.learning.dadao import (
+from jaxswarm.learning.asynchronous import adom as synchronous
+from jaxswarm.learning.asynchronous import convex, dual, events
+from jaxswarm.learning.asynchronous.clocks import Clocks
+from jaxswarm.learning.asynchronous.constants import DadaoConstants, constants
+from jaxswarm.learning.asynchronous.dadao import (
     GOSSIP,
     GRADIENT,
-    DadaoConstants,
     clocks,
-    constants,
     dadao_process,
     start,
 )
@@ -133,14 +134,16 @@ def dadao(
     ringing = _pad(clocks(graph, found, rates), graph.num_agents, bench)
     given = data(bench, graph.num_agents, condition, bench.agents, spread=spread, task=task)
     process = dadao_process(convex.gradient(task), found)
-    state = jax.vmap(lambda x: process.init(start(x)))(given.begin)
+    # As in the authors' code: parameters at random, all else zero.
+    begin = start(given.begin)._replace(params_momentum=jnp.zeros_like(given.begin))
+    state = jax.vmap(process.init)(begin)
     block = partial(_dadao_block, ringing, found, given, task=task, every=bench.every)
     return _until_done(bench, block, state, given, floor, bench.every)
 
 
 @partial(jax.jit, static_argnames=("task", "every"))
 def _dadao_block(
-    ringing: events.Clocks,
+    ringing: Clocks,
     found: DadaoConstants,
     given: Data,
     keys: jax.Array,
@@ -180,7 +183,7 @@ def continuized(bench: Bench, graph: Topology, *, condition: float, floor: float
 
 @partial(jax.jit, static_argnames="every")
 def _continuized_block(
-    ringing: events.Clocks,
+    ringing: Clocks,
     chi: jax.Array,
     condition: Any,
     given: Data,
@@ -220,11 +223,8 @@ def adom(
     multi_consensus: bool = False,
 ) -> Arm:
     """ADOM+, one gossip round a step unless ``multi_consensus``."""
-    network = synchronous.gossip_matrix(graph, multi_consensus=multi_consensus)
-    matrix = np.zeros((bench.agents, bench.agents))
+    network = _padded(synchronous.gossip_matrix(graph, multi_consensus=multi_consensus), bench)
     n = graph.num_agents
-    matrix[:n, :n] = network.matrix
-    network = network._replace(matrix=matrix)
     given = data(bench, n, condition, bench.agents, spread=spread)
     gradient = convex.gradient("least_squares")
     algorithm = synchronous.adom_plus(gradient, network, smoothness=condition, convexity=1.0)
@@ -252,12 +252,28 @@ def _adom_block(
 
 
 def msda(bench: Bench, graph: Topology, *, condition: float, floor: float) -> Arm:
-    """MSDA; its gossip rounds are unrolled, so it compiles for each graph."""
-    given = data(bench, graph.num_agents, condition, graph.num_agents)
-    algorithm = dual.msda(_dual_gradient, graph, smoothness=condition, convexity=1.0)
+    """MSDA; a dual gradient counts as one gradient."""
+    network = _padded(synchronous.gossip_matrix(graph), bench)
+    n = graph.num_agents
+    given = data(bench, n, condition, bench.agents)
+    algorithm = dual.msda(_dual_gradient, network, smoothness=condition, convexity=1.0)
     state = jax.vmap(algorithm.init)(given.begin)
-    block = jax.jit(lambda keys, state: _synchronous(algorithm, keys, state, given))
-    return _until_done(bench, block, state, given, floor, STEPS_PER_RECORD * graph.num_agents)
+    block = partial(_msda_block, network, condition, given)
+    arm = _until_done(bench, block, state, given, floor, STEPS_PER_RECORD * n)
+    arm["gradients"] = arm["gradients"] // bench.agents * n
+    return arm
+
+
+@jax.jit
+def _msda_block(
+    network: synchronous.GossipMatrix,
+    condition: Any,
+    given: Data,
+    keys: jax.Array,
+    state: dual.MsdaState,
+) -> Any:
+    algorithm = dual.msda(_dual_gradient, network, smoothness=condition, convexity=1.0)
+    return _synchronous(algorithm, keys, state, given)
 
 
 def _synchronous(algorithm: Any, keys: jax.Array, state: Any, given: Data) -> Any:
@@ -315,11 +331,16 @@ def _error(params: jax.Array, given: Data) -> jax.Array:
 _dual_gradient = dual.quadratic_dual_gradient(convex.quadratic)
 
 
-def _pad(ringing: events.Clocks, num_agents: int, bench: Bench) -> events.Clocks:
+def _padded(network: synchronous.GossipMatrix, bench: Bench) -> synchronous.GossipMatrix:
+    lacking = bench.agents - len(network.matrix)
+    return network._replace(matrix=np.pad(network.matrix, ((0, lacking), (0, lacking))))
+
+
+def _pad(ringing: Clocks, num_agents: int, bench: Bench) -> Clocks:
     lacking = bench.agents + bench.edges - len(ringing.rates)
     ids = np.asarray(ringing.agents)
     ids = np.where(ids == num_agents, bench.agents, ids)  # "nobody" is one past the last agent
-    return events.Clocks(
+    return Clocks(
         jnp.pad(ringing.rates, (0, lacking)),
         jnp.asarray(np.pad(ids, ((0, lacking), (0, 0)), constant_values=bench.agents)),
         jnp.pad(jnp.asarray(ringing.kinds), (0, lacking)),

@@ -6,15 +6,23 @@ isolated agents), :func:`gradient_tracking`, :func:`exact_diffusion`, :func:`d2`
 :func:`centralized` baseline. ``simulate(learner.step, learner.init(params), …)`` runs it.
 
 For strongly convex problems there are accelerated methods with guaranteed constants, made from the
-gradient of one agent: :func:`dadao` on asynchronous clocks (:mod:`~jaxswarm.learning.events`), and
-:func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
+gradient of one agent, in :mod:`~jaxswarm.learning.asynchronous`: :func:`dadao` on independent
+clocks, and :func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
 """
 
 from jaxswarm.learning import matching, modest
-from jaxswarm.learning.adom import adom_plus
+from jaxswarm.learning.asynchronous import (
+    adom_plus,
+    continuized,
+    dadao,
+    dadao_process,
+    msda,
+    point_process,
+    poisson_events,
+    quadratic_dual_gradient,
+)
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
 from jaxswarm.learning.cross_gradient import cross_gradient
-from jaxswarm.learning.dadao import dadao, dadao_process
 from jaxswarm.learning.decavg import decavg, decavg_mixing, living_average
 from jaxswarm.learning.decentralized import (
     LearnerInfo,
@@ -23,8 +31,6 @@ from jaxswarm.learning.decentralized import (
     centralized,
     decentralized,
 )
-from jaxswarm.learning.dual import continuized, msda, quadratic_dual_gradient
-from jaxswarm.learning.events import point_process, poisson_events
 from jaxswarm.learning.supervised import Metrics, classification_loss, evaluation, merge
 from jaxswarm.network.process import Network, reliable
 

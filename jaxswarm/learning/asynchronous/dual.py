@@ -20,9 +20,16 @@ import jax.numpy as jnp
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.learning.adom import Costs, apply, combine, normalized_laplacian, num_edges
-from jaxswarm.learning.dadao import check_smooth_and_convex
-from jaxswarm.learning.events import Clocks, PointProcess, edge_clocks, point_process
+from jaxswarm.learning.asynchronous.adom import (
+    Costs,
+    GossipMatrix,
+    apply,
+    combine,
+    gossip_matrix,
+)
+from jaxswarm.learning.asynchronous.clocks import Clocks, edge_clocks
+from jaxswarm.learning.asynchronous.constants import check_smooth_and_convex
+from jaxswarm.learning.asynchronous.events import PointProcess, point_process
 from jaxswarm.topology import Topology
 
 DualGradientFn = Callable[[Any, Any], Any]
@@ -38,35 +45,45 @@ class MsdaState(NamedTuple):
 
 
 def msda(
-    dual_gradient: DualGradientFn, topology: Topology, *, smoothness: Any, convexity: Any
+    dual_gradient: DualGradientFn,
+    topology: Topology | GossipMatrix,
+    *,
+    smoothness: Any,
+    convexity: Any,
 ) -> Algorithm:
     """Multi-step dual accelerated method: Nesterov's on the dual, Chebyshev gossip inside.
 
     Args:
         dual_gradient: ``dual_gradient(dual, shard) -> ∇f_i*(dual)``, of one agent.
-        topology: undirected and connected, ``N >= 2``; a step gossips ``⌊√χ⌋`` rounds.
+        topology: undirected and connected, ``N >= 2``; or its
+            :func:`~jaxswarm.learning.asynchronous.adom.gossip_matrix`, whose arrays may be traced.
+            A step gossips ``⌊√χ⌋`` rounds.
         smoothness: ``L``.
         convexity: ``μ > 0``.
 
     Returns:
         ``init(params)`` for leaves ``[N, ...]``, whose values do not matter: the dual starts at 0;
-        ``step(key, state, data)`` with info :class:`~jaxswarm.learning.adom.Costs`.
+        ``step(key, state, data)`` with info :class:`~jaxswarm.learning.asynchronous.adom.Costs`.
 
     Raises:
         ValueError: on a disconnected or directed graph, ``μ <= 0`` or ``L < μ``.
     """
     check_smooth_and_convex(smoothness, convexity)
-    matrix, chi = normalized_laplacian(topology)
-    gamma = min(1.0, 1.0 / chi)
-    rounds = max(1, int(chi**0.5 + 1e-9))
+    if isinstance(topology, Topology):
+        topology = gossip_matrix(topology)
+    matrix, chi, edge_uses = topology
+    n = matrix.shape[0]
+    gamma = jnp.minimum(1.0, 1.0 / jnp.asarray(chi, float))
+    rounds = jnp.maximum(1, (gamma**-0.5 + 1e-6).astype(int))
     # T_K at 1/c, where c is the half-width of the spectrum around its middle, over the middle.
     half = (1.0 - gamma) / (1.0 + gamma)
+    width = jnp.where(half > 0, half, 1.0)  # on a complete graph one exact round is made
     shrink = (1.0 - gamma**0.5) / (1.0 + gamma**0.5)
     power = shrink**rounds
     spread = 2.0 * power / (1.0 + power**2)  # gossip has eigenvalues 1 ± spread on disagreement
     spent = Costs(
-        jnp.asarray(topology.num_agents, jnp.int32),
-        jnp.asarray(rounds * num_edges(topology), jnp.int32),
+        jnp.asarray(n, jnp.int32),
+        jnp.asarray(rounds * edge_uses, jnp.int32),
     )
     big, mu = jnp.asarray(smoothness, float), jnp.asarray(convexity, float)
     eta = mu / (1.0 + spread)
@@ -79,17 +96,18 @@ def msda(
         def shifted(x: Any) -> Any:
             return combine((1.0, x), (-2.0 / (1.0 + gamma), apply(matrix, x)))
 
-        if rounds == 1:
-            return combine((1.0, tree), (-1.0, shifted(tree)))
-        before, now = tree, combine((1.0 / half, shifted(tree)))
-        scale_before, scale = 1.0, 1.0 / half
-        for _ in range(rounds - 1):
-            before, now = now, combine((2.0 / half, shifted(now)), (-1.0, before))
-            scale_before, scale = scale, 2.0 / half * scale - scale_before
+        def again(_: Any, terms: Any) -> Any:
+            before, now, scale_before, scale = terms
+            after = combine((2.0 / width, shifted(now)), (-1.0, before))
+            return now, after, scale, 2.0 / width * scale - scale_before
+
+        first = combine((1.0 / width, shifted(tree)))
+        terms = (tree, first, jnp.ones(()), 1.0 / width)
+        _, now, _, scale = jax.lax.fori_loop(1, rounds, again, terms)
         return combine((1.0, tree), (-1.0 / scale, now))
 
     def init(params: Any) -> MsdaState:
-        agents.check_leading_axis(params, topology.num_agents, "params")
+        agents.check_leading_axis(params, n, "params")
         zero = jax.tree.map(jnp.zeros_like, params)
         none = Costs(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
         return MsdaState(params, zero, zero, none)

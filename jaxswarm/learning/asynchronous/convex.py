@@ -128,7 +128,8 @@ def problem(samples: Samples, *, task: Task = "least_squares", ridge: float = 0.
 
     Raises:
         ValueError: if some agent's problem is not strongly convex (features without full column
-            rank and no ridge), on a negative ridge, or shapes that do not fit.
+            rank and no ridge), on a negative ridge, numbers that are not finite, labels other than
+            ``±1``, or shapes that do not fit.
     """
     if task not in TASKS:
         raise unknown("task", task, TASKS)
@@ -139,6 +140,11 @@ def problem(samples: Samples, *, task: Task = "least_squares", ridge: float = 0.
             "samples: expected features [N, M, d] and targets [N, M], "
             f"got {list(features.shape)} and {list(targets.shape)}"
         )
+    for leaf, values in (("features", features), ("targets", targets)):
+        if not np.all(np.isfinite(values)):
+            raise ValueError(f"samples.{leaf}: expected finite numbers")
+    if task == "logistic" and not np.all(np.abs(targets) == 1.0):
+        raise ValueError("samples.targets: expected labels -1 and 1 for the logistic task")
     if not (np.isfinite(ridge) and ridge >= 0):
         raise ValueError(f"ridge: expected a number of at least 0, got {ridge}")
     count, dimension = features.shape[1:]

@@ -1,10 +1,9 @@
-"""Independent Poisson clocks of agents and edges as a stream of events, and its simulation.
+"""The rings of independent Poisson clocks as a stream of events, and its simulation.
 
 Between events every agent's state drifts by itself, so it is only brought up to date when one of
 its clocks rings (or someone looks): an event costs what its one or two agents cost, whatever ``N``.
 
-Shapes: ``N`` agents, ``K`` clocks, ``M`` events, ``E`` edge slots of a topology, ``T`` members of a
-sequence.
+Shapes: ``N`` agents, ``K`` clocks, ``M`` events, ``R`` batches of ``B`` events.
 
 References:
     Even et al., A continuized view on Nesterov acceleration for stochastic gradient descent and
@@ -20,24 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
-from jaxswarm.topology import Topology, require_connected, require_symmetric
+from jaxswarm.learning.asynchronous.clocks import Clocks
 from jaxswarm.topology.validation import is_traced
 
 SKIPPED = -1  # the kind of a thinned-out event: nothing happens
-
-
-class Clocks(NamedTuple):
-    """Independent Poisson clocks.
-
-    Attributes:
-        rates: ``[K]`` rings per unit of time, positive.
-        agents: ``int32[K, 2]``, whom a ring concerns; the second is ``N`` for one agent alone.
-        kinds: ``int32[K]``, which jump a ring causes.
-    """
-
-    rates: Any
-    agents: Any
-    kinds: Any
 
 
 class Events(NamedTuple):
@@ -76,119 +61,8 @@ class PointProcess(NamedTuple):
     init: Callable[..., ProcessState]
     step: Callable[..., ProcessState]
     run: Callable[..., tuple[ProcessState, Any]]
+    run_rounds: Callable[..., ProcessState]
     at: Callable[..., Any]
-
-
-def agent_clocks(num_agents: int, rate: Any = 1.0, *, kind: int = 0) -> Clocks:
-    """A clock for each agent.
-
-    Args:
-        num_agents: ``N``, at least 1.
-        rate: of every agent, or ``[N]``; positive.
-        kind: of its events.
-
-    Raises:
-        ValueError: on a rate that is not positive and finite, or of another shape.
-    """
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
-    _check_rates(rate, (num_agents,), "rate")
-    pairs = np.stack([np.arange(num_agents), np.full(num_agents, num_agents)], axis=1)
-    rates = jnp.broadcast_to(jnp.asarray(rate, float), (num_agents,))
-    return Clocks(rates, pairs.astype(np.int32), np.full(num_agents, kind, np.int32))
-
-
-def edge_clocks(
-    topology: Topology, rates: Any = None, *, total: Any = None, kind: int = 1
-) -> Clocks:
-    """A clock for each undirected edge.
-
-    Args:
-        topology: a single undirected connected graph.
-        rates: ``[E]``, equal on the two slots of an edge; 1 on each edge by default. An edge of
-            rate 0 never rings.
-        total: scale ``rates`` so that all edges together ring so often per unit of time.
-        kind: of their events.
-
-    Returns:
-        ``K = E/2`` clocks.
-
-    Raises:
-        ValueError: on a directed, disconnected or time-varying graph; on rates that are negative,
-            all zero, unequal in the two directions or of another shape; on ``total <= 0``.
-    """
-    require_symmetric(topology, "gossip along edges")
-    require_connected(topology)
-    slots, pairs = undirected_slots(topology)
-    expected = topology.mask.shape
-    rates = np.ones(expected) if rates is None else rates
-    if np.shape(rates) != expected:
-        raise ValueError(f"rates: expected shape {list(expected)}, got {list(np.shape(rates))}")
-    if not is_traced(rates):
-        found = np.asarray(rates)[np.asarray(topology.mask)]
-        if not (np.all(np.isfinite(found)) and np.all(found >= 0) and found.any()):
-            raise ValueError("rates: expected non-negative numbers, not all zero")
-    chosen = jnp.asarray(rates, float)[slots]
-    if total is not None:
-        _check_rates(total, (), "total")
-        chosen = chosen * (total / chosen.sum())
-    return Clocks(chosen, pairs, np.full(len(pairs), kind, np.int32))
-
-
-def superpose(*clocks: Clocks) -> Clocks:
-    """All clocks side by side; their rings together form a Poisson process of the summed rate."""
-    if not clocks:
-        raise ValueError("clocks: expected at least one set, got none")
-    return Clocks(*(jnp.concatenate([jnp.asarray(p) for p in part]) for part in zip(*clocks)))  # noqa: B905
-
-
-def switching_edge_clocks(
-    sequence: Topology, period: Any, *, total: Any, kind: int = 1
-) -> tuple[Clocks, Callable[[jax.Array], jax.Array]]:
-    """Edge clocks of a time-varying graph, for :func:`poisson_events` with thinning.
-
-    Args:
-        sequence: undirected connected members; member ``⌊t / period⌋ mod T`` is there at time
-            ``t``, all its edges at one rate.
-        period: time each member lasts, positive.
-        total: rings per unit of time, of all edges present together, positive.
-        kind: of their events.
-
-    Returns:
-        ``(clocks, intensity)``: clocks of the union's edges at their largest rates, and the rates
-        ``[K]`` at a time.
-
-    Raises:
-        ValueError: if a member is directed or disconnected; on a single topology, or ``period`` or
-            ``total`` not positive.
-    """
-    _check_rates(period, (), "period")
-    _check_rates(total, (), "total")
-    length, n = sequence.length, sequence.num_agents
-    codes = []
-    for t in range(length):
-        member = sequence[t]
-        require_symmetric(member, f"member {t} of {sequence.name}")
-        require_connected(member)
-        pairs = undirected_slots(member)[1]
-        codes.append(pairs[:, 0].astype(np.int64) * n + pairs[:, 1])
-    union = np.unique(np.concatenate(codes))
-    table = np.zeros((length, len(union)))
-    for t, present in enumerate(codes):
-        table[t, np.searchsorted(union, present)] = 1.0 / len(present)
-    rates = jnp.asarray(table) * total
-    pairs = np.stack([union // n, union % n], axis=1).astype(np.int32)
-    clocks = Clocks(rates.max(axis=0), pairs, np.full(len(union), kind, np.int32))
-    return clocks, lambda time: rates[(time // period).astype(int) % length]
-
-
-def undirected_slots(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
-    """``([K], int32[K, 2])``: slot and ends of each undirected edge once, smaller id first."""
-    if topology.is_sequence:
-        raise ValueError(f"{topology.name}: expected a single topology, got a sequence")
-    senders, receivers = np.asarray(topology.senders), np.asarray(topology.receivers)
-    slots = np.flatnonzero(np.asarray(topology.mask) & (senders < receivers))
-    return slots, np.stack([senders[slots], receivers[slots]], axis=1).astype(np.int32)
 
 
 def poisson_events(
@@ -247,12 +121,16 @@ def point_process(
     Returns:
         ``init(agents, time=0)``; ``step(key, state, event, inputs=None)``, one event;
         ``run(key, state, events, inputs=None, every=1, evaluate=None)``, all events, with
-        ``evaluate(state)`` recorded after every ``every``-th; ``at(state, time=None)``: the agents,
-        all brought to one time, by default that of the last event.
+        ``evaluate(state)`` recorded after every ``every``-th; ``run_rounds(key, state, rounds,
+        inputs=None)``, the batches of
+        :func:`~jaxswarm.learning.asynchronous.rounds.matching_rounds`, each at once (a jump that
+        draws numbers draws others than in ``run``); ``at(state, time=None)``: the agents, all
+        brought to one time, by default that of the last event.
 
     Raises:
-        ValueError: without jumps. From ``run``: if event times fall or precede the state's, or
-            their number is no multiple of ``every``.
+        ValueError: without jumps. From ``run``: if event times fall or precede the state's, if
+            there is no such agent or kind, if an agent meets itself, or if the number of events is
+            no multiple of ``every``.
     """
     if not jumps:
         raise ValueError("jumps: expected at least one, got none")
@@ -264,23 +142,30 @@ def point_process(
             values, jnp.full((n,), start), start, jnp.zeros((len(jumps),), jnp.int32)
         )
 
-    def step(key: jax.Array, state: ProcessState, event: Events, inputs: Any = None):
+    def jumped(key: jax.Array, state: ProcessState, event: Events, inputs: Any) -> Any:
+        """The event's two agents right after it."""
         ids = event.agents
         pair = jax.tree.map(lambda leaf: leaf.at[ids].get(mode="clip"), state.agents)
         elapsed = event.time - state.clock.at[ids].get(mode="clip")
         pair = jax.vmap(drift)(pair, elapsed)
         branches = [lambda *args, jump=jump: jump(key, *args, inputs) for jump in jumps]
-        pair = jax.lax.switch(jnp.maximum(event.kind, 0), branches, pair, ids)
+        return jax.lax.switch(jnp.maximum(event.kind, 0), branches, pair, ids)
+
+    def written(state: ProcessState, event: Events, pair: Any) -> ProcessState:
+        """``state`` after one event, or after many that share no agent."""
         # A skipped event writes nothing; an event of one agent has no second row to write.
         n = state.clock.shape[0]
-        rows = jnp.where(event.kind >= 0, ids, n)
+        rows = jnp.where(event.kind[..., None] >= 0, event.agents, n)
         values = jax.tree.map(
             lambda leaf, new: leaf.at[rows].set(new, mode="drop"), state.agents, pair
         )
-        clock = state.clock.at[rows].set(event.time, mode="drop")
+        clock = state.clock.at[rows].set(event.time[..., None], mode="drop")
         counted = jnp.where(event.kind >= 0, event.kind, len(jumps))
         counts = state.counts.at[counted].add(1, mode="drop")
-        return ProcessState(values, clock, event.time, counts)
+        return ProcessState(values, clock, jnp.maximum(state.time, event.time.max()), counts)
+
+    def step(key: jax.Array, state: ProcessState, event: Events, inputs: Any = None):
+        return written(state, event, jumped(key, state, event, inputs))
 
     def run(
         key: jax.Array,
@@ -294,7 +179,7 @@ def point_process(
         count = events.time.shape[0]
         if every < 1 or count % every:
             raise ValueError(f"every: expected a divisor of {count} events, got {every}")
-        _check_times(state, events)
+        _check_events(state, events, len(jumps))
 
         def one(state: ProcessState, event: Events) -> tuple[ProcessState, None]:
             # The key of an event depends on how many came before it, not on how runs are cut.
@@ -308,29 +193,47 @@ def point_process(
         parts = jax.tree.map(lambda x: x.reshape(count // every, every, *x.shape[1:]), events)
         return jax.lax.scan(some, state, parts)
 
+    def run_rounds(
+        key: jax.Array, state: ProcessState, rounds: Events, inputs: Any = None
+    ) -> ProcessState:
+        width = rounds.time.shape[1]
+
+        def one(state: ProcessState, batch: Events) -> tuple[ProcessState, None]:
+            numbers = state.counts.sum() + jnp.arange(width)
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
+            pairs = jax.vmap(jumped, (0, None, 0, None))(keys, state, batch, inputs)
+            return written(state, batch, pairs), None
+
+        return jax.lax.scan(one, state, jax.tree.map(jnp.asarray, rounds))[0]
+
     def at(state: ProcessState, time: Any = None) -> Any:
         now = state.time if time is None else jnp.asarray(time, state.clock.dtype)
         return jax.vmap(drift)(state.agents, now - state.clock)
 
-    return PointProcess(init, step, run, at)
+    return PointProcess(init, step, run, run_rounds, at)
 
 
-def _check_rates(rates: Any, shape: tuple[int, ...], name: str) -> None:
-    if np.shape(rates) not in ((), shape):
-        raise ValueError(f"{name}: expected a number or shape {shape}, got {np.shape(rates)}")
-    if not is_traced(rates):
-        found = np.asarray(rates, float)
-        if not (np.all(np.isfinite(found)) and np.all(found > 0)):
-            raise ValueError(f"{name}: expected positive finite numbers, got {rates}")
-
-
-def _check_times(state: ProcessState, events: Events) -> None:
-    if is_traced(events.time) or is_traced(state.time):
+def _check_events(state: ProcessState, events: Events, kinds: int) -> None:
+    if any(is_traced(x) for x in (*events, state.time)):
         return
     times = np.concatenate([np.asarray(state.time)[None], np.asarray(events.time)])
-    falls = np.flatnonzero(np.diff(times) < 0)
-    if len(falls):
-        k = int(falls[0])
+    wrong = np.flatnonzero(~(np.diff(times) >= 0))
+    if len(wrong):
+        k = int(wrong[0])
         raise ValueError(
             f"events: expected times that never fall, got {times[k + 1]:g} after {times[k]:g}"
+        )
+    n = state.clock.shape[0]
+    kind, ids = np.asarray(events.kind), np.asarray(events.agents)
+    if np.any((kind < SKIPPED) | (kind >= kinds)):
+        raise ValueError(f"events: expected kinds of 0 to {kinds - 1}, or {SKIPPED} to skip")
+    first, second = ids[kind != SKIPPED].T
+    wrong = np.flatnonzero(
+        (first < 0) | (first >= n) | (second < 0) | (second > n) | (first == second)
+    )
+    if len(wrong):
+        k = int(wrong[0])
+        raise ValueError(
+            f"events: expected two different agents of 0 to {n - 1}, or {n} as the second of one "
+            f"alone, got ({first[k]}, {second[k]})"
         )

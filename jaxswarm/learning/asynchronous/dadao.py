@@ -24,15 +24,19 @@ import numpy as np
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.learning.events import (
+from jaxswarm.learning.asynchronous.clocks import (
     Clocks,
-    PointProcess,
-    ProcessState,
     agent_clocks,
     edge_clocks,
+    superpose,
+    switching_edge_clocks,
+)
+from jaxswarm.learning.asynchronous.constants import DadaoConstants, constants
+from jaxswarm.learning.asynchronous.events import (
+    PointProcess,
+    ProcessState,
     point_process,
     poisson_events,
-    superpose,
 )
 from jaxswarm.topology import Topology, spectra
 from jaxswarm.topology.validation import is_traced
@@ -51,99 +55,6 @@ class DadaoAgent(NamedTuple):
     dual_momentum: Any
     consensus: Any
     consensus_momentum: Any
-
-
-class DadaoConstants(NamedTuple):
-    """The paper's constants; all ``[]``, or ``[S]`` to be ``vmap``ped.
-
-    Attributes:
-        nu: ``ν``, the share of convexity handed to the consensus variables.
-        eta: ``η``, drift of ``x`` and ``x̃`` towards each other.
-        alpha: ``α``, drift of ``y`` to ``ỹ`` and of ``z`` to ``z̃``.
-        alpha_tilde: ``α̃``, drift of ``z̃`` to ``z``.
-        theta: ``θ``, drift of ``ỹ``.
-        gamma: ``γ``, gradient step of ``x``.
-        gamma_tilde: ``γ̃``, gradient step of ``x̃``.
-        delta: ``δ + δ̃``, gradient step of ``ỹ``.
-        beta: ``β``, gossip step of ``z``.
-        beta_tilde: ``β̃``, gossip step of ``z̃``.
-        gradient_rate: gradients per agent and unit of time.
-        gossip_rate: exchanges of all edges together per unit of time.
-        rate: guaranteed exponent: the expected squared error falls like ``exp(-rate · time)``.
-    """
-
-    nu: Any
-    eta: Any
-    alpha: Any
-    alpha_tilde: Any
-    theta: Any
-    gamma: Any
-    gamma_tilde: Any
-    delta: Any
-    beta: Any
-    beta_tilde: Any
-    gradient_rate: Any
-    gossip_rate: Any
-    rate: Any
-
-
-def constants(
-    smoothness: Any,
-    convexity: Any,
-    chi1: Any,
-    chi2: Any,
-    *,
-    gossip_rate: Any = None,
-    gradient_rate: Any = 1.0,
-) -> DadaoConstants:
-    """The constants that the theorem asks for.
-
-    Args:
-        smoothness: ``L``, at least ``convexity``.
-        convexity: ``μ > 0``.
-        chi1: of :func:`~jaxswarm.topology.spectra.chi`, for edge rates that sum to 1.
-        chi2: likewise.
-        gossip_rate: exchanges per unit of time, at least ``√(2 χ₁ χ₂)``, the default.
-        gradient_rate: gradients per agent and unit of time. The paper has 1; others leave the
-            averaged motion as it is by taking steps of ``1/gradient_rate``, so they are
-            guaranteed from 1 upwards only.
-
-    Raises:
-        ValueError: on ``μ <= 0``, ``L < μ``, an infinite or non-positive ``chi`` (no connected
-            graph), ``gradient_rate < 1``, or gossip too rare for the graph.
-    """
-    check_smooth_and_convex(smoothness, convexity)
-    for name, value in (("chi1", chi1), ("chi2", chi2)):
-        _check(
-            value, name, lambda v: np.isfinite(v) & (v > 0), "positive and finite: is it connected?"
-        )
-    _check(gradient_rate, "gradient_rate", lambda v: np.isfinite(v) & (v >= 1), "at least 1")
-    needed = (2.0 * jnp.asarray(chi1, float) * chi2) ** 0.5
-    if gossip_rate is None:
-        gossip_rate = needed
-    elif not (is_traced(gossip_rate) or is_traced(needed)):
-        if not np.all(np.asarray(gossip_rate) >= np.asarray(needed) * (1 - 1e-5)):
-            raise ValueError(
-                f"gossip_rate: expected at least √(2 χ₁ χ₂) = {needed}, got {gossip_rate}"
-            )
-    big, mu = jnp.asarray(smoothness, float), jnp.asarray(convexity, float)
-    nu = mu / 2.0
-    s = jnp.sqrt(nu / big)
-    return DadaoConstants(
-        nu=nu,
-        eta=s / 8.0,
-        alpha=s / 4.0,
-        alpha_tilde=s / 8.0,
-        theta=1.0 / (2.0 * s),
-        gamma=1.0 / (4.0 * big) / gradient_rate,
-        gamma_tilde=1.0 / (4.0 * jnp.sqrt(big * nu)) / gradient_rate,
-        delta=(s / 4.0 + 1.0) / gradient_rate,
-        beta=jnp.full_like(s, 0.5),
-        beta_tilde=2.0 * (chi1 / gossip_rate) / s,
-        gradient_rate=jnp.asarray(gradient_rate, float),
-        gossip_rate=jnp.asarray(gossip_rate, float),
-        rate=s / 8.0,
-    )
 
 
 def drift(state: DadaoAgent, elapsed: Any, constants: DadaoConstants) -> DadaoAgent:
@@ -246,7 +157,11 @@ def dadao_process(gradient: GradientFn, constants: DadaoConstants) -> PointProce
 
 
 def start(params: Any) -> DadaoAgent:
-    """Agents at ``params`` (leaves ``[N, ...]``), all other variables zero."""
+    """Agents at ``params`` (leaves ``[N, ...]``), momentum there too, all else zero.
+
+    The theorem holds from any start with ``Σ z = Σ z̃ = 0``. The authors' code has ``x̃ = 0``, which
+    would throw away what a warm start knows.
+    """
     agents.num_agents(params)
     zero = jax.tree.map(jnp.zeros_like, params)
     return DadaoAgent(params, params, zero, zero, zero, zero)
@@ -282,35 +197,49 @@ def dadao(
     convexity: Any,
     rates: Any = None,
     gossip_rate: Any = None,
+    period: Any = None,
     events_per_step: int = 100,
 ) -> Algorithm:
     """DADAO with events drawn as it goes; a step is a batch of events, one after the other.
 
     Args:
         gradient: ``gradient(params, shard) -> ∇f_i``, of one agent.
-        topology: undirected and connected, ``N >= 2``.
+        topology: undirected and connected, ``N >= 2``; or a sequence of such graphs, taken in turn
+            over and over, whose worst ``χ₁`` and ``χ₂`` set the constants.
         smoothness: ``L``, of the least smooth ``f_i``.
         convexity: ``μ > 0``, of the least convex ``f_i``.
-        rates: ``[E]`` relative edge rates, such as :func:`~jaxswarm.topology.optimal_rates`;
-            uniform by default.
+        rates: ``[E]`` relative edge rates of a single graph, such as
+            :func:`~jaxswarm.topology.optimal_rates`; uniform by default.
         gossip_rate: see :func:`constants`.
-        events_per_step: gradients and exchanges together.
+        period: time each member of a sequence lasts; ``1/χ₁`` by default.
+        events_per_step: gradients and exchanges together; of a sequence, candidates for them.
 
     Returns:
         ``init(params)`` for leaves ``[N, ...]`` and ``step(key, state, data)``; the state is a
-        :class:`~jaxswarm.learning.events.ProcessState`, see :func:`dadao_process` for reading it.
+        :class:`~jaxswarm.learning.asynchronous.events.ProcessState`, read by the ``at`` of
+        :func:`dadao_process`.
 
     Raises:
-        ValueError: on a disconnected or directed graph, or constants out of range.
+        ValueError: on a disconnected or directed graph or member, edge rates that leave agents
+            apart, ``rates`` with a sequence, ``period`` without one, or constants out of range.
     """
-    weights = rates
-    if rates is not None and not is_traced(rates):
-        sum_once = np.asarray(rates, float)[np.asarray(topology.mask)].sum() / 2.0
-        weights = np.asarray(rates, float) / sum_once
-    chi1, chi2 = spectra.chi(topology, weights)
-    found = constants(smoothness, convexity, chi1, chi2, gossip_rate=gossip_rate)
+    options = {"smoothness": smoothness, "convexity": convexity, "gossip_rate": gossip_rate}
+    intensity = None
+    if topology.is_sequence:
+        if rates is not None:
+            raise ValueError("rates: expected none with a sequence: its edges ring alike")
+        found, ringing, intensity = _switching(topology, period, **options)
+    elif period is not None:
+        raise ValueError(f"period: expected none with the single graph {topology.name}")
+    else:
+        weights = rates
+        if rates is not None and not is_traced(rates):
+            sum_once = np.asarray(rates, float)[np.asarray(topology.mask)].sum() / 2.0
+            weights = np.asarray(rates, float) / sum_once
+        chi1, chi2 = spectra.chi(topology, weights)
+        found = constants(chi1=chi1, chi2=chi2, **options)
+        ringing = clocks(topology, found, rates)
     process = dadao_process(gradient, found)
-    ringing = clocks(topology, found, rates)
 
     def init(params: Any) -> ProcessState:
         agents.check_leading_axis(params, topology.num_agents, "params")
@@ -318,28 +247,26 @@ def dadao(
 
     def step(key: jax.Array, state: ProcessState, inputs: Any) -> tuple[ProcessState, DadaoInfo]:
         event_key, jump_key = jax.random.split(key)
-        events = poisson_events(event_key, ringing, events_per_step, start=state.time)
+        events = poisson_events(
+            event_key, ringing, events_per_step, start=state.time, intensity=intensity
+        )
         state, _ = process.run(jump_key, state, events, inputs, every=events_per_step)
         return state, DadaoInfo(state.counts[GRADIENT], state.counts[GOSSIP], state.time)
 
     return Algorithm(init, step)
 
 
-def check_smooth_and_convex(smoothness: Any, convexity: Any) -> None:
-    """Refuse constants that no smooth strongly convex function has; traced ones pass.
+def _switching(sequence: Topology, period: Any, **options: Any) -> tuple[DadaoConstants, Any, Any]:
+    """Constants, candidate clocks and their intensity on a sequence of graphs."""
+    chi1, chi2 = (np.max(value) for value in spectra.chi(sequence))
+    found = constants(chi1=chi1, chi2=chi2, **options)
+    period = 1.0 / chi1 if period is None else period
+    edges, edge_intensity = switching_edge_clocks(
+        sequence, period, total=found.gossip_rate, kind=GOSSIP
+    )
+    own = agent_clocks(sequence.num_agents, found.gradient_rate, kind=GRADIENT)
 
-    Raises:
-        ValueError: if not ``0 < convexity <= smoothness``, both finite.
-    """
-    _check(convexity, "convexity", lambda v: np.isfinite(v) & (v > 0), "positive (strongly convex)")
-    _check(smoothness, "smoothness", np.isfinite, "finite")
-    if not (is_traced(smoothness) or is_traced(convexity)):
-        if not np.all(np.asarray(smoothness) >= np.asarray(convexity)):
-            raise ValueError(
-                f"smoothness: expected at least convexity {convexity}, got {smoothness}"
-            )
+    def intensity(time: jax.Array) -> jax.Array:
+        return jnp.concatenate([own.rates, edge_intensity(time)])
 
-
-def _check(value: Any, name: str, valid: Callable[[np.ndarray], Any], expected: str) -> None:
-    if not is_traced(value) and not np.all(valid(np.asarray(value, float))):
-        raise ValueError(f"{name}: expected {expected}, got {value}")
+    return found, superpose(own, edges), intensity

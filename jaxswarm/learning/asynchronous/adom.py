@@ -22,7 +22,8 @@ import numpy as np
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.learning.dadao import GradientFn, check_smooth_and_convex
+from jaxswarm.learning.asynchronous.constants import check_smooth_and_convex
+from jaxswarm.learning.asynchronous.dadao import GradientFn
 from jaxswarm.topology import Topology, require_connected, require_symmetric, spectra
 
 
