@@ -22,9 +22,9 @@ from jaxswarm.space.domain import Space
 PyTree = Any
 
 METHODS = ("auto", "pairs", "strips")
-PAIRS_LINEAR = 2000
-"""Below this many agents, weighted sums by a matrix product beat strips (benchmarks/README.md)."""
-PAIRS_GENERAL = 300
+PAIRS_LINEAR = 1000
+"""Below this many agents, weighted sums by a matrix product beat strips (measured on two CPU cores)."""
+PAIRS_GENERAL = 100
 """The same for sums of an arbitrary function of each pair."""
 PAIRS_MOST = 20_000
 """Above this, all pairs are only taken when asked for by name."""

@@ -1,9 +1,7 @@
 """Neighbour search: equal to brute force, whatever the boundary, the method and the clumping."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
