@@ -23,7 +23,7 @@ PyTree = Any
 
 METHODS = ("auto", "pairs", "strips")
 PAIRS_LINEAR = 1000
-"""Below this many agents, weighted sums by a matrix product beat strips (measured on two CPU cores)."""
+"""Up to this many agents a matrix product beats strips for weighted sums (two CPU cores)."""
 PAIRS_GENERAL = 100
 """The same for sums of an arbitrary function of each pair."""
 PAIRS_MOST = 20_000

@@ -37,7 +37,7 @@ class BoidsParameters(NamedTuple):
         fastest: and this.
     """
 
-    separation: Any = 0.05
+    separation: Any = 0.005
     alignment: Any = 0.2
     cohesion: Any = 0.05
     personal: Any = 0.5
