@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxswarm import errors
 from jaxswarm.space import pairs, strips
@@ -181,7 +182,7 @@ class Search:
         return out, report
 
     def _report(self, overflow: Any, nonfinite: Any) -> Report:
-        if self.strict and not isinstance(overflow, jax.core.Tracer) and int(overflow):
+        if self.strict and not isinstance(overflow, Tracer) and int(overflow):
             raise ValueError(
                 f"capacity: {int(overflow)} agents have more neighbours than fit in "
                 f"{self.capacity} slots; raise it, or pass None for no limit"
@@ -198,7 +199,7 @@ class Search:
 
     def _reach(self, radius: Any) -> jax.Array:
         given = self.radius if radius is None else radius
-        if not isinstance(given, jax.core.Tracer) and np.max(given) > self.radius * (1 + 1e-6):
+        if not isinstance(given, Tracer) and np.max(given) > self.radius * (1 + 1e-6):
             raise ValueError(f"radius: expected at most the search's {self.radius}, got {given}")
         # float32 rounding of a caller's equal radius must not widen the search.
         return jnp.minimum(jnp.asarray(given, jnp.float32), self.radius)

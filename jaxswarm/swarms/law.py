@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxswarm import agents
 from jaxswarm.space import Space, length
@@ -99,7 +100,7 @@ def check_numbers(**numbers: Any) -> None:
         ValueError: naming the first bad one.
     """
     for name, value in numbers.items():
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, Tracer):
             continue
         if not bool(jnp.all(jnp.isfinite(jnp.asarray(value)) & (jnp.asarray(value) >= 0.0))):
             raise ValueError(f"{name}: expected finite and not negative, got {value}")
@@ -113,7 +114,7 @@ def check_speed(speed: Any, dt: float, radius: float) -> None:
     """
     if not math.isfinite(dt) or dt <= 0.0:
         raise ValueError(f"dt: expected a positive finite time step, got {dt}")
-    if not isinstance(speed, jax.core.Tracer) and float(jnp.max(jnp.asarray(speed))) * dt > radius:
+    if not isinstance(speed, Tracer) and float(jnp.max(jnp.asarray(speed))) * dt > radius:
         raise ValueError(
             f"speed: {speed} times dt {dt} is more than the radius {radius}, the width of a cell: "
             "agents would jump over each other; lower the speed or dt"

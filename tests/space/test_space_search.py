@@ -1,7 +1,9 @@
 """Neighbour search: equal to brute force, whatever the boundary, the method and the clumping."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,3 +60,47 @@ def test_equal_to_brute_force(seed, boundary, dimensions, method, radius, clumpe
     for i in range(40):
         found = np.asarray(listed.indices)[i][np.asarray(listed.mask)[i]]
         assert sorted(found) == list(np.flatnonzero(near[i]))
+
+
+@pytest.mark.parametrize("method", ["pairs", "strips"])
+def test_gradients_are_finite_even_where_agents_coincide(method):
+    box = space.Space((1.0, 1.0))
+    search = space.search(box, 0.2, 30, method=method, capacity=30)
+    at = jnp.asarray(points(0, 30, box, clumped=False))
+
+    def energy(at):
+        return search.reduce(at, lambda own, other, offset: space.length(offset))[0].sum()
+
+    slope = jax.jit(jax.grad(energy))(at)
+    assert bool(jnp.isfinite(slope).all())
+    assert float(jnp.abs(slope).max()) > 0.0
+
+
+@pytest.mark.parametrize("method", ["pairs", "strips"])
+def test_a_bad_position_is_counted_and_nobody_sees_it(method):
+    search = space.search(space.Space((1.0, 1.0)), 0.3, 20, method=method)
+    at = jnp.full((20, 2), 0.5).at[3].set(jnp.nan)
+    count, report = jax.jit(lambda at: search.sum(at, jnp.ones(20)))(at)
+    assert int(report.nonfinite) == 1
+    assert count.tolist() == [18.0] * 3 + [0.0] + [18.0] * 16
+
+
+def test_overflow_is_counted_and_strict_raises():
+    at = jnp.full((20, 2), 0.5)
+    box = space.Space((1.0, 1.0))
+    loose = space.search(box, 0.2, 20, method="strips", capacity=4)
+    assert int(loose.sum(at, jnp.ones(20))[1].overflow) == 20
+    strict = space.search(box, 0.2, 20, method="strips", capacity=4, strict=True)
+    with pytest.raises(ValueError, match="capacity"):
+        strict.sum(at, jnp.ones(20))
+    assert bool(jnp.isnan(jax.jit(lambda at: strict.sum(at, jnp.ones(20))[0])(at)).all())
+
+
+@pytest.mark.parametrize(
+    ("bad", "name"),
+    [({"num_agents": 0}, "num_agents"), ({"radius": 0.0}, "radius"), ({"capacity": 0}, "capacity")],
+)
+def test_bad_input_is_named(bad, name):
+    good = {"space": space.Space((1.0, 1.0)), "radius": 0.1, "num_agents": 5}
+    with pytest.raises(ValueError, match=name):
+        space.search(**(good | bad))
