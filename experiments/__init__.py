@@ -5,4 +5,5 @@ SYSTEMS: dict[str, str] = {
     "single_merging": "experiments.single_merging",
     "variance_correction": "experiments.variance_correction",
     "byzantine_grid": "experiments.byzantine_grid",
+    "bristle": "experiments.bristle",
 }

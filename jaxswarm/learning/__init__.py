@@ -3,9 +3,11 @@
 A learner is an :class:`~jaxswarm.algorithm.Algorithm`, made by a factory from *any* single-agent
 loss, *any* optax optimiser and *any* gossip rule: :func:`decentralized` (D-PSGD and kin, FedAvg,
 isolated agents), :func:`gradient_tracking`, :func:`exact_diffusion`, :func:`d2`, and the
-:func:`centralized` baseline. ``simulate(learner.step, learner.init(params), …)`` runs it.
+:func:`centralized` baseline; :mod:`~jaxswarm.learning.bristle` is transfer learning among liars.
+``simulate(learner.step, learner.init(params), …)`` runs it.
 """
 
+from jaxswarm.learning import bristle
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
 from jaxswarm.learning.decentralized import (
     LearnerInfo,
@@ -23,6 +25,7 @@ __all__ = [
     "Ledger",
     "Metrics",
     "Network",
+    "bristle",
     "centralized",
     "classification_loss",
     "d2",
