@@ -103,8 +103,8 @@ def holders(config: Any, iid: bool, num_classes: int) -> np.ndarray:
     return (np.arange(num_classes)[None, :] - first) % num_classes < config.classes
 
 
-def worlds(config: Any, iid: bool) -> tuple[World, models.Model, dict[str, int]]:
-    """All seeds' worlds (leading axis ``S``), the whole network, and bytes of head and network."""
+def worlds(config: Any, iid: bool) -> tuple[World, models.Model, int]:
+    """All seeds' worlds (leading axis ``S``), the whole network and its bytes."""
     body_set, own, exam = pools(config)
     task = turned(body_set)
     body = models.functional(models.mlp(*config.body), own.features[:1])
@@ -116,8 +116,7 @@ def worlds(config: Any, iid: bool) -> tuple[World, models.Model, dict[str, int]]
     def features(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         params = bristle.pretrained(key, teacher, task, steps=config.body_steps)["body"]
         see = [bristle.features(body, params, d.features) for d in (body_set, own, exam)]
-        centre, scale = see[0].mean(axis=0), see[0].std(axis=0) + 1e-3
-        return tuple((x - centre) / scale for x in see[1:])  # type: ignore[return-value]
+        return see[1] / see[0].std(), see[2] / see[0].std()
 
     made = []
     for number in range(config.seeds):
@@ -138,11 +137,7 @@ def worlds(config: Any, iid: bool) -> tuple[World, models.Model, dict[str, int]]
             )
         )
     whole = jax.eval_shape(lambda k: jax.tree.map(lambda x: x[None], network.init(k)), KEY)
-    sizes = {
-        "head": agents.size_of_one(whole["head"])[1],
-        "network": agents.size_of_one(whole)[1],
-    }
-    return jax.tree.map(lambda *x: jnp.stack(x), *made), network, sizes
+    return jax.tree.map(lambda *x: jnp.stack(x), *made), network, agents.size_of_one(whole)[1]
 
 
 KEY = jax.random.key(0)
@@ -177,17 +172,17 @@ def flipped_tests(
     )
 
 
-def message_attacks(config: Any) -> list[gossip.Attack]:
-    """The choices behind :data:`CONDITIONS`; label flips are sincere messages of poisoned heads."""
+def message_attacks(config: Any, count: int) -> list[gossip.Attack]:
+    """The first ``count`` of :data:`CONDITIONS`; label flips poison data, not messages."""
     honest = gossip.ATTACKS["none"]()
     return [
         honest,
-        gossip.attacks.scaled_noise(config.noise, "uniform"),
+        gossip.attacks.one_sided_noise(config.noise),
         honest,
         honest,
         gossip.fang_krum(config.byzantine, num_voices=config.degree + 1),
         gossip.fang_trimmed_mean(),
-    ]
+    ][:count]
 
 
 def robust_rule(
@@ -208,12 +203,13 @@ def learner(
     network: models.Model,
     byzantine: jax.Array,
     which: jax.Array,
+    count: int,
 ) -> tuple[Algorithm, Any, Any, Callable[[Any], jax.Array]]:
-    """``(algorithm, initial params, inputs, accuracy(state) [N])`` of an arm under an attack."""
+    """``(algorithm, params, inputs, accuracy(state) [N])`` of an arm under ``which < count``."""
     classes = world.test.familiar.shape[-1]
     attack = label_attack(config, classes, which)
     sample = data.poisoned(data.minibatches(config.batch), attack, byzantine)
-    lies = message_attacks(config)
+    lies = message_attacks(config, count)
     kind, _, rule_name = name.partition(" ")
     local = optax.adam(config.lr)
     if kind == "scratch":
@@ -251,11 +247,11 @@ def learner(
         return algorithm, params, bristle.Peers(inputs, tests), accuracy
     rule = robust_rule(config, rule_name, graph, loss)
     rule = gossip.attacked_by_one_of(rule, lies, which, byzantine)
-    batch = data.Batch(tests.x, tests.y, tests.weight)
+    samples = data.poisoned(data.full_batches(), attack, byzantine)(KEY, inputs)
     algorithm = learning.decentralized(
         loss,
         local=local,
-        gossip=gossip.informed(rule, context=batch),
+        gossip=gossip.informed(rule, context=samples),
         sample=sample,
         order="combine_then_adapt",
     )

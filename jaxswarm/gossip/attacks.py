@@ -16,14 +16,13 @@ References:
 import inspect
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
-from jaxswarm.errors import unknown
 from jaxswarm.gossip.operator import rows
 from jaxswarm.gossip.rounds import Source, operator
 from jaxswarm.gossip.types import Forged, GossipTransformation, PyTree, Round, Traffic
@@ -180,21 +179,8 @@ def sign_flip(scale: float | jax.Array = 1.0) -> Attack:
     return Attack(lambda key, params, messages, byzantine, round: _times(messages, -scale))
 
 
-def scaled_noise(
-    scale: float | jax.Array = 1.0, distribution: Literal["normal", "uniform"] = "normal"
-) -> Attack:
-    """The own message plus noise: Gaussian of deviation ``scale``, or uniform within ``±scale``.
-
-    Raises:
-        ValueError: on another distribution.
-    """
-    draws = {
-        "normal": jax.random.normal,
-        "uniform": lambda key, shape: jax.random.uniform(key, shape, minval=-1.0),
-    }
-    if distribution not in draws:
-        raise unknown("distribution", distribution, draws)
-    draw = draws[distribution]
+def scaled_noise(scale: float | jax.Array = 1.0) -> Attack:
+    """The own message plus Gaussian noise of standard deviation ``scale``."""
 
     def forge(
         key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Round
@@ -204,8 +190,32 @@ def scaled_noise(
         noisy = []
         for i, leaf in enumerate(leaves):
             keys = agents.keys(jax.random.fold_in(key, i), leaf.shape[0])
-            noise = jax.vmap(lambda k, leaf=leaf: draw(k, leaf.shape[1:]))(keys)
+            noise = jax.vmap(lambda k, leaf=leaf: jax.random.normal(k, leaf.shape[1:]))(keys)
             noisy.append((leaf + scale * noise).astype(leaf.dtype))
+        return jax.tree.unflatten(treedef, noisy)
+
+    return Attack(forge)
+
+
+def one_sided_noise(scale: float | jax.Array = 0.5) -> Attack:
+    """Noise instead of a message: uniform in ``[−scale, 0]``, from the middle on ``[0, scale]``.
+
+    The middle is that of the last axis of each leaf, so that attackers who draw independently still
+    pull the same way, as in the code of Verbraeken et al., Bristle, 2021.
+    """
+
+    def forge(
+        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Round
+    ) -> PyTree:
+        del params, byzantine, round
+        leaves, treedef = jax.tree.flatten(messages)
+        noisy = []
+        for i, leaf in enumerate(leaves):
+            keys = agents.keys(jax.random.fold_in(key, i), leaf.shape[0])
+            noise = jax.vmap(lambda k, leaf=leaf: jax.random.uniform(k, leaf.shape[1:]))(keys)
+            later = jnp.arange(leaf.shape[-1]) >= leaf.shape[-1] // 2 if leaf.ndim > 1 else True
+            side = jnp.broadcast_to(jnp.where(later, scale, -scale), leaf.shape)
+            noisy.append((side * noise).astype(leaf.dtype))
         return jax.tree.unflatten(treedef, noisy)
 
     return Attack(forge)

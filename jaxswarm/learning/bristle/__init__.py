@@ -8,6 +8,7 @@ the frozen body.
 from jaxswarm.learning.bristle.body import centred, features, pretrained, with_head
 from jaxswarm.learning.bristle.integrator import (
     Weights,
+    best_classes,
     certainty,
     f1_scores,
     integrate,
@@ -22,6 +23,7 @@ __all__ = [
     "Peers",
     "Tests",
     "Weights",
+    "best_classes",
     "bristle",
     "centred",
     "certainty",

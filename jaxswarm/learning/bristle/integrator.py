@@ -23,7 +23,7 @@ class Weights(NamedTuple):
     """What the tested heads weigh against 1 for the own.
 
     Attributes:
-        familiar: ``float32[Q, C]``, class by class; meant for familiar classes.
+        familiar: ``float32[Q, C]``, class by class; 0 but for a head's best familiar classes.
         foreign: ``float32[Q]``, one for all foreign classes.
     """
 
@@ -49,19 +49,23 @@ def f1_scores(
     return jnp.where(both > 0, 2.0 * hits / jnp.where(both > 0, both, 1.0), 0.0)
 
 
-def certainty(f1: jax.Array, familiar: jax.Array, num_certain: int) -> jax.Array:
-    """``float32[Q]``: ``max(0, mean − deviation)`` of a head's F1 over its best familiar classes.
+def best_classes(f1: jax.Array, familiar: jax.Array, num_certain: int) -> jax.Array:
+    """``bool[Q, C]``: the ``φ`` familiar classes in which each head does best, ties to the lower.
 
     Args:
         f1: ``float32[Q, C]``.
         familiar: ``bool[C]``.
-        num_certain: ``φ``, how many best classes count (all familiar ones if there are fewer).
+        num_certain: ``φ``; all familiar classes if there are fewer.
     """
-    best = jnp.sort(jnp.where(familiar, f1, -1.0), axis=-1)[..., ::-1][..., :num_certain]
-    counts = best >= 0.0
-    number = jnp.maximum(jnp.sum(counts, axis=-1), 1)
-    mean = jnp.sum(jnp.where(counts, best, 0.0), axis=-1) / number
-    square = jnp.where(counts, jnp.square(best - mean[..., None]), 0.0)
+    order = jnp.argsort(jnp.where(familiar, -f1, 1.0), axis=-1, stable=True)
+    return (jnp.argsort(order, axis=-1) < num_certain) & familiar
+
+
+def certainty(f1: jax.Array, best: jax.Array) -> jax.Array:
+    """``float32[Q]``: ``max(0, mean − deviation)`` of a head's F1 over its ``best: bool[Q, C]``."""
+    number = jnp.maximum(jnp.sum(best, axis=-1), 1)
+    mean = jnp.sum(jnp.where(best, f1, 0.0), axis=-1) / number
+    square = jnp.where(best, jnp.square(f1 - mean[..., None]), 0.0)
     return jnp.maximum(0.0, mean - jnp.sqrt(jnp.sum(square, axis=-1) / number))
 
 
@@ -70,25 +74,26 @@ def performance_weights(
 ) -> Weights:
     """Weights of heads by how much better or worse than the own one they do.
 
-    With ``d = 10 |F1 − F1_own|`` a class scores ``d^(3 + F1_own)`` if the head is better in it and
-    ``−d^(4 + F1_own)`` if it is worse. A familiar column weighs ``max(0, 10 σ(score / 100) − 4)``
-    times the head's certainty, the score bounded below by :data:`WORST`; foreign columns all weigh
-    the same, by the *unbounded* sum of the scores. A tie weighs 1, clearly worse 0.
+    A head is judged by, and heard in, its ``φ`` best familiar classes: a peer with other classes is
+    not blamed for those that it does not know. With ``d = 10 |F1 − F1_own|`` such a class scores
+    ``d^(3 + F1_own)`` if the head is better in it and ``−d^(4 + F1_own)`` if it is worse. Its
+    column weighs ``max(0, 10 σ(score / 100) − 4)`` times the head's certainty, the score bounded
+    below by :data:`WORST`; foreign columns all weigh the same, by the *unbounded* sum of the
+    scores. A tie weighs 1, clearly worse 0.
 
     Args:
         own_f1: ``float32[C]``.
         f1: ``float32[Q, C]``.
         familiar: ``bool[C]``.
-        num_certain: ``φ``, see :func:`certainty`.
+        num_certain: ``φ``, see :func:`best_classes`.
     """
+    best = best_classes(f1, familiar, num_certain)
     gap = 10.0 * jnp.abs(f1 - own_f1)
     better, worse = gap ** (3.0 + own_f1), gap ** (4.0 + own_f1)
-    scores = jnp.where(familiar, jnp.where(f1 >= own_f1, better, -worse), 0.0)
-    sure = certainty(f1, familiar, num_certain)
-    return Weights(
-        familiar=_weight(jnp.maximum(scores, WORST)) * sure[:, None],
-        foreign=_weight(jnp.sum(scores, axis=-1)) * sure,
-    )
+    scores = jnp.where(best, jnp.where(f1 >= own_f1, better, -worse), 0.0)
+    sure = certainty(f1, best)
+    by_class = jnp.where(best, _weight(jnp.maximum(scores, WORST)), 0.0)
+    return Weights(by_class * sure[:, None], _weight(jnp.sum(scores, axis=-1)) * sure)
 
 
 def integrate(own: jax.Array, heads: jax.Array, weights: Weights, familiar: jax.Array) -> jax.Array:
