@@ -42,10 +42,11 @@ def f1_scores(
         weight: ``float32[T]``, 0 for padding.
         num_classes: ``C``.
     """
-    said = jax.nn.one_hot(predicted, num_classes) * weight[:, None]
+    said = jax.nn.one_hot(predicted, num_classes)
     true = jax.nn.one_hot(labels, num_classes) * weight[:, None]
-    hits = jnp.einsum("...tc,tc->...c", said, jax.nn.one_hot(labels, num_classes))
-    both = jnp.sum(said, axis=-2) + jnp.sum(true, axis=0)
+    hits = jnp.einsum("...tc,tc->...c", said, true)
+    both = jnp.einsum("...tc,t->...c", said, weight)
+    both = both + jnp.broadcast_to(jnp.sum(true, axis=0), both.shape)
     return jnp.where(both > 0, 2.0 * hits / jnp.where(both > 0, both, 1.0), 0.0)
 
 
@@ -57,6 +58,7 @@ def best_classes(f1: jax.Array, familiar: jax.Array, num_certain: int) -> jax.Ar
         familiar: ``bool[C]``.
         num_certain: ``φ``; all familiar classes if there are fewer.
     """
+    familiar = jnp.broadcast_to(familiar, f1.shape)
     order = jnp.argsort(jnp.where(familiar, -f1, 1.0), axis=-1, stable=True)
     return (jnp.argsort(order, axis=-1) < num_certain) & familiar
 
@@ -88,6 +90,7 @@ def performance_weights(
         num_certain: ``φ``, see :func:`best_classes`.
     """
     best = best_classes(f1, familiar, num_certain)
+    own_f1 = jnp.broadcast_to(own_f1, f1.shape)
     gap = 10.0 * jnp.abs(f1 - own_f1)
     better, worse = gap ** (3.0 + own_f1), gap ** (4.0 + own_f1)
     scores = jnp.where(best, jnp.where(f1 >= own_f1, better, -worse), 0.0)
@@ -105,9 +108,10 @@ def integrate(own: jax.Array, heads: jax.Array, weights: Weights, familiar: jax.
         weights: of the heads; all 0 leaves the own head.
         familiar: ``bool[C]``, which columns take the familiar weights.
     """
+    familiar = jnp.broadcast_to(familiar, weights.familiar.shape)
     by_class = jnp.where(familiar, weights.familiar, weights.foreign[:, None])
     heard = jnp.einsum("qc,qfc->fc", by_class, heads)
-    return (own + heard) / (1.0 + jnp.sum(by_class, axis=0))
+    return (own + heard) / (1.0 + jnp.sum(by_class, axis=0, keepdims=True))
 
 
 def _weight(score: jax.Array) -> jax.Array:
