@@ -10,4 +10,5 @@ SYSTEMS: dict[str, str] = {
     "dimat": "experiments.dimat",
     "modest": "experiments.modest",
     "sybilwall": "experiments.sybilwall",
+    "bristle": "experiments.bristle",
 }

@@ -21,6 +21,9 @@ from jaxswarm.learning.asynchronous import (
     poisson_events,
     quadratic_dual_gradient,
 )
+:func:`centralized` baseline; :mod:`~jaxswarm.learning.bristle` is transfer learning among liars.
+``simulate(learner.step, learner.init(params), …)`` runs it.
+from jaxswarm.learning import bristle
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
 from jaxswarm.learning.cross_gradient import cross_gradient
 from jaxswarm.learning.decavg import decavg, decavg_mixing, living_average
@@ -41,6 +44,7 @@ __all__ = [
     "Metrics",
     "Network",
     "adom_plus",
+    "bristle",
     "centralized",
     "classification_loss",
     "continuized",

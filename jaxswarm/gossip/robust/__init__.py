@@ -5,6 +5,10 @@ Every rule is made from a topology: :func:`median`, :func:`trimmed_mean`, :func:
 :func:`foolsgold`, :func:`sybilwall`; a new one is :func:`over_neighbourhoods` of what a single
 agent does. All of them drop messages that are not finite, keep the own model where nothing arrives,
 honour the round (the dead, the absent, the lost) and read the models of before the round.
+:func:`foolsgold`, and :func:`mozi`, which tries the models out on private samples; a new one is
+:func:`over_neighbourhoods` of what a single agent does. All of them drop messages that are not
+finite, keep the own model where nothing arrives, honour the round (the dead, the absent, the lost)
+and read the models of before the round. BRIDGE is :func:`trimmed_mean` with gradient steps.
 """
 
 from collections.abc import Callable
@@ -14,6 +18,7 @@ from jaxswarm.gossip.mixing import mixing
 from jaxswarm.gossip.robust.clipping import centred_clipping, norm_clipping
 from jaxswarm.gossip.robust.distances import geometric_median, krum, multi_krum
 from jaxswarm.gossip.robust.foolsgold import foolsgold, foolsgold_weights
+from jaxswarm.gossip.robust.mozi import mozi
 from jaxswarm.gossip.robust.neighbourhoods import Near, neighbourhoods, over_neighbourhoods
 from jaxswarm.gossip.robust.order import median, trimmed_mean
 from jaxswarm.gossip.robust.sybilwall import sybilwall
@@ -42,6 +47,7 @@ __all__ = [
     "geometric_median",
     "krum",
     "median",
+    "mozi",
     "multi_krum",
     "neighbourhoods",
     "norm_clipping",
