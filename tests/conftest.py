@@ -34,3 +34,10 @@ hypothesis.settings.load_profile("jax")
 def key() -> jax.Array:
     """A typed key; tests that need several split it."""
     return jax.random.key(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs():
+    """Compiled programs of a module are freed after it: a whole run holds gigabytes of them."""
+    yield
+    jax.clear_caches()
