@@ -5,7 +5,6 @@ import pytest
 
 from experiments import SYSTEMS, harness
 
-
 # These compile for most of a minute; their rooms' own tests run every time.
 MINUTES = ("dimat", "modest", "sybilwall", "bristle")
 
