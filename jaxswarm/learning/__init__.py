@@ -8,9 +8,13 @@ isolated agents), :func:`gradient_tracking`, :func:`exact_diffusion`, :func:`d2`
 For strongly convex problems there are accelerated methods with guaranteed constants, made from the
 gradient of one agent, in :mod:`~jaxswarm.learning.asynchronous`: :func:`dadao` on independent
 clocks, and :func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
+
+Whole systems have rooms of their own: :mod:`~jaxswarm.learning.modest` samples without a server,
+:mod:`~jaxswarm.learning.matching` matches neurons before averaging, and
+:mod:`~jaxswarm.learning.bristle` exchanges output layers among liars.
 """
 
-from jaxswarm.learning import matching, modest
+from jaxswarm.learning import bristle, matching, modest
 from jaxswarm.learning.asynchronous import (
     adom_plus,
     continuized,
@@ -21,9 +25,6 @@ from jaxswarm.learning.asynchronous import (
     poisson_events,
     quadratic_dual_gradient,
 )
-:func:`centralized` baseline; :mod:`~jaxswarm.learning.bristle` is transfer learning among liars.
-``simulate(learner.step, learner.init(params), …)`` runs it.
-from jaxswarm.learning import bristle
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
 from jaxswarm.learning.cross_gradient import cross_gradient
 from jaxswarm.learning.decavg import decavg, decavg_mixing, living_average

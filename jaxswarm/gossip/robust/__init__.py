@@ -2,13 +2,11 @@
 
 Every rule is made from a topology: :func:`median`, :func:`trimmed_mean`, :func:`krum`,
 :func:`multi_krum`, :func:`geometric_median`, :func:`centred_clipping`, :func:`norm_clipping`,
-:func:`foolsgold`, :func:`sybilwall`; a new one is :func:`over_neighbourhoods` of what a single
-agent does. All of them drop messages that are not finite, keep the own model where nothing arrives,
-honour the round (the dead, the absent, the lost) and read the models of before the round.
-:func:`foolsgold`, and :func:`mozi`, which tries the models out on private samples; a new one is
-:func:`over_neighbourhoods` of what a single agent does. All of them drop messages that are not
-finite, keep the own model where nothing arrives, honour the round (the dead, the absent, the lost)
-and read the models of before the round. BRIDGE is :func:`trimmed_mean` with gradient steps.
+:func:`foolsgold`, :func:`sybilwall`, and :func:`mozi`, which tries the models out on private
+samples; a new one is :func:`over_neighbourhoods` of what a single agent does. All of them drop
+messages that are not finite, keep the own model where nothing arrives, honour the round (the dead,
+the absent, the lost) and read the models of before the round. BRIDGE is :func:`trimmed_mean` with
+gradient steps.
 """
 
 from collections.abc import Callable
