@@ -16,7 +16,7 @@ from jaxswarm.learning.modest.views import View, candidates
 
 
 def resolve(
-    rows: View, own: jax.Array, round: jax.Array, online: jax.Array, wanted: int, inactivity: int
+    rows: View, own: jax.Array, round: jax.Array, online: jax.Array, wanted: int, inactivity: Any
 ) -> Found:
     """Each actor by its own view; leaves with a leading actors' axis."""
     n = rows.joined.shape[-1]

@@ -66,7 +66,7 @@ def announce(
     sent = drawn >= 0
     heard = sent & online[told]
     number = own.counter[jnp.arange(room), me] + 1
-    stays = joins[me]
+    stays = joins[me] & ~leaves[me]
     # The round of a JOIN: the latest that the one or the other has heard of.
     latest = jnp.maximum(
         jnp.max(views.last_active[told], axis=2), jnp.max(own.last_active, axis=1)[:, None]

@@ -105,7 +105,7 @@ def merge_all(views: View, counted: jax.Array) -> View:
     return View(last_active, latest >> 1, (latest >= 0) & (latest % 2 == 0))
 
 
-def candidates(view: View, own: jax.Array, round: jax.Array, inactivity: int) -> jax.Array:
+def candidates(view: View, own: jax.Array, round: Any, inactivity: Any) -> jax.Array:
     """``bool[N]``: who may be sampled in ``round`` in the eyes of node ``own``.
 
     Joined and active within the last ``inactivity`` rounds; oneself always.
