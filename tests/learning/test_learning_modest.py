@@ -1,5 +1,6 @@
 """MoDeST: views as a semilattice, samples by hash, bytes by count, stalls that are said."""
 
+import functools
 from dataclasses import replace
 
 import chex
@@ -129,16 +130,47 @@ def shards_of(n=N):
     )
 
 
-def run(schedule, rounds, shards=None, sample=None, seed=0, **options):
-    protocol = modest.modest(
-        quadratic, N, local=optax.sgd(0.25), sample=sample or data.full_batches(), **options
+LONG = 50
+
+
+@functools.cache
+def program(sample_size, aggregators, patience):
+    """All tests of one shape share a compilation: ``LONG`` rounds, the rest is traced."""
+
+    def play(schedule, success, inactivity, present):
+        protocol = modest.modest(
+            quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), patience=patience,
+            sample_size=sample_size, aggregators=aggregators, success=success,
+            inactivity=inactivity, present=present,
+        )  # fmt: skip
+        return rollout(
+            protocol.step, protocol.init(jnp.zeros(1)), LONG, key=jax.random.key(0),
+            inputs=(shards_of(), schedule), evaluate=lambda state: state,
+        )[1]  # fmt: skip
+
+    return jax.jit(play)
+
+
+def run(
+    schedule, sample_size=4, aggregators=2, success=1.0, inactivity=50, present=None, patience=None
+):
+    """The records of as many rounds as the schedule has, in numpy."""
+    rounds = schedule.joins.shape[0]
+
+    def longer(leaf):
+        quiet = leaf[-1:] if len(leaf) > rounds else jnp.zeros((1, N), bool)
+        return jnp.concatenate([leaf, jnp.repeat(quiet, LONG - rounds, axis=0)])
+
+    whole = modest.Membership(*(longer(leaf) for leaf in schedule[:3]), schedule.in_flight)
+    there = np.asarray(schedule.online[0]) if present is None else present
+    records = program(sample_size, aggregators, patience)(
+        whole, jnp.float32(success), jnp.int32(inactivity), there
     )
-    return jax.jit(
-        lambda schedule: rollout(
-            protocol.step, protocol.init(jnp.zeros(1)), rounds, key=jax.random.key(seed),
-            inputs=(shards or shards_of(), schedule), evaluate=lambda state: state,
-        )
-    )(schedule)  # fmt: skip
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:rounds], records)
+
+
+def last(state):
+    return jax.tree.map(lambda leaf: leaf[-1], state)
 
 
 BUSY = network.fault_plan(
@@ -158,17 +190,13 @@ def test_a_whole_run_equals_the_protocol_by_hand(a, success, in_flight):
     """Samples, pings, bytes by kind, views and models, while nodes join, leave and crash."""
     rounds, inactivity = 32, 6
     schedule = modest.membership(BUSY, rounds, in_flight=in_flight)
-    present = np.asarray(schedule.online[0])
-    _, records = run(
-        schedule, rounds, sample_size=4, aggregators=a, success=success, inactivity=inactivity,
-        present=present,
-    )  # fmt: skip
+    records = run(schedule, aggregators=a, success=success, inactivity=inactivity)
     centres = np.asarray(shards_of().features).reshape(N, 2).mean(axis=1)
     log = simulate(
         jax.random.key(0), centres, schedule, rounds, s=4, a=a, needed=int(np.ceil(4 * success)),
         inactivity=inactivity,
     )  # fmt: skip
-    info, state = (jax.tree.map(np.asarray, x) for x in (records.info, records.evaluation))
+    info, state = records.info, records.evaluation
     assert (info.dropped == 0).all()
     for t, did in enumerate(log):
         assert sorted(did["sampled"]) == np.flatnonzero(info.sampled[t]).tolist(), t
@@ -198,14 +226,17 @@ def test_a_whole_run_equals_the_protocol_by_hand(a, success, in_flight):
 def test_with_everyone_there_it_is_federated_averaging_to_the_letter():
     """One aggregator and equal views: the same samples, hence the same model as the server's."""
     schedule = modest.always_online(20, N)
-    state, records = run(schedule, 20, sample_size=4)
+    records = run(schedule, aggregators=1)
+    state = last(records.evaluation)
     server = modest.federated(
         quadratic, N, local=optax.sgd(0.25), sample_size=4, sample=data.full_batches()
     )
-    expected, _ = rollout(
-        server.step, server.init(jnp.zeros(1)), 20, key=jax.random.key(0),
-        inputs=(shards_of(), schedule),
-    )  # fmt: skip
+    expected, _ = jax.jit(
+        lambda: rollout(
+            server.step, server.init(jnp.zeros(1)), 20, key=jax.random.key(0),
+            inputs=(shards_of(), schedule),
+        )
+    )()  # fmt: skip
     held = state.aggregator >= 0
     assert int(held.sum()) == 1
     np.testing.assert_allclose(state.aggregates[held], expected.model, rtol=1e-5)
@@ -220,9 +251,16 @@ def test_a_sample_of_everyone_is_federated_averaging_by_the_other_code():
         np.zeros((N, 9), np.int32),
     )
     drawn = data.minibatches(3)
-    state, _ = run(
-        modest.always_online(6, N), 6, shards, drawn, sample_size=N, aggregators=2, local_steps=2
-    )
+    protocol = modest.modest(
+        quadratic, N, local=optax.sgd(0.25), sample=drawn, sample_size=N, aggregators=2,
+        local_steps=2,
+    )  # fmt: skip
+    inputs = (shards, modest.always_online(6, N))
+    state, _ = jax.jit(
+        lambda: rollout(
+            protocol.step, protocol.init(jnp.zeros(1)), 6, key=jax.random.key(0), inputs=inputs
+        )
+    )()
     learner = learning.decentralized(
         quadratic, local=optax.sgd(0.25), gossip=gossip.server(), local_steps=2, sample=drawn
     )
@@ -235,36 +273,24 @@ def test_a_sample_of_everyone_is_federated_averaging_by_the_other_code():
     np.testing.assert_allclose(held, expected.params[: len(held)], atol=1e-5)
 
 
-def test_battery(key):
-    """One compilation, jit = eager, what a sweep varies is traced."""
-    inputs = (shards_of(), modest.always_online(9, N))
-
-    def play(success, inactivity):
-        protocol = modest.modest(
-            quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), sample_size=4,
-            success=success, inactivity=inactivity,
-        )  # fmt: skip
-        return rollout(protocol.step, protocol.init(jnp.zeros(1)), 4, key=key, inputs=inputs)[0]
-
-    once = jax.jit(chex.assert_max_traces(play, n=1))
-    fast = once(jnp.float32(0.5), jnp.int32(3))
-    assert float(once(jnp.float32(1.0), jnp.int32(9)).aggregates[0, 0]) != float(
-        fast.aggregates[0, 0]
-    )
+def test_what_a_sweep_varies_is_traced_and_jit_equals_eager(key):
+    calm = modest.always_online(4, N)
+    some, all = (run(calm, success=share, inactivity=9) for share in (0.5, 1.0))
+    assert (some.evaluation.aggregates[-1] != all.evaluation.aggregates[-1]).any()
+    assert program(4, 2, None)._cache_size() == 1
     protocol = modest.modest(
-        quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), sample_size=4,
-        success=0.5, inactivity=3,
-    )  # fmt: skip
-    state = protocol.init(jnp.zeros(1))
-    for r in range(4):
-        state, _ = protocol.step(jax.random.fold_in(key, r), state, inputs)
-    chex.assert_trees_all_close(state, fast, atol=1e-6)
+        quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), sample_size=4
+    )
+    state, inputs = protocol.init(jnp.zeros(1)), (shards_of(), calm)
+    chex.assert_trees_all_close(
+        protocol.step(key, state, inputs), jax.jit(protocol.step)(key, state, inputs), atol=1e-6
+    )
 
 
 def test_bytes_are_what_was_sent():
     schedule = modest.always_online(5, N)
-    _, records = run(schedule, 5, sample_size=4, aggregators=2)
-    sent = jax.tree.map(np.asarray, records.evaluation.sent)
+    records = run(schedule)
+    sent = records.evaluation.sent
     for k in range(5):  # 2 aggregators wake 4 trainers, which hand over to 2 aggregators
         order, then = (np.asarray(modest.sample_order(jnp.arange(N), k + i)) for i in (0, 1))
         models = 2 * 4 - 2 + 4 * 2 - len(set(order[:4]) & set(then[:2]))  # none to oneself
@@ -284,7 +310,7 @@ def crash(victims, at, rounds, **options):
 def test_the_dead_are_pinged_in_vain_until_they_are_forgotten():
     victims = np.arange(6)
     schedule = crash(victims, 5, 40)
-    _, records = run(schedule, 40, sample_size=3, aggregators=3, success=0.3, inactivity=10)
+    records = run(schedule, aggregators=3, success=0.25, inactivity=10)
     failures = np.asarray(records.info.failures)
     assert not bool(records.info.stalled.any())
     assert (failures[:4] == 0).all()  # the last hand-over before the crash already finds them gone
@@ -292,7 +318,7 @@ def test_the_dead_are_pinged_in_vain_until_they_are_forgotten():
     assert (failures[20:] == 0).all()
     sampled = np.asarray(records.info.sampled)
     assert not sampled[5:, :6].any()
-    final = jax.tree.map(lambda leaf: leaf[-1], records.evaluation.views)
+    final = last(records.evaluation.views)
     k = int(records.evaluation.round[-1])
     for owner in range(6, N):
         row = jax.tree.map(lambda leaf, o=owner: leaf[o], final)
@@ -305,44 +331,34 @@ def test_a_round_in_flight_stalls_and_says_so_unless_it_may_do_without():
     between = crash(victims, 4, rounds)
     flying = crash(victims, 4, rounds, in_flight=True)
     options = {"sample_size": 6, "aggregators": 3}
-    protocol = modest.modest(
-        quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), success=1.0, **options
-    )
-    play = jax.jit(
-        lambda schedule: rollout(
-            protocol.step, protocol.init(jnp.zeros(1)), rounds, key=jax.random.key(0),
-            inputs=(shards_of(), schedule), evaluate=lambda state: state,
-        )[1]
-    )  # fmt: skip
-    assert not bool(play(between).info.stalled[3])
-    stuck = play(flying)
-    stalled = np.asarray(stuck.info.stalled)
+    assert not bool(run(between, **options).info.stalled[3])
+    stuck = run(flying, **options)
+    stalled = stuck.info.stalled
     assert not stalled[:3].any()
     assert stalled[3:].all()  # for good, as published
-    assert bool(jnp.isfinite(stuck.evaluation.aggregates).all())
-    assert int(stuck.evaluation.round[-1]) == 3
-    _, again = run(flying, rounds, success=0.3, patience=2, **options)
-    assert int(again.evaluation.round[-1]) > 6
+    assert np.isfinite(stuck.evaluation.aggregates).all()
+    assert stuck.evaluation.round[-1] == 3
+    assert (stuck.info.sent.total[4:] == 0.0).all()  # who waits is silent
+    again = run(flying, success=0.3, patience=2, **options)
+    assert again.evaluation.round[-1] > 6
 
 
 def test_an_empty_network_stalls_without_a_nan():
     online = jnp.zeros((6, N), bool)
     schedule = modest.always_online(5, N)._replace(online=online)
-    state, records = run(schedule, 5, sample_size=3)
-    assert bool(records.info.stalled.all())
-    assert bool(jnp.isfinite(state.aggregates).all())
+    records = run(schedule, present=np.ones(N, bool))
+    state = last(records.evaluation)
+    assert records.info.stalled.all()
+    assert np.isfinite(state.aggregates).all()
     assert float(state.sent.total) == 0.0
 
 
 def test_a_joiner_is_sampled_once_its_news_is_out():
-    joiner, at, rounds = 3, 6, 60
+    joiner, at, rounds = 3, 6, 50
     plan = network.fault_plan([(at, "join", joiner)], N)
     schedule = modest.membership(plan, rounds)
-    _, records = run(
-        schedule, rounds, sample_size=3, aggregators=3,
-        present=np.asarray(schedule.online[0]),
-    )  # fmt: skip
-    views, pending = records.evaluation.views, np.asarray(records.evaluation.pending.joined)
+    records = run(schedule, aggregators=3)
+    views, pending = records.evaluation.views, records.evaluation.pending.joined
     known = np.asarray(views.joined)[:, :, joiner]
     sampled = np.asarray(records.info.sampled)[:, joiner]
     others = np.arange(N) != joiner
@@ -358,7 +374,7 @@ def test_a_joiner_is_sampled_once_its_news_is_out():
 def test_a_leaver_is_gone_at_once_for_those_it_told():
     plan = network.fault_plan([(5, "leave", 2)], N)
     schedule = modest.membership(plan, 20)
-    _, records = run(schedule, 20, sample_size=4, aggregators=2, inactivity=50)
+    records = run(schedule)
     joined = np.asarray(records.evaluation.views.joined)[:, :, 2]
     assert joined[3].all()
     assert (~joined[4]).sum() >= 4
@@ -370,10 +386,8 @@ def test_a_leaver_may_come_back_and_a_late_flush_does_not_bring_one_back():
     back, soon = [(4, "leave", 2), (12, "join", 2)], [(4, "join", 3), (5, "leave", 3)]
     plan = network.fault_plan([*back, *soon, (4, "join", 7), (6, "leave", 7)], N)
     schedule = modest.membership(plan, 50)
-    _, records = run(
-        schedule, 50, sample_size=4, aggregators=2, present=np.asarray(schedule.online[0])
-    )
-    views = jax.tree.map(np.asarray, records.evaluation.views)
+    records = run(schedule)
+    views = records.evaluation.views
     others = np.setdiff1d(np.arange(N), [2, 3, 7])
     assert not views.joined[11, others, 2].any()
     assert views.joined[-1, others, 2].all()
@@ -401,11 +415,11 @@ def test_announcements_go_to_those_one_knows_and_may_miss_them():
 
 def test_a_sample_larger_than_the_live_set_stalls():
     schedule = crash(np.arange(9), 4, 10)
-    _, records = run(schedule, 10, sample_size=4)
+    records = run(schedule)
     stalled = np.asarray(records.info.stalled)
     assert not stalled[:3].any()
     assert stalled[4:].all()
-    _, records = run(schedule, 10, sample_size=4, success=0.75, inactivity=20, aggregators=3)
+    records = run(schedule, success=0.75, inactivity=20, aggregators=3)
     assert not bool(records.info.stalled.any())
 
 
@@ -451,30 +465,29 @@ def test_bad_options_are_named(case):
         modest.modest(quadratic, N, local=optax.sgd(0.1), **options)
 
 
+def one_step(schedule, shards=None):
+    protocol = modest.modest(quadratic, N, local=optax.sgd(0.1), sample_size=2)
+    return protocol.step(jax.random.key(0), None, (shards or shards_of(), schedule))
+
+
 WRONG = {
     "too many": (lambda: modest.everyone_known(5000), "smaller network"),
     "schedule": (
-        lambda: run(modest.always_online(3, N + 1), 3, sample_size=2),
+        lambda: one_step(modest.always_online(3, N + 1)),
         "membership.online",
     ),
     "joins": (
-        lambda: run(modest.always_online(3, N)._replace(joins=jnp.zeros((3, N))), 3, sample_size=2),
+        lambda: one_step(modest.always_online(3, N)._replace(joins=jnp.zeros((3, N)))),
         "membership.joins: expected bool",
     ),
     "shards": (
-        lambda: modest.modest(quadratic, N, local=optax.sgd(0.1), sample_size=2).step(
-            jax.random.key(0), None, (shards_of(N - 1), modest.always_online(3, N))
-        ),
+        lambda: one_step(modest.always_online(3, N), shards_of(N - 1)),
         "shards: expected those of 12 nodes",
     ),
     "empty shard": (
-        lambda: modest.modest(quadratic, N, local=optax.sgd(0.1), sample_size=2).step(
-            jax.random.key(0),
-            None,
-            (
-                replace(shards_of(), counts=jnp.ones(N, jnp.int32).at[4].set(0)),
-                modest.always_online(3, N),
-            ),
+        lambda: one_step(
+            modest.always_online(3, N),
+            replace(shards_of(), counts=jnp.ones(N, jnp.int32).at[4].set(0)),
         ),
         "empty shard of node 4",
     ),
