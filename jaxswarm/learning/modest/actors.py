@@ -3,17 +3,20 @@
 Shapes: ``C`` actors, ``N`` nodes, ``M`` receivers of an actor.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxswarm.data import Shards
+from jaxswarm.learning.local import Sample
 from jaxswarm.learning.modest.sampling import Found, resolve_sample, sample_order
 from jaxswarm.learning.modest.views import View, candidates
 
 
 def resolve(
-    rows: View, own: jax.Array, round: jax.Array, online: jax.Array, wanted: int, inactivity: int
+    rows: View, own: jax.Array, round: jax.Array, online: jax.Array, wanted: int, inactivity: Any
 ) -> Found:
     """Each actor by its own view; leaves with a leading actors' axis."""
     n = rows.joined.shape[-1]
@@ -32,39 +35,42 @@ def seen(rows: View, found: Found, own: jax.Array, round: jax.Array, acts: jax.A
     return rows._replace(last_active=active)
 
 
-def touch(rows: View, nodes: jax.Array, round: jax.Array) -> View:
-    """``nodes [C, M]`` were active in ``round`` in the eyes of each row."""
-
-    def one(last: jax.Array, who: jax.Array) -> jax.Array:
-        return last.at[who].max(round)
-
-    return rows._replace(last_active=jax.vmap(one)(rows.last_active, nodes))
-
-
 def stored(views: View, rows: View, owners: jax.Array) -> View:
     """Put rows back; owners ``N`` are dropped."""
     return jax.tree.map(lambda all, row: all.at[owners].set(row, mode="drop"), views, rows)
 
 
-def flush(
-    views: View, pending: jax.Array, spoke: jax.Array, round: jax.Array
-) -> tuple[View, jax.Array]:
-    """Who sent a model takes up the joiners it held back."""
-    takes = pending & spoke[:, None]
-    return (
-        View(
-            jnp.where(takes, jnp.maximum(views.last_active, round), views.last_active),
-            jnp.where(takes, jnp.maximum(views.counter, 1), views.counter),
-            views.joined | takes,
-        ),
-        pending & ~takes,
-    )
-
-
 def known(rows: View, sends: jax.Array) -> jax.Array:
     """Entries in all views that travel with models, ``rows [C, N]`` and ``sends [C, M]``."""
-    entries = jnp.sum(rows.last_active >= 0, axis=1)
+    entries = jnp.sum(rows.counter >= 0, axis=1)
     return jnp.sum(entries * jnp.sum(sends, axis=1)).astype(jnp.float32)
+
+
+def arrivals(key: jax.Array, receivers: jax.Array, senders: jax.Array) -> jax.Array:
+    """``float32[A, C]``: when what ``senders [C]`` sent arrives at ``receivers [A]``.
+
+    Drawn for each pair of nodes, uniform in ``[0, 1)``.
+    """
+
+    def one(receiver: jax.Array, sender: jax.Array) -> jax.Array:
+        pair = jax.random.fold_in(jax.random.fold_in(key, receiver), sender)
+        return jax.random.uniform(pair)
+
+    return jax.vmap(lambda a: jax.vmap(lambda c: one(a, c))(senders))(receivers)
+
+
+def by_node(sample: Sample) -> Sample:
+    """A sampler of ``(shards, nodes)``: every node draws from its own stream, whatever its slot."""
+
+    def drawn(key: jax.Array, inputs: tuple[Any, jax.Array]) -> Any:
+        def one(node: jax.Array) -> Any:
+            # Samplers take the global number of their first agent; pyright knows no such keyword.
+            batch = sample(key, rows_of(inputs[0], node[None]), offset=node)  # type: ignore[call-arg]
+            return jax.tree.map(lambda leaf: leaf[0], batch)
+
+        return jax.vmap(one)(inputs[1])
+
+    return drawn
 
 
 def distinct(ids: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
@@ -84,11 +90,10 @@ def distinct(ids: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
     return place, jnp.maximum(jnp.sum(first) - capacity, 0).astype(jnp.int32)
 
 
-def rows_of(shards: Any, nodes: jax.Array) -> Any:
+def rows_of(shards: Shards, nodes: jax.Array) -> Shards:
     """The shards of some nodes."""
-    return type(shards)(
-        features=shards.features,
-        labels=shards.labels,
+    return replace(
+        shards,
         indices=shards.indices[nodes],
         mask=shards.mask[nodes],
         counts=shards.counts[nodes],

@@ -15,17 +15,24 @@ import optax
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
+from jaxswarm.gossip.rounds import traffic_of
+from jaxswarm.learning.decentralized import Ledger
 from jaxswarm.learning.local import Loss, Sample, objective, train
-from jaxswarm.learning.modest.actors import rows_of
+from jaxswarm.learning.modest.actors import by_node, rows_of
 from jaxswarm.learning.modest.sampling import resolve_sample, sample_order
 
 
 class FederatedState(NamedTuple):
-    """``model``: leaves ``[1, ...]``; ``round int32[]``; ``sent float32[]`` bytes."""
+    """``model``: leaves ``[1, ...]``; ``round int32[]``; ``ledger`` of what was sent."""
 
     model: Any
     round: jax.Array
-    sent: jax.Array
+    ledger: Ledger
+
+    @property
+    def sent(self) -> jax.Array:
+        """``float32[]``, bytes since the start."""
+        return self.ledger.total.bytes
 
 
 def federated(
@@ -45,7 +52,7 @@ def federated(
         local: any optax optimiser, with a fresh state every round.
         sample_size: ``s``.
         local_steps: optimiser steps of a trainer.
-        sample: ``(key, shards) -> batch`` for shards with leading axis ``s``.
+        sample: one of :mod:`jaxswarm.data`; node ``i`` draws from its own stream, as in ``modest``.
 
     Returns:
         ``init(params)`` takes a single model; ``step(key, state, (shards, membership))``.
@@ -57,11 +64,12 @@ def federated(
         raise ValueError(f"sample_size: expected 1 to {num_nodes} nodes, got {sample_size}")
     if local_steps < 1:
         raise ValueError(f"local_steps: expected at least 1, got {local_steps}")
-    work = objective(loss, sample)
+    draw = by_node(sample) if sample is not None else lambda key, inputs: rows_of(*inputs)
+    work = objective(loss, draw)
     ids = jnp.arange(num_nodes, dtype=jnp.int32)
 
     def init(params: Any) -> FederatedState:
-        return FederatedState(agents.broadcast(params, 1), jnp.int32(0), jnp.float32(0.0))
+        return FederatedState(agents.broadcast(params, 1), jnp.int32(0), Ledger.empty())
 
     def step(key: jax.Array, state: FederatedState, inputs: Any) -> tuple[FederatedState, Any]:
         shards, schedule = inputs
@@ -72,14 +80,16 @@ def federated(
         start = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (sample_size, *leaf.shape[1:])), state.model
         )
-        data = rows_of(shards, jnp.maximum(found.members, 0))
+        node = jnp.maximum(found.members, 0)
         opt_state = jax.vmap(local.init)(start)
-        trained = train(work, local, local_steps, key, start, opt_state, None, data).params
+        train_key = jax.random.split(key, 3)[0]  # as modest does: equal samples, equal models
+        trained = train(
+            work, local, local_steps, train_key, start, opt_state, None, (shards, node)
+        ).params
         average = jax.tree.map(lambda leaf: leaf[None], agents.mean(trained, trains))
         some = found.count > 0
         model = jax.tree.map(lambda new, old: jnp.where(some, new, old), average, state.model)
-        size = agents.size_of_one(state.model)[1]
-        sent = state.sent + 2.0 * found.count.astype(jnp.float32) * size
-        return FederatedState(model, state.round + 1, sent), found
+        ledger = state.ledger.add(traffic_of(2.0 * found.count, state.model))
+        return FederatedState(model, state.round + 1, ledger), found
 
     return Algorithm(init, step)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm.learning.modest.views import check_present
 from jaxswarm.network.faults import FaultPlan
 
 
@@ -17,7 +18,8 @@ class Membership(NamedTuple):
 
     Attributes:
         online: ``bool[T + 1, N]``, who answers at the beginning of each round and after the last.
-        joins: ``bool[T, N]``, who announces itself in a round.
+        joins: ``bool[T, N]``, who announces itself in a round: joiners, and those who recover, as
+            others may have forgotten them.
         leaves: ``bool[T, N]``, who says goodbye in a round (and is offline from the next on).
         in_flight: ``bool[]``: crashes before round ``t + 1`` strike while models of round ``t`` are
             on their way; otherwise they strike between rounds.
@@ -42,8 +44,8 @@ def membership(
 ) -> Membership:
     """The schedule of a plan's ``crash``, ``recover``, ``leave`` and ``join`` events.
 
-    A node that joins answers from that round on and announces itself in it; one that leaves
-    announces that in its last round, the one before the event.
+    A node that joins or recovers answers from that round on and announces itself in it; one that
+    leaves announces that in its last round, the one before the event.
 
     Args:
         plan: links and stragglers it speaks of are ignored.
@@ -65,16 +67,14 @@ def membership(
             first.setdefault(node, kind)
         there = np.array([first.get(node) != "join" for node in range(n)])
     else:
-        there = np.asarray(present)
-        if there.shape != (n,) or there.dtype != bool:
-            raise ValueError(f"present: expected bool[{n}], got {there.dtype}{list(there.shape)}")
+        there = np.asarray(check_present(n, present))
     online = np.tile(there, (rounds + 1, 1))
     joins, leaves = np.zeros((rounds, n), bool), np.zeros((rounds, n), bool)
     for time, kind, node in events:
         if time > rounds:
-            continue
+            break
         online[time:, node] = kind in ("recover", "join")
-        if kind == "join" and time < rounds:
+        if kind in ("join", "recover") and time < rounds:
             joins[time, node] = True
         if kind == "leave":
             if time == 0:
@@ -83,3 +83,20 @@ def membership(
     return Membership(
         jnp.asarray(online), jnp.asarray(joins), jnp.asarray(leaves), jnp.asarray(in_flight)
     )
+
+
+def check_schedule(schedule: Membership, num_nodes: int) -> None:
+    """Refuse arrays that do not speak of ``num_nodes`` nodes.
+
+    Raises:
+        ValueError: naming the array, what was expected and what came.
+    """
+    rounds = max(jnp.shape(schedule.online)[0] - 1, 0) if jnp.ndim(schedule.online) else 0
+    for name, extent, shown in (("online", rounds + 1, "T + 1"), ("joins", rounds, "T"),
+                                ("leaves", rounds, "T")):  # fmt: skip
+        array = jnp.asarray(getattr(schedule, name))
+        if array.shape != (extent, num_nodes) or array.dtype != bool or not rounds:
+            raise ValueError(
+                f"membership.{name}: expected bool[{shown}, {num_nodes}] with one T of at least 1, "
+                f"got {array.dtype}{list(array.shape)}"
+            )

@@ -6,9 +6,10 @@ from *its own* view. Views travel with every model. When views differ, so do sam
 aggregates of one round may coexist.
 
 The round is simulated as a whole (no clock): crashes strike between rounds, or, if the schedule
-says so, while models are on their way. What arrives first at an aggregator is drawn. Only the
-models that are alive in a round are stored: ``C`` trained ones and ``A`` aggregates, never one per
-node.
+says so, while models are on their way. What arrives first, at an aggregator or at a trainer, is
+drawn. Only the models that are alive in a round are stored: ``C`` trained ones and ``A``
+aggregates, never one per node. An aggregator that waits in vain waits for good, as published; so
+does one whose sample found fewer online nodes than it needs models.
 
 Shapes: ``N`` nodes, ``s`` in a sample, ``a`` aggregators, ``C`` trainer slots, ``A`` aggregate
 slots.
@@ -23,30 +24,36 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
+from jaxswarm.learning.decentralized import Ledger
 from jaxswarm.learning.local import Loss, Sample, objective, train
 from jaxswarm.learning.modest.actors import (
+    arrivals,
+    by_node,
     distinct,
-    flush,
     known,
     resolve,
     rows_of,
     seen,
     stored,
-    touch,
 )
-from jaxswarm.learning.modest.membership import Membership
+from jaxswarm.learning.modest.announcements import announce, flush
+from jaxswarm.learning.modest.membership import check_schedule
 from jaxswarm.learning.modest.sampling import resolve_sample, sample_order
 from jaxswarm.learning.modest.views import (
     ENTRY_BYTES,
     View,
+    check_present,
     everyone_known,
     merge_all,
     merge_views,
+    nothing_known,
 )
+from jaxswarm.topology.validation import is_traced
 
 PyTree = Any
 PING_BYTES = 8
@@ -54,7 +61,10 @@ PING_BYTES = 8
 
 
 class Bytes(NamedTuple):
-    """Sent so far, by kind, ``float32[]`` each."""
+    """Bytes by kind, ``float32[]`` each; ``ping`` holds pings, their repetitions and answers.
+
+    What a node hands to itself is not sent.
+    """
 
     model: jax.Array
     view: jax.Array
@@ -74,21 +84,26 @@ class ModestState(NamedTuple):
         aggregates: leaves ``[A, ...]``, the models that aggregators hold.
         aggregator: ``int32[A]``, who holds them, ``-1`` in an empty slot.
         views: ``[N, N]`` each.
-        pending: ``bool[N, N]``: joiners whose news a node keeps until it has sent a model.
+        pending: ``[N, N]`` each: JOINs that a node holds back until it has sent a model.
         round: ``int32[]``, the protocol's round ``k``.
         tick: ``int32[]``, steps of the simulation; more than ``round`` after a stall.
         waiting: ``int32[]``, ticks since the present round stalled.
-        sent: bytes by kind.
+        ledger: bytes since the start, by kind.
     """
 
     aggregates: PyTree
     aggregator: jax.Array
     views: View
-    pending: jax.Array
+    pending: View
     round: jax.Array
     tick: jax.Array
     waiting: jax.Array
-    sent: Bytes
+    ledger: Ledger
+
+    @property
+    def sent(self) -> Bytes:
+        """Bytes since the start."""
+        return self.ledger.total
 
 
 class ModestInfo(NamedTuple):
@@ -99,9 +114,10 @@ class ModestInfo(NamedTuple):
         trained: ``int32[]``, nodes that trained.
         sampled: ``bool[N]``, which.
         completed: ``int32[]``, aggregates completed.
-        pings: ``int32[]``; ``failures`` of them had no answer.
+        pings: ``int32[]``, nodes that were pinged; ``failures`` of them did not answer.
         failures: ``int32[]``.
-        dropped: ``int32[]``, trainers or aggregators beyond the slots there are.
+        dropped: ``int32[]``, trainers, aggregators or announcements beyond the slots there are.
+        sent: bytes of this round, by kind.
     """
 
     stalled: jax.Array
@@ -111,6 +127,7 @@ class ModestInfo(NamedTuple):
     pings: jax.Array
     failures: jax.Array
     dropped: jax.Array
+    sent: Bytes
 
 
 def modest(
@@ -120,12 +137,13 @@ def modest(
     local: optax.GradientTransformation,
     sample_size: int = 10,
     aggregators: int = 1,
-    success: float = 1.0,
-    inactivity: int = 50,
+    success: float | jax.Array = 1.0,
+    inactivity: int | jax.Array = 50,
     local_steps: int = 1,
     sample: Sample | None = None,
     patience: int | None = None,
     present: Any = None,
+    attempts: int = 5,
 ) -> Algorithm:
     """The protocol as ``(init, step)``; ``step(key, state, (shards, membership))``.
 
@@ -135,12 +153,17 @@ def modest(
         local: any optax optimiser; trainers begin with a fresh state, as nothing of theirs is kept.
         sample_size: ``s``, nodes that train in a round.
         aggregators: ``a``, of them that aggregate the round before.
-        success: share of the sample's models an aggregator waits for, in ``(0, 1]``.
-        inactivity: ``Δk``, rounds after which a silent node is no candidate any more.
+        success: share of the sample's models an aggregator waits for, in ``(0, 1]``; may be
+            traced.
+        inactivity: ``Δk``, rounds after which a silent node is no candidate any more; may be
+            traced. Nodes that are merely not sampled for that long are forgotten too: keep it a
+            few times ``N / s``.
         local_steps: optimiser steps of a trainer.
-        sample: ``(key, shards) -> batch`` for shards with leading axis ``C``.
+        sample: one of :mod:`jaxswarm.data`, ``(key, shards, *, offset) -> batch``. Node ``i`` draws
+            from its own stream, so its batches do not depend on who else is sampled.
         patience: ticks after which a stalled round is begun again from the last aggregates; never
             by default, as published.
+        attempts: pings sent to a node that does not answer, before its timeout.
         present: ``bool[N]``, who is known at the start.
 
     Returns:
@@ -149,129 +172,143 @@ def modest(
 
     Raises:
         ValueError: if ``s`` or ``a`` is out of range, ``success`` not in ``(0, 1]``,
-            ``inactivity < 1``, ``local_steps < 1`` or ``patience < 1``.
+            ``inactivity < 1``, ``local_steps < 1``, ``patience < 1`` or ``attempts < 1``; in a
+            step, if the schedule does not fit or a node's shard is empty (when not traced).
     """
     n, s, a = num_nodes, sample_size, aggregators
     if not 1 <= s <= n:
         raise ValueError(f"sample_size: expected 1 to {n} nodes, got {s}")
     if not 1 <= a <= s:
         raise ValueError(f"aggregators: expected 1 to sample_size = {s}, got {a}")
-    if not 0.0 < success <= 1.0:
+    if not is_traced(success) and not 0.0 < success <= 1.0:
         raise ValueError(f"success: expected a share in (0, 1], got {success}")
-    if inactivity < 1:
+    if not is_traced(inactivity) and inactivity < 1:
         raise ValueError(f"inactivity: expected at least 1 round, got {inactivity}")
-    if local_steps < 1:
-        raise ValueError(f"local_steps: expected at least 1, got {local_steps}")
-    if patience is not None and patience < 1:
-        raise ValueError(f"patience: expected at least 1 tick, got {patience}")
-    needed = math.ceil(s * success - 1e-9)
+    for name, value in (("local_steps", local_steps), ("patience", patience),
+                        ("attempts", attempts)):  # fmt: skip
+        if value is not None and value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")
+    # A share such as 0.3 of 10 is three models, whatever the rounding.
+    needed = (
+        jnp.ceil(s * success - 1e-4) if is_traced(success) else math.ceil(s * float(success) - 1e-4)
+    )
     slots = 2 * a  # of aggregates
     seats = s if a == 1 else min(2 * s, n)  # of trainers
-    work = objective(loss, sample)
+    there = check_present(n, present)
+    draw = by_node(sample) if sample is not None else lambda key, inputs: rows_of(*inputs)
+    work = objective(loss, draw)
     ids = jnp.arange(n, dtype=jnp.int32)
 
     def init(params: PyTree) -> ModestState:
-        views = everyone_known(n, present)
-        order = sample_order(ids, jnp.int32(0))
-        there = jnp.ones(n, bool) if present is None else jnp.asarray(present)
-        first = resolve_sample(order, there, there, jnp.int32(-1), a).members
+        first = resolve_sample(
+            sample_order(ids, jnp.int32(0)), there, there, jnp.int32(-1), a
+        ).members
         zero = jnp.float32(0.0)
+        nothing = Bytes(zero, zero, zero, zero)
         return ModestState(
             aggregates=agents.broadcast(params, slots),
             aggregator=jnp.full(slots, -1, jnp.int32).at[:a].set(first),
-            views=views,
-            pending=jnp.zeros((n, n), bool),
+            views=everyone_known(n, there),
+            pending=nothing_known(n, n),
             round=jnp.int32(0),
             tick=jnp.int32(0),
             waiting=jnp.int32(0),
-            sent=Bytes(zero, zero, zero, zero),
+            ledger=Ledger(nothing, nothing),
         )
 
     def step(key: jax.Array, state: ModestState, inputs: Any) -> tuple[ModestState, ModestInfo]:
         shards, schedule = inputs
-        _check_schedule(schedule, n)
-        now = schedule.online[state.tick]
-        later = schedule.online[state.tick + 1]
-        news_key, train_key, arrive_key = jax.random.split(key, 3)
-        state = _announce(news_key, state, schedule, now, s)
+        check_schedule(schedule, n)
+        _check_shards(shards, n)
+        train_key, news_key, arrive_key = jax.random.split(key, 3)
+        now, later = schedule.online[state.tick], schedule.online[state.tick + 1]
+        known_rounds = schedule.joins.shape[0]
+        tick = jnp.minimum(state.tick, known_rounds - 1)
+        happens = state.tick < known_rounds
+        news = announce(
+            news_key, state.views, state.pending, schedule.joins[tick] & happens,
+            schedule.leaves[tick] & happens, now, s,
+        )  # fmt: skip
+        state = state._replace(views=news.views, pending=news.pending)
         waits = (state.waiting > 0) & (patience is None or state.waiting < patience)
-        new, info = _round(train_key, arrive_key, state, shards, now, later, schedule.in_flight)
-        blank = jax.tree.map(jnp.zeros_like, info)._replace(stalled=jnp.ones((), bool))
-        waited = state._replace(tick=state.tick + 1, waiting=state.waiting + 1)
-        pick = lambda x, y: jax.tree.map(lambda u, v: jnp.where(waits, u, v), x, y)  # noqa: E731
-        return pick(waited, new), pick(blank, info)
+        acting = jnp.where(waits, -1, state.aggregator)
+        new, info = _round(
+            train_key, arrive_key, state, acting, shards, now, later, schedule.in_flight
+        )
+        sent = info.sent._replace(membership=news.messages * ENTRY_BYTES)
+        info = info._replace(sent=sent, dropped=info.dropped + news.lost)
+        return new._replace(ledger=state.ledger.add(sent)), info
 
     def _round(
-        train_key: jax.Array, arrive_key: jax.Array, state: ModestState, shards: Any,
-        now: jax.Array, later: jax.Array, in_flight: jax.Array,
+        train_key: jax.Array, arrive_key: jax.Array, state: ModestState, acting: jax.Array,
+        shards: Any, now: jax.Array, later: jax.Array, in_flight: jax.Array,
     ) -> tuple[ModestState, ModestInfo]:  # fmt: skip
         k, views = state.round, state.views
+        wake_key, push_key = jax.random.split(arrive_key)
         # Aggregators find their samples and wake them.
-        holds = (state.aggregator >= 0) & now[jnp.maximum(state.aggregator, 0)]
-        holder = jnp.maximum(state.aggregator, 0)
-        mine = jax.tree.map(lambda leaf: leaf[holder], views)
-        found = resolve(mine, holder, k, now, s, inactivity)
-        mine = seen(mine, found, holder, k, holds)
-        sends = holds[:, None] & (found.members >= 0)
-        # A trainer works on the first model it gets; others of the same round change nothing.
-        flat, given = found.members.ravel(), sends.ravel()
-        seat, dropped_trainers = distinct(jnp.where(given, flat, -1), seats)
+        holder = jnp.maximum(acting, 0)
+        holds = (acting >= 0) & now[holder]
+        found = resolve(_of(views, holder), holder, k, now, s, inactivity)
+        mine = seen(_of(views, holder), found, holder, k, holds)
+        views = stored(views, mine, jnp.where(holds, holder, n))
+        wakes = holds[:, None] & (found.members >= 0)  # [A, s]
+        flat = jnp.where(wakes, found.members, -1).ravel()
+        seat, dropped_trainers = distinct(flat, seats)
         trainer = jnp.where(seat >= 0, flat[jnp.maximum(seat, 0)], -1)
         trains, node = trainer >= 0, jnp.maximum(trainer, 0)
-        model_of = jnp.maximum(seat, 0) // s
+        # A trainer works on the model that arrives first; of the others it reads the views.
+        gets = _to(found.members, wakes, trainer)  # [C, A]
+        on_the_way = arrivals(wake_key, node, holder)
+        model_of = jnp.argmin(jnp.where(gets, on_the_way, 2.0), axis=1)
         start = jax.tree.map(lambda leaf: leaf[model_of], state.aggregates)
-        theirs = jax.tree.map(lambda leaf: leaf[node], views)
-        theirs = merge_views(theirs, jax.tree.map(lambda leaf: leaf[model_of], mine))
-        theirs = touch(theirs, jnp.stack([node, holder[model_of]], axis=1), k)
-        data = rows_of(shards, node)
         opt_state = jax.vmap(local.init)(start)
-        trained = train(work, local, local_steps, train_key, start, opt_state, None, data).params
+        trained = train(
+            work, local, local_steps, train_key, start, opt_state, None, (shards, node)
+        ).params
         # Trainers find the aggregators of the next round and hand over.
         delivers = trains & (~in_flight | later[node])
+        theirs = merge_views(_of(views, node), jax.vmap(lambda by: merge_all(mine, by))(gets))
         chosen = resolve(theirs, node, k + 1, later, a, inactivity)
-        theirs = seen(theirs, chosen, node, k, trains)
-        hands = delivers[:, None] & (chosen.members >= 0)
-        slot, dropped = distinct(jnp.where(hands, chosen.members, -1).ravel(), slots)
-        target = jnp.where(slot >= 0, chosen.members.ravel()[jnp.maximum(slot, 0)], -1)
-        comes = (
-            jnp.any((chosen.members[None] == target[:, None, None]) & hands[None], axis=2)
-            & (target >= 0)[:, None]
-        )  # [A, C]
-        # The first ``needed`` to arrive count.
-        lots = jnp.where(comes, jax.random.uniform(arrive_key, comes.shape), jnp.inf)
-        rank = jnp.argsort(jnp.argsort(lots, axis=1), axis=1)
-        counted = comes & (rank < needed) if success < 1.0 else comes
-        count = jnp.sum(comes, axis=1)
-        complete = (count >= jnp.minimum(needed, jnp.maximum(found.count.max(), 1))) & (target >= 0)
-        weight = counted / jnp.maximum(jnp.sum(counted, axis=1, keepdims=True), 1)
-        averaged = jax.tree.map(
-            lambda leaf: jnp.tensordot(weight.astype(leaf.dtype), leaf, axes=1), trained
-        )
-        done = jnp.any(complete)
-        # Views of all who received something; news held back is told once a model was sent.
-        views = stored(views, mine, jnp.where(holds, holder, n))
+        theirs = seen(theirs, chosen, node, k, delivers)
         views = stored(views, theirs, jnp.where(trains, node, n))
+        hands = delivers[:, None] & (chosen.members >= 0)  # [C, a]
+        flat = jnp.where(hands, chosen.members, -1).ravel()
+        slot, dropped = distinct(flat, slots)
+        target = jnp.where(slot >= 0, flat[jnp.maximum(slot, 0)], -1)
+        comes = _to(chosen.members, hands, target)  # [A, C]
+        # The first ``needed`` to arrive count.
         at = jnp.maximum(target, 0)
-        received = jax.vmap(lambda who: merge_all(theirs, who))(comes)
-        received = merge_views(jax.tree.map(lambda leaf: leaf[at], views), received)
-        received = touch(received, at[:, None], k)
-        views = stored(views, received, jnp.where(target >= 0, at, n))
-        spoke = jnp.zeros(n + 1, bool).at[jnp.where(holds, holder, n)].set(True)
-        spoke = spoke.at[jnp.where(trains, node, n)].set(True)[:n]
-        views, pending = flush(views, state.pending, spoke, k)
-        models = (jnp.sum(sends) + jnp.sum(hands)).astype(jnp.float32)
-        entries = known(mine, sends) + known(theirs, hands)
-        pings = jnp.sum(jnp.where(holds, found.pings, 0)) + jnp.sum(
-            jnp.where(trains, chosen.pings, 0)
+        lots = jnp.where(comes, arrivals(push_key, at, node), 2.0)
+        counted = comes & (jnp.argsort(jnp.argsort(lots, axis=1), axis=1) < needed)
+        complete = jnp.sum(comes, axis=1) >= needed
+        averaged = _averages(trained, counted)
+        done = jnp.any(complete)
+        views = stored(
+            views,
+            merge_views(_of(views, at), jax.vmap(lambda by: merge_all(theirs, by))(comes)),
+            jnp.where(target >= 0, at, n),
         )
-        failures = jnp.sum(jnp.where(holds, found.failures, 0)) + jnp.sum(
-            jnp.where(trains, chosen.failures, 0)
+        # News held back is told once a model was sent.
+        spoke = jnp.concatenate(
+            [
+                jnp.where(jnp.any(wakes, axis=1), holder, n),
+                jnp.where(jnp.any(hands, axis=1), node, n),
+            ]
         )
-        size = agents.size_of_one(state.aggregates)[1]
-        sent = state.sent._replace(
-            model=state.sent.model + models * size,
-            view=state.sent.view + entries * ENTRY_BYTES,
-            ping=state.sent.ping + PING_BYTES * (2 * pings - failures).astype(jnp.float32),
+        views, pending = flush(views, state.pending, spoke)
+        woken = wakes & (found.members != holder[:, None])
+        handed = hands & (chosen.members != node[:, None])
+        models = (jnp.sum(woken) + jnp.sum(handed)).astype(jnp.float32)
+        total = lambda x, y: (  # noqa: E731
+            jnp.sum(jnp.where(holds, x, 0)) + jnp.sum(jnp.where(delivers, y, 0))
+        ).astype(jnp.int32)
+        pings = total(found.pings, chosen.pings)
+        failures = total(found.failures, chosen.failures)
+        sent = Bytes(
+            model=models * agents.size_of_one(state.aggregates)[1],
+            view=(known(mine, woken) + known(theirs, handed)) * ENTRY_BYTES,
+            ping=(2 * (pings - failures) + attempts * failures).astype(jnp.float32) * PING_BYTES,
+            membership=jnp.float32(0.0),
         )
         new = state._replace(
             aggregates=jax.tree.map(
@@ -282,56 +319,52 @@ def modest(
             pending=pending,
             round=k + done.astype(jnp.int32),
             tick=state.tick + 1,
-            waiting=jnp.where(done, 0, state.waiting + 1),
-            sent=sent,
+            # Those who were due and could not finish begin to wait (anew).
+            waiting=jnp.where(done, 0, jnp.where(jnp.any(acting >= 0), 1, state.waiting + 1)),
         )
         info = ModestInfo(
             stalled=~done,
             trained=jnp.sum(trains).astype(jnp.int32),
-            sampled=jnp.zeros(n + 1, bool).at[jnp.where(trains, node, n)].set(True)[:n],
+            sampled=jnp.zeros(n, bool).at[jnp.where(trains, node, n)].set(True, mode="drop"),
             completed=jnp.sum(complete).astype(jnp.int32),
             pings=pings,
             failures=failures,
             dropped=dropped_trainers + dropped,
+            sent=sent,
         )
         return new, info
 
     return Algorithm(init, step)
 
 
-def _announce(
-    key: jax.Array, state: ModestState, schedule: Membership, online: jax.Array, count: int
-) -> ModestState:
-    """Joiners and leavers tell ``count`` random nodes that are online."""
-    tick = jnp.minimum(state.tick, schedule.joins.shape[0] - 1)
-    joins, leaves = schedule.joins[tick], schedule.leaves[tick]
-    n = online.shape[0]
-    lots = jax.vmap(lambda k: jax.random.uniform(k, (n,)))(agents.keys(key, n))
-    others = online[None, :] & ~jnp.eye(n, dtype=bool)
-    rank = jnp.argsort(jnp.argsort(jnp.where(others, lots, jnp.inf), axis=1), axis=1)
-    told = others & (rank < count)  # [who tells, who hears]
-    pending = state.pending | (told & joins[:, None]).T
-    gone = (told & leaves[:, None]).T | (leaves[None, :] & leaves[:, None])
-    views = state.views
-    # A joiner learns the view of the first it told, or it would wait alone.
-    guide = jnp.argmin(jnp.where(others, lots, jnp.inf), axis=1)
-    guided = merge_views(views, jax.tree.map(lambda leaf: leaf[guide], views))
-    views = jax.tree.map(lambda a, b: jnp.where(joins[:, None], a, b), guided, views)
-    views = views._replace(
-        counter=jnp.where(gone, views.counter + 1, views.counter), joined=views.joined & ~gone
-    )
-    news = jnp.sum(told & (joins | leaves)[:, None]).astype(jnp.float32)
-    views_sent = jnp.sum(jnp.where(joins[:, None], views.last_active >= 0, False))
-    sent = state.sent._replace(
-        membership=state.sent.membership + news * ENTRY_BYTES,
-        view=state.sent.view + views_sent.astype(jnp.float32) * ENTRY_BYTES,
-    )
-    return state._replace(views=views, pending=pending, sent=sent)
+def _of(views: View, owners: jax.Array) -> View:
+    return jax.tree.map(lambda leaf: leaf[owners], views)
 
 
-def _check_schedule(schedule: Membership, n: int) -> None:
-    shape = jnp.shape(schedule.online)
-    if len(shape) != 2 or shape[1] != n or schedule.online.dtype != bool:
+def _to(members: jax.Array, sends: jax.Array, receivers: jax.Array) -> jax.Array:
+    """``bool[R, S]``: which of ``S`` senders to ``members [S, M]`` reach each of the receivers."""
+    reached = (members[None] == receivers[:, None, None]) & sends[None]
+    return jnp.any(reached, axis=2) & (receivers >= 0)[:, None]
+
+
+def _averages(trained: PyTree, counted: jax.Array) -> PyTree:
+    """Leaves ``[A, ...]``: plain means of the models that are ``counted [A, C]``; 0 of none."""
+    weight = counted / jnp.maximum(jnp.sum(counted, axis=1, keepdims=True), 1)
+    used = jnp.any(counted, axis=0)
+
+    def leaf(models: jax.Array) -> jax.Array:
+        wide = (slice(None),) + (None,) * (models.ndim - 1)
+        return jnp.tensordot(weight.astype(models.dtype), jnp.where(used[wide], models, 0), axes=1)
+
+    return jax.tree.map(leaf, trained)
+
+
+def _check_shards(shards: Any, num_nodes: int) -> None:
+    counts = shards.counts
+    if jnp.shape(counts) != (num_nodes,):
         raise ValueError(
-            f"membership.online: expected bool[T + 1, {n}], got {schedule.online.dtype}{shape}"
+            f"shards: expected those of {num_nodes} nodes, got counts of shape {jnp.shape(counts)}"
         )
+    if not is_traced(counts) and (np.asarray(counts) < 1).any():
+        node = int(np.argmin(np.asarray(counts)))
+        raise ValueError(f"shards: expected data on every node, got an empty shard of node {node}")

@@ -1,8 +1,9 @@
 """Membership views: what each node believes of every other, and how beliefs merge.
 
 A view maps a node to the last round it was seen active and to its latest membership event, a
-counter with JOIN or LEAVE. Merging takes the larger of each, node by node: a join-semilattice
-(commutative, associative, idempotent), so that views agree whatever way they travelled.
+counter with JOIN or LEAVE. Merging takes the later of each, node by node; a LEAVE counts as later
+than a JOIN of the same counter. That is a join-semilattice (commutative, associative, idempotent),
+so views agree whatever way they travelled.
 
 Shapes: ``N`` nodes; a view of one owner is a row of each array.
 
@@ -12,14 +13,14 @@ References:
     Conflict-free replicated data types, 2011.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 LARGEST = 4096
-"""Nodes beyond which all views together (three ``N × N`` arrays) are refused."""
+"""Nodes beyond which all views together (six ``N × N`` arrays) are refused."""
 
 ENTRY_BYTES = 13
 """One entry on the wire: id, last active round, counter (4 each) and the event (1)."""
@@ -30,7 +31,7 @@ class View(NamedTuple):
 
     Attributes:
         last_active: ``int32``, ``-1`` for a node never heard of.
-        counter: ``int32``, number of the node's latest membership event.
+        counter: ``int32``, number of the node's latest membership event, ``-1`` if none is known.
         joined: ``bool``, whether that event was a JOIN.
     """
 
@@ -39,11 +40,18 @@ class View(NamedTuple):
     joined: jax.Array
 
 
-def everyone_known(num_nodes: int, present: jax.Array | None = None) -> View:
-    """All views ``[N, N]`` at the start: those present know each other, the rest only themselves.
+def everyone_known(num_nodes: int, present: Any = None) -> View:
+    """All views ``[N, N]`` at the start: everybody knows those present, the rest also themselves.
+
+    Those not yet present know the others from a public list, to whom they can announce themselves.
+
+    Args:
+        num_nodes: ``N``.
+        present: ``bool[N]``; everyone if omitted.
 
     Raises:
-        ValueError: if there are fewer than two nodes or more than ``LARGEST``.
+        ValueError: if there are fewer than two nodes or more than ``LARGEST``, or ``present`` is
+            not ``bool[N]``.
     """
     if num_nodes < 2:
         raise ValueError(f"num_nodes: expected at least 2, got {num_nodes}")
@@ -52,43 +60,52 @@ def everyone_known(num_nodes: int, present: jax.Array | None = None) -> View:
             f"num_nodes: views of all nodes take N² entries, expected at most {LARGEST}, got "
             f"{num_nodes}; simulate a smaller network"
         )
+    there = check_present(num_nodes, present)
+    known = there[None, :] | jnp.eye(num_nodes, dtype=bool)
+    number = jnp.where(known, 0, -1).astype(jnp.int32)
+    return View(number, number, known)
+
+
+def check_present(num_nodes: int, present: Any) -> jax.Array:
+    """``bool[N]``: who is there at the start.
+
+    Raises:
+        ValueError: if ``present`` is not ``bool[N]``.
+    """
     there = jnp.ones(num_nodes, bool) if present is None else jnp.asarray(present)
-    known = (there[:, None] & there[None, :]) | jnp.eye(num_nodes, dtype=bool)
-    zero = jnp.zeros((num_nodes, num_nodes), jnp.int32)
-    return View(jnp.where(known, zero, -1), zero, known)
+    if there.shape != (num_nodes,) or there.dtype != bool:
+        raise ValueError(
+            f"present: expected bool[{num_nodes}], got {there.dtype}{list(there.shape)}"
+        )
+    return there
+
+
+def nothing_known(*shape: int) -> View:
+    """The view of somebody who has heard of nobody, the neutral element of merging."""
+    never = jnp.full(shape, -1, jnp.int32)
+    return View(never, never, jnp.zeros(shape, bool))
 
 
 def merge_views(one: View, other: View) -> View:
     """The least view that knows all that either knows; a LEAVE wins over a JOIN of one counter."""
-    later = other.counter > one.counter
-    same = other.counter == one.counter
-    unheard, unheard_too = one.last_active < 0, other.last_active < 0
-    both = jnp.where(unheard, other.joined, jnp.where(unheard_too, one.joined,
-                     one.joined & other.joined))  # fmt: skip
+    later, same = other.counter > one.counter, other.counter == one.counter
     return View(
         jnp.maximum(one.last_active, other.last_active),
         jnp.maximum(one.counter, other.counter),
-        jnp.where(later, other.joined, jnp.where(same, both, one.joined)),
+        jnp.where(later, other.joined, one.joined & (other.joined | ~same)),
     )
 
 
 def merge_all(views: View, counted: jax.Array) -> View:
-    """The merge of those rows ``[C, N]`` that are ``counted``, one row ``[N]``."""
-    nothing = View(
-        jnp.full(views.last_active.shape[1:], -1, jnp.int32),
-        jnp.zeros(views.counter.shape[1:], jnp.int32),
-        jnp.zeros(views.joined.shape[1:], bool),
-    )
-
-    def fold(carry: View, slot: tuple[View, jax.Array]) -> tuple[View, None]:
-        row, counts = slot
-        merged = merge_views(carry, row)
-        return jax.tree.map(lambda a, b: jnp.where(counts, a, b), merged, carry), None
-
-    return jax.lax.scan(fold, nothing, (views, counted))[0]
+    """The merge of those rows ``[C, N]`` that are ``counted: bool[C]``, one row ``[N]``."""
+    heard = lambda leaf: jnp.where(counted[:, None], leaf, -1)  # noqa: E731
+    last_active = jnp.max(heard(views.last_active), axis=0)
+    event = jnp.where(views.counter < 0, -1, 2 * views.counter + ~views.joined)
+    latest = jnp.max(heard(event), axis=0)
+    return View(last_active, latest >> 1, (latest >= 0) & (latest % 2 == 0))
 
 
-def candidates(view: View, own: jax.Array, round: jax.Array, inactivity: int) -> jax.Array:
+def candidates(view: View, own: jax.Array, round: Any, inactivity: Any) -> jax.Array:
     """``bool[N]``: who may be sampled in ``round`` in the eyes of node ``own``.
 
     Joined and active within the last ``inactivity`` rounds; oneself always.
