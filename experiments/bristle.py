@@ -1,22 +1,28 @@
 """Bristle: exchange output layers over a frozen body, weigh them by private tests, survive liars.
 
-Ten honest peers of four consecutive digits each (cyclic), two training and ten private test samples
-a class, hear everybody, five attackers among them. Every arm has the same data, frozen body, zero
-start, optimiser and rounds, and mixes before it learns. Scores are of all honest agents on a global
-test set of all ten classes (the authors evaluate one node). ``scratch`` arms are the baselines
-without transfer: whole networks, from random weights, fully exchanged.
+Ten honest peers of four consecutive digits each (cyclic), with five training and ten private test
+samples a class, hear everybody, five attackers among them. Every arm has the same data, frozen
+body, zero start, optimiser and rounds, and mixes before it learns. Scores are of all honest agents
+on a global test set of all ten classes (the authors evaluate one node). ``scratch`` arms are the
+baselines without transfer: whole networks, from random weights, fully exchanged.
 
 What stands in for what. The paper's body learned letters and its peers MNIST, CIFAR-10 or WISDM
-data; here the body learns a disjoint part of the digits, turned and mirrored but never upright, as
-other classes. Noise replaces the attackers' messages, in ``[−0.5, 0]`` for the first half of the
+data; here the body learns a disjoint part of the digits, turned and mirrored in eight ways, as
+eighty classes. Noise replaces the attackers' messages, in ``[−0.5, 0]`` for the first half of the
 classes and ``[0, 0.5]`` for the others, as in the authors' code. Fang's attacks are those of their
-paper: they know the honest mean and push against its course. Attackers that flip labels hold
-four classes like everyone and flip their private tests, too. MOZI tries models out on the training
-samples. The authors let Krum and BRIDGE assume four
+paper: they know the honest mean and push against its course. Attackers that flip labels hold four
+classes like everyone and flip their private tests, too; the others claim to know all classes. A
+peer's head is judged in as many classes as it shares with the receiver, as in the authors' code.
+MOZI tries models out on the training samples. The authors let Krum and BRIDGE assume four
 attackers; here they know that there are five. The prioritizer tests ten heads, the number in the
 authors' newest code, as the paper's thirty would be all of them.
+
+Pilots on seed 1000 fixed the set-up, not the thresholds: with the authors' step size (0.001, here
+0.003), two samples a class (five) and a body of 64-32 units that never saw upright digits (96-64),
+no arm had learned after 150 rounds what a head can: plain averaging was at 0.77 when IID.
 """
 
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +37,7 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from experiments import harness
-from experiments.bristle_arms import BASELINES, CONDITIONS, World, learner, worlds
+from experiments.bristle_arms import BASELINES, CONDITIONS, World, frozen, learner, worlds
 from experiments.byzantine_grid import liars
 from experiments.harness import Claim, Paper, claim
 from jaxswarm import plotting, statistics, topology
@@ -55,23 +61,24 @@ class Config:
     byzantine: int = 5  # attackers that an honest agent hears at most
     rounds: int = 150
     classes: int = 4  # of an agent when not IID, consecutive
-    learn: int = 2  # training samples per class and agent
+    learn: int = 5  # training samples per class and agent
     test: int = 10  # private test samples per class and agent, κ
     batch: int = 5
-    lr: float = 1e-3  # Adam
+    lr: float = 3e-3  # Adam
     weight_decay: float = 5e-3
     quota: int = 10  # heads tested in a round, β
     alpha: float = 0.4  # α of the prioritizer
-    num_certain: int = 3  # φ
+    num_certain: int | None = None  # φ; None: as many classes as two peers share
     noise: float = 0.5  # uniform, ± this
     flip: tuple[int, int] = (3, 4)  # of label_flip_2; every attacker holds one of them
-    body: tuple[int, ...] = (64, 32)  # widths of the frozen body
-    body_share: float = 0.3  # of the training data, for the body alone
-    body_steps: int = 1500
+    body: tuple[int, ...] = (96, 64)  # widths of the frozen body
+    body_share: float = 0.4  # of the training data, for the body alone
+    body_steps: int = 2000
     conditions: int = len(CONDITIONS)  # the first of them are run
-    selections: tuple[str, ...] = ("random", "nearest")  # other prioritizers, not IID only
+    selections: tuple[str, ...] = ("random",)  # other prioritizers, not IID
     baselines: tuple[str, ...] = BASELINES
-    scratch: tuple[str, ...] = BASELINES  # baselines also without transfer, not IID, two conditions
+    iid_baselines: tuple[str, ...] = ("averaging", "median")  # IID, no attack and noise
+    scratch: tuple[str, ...] = BASELINES  # without transfer, not IID, no attack and noise
     data: str = "digits"
     path: Path | None = None  # folder of MNIST-like files, for --data mnist
     every: int = 10
@@ -90,8 +97,10 @@ SCALES = {
         body_steps=20,
         body=(16, 8),
         conditions=2,
+        classes=10,  # so that both deals share their programs
         selections=(),
         baselines=("averaging", "median"),
+        iid_baselines=("averaging",),
         scratch=(),
     ),
     "small": Config(),
@@ -114,10 +123,14 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     byzantine, honest = jnp.asarray(flags), np.flatnonzero(~flags)
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
 
-    def measure(arm: str, count: int, world: World, network: Any) -> Any:
+    progress("frozen bodies")
+    made = frozen(config)
+
+    @functools.cache  # one program per arm, for both deals if their shapes agree
+    def program(arm: str, count: int) -> Any:
         def cell(which: jax.Array, world: World, key: jax.Array) -> tuple[jax.Array, jax.Array]:
             algorithm, params, inputs, accuracy = learner(
-                config, arm, graph, world, network, byzantine, which, count
+                config, arm, graph, world, made.network, byzantine, which, count
             )
             state, records = rollout(
                 algorithm.step,
@@ -131,31 +144,32 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             sent = state.traffic.total
             return records.evaluation, sent.bytes / sent.messages
 
-        grid = jax.jit(jax.vmap(jax.vmap(cell, (None, 0, 0)), (0, None, None)))
-        scores, size = grid(jnp.arange(count), world, keys)
-        return dict(zip(CONDITIONS, np.asarray(scores), strict=False)), float(size[0, 0])
+        return jax.jit(jax.vmap(jax.vmap(cell, (None, 0, 0)), (0, None, None)))
 
     ours = ["bristle", *(f"transfer {name}" for name in config.baselines)]
     variants = [f"bristle {name}" for name in config.selections]
     without = [f"scratch {name}" for name in config.scratch]
+    calm = ["bristle", *(f"transfer {name}" for name in config.iid_baselines)]
     many, few = config.conditions, min(config.conditions, 2)
+    plan = {
+        "non-iid": dict.fromkeys(ours + variants, many) | dict.fromkeys(without, few),
+        "iid": dict.fromkeys(calm, few),
+    }
     results: dict[str, Any] = {
         "round": np.arange(1, config.rounds // config.every + 1) * config.every,
         "num_byzantine": int(flags.sum()),
+        "network_bytes": made.size,
         "accuracy": {"non-iid": {}, "iid": {}},
         "message_bytes": {},
     }
-    plan = {
-        "non-iid": dict.fromkeys(ours + variants, many) | dict.fromkeys(without, few),
-        "iid": dict.fromkeys(ours, few),
-    }
     for deal, arms in plan.items():
-        progress(f"{deal}: body and data")
-        world, network, results["network_bytes"] = worlds(config, deal == "iid")
+        world = worlds(config, deal == "iid", made)
         for arm, count in arms.items():
             progress(f"{deal}: {arm}")
-            cells, results["message_bytes"][arm] = measure(arm, count, world, network)
+            scores, size = program(arm, count)(jnp.arange(count), world, keys)
+            cells = dict(zip(CONDITIONS, np.asarray(scores), strict=False))
             results["accuracy"][deal][arm] = cells
+            results["message_bytes"][arm] = float(size[0, 0])
     return results
 
 

@@ -52,17 +52,17 @@ def pools(config: Any) -> tuple[data.Dataset, data.Dataset, data.Dataset]:
 
 
 def turned(dataset: data.Dataset) -> data.Dataset:
-    """Another task on the same pixels: images turned and mirrored, never upright; 7 C classes.
+    """Another task on the same pixels: images turned and mirrored in eight ways; 8 C classes.
 
     Stands in for the letters on which the paper's body was trained.
     """
     side = round(dataset.features.shape[1] ** 0.5)
     images = dataset.features.reshape(-1, side, side)
     views, labels = [], []
-    for view in range(1, 8):
+    for view in range(8):
         image = np.rot90(images, view % 4, axes=(1, 2))
         views.append((image[:, :, ::-1] if view >= 4 else image).reshape(len(images), -1))
-        labels.append(dataset.labels + dataset.num_classes * (view - 1))
+        labels.append(dataset.labels + dataset.num_classes * view)
     return data.from_arrays(np.concatenate(views), np.concatenate(labels), name="turned")
 
 
@@ -103,14 +103,31 @@ def holders(config: Any, iid: bool, num_classes: int) -> np.ndarray:
     return (np.arange(num_classes)[None, :] - first) % num_classes < config.classes
 
 
-def worlds(config: Any, iid: bool) -> tuple[World, models.Model, int]:
-    """All seeds' worlds (leading axis ``S``), the whole network and its bytes."""
+class Frozen(NamedTuple):
+    """The data and what each seed's frozen body makes of it.
+
+    Attributes:
+        own: the agents' pool.
+        exam: the global test set.
+        seen: features of ``own`` and ``exam``, a pair per seed.
+        network: the whole network, for those who exchange it.
+        size: its bytes.
+    """
+
+    own: data.Dataset
+    exam: data.Dataset
+    seen: list[tuple[jax.Array, jax.Array]]
+    network: models.Model
+    size: int
+
+
+def frozen(config: Any) -> Frozen:
+    """Pre-train one body per seed on :func:`turned` and take the features of all data."""
     body_set, own, exam = pools(config)
     task = turned(body_set)
     body = models.functional(models.mlp(*config.body), own.features[:1])
     teacher = bristle.with_head(body, config.body[-1], task.num_classes)
     network = bristle.with_head(body, config.body[-1], own.num_classes)
-    held = holders(config, iid, own.num_classes)
 
     @jax.jit
     def features(key: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -118,26 +135,33 @@ def worlds(config: Any, iid: bool) -> tuple[World, models.Model, int]:
         see = [bristle.features(body, params, d.features) for d in (body_set, own, exam)]
         return see[1] / see[0].std(), see[2] / see[0].std()
 
-    made = []
-    for number in range(config.seeds):
-        seed = config.seed + number
-        mine, theirs = features(jax.random.key(seed))
-        train, test = private_rows(own.labels, held, config.learn, config.test, seed)
-        seen = data.from_arrays(mine, own.labels, num_classes=own.num_classes)
-        images = np.asarray(own.features)[test.indices]
-        peers = bristle.peers(seen, train, test, num_certain=config.num_certain)
-        made.append(
+    seen = [features(jax.random.key(config.seed + s)) for s in range(config.seeds)]
+    whole = jax.eval_shape(lambda k: jax.tree.map(lambda x: x[None], network.init(k)), KEY)
+    return Frozen(own, exam, seen, network, agents.size_of_one(whole)[1])
+
+
+def worlds(config: Any, iid: bool, made: Frozen) -> World:
+    """All seeds' worlds, leading axis ``S``."""
+    held = holders(config, iid, made.own.num_classes)
+    each = []
+    for number, (mine, theirs) in enumerate(made.seen):
+        train, test = private_rows(
+            made.own.labels, held, config.learn, config.test, config.seed + number
+        )
+        seen = data.from_arrays(mine, made.own.labels, num_classes=made.own.num_classes)
+        peers = bristle.peers(seen, train, test)
+        images = jnp.asarray(np.asarray(made.own.features)[test.indices])
+        each.append(
             World(
-                data.shards(own, train),
-                peers.test._replace(x=jnp.asarray(images)),
+                data.shards(made.own, train),
+                peers.test._replace(x=images),
                 peers,
                 theirs,
-                jnp.asarray(exam.features),
-                jnp.asarray(exam.labels),
+                jnp.asarray(made.exam.features),
+                jnp.asarray(made.exam.labels),
             )
         )
-    whole = jax.eval_shape(lambda k: jax.tree.map(lambda x: x[None], network.init(k)), KEY)
-    return jax.tree.map(lambda *x: jnp.stack(x), *made), network, agents.size_of_one(whole)[1]
+    return jax.tree.map(lambda *x: jnp.stack(x), *each)
 
 
 KEY = jax.random.key(0)
@@ -238,8 +262,10 @@ def learner(
             num_certain=config.num_certain,
             selection=rule_name or "thirds",
         )
+        boast = byzantine & (which > 0) & (which != 2) & (which != 3)
+        rule = gossip.attacked_by_one_of(rule, lies, which, byzantine)
         algorithm = bristle.bristle(
-            gossip.attacked_by_one_of(rule, lies, which, byzantine),
+            gossip.informed(rule, public=tests.familiar | boast[:, None]),
             local=local,
             sample=sample,
             weight_decay=config.weight_decay,

@@ -39,11 +39,9 @@ def heads_of(n=N, seed=0, noise=0.5):
     return jnp.asarray(np.eye(F)[:, :C] + noise * rng.normal(size=(n, F, C)), jnp.float32)
 
 
-def merge(heads, context, rule=None, messages=None, round=ROUND):
+def merge(heads, context, rule=None, round=ROUND, **extra):
     rule = bristle.performance_based(GRAPH) if rule is None else rule
-    return jax.jit(rule.mix)(
-        KEY, heads, rule.init(heads), round, messages=messages, context=context
-    )
+    return jax.jit(rule.mix)(KEY, heads, rule.init(heads), round, context=context, **extra)
 
 
 def slow_round(heads, tests, num_certain):
@@ -61,7 +59,9 @@ def slow_round(heads, tests, num_certain):
             if j == i:
                 continue
             f1 = score(heads[j])
-            best = sorted(np.flatnonzero(familiar), key=lambda c: -f1[c])[:num_certain]
+            shared = (familiar & tests.familiar[j]).sum()
+            best = sorted(np.flatnonzero(familiar), key=lambda c: -f1[c])
+            best = best[: shared if num_certain is None else num_certain]
             sure = max(0.0, np.mean(f1[best]) - np.std(f1[best]))
             scores = {}
             for c in best:
@@ -78,7 +78,7 @@ def slow_round(heads, tests, num_certain):
     return np.stack(merged)
 
 
-@pytest.mark.parametrize("num_certain", [1, 2, 3])
+@pytest.mark.parametrize("num_certain", [None, 1, 3])
 def test_integration_equals_its_definition_in_numpy(num_certain):
     heads, tests = heads_of(noise=0.8), private()
     rule = bristle.performance_based(GRAPH, num_certain=num_certain)
@@ -125,7 +125,7 @@ def test_a_foreign_class_is_judged_by_the_unbounded_sum():
     assert float(weights.foreign[0]) == 0.0
     assert float(weights.familiar[0, 2]) > 0.0
     # Judged by its two best classes only, it does not pay for the one it does not know.
-    two = bristle.performance_weights(own, f1, familiar, 2)
+    two = bristle.performance_weights(own, f1, familiar, jnp.array([2]))
     assert float(two.foreign[0]) > 0.0
     np.testing.assert_array_equal(np.asarray(two.familiar[0]) > 0, [True, False, True, False])
 
@@ -150,6 +150,15 @@ def test_the_order_of_the_neighbours_does_not_matter():
     expected, _, _ = merge(heads, tests, few)
     got, _, _ = merge(heads[order], jax.tree.map(lambda x: x[order], tests), few)
     np.testing.assert_allclose(got, expected[order], atol=1e-5)
+
+
+def test_who_shares_no_class_is_not_heard():
+    heads, tests = heads_of(), private()
+    strangers = tests.familiar.at[2].set(False)
+    got, _, _ = merge(heads, tests, public=strangers)
+    cut = jnp.asarray(GRAPH.senders != 2)
+    expected, _, _ = merge(heads, tests, round=gossip.Round(0, delivered=cut))
+    np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 3e38])
@@ -345,6 +354,8 @@ def test_bad_heads_and_tests_are_refused():
     refused("agent 3 has labels not in", y=tests.y.at[3, 0].set(C))
     refused("agent 1 has no test data", weight=tests.weight.at[1].set(0.0))
     refused("agent 2 is familiar with fewer", familiar=tests.familiar.at[2].set(False))
+    with pytest.raises(ValueError, match="public: expected flags"):
+        rule.mix(KEY, heads, (), ROUND, context=tests, public=tests.familiar[:, :-1])
     refused("heads: expected one array", heads={"w": heads})
     refused("messages: expected the parameters' shapes", messages=heads[:, :, :-1])
     refused(

@@ -49,6 +49,8 @@ class Near(NamedTuple):
         key: of this agent and round, for rules that draw.
         context: this agent's part of what the caller gave ``mix`` as ``context``, such as private
             test data for rules that try the models out; ``None`` if nothing was given.
+        public: what the senders in the slots gave out as ``public``, leaves ``[K, ...]``, or
+            ``None``; on slots where nothing arrived it means nothing.
         stack: ``[M, P] -> models``, rows as a pytree of ``M`` stacked models.
     """
 
@@ -58,6 +60,7 @@ class Near(NamedTuple):
     weights: jax.Array
     key: Any = None
     context: Any = None
+    public: Any = None
     stack: Any = None
 
 
@@ -114,7 +117,8 @@ def over_neighbourhoods(
     All agents read the messages of before the round. A message with a NaN or infinity is dropped; a
     missing one (lost, dead or absent sender, absent receiver) is not counted; an agent that gets
     none keeps its own. What ``mix`` is given as ``context``, leaves ``[N, ...]``, is handed to
-    ``aggregate`` agent by agent (see :func:`jaxswarm.gossip.informed`). The neighbourhoods are
+    ``aggregate`` agent by agent, and ``public`` to the agents' listeners; neither is counted as
+    traffic (see :func:`jaxswarm.gossip.informed`). The neighbourhoods are
     gathered ``chunk`` agents at a time, so memory is ``O(chunk · K · P)`` beside the parameters,
     whatever ``N`` is.
 
@@ -147,6 +151,7 @@ def over_neighbourhoods(
         messages: PyTree | None = None,
         forged: Forged | None = None,
         context: PyTree = None,
+        public: PyTree = None,
         **extra: Any,
     ) -> tuple[PyTree, PyTree, Traffic]:
         del extra
@@ -154,6 +159,8 @@ def over_neighbourhoods(
         _expect_alike(params, messages)
         if context is not None:
             agents.check_leading_axis(context, n, "context")
+        if public is not None:
+            agents.check_leading_axis(public, n, "public")
         member = lists
         if lists.real.ndim > 2:
             member = jax.tree.map(lambda x: x[jnp.asarray(round.index) % x.shape[0]], lists)
@@ -188,6 +195,7 @@ def over_neighbourhoods(
                 jnp.where(arrived, weights, 0.0),
                 key,
                 context,
+                None if public is None else jax.tree.map(lambda x: x[neighbours], public),
                 unravel,
             )
             new, memory = aggregate(near, memory)

@@ -50,14 +50,15 @@ def f1_scores(
     return jnp.where(both > 0, 2.0 * hits / jnp.where(both > 0, both, 1.0), 0.0)
 
 
-def best_classes(f1: jax.Array, familiar: jax.Array, num_certain: int) -> jax.Array:
+def best_classes(f1: jax.Array, familiar: jax.Array, num_certain: int | jax.Array) -> jax.Array:
     """``bool[Q, C]``: the ``φ`` familiar classes in which each head does best, ties to the lower.
 
     Args:
         f1: ``float32[Q, C]``.
         familiar: ``bool[C]``.
-        num_certain: ``φ``; all familiar classes if there are fewer.
+        num_certain: ``φ``, one for all or ``int32[Q]``; all familiar classes if there are fewer.
     """
+    num_certain = jnp.broadcast_to(num_certain, f1.shape[:1])[:, None]
     familiar = jnp.broadcast_to(familiar, f1.shape)
     order = jnp.argsort(jnp.where(familiar, -f1, 1.0), axis=-1, stable=True)
     return (jnp.argsort(order, axis=-1) < num_certain) & familiar
@@ -72,7 +73,7 @@ def certainty(f1: jax.Array, best: jax.Array) -> jax.Array:
 
 
 def performance_weights(
-    own_f1: jax.Array, f1: jax.Array, familiar: jax.Array, num_certain: int
+    own_f1: jax.Array, f1: jax.Array, familiar: jax.Array, num_certain: int | jax.Array
 ) -> Weights:
     """Weights of heads by how much better or worse than the own one they do.
 

@@ -48,20 +48,23 @@ def performance_based(
     *,
     quota: int = 30,
     alpha: float | jax.Array = 0.4,
-    num_certain: int = 3,
+    num_certain: int | None = None,
     selection: str = "thirds",
     chunk: int | None = None,
 ) -> GossipTransformation:
     """Prioritizer and integrator as a gossip rule over heads ``float32[N, F, C]``.
 
     Its ``mix`` takes every agent's private :class:`Tests` as ``context``. Heads that are not
-    finite, or whose outputs on the test set are not, count for nothing.
+    finite, or whose outputs on the test set are not, count for nothing. Peers tell each other which
+    classes they know, as ``public: bool[N, C]``, by default what their tests say; in the authors'
+    code a private set intersection gives the number that two of them share.
 
     Args:
         topology: who hears whom; a sequence is used cyclically.
         quota: ``β``, heads that are tested in a round at most.
         alpha: ``α`` in ``[0, 1]``, see :func:`prioritize`; may be traced.
-        num_certain: ``φ``, familiar classes from which certainty is taken.
+        num_certain: ``φ``, in how many of its best classes a head is judged and heard. Omitted, as
+            many as the two peers share (in the authors' code; none, and it is not heard).
         selection: one of :data:`SELECTIONS`.
         chunk: agents at a time, see :func:`jaxswarm.gossip.robust.over_neighbourhoods`.
 
@@ -72,7 +75,7 @@ def performance_based(
             familiar classes (these where the tests are not traced).
     """
     check_prioritizer(quota, alpha, selection)
-    if num_certain < 1:
+    if num_certain is not None and num_certain < 1:
         raise ValueError(f"num_certain: expected at least 1 class, got {num_certain}")
 
     def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
@@ -84,7 +87,9 @@ def performance_based(
         outputs = jnp.einsum("tf,qfc->qtc", tests.x, jnp.concatenate([own[None], heads]))
         predicted = jnp.argmax(outputs, axis=-1)
         f1 = f1_scores(predicted, tests.y, tests.weight, own.shape[-1])
-        weights = performance_weights(f1[0], f1[1:], tests.familiar, num_certain)
+        shared = jnp.sum(near.public[slots] & tests.familiar[None], axis=1)
+        judged = shared if num_certain is None else num_certain
+        weights = performance_weights(f1[0], f1[1:], tests.familiar, judged)
         counts = real & jnp.isfinite(outputs[1:]).all(axis=(1, 2))
         weights = jax.tree.map(lambda w: jnp.where(_rows(counts, w), w, 0.0), weights)
         return integrate(own, heads, weights, tests.familiar).reshape(-1), memory
@@ -99,10 +104,17 @@ def performance_based(
         *,
         forged: Forged | None = None,
         context: Any = None,
+        public: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Any, Any, Traffic]:
         check_tests(params, context, num_certain)
-        return rule.mix(key, params, state, round, forged=forged, context=context, **extra)
+        known = context.familiar if public is None else public
+        if jnp.shape(known) != jnp.shape(context.familiar):
+            raise ValueError(
+                f"public: expected flags {jnp.shape(context.familiar)}, got {jnp.shape(known)}"
+            )
+        extra |= {"forged": forged, "context": context, "public": known}
+        return rule.mix(key, params, state, round, **extra)
 
     return GossipTransformation(rule.init, mix_fn)
 
@@ -188,7 +200,7 @@ def head_loss(weight_decay: float | jax.Array = 0.0) -> Callable[[jax.Array, Bat
     return loss
 
 
-def check_tests(heads: Any, tests: Any, num_certain: int) -> None:
+def check_tests(heads: Any, tests: Any, num_certain: int | None) -> None:
     """Refuse heads and private tests that do not fit each other.
 
     Raises:
@@ -209,7 +221,8 @@ def check_tests(heads: Any, tests: Any, num_certain: int) -> None:
     ):
         if jnp.shape(leaf) != expected:
             raise ValueError(f"context.{name}: expected shape {expected}, got {jnp.shape(leaf)}")
-    if num_certain > classes:
+    needed = 1 if num_certain is None else num_certain
+    if needed > classes:
         raise ValueError(f"num_certain: expected at most {classes} classes, got {num_certain}")
     if any(map(is_traced, tests)):
         return
@@ -218,8 +231,8 @@ def check_tests(heads: Any, tests: Any, num_certain: int) -> None:
         (weight.sum(axis=1) <= 0, "has no test data"),
         (((labels < 0) | (labels >= classes)).any(axis=1), f"has labels not in [0, {classes})"),
         (
-            familiar.sum(axis=1) < num_certain,
-            f"is familiar with fewer classes than num_certain = {num_certain}",
+            familiar.sum(axis=1) < needed,
+            f"is familiar with fewer classes than num_certain = {needed}",
         ),
     ):
         if wrong.any():

@@ -40,14 +40,14 @@ class Peers(NamedTuple):
     test: Tests
 
 
-def peers(dataset: Dataset, train: Partition, test: Partition, *, num_certain: int = 3) -> Peers:
+def peers(dataset: Dataset, train: Partition, test: Partition, *, num_certain: int = 1) -> Peers:
     """Private training and test sets of ``N`` agents, checked on the host.
 
     Args:
         dataset: ``features [S, F]`` *after* the frozen body.
         train: which rows each agent learns from.
         test: which rows each agent tests received heads on.
-        num_certain: ``φ`` as it will be used.
+        num_certain: ``φ`` if it will be set; every agent needs as many familiar classes.
 
     Raises:
         ValueError: if features are not vectors, the partitions are of different numbers of agents,
