@@ -3,8 +3,9 @@
 Ten honest peers of four consecutive digits each (cyclic), with five training and ten private test
 samples a class, hear everybody, five attackers among them. Every arm has the same data, frozen
 body, zero start, optimiser and rounds, and mixes before it learns. Scores are of all honest agents
-on a global test set of all ten classes (the authors evaluate one node). ``scratch`` arms are the
-baselines without transfer: whole networks, from random weights, fully exchanged.
+on a global test set of all ten classes (the authors evaluate one node). ``scratch`` arms are
+baselines without transfer: whole networks, from random weights, fully exchanged; by default plain
+averaging and Krum, of the five the most accurate without attack and under noise.
 
 What stands in for what. The paper's body learned letters and its peers MNIST, CIFAR-10 or WISDM
 data; here the body learns a disjoint part of the digits, turned and mirrored in eight ways, as
@@ -77,8 +78,8 @@ class Config:
     conditions: int = len(CONDITIONS)  # the first of them are run
     selections: tuple[str, ...] = ("random",)  # other prioritizers, not IID
     baselines: tuple[str, ...] = BASELINES
-    iid_baselines: tuple[str, ...] = ("averaging", "median")  # IID, no attack and noise
-    scratch: tuple[str, ...] = BASELINES  # without transfer, not IID, no attack and noise
+    iid_baselines: tuple[str, ...] = ("averaging",)  # IID, no attack and noise
+    scratch: tuple[str, ...] = ("averaging", "krum")  # without transfer, not IID, as above
     data: str = "digits"
     path: Path | None = None  # folder of MNIST-like files, for --data mnist
     every: int = 10
@@ -100,11 +101,17 @@ SCALES = {
         classes=10,  # so that both deals share their programs
         selections=(),
         baselines=("averaging", "median"),
-        iid_baselines=("averaging",),
         scratch=(),
     ),
     "small": Config(),
-    "full": Config(agents=1000, rounds=300, every=30, seeds=2, scratch=("averaging", "median")),
+    "full": Config(
+        agents=1000,
+        seeds=2,
+        conditions=2,
+        selections=(),
+        baselines=("averaging", "median", "krum"),
+        scratch=(),
+    ),
 }
 
 
@@ -180,7 +187,11 @@ def claims(results: dict[str, Any]) -> list[Claim]:
     ours = table["bristle"]
     theirs = {arm: cells for arm, cells in table.items() if arm.startswith("transfer")}
     plain = "transfer averaging"
-    resilient = {arm: cells["noise"] for arm, cells in theirs.items() if arm != plain}
+    resilient = {
+        arm: cells["noise"]
+        for arm, cells in table.items()
+        if not arm.startswith("bristle") and not arm.endswith("averaging")
+    }
     best = max(resilient, key=lambda arm: resilient[arm].mean())
     attacks = [a for a in ATTACKS if a in ours]
     wins = {a: all(ours[a].mean() > c[a].mean() for c in theirs.values()) for a in attacks}
@@ -191,7 +202,7 @@ def claims(results: dict[str, Any]) -> list[Claim]:
             best,
             statistics.summarize(ours["noise"] / resilient[best]),
             at_least=1.8,
-            note="all baselines have the frozen body, too",
+            note="the best of those with the frozen body and of those that train whole networks",
         ),
         claim(
             NAME,
