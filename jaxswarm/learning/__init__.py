@@ -14,6 +14,7 @@ from jaxswarm.learning.decentralized import (
     centralized,
     decentralized,
 )
+from jaxswarm.learning.precision import mixed_precision
 from jaxswarm.learning.supervised import Metrics, classification_loss, evaluation, merge
 from jaxswarm.network.process import Network, reliable
 
@@ -31,5 +32,6 @@ __all__ = [
     "exact_diffusion",
     "gradient_tracking",
     "merge",
+    "mixed_precision",
     "reliable",
 ]
