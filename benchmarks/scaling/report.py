@@ -162,6 +162,18 @@ def _columns(copy: float) -> dict[str, dict[str, Cell]]:
             "peak, in states": number("peak_states", digits=3),
             "rounds/s": number("rounds_per_s"),
         },
+        "memory": {
+            "case": lambda row: row["case"],
+            "agents": number("agents"),
+            "parameters": number("parameters"),
+            "state MB": number("state_bytes", 1e-6),
+            "shared with the result MB": number("alias_bytes", 1e-6),
+            "scratch MB": number("temp_bytes", 1e-6),
+            "peak, in states": number("peak_states", digits=3),
+            "bytes an agent": number("peak_bytes_per_agent"),
+            "resident MB": number("resident_bytes", 1e-6),
+            "node-updates/s": number("node_updates_per_s"),
+        },
         "sweep": {
             "case": lambda row: row["case"],
             "way": lambda row: row["way"],
