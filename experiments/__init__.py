@@ -5,4 +5,10 @@ SYSTEMS: dict[str, str] = {
     "single_merging": "experiments.single_merging",
     "variance_correction": "experiments.variance_correction",
     "byzantine_grid": "experiments.byzantine_grid",
+    "dadao": "experiments.dadao",
+    "disrupted": "experiments.disrupted",
+    "dimat": "experiments.dimat",
+    "modest": "experiments.modest",
+    "sybilwall": "experiments.sybilwall",
+    "bristle": "experiments.bristle",
 }

@@ -112,7 +112,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             learner = learning.decentralized(
                 learning.classification_loss(model),
                 local=optax.sgd(config.lr),
-                gossip=_under_one_of(rule, list(lies.values()), which, byzantine),
+                gossip=attacks.attacked_by_one_of(rule, list(lies.values()), which, byzantine),
                 sample=data.minibatches(config.batch),
             )
             params = agents.initialize(
@@ -190,32 +190,6 @@ def plot(results: dict[str, Any], path: Path) -> None:
     values = np.array([[np.mean(table[rule][attack]) for attack in names] for rule in table])
     axes = plotting.heatmap(values, list(table), names)
     plotting.save(axes, path)
-
-
-def _under_one_of(
-    rule: gossip.GossipTransformation,
-    choices: list[gossip.Attack],
-    which: jax.Array,
-    byzantine: jax.Array,
-) -> gossip.GossipTransformation:
-    """``rule`` under attack number ``which``, a traced index: all of them in one program."""
-
-    def mix(key: Any, params: Any, state: Any, round: Any, **extra: Any) -> Any:
-        lie_key, rule_key = jax.random.split(key)
-        told, whispered, by_receiver = params, params, jnp.zeros((), bool)
-        for number, attack in enumerate(choices):
-            lie = attack.forge(lie_key, params, params, byzantine, round)
-            mine = which == number
-            if attack.by_receiver:
-                whispered = jax.tree.map(lambda a, b, m=mine: jnp.where(m, a, b), lie, whispered)
-                by_receiver |= mine
-            else:
-                lie = agents.where(byzantine, lie, params)
-                told = jax.tree.map(lambda a, b, m=mine: jnp.where(m, a, b), lie, told)
-        forged = gossip.Forged(byzantine & by_receiver, whispered)
-        return rule.mix(rule_key, params, state, round, messages=told, forged=forged, **extra)
-
-    return gossip.GossipTransformation(rule.init, mix)
 
 
 if __name__ == "__main__":

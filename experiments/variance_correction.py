@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,32 +69,27 @@ SCALES = {
 }
 
 
-@dataclass(frozen=True)
-class Arm:
+class Arm(NamedTuple):
     """One way to average, from one kind of start, on one kind of data."""
 
-    rule: gossip.GossipTransformation
+    averaging: str  # "plain" or "corrected" over the graph, or "server"
+    self_weight: float  # what an agent keeps of its own model
     shared: bool = False
     iid: bool = True
 
 
 def arms_of(config: Config) -> dict[str, Arm]:
     """The arms by name."""
-    graph = topology.random_regular(config.agents, config.degree, seed=config.seed)
-    operator = gossip.mixing(graph)
-
-    def averaging(correct: bool) -> gossip.GossipTransformation:
-        return gossip.variance_corrected(operator, self_weight=config.self_weight, correct=correct)
-
+    keep = config.self_weight
     return {
-        "isolated": Arm(gossip.none()),
-        "plain": Arm(averaging(False)),
-        "corrected": Arm(averaging(True)),
-        "plain, one start": Arm(averaging(False), shared=True),
-        "server, one start": Arm(gossip.server(), shared=True),
-        "server, own starts": Arm(gossip.server()),
-        "plain, non-IID": Arm(averaging(False), iid=False),
-        "corrected, non-IID": Arm(averaging(True), iid=False),
+        "isolated": Arm("plain", 1.0),
+        "plain": Arm("plain", keep),
+        "corrected": Arm("corrected", keep),
+        "plain, one start": Arm("plain", keep, shared=True),
+        "server, one start": Arm("server", 1.0 / config.agents, shared=True),
+        "server, own starts": Arm("server", 1.0 / config.agents),
+        "plain, non-IID": Arm("plain", keep, iid=False),
+        "corrected, non-IID": Arm("corrected", keep, iid=False),
     }
 
 
@@ -105,36 +100,51 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         *config.hidden, split.train.num_classes, activation="tanh", initializer="xavier"
     )
     model = models.functional(network, split.train.features[:1])
-    evaluate = learning.evaluation(model, split.test)
-    deals = {iid: _deals(config, split.train, iid) for iid in (True, False)}
+    graph = gossip.mixing(topology.random_regular(config.agents, config.degree, seed=config.seed))
+    operators = {
+        "plain": graph,
+        "corrected": graph,
+        "server": gossip.everyone(config.agents),
+    }
+    samples = data.shards(split.train, data.iid(split.train.labels, 1))
+    deals = _deals(config, split.train)
 
-    def look(state: learning.LearnerState) -> dict[str, jax.Array]:
-        kernel = _first_kernel(state.params)
-        return {
-            "accuracy": jnp.mean(evaluate(state).accuracy),
-            "variance": jnp.mean(gossip.layer_variance(kernel)),
-            "correlation": _correlation(kernel),
-        }
-
-    def one_seed(arm: Arm, seed: jax.Array, deal: dict[str, jax.Array]) -> Any:
-        key = jax.random.fold_in(jax.random.key(config.seed), seed)
-        init_key, run_key = jax.random.split(key)
-        shards = replace(data.shards(split.train, data.iid(split.train.labels, 1)), **deal)
+    def one_seed(
+        averaging: str,
+        self_weight: jax.Array,
+        samples: data.Shards,
+        test: data.Dataset,
+        params: Any,
+        key: jax.Array,
+        deal: dict[str, jax.Array],
+    ) -> Any:
+        rule = gossip.variance_corrected(
+            operators[averaging], self_weight=self_weight, correct=averaging == "corrected"
+        )
         learner = learning.decentralized(
             learning.classification_loss(model),
             local=optax.sgd(config.lr, momentum=config.momentum or None),
-            gossip=arm.rule,
+            gossip=rule,
             sample=data.minibatches(config.batch),
         )
-        params = agents.initialize(init_key, model.init, config.agents, shared=arm.shared)
+        evaluate = learning.evaluation(model, test)
+
+        def look(state: learning.LearnerState) -> dict[str, jax.Array]:
+            kernel = _first_kernel(state.params)
+            return {
+                "accuracy": jnp.mean(evaluate(state).accuracy),
+                "variance": jnp.mean(gossip.layer_variance(kernel)),
+                "correlation": _correlation(kernel),
+            }
+
         start = learner.init(params)
         before = look(start)
         _, records = rollout(
             learner.step,
             start,
             config.ticks,
-            key=run_key,
-            inputs=shards,
+            key=key,
+            inputs=replace(samples, **deal),
             every=config.every,
             evaluate=look,
         )
@@ -149,45 +159,60 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         "self_weight": config.self_weight,
         "arms": {},
     }
-    seeds = jnp.arange(config.seeds)
+    base = jax.random.key(config.seed)
+    keys = jax.vmap(lambda seed: jax.random.split(jax.random.fold_in(base, seed)))(
+        jnp.arange(config.seeds)
+    )
+    initialize = jax.jit(jax.vmap(lambda key: agents.initialize(key, model.init, config.agents)))
+    own = initialize(keys[:, 0])
+    common = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:, :1], leaf.shape), own)
+    many = jax.jit(jax.vmap(one_seed, (None, None, None, None, 0, 0, 0)), static_argnums=0)
     for name, arm in arms_of(config).items():
         progress(name)
-        many = jax.jit(jax.vmap(lambda s, d, arm=arm: one_seed(arm, s, d)))
-        results["arms"][name] = jax.tree.map(np.asarray, many(seeds, deals[arm.iid]))
+        curves = many(
+            arm.averaging,
+            jnp.float32(arm.self_weight),
+            samples,
+            split.test,
+            common if arm.shared else own,
+            keys[:, 1],
+            deals[arm.iid],
+        )
+        results["arms"][name] = jax.tree.map(np.asarray, curves)
     progress("one average of independent models")
 
-    def shrinkage(seed: jax.Array) -> jax.Array:
-        key = jax.random.fold_in(jax.random.key(config.seed), seed)
-        kernel = _first_kernel(agents.initialize(key, model.init, config.agents))
+    def shrinkage(kernel: jax.Array) -> jax.Array:
         averaged = gossip.layer_variance(jnp.mean(kernel, axis=0, keepdims=True))[0]
         return averaged / jnp.mean(gossip.layer_variance(kernel))
 
-    results["shrinkage"] = np.asarray(jax.jit(jax.vmap(shrinkage))(seeds))
+    seeds = jax.vmap(lambda seed: jax.random.fold_in(base, seed))(jnp.arange(config.seeds))
+    kernels = _first_kernel(initialize(seeds))
+    results["shrinkage"] = np.asarray(jax.vmap(shrinkage)(kernels))
     return results
 
 
-def _deals(config: Config, train: data.Dataset, iid: bool) -> dict[str, jax.Array]:
-    """Every seed's own partition: ``indices``, ``mask`` ``[S, N, M]`` and ``counts`` ``[S, N]``."""
-    parts = []
-    for index in range(config.seeds):
-        seed = config.seed * 1000 + index
-        if iid:
-            parts.append(data.iid(train.labels, config.agents, seed=seed))
-        else:
-            parts.append(
-                data.dirichlet_over_agents(
-                    train.labels, config.agents, seed=seed, alpha=config.alpha
-                )
-            )
-    width = max(part.capacity for part in parts)
+def _deals(config: Config, train: data.Dataset) -> dict[bool, dict[str, jax.Array]]:
+    """Every seed's own partition, IID and not: ``indices``, ``mask`` ``[S, N, M]``, ``counts``."""
+    seeds = [config.seed * 1000 + index for index in range(config.seeds)]
+    dealt = {
+        True: [data.iid(train.labels, config.agents, seed=seed) for seed in seeds],
+        False: [
+            data.dirichlet_over_agents(train.labels, config.agents, seed=seed, alpha=config.alpha)
+            for seed in seeds
+        ],
+    }
+    width = max(part.capacity for parts in dealt.values() for part in parts)
 
     def widened(array: Any) -> np.ndarray:
         return np.pad(np.asarray(array), ((0, 0), (0, width - np.shape(array)[1])))
 
     return {
-        "indices": jnp.stack([widened(part.indices) for part in parts]),
-        "mask": jnp.stack([widened(part.mask) for part in parts]),
-        "counts": jnp.stack([np.asarray(part.counts) for part in parts]),
+        iid: {
+            "indices": jnp.stack([widened(part.indices) for part in parts]),
+            "mask": jnp.stack([widened(part.mask) for part in parts]),
+            "counts": jnp.stack([np.asarray(part.counts) for part in parts]),
+        }
+        for iid, parts in dealt.items()
     }
 
 

@@ -6,14 +6,19 @@ GPUs it is NCCL)::
     python -m jaxswarm.launch --processes 2 --devices-per-process 4 experiments/gossip_learning.py
     --agents 256
 
-On a cluster, this on every host ``I`` of ``H``, or just ``srun python SCRIPT`` where SLURM (or
-Open MPI) tells each task who it is::
+On a cluster, this on every host ``I`` of ``H``: one process with all of its host's devices::
 
     python -m jaxswarm.launch --coordinator HOST0:1234 --processes H --process-id I SCRIPT ARGS…
 
+SLURM and Open MPI tell each task who it is, and jax then gives it one GPU, that of its number on
+the host: start a task for every GPU, all of them visible to all tasks of a host::
+
+    srun --nodes=2 --ntasks-per-node=8 --gpus-per-node=8 python SCRIPT ARGS…
+
 The script calls :func:`initialize` before it touches a device. Output is passed on line by line,
 prefixed with the process. If a process dies, the others, which would wait for it forever, are
-stopped, and the message and the exit status are those of the dead one.
+stopped, and the message and the exit status are those of the dead one. Ctrl-C goes to all: a
+simulation finishes its chunk, saves its checkpoint if it has one, and ends everywhere.
 """
 
 import argparse
@@ -87,9 +92,11 @@ def initialize(
             return Team(0, 1)
         import jax
 
+        # Else, inside a SLURM job, jax would take one GPU of the host and leave the others.
+        options["cluster_detection_method"] = "deactivate"
         jax.distributed.initialize(address, count, index, **options)
         return Team(index, count)
-    if max(_number("SLURM_NTASKS"), _number("OMPI_COMM_WORLD_SIZE")) > 1:
+    if _tasks() > 1:
         import jax
 
         jax.distributed.initialize(**options)
@@ -121,6 +128,15 @@ def _given(
     if count < 1 or not 0 <= index < count:
         raise ValueError(f"process: expected a number in [0, {count}), got {index}")
     return address, count, index
+
+
+def _tasks() -> int:
+    """How many tasks SLURM or Open MPI started with this one.
+
+    A batch script itself, and a shell of ``salloc``, know the job's tasks but are none of them.
+    """
+    step = min(_number("SLURM_STEP_NUM_TASKS"), _number("SLURM_NTASKS"))
+    return max(step, _number("OMPI_COMM_WORLD_SIZE"))
 
 
 def _number(variable: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
-PICTURES = {"01_gossip_in_ten_minutes": 8}
+PICTURES = {"01_gossip_in_ten_minutes": 8, "02_attack_and_defend": 6}
 
 
 def _learned_weights_win(shown: str) -> bool:
@@ -15,7 +15,15 @@ def _learned_weights_win(shown: str) -> bool:
     return learned < 0.8 * fastest < 0.8 * metropolis
 
 
-CONCLUSIONS = {"01_gossip_in_ten_minutes": _learned_weights_win}
+def _defence_holds_and_replay_is_exact(shown: str) -> bool:
+    averaging, trimmed = (float(x) for x in re.findall(r"\d+\.\d+", shown))
+    return "'replayed exactly': True" in shown and trimmed > averaging + 0.3
+
+
+CONCLUSIONS = {
+    "01_gossip_in_ten_minutes": _learned_weights_win,
+    "02_attack_and_defend": _defence_holds_and_replay_is_exact,
+}
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the Jupyter packages
@@ -62,3 +70,11 @@ def test_the_first_notebook_keeps_its_promises():
     rule = re.search(r"def when_there_is_news.*?\n\n\n", source, re.DOTALL)
     assert rule is not None
     assert len(rule.group().strip().splitlines()) <= 20
+
+
+@pytest.mark.parametrize("name", ["flattery", "nearer_half"])
+def test_an_attack_and_a_defence_take_fifteen_lines(name):
+    source = (ROOT / "notebooks" / "02_attack_and_defend.py").read_text(encoding="utf-8")
+    written = re.search(rf"def {name}.*?\n\n\n", source, re.DOTALL)
+    assert written is not None
+    assert len(written.group().strip().splitlines()) <= 15

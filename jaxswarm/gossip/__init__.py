@@ -14,7 +14,7 @@ each round; wrappers take a rule and return a rule. Every ``mix`` counts its mes
 """
 
 from jaxswarm.gossip import attacks, robust
-from jaxswarm.gossip.attacks import ATTACKS, Attack, attacked
+from jaxswarm.gossip.attacks import ATTACKS, Attack, attacked, attacked_by_one_of
 from jaxswarm.gossip.averaging import averaging, chebyshev, memory, none, second_eigenvalue, server
 from jaxswarm.gossip.compression import (
     COMPRESSORS,
@@ -27,6 +27,7 @@ from jaxswarm.gossip.compression import (
     top_k,
 )
 from jaxswarm.gossip.delayed_averaging import delayed_averaging
+from jaxswarm.gossip.fang import fang_krum, fang_trimmed_mean
 from jaxswarm.gossip.mixing import LAYOUTS, everyone, from_matrix, mix, mixing
 from jaxswarm.gossip.operator import Mixing
 from jaxswarm.gossip.push_sum import push_sum
@@ -39,9 +40,10 @@ from jaxswarm.gossip.schedules import (
     communication_schedule,
     random_gossip,
 )
+from jaxswarm.gossip.sybils import one_attacker
 from jaxswarm.gossip.types import Forged, GossipTransformation, Round, Traffic, no_traffic
 from jaxswarm.gossip.variance import layer_variance, variance_corrected
-from jaxswarm.gossip.wrappers import at, delayed, every, scheduled, window
+from jaxswarm.gossip.wrappers import at, delayed, every, informed, scheduled, window
 
 __all__ = [
     "ATTACKS",
@@ -60,6 +62,7 @@ __all__ = [
     "Traffic",
     "at",
     "attacked",
+    "attacked_by_one_of",
     "attacks",
     "averaging",
     "cast",
@@ -70,13 +73,17 @@ __all__ = [
     "delayed_averaging",
     "every",
     "everyone",
+    "fang_krum",
+    "fang_trimmed_mean",
     "from_matrix",
+    "informed",
     "layer_variance",
     "memory",
     "mix",
     "mixing",
     "no_traffic",
     "none",
+    "one_attacker",
     "operator",
     "pairwise",
     "push_sum",

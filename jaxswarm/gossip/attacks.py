@@ -14,7 +14,7 @@ References:
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple, Protocol
 
@@ -48,10 +48,20 @@ class Attack(NamedTuple):
         forge: makes the lies; those of honest agents are not used.
         by_receiver: false: ``lies[i]`` is what attacker ``i`` tells everyone. True: ``lies[i]`` is
             what every attacker tells agent ``i``.
+        remembers: whether ``forge`` takes a last argument ``before``: what everyone would have told
+            in the round before if nobody lied, the initial parameters in the first.
     """
 
-    forge: ForgeFn
+    forge: Callable[..., PyTree]
     by_receiver: bool = False
+    remembers: bool = False
+
+
+class Recall(NamedTuple):
+    """State of a rule under attackers that remember: what was to be told, and the rule's own."""
+
+    before: PyTree
+    rule: PyTree
 
 
 def attacked(
@@ -72,11 +82,7 @@ def attacked(
             cannot tell receivers apart; while mixing, if it has another length than the parameters,
             or two attacks by receiver are stacked.
     """
-    liars = jnp.asarray(byzantine)
-    if liars.ndim != 1 or liars.dtype != bool:
-        raise ValueError(f"byzantine: expected bool[N], got {liars.dtype}{list(liars.shape)}")
-    if not is_traced(liars) and bool(liars.all()):
-        raise ValueError(f"byzantine: expected an honest agent among {len(liars)}, got none")
+    liars = _check_liars(byzantine)
     hears_forged = "forged" in inspect.signature(rule.mix).parameters
     if attack.by_receiver and not hears_forged:
         raise ValueError(
@@ -100,15 +106,72 @@ def attacked(
                 raise ValueError("attacked: only one attack by receiver, on a rule that takes it")
             extra["forged"] = forged
         lie_key, rule_key = jax.random.split(key)
-        told = params if messages is None else messages
-        lies = attack.forge(lie_key, params, told, liars, round)
+        told = sincere = params if messages is None else messages
+        known = (state.before,) if attack.remembers else ()
+        lies = attack.forge(lie_key, params, told, liars, round, *known)
         if attack.by_receiver:
             extra["forged"] = Forged(liars, lies)
         else:
             told = agents.where(liars, lies, told)
-        return rule.mix(rule_key, params, state, round, messages=told, **extra)
+        if not attack.remembers:
+            return rule.mix(rule_key, params, state, round, messages=told, **extra)
+        out, inner, sent = rule.mix(rule_key, params, state.rule, round, messages=told, **extra)
+        return out, Recall(sincere, inner), sent
 
-    return GossipTransformation(rule.init, mix_fn)
+    def init(params: PyTree) -> PyTree:
+        return Recall(params, rule.init(params)) if attack.remembers else rule.init(params)
+
+    return GossipTransformation(init, mix_fn)
+
+
+def attacked_by_one_of(
+    rule: GossipTransformation,
+    attacks: Sequence[Attack],
+    which: int | jax.Array,
+    byzantine: jax.Array | np.ndarray,
+) -> GossipTransformation:
+    """``rule`` under attack number ``which``, traced: a ``vmap`` over attacks is one program.
+
+    All attacks are computed and one is used. Its state is a :class:`Recall`.
+
+    Args:
+        rule: plain averaging or a rule of :mod:`jaxswarm.gossip.robust`.
+        attacks: the choices; at least one.
+        which: an index into them; may be traced.
+        byzantine: as for :func:`attacked`.
+
+    Raises:
+        ValueError: as :func:`attacked`; without attacks.
+    """
+    liars = _check_liars(byzantine)
+    if not attacks:
+        raise ValueError("attacks: expected at least one to choose from, got none")
+
+    def init(params: PyTree) -> Recall:
+        return Recall(params, rule.init(params))
+
+    def mix_fn(
+        key: jax.Array, params: PyTree, state: Recall, round: Round, **extra: Any
+    ) -> tuple[PyTree, PyTree, Traffic]:
+        agents.check_leading_axis(params, liars.shape[0], "params")
+        lie_key, rule_key = jax.random.split(key)
+        told, whispered, by_receiver = params, params, jnp.zeros((), bool)
+        for number, attack in enumerate(attacks):
+            known = (state.before,) if attack.remembers else ()
+            lie = attack.forge(lie_key, params, params, liars, round, *known)
+            mine = which == number
+            if attack.by_receiver:
+                whispered = jax.tree.map(lambda a, b, m=mine: jnp.where(m, a, b), lie, whispered)
+                by_receiver |= mine
+            else:
+                lie = agents.where(liars, lie, params)
+                told = jax.tree.map(lambda a, b, m=mine: jnp.where(m, a, b), lie, told)
+        if any(attack.by_receiver for attack in attacks):
+            extra["forged"] = Forged(liars & by_receiver, whispered)
+        out, inner, sent = rule.mix(rule_key, params, state.rule, round, messages=told, **extra)
+        return out, Recall(params, inner), sent
+
+    return GossipTransformation(init, mix_fn)
 
 
 def sign_flip(scale: float | jax.Array = 1.0) -> Attack:
@@ -129,6 +192,30 @@ def scaled_noise(scale: float | jax.Array = 1.0) -> Attack:
             keys = agents.keys(jax.random.fold_in(key, i), leaf.shape[0])
             noise = jax.vmap(lambda k, leaf=leaf: jax.random.normal(k, leaf.shape[1:]))(keys)
             noisy.append((leaf + scale * noise).astype(leaf.dtype))
+        return jax.tree.unflatten(treedef, noisy)
+
+    return Attack(forge)
+
+
+def one_sided_noise(scale: float | jax.Array = 0.5) -> Attack:
+    """Noise instead of a message: uniform in ``[−scale, 0]``, from the middle on ``[0, scale]``.
+
+    The middle is that of the last axis of each leaf, so that attackers who draw independently still
+    pull the same way, as in the code of Verbraeken et al., Bristle, 2021.
+    """
+
+    def forge(
+        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Round
+    ) -> PyTree:
+        del params, byzantine, round
+        leaves, treedef = jax.tree.flatten(messages)
+        noisy = []
+        for i, leaf in enumerate(leaves):
+            keys = agents.keys(jax.random.fold_in(key, i), leaf.shape[0])
+            noise = jax.vmap(lambda k, leaf=leaf: jax.random.uniform(k, leaf.shape[1:]))(keys)
+            later = jnp.arange(leaf.shape[-1]) >= leaf.shape[-1] // 2 if leaf.ndim > 1 else True
+            side = jnp.broadcast_to(jnp.where(later, scale, -scale), leaf.shape)
+            noisy.append((side * noise).astype(leaf.dtype))
         return jax.tree.unflatten(treedef, noisy)
 
     return Attack(forge)
@@ -248,6 +335,15 @@ def expect_tolerable(topology: Topology, byzantine: Any, num_byzantine: int) -> 
                     f"byzantine: honest agent {agent} has {reason} "
                     f"({lying[agent]} of {lying[agent] + sincere[agent]} are Byzantine)"
                 )
+
+
+def _check_liars(byzantine: Any) -> jax.Array:
+    liars = jnp.asarray(byzantine)
+    if liars.ndim != 1 or liars.dtype != bool:
+        raise ValueError(f"byzantine: expected bool[N], got {liars.dtype}{list(liars.shape)}")
+    if not is_traced(byzantine) and np.asarray(byzantine).all():
+        raise ValueError(f"byzantine: expected an honest agent among {len(liars)}, got none")
+    return liars
 
 
 def _times(tree: PyTree, factor: Any) -> PyTree:

@@ -1,4 +1,4 @@
-"""Wrappers that change when a rule runs and how old its messages are.
+"""Wrappers that change when a rule runs, how old its messages are and what it is told beside.
 
 Shapes: ``N`` agents on axis 0 of every leaf, ``D`` rounds of history.
 """
@@ -136,3 +136,18 @@ def delayed(rule: GossipTransformation, delay: int | np.ndarray) -> GossipTransf
         return params, DelayedState(history, inner), traffic
 
     return GossipTransformation(init, mix_fn)
+
+
+def informed(rule: GossipTransformation, **extra: Any) -> GossipTransformation:
+    """``rule`` that is told ``extra`` in every round, such as the ``context`` of some robust rules.
+
+    ``informed(mozi(graph, loss), context=private)`` runs in any learner. Put it outside
+    ``attacked``. What the caller of ``mix`` gives itself comes first.
+    """
+
+    def mix_fn(
+        key: jax.Array, params: PyTree, state: PyTree, round: Round, **given: Any
+    ) -> tuple[PyTree, PyTree, Traffic]:
+        return rule.mix(key, params, state, round, **(extra | given))
+
+    return GossipTransformation(rule.init, mix_fn)

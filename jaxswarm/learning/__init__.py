@@ -4,9 +4,30 @@ A learner is an :class:`~jaxswarm.algorithm.Algorithm`, made by a factory from *
 loss, *any* optax optimiser and *any* gossip rule: :func:`decentralized` (D-PSGD and kin, FedAvg,
 isolated agents), :func:`gradient_tracking`, :func:`exact_diffusion`, :func:`d2`, and the
 :func:`centralized` baseline. ``simulate(learner.step, learner.init(params), …)`` runs it.
+
+For strongly convex problems there are accelerated methods with guaranteed constants, made from the
+gradient of one agent, in :mod:`~jaxswarm.learning.asynchronous`: :func:`dadao` on independent
+clocks, and :func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
+
+Whole systems have rooms of their own: :mod:`~jaxswarm.learning.modest` samples without a server,
+:mod:`~jaxswarm.learning.matching` matches neurons before averaging, and
+:mod:`~jaxswarm.learning.bristle` exchanges output layers among liars.
 """
 
+from jaxswarm.learning import bristle, matching, modest
+from jaxswarm.learning.asynchronous import (
+    adom_plus,
+    continuized,
+    dadao,
+    dadao_process,
+    msda,
+    point_process,
+    poisson_events,
+    quadratic_dual_gradient,
+)
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
+from jaxswarm.learning.cross_gradient import cross_gradient
+from jaxswarm.learning.decavg import decavg, decavg_mixing, living_average
 from jaxswarm.learning.decentralized import (
     LearnerInfo,
     LearnerState,
@@ -24,14 +45,29 @@ __all__ = [
     "Ledger",
     "Metrics",
     "Network",
+    "adom_plus",
+    "bristle",
     "centralized",
     "classification_loss",
+    "continuized",
+    "cross_gradient",
     "d2",
+    "dadao",
+    "dadao_process",
+    "decavg",
+    "decavg_mixing",
     "decentralized",
     "evaluation",
     "exact_diffusion",
     "gradient_tracking",
+    "living_average",
+    "matching",
     "merge",
     "mixed_precision",
+    "modest",
+    "msda",
+    "point_process",
+    "poisson_events",
+    "quadratic_dual_gradient",
     "reliable",
 ]

@@ -31,19 +31,19 @@ class Ledger(NamedTuple):
     """Traffic since the start, by compensated summation: error about 1e-7 for any run length.
 
     Attributes:
-        total: messages and bytes so far.
+        total: messages and bytes so far; any other tree of sums will do.
         residue: what rounding has left out of ``total``.
     """
 
-    total: Traffic
-    residue: Traffic
+    total: Any
+    residue: Any
 
     @classmethod
     def empty(cls) -> "Ledger":
         """Nothing sent yet."""
         return cls(no_traffic(), no_traffic())
 
-    def add(self, traffic: Traffic) -> "Ledger":
+    def add(self, traffic: Any) -> "Ledger":
         """The ledger after one more round."""
         corrected = jax.tree.map(jnp.subtract, traffic, self.residue)
         total = jax.tree.map(jnp.add, self.total, corrected)

@@ -4,11 +4,12 @@ A :class:`Topology` says who hears whom. Build one with a family (:func:`ring`, 
 :func:`random_regular`, ...), :func:`from_edges` or :func:`from_networkx`; many in a row, in time or
 as a batch, with :func:`stack` and the sequences (:func:`one_peer_exponential`, ...). How loudly
 each neighbour is heard is chosen in :mod:`~jaxswarm.topology.weights`, how fast that mixes is read
-off in :mod:`~jaxswarm.topology.spectra`, and :func:`require_connected` and its kin check a graph on
+off in :mod:`~jaxswarm.topology.spectra`, how often each edge is best used says
+:func:`optimal_rates`, and :func:`require_connected` and its kin check a graph on
 the host.
 """
 
-from jaxswarm.topology import spectra, weights
+from jaxswarm.topology import spectra, sybil, weights
 from jaxswarm.topology.convert import from_networkx, to_networkx
 from jaxswarm.topology.families import (
     barbell,
@@ -32,6 +33,7 @@ from jaxswarm.topology.random_families import (
     random_regular,
     watts_strogatz,
 )
+from jaxswarm.topology.rates import OptimalRates, optimal_rates
 from jaxswarm.topology.sequences import (
     one_peer_exponential,
     random_matching,
@@ -50,6 +52,7 @@ from jaxswarm.topology.validation import (
 )
 
 __all__ = [
+    "OptimalRates",
     "Topology",
     "barabasi_albert",
     "barbell",
@@ -69,6 +72,7 @@ __all__ = [
     "is_regular",
     "is_symmetric",
     "one_peer_exponential",
+    "optimal_rates",
     "path",
     "per_member",
     "random_geometric",
@@ -82,6 +86,7 @@ __all__ = [
     "ring",
     "spectra",
     "stack",
+    "sybil",
     "star",
     "to_networkx",
     "torus",

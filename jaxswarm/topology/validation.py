@@ -44,20 +44,33 @@ def is_regular(topology: Topology) -> bool:
     return bool(np.all(degrees == degrees[..., :1]))
 
 
-def components(topology: Topology) -> np.ndarray:
+def components(topology: Topology, alive: Any = None) -> np.ndarray:
     """``int32[N]``: the strongly connected component of each agent, numbered from 0.
 
     In an undirected graph these are the usual connected components. For a sequence, of the union.
+
+    Args:
+        topology: concrete.
+        alive: ``bool[N]``; the dead and their edges are left out, and get ``-1``.
+
+    Raises:
+        ValueError: if ``alive`` is not one flag per agent.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     senders, receivers, mask = _edges(topology)
     n = topology.num_agents
+    there = np.ones(n, bool) if alive is None else np.asarray(alive)
+    if there.shape != (n,) or there.dtype != bool:
+        raise ValueError(f"alive: expected bool[{n}], got {there.dtype}{list(there.shape)}")
+    mask = mask & there[senders] & there[receivers]
     ends = (receivers[mask], senders[mask])
     matrix = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(n, n)).tocsr()
     _, labels = connected_components(matrix, directed=True, connection="strong")
-    return labels.astype(np.int32)
+    numbers = np.full(n, -1, np.int32)
+    numbers[there] = np.unique(labels[there], return_inverse=True)[1]
+    return numbers
 
 
 def is_connected(topology: Topology) -> bool:

@@ -5,8 +5,14 @@ import pytest
 
 from experiments import SYSTEMS, harness
 
+# These compile for most of a minute; their rooms' own tests run every time.
+MINUTES = ("dimat", "modest", "sybilwall", "bristle")
 
-@pytest.mark.parametrize("name", SYSTEMS)
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in MINUTES else []) for name in SYSTEMS],
+)
 def test_smoke(name, tmp_path):
     module = harness.load(name)
     config = module.SCALES["smoke"]

@@ -2,9 +2,11 @@
 
 Every rule is made from a topology: :func:`median`, :func:`trimmed_mean`, :func:`krum`,
 :func:`multi_krum`, :func:`geometric_median`, :func:`centred_clipping`, :func:`norm_clipping`,
-:func:`foolsgold`; a new one is :func:`over_neighbourhoods` of what a single agent does. All of them
-drop messages that are not finite, keep the own model where nothing arrives, honour the round (the
-dead, the absent, the lost) and read the models of before the round.
+:func:`foolsgold`, :func:`sybilwall`, and :func:`mozi`, which tries the models out on private
+samples; a new one is :func:`over_neighbourhoods` of what a single agent does. All of them drop
+messages that are not finite, keep the own model where nothing arrives, honour the round (the dead,
+the absent, the lost) and read the models of before the round. BRIDGE is :func:`trimmed_mean` with
+gradient steps.
 """
 
 from collections.abc import Callable
@@ -14,8 +16,10 @@ from jaxswarm.gossip.mixing import mixing
 from jaxswarm.gossip.robust.clipping import centred_clipping, norm_clipping
 from jaxswarm.gossip.robust.distances import geometric_median, krum, multi_krum
 from jaxswarm.gossip.robust.foolsgold import foolsgold, foolsgold_weights
+from jaxswarm.gossip.robust.mozi import mozi
 from jaxswarm.gossip.robust.neighbourhoods import Near, neighbourhoods, over_neighbourhoods
 from jaxswarm.gossip.robust.order import median, trimmed_mean
+from jaxswarm.gossip.robust.sybilwall import sybilwall
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.topology import Topology
 
@@ -41,9 +45,11 @@ __all__ = [
     "geometric_median",
     "krum",
     "median",
+    "mozi",
     "multi_krum",
     "neighbourhoods",
     "norm_clipping",
     "over_neighbourhoods",
+    "sybilwall",
     "trimmed_mean",
 ]

@@ -7,15 +7,19 @@ References:
     2020.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from jaxswarm.gossip.robust.neighbourhoods import Near, over_neighbourhoods
-from jaxswarm.gossip.types import GossipTransformation
+from jaxswarm.gossip.types import GossipTransformation, Round
 from jaxswarm.topology import Topology
 
 
-def foolsgold(topology: Topology, *, chunk: int | None = None) -> GossipTransformation:
+def foolsgold(
+    topology: Topology, *, chunk: int | None = None, member: int | jax.Array | None = None
+) -> GossipTransformation:
     """Average with weights that fall with the similarity of two neighbours' histories.
 
     The history of a neighbour is the sum, over the rounds in which it was heard, of the difference
@@ -28,14 +32,18 @@ def foolsgold(topology: Topology, *, chunk: int | None = None) -> GossipTransfor
     The state is ``float32[N, K, P]``: as large as all messages of a round.
 
     Args:
-        topology: who hears whom; a single graph, since histories belong to its edges.
+        topology: who hears whom; a single graph, since histories belong to its edges, or a batch of
+            which ``member`` is used.
         chunk: agents at a time, see :func:`over_neighbourhoods`.
+        member: which graph of a batch; may be traced, so that a sweep over graphs compiles once.
 
     Raises:
-        ValueError: for a sequence of topologies.
+        ValueError: for a sequence of topologies without ``member``.
     """
-    if topology.is_sequence:
-        raise ValueError("topology: foolsgold expects a single graph, got a sequence")
+    if topology.is_sequence and member is None:
+        raise ValueError(
+            "topology: foolsgold expects a single graph, got a sequence; pass member for a batch"
+        )
 
     def aggregate(near: Near, history: jax.Array) -> tuple[jax.Array, jax.Array]:
         pulled = jnp.where(near.arrived[:, None], near.received - near.own[None], 0.0)
@@ -45,21 +53,40 @@ def foolsgold(topology: Topology, *, chunk: int | None = None) -> GossipTransfor
         mixed = (near.own + jnp.sum(weights[:, None] * near.received, axis=0)) / voices
         return mixed, history
 
-    return over_neighbourhoods(
+    rule = over_neighbourhoods(
         topology,
         aggregate,
         remember=lambda n, width, size: jnp.zeros((n, width, size)),
         chunk=chunk,
     )
+    if member is None:
+        return rule
+
+    def of_member(key: Any, params: Any, state: Any, round: Round, **extra: Any) -> Any:
+        return rule.mix(key, params, state, round._replace(index=member), **extra)
+
+    return GossipTransformation(rule.init, of_member)
 
 
-def foolsgold_weights(histories: jax.Array, valid: jax.Array) -> jax.Array:
+def foolsgold_weights(
+    histories: jax.Array, valid: jax.Array, counted: jax.Array | None = None
+) -> jax.Array:
     """``float32[K]`` in ``[0, 1]``: trust in each of the histories ``[K, P]``.
 
     Cosine similarities to the others, pardoning, inversion, rescaling to a maximum of 1 and a logit
     about 1/2, all clipped to ``[0, 1]``. A zero history is similar to nothing; fewer than two
     histories cannot be compared and are trusted.
+
+    Args:
+        histories: ``[K, P]``.
+        valid: ``bool[K]``: which of them are there to be compared.
+        counted: ``bool[K]``: whose trust is asked for, all that are there by default. The others
+            only serve to compare with: they get 0 and do not set the scale.
     """
+    # Scaled first: the square of a model blown up on purpose overflows and would look like none.
+    histories = jnp.clip(jnp.nan_to_num(histories), -1e37, 1e37)  # 1 / 1e38 would underflow
+    largest = jnp.max(jnp.abs(histories), axis=1, initial=0.0, keepdims=True)
+    histories = histories / jnp.where(largest > 0, largest, 1.0)
     length = jnp.linalg.norm(histories, axis=1)
     unit = histories / jnp.where(length > 0, length, 1.0)[:, None]
     similar = jnp.matmul(unit, unit.T, precision=jax.lax.Precision.HIGHEST)
@@ -70,9 +97,11 @@ def foolsgold_weights(histories: jax.Array, valid: jax.Array) -> jax.Array:
     ratio = most[:, None] / jnp.where(most[None, :] == 0, 1.0, most[None, :])
     pardoned = jnp.where(most[:, None] < most[None, :], similar * ratio, similar)
     worst = jnp.where(alone, 0.0, jnp.max(pardoned, axis=1, where=pair, initial=-jnp.inf))
-    trust = jnp.where(valid, jnp.clip(1.0 - worst, 0.0, 1.0), 0.0)
+    asked = valid if counted is None else valid & counted
+    trust = jnp.where(asked, jnp.clip(1.0 - worst, 0.0, 1.0), 0.0)
+    trust = jnp.where(trust < 1e-5, 0.0, trust)  # copies up to rounding: not to be scaled up
     largest = jnp.max(trust, initial=0.0)
     trust = trust / jnp.where(largest > 0, largest, 1.0)
     certain = jnp.clip(trust, 1e-6, 1.0 - 1e-6)
     logit = jnp.clip(jnp.log(certain / (1.0 - certain)) + 0.5, 0.0, 1.0)
-    return jnp.where(valid & (trust > 0), logit, 0.0)
+    return jnp.where(asked & (trust > 0), logit, 0.0)

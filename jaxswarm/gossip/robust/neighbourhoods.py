@@ -46,12 +46,22 @@ class Near(NamedTuple):
         received: ``float32[K, P]``, finite; zeros where nothing (sound) arrived.
         arrived: ``bool[K]``.
         weights: ``float32[K]``, 0 where nothing arrived.
+        key: of this agent and round, for rules that draw.
+        context: this agent's part of what the caller gave ``mix`` as ``context``, such as private
+            test data for rules that try the models out; ``None`` if nothing was given.
+        public: what the senders in the slots gave out as ``public``, leaves ``[K, ...]``, or
+            ``None``; on slots where nothing arrived it means nothing.
+        stack: ``[M, P] -> models``, rows as a pytree of ``M`` stacked models.
     """
 
     own: jax.Array
     received: jax.Array
     arrived: jax.Array
     weights: jax.Array
+    key: Any = None
+    context: Any = None
+    public: Any = None
+    stack: Any = None
 
 
 Aggregate = Callable[[Near, Any], tuple[jax.Array, Any]]
@@ -106,8 +116,11 @@ def over_neighbourhoods(
 
     All agents read the messages of before the round. A message with a NaN or infinity is dropped; a
     missing one (lost, dead or absent sender, absent receiver) is not counted; an agent that gets
-    none keeps its own. The neighbourhoods are gathered ``chunk`` agents at a time, so memory is
-    ``O(chunk · K · P)`` beside the parameters, whatever ``N`` is.
+    none keeps its own. What ``mix`` is given as ``context``, leaves ``[N, ...]``, is handed to
+    ``aggregate`` agent by agent, and ``public`` to the agents' listeners; neither is counted as
+    traffic (see :func:`jaxswarm.gossip.informed`). The neighbourhoods are
+    gathered ``chunk`` agents at a time, so memory is ``O(chunk · K · P)`` beside the parameters,
+    whatever ``N`` is.
 
     Args:
         topology: who hears whom; a sequence is used cyclically.
@@ -117,7 +130,8 @@ def over_neighbourhoods(
         chunk: agents at a time; by default as many as fit into 64 MB.
 
     Raises:
-        ValueError: ``chunk < 1``; while mixing, leaves that do not lead with ``N`` or do not float.
+        ValueError: ``chunk < 1``; while mixing, leaves that do not lead with ``N`` or do not float,
+            messages of another shape than the parameters.
     """
     if chunk is not None and chunk < 1:
         raise ValueError(f"chunk: expected at least 1 agent at a time, got {chunk}")
@@ -136,10 +150,17 @@ def over_neighbourhoods(
         *,
         messages: PyTree | None = None,
         forged: Forged | None = None,
+        context: PyTree = None,
+        public: PyTree = None,
         **extra: Any,
     ) -> tuple[PyTree, PyTree, Traffic]:
-        del key, extra
+        del extra
         _expect_floating(params, n)
+        _expect_alike(params, messages)
+        if context is not None:
+            agents.check_leading_axis(context, n, "context")
+        if public is not None:
+            agents.check_leading_axis(public, n, "public")
         member = lists
         if lists.real.ndim > 2:
             member = jax.tree.map(lambda x: x[jnp.asarray(round.index) % x.shape[0]], lists)
@@ -163,7 +184,7 @@ def over_neighbourhoods(
             arrived &= sound[member.neighbours]
 
         def one(slot: Any) -> tuple[jax.Array, PyTree]:
-            own, lie, neighbours, lied, arrived, weights, memory = slot
+            own, lie, neighbours, lied, arrived, weights, memory, key, context = slot
             received = told[neighbours]
             if lie is not None:
                 received = jnp.where(lied[:, None], lie[None], received)
@@ -172,11 +193,16 @@ def over_neighbourhoods(
                 jnp.where(arrived[:, None], received, 0.0),
                 arrived,
                 jnp.where(arrived, weights, 0.0),
+                key,
+                context,
+                None if public is None else jax.tree.map(lambda x: x[neighbours], public),
+                unravel,
             )
             new, memory = aggregate(near, memory)
             return jnp.where(jnp.any(arrived), new, own), memory
 
-        slots = (own, lies, member.neighbours, lied, arrived, member.weights, state)
+        keys = agents.keys(key, n)
+        slots = (own, lies, member.neighbours, lied, arrived, member.weights, state, keys, context)
         size = CHUNK_BYTES // (own.dtype.itemsize * (width + 1) * max(own.shape[1], 1))
         size = max(size, 1) if chunk is None else chunk
         if size >= n:
@@ -264,3 +290,11 @@ def _expect_floating(params: PyTree, n: int) -> None:
                 f"params: leaf {jax.tree_util.keystr(path)}: only floating leaves can be "
                 f"aggregated, got {jnp.result_type(leaf)}"
             )
+
+
+def _expect_alike(params: PyTree, messages: PyTree | None) -> None:
+    if messages is None:
+        return
+    shapes, told = jax.tree.map(jnp.shape, params), jax.tree.map(jnp.shape, messages)
+    if jax.tree.structure(params) != jax.tree.structure(messages) or shapes != told:
+        raise ValueError(f"messages: expected the parameters' shapes {shapes}, got {told}")

@@ -1,0 +1,107 @@
+"""The coordination game: binary choices, a good crowd and a better one.
+
+Everyone's state bit becomes its action, flipped with some probability; all observe all bits. With
+``z`` zeros and ``o`` ones the team earns 1 or 0 if the counts are within ``margin`` (1 if there are
+fewer zeros), else 3 if zeros lead and 2 if ones do. Independent learners settle for the worse
+crowd.
+
+Shapes: ``N`` agents.
+
+References:
+    D. Chen, Q. Zhang, Context-aware Bayesian network actor-critic methods for cooperative
+    multi-agent reinforcement learning, 2023.
+"""
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jumanji import specs
+
+from jaxswarm import agents
+from jaxswarm.envs.environment import Outcome, SwarmEnvironment, discrete_actions
+
+MARGINS = {2: 1, 3: 1, 5: 2, 10: 3}
+"""The paper's margin for its numbers of agents; others need their own."""
+
+
+class CoordinationParams(NamedTuple):
+    """``flip``: probability that a bit is not what its agent chose; ``margin`` between crowds."""
+
+    flip: Any
+    margin: Any
+
+
+class CoordinationObservation(NamedTuple):
+    """``bits float32[N, N]``: all bits, the agent's own first; ``agent_mask bool[N]``."""
+
+    bits: jax.Array
+    agent_mask: jax.Array
+
+
+class CoordinationGame(SwarmEnvironment):
+    """Binary actions ``int32[N]``, one shared reward in ``{0, 1, 2, 3}``.
+
+    Args:
+        num_agents: ``N``.
+        time_limit: steps of an episode.
+        margin: lead that makes a crowd; the paper's for 2, 3, 5 and 10 agents if omitted.
+
+    Raises:
+        ValueError: if ``margin`` is omitted for another number of agents, or not in ``[0, N)``.
+    """
+
+    def __init__(self, num_agents: int = 5, time_limit: int = 25, margin: int | None = None):
+        if margin is None:
+            if num_agents not in MARGINS:
+                raise ValueError(
+                    f"margin: the paper has one for {sorted(MARGINS)} agents; expected yours for "
+                    f"{num_agents}"
+                )
+            margin = MARGINS[num_agents]
+        if not 0 <= margin < num_agents:
+            raise ValueError(f"margin: expected a lead in [0, {num_agents}), got {margin}")
+        self._margin = margin
+        super().__init__(num_agents, time_limit)
+
+    @property
+    def params(self) -> CoordinationParams:
+        """One bit in ten flips."""
+        return CoordinationParams(flip=0.1, margin=float(self._margin))
+
+    @cached_property
+    def action_spec(self) -> specs.Array:
+        """``int32[N]``, 0 or 1."""
+        return discrete_actions(self.num_agents, 2)
+
+    def start(self, key: jax.Array, params: CoordinationParams) -> jax.Array:
+        """``bool[N]``: fair coins."""
+        del params
+        return jax.vmap(jax.random.bernoulli)(agents.keys(key, self.num_agents))
+
+    def advance(
+        self, key: jax.Array, world: jax.Array, action: jax.Array, params: CoordinationParams
+    ) -> Outcome:
+        """The reward of the present bits, then the next bits."""
+        ones = jnp.sum(world)
+        zeros = self.num_agents - ones
+        close = jnp.where(zeros < ones, 1.0, 0.0)
+        crowd = jnp.where(zeros > ones, 3.0, 2.0)
+        reward = jnp.where(jnp.abs(zeros - ones) <= params.margin, close, crowd)
+        flips = jax.vmap(lambda k: jax.random.uniform(k))(agents.keys(key, self.num_agents))
+        world = (action == 1) ^ (flips < params.flip)
+        return Outcome(
+            world, jnp.full(self.num_agents, reward), jnp.zeros((), bool), {"ones": ones}
+        )
+
+    def observe(
+        self, world: jax.Array, params: CoordinationParams, step_count: jax.Array
+    ) -> CoordinationObservation:
+        """Everyone's bits in cyclic order from one's own."""
+        del params, step_count
+        order = jnp.arange(self.num_agents)
+        around = (order[:, None] + order[None, :]) % self.num_agents
+        return CoordinationObservation(
+            world.astype(jnp.float32)[around], jnp.ones(self.num_agents, bool)
+        )

@@ -1,0 +1,243 @@
+"""Environments with an agents axis: what a world writes, and the jumanji environment around it.
+
+A world is three pure functions on its own pytree: ``start``, ``advance`` and ``observe``.
+:class:`SwarmEnvironment` makes a ``jumanji.env.Environment`` of them, in one place: keys, the step
+count, the time limit (which *truncates*: the discount stays 1), agents that left (masked: reward
+and discount 0), and ``extras`` of the same structure at reset and step.
+
+Shapes: ``N`` agents on axis 0 of every leaf of an observation, of rewards and of discounts.
+
+References:
+    C. Bonnet et al., Jumanji: a diverse suite of scalable reinforcement learning environments in
+    JAX, 2023 (the interface).
+"""
+
+import abc
+import math
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jumanji import specs
+from jumanji.env import Environment
+from jumanji.types import StepType, TimeStep
+
+PyTree = Any
+
+
+class SwarmState(NamedTuple):
+    """What the next step needs.
+
+    Attributes:
+        key: a typed key; every step uses a fresh one.
+        step_count: ``int32[]``, steps since reset.
+        params: the physics, a pytree of scalars that may be traced and ``vmap``ped.
+        world: the environment's own pytree.
+    """
+
+    key: jax.Array
+    step_count: jax.Array
+    params: PyTree
+    world: PyTree
+
+
+class Outcome(NamedTuple):
+    """What ``advance`` returns.
+
+    Attributes:
+        world: the world after the step.
+        reward: ``float32[N]``.
+        terminated: ``bool[]``, the episode ended by success or failure, not by the clock.
+        metrics: name -> array, the same names in every step; recorded in ``extras``.
+    """
+
+    world: PyTree
+    reward: jax.Array
+    terminated: jax.Array
+    metrics: dict[str, jax.Array]
+
+
+class SwarmEnvironment(Environment, abc.ABC):
+    """A jumanji environment of ``num_agents`` agents; subclasses write the world.
+
+    Attributes:
+        num_agents: ``N``.
+        time_limit: steps after which an episode is truncated.
+
+    Raises:
+        ValueError: if there are no agents or ``time_limit < 1``.
+    """
+
+    def __init__(self, num_agents: int, time_limit: int):
+        if not isinstance(num_agents, int) or num_agents < 1:
+            raise ValueError(f"num_agents: expected at least 1, got {num_agents!r}")
+        if not isinstance(time_limit, int) or time_limit < 1:
+            raise ValueError(f"time_limit: expected at least 1 step, got {time_limit!r}")
+        self.num_agents = num_agents
+        self.time_limit = time_limit
+        super().__init__()
+
+    # What a world writes.
+
+    @property
+    def params(self) -> PyTree:
+        """The default physics: a pytree of numbers, which ``reset`` may be given others for."""
+        return ()
+
+    @abc.abstractmethod
+    def start(self, key: jax.Array, params: PyTree) -> PyTree:
+        """The world at the beginning of an episode."""
+
+    @abc.abstractmethod
+    def advance(self, key: jax.Array, world: PyTree, action: jax.Array, params: PyTree) -> Outcome:
+        """One step of the world."""
+
+    @abc.abstractmethod
+    def observe(self, world: PyTree, params: PyTree, step_count: jax.Array) -> PyTree:
+        """A NamedTuple whose leaves are ``[N, ...]``, one of them ``agent_mask: bool[N]``."""
+
+    def agent_mask(self, world: PyTree) -> jax.Array:
+        """``bool[N]``: who is still in the world; everyone unless overridden."""
+        del world
+        return jnp.ones(self.num_agents, bool)
+
+    def global_state(self, state: SwarmState) -> jax.Array:
+        """``float32[D]``: what a centralised critic may see; all observations by default."""
+        seen = self.observe(state.world, state.params, state.step_count)
+        return jnp.concatenate(
+            [jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(seen)]
+        )
+
+    @cached_property
+    @abc.abstractmethod
+    def action_spec(self) -> specs.Array:
+        """One action per agent, agents first."""
+
+    # What jumanji and every training loop call.
+
+    def reset(self, key: jax.Array, params: PyTree = None) -> tuple[SwarmState, TimeStep]:
+        """Begin an episode, with the given physics or the default.
+
+        Args:
+            key: a random key.
+            params: like ``self.params``; its leaves may be traced.
+
+        Raises:
+            ValueError: if ``params`` has another structure than ``self.params``.
+        """
+        default = self.params
+        if params is None:
+            params = default
+        elif jax.tree.structure(params) != jax.tree.structure(default):
+            raise ValueError(
+                f"params: expected {jax.tree.structure(default)}, got {jax.tree.structure(params)}"
+            )
+        params = jax.tree.map(jnp.asarray, params)
+        start_key, key = jax.random.split(key)
+        state = SwarmState(key, jnp.int32(0), params, self.start(start_key, params))
+        return state, TimeStep(
+            step_type=StepType.FIRST,
+            reward=jnp.zeros(self.num_agents, jnp.float32),
+            discount=self.agent_mask(state.world).astype(jnp.float32),
+            observation=self.observe(state.world, params, state.step_count),
+            extras=self._blank_extras(state),
+        )
+
+    def step(self, state: SwarmState, action: jax.Array) -> tuple[SwarmState, TimeStep]:
+        """One step; actions of agents that left are ignored by the world.
+
+        Raises:
+            ValueError: if ``action`` has not the shape of ``action_spec``.
+        """
+        spec = self.action_spec
+        if jnp.shape(action) != spec.shape:
+            raise ValueError(f"action: expected shape {spec.shape}, got {jnp.shape(action)}")
+        key, draw = jax.random.split(state.key)
+        acting = self.agent_mask(state.world)
+        outcome = self.advance(draw, state.world, jnp.asarray(action), state.params)
+        state = SwarmState(key, state.step_count + 1, state.params, outcome.world)
+        truncated = state.step_count >= self.time_limit
+        last = outcome.terminated | truncated
+        present = self.agent_mask(state.world)
+        return state, TimeStep(
+            step_type=jnp.where(last, StepType.LAST, StepType.MID),
+            reward=jnp.where(acting, outcome.reward, 0.0),
+            discount=jnp.where(present & ~outcome.terminated, 1.0, 0.0),
+            observation=self.observe(state.world, state.params, state.step_count),
+            extras={**outcome.metrics, "truncated": truncated & ~outcome.terminated},
+        )
+
+    def _blank_extras(self, state: SwarmState) -> dict[str, jax.Array]:
+        spec = self.action_spec
+        shape = jax.eval_shape(
+            lambda s, a: self.advance(s.key, s.world, a, s.params).metrics,
+            state,
+            jax.ShapeDtypeStruct(spec.shape, spec.dtype),
+        )
+        blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
+        return {**blank, "truncated": jnp.zeros((), bool)}
+
+    @cached_property
+    def observation_spec(self) -> specs.Spec:
+        """Shapes and dtypes of an observation, derived from ``observe``."""
+        state = jax.eval_shape(self._example)
+        seen = jax.eval_shape(self.observe, state.world, state.params, state.step_count)
+        return spec_of(seen)
+
+    @cached_property
+    def reward_spec(self) -> specs.Array:
+        """``float32[N]``."""
+        return specs.Array((self.num_agents,), jnp.float32, "reward")
+
+    @cached_property
+    def discount_spec(self) -> specs.BoundedArray:
+        """``float32[N]`` in ``[0, 1]``."""
+        return specs.BoundedArray((self.num_agents,), jnp.float32, 0.0, 1.0, "discount")
+
+    def _example(self) -> SwarmState:
+        params = jax.tree.map(jnp.asarray, self.params)
+        key = jax.random.key(0)
+        return SwarmState(key, jnp.int32(0), params, self.start(key, params))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(num_agents={self.num_agents}, time_limit={self.time_limit})"
+
+
+def spec_of(example: Any, name: str = "observation") -> specs.Spec:
+    """A jumanji spec of a NamedTuple of arrays or shapes; masks and flags become booleans.
+
+    Raises:
+        ValueError: if ``example`` is not a NamedTuple.
+    """
+    if not hasattr(example, "_fields"):
+        raise ValueError(f"{name}: expected a NamedTuple, got {type(example).__name__}")
+    fields = {}
+    for field, leaf in example._asdict().items():
+        if hasattr(leaf, "_fields"):
+            fields[field] = spec_of(leaf, field)
+        elif leaf.dtype == jnp.bool_:
+            fields[field] = specs.BoundedArray(leaf.shape, bool, False, True, field)
+        else:
+            fields[field] = specs.Array(leaf.shape, leaf.dtype, field)
+    return specs.Spec(type(example), type(example).__name__, **fields)
+
+
+def discrete_actions(num_agents: int, num_actions: int) -> specs.MultiDiscreteArray:
+    """One of ``num_actions`` per agent, ``int32[N]``."""
+    return specs.MultiDiscreteArray(
+        num_values=jnp.full(num_agents, num_actions, jnp.int32), name="action"
+    )
+
+
+def continuous_actions(
+    num_agents: int, size: int, low: float = -1.0, high: float = 1.0
+) -> specs.BoundedArray:
+    """A vector of ``size`` numbers in ``[low, high]`` per agent, ``float32[N, size]``.
+
+    Raises:
+        ValueError: if the bounds are not finite and increasing.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"low, high: expected finite increasing bounds, got {low}, {high}")
+    return specs.BoundedArray((num_agents, size), jnp.float32, low, high, "action")

@@ -1,0 +1,78 @@
+"""Sum guessing: one step, each agent sees one number and guesses the sum of all.
+
+Nobody can do better than guess its own number without being told the others': what a message is
+worth is the whole game.
+
+Shapes: ``N`` agents.
+
+References:
+    N. Gupta, G. Srinivasaraghavan, S. Mohalik, N. Kumar, M. E. Taylor, HAMMER: multi-level
+    coordination of reinforcement learning agents via learned messaging, 2021 (its analysis task).
+"""
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jumanji import specs
+
+from jaxswarm import agents
+from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
+
+
+class SumGuessingParams(NamedTuple):
+    """``spread``: numbers are uniform in ``[−spread, spread]``; traced."""
+
+    spread: Any = 10.0
+
+
+class SumGuessingObservation(NamedTuple):
+    """``number [N, 1]``: the agent's own; ``agent_mask bool[N]``."""
+
+    number: jax.Array
+    agent_mask: jax.Array
+
+
+class SumGuessing(SwarmEnvironment):
+    """One-step guessing with actions ``float32[N, 1]``; the reward is ``−|guess − sum|``.
+
+    Args:
+        num_agents: ``N``.
+        largest_guess: bound of the actions; ``10 N`` covers every sum of the default numbers.
+    """
+
+    def __init__(self, num_agents: int = 5, largest_guess: float | None = None):
+        self._largest = 10.0 * num_agents if largest_guess is None else float(largest_guess)
+        super().__init__(num_agents, time_limit=1)
+
+    @property
+    def params(self) -> SumGuessingParams:
+        """Numbers up to ten."""
+        return SumGuessingParams()
+
+    @cached_property
+    def action_spec(self) -> specs.Array:
+        """``float32[N, 1]``, a guess of the sum."""
+        return continuous_actions(self.num_agents, 1, -self._largest, self._largest)
+
+    def start(self, key: jax.Array, params: SumGuessingParams) -> jax.Array:
+        """``float32[N]``: a number for everyone."""
+        draw = jax.vmap(lambda k: jax.random.uniform(k, (), minval=-1.0, maxval=1.0))
+        return params.spread * draw(agents.keys(key, self.num_agents))
+
+    def advance(
+        self, key: jax.Array, world: jax.Array, action: jax.Array, params: SumGuessingParams
+    ) -> Outcome:
+        """Score the guesses; the game is over."""
+        del key, params
+        error = jnp.abs(action[:, 0] - jnp.sum(world))
+        metrics = {"error": jnp.mean(error)}
+        return Outcome(world, -error, jnp.ones((), bool), metrics)
+
+    def observe(
+        self, world: jax.Array, params: SumGuessingParams, step_count: jax.Array
+    ) -> SumGuessingObservation:
+        """Everyone's own number."""
+        del params, step_count
+        return SumGuessingObservation(world[:, None], jnp.ones(self.num_agents, bool))

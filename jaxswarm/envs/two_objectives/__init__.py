@@ -1,0 +1,19 @@
+"""A small grid with treasures of two kinds of worth: a Pareto front that can be enumerated."""
+
+from jaxswarm.envs.two_objectives.environment import (
+    MOVES,
+    TREASURES,
+    TwoObjectiveGrid,
+    TwoObjectiveObservation,
+    TwoObjectiveParams,
+    TwoObjectiveWorld,
+)
+
+__all__ = [
+    "MOVES",
+    "TREASURES",
+    "TwoObjectiveGrid",
+    "TwoObjectiveObservation",
+    "TwoObjectiveParams",
+    "TwoObjectiveWorld",
+]

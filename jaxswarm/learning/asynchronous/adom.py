@@ -1,0 +1,200 @@
+"""ADOM+: the accelerated synchronous primal method that DADAO is measured against.
+
+Every step all agents take one gradient and the network one gossip round, or, with multi-consensus,
+as many as shrink disagreement by half. Gradients and communications are thus coupled.
+
+Paper's symbols: ``x, x_f, y, y_f, z, z_f, m`` are the fields of :class:`AdomState`;
+``χ = λ_max/λ_2`` of the Laplacian, ``W = Laplacian/λ_max``.
+
+Shapes: ``N`` agents. Gossip is a dense product, meant for graphs of up to a few thousand agents.
+
+References:
+    D. Kovalev, E. Gasanov, A. Gasnikov, P. Richtárik, Lower bounds and optimal algorithms for
+    smooth and strongly convex decentralized optimization over time-varying networks, 2021.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm import agents
+from jaxswarm.algorithm import Algorithm
+from jaxswarm.learning.asynchronous.constants import check_smooth_and_convex
+from jaxswarm.learning.asynchronous.dadao import GradientFn
+from jaxswarm.topology import Topology, require_connected, require_symmetric, spectra
+
+
+class Costs(NamedTuple):
+    """Totals since the start: ``gradients`` and ``edge_uses``, ``int32[]``."""
+
+    gradients: jax.Array
+    edge_uses: jax.Array
+
+
+class AdomState(NamedTuple):
+    """Pytrees like the parameters, leaves ``[N, ...]``, and what has been spent."""
+
+    params: Any
+    params_fast: Any
+    dual: Any
+    dual_fast: Any
+    consensus: Any
+    consensus_fast: Any
+    memory: Any
+    costs: Costs
+
+
+class GossipMatrix(NamedTuple):
+    """What a synchronous method needs of a network.
+
+    Attributes:
+        matrix: ``W [N, N]``, symmetric, zero on the constants, eigenvalues at most 1.
+        chi: its largest over its smallest positive eigenvalue, or a bound of that.
+        edge_uses: a product with ``W`` costs, each undirected edge counted once a round.
+    """
+
+    matrix: Any
+    chi: Any
+    edge_uses: Any
+
+
+def gossip_matrix(topology: Topology, *, multi_consensus: bool = False) -> GossipMatrix:
+    """``Laplacian/λ_max``, or ``⌈χ ln 2⌉`` rounds of it as one product, for which ``χ = 2``.
+
+    Raises:
+        ValueError: on a directed or disconnected graph, a sequence, or a single agent.
+    """
+    matrix, chi = normalized_laplacian(topology)
+    rounds = max(1, math.ceil(chi * math.log(2.0) - 1e-9)) if multi_consensus else 1
+    if rounds > 1:
+        identity = np.eye(topology.num_agents)
+        matrix = identity - np.linalg.matrix_power(identity - matrix, rounds)
+        chi = 2.0
+    return GossipMatrix(matrix, chi, rounds * num_edges(topology))
+
+
+def adom_plus(
+    gradient: GradientFn,
+    topology: Topology | GossipMatrix,
+    *,
+    smoothness: Any,
+    convexity: Any,
+    multi_consensus: bool = False,
+) -> Algorithm:
+    """ADOM+ with the constants of its theorem.
+
+    Args:
+        gradient: ``gradient(params, shard) -> ∇f_i``, of one agent.
+        topology: undirected and connected, ``N >= 2``; or its :func:`gossip_matrix`, whose arrays
+            may be traced.
+        smoothness: ``L``.
+        convexity: ``μ > 0``.
+        multi_consensus: ``⌈χ ln 2⌉`` gossip rounds a step (as one product with the power of
+            ``I - W``; all are counted), after which the method sees ``χ = 2``.
+
+    Returns:
+        ``init(params)`` for leaves ``[N, ...]``; ``step(key, state, data)`` with info
+        :class:`Costs`. The key is not used.
+
+    Raises:
+        ValueError: on a disconnected or directed graph, ``μ <= 0`` or ``L < μ``.
+    """
+    check_smooth_and_convex(smoothness, convexity)
+    if isinstance(topology, Topology):
+        topology = gossip_matrix(topology, multi_consensus=multi_consensus)
+    matrix, chi, edge_uses = topology
+    n = matrix.shape[0]
+    spent = Costs(jnp.asarray(n, jnp.int32), jnp.asarray(edge_uses, jnp.int32))
+    big, mu = jnp.asarray(smoothness, float), jnp.asarray(convexity, float)
+    tau2 = jnp.sqrt(mu / big)
+    tau1 = 1.0 / (1.0 / tau2 + 0.5)
+    eta, alpha, nu = 1.0 / (big * tau2), mu / 2.0, mu / 2.0
+    beta, delta, zeta = 1.0 / (2.0 * big), 1.0 / (17.0 * big), 0.5
+    sigma2 = tau2 / (16.0 * chi)
+    sigma1 = 1.0 / (1.0 / sigma2 + 0.5)
+    theta, gamma = nu / (4.0 * sigma2), nu / (14.0 * sigma2 * chi**2)
+    # x and y of the next step each name the other: a 2 × 2 linear system, solved for y.
+    shrink = 1.0 / (1.0 + eta * alpha)
+    solve = 1.0 / (1.0 + theta * beta + theta * eta * shrink)
+
+    def init(params: Any) -> AdomState:
+        agents.check_leading_axis(params, n, "params")
+        zero = jax.tree.map(jnp.zeros_like, params)
+        none = Costs(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+        return AdomState(params, params, zero, zero, zero, zero, zero, none)
+
+    def step(key: jax.Array, state: AdomState, inputs: Any) -> tuple[AdomState, Costs]:
+        del key
+        x_g = combine((tau1, state.params), (1.0 - tau1, state.params_fast))
+        y_g = combine((sigma1, state.dual), (1.0 - sigma1, state.dual_fast))
+        z_g = combine((sigma1, state.consensus), (1.0 - sigma1, state.consensus_fast))
+        force = combine((1.0, jax.vmap(gradient)(x_g, inputs)), (-nu, x_g))
+        together = combine((1.0, y_g), (1.0, z_g))
+        # x⁺ = known + η·shrink·y⁺, put into the equation of y⁺.
+        known = combine((shrink, state.params), (shrink * eta * alpha, x_g), (-shrink * eta, force))
+        y = combine(
+            (solve, state.dual),
+            (solve * theta * beta, force),
+            (-solve * theta / nu, together),
+            (-solve * theta, known),
+        )
+        x = combine((1.0, known), (shrink * eta, y))
+        pushed = combine((gamma / nu, together), (1.0, state.memory))
+        gossiped = apply(matrix, pushed)
+        z = combine((1.0 - gamma * delta, state.consensus), (gamma * delta, z_g), (-1.0, gossiped))
+        costs = jax.tree.map(jnp.add, state.costs, spent)
+        return AdomState(
+            params=x,
+            params_fast=combine((1.0, x_g), (tau2, x), (-tau2, state.params)),
+            dual=y,
+            dual_fast=combine((1.0, y_g), (sigma2, y), (-sigma2, state.dual)),
+            consensus=z,
+            consensus_fast=combine((1.0, z_g), (-zeta, apply(matrix, together))),
+            memory=combine((1.0, pushed), (-1.0, gossiped)),
+            costs=costs,
+        ), costs
+
+    return Algorithm(init, step)
+
+
+def normalized_laplacian(topology: Topology) -> tuple[np.ndarray, float]:
+    """``(Laplacian/λ_max [N, N], χ = λ_max/λ_2)`` of a connected undirected graph.
+
+    Raises:
+        ValueError: on a directed or disconnected graph, a sequence, or a single agent.
+    """
+    if topology.is_sequence:
+        raise ValueError(f"{topology.name}: expected a single topology, got a sequence")
+    require_symmetric(topology, "a Laplacian gossip matrix")
+    require_connected(topology)
+    low, high = spectra.laplacian_extremes(topology)
+    return np.asarray(spectra.laplacian(topology)) / float(high), float(high) / float(low)
+
+
+def num_edges(topology: Topology) -> int:
+    """Undirected edges, each counted once."""
+    return int(np.asarray(topology.mask).sum()) // 2
+
+
+def combine(*terms: tuple[Any, Any]) -> Any:
+    """``Σ factor · tree``."""
+    factors = [factor for factor, _ in terms]
+
+    def leaf(*leaves: jax.Array) -> jax.Array:
+        return sum(
+            (jnp.asarray(f, x.dtype) * x for f, x in zip(factors, leaves, strict=True)),
+            start=jnp.zeros((), leaves[0].dtype),
+        )
+
+    return jax.tree.map(leaf, *(tree for _, tree in terms))
+
+
+def apply(matrix: Any, tree: Any) -> Any:
+    """``matrix @ leaf`` over the agents' axis of every leaf."""
+    return jax.tree.map(
+        lambda x: jnp.einsum("ij,j...->i...", jnp.asarray(matrix, x.dtype), x, precision="highest"),
+        tree,
+    )

@@ -1,0 +1,123 @@
+"""Bristle's prioritizer: which of the received heads are worth testing, by distance to the own.
+
+Shapes: ``K`` in-neighbour slots, ``Q`` heads tested.
+
+References:
+    J. Verbraeken, M. de Vos, J. Pouwelse, Bristle: decentralized federated learning in Byzantine,
+    non-i.i.d. environments, 2021.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.errors import unknown
+from jaxswarm.topology.validation import is_traced
+
+SELECTIONS = ("thirds", "random", "nearest", "mostly_nearest")
+"""The paper's thirds; the newest authors' code (random peers); the nearest; an older revision's
+four nearest to one random."""
+
+
+def prioritize(
+    key: jax.Array,
+    distances: jax.Array,
+    valid: jax.Array,
+    quota: int,
+    alpha: float | jax.Array = 0.4,
+    selection: str = "thirds",
+) -> tuple[jax.Array, jax.Array]:
+    """Choose up to ``quota`` heads.
+
+    ``"thirds"``: the heads are sorted by distance and cut into a near, a middle and a far third;
+    ``(1−α)²``, ``2α(1−α)`` and ``α²`` of the quota are drawn from them at random (see
+    :func:`thirds`). With fewer valid heads than the quota all of them are chosen.
+
+    Args:
+        key: consumed.
+        distances: ``float32[K]``, to the own head.
+        valid: ``bool[K]``, which slots hold a head.
+        quota: heads to choose, at least 1; static.
+        alpha: ``α`` in ``[0, 1]``: 0 trusts the near ones, 1 the far ones; may be traced.
+        selection: one of :data:`SELECTIONS`.
+
+    Returns:
+        ``(slots int32[Q], real bool[Q])`` with ``Q = min(quota, K)``, in ascending order of slots,
+        the real ones first.
+
+    Raises:
+        ValueError: if ``quota < 1``, ``alpha`` is out of range or the selection is unknown.
+    """
+    check_prioritizer(quota, alpha, selection)
+    slots = distances.shape[0]
+    quota = min(quota, slots)
+    count = jnp.sum(valid, dtype=jnp.int32)
+    wanted = jnp.minimum(count, quota)
+    rank = _places(jnp.lexsort((distances, ~valid)))
+    noise = jax.random.uniform(key, (slots,))
+    if selection == "thirds":
+        sizes = _sizes(count)
+        third = (rank >= sizes[0]).astype(jnp.int32) + (rank >= sizes[0] + sizes[1])
+        place = _places(jnp.lexsort((noise, third, ~valid)))
+        start = jnp.cumsum(sizes) - sizes
+        chosen = place - start[third] < thirds(count, quota, alpha)[third]
+    elif selection == "random":
+        chosen = _places(jnp.lexsort((noise, ~valid))) < wanted
+    elif selection == "nearest":
+        chosen = rank < wanted
+    else:
+        near = rank < (4 * wanted + 4) // 5
+        chosen = _places(jnp.lexsort((noise, ~near, ~valid))) < wanted
+    order = jnp.argsort(~(chosen & valid), stable=True)
+    return order[:quota].astype(jnp.int32), jnp.arange(quota) < wanted
+
+
+def thirds(count: int | jax.Array, quota: int | jax.Array, alpha: float | jax.Array) -> jax.Array:
+    """``int32[3]``: how many of the near, the middle and the far third are drawn.
+
+    The shares of ``min(quota, count)`` are rounded by largest remainders (ties to the nearer third)
+    and sum to it exactly. What a third is too small for goes to the others, the nearest first. The
+    thirds of ``count`` heads differ by at most one, the nearer ones being the larger.
+
+    Args:
+        count: heads there are.
+        quota: heads wanted.
+        alpha: ``α`` in ``[0, 1]``.
+    """
+    alpha = jnp.asarray(alpha, jnp.float32)
+    wanted = jnp.minimum(count, quota)
+    share = jnp.stack([(1.0 - alpha) ** 2, 2.0 * alpha * (1.0 - alpha), alpha**2])
+    exact = share * wanted
+    floor = jnp.floor(exact + 1e-4)  # so that rounding errors do not cost a whole head
+    rest = wanted - jnp.sum(floor)
+    rest_rank = _places(jnp.argsort(-jnp.round(exact - floor, 4), stable=True))
+    take = (floor + (rest_rank < rest)).astype(jnp.int32)
+    sizes = _sizes(count)
+    take = jnp.minimum(take, sizes)
+    room = sizes - take
+    before = jnp.cumsum(room) - room
+    return take + jnp.clip(wanted - jnp.sum(take) - before, 0, room).astype(jnp.int32)
+
+
+def check_prioritizer(quota: int, alpha: float | jax.Array, selection: str) -> None:
+    """Refuse options that :func:`prioritize` cannot work with.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    if quota < 1:
+        raise ValueError(f"quota: expected at least 1 head to test, got {quota}")
+    if not is_traced(alpha) and not 0.0 <= float(alpha) <= 1.0:
+        raise ValueError(f"alpha: expected a number in [0, 1], got {alpha}")
+    if selection not in SELECTIONS:
+        raise unknown("selection", selection, SELECTIONS)
+
+
+def _sizes(count: int | jax.Array) -> jax.Array:
+    ends = jnp.stack([(count + 2) // 3, (2 * count + 2) // 3, jnp.asarray(count)])
+    return jnp.diff(ends, prepend=0).astype(jnp.int32)
+
+
+def _places(order: jax.Array) -> jax.Array:
+    """Where each item stands in an order."""
+    size = order.shape[0]
+    return jnp.zeros(size, jnp.int32).at[order].set(jnp.arange(size, dtype=jnp.int32))

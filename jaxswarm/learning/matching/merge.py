@@ -1,0 +1,263 @@
+"""Merge neighbours' networks after bringing their units into one's own order.
+
+Shapes: ``N`` agents on axis 0 of every leaf, ``E`` directed edges, ``K`` in-neighbour slots, ``B``
+samples of a batch, ``P`` parameters.
+
+References:
+    N. Saadati et al., DIMAT: decentralized iterative merging-and-training for deep learning models,
+    2024.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm import agents, errors
+from jaxswarm.gossip.mixing import mix as mix_with
+from jaxswarm.gossip.mixing import mixing
+from jaxswarm.gossip.robust.neighbourhoods import Near, over_neighbourhoods
+from jaxswarm.gossip.rounds import traffic_of
+from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic
+from jaxswarm.learning.matching.matchers import Matcher
+from jaxswarm.learning.matching.spec import PermutationSpec, permute, sizes
+from jaxswarm.topology import Topology
+from jaxswarm.topology import weights as schemes
+from jaxswarm.topology.validation import is_concrete, is_traced
+
+BASES = ("own", "first")
+
+
+class Proxy(NamedTuple):
+    """Inputs that all agents share, to match units on: ``x: [num_batches, B, ...]``."""
+
+    x: jax.Array
+
+
+class Local(NamedTuple):
+    """Every agent's own inputs, to match units on: ``x: [N, num_batches, B, ...]``."""
+
+    x: jax.Array
+
+
+def matched_averaging(
+    topology: Topology,
+    spec: PermutationSpec,
+    matcher: Matcher,
+    *,
+    weights: str | Any = "metropolis",
+    basis: str = "own",
+    chunk: int | None = None,
+) -> GossipTransformation:
+    """``x_i ← Π_ii x_i + Σ_j Π_ij P_ij(x_j)``, with ``P_ij`` the permutation ``matcher`` finds.
+
+    All agents read the models of before the round. Those that arrive are permuted into the
+    receiver's order and averaged; the weight of a missing or non-finite one falls back on the
+    receiver, so the weights of a row always sum to one. Only learnable parameters are mixed:
+    normalisation statistics have to be measured anew afterwards.
+
+    Args:
+        topology: who hears whom; concrete.
+        spec: which axes of the parameters belong together.
+        matcher: :func:`activation_matching`, :func:`weight_matching` or :func:`unmatched`.
+        weights: ``Π``: the name of a scheme, one weight per edge ``[E]``, or a row-stochastic
+            matrix ``[N, N]``; not negative.
+        basis: ``"own"``: every agent aligns its neighbours with itself. ``"first"``: all align all
+            models with agent 0's, which everyone must hear; on a complete graph one alignment
+            serves all, as in the authors' code.
+        chunk: agents (with ``"first"``: models) aligned at a time; by default as many as fit into
+            64 MB.
+
+    Returns:
+        A rule whose ``mix`` takes the extra ``match_inputs``, a :class:`Proxy` or :class:`Local`,
+        if the matcher needs data; with ``basis="first"``, agent 0's of the latter.
+
+    Raises:
+        ValueError: on weights that are negative, not row-stochastic or not zero off the graph, an
+            unknown basis, or a basis that not everyone hears. While tracing: a spec that does not
+            fit the parameters (naming the leaf), missing or empty matching data, or an unreliable
+            round with ``basis="first"``.
+    """
+    if not hasattr(matcher, "match"):
+        raise ValueError(f"matcher: expected a Matcher, got {type(matcher).__name__}")
+    if basis not in BASES:
+        raise errors.unknown("basis", basis, BASES)
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk: expected at least 1 agent at a time, got {chunk}")
+    if not is_concrete(topology):
+        raise ValueError("topology: expected a concrete one, got traced arrays")
+    pi = row_weights(topology, weights)
+    n = topology.num_agents
+    if basis == "first":
+        return _into_first(topology, spec, matcher, pi, chunk)
+
+    def init(params: PyTree) -> PyTree:
+        _expect_fit(spec, params, n)
+        return ()
+
+    def mix(
+        key: jax.Array,
+        params: PyTree,
+        state: PyTree,
+        round: Round,
+        *,
+        match_inputs: Proxy | Local | None = None,
+        **extra: Any,
+    ) -> tuple[PyTree, PyTree, Traffic]:
+        _expect_fit(spec, params, n)
+        check_inputs(match_inputs, n, matcher.needs_data)
+        _, unravel = agents.ravel(params)
+        own_data = match_inputs.x if isinstance(match_inputs, Local) else None
+
+        def aggregate(near: Near, own_data: Any) -> tuple[jax.Array, Any]:
+            own = jax.tree.map(lambda leaf: leaf[0], unravel(near.own[None]))
+            others = unravel(near.received)
+            x = match_inputs.x if isinstance(match_inputs, Proxy) else own_data
+            orders = matcher.match(spec, own, others, x)
+            aligned = jax.vmap(lambda p, o: permute(p, o, spec.params))(others, orders)
+            received = agents.ravel(aligned)[0].astype(near.own.dtype)
+            own_weight = 1.0 - jnp.sum(near.weights)
+            return own_weight * near.own + near.weights @ received, own_data
+
+        rule = over_neighbourhoods(topology, aggregate, weights=pi, chunk=chunk)
+        params, _, traffic = rule.mix(key, params, own_data, round, **extra)
+        return params, state, traffic
+
+    return GossipTransformation(init, mix)
+
+
+def row_weights(topology: Topology, weights: str | Any) -> jax.Array:
+    """``[..., E]``: non-negative weights of what is heard, whose rows sum to at most one.
+
+    Args:
+        topology: who hears whom.
+        weights: a scheme's name, ``[..., E]``, or a row-stochastic matrix ``[N, N]``.
+
+    Raises:
+        ValueError: naming the row that does not sum to one, a negative weight, or a weight between
+            agents that do not hear each other.
+    """
+    n = topology.num_agents
+    if not isinstance(weights, str) and not is_traced(weights):
+        entries = np.asarray(weights, np.float32)
+        if entries.shape == (n, n) and entries.shape != topology.mask.shape:
+            return _from_matrix(topology, entries)
+    values = schemes.edge_weights(topology, weights)
+    if is_traced(values):
+        return values
+    if (np.asarray(values) < 0).any():
+        raise ValueError(f"weights: expected none below 0, got {np.asarray(values).min():.4g}")
+    own = np.atleast_2d(np.asarray(schemes.self_weights(topology, values)))
+    if own.min() < -1e-5:
+        row = int(np.argmin(own.min(axis=0)))
+        raise ValueError(
+            f"weights: rows must sum to one, agent {row} gives others {1 - own.min():.6g}"
+        )
+    return values
+
+
+def check_inputs(inputs: Any, n: int, needed: bool) -> None:
+    """Refuse matching data that is missing, empty or not ``N`` agents'.
+
+    Raises:
+        ValueError: saying what was expected.
+    """
+    if inputs is None and not needed:
+        return
+    if not isinstance(inputs, Proxy | Local):
+        raise ValueError(
+            "match_inputs: expected Proxy(x) or Local(x) with the inputs to match units on, got "
+            f"{type(inputs).__name__}"
+        )
+    shape = jnp.shape(inputs.x)
+    leading = 1 if isinstance(inputs, Proxy) else 2
+    if len(shape) < leading + 1 or 0 in shape:
+        raise ValueError(
+            "match_inputs: expected at least one batch of at least one sample, "
+            f"{'' if leading == 1 else '[N, '}[num_batches, B, ...], got shape {shape}"
+        )
+    if isinstance(inputs, Local) and shape[0] != n:
+        raise ValueError(f"match_inputs: expected {n} agents' inputs, got shape {shape}")
+    if not is_traced(inputs.x) and not np.isfinite(np.asarray(inputs.x)).all():
+        raise ValueError("match_inputs: expected finite inputs, got NaN or infinity")
+
+
+def _into_first(
+    topology: Topology, spec: PermutationSpec, matcher: Matcher, pi: Any, chunk: int | None
+) -> GossipTransformation:
+    n = topology.num_agents
+    senders, receivers = np.asarray(topology.senders), np.asarray(topology.receivers)
+    hears = np.zeros(n, bool)
+    if not topology.is_sequence:
+        hears[receivers[(senders == 0) & np.asarray(topology.mask)]] = True
+    if not hears[1:].all():
+        deaf = 1 + int(np.argmin(hears[1:]))
+        raise ValueError(f"basis: 'first' needs agent 0 heard by all, agent {deaf} does not")
+    W = mixing(topology, pi)
+
+    def init(params: PyTree) -> PyTree:
+        _expect_fit(spec, params, n)
+        return ()
+
+    def mix(
+        key: jax.Array,
+        params: PyTree,
+        state: PyTree,
+        round: Round,
+        *,
+        messages: PyTree | None = None,
+        match_inputs: Proxy | Local | None = None,
+        **extra: Any,
+    ) -> tuple[PyTree, PyTree, Traffic]:
+        del key, extra
+        _expect_fit(spec, params, n)
+        check_inputs(match_inputs, n, matcher.needs_data)
+        if any(part is not None for part in (round.alive, round.participates, round.delivered)):
+            raise ValueError("basis: 'first' needs a reliable network, got one that loses messages")
+        first = jax.tree.map(lambda leaf: leaf[0], params)
+        x = None if match_inputs is None else match_inputs.x
+        x = x[0] if isinstance(match_inputs, Local) and x is not None else x
+
+        def align(model: PyTree) -> PyTree:
+            orders = matcher.match(spec, first, jax.tree.map(lambda leaf: leaf[None], model), x)
+            return permute(model, {name: order[0] for name, order in orders.items()}, spec.params)
+
+        def aligned(models: PyTree) -> PyTree:
+            rest = jax.tree.map(lambda leaf: leaf[1:], models)
+            rest = jax.lax.map(align, rest, batch_size=chunk or 64)
+            # Agent 0 is the basis: matched with itself it could only lose to ties.
+            return jax.tree.map(lambda a, b: jnp.concatenate([a[:1], b]), models, rest)
+
+        told = None if messages is None else aligned(messages)
+        merged = mix_with(W, aligned(params), told)
+        return merged, state, traffic_of(W.num_messages(), params)
+
+    return GossipTransformation(init, mix)
+
+
+def _from_matrix(topology: Topology, matrix: np.ndarray) -> jax.Array:
+    if topology.is_sequence:
+        raise ValueError("weights: a matrix goes with one topology, got a sequence")
+    if not np.isfinite(matrix).all() or (matrix < 0).any():
+        raise ValueError("weights: expected finite entries, none below 0")
+    sums = matrix.sum(axis=1)
+    worst = int(np.argmax(np.abs(sums - 1.0)))
+    if abs(sums[worst] - 1.0) > 1e-5:
+        raise ValueError(f"weights: rows must sum to one, row {worst} sums to {sums[worst]:.6g}")
+    mask = np.asarray(topology.mask)
+    senders, receivers = np.asarray(topology.senders), np.asarray(topology.receivers)
+    rest = matrix - np.diag(np.diag(matrix))
+    rest[receivers[mask], senders[mask]] = 0.0
+    if rest.any():
+        i, j = np.argwhere(rest)[0]
+        raise ValueError(
+            f"weights: row {i} gives {rest[i, j]:.4g} to agent {j}, which it does not hear"
+        )
+    return jnp.asarray(np.where(mask, matrix[receivers, senders], 0.0))
+
+
+def _expect_fit(spec: PermutationSpec, params: PyTree, n: int) -> None:
+    agents.check_leading_axis(params, n, "params")
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), params)
+    sizes(PermutationSpec(spec.params), one)

@@ -1,0 +1,313 @@
+"""Which axes of a network's parameters belong to which group of interchangeable units.
+
+A hidden layer's units may be listed in any order, as long as all that is indexed by them follows:
+the outputs of the layer that makes them, the normalisation's scale and statistics, the inputs of
+the next layer. A *group* names such a set of units. Layers that write to one residual stream share
+one group. A spec says, leaf by leaf and axis by axis, which group an axis runs over, if any.
+
+Shapes: ``D`` units of a group; leaves of one agent, no agents' axis.
+
+References:
+    S. K. Ainsworth, J. Hayase, S. Srinivasa, Git Re-Basin: merging models modulo permutation
+    symmetries, 2023 (axes of leaves named by groups).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm import agents
+from jaxswarm.models import CNN, MLP
+from jaxswarm.topology.validation import is_traced
+
+PyTree = Any
+Permutations = dict[str, jax.Array]
+"""Group name to ``int32[D]``: entry ``p`` is the unit that moves to place ``p``."""
+
+
+@dataclass(frozen=True)
+class Flattened:
+    """An axis of ``blocks · D`` entries: an image of ``blocks`` pixels, channels last, flattened.
+
+    Attributes:
+        group: of the ``D`` channels.
+        blocks: pixels, at least 1.
+    """
+
+    group: str
+    blocks: int
+
+
+Axis = str | Flattened | None
+
+
+@dataclass(frozen=True)
+class PermutationSpec:
+    """Axis groups of every leaf; written by hand for a network of your own.
+
+    Attributes:
+        params: nested dicts like the parameters; in place of each array a tuple with one entry per
+            axis: a group's name, a :class:`Flattened`, or ``None`` for an axis that stays as it is
+            (inputs, classes, a kernel's height and width).
+        stats: the same for normalisation statistics.
+
+    Example, for ``flax.linen.Dense(32)`` and ``Dense(10)``::
+
+        PermutationSpec(
+            {
+                "Dense_0": {"kernel": (None, "hidden"), "bias": ("hidden",)},
+                "Dense_1": {"kernel": ("hidden", None), "bias": (None,)},
+            }
+        )
+    """
+
+    params: PyTree
+    stats: PyTree = field(default_factory=dict)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of all groups, in the order of the parameters."""
+        names = dict.fromkeys(
+            group
+            for tree in (self.params, self.stats)
+            for _, axes in _entries(tree)
+            for group in map(_group, axes)
+            if group is not None
+        )
+        return tuple(names)
+
+
+def sizes(spec: PermutationSpec, params: PyTree, stats: PyTree = None) -> dict[str, int]:
+    """``{group: D}``, after checking that the spec fits one agent's parameters.
+
+    Args:
+        spec: by hand or from :func:`permutation_spec`.
+        params: one agent's, arrays or their shapes.
+        stats: one agent's normalisation statistics, if the network has any.
+
+    Raises:
+        ValueError: naming the leaf: one that the spec does not cover or that the parameters lack, a
+            wrong number of axes, an axis that is no multiple of its blocks, or a group whose size
+            differs from leaf to leaf; or if there is no group at all.
+    """
+    found: dict[str, tuple[int, str]] = {}
+    for what, tree, shape in (("params", spec.params, params), ("stats", spec.stats, stats)):
+        axes_of = dict(_entries(tree))
+        leaves = {
+            _name(path): jnp.shape(leaf)
+            for path, leaf in jax.tree_util.tree_leaves_with_path({} if shape is None else shape)
+        }
+        for name in leaves:
+            if name not in axes_of:
+                raise ValueError(f"spec: does not cover leaf {name} of {what}")
+        for name, axes in axes_of.items():
+            if name not in leaves:
+                raise ValueError(f"spec: names leaf {name}, which {what} do not have")
+            if len(axes) != len(leaves[name]):
+                raise ValueError(
+                    f"spec: leaf {name} has shape {leaves[name]}, expected one entry per axis, "
+                    f"got {axes}"
+                )
+            for axis, extent in zip(axes, leaves[name], strict=True):
+                _measure(found, name, axis, extent)
+    if not found:
+        raise ValueError("spec: expected at least one group of units, got none")
+    return {group: size for group, (size, _) in found.items()}
+
+
+def permutation_spec(module: Any, params: PyTree, stats: PyTree = None) -> PermutationSpec:
+    """The spec of a network made by ``models.mlp`` or ``models.cnn``, normalisation included.
+
+    Args:
+        module: the flax module.
+        params: one agent's parameters, arrays or their shapes.
+        stats: one agent's normalisation statistics, if it has any.
+
+    Raises:
+        ValueError: for another kind of module (write its spec by hand), one without hidden units,
+            or group normalisation, under which units are not interchangeable.
+    """
+    if not isinstance(module, MLP | CNN):
+        raise ValueError(
+            "module: expected one of models.mlp or models.cnn, got "
+            f"{type(module).__name__}; write its PermutationSpec by hand"
+        )
+    if module.norm == "group":
+        raise ValueError(
+            "module: norm='group' normalises units together with their neighbours, so they are "
+            "not interchangeable; use 'batch', 'layer' or 'none'"
+        )
+    layers = hidden_layers(module)
+    if not layers:
+        raise ValueError("module: expected hidden units to permute, got a network without any")
+    norm = NORM_MODULES.get(module.norm)
+    axes: dict[str, Any] = {}
+    before: Axis = None
+    for position, name in enumerate(layers):
+        kernel = params[name]["kernel"]
+        if name.startswith("Conv"):
+            axes[name] = {"kernel": (None, None, before, name), "bias": (name,)}
+        else:
+            axes[name] = {"kernel": (_flattened(before, params, kernel), name), "bias": (name,)}
+        if norm:
+            axes[f"{norm}_{position}"] = {"scale": (name,), "bias": (name,)}
+        before = name
+    last = f"Dense_{sum(name.startswith('Dense') for name in layers)}"
+    kernel = params[last]["kernel"]
+    axes[last] = {"kernel": (_flattened(before, params, kernel), None), "bias": (None,)}
+    statistics = {}
+    if module.norm == "batch":
+        statistics = {
+            f"{norm}_{position}": {"mean": (name,), "var": (name,)}
+            for position, name in enumerate(layers)
+        }
+    spec = PermutationSpec(axes, statistics)
+    sizes(spec, params, statistics and stats)
+    return spec
+
+
+NORM_MODULES = {"batch": "BatchNorm", "layer": "LayerNorm"}
+
+
+def hidden_layers(module: MLP | CNN) -> tuple[str, ...]:
+    """Names of the layers that make hidden units, in order: also the names of their groups."""
+    if isinstance(module, MLP):
+        return tuple(f"Dense_{i}" for i in range(len(module.widths) - 1))
+    convolutions = tuple(f"Conv_{i}" for i in range(len(module.channels)))
+    return convolutions + tuple(f"Dense_{i}" for i in range(len(module.widths)))
+
+
+def permute(tree: PyTree, permutations: Permutations, axes: PyTree) -> PyTree:
+    """One agent's leaves with the units of each group in another order.
+
+    Args:
+        tree: parameters or statistics of one agent.
+        permutations: ``{group: int32[D]}``; groups that are missing stay as they are.
+        axes: the spec of this tree, ``spec.params`` or ``spec.stats``.
+    """
+    lookup = dict(_entries(axes))
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: permute_leaf(leaf, lookup[_name(path)], permutations), tree
+    )
+
+
+def permute_leaf(
+    leaf: jax.Array, axes: tuple[Axis, ...], permutations: Permutations, skip: int | None = None
+) -> jax.Array:
+    """One leaf's axes in another order, all but axis ``skip``."""
+    for position, axis in enumerate(axes):
+        group = _group(axis)
+        if position == skip or group is None or group not in permutations:
+            continue
+        order = permutations[group]
+        if isinstance(axis, Flattened):
+            starts = jnp.arange(axis.blocks)[:, None] * order.shape[0]
+            order = (starts + order[None, :]).reshape(-1)
+        leaf = jnp.take(leaf, order, axis=position, mode="clip")
+    return leaf
+
+
+def invert(permutations: Permutations) -> Permutations:
+    """The permutations that undo these."""
+    return {name: jnp.argsort(order).astype(jnp.int32) for name, order in permutations.items()}
+
+
+def identity(group_sizes: Mapping[str, int]) -> Permutations:
+    """Every unit stays where it is."""
+    return {name: jnp.arange(size, dtype=jnp.int32) for name, size in group_sizes.items()}
+
+
+def random_permutations(key: jax.Array, group_sizes: Mapping[str, int]) -> Permutations:
+    """Independent uniform permutations of every group."""
+    keys = agents.keys(key, len(group_sizes))
+    return {
+        name: jax.random.permutation(one, size).astype(jnp.int32)
+        for one, (name, size) in zip(keys, group_sizes.items(), strict=True)
+    }
+
+
+def check_permutations(permutations: Permutations, group_sizes: Mapping[str, int]) -> None:
+    """Refuse what is not one bijection per group; traced arrays are checked for shape only.
+
+    Raises:
+        ValueError: naming the group.
+    """
+    for name in permutations:
+        if name not in group_sizes:
+            raise ValueError(f"permutations: unknown group {name!r}, known: {sorted(group_sizes)}")
+        order, size = permutations[name], group_sizes[name]
+        if jnp.shape(order) != (size,):
+            raise ValueError(
+                f"permutations: group {name!r} has {size} units, got shape {jnp.shape(order)}"
+            )
+        if not is_traced(order) and sorted(np.asarray(order).tolist()) != list(range(size)):
+            raise ValueError(f"permutations: group {name!r}: every unit must occur exactly once")
+
+
+def by_unit(leaf: jax.Array, axes: tuple[Axis, ...], position: int) -> jax.Array:
+    """A leaf as seen from the units of one of its axes: ``[D, rest]``."""
+    axis = axes[position]
+    moved = jnp.moveaxis(leaf, position, 0)
+    if isinstance(axis, Flattened):
+        moved = moved.reshape(axis.blocks, -1, *moved.shape[1:])
+        moved = jnp.moveaxis(moved, 1, 0)
+    return moved.reshape(moved.shape[0], -1)
+
+
+def axes_over(axes: PyTree, group: str) -> Iterator[tuple[str, tuple[Axis, ...], int]]:
+    """Name and entries of each leaf with an axis over ``group``, and that axis."""
+    for name, entries in _entries(axes):
+        for position, axis in enumerate(entries):
+            if _group(axis) == group:
+                yield name, entries, position
+
+
+def _entries(tree: PyTree) -> Iterator[tuple[str, tuple[Axis, ...]]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda x: isinstance(x, tuple))
+    for path, axes in leaves:
+        good = isinstance(axes, tuple) and all(
+            axis is None or isinstance(axis, str | Flattened) for axis in axes
+        )
+        if not good:
+            raise ValueError(
+                f"spec: leaf {_name(path)}: expected a tuple of group names, Flattened and None, "
+                f"got {axes!r}"
+            )
+        yield _name(path), axes
+
+
+def _measure(found: dict[str, tuple[int, str]], name: str, axis: Axis, extent: int) -> None:
+    group = _group(axis)
+    if group is None:
+        return
+    if isinstance(axis, Flattened):
+        if axis.blocks < 1 or extent % axis.blocks:
+            raise ValueError(
+                f"spec: leaf {name}: an axis of {extent} is not {axis.blocks} blocks of {group!r}"
+            )
+        extent //= axis.blocks
+    size, first = found.setdefault(group, (extent, name))
+    if size != extent:
+        raise ValueError(
+            f"spec: group {group!r} has {size} units in leaf {first}, but {extent} in leaf {name}"
+        )
+
+
+def _group(axis: Axis) -> str | None:
+    return axis.group if isinstance(axis, Flattened) else axis
+
+
+def _flattened(before: Axis, params: PyTree, kernel: Any) -> Axis:
+    """The input axis of a dense layer: after a convolution it holds a whole image."""
+    if not isinstance(before, str) or not before.startswith("Conv"):
+        return before
+    channels = jnp.shape(params[before]["kernel"])[-1]
+    return Flattened(before, jnp.shape(kernel)[0] // channels)
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path)

@@ -1,0 +1,198 @@
+"""Every environment passes the battery, and environments that break a law do not."""
+
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxswarm import envs, topology
+from jaxswarm.envs import Outcome
+from jaxswarm.envs.coordination_game import CoordinationParams
+from jaxswarm.envs.risky_point_mass import RiskyParams
+
+ENVIRONMENTS = {
+    "spread": (lambda n: envs.SimpleSpread(num_agents=n), {}),
+    "tag": (lambda n: envs.SimpleTag(num_hunters=n - 1), {}),
+    "porters": (lambda n: envs.Porters(num_agents=n), {"symmetric": False}),  # they have an order
+    "sum guessing": (lambda n: envs.SumGuessing(num_agents=n), {}),
+    "coordination": (
+        lambda n: envs.CoordinationGame(num_agents=n, margin=1),
+        {"noiseless": CoordinationParams(flip=0.0, margin=1.0)},
+    ),
+    "aloha": (  # a graph of their own: agents are not interchangeable
+        lambda n: envs.Aloha(num_agents=n, topology=topology.ring(n)),
+        {"symmetric": False},
+    ),
+    "risky point mass": (
+        lambda n: envs.RiskyPointMass(num_agents=n),
+        {"noiseless": RiskyParams(noise=0.0, risk=0.0)},
+    ),
+    "corridor": (lambda n: envs.CorridorMaze(num_agents=n, rows=2, columns=4), {}),
+    "two objectives": (lambda n: envs.TwoObjectiveGrid(num_agents=n), {}),
+}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_environment_conforms(name):
+    make, options = ENVIRONMENTS[name]
+    envs.conformance.check(make, **options)
+
+
+class Broken(envs.SimpleSpread):
+    """A spread with one fault."""
+
+    def __init__(self, num_agents, fault):
+        self.fault = fault
+        super().__init__(num_agents)
+
+    @cached_property
+    def action_spec(self):
+        return envs.continuous_actions(self.num_agents, 2)
+
+    def advance(self, key, world, action, params):
+        if self.fault == "favourite":
+            action = action.at[0].multiply(2.0)
+        if self.fault == "loop":
+            for agent in range(self.num_agents):
+                action = action.at[agent].multiply(1.0)
+        outcome = super().advance(key, world, action, params)
+        if self.fault == "nan gradient":
+            far = jnp.sqrt(jnp.sum(jnp.square(action - action), axis=1))
+            return outcome._replace(reward=outcome.reward + far)
+        return outcome
+
+    def step(self, state, action):
+        state, timestep = super().step(state, action)
+        if self.fault == "extras":
+            timestep.extras = {**timestep.extras, "late": jnp.zeros(())}
+        if self.fault == "terminates":
+            timestep.discount = jnp.where(timestep.last(), 0.0, timestep.discount)
+        return state, timestep
+
+    def agent_mask(self, world):
+        if self.fault == "comes back":
+            return world.velocity[:, 0] >= 0.0
+        return super().agent_mask(world)
+
+    def observe(self, world, params, step_count):
+        return (
+            super().observe(world, params, step_count)._replace(agent_mask=self.agent_mask(world))
+        )
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("favourite", "permuting"),
+        ("loop", "program grows"),
+        ("nan gradient", "gradient"),
+        ("extras", "timestep: structure"),
+        ("terminates", "time limit terminates"),
+        ("comes back", "came back"),
+    ],
+)
+def test_the_battery_finds_the_fault(fault, said):
+    with pytest.raises(AssertionError, match=said):
+        envs.conformance.check(lambda n: Broken(n, fault))
+
+
+class Count(envs.SwarmEnvironment):
+    """Agents add their actions to a sum; done at ten. Physics: a gain."""
+
+    action_spec = envs.discrete_actions(3, 2)
+    params = {"gain": 1.0}  # noqa: RUF012
+
+    def start(self, key, params):
+        return jnp.zeros(())
+
+    def advance(self, key, world, action, params):
+        world = world + params["gain"] * jnp.sum(action)
+        return Outcome(world, jnp.full(3, world), world >= 10.0, {"sum": world})
+
+    def observe(self, world, params, step_count):
+        return CountSeen(jnp.full(3, world), jnp.ones(3, bool))
+
+
+from typing import NamedTuple  # noqa: E402
+
+
+class CountSeen(NamedTuple):
+    total: jax.Array
+    agent_mask: jax.Array
+
+
+def test_physics_differ_across_a_batch_and_survive_a_reset(key):
+    env = envs.AutoReset(Count(3, time_limit=100))
+    many = envs.Vmapped(env, 4)
+    state, _ = many.reset(key, {"gain": jnp.arange(4.0)}, per_env=True)
+    ones = jnp.ones((4, 3), jnp.int32)
+    step = jax.jit(many.step)
+    sums = []
+    for _ in range(6):
+        state, timestep = step(state, ones)
+        sums.append(timestep.extras["sum"].tolist())
+    assert [row[1] for row in sums] == [3, 6, 9, 12, 3, 6]
+    assert [row[3] for row in sums] == [9, 18, 9, 18, 9, 18]
+    assert [row[0] for row in sums] == [0] * 6
+    assert state.params["gain"].tolist() == [0, 1, 2, 3]
+
+
+def test_success_terminates_and_the_clock_truncates(key):
+    env = Count(3, time_limit=2)
+    slow, fast = {"gain": jnp.float32(0.1)}, {"gain": jnp.float32(9.0)}
+    ones = jnp.ones(3, jnp.int32)
+    state, _ = env.reset(key, fast)
+    _, timestep = env.step(state, ones)
+    assert bool(timestep.last())
+    assert timestep.discount.tolist() == [0, 0, 0]
+    assert not bool(timestep.extras["truncated"])
+    state, _ = env.reset(key, slow)
+    state, timestep = env.step(state, ones)
+    assert not bool(timestep.last())
+    _, timestep = env.step(state, ones)
+    assert bool(timestep.last())
+    assert timestep.discount.tolist() == [1, 1, 1]
+    assert bool(timestep.extras["truncated"])
+
+
+def test_a_batch_is_each_environment_alone(key):
+    env = envs.SimpleSpread(num_agents=3)
+    many = envs.Vmapped(env, 2)
+    states, _ = many.reset(key)
+    actions = jax.random.uniform(key, (2, 3, 2))
+    _, together = many.step(states, actions)
+    alone = jax.tree.map(lambda leaf: leaf[1], states)
+    _, apart = env.step(alone, actions[1])
+    assert jnp.allclose(together.reward[1], apart.reward)
+
+
+BAD = {
+    "agents": (lambda: envs.SimpleSpread(num_agents=0), "num_agents"),
+    "time": (lambda: envs.SimpleSpread(time_limit=0), "time_limit"),
+    "action": (lambda: _step(jnp.zeros((2, 2))), r"action: expected shape \(3, 2\)"),
+    "physics": (lambda: envs.SimpleSpread().reset(jax.random.key(0), {"a": 1.0}), "params"),
+    "envs": (lambda: envs.Vmapped(envs.SimpleSpread(), 0), "num_envs"),
+    "per env": (
+        lambda: envs.Vmapped(Count(3, 5), 4).reset(
+            jax.random.key(0), {"gain": jnp.ones(3)}, per_env=True
+        ),
+        r"params\['gain'\]",
+    ),
+    "steps": (lambda: envs.unroll(envs.SimpleSpread(), None, jax.random.key(0), 0), "num_steps"),
+    "bounds": (lambda: envs.continuous_actions(3, 2, 1.0, -1.0), "low, high"),
+    "spec": (lambda: envs.spec_of(jnp.zeros(3)), "NamedTuple"),
+}
+
+
+def _step(action):
+    env = envs.SimpleSpread(num_agents=3)
+    state, _ = env.reset(jax.random.key(0))
+    return env.step(state, action)
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named(case):
+    call, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        call()

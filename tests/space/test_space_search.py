@@ -1,0 +1,106 @@
+"""Neighbour search: equal to brute force, whatever the boundary, the method and the clumping."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxswarm import space
+
+
+def brute(box, positions, features, radius):
+    at, values = np.asarray(positions, np.float64), np.asarray(features, np.float64)
+    offset = at[None] - at[:, None]
+    if box.boundary == "periodic":
+        sides = np.asarray(box.sides)
+        offset -= sides * np.round(offset / sides)
+    squared = (offset**2).sum(-1)
+    near = (squared <= radius**2) & ~np.eye(len(at), dtype=bool)
+    return near.astype(np.float64) @ values, near, squared
+
+
+def points(seed, n, box, clumped):
+    rng = np.random.default_rng(seed)
+    at = rng.random((n, box.dimensions)) * np.asarray(box.sides)
+    if clumped:
+        at[: n // 2] = at[0] + 0.05 * rng.standard_normal((n // 2, box.dimensions))
+    else:
+        at[0], at[1] = box.sides, 0.0  # exactly at the corners
+        at[2] = at[3]
+    if box.boundary == "open":
+        at[5:8] += 3.0
+    elif clumped:
+        at = np.asarray(box.wrap(jnp.asarray(at, jnp.float32)))
+    return np.asarray(at, np.float32)
+
+
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 2**20),
+    boundary=st.sampled_from(space.BOUNDARIES),
+    dimensions=st.sampled_from([1, 2, 3]),
+    method=st.sampled_from(["pairs", "strips"]),
+    radius=st.sampled_from([0.11, 0.25, 0.33]),
+    clumped=st.booleans(),
+)
+def test_equal_to_brute_force(seed, boundary, dimensions, method, radius, clumped):
+    box = space.Space((1.0, 1.5, 1.2)[:dimensions], boundary)
+    at = points(seed, 40, box, clumped)
+    features = np.random.default_rng(seed + 1).standard_normal((40, 2)).astype(np.float32)
+    search = space.search(box, radius, 40, method=method)
+    want, near, squared = brute(box, at, features, radius)
+    if np.abs(squared - radius**2)[~np.eye(40, dtype=bool)].min() < 1e-5:
+        return  # a pair on the very edge: float32 and float64 may differ
+    got, report = search.sum(jnp.asarray(at), jnp.asarray(features))
+    np.testing.assert_allclose(got, want, atol=1e-4)
+    assert int(report.overflow) == int(report.nonfinite) == 0
+    listed = search.neighbours(jnp.asarray(at), 40)
+    for i in range(40):
+        found = np.asarray(listed.indices)[i][np.asarray(listed.mask)[i]]
+        assert sorted(found) == list(np.flatnonzero(near[i]))
+
+
+@pytest.mark.parametrize("method", ["pairs", "strips"])
+def test_gradients_are_finite_even_where_agents_coincide(method):
+    box = space.Space((1.0, 1.0))
+    search = space.search(box, 0.2, 30, method=method, capacity=30)
+    at = jnp.asarray(points(0, 30, box, clumped=False))
+
+    def energy(at):
+        return search.reduce(at, lambda own, other, offset: space.length(offset))[0].sum()
+
+    slope = jax.jit(jax.grad(energy))(at)
+    assert bool(jnp.isfinite(slope).all())
+    assert float(jnp.abs(slope).max()) > 0.0
+
+
+@pytest.mark.parametrize("method", ["pairs", "strips"])
+def test_a_bad_position_is_counted_and_nobody_sees_it(method):
+    search = space.search(space.Space((1.0, 1.0)), 0.3, 20, method=method)
+    at = jnp.full((20, 2), 0.5).at[3].set(jnp.nan)
+    count, report = jax.jit(lambda at: search.sum(at, jnp.ones(20)))(at)
+    assert int(report.nonfinite) == 1
+    assert count.tolist() == [18.0] * 3 + [0.0] + [18.0] * 16
+
+
+def test_overflow_is_counted_and_strict_raises():
+    at = jnp.full((20, 2), 0.5)
+    box = space.Space((1.0, 1.0))
+    loose = space.search(box, 0.2, 20, method="strips", capacity=4)
+    assert int(loose.sum(at, jnp.ones(20))[1].overflow) == 20
+    strict = space.search(box, 0.2, 20, method="strips", capacity=4, strict=True)
+    with pytest.raises(ValueError, match="capacity"):
+        strict.sum(at, jnp.ones(20))
+    assert bool(jnp.isnan(jax.jit(lambda at: strict.sum(at, jnp.ones(20))[0])(at)).all())
+
+
+@pytest.mark.parametrize(
+    ("bad", "name"),
+    [({"num_agents": 0}, "num_agents"), ({"radius": 0.0}, "radius"), ({"capacity": 0}, "capacity")],
+)
+def test_bad_input_is_named(bad, name):
+    good = {"space": space.Space((1.0, 1.0)), "radius": 0.1, "num_agents": 5}
+    with pytest.raises(ValueError, match=name):
+        space.search(**(good | bad))
