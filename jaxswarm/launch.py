@@ -39,6 +39,8 @@ LAUNCHER = "JAXSWARM_LAUNCHER"
 
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
+_CAUSE_SECONDS = 1.0
+"""How long a failure, which may come of losing a peer, waits for the peer's own end to show."""
 _CHATTER = re.compile(r"Expected number of connected peer ranks is")  # gloo, once per connection
 
 
@@ -170,10 +172,10 @@ def main(arguments: list[str] | None = None) -> int:
     address = given.coordinator or f"127.0.0.1:{_free_port()}"
     command = [sys.executable, "-u", given.script, *given.args]
     children: dict[int, subprocess.Popen[str]] = {}
-    ended: list[int] = []
+    asked: list[int] = []
 
     def forward(number: int, frame: object) -> None:
-        ended.extend([number] if number == signal.SIGTERM else [])
+        asked.append(number)
         for child in children.values():
             if child.poll() is None:
                 child.send_signal(number)
@@ -193,7 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
             errors="replace",
         )
     try:
-        return _watch(children, given.processes, ended)
+        return _watch(children, given.processes, asked)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -242,21 +244,29 @@ def _environment(address: str, count: int, index: int, devices: int | None) -> d
     return environment
 
 
-def _watch(children: dict[int, subprocess.Popen[str]], count: int, ended: list[int]) -> int:
-    """Pass output on until all have ended, one has died or ``ended`` fills; stop the others."""
+def _watch(children: dict[int, subprocess.Popen[str]], count: int, asked: list[int]) -> int:
+    """Pass output on until all have ended, one has died or ``asked`` to; stop the others.
+
+    Args:
+        children: the processes of this machine.
+        count: of processes in all.
+        asked: fills with the signals that this process got, and passed on.
+    """
     threads = []
     for index, child in children.items():
         for stream, out in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
             threads.append(threading.Thread(target=_copy, args=(index, stream, out), daemon=True))
             threads[-1].start()
-    dead = _first_death(children, ended)
-    if dead is not None or ended:
-        _stop([child for child in children.values() if child.poll() is None])
+    dead = _first_death(children, asked)
+    _stop([child for child in children.values() if child.poll() is None])
     for thread in threads:
         thread.join(timeout=_GRACE_SECONDS)
     if dead is None:
-        return 128 + ended[0] if ended else 0
+        return 128 + signal.SIGTERM if signal.SIGTERM in asked else 0
     index, status = dead
+    if _interrupted(status, asked):
+        print("jaxswarm.launch: interrupted", file=sys.stderr, flush=True)
+        return 128 + signal.SIGINT
     how = f"exit status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
     others = "; the others were stopped" if len(children) > 1 else ""
     print(
@@ -268,20 +278,35 @@ def _watch(children: dict[int, subprocess.Popen[str]], count: int, ended: list[i
 
 
 def _first_death(
-    children: dict[int, subprocess.Popen[str]], ended: list[int]
+    children: dict[int, subprocess.Popen[str]], asked: list[int]
 ) -> tuple[int, int] | None:
     """``(process, return code)`` of the first that failed; ``None`` if all ended well or are to."""
-    while not ended:
+    failed: dict[int, int] = {}  # in the order in which they were seen to
+    began = 0.0
+    while signal.SIGTERM not in asked:
         codes = {index: child.poll() for index, child in children.items()}
-        if any(codes.values()):
-            # Those that lose a peer fail within milliseconds of it: a signal from outside came
-            # first.
-            failed = {index: code for index, code in codes.items() if code}
-            return min(failed.items(), key=lambda item: _blame(item[1]))
-        if all(code == 0 for code in codes.values()):
+        new = {index: code for index, code in codes.items() if code and index not in failed}
+        if new and not failed:
+            began = time.monotonic()
+        failed |= new
+        over = all(code is not None for code in codes.values())
+        if failed:
+            cause = min(failed.items(), key=lambda item: _blame(item[1]))
+            if all(_interrupted(code, asked) for code in failed.values()):
+                grace = _GRACE_SECONDS  # the others got the signal too, and end by themselves
+            else:
+                grace = _CAUSE_SECONDS if _blame(cause[1]) else 0.0
+            if over or time.monotonic() - began >= grace:
+                return cause
+        elif over:
             return None
         time.sleep(_POLL_SECONDS)
     return None
+
+
+def _interrupted(code: int, asked: list[int]) -> bool:
+    """Whether this end is what Ctrl-C asked for."""
+    return signal.SIGINT in asked and code in (-signal.SIGINT, 128 + signal.SIGINT)
 
 
 def _blame(code: int) -> int:
