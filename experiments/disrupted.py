@@ -347,7 +347,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
                 for label, key in shown.items()
             },
             results["round"],
-            title=f"{q:.0%} of the agents vanish in round {at:g}, {m} link(s) per new node",
+            title=f"m = {m}: {q:.0%} of the agents vanish in round {at:g}",
             ylabel="test accuracy of the survivors",
             ax=ax,
         )

@@ -457,7 +457,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
             "in flight, sf=1": arms["crash in flight, sf=1"]["accuracy"][:, late],
         },
         at[late],
-        title=f"most nodes crash before round {crash:g}: a lost sample stops it for good",
+        title=f"crash before round {crash:g}: a lost sample stops it",
         ylabel="test accuracy",
         ax=right,
     )
