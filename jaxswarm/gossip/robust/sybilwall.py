@@ -97,8 +97,8 @@ def sybilwall(
         bool[N]`` names agents that pass no record on, as an attacker would not.
 
     Raises:
-        ValueError: on ``decay <= 0``, ``travelled < 1``, ``chunk < 1``, an unknown history or a directed
-            graph.
+        ValueError: on ``decay <= 0``, ``travelled < 1``, ``chunk < 1``, an unknown history or a
+            directed graph.
     """
     if not (decay > 0.0 and math.isfinite(decay)):
         raise ValueError(f"decay: expected a positive number, got {decay}")
