@@ -97,7 +97,7 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        agents=1000, attachments=(1, 2), shares=(0.1,), times=(5, 20), every=10, seeds=3,
+        agents=1000, shares=(0.1,), times=(5,), rounds=30, every=10, seeds=2,
     ),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ ENVIRONMENTS = [
     envs.CorridorMaze(num_agents=3),
     envs.Porters(),
     envs.RiskyPointMass(num_agents=4),
+    envs.SearchAndRescue(num_agents=3),
     envs.SimpleSpread(),
     envs.SimpleTag(),
     envs.SumGuessing(),

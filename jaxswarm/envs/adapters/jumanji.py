@@ -29,6 +29,7 @@ _OURS = {
     "CorridorMaze-v0": "jaxswarm.envs.corridor_maze:CorridorMaze",
     "Porters-v0": "jaxswarm.envs.porters:Porters",
     "RiskyPointMass-v0": "jaxswarm.envs.risky_point_mass:RiskyPointMass",
+    "SearchAndRescue-v0": "jaxswarm.envs.search_and_rescue:SearchAndRescue",
     "SimpleSpread-v0": "jaxswarm.envs.spread:SimpleSpread",
     "SimpleTag-v0": "jaxswarm.envs.tag:SimpleTag",
     "SumGuessing-v0": "jaxswarm.envs.sum_guessing:SumGuessing",
