@@ -11,6 +11,7 @@ from jumanji.environments.swarms.search_and_rescue.types import State, TargetSta
 
 from jaxswarm import envs
 from jaxswarm.envs.search_and_rescue import SearchParams, SearchWorld
+from jaxswarm.envs.search_and_rescue.environment import rays
 
 N, M = 5, 12
 OURS = envs.SearchAndRescue(num_agents=N, num_targets=M, num_rays=32)
@@ -73,6 +74,24 @@ def test_a_step_is_jumanjis():
         assert (expected >= 0).any(axis=(0, 2)).all()  # all three kinds are in sight
         finds += int(outcome.metrics["found"]) - int(theirs.targets.found.sum())
     assert finds > 8
+
+
+@pytest.mark.parametrize("num_rays", [2, 3, 8, 13, 128])
+def test_rays_are_those_of_a_comparison_of_every_ray_with_every_body(num_rays):
+    rng = np.random.default_rng(num_rays)
+    away, bearing = rng.uniform(0, 1, (4, 9)), rng.uniform(-2, 2, (4, 9))
+    kinds = rng.integers(-1, 2, (4, 9))
+    found = rays(jnp.asarray(away), jnp.asarray(bearing), kinds, 2, num_rays, 0.7, 1.2, 0.1)
+    slow = np.full((4, 2, num_rays), -1.0)
+    for i, j in np.ndindex(4, 9):
+        if kinds[i, j] >= 0 and away[i, j] < 0.7:
+            here = slow[i, kinds[i, j]]
+            sees = abs(np.linspace(-1.2, 1.2, num_rays) - bearing[i, j]) < np.arctan2(
+                0.1, away[i, j]
+            )
+            nearer = sees & ((here < 0) | (away[i, j] / 0.7 < here))
+            here[nearer] = away[i, j] / 0.7
+    np.testing.assert_allclose(found, slow, atol=1e-6)
 
 
 def test_those_who_find_a_target_together_share_the_point(key):
