@@ -232,9 +232,7 @@ def policy(network: Network, *, shared: bool, deterministic: bool = False) -> en
 
     def init(observation: PyTree) -> PyTree:
         n = observation.agent_mask.shape[0]
-        return jax.tree.map(
-            lambda x: jnp.broadcast_to(x, (n, *x.shape)), network.start()["actor"]
-        )
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), network.start()["actor"])
 
     def act(key: jax.Array, params: PyTree, carry: PyTree, observation: PyTree) -> Any:
         features = features_of(observation)

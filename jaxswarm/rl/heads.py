@@ -175,7 +175,7 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
 def _normal(size: int, offset: float) -> Callable[[jax.Array], Any]:
     def of(outputs: jax.Array) -> Any:
         scale = jnp.clip(outputs[size:] + offset, *SCALE_RANGE)
-        return distrax.MultivariateNormalDiag(outputs[:size], jnp.exp(scale))
+        return distrax.Independent(distrax.Normal(outputs[:size], jnp.exp(scale)), 1)
 
     return of
 

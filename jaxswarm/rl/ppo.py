@@ -22,9 +22,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds, restart
+from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds
 from jaxswarm.rl.networks import Network
 from jaxswarm.rl.returns import advantages, masked_mean, normalised
+from jaxswarm.rl.surrogate import Batch, loss
 
 PyTree = Any
 
@@ -79,14 +80,6 @@ class PPOInfo(NamedTuple):
     clipped: jax.Array
     reward: jax.Array
     finished: Finished
-
-
-class Batch(NamedTuple):
-    """What one learner learns from; ``[T, B, …]``."""
-
-    done: Transition
-    advantage: jax.Array
-    target: jax.Array
 
 
 def ppo(
@@ -180,18 +173,14 @@ def ppo(
             chosen = jax.random.permutation(order, items).reshape(minibatches, -1)
             return jax.lax.scan(update, held, (chosen, jax.random.split(noise, minibatches)))
 
-        (params, state), seen = jax.lax.scan(
-            epoch, (params, state), jax.random.split(key, epochs)
-        )
+        (params, state), seen = jax.lax.scan(epoch, (params, state), jax.random.split(key, epochs))
         return params, state, jax.tree.map(lambda x: jnp.mean(x[-1]), seen)
 
     def step(key: jax.Array, state: PPOState, inputs: Any = None) -> tuple[PPOState, PPOInfo]:
         p = parameters if inputs is None else inputs
         acting_key, learning_key = jax.random.split(key)
         before = state.acting.carry
-        acting, done, finished = worlds.collect(
-            acting_key, state.params, state.acting, num_steps
-        )
+        acting, done, finished = worlds.collect(acting_key, state.params, state.acting, num_steps)
         if shared:
             flat = jax.tree.map(lambda x: x.reshape(num_steps, -1, *x.shape[3:]), done)
             carry = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), before)
@@ -208,42 +197,6 @@ def ppo(
         return PPOState(params, optimiser, acting), info
 
     return Algorithm(init, step)  # type: ignore[arg-type]
-
-
-def loss(
-    network: Network, params: PyTree, key: jax.Array, batch: Batch, carry: PyTree, p: Any
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """What one learner descends on sequences ``[T, B, …]``, and what to look at.
-
-    Args:
-        network: of the agent.
-        params: of one learner, no agents axis.
-        key: for heads whose entropy is estimated.
-        batch: sequences.
-        carry: memories at their beginning, leaves ``[B, …]``.
-        p: a :class:`PPOParameters` of scalars.
-    """
-    done, head = batch.done, network.head
-    outputs, value = _reread(network, params, done, carry)
-    keys = jax.random.split(key, done.log_prob.shape)
-    log_prob = jax.vmap(jax.vmap(head.log_prob))(outputs, done.raw)
-    entropy = masked_mean(jax.vmap(jax.vmap(head.entropy))(keys, outputs), done.mask)
-    change = log_prob - done.log_prob
-    ratio = jnp.exp(change)
-    held = jnp.clip(ratio, 1.0 - p.clip, 1.0 + p.clip)
-    gain = jnp.minimum(ratio * batch.advantage, held * batch.advantage)
-    policy_loss = -masked_mean(gain, done.mask)
-    near = done.value + jnp.clip(value - done.value, -p.value_clip, p.value_clip)
-    error = jnp.maximum(jnp.square(value - batch.target), jnp.square(near - batch.target))
-    value_loss = 0.5 * masked_mean(error, done.mask)
-    total = policy_loss + p.value_weight * value_loss - p.entropy * entropy
-    return total, {
-        "policy_loss": policy_loss,
-        "value_loss": value_loss,
-        "entropy": entropy,
-        "kl": masked_mean(ratio - 1.0 - change, done.mask),
-        "clipped": masked_mean((jnp.abs(ratio - 1.0) > p.clip).astype(jnp.float32), done.mask),
-    }
 
 
 def check_parameters(p: PPOParameters) -> None:
@@ -267,24 +220,3 @@ def check_parameters(p: PPOParameters) -> None:
             continue
         if not bool(jnp.all((jnp.asarray(given) >= low) & (jnp.asarray(given) <= high))):
             raise ValueError(f"{name}: expected within [{low}, {high}], got {given}")
-
-
-def _reread(
-    network: Network, params: PyTree, done: Transition, carry: PyTree
-) -> tuple[jax.Array, jax.Array]:
-    """Outputs and values of the current networks on ``[T, B, …]``, memories replayed."""
-    actor = jax.vmap(network.actor, in_axes=(None, 0, 0))
-    critic = jax.vmap(network.critic, in_axes=(None, 0, 0))
-    if not network.recurrent:
-        acting, judging = carry["actor"], carry["critic"]
-        outputs = actor(params["actor"], acting, done.features[0])[1]
-        return outputs[None], critic(params["critic"], judging, done.seen[0])[1][None]
-
-    def advance(memory: PyTree, now: tuple[jax.Array, ...]) -> Any:
-        features, seen, first = now
-        memory = restart(memory, network.start(), first)
-        acting, outputs = actor(params["actor"], memory["actor"], features)
-        judging, value = critic(params["critic"], memory["critic"], seen)
-        return {"actor": acting, "critic": judging}, (outputs, value)
-
-    return jax.lax.scan(advance, carry, (done.features, done.seen, done.first))[1]
