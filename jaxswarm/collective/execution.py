@@ -1,0 +1,151 @@
+"""Executing learnt decision rules on finite swarms, which do not see the mean field.
+
+In the limit of many agents the mean field moves deterministically, so a policy that was trained
+with it in sight can be written down as a sequence of decision rules, once, from a simulated
+reference swarm. Agents carry that sequence (or, with a shared seed, redo the same simulation).
+
+Shapes: ``T`` steps, ``N`` agents, ``P`` numbers of a decision rule, ``R`` repetitions.
+
+References:
+    K. Cui et al., Learning decentralized partially observable mean field control for artificial
+    collective behavior, 2024.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm import agents
+from jaxswarm.collective.environments import (
+    MeanFieldControl,
+    act_by_rule,
+    begin_swarm,
+    step_swarm,
+)
+from jaxswarm.collective.rules import Rule, check_numbers_fit, warn_unless_lipschitz
+from jaxswarm.collective.task import SwarmTask, mean_phase_distance
+from jaxswarm.envs import Policy, unroll
+
+PyTree = Any
+
+
+class Execution(NamedTuple):
+    """What came of it: ``returns []`` discounted, ``rewards [T]``, mean phase distance ``[T]``."""
+
+    returns: jax.Array
+    rewards: jax.Array
+    disorder: jax.Array
+
+
+def open_loop(
+    control: MeanFieldControl,
+    policy: Policy,
+    key: jax.Array,
+    *,
+    params: PyTree = (),
+    physics: PyTree = None,
+) -> jax.Array:
+    """The rules ``[T, P]`` that a policy chooses for one reference swarm, one per step.
+
+    Args:
+        control: with the reference swarm's size: the larger, the nearer to the limit.
+        policy: of the upper level; deterministic, or sampling from this key (a shared seed).
+        key: of the reference simulation, known to all agents.
+        params: of the policy.
+        physics: of the task.
+    """
+    _, done = unroll(control, policy, key, control.time_limit, params=params, physics=physics)
+    return done.action[:, 0]
+
+
+def execute(
+    task: SwarmTask,
+    rule: Rule,
+    numbers: jax.Array,
+    key: jax.Array,
+    *,
+    num_steps: int | None = None,
+    discount: Any = 0.99,
+    physics: PyTree = None,
+) -> Execution:
+    """Run a swarm by given decision rules; agents see their own observations and nothing else.
+
+    Args:
+        task: of any number of agents, that of training or another.
+        rule: the parametrisation.
+        numbers: ``[T, P]``, a rule per step, or ``[P]``, the same in ``num_steps`` steps.
+        key: consumed.
+        num_steps: ``T``, where ``numbers`` do not say.
+        discount: factor per step; may be traced.
+        physics: of the task, its own if omitted.
+
+    Raises:
+        ValueError: if ``numbers`` are for another grid, or ``T`` is missing, contradicted or < 1.
+    """
+    check_numbers_fit(rule, numbers)
+    if numbers.ndim == 1:
+        if num_steps is None or num_steps < 1:
+            raise ValueError(f"num_steps: expected at least 1 for a single rule, got {num_steps}")
+        numbers = jnp.broadcast_to(numbers, (num_steps, len(numbers)))
+    elif num_steps not in (None, len(numbers)) or not len(numbers):
+        raise ValueError(f"num_steps: expected {len(numbers)} like numbers, got {num_steps}")
+    params = task.params if physics is None else physics
+    begin, look, run = jax.random.split(key, 3)
+
+    def advance(world: Any, now: tuple[jax.Array, jax.Array]) -> Any:
+        index, chosen = now
+        draw, move = jax.random.split(jax.random.fold_in(run, index))
+        actions = act_by_rule(rule, draw, chosen, world.seen)
+        world, reward = step_swarm(task, move, world, actions, params)
+        return world, (reward, mean_phase_distance(world.swarm.headings))
+
+    world = begin_swarm(task, begin, look, params)
+    steps = jnp.arange(len(numbers))
+    _, (rewards, disorder) = jax.lax.scan(advance, world, (steps, numbers))
+    return Execution(rewards @ jnp.asarray(discount) ** steps, rewards, disorder)
+
+
+def convergence(
+    make: Any,
+    rule: Rule,
+    numbers: jax.Array,
+    key: jax.Array,
+    sizes: tuple[int, ...],
+    repetitions: int,
+    *,
+    num_steps: int | None = None,
+    discount: Any = 0.99,
+) -> dict[int, jax.Array]:
+    """Returns of the same decision rule in swarms of many sizes: does ``J^N`` approach its limit?
+
+    Args:
+        make: ``make(N)`` is the task.
+        rule: the parametrisation; a warning if it jumps, as the theory asks for Lipschitz rules.
+        numbers: ``[T, P]`` or ``[P]``.
+        key: consumed.
+        sizes: the ``N``.
+        repetitions: ``R`` independent swarms of each size.
+        num_steps: as in :func:`execute`.
+        discount: likewise.
+
+    Returns:
+        ``{N: returns [R]}``.
+
+    Raises:
+        ValueError: without sizes or repetitions, and what ``make`` and :func:`execute` refuse.
+    """
+    if not sizes or repetitions < 1:
+        raise ValueError(f"sizes, repetitions: expected some, got {sizes}, {repetitions}")
+    warn_unless_lipschitz(rule)
+    found = {}
+    for n in sizes:
+        task = make(n)
+
+        def one(key: jax.Array, task: SwarmTask = task) -> jax.Array:
+            options = {"num_steps": num_steps, "discount": discount}
+            return execute(task, rule, numbers, key, **options).returns
+
+        keys = agents.keys(jax.random.fold_in(key, n), repetitions)
+        found[n] = jax.jit(lambda k, one=one: jax.lax.map(one, k, batch_size=32))(keys)
+    return found
