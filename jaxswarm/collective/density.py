@@ -65,6 +65,7 @@ def kuramoto_limit(
     # Cell c is the middle of [−π + c step, −π + (c + 1) step).
     angles = jnp.asarray((-np.pi + step * (np.arange(cells) + 0.5)).astype(np.float32))
     two, share_two = _hermite(nodes)
+    blur = 0.0 if p.blur is None else p.blur
     start = jnp.clip(
         p.width * cells / 2.0 - jnp.abs(jnp.arange(cells) + 0.5 - cells / 2.0) + 0.5, 0.0, 1.0
     )
@@ -77,7 +78,7 @@ def kuramoto_limit(
             turn = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
             y = jnp.stack([mean @ turn, mean[1] * turn[0] - mean[0] * turn[1]])
 
-            centre, deviation = jax.vmap(lambda e: rule.law(now, y + p.blur * e))(two)
+            centre, deviation = jax.vmap(lambda e: rule.law(now, y + blur * e))(two)
             action = jnp.clip(centre + deviation * two[None, :, 0], -1.0, 1.0)
             target = angle + p.turn * action + p.noise * two[None, :, 1]
             share = share_two[:, None] * share_two[None, :]

@@ -17,25 +17,20 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents
-from jaxswarm.collective.environments import (
-    MeanFieldControl,
-    act_by_rule,
-    begin_swarm,
-    step_swarm,
-)
+from jaxswarm.collective.environments import MeanFieldControl, act_by_rule
 from jaxswarm.collective.rules import Rule, check_numbers_fit, warn_unless_lipschitz
-from jaxswarm.collective.task import SwarmTask, mean_phase_distance
+from jaxswarm.collective.task import SwarmState, SwarmTask
 from jaxswarm.envs import Policy, unroll
 
 PyTree = Any
 
 
 class Execution(NamedTuple):
-    """What came of it: ``returns []`` discounted, ``rewards [T]``, mean phase distance ``[T]``."""
+    """What came of it: ``returns []`` discounted, ``rewards [T]``, the last ``state``."""
 
     returns: jax.Array
     rewards: jax.Array
-    disorder: jax.Array
+    state: SwarmState
 
 
 def open_loop(
@@ -91,19 +86,19 @@ def execute(
     elif num_steps not in (None, len(numbers)) or not len(numbers):
         raise ValueError(f"num_steps: expected {len(numbers)} like numbers, got {num_steps}")
     params = task.params if physics is None else physics
-    begin, look, run = jax.random.split(key, 3)
+    begin, run = jax.random.split(key)
 
-    def advance(world: Any, now: tuple[jax.Array, jax.Array]) -> Any:
+    def advance(state: SwarmState, now: tuple[jax.Array, jax.Array]) -> Any:
         index, chosen = now
-        draw, move = jax.random.split(jax.random.fold_in(run, index))
-        actions = act_by_rule(rule, draw, chosen, world.seen)
-        world, reward = step_swarm(task, move, world, actions, params)
-        return world, (reward, mean_phase_distance(world.swarm.headings))
+        look, draw, move = jax.random.split(jax.random.fold_in(run, index), 3)
+        seen = task.observe(look, params, state)
+        actions = act_by_rule(rule, draw, chosen, seen)
+        state = task.transition(move, params, state, actions)
+        return state, task.reward(params, state, actions)
 
-    world = begin_swarm(task, begin, look, params)
     steps = jnp.arange(len(numbers))
-    _, (rewards, disorder) = jax.lax.scan(advance, world, (steps, numbers))
-    return Execution(rewards @ jnp.asarray(discount) ** steps, rewards, disorder)
+    state, rewards = jax.lax.scan(advance, task.init(begin, params), (steps, numbers))
+    return Execution(rewards @ jnp.asarray(discount) ** steps, rewards, state)
 
 
 def convergence(

@@ -29,7 +29,7 @@ class HeadingParameters(NamedTuple):
     Attributes:
         turn: radians of one step at full action.
         noise: standard deviation of a step's error in the heading, radians.
-        blur: standard deviation of the error in each number observed.
+        blur: standard deviation of the error in each number observed; ``None`` for no error.
         width: headings start uniformly within ``±π width``; 1 is no order at all.
         speed: distance of one step; Vicsek only.
         cost: of a squared action, taken from the reward.
@@ -37,7 +37,7 @@ class HeadingParameters(NamedTuple):
 
     turn: Any = 0.4
     noise: Any = 0.05
-    blur: Any = 0.0
+    blur: Any = None
     width: Any = 1.0
     speed: Any = 0.0
     cost: Any = 0.0
@@ -95,7 +95,7 @@ def _task(
     name: str, num_agents: int, parameters: HeadingParameters, domain: Domain, radius: float
 ) -> SwarmTask:
     everyone(num_agents, None)
-    check_numbers(**parameters._asdict())
+    check_numbers(**{k: v for k, v in parameters._asdict().items() if v is not None})
     look = local_heading(domain, radius, num_agents)
     moves = name == "vicsek"
 
@@ -118,7 +118,8 @@ def _task(
         return SwarmState(*domain.wrap(state.positions + p.speed * way, headings))
 
     def observe(key: jax.Array, p: HeadingParameters, state: SwarmState) -> jax.Array:
-        return look(state.positions, state.headings) + p.blur * normals(key, num_agents, 2)
+        seen = look(state.positions, state.headings)
+        return seen if p.blur is None else seen + p.blur * normals(key, num_agents, 2)
 
     def reward(p: HeadingParameters, state: SwarmState, actions: jax.Array) -> jax.Array:
         effort = jnp.mean(jnp.square(actions))

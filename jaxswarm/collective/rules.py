@@ -14,7 +14,7 @@ References:
 import math
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,15 +48,17 @@ def kernel_rule(
     task: SwarmTask,
     *,
     points: int = 5,
-    bandwidth: float | None = None,
+    bandwidth: Any = 0.6,
     deviations: tuple[float, float] = (0.02, 0.5),
 ) -> Rule:
-    """Numbers at grid points mixed with normalised Gaussian (RBF) weights.
+    """Numbers at the middles of bins, mixed with normalised Gaussian (RBF) weights.
+
+    As the bandwidth goes to zero this becomes :func:`histogram_rule`.
 
     Args:
         task: gives the range of observations and actions.
         points: per dimension of the observation, at least 2.
-        bandwidth: of the kernel, in units of the distance between grid points; 0.6 if omitted.
+        bandwidth: of the kernel, in units of the distance between grid points; may be traced.
         deviations: smallest and largest standard deviation of an action, as shares of half its
             range.
 
@@ -64,18 +66,15 @@ def kernel_rule(
         ValueError: fewer than two points, a bandwidth that is not positive, deviations that are
             not increasing and positive.
     """
-    width = 0.6 if bandwidth is None else bandwidth
-    if not math.isfinite(width) or width <= 0.0:
+    if not isinstance(bandwidth, jax.core.Tracer) and not (
+        math.isfinite(bandwidth) and bandwidth > 0.0
+    ):
         raise ValueError(f"bandwidth: expected a positive finite number, got {bandwidth}")
-    low, high = (np.asarray(bound, np.float32) for bound in task.observation_bounds)
-    if points < 2:
-        raise ValueError(f"points: expected at least 2 per dimension, got {points}")
-    grid = _mesh([np.linspace(a, b, points) for a, b in zip(low, high, strict=True)])
-    scale = width * (high - low) / (points - 1)
+    grid, _, spacing = _middles(task, points)
 
     def weights(y: jax.Array) -> jax.Array:
-        squared = jnp.sum(jnp.square((jnp.asarray(grid) - y[None, :]) / scale[None, :]), axis=1)
-        return jax.nn.softmax(-0.5 * squared)
+        offset = (jnp.asarray(grid) - y[None, :]) / spacing[None, :]
+        return jax.nn.softmax(-0.5 * jnp.sum(jnp.square(offset / bandwidth), axis=1))
 
     return _rule(task, grid, weights, deviations, lipschitz=True)
 
@@ -88,15 +87,11 @@ def histogram_rule(
     Arguments and errors as of :func:`kernel_rule`; observations out of range fall in the outermost
     bin.
     """
-    low, high = (np.asarray(bound, np.float32) for bound in task.observation_bounds)
-    if points < 2:
-        raise ValueError(f"points: expected at least 2 per dimension, got {points}")
-    edges = (high - low) / points
-    grid = _mesh([a + s * (np.arange(points) + 0.5) for a, s in zip(low, edges, strict=True)])
+    grid, low, spacing = _middles(task, points)
     strides = points ** np.arange(len(low) - 1, -1, -1)
 
     def weights(y: jax.Array) -> jax.Array:
-        place = jnp.clip(jnp.floor((y - low) / edges), 0, points - 1).astype(jnp.int32)
+        place = jnp.clip(jnp.floor((y - low) / spacing), 0, points - 1).astype(jnp.int32)
         return jax.nn.one_hot(jnp.sum(place * strides), len(grid))
 
     return _rule(task, grid, weights, deviations, lipschitz=False)
@@ -158,5 +153,12 @@ def _rule(
     return Rule(count, grid, law, sample, numbers_of, lipschitz)
 
 
-def _mesh(axes: list[np.ndarray]) -> np.ndarray:
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+def _middles(task: SwarmTask, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Middles ``[B, Y]`` of the bins, where they begin ``[Y]``, and how wide they are ``[Y]``."""
+    if points < 2:
+        raise ValueError(f"points: expected at least 2 per dimension, got {points}")
+    low, high = (np.asarray(bound, np.float32) for bound in task.observation_bounds)
+    wide = (high - low) / points
+    axes = [a + s * (np.arange(points) + 0.5) for a, s in zip(low, wide, strict=True)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(low))
+    return grid.astype(np.float32), low, wide
