@@ -12,7 +12,7 @@ from jaxswarm.collective.aggregation import AggregationParameters, aggregation
 from jaxswarm.collective.density import Limit, aggregation_limit, kuramoto_limit
 from jaxswarm.collective.domains import DOMAINS, Domain, local_heading
 from jaxswarm.collective.environments import FiniteSwarm, MeanFieldControl, act_by_rule
-from jaxswarm.collective.execution import Execution, convergence, execute, open_loop
+from jaxswarm.collective.execution import Execution, Sequence, convergence, execute, open_loop
 from jaxswarm.collective.headings import HeadingParameters, kuramoto, vicsek
 from jaxswarm.collective.mean_field import MeanField, histogram, kernel_features
 from jaxswarm.collective.rules import Rule, histogram_rule, kernel_rule
@@ -34,6 +34,7 @@ __all__ = [
     "MeanField",
     "MeanFieldControl",
     "Rule",
+    "Sequence",
     "SwarmState",
     "SwarmTask",
     "act_by_rule",

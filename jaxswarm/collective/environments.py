@@ -12,6 +12,7 @@ References:
     control for artificial collective behavior, 2024.
 """
 
+import copy
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -107,6 +108,20 @@ class MeanFieldControl(_SwarmBase):
         self.mean_field = kernel_features(task) if mean_field is None else mean_field
         super().__init__(task, 1, time_limit)
 
+    def with_rule(self, rule: Rule) -> "MeanFieldControl":
+        """The same problem with another rule of the same size, whose numbers may be traced.
+
+        Raises:
+            ValueError: if its size differs.
+        """
+        if rule.num_parameters != self.rule.num_parameters:
+            raise ValueError(
+                f"rule: expected {self.rule.num_parameters} numbers, got {rule.num_parameters}"
+            )
+        other = copy.copy(self)
+        other.rule = rule
+        return other
+
     @cached_property
     def action_spec(self) -> specs.Array:
         """``float32[1, P]``, the numbers of one decision rule."""
@@ -142,6 +157,20 @@ class FiniteSwarm(_SwarmBase):
     ):
         self.mean_field = kernel_features(task) if mean_field is None else mean_field
         super().__init__(task, task.num_agents, time_limit)
+
+    def with_mean_field(self, mean_field: MeanField) -> "FiniteSwarm":
+        """The same swarm, critics seeing another vector of the same size, which may be traced.
+
+        Raises:
+            ValueError: if its size differs.
+        """
+        if mean_field.size != self.mean_field.size:
+            raise ValueError(
+                f"mean_field: expected size {self.mean_field.size}, got {mean_field.size}"
+            )
+        other = copy.copy(self)
+        other.mean_field = mean_field
+        return other
 
     @cached_property
     def action_spec(self) -> specs.Array:

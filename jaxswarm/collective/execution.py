@@ -33,6 +33,16 @@ class Execution(NamedTuple):
     state: SwarmState
 
 
+class Sequence(NamedTuple):
+    """Decision rules ``numbers [T, P]``, and ``rewards [T]`` of the reference swarm they steered.
+
+    That swarm's policy saw its mean field: the rewards are an oracle's, not the agents'.
+    """
+
+    numbers: jax.Array
+    rewards: jax.Array
+
+
 def open_loop(
     control: MeanFieldControl,
     policy: Policy,
@@ -40,8 +50,8 @@ def open_loop(
     *,
     params: PyTree = (),
     physics: PyTree = None,
-) -> jax.Array:
-    """The rules ``[T, P]`` that a policy chooses for one reference swarm, one per step.
+) -> Sequence:
+    """The rules that a policy chooses for one reference swarm, one per step.
 
     Args:
         control: with the reference swarm's size: the larger, the nearer to the limit.
@@ -51,7 +61,7 @@ def open_loop(
         physics: of the task.
     """
     _, done = unroll(control, policy, key, control.time_limit, params=params, physics=physics)
-    return done.action[:, 0]
+    return Sequence(done.action[:, 0], done.timestep.reward[:, 0])
 
 
 def execute(

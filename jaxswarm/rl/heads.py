@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import distrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jumanji import specs
 
 SCALE_RANGE = (-5.0, 2.0)
@@ -128,7 +129,7 @@ def squashed_gaussian(
     def stretch(raw: jax.Array) -> jax.Array:
         """``log |d action / d raw|``, finite however far ``raw`` is out."""
         slope = 2.0 * (math.log(2.0) - raw - jax.nn.softplus(-2.0 * raw))
-        return jnp.sum(slope + jnp.log(half))
+        return jnp.sum(slope + np.log(half))
 
     def entropy(key: jax.Array, outputs: jax.Array) -> jax.Array:
         base = of(outputs)
@@ -164,9 +165,9 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
         return categorical(counts.pop())
     if isinstance(spec, specs.BoundedArray) and len(spec.shape) == 2:
         make = squashed_gaussian if squash else gaussian
-        low = jnp.broadcast_to(jnp.asarray(spec.minimum), spec.shape)
-        high = jnp.broadcast_to(jnp.asarray(spec.maximum), spec.shape)
-        if bool(jnp.any(low != low[:1]) | jnp.any(high != high[:1])):
+        low = np.broadcast_to(np.asarray(spec.minimum), spec.shape)
+        high = np.broadcast_to(np.asarray(spec.maximum), spec.shape)
+        if (low != low[:1]).any() or (high != high[:1]).any():
             raise ValueError(f"spec: expected the same bounds for all agents, got {spec}")
         return make(spec.shape[1], low[0], high[0], **options)
     raise ValueError(f"spec: expected discrete [N] or bounded [N, A] actions, got {spec}")
@@ -180,11 +181,11 @@ def _normal(size: int, offset: float) -> Callable[[jax.Array], Any]:
     return of
 
 
-def _bounds(size: int, low: Any, high: Any) -> tuple[jax.Array, jax.Array]:
+def _bounds(size: int, low: Any, high: Any) -> tuple[np.ndarray, np.ndarray]:
     if size < 1:
         raise ValueError(f"size: expected at least one number per action, got {size}")
-    low, high = (jnp.broadcast_to(jnp.asarray(x, jnp.float32), (size,)) for x in (low, high))
-    if not bool(jnp.all(jnp.isfinite(low) & jnp.isfinite(high) & (low < high))):
+    low, high = (np.broadcast_to(np.asarray(x, np.float32), (size,)) for x in (low, high))
+    if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
         raise ValueError(f"low, high: expected finite increasing bounds, got {low}, {high}")
     return (low + high) / 2.0, (high - low) / 2.0
 

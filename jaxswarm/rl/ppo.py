@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxswarm.algorithm import Algorithm
@@ -47,7 +48,7 @@ class PPOParameters(NamedTuple):
     discount: Any = 0.99
     gae_lambda: Any = 0.95
     clip: Any = 0.2
-    value_clip: Any = jnp.inf
+    value_clip: Any = np.inf
     entropy: Any = 0.0
     value_weight: Any = 0.5
 
@@ -206,17 +207,17 @@ def check_parameters(p: PPOParameters) -> None:
         ValueError: naming the number.
     """
     ranges = {
-        "lr": (0.0, jnp.inf),
+        "lr": (0.0, np.inf),
         "discount": (0.0, 1.0),
         "gae_lambda": (0.0, 1.0),
-        "clip": (0.0, jnp.inf),
-        "value_clip": (0.0, jnp.inf),
-        "entropy": (0.0, jnp.inf),
-        "value_weight": (0.0, jnp.inf),
+        "clip": (0.0, np.inf),
+        "value_clip": (0.0, np.inf),
+        "entropy": (0.0, np.inf),
+        "value_weight": (0.0, np.inf),
     }
     for name, (low, high) in ranges.items():
         given = getattr(p, name)
         if isinstance(given, jax.core.Tracer):
             continue
-        if not bool(jnp.all((jnp.asarray(given) >= low) & (jnp.asarray(given) <= high))):
+        if not np.all((np.asarray(given) >= low) & (np.asarray(given) <= high)):
             raise ValueError(f"{name}: expected within [{low}, {high}], got {given}")
