@@ -137,7 +137,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         returns = {}
         for n in sorted({config.agents, *config.transfer}):
             made = TASKS[name](config, n)
-            carried = jax.jit(lambda x, k, made=made: _execute(config, made, x, k))
+            carried = _program(lambda x, k, made=made: _execute(config, made, x, k))
             returns[str(n)] = carried(upper["numbers"], keys)
         results[name] = {
             "agents": config.agents,
@@ -161,7 +161,7 @@ def chaos(key: jax.Array, config: Config) -> dict[str, Any]:
 
     rule = collective.kernel_rule(make(1), points=config.points)
     numbers = rule.numbers_of(lambda y: GAIN * y[1:], 0.1)
-    limit = jax.jit(
+    limit = _program(
         lambda: collective.kuramoto_limit(rule, numbers, config.steps, physics, cells=512).returns
     )()
     runs = collective.convergence(
@@ -172,6 +172,7 @@ def chaos(key: jax.Array, config: Config) -> dict[str, Any]:
         config.sizes,
         config.seeds * config.swarms,
         num_steps=config.steps,
+        jit=_program,
     )
     means = {n: np.asarray(r).reshape(config.seeds, -1).mean(axis=1) for n, r in runs.items()}
     bias = np.stack([means[n] - float(limit) for n in config.sizes])
@@ -214,7 +215,7 @@ def _upper(config: Config, task: collective.SwarmTask, keys: jax.Array) -> dict[
         return chosen.numbers[0], curve, oracle.mean()
 
     widths = jnp.array([config.bandwidth, NARROW])
-    train = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
+    train = _program(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
     numbers, curves, oracle = train(widths, keys)
     return {
         "numbers": numbers,
@@ -239,7 +240,7 @@ def _agents(config: Config, task: collective.SwarmTask, keys: jax.Array) -> dict
         )
         return curve, returns[:, 0].mean()
 
-    train = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
+    train = _program(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
     curves, returns = train(jnp.array([0.0, 1.0]), keys)
     return {
         "curves": dict(zip(ARMS[2:], curves, strict=True)),
@@ -265,6 +266,12 @@ def _execute(
     every = jnp.concatenate([numbers, idle[None]])
     found = jax.lax.map(lambda x: jax.vmap(one, (None, 0, 0))(*x, keys), (widths, every))
     return dict(zip((*ARMS[:2], "uncontrolled"), found, strict=True))
+
+
+def _program(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """``jit`` that compiles in half the time; on a CPU the result runs as fast."""
+    quick = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    return jax.jit(fn, compiler_options=quick)
 
 
 def _discounts(config: Config) -> jax.Array:
