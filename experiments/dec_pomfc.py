@@ -59,6 +59,7 @@ SCALES = {
         points=3,
         hidden=8,
         swarms=4,
+        chaos_swarms=4,
         sizes=(4, 8),
         transfer=(),
         seeds=2,
@@ -193,7 +194,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     ax = plotting.curves(
         {"measured": bias.T},
         sizes,
-        title=f"A fixed rule's bias falls as N^{slopes(results).mean():.2f}",
+        title=f"A fixed rule's bias falls as $N^{{{slopes(results).mean():.2f}}}$",
         xlabel="swarm size N",
         ylabel="|mean return − return of the limit|",
         log=True,
@@ -219,13 +220,14 @@ def plot(results: dict[str, Any], path: Path) -> None:
         for arm in (*ARMS[:2], "uncontrolled"):
             series[arm] = np.stack([found["transfer"][str(n)][arm] for n in numbers], axis=1)
         n = int(found["agents"])
-        title = f"{name}: rules learnt at N = {n} carry over to other sizes"
+        title = f"{name}: rules learnt at N = {n} serve others"
         plotting.curves(
             series,
             np.array(numbers),
             xlabel="swarm size N",
             ylabel="discounted return, agents without the mean field",
             title=title,
+            colors={"uncontrolled": "#5A5A5A"},
             ax=ax,
         )
         ax.set_xscale("log", base=2)
@@ -233,7 +235,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
             value = float(found["returns"][arm].mean())
             ax.plot([n], [value], mark, color=plotting.PALETTE[color], label=arm, markersize=7)
         ax.axhline(0.5 * idle, color="#9A9A9A", linewidth=1.0, linestyle=(0, (4, 3)))
-        ax.legend(*_marks(ax), frameon=False, fontsize=10, loc="center left")
+        ax.annotate("half-way to the optimum", (numbers[0], 0.5 * idle - 2.5), color="#666666")
+        ax.legend(*_marks(ax), frameon=False, fontsize=10, loc=(0.02, 0.3))
     plotting.save(grid[0, 0], path)
 
 
