@@ -28,7 +28,7 @@ class Config:
     agents: int = 64  # N in training
     steps: int = 50  # T of an episode, and of one iteration's collection
     envs: int = 8
-    iterations: int = 80
+    iterations: int = 64
     epochs: int = 2
     minibatches: int = 4
     points: int = 5  # of a decision rule, per dimension of the observation

@@ -120,9 +120,11 @@ def aggregation_limit(
     numbers = _sequence(rule, numbers, num_steps, cells, nodes)
     p, step = parameters, side / cells
     middle = (step * (np.arange(cells) + 0.5)).astype(np.float32)
-    grid = jnp.asarray(np.stack(np.meshgrid(middle, middle, indexing="ij"), -1).reshape(-1, 2))
+    places = np.stack(np.meshgrid(middle, middle, indexing="ij"), -1).reshape(-1, 2)
+    grid = jnp.asarray(places)
     two, share_two = _hermite(nodes)
-    apart = np.sqrt(np.sum((np.asarray(grid)[:, None] - np.asarray(grid)[None]) ** 2, axis=-1))
+    # Two random points of one unit cell are 0.5214 apart on average.
+    apart = np.sqrt(np.sum((places[:, None] - places[None]) ** 2, axis=-1))
     apart = jnp.asarray(apart + step * 0.5214 * np.eye(cells**2, dtype=np.float32))
 
     def advance(density: jax.Array, now: jax.Array) -> tuple[jax.Array, jax.Array]:

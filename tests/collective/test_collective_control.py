@@ -58,10 +58,11 @@ def test_actions_are_drawn_by_each_agent_from_one_rule(key):
     rule = collective.kernel_rule(TASK, deviations=(0.02, 0.9))
     numbers = rule.numbers_of(lambda y: 0.8 * jnp.ones(1), 0.9)
     seen = jnp.zeros((4000, 2))
-    actions = collective.act_by_rule(rule, key, numbers, seen)
+    draw = jax.jit(lambda seen: collective.act_by_rule(rule, key, numbers, seen))
+    actions = draw(seen)
     assert float(jnp.abs(actions).max()) <= 1.0  # clipped to the task's bounds
     assert float(actions.std()) > 0.3
-    few = collective.act_by_rule(rule, key, numbers, seen[:3])
+    few = draw(seen[:3])
     np.testing.assert_allclose(few, actions[:3])  # whoever else there is
 
 
@@ -206,6 +207,9 @@ def test_actions_of_another_shape_are_refused(key):
 
 def test_convergence_warns_of_rules_that_jump(key):
     rule = collective.histogram_rule(TASK, points=2)
-    numbers = rule.numbers_of(turning)
+    idle = lambda program: lambda keys: jnp.zeros(len(keys))  # noqa: E731
     with pytest.warns(UserWarning, match="Lipschitz"):
-        collective.convergence(lambda n: TASK, rule, numbers, key, (6,), 2, num_steps=2)
+        found = collective.convergence(
+            lambda n: TASK, rule, rule.numbers_of(turning), key, (6,), 2, num_steps=2, jit=idle
+        )
+    assert found[6].shape == (2,)

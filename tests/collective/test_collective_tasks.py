@@ -118,12 +118,13 @@ TASKS = {
 def test_agents_are_interchangeable(name, key):
     """Permuting agents permutes observations, leaves reward and mean field as they were."""
     task = TASKS[name](6)
-    state = task.init(key, task.params)
+    state = jax.jit(task.init)(key, task.params)
     order = jnp.array([3, 1, 0, 5, 2, 4])
     moved = jax.tree.map(lambda x: x[order], state)
     quiet = jax.tree.map(jnp.zeros_like, task.params)
     actions = jnp.zeros((6, len(task.action_bounds[0])))
-    seen, other = (task.observe(key, quiet, s) for s in (state, moved))
+    observe = jax.jit(task.observe)
+    seen, other = (observe(key, quiet, s) for s in (state, moved))
     np.testing.assert_allclose(seen[order], other, atol=1e-5)
     one, two = (task.reward(task.params, s, actions) for s in (state, moved))
     assert float(one) == pytest.approx(float(two), abs=1e-5)
@@ -146,8 +147,9 @@ def test_the_histogram_counts_and_kernels_are_level_for_even_swarms():
 
 def test_one_agent_sees_itself_and_is_in_order(key):
     task = collective.kuramoto(1)
-    state = task.init(key, task.params)
-    np.testing.assert_allclose(task.observe(key, task.params, state), [[1.0, 0.0]], atol=1e-6)
+    state = jax.jit(task.init)(key, task.params)
+    seen = jax.jit(task.observe)(key, task.params, state)
+    np.testing.assert_allclose(seen, [[1.0, 0.0]], atol=1e-6)
     assert float(task.reward(task.params, state, jnp.zeros((1, 1)))) == pytest.approx(0.0)
 
 
