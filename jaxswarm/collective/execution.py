@@ -62,7 +62,8 @@ def open_loop(
         physics: of the task.
     """
     _, done = unroll(control, policy, key, control.time_limit, params=params, physics=physics)
-    return Sequence(done.action[:, 0], done.timestep.reward[:, 0])
+    rewards: Any = done.timestep.reward
+    return Sequence(done.action[:, 0], rewards[:, 0])
 
 
 def execute(

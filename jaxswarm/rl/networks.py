@@ -131,11 +131,12 @@ def actor_critic(
         }
 
     def act(params: PyTree, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
-        return acting.apply({"params": params}, carry, features)  # type: ignore[return-value]
+        result: Any = acting.apply({"params": params}, carry, features)
+        return result
 
     def judge(params: PyTree, carry: PyTree, seen: jax.Array) -> tuple[PyTree, jax.Array]:
-        carry, value = judging.apply({"params": params}, carry, seen)  # type: ignore[misc]
-        return carry, value[0]
+        result: Any = judging.apply({"params": params}, carry, seen)
+        return result[0], result[1][0]
 
     start = {"actor": blank, "critic": blank}
     return Network(head, init, lambda: start, act, judge, memory > 0, critic)

@@ -74,6 +74,7 @@ ENVIRONMENTS = {
 }
 
 
+@pytest.mark.slow  # ten programs
 def test_swarm_environment_conforms():
     quiet = HeadingParameters(noise=0.0)
     envs.conformance.check(ENVIRONMENTS["swarm"], noiseless=quiet)
