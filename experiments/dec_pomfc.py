@@ -71,7 +71,7 @@ SCALES = {
         iterations=150,
         envs=4,
         sizes=(8, 16, 32, 64, 128, 256, 512),
-        transfer=(2, 8, 32, 1024),
+        transfer=(2, 8, 32, 1000),
     ),
 }
 
