@@ -11,4 +11,5 @@ SYSTEMS: dict[str, str] = {
     "modest": "experiments.modest",
     "sybilwall": "experiments.sybilwall",
     "bristle": "experiments.bristle",
+    "dec_pomfc": "experiments.dec_pomfc",
 }

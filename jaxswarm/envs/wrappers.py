@@ -21,19 +21,26 @@ class AutoReset(Wrapper):
     The last step keeps its reward, its discount (1 if truncated) and ``step_type`` LAST; its
     ``observation`` is the new episode's first. The true last observation, which bootstrapping
     needs, is in ``extras["next_obs"]`` of every step (jumanji's name).
+
+    Attributes:
+        keeps_global: also keep the true last ``global_state``, as ``extras["next_global"]``.
     """
 
     _env: SwarmEnvironment
 
+    def __init__(self, env: Any, *, keeps_global: bool = False):
+        self.keeps_global = keeps_global
+        super().__init__(env)
+
     def reset(self, key: jax.Array, params: Any = None) -> tuple[SwarmState, TimeStep]:
         """As the environment's, with ``next_obs`` in the extras."""
         state, timestep = self._env.reset(key, params)
-        return state, _with_next_obs(timestep)
+        return state, self._with_next(state, timestep)
 
     def step(self, state: SwarmState, action: jax.Array) -> tuple[SwarmState, TimeStep]:
         """One step, and a new episode if it was the last."""
         state, timestep = self._env.step(state, action)
-        timestep = _with_next_obs(timestep)
+        timestep = self._with_next(state, timestep)
 
         def again() -> tuple[SwarmState, Any]:
             fresh, first = self._env.reset(state.key, state.params)
@@ -43,6 +50,12 @@ class AutoReset(Wrapper):
             timestep.last(), again, lambda: (state, timestep.observation)
         )
         return state, replace(timestep, observation=observation)
+
+    def _with_next(self, state: SwarmState, timestep: TimeStep) -> TimeStep:
+        extras = {**timestep.extras, "next_obs": timestep.observation}
+        if self.keeps_global:
+            extras["next_global"] = self._env.global_state(state)
+        return replace(timestep, extras=extras)
 
 
 class Vmapped(Wrapper):
@@ -94,7 +107,3 @@ class Vmapped(Wrapper):
                 f"action: expected leading axis {self.num_envs}, got shape {jnp.shape(action)}"
             )
         return jax.vmap(self._env.step)(state, action)
-
-
-def _with_next_obs(timestep: TimeStep) -> TimeStep:
-    return replace(timestep, extras={**timestep.extras, "next_obs": timestep.observation})

@@ -1,0 +1,97 @@
+"""Tiny worlds whose optimum is known by hand."""
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.envs import Outcome, SwarmEnvironment, discrete_actions
+
+
+class Seen(NamedTuple):
+    value: jax.Array
+    agent_mask: jax.Array
+
+
+class Bandit(SwarmEnvironment):
+    """One step, one state: arm ``a`` pays agent ``i`` the physics' ``[i, a]``."""
+
+    def __init__(self, payoff: Any):
+        self._payoff = payoff
+        super().__init__(len(payoff), time_limit=1)
+
+    @property
+    def params(self):
+        return jnp.asarray(self._payoff, jnp.float32)
+
+    @cached_property
+    def action_spec(self):
+        return discrete_actions(self.num_agents, len(self._payoff[0]))
+
+    def start(self, key, params):
+        return jnp.zeros(())
+
+    def advance(self, key, world, action, params):
+        reward = params[jnp.arange(self.num_agents), action]
+        return Outcome(world, reward, jnp.ones((), bool), {})
+
+    def observe(self, world, params, step_count):
+        return Seen(jnp.ones((self.num_agents, 1)), jnp.ones(self.num_agents, bool))
+
+
+class Clock(SwarmEnvironment):
+    """Everyone sees the step count and earns 1; the last step truncates, or terminates.
+
+    The physics says whether it terminates.
+    """
+
+    def __init__(self, num_agents: int = 2, time_limit: int = 4):
+        super().__init__(num_agents, time_limit)
+
+    @property
+    def params(self):
+        return False
+
+    @cached_property
+    def action_spec(self):
+        return discrete_actions(self.num_agents, 2)
+
+    def start(self, key, params):
+        return jnp.int32(0)
+
+    def advance(self, key, world, action, params):
+        over = (world + 1 >= self.time_limit) & params
+        return Outcome(world + 1, jnp.ones(self.num_agents), over, {})
+
+    def observe(self, world, params, step_count):
+        now = jnp.broadcast_to(world.astype(jnp.float32), (self.num_agents, 1))
+        return Seen(now, jnp.ones(self.num_agents, bool))
+
+    def global_state(self, state):
+        return 100.0 + state.world.astype(jnp.float32)[None]
+
+
+class Recall(SwarmEnvironment):
+    """A bit is shown at the first of three steps only; the last action earns 1 if it is the bit."""
+
+    def __init__(self):
+        super().__init__(1, time_limit=3)
+
+    @cached_property
+    def action_spec(self):
+        return discrete_actions(1, 2)
+
+    def start(self, key, params):
+        return jnp.int32(0), jax.random.bernoulli(key).astype(jnp.int32)
+
+    def advance(self, key, world, action, params):
+        step, bit = world
+        over = step == 2
+        reward = jnp.where(over, (action == bit).astype(jnp.float32), 0.0)
+        return Outcome((step + 1, bit), reward, over, {})
+
+    def observe(self, world, params, step_count):
+        step, bit = world
+        cue = jnp.where(step == 0, 2.0 * bit - 1.0, 0.0)
+        return Seen(cue[None, None].astype(jnp.float32), jnp.ones(1, bool))
