@@ -97,7 +97,7 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        agents=1000, attachments=(1, 2), shares=(0.1,), times=(5, 20), every=10, seeds=3,
+        agents=1000, shares=(0.1,), times=(5,), rounds=30, every=10, seeds=2,
     ),
 }  # fmt: skip
 
@@ -347,7 +347,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
                 for label, key in shown.items()
             },
             results["round"],
-            title=f"{q:.0%} of the agents vanish in round {at:g}, {m} link(s) per new node",
+            title=f"m = {m}: {q:.0%} of the agents vanish in round {at:g}",
             ylabel="test accuracy of the survivors",
             ax=ax,
         )

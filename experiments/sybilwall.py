@@ -19,6 +19,7 @@ References:
     T. Werthenbach, J. Pouwelse, Towards Sybil resilience in decentralized learning, 2023.
 """
 
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from experiments.harness import Claim, Paper, claim
 from jaxswarm import agents, data, errors, gossip, learning, models, plotting, statistics, topology
 from jaxswarm.gossip import robust
 from jaxswarm.rollout import rollout
+from jaxswarm.sweep import sweep
 
 NAME = "sybilwall"
 TITLE = "Histories that travel let neighbours recognise a Sybil's copies"
@@ -223,28 +225,27 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         }
 
     names = list(swarms)
-    which, seeds = jnp.arange(len(ATTACKS)), jnp.arange(config.seeds)
 
-    def table(make: Any, members: Any) -> Any:
-        grid = jax.vmap(cell, (None, None, None, 0, None, 0))
+    @functools.partial(jax.jit, static_argnums=0)
+    def table(make: Any, samples: data.Shards, deals: Any) -> Any:
+        def one(which: Any, member: Any, world: Any) -> Any:
+            seed, deal = world
+            return cell(make, which, member, seed, samples, deal)
 
-        def over_graphs(which: Any, members: Any, s: Any, d: Any) -> Any:
-            one = lambda member: grid(make, which, member, seeds, s, d)  # noqa: E731
-            # Records of a thousand agents do not fit side by side.
-            return jax.lax.map(one, members) if n > 200 else jax.vmap(one)(members)
-
-        each = jax.vmap(over_graphs, (0, None, None, None))
-        return jax.jit(each)(which, members, samples, deals)
+        # Records of a thousand agents do not fit side by side.
+        at_once = 1 if n > 200 else None
+        worlds = (jnp.arange(config.seeds), deals)
+        kinds = (jnp.arange(len(ATTACKS)), jnp.arange(len(names)))
+        return sweep(one, *kinds, worlds, at_once=at_once)
 
     results: dict[str, Any] = {"scenarios": np.asarray(names), "score": {}, "accuracy": {}}
-    members = jnp.arange(len(names))
     arms: dict[str, Any] = {
         name: (lambda member, name=name: rules(config, graphs, W, member)[name]())
         for name in config.rules
     }
     for name, make in arms.items():
         progress(name)
-        found = table(make, members)
+        found = table(make, samples, deals)
         for part in ("score", "accuracy"):
             results[part][name] = np.asarray(found[part])
     return results

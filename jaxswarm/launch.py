@@ -6,14 +6,19 @@ GPUs it is NCCL)::
     python -m jaxswarm.launch --processes 2 --devices-per-process 4 experiments/gossip_learning.py
     --agents 256
 
-On a cluster, this on every host ``I`` of ``H``, or just ``srun python SCRIPT`` where SLURM (or
-Open MPI) tells each task who it is::
+On a cluster, this on every host ``I`` of ``H``: one process with all of its host's devices::
 
     python -m jaxswarm.launch --coordinator HOST0:1234 --processes H --process-id I SCRIPT ARGS…
 
+SLURM and Open MPI tell each task who it is, and jax then gives it one GPU, that of its number on
+the host: start a task for every GPU, all of them visible to all tasks of a host::
+
+    srun --nodes=2 --ntasks-per-node=8 --gpus-per-node=8 python SCRIPT ARGS…
+
 The script calls :func:`initialize` before it touches a device. Output is passed on line by line,
 prefixed with the process. If a process dies, the others, which would wait for it forever, are
-stopped, and the message and the exit status are those of the dead one.
+stopped, and the message and the exit status are those of the dead one. Ctrl-C goes to all: a
+simulation finishes its chunk, saves its checkpoint if it has one, and ends everywhere.
 """
 
 import argparse
@@ -34,6 +39,8 @@ LAUNCHER = "JAXSWARM_LAUNCHER"
 
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
+_CAUSE_SECONDS = 1.0
+"""How long a failure, which may come of losing a peer, waits for the peer's own end to show."""
 _CHATTER = re.compile(r"Expected number of connected peer ranks is")  # gloo, once per connection
 
 
@@ -87,9 +94,11 @@ def initialize(
             return Team(0, 1)
         import jax
 
+        # Else, inside a SLURM job, jax would take one GPU of the host and leave the others.
+        options["cluster_detection_method"] = "deactivate"
         jax.distributed.initialize(address, count, index, **options)
         return Team(index, count)
-    if max(_number("SLURM_NTASKS"), _number("OMPI_COMM_WORLD_SIZE")) > 1:
+    if _tasks() > 1:
         import jax
 
         jax.distributed.initialize(**options)
@@ -123,6 +132,15 @@ def _given(
     return address, count, index
 
 
+def _tasks() -> int:
+    """How many tasks SLURM or Open MPI started with this one.
+
+    A batch script itself, and a shell of ``salloc``, know the job's tasks but are none of them.
+    """
+    step = min(_number("SLURM_STEP_NUM_TASKS"), _number("SLURM_NTASKS"))
+    return max(step, _number("OMPI_COMM_WORLD_SIZE"))
+
+
 def _number(variable: str) -> int:
     value = os.environ.get(variable, "")
     return int(value) if value.isdigit() else 0
@@ -154,10 +172,10 @@ def main(arguments: list[str] | None = None) -> int:
     address = given.coordinator or f"127.0.0.1:{_free_port()}"
     command = [sys.executable, "-u", given.script, *given.args]
     children: dict[int, subprocess.Popen[str]] = {}
-    ended: list[int] = []
+    asked: list[int] = []
 
     def forward(number: int, frame: object) -> None:
-        ended.extend([number] if number == signal.SIGTERM else [])
+        asked.append(number)
         for child in children.values():
             if child.poll() is None:
                 child.send_signal(number)
@@ -177,7 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
             errors="replace",
         )
     try:
-        return _watch(children, given.processes, ended)
+        return _watch(children, given.processes, asked)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -226,21 +244,29 @@ def _environment(address: str, count: int, index: int, devices: int | None) -> d
     return environment
 
 
-def _watch(children: dict[int, subprocess.Popen[str]], count: int, ended: list[int]) -> int:
-    """Pass output on until all have ended, one has died or ``ended`` fills; stop the others."""
+def _watch(children: dict[int, subprocess.Popen[str]], count: int, asked: list[int]) -> int:
+    """Pass output on until all have ended, one has died or ``asked`` to; stop the others.
+
+    Args:
+        children: the processes of this machine.
+        count: of processes in all.
+        asked: fills with the signals that this process got, and passed on.
+    """
     threads = []
     for index, child in children.items():
         for stream, out in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
             threads.append(threading.Thread(target=_copy, args=(index, stream, out), daemon=True))
             threads[-1].start()
-    dead = _first_death(children, ended)
-    if dead is not None or ended:
-        _stop([child for child in children.values() if child.poll() is None])
+    dead = _first_death(children, asked)
+    _stop([child for child in children.values() if child.poll() is None])
     for thread in threads:
         thread.join(timeout=_GRACE_SECONDS)
     if dead is None:
-        return 128 + ended[0] if ended else 0
+        return 128 + signal.SIGTERM if signal.SIGTERM in asked else 0
     index, status = dead
+    if _interrupted(status, asked):
+        print("jaxswarm.launch: interrupted", file=sys.stderr, flush=True)
+        return 128 + signal.SIGINT
     how = f"exit status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
     others = "; the others were stopped" if len(children) > 1 else ""
     print(
@@ -252,20 +278,35 @@ def _watch(children: dict[int, subprocess.Popen[str]], count: int, ended: list[i
 
 
 def _first_death(
-    children: dict[int, subprocess.Popen[str]], ended: list[int]
+    children: dict[int, subprocess.Popen[str]], asked: list[int]
 ) -> tuple[int, int] | None:
     """``(process, return code)`` of the first that failed; ``None`` if all ended well or are to."""
-    while not ended:
+    failed: dict[int, int] = {}  # in the order in which they were seen to
+    began = 0.0
+    while signal.SIGTERM not in asked:
         codes = {index: child.poll() for index, child in children.items()}
-        if any(codes.values()):
-            # Those that lose a peer fail within milliseconds of it: a signal from outside came
-            # first.
-            failed = {index: code for index, code in codes.items() if code}
-            return min(failed.items(), key=lambda item: _blame(item[1]))
-        if all(code == 0 for code in codes.values()):
+        new = {index: code for index, code in codes.items() if code and index not in failed}
+        if new and not failed:
+            began = time.monotonic()
+        failed |= new
+        over = all(code is not None for code in codes.values())
+        if failed:
+            cause = min(failed.items(), key=lambda item: _blame(item[1]))
+            if all(_interrupted(code, asked) for code in failed.values()):
+                grace = _GRACE_SECONDS  # the others got the signal too, and end by themselves
+            else:
+                grace = _CAUSE_SECONDS if _blame(cause[1]) else 0.0
+            if over or time.monotonic() - began >= grace:
+                return cause
+        elif over:
             return None
         time.sleep(_POLL_SECONDS)
     return None
+
+
+def _interrupted(code: int, asked: list[int]) -> bool:
+    """Whether this end is what Ctrl-C asked for."""
+    return signal.SIGINT in asked and code in (-signal.SIGINT, 128 + signal.SIGINT)
 
 
 def _blame(code: int) -> int:

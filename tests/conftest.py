@@ -26,8 +26,10 @@ jax.config.update("jax_compilation_cache_dir", str(_CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 # The first example of a property compiles, which is no reason to fail it.
-hypothesis.settings.register_profile("jax", deadline=None)
-hypothesis.settings.load_profile("jax")
+# The same examples every time; HYPOTHESIS_PROFILE=explore looks for new ones.
+hypothesis.settings.register_profile("jax", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jax"))
 
 
 @pytest.fixture

@@ -19,13 +19,23 @@ from typing import Any
 
 import jax
 
-from benchmarks.scaling import donation, learners, local, mixing, report, sweep, variants
+from benchmarks.scaling import (
+    donation,
+    learners,
+    local,
+    memory,
+    mixing,
+    report,
+    sweep,
+    variants,
+)
 from benchmarks.scaling.timing import Row, Setting, free_memory, setting
 
 SECTIONS: dict[str, Callable[[Setting], Iterator[Row]]] = {
     "learners": learners.rows,
     "local": local.rows,
     "donation": donation.rows,
+    "memory": memory.rows,
     "sweep": sweep.rows,
     "gossip": mixing.rows,
     "variants": variants.rows,

@@ -1,7 +1,8 @@
 """Section ``sweep``: topologies × seeds as one program against a loop over one compiled run.
 
-One program in two ways: all runs at once (``vmap``), which fills a device, or one after another
-(``lax.map``), which stays in a cache.
+One program in three ways: all runs at once (``vmap``), which fills a device; one after another
+(``lax.map``), which stays in a cache; and :func:`jaxswarm.sweep.sweep`, as many side by side as fit
+the cache.
 
 The loop is the best one can write: compiled once for all topologies (they share their shapes), and
 it waits once, at the end.
@@ -22,12 +23,13 @@ from benchmarks.scaling import learners
 from benchmarks.scaling.timing import Row, Setting
 from jaxswarm import gossip, topology
 from jaxswarm.simulate import rollout
+from jaxswarm.sweep import sweep
 
 TOPOLOGIES, SEEDS, AGENTS, ROUNDS = 32, 8, 16, 50
 
 
 def rows(given: Setting) -> Iterator[Row]:
-    """The sweep in all three ways, by turns."""
+    """The sweep in all four ways, by turns."""
     graphs, seeds, n, rounds = (4, 2, 8, 5) if given.quick else (TOPOLOGIES, SEEDS, AGENTS, ROUNDS)
     print(f"sweep: {graphs} topologies, {seeds} seeds", file=sys.stderr)
     drawn = [topology.random_regular(n, 4, seed=seed) for seed in range(graphs)]
@@ -51,36 +53,45 @@ def rows(given: Setting) -> Iterator[Row]:
     def in_turn(W: Any, keys: jax.Array, held: Any, start: Any) -> Any:
         return jax.lax.map(lambda pair: run(W[pair[0]], keys[pair[1]], held, start), each)
 
+    def in_groups(W: Any, keys: jax.Array, held: Any, start: Any) -> Any:
+        return sweep(lambda w, key: run(w, key, held, start), W, keys)
+
     arguments = (W, keys, held, start)
-    programs = {"vmap": _compiled(at_once, *arguments), "map": _compiled(in_turn, *arguments)}
+    programs = {
+        "vmap": _compiled(at_once, *arguments),
+        "map": _compiled(in_turn, *arguments),
+        "sweep": _compiled(in_groups, *arguments),
+    }
     single, single_s = _compiled(run, W[0], keys[0], held, start)
     members = [(W[t], keys[s]) for t, s in pairs]
     ways: dict[str, Callable[[], Any]] = {
-        name: functools.partial(program, *arguments) for name, (program, _) in programs.items()
+        "loop": lambda: [single(w, key, held, start) for w, key in members]
     }
-    ways["loop"] = lambda: [single(w, key, held, start) for w, key in members]
+    for name, (program, _) in programs.items():
+        ways[name] = functools.partial(program, *arguments)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     began = time.perf_counter()
     for turn in range(given.repeats + 1):
-        if turn > 1 and time.perf_counter() - began > given.case_s:
+        if turn > 3 and time.perf_counter() - began > given.case_s:
             break
         for name, way in ways.items():
             second = _seconds(way)
             if turn:
                 seconds[name].append(second)
     median = {name: statistics.median(found) for name, found in seconds.items()}
-    best = min(median["vmap"], median["map"])
-    yield {
-        "case": f"{graphs} topologies × {seeds} seeds",
-        "agents": n,
-        "rounds": rounds,
-        **{f"{name}_s": second for name, second in median.items()},
-        "vmap_ratio": median["loop"] / median["vmap"],
-        "map_ratio": median["loop"] / median["map"],
-        "node_updates_per_s": graphs * seeds * n * rounds / best,
-        **{f"{name}_compile_s": compile_s for name, (_, compile_s) in programs.items()},
-        "loop_compile_s": single_s,
-    }
+    compile_s = {name: second for name, (_, second) in programs.items()} | {"loop": single_s}
+    for name, second in median.items():
+        yield {
+            "case": f"{graphs} topologies × {seeds} seeds",
+            "way": name,
+            "agents": n,
+            "rounds": rounds,
+            "run_s": second,
+            "compile_s": compile_s[name],
+            "ratio": median["loop"] / second,
+            "ratio_together": (median["loop"] + single_s) / (second + compile_s[name]),
+            "node_updates_per_s": graphs * seeds * n * rounds / second,
+        }
 
 
 def _compiled(run: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:

@@ -22,6 +22,7 @@ from jaxswarm.envs.environment import (
 from jaxswarm.envs.policies import Policy, Trajectory, random_policy, scripted, unroll
 from jaxswarm.envs.porters import Porters
 from jaxswarm.envs.risky_point_mass import RiskyPointMass
+from jaxswarm.envs.search_and_rescue import SearchAndRescue
 from jaxswarm.envs.spread import SimpleSpread
 from jaxswarm.envs.sum_guessing import SumGuessing
 from jaxswarm.envs.tag import SimpleTag
@@ -37,6 +38,7 @@ __all__ = [
     "Policy",
     "Porters",
     "RiskyPointMass",
+    "SearchAndRescue",
     "SimpleSpread",
     "SimpleTag",
     "SumGuessing",

@@ -15,10 +15,12 @@ References:
 import abc
 import math
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jumanji import specs
 from jumanji.env import Environment
 from jumanji.types import StepType, TimeStep
@@ -114,6 +116,16 @@ class SwarmEnvironment(Environment, abc.ABC):
     def action_spec(self) -> specs.Array:
         """One action per agent, agents first."""
 
+    def draw(self, world: PyTree, params: PyTree, ax: Any) -> None:
+        """Draw one world, leaves as numpy arrays, into empty matplotlib axes.
+
+        Raises:
+            NotImplementedError: unless a world writes it.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no picture yet: write draw(world, params, ax)"
+        )
+
     # What jumanji and every training loop call.
 
     def reset(self, key: jax.Array, params: PyTree = None) -> tuple[SwarmState, TimeStep]:
@@ -168,6 +180,56 @@ class SwarmEnvironment(Environment, abc.ABC):
             extras={**outcome.metrics, "truncated": truncated & ~outcome.terminated},
         )
 
+    def render(self, state: SwarmState, ax: Any = None) -> Any:
+        """A picture of one state: matplotlib axes, new ones unless given.
+
+        Raises:
+            ValueError: if ``state`` is a batch or a trajectory of states.
+        """
+        from jaxswarm import plotting
+
+        if jnp.ndim(state.step_count):
+            raise ValueError(
+                f"state: expected a single one, got a batch {jnp.shape(state.step_count)}; "
+                "pick one with jax.tree.map(lambda x: x[t], state), or animate"
+            )
+        ax = plotting.axes(width=4.5, height=4.5) if ax is None else ax
+        self.draw(_on_host(state.world), _on_host(state.params), ax)
+        return ax
+
+    def animate(
+        self, states: Any, interval: float = 100.0, save_path: str | Path | None = None
+    ) -> Any:
+        """Pictures of an episode as a matplotlib animation, a ``.gif`` or ``.mp4`` if asked for.
+
+        Args:
+            states: a sequence of states, or one whose leaves lead with the steps, such as
+                ``unroll(..., keep_states=True)`` returns.
+            interval: milliseconds between frames.
+            save_path: where to write it.
+
+        Raises:
+            ValueError: without states, or for another kind of file.
+        """
+        from jaxswarm import plotting
+
+        if isinstance(states, SwarmState):
+            count = jnp.shape(states.step_count)
+            if len(count) != 1:
+                raise ValueError(f"states: expected leaves that lead with the steps, got {count}")
+            worlds, params = _on_host(states.world), _on_host(states.params)
+            frames = [jax.tree.map(lambda x, t=t: x[t], (worlds, params)) for t in range(count[0])]
+        else:
+            frames = [(_on_host(state.world), _on_host(state.params)) for state in states]
+        if not frames:
+            raise ValueError("states: expected at least one, got none")
+
+        def draw(ax: Any, frame: int) -> None:
+            world, params = frames[frame]
+            self.draw(world, params, ax)
+
+        return plotting.movie(draw, len(frames), save_path, interval=interval)
+
     def _blank_extras(self, state: SwarmState) -> dict[str, jax.Array]:
         spec = self.action_spec
         shape = jax.eval_shape(
@@ -202,6 +264,15 @@ class SwarmEnvironment(Environment, abc.ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(num_agents={self.num_agents}, time_limit={self.time_limit})"
+
+
+def _on_host(tree: PyTree) -> PyTree:
+    """Leaves as numpy arrays; keys, which are no numbers, as they are."""
+
+    def leaf(x: Any) -> Any:
+        return x if jnp.issubdtype(jnp.asarray(x).dtype, jax.dtypes.prng_key) else np.asarray(x)
+
+    return jax.tree.map(leaf, tree)
 
 
 def spec_of(example: Any, name: str = "observation") -> specs.Spec:

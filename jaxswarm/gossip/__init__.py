@@ -19,6 +19,7 @@ from jaxswarm.gossip.averaging import averaging, chebyshev, memory, none, second
 from jaxswarm.gossip.compression import (
     COMPRESSORS,
     Compressor,
+    cast,
     compressed,
     quantize,
     random_k,
@@ -64,6 +65,7 @@ __all__ = [
     "attacked_by_one_of",
     "attacks",
     "averaging",
+    "cast",
     "chebyshev",
     "communication_schedule",
     "compressed",

@@ -35,6 +35,7 @@ from jaxswarm.learning.decentralized import (
     centralized,
     decentralized,
 )
+from jaxswarm.learning.precision import mixed_precision
 from jaxswarm.learning.supervised import Metrics, classification_loss, evaluation, merge
 from jaxswarm.network.process import Network, reliable
 
@@ -62,6 +63,7 @@ __all__ = [
     "living_average",
     "matching",
     "merge",
+    "mixed_precision",
     "modest",
     "msda",
     "point_process",

@@ -98,6 +98,7 @@ def decentralized(
     network: Network | None = None,
     stateful: bool = False,
     stochastic: bool = False,
+    chunk: int | None = None,
 ) -> Algorithm:
     """Local optimisation composed with gossip.
 
@@ -120,20 +121,22 @@ def decentralized(
         stateful: the loss carries a model state (normalisation statistics), which gossip never
             touches.
         stochastic: the loss takes a key.
+        chunk: agents whose gradients are computed at a time, at least 1; all by default. With large
+            batches activations outweigh parameters, and chunks bound them; on a mesh leave it out.
 
     Returns:
         ``init(params, model_state=None) -> LearnerState`` and ``step(key, state, inputs)``.
 
     Raises:
-        ValueError: ``local_steps < 1``, unknown order, something that is not an optimiser or a
-            rule; while tracing, leaves or batches that do not lead with ``N``.
+        ValueError: ``local_steps < 1``, ``chunk < 1``, unknown order, something that is not an
+            optimiser or a rule; while tracing, leaves or batches that do not lead with ``N``.
     """
     check_parts(local, gossip)
     if local_steps < 1:
         raise ValueError(f"local_steps: expected at least 1, got {local_steps}")
     if order not in ORDERS:
         raise errors.unknown("order", order, ORDERS)
-    work = objective(loss, sample, stateful=stateful, stochastic=stochastic)
+    work = objective(loss, sample, stateful=stateful, stochastic=stochastic, chunk=chunk)
     world = reliable() if network is None else network
 
     def init(params: PyTree, model_state: PyTree = None) -> LearnerState:

@@ -31,7 +31,12 @@ class Objective(NamedTuple):
 
 
 def objective(
-    loss: Loss, sample: Sample | None = None, *, stateful: bool = False, stochastic: bool = False
+    loss: Loss,
+    sample: Sample | None = None,
+    *,
+    stateful: bool = False,
+    stochastic: bool = False,
+    chunk: int | None = None,
 ) -> Objective:
     """Lift a single-agent loss to all agents.
 
@@ -43,13 +48,16 @@ def objective(
             ...]``.
         stateful: see ``loss``.
         stochastic: see ``loss``.
+        chunk: agents whose activations are held at a time; all by default.
 
     Raises:
-        ValueError: if ``loss`` is not callable; while tracing, if it does not return a scalar or
-            the batch does not lead with ``N``.
+        ValueError: if ``loss`` is not callable or ``chunk < 1``; while tracing, if it does not
+            return a scalar or the batch does not lead with ``N``.
     """
     if not callable(loss):
         raise ValueError(f"loss: expected a function of (params, batch), got {type(loss).__name__}")
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk: expected at least 1 agent at a time, got {chunk}")
 
     def single(params: PyTree, model_state: PyTree, batch: Any, key: jax.Array) -> tuple[Any, Any]:
         arguments = (params, model_state, batch) if stateful else (params, batch)
@@ -69,8 +77,14 @@ def objective(
         agents.check_leading_axis(batch, n, "batch")
         # Only a stochastic loss pays for one key per agent.
         keys = agents.keys(key, n) if stochastic else jnp.zeros(n)
-        gradient = jax.vmap(jax.value_and_grad(single, has_aux=True))
-        (losses, model_state), grads = gradient(params, model_state, batch, keys)
+        gradient = jax.value_and_grad(single, has_aux=True)
+        everyone = (params, model_state, batch, keys)
+        if chunk is None or chunk >= n:
+            (losses, model_state), grads = jax.vmap(gradient)(*everyone)
+        else:
+            (losses, model_state), grads = jax.lax.map(
+                lambda one: gradient(*one), everyone, batch_size=chunk
+            )
         return losses, model_state, grads
 
     return Objective(value_and_grad, sample or (lambda key, inputs: inputs))

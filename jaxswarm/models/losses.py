@@ -21,13 +21,14 @@ def weighted_mean(values: jax.Array, weight: jax.Array | None = None) -> jax.Arr
 
 
 def cross_entropy(logits: jax.Array, y: jax.Array, weight: jax.Array | None = None) -> jax.Array:
-    """Weighted mean of ``-log softmax(logits)[y]`` in nats, a scalar.
+    """Weighted mean of ``-log softmax(logits)[y]`` in nats, a scalar; in float32 at least.
 
     Args:
         logits: ``[B, C]``.
         y: ``int32[B]``.
         weight: ``[B]`` or ``None``.
     """
+    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     picked = jnp.sum(logits * jax.nn.one_hot(y, logits.shape[-1], dtype=logits.dtype), axis=-1)
     return weighted_mean(jax.nn.logsumexp(logits, axis=-1) - picked, weight)
 

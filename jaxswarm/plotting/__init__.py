@@ -1,4 +1,4 @@
-"""Pictures in one house style: curves with bands, disagreement, graphs, swarms, tables of numbers.
+"""Pictures in one house style: curves with bands, disagreement, graphs, swarms, worlds, tables.
 
 Every function draws into ``ax`` (or into a new figure), returns the axes, and takes numpy or jax
 arrays; :func:`save` writes axes or figure to a file. matplotlib and networkx are imported on first
@@ -7,6 +7,7 @@ use.
 
 from jaxswarm.plotting.curves import curves, disagreement, intervals
 from jaxswarm.plotting.graphs import graph, layout
+from jaxswarm.plotting.scenes import discs, movie, stage, tiles
 from jaxswarm.plotting.style import PALETTE, axes, panels, save, tidy
 from jaxswarm.plotting.swarms import animate, swarm
 from jaxswarm.plotting.tables import heatmap
@@ -17,12 +18,16 @@ __all__ = [
     "axes",
     "curves",
     "disagreement",
+    "discs",
     "graph",
     "heatmap",
     "intervals",
     "layout",
+    "movie",
     "panels",
     "save",
+    "stage",
     "swarm",
     "tidy",
+    "tiles",
 ]

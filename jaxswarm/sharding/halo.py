@@ -8,6 +8,7 @@ Shapes: ``N`` agents, ``D`` devices, ``n = N/D`` agents here, ``K`` slots, ``T``
     sequence, ``S`` rows sent by one shift.
 """
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -72,7 +73,23 @@ def receive(whole: Mixing, halo: Halo | None, messages: jax.Array, axis: str, sh
 
 def fetch(messages: jax.Array, shift: int, axis: str, shards: int) -> jax.Array:
     """What device ``i + shift`` passes as ``messages``."""
+    if jnp.issubdtype(messages.dtype, jnp.floating) and messages.dtype.itemsize == 2:
+        return _fetch_words(messages, shift, axis, shards)
     return jax.lax.ppermute(messages, axis, [((i + shift) % shards, i) for i in range(shards)])
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
+def _fetch_words(messages: jax.Array, shift: int, axis: str, shards: int) -> jax.Array:
+    """:func:`fetch` of 16-bit floats as integers: XLA's CPU backend would send them as float32."""
+    words = jax.lax.bitcast_convert_type(messages, jnp.uint16)
+    return jax.lax.bitcast_convert_type(fetch(words, shift, axis, shards), messages.dtype)
+
+
+@_fetch_words.defjvp
+def _fetch_words_jvp(shift: int, axis: str, shards: int, primals: Any, tangents: Any) -> Any:
+    (messages,), (tangent,) = primals, tangents
+    moved = fetch(tangent.astype(jnp.float32), shift, axis, shards)
+    return _fetch_words(messages, shift, axis, shards), moved.astype(tangent.dtype)
 
 
 def _circulant(whole: Circulant, messages: jax.Array, axis: str, shards: int) -> jax.Array:

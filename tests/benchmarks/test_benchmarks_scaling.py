@@ -175,7 +175,9 @@ def test_pages_without_marks_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("section", ["learners", "local", "donation", "sweep", "variants"])
+@pytest.mark.parametrize(
+    "section", ["learners", "local", "donation", "memory", "sweep", "variants"]
+)
 def test_every_other_section_runs(section, given):
     rows = list(command.SECTIONS[section](dataclasses.replace(given, repeats=1)))
     assert rows

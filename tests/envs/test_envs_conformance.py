@@ -29,6 +29,10 @@ ENVIRONMENTS = {
         {"noiseless": RiskyParams(noise=0.0, risk=0.0)},
     ),
     "corridor": (lambda n: envs.CorridorMaze(num_agents=n, rows=2, columns=4), {}),
+    "search and rescue": (
+        lambda n: envs.SearchAndRescue(num_agents=n, num_targets=7, num_rays=16),
+        {},
+    ),
     "two objectives": (lambda n: envs.TwoObjectiveGrid(num_agents=n), {}),
 }
 

@@ -35,6 +35,10 @@ RULES = {
         gossip.averaging(W), gossip.quantize(4), step_size=0.5
     ),
     "choco sign": lambda: gossip.compressed(gossip.averaging(W), gossip.sign(), step_size=0.2),
+    "choco bfloat16": lambda: gossip.compressed(gossip.averaging(W), gossip.cast()),
+    "bfloat16 messages": lambda: gossip.compressed(
+        gossip.averaging(W), gossip.cast(), error_feedback=False
+    ),
     "delayed": lambda: gossip.delayed(gossip.averaging(W), 2),
     "scheduled": lambda: gossip.scheduled(gossip.averaging(W), gossip.every(2)),
 }
@@ -80,12 +84,14 @@ def test_battery(name, key):
         for leaf, mean in zip(jax.tree.leaves(wanted), jax.tree.leaves(means), strict=True):
             np.testing.assert_allclose(mean, np.broadcast_to(leaf, mean.shape), atol=2e-5)
     assert float(traffic.messages.sum()) > 0
-    if "choco" not in name:
+    if "choco" not in name and "bfloat16" not in name:
         size = agents.size_of_one(params)[1] + (4 if name == "push-sum" else 0)
         np.testing.assert_allclose(traffic.bytes, traffic.messages * size)
 
 
-@pytest.mark.parametrize("name", ["averaging", "choco top-k", "push-sum", "delayed", "matching"])
+@pytest.mark.parametrize(
+    "name", ["averaging", "choco top-k", "bfloat16 messages", "push-sum", "delayed", "matching"]
+)
 def test_jit_equals_eager_and_replicas_are_independent(name, key):
     rule = RULES[name]()
     params = start(key)
@@ -326,6 +332,8 @@ BAD = {
     "epsilon": (lambda: gossip.variance_corrected(W, epsilon=0.0), "epsilon"),
     "fraction": (lambda: gossip.top_k(0.0), r"\(0, 1\]"),
     "bits": (lambda: gossip.quantize(1), "bits"),
+    "cast": (lambda: gossip.cast("int8"), "dtype: expected a floating type .* got 'int8'"),
+    "cast what": (lambda: gossip.cast("half a float"), "dtype: expected a floating type"),
     "step size": (
         lambda: gossip.compressed(gossip.averaging(W), gossip.sign(), step_size=0.0),
         "step_size",

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxswarm.learning import modest
+from jaxswarm.learning.modest.sampling import pair_lots
 
 PING, ENTRY = 8, 13
 
@@ -60,9 +61,8 @@ def simulate(key, centres, schedule, rounds, *, s, a, needed, inactivity, attemp
         did = dict.fromkeys(("model", "view", "ping", "membership", "pings", "failures"), 0)
         did["sampled"] = []
 
-        def first_come(which, receiver, sender, keys=keys):
-            pair = jax.random.fold_in(jax.random.fold_in(keys[which], receiver), sender)
-            return float(jax.random.uniform(pair))
+        def delay(which, receiver, sender, keys=keys):
+            return -int(pair_lots(keys[which], np.array([receiver]), np.array(sender))[0])
 
         def walk(node, round, up, wanted, did=did, k=k):
             found = []
@@ -89,7 +89,7 @@ def simulate(key, centres, schedule, rounds, *, s, a, needed, inactivity, attemp
 
         letters = []
         for i in np.flatnonzero(joins[t] | leaves[t]).tolist():
-            lots = np.asarray(jax.random.bits(jax.random.fold_in(news_key, i), (n,)) >> 1)
+            lots = np.asarray(pair_lots(news_key, np.array([i]), np.arange(n)))[0]
             friends = [j for j, entry in nodes[i].view.items() if entry[2] and j != i]
             told = sorted(friends, key=lambda j: -int(lots[j]))[:s]
             event = [nodes[i].view[i][1] + 1, bool(joins[t, i] and not leaves[t, i])]
@@ -119,7 +119,7 @@ def simulate(key, centres, schedule, rounds, *, s, a, needed, inactivity, attemp
         arrived = {}
         for i, senders in woken.items():
             did["sampled"].append(i)
-            by = min(senders, key=lambda j, i=i: first_come(0, i, j))
+            by = min(senders, key=lambda j, i=i: delay(0, i, j))
             trained = models[by] - 0.5 * (models[by] - centres[i])
             for j in senders:
                 hear(nodes[i].view, shown[j])
@@ -129,7 +129,7 @@ def simulate(key, centres, schedule, rounds, *, s, a, needed, inactivity, attemp
             spoke |= {i} if members else set()
             send(nodes[i].view, i, members)
             for j in members:
-                arrived.setdefault(j, []).append((first_come(1, j, i), trained, i))
+                arrived.setdefault(j, []).append((delay(1, j, i), trained, i))
         shown = {i: nodes[i].copy() for i in woken}
         for j, mail in arrived.items():
             for _, _, i in mail:

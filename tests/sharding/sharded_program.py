@@ -1,11 +1,9 @@
-"""What test_sharding_processes.py runs: ``python … OUT CHECKPOINT ROUNDS [die]``.
+"""What test_sharding_processes.py runs: ``python … OUT CHECKPOINT ROUNDS [long]``.
 
 A gossip learner on a ring with adam (integer and float state), a random key per agent; process 0
 writes the final state and the records to OUT.
 """
 
-import os
-import signal
 import sys
 
 import jax
@@ -91,13 +89,14 @@ if __name__ == "__main__":
     out, checkpoint, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
     launch.initialize(heartbeat_timeout_s=10)
     mesh = sharding.mesh() if jax.device_count() > 1 else None
-    if sys.argv[4:] == ["die"]:
-        run(mesh, 5)
-        print("alive", flush=True)
-        if jax.process_index() == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        run(mesh, 1_000_000, chunk=10)
-    state, records = run(mesh, rounds, checkpoint, resume=True)
+    options = {}
+    if sys.argv[4:] == ["long"]:
+        rounds, options = 1_000_000, {"chunk": 10}
+    try:
+        state, records = run(mesh, rounds, checkpoint, resume=True, **options)
+    except KeyboardInterrupt as stopped:
+        print(stopped, flush=True)
+        raise
     if jax.process_index() == 0:
         np.savez(out, **flat(state, records))
     print(f"round {rounds} on {jax.device_count()} devices", flush=True)

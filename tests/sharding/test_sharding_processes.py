@@ -2,8 +2,10 @@
 
 import functools
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +35,17 @@ def reference(rounds=ROUNDS):
     return program.flat(*program.run(None, rounds))
 
 
-def launched(*arguments, processes=2, devices=4, script=program.__file__):
+def launching(*arguments, processes=2, devices=4, script=program.__file__):
+    """The command line and the environment."""
     command = [sys.executable, "-m", "jaxswarm.launch", "--processes", str(processes)]
     command += ["--devices-per-process", str(devices), str(script), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return command, {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def launched(*arguments, processes=2, devices=4, script=program.__file__):
+    command, environment = launching(
+        *arguments, processes=processes, devices=devices, script=script
+    )
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
     )
@@ -69,12 +78,65 @@ def test_two_processes_continue_one_device_and_one_device_continues_them(tmp_pat
     same(longer, reference(ROUNDS + 10))
 
 
-@pytest.mark.slow
-def test_a_killed_process_stops_the_others_and_is_named(tmp_path):
-    done = launched(tmp_path / "x.npz", tmp_path / "run", 10, "die")
+DYING = """
+import os, signal, sys
+import jax, jax.numpy as jnp
+from jaxswarm import launch, sharding
+process, _ = launch.initialize(heartbeat_timeout_s=10)
+total = jax.jit(jnp.sum)
+x = sharding.shard(jnp.ones(8), sharding.mesh())
+print("alive", total(x), flush=True)
+if process == int(sys.argv[1]):
+    os.kill(os.getpid(), signal.SIGKILL)
+while True:
+    total(x).block_until_ready()
+"""
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_stops_the_others_and_is_named(victim, tmp_path):
+    script = tmp_path / "dying.py"
+    script.write_text(DYING)
+    done = launched(victim, devices=1, script=script)
     assert done.returncode == 137, done.stderr
-    assert "process 1 of 2 died (signal SIGKILL); the others were stopped" in done.stderr
-    assert "[1] alive" in done.stdout.splitlines()  # the other may be cut off before it says so
+    named = f"process {victim} of 2 died (signal SIGKILL); the others were stopped"
+    assert named in done.stderr, done.stderr
+    # The other may be cut off before it says so.
+    assert f"[{victim}] alive 8.0" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("to", ["launcher", "one process"])
+def test_ctrl_c_saves_a_checkpoint_and_ends_every_process(to, tmp_path):
+    checkpoint = tmp_path / "run"
+    command, environment = launching(tmp_path / "x.npz", checkpoint, 0, "long", devices=2)
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        deadline = time.monotonic() + SECONDS
+        while not list(checkpoint.glob("round_*")):  # rounds are under way
+            assert running.poll() is None, running.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        target = running.pid if to == "launcher" else child_of(running.pid)
+        os.kill(target, signal.SIGINT)
+        output, errors = running.communicate(timeout=SECONDS)
+    assert running.returncode == 130, errors
+    stopped = [line for line in output.splitlines() if "stopped after" in line]
+    assert sorted(line[:3] for line in stopped) == ["[0]", "[1]"], output + errors
+    rounds = {int(line.split("after ")[1].split()[0]) for line in stopped}
+    newest = max(int(folder.name.split("_")[1]) for folder in checkpoint.glob("round_*"))
+    assert rounds == {newest}
+    assert all(f"checkpoint in {checkpoint}" in line for line in stopped)
+    assert ("jaxswarm.launch: interrupted" in errors) == (to == "launcher")
+    # What was saved is the run that was never stopped; one device carries it on.
+    done = newest + 5
+    same(program.flat(*program.run(None, done, checkpoint, resume=True)), reference(done))
+
+
+def child_of(launcher):
+    """The last process that the launcher started."""
+    listed = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return int(listed[-1])
 
 
 SCRIPT = """
@@ -102,11 +164,13 @@ def test_launcher_passes_arguments_output_and_exit_status(tmp_path):
 
 def test_a_single_process_needs_nobody(monkeypatch):
     names = (launch.COORDINATOR, launch.PROCESSES, launch.PROCESS_ID)
-    for name in (*names, "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"):
+    for name in (*names, "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     assert launch.initialize() == (0, 1)
     assert launch.initialize("127.0.0.1:1", 1, 0) == (0, 1)
-    monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.setenv("SLURM_NTASKS", "8")  # a batch script, or a shell: not one of the tasks
+    assert launch.initialize() == (0, 1)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     assert launch.initialize() == (0, 1)
 
 

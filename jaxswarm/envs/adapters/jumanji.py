@@ -6,6 +6,7 @@ Tried with LevelBasedForaging, SearchAndRescue, Connector, RobotWarehouse and Cl
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +23,18 @@ from jaxswarm.envs.environment import Outcome, SwarmEnvironment, SwarmState, spe
 _SHARED = {"Connector": ("grid",), "Cleaner": ("grid",)}
 
 # Environments of ours that jumanji can make by name: jumanji.make("jaxswarm.SimpleSpread-v0").
-_OURS = {"SimpleSpread-v0": "jaxswarm.envs.spread:SimpleSpread"}
+_OURS = {
+    "Aloha-v0": "jaxswarm.envs.aloha:Aloha",
+    "CoordinationGame-v0": "jaxswarm.envs.coordination_game:CoordinationGame",
+    "CorridorMaze-v0": "jaxswarm.envs.corridor_maze:CorridorMaze",
+    "Porters-v0": "jaxswarm.envs.porters:Porters",
+    "RiskyPointMass-v0": "jaxswarm.envs.risky_point_mass:RiskyPointMass",
+    "SearchAndRescue-v0": "jaxswarm.envs.search_and_rescue:SearchAndRescue",
+    "SimpleSpread-v0": "jaxswarm.envs.spread:SimpleSpread",
+    "SimpleTag-v0": "jaxswarm.envs.tag:SimpleTag",
+    "SumGuessing-v0": "jaxswarm.envs.sum_guessing:SumGuessing",
+    "TwoObjectiveGrid-v0": "jaxswarm.envs.two_objectives:TwoObjectiveGrid",
+}
 
 
 class JumanjiWorld(NamedTuple):
@@ -106,9 +118,25 @@ class FromJumanji(SwarmEnvironment):
         view = jax.tree.map_with_path(agents_first, world.view)
         return AdaptedObservation(view, jnp.ones(n, bool))
 
-    def render(self, state: SwarmState) -> Any:
-        """The original's picture."""
+    def render(self, state: SwarmState, ax: Any = None) -> Any:
+        """The original's picture, in a window of its own: ``ax`` is not used."""
+        del ax
         return self._env.render(state.world.state)
+
+    def animate(
+        self, states: Any, interval: float = 100.0, save_path: str | Path | None = None
+    ) -> Any:
+        """The original's animation of states, or of one whose leaves lead with the steps."""
+        if isinstance(states, SwarmState):
+            worlds = states.world.state
+            count = jnp.shape(states.step_count)[0]
+            frames = [jax.tree.map(lambda x, t=t: x[t], worlds) for t in range(count)]
+        else:
+            frames = [state.world.state for state in states]
+        original: Any = self._env  # jumanji's base class knows no animate
+        return original.animate(
+            frames, int(interval), None if save_path is None else str(save_path)
+        )
 
 
 def from_jumanji(

@@ -19,6 +19,7 @@ import numpy as np
 from jumanji import specs
 
 from jaxswarm import agents
+from jaxswarm.envs.aloha import viewer
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, discrete_actions
 from jaxswarm.topology import Topology, from_edges
 
@@ -125,6 +126,10 @@ class Aloha(SwarmEnvironment):
             jnp.zeros((), bool),
             metrics,
         )
+
+    def draw(self, world: jax.Array, params: AlohaParams, ax: Any) -> None:
+        """See :mod:`jaxswarm.envs.aloha.viewer`."""
+        viewer.draw(world, self.topology, params.capacity, ax)
 
     def observe(
         self, world: jax.Array, params: AlohaParams, step_count: jax.Array

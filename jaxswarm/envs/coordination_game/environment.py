@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jumanji import specs
 
 from jaxswarm import agents
+from jaxswarm.envs.coordination_game import viewer
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, discrete_actions
 
 MARGINS = {2: 1, 3: 1, 5: 2, 10: 3}
@@ -94,6 +95,10 @@ class CoordinationGame(SwarmEnvironment):
         return Outcome(
             world, jnp.full(self.num_agents, reward), jnp.zeros((), bool), {"ones": ones}
         )
+
+    def draw(self, world: jax.Array, params: CoordinationParams, ax: Any) -> None:
+        """See :mod:`jaxswarm.envs.coordination_game.viewer`."""
+        viewer.draw(world, params, ax)
 
     def observe(
         self, world: jax.Array, params: CoordinationParams, step_count: jax.Array

@@ -20,6 +20,7 @@ import numpy as np
 from jumanji import specs
 
 from jaxswarm import agents
+from jaxswarm.envs.corridor_maze import viewer
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, discrete_actions
 
 MOVES = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]], np.int32)
@@ -121,6 +122,11 @@ class CorridorMaze(SwarmEnvironment):
         reward = (at_goal & ~world.arrived).astype(jnp.float32)
         metrics = {"arrived": jnp.sum(arrived).astype(jnp.int32)}
         return Outcome(CorridorWorld(position, move, arrived), reward, jnp.all(arrived), metrics)
+
+    def draw(self, world: CorridorWorld, params: CorridorParams, ax: Any) -> None:
+        """See :mod:`jaxswarm.envs.corridor_maze.viewer`."""
+        del params
+        viewer.draw(world, self.floor, self.goal, ax)
 
     def observe(
         self, world: CorridorWorld, params: CorridorParams, step_count: jax.Array

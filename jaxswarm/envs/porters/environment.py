@@ -24,6 +24,7 @@ from jumanji import specs
 
 from jaxswarm import agents
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
+from jaxswarm.envs.porters import viewer
 
 
 class PortersParams(NamedTuple):
@@ -140,6 +141,10 @@ class Porters(SwarmEnvironment):
         reward = params.progress * advance - params.fall * fell
         metrics = {"advance": advance, "fell": fell}
         return Outcome(after, jnp.full(self.num_agents, reward), fell, metrics)
+
+    def draw(self, world: PortersWorld, params: PortersParams, ax: Any) -> None:
+        """See :mod:`jaxswarm.envs.porters.viewer`."""
+        viewer.draw(world, params, ax)
 
     def observe(
         self, world: PortersWorld, params: PortersParams, step_count: jax.Array

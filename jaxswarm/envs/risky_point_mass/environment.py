@@ -23,6 +23,7 @@ from jumanji import specs
 
 from jaxswarm import agents
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
+from jaxswarm.envs.risky_point_mass import viewer
 
 
 class RiskyParams(NamedTuple):
@@ -119,6 +120,10 @@ class RiskyPointMass(SwarmEnvironment):
             "arrived": jnp.sum(arrived).astype(jnp.int32),
         }
         return Outcome(RiskyWorld(moved, arrived), reward, jnp.all(arrived), metrics)
+
+    def draw(self, world: RiskyWorld, params: RiskyParams, ax: Any) -> None:
+        """See :mod:`jaxswarm.envs.risky_point_mass.viewer`."""
+        viewer.draw(world, params, ax)
 
     def observe(
         self, world: RiskyWorld, params: RiskyParams, step_count: jax.Array

@@ -22,6 +22,7 @@ from jumanji import specs
 from jaxswarm import agents
 from jaxswarm.envs import particles
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
+from jaxswarm.envs.spread import viewer
 
 
 class SpreadParams(NamedTuple):
@@ -123,6 +124,10 @@ class SimpleSpread(SwarmEnvironment):
         reward = params.team_share * -uncovered - (1.0 - params.team_share) * collisions
         metrics = {"uncovered": uncovered, "collisions": jnp.sum(collisions).astype(jnp.int32) // 2}
         return Outcome(world, reward.astype(jnp.float32), jnp.zeros((), bool), metrics)
+
+    def draw(self, world: SpreadWorld, params: SpreadParams, ax: Any) -> None:
+        """See :mod:`jaxswarm.envs.spread.viewer`."""
+        viewer.draw(world, params, ax)
 
     def observe(
         self, world: SpreadWorld, params: SpreadParams, step_count: jax.Array

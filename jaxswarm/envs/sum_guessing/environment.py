@@ -19,6 +19,7 @@ from jumanji import specs
 
 from jaxswarm import agents
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
+from jaxswarm.envs.sum_guessing import viewer
 
 
 class SumGuessingParams(NamedTuple):
@@ -69,6 +70,10 @@ class SumGuessing(SwarmEnvironment):
         error = jnp.abs(action[:, 0] - jnp.sum(world))
         metrics = {"error": jnp.mean(error)}
         return Outcome(world, -error, jnp.ones((), bool), metrics)
+
+    def draw(self, world: jax.Array, params: SumGuessingParams, ax: Any) -> None:
+        """See :mod:`jaxswarm.envs.sum_guessing.viewer`."""
+        viewer.draw(world, params, ax)
 
     def observe(
         self, world: jax.Array, params: SumGuessingParams, step_count: jax.Array

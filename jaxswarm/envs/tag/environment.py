@@ -19,6 +19,7 @@ from jumanji import specs
 from jaxswarm import agents
 from jaxswarm.envs import particles
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
+from jaxswarm.envs.tag import viewer
 
 
 class TagParams(NamedTuple):
@@ -155,6 +156,10 @@ class SimpleTag(SwarmEnvironment):
         lost = params.catch * jnp.sum(caught, axis=0) + jnp.sum(_outside(position), axis=1)
         reward = jnp.where(world.is_prey, -lost, hunted)
         return Outcome(world, reward, jnp.zeros((), bool), {"catches": catches})
+
+    def draw(self, world: TagWorld, params: TagParams, ax: Any) -> None:
+        """See :mod:`jaxswarm.envs.tag.viewer`."""
+        viewer.draw(world, params, ax)
 
     def observe(self, world: TagWorld, params: TagParams, step_count: jax.Array) -> TagObservation:
         """Own motion and role; obstacles and others relative to each agent."""

@@ -21,6 +21,7 @@ import numpy as np
 from jumanji import specs
 
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, discrete_actions
+from jaxswarm.envs.two_objectives import viewer
 
 MOVES = np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]], np.int32)
 """Stay, up, down, left, right as (row, column)."""
@@ -133,6 +134,11 @@ class TwoObjectiveGrid(SwarmEnvironment):
         return Outcome(
             TwoObjectiveWorld(position, left), reward, ~jnp.any(left), {"objectives": objectives}
         )
+
+    def draw(self, world: TwoObjectiveWorld, params: TwoObjectiveParams, ax: Any) -> None:
+        """See :mod:`jaxswarm.envs.two_objectives.viewer`."""
+        del params
+        viewer.draw(world, self.size, self.cells, self.worths, ax)
 
     def observe(
         self, world: TwoObjectiveWorld, params: TwoObjectiveParams, step_count: jax.Array

@@ -87,9 +87,10 @@ def foolsgold_weights(
     histories = jnp.clip(jnp.nan_to_num(histories), -1e37, 1e37)  # 1 / 1e38 would underflow
     largest = jnp.max(jnp.abs(histories), axis=1, initial=0.0, keepdims=True)
     histories = histories / jnp.where(largest > 0, largest, 1.0)
-    length = jnp.linalg.norm(histories, axis=1)
-    unit = histories / jnp.where(length > 0, length, 1.0)[:, None]
-    similar = jnp.matmul(unit, unit.T, precision=jax.lax.Precision.HIGHEST)
+    gram = jnp.matmul(histories, histories.T, precision=jax.lax.Precision.HIGHEST)
+    square = jnp.diag(gram)
+    scale = jnp.where(square > 0, jax.lax.rsqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    similar = gram * scale[:, None] * scale[None, :]
     pair = valid[:, None] & valid[None, :] & ~jnp.eye(len(valid), dtype=bool)
     alone = ~jnp.any(pair, axis=1)
     most = jnp.where(alone, 0.0, jnp.max(similar, axis=1, where=pair, initial=-jnp.inf)) + 1e-5

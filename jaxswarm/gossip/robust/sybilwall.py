@@ -76,6 +76,7 @@ def sybilwall(
     history: str = "model",
     gossip_histories: bool = True,
     member: int | jax.Array = 0,
+    chunk: int | None = None,
 ) -> GossipTransformation:
     """Average with weights that fall with the similarity of histories, near and travelled.
 
@@ -88,24 +89,30 @@ def sybilwall(
         history: ``"model"`` (as published) or ``"displacement"``.
         gossip_histories: false compares neighbours only: the ablation.
         member: which graph of a batch; may be traced, so that a sweep over graphs compiles once.
+        chunk: agents that compare at a time, by default 64; on a CPU one, whose histories stay in
+            the cache.
 
     Returns:
         A rule whose traffic counts a model and a record for every link. Its extra ``withholds:
         bool[N]`` names agents that pass no record on, as an attacker would not.
 
     Raises:
-        ValueError: on ``decay <= 0``, ``travelled < 1``, an unknown history or a directed graph.
+        ValueError: on ``decay <= 0``, ``travelled < 1``, ``chunk < 1``, an unknown history or a
+            directed graph.
     """
     if not (decay > 0.0 and math.isfinite(decay)):
         raise ValueError(f"decay: expected a positive number, got {decay}")
     if travelled < 1:
         raise ValueError(f"travelled: expected at least 1 slot, got {travelled}")
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk: expected at least 1 agent at a time, got {chunk}")
     if history not in HISTORIES:
         raise errors.unknown("history", history, HISTORIES)
     _expect_undirected(topology)
     lists = neighbourhoods(topology)
     n, width = lists.real.shape[-2:]
     slots = width + travelled
+    together = chunk or (1 if jax.default_backend() == "cpu" else 64)
 
     def init(params: PyTree) -> SybilWallState:
         agents.check_leading_axis(params, n, "params")
@@ -161,7 +168,7 @@ def sybilwall(
         mixed = jax.lax.map(
             aggregate,
             (own, here.neighbours, arrived, records.identity, records.history),
-            batch_size=min(n, 64),
+            batch_size=min(n, together),
         )
         count = jnp.sum(arrived).astype(jnp.float32)
         size = agents.size_of_one(params)[1]

@@ -46,19 +46,6 @@ def known(rows: View, sends: jax.Array) -> jax.Array:
     return jnp.sum(entries * jnp.sum(sends, axis=1)).astype(jnp.float32)
 
 
-def arrivals(key: jax.Array, receivers: jax.Array, senders: jax.Array) -> jax.Array:
-    """``float32[A, C]``: when what ``senders [C]`` sent arrives at ``receivers [A]``.
-
-    Drawn for each pair of nodes, uniform in ``[0, 1)``.
-    """
-
-    def one(receiver: jax.Array, sender: jax.Array) -> jax.Array:
-        pair = jax.random.fold_in(jax.random.fold_in(key, receiver), sender)
-        return jax.random.uniform(pair)
-
-    return jax.vmap(lambda a: jax.vmap(lambda c: one(a, c))(senders))(receivers)
-
-
 def by_node(sample: Sample) -> Sample:
     """A sampler of ``(shards, nodes)``: every node draws from its own stream, whatever its slot."""
 

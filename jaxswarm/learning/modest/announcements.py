@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm.learning.modest.sampling import pair_lots
 from jaxswarm.learning.modest.views import View, merge_views, nothing_known
 
 MOST = 64
@@ -45,7 +46,7 @@ def announce(
     """Tell ``fanout`` random nodes of the announcer's own view; those offline do not hear it.
 
     Args:
-        key: consumed; node ``i`` draws its receivers from ``fold_in(key, i)``.
+        key: consumed; a node's receivers depend on it and on ids alone.
         views: ``[N, N]``.
         pending: ``[N, N]``.
         joins: ``bool[N]``.
@@ -60,8 +61,7 @@ def announce(
     me = jnp.minimum(who, n - 1)
     own = jax.tree.map(lambda leaf: leaf[me], views)  # [J, N]
     known = own.joined & (jnp.arange(n)[None, :] != me[:, None]) & (who < n)[:, None]
-    keys = jax.vmap(lambda node: jax.random.fold_in(key, node))(me)
-    lots = jax.vmap(lambda k: (jax.random.bits(k, (n,)) >> 1).astype(jnp.int32))(keys)
+    lots = pair_lots(key, me, jnp.arange(n))
     drawn, told = jax.lax.top_k(jnp.where(known, lots, -1), min(fanout, n))  # [J, s]
     sent = drawn >= 0
     heard = sent & online[told]

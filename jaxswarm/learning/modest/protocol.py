@@ -32,7 +32,6 @@ from jaxswarm.algorithm import Algorithm
 from jaxswarm.learning.decentralized import Ledger
 from jaxswarm.learning.local import Loss, Sample, objective, train
 from jaxswarm.learning.modest.actors import (
-    arrivals,
     by_node,
     distinct,
     known,
@@ -43,7 +42,7 @@ from jaxswarm.learning.modest.actors import (
 )
 from jaxswarm.learning.modest.announcements import announce, flush
 from jaxswarm.learning.modest.membership import check_schedule
-from jaxswarm.learning.modest.sampling import resolve_sample, sample_order
+from jaxswarm.learning.modest.sampling import pair_lots, resolve_sample, sample_order
 from jaxswarm.learning.modest.views import (
     ENTRY_BYTES,
     View,
@@ -258,8 +257,7 @@ def modest(
         trains, node = trainer >= 0, jnp.maximum(trainer, 0)
         # A trainer works on the model that arrives first; of the others it reads the views.
         gets = _to(found.members, wakes, trainer)  # [C, A]
-        on_the_way = arrivals(wake_key, node, holder)
-        model_of = jnp.argmin(jnp.where(gets, on_the_way, 2.0), axis=1)
+        model_of = jnp.argmax(jnp.where(gets, pair_lots(wake_key, node, holder), -1), axis=1)
         start = jax.tree.map(lambda leaf: leaf[model_of], state.aggregates)
         opt_state = jax.vmap(local.init)(start)
         trained = train(
@@ -278,8 +276,9 @@ def modest(
         comes = _to(chosen.members, hands, target)  # [A, C]
         # The first ``needed`` to arrive count.
         at = jnp.maximum(target, 0)
-        lots = jnp.where(comes, arrivals(push_key, at, node), 2.0)
-        counted = comes & (jnp.argsort(jnp.argsort(lots, axis=1), axis=1) < needed)
+        lots = jnp.where(comes, pair_lots(push_key, at, node), -1)
+        sooner = jnp.sum(lots[:, None, :] > lots[:, :, None], axis=2)
+        counted = comes & (sooner < needed)
         complete = jnp.sum(comes, axis=1) >= needed
         averaged = _averages(trained, counted)
         done = jnp.any(complete)

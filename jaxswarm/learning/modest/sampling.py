@@ -39,6 +39,17 @@ def hashed(ids: jax.Array, round: jax.Array) -> jax.Array:
     return x ^ (x >> 16)
 
 
+def pair_lots(key: jax.Array, one: jax.Array, other: jax.Array) -> jax.Array:
+    """``int32[A, B]``: a random lot of every pair of nodes, at least 0; the larger, the sooner.
+
+    Depends on ``key`` and the two ids alone. One random word, hashed with both: thousands of
+    streams of ``jax.random`` would take longer than the protocol.
+    """
+    word = jax.random.bits(key)
+    lots = jax.vmap(lambda node: hashed(other, hashed(node, word)))(one)
+    return (lots >> 1).astype(jnp.int32)
+
+
 def sample_order(ids: jax.Array, round: jax.Array) -> jax.Array:
     """``int32[N]``: nodes in the order in which round ``round`` asks them, the same for everyone.
 

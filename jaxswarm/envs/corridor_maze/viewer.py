@@ -1,0 +1,16 @@
+"""Floor, walls, the goal and the walkers."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxswarm import plotting
+
+
+def draw(world: Any, floor: np.ndarray, goal: np.ndarray, ax: Any) -> None:
+    """Walkers that share a cell cover each other."""
+    codes = floor.astype(int)
+    codes[tuple(goal)] = 2
+    colors = {0: plotting.PALETTE[6], 1: "#F1F1F1", 2: plotting.PALETTE[2]}
+    plotting.tiles(ax, codes, colors)
+    plotting.discs(ax, world.position[:, ::-1], 0.3, plotting.PALETTE[0])

@@ -1,0 +1,18 @@
+"""Everyone's number, and the sum to guess."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxswarm import plotting
+
+
+def draw(world: Any, params: Any, ax: Any) -> None:
+    """Bars, and the sum as a line."""
+    del params
+    plotting.tidy(ax)
+    ax.bar(np.arange(len(world)), world, color=plotting.PALETTE[0])
+    total = float(np.sum(world))
+    ax.axhline(total, color=plotting.PALETTE[1])
+    ax.set_title(f"numbers of {len(world)} agents and their sum, {total:.1f}", loc="left")
+    ax.set_xlabel("agent")

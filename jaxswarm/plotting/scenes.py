@@ -1,0 +1,172 @@
+"""What worlds are drawn from: a bare stage, round bodies, a grid of tiles, and moving pictures."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxswarm.plotting.style import INK, axes
+
+
+def stage(
+    ax: Any,
+    *,
+    x: tuple[float, float] | None = None,
+    y: tuple[float, float] | None = None,
+    title: str = "",
+    equal: bool = True,
+) -> Any:
+    """Axes without ticks inside a thin frame, for pictures of places.
+
+    Args:
+        ax: axes to prepare.
+        x: what to show, left to right; as the content asks by default.
+        y: bottom to top.
+        title: one line.
+        equal: whether a unit is as long upwards as sideways.
+    """
+    ax.grid(False)
+    ax.set(xticks=[], yticks=[], xlim=x, ylim=y)
+    if equal:
+        ax.set_aspect("equal")
+    for spine in ax.spines.values():
+        spine.set(visible=True, color="#C8C8C8")
+    if title:
+        ax.set_title(title, loc="left", fontsize=13, color=INK, pad=8)
+    return ax
+
+
+def discs(
+    ax: Any,
+    positions: Any,
+    radius: Any,
+    color: Any,
+    *,
+    label: str = "",
+    alpha: float = 1.0,
+    layer: float = 2.0,
+) -> Any:
+    """Filled circles in the units of the axes.
+
+    Args:
+        ax: axes to draw into.
+        positions: ``[M, 2]``; ``M`` may be 0.
+        radius: one for all, or ``[M]``.
+        color: one for all, or one each.
+        label: for a legend.
+        alpha: opacity.
+        layer: higher ones cover lower ones.
+
+    Raises:
+        ValueError: if positions are not ``[M, 2]``.
+    """
+    from matplotlib.collections import EllipseCollection
+
+    at = np.asarray(positions, dtype=np.float64)
+    if at.ndim != 2 or at.shape[1] != 2:
+        raise ValueError(f"positions: expected [M, 2], got shape {at.shape}")
+    width = 2.0 * np.broadcast_to(np.asarray(radius, dtype=np.float64), len(at))
+    drawn = EllipseCollection(
+        width,
+        width,
+        np.zeros(len(at)),
+        offsets=at,
+        units="xy",
+        transOffset=ax.transData,
+        facecolors=color,
+        edgecolors="white",
+        linewidths=0.6,
+        alpha=alpha,
+        zorder=layer,
+        label=label,
+    )
+    return ax.add_collection(drawn)
+
+
+def tiles(
+    ax: Any, codes: Any, colors: Mapping[int, str], *, symbols: Mapping[int, str] | None = None
+) -> Any:
+    """A grid of coloured cells, row 0 on top; cell ``(r, c)`` is centred on ``x = c, y = r``.
+
+    Args:
+        ax: axes to draw into.
+        codes: ``int[H, W]``.
+        colors: of every code that occurs.
+        symbols: short words written into the cells of a code.
+
+    Raises:
+        ValueError: if codes are not ``[H, W]``, or one has no colour.
+    """
+    from matplotlib.colors import to_rgb
+
+    grid = np.asarray(codes)
+    if grid.ndim != 2:
+        raise ValueError(f"codes: expected [H, W], got shape {grid.shape}")
+    missing = sorted(set(np.unique(grid).tolist()) - set(colors))
+    if missing:
+        raise ValueError(f"colors: expected one for every code, got none for {missing}")
+    image = np.zeros((*grid.shape, 3))
+    for code, color in colors.items():
+        image[grid == code] = to_rgb(color)
+    ax.imshow(image, interpolation="nearest", zorder=0)
+    for code, symbol in (symbols or {}).items():
+        for row, column in np.argwhere(grid == code):
+            ax.text(column, row, symbol, ha="center", va="center", fontsize=9, color=INK, zorder=3)
+    rows, columns = grid.shape
+    lines = {"color": "white", "linewidth": 0.8, "zorder": 1}
+    ax.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, **lines)
+    ax.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, **lines)
+    return stage(ax, x=(-0.5, columns - 0.5), y=(rows - 0.5, -0.5))
+
+
+def movie(
+    draw: Callable[[Any, int], Any],
+    num_frames: int,
+    path: str | Path | None = None,
+    *,
+    interval: float = 100.0,
+    width: float = 4.5,
+    height: float = 4.5,
+    dpi: int = 90,
+) -> Any:
+    """Frames drawn one after the other, as matplotlib's animation; written to ``path`` if given.
+
+    Args:
+        draw: ``draw(ax, frame)`` into empty axes.
+        num_frames: at least 1.
+        path: ends in ``.gif`` or ``.mp4`` (which takes the program ``ffmpeg``); folders are made.
+        interval: milliseconds between frames.
+        width: of the picture, inches.
+        height: likewise.
+        dpi: dots per inch.
+
+    Raises:
+        ValueError: without frames, for another kind of file, or ``.mp4`` without ffmpeg.
+    """
+    from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
+
+    if num_frames < 1:
+        raise ValueError(f"num_frames: expected at least 1, got {num_frames}")
+    if interval <= 0:
+        raise ValueError(f"interval: expected milliseconds above 0, got {interval}")
+    writers = {".gif": PillowWriter, ".mp4": FFMpegWriter}
+    kind = "" if path is None else Path(path).suffix.lower()
+    if path is not None and kind not in writers:
+        raise ValueError(f"path: expected a name that ends in .gif or .mp4, got {path}")
+    if kind == ".mp4" and not FFMpegWriter.isAvailable():
+        raise ValueError(
+            "path: writing .mp4 takes the program ffmpeg, which is not there; try .gif"
+        )
+    ax = axes(width=width, height=height)
+
+    def redraw(frame: int) -> list[Any]:
+        ax.clear()
+        draw(ax, frame)
+        return []
+
+    made = FuncAnimation(ax.figure, redraw, frames=num_frames, interval=interval, blit=False)
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        made.save(path, writers[kind](fps=1000.0 / interval), dpi=dpi)
+    return made

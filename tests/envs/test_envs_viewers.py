@@ -1,0 +1,97 @@
+"""Pictures and films of worlds."""
+
+import jax
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+
+from jaxswarm import envs, plotting
+
+ENVIRONMENTS = [
+    envs.Aloha(),
+    envs.CoordinationGame(),
+    envs.CorridorMaze(num_agents=3),
+    envs.Porters(),
+    envs.RiskyPointMass(num_agents=4),
+    envs.SearchAndRescue(num_agents=3),
+    envs.SimpleSpread(),
+    envs.SimpleTag(),
+    envs.SumGuessing(),
+    envs.TwoObjectiveGrid(),
+]
+
+
+def pixels(axes):
+    canvas = FigureCanvasAgg(axes.figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba()).astype(int)
+
+
+def episode(env, steps):
+    policy = envs.random_policy(env.action_spec)
+    run = jax.jit(lambda k: envs.unroll(env, policy, k, steps, keep_states=True))
+    return run(jax.random.key(3))[1].state
+
+
+def member(states, t):
+    return jax.tree.map(lambda x: x[t], states)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS, ids=lambda env: type(env).__name__)
+def test_every_world_is_drawn_and_the_picture_shows_what_happens(env):
+    states = episode(env, 4)
+    one = pixels(env.render(member(states, 0)))
+    assert (one != 255).any()
+    np.testing.assert_array_equal(one, pixels(env.render(member(states, 0))))
+    if not isinstance(env, envs.SumGuessing):  # its numbers stay
+        assert (one != pixels(env.render(member(states, 3)))).any()
+
+
+def test_an_episode_becomes_a_film_with_a_frame_a_step(tmp_path):
+    env = envs.SimpleSpread()
+    states = episode(env, 3)
+    env.animate(states, save_path=tmp_path / "films" / "stacked.gif")
+    env.animate([member(states, t) for t in range(3)], save_path=tmp_path / "listed.gif")
+    with Image.open(tmp_path / "films" / "stacked.gif") as film:
+        assert film.n_frames == 3
+    stacked, listed = ((tmp_path / n).read_bytes() for n in ("films/stacked.gif", "listed.gif"))
+    assert stacked == listed
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path):
+    env = envs.SimpleSpread()
+    states = episode(env, 3)
+    with pytest.raises(ValueError, match=r"state: expected a single one, got a batch \(3,\)"):
+        env.render(states)
+    with pytest.raises(ValueError, match="states: expected at least one"):
+        env.animate([])
+    with pytest.raises(ValueError, match=r"path: .* \.gif or \.mp4"):
+        env.animate(states, save_path=tmp_path / "film.avi")
+    with pytest.raises(ValueError, match="states: expected leaves that lead with the steps"):
+        env.animate(member(states, 0))
+    with pytest.raises(NotImplementedError, match="Blank has no picture yet"):
+        Blank().render(member(states, 0))
+
+
+class Blank(envs.SimpleSpread):
+    draw = envs.SwarmEnvironment.draw
+
+
+def test_tiles_and_discs_refuse_what_does_not_fit():
+    ax = plotting.axes()
+    with pytest.raises(ValueError, match=r"colors: .* got none for \[2\]"):
+        plotting.tiles(ax, np.array([[0, 2]]), {0: "red"})
+    with pytest.raises(ValueError, match=r"codes: expected \[H, W\]"):
+        plotting.tiles(ax, np.zeros(3), {0: "red"})
+    with pytest.raises(ValueError, match=r"positions: expected \[M, 2\]"):
+        plotting.discs(ax, np.zeros(3), 1.0, "red")
+
+
+def test_jumanji_makes_every_one_of_ours_by_name():
+    import jumanji
+
+    names = envs.register()
+    assert len(names) == len(ENVIRONMENTS)
+    for name in names:
+        assert jumanji.make(name).num_agents >= 1
