@@ -3,7 +3,8 @@
 Agents observe for themselves, so the push-forward carries the law of the *observation* too: every
 cell's mass is spread over what its agents may observe, then over the actions the rule draws, then
 over where noise takes them. Gaussians are replaced by Gauss-Hermite nodes, and mass that lands
-between cells is shared by its neighbours in proportion, which keeps the total and the mean.
+between cells is shared by its neighbours in proportion, which keeps the total and the mean. The
+spread that this adds, a sixth of a squared cell on average, is taken off the noise's.
 
 Shapes: ``C`` cells per dimension, ``Q`` quadrature nodes, ``T`` steps.
 
@@ -66,6 +67,7 @@ def kuramoto_limit(
     angles = jnp.asarray((-np.pi + step * (np.arange(cells) + 0.5)).astype(np.float32))
     two, share_two = _hermite(nodes)
     blur = 0.0 if p.blur is None else p.blur
+    noise = _sharpened(p.noise, step)
     start = jnp.clip(
         p.width * cells / 2.0 - jnp.abs(jnp.arange(cells) + 0.5 - cells / 2.0) + 0.5, 0.0, 1.0
     )
@@ -80,7 +82,7 @@ def kuramoto_limit(
 
             centre, deviation = jax.vmap(lambda e: rule.law(now, y + blur * e))(two)
             action = jnp.clip(centre + deviation * two[None, :, 0], -1.0, 1.0)
-            target = angle + p.turn * action + p.noise * two[None, :, 1]
+            target = angle + p.turn * action + noise * two[None, :, 1]
             share = share_two[:, None] * share_two[None, :]
             effort = jnp.sum(share * jnp.square(action))
             return target.reshape(-1), share.reshape(-1), effort
@@ -113,16 +115,19 @@ def aggregation_limit(
 ) -> Limit:
     """``J`` of decision rules for infinitely many aggregating agents, on ``C × C`` cells.
 
-    Sharing mass between cells widens a peak by up to half a cell; the result converges as cells
-    grow. Arguments as of :func:`kuramoto_limit`, with the physics of
+    Cells wider than the noise blur what they hold; the result converges as they grow in number.
+    Arguments as of :func:`kuramoto_limit`, with the physics of
     :func:`jaxswarm.collective.aggregation`.
     """
     numbers = _sequence(rule, numbers, num_steps, cells, nodes)
     p, step = parameters, side / cells
     middle = (step * (np.arange(cells) + 0.5)).astype(np.float32)
-    grid = jnp.asarray(np.stack(np.meshgrid(middle, middle, indexing="ij"), -1).reshape(-1, 2))
+    places = np.stack(np.meshgrid(middle, middle, indexing="ij"), -1).reshape(-1, 2)
+    grid = jnp.asarray(places)
     two, share_two = _hermite(nodes)
-    apart = np.sqrt(np.sum((np.asarray(grid)[:, None] - np.asarray(grid)[None]) ** 2, axis=-1))
+    noise = _sharpened(p.noise, step)
+    # Two random points of one unit cell are 0.5214 apart on average.
+    apart = np.sqrt(np.sum((places[:, None] - places[None]) ** 2, axis=-1))
     apart = jnp.asarray(apart + step * 0.5214 * np.eye(cells**2, dtype=np.float32))
 
     def advance(density: jax.Array, now: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -133,7 +138,7 @@ def aggregation_limit(
             action = jnp.clip(action, -1.0, 1.0).reshape(-1, 2)
             share = (share_two[:, None] * share_two[None, :]).reshape(-1)
             effort = share @ jnp.sum(jnp.square(action), axis=1)
-            target = (place[None, :] + p.speed * action)[:, None, :] + p.noise * two[None, :, :]
+            target = (place[None, :] + p.speed * action)[:, None, :] + noise * two[None, :, :]
             share = (share[:, None] * share_two[None, :]).reshape(-1)
             return target.reshape(-1, 2), share, effort
 
@@ -170,6 +175,10 @@ def _hermite(nodes: int) -> tuple[jax.Array, jax.Array]:
     two = np.stack(np.meshgrid(at, at, indexing="ij"), axis=-1).reshape(-1, 2)
     share = np.outer(weight, weight).reshape(-1) / weight.sum() ** 2
     return jnp.asarray(two, jnp.float32), jnp.asarray(share, jnp.float32)
+
+
+def _sharpened(noise: Any, step: float) -> jax.Array:
+    return jnp.sqrt(jnp.maximum(jnp.square(jnp.asarray(noise)) - step**2 / 6.0, 0.0))
 
 
 def _sequence(rule: Rule, numbers: jax.Array, num_steps: int, cells: int, nodes: int) -> jax.Array:

@@ -11,6 +11,7 @@ References:
     collective behavior, 2024.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -61,7 +62,8 @@ def open_loop(
         physics: of the task.
     """
     _, done = unroll(control, policy, key, control.time_limit, params=params, physics=physics)
-    return Sequence(done.action[:, 0], done.timestep.reward[:, 0])
+    rewards: Any = done.timestep.reward
+    return Sequence(done.action[:, 0], rewards[:, 0])
 
 
 def execute(
@@ -121,6 +123,7 @@ def convergence(
     *,
     num_steps: int | None = None,
     discount: Any = 0.99,
+    jit: Callable[..., Any] = jax.jit,
 ) -> dict[int, jax.Array]:
     """Returns of the same decision rule in swarms of many sizes: does ``J^N`` approach its limit?
 
@@ -133,6 +136,7 @@ def convergence(
         repetitions: ``R`` independent swarms of each size.
         num_steps: as in :func:`execute`.
         discount: likewise.
+        jit: compiles the program of each size.
 
     Returns:
         ``{N: returns [R]}``.
@@ -147,10 +151,10 @@ def convergence(
     for n in sizes:
         task = make(n)
 
-        def one(key: jax.Array, task: SwarmTask = task) -> jax.Array:
+        def all_of(keys: jax.Array, task: SwarmTask = task) -> jax.Array:
             options = {"num_steps": num_steps, "discount": discount}
-            return execute(task, rule, numbers, key, **options).returns
+            one = lambda k: execute(task, rule, numbers, k, **options).returns  # noqa: E731
+            return jax.lax.map(one, keys, batch_size=min(repetitions, 64))
 
-        keys = agents.keys(jax.random.fold_in(key, n), repetitions)
-        found[n] = jax.jit(lambda k, one=one: jax.lax.map(one, k, batch_size=32))(keys)
+        found[n] = jit(all_of)(agents.keys(jax.random.fold_in(key, n), repetitions))
     return found

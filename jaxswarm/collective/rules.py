@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxswarm.collective.task import SwarmTask, clipped
 
@@ -66,9 +67,7 @@ def kernel_rule(
         ValueError: fewer than two points, a bandwidth that is not positive, deviations that are
             not increasing and positive.
     """
-    if not isinstance(bandwidth, jax.core.Tracer) and not (
-        math.isfinite(bandwidth) and bandwidth > 0.0
-    ):
+    if not isinstance(bandwidth, Tracer) and not (math.isfinite(bandwidth) and bandwidth > 0.0):
         raise ValueError(f"bandwidth: expected a positive finite number, got {bandwidth}")
     grid, _, spacing = _middles(task, points)
 
@@ -132,13 +131,16 @@ def _rule(
     if not (math.isfinite(most) and 0.0 < least < most):
         raise ValueError(f"deviations: expected increasing positive numbers, got {deviations}")
     low, high = (np.asarray(bound, np.float32) for bound in task.action_bounds)
-    middle, half, size = (low + high) / 2.0, (high - low) / 2.0, len(low)
+    size = len(low)
+    middle: Any = (low + high) / 2.0
+    half: Any = (high - low) / 2.0
     count = 2 * len(grid) * size
 
     def law(numbers: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
         table = weights(y) @ numbers.reshape(len(grid), 2 * size)
         share = (table[size:] + 1.0) / 2.0
-        return middle + half * table[:size], half * (least + (most - least) * share)
+        mean, deviation = table[:size] * half + middle, (least + (most - least) * share) * half
+        return mean, deviation
 
     def sample(key: jax.Array, numbers: jax.Array, y: jax.Array) -> jax.Array:
         mean, deviation = law(numbers, y)

@@ -76,14 +76,15 @@ def mean_phase_distance(headings: jax.Array) -> jax.Array:
     """
     n = len(headings)
     turn = 2.0 * jnp.pi
-    once = jnp.sort(jnp.mod(headings, turn))
-    twice = jnp.concatenate([once, once + turn])
-    sums = jnp.concatenate([jnp.zeros(1, once.dtype), jnp.cumsum(twice)])
-    # Of two angles exactly one is less than half a turn ahead of the other: count that one.
-    end = jnp.searchsorted(twice, once + jnp.pi)
-    start = jnp.arange(n) + 1
-    ahead = sums[end] - sums[start] - (end - start) * once
-    return 2.0 * jnp.sum(ahead) / n**2
+    angles = jnp.sort(jnp.mod(headings, turn))
+    sums = jnp.concatenate([jnp.zeros(1, angles.dtype), jnp.cumsum(angles)])
+    index = jnp.arange(n)
+    # Of those after agent i in this order, the first are less than half a turn ahead; the others
+    # are nearer the other way round.
+    split = jnp.maximum(jnp.searchsorted(angles, angles + jnp.pi, side="right"), index + 1)
+    ahead = sums[split] - sums[index + 1] - (split - index - 1) * angles
+    round_ = (n - split) * (turn + angles) - (sums[n] - sums[split])
+    return 2.0 * jnp.sum(ahead + round_) / n**2
 
 
 def mean_distance(points: jax.Array, *, block: int = 512) -> jax.Array:

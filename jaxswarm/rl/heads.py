@@ -57,7 +57,7 @@ def categorical(num_actions: int) -> Head:
     if num_actions < 1:
         raise ValueError(f"num_actions: expected at least 1, got {num_actions}")
 
-    def of(outputs: jax.Array) -> distrax.Categorical:
+    def of(outputs: jax.Array) -> Any:
         return distrax.Categorical(logits=outputs)
 
     return Head(
@@ -106,7 +106,7 @@ def gaussian(
         lambda outputs, raw: of(outputs).log_prob(raw),
         lambda key, outputs: of(outputs).entropy(),
         lambda outputs: outputs[:size],
-        lambda raw: middle + half * jnp.clip(raw, -1.0, 1.0),
+        lambda raw: jnp.clip(raw, -1.0, 1.0) * half + middle,
     )
 
 
@@ -143,7 +143,7 @@ def squashed_gaussian(
         lambda outputs, raw: of(outputs).log_prob(raw) - stretch(raw),
         entropy,
         lambda outputs: outputs[:size],
-        lambda raw: middle + half * jnp.tanh(raw),
+        lambda raw: jnp.tanh(raw) * half + middle,
     )
 
 
@@ -159,7 +159,7 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
         ValueError: if agents have different numbers of actions, or another kind of spec.
     """
     if isinstance(spec, specs.MultiDiscreteArray) and len(spec.shape) == 1:
-        counts = {int(n) for n in spec.num_values}
+        counts = {int(n) for n in np.asarray(spec.num_values)}
         if len(counts) != 1:
             raise ValueError(f"spec: expected the same actions for all agents, got {spec}")
         return categorical(counts.pop())
@@ -181,7 +181,7 @@ def _normal(size: int, offset: float) -> Callable[[jax.Array], Any]:
     return of
 
 
-def _bounds(size: int, low: Any, high: Any) -> tuple[np.ndarray, np.ndarray]:
+def _bounds(size: int, low: Any, high: Any) -> tuple[Any, Any]:
     if size < 1:
         raise ValueError(f"size: expected at least one number per action, got {size}")
     low, high = (np.broadcast_to(np.asarray(x, np.float32), (size,)) for x in (low, high))

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.rl.collect import Acting, Finished, Worlds
@@ -182,7 +183,7 @@ def check_parameters(p: PPOParameters) -> None:
     }
     for name, (low, high) in ranges.items():
         given = getattr(p, name)
-        if isinstance(given, jax.core.Tracer):
+        if isinstance(given, Tracer):
             continue
         if not np.all((np.asarray(given) >= low) & (np.asarray(given) <= high)):
             raise ValueError(f"{name}: expected within [{low}, {high}], got {given}")

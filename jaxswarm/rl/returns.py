@@ -49,7 +49,8 @@ def advantages(
     one = rlax.truncated_generalized_advantage_estimation
     flat = [x.reshape(len(x), -1) for x in (whole, follow, chain)]
     estimate = jax.vmap(one, in_axes=(1, 1, None, 1), out_axes=1)
-    return estimate(flat[0], flat[1], jnp.asarray(gae_lambda), flat[2]).reshape(reward.shape)
+    found = estimate(flat[0], flat[1], jnp.asarray(gae_lambda), flat[2])
+    return jnp.asarray(found).reshape(reward.shape)
 
 
 def normalised(x: jax.Array, mask: jax.Array) -> jax.Array:

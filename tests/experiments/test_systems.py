@@ -6,7 +6,7 @@ import pytest
 from experiments import SYSTEMS, harness
 
 # These compile for most of a minute; their rooms' own tests run every time.
-MINUTES = ("dimat", "modest", "sybilwall", "bristle")
+MINUTES = ("dimat", "modest", "sybilwall", "bristle", "dec_pomfc")
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,9 @@ def batch_of(key, network, params, steps=4, count=3):
     return Batch(done, advantage, value + 0.5), carry
 
 
-@pytest.mark.parametrize("kind", ["categorical", "gaussian", "squashed"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("categorical", marks=pytest.mark.slow), "gaussian", "squashed"]
+)
 def test_policy_gradient_against_finite_differences(kind, key):
     with jax.enable_x64(True):
         network = network_of(kind)
@@ -176,7 +178,7 @@ def test_a_cut_is_not_an_end(key):
     np.testing.assert_allclose(value, [4.0, 1.75], rtol=0.1)
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("shared", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_finds_the_best_arm_on_every_seed_and_step_size(shared, key):
     """Own parameters can want different arms; shared ones the best on average."""
     payoff = jnp.asarray(PAYOFF)
