@@ -11,6 +11,7 @@ from jaxswarm.envs.adapters import from_jaxmarl, from_jumanji, register
 from jaxswarm.envs.aloha import Aloha
 from jaxswarm.envs.coordination_game import CoordinationGame
 from jaxswarm.envs.corridor_maze import CorridorMaze
+from jaxswarm.envs.donations import Donations
 from jaxswarm.envs.environment import (
     Outcome,
     SwarmEnvironment,
@@ -34,6 +35,7 @@ __all__ = [
     "AutoReset",
     "CoordinationGame",
     "CorridorMaze",
+    "Donations",
     "Outcome",
     "Policy",
     "Porters",

@@ -28,6 +28,7 @@ from jaxswarm.gossip.compression import (
 )
 from jaxswarm.gossip.delayed_averaging import delayed_averaging
 from jaxswarm.gossip.fang import fang_krum, fang_trimmed_mean
+from jaxswarm.gossip.ledger import Ledger
 from jaxswarm.gossip.mixing import LAYOUTS, everyone, from_matrix, mix, mixing
 from jaxswarm.gossip.operator import Mixing
 from jaxswarm.gossip.push_sum import push_sum
@@ -49,6 +50,7 @@ __all__ = [
     "ATTACKS",
     "COMPRESSORS",
     "LAYOUTS",
+    "Ledger",
     "SCHEDULES",
     "RULES",
     "Attack",

@@ -17,6 +17,7 @@ import optax
 
 from jaxswarm import agents, errors
 from jaxswarm.algorithm import Algorithm
+from jaxswarm.gossip.ledger import Ledger
 from jaxswarm.gossip.rounds import both
 from jaxswarm.gossip.types import GossipTransformation, Round, Traffic, no_traffic
 from jaxswarm.learning.local import Loss, Objective, Sample, objective, train
@@ -25,30 +26,6 @@ from jaxswarm.network.process import Network, reliable
 PyTree = Any
 
 ORDERS = ("adapt_then_combine", "combine_then_adapt", "parallel")
-
-
-class Ledger(NamedTuple):
-    """Traffic since the start, by compensated summation: error about 1e-7 for any run length.
-
-    Attributes:
-        total: messages and bytes so far; any other tree of sums will do.
-        residue: what rounding has left out of ``total``.
-    """
-
-    total: Any
-    residue: Any
-
-    @classmethod
-    def empty(cls) -> "Ledger":
-        """Nothing sent yet."""
-        return cls(no_traffic(), no_traffic())
-
-    def add(self, traffic: Any) -> "Ledger":
-        """The ledger after one more round."""
-        corrected = jax.tree.map(jnp.subtract, traffic, self.residue)
-        total = jax.tree.map(jnp.add, self.total, corrected)
-        residue = jax.tree.map(lambda t, old, c: (t - old) - c, total, self.total, corrected)
-        return Ledger(total, residue)
 
 
 class LearnerState(NamedTuple):

@@ -6,6 +6,7 @@ that agents share or own. ``evaluate`` plays whole episodes. Importing this room
 rlax, flax and jumanji, which takes seconds.
 """
 
+from jaxswarm.rl import networked
 from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds, evaluate, policy
 from jaxswarm.rl.heads import Head, categorical, gaussian, head_of, squashed_gaussian
 from jaxswarm.rl.networks import (
@@ -38,6 +39,7 @@ __all__ = [
     "head_of",
     "initialize",
     "network_for",
+    "networked",
     "over_agents",
     "policy",
     "ppo",

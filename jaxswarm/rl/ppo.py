@@ -24,10 +24,10 @@ import optax
 from jax.core import Tracer
 
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds
+from jaxswarm.rl.collect import Acting, Finished, Worlds
 from jaxswarm.rl.networks import Network
-from jaxswarm.rl.returns import advantages, masked_mean, normalised
-from jaxswarm.rl.surrogate import Batch, loss
+from jaxswarm.rl.returns import masked_mean
+from jaxswarm.rl.updates import updates
 
 PyTree = Any
 
@@ -135,48 +135,13 @@ def ppo(
     if optimizer is None:
         optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
 
+    learn = updates(
+        network, optimizer, items=items, epochs=epochs, minibatches=minibatches, normalise=normalise
+    )
+
     def init(params: PyTree, key: jax.Array, physics: PyTree = None) -> PPOState:
         start = optimizer.init if shared else jax.vmap(optimizer.init)
         return PPOState(params, start(params), worlds.begin(key, physics))
-
-    def learn(
-        key: jax.Array, params: PyTree, state: PyTree, done: Transition, carry: PyTree, p: Any
-    ) -> tuple[PyTree, PyTree, dict[str, jax.Array]]:
-        """All updates of one learner from ``[T, B, …]``."""
-        advantage = advantages(
-            done.reward,
-            done.discount * p.discount,
-            done.last,
-            done.value,
-            done.next_value,
-            p.gae_lambda,
-        )
-        target = advantage + done.value
-        advantage = normalised(advantage, done.mask) if normalise else advantage
-        batch = Batch(done, advantage, target)
-        if not network.recurrent:
-            batch = jax.tree.map(lambda x: x.reshape(1, -1, *x.shape[2:]), batch)
-            carry = jax.tree.map(lambda x: jnp.zeros((items, *x.shape[1:])), carry)
-
-        def update(held: tuple[PyTree, PyTree], given: tuple[jax.Array, jax.Array]) -> Any:
-            params, state = held
-            chosen, draw = given
-            part = jax.tree.map(lambda x: jnp.take(x, chosen, axis=1), batch)
-            memory = jax.tree.map(lambda x: jnp.take(x, chosen, axis=0), carry)
-            slope, seen = jax.grad(loss, argnums=1, has_aux=True)(
-                network, params, draw, part, memory, p
-            )
-            change, state = optimizer.update(slope, state, params)
-            change = jax.tree.map(lambda x: -p.lr * x, change)
-            return (optax.apply_updates(params, change), state), seen
-
-        def epoch(held: tuple[PyTree, PyTree], key: jax.Array) -> Any:
-            order, noise = jax.random.split(key)
-            chosen = jax.random.permutation(order, items).reshape(minibatches, -1)
-            return jax.lax.scan(update, held, (chosen, jax.random.split(noise, minibatches)))
-
-        (params, state), seen = jax.lax.scan(epoch, (params, state), jax.random.split(key, epochs))
-        return params, state, jax.tree.map(lambda x: jnp.mean(x[-1]), seen)
 
     def step(key: jax.Array, state: PPOState, inputs: Any = None) -> tuple[PPOState, PPOInfo]:
         p = parameters if inputs is None else inputs

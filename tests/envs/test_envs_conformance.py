@@ -24,6 +24,7 @@ ENVIRONMENTS = {
         lambda n: envs.Aloha(num_agents=n, topology=topology.ring(n)),
         {"symmetric": False},
     ),
+    "donations": (lambda n: envs.Donations(num_agents=n), {"symmetric": False}),
     "risky point mass": (
         lambda n: envs.RiskyPointMass(num_agents=n),
         {"noiseless": RiskyParams(noise=0.0, risk=0.0)},

@@ -12,6 +12,7 @@ ENVIRONMENTS = [
     envs.Aloha(),
     envs.CoordinationGame(),
     envs.CorridorMaze(num_agents=3),
+    envs.Donations(),
     envs.Porters(),
     envs.RiskyPointMass(num_agents=4),
     envs.SearchAndRescue(num_agents=3),

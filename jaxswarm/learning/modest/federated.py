@@ -15,8 +15,8 @@ import optax
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
+from jaxswarm.gossip.ledger import Ledger
 from jaxswarm.gossip.rounds import traffic_of
-from jaxswarm.learning.decentralized import Ledger
 from jaxswarm.learning.local import Loss, Sample, objective, train
 from jaxswarm.learning.modest.actors import by_node, rows_of
 from jaxswarm.learning.modest.sampling import resolve_sample, sample_order

@@ -29,7 +29,7 @@ import optax
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.learning.decentralized import Ledger
+from jaxswarm.gossip.ledger import Ledger
 from jaxswarm.learning.local import Loss, Sample, objective, train
 from jaxswarm.learning.modest.actors import (
     by_node,

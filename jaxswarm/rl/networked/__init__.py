@@ -1,0 +1,43 @@
+"""Actor–critics of agents with private rewards who tell their neighbours what they believe.
+
+:func:`networked_actor_critic` is the published algorithm with linear critics on finite games that
+:func:`solve` and :func:`limit` answer exactly; :func:`networked_ppo` the same idea around PPO.
+"""
+
+from jaxswarm.rl.networked.games import MarkovGame, Solution, dilemma, random_game, solve
+from jaxswarm.rl.networked.linear import (
+    Features,
+    NetworkedInfo,
+    NetworkedState,
+    Rates,
+    additive_features,
+    limit,
+    networked_actor_critic,
+    random_features,
+)
+from jaxswarm.rl.networked.ppo import (
+    NetworkedPPOInfo,
+    NetworkedPPOState,
+    networked_parameters,
+    networked_ppo,
+)
+
+__all__ = [
+    "Features",
+    "MarkovGame",
+    "NetworkedInfo",
+    "NetworkedPPOInfo",
+    "NetworkedPPOState",
+    "NetworkedState",
+    "Rates",
+    "Solution",
+    "additive_features",
+    "dilemma",
+    "limit",
+    "networked_actor_critic",
+    "networked_parameters",
+    "networked_ppo",
+    "random_features",
+    "random_game",
+    "solve",
+]

@@ -1,0 +1,145 @@
+"""Finite Markov games with private rewards, small enough to solve exactly.
+
+Shapes: ``N`` agents with ``A`` actions each, ``S`` states, ``J = A^N`` joint actions.
+
+References:
+    K. Zhang et al., Fully decentralized multi-agent reinforcement learning with networked agents,
+    2018 (the setting; games as in its first experiment).
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class MarkovGame(NamedTuple):
+    """One state that all see, private rewards.
+
+    Attributes:
+        transition: ``float32[S, J, S]``, rows sum to one.
+        reward: ``float32[N, S, J]``, the mean private rewards.
+        num_actions: ``A``.
+    """
+
+    transition: jax.Array
+    reward: jax.Array
+    num_actions: int
+
+    @property
+    def num_agents(self) -> int:
+        """``N``."""
+        return self.reward.shape[0]
+
+    @property
+    def num_states(self) -> int:
+        """``S``."""
+        return self.reward.shape[1]
+
+    def joint(self, actions: jax.Array) -> jax.Array:
+        """``int32[]``: which joint action ``int32[N]`` is."""
+        places = self.num_actions ** np.arange(self.num_agents)[::-1]
+        return jnp.sum(actions * jnp.asarray(places, jnp.int32))
+
+    def actions(self) -> np.ndarray:
+        """``int[J, N]``: every joint action, in order."""
+        grid = np.indices((self.num_actions,) * self.num_agents)
+        return grid.reshape(self.num_agents, -1).T
+
+
+def random_game(
+    num_agents: int = 4, num_states: int = 5, num_actions: int = 2, *, seed: int = 0
+) -> MarkovGame:
+    """Transitions and rewards drawn at random, as in the paper.
+
+    Every agent's reward is uniform in ``[0, 4]`` for each state and joint action; transition
+    probabilities are uniform, then normalised, and bounded away from zero.
+
+    Raises:
+        ValueError: sizes below 1, or more than 4,096 joint actions.
+    """
+    if min(num_agents, num_states, num_actions) < 1:
+        raise ValueError(
+            "num_agents, num_states, num_actions: expected at least 1, got "
+            f"{num_agents}, {num_states}, {num_actions}"
+        )
+    joint = num_actions**num_agents
+    if joint > 4096:
+        raise ValueError(f"num_agents: expected at most 4,096 joint actions, got {joint}")
+    rng = np.random.default_rng(seed)
+    transition = rng.uniform(size=(num_states, joint, num_states)) + 1e-3
+    transition /= transition.sum(axis=-1, keepdims=True)
+    reward = rng.uniform(0.0, 4.0, size=(num_agents, num_states, joint))
+    return MarkovGame(
+        jnp.asarray(transition, jnp.float32), jnp.asarray(reward, jnp.float32), num_actions
+    )
+
+
+def dilemma(num_agents: int = 5, *, benefit: float = 3.0, cost: float = 1.0) -> MarkovGame:
+    """Give or keep, on a circle: what I give costs me and helps the next one only.
+
+    ``r_i = benefit · a_{i−1} − cost · a_i``, and giving makes the good of two states likelier, in
+    which gifts are worth twice as much. Whoever looks at its own reward alone keeps.
+
+    Raises:
+        ValueError: fewer than two agents, or a cost that is not between 0 and the benefit.
+    """
+    if num_agents < 2:
+        raise ValueError(f"num_agents: expected at least 2, got {num_agents}")
+    if not (0.0 < cost < benefit and math.isfinite(benefit)):
+        raise ValueError(f"benefit, cost: expected 0 < cost < benefit, got {benefit}, {cost}")
+    actions = np.indices((2,) * num_agents).reshape(num_agents, -1)  # [N, J]
+    gifts = benefit * np.roll(actions, 1, axis=0)
+    worth = np.array([1.0, 2.0])[None, :, None]
+    reward = worth * gifts[:, None, :] - cost * actions[:, None, :]
+    good = 0.2 + 0.6 * actions.mean(axis=0)
+    transition = np.stack([np.stack([1.0 - good, good], axis=-1)] * 2)
+    return MarkovGame(jnp.asarray(transition, jnp.float32), jnp.asarray(reward, jnp.float32), 2)
+
+
+class Solution(NamedTuple):
+    """What a fixed joint policy is worth.
+
+    Attributes:
+        stationary: ``[S]``, how often each state is visited.
+        average: ``[]``, the long-run mean of the agents' mean reward.
+        values: ``[S]``, differential values of the mean reward, up to a constant.
+    """
+
+    stationary: np.ndarray
+    average: float
+    values: np.ndarray
+
+
+def solve(game: MarkovGame, policy: np.ndarray) -> Solution:
+    """Stationary distribution, average reward and differential values, by linear solves.
+
+    Args:
+        game: small.
+        policy: ``[N, S, A]`` probabilities.
+    """
+    P, r = induced(game, policy)
+    S = game.num_states
+    rows = np.vstack([P.T - np.eye(S), np.ones(S)])
+    stationary = np.linalg.lstsq(rows, np.append(np.zeros(S), 1.0), rcond=None)[0]
+    average = float(stationary @ r)
+    values = np.linalg.lstsq(np.eye(S) - P, r - average, rcond=None)[0]
+    return Solution(stationary, average, values - stationary @ values)
+
+
+def induced(game: MarkovGame, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``(transition [S, S], mean reward [S])`` under a joint policy ``[N, S, A]``."""
+    chance = joint_probabilities(game, policy)
+    P = np.einsum("sj,sjt->st", chance, np.asarray(game.transition, np.float64))
+    r = np.einsum("sj,sj->s", chance, np.asarray(game.reward, np.float64).mean(axis=0))
+    return P, r
+
+
+def joint_probabilities(game: MarkovGame, policy: np.ndarray) -> np.ndarray:
+    """``[S, J]``: agents act independently, ``policy [N, S, A]``."""
+    chance = np.ones((game.num_states, len(game.actions())))
+    for agent, column in enumerate(game.actions().T):
+        chance *= np.asarray(policy[agent], np.float64)[:, column]
+    return chance
