@@ -98,7 +98,9 @@ def test_jit_is_eager_and_rates_are_traced(key):
     state = scattered(algorithm)._replace(time=jnp.int32(3))
     step = jax.jit(algorithm.step)
     for one, two in zip(
-        jax.tree.leaves(step(key, state)), jax.tree.leaves(algorithm.step(key, state, None)), strict=True
+        jax.tree.leaves(step(key, state)),
+        jax.tree.leaves(algorithm.step(key, state, None)),
+        strict=True,
     ):
         np.testing.assert_allclose(one, two, atol=1e-5)
     step(key, state, networked.Rates())
