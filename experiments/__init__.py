@@ -11,5 +11,6 @@ SYSTEMS: dict[str, str] = {
     "modest": "experiments.modest",
     "sybilwall": "experiments.sybilwall",
     "bristle": "experiments.bristle",
+    "networked_actor_critic": "experiments.networked_actor_critic",
     "dec_pomfc": "experiments.dec_pomfc",
 }

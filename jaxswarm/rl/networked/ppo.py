@@ -76,7 +76,7 @@ def networked_ppo(
     num_steps: int = 64,
     epochs: int = 4,
     minibatches: int = 4,
-    team_reward: bool = True,
+    team_reward: bool | jax.Array = True,
     average_actors: bool = False,
     joint: str = "all",
     reward_widths: Sequence[int] = (32,),
@@ -98,7 +98,8 @@ def networked_ppo(
         num_steps: ``T`` per iteration.
         epochs: passes over what was collected.
         minibatches: see :func:`jaxswarm.rl.ppo`.
-        team_reward: false leaves every agent with its own reward, and only critics gossip.
+        team_reward: false leaves every agent with its own reward, and only critics gossip; may be
+            traced.
         average_actors: exchange actors too, which only makes sense where agents are alike.
         joint: what reward models see of the others' actions: ``"all"`` of them, or their
             ``"mean"``, whose size does not grow with ``N``.
@@ -188,10 +189,10 @@ def networked_ppo(
             state.rewards, state.reward_optimiser, x, r, mask
         )
         rewards, reward_gossip, sent = gossip.mix(reward_key, rewards, state.reward_gossip, round)
-        if team_reward:
-            team = jax.vmap(lambda params, x: model.apply(params, x)[:, 0])(rewards, x)
-            team = jnp.moveaxis(team.reshape(n, num_steps, num_envs), 0, 2)
-            done = done._replace(reward=jnp.where(done.mask, team, 0.0))
+        team = jax.vmap(lambda params, x: model.apply(params, x)[:, 0])(rewards, x)
+        team = jnp.moveaxis(team.reshape(n, num_steps, num_envs), 0, 2)
+        earned = jnp.where(jnp.asarray(team_reward), team, done.reward)
+        done = done._replace(reward=jnp.where(done.mask, earned, 0.0))
 
         apart = jax.tree.map(lambda x: jnp.moveaxis(x, 2, 0), done)
         carry = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), held.acting.carry)
