@@ -85,8 +85,10 @@ class Config:
     def __post_init__(self) -> None:
         if not self.shares or not all(0.0 < share < 1.0 for share in self.shares):
             raise ValueError(f"shares: expected shares in (0, 1), got {self.shares}")
-        if not self.times or not all(0 <= at < self.rounds for at in self.times):
-            raise ValueError(f"times: expected rounds below {self.rounds}, got {self.times}")
+        if len(self.times) < 2 or not all(0 <= at < self.rounds for at in self.times):
+            raise ValueError(
+                f"times: expected two or more rounds below {self.rounds}, got {self.times}"
+            )
         if self.rounds % self.every:
             raise ValueError(f"every: expected a divisor of {self.rounds}, got {self.every}")
 
@@ -97,7 +99,7 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        agents=1000, shares=(0.1,), times=(5,), rounds=30, every=10, seeds=2,
+        agents=1000, shares=(0.1,), times=(5, 15), rounds=30, every=10, seeds=2,
     ),
 }  # fmt: skip
 
