@@ -10,18 +10,30 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import agents
 from jaxswarm.space.domain import Space
 
 _BLOCK_PAIRS = 2**22
 
 
-def usable(positions: jax.Array, active: jax.Array | None) -> tuple[jax.Array, jax.Array, Any]:
-    """Positions with the bad ones at zero, who takes part, how many have a bad position."""
+def usable(
+    positions: jax.Array, features: Any, active: jax.Array | None
+) -> tuple[jax.Array, Any, jax.Array, jax.Array]:
+    """Positions and features with those of bad agents at zero, who takes part, who is bad.
+
+    Bad is whoever is active and has a number that is NaN or infinite: a matrix product would hand
+    it to everyone.
+    """
+    n = len(positions)
     finite = jnp.all(jnp.isfinite(positions), axis=1)
+    for leaf in jax.tree.leaves(features):
+        finite = finite & jnp.all(jnp.isfinite(leaf.reshape(n, -1)), axis=1)
+    flagged = ~finite if active is None else ~finite & active
     taking = finite if active is None else finite & active
-    wrong = ~finite if active is None else ~finite & active
-    safe = jnp.where(finite[:, None], positions, 0.0)
-    return safe, taking, jnp.sum(wrong, dtype=jnp.int32)
+    safe, features = agents.where(
+        finite, (positions, features), jax.tree.map(jnp.zeros_like, (positions, features))
+    )
+    return safe, features, taking, flagged
 
 
 def weighted_sum(
@@ -33,7 +45,7 @@ def weighted_sum(
     active: jax.Array | None,
 ) -> tuple[Any, jax.Array, jax.Array]:
     """See :meth:`jaxswarm.space.Search.sum`."""
-    safe, taking, nonfinite = usable(positions, active)
+    safe, features, taking, flagged = usable(positions, features, active)
     n = len(safe)
     leaves, treedef = jax.tree.flatten(features)
     columns = [jnp.asarray(leaf).reshape(n, -1) for leaf in leaves]
@@ -57,7 +69,7 @@ def weighted_sum(
         part = summed[:, start : start + column.shape[1]]
         split.append(part.reshape(jnp.shape(leaf)))
         start += column.shape[1]
-    return jax.tree.unflatten(treedef, split), jnp.int32(0), nonfinite
+    return jax.tree.unflatten(treedef, split), jnp.int32(0), flagged
 
 
 def reduce(
@@ -72,7 +84,7 @@ def reduce(
     """See :meth:`jaxswarm.space.Search.reduce`."""
     from jaxswarm.space.strips import OPERATIONS
 
-    safe, taking, nonfinite = usable(positions, active)
+    safe, features, taking, flagged = usable(positions, features, active)
     n = len(safe)
     numbers = jnp.arange(n, dtype=jnp.int32)
     empty, _, across = OPERATIONS[op]
@@ -91,14 +103,14 @@ def reduce(
 
     block = (safe, features, numbers, taking, jnp.broadcast_to(reach, (n,)))
     out = _blocked(lambda rows: jax.vmap(row)(*rows), block)
-    return out, jnp.int32(0), nonfinite
+    return out, jnp.int32(0), flagged
 
 
 def neighbours(
     space: Space, positions: jax.Array, slots: int, reach: jax.Array, active: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """See :meth:`jaxswarm.space.Search.neighbours`."""
-    safe, taking, nonfinite = usable(positions, active)
+    safe, _, taking, flagged = usable(positions, None, active)
     n = len(safe)
     numbers = jnp.arange(n, dtype=jnp.int32)
 
@@ -114,7 +126,7 @@ def neighbours(
 
     lists, count = _blocked(rows, (safe, numbers, taking, jnp.broadcast_to(reach, (n,))))
     mask = jnp.arange(slots)[None, :] < count[:, None]
-    return lists, mask, jnp.sum(count > slots, dtype=jnp.int32), nonfinite
+    return lists, mask, jnp.sum(count > slots, dtype=jnp.int32), flagged
 
 
 def _squared(space: Space, one: jax.Array, two: jax.Array) -> jax.Array:

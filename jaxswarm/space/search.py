@@ -35,14 +35,16 @@ class Report(NamedTuple):
     """What a search could not do; look at it, it is never hidden.
 
     Attributes:
-        overflow: ``int32[]``, agents that had more candidates in a strip than ``capacity`` (of a
-            neighbour list: more neighbours than slots). 0 without a capacity.
-        nonfinite: ``int32[]``, agents with a NaN or infinite position. Nobody sees them and they
-            see nobody.
+        overflow: ``int32[]``, agents that had more candidates than ``capacity`` (of a neighbour
+            list: more neighbours than slots). 0 without a capacity.
+        nonfinite: ``int32[]``, how many are flagged.
+        flagged: ``bool[N]``, active agents with a NaN or infinite position or feature. Nobody sees
+            them and they see nobody.
     """
 
     overflow: jax.Array
     nonfinite: jax.Array
+    flagged: jax.Array
 
 
 class Neighbours(NamedTuple):
@@ -161,8 +163,8 @@ class Search:
         else:
             plan = self._plan()
             lists = strips.neighbours(plan, positions, max_neighbours, reach, active)
-        indices, mask, overflow, nonfinite = lists
-        return Neighbours(indices, mask, self._report(overflow, nonfinite))
+        indices, mask, overflow, flagged = lists
+        return Neighbours(indices, mask, self._report(overflow, flagged))
 
     def _reduce(
         self, positions: Any, fn: Any, features: Any, op: str, radius: Any, active: Any, method: str
@@ -175,19 +177,19 @@ class Search:
             found = strips.reduce(self._plan(), positions, fn, features, op, reach, active)
         return self._finish(*found)
 
-    def _finish(self, out: PyTree, overflow: jax.Array, nonfinite: jax.Array) -> Any:
-        report = self._report(overflow, nonfinite)
+    def _finish(self, out: PyTree, overflow: jax.Array, flagged: jax.Array) -> Any:
+        report = self._report(overflow, flagged)
         if self.strict:
             out = jax.tree.map(lambda x: jnp.where(overflow > 0, jnp.nan, x), out)
         return out, report
 
-    def _report(self, overflow: Any, nonfinite: Any) -> Report:
+    def _report(self, overflow: Any, flagged: Any) -> Report:
         if self.strict and not isinstance(overflow, Tracer) and int(overflow):
             raise ValueError(
                 f"capacity: {int(overflow)} agents have more neighbours than fit in "
                 f"{self.capacity} slots; raise it, or pass None for no limit"
             )
-        return Report(overflow, nonfinite)
+        return Report(overflow, jnp.sum(flagged, dtype=jnp.int32), flagged)
 
     def _plan(self) -> strips.Plan:
         return strips.plan(self.space, self.radius, self.num_agents, self.capacity)

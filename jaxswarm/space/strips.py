@@ -1,11 +1,15 @@
 """Sorted strips: agents sorted into cells whose rows are contiguous, so neighbours are windows.
 
-Cells are stored row by row. Whoever is within the radius lies in three rows (in the plane), and in
-each row in a contiguous window of the sorted agents, two windows where a periodic box wraps.
-Columns are a quarter of the radius wide, so a window is 2.25 radii long instead of 3. Slot ``k`` of
-all windows is looked at together: gathers from consecutive memory, nothing of size ``[N, K]``.
+Cells are stored row by row. Agents next to each other in a row form blocks; whoever is within the
+radius of anyone in a block lies in three rows (in the plane), and in each row in a contiguous
+window of the sorted agents, or two where the box wraps. Slot ``k`` of all blocks is looked at
+together: one gather per block, one row of arithmetic per agent in it, nothing of size ``[N, K]``.
+Columns are a quarter of the radius wide, so that windows are short.
 
-Shapes: ``N`` agents, ``S`` strips per agent (``3^(d-1)``), ``C`` cells.
+An open space has no cells of its own: the grid repeats without end, and agents many boxes apart
+share a cell without seeing each other, so a swarm may drift as far as it likes.
+
+Shapes: ``N`` agents, ``L`` agents of a block, ``B`` blocks.
 """
 
 import itertools
@@ -25,30 +29,47 @@ OPERATIONS: dict[str, tuple[float, Callable[..., Any], Callable[..., Any]]] = {
     "max": (-jnp.inf, jnp.maximum, jnp.max),
 }
 
+LANES = 16
+"""Agents of a block: fewer look at fewer candidates in vain, more share a gather."""
+UNROLL = 4
+"""Candidates looked at per turn of the loop, so that sums stay in registers."""
+
 _FINE = 4
 _SLACK = 1.0 + 1e-4  # cells a hair wider than the radius: a rounded cell index is still enough
 
 
 class Plan(NamedTuple):
-    """Static sizes: cells per axis, columns a window reaches to each side, slots per strip."""
+    """Static sizes: cells per axis, columns a window reaches to each side, slots per block."""
 
     space: Space
     cells: tuple[int, ...]
+    width: tuple[float, ...]
     reach: int
     capacity: int | None
 
 
 class Sorted(NamedTuple):
-    """Agents sorted by cell, and the windows ``[S, N]`` in which each looks."""
+    """Agents sorted by cell, cut into blocks, and where each block looks.
+
+    Attributes:
+        order: ``[N]``, agents in the order of their cells.
+        columns: of ``[N]``, sorted coordinates.
+        mine: ``[L, B]``, rank of a block's agents in ``order``.
+        sees: ``bool[L, B]``, false for the padding and for those who do not take part.
+        back: ``[N]``, where agent ``i`` is in a raveled ``[L, B]``.
+        begins: of ``[B]``, the slot at which a block's next window begins.
+        shift: of ``[B]``, what to add to a slot of that window to get a rank.
+        total: ``[B]``, slots of all windows.
+    """
 
     order: jax.Array
     columns: list[jax.Array]
+    mine: jax.Array
     sees: jax.Array
-    start: list[jax.Array]
-    first: list[jax.Array]
-    jump: list[jax.Array]
-    length: list[jax.Array]
-    nonfinite: jax.Array
+    back: jax.Array
+    begins: list[jax.Array]
+    shift: list[jax.Array]
+    total: jax.Array
 
 
 def fits(space: Space, radius: float) -> bool:
@@ -57,113 +78,189 @@ def fits(space: Space, radius: float) -> bool:
 
 
 def plan(space: Space, radius: float, num_agents: int, capacity: int | None) -> Plan:
-    """Cells for a radius; at most about two per agent, as empty ones cost time too."""
+    """Cells for a radius; at most about four per agent, as empty ones cost time too."""
     most = max(3, math.floor((2.0 * num_agents) ** (1.0 / space.dimensions)))
-    rows = [min(max(1, math.floor(s / (radius * _SLACK))), most) for s in space.sides[:-1]]
-    width = space.sides[-1] / (radius * _SLACK)
-    left = max(1, (4 * num_agents + 64) // math.prod(rows))
-    fine = next((f for f in (_FINE, 2) if math.floor(width * f) <= left), 1)
-    columns = min(max(1, math.floor(width * fine)), max(3, left) if fine == 1 else left)
-    return Plan(space, (*rows, columns), fine, capacity)
-
-
-def arrange(plan: Plan, positions: jax.Array, active: jax.Array | None) -> Sorted:
-    """Sort agents by cell and find everyone's windows."""
-    space, cells = plan.space, plan.cells
-    safe, taking, nonfinite = usable(positions, active)
-    total = math.prod(cells)
-    at = safe if space.boundary != "periodic" else space.wrap(safe)
-    index = [
-        jnp.clip(at[:, i] * (cells[i] / space.sides[i]), 0, cells[i] - 1).astype(jnp.int32)
-        for i in range(len(cells))
+    least = 3 if space.boundary == "open" else 1
+    rows = [
+        min(max(least, math.floor(s / (radius * _SLACK))), max(least, most))
+        for s in space.sides[:-1]
     ]
-    cell = index[0]
-    for i in range(1, len(cells)):
-        cell = cell * cells[i] + index[i]
-    cell = jnp.where(taking, cell, total)
+    width = space.sides[-1] / (radius * _SLACK)
+    left = max(3, (4 * num_agents + 64) // math.prod(rows))
+    fine = next((f for f in (_FINE, 2) if math.floor(width * f) <= left), 1)
+    columns = min(max(1, math.floor(width * fine)), left)
+    cells = (*rows, columns)
+    if space.boundary == "open":
+        wide = [max(s / c, radius * _SLACK) for s, c in zip(space.sides, rows, strict=False)]
+        wide.append(max(space.sides[-1] / columns, radius * _SLACK / fine))
+    else:
+        wide = [s / c for s, c in zip(space.sides, cells, strict=True)]
+    return Plan(space, cells, tuple(wide), fine, capacity)
+
+
+def arrange(plan: Plan, positions: jax.Array, taking: jax.Array) -> Sorted:
+    """Sort agents by cell, cut rows into blocks and find every block's windows.
+
+    ``positions [N, d]`` are finite; agents not ``taking`` part come last and see nobody.
+    """
+    n, cells = len(positions), plan.cells
+    total = math.prod(cells)
+    cell = jnp.where(taking, _cell(plan, positions), total)
     order = _argsort(cell, total + 1)
     counts = jnp.zeros(total + 2, jnp.int32).at[cell + 1].add(1)
     starts = jnp.cumsum(counts)
-    index = [i[order] for i in index]
-    sees = taking[order]
-    windows = [_window(plan, index, sees, starts, s) for s in _strips(plan)]
-    start, first, jump, length = (list(part) for part in zip(*windows, strict=True))
-    columns = [safe[:, i][order] for i in range(len(cells))]
-    return Sorted(order, columns, sees, start, first, jump, length, nonfinite)
+
+    rows, wide = total // cells[-1], cells[-1]
+    bounds = starts[jnp.arange(rows + 1) * wide]  # ranks at which rows begin
+    blocks = (bounds[1:] - bounds[:-1] + LANES - 1) // LANES
+    ends = jnp.cumsum(blocks)
+    most = n // LANES + min(rows, n)
+    number = jnp.arange(most, dtype=jnp.int32)
+    row = jnp.minimum(jnp.searchsorted(ends, number, side="right").astype(jnp.int32), rows - 1)
+    head = bounds[row] + (number - (ends - blocks)[row]) * LANES
+    tail = jnp.where(number < ends[-1], jnp.minimum(head + LANES, bounds[row + 1]), head)
+    mine = head[None, :] + jnp.arange(LANES, dtype=jnp.int32)[:, None]
+    sees = mine < tail[None, :]
+    mine = jnp.minimum(mine, n - 1)
+
+    sorted_cell = cell[order]
+    here = jnp.minimum(sorted_cell // wide, rows - 1)
+    within = jnp.arange(n, dtype=jnp.int32) - bounds[here]
+    flat = (within % LANES) * most + (ends - blocks)[here] + within // LANES
+    back = jnp.zeros(n, jnp.int32).at[order].set(flat, unique_indices=True)
+    back = jnp.where(taking, back, 0)
+
+    column = sorted_cell % wide
+    left = column[jnp.minimum(head, n - 1)] - plan.reach
+    right = column[jnp.maximum(tail - 1, 0)] + plan.reach
+    windows = _windows(plan, row, left, right, tail > head, starts)
+    begins, shift, reached = [], [], jnp.zeros_like(head)
+    for start, length in windows:
+        begins.append(reached)
+        shift.append(start - reached)
+        reached = reached + length
+    columns = [positions[:, i][order] for i in range(len(cells))]
+    return Sorted(order, columns, mine, sees, back, begins, shift, reached)
 
 
-def _strips(plan: Plan) -> list[tuple[int, ...]]:
-    return list(itertools.product((-1, 0, 1), repeat=len(plan.cells) - 1))
+def _cell(plan: Plan, positions: jax.Array) -> jax.Array:
+    space = plan.space
+    at = space.wrap(positions) if space.boundary == "periodic" else positions
+    cell = jnp.int32(0)
+    for i, cells in enumerate(plan.cells):
+        index = jnp.floor(at[:, i] / plan.width[i])
+        if space.boundary == "open":
+            index = index - cells * jnp.floor(index / cells)
+        cell = cell * cells + jnp.clip(index, 0, cells - 1).astype(jnp.int32)
+    return cell
 
 
-def _window(
-    plan: Plan, index: list[jax.Array], sees: jax.Array, starts: jax.Array, shift: tuple[int, ...]
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Where a strip starts, length of its first part, where the second starts, whole length."""
-    periodic = plan.space.boundary == "periodic"
-    row, inside = jnp.zeros_like(index[0]), sees
-    for i, step in enumerate(shift):
-        moved = index[i] + step
-        if periodic:
-            moved = moved % plan.cells[i]
-        else:
-            inside = inside & (moved >= 0) & (moved < plan.cells[i])
-        row = row * plan.cells[i] + moved
-    last = plan.cells[-1]
-    left, right = index[-1] - plan.reach, index[-1] + plan.reach
-    base = jnp.where(inside, row * last, 0)
-    start = starts[base + jnp.maximum(left, 0)]
-    first = starts[base + jnp.minimum(right, last - 1) + 1] - start
-    if not periodic:
-        first = jnp.where(inside, first, 0)
-        return start, first, start, first
-    low = jnp.where(left < 0, last + left, 0)
-    high = jnp.where(left < 0, last, jnp.maximum(right - last + 1, 0))
-    second = starts[base + low]
-    rest = starts[base + high] - second
-    first, rest = jnp.where(inside, first, 0), jnp.where(inside, rest, 0)
-    return start, first, second - first, first + rest
+def _windows(
+    plan: Plan,
+    row: jax.Array,
+    left: jax.Array,
+    right: jax.Array,
+    real: jax.Array,
+    starts: jax.Array,
+) -> list[tuple[jax.Array, jax.Array]]:
+    """Start and length of all contiguous pieces, ``[B]`` each; no rank is in two of a block."""
+    wraps = plan.space.boundary != "reflecting"
+    index, rest = [], row
+    for cells in reversed(plan.cells[:-1]):
+        index.insert(0, rest % cells)
+        rest = rest // cells
+    wide, pieces = plan.cells[-1], []
+    whole = right - left + 1 >= wide
+    low, high = jnp.where(whole, 0, left), jnp.where(whole, wide - 1, right)
+    for shift in itertools.product((-1, 0, 1), repeat=len(index)):
+        there, inside = jnp.zeros_like(row), real
+        for i, step in enumerate(shift):
+            moved = index[i] + step
+            if wraps:
+                moved = moved % plan.cells[i]
+            else:
+                inside = inside & (moved >= 0) & (moved < plan.cells[i])
+            there = there * plan.cells[i] + moved
+        base = jnp.where(inside, there * wide, 0)
+
+        def piece(first: Any, after: Any, base: Any = base, inside: Any = inside) -> Any:
+            start = starts[base + first]
+            return start, jnp.where(inside, starts[base + after] - start, 0)
+
+        pieces.append(piece(jnp.maximum(low, 0), jnp.minimum(high, wide - 1) + 1))
+        if wraps:
+            over = jnp.where(low < 0, wide + low, 0)
+            until = jnp.where(low < 0, wide, jnp.maximum(high - wide + 1, 0))
+            pieces.append(piece(over, until))
+    return pieces
 
 
 def _argsort(cell: jax.Array, cells: int) -> jax.Array:
-    """Stable; agent and cell in one word where they fit, which sorts several times faster."""
+    """Stable; a digit of the cell and the rank in one word, as single words sort fastest."""
     n = len(cell)
-    if n * cells >= 2**32:
-        return jnp.argsort(cell)
-    packed = cell.astype(jnp.uint32) * jnp.uint32(n) + jnp.arange(n, dtype=jnp.uint32)
-    return (jnp.sort(packed) % jnp.uint32(n)).astype(jnp.int32)
+    bits = max(1, (n - 1).bit_length())
+    digit = 32 - bits
+    rank = jnp.arange(n, dtype=jnp.uint32)
+    rest, order = cell.astype(jnp.uint32), None
+    for shift in range(0, max(1, (cells - 1).bit_length()), digit):
+        part = (rest if order is None else rest[order]) >> shift
+        word = jnp.sort(((part & jnp.uint32(2**digit - 1)) << bits) | rank)
+        by = (word & jnp.uint32(2**bits - 1)).astype(jnp.int32)
+        order = by if order is None else order[by]
+    assert order is not None
+    return order
 
 
-def _loop(plan: Plan, windows: Sorted, body: Callable[[Any, Any], Any], carry: Any) -> Any:
-    """``body(carry, slot)`` for every slot; with a capacity, a scan that skips empty slots."""
-    longest = jnp.max(jnp.stack([jnp.max(x) for x in windows.length]))
+def _loop(
+    plan: Plan, windows: Sorted, look: Callable[[Any, jax.Array, jax.Array], Any], carry: Any
+) -> Any:
+    """``look(carry, rank, filled)`` for every slot; with a capacity, a scan that skips empties."""
+    longest = jnp.max(windows.total)
+
+    def turn(carry: Any, first: jax.Array) -> Any:
+        for k in (first + i for i in range(UNROLL)):
+            shift = windows.shift[0]
+            for begin, after in zip(windows.begins[1:], windows.shift[1:], strict=True):
+                shift = jnp.where(k >= begin, after, shift)
+            filled = k < windows.total
+            if plan.capacity is not None:
+                filled = filled & (k < plan.capacity)
+            carry = look(carry, jnp.where(filled, shift + k, 0), filled)
+        return carry
+
     if plan.capacity is None:
-        return jax.lax.fori_loop(0, longest, lambda k, c: body(c, k), carry)
+        return jax.lax.fori_loop(0, -(-longest // UNROLL), lambda k, c: turn(c, UNROLL * k), carry)
 
-    def slot(carry: Any, k: jax.Array) -> tuple[Any, None]:
-        return jax.lax.cond(k < longest, lambda c: body(c, k), lambda c: c, carry), None
+    @jax.checkpoint
+    def slots(carry: Any, k: jax.Array) -> tuple[Any, None]:
+        return jax.lax.cond(k < longest, lambda c: turn(c, k), lambda c: c, carry), None
 
-    return jax.lax.scan(slot, carry, jnp.arange(plan.capacity, dtype=jnp.int32))[0]
+    return jax.lax.scan(slots, carry, jnp.arange(0, plan.capacity, UNROLL, dtype=jnp.int32))[0]
 
 
-def _candidate(
-    plan: Plan, windows: Sorted, s: int, k: jax.Array, squared_reach: jax.Array
-) -> tuple[jax.Array, jax.Array, list[jax.Array]]:
-    """Slot ``k`` of strip ``s``: who, whether it counts, and the displacement's components."""
-    n = len(windows.order)
-    j = jnp.where(k < windows.first[s], windows.start[s], windows.jump[s]) + k
-    j = jnp.clip(j, 0, n - 1)
-    offset = [plan.space.shorten(x[j] - x, i) for i, x in enumerate(windows.columns)]
+def _near(
+    plan: Plan,
+    windows: Sorted,
+    own: list[jax.Array],
+    squared_reach: jax.Array,
+    rank: jax.Array,
+    filled: jax.Array,
+) -> tuple[jax.Array, list[jax.Array]]:
+    """Which of ``[L, B]`` see the block's candidate, and the displacement's components."""
+    offset = [
+        plan.space.shorten(x[rank][None, :] - at, i)
+        for i, (x, at) in enumerate(zip(windows.columns, own, strict=True))
+    ]
     squared = sum(jnp.square(x) for x in offset)
-    near = (k < windows.length[s]) & (squared <= squared_reach)
-    return j, near & (j != jnp.arange(n, dtype=jnp.int32)), offset
+    near = filled[None, :] & windows.sees & (squared <= squared_reach)
+    return near & (rank[None, :] != windows.mine), offset
 
 
 def _overflow(plan: Plan, windows: Sorted) -> jax.Array:
     if plan.capacity is None:
         return jnp.int32(0)
-    longest = jnp.max(jnp.stack(windows.length), axis=0)
-    return jnp.sum(longest > plan.capacity, dtype=jnp.int32)
+    full = (windows.total > plan.capacity)[None, :] & windows.sees
+    return jnp.sum(full, dtype=jnp.int32)
 
 
 def reduce(
@@ -176,71 +273,76 @@ def reduce(
     active: jax.Array | None,
 ) -> tuple[Any, jax.Array, jax.Array]:
     """See :meth:`jaxswarm.space.Search.reduce`."""
-    windows = arrange(plan, positions, active)
-    order, n = windows.order, len(windows.order)
+    safe, features, taking, flagged = usable(positions, features, active)
+    windows = arrange(plan, safe, taking)
+    order, mine, n = windows.order, windows.mine, len(windows.order)
     empty, combine, _ = OPERATIONS[op]
-    squared_reach = jnp.square(jnp.broadcast_to(reach, (n,)))[order]
+    squared_reach = jnp.square(jnp.broadcast_to(reach, (n,)))[order][mine]
+    at = [x[mine] for x in windows.columns]
     # One array per number of a feature: gathers of scalars are ten times faster than of rows.
     leaves, treedef = jax.tree.flatten(features)
     shapes = [jnp.shape(leaf)[1:] for leaf in leaves]
     parts = [[column[order] for column in jnp.asarray(leaf).reshape(n, -1).T] for leaf in leaves]
 
-    def assemble(pieces: list[list[jax.Array]]) -> Any:
+    def assemble(pick: Callable[[jax.Array], jax.Array], axes: tuple[int, ...]) -> Any:
         stacked = [
-            jnp.stack(columns).reshape(*shape, n)
-            for columns, shape in zip(pieces, shapes, strict=True)
+            jnp.stack([pick(column) for column in columns]).reshape(*shape, *axes)
+            for columns, shape in zip(parts, shapes, strict=True)
         ]
         return jax.tree.unflatten(treedef, stacked)
 
-    own = assemble(parts)
-    paired = jax.vmap(fn, in_axes=-1, out_axes=-1)
+    own = assemble(lambda column: column[mine], mine.shape)
+    paired = jax.vmap(jax.vmap(fn, -1, -1), (-2, None, -2), -2)
 
-    def body(carry: Any, k: jax.Array) -> Any:
-        for s in range(len(windows.start)):
-            j, near, offset = _candidate(plan, windows, s, k, squared_reach)
-            other = assemble([[column[j] for column in columns] for columns in parts])
-            value = paired(own, other, jnp.stack([jnp.where(near, x, 1.0) for x in offset]))
-            carry = jax.tree.map(
-                lambda c, x, near=near: combine(
-                    c, jnp.where(jnp.broadcast_to(near, x.shape), x, jnp.asarray(empty, x.dtype))
-                ),
-                carry,
-                value,
-            )
-        return carry
+    def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
+        near, offset = _near(plan, windows, at, squared_reach, rank, filled)
+        other = assemble(lambda column: column[rank], rank.shape)
+        # Far pairs get a harmless offset, so that their gradient is finite too.
+        value = paired(own, other, jnp.stack([jnp.where(near, x, 1.0) for x in offset]))
+        return jax.tree.map(
+            lambda c, x: combine(
+                c, jnp.where(jnp.broadcast_to(near, x.shape), x, jnp.asarray(empty, x.dtype))
+            ),
+            carry,
+            value,
+        )
 
-    blank = jax.eval_shape(paired, own, own, jnp.stack(windows.columns))
-    start = jax.tree.map(lambda x: jnp.full(x.shape, empty, x.dtype), blank)
-    out = _loop(plan, windows, body, start)
-    back = (
-        jnp.zeros_like(order).at[order].set(jnp.arange(n, dtype=order.dtype), unique_indices=True)
+    blank = jax.eval_shape(
+        paired, own, assemble(lambda column: column[mine[0]], mine.shape[1:]), jnp.stack(at)
     )
-    out = jax.tree.map(lambda x: jnp.moveaxis(x[..., back], -1, 0), out)
-    return out, _overflow(plan, windows), windows.nonfinite
+    start = jax.tree.map(lambda x: jnp.full(x.shape, empty, x.dtype), blank)
+    out = _loop(plan, windows, look, start)
+
+    def restore(x: jax.Array) -> jax.Array:
+        rows = x.reshape(*x.shape[:-2], -1)[..., windows.back]
+        rows = jnp.where(jnp.broadcast_to(taking, rows.shape), rows, jnp.asarray(empty, x.dtype))
+        return jnp.moveaxis(rows, -1, 0)
+
+    return jax.tree.map(restore, out), _overflow(plan, windows), flagged
 
 
 def neighbours(
     plan: Plan, positions: jax.Array, slots: int, reach: jax.Array, active: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """See :meth:`jaxswarm.space.Search.neighbours`."""
-    windows = arrange(plan, positions, active)
-    order, n = windows.order, len(windows.order)
-    squared_reach = jnp.square(jnp.broadcast_to(reach, (n,)))[order]
-    row = jnp.arange(n)
+    safe, _, taking, flagged = usable(positions, None, active)
+    windows = arrange(plan, safe, taking)
+    order, mine, n = windows.order, windows.mine, len(windows.order)
+    squared_reach = jnp.square(jnp.broadcast_to(reach, (n,)))[order][mine]
+    at = [x[mine] for x in windows.columns]
+    row = jnp.arange(mine.size, dtype=jnp.int32).reshape(mine.shape)
 
-    def body(carry: Any, k: jax.Array) -> Any:
+    def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
         lists, count = carry
-        for s in range(len(windows.start)):
-            j, near, _ = _candidate(plan, windows, s, k, squared_reach)
-            slot = jnp.where(near, count, slots)
-            lists = lists.at[row, slot].set(order[j], mode="drop")
-            count = count + near
-        return lists, count
+        near, _ = _near(plan, windows, at, squared_reach, rank, filled)
+        slot = jnp.where(near, count, slots)
+        agent = jnp.broadcast_to(order[rank][None, :], mine.shape)
+        return lists.at[row, slot].set(agent, mode="drop"), count + near
 
-    carry = jnp.zeros((n, slots), order.dtype), jnp.zeros(n, jnp.int32)
-    lists, count = _loop(plan, windows, body, carry)
-    lists = jnp.zeros_like(lists).at[order].set(lists)
-    count = jnp.zeros_like(count).at[order].set(count)
+    carry = jnp.zeros((mine.size, slots), order.dtype), jnp.zeros(mine.shape, jnp.int32)
+    lists, count = _loop(plan, windows, look, carry)
+    count = jnp.where(taking, count.reshape(-1)[windows.back], 0)
+    lists = jnp.where(taking[:, None], lists[windows.back], 0)
     mask = jnp.arange(slots)[None, :] < count[:, None]
     full = jnp.sum(count > slots, dtype=jnp.int32)
-    return lists, mask, jnp.maximum(full, _overflow(plan, windows)), windows.nonfinite
+    return lists, mask, jnp.maximum(full, _overflow(plan, windows)), flagged

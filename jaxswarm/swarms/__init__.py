@@ -5,7 +5,15 @@ A law is a pure pair ``(init, step)`` with its numbers as a traced pytree; ``sim
 :mod:`jaxswarm.space`.
 """
 
+from jaxswarm.swarms.aggregation import (
+    AggregationInfo,
+    AggregationParameters,
+    Still,
+    aggregation,
+    swarm_radius,
+)
 from jaxswarm.swarms.boids import BoidsParameters, boids
+from jaxswarm.swarms.couzin import CouzinParameters, couzin
 from jaxswarm.swarms.cucker_smale import CuckerSmaleParameters, cucker_smale
 from jaxswarm.swarms.kuramoto import KuramotoInfo, KuramotoParameters, Oscillators, kuramoto
 from jaxswarm.swarms.law import Law, Swarm, SwarmInfo
@@ -21,18 +29,24 @@ from jaxswarm.swarms.order import (
 from jaxswarm.swarms.vicsek import Headed, VicsekParameters, vicsek
 
 __all__ = [
+    "AggregationInfo",
+    "AggregationParameters",
     "BoidsParameters",
+    "CouzinParameters",
     "CuckerSmaleParameters",
     "Headed",
     "KuramotoInfo",
     "KuramotoParameters",
     "Law",
     "Oscillators",
+    "Still",
     "Swarm",
     "SwarmInfo",
     "VicsekParameters",
+    "aggregation",
     "boids",
     "clusters",
+    "couzin",
     "cucker_smale",
     "kuramoto",
     "largest_cluster",
@@ -41,5 +55,6 @@ __all__ = [
     "nearest_distance",
     "phase_order",
     "polarisation",
+    "swarm_radius",
     "vicsek",
 ]

@@ -102,6 +102,6 @@ def boids(
         velocities = velocities * jnp.where(slow, p.slowest / jnp.where(slow, speed, 1.0), 1.0)
         positions, velocities = space.move(state.positions + dt * velocities, velocities)
         after = agents.where(state.active, Swarm(positions, velocities, state.active), state)
-        return after, SwarmInfo(polarisation(after.velocities, state.active), *report)
+        return after, SwarmInfo(polarisation(after.velocities, state.active), *report[:2])
 
     return Law(init, step, parameters)

@@ -80,6 +80,6 @@ def cucker_smale(
         velocities = state.velocities + dt * change
         positions, velocities = space.move(state.positions + dt * state.velocities, velocities)
         after = agents.where(state.active, Swarm(positions, velocities, state.active), state)
-        return after, SwarmInfo(polarisation(after.velocities, state.active), *report)
+        return after, SwarmInfo(polarisation(after.velocities, state.active), *report[:2])
 
     return Law(init, step, defaults)

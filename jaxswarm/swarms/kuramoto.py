@@ -102,7 +102,7 @@ def kuramoto(
         own = jnp.where(
             state.active[:, None], jnp.stack([jnp.cos(phases), jnp.sin(phases)], axis=1), 0.0
         )
-        report = Report(jnp.int32(0), jnp.int32(0))
+        report = Report(jnp.int32(0), jnp.int32(0), jnp.zeros(num_agents, bool))
         if among is None:
             mean = jnp.sum(own, axis=0) / jnp.maximum(jnp.sum(state.active), 1)
             seen = jnp.broadcast_to(mean, own.shape)
@@ -131,6 +131,6 @@ def kuramoto(
         phases = phases + p.noise * math.sqrt(dt) * normals(key, num_agents, 1)[:, 0]
         phases = jnp.where(state.active, jnp.mod(phases, 2.0 * jnp.pi), state.phases)
         after = state._replace(phases=phases)
-        return after, KuramotoInfo(phase_order(phases, state.active), *report)
+        return after, KuramotoInfo(phase_order(phases, state.active), *report[:2])
 
     return Law(init, step, defaults)

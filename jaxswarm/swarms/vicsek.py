@@ -104,7 +104,7 @@ def vicsek(
         turned = jnp.mod(turned + jnp.pi, 2.0 * jnp.pi) - jnp.pi
         after = Headed(positions, turned, state.active)
         after = agents.where(state.active, after, state)
-        return after, SwarmInfo(phase_order(after.angles, state.active), *report)
+        return after, SwarmInfo(phase_order(after.angles, state.active), *report[:2])
 
     return Law(init, step, defaults)
 

@@ -85,6 +85,39 @@ def test_a_bad_position_is_counted_and_nobody_sees_it(method):
     assert count.tolist() == [18.0] * 3 + [0.0] + [18.0] * 16
 
 
+@pytest.mark.parametrize("method", ["pairs", "strips"])
+def test_a_bad_feature_stays_with_its_agent(method):
+    """A product with a matrix would hand 0 · NaN to everyone."""
+    search = space.search(space.Space((1.0, 1.0)), 0.3, 20, method=method)
+    at = jnp.full((20, 2), 0.5)
+    bad = jnp.ones((20, 2)).at[3, 1].set(jnp.inf).at[7, 0].set(jnp.nan)
+    total, report = jax.jit(search.sum)(at, bad)
+    assert report.flagged.tolist() == [i in (3, 7) for i in range(20)]
+    keep = np.delete(np.asarray(total), [3, 7], axis=0)
+    np.testing.assert_array_equal(keep, 17.0)
+    active = jnp.arange(20) != 3
+    assert int(jax.jit(lambda: search.sum(at, bad, active=active)[1].nonfinite)()) == 1
+
+
+@pytest.mark.parametrize("method", ["pairs", "strips"])
+@pytest.mark.parametrize("boundary", space.BOUNDARIES)
+def test_renaming_agents_renames_sums_and_radii_are_traced(boundary, method):
+    box = space.Space((1.0, 1.5), boundary)
+    search = space.search(box, 0.3, 40, method=method)
+    at = jnp.asarray(points(5, 40, box, clumped=True))
+    order = np.roll(np.arange(40), 7)
+    count = jax.jit(lambda at, radius: search.sum(at, jnp.ones(len(at)), radius=radius)[0])
+    for radius in (0.1, 0.3):
+        np.testing.assert_array_equal(count(at, radius)[order], count(at[order], radius))
+        np.testing.assert_array_equal(
+            count(at, radius), search.sum(at, jnp.ones(40), radius=radius)[0]
+        )
+    assert count._cache_size() == 1
+    own = jnp.linspace(0.05, 0.3, 40)  # everybody sees as far as it sees
+    each = [float(count(at, float(radius))[i]) for i, radius in enumerate(own)]
+    np.testing.assert_array_equal(search.sum(at, jnp.ones(40), radius=own)[0], each)
+
+
 def test_overflow_is_counted_and_strict_raises():
     at = jnp.full((20, 2), 0.5)
     box = space.Space((1.0, 1.0))
