@@ -36,7 +36,7 @@ def points(seed, n, box, clumped):
     return np.asarray(at, np.float32)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 2**20),
     boundary=st.sampled_from(space.BOUNDARIES),
