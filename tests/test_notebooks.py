@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
-PICTURES = {"01_gossip_in_ten_minutes": 8, "02_attack_and_defend": 6}
+PICTURES = {"01_gossip_in_ten_minutes": 8, "02_attack_and_defend": 6, "03_swarms": 6}
 
 
 def _learned_weights_win(shown: str) -> bool:
@@ -20,9 +20,15 @@ def _defence_holds_and_replay_is_exact(shown: str) -> bool:
     return "'replayed exactly': True" in shown and trimmed > averaging + 0.3
 
 
+def _looking_finds_more(shown: str) -> bool:
+    by_hand, at_random = (int(x) for x in re.findall(r": (\d+)", shown))
+    return by_hand > 1.5 * at_random
+
+
 CONCLUSIONS = {
     "01_gossip_in_ten_minutes": _learned_weights_win,
     "02_attack_and_defend": _defence_holds_and_replay_is_exact,
+    "03_swarms": _looking_finds_more,
 }
 
 pytestmark = [

@@ -6,6 +6,7 @@ environment. ``Vmapped`` and ``AutoReset`` run many episodes, ``unroll`` lets a 
 imports jumanji, which takes seconds.
 """
 
+from jaxswarm.envs import in_notebooks  # isort: skip  # before anything imports jumanji
 from jaxswarm.envs import conformance
 from jaxswarm.envs.adapters import from_jaxmarl, from_jumanji, register
 from jaxswarm.envs.aloha import Aloha
@@ -54,6 +55,7 @@ __all__ = [
     "discrete_actions",
     "from_jaxmarl",
     "from_jumanji",
+    "in_notebooks",
     "random_policy",
     "register",
     "scripted",
