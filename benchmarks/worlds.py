@@ -190,7 +190,7 @@ def _esquilax_boids(box: space.Space, law: Any, start: Any, n: int) -> list[Runn
         push = jnp.where(near, 1.0 / jnp.where(near, squared, 1.0), 0.0)
         return jnp.ones(()), seen[2:], gap, -push * gap
 
-    sums = esquilax.transforms.spatial(
+    sums = esquilax.transforms.spatial(  # pyright: ignore[reportPrivateImportUsage]
         other, reduction=add, include_self=False, i_range=1.0, dims=side
     )
 

@@ -162,7 +162,7 @@ def _linear(config: Config, keys: jax.Array, progress: Callable[[str], None]) ->
             evaluate=lambda state: jax.nn.softmax(state.actors),
         )[1].evaluation
 
-    def worth(found: jax.Array) -> np.ndarray:
+    def worth(found: np.ndarray) -> np.ndarray:
         """``[S, records]`` exact team returns of policies ``[S, records, N, 2, 2]``."""
         each = [[networked.solve(game, policy).average for policy in run] for run in found]
         return np.array(each) / best
@@ -178,7 +178,7 @@ def _linear(config: Config, keys: jax.Array, progress: Callable[[str], None]) ->
 
     over_seeds = jax.vmap(arm, (None, None, 0))
     every = np.asarray(jax.jit(jax.vmap(over_seeds, (0, 0, None)))(which, rewards, keys))
-    found = dict(zip(names, map(worth, every), strict=True))
+    found: dict[str, Any] = dict(zip(names, map(worth, every), strict=True))
     rules = {
         "one peer a step": gossip.averaging(matchings),
         "ring, 8 bits": gossip.compressed(ring, gossip.quantize(8)),
@@ -286,13 +286,14 @@ def _ppo(config: Config, keys: jax.Array, progress: Callable[[str], None]) -> di
         return rollout(learner.step, start, config.iterations, key=run_key)[1].info.ppo.reward
 
     progress("ppo: all arms")
-    axes = tuple(jnp.array(column) for column in zip(*arms.values(), strict=True))
+    which, mean, modelled = (jnp.array(column) for column in zip(*arms.values(), strict=True))
 
     def over_arms(key: jax.Array) -> jax.Array:
         # Networks of a thousand agents fill the machine one by one.
         if n > 64:
-            return jax.lax.map(lambda arm: one(*arm, key), axes)
-        return jax.vmap(one, (0, 0, 0, None))(*axes, key)
+            each = (which, mean, modelled)
+            return jax.lax.map(lambda arm: one(arm[0], arm[1], arm[2], key), each)
+        return jax.vmap(one, (0, 0, 0, None))(which, mean, modelled, key)
 
     # One compilation; seed by seed, so that a seed's states stay in the cache.
     rewards = np.asarray(jax.jit(lambda keys: jax.lax.map(over_arms, keys))(keys)) / best
