@@ -1,0 +1,119 @@
+"""Who moves when many push: chains of agents, things in their way, and one rigid body.
+
+In one pass everybody who pushes does so in the same direction. A body moves if it is pushed with at
+least its mass, by its own force and by what those directly behind it have left over; whatever is in
+front of a moving body moves too; walls never do. Among all ways to satisfy this, the one in which
+most bodies move is what happens.
+
+That is a small integer programme, but on a grid it has a closed form. Bodies of one cell stand in
+chains along the direction. Of a chain, the longest tail that can push its own weight moves, and it
+also delivers the most force at its front, since every shorter tail has less behind it. A rigid body
+of many cells adds up what the chains behind it deliver, carries whom it encloses, and must push
+every chain in front. Two scans along the lines find all of it, exactly, for any number of bodies of
+one cell and one of many.
+
+References:
+    K. Ruan et al., Benchmarking LLMs' swarm intelligence, 2025 (the rules of pushing).
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+DIRECTIONS = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]], np.int32)
+"""Up, down, left, right as (row, column)."""
+
+FREE, STATIC, LOOSE, BODY = 0, 1, 2, 3
+
+
+def push(
+    net: jax.Array,
+    loose: jax.Array,
+    static: jax.Array,
+    direction: int,
+    body: jax.Array | None = None,
+    mass: int = 0,
+) -> tuple[jax.Array, jax.Array]:
+    """One pass in one direction.
+
+    Args:
+        net: ``int32[H, W]``, force minus mass of the bodies of one cell.
+        loose: ``bool[H, W]``, where these stand.
+        static: ``bool[H, W]``, what never moves. Cells beyond the grid are free.
+        direction: index into :data:`DIRECTIONS`, static.
+        body: ``bool[H, W]``, the cells of one rigid body, if there is any.
+        mass: of that body.
+
+    Returns:
+        ``(moves, shifts)``: ``bool[H, W]``, the bodies of one cell that go one cell further, and
+        ``bool[]``, whether the rigid body does.
+    """
+    kind = jnp.where(static, STATIC, jnp.where(loose, LOOSE, FREE))
+    if body is not None:
+        kind = jnp.where(body, BODY, kind)
+    kind, net = _turn(kind, direction), _turn(jnp.where(loose, net, 0), direction)
+    top, least = _from_front(kind, net)
+    starts = (kind == LOOSE) & (least >= 0)
+    back, goes, force = _from_rear(kind, net, starts)
+    free, touching = top == FREE, top == BODY
+    if body is None:
+        return _turn_back(goes & free, direction), jnp.zeros((), bool)
+
+    ahead = jnp.concatenate([jnp.zeros_like(kind[:1]), kind[:-1]])
+    behind = jnp.concatenate([kind[1:], jnp.zeros_like(kind[:1])])
+    is_loose = kind == LOOSE
+    enclosed = is_loose & touching & (back == BODY)
+    delivers = is_loose & (ahead == BODY) & ~enclosed
+    bears = is_loose & (behind == BODY) & ~touching
+    given = jnp.sum(jnp.where(delivers, force, 0)) + jnp.sum(jnp.where(enclosed, net, 0))
+    needed = jnp.sum(jnp.where(bears, jnp.maximum(0, -least), 0))
+    stuck = jnp.any(bears & (top == STATIC)) | jnp.any((kind == BODY) & (ahead == STATIC))
+    shifts = jnp.any(body) & ~stuck & (given - mass >= needed)
+    pushed = is_loose & (back == BODY)  # chains that the body pushes or carries
+    moves = (goes & free) | (shifts & (pushed | (goes & touching)))
+    return _turn_back(moves & is_loose, direction), shifts
+
+
+def _from_front(kind: jax.Array, net: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """For chains, front first: what the front touches, and the least running force from here on."""
+
+    def row(carry: tuple[jax.Array, ...], cell: tuple[jax.Array, jax.Array]) -> tuple:
+        kind_ahead, top_ahead, least_ahead = carry
+        kind, net = cell
+        follows = kind_ahead == LOOSE
+        top = jnp.where(follows, top_ahead, kind_ahead)
+        least = net + jnp.where(follows, jnp.minimum(0, least_ahead), 0)
+        return (kind, top, least), (top, least)
+
+    none = jnp.zeros(kind.shape[1], jnp.int32)
+    return jax.lax.scan(row, (none, none, none), (kind, net))[1]
+
+
+def _from_rear(
+    kind: jax.Array, net: jax.Array, starts: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Rear first: what is behind the chain, who is in a moving tail, and that tail's force."""
+
+    def row(carry: tuple[jax.Array, ...], cell: tuple[jax.Array, ...]) -> tuple:
+        kind_behind, back_behind, goes_behind, force_behind = carry
+        kind, net, starts = cell
+        follows = kind_behind == LOOSE
+        back = jnp.where(follows, back_behind, kind_behind)
+        goes = (kind == LOOSE) & (starts | (follows & goes_behind))
+        force = jnp.where(goes, net + jnp.where(follows, force_behind, 0), 0)
+        return (kind, back, goes, force), (back, goes, force)
+
+    none = jnp.zeros(kind.shape[1], jnp.int32)
+    start = (none, none, none.astype(bool), none)
+    return jax.lax.scan(row, start, (kind, net, starts), reverse=True)[1]
+
+
+def _turn(grid: jax.Array, direction: int) -> jax.Array:
+    """Bring the direction to the first axis, front first."""
+    grid = grid.T if direction >= 2 else grid
+    return grid[::-1] if direction % 2 else grid
+
+
+def _turn_back(grid: jax.Array, direction: int) -> jax.Array:
+    grid = grid[::-1] if direction % 2 else grid
+    return grid.T if direction >= 2 else grid

@@ -1,0 +1,107 @@
+"""Carry food through a maze to the nest, one piece at a time."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm.envs.grid import distances
+from jaxswarm.envs.swarmbench.base import SwarmBench, SwarmBenchWorld, Update, walled
+from jaxswarm.envs.swarmbench.codes import FOOD, NEST, WALL
+
+ORTHOGONAL = np.array([[0, 1], [0, -1], [1, 0], [-1, 0]], np.int32)
+
+
+class ForagingTask(NamedTuple):
+    """``to_food``, ``to_nest``: ``int32[H, W]``, steps over free cells to stand beside them."""
+
+    to_food: jax.Array
+    to_nest: jax.Array
+
+
+class Foraging(SwarmBench):
+    """A point for every piece brought home; beside the food one picks up, beside the nest one drops.
+
+    Food and nest are blocks of 2 × 2 in opposite corners, in front of comb walls every four rows or
+    columns with gaps of a third at alternating ends. Only square maps: the reference mixes up
+    width and height. With ``shaping`` an agent is paid for steps toward what it needs next.
+
+    Args:
+        *args: as :class:`SwarmBench`.
+        **kwargs: likewise.
+
+    Raises:
+        ValueError: also for a map that is not square.
+    """
+
+    smallest = 7
+
+    def check(self, num_agents: int) -> None:
+        """Also a square map."""
+        if self.shape[0] != self.shape[1]:
+            raise ValueError(f"size: foraging needs a square map, got {self.shape}")
+        super().check(num_agents)
+
+    def _room(self) -> int:
+        return int(min((terrain == 0).sum() for terrain in self._maps))
+
+    @property
+    def _maps(self) -> np.ndarray:
+        """The eight maps, ``[8, H, W]``: food up or down, left or right, walls in rows or columns."""
+        return np.stack([self._map(low, right, rows) for low, right, rows in np.ndindex(2, 2, 2)])
+
+    def _map(self, low: int, right: int, rows: int) -> np.ndarray:
+        side = self.shape[0]
+        far = side - 3
+        food, nest = [far if low else 1, far if right else 1], [1 if low else far, 0]
+        nest[1] = 1 if right else far
+        walls = list(range(4, side - 4, 4))
+        if len(walls) % 2:
+            food[rows] = nest[rows] = 1  # the last gap is on that side
+        terrain = walled(self.shape)
+        for number, line in enumerate(walls):
+            along = slice(None, -side // 3 + 1) if number % 2 == 0 else slice(side // 3, None)
+            terrain[(line, along) if rows else (along, line)] = WALL
+        terrain[nest[0] : nest[0] + 2, nest[1] : nest[1] + 2] = NEST
+        terrain[food[0] : food[0] + 2, food[1] : food[1] + 2] = FOOD
+        return terrain
+
+    def _lay(self, key: jax.Array) -> Any:
+        maps = jnp.asarray(self._maps)
+        terrain = maps[jax.random.randint(key, (), 0, len(maps))]
+        free = terrain == 0
+        task = ForagingTask(*(distances(free, free & beside(terrain == x)) for x in (FOOD, NEST)))
+        return terrain, free, jnp.zeros(self.num_agents, bool), task
+
+    def _status(self, world: SwarmBenchWorld) -> jax.Array:
+        return world.marked
+
+    def _update(
+        self, key: jax.Array, before: SwarmBenchWorld, world: SwarmBenchWorld, action: jax.Array
+    ) -> Update:
+        del key, before, action
+        row, column = world.position[:, 0], world.position[:, 1]
+        at_food = beside(world.terrain == FOOD)[row, column]
+        at_nest = beside(world.terrain == NEST)[row, column]
+        carrying = world.marked | at_food
+        brought = (carrying & at_nest).astype(jnp.float32)
+        world = world._replace(marked=carrying & ~at_nest, score=world.score + jnp.sum(brought))
+        return Update(world, brought, jnp.zeros((), bool))
+
+    def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
+        """Half a point for picking up, and a tenth per step toward what is needed."""
+        picked = (after.marked & ~before.marked).astype(jnp.float32)
+        task = before.task
+
+        def left(position: jax.Array) -> jax.Array:
+            field = jnp.stack([task.to_food, task.to_nest])
+            return field[before.marked.astype(jnp.int32), position[:, 0], position[:, 1]]
+
+        return 0.5 * picked + 0.1 * (left(before.position) - left(after.position))
+
+
+def beside(where: jax.Array) -> jax.Array:
+    """``bool[H, W]``: cells with such a cell above, below, left or right of them."""
+    padded = jnp.pad(where, 1)
+    return padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]

@@ -1,0 +1,65 @@
+"""All lights on, then all lights off."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.envs.swarmbench.base import SwarmBench, SwarmBenchWorld, Update, walled
+from jaxswarm.envs.swarmbench.codes import SWITCH
+
+
+class SynchronizationTask(NamedTuple):
+    """``last``: the common state that last scored, 1 for on, 0 for off, −1 for none yet."""
+
+    last: jax.Array
+
+
+class Synchronization(SwarmBench):
+    """A point whenever all lights agree, in the other state than the last time.
+
+    There is one more action, switch. Who shows its number of the round to agents gives the task
+    away: lights that follow the parity of the round score in nearly every one, without a word.
+    ``observe_round=False`` hides it.
+
+    Args:
+        *args: as :class:`SwarmBench`.
+        **kwargs: likewise.
+    """
+
+    num_actions = 6
+    smallest = 3
+
+    def _room(self) -> int:
+        return (self.shape[0] - 2) * (self.shape[1] - 2)
+
+    def _lay(self, key: jax.Array) -> Any:
+        terrain = jnp.asarray(walled(self.shape))
+        lights = jax.random.bernoulli(key, 0.5, (self.num_agents,))
+        return terrain, terrain == 0, lights, SynchronizationTask(jnp.int32(-1))
+
+    def _status(self, world: SwarmBenchWorld) -> jax.Array:
+        return world.marked
+
+    def _update(
+        self, key: jax.Array, before: SwarmBenchWorld, world: SwarmBenchWorld, action: jax.Array
+    ) -> Update:
+        del key
+        lights = jnp.where(action == SWITCH, ~before.marked, before.marked)
+        agree = jnp.all(lights) | jnp.all(~lights)
+        state = lights[0].astype(jnp.int32)
+        scored = agree & (state != world.task.last)
+        world = world._replace(
+            marked=lights,
+            score=world.score + scored,
+            task=SynchronizationTask(jnp.where(scored, state, world.task.last)),
+        )
+        reward = jnp.full(self.num_agents, scored.astype(jnp.float32))
+        return Update(world, reward, jnp.zeros((), bool))
+
+    def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
+        """How many more lights are in the state that scores next, as a share."""
+        aim = jnp.where(after.task.last == 1, 0.0, 1.0)
+        share = jnp.mean(jnp.abs(after.marked - aim) < 0.5)
+        was = jnp.mean(jnp.abs(before.marked - aim) < 0.5)
+        return jnp.full(self.num_agents, share - was)
