@@ -7,7 +7,7 @@ imports jumanji, which takes seconds.
 """
 
 from jaxswarm.envs import in_notebooks  # isort: skip  # before anything imports jumanji
-from jaxswarm.envs import conformance
+from jaxswarm.envs import conformance, swarmbench
 from jaxswarm.envs.adapters import from_jaxmarl, from_jumanji, register
 from jaxswarm.envs.aloha import Aloha
 from jaxswarm.envs.coordination_game import CoordinationGame
@@ -60,5 +60,6 @@ __all__ = [
     "register",
     "scripted",
     "spec_of",
+    "swarmbench",
     "unroll",
 ]

@@ -35,10 +35,21 @@ ENVIRONMENTS = {
         {},
     ),
     "two objectives": (lambda n: envs.TwoObjectiveGrid(num_agents=n), {}),
+    "pursuit": (lambda n: envs.swarmbench.make("pursuit", num_agents=n), {}),
+    "synchronization": (
+        lambda n: envs.swarmbench.make("synchronization", num_agents=n, message_length=2),
+        {},
+    ),
+    "foraging": (lambda n: envs.swarmbench.make("foraging", num_agents=n, as_features=True), {}),
+    "flocking": (lambda n: envs.swarmbench.make("flocking", num_agents=n), {"steps": 4}),
+    "transport": (lambda n: envs.swarmbench.make("transport", num_agents=n), {"num_agents": 5}),
 }
+SLOW = ("pursuit", "foraging", "flocking", "synchronization")  # transport stands for them
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=pytest.mark.slow) if x in SLOW else x for x in ENVIRONMENTS]
+)
 def test_environment_conforms(name):
     make, options = ENVIRONMENTS[name]
     envs.conformance.check(make, **options)

@@ -34,6 +34,11 @@ _OURS = {
     "SimpleSpread-v0": "jaxswarm.envs.spread:SimpleSpread",
     "SimpleTag-v0": "jaxswarm.envs.tag:SimpleTag",
     "SumGuessing-v0": "jaxswarm.envs.sum_guessing:SumGuessing",
+    "Flocking-v0": "jaxswarm.envs.swarmbench:Flocking",
+    "Foraging-v0": "jaxswarm.envs.swarmbench:Foraging",
+    "Pursuit-v0": "jaxswarm.envs.swarmbench:Pursuit",
+    "Synchronization-v0": "jaxswarm.envs.swarmbench:Synchronization",
+    "Transport-v0": "jaxswarm.envs.swarmbench:Transport",
     "TwoObjectiveGrid-v0": "jaxswarm.envs.two_objectives:TwoObjectiveGrid",
 }
 

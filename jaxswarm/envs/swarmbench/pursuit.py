@@ -102,9 +102,7 @@ class Pursuit(SwarmBench):
         def corner(row: np.ndarray, column: np.ndarray) -> jax.Array:
             return total[row[:, None], column[None, :]]
 
-        return (
-            corner(bottom, right) - corner(top, right) - corner(bottom, left) + corner(top, left)
-        )
+        return corner(bottom, right) - corner(top, right) - corner(bottom, left) + corner(top, left)
 
     def _flee(self, free: jax.Array, danger: jax.Array, prey: jax.Array) -> jax.Array:
         """The least dangerous of 16 ways of two steps; the first of equals."""
@@ -135,6 +133,7 @@ class Pursuit(SwarmBench):
 
     def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
         """A tenth per step of one's own toward where the prey was."""
+
         def away(position: jax.Array) -> jax.Array:
             return jnp.sum(jnp.abs(position - before.task.prey[None, :]), axis=1)
 
