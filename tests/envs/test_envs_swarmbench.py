@@ -63,7 +63,7 @@ def test_every_round_equals_the_slow_reference(task):
         present, marked = np.asarray(worlds.present[seed]), np.asarray(worlds.marked[seed])
         for t in range(ROUNDS):
 
-            def draws(free, t=t, seed=seed):
+            def draws(free, t=t, seed=seed, count=count, step_keys=step_keys):
                 draw = jax.random.split(step_keys[seed, t])[1]
                 return np.asarray(jax.random.randint(draw, (count,), 1, free + 1)) - 1
 
@@ -117,17 +117,19 @@ def test_pushing_in_a_row(row, moves, shifts):
 
 
 def test_five_agents_push_the_box_and_four_do_not(key):
-    for pushers in (4, 5):
-        with pytest.warns(UserWarning) if pushers < 5 else pytest.MonkeyPatch.context():
-            env = swarmbench.make("transport", num_agents=pushers, size=12)
-        state, _ = env.reset(key)
-        world = state.world
-        task = world.task._replace(box=jnp.int32(0))  # lower right, three flat cells on its left
-        terrain = jnp.asarray(env.layouts[1][0], jnp.int32)
-        spots = jnp.array([[8, 6], [9, 6], [10, 6], [8, 5], [9, 5]])[:pushers]
-        state = state._replace(world=world._replace(task=task, terrain=terrain, position=spots))
-        after, _ = jax.jit(env.step)(state, jnp.full(pushers, 3))
-        assert after.world.task.shift.tolist() == ([0, 1] if pushers == 5 else [0, 0])
+    with pytest.warns(UserWarning, match="cannot push"):
+        swarmbench.make("transport", num_agents=4, size=12)
+    env = swarmbench.make("transport", num_agents=5, size=12)
+    step = jax.jit(env.step)
+    state, _ = env.reset(key)
+    world = state.world
+    task = world.task._replace(box=jnp.int32(0))  # lower right, three flat cells on its left
+    terrain = jnp.asarray(env.layouts[1][0], jnp.int32)
+    spots = jnp.array([[8, 6], [9, 6], [10, 6], [8, 5], [9, 5]])
+    state = state._replace(world=world._replace(task=task, terrain=terrain, position=spots))
+    for last, shift in ((3, [0, 1]), (4, [0, 0])):
+        after, _ = step(state, jnp.full(5, 3).at[4].set(last))
+        assert after.world.task.shift.tolist() == shift
 
 
 def test_messages_are_heard_within_the_window_and_nowhere_else(key):
@@ -216,6 +218,54 @@ def test_measures_of_a_round(key):
     assert seen["explored"] >= 4
 
 
+def test_text_agents_read_their_views_and_are_understood(key):
+    env = swarmbench.make(
+        "synchronization", num_agents=3, size=6, view=5, message_length=120, time_limit=4
+    )
+    tape = []
+
+    def answers(prompts):
+        tape.append(prompts)
+        replies = []
+        for prompt in prompts:
+            off = "Your light is off" in prompt
+            replies.append(f"**ACTION: {'switch' if off else 'STAY'}**\nMSG: I count {len(tape)}?")
+        return replies
+
+    played = swarmbench.play(
+        env, swarmbench.text_policy(env, answers), key, rounds=2, progress=False
+    )
+    assert played.extras[0]["score"] == 1.0  # all turned on
+    assert played.extras[0]["messages"] == 3
+    assert "Heard: I count 1?" in tape[1][0]
+    assert "You did: " in tape[1][0]
+    assert "Round: 1" in tape[1][0]
+    lines = tape[0][1].split("Your view now:\n")[1].splitlines()[:6]
+    centre = lines[3].split()
+    assert centre[1 + 2] == "Y"
+    assert int(centre[0]) == int(played.states[0].world.position[1, 0])
+
+
+def test_what_cannot_be_read_means_to_stay():
+    assert swarmbench.parse("I will go up").action == 4
+    assert swarmbench.parse("ACTION: SWITCH").action == 4
+    assert swarmbench.parse("ACTION: SWITCH", can_switch=True).action == 5
+    assert swarmbench.parse('action: left\nMSG: "go 1"') == (2, "go 1")
+    assert swarmbench.parse("ACTION: UP … no, ACTION: DOWN").action == 1
+
+
+def test_messages_are_cut_and_measured():
+    from jaxswarm.envs.swarmbench.text import decode, encode
+
+    assert decode(encode("x" * 200, 120)) == "x" * 117 + "..."
+    assert decode(encode("añb", 120)) == "a?b"
+    found = swarmbench.talk_measures(["go 12", "why?"], embed=lambda m: [[1.0, 0.0], [1.0, 1.0]])
+    assert found["length_mean"] == 4.5
+    assert found["questions"] == 0.5
+    assert found["digits"] == pytest.approx(2 / 9)
+    assert found["homogeneity"] == pytest.approx(np.sqrt(0.5))
+
+
 BAD = {
     "task": (lambda: swarmbench.make("dancing"), "task: expected one of pursuit"),
     "view": (lambda: swarmbench.make("pursuit", view=4), "view"),
@@ -230,6 +280,26 @@ BAD = {
     "length": (lambda: swarmbench.make("pursuit", message_length=-1), "message_length"),
     "tokens": (lambda: swarmbench.make("pursuit", vocabulary=1), "vocabulary"),
     "slots": (lambda: swarmbench.make("pursuit", inbox=0), "inbox"),
+    "features": (
+        lambda: swarmbench.scripted_policy(swarmbench.make("pursuit", as_features=True)),
+        "as_features",
+    ),
+    "cells": (
+        lambda: swarmbench.scripted_policy(
+            swarmbench.make("pursuit", message_length=1, vocabulary=8)
+        ),
+        "vocabulary",
+    ),
+    "characters": (
+        lambda: swarmbench.text_policy(
+            swarmbench.make("pursuit", message_length=9, vocabulary=64), list
+        ),
+        "vocabulary",
+    ),
+    "no rounds": (
+        lambda: swarmbench.play(swarmbench.make("pursuit"), None, jax.random.key(0), rounds=0),
+        "rounds",
+    ),
     "window": (lambda: grid.windows(jnp.zeros((3, 3)), jnp.zeros((1, 2), int), 2, 0), "size"),
 }
 

@@ -15,7 +15,9 @@ from jaxswarm.envs.swarmbench.base import (
 from jaxswarm.envs.swarmbench.flocking import Flocking, formation_distance
 from jaxswarm.envs.swarmbench.foraging import Foraging
 from jaxswarm.envs.swarmbench.pursuit import Pursuit
+from jaxswarm.envs.swarmbench.scripted import scripted_policy
 from jaxswarm.envs.swarmbench.synchronization import Synchronization
+from jaxswarm.envs.swarmbench.text import parse, play, render, talk_measures, text_policy
 from jaxswarm.envs.swarmbench.transport import Transport
 
 TASKS: dict[str, type[SwarmBench]] = {
@@ -56,4 +58,10 @@ __all__ = [
     "Transport",
     "formation_distance",
     "make",
+    "parse",
+    "play",
+    "render",
+    "scripted_policy",
+    "talk_measures",
+    "text_policy",
 ]

@@ -89,6 +89,7 @@ class SwarmBenchObservation(NamedTuple):
 
     Attributes:
         view: ``int32[N, k, k]`` of codes.
+        numbers: ``int32[N, k, k]``, which agent stands in a cell, −1 for none.
         position: ``int32[N, 2]``, row and column on the map.
         round: ``int32[N]``, 0 if hidden.
         status: ``float32[N, 1]``, what the task tells: the score, the own light, carrying or not.
@@ -98,6 +99,7 @@ class SwarmBenchObservation(NamedTuple):
     """
 
     view: jax.Array
+    numbers: jax.Array
     position: jax.Array
     round: jax.Array
     status: jax.Array
@@ -395,7 +397,8 @@ class SwarmBench(SwarmEnvironment):
         n, k = self.num_agents, self.view
         view = windows(self.cells(world), world.position, k, OUTSIDE)
         view = view.at[:, k // 2, k // 2].set(SELF)
-        view = jnp.where(self._hidden(params)[None, :, :], UNSEEN, view)
+        hidden = self._hidden(params)[None, :, :]
+        view = jnp.where(hidden, UNSEEN, view)
         inbox, heard = self._listen(world, params)
         shown = jnp.full(n, world.round if self.observe_round else jnp.int32(0))
         status = self._status(world).astype(jnp.float32)[:, None]
@@ -411,8 +414,10 @@ class SwarmBench(SwarmEnvironment):
                 heard=jnp.sum(jnp.where(told, tokens, 0.0), axis=1) / number,
                 agent_mask=world.present,
             )
+        numbers = windows(self.numbers(world), world.position, k, -1)
         return SwarmBenchObservation(
             view=view,
+            numbers=jnp.where(hidden, -1, numbers),
             position=world.position,
             round=shown,
             status=status,

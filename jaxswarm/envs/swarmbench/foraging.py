@@ -21,7 +21,7 @@ class ForagingTask(NamedTuple):
 
 
 class Foraging(SwarmBench):
-    """A point for every piece brought home; beside the food one picks up, beside the nest one drops.
+    """A point for every piece brought home: pick up beside the food, drop beside the nest.
 
     Food and nest are blocks of 2 × 2 in opposite corners, in front of comb walls every four rows or
     columns with gaps of a third at alternating ends. Only square maps: the reference mixes up
@@ -48,7 +48,7 @@ class Foraging(SwarmBench):
 
     @property
     def _maps(self) -> np.ndarray:
-        """The eight maps, ``[8, H, W]``: food up or down, left or right, walls in rows or columns."""
+        """All maps, ``[8, H, W]``: food up or down, left or right, walls in rows or columns."""
         return np.stack([self._map(low, right, rows) for low, right, rows in np.ndindex(2, 2, 2)])
 
     def _map(self, low: int, right: int, rows: int) -> np.ndarray:

@@ -197,7 +197,7 @@ def _flocking(env: Flocking) -> Policy:
 
 
 def _transport(env: Transport) -> Policy:
-    """Tell from what is in view where the box is and how far out, line up behind it, push, leave."""
+    """Tell from the view where the box is and how far out, line up behind it, push, leave."""
     n, shape, k = env.num_agents, env.shape, env.view
     maps, direction, lanes = (jnp.asarray(table) for table in _plans(env))
     count = len(maps)

@@ -1,0 +1,281 @@
+"""Text in and out: what an agent sees as a prompt, what it answers as an action.
+
+A :class:`jaxswarm.envs.Policy` around a function of yours, a language model for instance, that is
+given one prompt per agent and returns one answer each. It runs on the host, round by round, with
+:func:`play`; no network code is here, and nothing of it runs inside ``jit``.
+
+An answer holds a line ``ACTION: UP`` and, if the swarm can talk, a line ``MSG: …``. Whatever cannot
+be read means to stay and to say nothing.
+
+References:
+    K. Ruan et al., Benchmarking LLMs' swarm intelligence, 2025 (the fields of the prompt).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from jaxswarm.envs.policies import Policy
+from jaxswarm.envs.swarmbench.base import SwarmBench, SwarmBenchObservation
+from jaxswarm.envs.swarmbench.codes import DIM_AGENT, MOVES, STAY, SWITCH, SYMBOLS
+
+MEMORY = 5  # views and own actions that a prompt repeats
+
+GOALS = {
+    "Pursuit": (
+        "Catch the prey P, which runs two cells per round. It is caught when agents or walls stand "
+        "on all four sides of it. Each catch earns a point and another prey appears."
+    ),
+    "Synchronization": (
+        "Each agent has a light. A point is earned when all lights are on, the next when all are "
+        "off, and so on in turn. The action SWITCH turns your light. Agents shown with $ are off."
+    ),
+    "Foraging": (
+        "Bring food from F to the nest N through the maze, one piece at a time: stand beside F to "
+        "pick up, beside N to drop. Each piece earns a point. Agents shown with $ carry nothing."
+    ),
+    "Flocking": "Stand so that together you form this shape anywhere on the map:\n{shape}",
+    "Transport": (
+        "A gap in the outer wall is plugged by an obstacle B. Find it, push it out with five "
+        "agents or more, then leave the map through the gap; the earlier, the better."
+    ),
+}
+RULES = """Actions: {actions}.
+You weigh 1 and push with 2. Things in a row move if those behind push with at least their weight;
+B weighs 5. Walls W never move. There is no pulling. Rows grow downward, columns to the right.
+Symbols: Y you, a number another agent, . free, * outside the map, ? out of sight."""
+TALK = (
+    "A message reaches everybody in your view next round, without your name, up to {} characters."
+)
+
+
+def render(view: Any, numbers: Any, position: Any) -> str:
+    """One agent's view as text, with global row and column numbers.
+
+    Args:
+        view: ``int[k, k]`` codes.
+        numbers: ``int[k, k]``, −1 for nobody.
+        position: ``int[2]`` of the centre.
+    """
+    view, numbers = np.asarray(view), np.asarray(numbers)
+    row, column = (int(x) - len(view) // 2 for x in position)
+    lines = ["    " + "".join(f"{column + j:>4}" for j in range(len(view)))]
+    for i, codes in enumerate(view):
+        cells = []
+        for code, number in zip(codes, numbers[i], strict=True):
+            name = SYMBOLS[code] if number < 0 or SYMBOLS[code] == "Y" else str(number)
+            cells.append(f"{'$' if code == DIM_AGENT and number >= 0 else ''}{name}")
+        lines.append(f"{row + i:>4}" + "".join(f"{cell:>4}" for cell in cells))
+    return "\n".join(lines)
+
+
+class Answer(NamedTuple):
+    """``action``: an index; ``message``: what is said, empty for silence."""
+
+    action: int
+    message: str
+
+
+def parse(answer: str, *, can_switch: bool = False) -> Answer:
+    """Read an answer; the last action named counts.
+
+    Args:
+        answer: whatever was written.
+        can_switch: whether SWITCH is an action.
+    """
+    names = (*MOVES, "SWITCH") if can_switch else MOVES
+    actions = re.findall(r"ACTION\s*:\s*\W*([A-Za-z]+)", answer, flags=re.IGNORECASE)
+    action = actions[-1].upper() if actions else "STAY"
+    said = re.findall(r"^\W*MSG\W*?:[ \t]*(.*)$", answer, flags=re.IGNORECASE | re.MULTILINE)
+    chosen = names.index(action) if action in names else STAY
+    return Answer(chosen, said[-1].strip().strip("\"'") if said else "")
+
+
+def encode(message: str, length: int) -> np.ndarray:
+    """Characters as tokens ``int32[length]``; long messages end in dots, others than ASCII are ?."""
+    if len(message) > length:
+        message = message[: max(length - 3, 0)] + "..."[:length]
+    codes = [ord(c) if 0 < ord(c) < 128 else ord("?") for c in message]
+    return np.array(codes + [0] * (length - len(codes)), np.int32)
+
+
+def decode(tokens: Any) -> str:
+    """The inverse of :func:`encode`, up to the first silence."""
+    return "".join(map(chr, np.asarray(tokens).tolist())).split("\0")[0]
+
+
+def text_policy(env: SwarmBench, answers: Callable[[list[str]], Sequence[str]]) -> Policy:
+    """Agents that read and write.
+
+    Args:
+        env: a task; for messages its ``message_length`` is in characters, 120 in the benchmark,
+            and its vocabulary is 128.
+        answers: ``answers(prompts) -> answers``, one prompt and one answer per agent still there.
+            Keep a tape of both if you want to play it again.
+
+    Returns:
+        A policy for :func:`play`; its ``act`` runs on the host.
+
+    Raises:
+        ValueError: if ``env`` observes features or cannot hold characters; in ``act``, if another
+            number of answers comes back.
+    """
+    if env.as_features:
+        raise ValueError("env: text needs codes, got as_features=True")
+    if env.message_length and env.vocabulary < 128:
+        raise ValueError(f"vocabulary: characters need 128 tokens, got {env.vocabulary}")
+    can_switch = env.num_actions > SWITCH
+
+    def init(seen: SwarmBenchObservation) -> Any:
+        del seen
+        return [([], []) for _ in range(env.num_agents)]
+
+    def act(key: jax.Array, params: Any, carry: Any, seen: SwarmBenchObservation) -> Any:
+        del key, params
+        seen = jax.tree.map(np.asarray, seen)
+        there = np.flatnonzero(seen.agent_mask)
+        prompts = [_prompt(env, carry[agent], seen, agent) for agent in there]
+        replies = list(answers(prompts))
+        if len(replies) != len(prompts):
+            raise ValueError(f"answers: expected {len(prompts)}, got {len(replies)}")
+        action = np.zeros((env.num_agents, 1 + env.message_length), np.int32)
+        action[:, 0] = STAY
+        for agent, reply in zip(there, replies, strict=True):
+            chosen = parse(reply, can_switch=can_switch)
+            action[agent, 0] = chosen.action
+            action[agent, 1:] = encode(chosen.message, env.message_length)
+            names = (*MOVES, "SWITCH")
+            carry[agent][1].append(f"{names[chosen.action]} {chosen.message!r}")
+        return jnp.asarray(action if env.message_length else action[:, 0]), carry
+
+    return Policy(init, act)
+
+
+def _prompt(env: SwarmBench, memory: Any, seen: SwarmBenchObservation, agent: int) -> str:
+    views, acts = memory
+    views.append(render(seen.view[agent], seen.numbers[agent], seen.position[agent]))
+    goal = GOALS[type(env).__name__].format(shape=_shape(env))
+    names = (*MOVES, "SWITCH") if env.num_actions > SWITCH else MOVES
+    parts = [
+        f"You are agent {agent} of a team that only sees and hears what is near.",
+        f"Task: {goal}",
+        RULES.format(actions=", ".join(names)),
+    ]
+    if env.observe_round:
+        parts.append(f"Round: {int(seen.round[agent])}")
+    status = float(seen.status[agent, 0])
+    told = {
+        "Pursuit": f"Score: {status:g}",
+        "Synchronization": f"Your light is {'on' if status else 'off'}.",
+        "Foraging": f"You carry {'food' if status else 'nothing'}.",
+    }
+    parts.append(told.get(type(env).__name__, ""))
+    for back, view in enumerate(reversed(views[-MEMORY:])):
+        parts.append(f"{'Your view now' if back == 0 else f'{back} rounds ago'}:\n{view}")
+    if env.message_length:
+        parts.append(TALK.format(env.message_length))
+        heard = [decode(message) for message in seen.inbox[agent] if message.any()]
+        parts.append("Heard: " + (" | ".join(heard) if heard else "nothing"))
+    parts.append("You did: " + ("; ".join(acts[-MEMORY:]) if acts else "nothing yet"))
+    parts.append("Answer with a line ACTION: … and, to say something, a line MSG: …")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _shape(env: SwarmBench) -> str:
+    cells = getattr(env, "formation", np.zeros((0, 2), int))
+    if not len(cells):
+        return ""
+    grid = np.full(cells.max(axis=0) + 1, ".")
+    grid[tuple(cells.T)] = "A"
+    return "\n".join(" ".join(row) for row in grid)
+
+
+class Played(NamedTuple):
+    """``states``: of all rounds, for ``env.animate``; ``extras``: metrics of all rounds."""
+
+    states: list[Any]
+    extras: list[dict[str, float]]
+
+
+def play(
+    env: SwarmBench,
+    policy: Policy,
+    key: jax.Array,
+    *,
+    rounds: int | None = None,
+    params: Any = (),
+    physics: Any = None,
+    progress: bool = True,
+) -> Played:
+    """One episode on the host, for policies that cannot run inside ``jit``.
+
+    Args:
+        env: a task.
+        policy: any, :func:`text_policy` for instance.
+        key: a random key.
+        rounds: at most so many; the time limit by default.
+        params: of the policy.
+        physics: of the environment.
+        progress: show a bar.
+
+    Raises:
+        ValueError: for ``rounds`` below 1.
+    """
+    rounds = env.time_limit if rounds is None else rounds
+    if rounds < 1:
+        raise ValueError(f"rounds: expected at least 1, got {rounds}")
+    reset_key, run_key = jax.random.split(key)
+    state, timestep = env.reset(reset_key) if physics is None else env.reset(reset_key, physics)
+    step, carry = jax.jit(env.step), policy.init(timestep.observation)
+    states, extras = [state], []
+    with tqdm(total=rounds, desc=type(env).__name__, disable=not progress) as bar:
+        for round_number in range(rounds):
+            draw = jax.random.fold_in(run_key, round_number)
+            action, carry = policy.act(draw, params, carry, timestep.observation)
+            state, timestep = step(state, action)
+            states.append(state)
+            extras.append({name: float(x) for name, x in timestep.extras.items()})
+            bar.update()
+            bar.set_postfix(score=extras[-1]["score"])
+            if bool(timestep.last()):
+                break
+    return Played(states, extras)
+
+
+def talk_measures(
+    messages: Sequence[str], embed: Callable[[Sequence[str]], Any] | None = None
+) -> dict[str, float]:
+    """The benchmark's measures of what was said in one round.
+
+    Args:
+        messages: of that round, silence left out.
+        embed: ``embed(messages) -> [n, D]`` sentence embeddings of your choice.
+
+    Returns:
+        ``length_mean`` and ``length_std`` in characters, ``questions`` and ``digits`` as shares of
+        messages and of characters, and with ``embed`` the ``homogeneity``: the mean cosine between
+        two different messages, 1 if all say the same.
+    """
+    lengths = np.array([len(message) for message in messages], float)
+    characters = "".join(messages)
+    found = {
+        "length_mean": float(lengths.mean()) if len(lengths) else 0.0,
+        "length_std": float(lengths.std()) if len(lengths) else 0.0,
+        "questions": sum("?" in message for message in messages) / max(len(messages), 1),
+        "digits": sum(c.isdigit() for c in characters) / max(len(characters), 1),
+    }
+    if embed is not None:
+        different = sorted(set(messages))
+        if len(different) < 2:
+            found["homogeneity"] = float(len(messages) > 1)
+        else:
+            vectors = np.asarray(embed(different), float)
+            vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+            pairs = np.triu_indices(len(different), 1)
+            found["homogeneity"] = float((vectors @ vectors.T)[pairs].mean())
+    return found
