@@ -8,7 +8,7 @@ rlax, flax and jumanji, which takes seconds.
 
 from jaxswarm.rl import networked
 from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds, evaluate, policy
-from jaxswarm.rl.heads import Head, categorical, gaussian, head_of, squashed_gaussian
+from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
 from jaxswarm.rl.networks import (
     Network,
     actor_critic,
@@ -33,6 +33,7 @@ __all__ = [
     "actor_critic",
     "advantages",
     "categorical",
+    "categoricals",
     "evaluate",
     "features_of",
     "gaussian",

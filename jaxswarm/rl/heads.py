@@ -72,6 +72,46 @@ def categorical(num_actions: int) -> Head:
     )
 
 
+def categoricals(counts: tuple[int, ...]) -> Head:
+    """Several discrete choices at once, independent given the observation; ``raw int32[A]``.
+
+    Args:
+        counts: how many options each of the ``A`` choices has; ``O`` is their sum.
+
+    Raises:
+        ValueError: without choices or with one that has no options.
+    """
+    if not counts or min(counts) < 1:
+        raise ValueError(f"counts: expected at least 1 option for each choice, got {counts}")
+    ends = np.cumsum(counts)[:-1].tolist()
+
+    def each(outputs: jax.Array) -> list[Any]:
+        return [distrax.Categorical(logits=part) for part in jnp.split(outputs, ends)]
+
+    def sample(key: jax.Array, outputs: jax.Array) -> jax.Array:
+        keys = jax.random.split(key, len(counts))
+        drawn = [one.sample(seed=k) for one, k in zip(each(outputs), keys, strict=True)]
+        return jnp.stack(drawn).astype(jnp.int32)
+
+    def log_prob(outputs: jax.Array, raw: jax.Array) -> jax.Array:
+        return sum(
+            (one.log_prob(raw[place]) for place, one in enumerate(each(outputs))), jnp.zeros(())
+        )
+
+    return Head(
+        sum(counts),
+        0,
+        0.0,
+        sample,
+        log_prob,
+        lambda key, outputs: sum((one.entropy() for one in each(outputs)), jnp.zeros(())),
+        lambda outputs: jnp.stack([jnp.argmax(one.logits) for one in each(outputs)]).astype(
+            jnp.int32
+        ),
+        lambda raw: raw,
+    )
+
+
 def gaussian(
     size: int,
     low: Any = -1.0,
@@ -151,7 +191,7 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
     """The head that fits an environment's ``action_spec``.
 
     Args:
-        spec: ``[N]`` discrete or ``[N, A]`` bounded actions.
+        spec: ``[N]`` or ``[N, A]`` discrete, or ``[N, A]`` bounded actions.
         squash: for bounded actions, squash instead of clipping.
         options: of :func:`gaussian`.
 
@@ -163,6 +203,11 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
         if len(counts) != 1:
             raise ValueError(f"spec: expected the same actions for all agents, got {spec}")
         return categorical(counts.pop())
+    if isinstance(spec, specs.MultiDiscreteArray) and len(spec.shape) == 2:
+        options_of = np.asarray(spec.num_values)
+        if (options_of != options_of[:1]).any():
+            raise ValueError(f"spec: expected the same actions for all agents, got {spec}")
+        return categoricals(tuple(int(n) for n in options_of[0]))
     if isinstance(spec, specs.BoundedArray) and len(spec.shape) == 2:
         make = squashed_gaussian if squash else gaussian
         low = np.broadcast_to(np.asarray(spec.minimum), spec.shape)

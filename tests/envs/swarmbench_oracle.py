@@ -91,7 +91,9 @@ class Oracle:
     def step(self, actions, draws=None):
         self.push(actions)
         getattr(self, self.task)(actions, draws)
-        self.present = [p and self.inside(c) for p, c in zip(self.present, self.position)]
+        self.present = [
+            p and self.inside(c) for p, c in zip(self.present, self.position, strict=True)
+        ]
         self.round += 1
 
     def push(self, actions):
@@ -127,7 +129,7 @@ class Oracle:
         """What is there: '.', or a letter."""
         if self.terrain[cell] > 0:
             return "W"
-        here = any(p and c == cell for p, c in zip(self.present, self.position))
+        here = any(p and c == cell for p, c in zip(self.present, self.position, strict=True))
         return "A" if here else "P" if cell == self.prey else "."
 
     def danger(self, i, j):
@@ -157,7 +159,7 @@ class Oracle:
         self.prey = self.prey if target is None else target
 
     def synchronization(self, actions, draws):
-        self.marked = [m != (a == 5) for m, a in zip(self.marked, actions)]
+        self.marked = [m != (a == 5) for m, a in zip(self.marked, actions, strict=True)]
         on = sum(self.marked)
         if on in (0, len(self.marked)) and on != self.last:
             self.last = on

@@ -82,3 +82,20 @@ def test_heads_are_read_off_the_spec():
 def test_refuses(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_several_choices_are_independent_categoricals(key):
+    import itertools
+
+    head = rl.categoricals((2, 3))
+    outputs = jax.random.normal(key, (5,))
+    raw = jnp.array(list(itertools.product(range(2), range(3))))
+    log_prob = jax.vmap(lambda r: head.log_prob(outputs, r))(raw)
+    expected = jax.nn.log_softmax(outputs[:2])[:, None] + jax.nn.log_softmax(outputs[2:])[None]
+    assert jnp.allclose(log_prob, expected.ravel(), atol=1e-5)
+    assert float(head.entropy(key, outputs)) == pytest.approx(
+        -float(jnp.sum(jnp.exp(log_prob) * log_prob)), abs=1e-5
+    )
+    assert jnp.array_equal(head.mode(outputs), raw[jnp.argmax(log_prob)])
+    with pytest.raises(ValueError, match="counts"):
+        rl.categoricals(())

@@ -30,7 +30,7 @@ def push(
     net: jax.Array,
     loose: jax.Array,
     static: jax.Array,
-    direction: int,
+    direction: jax.Array | int,
     body: jax.Array | None = None,
     mass: int = 0,
 ) -> tuple[jax.Array, jax.Array]:
@@ -40,7 +40,7 @@ def push(
         net: ``int32[H, W]``, force minus mass of the bodies of one cell.
         loose: ``bool[H, W]``, where these stand.
         static: ``bool[H, W]``, what never moves. Cells beyond the grid are free.
-        direction: index into :data:`DIRECTIONS`, static.
+        direction: index into :data:`DIRECTIONS`; may be traced.
         body: ``bool[H, W]``, the cells of one rigid body, if there is any.
         mass: of that body.
 
@@ -51,13 +51,18 @@ def push(
     kind = jnp.where(static, STATIC, jnp.where(loose, LOOSE, FREE))
     if body is not None:
         kind = jnp.where(body, BODY, kind)
-    kind, net = _turn(kind, direction), _turn(jnp.where(loose, net, 0), direction)
+    (height, width), direction = kind.shape, jnp.asarray(direction)
+    side = max(height, width)
+    square = ((0, side - height), (0, side - width))  # what is added is free
+    kind = _turn(jnp.pad(kind, square), direction)
+    net = _turn(jnp.pad(jnp.where(loose, net, 0), square), direction)
     top, least = _from_front(kind, net)
     starts = (kind == LOOSE) & (least >= 0)
     back, goes, force = _from_rear(kind, net, starts)
     free, touching = top == FREE, top == BODY
     if body is None:
-        return _turn_back(goes & free, direction), jnp.zeros((), bool)
+        moves = _turn_back(goes & free, direction)
+        return moves[:height, :width], jnp.zeros((), bool)
 
     ahead = jnp.concatenate([jnp.zeros_like(kind[:1]), kind[:-1]])
     behind = jnp.concatenate([kind[1:], jnp.zeros_like(kind[:1])])
@@ -68,10 +73,10 @@ def push(
     given = jnp.sum(jnp.where(delivers, force, 0)) + jnp.sum(jnp.where(enclosed, net, 0))
     needed = jnp.sum(jnp.where(bears, jnp.maximum(0, -least), 0))
     stuck = jnp.any(bears & (top == STATIC)) | jnp.any((kind == BODY) & (ahead == STATIC))
-    shifts = jnp.any(body) & ~stuck & (given - mass >= needed)
+    shifts = jnp.any(kind == BODY) & ~stuck & (given - mass >= needed)
     pushed = is_loose & (back == BODY)  # chains that the body pushes or carries
     moves = (goes & free) | (shifts & (pushed | (goes & touching)))
-    return _turn_back(moves & is_loose, direction), shifts
+    return _turn_back(moves & is_loose, direction)[:height, :width], shifts
 
 
 def _from_front(kind: jax.Array, net: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -108,12 +113,12 @@ def _from_rear(
     return jax.lax.scan(row, start, (kind, net, starts), reverse=True)[1]
 
 
-def _turn(grid: jax.Array, direction: int) -> jax.Array:
-    """Bring the direction to the first axis, front first."""
-    grid = grid.T if direction >= 2 else grid
-    return grid[::-1] if direction % 2 else grid
+def _turn(grid: jax.Array, direction: jax.Array) -> jax.Array:
+    """Bring the direction to the first axis, front first; square grids."""
+    grid = jnp.where(direction >= 2, grid.T, grid)
+    return jnp.where(direction % 2 == 1, grid[::-1], grid)
 
 
-def _turn_back(grid: jax.Array, direction: int) -> jax.Array:
-    grid = grid[::-1] if direction % 2 else grid
-    return grid.T if direction >= 2 else grid
+def _turn_back(grid: jax.Array, direction: jax.Array) -> jax.Array:
+    grid = jnp.where(direction % 2 == 1, grid[::-1], grid)
+    return jnp.where(direction >= 2, grid.T, grid)

@@ -342,7 +342,8 @@ class SwarmBench(SwarmEnvironment):
         """The four passes; who pushes the other way holds its ground with its force."""
         pad = MARGIN if self._body(world) is not None else 1
         static = jnp.pad(world.terrain > 0, pad)
-        for direction in range(4):
+
+        def one(direction: jax.Array, world: SwarmBenchWorld) -> SwarmBenchWorld:
             opposite = direction ^ 1
             force = jnp.where(move == direction, FORCE, jnp.where(move == opposite, -FORCE, 0))
             here = world.present & self._inside(world.position)
@@ -357,7 +358,7 @@ class SwarmBench(SwarmEnvironment):
                 net = net.at[where[0], where[1]].set(-MASS)
             cells, mass = (None, 0) if body is None else body
             moves, shifts = push(net, loose, still, direction, cells, mass)
-            step = jnp.asarray(STEPS[direction])
+            step = jnp.asarray(STEPS)[direction]
             gone = here & moves[at[:, 0], at[:, 1]]
             world = world._replace(
                 position=world.position + jnp.where(gone[:, None], step[None, :], 0)
@@ -367,7 +368,9 @@ class SwarmBench(SwarmEnvironment):
                 world = self._carried(world, prey[0] + jnp.where(goes, step, 0), None)
             if body is not None:
                 world = self._carried(world, None, jnp.where(shifts, step, 0))
-        return world
+            return world
+
+        return jax.lax.fori_loop(0, 4, one, world)
 
     # What is seen and heard.
 

@@ -26,8 +26,8 @@ class PursuitTask(NamedTuple):
 class Pursuit(SwarmBench):
     """A point whenever the prey has an agent or a wall on all four sides.
 
-    Agents start in the upper left, the prey in the lower right. It runs up to two steps per
-    round to where it counts the fewest agents and walls (0.9 each) around it, and appears elsewhere once
+    Agents start in the upper left, the prey in the lower right. It runs up to two steps per round
+    to where it counts the fewest agents and walls (0.9 each) around it, and appears elsewhere once
     caught. It sees the whole neighbourhood ``[c − 4, c + 4)``, which is not symmetric.
 
     ``faithful``: the reference lets the prey run only if somewhere is better than the cell *left*

@@ -97,7 +97,7 @@ def parse(answer: str, *, can_switch: bool = False) -> Answer:
 
 
 def encode(message: str, length: int) -> np.ndarray:
-    """Characters as tokens ``int32[length]``; long messages end in dots, others than ASCII are ?."""
+    """Characters as tokens ``int32[length]``; long messages end in dots, ASCII only."""
     if len(message) > length:
         message = message[: max(length - 3, 0)] + "..."[:length]
     codes = [ord(c) if 0 < ord(c) < 128 else ord("?") for c in message]
