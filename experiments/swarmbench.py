@@ -64,7 +64,7 @@ class Config:
     learner_view: int = 5
     envs: int = 8
     horizon: int = 50
-    iterations: int = 40
+    iterations: int = 30
     epochs: int = 2
     minibatches: int = 4
     width: int = 64
@@ -338,7 +338,14 @@ def plot(results: dict[str, Any], path: Path) -> None:
     """Scores against sight for each task, with and without messages, and where learners end."""
     config = _config_of(results)
     views = np.array([2 * sight + 1 for sight in config.sights])
-    grid = plotting.panels(1, 6, width=3.9, height=3.8)
+    grid = plotting.panels(2, 3, width=4.6, height=3.8)
+    titles = {
+        "pursuit": "Pursuit: sight pays",
+        "synchronization": "Synchronization: counting aloud is all",
+        "foraging": "Foraging: sight pays",
+        "flocking": "Flocking: sight is not needed",
+        "transport": "Transport: sight pays, talk helps the blind",
+    }
     for column, task in enumerate(swarmbench.TASKS):
         found = results[task]
         series = {
@@ -348,21 +355,21 @@ def plot(results: dict[str, Any], path: Path) -> None:
         ax = plotting.curves(
             series,
             views,
-            title=task,
+            title=titles[task],
             xlabel="cells in view, k of k × k",
-            ylabel="score of an episode" if column == 0 else "",
-            ax=grid[0, column],
+            ylabel="score of an episode, median and quartiles",
+            ax=grid[divmod(column, 3)],
         )
         ax.set_xticks(views)
-        ax.axhline(
-            found["scores"][-1].mean(), color="#9A9A9A", linestyle=(0, (4, 3)), label="random"
-        )
+        chance = found["scores"][-1].mean()
+        ax.axhline(chance, color="#9A9A9A", linestyle=(0, (4, 3)))
+        ax.annotate("random moves", (views[0], chance), color="#666666", va="bottom", fontsize=9)
         if "learnt" in found:
             x = np.full(len(found["learnt"]), config.learner_view)
             color = plotting.PALETTE[3]
-            ax.plot(x, found["learnt"], "D", color=color, label="trained network", markersize=5)
-        ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0.0, -0.22), ncols=2)
-    ax = grid[0, 5]
+            ax.plot(x, found["learnt"], "D", color=color, markersize=5)
+            ax.annotate("  trained", (x[0], found["learnt"].max()), color=color, va="center")
+    ax = grid[1, 2]
     place = np.arange(len(swarmbench.TASKS))
     for shift, (name, names) in enumerate((("motion", MOTION), ("amount of talk", SPEECH))):
         ax.barh(
@@ -374,8 +381,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
         )
     ax.set_yticks(place, list(swarmbench.TASKS))
     ax.invert_yaxis()
-    ax.set_title("what explains scores", loc="left", fontsize=13)
-    ax.set_xlabel("adjusted R²")
+    ax.set_title("How they move explains the scores", loc="left", fontsize=13)
+    ax.set_xlabel("adjusted R² over all episodes")
     ax.legend(frameon=False, fontsize=9)
     plotting.save(grid[0, 0], path)
 

@@ -68,11 +68,13 @@ class Foraging(SwarmBench):
         return terrain
 
     def _lay(self, key: jax.Array) -> Any:
-        maps = jnp.asarray(self._maps)
-        terrain = maps[jax.random.randint(key, (), 0, len(maps))]
-        free = terrain == 0
-        task = ForagingTask(*(distances(free, free & beside(terrain == x)) for x in (FOOD, NEST)))
-        return terrain, free, jnp.zeros(self.num_agents, bool), task
+        with jax.ensure_compile_time_eval():  # the same eight maps in every episode
+            maps = jnp.asarray(self._maps)
+            tasks = jax.vmap(_ways)(maps)
+        which = jax.random.randint(key, (), 0, len(maps))
+        terrain = maps[which]
+        task = jax.tree.map(lambda x: x[which], tasks)
+        return terrain, terrain == 0, jnp.zeros(self.num_agents, bool), task
 
     def _status(self, world: SwarmBenchWorld) -> jax.Array:
         return world.marked
@@ -99,6 +101,11 @@ class Foraging(SwarmBench):
             return field[before.marked.astype(jnp.int32), position[:, 0], position[:, 1]]
 
         return 0.5 * picked + 0.1 * (left(before.position) - left(after.position))
+
+
+def _ways(terrain: jax.Array) -> ForagingTask:
+    free = terrain == 0
+    return ForagingTask(*(distances(free, free & beside(terrain == x)) for x in (FOOD, NEST)))
 
 
 def beside(where: jax.Array) -> jax.Array:
