@@ -206,3 +206,30 @@ world.render(jax.tree.map(lambda x: x[-1], hunted.state))
     "by hand": int(hunted.timestep.extras["found"][-1]),
     "at random": int(strolled.timestep.extras["found"][-1]),
 }
+
+# %% [markdown]
+# ## 7 · A benchmark on a grid
+#
+# SwarmBench asks five tasks of agents who see a few cells and hear anonymous messages from nearby.
+# Here ten of them, with a map in their heads, carry food (green) through a maze to the nest
+# (filled agents carry a piece).
+
+# %%
+bench = envs.swarmbench.make("foraging", view=7, message_length=2)
+policy = envs.swarmbench.scripted_policy(bench)
+replay = jax.jit(lambda k: envs.unroll(bench, policy, k, 60, keep_states=True))
+_, foraged = replay(jax.random.key(2))
+frames = plotting.panels(1, 3, width=3.6, height=3.6)
+for ax, t in zip(frames[0], (0, 20, 59), strict=True):
+    bench.render(jax.tree.map(lambda x, t=t: x[t], foraged.state), ax=ax)
+    ax.set_title(f"round {t + 1}, {int(foraged.timestep.extras['score'][t])} brought home")
+frames[0, 0].figure
+
+# %% [markdown]
+# `bench.animate(foraged.state, save_path="foraging.gif")` is the replay as a film. A language model
+# of yours plays through `text_policy(bench, answers)`, where `answers(prompts)` returns one text
+# per agent. What agent 3 would read in the first round:
+
+# %%
+first = jax.tree.map(lambda x: x[0], foraged.observation)
+print(envs.swarmbench.render(first.view[3], first.numbers[3], first.position[3]))

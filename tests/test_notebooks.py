@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
-PICTURES = {"01_gossip_in_ten_minutes": 8, "02_attack_and_defend": 6, "03_swarms": 6}
+PICTURES = {"01_gossip_in_ten_minutes": 8, "02_attack_and_defend": 6, "03_swarms": 7}
 
 
 def _learned_weights_win(shown: str) -> bool:

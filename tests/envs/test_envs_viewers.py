@@ -19,6 +19,7 @@ ENVIRONMENTS = [
     envs.SimpleSpread(),
     envs.SimpleTag(),
     envs.SumGuessing(),
+    envs.swarmbench.make("pursuit", num_agents=6),
     envs.TwoObjectiveGrid(),
 ]
 
