@@ -6,7 +6,7 @@ that agents share or own. ``evaluate`` plays whole episodes. Importing this room
 rlax, flax and jumanji, which takes seconds.
 """
 
-from jaxswarm.rl import networked
+from jaxswarm.rl import bayesian, networked
 from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds, evaluate, policy
 from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
 from jaxswarm.rl.networks import (
@@ -32,6 +32,7 @@ __all__ = [
     "Worlds",
     "actor_critic",
     "advantages",
+    "bayesian",
     "categorical",
     "categoricals",
     "evaluate",

@@ -1,0 +1,178 @@
+"""Bayesian-network policies in tables: laws, enumeration, finite differences, equilibria."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxswarm import envs
+from jaxswarm.rl import bayesian
+from jaxswarm.rollout import rollout
+
+DAGS = {"independent": bayesian.independent, "line": bayesian.line, "full": bayesian.full}
+
+
+def tables_of(key, game):
+    n, s, j = game.num_agents, game.num_states, game.transition.shape[1]
+    return jax.random.normal(key, (n, s, j, game.num_actions))
+
+
+@pytest.mark.parametrize("kind", DAGS)
+def test_the_joint_law_is_that_of_a_loop(kind, key):
+    game, dag = bayesian.coordination_game(3), DAGS[kind](3)
+    tables = tables_of(key, game)
+    found = np.asarray(bayesian.log_joint(tables, game, jnp.asarray(dag)))
+    plain = np.asarray(tables, float)
+    for s in (0, 5):
+        for j, actions in enumerate(itertools.product((0, 1), repeat=3)):
+            total = 0.0
+            for i in range(3):
+                row = sum(a << (2 - k) for k, a in enumerate(actions) if dag[k, i])
+                logits = plain[i, s, row]
+                total += logits[actions[i]] - np.log(np.exp(logits).sum())
+            assert found[s, j] == pytest.approx(total, abs=1e-5)
+    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1.0, atol=1e-6)
+
+
+def test_without_edges_it_is_a_product_of_policies(key):
+    with jax.enable_x64(True):
+        game = bayesian.coordination_game(3)
+        tables = jnp.asarray(np.random.default_rng(0).normal(size=(3, 8, 8, 2)))
+        joint = bayesian.log_joint(tables, game, jnp.asarray(bayesian.independent(3)))
+        own = jax.nn.log_softmax(tables[:, :, 0], axis=-1)
+        product = own[0][:, :, None, None] + own[1][:, None, :, None] + own[2][:, None, None, :]
+        assert float(jnp.max(jnp.abs(joint - product.reshape(8, 8)))) < 1e-12
+
+
+def test_the_full_graph_represents_any_joint_law(key):
+    """Conditionals of a random joint law, written into the tables, give that law."""
+    game, dag = bayesian.coordination_game(3), bayesian.full(3)
+    law = np.random.default_rng(1).dirichlet(np.ones(8), size=8)  # [S, J]
+    cube = law.reshape(8, 2, 2, 2)
+    tables = np.zeros((3, 8, 8, 2))
+    for a, b in itertools.product((0, 1), repeat=2):
+        tables[0, :, 0] = np.log(cube.sum(axis=(2, 3)))
+        tables[1, :, 4 * a] = np.log(cube.sum(axis=3)[:, a])
+        tables[2, :, 4 * a + 2 * b] = np.log(cube[:, a, b])
+    found = np.exp(bayesian.log_joint(jnp.asarray(tables), game, jnp.asarray(dag)))
+    assert (law * np.log(law / found)).sum(axis=1).max() < 1e-6
+
+
+def test_samples_follow_the_enumerated_law(key):
+    game, dag = bayesian.coordination_game(3), bayesian.line(3)
+    tables = tables_of(key, game)
+    draws = jax.jit(
+        jax.vmap(lambda k: game.joint(bayesian.sample(k, tables, game, dag, jnp.int32(3))))
+    )(jax.random.split(key, 20_000))
+    share = np.bincount(np.asarray(draws), minlength=8) / 20_000
+    law = np.exp(np.asarray(bayesian.log_joint(tables, game, jnp.asarray(dag))[3]))
+    np.testing.assert_allclose(share, law, atol=4 * np.sqrt(0.25 / 20_000))
+
+
+def test_the_table_is_the_environment(key):
+    game, env = bayesian.coordination_game(3), envs.CoordinationGame(3)
+    state, _ = env.reset(key)
+    state = state._replace(world=jnp.array([False, True, False]))
+    step = jax.jit(jax.vmap(env.step, (0, None)))
+    keys = jax.random.split(key, 4_000)
+    many = jax.vmap(lambda k: state._replace(key=k))(keys)
+    after, timestep = step(many, jnp.array([1, 0, 1]))
+    index = np.asarray(after.world) @ [4, 2, 1]
+    share = np.bincount(index, minlength=8) / 4_000
+    np.testing.assert_allclose(share, game.transition[2, 5], atol=0.035)
+    assert float(timestep.reward[0, 0]) == float(game.reward[0, 2, 5])
+
+
+@pytest.mark.parametrize("kind", ["line", "full"])
+def test_the_exact_gradient_is_that_of_finite_differences(kind):
+    with jax.enable_x64(True):
+        game, dag = bayesian.coordination_game(2), jnp.asarray(DAGS[kind](2))
+        rng = np.random.default_rng(2)
+        tables, direction = (jnp.asarray(rng.normal(size=(2, 4, 4, 2))) for _ in range(2))
+
+        def objective(tables):
+            policy = jnp.exp(bayesian.log_joint(tables, game, dag))
+            return jnp.mean(bayesian.values(policy, game, 0.95))
+
+        learner = bayesian.bayesian_policy_gradient(game)
+        numbers = bayesian.BayesianParameters(dag, 1.0, 0.95)
+        after, info = learner.step(jax.random.key(0), learner.init(tables), numbers)
+        slope = jnp.sum((after - tables) * direction)
+        h = 1e-5
+        ahead, back = objective(tables + h * direction), objective(tables - h * direction)
+        assert float(slope) == pytest.approx(float((ahead - back) / (2 * h)), rel=1e-6)
+        assert float(info.value) == pytest.approx(float(objective(tables)))
+
+
+def test_the_nash_gap_is_what_the_best_table_gains(key):
+    """Every deterministic table of one agent, tried."""
+    game, dag = bayesian.coordination_game(2), bayesian.full(2)
+    tables = tables_of(key, game)
+    gap = np.asarray(bayesian.nash_gap(tables, game, jnp.asarray(dag), 0.5, 60))
+
+    def mean_value(tables):
+        return jnp.mean(
+            bayesian.values(jnp.exp(bayesian.log_joint(tables, game, jnp.asarray(dag))), game, 0.5)
+        )
+
+    now = float(mean_value(tables))
+    rows = (0, 2)  # the parent plays 0 or 1
+    choices = np.array(list(itertools.product((0, 1), repeat=8))).reshape(-1, 4, 2)
+
+    def with_choice(choice):
+        forced = jax.nn.one_hot(choice, 2) * 60.0  # [S, rows, A]
+        return mean_value(tables.at[1, :, jnp.array(rows)].set(forced.transpose(1, 0, 2)))
+
+    best = jax.jit(jax.vmap(with_choice))(jnp.asarray(choices)).max()
+    assert gap[1] == pytest.approx(float(best) - now, abs=1e-4)
+    assert (gap >= -1e-5).all()
+
+
+def test_ascent_reaches_a_nash_equilibrium(key):
+    game = bayesian.coordination_game(2)
+    learner = bayesian.bayesian_policy_gradient(game)
+    numbers = bayesian.BayesianParameters(jnp.asarray(bayesian.full(2)), 1.0, 0.9)
+    start = learner.init(tables_of(key, game))
+
+    @jax.jit
+    def train(start):
+        end, records = rollout(lambda k, s, _: learner.step(k, s, numbers), start, 400, key=key)
+        return end, records.info.value
+
+    end, value = train(start)
+    before = bayesian.nash_gap(start, game, numbers.dag, 0.9)
+    after = bayesian.nash_gap(end, game, numbers.dag, 0.9)
+    assert (np.diff(np.asarray(value)) > -1e-4).all()
+    assert float(jnp.max(after)) < 0.1 * float(jnp.max(before))
+
+
+BAD = {
+    "cycle": (lambda: bayesian.check_dag(np.array([[0, 1], [1, 0]])), "cycle"),
+    "square": (lambda: bayesian.check_dag(np.zeros((2, 3))), r"\[N, N\]"),
+    "weights": (lambda: bayesian.check_dag(np.full((2, 2), 0.5)), "0 and 1"),
+    "deaf": (
+        lambda: bayesian.check_dag(bayesian.full(3), np.eye(3, k=1, dtype=bool)),
+        "communication",
+    ),
+    "flip": (lambda: bayesian.coordination_game(3, flip=0.6), "flip"),
+    "agents": (lambda: bayesian.coordination_game(4), "margin"),
+    "tables": (
+        lambda: bayesian.bayesian_policy_gradient(bayesian.coordination_game(2)).init(
+            jnp.zeros((2, 4, 2, 2))
+        ),
+        "tables",
+    ),
+    "weight": (
+        lambda: bayesian.bayesian_policy_gradient(bayesian.coordination_game(2), weight=0.0),
+        "weight",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named(case):
+    call, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        call()
