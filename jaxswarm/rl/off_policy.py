@@ -169,9 +169,7 @@ class Playground:
             )
             so_far = at.episode_return + timestep.reward
             total = total + jnp.sum(jnp.where(last[:, None], so_far, 0.0), axis=0)
-            after = Playing(
-                states, timestep.observation, jnp.where(last[:, None], 0.0, so_far)
-            )
+            after = Playing(states, timestep.observation, jnp.where(last[:, None], 0.0, so_far))
             metrics = jax.tree.map(lambda x: jnp.mean(x.astype(jnp.float32), axis=0), extras)
             return (after, (total, episodes + jnp.sum(last, dtype=jnp.int32))), (kept, metrics)
 
@@ -235,9 +233,7 @@ def off_policy(
         """``[T, E, N, …]`` as the items of one learner, ``[T E N, …]``, or ``[N, T E, …]``."""
         if shared:
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[3:]), done)
-        return jax.tree.map(
-            lambda x: jnp.moveaxis(x, 2, 0).reshape(n, -1, *x.shape[3:]), done
-        )
+        return jax.tree.map(lambda x: jnp.moveaxis(x, 2, 0).reshape(n, -1, *x.shape[3:]), done)
 
     def each(fn: Callable[..., Any]) -> Callable[..., Any]:
         return fn if shared else jax.vmap(fn)

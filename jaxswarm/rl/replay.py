@@ -74,7 +74,8 @@ def uniform(capacity: int, batch_size: int) -> Replay:
     buffer = flashbax.make_item_buffer(capacity, batch_size, batch_size, add_sequences=True)
 
     def start(items: Experience) -> PyTree:
-        return buffer.add(buffer.init(jax.tree.map(lambda x: x[0], items)), items)
+        latest = jax.tree.map(lambda x: x[-capacity:], items)
+        return buffer.add(buffer.init(jax.tree.map(lambda x: x[0], items)), latest)
 
     def sample(key: jax.Array, state: PyTree) -> Experience:
         with jax.numpy_rank_promotion("allow"):  # flashbax adds [B, 1] and [1]

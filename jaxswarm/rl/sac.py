@@ -8,10 +8,9 @@ Shapes: ``N`` agents, ``B`` items of a batch, ``A`` numbers of an action, ``K`` 
 
 References:
     T. Haarnoja et al., Soft actor-critic algorithms and applications, 2018. Its actor maximises the
-    smallest critic; the authors' present code takes the mean (``actor_values="mean"``).
+    smallest critic; the authors' present code takes their mean (``pessimism=0``).
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -21,14 +20,12 @@ import optax
 from jax.core import Tracer
 
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.errors import unknown
 from jaxswarm.rl.off_policy import Learner, check_numbers, off_policy
 from jaxswarm.rl.q_networks import QNetwork
 from jaxswarm.rl.replay import Experience, uniform
 from jaxswarm.rl.returns import masked_mean
 
 PyTree = Any
-ENSEMBLES: dict[str, Callable[..., jax.Array]] = {"min": jnp.min, "mean": jnp.mean}
 
 
 class SACParameters(NamedTuple):
@@ -40,6 +37,8 @@ class SACParameters(NamedTuple):
         temperature_lr: of ``log α``; 0 keeps ``α`` as it was given to ``init``.
         discount: ``γ``.
         tau: share of the critics that moves into their targets, in ``(0, 1]``.
+        pessimism: what the actor maximises, from the mean of the critics (0) to the smallest (1).
+            Targets always take the smallest.
         target_entropy: ``H̄``; ``None`` for ``-A``, measured in units of half the actions' range.
     """
 
@@ -48,6 +47,7 @@ class SACParameters(NamedTuple):
     temperature_lr: Any = 3e-4
     discount: Any = 0.99
     tau: Any = 0.005
+    pessimism: Any = 1.0
     target_entropy: Any = None
 
 
@@ -78,7 +78,6 @@ def sac(
     capacity: int = 100_000,
     warm_up: int = 1000,
     shared: bool = True,
-    actor_values: str = "min",
     optimizer: optax.GradientTransformation | None = None,
     parameters: SACParameters = SACParameters(),  # noqa: B008
 ) -> Algorithm:
@@ -94,7 +93,6 @@ def sac(
         capacity: items a buffer holds.
         warm_up: random steps of each environment before learning.
         shared: one learner for all agents, else one each with its own buffer.
-        actor_values: what the actor maximises: the ``"min"`` of the critics or their ``"mean"``.
         optimizer: gives the direction, which is then scaled by a rate; Adam if omitted.
         parameters: used where ``step`` gets ``None`` as inputs.
 
@@ -104,11 +102,11 @@ def sac(
         :class:`SACParameters` or ``None``.
 
     Raises:
-        ValueError: sizes below 1, a batch larger than buffer or warm-up, numbers out of range, an
-            unknown way to read the critics, a temperature that is not positive.
+        ValueError: sizes below 1, a batch larger than buffer or warm-up, numbers out of range, a
+            temperature that is not positive.
     """
     check_parameters(parameters)
-    learner = sac_learner(env, network, actor_values=actor_values, optimizer=optimizer)
+    learner = sac_learner(env, network, optimizer=optimizer)
     return off_policy(
         env,
         network,
@@ -127,13 +125,9 @@ def sac_learner(
     env: Any,
     network: QNetwork,
     *,
-    actor_values: str = "min",
     optimizer: optax.GradientTransformation | None = None,
 ) -> Learner:
     """SAC's :class:`jaxswarm.rl.Learner`, for a loop or a replay of one's own."""
-    if actor_values not in ENSEMBLES:
-        raise unknown("actor_values", actor_values, ENSEMBLES)
-    ensemble = ENSEMBLES[actor_values]
     direction = optax.scale_by_adam() if optimizer is None else optimizer
     usual = usual_entropy(env.action_spec)
 
@@ -164,14 +158,13 @@ def sac_learner(
             return 0.5 * masked_mean(error, batch.mask), masked_mean(values[0], batch.mask)
 
         (wrong, value), slope = jax.value_and_grad(critic_loss, has_aux=True)(critic)
-        critic, judging = stepped(
-            direction, slope, state.optimiser["critic"], critic, p.critic_lr
-        )
+        critic, judging = stepped(direction, slope, state.optimiser["critic"], critic, p.critic_lr)
 
         def actor_loss(actor: PyTree) -> tuple[jax.Array, jax.Array]:
             raw, log_prob = sampled(network, now_key, actor, batch.features)
             values = network.values(critic, batch.features, network.unit(raw))[..., 0]
-            worth = ensemble(values, axis=0)
+            mean = jnp.mean(values, axis=0)
+            worth = mean - p.pessimism * (mean - jnp.min(values, axis=0))
             return masked_mean(alpha * log_prob - worth, batch.mask), log_prob
 
         (regret, log_prob), slope = jax.value_and_grad(actor_loss, has_aux=True)(actor)
@@ -234,7 +227,10 @@ def stepped(
 
 def usual_entropy(spec: Any) -> float:
     """``-A`` in units of half the actions' range; the head's log-probabilities are of actions."""
-    half = (np.broadcast_to(spec.maximum, spec.shape) - spec.minimum)[0] / 2.0
+    low, high = (
+        np.broadcast_to(np.asarray(x), spec.shape)[0] for x in (spec.minimum, spec.maximum)
+    )
+    half = (high - low) / 2.0
     return float(np.sum(np.log(half)) - half.size)
 
 
@@ -245,7 +241,7 @@ def check_parameters(p: SACParameters) -> None:
         ValueError: naming the number.
     """
     ranges = {"actor_lr": (0.0, np.inf), "critic_lr": (0.0, np.inf)}
-    ranges |= {"temperature_lr": (0.0, np.inf), "discount": (0.0, 1.0)}
+    ranges |= {"temperature_lr": (0.0, np.inf), "discount": (0.0, 1.0), "pessimism": (0.0, 1.0)}
     ranges |= {"tau": (np.finfo(np.float32).tiny, 1.0), "target_entropy": (-np.inf, np.inf)}
     check_numbers(p, ranges)
 
