@@ -163,7 +163,7 @@ def closed_form(entropy: float) -> float:
 
 
 class PrivateParams(NamedTuple):
-    """A pendulum's physics and who is told what; see :class:`PendulumParams`."""
+    """A pendulum's physics and who is told what; see :class:`jaxswarm.envs.Pendulum`."""
 
     mass: Any = 1.0
     length: Any = 1.0
@@ -175,9 +175,10 @@ class PrivateParams(NamedTuple):
 
 
 class PrivatePendula(envs.Pendulum):
-    """Everyone is charged, ``N`` times over, for its own sector of the circle only.
+    """Every second agent is charged double, the others nothing at all.
 
     The mean of all the private rewards is the pendulum's true one, which ``told = 1`` pays to all.
+    ``num_agents`` is even.
     """
 
     @property
@@ -186,12 +187,10 @@ class PrivatePendula(envs.Pendulum):
         return PrivateParams(mass=np.linspace(0.8, 1.2, self.num_agents, dtype=np.float32))
 
     def cost(self, angle: jax.Array, velocity: Any, torque: Any, params: Any) -> jax.Array:
-        """The true one within the own sector, or where told."""
-        n = self.num_agents
-        whole = super().cost(angle, velocity, torque, params)
-        sector = jnp.floor((angle + jnp.pi) / (2.0 * jnp.pi) * n).astype(jnp.int32)
-        own = jnp.where(jnp.clip(sector, 0, n - 1) == jnp.arange(n), n * whole, 0.0)
-        return own + params.told * (whole - own)
+        """The true one times 0 or 2, or 1 where told."""
+        charged = 2.0 * (jnp.arange(self.num_agents) % 2)
+        share = charged + params.told * (1.0 - charged)
+        return share * super().cost(angle, velocity, torque, params)
 
 
 def network(config: Any, keys: jax.Array) -> dict[str, Any]:
@@ -221,7 +220,7 @@ def network(config: Any, keys: jax.Array) -> dict[str, Any]:
         state = learner.init(params, world, paid)
 
         def judge(state: Any) -> jax.Array:
-            params, true = state.agents.learner.params, physics._replace(told=jnp.ones(()))
+            params, true = state.agents.learner.sac.params, physics._replace(told=jnp.ones(()))
             returns = rl.evaluate(env, best, test, config.episodes, params=params, physics=true)
             return jnp.mean(returns)
 

@@ -37,9 +37,8 @@ class Learner(NamedTuple):
     """An algorithm as functions of one agent.
 
     Attributes:
-        init: ``init(params, **numbers) -> state``, with the networks' parameters; ``state`` has a
-            field ``params`` that acting needs.
-        act: ``act(key, params, features [B, F]) -> raw [B, A]``, with exploration.
+        init: ``init(params, **numbers) -> state``, from the networks' parameters.
+        act: ``act(key, state, features [B, F]) -> raw [B, A]``, with exploration.
         update: ``update(key, state, batch, numbers) -> (state, info)``: one gradient step.
     """
 
@@ -122,7 +121,7 @@ class Playground:
         self,
         key: jax.Array,
         act: Callable[[jax.Array, PyTree, jax.Array], jax.Array] | None,
-        params: PyTree,
+        learner: PyTree,
         playing: Playing,
         num_steps: int,
     ) -> tuple[Playing, Experience, Finished, dict[str, jax.Array]]:
@@ -131,7 +130,7 @@ class Playground:
         Args:
             key: consumed; a step draws from ``fold_in(key, step)``, an agent of it likewise.
             act: see :class:`Learner`; ``None`` for uniformly random actions.
-            params: of the networks.
+            learner: its state, leaves ``[N, …]`` unless agents share.
             playing: where the environments stand.
             num_steps: ``T``, static.
 
@@ -142,11 +141,11 @@ class Playground:
         count, n = self.num_envs, self.env.num_agents
         size = (count, self.network.num_actions)
 
-        def choose(key: jax.Array, params: PyTree, features: jax.Array) -> jax.Array:
+        def choose(key: jax.Array, learner: PyTree, features: jax.Array) -> jax.Array:
             if act is None:
                 unit = jax.random.uniform(key, size, minval=-1.0, maxval=1.0)
                 return jnp.arctanh(unit * (1.0 - 1e-6))
-            return act(key, params, features)
+            return act(key, learner, features)
 
         own = (0, None if self.shared or act is None else 0, 1)
         over_agents = jax.vmap(choose, own, 1)
@@ -155,7 +154,7 @@ class Playground:
             at, (total, episodes) = carry
             features = jax.vmap(features_of)(at.observation)
             keys = agents.keys(jax.random.fold_in(key, index), n)
-            raw = over_agents(keys, params, features)
+            raw = over_agents(keys, learner, features)
             action = jax.vmap(jax.vmap(self.network.head.action))(raw)
             states, timestep = self._envs.step(at.states, action)
             extras, last = dict(timestep.extras), timestep.last()
@@ -264,7 +263,7 @@ def off_policy(
         p = parameters if inputs is None else inputs
         play_key, learn_key = jax.random.split(key)
         playing, done, finished, metrics = ground.play(
-            play_key, learner.act, state.learner.params, state.playing, num_steps
+            play_key, learner.act, state.learner, state.playing, num_steps
         )
         memory = each(replay.add)(state.replay, flat(done))
         if shared:

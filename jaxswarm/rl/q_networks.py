@@ -31,6 +31,7 @@ class QNetwork(NamedTuple):
 
     Attributes:
         head: turns the actor's outputs into actions.
+        num_features: ``F``.
         num_actions: ``A``.
         init: ``init(key) -> {"actor": …, "critic": …}``, the critics' leaves ``[K, …]``.
         outputs: ``outputs(params["actor"], features [B, F], key=None) -> [B, O]``.
@@ -42,6 +43,7 @@ class QNetwork(NamedTuple):
     """
 
     head: Head
+    num_features: int
     num_actions: int
     init: Callable[[jax.Array], PyTree]
     outputs: Callable[..., jax.Array]
@@ -151,7 +153,15 @@ def q_network(
         return carry, outputs(params, features[None])[0]
 
     return QNetwork(
-        head, num_actions, init, outputs, values, jnp.tanh, lambda: {"actor": ()}, actor
+        head,
+        num_features,
+        num_actions,
+        init,
+        outputs,
+        values,
+        jnp.tanh,
+        lambda: {"actor": ()},
+        actor,
     )
 
 

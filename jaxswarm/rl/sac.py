@@ -138,8 +138,8 @@ def sac_learner(
         optimiser = {name: direction.init(part) for name, part in parts.items()}
         return SACLearner(params, params["critic"], log_temperature, optimiser)
 
-    def act(key: jax.Array, params: PyTree, features: jax.Array) -> jax.Array:
-        return draw(network, key, network.outputs(params["actor"], features))
+    def act(key: jax.Array, state: SACLearner, features: jax.Array) -> jax.Array:
+        return draw(network, key, network.outputs(state.params["actor"], features))
 
     def update(
         key: jax.Array, state: SACLearner, batch: Experience, p: SACParameters

@@ -1,31 +1,58 @@
-"""SAC among networked agents: own buffers and actors, critics and their targets that gossip.
+"""SAC among networked agents: own buffers and actors; critics and reward models that gossip.
 
-One iteration of an agent: act, remember, update from its own private rewards, then exchange the
-critics and the targets. An averaged critic is worth what the team is paid, of which its owner may
-never have seen a reward. Actors and temperatures stay at home unless asked for; the optimisers'
+One iteration of an agent: act, remember; fit its reward model to its own rewards, take what the
+model says as the *team's* reward, update; exchange critics, targets and reward models. Nobody is
+told another's reward. Actors and temperatures stay at home unless asked for; the optimisers'
 moments always do.
 
-Shapes: ``N`` agents.
+Averaged critics alone are the team's in the limit of small steps; with Adam's, which are as large
+for an agent that is paid nothing as for the others, they are not (experiment ``sac``). Hence the
+reward model, the λ of the published algorithm, whose own Adam has a common second moment: it is
+exchanged too.
+
+Shapes: ``N`` agents, ``B`` items of a batch.
 
 References:
     K. Zhang, Z. Yang, H. Liu, T. Zhang, T. Başar, Fully decentralized multi-agent reinforcement
-    learning with networked agents, 2018 (critic consensus under private rewards).
+    learning with networked agents, 2018 (critic and reward consensus).
+    X. Chen, B. Karimi, W. Zhao, P. Li, On the convergence of decentralized adaptive gradient
+    methods, 2022 (consensus of second moments).
     T. Haarnoja et al., Soft actor-critic algorithms and applications, 2018.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 
+from jaxswarm import models
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.ledger import Ledger
 from jaxswarm.gossip.types import GossipTransformation, Round, Traffic
-from jaxswarm.rl.off_policy import OffPolicyInfo, OffPolicyState
+from jaxswarm.rl.off_policy import Learner, OffPolicyInfo, OffPolicyState, off_policy
 from jaxswarm.rl.q_networks import QNetwork
-from jaxswarm.rl.sac import SACLearner, SACParameters, sac
+from jaxswarm.rl.replay import Experience, uniform
+from jaxswarm.rl.returns import masked_mean
+from jaxswarm.rl.sac import SACLearner, SACParameters, check_parameters, sac_learner
 
 PyTree = Any
+
+
+class NetworkedLearner(NamedTuple):
+    """Of one agent.
+
+    Attributes:
+        sac: actor, critics, temperature.
+        rewards: parameters of the reward model.
+        reward_optimiser: its optimiser's state.
+    """
+
+    sac: SACLearner
+    rewards: PyTree
+    reward_optimiser: PyTree
 
 
 class NetworkedSACState(NamedTuple):
@@ -56,10 +83,19 @@ def networked_sac(
     network: QNetwork,
     gossip: GossipTransformation,
     *,
+    num_envs: int = 1,
+    num_steps: int = 1,
+    updates: int = 1,
+    batch_size: int = 256,
+    capacity: int = 100_000,
+    warm_up: int = 1000,
+    team_reward: bool | jax.Array = True,
     average_actors: bool = False,
     average_temperatures: bool = False,
+    reward_widths: Sequence[int] = (32,),
+    reward_lr: float = 3e-3,
+    optimizer: optax.GradientTransformation | None = None,
     parameters: SACParameters = SACParameters(),  # noqa: B008
-    **options: Any,
 ) -> Algorithm:
     """Make the learner.
 
@@ -67,41 +103,102 @@ def networked_sac(
         env: a :class:`jaxswarm.envs.SwarmEnvironment` with bounded actions, not wrapped; rewards
             or physics may differ between agents.
         network: from :func:`jaxswarm.rl.q_network_for`.
-        gossip: how critics are exchanged after each iteration: any rule, also compressed, delayed,
-            robust or attacked.
+        gossip: how critics and reward models are exchanged after each iteration: any rule, also
+            compressed, delayed, robust or attacked.
+        num_envs: see :func:`jaxswarm.rl.sac`, as all sizes.
+        num_steps: environment steps between updates.
+        updates: gradient steps after them.
+        batch_size: ``B``, of each agent.
+        capacity: items of each agent's buffer.
+        warm_up: random steps before learning.
+        team_reward: false leaves every agent with its own reward, and only critics gossip; may be
+            traced.
         average_actors: exchange actors too, which only makes sense where agents are alike.
         average_temperatures: exchange ``log α`` too.
+        reward_widths: hidden layers of the reward models, of what an agent sees and does.
+        reward_lr: of their Adam, a step per update.
+        optimizer: see :func:`jaxswarm.rl.sac`.
         parameters: used where ``step`` gets ``None`` as inputs.
-        options: of :func:`jaxswarm.rl.sac`, but for ``shared``.
 
     Returns:
         ``init(params, key, physics=None, temperature=1.0) -> NetworkedSACState`` with ``params``
         from :func:`jaxswarm.rl.networked.networked_parameters`, and ``step(key, state, inputs)``.
 
     Raises:
-        ValueError: as :func:`jaxswarm.rl.sac`; while mixing, what the rule refuses.
+        ValueError: as :func:`jaxswarm.rl.sac`; a rate that is not positive; while mixing, what the
+            rule refuses.
     """
-    if "shared" in options:
-        raise ValueError("shared: networked agents learn apart, got an option to share")
-    alone = sac(env, network, shared=False, parameters=parameters, **options)
+    check_parameters(parameters)
+    if not 0.0 < reward_lr < np.inf:
+        raise ValueError(f"reward_lr: expected a positive number, got {reward_lr}")
+    inner = sac_learner(env, network, optimizer=optimizer)
+    width = network.num_features + network.num_actions
+    model = models.functional(models.mlp(*reward_widths, 1), jnp.zeros((1, width)))
+    fitting = optax.scale_by_adam()
+    start = model.init(jax.random.key(0))  # common: averages of apart starts are worth little
 
-    def told(learner: SACLearner) -> PyTree:
-        parts = {"critic": learner.params["critic"], "target": learner.target}
+    def begin(params: PyTree, temperature: Any = 1.0) -> NetworkedLearner:
+        return NetworkedLearner(
+            inner.init(params, temperature=temperature), start, fitting.init(start)
+        )
+
+    def update(
+        key: jax.Array, state: NetworkedLearner, batch: Experience, p: SACParameters
+    ) -> tuple[NetworkedLearner, dict[str, jax.Array]]:
+        x = jnp.concatenate([batch.features, network.unit(batch.raw)], axis=1)
+
+        def error(params: PyTree) -> tuple[jax.Array, jax.Array]:
+            said = model.apply(params, x)[:, 0]
+            return masked_mean(jnp.square(said - batch.reward), batch.mask), said
+
+        (wrong, said), slope = jax.value_and_grad(error, has_aux=True)(state.rewards)
+        change, fitted = fitting.update(slope, state.reward_optimiser, state.rewards)
+        earned = jnp.where(jnp.asarray(team_reward), said, batch.reward)
+        learner, info = inner.update(key, state.sac, batch._replace(reward=earned), p)
+        change = jax.tree.map(lambda x: -reward_lr * x, change)
+        rewards = optax.apply_updates(state.rewards, change)
+        return NetworkedLearner(learner, rewards, fitted), {**info, "reward_error": wrong}
+
+    def act(key: jax.Array, state: NetworkedLearner, features: jax.Array) -> jax.Array:
+        return inner.act(key, state.sac, features)
+
+    alone = off_policy(
+        env,
+        network,
+        Learner(begin, act, update),
+        uniform(capacity, batch_size),
+        num_envs=num_envs,
+        num_steps=num_steps,
+        updates=updates,
+        warm_up=warm_up,
+        shared=False,
+        parameters=parameters,
+    )
+
+    def told(learner: NetworkedLearner) -> PyTree:
+        held = learner.sac
+        parts = {
+            "critic": held.params["critic"],
+            "target": held.target,
+            "rewards": learner.rewards,
+            "squares": learner.reward_optimiser.nu,
+        }
         if average_actors:
-            parts["actor"] = learner.params["actor"]
+            parts["actor"] = held.params["actor"]
         if average_temperatures:
-            parts["temperature"] = learner.log_temperature
+            parts["temperature"] = held.log_temperature
         return parts
 
-    def heard(learner: SACLearner, parts: PyTree) -> SACLearner:
-        return learner._replace(
-            params={
-                "actor": parts.get("actor", learner.params["actor"]),
-                "critic": parts["critic"],
-            },
-            target=parts["target"],
-            log_temperature=parts.get("temperature", learner.log_temperature),
+    def heard(learner: NetworkedLearner, parts: PyTree) -> NetworkedLearner:
+        held = learner.sac
+        own = {"actor": held.params["actor"], "temperature": held.log_temperature} | parts
+        held = held._replace(
+            params={"actor": own["actor"], "critic": own["critic"]},
+            target=own["target"],
+            log_temperature=own["temperature"],
         )
+        squares = learner.reward_optimiser._replace(nu=own["squares"])
+        return NetworkedLearner(held, own["rewards"], squares)
 
     def init(
         params: PyTree, key: jax.Array, physics: PyTree = None, temperature: Any = 1.0
