@@ -22,7 +22,13 @@ ARMS = {  # temperature to begin with, whether it is learned, pessimism, determi
     "temperature 1": (1.0, False, 1.0, False),
     "deterministic": (1e-8, False, 1.0, True),
 }
-NETWORKS = {"alone": (0, False), "ring": (1, False), "everyone": (2, False), "told": (2, True)}
+NETWORKS = {  # who exchanges, whether all are told the true reward, whether rewards are modelled
+    "alone": (0, False, True),
+    "ring": (1, False, True),
+    "everyone": (2, False, True),
+    "critics only": (2, False, False),
+    "told": (2, True, True),
+}
 
 
 class Seen(NamedTuple):
@@ -117,7 +123,7 @@ def alone(config: Any, keys: jax.Array) -> dict[str, Any]:
 def bandit(config: Any, keys: jax.Array) -> dict[str, Any]:
     """Learned temperatures on ``-a²`` for each entropy asked for, ``[S]``, and the exact ones."""
     env = Quadratic()
-    network = rl.q_network_for(env, widths=(32, 32))
+    network = rl.q_network_for(env, widths=(32, 32), activation="silu")
 
     def one(wanted: jax.Array, key: jax.Array) -> jax.Array:
         learner = rl.sac(
@@ -127,7 +133,7 @@ def bandit(config: Any, keys: jax.Array) -> dict[str, Any]:
             batch_size=config.batch,
             capacity=4 * (config.bandit_steps + config.warm_up),
             warm_up=config.warm_up,
-            parameters=rl.SACParameters(3e-3, 3e-3, 3e-3, target_entropy=wanted),
+            parameters=rl.SACParameters(3e-3, 3e-3, 1e-2, target_entropy=wanted),
         )
         start, world, run = jax.random.split(key, 3)
         state = learner.init(network.init(start), world, temperature=0.3)
@@ -204,7 +210,7 @@ def network(config: Any, keys: jax.Array) -> dict[str, Any]:
     best = rl.policy(net, shared=False, deterministic=True)
     physics = jax.tree.map(jnp.asarray, env.params)
 
-    def one(which: jax.Array, told: jax.Array, key: jax.Array) -> jax.Array:
+    def one(which: jax.Array, told: jax.Array, modelled: jax.Array, key: jax.Array) -> jax.Array:
         learner = networked.networked_sac(
             env,
             net,
@@ -212,7 +218,8 @@ def network(config: Any, keys: jax.Array) -> dict[str, Any]:
             batch_size=config.network_batch,
             capacity=config.network_steps + config.warm_up,
             warm_up=config.warm_up,
-            parameters=rl.SACParameters(config.lr, config.lr, config.lr),
+            team_reward=modelled,
+            parameters=rl.SACParameters(*(config.network_lr,) * 3),
         )
         start, world, run, test = jax.random.split(key, 4)
         params = networked.networked_parameters(start, net, n)
@@ -230,7 +237,7 @@ def network(config: Any, keys: jax.Array) -> dict[str, Any]:
         )
         return kept.evaluation
 
-    which, told = (jnp.array(column) for column in zip(*NETWORKS.values(), strict=True))
-    over_seeds = jax.vmap(one, (None, None, 0))
-    found = jax.jit(jax.vmap(over_seeds, (0, 0, None)))(which, told, keys)
+    columns = (jnp.array(column) for column in zip(*NETWORKS.values(), strict=True))
+    over_seeds = jax.vmap(one, (None, None, None, 0))
+    found = jax.jit(jax.vmap(over_seeds, (0, 0, 0, None)))(*columns, keys)
     return dict(zip(NETWORKS, np.asarray(found), strict=True))
