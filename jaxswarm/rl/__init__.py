@@ -30,6 +30,14 @@ from jaxswarm.rl.q_networks import QNetwork, q_network, q_network_for
 from jaxswarm.rl.replay import Experience, Replay, fading, uniform
 from jaxswarm.rl.returns import advantages
 from jaxswarm.rl.sac import SACLearner, SACParameters, sac, sac_learner
+from jaxswarm.rl.stac import (
+    STACLearner,
+    STACParameters,
+    averaged,
+    stac,
+    stac_learner,
+    stac_network_for,
+)
 
 __all__ = [
     "Acting",
@@ -48,10 +56,13 @@ __all__ = [
     "Replay",
     "SACLearner",
     "SACParameters",
+    "STACLearner",
+    "STACParameters",
     "Transition",
     "Worlds",
     "actor_critic",
     "advantages",
+    "averaged",
     "categorical",
     "evaluate",
     "fading",
@@ -70,5 +81,8 @@ __all__ = [
     "sac",
     "sac_learner",
     "squashed_gaussian",
+    "stac",
+    "stac_learner",
+    "stac_network_for",
     "uniform",
 ]

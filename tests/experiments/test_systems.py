@@ -6,7 +6,17 @@ import pytest
 from experiments import SYSTEMS, harness
 
 # These compile for most of a minute; their rooms' own tests run every time.
-MINUTES = ("networked_actor_critic", "dimat", "modest", "sybilwall", "bristle", "dec_pomfc")
+MINUTES = (
+    "networked_actor_critic",
+    "sac",
+    "stac",
+    "symphony",
+    "dimat",
+    "modest",
+    "sybilwall",
+    "bristle",
+    "dec_pomfc",
+)
 
 
 @pytest.mark.parametrize(
