@@ -15,4 +15,5 @@ SYSTEMS: dict[str, str] = {
     "dec_pomfc": "experiments.dec_pomfc",
     "sac": "experiments.sac",
     "stac": "experiments.stac",
+    "symphony": "experiments.symphony",
 }

@@ -160,15 +160,16 @@ def _audit(
         gained = jnp.sum(reward * there * discount ** jnp.arange(env.time_limit))
         cell = jnp.clip((place * CELLS).astype(jnp.int32), 0, CELLS - 1)
         visits = jnp.zeros((CELLS, CELLS)).at[cell[:, 0], cell[:, 1]].add(there)
-        inside = jnp.sum(done.timestep.extras["inside"])
+        safe = jnp.linalg.norm(place[0] - 0.5) >= env.params.disc_radius
+        inside = safe * jnp.sum(done.timestep.extras["inside"])
         arrived = done.timestep.extras["arrived"][-1]
-        return inside, jnp.sum(there), arrived, value[0] - gained, jnp.sum(reward), visits
+        return inside, safe * jnp.sum(there), arrived, value[0] - gained, jnp.sum(reward), visits
 
     inside, steps, arrived, error, total, visits = jax.vmap(episode)(
         agents.keys(key, config.episodes)
     )
     return {
-        "inside": jnp.sum(inside) / jnp.sum(steps),
+        "inside": jnp.sum(inside) / jnp.maximum(jnp.sum(steps), 1),
         "goal": jnp.mean(arrived > 0),
         "value_error": jnp.mean(error),
         "final_return": jnp.mean(total),

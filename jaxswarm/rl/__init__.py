@@ -38,6 +38,13 @@ from jaxswarm.rl.stac import (
     stac_learner,
     stac_network_for,
 )
+from jaxswarm.rl.symphony import (
+    SymphonyLearner,
+    SymphonyParameters,
+    symphony,
+    symphony_learner,
+    symphony_network_for,
+)
 
 __all__ = [
     "Acting",
@@ -58,6 +65,8 @@ __all__ = [
     "SACParameters",
     "STACLearner",
     "STACParameters",
+    "SymphonyLearner",
+    "SymphonyParameters",
     "Transition",
     "Worlds",
     "actor_critic",
@@ -84,5 +93,8 @@ __all__ = [
     "stac",
     "stac_learner",
     "stac_network_for",
+    "symphony",
+    "symphony_learner",
+    "symphony_network_for",
     "uniform",
 ]

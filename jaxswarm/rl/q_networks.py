@@ -67,8 +67,8 @@ class _Layers(nn.Module):
     def __call__(self, x: jax.Array, deterministic: bool) -> jax.Array:
         for width in self.widths:
             x = self._dense(width, 2.0**0.5)(x)
-            if self.dropout:
-                x = nn.Dropout(self.dropout, deterministic=deterministic)(x)
+            if self.dropout and not deterministic:
+                x = _silenced(self.make_rng("dropout"), x, self.dropout)
             if self.layer_norm:
                 x = nn.LayerNorm()(x)
             x = ACTIVATIONS[self.activation](x)
@@ -77,6 +77,12 @@ class _Layers(nn.Module):
     def _dense(self, width: int, gain: float) -> nn.Dense:
         start = nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
         return nn.Dense(width, kernel_init=start, dot_general=dot_general)
+
+
+def _silenced(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """Dropout from 16 random bits a unit: drawing 32 took longer than the products around it."""
+    kept = jax.random.bits(key, x.shape, jnp.uint16) >= round(share * 2**16)
+    return jnp.where(kept, x / (1.0 - share), 0.0)
 
 
 def q_network(
