@@ -212,10 +212,18 @@ def joined(nodes: jax.Array) -> jax.Array:
 
 
 def pessimistic(values: jax.Array) -> jax.Array:
-    """``[B]`` of ``[B, n]``: the lower a node's value, the more it counts."""
+    """``[B]`` of ``[B, n]``: the lower a node's value, the more it counts.
+
+    Ranks are counted rather than sorted, which takes a CPU a fraction of the time at these sizes.
+    """
     n = values.shape[-1]
-    weight = np.tanh((np.pi * (1.0 - np.arange(n) / n)) ** np.e)
-    return jnp.sort(values, axis=-1) @ jnp.asarray(weight / weight.sum(), values.dtype)
+    own, other = values[:, :, None], values[:, None, :]
+    before = (other < own) | ((other == own) & np.tri(n, k=-1, dtype=bool)[None])
+    rank = jnp.sum(before, axis=-1)
+    weight = jnp.tanh((np.pi * (1.0 - rank / n)) ** np.e)
+    return jnp.sum(values * weight, axis=-1) / np.sum(
+        np.tanh((np.pi * (1.0 - np.arange(n) / n)) ** np.e)
+    )
 
 
 def steady_adam(b1: float = GOLDEN, b2: float = 0.995) -> optax.GradientTransformation:
