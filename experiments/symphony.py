@@ -6,6 +6,8 @@ range, against the same deterministic actions with Gaussian noise of equal devia
 squashing, and clipped. *Fading*: steps until the pendulum's evaluation return reaches a threshold,
 against uniform replay of the same buffer; a seed that never does counts as the whole run.
 
+A first pilot with twice the width, nodes and updates held all claims in 176 s; this is what fits.
+
 The network, batch and buffer are smaller than the paper's and the step size larger, for a pendulum;
 its Humanoid needs a rigid-body simulator, which is not part of this project.
 
@@ -49,14 +51,14 @@ class Config:
     """Sizes."""
 
     swaddling_steps: int = 20_000
-    width: int = 64
-    nodes: int = 48
+    width: int = 32
+    nodes: int = 24
     steps: int = 6_000
-    updates: int = 2
+    updates: int = 1
     warm_up: int = 500
     repeats: int = 20  # of the warm-up in the buffer
     batch: int = 64
-    lr: float = 1e-3
+    lr: float = 2e-3
     records: int = 24
     episodes: int = 4
     seeds: int = 5
@@ -73,7 +75,7 @@ SCALES = {
         records=4, episodes=1, seeds=2,
     ),
     "small": Config(),
-    "full": Config(width=128, nodes=96, steps=12_000, updates=3, batch=96, seeds=10),
+    "full": Config(width=64, nodes=48, updates=2, lr=1e-3, seeds=10),
 }  # fmt: skip
 
 

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from jaxswarm import envs, rl
-from jaxswarm.rl import symphony as parts_of
+from jaxswarm.rl.symphony import (
+    NOISE,
+    advantage_loss,
+    parts,
+    pessimistic,
+    square_loss,
+    steady_adam,
+    swaddling,
+)
 
 ENV = envs.Pendulum(time_limit=20)
 NET = rl.symphony_network_for(ENV, width=8, nodes=6)
@@ -18,10 +26,10 @@ def test_the_pessimistic_mean_is_a_weighted_sort_and_so_is_its_gradient():
     values = jnp.array([[3.0, -1.0, 2.0, 2.0], [0.0, 0.0, 0.0, 0.0]])
     weight = np.tanh((np.pi * (1 - np.arange(4) / 4)) ** np.e)
     weight /= weight.sum()
-    found = parts_of.pessimistic(values)
+    found = pessimistic(values)
     np.testing.assert_allclose(found, np.sort(values, axis=1) @ weight, rtol=1e-5)
     assert float(found[0]) < 1.5
-    slope = jax.grad(lambda v: parts_of.pessimistic(v)[0])(values)[0]
+    slope = jax.grad(lambda v: pessimistic(v)[0])(values)[0]
     np.testing.assert_allclose(slope, weight[[3, 0, 1, 2]], rtol=1e-5)
 
 
@@ -29,11 +37,11 @@ def test_swaddling_is_least_near_one_over_e_and_forbids_one():
     scale = np.linspace(0.02, 0.98, 97)
     width = np.full_like(scale, 0.1)
     raw = 2.0 * np.arctanh(np.stack([0 * scale, scale, width], axis=-1))
-    cost = np.asarray(parts_of.swaddling(jnp.asarray(raw, jnp.float32)))
+    cost = np.asarray(swaddling(jnp.asarray(raw, jnp.float32)))
     assert scale[np.argmin(cost)] == pytest.approx(1.0 / math.e, abs=0.03)
     assert cost[-1] > 1.0
     assert np.isfinite(cost).all()
-    _, s, b = parts_of.parts(jnp.array([0.0, 1e3, -1e3]))
+    _, s, b = parts(jnp.array([0.0, 1e3, -1e3]))
     assert 0.0 < float(s[0]) < 1.0
     assert 0.0 < float(b[0]) < 1.0
 
@@ -43,14 +51,14 @@ def test_noise_is_bounded_and_actions_keep_off_the_bounds(key):
     raw = jax.vmap(lambda k: NET.head.sample(k, outputs))(jax.random.split(key, 2000))
     middle = float(NET.head.mode(outputs)[0])
     assert (np.abs(np.asarray(raw) - middle) <= 1.0 + 1e-6).all()
-    assert np.std(raw) == pytest.approx(parts_of.NOISE, rel=0.1)
+    assert np.std(raw) == pytest.approx(NOISE, rel=0.1)
     assert float(jnp.abs(NET.head.action(raw)).max()) < 1.0
     with pytest.raises(NotImplementedError, match="deterministic"):
         NET.head.log_prob(outputs, raw[0])
 
 
 def test_adam_without_correction_is_the_numpy_recursion():
-    direction = parts_of.steady_adam(0.5, 0.9)
+    direction = steady_adam(0.5, 0.9)
     state = direction.init(jnp.zeros(2))
     m = v = np.zeros(2)
     for slope in ([1.0, -2.0], [0.5, 3.0], [-1.0, 1.0]):
@@ -62,8 +70,8 @@ def test_adam_without_correction_is_the_numpy_recursion():
 
 def test_losses_are_even_and_odd():
     x = jnp.linspace(-3.0, 3.0, 7)
-    np.testing.assert_allclose(parts_of.square_loss(x), parts_of.square_loss(-x))
-    np.testing.assert_allclose(parts_of.advantage_loss(x), -parts_of.advantage_loss(-x))
+    np.testing.assert_allclose(square_loss(x), square_loss(-x))
+    np.testing.assert_allclose(advantage_loss(x), -advantage_loss(-x))
 
 
 def test_a_step_moves_actor_and_critic_by_one_loss_and_keeps_its_units(key):
