@@ -52,7 +52,7 @@ def test_noise_is_bounded_and_actions_keep_off_the_bounds(key):
     middle = float(NET.head.mode(outputs)[0])
     assert (np.abs(np.asarray(raw) - middle) <= 1.0 + 1e-6).all()
     assert np.std(raw) == pytest.approx(NOISE, rel=0.1)
-    assert float(jnp.abs(NET.head.action(raw)).max()) < 1.0
+    assert float(jnp.abs(jax.vmap(NET.head.action)(raw)).max()) < 1.0
     with pytest.raises(NotImplementedError, match="deterministic"):
         NET.head.log_prob(outputs, raw[0])
 
