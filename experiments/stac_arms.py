@@ -124,7 +124,7 @@ def point_mass(config: Any, keys: jax.Array) -> dict[str, Any]:
             batch_size=config.batch,
             capacity=config.envs * (config.steps + config.warm_up),
             warm_up=config.warm_up,
-            parameters=rl.STACParameters(*(config.lr,) * 3, discount, beta=beta),
+            parameters=rl.STACParameters(config.lr, config.lr, config.lr, discount, beta=beta),
         )
         start, world, run, test = jax.random.split(key, 4)
         state = learner.init(network.init(start), world, temperature=config.temperature)
@@ -154,20 +154,20 @@ def _audit(
         _, done = envs.unroll(env, policy, key, env.time_limit, params=params)
         there = done.observation.agent_mask[:, 0]
         place = done.observation.position[:, 0]
-        reward = done.timestep.reward[:, 0]
+        timestep: Any = done.timestep
+        reward = timestep.reward[:, 0]
         raw = jnp.arctanh(jnp.clip(done.action[:1, 0], -1.0 + 1e-6, 1.0 - 1e-6))
         value, _ = critic_law(network, params["critic"], place[:1], raw)
         gained = jnp.sum(reward * there * discount ** jnp.arange(env.time_limit))
         cell = jnp.clip((place * CELLS).astype(jnp.int32), 0, CELLS - 1)
         visits = jnp.zeros((CELLS, CELLS)).at[cell[:, 0], cell[:, 1]].add(there)
         safe = jnp.linalg.norm(place[0] - 0.5) >= env.params.disc_radius
-        inside = safe * jnp.sum(done.timestep.extras["inside"])
-        arrived = done.timestep.extras["arrived"][-1]
+        inside = safe * jnp.sum(timestep.extras["inside"])
+        arrived = timestep.extras["arrived"][-1]
         return inside, safe * jnp.sum(there), arrived, value[0] - gained, jnp.sum(reward), visits
 
-    inside, steps, arrived, error, total, visits = jax.vmap(episode)(
-        agents.keys(key, config.episodes)
-    )
+    audited: Any = jax.vmap(episode)(agents.keys(key, config.episodes))
+    inside, steps, arrived, error, total, visits = audited
     return {
         "inside": jnp.sum(inside) / jnp.maximum(jnp.sum(steps), 1),
         "goal": jnp.mean(arrived > 0),

@@ -130,7 +130,7 @@ def _scales(config: Config) -> np.ndarray:
     """Scales under swaddling alone, ``[records, starts]``, from scales of 0.02 to 0.98."""
     scale, width = np.meshgrid(np.linspace(0.02, 0.98, 13), np.linspace(0.05, 0.95, 5))
     raw = 2.0 * np.arctanh(np.stack([0.0 * scale, scale, width], axis=-1).reshape(-1, 3))
-    direction = steady_adam()
+    direction: Any = steady_adam()
     start = jnp.asarray(raw, jnp.float32)
 
     def step(key: jax.Array, state: Any, inputs: Any) -> Any:
@@ -244,7 +244,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     three.bar(labels, [s.mean() for s in shares], color=plotting.PALETTE[:2])
     for i, share in enumerate(shares):
         three.scatter(np.full(share.shape, i), share, color="black", s=12, zorder=3)
-    three.set(title="noise and the bounds", ylabel="share of actions beyond 0.95 of the range")
+    three.set(title="noise and the bounds", ylabel="share of actions beyond 0.95")
     plotting.save(one, path)
 
 

@@ -242,7 +242,7 @@ def check_parameters(p: SACParameters) -> None:
     """
     ranges = {"actor_lr": (0.0, np.inf), "critic_lr": (0.0, np.inf)}
     ranges |= {"temperature_lr": (0.0, np.inf), "discount": (0.0, 1.0), "pessimism": (0.0, 1.0)}
-    ranges |= {"tau": (np.finfo(np.float32).tiny, 1.0), "target_entropy": (-np.inf, np.inf)}
+    ranges |= {"tau": (1e-12, 1.0), "target_entropy": (-np.inf, np.inf)}
     check_numbers(p, ranges)
 
 

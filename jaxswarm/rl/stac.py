@@ -123,7 +123,7 @@ def stac(
     lowest = -np.inf if risk_seeking else 0.0
     ranges = {"actor_lr": (0.0, np.inf), "critic_lr": (0.0, np.inf)}
     ranges |= {"temperature_lr": (0.0, np.inf), "discount": (0.0, 1.0), "beta": (lowest, np.inf)}
-    ranges |= {"tau": (np.finfo(np.float32).tiny, 1.0), "target_entropy": (-np.inf, np.inf)}
+    ranges |= {"tau": (1e-12, 1.0), "target_entropy": (-np.inf, np.inf)}
     check_numbers(parameters, ranges)
     return off_policy(
         env,

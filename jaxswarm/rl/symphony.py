@@ -112,7 +112,7 @@ def symphony(
             range.
     """
     ranges = {"lr": (0.0, np.inf), "discount": (0.0, 1.0), "memory": (0.0, 1.0)}
-    ranges |= {"decay": (0.0, np.inf), "tau": (np.finfo(np.float32).tiny, 1.0)}
+    ranges |= {"decay": (0.0, np.inf), "tau": (1e-12, 1.0)}
     check_numbers(parameters, ranges)
     items = warm_up * num_envs * (env.num_agents if shared else 1)
     if items < 1 or capacity % items:
@@ -171,7 +171,7 @@ def symphony_learner(network: QNetwork) -> Learner:
         params = jax.tree.map(lambda x, d: x - p.lr * (d + p.decay * x), state.params, change)
         target = optax.incremental_update(params["critic"], state.target, p.tau)
         names = ("critic_loss", "value", "scale", "width", "swaddling")
-        info = dict(zip(names, seen[1:], strict=True))
+        info: dict[str, jax.Array] = dict(zip(names, seen[1:], strict=True))
         return SymphonyLearner(params, target, seen[0], optimiser), info
 
     return Learner(init, act, update)
@@ -233,10 +233,10 @@ def steady_adam(b1: float = GOLDEN, b2: float = 0.995) -> optax.GradientTransfor
         blank = jax.tree.map(jnp.zeros_like, params)
         return blank, blank
 
-    def update(slope: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
         del params
-        first = jax.tree.map(lambda m, g: b1 * m + (1.0 - b1) * g, state[0], slope)
-        second = jax.tree.map(lambda v, g: b2 * v + (1.0 - b2) * g * g, state[1], slope)
+        first = jax.tree.map(lambda m, g: b1 * m + (1.0 - b1) * g, state[0], updates)
+        second = jax.tree.map(lambda v, g: b2 * v + (1.0 - b2) * g * g, state[1], updates)
         change = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + 1e-8), first, second)
         return change, (first, second)
 

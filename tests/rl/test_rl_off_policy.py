@@ -230,6 +230,7 @@ def test_sharing_agents_learn_from_everybody(key):
     assert state.learner.log_temperature.shape == ()
 
 
+@pytest.mark.slow
 def test_numbers_are_traced_and_of_each_agent(key):
     algorithm = tiny(shared=False)
     rates = rl.SACParameters(critic_lr=jnp.array([0.0, 1e-2]), tau=0.5)
@@ -415,6 +416,7 @@ def test_bad_inputs_are_named(key):
         tiny(shared=False).init(rl.initialize(key, NET, 3, shared=False), key)
 
 
+@pytest.mark.slow
 def test_another_optimiser_can_be_given(key):
     learner = rl.sac_learner(ENV, NET, optimizer=optax.identity())
     state = learner.init(NET.init(key))
