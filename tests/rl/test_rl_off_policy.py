@@ -222,6 +222,7 @@ def test_agents_of_their_own_do_not_touch_each_other(key):
     assert any((np.asarray(a) != np.asarray(b)).any() for a, b in zip(*other, strict=True))
 
 
+@pytest.mark.slow
 def test_sharing_agents_learn_from_everybody(key):
     algorithm = tiny()
     state, info = jax.jit(algorithm.step)(key, begun(algorithm, key, shared=True))
