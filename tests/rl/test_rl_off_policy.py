@@ -9,10 +9,9 @@ import numpy as np
 import optax
 import pytest
 
-from experiments.sac_arms import closed_form
 from jaxswarm import agents, envs, gossip, rl, topology
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
-from jaxswarm.envs.pendulum import PendulumParams, PendulumWorld
+from jaxswarm.envs.pendulum import PendulumParams
 from jaxswarm.rl import networked
 from jaxswarm.rl.off_policy import Playground
 from jaxswarm.rl.sac import sampled
@@ -189,17 +188,6 @@ def test_the_temperature_moves_towards_the_entropy_asked_for(key, wanted, rises)
     assert (float(after.log_temperature) > 0.0) == rises
 
 
-def test_the_closed_form_of_the_temperature_is_a_best_response():
-    """By brute force: among squashed Gaussians, the best for its α has the entropy asked for."""
-    alpha = closed_form(-0.5)
-    eps = np.random.default_rng(0).normal(size=(400_000, 1))
-    stds = np.linspace(0.1, 0.3, 81)
-    raw = eps * stds
-    entropy = 0.5 * np.log(2 * np.pi * np.e) + np.log(stds) + np.log1p(-(np.tanh(raw) ** 2)).mean(0)
-    best = np.argmax(-np.square(np.tanh(raw)).mean(0) + alpha * entropy)
-    assert entropy[best] == pytest.approx(-0.5, abs=0.03)
-
-
 def tiny(**options):
     return rl.sac(ENV, NET, **(SIZES | {"updates": 2} | options))
 
@@ -358,23 +346,6 @@ def test_stac_steps_and_traces_beta_once(key):
     first, second = (jax.tree.leaves(end.learner.params["critic"]) for end in ends)
     assert any((a != b).any() for a, b in zip(first, second, strict=True))
     assert all(np.isfinite(leaf).all() for leaf in first)
-
-
-def test_a_pendulum_is_gyms():
-    env = envs.Pendulum(num_agents=2)
-    world = PendulumWorld(jnp.array([0.5, 7.0]), jnp.array([-1.0, 3.0]))
-    params = PendulumParams(mass=jnp.array([1.0, 2.0]), length=jnp.array([1.0, 0.5]))
-    after = env.advance(jax.random.key(0), world, jnp.array([[0.5], [-3.0]]), params)
-    for i, (angle, velocity, mass, length, u) in enumerate(
-        [(0.5, -1.0, 1.0, 1.0, 1.0), (7.0, 3.0, 2.0, 0.5, -2.0)]
-    ):
-        direct = (angle + np.pi) % (2 * np.pi) - np.pi
-        cost = direct**2 + 0.1 * velocity**2 + 0.001 * u**2
-        push = 15.0 / length * np.sin(angle) + 3.0 / (mass * length**2) * u
-        faster = np.clip(velocity + 0.05 * push, -8.0, 8.0)
-        assert float(after.reward[i]) == pytest.approx(-cost, rel=1e-5)
-        assert float(after.world.velocity[i]) == pytest.approx(faster, rel=1e-5)
-        assert float(after.world.angle[i]) == pytest.approx(direct + 0.05 * faster, rel=1e-5)
 
 
 def test_bad_inputs_are_named(key):
