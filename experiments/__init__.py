@@ -14,4 +14,7 @@ SYSTEMS: dict[str, str] = {
     "networked_actor_critic": "experiments.networked_actor_critic",
     "dec_pomfc": "experiments.dec_pomfc",
     "swarmbench": "experiments.swarmbench",
+    "sac": "experiments.sac",
+    "stac": "experiments.stac",
+    "symphony": "experiments.symphony",
 }

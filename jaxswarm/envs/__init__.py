@@ -21,6 +21,7 @@ from jaxswarm.envs.environment import (
     discrete_actions,
     spec_of,
 )
+from jaxswarm.envs.pendulum import Pendulum
 from jaxswarm.envs.policies import Policy, Trajectory, random_policy, scripted, unroll
 from jaxswarm.envs.porters import Porters
 from jaxswarm.envs.risky_point_mass import RiskyPointMass
@@ -38,6 +39,7 @@ __all__ = [
     "CorridorMaze",
     "Donations",
     "Outcome",
+    "Pendulum",
     "Policy",
     "Porters",
     "RiskyPointMass",

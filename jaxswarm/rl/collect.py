@@ -213,11 +213,11 @@ def restart(carry: PyTree, start: PyTree, first: jax.Array) -> PyTree:
     return jax.tree.map(leaf, carry, start)
 
 
-def policy(network: Network, *, shared: bool, deterministic: bool = False) -> envs.Policy:
+def policy(network: Any, *, shared: bool, deterministic: bool = False) -> envs.Policy:
     """The actors as a policy for ``envs.unroll`` and viewers; it needs no critic and no state.
 
     Args:
-        network: of every agent.
+        network: of every agent, a :class:`Network` or a :class:`jaxswarm.rl.QNetwork`.
         shared: agents share parameters.
         deterministic: the head's mode instead of a sample.
     """

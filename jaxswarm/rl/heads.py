@@ -19,8 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
+from jaxswarm.errors import unknown
+
 SCALE_RANGE = (-5.0, 2.0)
 """Logarithms of standard deviations are kept within these."""
+STDS = ("exp", "softplus")
 
 
 class Head(NamedTuple):
@@ -157,14 +160,28 @@ def squashed_gaussian(
     *,
     initial_std: float = 1.0,
     state_dependent: bool = False,
+    std: str = "exp",
 ) -> Head:
     """``tanh`` of a diagonal Gaussian, stretched to the bounds; ``raw`` is the value before.
 
-    Arguments and errors as of :func:`gaussian`.
+    Further arguments and errors as of :func:`gaussian`.
+
+    Args:
+        size: ``A``.
+        low: bounds.
+        high: likewise.
+        initial_std: standard deviation before the ``tanh`` to begin with.
+        state_dependent: the network gives the standard deviations too.
+        std: how: ``"exp"`` of its output within ``SCALE_RANGE``, or ``"softplus"`` of its output,
+            which is kept above -5.
     """
     middle, half = _bounds(size, low, high)
     scale = _check_std(initial_std)
-    of = _normal(size, scale if state_dependent else 0.0)
+    if std not in STDS:
+        raise unknown("std", std, STDS)
+    if std == "softplus":
+        scale = math.log(math.expm1(initial_std))
+    of = _normal(size, scale if state_dependent else 0.0, std)
 
     def stretch(raw: jax.Array) -> jax.Array:
         """``log |d action / d raw|``, finite however far ``raw`` is out."""
@@ -218,10 +235,14 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
     raise ValueError(f"spec: expected discrete [N] or bounded [N, A] actions, got {spec}")
 
 
-def _normal(size: int, offset: float) -> Callable[[jax.Array], Any]:
+def _normal(size: int, offset: float, std: str = "exp") -> Callable[[jax.Array], Any]:
     def of(outputs: jax.Array) -> Any:
-        scale = jnp.clip(outputs[size:] + offset, *SCALE_RANGE)
-        return distrax.Independent(distrax.Normal(outputs[:size], jnp.exp(scale)), 1)
+        given = outputs[size:] + offset
+        if std == "softplus":
+            scale = jax.nn.softplus(jnp.maximum(given, SCALE_RANGE[0]))
+        else:
+            scale = jnp.exp(jnp.clip(given, *SCALE_RANGE))
+        return distrax.Independent(distrax.Normal(outputs[:size], scale), 1)
 
     return of
 

@@ -166,8 +166,11 @@ def network_for(
     return actor_critic(head, num_features, seen, critic=critic, **options)
 
 
-def initialize(key: jax.Array, network: Network, num_agents: int, *, shared: bool) -> PyTree:
-    """Parameters that all agents share (no agents axis), or independent ones, leaves ``[N, …]``."""
+def initialize(key: jax.Array, network: Any, num_agents: int, *, shared: bool) -> PyTree:
+    """Parameters that all agents share (no agents axis), or independent ones, leaves ``[N, …]``.
+
+    ``network`` is a :class:`Network` or a :class:`jaxswarm.rl.QNetwork`.
+    """
     if shared:
         return network.init(key)
     return agents.initialize(key, network.init, num_agents)

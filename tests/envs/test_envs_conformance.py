@@ -25,6 +25,7 @@ ENVIRONMENTS = {
         {"symmetric": False},
     ),
     "donations": (lambda n: envs.Donations(num_agents=n), {"symmetric": False}),
+    "pendulum": (lambda n: envs.Pendulum(num_agents=n), {}),
     "risky point mass": (
         lambda n: envs.RiskyPointMass(num_agents=n),
         {"noiseless": RiskyParams(noise=0.0, risk=0.0)},

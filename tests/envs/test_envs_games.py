@@ -13,6 +13,7 @@ from jaxswarm.envs.aloha import ladder
 from jaxswarm.envs.coordination_game import CoordinationParams
 from jaxswarm.envs.corridor_maze import CorridorParams
 from jaxswarm.envs.corridor_maze import environment as corridor
+from jaxswarm.envs.pendulum import PendulumParams, PendulumWorld
 from jaxswarm.envs.porters import PortersParams
 from jaxswarm.envs.risky_point_mass import RiskyParams, RiskyWorld
 from jaxswarm.envs.spread import SpreadWorld
@@ -273,3 +274,20 @@ def test_bad_input_is_named(case):
     call, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_pendulum_is_gyms():
+    env = envs.Pendulum(num_agents=2)
+    world = PendulumWorld(jnp.array([0.5, 7.0]), jnp.array([-1.0, 3.0]))
+    params = PendulumParams(mass=jnp.array([1.0, 2.0]), length=jnp.array([1.0, 0.5]))
+    after = env.advance(jax.random.key(0), world, jnp.array([[0.5], [-3.0]]), params)
+    for i, (angle, velocity, mass, length, u) in enumerate(
+        [(0.5, -1.0, 1.0, 1.0, 1.0), (7.0, 3.0, 2.0, 0.5, -2.0)]
+    ):
+        direct = (angle + np.pi) % (2 * np.pi) - np.pi
+        cost = direct**2 + 0.1 * velocity**2 + 0.001 * u**2
+        push = 15.0 / length * np.sin(angle) + 3.0 / (mass * length**2) * u
+        faster = np.clip(velocity + 0.05 * push, -8.0, 8.0)
+        assert float(after.reward[i]) == pytest.approx(-cost, rel=1e-5)
+        assert float(after.world.velocity[i]) == pytest.approx(faster, rel=1e-5)
+        assert float(after.world.angle[i]) == pytest.approx(direct + 0.05 * faster, rel=1e-5)

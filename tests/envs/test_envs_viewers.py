@@ -13,6 +13,7 @@ ENVIRONMENTS = [
     envs.CoordinationGame(),
     envs.CorridorMaze(num_agents=3),
     envs.Donations(),
+    envs.Pendulum(num_agents=3),
     envs.Porters(),
     envs.RiskyPointMass(num_agents=4),
     envs.SearchAndRescue(num_agents=3),

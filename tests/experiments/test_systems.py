@@ -8,6 +8,9 @@ from experiments import SYSTEMS, harness
 # These compile for most of a minute; their rooms' own tests run every time.
 MINUTES = (
     "networked_actor_critic",
+    "sac",
+    "stac",
+    "symphony",
     "dimat",
     "modest",
     "sybilwall",

@@ -28,6 +28,7 @@ _OURS = {
     "CoordinationGame-v0": "jaxswarm.envs.coordination_game:CoordinationGame",
     "CorridorMaze-v0": "jaxswarm.envs.corridor_maze:CorridorMaze",
     "Donations-v0": "jaxswarm.envs.donations:Donations",
+    "Pendulum-v0": "jaxswarm.envs.pendulum:Pendulum",
     "Porters-v0": "jaxswarm.envs.porters:Porters",
     "RiskyPointMass-v0": "jaxswarm.envs.risky_point_mass:RiskyPointMass",
     "SearchAndRescue-v0": "jaxswarm.envs.search_and_rescue:SearchAndRescue",

@@ -1,7 +1,8 @@
 """Actor–critics of agents with private rewards who tell their neighbours what they believe.
 
 :func:`networked_actor_critic` is the published algorithm with linear critics on finite games that
-:func:`solve` and :func:`limit` answer exactly; :func:`networked_ppo` the same idea around PPO.
+:func:`solve` and :func:`limit` answer exactly; :func:`networked_ppo` the same idea around PPO,
+:func:`networked_sac` around SAC.
 """
 
 from jaxswarm.rl.networked.games import MarkovGame, Solution, dilemma, random_game, solve
@@ -21,6 +22,7 @@ from jaxswarm.rl.networked.ppo import (
     networked_parameters,
     networked_ppo,
 )
+from jaxswarm.rl.networked.sac import NetworkedSACInfo, NetworkedSACState, networked_sac
 
 __all__ = [
     "Features",
@@ -28,6 +30,8 @@ __all__ = [
     "NetworkedInfo",
     "NetworkedPPOInfo",
     "NetworkedPPOState",
+    "NetworkedSACInfo",
+    "NetworkedSACState",
     "NetworkedState",
     "Rates",
     "Solution",
@@ -37,6 +41,7 @@ __all__ = [
     "networked_actor_critic",
     "networked_parameters",
     "networked_ppo",
+    "networked_sac",
     "random_features",
     "random_game",
     "solve",

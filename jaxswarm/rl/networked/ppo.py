@@ -219,10 +219,11 @@ def networked_ppo(
     return Algorithm(init, step)  # type: ignore[arg-type]
 
 
-def networked_parameters(key: jax.Array, network: Network, num_agents: int) -> PyTree:
+def networked_parameters(key: jax.Array, network: Any, num_agents: int) -> PyTree:
     """Own actors and a common start for the critics, leaves ``[N, …]``.
 
-    Averages of networks that start apart are worth little (see ``single_merging``).
+    Averages of networks that start apart are worth little (see ``single_merging``). ``network`` is
+    a :class:`jaxswarm.rl.Network` or a :class:`jaxswarm.rl.QNetwork`.
     """
     one, two = jax.random.split(key)
     own = agents.initialize(one, network.init, num_agents)
