@@ -163,7 +163,8 @@ def closed_form(entropy: float) -> float:
         height = 0.5 * math.log(2.0 * math.pi * math.e) + math.log(std) + weights @ slope
         return float(weights @ np.square(np.tanh(raw))), float(height)
 
-    std = optimize.brentq(lambda s: moments(s)[1] - entropy, 1e-3, 0.85)
+    root: Any = optimize.brentq(lambda s: moments(s)[1] - entropy, 1e-3, 0.85)
+    std = float(root)
     above, below = moments(std * (1 + 1e-4)), moments(std * (1 - 1e-4))
     return (above[0] - below[0]) / (above[1] - below[1])
 

@@ -163,7 +163,7 @@ def _counting(config: Config, keys: jax.Array) -> jax.Array:
 
 def _box(config: Config) -> np.ndarray:
     """Cells the box moves for 1 to 6 agents in a block behind its flat side, ``[6]``."""
-    env = swarmbench.make("transport", num_agents=6, size=12, time_limit=config.rounds)
+    env = swarmbench.Transport(num_agents=6, size=12, time_limit=config.rounds)
     step = jax.jit(env.step)
     state, _ = env.reset(jax.random.key(0))
     task = state.world.task._replace(box=jnp.int32(0))

@@ -27,7 +27,9 @@ def windows(grid: jax.Array, position: jax.Array, size: int, outside: int) -> ja
     return jax.vmap(lambda at: jax.lax.dynamic_slice(padded, (at[0], at[1]), (size, size)))(corner)
 
 
-def place(grid: jax.Array, position: jax.Array, value: jax.Array, present: jax.Array) -> jax.Array:
+def place(
+    grid: jax.Array, position: jax.Array, value: jax.Array | int | bool, present: jax.Array
+) -> jax.Array:
     """Write ``value [N]`` where the present agents stand; positions outside are left out.
 
     Args:

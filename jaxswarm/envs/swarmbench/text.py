@@ -138,7 +138,7 @@ def text_policy(env: SwarmBench, answers: Callable[[list[str]], Sequence[str]]) 
     def act(key: jax.Array, params: Any, carry: Any, seen: SwarmBenchObservation) -> Any:
         del key, params
         seen = jax.tree.map(np.asarray, seen)
-        there = np.flatnonzero(seen.agent_mask)
+        there = np.flatnonzero(seen.agent_mask).tolist()
         prompts = [_prompt(env, carry[agent], seen, agent) for agent in there]
         replies = list(answers(prompts))
         if len(replies) != len(prompts):

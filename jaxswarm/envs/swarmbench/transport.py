@@ -63,7 +63,8 @@ class Transport(SwarmBench):
         return np.stack(boxes), np.stack(walls)
 
     def _layout(self, across: int, up: int, left: int) -> tuple[np.ndarray, np.ndarray]:
-        shape = self.shape[::-1] if across else self.shape
+        height, width = self.shape
+        shape = (width, height) if across else (height, width)
         box, wall = np.zeros(shape, bool), walled(shape) > 0
         box[-BOX_SHAPE.shape[0] :, -BOX_SHAPE.shape[1] :] = BOX_SHAPE
         wall[-1, -GAP:] = False
