@@ -232,4 +232,16 @@ frames[0, 0].figure
 
 # %%
 first = jax.tree.map(lambda x: x[0], foraged.observation)
-print(envs.swarmbench.render(first.view[3], first.numbers[3], first.position[3]))
+envs.swarmbench.render(first.view[3], first.numbers[3], first.position[3]).splitlines()
+
+# %% [markdown]
+# And what a map in the head is worth, in pieces brought home in 60 rounds:
+
+# %%
+_, stumbled = jax.jit(lambda k: envs.unroll(bench, envs.random_policy(bench.action_spec), k, 60))(
+    jax.random.key(2)
+)
+{
+    "with a map": int(foraged.timestep.extras["score"][-1]),
+    "at random": int(stumbled.timestep.extras["score"][-1]),
+}
