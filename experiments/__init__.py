@@ -14,6 +14,7 @@ SYSTEMS: dict[str, str] = {
     "networked_actor_critic": "experiments.networked_actor_critic",
     "dec_pomfc": "experiments.dec_pomfc",
     "swarmbench": "experiments.swarmbench",
+    "hammer": "experiments.hammer",
     "bn_actor_critic": "experiments.bn_actor_critic",
     "sac": "experiments.sac",
     "stac": "experiments.stac",

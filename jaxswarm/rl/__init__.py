@@ -7,7 +7,7 @@ for learners that replay, ``off_policy`` the loop around them. ``evaluate`` play
 Importing this room imports distrax, rlax, flashbax, flax and jumanji, which takes seconds.
 """
 
-from jaxswarm.rl import bayesian, networked
+from jaxswarm.rl import bayesian, hammer, networked
 from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds, evaluate, policy
 from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
 from jaxswarm.rl.networks import (
@@ -79,6 +79,7 @@ __all__ = [
     "fading",
     "features_of",
     "gaussian",
+    "hammer",
     "head_of",
     "initialize",
     "network_for",

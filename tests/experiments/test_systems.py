@@ -17,6 +17,7 @@ MINUTES = (
     "bristle",
     "dec_pomfc",
     "swarmbench",
+    "hammer",
 )
 
 

@@ -1,0 +1,220 @@
+"""A central messenger for agents that see little: what a learnt number or two is worth.
+
+Two games. In sum guessing everyone sees its own number and guesses the sum of all five; the message
+is one number. In cooperative navigation three agents see their own motion but neither landmarks nor
+each other (our cut; the paper cuts all but the first ten entries); the message is two numbers.
+
+All arms are the same network, steps and updates, and differ in a flag: the messenger's numbers, the
+same squeezed to noisy bits, random numbers, none. Agents share their local network and know who
+they are; none is therefore the independent learner of equal size. Evaluation is deterministic, on
+fresh episodes, bits hard. The messenger that is a PPO agent of its own is not among the arms.
+
+References:
+    N. Gupta, G. Srinivasaraghavan, S. Mohalik, N. Kumar, M. Taylor, HAMMER: multi-level
+    coordination of reinforcement learning agents via learned messaging, 2021.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+if __name__ == "__main__":  # run as a file: find the packages from the repository root
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from experiments import harness
+from experiments.harness import Claim, Paper, claim
+from jaxswarm import agents, envs, plotting, rl, statistics
+from jaxswarm.rl import hammer
+from jaxswarm.rollout import rollout
+
+NAME = "hammer"
+TITLE = "HAMMER: a central messenger's few numbers"
+PAPER = Paper(
+    "N. Gupta, G. Srinivasaraghavan, S. Mohalik, N. Kumar, M. Taylor",
+    "HAMMER: multi-level coordination of reinforcement learning agents via learned messaging",
+    2021,
+)
+
+# Fixed before the first run.
+SHARE = 0.25  # of the independent learners' error that is left with messages
+SAME = 0.1  # relative difference of random messages from none that counts as none
+GAMES = ("sum guessing", "navigation")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes."""
+
+    guessers: int = 5
+    guess_envs: int = 64
+    guess_iterations: int = 300
+    navigators: int = 3
+    envs: int = 32
+    iterations: int = 120
+    seeds: int = 10
+    navigation_seeds: int = 5
+    episodes: int = 64
+    width: int = 32
+    lr: float = 3e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.guessers, self.navigators) < 2:
+            raise ValueError("guessers, navigators: expected at least 2 of each")
+        if self.seeds < self.navigation_seeds:
+            raise ValueError(f"seeds: expected at least {self.navigation_seeds}, got {self.seeds}")
+
+
+SCALES = {
+    "smoke": Config(
+        guess_envs=8, guess_iterations=2, envs=4, iterations=1, seeds=3, navigation_seeds=3,
+        episodes=4, width=8,
+    ),
+    "small": Config(),
+    "full": Config(iterations=600, envs=64, guess_iterations=1_000, navigation_seeds=10, width=64),
+}  # fmt: skip
+
+
+def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
+    """``{game: {arm: {"score" [S], "curve" [S, I]}}}``; errors (lower is better), and returns."""
+    keys = agents.keys(jax.random.key(config.seed), config.seeds)
+    progress("sum guessing")
+    guessing = hammer.WithMessenger(envs.SumGuessing(config.guessers), 1)
+    one = _train(
+        config, guessing, keys, steps=8, num_envs=config.guess_envs,
+        iterations=config.guess_iterations, scale=10.0, initial_std=0.1,
+    )  # fmt: skip
+    progress("navigation")
+    blind = hammer.WithMessenger(
+        envs.SimpleSpread(config.navigators), 2, visible=("velocity", "position")
+    )
+    two = _train(
+        config, blind, keys[: config.navigation_seeds], steps=25, num_envs=config.envs,
+        iterations=config.iterations, scale=1.0, initial_std=0.5,
+    )  # fmt: skip
+    return {GAMES[0]: one, GAMES[1]: two}
+
+
+def _train(
+    config: Config,
+    env: hammer.WithMessenger,
+    keys: jax.Array,
+    *,
+    steps: int,
+    num_envs: int,
+    iterations: int,
+    scale: float,
+    initial_std: float,
+) -> dict[str, Any]:
+    """All arms and seeds in one program: mean episode return of one agent."""
+    shape = {
+        "widths": (config.width, config.width),
+        "scale": scale,
+        "squash": False,
+        "initial_std": initial_std,
+    }
+    network = hammer.hammer_network(env, **shape)
+    executing = hammer.hammer_network(env, executing=True, **shape)
+    learner = rl.ppo(
+        env,
+        network,
+        num_envs=num_envs,
+        num_steps=steps,
+        epochs=4,
+        minibatches=4,
+        parameters=rl.PPOParameters(lr=config.lr, discount=0.95, gae_lambda=0.95, entropy=0.0),
+    )
+    acting = rl.policy(executing, shared=True, deterministic=True)
+
+    def one(arm: hammer.Arm, key: jax.Array) -> Any:
+        init_key, start_key, run_key, test_key = jax.random.split(key, 4)
+        params = rl.initialize(init_key, network, env.num_agents, shared=True)
+        state = learner.init(hammer.with_arm(params, arm), start_key)
+        state, records = rollout(learner.step, state, iterations, key=run_key)
+        returns = rl.evaluate(env, acting, test_key, config.episodes, params=state.params)
+        return jnp.mean(returns), records.info.reward * env.time_limit
+
+    arms = jax.tree.map(lambda *x: jnp.array(x), *hammer.ARMS.values())
+    over_arms = jax.vmap(one, (0, None))
+    score, curve = jax.jit(jax.vmap(over_arms, (None, 0)))(arms, keys)
+    return {
+        name: {"score": np.asarray(score[:, i]), "curve": np.asarray(curve[:, i])}
+        for i, name in enumerate(hammer.ARMS)
+    }
+
+
+def claims(results: dict[str, Any]) -> list[Claim]:
+    """Messages help, and it is their content that does."""
+    error = {arm: -found["score"] for arm, found in results[GAMES[0]].items()}
+    returns = {arm: found["score"] for arm, found in results[GAMES[1]].items()}
+    made = [
+        claim(
+            NAME,
+            f"sum guessing: with a learnt number, {SHARE} of the error is left or less",
+            f"{SHARE} × no messages",
+            statistics.compare(error["learned"], SHARE * error["none"]),
+            at_most=0.0,
+        ),
+        claim(
+            NAME,
+            "sum guessing: a random number neither helps nor hurts, by a tenth",
+            "no messages",
+            statistics.summarize(np.abs(error["random"] / error["none"] - 1.0)),
+            at_most=SAME,
+            control=True,
+        ),
+        claim(
+            NAME,
+            "sum guessing: a learnt bit is better than nothing",
+            "no messages",
+            statistics.compare(error["discretised"], error["none"]),
+            at_most=0.0,
+            judge="interval",
+        ),
+    ]
+    for arm, other in (("learned", "none"), ("learned", "random"), ("discretised", "none")):
+        name = {"none": "no messages", "random": "random numbers"}[other]
+        what = "learnt numbers" if arm == "learned" else "learnt bits"
+        made.append(
+            claim(
+                NAME,
+                f"navigation: {what} earn more than {name}",
+                name,
+                statistics.compare(returns[arm], returns[other]),
+                at_least=0.0,
+                judge="interval",
+                note="three agents who see neither landmarks nor each other",
+            )
+        )
+    return made
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    """Learning curves of both games."""
+    grid = plotting.panels(1, 2, width=6.0, height=4.0)
+    titles = (
+        "Sum guessing: one learnt number says it",
+        "Navigation: who is told where, gets there",
+    )
+    for column, game in enumerate(GAMES):
+        series = {arm: found["curve"] for arm, found in results[game].items()}
+        ax = plotting.curves(
+            series,
+            xlabel="iterations of PPO",
+            ylabel="episode return of an agent while learning",
+            title=titles[column],
+            ax=grid[0, column],
+        )
+        if column == 0:
+            ax.set_ylim(-40, 0)
+    plotting.save(grid[0, 0], path)
+
+
+if __name__ == "__main__":
+    harness.main(__name__)
