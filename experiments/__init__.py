@@ -13,4 +13,5 @@ SYSTEMS: dict[str, str] = {
     "bristle": "experiments.bristle",
     "networked_actor_critic": "experiments.networked_actor_critic",
     "dec_pomfc": "experiments.dec_pomfc",
+    "symphony_coord": "experiments.symphony_coord",
 }

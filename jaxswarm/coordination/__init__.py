@@ -9,9 +9,11 @@ worker, the same tasks and the same dice, and differs by its coordination alone.
 * workers: :func:`workers`, and behind one protocol :func:`stochastic`, :func:`learned`,
   :func:`host_worker` (a model of your own, with a :class:`Tape`)
 * dice: :func:`event_keys`; faults: :func:`availability`
-* :mod:`~jaxswarm.coordination.bandits`: learning whom to ask
+* :mod:`~jaxswarm.coordination.bandits`: learning whom to ask; :func:`beacon`: who can be asked
+* systems: :mod:`~jaxswarm.coordination.symphony_coord`
 """
 
+from jaxswarm.coordination import bandits, symphony_coord
 from jaxswarm.coordination.availability import Availability, availability
 from jaxswarm.coordination.backends import (
     STATUSES,
@@ -23,6 +25,7 @@ from jaxswarm.coordination.backends import (
     rest,
     stochastic,
 )
+from jaxswarm.coordination.beacon import Candidates, beacon
 from jaxswarm.coordination.draws import event_keys, event_normals, event_uniforms
 from jaxswarm.coordination.host import Tape, checked_reply, host_worker
 from jaxswarm.coordination.tasks import (
@@ -51,6 +54,7 @@ __all__ = [
     "AgentBackend",
     "Availability",
     "BackendState",
+    "Candidates",
     "LoadLaw",
     "Reply",
     "Request",
@@ -58,6 +62,8 @@ __all__ = [
     "TaskGraph",
     "Workers",
     "availability",
+    "bandits",
+    "beacon",
     "checked_reply",
     "critical_path",
     "density",
@@ -74,6 +80,7 @@ __all__ = [
     "rest",
     "stochastic",
     "success_chance",
+    "symphony_coord",
     "task_graph",
     "width",
     "workers",

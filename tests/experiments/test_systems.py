@@ -6,7 +6,15 @@ import pytest
 from experiments import SYSTEMS, harness
 
 # These compile for most of a minute; their rooms' own tests run every time.
-MINUTES = ("networked_actor_critic", "dimat", "modest", "sybilwall", "bristle", "dec_pomfc")
+MINUTES = (
+    "symphony_coord",
+    "networked_actor_critic",
+    "dimat",
+    "modest",
+    "sybilwall",
+    "bristle",
+    "dec_pomfc",
+)
 
 
 @pytest.mark.parametrize(
