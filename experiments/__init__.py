@@ -14,4 +14,5 @@ SYSTEMS: dict[str, str] = {
     "networked_actor_critic": "experiments.networked_actor_critic",
     "dec_pomfc": "experiments.dec_pomfc",
     "symphony_coord": "experiments.symphony_coord",
+    "agentnet": "experiments.agentnet",
 }

@@ -188,7 +188,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
         (grid[0, 0], grid[0, 1]),
         (
             (0, "A and others", "After the shock only learning finds the next best agent"),
-            (1, "A degraded", "A merely degraded: learning hardly beats chance (not asserted)"),
+            (1, "A degraded", "A merely degraded: hardly better than chance"),
         ),
         strict=True,
     ):
@@ -223,7 +223,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
         keep + 1,
         xlabel=f"task of each requester (30 % of agents fail at {rounds // 2})",
         ylabel="total regret per requester",
-        title=f"Gossip of statistics saves {share:.0%} of what a central router saves",
+        title=f"Gossip saves {share:.0%} of what one central router does",
         ax=grid[1, 1],
     )
     plotting.save(grid[0, 0], path)

@@ -10,10 +10,10 @@ worker, the same tasks and the same dice, and differs by its coordination alone.
   :func:`host_worker` (a model of your own, with a :class:`Tape`)
 * dice: :func:`event_keys`; faults: :func:`availability`
 * :mod:`~jaxswarm.coordination.bandits`: learning whom to ask; :func:`beacon`: who can be asked
-* systems: :mod:`~jaxswarm.coordination.symphony_coord`
+* systems: :mod:`~jaxswarm.coordination.symphony_coord`, :mod:`~jaxswarm.coordination.agentnet`
 """
 
-from jaxswarm.coordination import bandits, symphony_coord
+from jaxswarm.coordination import agentnet, bandits, symphony_coord
 from jaxswarm.coordination.availability import Availability, availability
 from jaxswarm.coordination.backends import (
     STATUSES,
@@ -61,6 +61,7 @@ __all__ = [
     "Tape",
     "TaskGraph",
     "Workers",
+    "agentnet",
     "availability",
     "bandits",
     "beacon",
