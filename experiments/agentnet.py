@@ -2,9 +2,13 @@
 
 Tasks enter at random agents; operation and next agent are ablated one at a time, evolution and the
 executors' memory switched off, agents killed. One router who sees everybody is the bound; when it
-dies, tasks stay where they enter. Skills are hidden, embeddings are projections plus noise: no
-language model is involved and no benchmark figure is claimed. More than some ten agents (``full``)
-is an extension: the paper names it as unsolved.
+dies, tasks stay where they enter. In the pilot that router gave all parts of a task to one agent,
+an unfair handicap; it now chooses for each part. Under the paper's edge rule from weight 1 an edge
+needs a dozen failures in a row to fall below the threshold, so hardly any is ever cut.
+
+Skills are hidden, embeddings are projections plus noise: no language model is involved and no
+benchmark figure is claimed. More than some ten agents (``full``) is an extension: the paper names
+it as unsolved.
 
 References:
     Y. Yang et al., AgentNet: decentralized evolutionary coordination for LLM-based multi-agent
@@ -46,6 +50,7 @@ ARMS: dict[str, tuple[bool, bool, bool, bool, bool, bool, bool, int, bool]] = {
     "no memory": (False, False, False, True, False, False, True, 5, False),
     "shuffled keys": (False, False, False, True, True, True, True, 5, False),
     "AgentNet, one killed": (False, False, False, True, True, False, True, 5, True),
+    "global router, killed": (False, False, True, True, True, False, True, 5, True),
     "AgentNet, 3 agents": (False, False, False, True, True, False, True, 3, False),
     "AgentNet, 9 agents": (False, False, False, True, True, False, True, 9, False),
 }
@@ -111,9 +116,13 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         def body(state: Any, inputs: Any) -> tuple[Any, Any]:
             task, index = inputs
             testing = index >= config.train
-            up = here & ~(kill & testing & (jnp.arange(n) == victim))
+            dead = kill & testing  # one agent, or where there is one the router
+            up = here & ~(dead & ~flag[2] & (jnp.arange(n) == victim))
+            now = choices._replace(
+                router=choices.router & ~dead, routed=choices.routed & ~(dead & flag[2])
+            )
             dice = jax.random.fold_in(jax.random.fold_in(key, 3), index)
-            return system.step(dice, state, task, choices, up, flag[6] & ~testing)
+            return system.step(dice, state, task, now, up, flag[6] & ~testing)
 
         state, info = jax.lax.scan(body, system.init(), (stream, jnp.arange(total)))
         return info, state.weight, state.capability
@@ -206,12 +215,22 @@ def claims(results: dict[str, Any]) -> list[Claim]:
          score["AgentNet"], score["global router"], -0.02),
         ("with one agent killed 85 % of the success remains", "0.85 of all alive",
          score["AgentNet, one killed"], 0.85 * score["AgentNet"], 0.0),
-        ("with one killed AgentNet stays above a system whose router died", "unrouted",
-         score["AgentNet, one killed"], score["unrouted"], 0.0),
+        ("with one killed AgentNet stays above a system whose router died",
+         "global router, killed", score["AgentNet, one killed"],
+         score["global router, killed"], 0.0),
         ("agents specialise in training", "first quarter", rising[:, 1], rising[:, 0], 0.0),
         ("nine agents specialise more than three", "3 agents",
          special["AgentNet, 9 agents"][:, 1], special["AgentNet, 3 agents"][:, 1], 0.0),
     )  # fmt: skip
+    made.append(
+        claim(
+            NAME,
+            "a system whose only router died falls to the unrouted level",
+            "unrouted",
+            statistics.compare(score["global router, killed"], score["unrouted"]),
+            at_most=0.03,
+        )
+    )
     made += [
         claim(NAME, sentence, baseline, statistics.compare(a, b), at_least=bound)
         for sentence, baseline, a, b, bound in pairs
@@ -267,8 +286,9 @@ def plot(results: dict[str, Any], path: Path) -> None:
     ax.errorbar([v.mean() for v in values][::-1], np.arange(len(names)), xerr=errors[::-1],
                 fmt="none", ecolor="#333333", elinewidth=1.2)  # fmt: skip
     ax.set_xlim(0.3, 1.0)
-    ax.set_title("Success on test tasks, with two standard errors", loc="left", fontsize=13)
+    ax.set_title("Success on test tasks, ± 2 standard errors", loc="left", fontsize=12)
     capability = np.asarray(results["capability"])
+    weight = np.asarray(results["weight"])
     if capability.shape[0] == 9:
         capability = capability[:5]
     plotting.heatmap(
@@ -278,16 +298,27 @@ def plot(results: dict[str, Any], path: Path) -> None:
         title="What the agents learnt that each can do",
         ax=grid[1, 0],
     )
-    edges = np.asarray(results["edges"], float)
-    keep = np.unique(np.linspace(0, edges.shape[1] - 1, 60).astype(int))
-    plotting.curves(
-        {"edges in use": edges[:, keep]},
-        keep + 1,
-        xlabel="task",
-        ylabel="edges above the threshold (all agents, members or not)",
-        title="The graph that success leaves",
-        ax=grid[1, 1],
-    )
+    if weight.shape == (9, 8):  # the five members: everyone hears all others, in ascending order
+        kept = weight[:5, :4].ravel()
+        plotting.graph(
+            topology.complete(5),
+            capability.max(axis=1),
+            edges=np.maximum(kept - 0.45, 0.01),
+            label="an agent's best capability",
+            title=f"Edges, thicker with success: weights {kept.min():.2f} to {kept.max():.2f}",
+            ax=grid[1, 1],
+        )
+    else:
+        edges = np.asarray(results["edges"], float)
+        keep = np.unique(np.linspace(0, edges.shape[1] - 1, 60).astype(int))
+        plotting.curves(
+            {"edges": edges[:, keep]},
+            keep + 1,
+            xlabel="task",
+            ylabel="edges above the threshold",
+            title="The graph that success leaves",
+            ax=grid[1, 1],
+        )
     plotting.save(grid[0, 0], path)
 
 

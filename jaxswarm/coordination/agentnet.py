@@ -74,7 +74,7 @@ class Choices(NamedTuple):
     Attributes:
         random_operation: execute, split or forward by lot.
         random_next: forward to any unvisited neighbour.
-        router: one router who sees everybody's capability chooses who executes.
+        router: one router who sees everybody's capability chooses who does each part.
         routed: false: whom the task meets executes it.
         executor_memory: fragments help to execute.
         shuffled: their keys are permuted.
@@ -286,9 +286,8 @@ def agentnet(
         living = jnp.flatnonzero(alive, size=n, fill_value=-1)
         count = jnp.sum(alive)
         first = living[jnp.minimum((task.entry * count).astype(jnp.int32), count - 1)]
-        overall = (state.capability @ demand.T) @ task.active.astype(jnp.float32)
-        best = jnp.argmax(jnp.where(alive, overall, -jnp.inf))
-        first = jnp.where(choices.router, best, first)
+        known = jnp.where(alive[:, None], state.capability @ demand.T, -jnp.inf)
+        best = jnp.argmax(known, axis=0)  # of each part, for a router who sees everybody
         stay = choices.router | ~jnp.asarray(choices.routed)
 
         def hop(carry: Any, index: jax.Array) -> tuple[Any, Any]:
@@ -328,6 +327,8 @@ def agentnet(
         start = (first.astype(jnp.int32), task.active, jnp.zeros(n, bool), none)
         (_, _, _, agent), (at, slot, moved, there) = jax.lax.scan(hop, start, jnp.arange(hops))
 
+        central = jnp.where(task.active, best, -1).astype(jnp.int32)
+        agent = jnp.where(choices.router, central, agent)
         dice = jax.random.fold_in(key, hops)
         own = jax.tree.map(lambda x: x[agent], state.executor)
         right, used, hit = jax.vmap(lambda m, i: execute(dice, m, i, task, choices))(own, agent)
