@@ -22,17 +22,31 @@ def stream(world):
     return agentnet.tasks(jax.random.key(1), world, 300)
 
 
-def played(world, stream, choices, alive=ALIVE, learning=True, **change):
-    system = agentnet.agentnet(world, capacity=12, **change)
+@pytest.fixture(scope="module")
+def play(world, stream):
+    """Compiled once for each rule; all else is data."""
 
-    def body(state, inputs):
-        task, index = inputs
-        key = jax.random.fold_in(jax.random.key(2), index)
-        return system.step(key, state, task, choices, alive, learning)
+    def made(rule):
+        def run(choices, alive, learning, threshold):
+            evolution = agentnet.Evolution(threshold=threshold)
+            system = agentnet.agentnet(world, rule=rule, capacity=12, evolution=evolution)
 
-    count = stream.entry.shape[0]
-    scan = jax.jit(lambda s: jax.lax.scan(body, system.init(), (s, jnp.arange(count))))
-    return scan(stream)
+            def body(state, inputs):
+                task, index = inputs
+                key = jax.random.fold_in(jax.random.key(2), index)
+                return system.step(key, state, task, choices, alive, learning)
+
+            return jax.lax.scan(body, system.init(), (stream, jnp.arange(stream.entry.shape[0])))
+
+        return jax.jit(run)
+
+    compiled = {rule: made(rule) for rule in agentnet.RULES}
+
+    def played(choices=None, alive=ALIVE, learning=True, rule="paper", threshold=0.3):
+        choices = agentnet.Choices() if choices is None else choices
+        return compiled[rule](choices, alive, learning, threshold)
+
+    return played
 
 
 def unit(*numbers):
@@ -54,43 +68,42 @@ def test_memory_keeps_what_is_useful():
     jax.tree.map(np.testing.assert_array_equal, same, kept)
 
 
-def test_only_neighbours_are_met_and_every_part_is_done_by_someone(world, stream):
-    _, info = played(world, stream, agentnet.Choices(random_operation=True, random_next=True))
+def test_only_neighbours_are_met_and_every_part_is_done_by_someone(play, stream):
+    _, info = play(agentnet.Choices(random_operation=True, random_next=True))
     parts = np.asarray(stream.active)
     agent = np.asarray(info.agent)
     assert (agent[parts] >= 0).all()
     assert (agent[~parts] == -1).all()
     assert np.asarray(info.hops).max() <= 3
-    _, still = played(world, stream, agentnet.Choices(routed=False))
+    _, still = play(agentnet.Choices(routed=False))
     assert (np.asarray(still.hops) == 0).all()
 
 
-def test_learnt_routing_beats_chance_and_finds_specialists(world, stream):
-    state, info = played(world, stream, agentnet.Choices())
-    _, lots = played(world, stream, agentnet.Choices(random_operation=True, random_next=True))
+def test_learnt_routing_beats_chance_and_finds_specialists(play):
+    state, info = play(agentnet.Choices())
+    _, lots = play(agentnet.Choices(random_operation=True, random_next=True))
     assert float(info.success[150:].mean()) > float(lots.success[150:].mean()) + 0.1
     assert (np.argmax(np.asarray(state.capability), axis=1) == np.arange(N)).sum() >= 3
 
 
-def test_the_dead_do_nothing_and_a_lone_agent_executes(world, stream):
+def test_the_dead_do_nothing_and_a_lone_agent_executes(play):
     alive = ALIVE.at[2].set(False)
-    _, info = played(world, stream, agentnet.Choices(), alive=alive)
+    _, info = play(agentnet.Choices(), alive=alive)
     assert not (np.asarray(info.agent) == 2).any()
-    cut = agentnet.Evolution(threshold=5.0)
-    _, alone = played(world, stream, agentnet.Choices(), evolution=cut)
+    _, alone = play(agentnet.Choices(), threshold=5.0)
     assert (np.asarray(alone.hops) == 0).all()
     assert (np.asarray(alone.edges) == 0).all()
 
 
-def test_without_learning_nothing_changes(world, stream):
-    state, _ = played(world, stream, agentnet.Choices(), learning=False)
+def test_without_learning_nothing_changes(play):
+    state, _ = play(agentnet.Choices(), learning=False)
     assert float(jnp.abs(state.capability - 0.6).max()) < 1e-6
     assert not bool(state.executor.filled.any())
 
 
 @pytest.mark.parametrize("rule", agentnet.RULES)
-def test_edges_follow_their_rule(world, stream, rule):
-    state, _ = played(world, stream, agentnet.Choices(), rule=rule)
+def test_edges_follow_their_rule(play, rule):
+    state, _ = play(agentnet.Choices(), rule=rule)
     weight = np.asarray(state.weight)
     low, high = (0.0, 1.0) if rule == "paper" else (0.1, 2.0)
     assert (weight >= low).all()
