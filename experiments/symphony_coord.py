@@ -49,7 +49,7 @@ SCALES = {
         swarm_seeds=2, seeds=2,
     ),
     "small": Config(),
-    "full": Config(nodes=4096, slots=32, rounds=1000, swarm_seeds=2, pool_types=32),
+    "full": Config(nodes=4096, slots=32, rounds=4000, swarm_seeds=2, pool_types=32),
 }  # fmt: skip
 
 

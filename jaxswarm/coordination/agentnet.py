@@ -348,13 +348,13 @@ def agentnet(
                 new = evolution.edge_memory * old + (1.0 - evolution.edge_memory) * result
             else:
                 new = jnp.clip(old * jnp.where(result > 0, 1.1, 0.9), 0.1, 2.0)
-            weight = weight.at[at[h], slot[h]].set(jnp.where(moved[h], new, old))
+            weight = weight.at[at[h], slot[h]].set(jnp.where(moved[h] & learning, new, old))
         capability, idle, executor, router = (
             state.capability, state.idle, state.executor, state.router,
         )  # fmt: skip
         for p in range(task.kind.shape[0]):
             who = jnp.maximum(agent[p], 0)
-            did = task.active[p]
+            did = task.active[p] & learning
             good = right[p].astype(jnp.float32)
             row = capability[who]
             if rule == "paper":
@@ -376,8 +376,9 @@ def agentnet(
             )
             guide = jnp.where(did, at[0], 0)
             router = _insert(router, guide, task.key[p], who, good, state.now, did, None)
-        evolved = NetState(capability, weight, idle, router, executor, state.now + 1.0)
-        after = jax.tree.map(lambda a, b: jnp.where(learning, a, b), evolved, state)
+        # Rows are gated one by one: choosing between two whole states would copy all memories.
+        later = state.now + jnp.asarray(learning, jnp.float32)
+        after = NetState(capability, weight, idle, router, executor, later)
         info = NetInfo(
             outcome,
             jnp.sum(moved),
