@@ -129,8 +129,8 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
 
     if config.degree:  # large: one after the other, states are big
 
-        def all_arms(key: jax.Array) -> Any:
-            return jax.lax.map(lambda x: one(*x, key), (flags, alive, killed))
+        def all_arms(key: Any) -> Any:
+            return jax.lax.map(lambda x: one(x[0], x[1], x[2], key), (flags, alive, killed))
 
         found = jax.jit(lambda keys: jax.lax.map(all_arms, keys))(
             agents.keys(jax.random.key(config.seed), config.seeds)

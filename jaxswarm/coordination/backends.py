@@ -205,8 +205,11 @@ def blanked(reply: Reply) -> Reply:
     """The reply with ``answer`` and ``error`` -1 and numbers 0 where the status is not ``OK``."""
     fine = reply.status == OK
     return Reply(
-        jnp.where(fine, reply.answer, -1),
-        *(jnp.where(fine, x, 0.0) for x in reply[1:5]),
-        jnp.where(fine, reply.error, -1),
-        reply.status,
+        answer=jnp.where(fine, reply.answer, -1),
+        confidence=jnp.where(fine, reply.confidence, 0.0),
+        tokens_in=jnp.where(fine, reply.tokens_in, 0.0),
+        tokens_out=jnp.where(fine, reply.tokens_out, 0.0),
+        latency=jnp.where(fine, reply.latency, 0.0),
+        error=jnp.where(fine, reply.error, -1),
+        status=reply.status,
     )

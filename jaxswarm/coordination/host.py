@@ -143,7 +143,7 @@ def host_worker(
         return row
 
     def answer(request: Request) -> Reply:
-        request = Request(*(np.asarray(x) for x in request))
+        request = request._replace(**{k: np.asarray(v) for k, v in request._asdict().items()})
         count = len(request.worker)
         columns = {name: np.zeros(count, np.float32) for name in _NUMBERS}
         answers = np.full(count, -1, np.int32)
@@ -155,9 +155,10 @@ def host_worker(
                 answers[slot] = row["answer"]
                 for name in _NUMBERS:
                     columns[name][slot] = row.get(name, 0.0)
-        numbers = (jnp.asarray(columns[name]) for name in _NUMBERS)
+        numbers = {name: jnp.asarray(columns[name]) for name in _NUMBERS}
         none = jnp.full(count, -1, jnp.int32)
-        return blanked(Reply(jnp.asarray(answers), *numbers, none, jnp.asarray(status)))
+        made = Reply(answer=jnp.asarray(answers), error=none, status=jnp.asarray(status), **numbers)
+        return blanked(made)
 
     return answer
 
