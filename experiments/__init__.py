@@ -19,4 +19,6 @@ SYSTEMS: dict[str, str] = {
     "sac": "experiments.sac",
     "stac": "experiments.stac",
     "symphony": "experiments.symphony",
+    "symphony_coord": "experiments.symphony_coord",
+    "agentnet": "experiments.agentnet",
 }

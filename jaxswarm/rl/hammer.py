@@ -7,9 +7,9 @@ messenger (critics do not; they see what the agent sees). Two variants: the plai
 *discretised* one, a sigmoid under noise in training and a hard bit when executed.
 
 :class:`WithMessenger` puts what the messenger sees beside what an agent sees, so the composed
-policy is a :class:`jaxswarm.rl.Network` of one agent, and ``ppo(env, network)`` trains it with an exact
-ratio. Agents share their local network, which is told who they are. Not here: the variant in which
-the messenger is an agent of its own with random messages and the mean reward.
+policy is a :class:`jaxswarm.rl.Network` of one agent, and ``ppo(env, network)`` trains it with an
+exact ratio. Agents share their local network, which is told who they are. Not here: the variant in
+which the messenger is an agent of its own with random messages and the mean reward.
 
 Shapes: ``N`` agents, ``F`` numbers of an observation, ``K`` of them seen by agents, messages ``L``.
 

@@ -11,6 +11,8 @@ MINUTES = (
     "sac",
     "stac",
     "symphony",
+    "symphony_coord",
+    "agentnet",
     "dimat",
     "modest",
     "sybilwall",

@@ -1,0 +1,88 @@
+"""Coordination of agent teams as simulation: who should do what, on a stated stochastic worker.
+
+No language model is run here. What a published system claims about *coordination* is measured with
+workers whose skills, errors, latency, cost and load are written down; every method gets the same
+worker, the same tasks and the same dice, and differs by its coordination alone. Hidden quantities
+(skills, the right answer, times of failure) never reach a policy.
+
+* tasks: :func:`task_graph`, :func:`layered_task`, :func:`ready`, :func:`critical_path`
+* workers: :func:`workers`, and behind one protocol :func:`stochastic`, :func:`learned`,
+  :func:`host_worker` (a model of your own, with a :class:`Tape`)
+* dice: :func:`event_keys`; faults: :func:`availability`
+* :mod:`~jaxswarm.coordination.bandits`: learning whom to ask; :func:`beacon`: who can be asked
+* systems: :mod:`~jaxswarm.coordination.symphony_coord`, :mod:`~jaxswarm.coordination.agentnet`
+"""
+
+from jaxswarm.coordination import agentnet, bandits, symphony_coord
+from jaxswarm.coordination.availability import Availability, availability
+from jaxswarm.coordination.backends import (
+    STATUSES,
+    AgentBackend,
+    BackendState,
+    Reply,
+    Request,
+    learned,
+    rest,
+    stochastic,
+)
+from jaxswarm.coordination.beacon import Candidates, beacon
+from jaxswarm.coordination.draws import event_keys, event_normals, event_uniforms
+from jaxswarm.coordination.host import Tape, checked_reply, host_worker
+from jaxswarm.coordination.tasks import (
+    TaskGraph,
+    critical_path,
+    density,
+    layered_task,
+    num_subtasks,
+    ready,
+    task_graph,
+    width,
+)
+from jaxswarm.coordination.workers import (
+    ERRORS,
+    LoadLaw,
+    Workers,
+    latency_of,
+    loaded,
+    success_chance,
+    workers,
+)
+
+__all__ = [
+    "ERRORS",
+    "STATUSES",
+    "AgentBackend",
+    "Availability",
+    "BackendState",
+    "Candidates",
+    "LoadLaw",
+    "Reply",
+    "Request",
+    "Tape",
+    "TaskGraph",
+    "Workers",
+    "agentnet",
+    "availability",
+    "bandits",
+    "beacon",
+    "checked_reply",
+    "critical_path",
+    "density",
+    "event_keys",
+    "event_normals",
+    "event_uniforms",
+    "host_worker",
+    "latency_of",
+    "layered_task",
+    "learned",
+    "loaded",
+    "num_subtasks",
+    "ready",
+    "rest",
+    "stochastic",
+    "success_chance",
+    "symphony_coord",
+    "task_graph",
+    "width",
+    "workers",
+]

@@ -1,0 +1,47 @@
+"""Which workers are up, round by round, from a fault plan of :mod:`jaxswarm.network`.
+
+Shapes: ``T`` rounds, ``M`` workers.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.network import FaultPlan, replay
+
+
+class Availability(NamedTuple):
+    """Tables of a plan.
+
+    Attributes:
+        alive: ``bool[T, M]``; a crashed worker does not answer, and everyone notices.
+        working: ``bool[T, M]``; a resting worker answers, and its answer is worthless: it fails
+            silently. False also for the crashed.
+    """
+
+    alive: jax.Array
+    working: jax.Array
+
+
+def availability(plan: FaultPlan, rounds: int) -> Availability:
+    """Unroll a plan of crashes (``crash``, ``leave``) and silent failures (``rest``).
+
+    Raises:
+        ValueError: if ``rounds < 1``, or the plan cuts links.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds: expected at least 1, got {rounds}")
+    if "delivered" in plan.fields:
+        raise ValueError("plan: expected events of workers, got some of links")
+    process = replay(plan)
+
+    def body(state: Any, index: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
+        state, now = process.step(jax.random.key(0), state, index)
+        up = jnp.ones(plan.num_agents, bool)
+        alive = up if now.alive is None else now.alive
+        works = up if now.participates is None else now.participates
+        return state, (alive, alive & works)
+
+    _, tables = jax.lax.scan(body, process.init(), jnp.arange(rounds))
+    return Availability(*tables)

@@ -1,0 +1,64 @@
+"""Learners that share what they know: ridge sums gossiped with the library's rules.
+
+Sums add, so averaging them over ``N`` learners and multiplying by ``N`` gives the sums of a learner
+who saw everything. Each learner holds ``mixed``, its view of the *average*, and ``fresh``, its own
+observations since the last exchange. It acts on ``N · mixed + fresh``; an exchange moves ``fresh``
+into ``mixed`` and mixes. Doubly stochastic mixing keeps ``Σ mixed``, so nothing is counted twice.
+
+Shapes: ``N`` learners on axis 0 of every leaf.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.coordination.bandits.ridge import Ridge, faded, joined
+from jaxswarm.gossip import GossipTransformation, Round, Traffic
+
+
+class Pooled(NamedTuple):
+    """``mixed`` and ``fresh``: sums ``[N, ...]``; ``rule``: state of the gossip rule."""
+
+    mixed: Ridge
+    fresh: Ridge
+    rule: Any
+
+
+def pooled(empty: Ridge, rule: GossipTransformation) -> Pooled:
+    """Nothing known yet; ``empty`` has leaves ``[N, ...]``."""
+    return Pooled(empty, empty, rule.init(empty))
+
+
+def known(state: Pooled, num_learners: Any) -> Ridge:
+    """What each learner acts on, ``N · mixed + fresh``; ``num_learners`` = 1 for the isolated."""
+    return joined(faded(state.mixed, num_learners), state.fresh)
+
+
+def exchanged(
+    key: jax.Array, state: Pooled, rule: GossipTransformation, round: Round
+) -> tuple[Pooled, Traffic]:
+    """One exchange.
+
+    Args:
+        key: for the rule.
+        state: before.
+        rule: such as ``gossip.averaging(gossip.mixing(topology))``; it must keep the average.
+        round: who takes part.
+    """
+    total = joined(state.mixed, state.fresh)
+    if round.alive is not None:
+        # The dead do not exchange; what they have not shared yet stays theirs.
+        keep = _like(round.alive, state.mixed)
+        total = jax.tree.map(jnp.where, keep, total, state.mixed)
+        left = jax.tree.map(lambda k, f: jnp.where(k, 0.0, f), keep, state.fresh)
+    else:
+        left = jax.tree.map(jnp.zeros_like, state.fresh)
+    mixed, rule_state, traffic = rule.mix(key, total, state.rule, round)
+    return Pooled(mixed, left, rule_state), traffic
+
+
+def _like(flags: jax.Array, tree: Ridge) -> Ridge:
+    return jax.tree.map(
+        lambda x: jnp.broadcast_to(flags.reshape(-1, *([1] * (x.ndim - 1))), x.shape), tree
+    )

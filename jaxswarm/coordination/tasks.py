@@ -1,0 +1,167 @@
+"""Tasks as directed acyclic graphs of subtasks, in padded arrays.
+
+Subtasks are stored in a topological order: every parent has a smaller index than its children.
+Build a graph on the host, where it is validated; batches of equal capacity are stacked leaf by
+leaf (``agents.stack``) and mapped with ``jax.vmap``.
+
+Shapes: ``S`` subtask slots, ``K`` skills.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TaskGraph:
+    """A task. Build it with :func:`task_graph` or :func:`layered_task`, which validate.
+
+    Attributes:
+        demand: ``float32[S, K]``, how much of each skill a subtask needs, at least 0.
+        parents: ``bool[S, S]``; ``[i, j]`` says that ``i`` needs the result of ``j``, ``j < i``.
+        depth: ``int32[S]``, edges on the longest way from a source; 0 on padding slots.
+        mask: ``bool[S]``, false on padding slots, which come last.
+        order: ``int32[S]``, the number under which the caller knew the subtask; -1 on padding.
+    """
+
+    demand: Any
+    parents: Any
+    depth: Any
+    mask: Any
+    order: Any
+
+
+def task_graph(
+    demand: Any, edges: Iterable[tuple[int, int]], *, capacity: int | None = None
+) -> TaskGraph:
+    """A validated task graph.
+
+    Args:
+        demand: ``[S, K]``, finite, at least 0, with something positive in every row.
+        edges: ``(parent, child)`` pairs of row numbers of ``demand``.
+        capacity: slots to pad to; the number of subtasks by default.
+
+    Raises:
+        ValueError: naming the argument: a bad demand, an edge to an unknown subtask, a self-loop,
+            an edge given twice, a cycle (which is shown), or too small a capacity.
+    """
+    import networkx as nx
+
+    needs = np.asarray(demand, np.float32)
+    if needs.ndim != 2 or 0 in needs.shape:
+        raise ValueError(f"demand: expected a non-empty [S, K], got shape {needs.shape}")
+    if not np.isfinite(needs).all() or (needs < 0).any():
+        raise ValueError("demand: expected finite numbers of at least 0")
+    idle = np.flatnonzero(needs.sum(axis=1) <= 0)
+    if idle.size:
+        raise ValueError(f"demand: expected something positive in every row, row {idle[0]} is zero")
+    count, skills = needs.shape
+    slots = count if capacity is None else int(capacity)
+    if slots < count:
+        raise ValueError(f"capacity: expected at least {count} slots, got {capacity}")
+    graph = nx.DiGraph()
+    graph.add_nodes_from(range(count))
+    for parent, child in edges:
+        if not (0 <= parent < count and 0 <= child < count) or parent == child:
+            raise ValueError(
+                f"edges: expected pairs of two of {count} subtasks, got {(parent, child)}"
+            )
+        if graph.has_edge(parent, child):
+            raise ValueError(f"edges: {(parent, child)} is given twice")
+        graph.add_edge(parent, child)
+    if not nx.is_directed_acyclic_graph(graph):
+        raise ValueError(f"edges: expected no cycle, got {nx.find_cycle(graph)}")
+    layers = list(nx.topological_generations(graph))
+    order = np.array([node for layer in layers for node in sorted(layer)], np.int32)
+    depth_of = {node: level for level, layer in enumerate(layers) for node in layer}
+    place = np.empty(count, np.int32)
+    place[order] = np.arange(count)
+    parents = np.zeros((slots, slots), bool)
+    for parent, child in graph.edges:
+        parents[place[child], place[parent]] = True
+    padded = np.zeros((slots, skills), np.float32)
+    padded[:count] = needs[order]
+    depth, names = np.zeros(slots, np.int32), np.full(slots, -1, np.int32)
+    depth[:count] = [depth_of[node] for node in order]
+    names[:count] = order
+    return TaskGraph(padded, parents, depth, np.arange(slots) < count, names)
+
+
+def layered_task(
+    depth: int,
+    width: int,
+    num_skills: int,
+    *,
+    fan_in: int = 1,
+    capacity: int | None = None,
+    seed: int = 0,
+) -> TaskGraph:
+    """``depth`` layers of ``width`` subtasks; each has ``fan_in`` random parents one layer up.
+
+    ``depth=1`` is embarrassingly parallel, ``width=1`` a chain. Every subtask demands one random
+    skill.
+
+    Raises:
+        ValueError: if a number is below 1 or ``fan_in > width``.
+    """
+    for name, value in (("depth", depth), ("width", width), ("num_skills", num_skills)):
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")
+    if not 1 <= fan_in <= width:
+        raise ValueError(f"fan_in: expected 1 to width={width}, got {fan_in}")
+    rng = np.random.default_rng(seed)
+    demand = np.eye(num_skills)[rng.integers(num_skills, size=depth * width)]
+    edges = [
+        (int((layer - 1) * width + parent), layer * width + child)
+        for layer in range(1, depth)
+        for child in range(width)
+        for parent in rng.choice(width, fan_in, replace=False)
+    ]
+    return task_graph(demand, edges, capacity=capacity)
+
+
+def ready(graph: TaskGraph, done: jax.Array) -> jax.Array:
+    """``bool[S]``: not done, and every parent is."""
+    waiting = (jnp.asarray(graph.parents) & ~done[None, :]).any(axis=1)
+    return jnp.asarray(graph.mask) & ~done & ~waiting
+
+
+def num_subtasks(graph: TaskGraph) -> jax.Array:
+    """``int32[]``: without padding."""
+    return jnp.sum(jnp.asarray(graph.mask), dtype=jnp.int32)
+
+
+def critical_path(graph: TaskGraph, durations: Any = None) -> jax.Array:
+    """``float32[]``: the longest way through the graph, a lower bound of any schedule.
+
+    Args:
+        graph: a single task.
+        durations: ``[S]``, at least 0; 1 each by default, which counts subtasks.
+    """
+    mask = jnp.asarray(graph.mask)
+    given = jnp.ones(mask.shape) if durations is None else jnp.asarray(durations, jnp.float32)
+    lengths = jnp.where(mask, given, 0.0)
+
+    def body(i: Any, finish: jax.Array) -> jax.Array:
+        start = jnp.max(jnp.where(jnp.asarray(graph.parents)[i], finish, 0.0))
+        return finish.at[i].set(start + lengths[i])
+
+    return jnp.max(jax.lax.fori_loop(0, mask.shape[0], body, jnp.zeros(mask.shape)))
+
+
+def width(graph: TaskGraph) -> jax.Array:
+    """``int32[]``: the most subtasks of one depth."""
+    mask = jnp.asarray(graph.mask)
+    return jnp.max(jnp.zeros(mask.shape[0], jnp.int32).at[graph.depth].add(mask.astype(jnp.int32)))
+
+
+def density(graph: TaskGraph) -> jax.Array:
+    """``float32[]``: edges as a share of the ``n (n - 1) / 2`` possible; 0 for one subtask."""
+    n = num_subtasks(graph).astype(jnp.float32)
+    edges = jnp.sum(jnp.asarray(graph.parents), dtype=jnp.float32)
+    return edges / jnp.maximum(n * (n - 1.0) / 2.0, 1.0)
