@@ -208,15 +208,13 @@ def plot(results: dict[str, Any], path: Path) -> None:
     )
     for column, game in enumerate(GAMES):
         series = {arm: found["curve"] for arm, found in results[game].items()}
-        ax = plotting.curves(
+        plotting.curves(
             series,
             xlabel="iterations of PPO",
             ylabel="episode return of an agent while learning",
             title=titles[column],
             ax=grid[0, column],
         )
-        if column == 0:
-            ax.set_ylim(-40, 0)
     plotting.save(grid[0, 0], path)
 
 
