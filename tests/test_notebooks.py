@@ -7,7 +7,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
-PICTURES = {"01_gossip_in_ten_minutes": 8, "02_attack_and_defend": 6, "03_swarms": 7}
+PICTURES = {
+    "01_gossip_in_ten_minutes": 8,
+    "02_attack_and_defend": 6,
+    "03_swarms": 7,
+    "04_networked_actor_critic": 6,
+}
 
 
 def _learned_weights_win(shown: str) -> bool:
@@ -25,10 +30,16 @@ def _looking_finds_more(shown: str) -> bool:
     return by_hand > 1.5 * at_random
 
 
+def _neighbours_make_a_team_and_resume_to_the_bit(shown: str) -> bool:
+    ring, alone = (float(x) for x in re.findall(r"\d+\.\d+", shown))
+    return "'resumed exactly': True" in shown and ring > alone + 0.5
+
+
 CONCLUSIONS = {
     "01_gossip_in_ten_minutes": _learned_weights_win,
     "02_attack_and_defend": _defence_holds_and_replay_is_exact,
     "03_swarms": _looking_finds_more,
+    "04_networked_actor_critic": _neighbours_make_a_team_and_resume_to_the_bit,
 }
 
 pytestmark = [

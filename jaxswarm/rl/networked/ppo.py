@@ -102,7 +102,8 @@ def networked_ppo(
             traced.
         average_actors: exchange actors too, which only makes sense where agents are alike.
         joint: what reward models see of the others' actions: ``"all"`` of them, or their
-            ``"mean"``, whose size does not grow with ``N``.
+            ``"mean"``, whose size does not grow with ``N``. What alike agents earn given the mean
+            action is the team's reward already, so with ``"mean"`` they need no neighbours.
         reward_widths: hidden layers of the reward models.
         reward_steps: full-batch Adam steps on the own rewards in an iteration.
         reward_lr: of these.
