@@ -21,4 +21,5 @@ SYSTEMS: dict[str, str] = {
     "symphony": "experiments.symphony",
     "symphony_coord": "experiments.symphony_coord",
     "agentnet": "experiments.agentnet",
+    "matrix": "experiments.matrix",
 }

@@ -8,12 +8,14 @@ worker, the same tasks and the same dice, and differs by its coordination alone.
 * tasks: :func:`task_graph`, :func:`layered_task`, :func:`ready`, :func:`critical_path`
 * workers: :func:`workers`, and behind one protocol :func:`stochastic`, :func:`learned`,
   :func:`host_worker` (a model of your own, with a :class:`Tape`)
-* dice: :func:`event_keys`; faults: :func:`availability`
+* dice: :func:`event_keys`; faults: :func:`availability`; messages: :func:`empty_queues`,
+  :func:`push`, :func:`pop`
 * :mod:`~jaxswarm.coordination.bandits`: learning whom to ask; :func:`beacon`: who can be asked
-* systems: :mod:`~jaxswarm.coordination.symphony_coord`, :mod:`~jaxswarm.coordination.agentnet`
+* systems: :mod:`~jaxswarm.coordination.symphony_coord`, :mod:`~jaxswarm.coordination.agentnet`,
+  :mod:`~jaxswarm.coordination.matrix`
 """
 
-from jaxswarm.coordination import agentnet, bandits, symphony_coord
+from jaxswarm.coordination import agentnet, bandits, matrix, symphony_coord
 from jaxswarm.coordination.availability import Availability, availability
 from jaxswarm.coordination.backends import (
     STATUSES,
@@ -28,6 +30,7 @@ from jaxswarm.coordination.backends import (
 from jaxswarm.coordination.beacon import Candidates, beacon
 from jaxswarm.coordination.draws import event_keys, event_normals, event_uniforms
 from jaxswarm.coordination.host import Tape, checked_reply, host_worker
+from jaxswarm.coordination.queues import Queues, empty_queues, pop, push
 from jaxswarm.coordination.tasks import (
     TaskGraph,
     critical_path,
@@ -56,6 +59,7 @@ __all__ = [
     "BackendState",
     "Candidates",
     "LoadLaw",
+    "Queues",
     "Reply",
     "Request",
     "Tape",
@@ -68,6 +72,7 @@ __all__ = [
     "checked_reply",
     "critical_path",
     "density",
+    "empty_queues",
     "event_keys",
     "event_normals",
     "event_uniforms",
@@ -75,8 +80,11 @@ __all__ = [
     "latency_of",
     "layered_task",
     "learned",
+    "matrix",
     "loaded",
     "num_subtasks",
+    "pop",
+    "push",
     "ready",
     "rest",
     "stochastic",

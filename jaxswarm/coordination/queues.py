@@ -1,0 +1,134 @@
+"""Messages in fixed-capacity ring buffers, one first-in first-out queue per owner.
+
+A message is a pytree of numbers and the time from which it may be read. A batch of messages is
+pushed in its order, whoever they are for; what does not fit is dropped and counted, nothing is
+overwritten. Both operations are pure and of fixed shape, so an event loop is a ``lax.scan``.
+
+Shapes: ``Q`` queues of capacity ``C``, ``B`` messages of a batch, ``P`` that are read at once.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+PyTree = Any
+
+
+class Queues(NamedTuple):
+    """Build it with :func:`empty_queues`.
+
+    Attributes:
+        messages: leaves ``[Q, C, ...]``.
+        due: ``float32[Q, C]``, from when a message may be read.
+        head: ``int32[Q]``, slot of the oldest.
+        size: ``int32[Q]``, at most ``C``.
+        dropped: ``int32[Q]``, messages for which there was no room, so far.
+    """
+
+    messages: PyTree
+    due: jax.Array
+    head: jax.Array
+    size: jax.Array
+    dropped: jax.Array
+
+    @property
+    def capacity(self) -> int:
+        """``C``."""
+        return self.due.shape[1]
+
+
+def empty_queues(num_queues: int, capacity: int, message: PyTree) -> Queues:
+    """``Q`` empty queues of messages like ``message`` (arrays or scalars of one message).
+
+    Raises:
+        ValueError: if ``num_queues`` or ``capacity`` is below 1.
+    """
+    for name, value in (("num_queues", num_queues), ("capacity", capacity)):
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")
+
+    def blank(leaf: Any) -> jax.Array:
+        like = jnp.asarray(leaf)
+        return jnp.zeros((num_queues, capacity, *like.shape), like.dtype)
+
+    none = jnp.zeros(num_queues, jnp.int32)
+    return Queues(jax.tree.map(blank, message), jnp.zeros((num_queues, capacity)), none, none, none)
+
+
+def push(
+    queues: Queues, owner: jax.Array, messages: PyTree, active: jax.Array, due: Any = 0.0
+) -> Queues:
+    """Append a batch.
+
+    Args:
+        queues: where to.
+        owner: ``int32[B]``, whose queue; several messages may have one owner.
+        messages: leaves ``[B, ...]``.
+        active: ``bool[B]``, false for empty slots of the batch.
+        due: ``[B]`` or a scalar, from when the messages may be read.
+    """
+    count, capacity = queues.due.shape
+    place = jnp.where(active, owner, count)
+    rank = _rank(place)
+    known = jnp.minimum(place, count - 1)
+    fits = active & (queues.size[known] + rank < capacity)
+    slot = (queues.head[known] + queues.size[known] + rank) % capacity
+    row = jnp.where(fits, place, count)
+
+    def written(held: jax.Array, new: jax.Array) -> jax.Array:
+        return held.at[row, slot].set(new, mode="drop")
+
+    times = jnp.broadcast_to(jnp.asarray(due, jnp.float32), owner.shape)
+    refused = jnp.where(active & ~fits, owner, count)
+    return Queues(
+        jax.tree.map(written, queues.messages, messages),
+        written(queues.due, times),
+        queues.head,
+        queues.size.at[row].add(1, mode="drop"),
+        queues.dropped.at[refused].add(1, mode="drop"),
+    )
+
+
+def pop(
+    queues: Queues, now: Any, count: Any = 1, *, most: int = 1
+) -> tuple[Queues, PyTree, jax.Array]:
+    """Take the oldest messages of every queue.
+
+    A message that is not due yet holds up those behind it.
+
+    Args:
+        queues: where from.
+        now: the time.
+        count: ``int32[Q]`` or a scalar, how many at most; 0 for none.
+        most: ``P``, static, the largest ``count``.
+
+    Returns:
+        The queues, messages with leaves ``[Q, P, ...]``, and which of them exist, ``bool[Q, P]``.
+
+    Raises:
+        ValueError: if ``most`` is not between 1 and the capacity.
+    """
+    if not 1 <= most <= queues.capacity:
+        raise ValueError(f"most: expected 1 to the capacity {queues.capacity}, got {most}")
+    rows, capacity = queues.due.shape
+    ahead = jnp.arange(most)
+    slot = (queues.head[:, None] + ahead[None, :]) % capacity
+    wanted = jnp.minimum(jnp.broadcast_to(jnp.asarray(count, jnp.int32), (rows,)), queues.size)
+    index = jnp.arange(rows)[:, None]
+    ready = (ahead[None, :] < wanted[:, None]) & (queues.due[index, slot] <= now)
+    taken = jnp.cumprod(ready.astype(jnp.int32), axis=1).astype(bool)
+    messages = jax.tree.map(lambda held: held[index, slot], queues.messages)
+    gone = jnp.sum(taken, axis=1, dtype=jnp.int32)
+    left = queues._replace(head=(queues.head + gone) % capacity, size=queues.size - gone)
+    return left, messages, taken
+
+
+def _rank(place: jax.Array) -> jax.Array:
+    """``int32[B]``: how many earlier entries of the batch have the same place."""
+    order = jnp.argsort(place, stable=True)
+    ordered = place[order]
+    index = jnp.arange(place.shape[0], dtype=jnp.int32)
+    begins = jnp.concatenate([jnp.ones(1, bool), ordered[1:] != ordered[:-1]])
+    first = jax.lax.cummax(jnp.where(begins, index, 0))
+    return jnp.zeros_like(index).at[order].set(index - first)
