@@ -8,7 +8,7 @@ use.
 from jaxswarm.plotting.curves import curves, disagreement, intervals
 from jaxswarm.plotting.graphs import graph, layout
 from jaxswarm.plotting.scenes import discs, movie, stage, tiles
-from jaxswarm.plotting.style import PALETTE, axes, panels, save, tidy
+from jaxswarm.plotting.style import PALETTE, axes, panels, save, tidy, titles
 from jaxswarm.plotting.swarms import animate, swarm
 from jaxswarm.plotting.tables import heatmap
 
@@ -30,4 +30,5 @@ __all__ = [
     "swarm",
     "tidy",
     "tiles",
+    "titles",
 ]

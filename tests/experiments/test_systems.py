@@ -13,6 +13,8 @@ MINUTES = (
     "symphony",
     "symphony_coord",
     "agentnet",
+    "matrix",
+    "scaling_agents",
     "dimat",
     "modest",
     "sybilwall",
