@@ -22,4 +22,5 @@ SYSTEMS: dict[str, str] = {
     "symphony_coord": "experiments.symphony_coord",
     "agentnet": "experiments.agentnet",
     "matrix": "experiments.matrix",
+    "scaling_agents": "experiments.scaling_agents",
 }

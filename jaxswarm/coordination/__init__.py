@@ -12,10 +12,10 @@ worker, the same tasks and the same dice, and differs by its coordination alone.
   :func:`push`, :func:`pop`
 * :mod:`~jaxswarm.coordination.bandits`: learning whom to ask; :func:`beacon`: who can be asked
 * systems: :mod:`~jaxswarm.coordination.symphony_coord`, :mod:`~jaxswarm.coordination.agentnet`,
-  :mod:`~jaxswarm.coordination.matrix`
+  :mod:`~jaxswarm.coordination.matrix`, :mod:`~jaxswarm.coordination.scaling_agents`
 """
 
-from jaxswarm.coordination import agentnet, bandits, matrix, symphony_coord
+from jaxswarm.coordination import agentnet, bandits, matrix, scaling_agents, symphony_coord
 from jaxswarm.coordination.availability import Availability, availability
 from jaxswarm.coordination.backends import (
     STATUSES,
@@ -87,6 +87,7 @@ __all__ = [
     "push",
     "ready",
     "rest",
+    "scaling_agents",
     "stochastic",
     "success_chance",
     "symphony_coord",

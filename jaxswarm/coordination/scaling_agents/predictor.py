@@ -1,0 +1,156 @@
+"""Performance predicted from measures of coordination, and architectures chosen by it.
+
+The form is the paper's: an intercept, ten main effects, nine interactions. Coefficients are fitted
+here; none of the paper's is used.
+
+Shapes: ``R`` runs, ``D = 20`` columns.
+
+References: Y. Kim et al., Towards a science of scaling agent systems, 2025 (v2).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+COLUMNS = (
+    "1", "I", "I²", "log(1+T)", "log(1+n)", "log(1+O)", "c", "R", "E_c", "log(1+A_e)", "P_SA",
+    "P_SA·log(1+n)", "E_c·T", "O·T", "A_e·P_SA", "A_e·T", "R·n", "c·I", "I·E_c", "I·log(1+T)",
+)  # fmt: skip
+"""Ability I (centred), tools T, agents n, overhead O, density c, redundancy R, efficiency E_c,
+amplification A_e, the single agent's performance P_SA."""
+
+
+class Fit(NamedTuple):
+    """``coefficients [D]`` of columns that ``mean`` and ``scale`` standardise."""
+
+    coefficients: jax.Array
+    mean: jax.Array
+    scale: jax.Array
+
+
+def design(
+    *, ability: Any, tools: Any, agents: Any, overhead: Any, density: Any, redundancy: Any,
+    efficiency: Any, amplification: Any, single: Any,
+) -> np.ndarray:  # fmt: skip
+    """``[R, D]`` with :data:`COLUMNS`; all arguments ``[R]``.
+
+    Raises:
+        ValueError: numbers that are not finite, or columns that depend on each other, by name.
+    """
+    given = {
+        "ability": ability, "tools": tools, "agents": agents, "overhead": overhead,
+        "density": density, "redundancy": redundancy, "efficiency": efficiency,
+        "amplification": amplification, "single": single,
+    }  # fmt: skip
+    x = {name: np.asarray(value, np.float64) for name, value in given.items()}
+    for name, value in x.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name}: expected finite numbers")
+    i = x["ability"] - x["ability"].mean()
+    t, n, o = x["tools"], x["agents"], x["overhead"]
+    c, r, e, a, p = (
+        x[k] for k in ("density", "redundancy", "efficiency", "amplification", "single")
+    )
+    table = np.stack(
+        [
+            np.ones_like(i), i, i**2, np.log1p(t), np.log1p(n), np.log1p(np.maximum(o, -0.99)), c,
+            r, e, np.log1p(a), p, p * np.log1p(n), e * t, o * t, a * p, a * t, r * n, c * i, i * e,
+            i * np.log1p(t),
+        ],
+        axis=1,
+    )  # fmt: skip
+    scaled = table / np.maximum(np.linalg.norm(table, axis=0), 1e-300)
+    rank = np.linalg.matrix_rank(scaled, tol=1e-9)
+    if rank < table.shape[1]:
+        _, pivots = _dependent(scaled)
+        raise ValueError(f"design: columns {pivots} depend on the others (rank {rank})")
+    return table
+
+
+def fit(table: Any, performance: Any, ridge: Any = 1e-3) -> Fit:
+    """Ridge regression on standardised columns; the intercept is not shrunk.
+
+    Raises:
+        ValueError: shapes that do not match, or a ``ridge`` below 0.
+    """
+    x, y = jnp.asarray(table, jnp.float32), jnp.asarray(performance, jnp.float32)
+    if x.ndim != 2 or y.shape != x.shape[:1]:
+        raise ValueError(f"table, performance: expected [R, D] and [R], got {x.shape}, {y.shape}")
+    if not isinstance(ridge, jax.core.Tracer) and not ridge >= 0:
+        raise ValueError(f"ridge: expected at least 0, got {ridge}")
+    mean, scale = jnp.mean(x, axis=0), jnp.std(x, axis=0)
+    constant = scale < 1e-9
+    mean, scale = jnp.where(constant, 0.0, mean), jnp.where(constant, 1.0, scale)
+    z = (x - mean) / scale
+    weight = jnp.where(constant, 0.0, ridge * x.shape[0])
+    gram = z.T @ z + jnp.diag(weight)
+    return Fit(jnp.linalg.solve(gram, z.T @ y), mean, scale)
+
+
+def predict(found: Fit, table: Any) -> jax.Array:
+    """``[R]``."""
+    return ((jnp.asarray(table, jnp.float32) - found.mean) / found.scale) @ found.coefficients
+
+
+def cross_validated(
+    table: Any, performance: Any, groups: Any, *, ridge: float = 1e-3
+) -> dict[str, Any]:
+    """Leave one group out: ``r2``, ``mae`` and the ``predicted [R]``.
+
+    Args:
+        table: ``[R, D]``.
+        performance: ``[R]``.
+        groups: ``int[R]``, such as the kind of task.
+        ridge: see :func:`fit`.
+
+    Raises:
+        ValueError: fewer than two groups.
+    """
+    x, y, g = np.asarray(table), np.asarray(performance), np.asarray(groups)
+    names = np.unique(g)
+    if len(names) < 2:
+        raise ValueError(f"groups: expected at least two, got {len(names)}")
+    predicted = np.zeros(len(y))
+    for name in names:
+        out = g == name
+        predicted[out] = np.asarray(predict(fit(x[~out], y[~out], ridge), x[out]))
+    wrong = y - predicted
+    r2 = 1.0 - float((wrong**2).sum() / max(((y - y.mean()) ** 2).sum(), 1e-12))
+    return {"r2": r2, "mae": float(np.abs(wrong).mean()), "predicted": predicted}
+
+
+def select(
+    features: Any, performance: Any, train: Any, *, ridge: float = 1e-2
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which architecture for cases outside ``train``: a regression for each, the best prediction.
+
+    Args:
+        features: ``[R, D]`` of cases, known before anything but the single agent was run.
+        performance: ``[R, X]`` of ``X`` architectures; only rows in ``train`` are looked at.
+        train: ``bool[R]``.
+        ridge: see :func:`fit`.
+
+    Returns:
+        Chosen architectures ``int[R]``, and their predicted performance ``[R, X]``; of all rows.
+
+    Raises:
+        ValueError: nothing to train on, or nothing held out.
+    """
+    x, y, known = np.asarray(features), np.asarray(performance), np.asarray(train, bool)
+    if not known.any() or known.all():
+        raise ValueError("train: expected some cases to train on and some held out")
+    predicted = np.stack(
+        [np.asarray(predict(fit(x[known], column[known], ridge), x)) for column in y.T], axis=1
+    )
+    return predicted.argmax(axis=1), predicted
+
+
+def _dependent(table: np.ndarray) -> tuple[list[int], list[str]]:
+    kept: list[int] = []
+    dependent: list[int] = []
+    for j in range(table.shape[1]):
+        rank = np.linalg.matrix_rank(table[:, [*kept, j]], tol=1e-9)
+        (kept if rank > len(kept) else dependent).append(j)
+    return dependent, [COLUMNS[j] for j in dependent]
