@@ -7,7 +7,8 @@ architecture has a success rate: scores come from subtasks that were worked on, 
 
 The worker is a stand-in for a language model; its weaknesses are stated in ``Costs``. Benchmarks
 and vendors of the paper are out of reach. Published versions disagree on R², so ours is printed and
-never a threshold. The paper's error amplification does not follow from its printed success rates;
+never a threshold; it is high because two of the twenty columns, efficiency and amplification, are
+made of the score that they predict. The choice of an architecture uses none of them. The paper's error amplification does not follow from its printed success rates;
 ours is the ratio of failures, and unrecovered errors are counted apart. ``full`` takes teams to
 1,024 and draws where which architecture wins over width and depth.
 
@@ -395,10 +396,10 @@ def plot(results: dict[str, Any], path: Path) -> None:
         [_of(results, n, "score").mean(axis=(1, 2)) / np.maximum(single, 1e-3) - 1 for n in TEAMS]
     )
     plotting.heatmap(
-        np.clip(100 * gain.T, -100, 150),
+        np.clip(gain.T, -1, 1.5),
         list(KINDS),
         list(TEAMS),
-        title="Gain over a single agent, % (at most 150)",
+        title="Gain over a single agent, relative (at most 1.5)",
         ax=grid[0, 0],
     )
     ax = grid[0, 1]
@@ -441,9 +442,9 @@ def plot(results: dict[str, Any], path: Path) -> None:
     r2 = regression(results)["r2"]
     plotting.titles(
         ax,
-        f"Unseen kinds: {picked['hit'].mean():.0%} chosen right (the paper's form: R² {r2:.2f})",
+        f"Unseen kinds of task: {picked['hit'].mean():.0%} chosen right",
         "predicted score",
-        "measured score",
+        f"measured score (the paper's twenty columns: R² {r2:.2f})",
     )
     plotting.save(grid[0, 0], path)
 

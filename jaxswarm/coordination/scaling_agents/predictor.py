@@ -83,7 +83,7 @@ def fit(table: Any, performance: Any, ridge: Any = 1e-3) -> Fit:
     mean, scale = jnp.mean(x, axis=0), jnp.std(x, axis=0)
     constant = scale < 1e-9
     mean, scale = jnp.where(constant, 0.0, mean), jnp.where(constant, 1.0, scale)
-    z = (x - mean) / scale
+    z = (x - mean[None, :]) / scale[None, :]
     weight = jnp.where(constant, 0.0, ridge * x.shape[0])
     gram = z.T @ z + jnp.diag(weight)
     return Fit(jnp.linalg.solve(gram, z.T @ y), mean, scale)
@@ -91,7 +91,8 @@ def fit(table: Any, performance: Any, ridge: Any = 1e-3) -> Fit:
 
 def predict(found: Fit, table: Any) -> jax.Array:
     """``[R]``."""
-    return ((jnp.asarray(table, jnp.float32) - found.mean) / found.scale) @ found.coefficients
+    x = jnp.asarray(table, jnp.float32)
+    return ((x - found.mean[None, :]) / found.scale[None, :]) @ found.coefficients
 
 
 def cross_validated(
