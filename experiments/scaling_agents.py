@@ -8,8 +8,9 @@ architecture has a success rate: scores come from subtasks that were worked on, 
 The worker is a stand-in for a language model; its weaknesses are stated in ``Costs``. Benchmarks
 and vendors of the paper are out of reach. Published versions disagree on R², so ours is printed and
 never a threshold; it is high because two of the twenty columns, efficiency and amplification, are
-made of the score that they predict. The choice of an architecture uses none of them. The paper's error amplification does not follow from its printed success rates;
-ours is the ratio of failures, and unrecovered errors are counted apart. ``full`` takes teams to
+made of the score that they predict. The choice of an architecture uses none of them. The paper's
+error amplification does not follow from its printed success rates; ours is the ratio of failures,
+and unrecovered errors are counted apart. ``full`` takes teams to
 1,024 and draws where which architecture wins over width and depth.
 
 References:

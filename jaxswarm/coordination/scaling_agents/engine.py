@@ -197,8 +197,8 @@ def play(
         informed = jnp.all(heard | ~parents[i])
 
         # 2. checks; paid if the task is on its pace
-        def check(s: _State, checker: Any, wanted: Any) -> tuple[_State, jax.Array]:
-            cost = costs.check + costs.read * context_of(s, checker)
+        def check(s: _State, checker: Any, wanted: Any, times: Any = 1.0) -> Any:
+            cost = times * (costs.check + costs.read * context_of(s, checker))
             s, can = pay(s, works & wanted, cost, pace)
             grown = jnp.where(can & (checker != who), costs.message, 0.0)
             return s._replace(context=s.context.at[checker].add(grown)), can
@@ -215,9 +215,7 @@ def play(
         per_judge = jnp.maximum(jnp.ceil(jnp.asarray(arch.peer_checks) / JUDGES), 1.0)
         for j in range(JUDGES):
             peer = (who + 1 + j) % members
-            s, judged = check(s, peer, j * per_judge < arch.peer_checks)
-            extra = jnp.where(judged, (per_judge - 1.0) * costs.check, 0.0)
-            s = s._replace(used=s.used + extra)
+            s, judged = check(s, peer, j * per_judge < arch.peer_checks, per_judge)
             votes += objects(judged, 1.0, 1 + j)
             judges += judged
             turns += judged * per_judge
@@ -228,7 +226,7 @@ def play(
 
         # 3. once more
         again = wrote + costs.read * context_of(s, who)
-        s, redoes = pay(s, rejected & works, again, pace + wrote)
+        s, redoes = pay(s, rejected & works, again, jnp.minimum(pace + wrote, budget))
         better, _ = ask(i, 1, who, context_of(s, who), redoes)
         caught = redoes & ~fine & better
         fine = jnp.where(redoes, better, fine)
