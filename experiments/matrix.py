@@ -185,7 +185,7 @@ def _faults(config: Config, keys: jax.Array) -> dict[str, Any]:
         return lost, matrix.run(rows, flow, p2p, slots=slots)
 
     lost, calm = jax.jit(jax.vmap(one))(keys)
-    gone = np.asarray(lost.status) == matrix.exact.TOMBSTONE
+    gone = np.asarray(lost.status) == matrix.TOMBSTONE
     other = (np.asarray(lost.result) != np.asarray(calm.result)) & ~gone
     return {
         "violations": np.asarray(lost.violations) + np.asarray(calm.violations),

@@ -156,12 +156,12 @@ def _measured(config: Config, graphs: Any, kinds: list[Kind], keys: jax.Array) -
         }
 
     over = jax.vmap(one, (None, None, None, None, 0))  # seeds
-    over = jax.vmap(over, (None, None, None, 0, None))  # abilities
+    over_kinds = jax.vmap(over, (None, None, None, 0, None))  # and abilities
     tools = jnp.array([float(k.tools) for k in kinds])
     shown = jnp.array([k.shown for k in kinds])
     each = jax.jit(
         lambda: jax.lax.map(
-            lambda x: over(*x, jnp.array(config.abilities), keys), (graphs, tools, shown)
+            lambda x: over_kinds(*x, jnp.array(config.abilities), keys), (graphs, tools, shown)
         )
     )()
     return {name: np.moveaxis(np.asarray(x), -1, 1) for name, x in each.items()}

@@ -12,6 +12,7 @@ PICTURES = {
     "02_attack_and_defend": 6,
     "03_swarms": 7,
     "04_networked_actor_critic": 6,
+    "05_who_should_do_what": 4,
 }
 
 
@@ -35,11 +36,17 @@ def _neighbours_make_a_team_and_resume_to_the_bit(shown: str) -> bool:
     return "'resumed exactly': True" in shown and ring > alone + 0.5
 
 
+def _gossip_learns_and_all_results_are_equal(shown: str) -> bool:
+    alone, gossip = (float(x) for x in re.findall(r"\d+\.\d+", shown))
+    return shown.count("True") == 2 and gossip < 0.5 * alone
+
+
 CONCLUSIONS = {
     "01_gossip_in_ten_minutes": _learned_weights_win,
     "02_attack_and_defend": _defence_holds_and_replay_is_exact,
     "03_swarms": _looking_finds_more,
     "04_networked_actor_critic": _neighbours_make_a_team_and_resume_to_the_bit,
+    "05_who_should_do_what": _gossip_learns_and_all_results_are_equal,
 }
 
 pytestmark = [

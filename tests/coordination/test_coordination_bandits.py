@@ -185,3 +185,42 @@ def test_nobody_is_chosen_among_nobody():
 def test_bad_input_is_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def history(arms, d=4, count=60):
+    rng = np.random.default_rng(5)
+    x = rng.uniform(size=(count, d)) / np.sqrt(d)
+    return x, rng.integers(arms, size=count), rng.uniform(size=count), rng.uniform(size=(7, d))
+
+
+def learnt(rule, x, arm, reward):
+    sums = rule.init()
+    for row, a, r in zip(x, arm, reward, strict=True):
+        sums = rule.learn(sums, jnp.asarray(row, jnp.float32), r, int(a))
+    return sums
+
+
+def test_coefficients_are_scikit_learns_ridge_regression():
+    from sklearn.linear_model import Ridge
+
+    x, arm, reward, _ = history(3)
+    sums = learnt(bandits.linucb(4, num_arms=3, regularisation=0.7), x, arm, reward)
+    found = bandits.coefficients(sums, 0.7)
+    for a in range(3):
+        host = Ridge(alpha=0.7, fit_intercept=False).fit(x[arm == a], reward[arm == a])
+        np.testing.assert_allclose(found[a], host.coef_, rtol=1e-4, atol=1e-5)
+
+
+def test_scores_are_mabwisers_linucb():
+    mab = pytest.importorskip("mabwiser.mab")
+    x, arm, reward, ask = history(3)
+    policy = mab.LearningPolicy.LinUCB(alpha=0.8, l2_lambda=0.7)
+    host = mab.MAB([0, 1, 2], policy)
+    host.fit(list(arm), list(reward), x)
+    theirs = np.array([[row[a] for a in range(3)] for row in host.predict_expectations(ask)])
+    rule = bandits.linucb(4, num_arms=3, regularisation=0.7, radius=0.8)
+    sums = learnt(rule, x, arm, reward)
+    for row, want in zip(ask, theirs, strict=True):
+        same = jnp.tile(jnp.asarray(row, jnp.float32), (3, 1))
+        got = rule.score(jax.random.key(0), sums, same, jnp.arange(3))
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)

@@ -81,7 +81,7 @@ def by_hand(work, flow, p, fatal=()):
             for row in slots.values():
                 if row["actor"] == actor and not row["dead"]:
                     row["dead"] = True
-                    status[row["id"]] = matrix.exact.TOMBSTONE
+                    status[row["id"]] = matrix.TOMBSTONE
                     if not row["serving"]:
                         waiting[row["at"]].remove(row)
                         lost.append(row["slot"])
@@ -104,7 +104,7 @@ def by_hand(work, flow, p, fatal=()):
             row["result"] = (row["result"] * 1664525 + mixed) % 2**32
             row["hop"] += 1
             if row["hop"] == work.hops[r]:
-                status[r], result[r] = matrix.exact.DONE, row["result"]
+                status[r], result[r] = matrix.DONE, row["result"]
                 admit([row["slot"]])
             else:
                 message(row)
@@ -130,7 +130,7 @@ def test_every_row_and_moment_equals_the_plain_event_loop(scheduler, batch, fata
     assert int(out.violations) == 0
     assert bool(out.finished)
     if fatal:
-        assert (status == matrix.exact.TOMBSTONE).sum() > 0
+        assert (status == matrix.TOMBSTONE).sum() > 0
 
 
 def test_every_scheduler_gives_every_row_the_same_result_in_one_compilation():
@@ -206,7 +206,7 @@ def test_a_crash_takes_exactly_what_the_actor_holds_and_nothing_else():
     fatal = network.fault_plan([(3, "crash", 3)], num_agents=5)
     out = RUN(WORK, plan(), matrix.crashes(fatal, FLOW))
     calm = RUN(WORK, plan())
-    lost = np.asarray(out.status) == matrix.exact.TOMBSTONE
+    lost = np.asarray(out.status) == matrix.TOMBSTONE
     assert 0 < lost.sum() < 12
     np.testing.assert_array_equal(np.asarray(out.result)[~lost], np.asarray(calm.result)[~lost])
     assert int(out.violations) == 0

@@ -153,9 +153,9 @@ def test_a_stacked_architecture_is_the_architecture_and_compiles_once():
 
 def test_measures_of_traces_made_by_hand():
     def trace(score, turns, messages, slipped, lost, knows):
-        flags = np.zeros(3, bool)
+        flags = jnp.zeros(3, bool)
         return sa.Trace(
-            flags, np.ones(3, bool), np.array(slipped), np.array(lost), flags, jnp.float32(0),
+            flags, jnp.ones(3, bool), jnp.array(slipped), jnp.array(lost), flags, jnp.float32(0),
             jnp.float32(turns), jnp.float32(messages), jnp.array(knows, bool), jnp.float32(score),
         )  # fmt: skip
 

@@ -16,7 +16,16 @@ References:
     1978.
 """
 
-from jaxswarm.coordination.matrix.exact import Crashes, Outcome, Plan, crashes, run
+from jaxswarm.coordination.matrix.exact import (
+    DONE,
+    PENDING,
+    TOMBSTONE,
+    Crashes,
+    Outcome,
+    Plan,
+    crashes,
+    run,
+)
 from jaxswarm.coordination.matrix.flows import (
     SCHEDULERS,
     Flow,
@@ -30,7 +39,10 @@ from jaxswarm.coordination.matrix.laws import Saturation, saturation
 from jaxswarm.coordination.matrix.ticks import TickOutcome, run_ticks
 
 __all__ = [
+    "DONE",
+    "PENDING",
     "SCHEDULERS",
+    "TOMBSTONE",
     "Crashes",
     "Flow",
     "Outcome",

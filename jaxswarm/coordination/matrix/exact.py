@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxswarm.coordination.matrix.flows import (
     Flow,
@@ -353,7 +354,7 @@ def check_plan(plan: Plan, slots: int) -> None:
     Raises:
         ValueError: naming the number.
     """
-    traced = [isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(plan.window)]
+    traced = [isinstance(x, Tracer) for x in jax.tree.leaves(plan.window)]
     if not any(traced):
         begin, end = np.asarray(plan.window)
         if not 0.0 <= begin < end <= 1.0:
@@ -366,7 +367,7 @@ def check_plan(plan: Plan, slots: int) -> None:
     }
     for name, (low, high) in ranges.items():
         given = getattr(plan, name)
-        if isinstance(given, jax.core.Tracer):
+        if isinstance(given, Tracer):
             continue
         if not np.all((np.asarray(given) >= low) & (np.asarray(given) <= high)):
             raise ValueError(f"{name}: expected within [{low}, {high}], got {given}")

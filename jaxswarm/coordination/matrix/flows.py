@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxswarm.coordination.draws import event_keys
 
@@ -153,7 +154,7 @@ def work(
             raise ValueError(f"{name}: expected at least 1, got {value}")
     spreads = {"hop_spread": hop_spread, "row_spread": row_spread, "size_spread": size_spread}
     for name, value in spreads.items():
-        if not isinstance(value, jax.core.Tracer) and not 0.0 <= float(value) < np.inf:
+        if not isinstance(value, Tracer) and not 0.0 <= float(value) < np.inf:
             raise ValueError(f"{name}: expected a finite number of at least 0, got {value}")
     rows = jnp.arange(num_rows, dtype=jnp.int32)
     keys = event_keys(key, rows[:, None], jnp.arange(max_hops, dtype=jnp.int32)[None, :])

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxswarm.coordination.backends import OK, Request, stochastic
 from jaxswarm.coordination.draws import event_keys
@@ -303,7 +304,7 @@ def _check(
         "alarm": (costs.alarm, 0.0, 1.0),
     }
     for name, (value, low, high) in ranges.items():
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, Tracer):
             continue
         if not np.all((np.asarray(value) >= low) & (np.asarray(value) <= high)):
             raise ValueError(f"{name}: expected within [{low:g}, {high:g}], got {value}")

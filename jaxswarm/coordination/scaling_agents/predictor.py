@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 COLUMNS = (
     "1", "I", "I²", "log(1+T)", "log(1+n)", "log(1+O)", "c", "R", "E_c", "log(1+A_e)", "P_SA",
@@ -78,7 +79,7 @@ def fit(table: Any, performance: Any, ridge: Any = 1e-3) -> Fit:
     x, y = jnp.asarray(table, jnp.float32), jnp.asarray(performance, jnp.float32)
     if x.ndim != 2 or y.shape != x.shape[:1]:
         raise ValueError(f"table, performance: expected [R, D] and [R], got {x.shape}, {y.shape}")
-    if not isinstance(ridge, jax.core.Tracer) and not ridge >= 0:
+    if not isinstance(ridge, Tracer) and not ridge >= 0:
         raise ValueError(f"ridge: expected at least 0, got {ridge}")
     mean, scale = jnp.mean(x, axis=0), jnp.std(x, axis=0)
     constant = scale < 1e-9

@@ -1,0 +1,245 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Who should do what
+#
+# Teams of agents as simulation: **requesters who learn whom to ask** and share what they learn,
+# **a network that finds its specialists**, **when a team beats a single agent** under one token
+# budget, **thousands of workflows** without an orchestrator, and **your own model** as a worker. No
+# language model runs here: workers are stochastic, with skills and weaknesses written down, and
+# every method throws the same dice. Two CPU cores, under a minute.
+
+# %%
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm import coordination, gossip, plotting, topology
+from jaxswarm.coordination import agentnet, bandits, matrix, scaling_agents
+from jaxswarm.gossip import Round
+
+# %% [markdown]
+# ## 1 · Whom to ask
+#
+# Sixty-four requesters each choose one of ten workers, step after step, by six features of the
+# offers. How features turn into success is hidden and the same for all, so every answer that
+# anybody gets is news for everybody. `linucb` is the rule; what it learns from are *sums*, and sums
+# can gossip: `pooled` learners mix them with their neighbours.
+
+# %%
+R, OFFERS, STEPS, D = 64, 10, 300, 6
+theta = jnp.array([0.1, 0.5, -0.2, 0.3, -0.3, 0.25])
+rule = bandits.linucb(D, radius=0.5)
+
+
+def learn(sharing, population):
+    """Regret per requester of every step, `[STEPS]`."""
+    key = jax.random.key(0)
+
+    def step(state, t):
+        draw, luck, talk = jax.random.split(jax.random.fold_in(key, t), 3)
+        x = jax.random.uniform(draw, (R, OFFERS, D)) / np.sqrt(D)
+        chance = jnp.clip(x @ theta + 0.3, 0.0, 1.0)
+        sums = bandits.known(state, population)
+        scores = jax.vmap(rule.score, (None, 0, 0, None))(draw, sums, x, jnp.zeros(OFFERS, int))
+        pick = jnp.argmax(scores, axis=1)
+        took = jnp.take_along_axis(x, pick[:, None, None], axis=1)[:, 0]
+        mine = jnp.take_along_axis(chance, pick[:, None], axis=1)[:, 0]
+        won = (jax.random.uniform(luck, (R,)) < mine).astype(jnp.float32)
+        fresh = jax.vmap(rule.learn, (0, 0, 0, None, None))(state.fresh, took, won, 0, 1.0)
+        state, _ = bandits.exchanged(talk, state._replace(fresh=fresh), sharing, Round(t))
+        regret = bandits.step_regret(chance, jnp.ones_like(chance, bool), pick)
+        return state, regret.mean()
+
+    start = bandits.pooled(bandits.no_observations(D, (R,)), sharing)
+    return jax.lax.scan(step, start, jnp.arange(STEPS))[1]
+
+
+ring = gossip.averaging(gossip.mixing(topology.ring(R)))
+few = gossip.averaging(gossip.mixing(topology.watts_strogatz(R, 4, 0.2, seed=0)))
+lost = {
+    "alone": jax.jit(lambda: learn(gossip.none(), 1))(),
+    "a ring": jax.jit(lambda: learn(ring, R))(),
+    "a small world": jax.jit(lambda: learn(few, R))(),
+    "one router for all": jax.jit(lambda: learn(gossip.averaging(gossip.everyone(R)), R))(),
+}
+regret = {name: np.cumsum(np.asarray(x))[None] for name, x in lost.items()}
+plotting.curves(
+    regret,
+    title="gossip is nearly as good as one router for all",
+    xlabel="tasks of each requester",
+    ylabel="total regret per requester",
+)
+
+# %% [markdown]
+# ## 2 · A network finds its specialists
+#
+# In AgentNet a task enters anywhere; whoever has it works on it, or passes it to a neighbour it
+# has come to trust. Edges and capabilities move with success. Nine agents, six hundred tasks: what
+# each knows about itself at the end, and how often a task succeeds.
+
+# %%
+world = agentnet.population(jax.random.key(3), topology.complete(9), 5)
+tasks = agentnet.tasks(jax.random.key(4), world, 600)
+system = agentnet.agentnet(world)
+choices = agentnet.Choices(*jnp.zeros(3, bool), jnp.bool_(True), jnp.bool_(True), jnp.bool_(False))
+
+
+def live(state, inputs):
+    task, t = inputs
+    dice = jax.random.fold_in(jax.random.key(5), t)
+    return system.step(dice, state, task, choices, jnp.ones(9, bool), jnp.bool_(True))
+
+
+grown, seen = jax.jit(lambda s: jax.lax.scan(live, s, (tasks, jnp.arange(600))))(system.init())
+left, right = np.ravel(plotting.panels(1, 2, width=5.0, height=4.2))
+plotting.heatmap(
+    grown.capability,
+    [f"agent {i}" for i in range(9)],
+    [f"type {k}" for k in range(5)],
+    title="what the agents believe they can do",
+    ax=left,
+)
+plotting.curves(
+    {"success": np.asarray(seen.success).reshape(-1, 50).mean(axis=1)[None]},
+    np.arange(50, 601, 50),
+    title="success rises as they find each other",
+    xlabel="tasks",
+    ylabel="share of tasks that succeed",
+    ax=right,
+)
+
+# %% [markdown]
+# ## 3 · When a team pays
+#
+# A task is a graph of subtasks. Five architectures are five rows of numbers (who checks, who hears)
+# in one engine, under one token budget: what a team spends on talking it does not spend on
+# thinking. A task in breadth:
+
+# %%
+breadth = coordination.layered_task(1, 12, 1, capacity=12)
+report = coordination.layered_task(2, 6, 1, fan_in=2, capacity=12, seed=7)
+chain = coordination.layered_task(7, 1, 1, capacity=12)
+kinds = {"twelve at once": breadth, "six, then six": report, "one after another": chain}
+{
+    name: (int(coordination.critical_path(g)), int(coordination.width(g)))
+    for name, g in kinds.items()
+}
+
+# %%
+names = scaling_agents.ARCHITECTURES
+teams = [scaling_agents.architecture(n, 1 if n == "single" else 3) for n in names]
+stacked = jax.tree.map(lambda *x: jnp.array(x), *teams)
+pool = scaling_agents.team(3)
+
+
+def score(graph):
+    def one(team, task):
+        trace = scaling_agents.play(
+            jax.random.key(6), graph, team, pool, 0.8, tools=2.0, observability=0.2, task=task
+        )
+        return trace.score
+
+    return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(stacked, jnp.arange(400)).mean(axis=1)
+
+
+graphs = jax.tree.map(lambda *x: jnp.stack([jnp.asarray(y) for y in x]), *kinds.values())
+scores = np.asarray(jax.jit(lambda g: jax.lax.map(score, g))(graphs))
+plotting.heatmap(
+    scores, list(kinds), list(names), title="teams win in breadth, one agent wins in sequence"
+)
+
+# %% [markdown]
+# ## 4 · Without an orchestrator
+#
+# Rows of data go from role to role. If one orchestrator handles every message, it is soon the
+# limit; if rows find their own way, the service pool is. Work is drawn by row and hop, so both must
+# give every row the same result, and the simulation is exact, event by event.
+
+# %%
+dialogue = matrix.flow([[0, 1, 0], [0.4, 0, 0.6]], actors=16, servers=64)
+rows = matrix.work(jax.random.key(8), dialogue, 400)
+load = np.array([4, 8, 16, 32, 64, 96])
+
+
+def simulate(scheduler, at_once):
+    plan = matrix.Plan(scheduler, at_once, tau=0.05)
+    return matrix.run(rows, dialogue, plan, slots=96)
+
+
+over = jax.vmap(jax.vmap(simulate, (None, 0)), (0, None))
+outcome = jax.jit(over)(jnp.arange(3), jnp.asarray(load))
+ax = plotting.curves(
+    {name: outcome.throughput[i][None] for i, name in enumerate(matrix.SCHEDULERS)},
+    load,
+    title="who handles messages decides how far it goes",
+    xlabel="rows at once",
+    ylabel="hops per second",
+)
+for name in matrix.SCHEDULERS:
+    law = matrix.saturation(dialogue, name, 0.05)
+    ax.axhline(min(law.control, law.pools), color="#9A9A9A", linestyle=(0, (4, 3)))
+ax
+
+# %% [markdown]
+# Dashed: what operational laws predict without any simulation. And the results of all rows are
+# equal under all schedulers and loads:
+
+# %%
+same = bool((outcome.result == outcome.result[:1, :1]).all())
+
+# %% [markdown]
+# ## 5 · Your own model
+#
+# A worker is anything that answers a `Request`. On the host that is a function of yours (a language
+# model behind it, for instance): it is asked about a subtask, never told the truth, and its replies
+# are checked and kept on a tape, which replays the run without the model.
+
+
+# %%
+def ask(call):
+    best = int(np.argmax(call["demand"]))  # put your model here
+    return {"answer": best, "confidence": 0.9, "tokens_out": 12.0, "latency": 300.0}
+
+
+tape = coordination.Tape()
+calls = coordination.Request(
+    worker=jnp.zeros(3, jnp.int32),
+    entity=jnp.arange(3),
+    event=jnp.zeros(3, jnp.int32),
+    demand=jnp.eye(3),
+    context=jnp.full(3, 100.0),
+    truth=jnp.arange(3),
+    active=jnp.ones(3, bool),
+)
+reply = coordination.host_worker(ask, num_answers=3, tape=tape)(calls)
+replayed = coordination.host_worker(None, num_answers=3, tape=tape)(calls)
+{
+    "answers": np.asarray(reply.answer).tolist(),
+    "replayed": bool((replayed.answer == reply.answer).all()),
+    "rows equal under all schedulers": same,
+    "regret alone": round(float(regret["alone"][0, -1]), 2),
+    "regret with gossip": round(float(regret["a small world"][0, -1]), 2),
+}
+
+# %% [markdown]
+# ## Where to go from here
+#
+# * `python -m experiments reproduce symphony_coord agentnet scaling_agents matrix`: the published
+#   systems, their claims and controls.
+# * `coordination.beacon` finds who can be reached, `coordination.availability` and
+#   `matrix.crashes` let workers fail by a plan, `coordination.queues` are mailboxes that count what
+#   they drop.
