@@ -187,25 +187,18 @@ def test_bad_input_is_refused(build, message):
         build()
 
 
-def history(arms, d=4, count=60):
-    rng = np.random.default_rng(5)
-    x = rng.uniform(size=(count, d)) / np.sqrt(d)
-    return x, rng.integers(arms, size=count), rng.uniform(size=count), rng.uniform(size=(7, d))
-
-
-def learnt(rule, x, arm, reward):
-    sums = rule.init()
-    for row, a, r in zip(x, arm, reward, strict=True):
-        sums = rule.learn(sums, jnp.asarray(row, jnp.float32), r, int(a))
-    return sums
+def history():
+    """Observations of three arms with non-negative features, and rows to ask about."""
+    x, reward = data(5, 60)
+    return np.abs(x), np.arange(60) % 3, reward, np.abs(data(6, 7)[0])
 
 
 def test_coefficients_are_scikit_learns_ridge_regression():
     from sklearn.linear_model import Ridge
 
-    x, arm, reward, _ = history(3)
-    sums = learnt(bandits.linucb(4, num_arms=3, regularisation=0.7), x, arm, reward)
-    found = bandits.coefficients(sums, 0.7)
+    x, arm, reward, _ = history()
+    rule = bandits.linucb(D, num_arms=3, regularisation=0.7)
+    found = bandits.coefficients(learnt(rule, x, reward, arm), 0.7)
     for a in range(3):
         host = Ridge(alpha=0.7, fit_intercept=False).fit(x[arm == a], reward[arm == a])
         np.testing.assert_allclose(found[a], host.coef_, rtol=1e-4, atol=1e-5)
@@ -213,14 +206,14 @@ def test_coefficients_are_scikit_learns_ridge_regression():
 
 def test_scores_are_mabwisers_linucb():
     mab = pytest.importorskip("mabwiser.mab")
-    x, arm, reward, ask = history(3)
+    x, arm, reward, ask = history()
     policy = mab.LearningPolicy.LinUCB(alpha=0.8, l2_lambda=0.7)
     host = mab.MAB([0, 1, 2], policy)
     host.fit(list(arm), list(reward), x)
     theirs = np.array([[row[a] for a in range(3)] for row in host.predict_expectations(ask)])
-    rule = bandits.linucb(4, num_arms=3, regularisation=0.7, radius=0.8)
-    sums = learnt(rule, x, arm, reward)
+    rule = bandits.linucb(D, num_arms=3, regularisation=0.7, radius=0.8)
+    sums = learnt(rule, x, reward, arm)
     for row, want in zip(ask, theirs, strict=True):
-        same = jnp.tile(jnp.asarray(row, jnp.float32), (3, 1))
+        same = jnp.tile(jnp.asarray(row), (3, 1))
         got = rule.score(jax.random.key(0), sums, same, jnp.arange(3))
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
