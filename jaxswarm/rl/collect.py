@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents, envs
-from jaxswarm.rl.networks import Network, features_of, over_agents
+from jaxswarm.rl.networks import Network, features_of, law_of, over_agents
 
 PyTree = Any
 
@@ -27,7 +27,7 @@ class Transition(NamedTuple):
         seen: ``[…, G]``, what the critic saw.
         first: ``bool``, a new episode began with this step: memories start empty.
         raw: the heads' raw actions.
-        log_prob: of the action, when it was taken.
+        log_prob: of the action, when it was taken; ``[…, P]`` if it has parts.
         value: the critic's, then.
         next_value: the critic's of the true next observation.
         reward: after the action.
@@ -134,11 +134,13 @@ class Worlds:
         network, (count, n) = self.network, (self.num_envs, self.env.num_agents)
         actor = over_agents(network.actor, shared=self.shared)
         critic = over_agents(network.critic, shared=self.shared)
-        head = network.head
+        head, law = network.head, law_of(network)
 
-        def choose(key: jax.Array, outputs: jax.Array) -> tuple[jax.Array, ...]:
-            raw = head.sample(key, outputs)
-            return raw, head.log_prob(outputs, raw), head.action(raw)
+        def draw(params: PyTree, key: jax.Array, outputs: PyTree) -> tuple[jax.Array, ...]:
+            raw, log_prob = law.sample(params, key, outputs)
+            return raw, log_prob, head.action(raw)
+
+        choose = over_agents(draw, shared=self.shared)
 
         def advance(carry: tuple[Acting, Any], index: jax.Array) -> tuple[Any, Transition]:
             at, (total, episodes) = carry
@@ -147,7 +149,7 @@ class Worlds:
             features = _per_env(features_of, at.observation)
             memory, outputs = actor(params["actor"], at.carry["actor"], features)
             judging, value = critic(params["critic"], at.carry["critic"], at.seen)
-            raw, log_prob, action = jax.vmap(jax.vmap(choose))(keys, outputs)
+            raw, log_prob, action = choose(params["actor"], keys, outputs)
             states, timestep = self._envs.step(at.states, action)
             extras, last = timestep.extras, timestep.last()
             true = self._seen(extras["next_obs"], extras.get("next_global"))
@@ -221,11 +223,14 @@ def policy(network: Any, *, shared: bool, deterministic: bool = False) -> envs.P
         shared: agents share parameters.
         deterministic: the head's mode instead of a sample.
     """
-    head = network.head
+    head, law = network.head, law_of(network)
 
     def one(params: PyTree, carry: PyTree, features: jax.Array, key: jax.Array) -> Any:
         carry, outputs = network.actor(params, carry, features)
-        raw = head.mode(outputs) if deterministic else head.sample(key, outputs)
+        if deterministic:
+            raw = law.mode(params, outputs)
+        else:
+            raw = law.sample(params, key, outputs)[0]
         return head.action(raw), carry
 
     lifted = over_agents(one, shared=shared)

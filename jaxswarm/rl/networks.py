@@ -23,6 +23,24 @@ PyTree = Any
 CRITICS = ("own", "global")
 
 
+class Law(NamedTuple):
+    """How raw actions follow from an actor's outputs, where its head alone does not say.
+
+    For an actor of ``P`` parts that answer to each other, such as the members of a team:
+    log-probabilities and entropies are then ``[P]``, and PPO clips the ratio of each part.
+
+    Attributes:
+        sample: ``sample(params["actor"], key, outputs) -> (raw, log_prob)``.
+        mode: ``mode(params["actor"], outputs) -> raw``, what a deterministic policy does.
+        judge: ``judge(params["actor"], key, outputs, raw) -> (log_prob, entropy, penalty [])`` of a
+            given action; the penalty is added to PPO's loss.
+    """
+
+    sample: Callable[[PyTree, jax.Array, PyTree], tuple[jax.Array, jax.Array]]
+    mode: Callable[[PyTree, PyTree], jax.Array]
+    judge: Callable[[PyTree, jax.Array, PyTree, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
+
+
 class Network(NamedTuple):
     """Actor and critic of one agent; ``vmap`` the functions.
 
@@ -35,6 +53,7 @@ class Network(NamedTuple):
         recurrent: whether there is a memory.
         sees: ``"own"``: the critic sees what its agent does; ``"global"``: the environment's
             ``global_state`` before it.
+        law: of the actions, if it is not the head's; outputs may then be any pytree.
     """
 
     head: Head
@@ -44,6 +63,26 @@ class Network(NamedTuple):
     critic: Callable[[PyTree, PyTree, jax.Array], tuple[PyTree, jax.Array]]
     recurrent: bool
     sees: str
+    law: Law | None = None
+
+
+def law_of(network: Any) -> Law:
+    """A network's own law, or the one that its head gives."""
+    own = getattr(network, "law", None)
+    if own is not None:
+        return own
+    head = network.head
+
+    def sample(params: PyTree, key: jax.Array, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+        raw = head.sample(key, outputs)
+        return raw, head.log_prob(outputs, raw)
+
+    def judge(
+        params: PyTree, key: jax.Array, outputs: jax.Array, raw: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        return head.log_prob(outputs, raw), head.entropy(key, outputs), jnp.zeros(())
+
+    return Law(sample, lambda params, outputs: head.mode(outputs), judge)
 
 
 class _Torso(nn.Module):

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm.rl.collect import Transition, restart
-from jaxswarm.rl.networks import Network
+from jaxswarm.rl.networks import Network, law_of
 from jaxswarm.rl.returns import masked_mean
 
 PyTree = Any
@@ -31,6 +31,8 @@ def loss(
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """What one learner descends on sequences ``[T, B, …]``, and what to look at.
 
+    Actions of several parts share their advantage, and the ratio of each part is clipped.
+
     Args:
         network: of the agent.
         params: of one learner, no agents axis.
@@ -39,39 +41,47 @@ def loss(
         carry: memories at their beginning, leaves ``[B, …]``.
         p: a :class:`PPOParameters` of scalars.
     """
-    done, head = batch.done, network.head
+    done = batch.done
     outputs, value = reread(network, params, done, carry)
-    keys = jax.random.split(key, done.log_prob.shape)
-    log_prob = jax.vmap(jax.vmap(head.log_prob))(outputs, done.raw)
-    entropy = masked_mean(jax.vmap(jax.vmap(head.entropy))(keys, outputs), done.mask)
+    keys = jax.random.split(key, done.mask.shape)
+    judge = jax.vmap(jax.vmap(law_of(network).judge, (None, 0, 0, 0)), (None, 0, 0, 0))
+    log_prob, entropy, penalty = judge(params["actor"], keys, outputs, done.raw)
+    parts = log_prob.shape[done.mask.ndim :]
+    mask, advantage = (
+        jnp.broadcast_to(x.reshape(*x.shape, *(1 for _ in parts)), log_prob.shape)
+        for x in (done.mask, batch.advantage)
+    )
     change = log_prob - done.log_prob
     ratio = jnp.exp(change)
     held = jnp.clip(ratio, 1.0 - p.clip, 1.0 + p.clip)
-    gain = jnp.minimum(ratio * batch.advantage, held * batch.advantage)
-    policy_loss = -masked_mean(gain, done.mask)
+    gain = jnp.minimum(ratio * advantage, held * advantage)
+    policy_loss = -masked_mean(gain, mask)
+    entropy = masked_mean(entropy, mask)
     near = done.value + jnp.clip(value - done.value, -p.value_clip, p.value_clip)
     error = jnp.maximum(jnp.square(value - batch.target), jnp.square(near - batch.target))
     value_loss = 0.5 * masked_mean(error, done.mask)
     total = policy_loss + p.value_weight * value_loss - p.entropy * entropy
+    total = total + masked_mean(penalty, done.mask)
     return total, {
         "policy_loss": policy_loss,
         "value_loss": value_loss,
         "entropy": entropy,
-        "kl": masked_mean(ratio - 1.0 - change, done.mask),
-        "clipped": masked_mean((jnp.abs(ratio - 1.0) > p.clip).astype(jnp.float32), done.mask),
+        "kl": masked_mean(ratio - 1.0 - change, mask),
+        "clipped": masked_mean((jnp.abs(ratio - 1.0) > p.clip).astype(jnp.float32), mask),
     }
 
 
 def reread(
     network: Network, params: PyTree, done: Transition, carry: PyTree
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[PyTree, jax.Array]:
     """Outputs and values of the current networks on ``[T, B, …]``, memories replayed."""
     actor = jax.vmap(network.actor, in_axes=(None, 0, 0))
     critic = jax.vmap(network.critic, in_axes=(None, 0, 0))
     if not network.recurrent:
         acting, judging = carry["actor"], carry["critic"]
         outputs = actor(params["actor"], acting, done.features[0])[1]
-        return outputs[None], critic(params["critic"], judging, done.seen[0])[1][None]
+        value = critic(params["critic"], judging, done.seen[0])[1]
+        return jax.tree.map(lambda x: x[None], outputs), value[None]
 
     def advance(memory: PyTree, now: tuple[jax.Array, ...]) -> Any:
         features, seen, first = now

@@ -58,3 +58,15 @@ def order(dag: np.ndarray) -> np.ndarray:
     """An order in which parents come first, ``int32[N]``."""
     graph = nx.from_numpy_array(check_dag(dag).astype(int), create_using=nx.DiGraph)
     return np.array(list(nx.lexicographical_topological_sort(graph)), np.int32)
+
+
+def permutation(order: np.ndarray) -> np.ndarray:
+    """``P[a, j] = 1`` where agent ``j = order[a]`` chooses in place ``a``, ``bool[N, N]``.
+
+    Raises:
+        ValueError: unless ``order`` names every agent once.
+    """
+    order = np.asarray(order)
+    if order.ndim != 1 or not np.array_equal(np.sort(order), np.arange(len(order))):
+        raise ValueError(f"order: expected every agent of [0, N) once, got {order.tolist()}")
+    return np.eye(len(order), dtype=bool)[order]
