@@ -107,7 +107,7 @@ def _ours(name: str, env: Any, steps: int) -> Training:
     optimizer = optax.chain(
         optax.clip_by_global_norm(0.5),
         optax.scale_by_adam(eps=1e-5),
-        optax.scale_by_schedule(lambda count: 1.0 - (count // updates) / iterations),
+        optax.scale_by_schedule(lambda count: 1.0 - (jnp.asarray(count) // updates) / iterations),
     )
     learner = rl.ppo(
         env,
@@ -177,7 +177,7 @@ def _script(checkout: Path, steps: int) -> Training:
     spec = importlib.util.spec_from_file_location("ippo_ff_mpe", path)
     assert spec is not None
     assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
+    script: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     iterations = max(steps // (NUM_ENVS * NUM_STEPS), 1)
     config = {

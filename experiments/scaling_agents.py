@@ -161,7 +161,8 @@ def _measured(config: Config, graphs: Any, kinds: list[Kind], keys: jax.Array) -
     shown = jnp.array([k.shown for k in kinds])
     each = jax.jit(
         lambda: jax.lax.map(
-            lambda x: over_kinds(*x, jnp.array(config.abilities), keys), (graphs, tools, shown)
+            lambda x: over_kinds(x[0], x[1], x[2], jnp.array(config.abilities), keys),
+            (graphs, tools, shown),
         )
     )()
     return {name: np.moveaxis(np.asarray(x), -1, 1) for name, x in each.items()}

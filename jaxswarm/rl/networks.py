@@ -59,7 +59,7 @@ class Network(NamedTuple):
     head: Head
     init: Callable[[jax.Array], PyTree]
     start: Callable[[], PyTree]
-    actor: Callable[[PyTree, PyTree, jax.Array], tuple[PyTree, jax.Array]]
+    actor: Callable[[PyTree, PyTree, jax.Array], tuple[PyTree, Any]]
     critic: Callable[[PyTree, PyTree, jax.Array], tuple[PyTree, jax.Array]]
     recurrent: bool
     sees: str
