@@ -90,14 +90,16 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.teams or min(self.teams) < 2:
-            raise ValueError(f"teams: expected sizes of at least 2, got {self.teams}")
-        if not all(0.0 < x < 1.0 for x in self.abilities):
-            raise ValueError(f"abilities: expected chances in (0, 1), got {self.abilities}")
+        if len(set(self.teams)) < 2 or min(self.teams) < 2:
+            raise ValueError(f"teams: expected two sizes or more, from 2, got {self.teams}")
+        if len(set(self.abilities)) < 3 or not all(0.0 < x < 1.0 for x in self.abilities):
+            raise ValueError(
+                f"abilities: expected three chances in (0, 1) or more, got {self.abilities}"
+            )
 
 
 SCALES = {
-    "smoke": Config(abilities=(0.6, 0.9), teams=(3,), tasks=4, seeds=3),
+    "smoke": Config(tasks=4, seeds=3),
     "small": Config(),
     "full": Config(
         abilities=(0.5, 0.6, 0.7, 0.8, 0.9), teams=(2, 3, 5, 8), tasks=100, largest=1024
