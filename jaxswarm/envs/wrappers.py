@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jumanji.types import TimeStep
 from jumanji.wrappers import Wrapper
 
+from jaxswarm import agents
 from jaxswarm.envs.environment import SwarmEnvironment, SwarmState
 
 
@@ -22,33 +23,39 @@ class AutoReset(Wrapper):
     ``observation`` is the new episode's first. The true last observation, which bootstrapping
     needs, is in ``extras["next_obs"]`` of every step (jumanji's name).
 
+    Around :class:`Vmapped` environments nothing is begun anew in steps in which no episode ends,
+    which saves most of a step's cost where beginning is dear; inside, every step begins anew and
+    may throw it away. The outcomes are the same.
+
     Attributes:
         keeps_global: also keep the true last ``global_state``, as ``extras["next_global"]``.
     """
 
-    _env: SwarmEnvironment
+    _env: Any
 
     def __init__(self, env: Any, *, keeps_global: bool = False):
         self.keeps_global = keeps_global
+        self._many = isinstance(env, Vmapped)
         super().__init__(env)
 
-    def reset(self, key: jax.Array, params: Any = None) -> tuple[SwarmState, TimeStep]:
+    def reset(self, key: jax.Array, params: Any = None, **options: Any) -> tuple[Any, TimeStep]:
         """As the environment's, with ``next_obs`` in the extras."""
-        state, timestep = self._env.reset(key, params)
+        state, timestep = self._env.reset(key, params, **options)
         return state, self._with_next(state, timestep)
 
     def step(self, state: SwarmState, action: jax.Array) -> tuple[SwarmState, TimeStep]:
         """One step, and a new episode if it was the last."""
         state, timestep = self._env.step(state, action)
         timestep = self._with_next(state, timestep)
+        last, now = timestep.last(), (state, timestep.observation)
 
         def again() -> tuple[SwarmState, Any]:
+            if self._many:
+                return agents.where(last, self._env.restart(state), now)
             fresh, first = self._env.reset(state.key, state.params)
             return fresh, first.observation
 
-        state, observation = jax.lax.cond(
-            timestep.last(), again, lambda: (state, timestep.observation)
-        )
+        state, observation = jax.lax.cond(jnp.any(last), again, lambda: now)
         return state, replace(timestep, observation=observation)
 
     def _with_next(self, state: SwarmState, timestep: TimeStep) -> TimeStep:
@@ -107,3 +114,16 @@ class Vmapped(Wrapper):
                 f"action: expected leading axis {self.num_envs}, got shape {jnp.shape(action)}"
             )
         return jax.vmap(self._env.step)(state, action)
+
+    def restart(self, state: SwarmState) -> tuple[SwarmState, Any]:
+        """New episodes everywhere, from the states' own keys and physics: states, observations."""
+
+        def one(state: SwarmState) -> tuple[SwarmState, Any]:
+            fresh, first = self._env.reset(state.key, state.params)
+            return fresh, first.observation
+
+        return jax.vmap(one)(state)
+
+    def global_state(self, state: SwarmState) -> jax.Array:
+        """``float32[num_envs, D]``, see :meth:`SwarmEnvironment.global_state`."""
+        return jax.vmap(self._env.global_state)(state)

@@ -6,6 +6,7 @@ other; the true last observation of an episode is what bootstrapping looks at.
 Shapes: ``T`` steps, ``E`` environments, ``N`` agents, ``F`` features, ``G`` of what critics see.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -101,8 +102,8 @@ class Worlds:
 
     @cached_property
     def _envs(self) -> Any:
-        one = envs.AutoReset(self.env, keeps_global=self.network.sees == "global")
-        return envs.Vmapped(one, self.num_envs)
+        many = envs.Vmapped(self.env, self.num_envs)
+        return envs.AutoReset(many, keeps_global=self.network.sees == "global")
 
     def begin(self, key: jax.Array, physics: PyTree = None, *, per_env: bool = False) -> Acting:
         """Reset all environments, with the default physics or others (see ``Vmapped.reset``)."""
@@ -134,7 +135,7 @@ class Worlds:
         network, (count, n) = self.network, (self.num_envs, self.env.num_agents)
         actor = over_agents(network.actor, shared=self.shared)
         critic = over_agents(network.critic, shared=self.shared)
-        head, law = network.head, law_of(network)
+        head, law, blank = network.head, law_of(network), jnp.zeros(())
 
         def draw(params: PyTree, key: jax.Array, outputs: PyTree) -> tuple[jax.Array, ...]:
             raw, log_prob = law.sample(params, key, outputs)
@@ -148,21 +149,22 @@ class Worlds:
             keys = jax.vmap(lambda k: agents.keys(k, n))(agents.keys(step_key, count))
             features = _per_env(features_of, at.observation)
             memory, outputs = actor(params["actor"], at.carry["actor"], features)
-            judging, value = critic(params["critic"], at.carry["critic"], at.seen)
+            judging, value = at.carry["critic"], blank
+            if network.recurrent:
+                judging, value = critic(params["critic"], judging, at.seen)
             raw, log_prob, action = choose(params["actor"], keys, outputs)
             states, timestep = self._envs.step(at.states, action)
             extras, last = timestep.extras, timestep.last()
             true = self._seen(extras["next_obs"], extras.get("next_global"))
-            _, next_value = critic(params["critic"], judging, true)
             follows = self._follows(states, timestep.observation, true, last)
             kept = Transition(
                 features,
-                at.seen,
+                blank if network.sees == "own" else at.seen,
                 jnp.broadcast_to(at.first[:, None], (count, n)),
                 raw,
                 log_prob,
                 value,
-                next_value,
+                self._ends(lambda: critic(params["critic"], judging, true)[1], last),
                 timestep.reward,
                 timestep.discount,
                 jnp.broadcast_to(last[:, None], (count, n)),
@@ -184,7 +186,28 @@ class Worlds:
         (acting, (total, episodes)), kept = jax.lax.scan(
             advance, (acting, none), jnp.arange(num_steps)
         )
+        kept = self._judged(lambda *x: critic(params["critic"], *x)[1], acting, kept)
         return acting, kept, Finished(episodes, total / jnp.maximum(episodes, 1))
+
+    def _ends(self, judge: Callable[[], jax.Array], last: jax.Array) -> jax.Array:
+        """Values of the true last observations, ``[E, N]``; only episodes that end ask for them."""
+        blank = jnp.zeros((self.num_envs, self.env.num_agents), jnp.float32)
+        return jax.lax.cond(jnp.any(last), judge, lambda: blank)
+
+    def _judged(
+        self, critic: Callable[..., jax.Array], acting: Acting, kept: Transition
+    ) -> Transition:
+        """Values of all steps, at once where there is no memory, and of what came next."""
+        if self.network.sees == "own":
+            kept = kept._replace(seen=kept.features)
+        value = kept.value
+        if not self.network.recurrent:
+            flat = kept.seen.reshape(-1, *kept.seen.shape[2:])  # [T E, N, G]
+            value = critic(acting.carry["critic"], flat).reshape(kept.reward.shape)
+        final = critic(acting.carry["critic"], acting.seen)
+        follows = jnp.concatenate([value[1:], final[None]])
+        next_value = jnp.where(kept.last, kept.next_value, follows)
+        return kept._replace(value=value, next_value=next_value)
 
     def _seen(self, observation: PyTree, whole: jax.Array | None) -> jax.Array:
         """What critics see, ``[E, N, G]``."""

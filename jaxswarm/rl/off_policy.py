@@ -109,7 +109,7 @@ class Playground:
 
     @cached_property
     def _envs(self) -> Any:
-        return envs.Vmapped(envs.AutoReset(self.env), self.num_envs)
+        return envs.AutoReset(envs.Vmapped(self.env, self.num_envs))
 
     def begin(self, key: jax.Array, physics: PyTree = None) -> Playing:
         """Reset all environments, with the default physics or others."""
