@@ -1,13 +1,20 @@
 """Agents that hear each other's actions before they choose: what a Bayesian network is worth.
 
-The coordination game of two and three agents in tables, by exact policy gradient: no sampling, no
-critic, no network, so that nothing but the graph differs between the arms. Nobody hears anybody
-(independent softmax policies), everybody hears the agent before (a line of N − 1 edges), or all
-before (the full graph, which can be any joint policy). Seeds draw the first tables.
-
+First the coordination game of two and three agents in tables, by exact policy gradient: no
+sampling, no critic, no network, so that nothing but the graph differs between the arms. Nobody
+hears anybody (independent softmax policies), everybody hears the agent before (a line of N − 1
+edges), or all before (the full graph, which can be any joint policy). Seeds draw the first tables.
 As in the authors' code, steps are of 0.01 and states weigh ``1 / N`` in the objective, which only
-scales the step; unlike there, a line of two agents has its one edge. The learnt, state-dependent
-graph and its PPO form are not part of this experiment.
+scales the step; unlike there, a line of two agents has its one edge.
+
+Then networked agents: three on a path, each paid the whole team's reward in a third of the states
+and nothing in the others. Neighbours exchange linear critics, and only who is heard can be a
+parent. Policies start from drawn tables and are judged exactly.
+
+Then BN-MAPPO: on slotted Aloha, in which neighbours who send at once collide, and at full scale on
+the coordination game. *independent* is MAPPO; *learnt* draws a graph for every state from learnt
+logits; *random* (full scale) draws one of equal chances; *annealed* is learnt and driven to no
+edges, and is also executed without any. StarCraft is not among the games.
 
 References:
     D. Chen, Q. Zhang, Context-aware Bayesian network actor-critic methods for cooperative
@@ -27,6 +34,7 @@ import numpy as np
 if __name__ == "__main__":  # run as a file: find the packages from the repository root
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from experiments import bn_actor_critic_arms as arms
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
 from jaxswarm import agents, plotting, statistics
@@ -45,6 +53,10 @@ PAPER = Paper(
 # Fixed before the first run; shares of the optimal value.
 GAIN = 0.03  # of the full graph over none
 CLOSED = 0.25  # what is left of the Nash gap of the first tables
+NEIGHBOURS = 0.1  # of neighbours over nobody
+PARITY = 0.05  # of full averaging with agents that are told the team's reward
+SPARSE = 0.05  # density of an annealed graph
+KEPT = 0.1  # share of its return that an annealed team may lose when executed without edges
 GRAPHS = {
     "independent": bayesian.independent,
     "line": bayesian.line,
@@ -62,6 +74,18 @@ class Config:
     seeds: int = 49
     lr: float = 0.01
     discount: float = 0.95
+    neighbour_steps: int = 30_000
+    neighbour_seeds: int = 10
+    actor_rate: float = 10.0
+    aloha: int = 6  # members; 0 leaves the game out
+    coordination: int = 0
+    team_graphs: tuple[str, ...] = ("independent", "full", "learnt", "annealed")
+    team_iterations: int = 100
+    team_envs: int = 32
+    team_seeds: int = 5
+    team_lr: float = 7e-4
+    alpha: float = 0.1  # weight of the density's penalty before it rises tenfold
+    episodes: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -71,23 +95,53 @@ class Config:
             raise ValueError(f"every: expected a divisor of {self.iterations}, got {self.every}")
         if not 0.0 <= self.discount < 1.0:
             raise ValueError(f"discount: expected within [0, 1), got {self.discount}")
+        if min(self.neighbour_seeds, self.team_seeds, self.neighbour_steps) < 1:
+            raise ValueError("neighbour_seeds, team_seeds, neighbour_steps: expected at least 1")
 
 
 SCALES = {
-    "smoke": Config(sizes=(2,), iterations=20, every=10, seeds=3),
+    "smoke": Config(
+        sizes=(2,), iterations=20, every=10, seeds=3, neighbour_steps=50, neighbour_seeds=3,
+        aloha=0,
+    ),
     "small": Config(),
-    "full": Config(sizes=(2, 3, 5), iterations=5_000, every=100, seeds=12),
-}
+    "full": Config(
+        sizes=(2, 3, 5), iterations=5_000, every=100, seeds=12, neighbour_steps=100_000,
+        aloha=10, coordination=3,
+        team_graphs=("independent", "full", "learnt", "random", "annealed"),
+        team_iterations=300, team_seeds=10,
+    ),
+}  # fmt: skip
 
 
 def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
-    """``{size: {"value" [graphs, S, records], "gap", "start" [graphs, S]}}``."""
+    """``{size: {"value" [graphs, S, records], "gap", "start" [graphs, S]}}``, neighbours, teams."""
     keys = agents.keys(jax.random.key(config.seed), config.seeds)
     results: dict[str, Any] = {}
     for n in config.sizes:
         progress(f"{n} agents")
         results[str(n)] = _size(config, n, keys)
     results["iterations"] = np.arange(1, config.iterations // config.every + 1) * config.every
+    progress("three on a path")
+    results["neighbours"] = arms.neighbours(
+        arms.keys_of(config.seed, config.neighbour_seeds),
+        steps=config.neighbour_steps,
+        actor_rate=config.actor_rate,
+    )
+    results["teams"] = {}
+    for name, (env, discount) in arms.games(config.aloha, config.coordination).items():
+        progress(f"{name}, {env.num_agents} members")
+        results["teams"][name] = arms.teams(
+            env,
+            arms.keys_of(config.seed, config.team_seeds),
+            graphs=config.team_graphs,
+            iterations=config.team_iterations,
+            num_envs=config.team_envs,
+            episodes=config.episodes,
+            lr=config.team_lr,
+            discount=discount,
+            alpha=config.alpha,
+        )
     return jax.tree.map(np.asarray, results)
 
 
@@ -121,84 +175,171 @@ def _size(config: Config, n: int, keys: jax.Array) -> dict[str, Any]:
 
 
 def claims(results: dict[str, Any]) -> list[Claim]:
+    """Of tables, of neighbours, of teams."""
+    sizes = [n for n in results if n.isdigit()]
+    made = [each for n in sizes for each in _of_tables(n, results[n])]
+    made += _of_neighbours(results["neighbours"])
+    return made + [each for game in results["teams"].items() for each in _of_teams(*game)]
+
+
+def _of_tables(n: str, found: dict[str, Any]) -> list[Claim]:
     """Hearing helps, all hearing more, and everybody ends near an equilibrium."""
-    made = []
-    for n, found in results.items():
-        if n == "iterations":
-            continue
-        none, line, full = found["value"][:, :, -1]
-        left = statistics.summarize(found["gap"].mean(axis=0) / found["start"].mean(axis=0))
-        made += [
-            claim(
-                NAME,
-                f"{n} agents: the full graph earns {GAIN} more of the optimum",
-                "independent policies",
-                statistics.compare(full, none),
-                at_least=GAIN,
-            ),
-            claim(
-                NAME,
-                f"{n} agents: and its interval is above zero",
-                "independent policies",
-                statistics.compare(full, none),
-                at_least=0.0,
-                judge="interval",
-            ),
-            claim(
-                NAME,
-                f"{n} agents: a line is worth something",
-                "independent policies",
-                statistics.compare(line, none),
-                at_least=0.0,
-                judge="interval",
-            ),
-            claim(
-                NAME,
-                f"{n} agents: the full graph is worth no less than the line",
-                "the line",
-                statistics.compare(full, line),
-                at_least=0.0,
-            ),
-            claim(
-                NAME,
-                f"{n} agents: ascent leaves a quarter of the Nash gap or less",
-                "the first tables",
-                left,
-                at_most=CLOSED,
-                note="the largest gain of one agent, mean over graphs",
-            ),
-        ]
-    return made
+    none, line, full = found["value"][:, :, -1]
+    left = statistics.summarize(found["gap"].mean(axis=0) / found["start"].mean(axis=0))
+    return [
+        claim(
+            NAME,
+            f"{n} agents: the full graph earns {GAIN} more of the optimum",
+            "independent policies",
+            statistics.compare(full, none),
+            at_least=GAIN,
+        ),
+        claim(
+            NAME,
+            f"{n} agents: and its interval is above zero",
+            "independent policies",
+            statistics.compare(full, none),
+            at_least=0.0,
+            judge="interval",
+        ),
+        claim(
+            NAME,
+            f"{n} agents: a line is worth something",
+            "independent policies",
+            statistics.compare(line, none),
+            at_least=0.0,
+            judge="interval",
+        ),
+        claim(
+            NAME,
+            f"{n} agents: the full graph is worth no less than the line",
+            "the line",
+            statistics.compare(full, line),
+            at_least=0.0,
+        ),
+        claim(
+            NAME,
+            f"{n} agents: ascent leaves a quarter of the Nash gap or less",
+            "the first tables",
+            left,
+            at_most=CLOSED,
+            note="the largest gain of one agent, mean over graphs",
+        ),
+    ]
+
+
+def _of_neighbours(found: dict[str, np.ndarray]) -> list[Claim]:
+    """Private pay, and beliefs that travel along a path."""
+    told = "told the team's reward"
+    return [
+        claim(
+            NAME,
+            f"on a path: {what}",
+            than,
+            statistics.compare(found[arm], found[than]),
+            **bound,
+        )
+        for what, arm, than, bound in (
+            ("gained by exchanging critics", "path", "alone", {"at_least": NEIGHBOURS}),
+            ("gained by hearing the neighbour's action", "path", "path, deaf", {"at_least": 0.0}),
+            ("centralised less full averaging", told, "everyone", {"at_most": PARITY}),
+        )
+    ]
+
+
+def _of_teams(game: str, found: dict[str, dict[str, np.ndarray]]) -> list[Claim]:
+    """Learnt graphs against a full one and none; graphs that vanish."""
+    returns = {arm: each["return"] for arm, each in found.items()}
+    made = [
+        claim(
+            NAME,
+            f"{game}: {what}",
+            than,
+            statistics.compare(returns[arm], returns[than]),
+            at_least=0.0,
+            judge=judge,
+        )
+        for what, arm, than, judge in (
+            ("learnt graphs earn more than MAPPO", "learnt", "independent", "interval"),
+            ("the full graph earns more than MAPPO", "full", "independent", "effect"),
+            ("learnt graphs earn no less than the full one", "learnt", "full", "effect"),
+            ("annealed graphs earn no less than MAPPO", "annealed", "independent", "effect"),
+        )
+        if arm in found and than in found
+    ]
+    if "annealed" not in found:
+        return made
+    annealed = found["annealed"]
+    last = max(annealed["density"].shape[1] // 20, 1)
+    lost = annealed["return"] - annealed["cut"]
+    return [
+        *made,
+        claim(
+            NAME,
+            f"{game}: density of an annealed graph at the end",
+            f"{SPARSE}",
+            statistics.summarize(annealed["density"][:, -last:].mean(axis=1)),
+            at_most=SPARSE,
+        ),
+        claim(
+            NAME,
+            f"{game}: executed without edges, an annealed team loses a tenth of its return or less",
+            f"{KEPT} × with its edges",
+            statistics.compare(lost, KEPT * np.abs(annealed["return"])),
+            at_most=0.0,
+        ),
+    ]
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
-    """Value against iterations for each graph, and what one agent could still gain."""
-    sizes = [n for n in results if n != "iterations"]
-    grid = plotting.panels(1, len(sizes) + 1, width=4.8, height=3.8)
+    """Tables: value while ascending; neighbours: final returns; teams: returns and densities."""
+    sizes = [n for n in results if n.isdigit()]
+    games = list(results["teams"])
+    columns = max(len(sizes) + 1, 2 * len(games))
+    grid = plotting.panels(2 if games else 1, columns, width=4.8, height=3.8)
     for column, n in enumerate(sizes):
         plotting.curves(
             dict(zip(GRAPHS, results[n]["value"], strict=True)),
             results["iterations"],
             title=f"{n} agents: who hears more, earns more",
             xlabel="exact gradient steps",
-            ylabel="share of the optimal value, median and quartiles",
+            ylabel="share of the optimal value",
             ax=grid[0, column],
         )
-    ax = grid[0, len(sizes)]
-    place = np.arange(len(GRAPHS))
-    for shift, n in enumerate(sizes):
-        ax.bar(
-            place + 0.8 * (shift + 0.5) / len(sizes) - 0.4,
-            results[n]["gap"].mean(axis=1),
-            width=0.7 / len(sizes),
-            color=plotting.PALETTE[shift],
-            label=f"{n} agents",
+    _bars(results["neighbours"], grid[0, len(sizes)])
+    for place, game in enumerate(games):
+        found = results["teams"][game]
+        plotting.curves(
+            {arm: each["curve"] for arm, each in found.items()},
+            title=f"BN-MAPPO on {game}",
+            xlabel="iterations of PPO",
+            ylabel="episode return while learning",
+            ax=grid[1, 2 * place],
         )
-    ax.set_xticks(place, list(GRAPHS))
-    ax.set_title("What one agent could still gain", loc="left", fontsize=13)
-    ax.set_ylabel("Nash gap, share of the optimal value")
-    ax.legend(frameon=False)
+        plotting.curves(
+            {arm: each["density"] for arm, each in found.items()},
+            title="edges, as a share of the full graph's",
+            xlabel="iterations of PPO",
+            ylabel="density",
+            ax=grid[1, 2 * place + 1],
+        )
+    drawn = (len(sizes) + 1, 2 * len(games))
+    for row, count in enumerate(drawn[: len(grid)]):
+        for column in range(count, columns):
+            grid[row, column].set_axis_off()
     plotting.save(grid[0, 0], path)
+
+
+def _bars(found: dict[str, np.ndarray], ax: Any) -> None:
+    """What three on a path earn in the end."""
+    place = np.arange(len(found))
+    ax.barh(place, [each.mean() for each in found.values()], color=plotting.PALETTE[0], height=0.6)
+    for row, each in enumerate(found.values()):
+        ax.plot(each, np.full(len(each), row), ".", color="black", alpha=0.35)
+    ax.set_yticks(place, list(found))
+    ax.invert_yaxis()
+    ax.set_title("three on a path, private pay", loc="left", fontsize=13)
+    ax.set_xlabel("share of the best mean reward, by seed")
 
 
 if __name__ == "__main__":

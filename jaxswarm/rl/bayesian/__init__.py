@@ -1,8 +1,8 @@
 """Joint policies as Bayesian networks: agents that hear others' actions before they choose.
 
-Graphs over agents; the tabular form with exact values, gradients and Nash gaps; and BN-MAPPO, whose
-graph is drawn for every state from learnt logits: ``team = Team(env)``, ``network =
-team_network(team)``, ``bn_mappo(team, network)``.
+Graphs over agents; the tabular form with exact values, gradients and Nash gaps, and as policies of
+networked agents with private rewards; and BN-MAPPO, whose graph is drawn for every state from
+learnt logits: ``team = Team(env)``, ``network = team_network(team)``, ``bn_mappo(team, network)``.
 """
 
 from jaxswarm.rl.bayesian.graphs import check_dag, full, independent, line, order, permutation
@@ -13,6 +13,7 @@ from jaxswarm.rl.bayesian.mappo import (
     annealing,
     bn_mappo,
 )
+from jaxswarm.rl.bayesian.neighbours import bayesian_policies
 from jaxswarm.rl.bayesian.policy import TeamOutputs, graph_of, joint_log_prob, team_network
 from jaxswarm.rl.bayesian.sampling import (
     Dag,
@@ -56,6 +57,7 @@ __all__ = [
     "TeamState",
     "Wiring",
     "annealing",
+    "bayesian_policies",
     "bayesian_policy_gradient",
     "best_values",
     "bn_mappo",

@@ -18,6 +18,7 @@ References:
     2017. B. Charpentier, S. Kibler, S. Günnemann, Differentiable DAG sampling, 2022.
 """
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -147,15 +148,26 @@ def sinkhorn(scores: jax.Array, iterations: int = 20) -> jax.Array:
 
     columns = jax.lax.fori_loop(0, iterations - 1, balance, jnp.ones(len(scores), scores.dtype))
     rows = 1.0 / (weights @ columns)
-    return rows[:, None] * weights / (rows @ weights)
+    return rows[:, None] * weights / (rows @ weights)[None, :]
 
 
 def matching(weights: jax.Array) -> jax.Array:
-    """The permutation matrix ``[N, N]`` of largest total weight; no gradient."""
-    # A cost that is not a number would keep the search for a matching from ending.
-    cost = -jnp.nan_to_num(jax.lax.stop_gradient(weights))
-    row, column = optax.assignment.hungarian_algorithm(cost)
-    return jnp.zeros_like(cost).at[row, column].set(1.0)
+    """The permutation matrix ``[N, N]`` of largest total weight; no gradient.
+
+    Up to six agents all permutations are compared, as one product; beyond, the Hungarian algorithm
+    runs, whose loops are long for a machine that does many small problems at once.
+    """
+    # A weight that is not a number would keep the search for a matching from ending.
+    weights = jnp.nan_to_num(jax.lax.stop_gradient(weights))
+    n = weights.shape[0]
+    if n <= 6:
+        every = np.array(list(itertools.permutations(range(n))))  # [N!, N]
+        table = jnp.asarray(np.eye(n)[every], weights.dtype)  # [N!, N, N]
+        total = table.reshape(len(every), -1) @ weights.ravel()
+        best = jnp.where(total == jnp.max(total), jnp.arange(len(every)), len(every) - 1)
+        return table[jnp.min(best)]
+    row, column = optax.assignment.hungarian_algorithm(-weights)
+    return jnp.zeros_like(weights).at[row, column].set(1.0)
 
 
 def compose(permutation: jax.Array, edges: jax.Array) -> Dag:
@@ -173,7 +185,9 @@ def compose(permutation: jax.Array, edges: jax.Array) -> Dag:
         if given.shape != (n, n):
             raise ValueError(f"{name}: expected [N, N], got shape {given.shape}")
     later = jnp.triu(jnp.ones((n, n), permutation.dtype), 1)
-    follows = permutation.T @ later @ permutation
+    after = later @ permutation
+    # One sum, which a batch of small matrices has done sooner than a product of each.
+    follows = jnp.sum(permutation[:, :, None] * after[:, None, :], axis=0)
     order = jnp.argmax(permutation, axis=1).astype(jnp.int32)
     return Dag(edges * follows, order)
 

@@ -16,6 +16,7 @@ from jaxswarm.rl.networked.linear import (
     networked_actor_critic,
     random_features,
 )
+from jaxswarm.rl.networked.policies import Policies, product_policies
 from jaxswarm.rl.networked.ppo import (
     NetworkedPPOInfo,
     NetworkedPPOState,
@@ -33,6 +34,7 @@ __all__ = [
     "NetworkedSACInfo",
     "NetworkedSACState",
     "NetworkedState",
+    "Policies",
     "Rates",
     "Solution",
     "additive_features",
@@ -42,6 +44,7 @@ __all__ = [
     "networked_parameters",
     "networked_ppo",
     "networked_sac",
+    "product_policies",
     "random_features",
     "random_game",
     "solve",

@@ -118,7 +118,8 @@ def solve(game: MarkovGame, policy: np.ndarray) -> Solution:
 
     Args:
         game: small.
-        policy: ``[N, S, A]`` probabilities.
+        policy: probabilities, ``[N, S, A]`` of agents that act apart, or ``[S, J]`` of joint
+            actions.
     """
     P, r = induced(game, policy)
     S = game.num_states
@@ -130,8 +131,9 @@ def solve(game: MarkovGame, policy: np.ndarray) -> Solution:
 
 
 def induced(game: MarkovGame, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``(transition [S, S], mean reward [S])`` under a joint policy ``[N, S, A]``."""
-    chance = joint_probabilities(game, policy)
+    """``(transition [S, S], mean reward [S])`` under a policy ``[N, S, A]`` or ``[S, J]``."""
+    joint = np.ndim(policy) == 2
+    chance = np.asarray(policy, np.float64) if joint else joint_probabilities(game, policy)
     P = np.einsum("sj,sjt->st", chance, np.asarray(game.transition, np.float64))
     r = np.einsum("sj,sj->s", chance, np.asarray(game.reward, np.float64).mean(axis=0))
     return P, r

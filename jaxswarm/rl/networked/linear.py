@@ -25,6 +25,7 @@ from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.ledger import Ledger
 from jaxswarm.gossip.types import GossipTransformation, Round, Traffic
 from jaxswarm.rl.networked.games import MarkovGame, joint_probabilities, solve
+from jaxswarm.rl.networked.policies import Policies, product_policies
 
 PyTree = Any
 
@@ -64,7 +65,7 @@ class NetworkedState(NamedTuple):
     """Of all agents.
 
     Attributes:
-        actors: ``float32[N, S, A]`` logits.
+        actors: ``float32[N, S, A]`` logits, or of the policies' shape.
         critics: ``{"value": [N, D], "reward": [N, F]}``, what is exchanged.
         average: ``float32[N]``, each agent's own long-run mean reward.
         gossip: the rule's memory.
@@ -95,6 +96,7 @@ def networked_actor_critic(
     gossip: GossipTransformation,
     *,
     rates: Rates = Rates(),  # noqa: B008
+    policies: Policies | None = None,
 ) -> Algorithm:
     """One transition of the game a step, as published.
 
@@ -104,21 +106,23 @@ def networked_actor_critic(
         gossip: how critics are exchanged after the local step: any rule, compressed, delayed,
             robust, attacked. ``gossip.averaging(mixing)`` is the paper's.
         rates: used where ``step`` gets ``None`` as inputs.
+        policies: how agents act; by the state alone if omitted, see :func:`product_policies`, and
+            :func:`jaxswarm.rl.bayesian.bayesian_policies` for agents that hear each other.
 
     Returns:
-        ``init(actors [N, S, A]) -> NetworkedState`` and ``step(key, state, inputs)`` whose inputs
-        are :class:`Rates` or ``None``.
+        ``init(actors) -> NetworkedState``, from logits of the policies' shape, ``[N, S, A]``, and
+        ``step(key, state, inputs)`` whose inputs are :class:`Rates` or ``None``.
 
     Raises:
         ValueError: features of other sizes than the game's; while mixing, what the rule refuses.
     """
-    n, size = game.num_agents, game.num_actions
+    n = game.num_agents
     check_features(game, features)
+    act = product_policies(game) if policies is None else policies
 
     def init(actors: jax.Array) -> NetworkedState:
-        expected = (n, game.num_states, size)
-        if jnp.shape(actors) != expected:
-            raise ValueError(f"actors: expected logits {expected}, got {jnp.shape(actors)}")
+        if jnp.shape(actors) != act.shape:
+            raise ValueError(f"actors: expected logits {act.shape}, got {jnp.shape(actors)}")
         critics = {
             "value": jnp.zeros((n, features.value.shape[-1])),
             "reward": jnp.zeros((n, features.reward.shape[-1])),
@@ -142,8 +146,7 @@ def networked_actor_critic(
         critic_rate = p.critic / t**p.critic_decay
         actor_rate = p.actor / t**p.actor_decay
 
-        logits = state.actors[:, state.place]
-        acts = jax.vmap(jax.random.categorical)(agents.keys(act_key, n), logits)
+        acts = act.choose(act_key, state.actors, state.place)
         joint = game.joint(acts)
         chance = game.transition[state.place, joint]
         after = jax.random.choice(move_key, game.num_states, p=chance).astype(jnp.int32)
@@ -160,8 +163,7 @@ def networked_actor_critic(
             "reward": model + critic_rate * (reward - model @ seen)[:, None] * seen[None, :],
         }
         advantage = model @ seen - state.average + gain
-        score = jax.nn.one_hot(acts, size) - jax.nn.softmax(logits)
-        actors = state.actors.at[:, state.place].add(actor_rate * advantage[:, None] * score)
+        actors = act.ascend(state.actors, state.place, acts, actor_rate * advantage)
         critics, memory, sent = gossip.mix(gossip_key, stepped, state.gossip, Round(state.time))
         new = NetworkedState(
             actors,
