@@ -179,7 +179,7 @@ def claims(results: dict[str, Any]) -> list[Claim]:
     sizes = [n for n in results if n.isdigit()]
     made = [each for n in sizes for each in _of_tables(n, results[n])]
     made += _of_neighbours(results["neighbours"])
-    return made + [each for game in results["teams"].items() for each in _of_teams(*game)]
+    return made + [each for game in results.get("teams", {}).items() for each in _of_teams(*game)]
 
 
 def _of_tables(n: str, found: dict[str, Any]) -> list[Claim]:
@@ -294,7 +294,7 @@ def _of_teams(game: str, found: dict[str, dict[str, np.ndarray]]) -> list[Claim]
 def plot(results: dict[str, Any], path: Path) -> None:
     """Tables: value while ascending; neighbours: final returns; teams: returns and densities."""
     sizes = [n for n in results if n.isdigit()]
-    games = list(results["teams"])
+    games = list(results.get("teams", {}))
     columns = max(len(sizes) + 1, 2 * len(games))
     grid = plotting.panels(2 if games else 1, columns, width=4.8, height=3.8)
     for column, n in enumerate(sizes):
@@ -311,11 +311,14 @@ def plot(results: dict[str, Any], path: Path) -> None:
         found = results["teams"][game]
         plotting.curves(
             {arm: each["curve"] for arm, each in found.items()},
-            title=f"BN-MAPPO on {game}",
+            title=f"BN-MAPPO on {game}, once it is past chaos",
             xlabel="iterations of PPO",
             ylabel="episode return while learning",
             ax=grid[1, 2 * place],
         )
+        late = [each["curve"][:, each["curve"].shape[1] // 2 :] for each in found.values()]
+        low, high = min(x.min() for x in late), max(x.max() for x in late)
+        grid[1, 2 * place].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
         plotting.curves(
             {arm: each["density"] for arm, each in found.items()},
             title="edges, as a share of the full graph's",
@@ -338,8 +341,8 @@ def _bars(found: dict[str, np.ndarray], ax: Any) -> None:
         ax.plot(each, np.full(len(each), row), ".", color="black", alpha=0.35)
     ax.set_yticks(place, list(found))
     ax.invert_yaxis()
-    ax.set_title("three on a path, private pay", loc="left", fontsize=13)
-    ax.set_xlabel("share of the best mean reward, by seed")
+    ax.set_title("three on a path: private pay", loc="left", fontsize=13, color="0.2")
+    ax.set_xlabel("share of the best, by seed")
 
 
 if __name__ == "__main__":
