@@ -1,6 +1,7 @@
 """Arms of ``bn_actor_critic`` beyond tables: networked agents, and teams that learn by PPO."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -95,14 +96,15 @@ def teams(
 
     ``return [S]``: mean over fresh episodes, members' modes; ``cut [S]``: the same policies
     executed without any edge; ``curve [S, I]``: return while learning; ``density [S, I]``. Graphs
-    that are given are one program, graphs that are drawn another.
+    that are given share one program, graphs that are drawn another.
     """
     team = bayesian.Team(env)
     numbers = rl.PPOParameters(lr=lr, discount=discount, entropy=0.01)
     schedule = bayesian.annealing(iterations)
     alone = bayesian.wiring("independent", env.num_agents)
 
-    def over(names: Sequence[str], draws: bool) -> dict[str, dict[str, np.ndarray]]:
+    def program(draws: bool) -> Any:
+        """``run(wiring, keys) -> results [S]``, compiled; seed by seed, so they fit the cache."""
         network = bayesian.team_network(team, draws=draws)
         learner = bayesian.bn_mappo(
             team,
@@ -118,13 +120,8 @@ def teams(
         def one(wiring: bayesian.Wiring, key: jax.Array) -> dict[str, jax.Array]:
             init_key, start_key, run_key, test_key = jax.random.split(key, 4)
             state = learner.init(rl.initialize(init_key, network, 1, shared=True), start_key)
-            state, records = rollout(
-                learner.step,
-                state,
-                iterations,
-                key=run_key,
-                inputs=bayesian.TeamParameters(wiring, numbers),
-            )
+            given = bayesian.TeamParameters(wiring, numbers)
+            state, records = rollout(learner.step, state, iterations, key=run_key, inputs=given)
             params = state.learner.params
 
             def score(params: Any) -> jax.Array:
@@ -137,26 +134,24 @@ def teams(
                 "density": records.info.density,
             }
 
-        wirings = [
-            bayesian.wiring(
-                "learnt" if name == "annealed" else name,
-                env.num_agents,
-                alpha=alpha if name == "annealed" else 0.0,
-            )
-            for name in names
-        ]
-        stacked = jax.tree.map(lambda *x: jnp.stack(x), *wirings)
-        # Learner by learner: what one of them holds stays in the cache.
-        run = jax.jit(
-            lambda wirings, keys: jax.lax.map(
-                lambda wiring: jax.lax.map(lambda key: one(wiring, key), keys), wirings
-            )
-        )
-        found = jax.tree.map(np.asarray, run(stacked, keys))
-        return {name: {k: v[i] for k, v in found.items()} for i, name in enumerate(names)}
+        run = jax.jit(lambda wiring, keys: jax.lax.map(lambda key: one(wiring, key), keys))
+        return run.lower(alone, keys).compile()
 
-    given = over([name for name in graphs if name in GIVEN], False)
-    return given | over([name for name in graphs if name not in GIVEN], True)
+    def arm(name: str) -> dict[str, np.ndarray]:
+        wiring = bayesian.wiring(
+            "learnt" if name == "annealed" else name,
+            env.num_agents,
+            alpha=alpha if name == "annealed" else 0.0,
+        )
+        return jax.tree.map(np.asarray, programs[name not in GIVEN](wiring, keys))
+
+    # Programs of many small steps leave a core idle: the arms run side by side, in threads.
+    kinds = sorted({name not in GIVEN for name in graphs})
+    with ThreadPoolExecutor(2) as pool:
+        programs = dict(zip(kinds, pool.map(program, kinds), strict=True))
+        costly_first = sorted(graphs, key=lambda name: name in GIVEN)
+        found = dict(zip(costly_first, pool.map(arm, costly_first), strict=True))
+    return {name: found[name] for name in graphs}
 
 
 def games(aloha: int, coordination: int) -> dict[str, tuple[Any, float]]:
