@@ -100,7 +100,7 @@ class Config:
 
 
 # Graphs are compared by ten seeds of full scale. At small scale, where they were tried, five seeds
-# told nothing: learnt less independent on Aloha was 1.1 ± 1.6 at base seed 1000 and −0.4 ± 2.0 at 0.
+# told nothing: learnt less independent was 1.1 ± 1.6 at base seed 1000 and −0.4 ± 2.0 at 0.
 SCALES = {
     "smoke": Config(
         sizes=(2,), iterations=20, every=10, seeds=3, neighbour_steps=50, neighbour_seeds=3,

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxswarm import envs, topology
@@ -153,6 +154,29 @@ def test_physics_differ_across_a_batch_and_survive_a_reset(key):
     assert [row[3] for row in sums] == [9, 18, 9, 18, 9, 18]
     assert [row[0] for row in sums] == [0] * 6
     assert state.params["gain"].tolist() == [0, 1, 2, 3]
+
+
+def test_beginning_anew_around_a_batch_is_beginning_anew_in_it(key):
+    """To the bit, with ends that come at different times, by success and by the clock."""
+    env = Count(3, time_limit=4)
+    inside = envs.Vmapped(envs.AutoReset(env, keeps_global=True), 4)
+    around = envs.AutoReset(envs.Vmapped(env, 4), keeps_global=True)
+    gains = {"gain": jnp.array([0.0, 1.0, 2.0, 4.0])}
+    one, two = (e.reset(key, gains, per_env=True)[0] for e in (inside, around))
+    ends = []
+    for step in range(9):
+        action = jax.random.bernoulli(jax.random.fold_in(key, step), 0.8, (4, 3)).astype(jnp.int32)
+        (one, seen), (two, also) = (
+            jax.jit(e.step)(state, action) for e, state in ((inside, one), (around, two))
+        )
+        ends.append(np.asarray(seen.last()))
+        for a, b in zip(jax.tree.leaves((one, seen)), jax.tree.leaves((two, also)), strict=True):
+            raw = (
+                jax.random.key_data if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else jnp.asarray
+            )
+            np.testing.assert_array_equal(raw(a), raw(b))
+    assert 0 < np.sum(ends) < np.size(ends)
+    assert len({tuple(row) for row in np.array(ends).T}) > 1
 
 
 def test_success_terminates_and_the_clock_truncates(key):

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxswarm import envs
-from jaxswarm.rl import bayesian
+from jaxswarm import envs, gossip, topology
+from jaxswarm.rl import bayesian, networked
 from jaxswarm.rollout import rollout
 
 DAGS = {"independent": bayesian.independent, "line": bayesian.line, "full": bayesian.full}
@@ -148,6 +148,61 @@ def test_ascent_reaches_a_nash_equilibrium(key):
     assert float(jnp.max(after)) < 0.1 * float(jnp.max(before))
 
 
+@pytest.mark.parametrize("kind", ["none", "line"])
+def test_networked_policies_follow_their_law_and_climb_its_gradient(kind, key):
+    """``none`` through tables of joint actions is also the product of policies, step for step."""
+    game = bayesian.coordination_game(3)
+    dag = {"none": bayesian.independent, "line": bayesian.line}[kind](3)
+    acting = bayesian.bayesian_policies(game, dag)
+    tables = jax.random.normal(key, acting.shape)
+    law = jax.jit(lambda tables: bayesian.log_joint(tables, game, jnp.asarray(dag)))
+    state = jnp.int32(5)
+    draws = jax.jit(jax.vmap(lambda k: acting.choose(k, tables, state)))(
+        jax.random.split(key, 4_000)
+    )
+    counts = np.bincount(np.asarray(draws) @ np.array([4, 2, 1]), minlength=8) / 4_000
+    chance = np.exp(np.asarray(law(tables))[5])
+    assert np.abs(counts - chance).max() < 4 * np.sqrt(0.25 / 4_000)
+
+    actions, rates = jnp.array([1, 0, 1]), jnp.array([0.5, -1.0, 2.0])
+    slope = jax.grad(lambda tables: law(tables)[5, 5])(tables)  # joint action 101 is number 5
+    moved = acting.ascend(tables, state, actions, rates) - tables
+    np.testing.assert_allclose(moved, rates[:, None, None, None] * slope, atol=1e-6)
+    if kind == "none":
+        product = networked.product_policies(game)
+        flat = product.ascend(tables[:, :, 0], state, actions, rates)
+        np.testing.assert_allclose(flat - tables[:, :, 0], moved[:, :, 0], atol=1e-6)
+
+
+def test_networked_agents_on_a_path_learn_with_their_parents(key):
+    """The same seed, told its own pay or the team's: only the critics' exchange differs."""
+    game, n = bayesian.coordination_game(3), 3
+    path = topology.from_edges(np.array([(0, 1), (1, 2)]), n)
+    heard = np.asarray(path.adjacency()) > 0
+    acting = bayesian.bayesian_policies(game, bayesian.line(n), communicates=heard)
+    here = jnp.eye(8)
+    features = networked.Features(
+        here[:, 1:], jnp.broadcast_to(here[:, None, :], (8, 8, 8)).astype(jnp.float32)
+    )
+    rule = gossip.averaging(gossip.mixing(path, "metropolis"))
+    learner = networked.networked_actor_critic(game, features, rule, policies=acting)
+    start = learner.init(jax.random.normal(key, acting.shape))
+    end, _ = jax.jit(lambda k: rollout(learner.step, start, 50, key=k))(key)
+    assert end.actors.shape == acting.shape
+    assert float(jnp.abs(end.actors - start.actors).max()) > 0
+    assert float(end.ledger.total.messages) == 50 * 4
+    with pytest.raises(ValueError, match="actors: expected logits"):
+        learner.init(jnp.zeros((3, 8, 2)))
+    joint = np.exp(np.asarray(bayesian.log_joint(end.actors, game, jnp.asarray(bayesian.line(n)))))
+    solved = networked.solve(game, joint)
+    assert 0.0 < solved.average < 3.0
+    product = np.full((n, 8, 2), 0.5)
+    uniform = np.full((8, 8), 1 / 8)
+    assert networked.solve(game, uniform).average == pytest.approx(
+        networked.solve(game, product).average
+    )
+
+
 BAD = {
     "cycle": (lambda: bayesian.check_dag(np.array([[0, 1], [1, 0]])), "cycle"),
     "square": (lambda: bayesian.check_dag(np.zeros((2, 3))), r"\[N, N\]"),
@@ -155,6 +210,16 @@ BAD = {
     "deaf": (
         lambda: bayesian.check_dag(bayesian.full(3), np.eye(3, k=1, dtype=bool)),
         "communication",
+    ),
+    "parents": (
+        lambda: bayesian.bayesian_policies(
+            bayesian.coordination_game(3), bayesian.full(3), communicates=np.eye(3, k=1, dtype=bool)
+        ),
+        "communication",
+    ),
+    "others": (
+        lambda: bayesian.bayesian_policies(bayesian.coordination_game(3), bayesian.line(2)),
+        "dag: expected shape",
     ),
     "flip": (lambda: bayesian.coordination_game(3, flip=0.6), "flip"),
     "agents": (lambda: bayesian.coordination_game(4), "margin"),

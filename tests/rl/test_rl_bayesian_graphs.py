@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import networkx as nx
 import numpy as np
 import pytest
+import scipy.optimize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,31 @@ def test_sinkhorn_is_doubly_stochastic_and_the_matching_is_the_best():
     best = max(sum(soft[a, p[a]] for a in range(N)) for p in itertools.permutations(range(N)))
     assert (soft * found).sum() == pytest.approx(best)
     assert (found.sum(axis=0) == 1).all()
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 7])
+def test_matchings_are_scipys(n):
+    """Up to six agents by comparing all, beyond by the Hungarian algorithm; not a number is 0."""
+    weights = jax.random.normal(jax.random.key(n), (8, n, n))
+    weights = weights.at[0, 0, 0].set(jnp.nan)
+    found = np.asarray(jax.jit(jax.vmap(bayesian.matching))(weights))
+    plain = np.nan_to_num(np.asarray(weights))
+    for one, permutation in zip(plain, found, strict=True):
+        row, column = scipy.optimize.linear_sum_assignment(-one)
+        assert (one * permutation).sum() == pytest.approx(one[row, column].sum(), abs=1e-5)
+        assert sorted(np.argmax(permutation, axis=1)) == list(range(n))
+
+
+def test_sinkhorn_by_factors_is_sinkhorn_by_logarithms_and_stands_extremes():
+    scores = 3.0 * jax.random.normal(jax.random.key(3), (N, N))
+    slow = scores
+    for _ in range(20):
+        slow = jax.nn.log_softmax(jax.nn.log_softmax(slow, axis=1), axis=0)
+    np.testing.assert_allclose(bayesian.sinkhorn(scores), np.exp(slow), atol=1e-5)
+    wild = jnp.array([[0.0, -300.0], [500.0, 0.0]])
+    value, slope = jax.value_and_grad(lambda s: jnp.sum(bayesian.sinkhorn(s)[0] * 2.0))(wild)
+    assert np.isfinite(value)
+    assert np.isfinite(slope).all()
 
 
 def test_gradients_reach_both_logits_and_are_finite():
@@ -106,6 +132,17 @@ def test_the_joint_law_sums_to_one_and_sampling_follows_it(kind):
         np.testing.assert_allclose(law, product, atol=1e-5)
     if kind == "full":
         assert np.abs(law - product).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["independent", "full"])
+def test_a_graph_that_is_given_need_not_be_drawn(kind):
+    plain = bayesian.team_network(TEAM, widths=(16,), graph_width=8, draws=False)
+    params, here = bayesian.with_wiring(loud(PARAMS), bayesian.wiring(kind, 3)), seen()
+    one, two = (
+        jax.vmap(lambda a, n=net: bayesian.joint_log_prob(n, params, here, a))(JOINT)
+        for net in (plain, NETWORK)
+    )
+    np.testing.assert_allclose(one, two, atol=1e-6)
 
 
 def test_the_graph_depends_on_what_is_seen_and_only_if_it_is_learnt():

@@ -14,6 +14,7 @@ from jax.test_util import check_grads
 from jaxswarm import envs, rl
 from jaxswarm.rl.collect import Transition, Worlds
 from jaxswarm.rl.surrogate import Batch, loss, reread
+from jaxswarm.rl.updates import shuffled
 from jaxswarm.rollout import rollout
 from tests.rl.rl_worlds import Bandit, Clock, Recall
 
@@ -206,6 +207,23 @@ def test_finds_the_best_arm_on_every_seed_and_step_size(shared, key):
     count = len(traces)
     run(keys, rates / 2.0)
     assert len(traces) == count
+
+
+@pytest.mark.parametrize("count", [1, 2, 100, 2**16, 2**16 + 1])
+def test_shuffles_are_permutations(count):
+    one, two = (np.asarray(shuffled(jax.random.key(seed), count)) for seed in (0, 1))
+    assert np.array_equal(np.sort(one), np.arange(count))
+    assert count < 3 or not np.array_equal(one, two)
+
+
+def test_shuffles_put_anyone_anywhere():
+    orders = np.asarray(
+        jax.vmap(lambda k: shuffled(k, 5))(jax.random.split(jax.random.key(2), 5_000))
+    )
+    counts = np.stack([(orders == i).mean(axis=0) for i in range(5)])  # [who, where]
+    assert np.abs(counts - 0.2).max() < 4 * np.sqrt(0.16 / 5_000)
+    before = (orders.argsort(axis=1)[:, 0] < orders.argsort(axis=1)[:, 1]).mean()
+    assert abs(before - 0.5) < 4 * np.sqrt(0.25 / 5_000)
 
 
 def test_memory_solves_what_needs_memory(key):
