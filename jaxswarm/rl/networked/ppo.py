@@ -146,16 +146,20 @@ def networked_ppo(
     def told(params: PyTree) -> PyTree:
         return params if average_actors else {"critic": params["critic"]}
 
+    def modelled(rewards: PyTree, optimiser: PyTree) -> PyTree:
+        return {"rewards": rewards, "squares": optimiser[0].nu}
+
     def init(params: PyTree, key: jax.Array, physics: PyTree = None) -> NetworkedPPOState:
         agents.check_leading_axis(params, n, "params")
         acting_key, model_key = jax.random.split(key)
         rewards = agents.initialize(model_key, model.init, n, shared=True)
+        reward_optimiser = jax.vmap(fitting.init)(rewards)
         return NetworkedPPOState(
             PPOState(params, jax.vmap(optimizer.init)(params), worlds.begin(acting_key, physics)),
             rewards,
-            jax.vmap(fitting.init)(rewards),
+            reward_optimiser,
             gossip.init(told(params)),
-            gossip.init(rewards),
+            gossip.init(modelled(rewards, reward_optimiser)),
             jnp.int32(0),
             Ledger.empty(),
         )
@@ -189,7 +193,12 @@ def networked_ppo(
         rewards, reward_optimiser, wrong = jax.vmap(fit)(
             state.rewards, state.reward_optimiser, x, r, mask
         )
-        rewards, reward_gossip, sent = gossip.mix(reward_key, rewards, state.reward_gossip, round)
+        common, reward_gossip, sent = gossip.mix(
+            reward_key, modelled(rewards, reward_optimiser), state.reward_gossip, round
+        )
+        rewards, squares = common["rewards"], common["squares"]
+        moments = reward_optimiser[0]._replace(nu=squares)
+        reward_optimiser = (moments, *reward_optimiser[1:])
         team = jax.vmap(lambda params, x: model.apply(params, x)[:, 0])(rewards, x)
         team = jnp.moveaxis(team.reshape(n, num_steps, num_envs), 0, 2)
         earned = jnp.where(jnp.asarray(team_reward), team, done.reward)
@@ -247,6 +256,8 @@ def _reward_inputs(network: Network, done: Transition, joint: str) -> jax.Array:
         all_did = did.reshape(steps, count, 1, -1)
     else:
         all_did = jnp.mean(did, axis=2, keepdims=True)
+        usual = jnp.mean(all_did, axis=(0, 1), keepdims=True)
+        all_did = jnp.sqrt(n) * (all_did - usual)
     x = jnp.concatenate(
         [done.seen, jnp.broadcast_to(all_did, (steps, count, n, all_did.shape[-1]))], axis=3
     )
