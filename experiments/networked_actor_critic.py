@@ -10,6 +10,10 @@ is the centralised learner, every agent of which gets the mean reward and needs 
 *Critics only* leaves the own reward in PPO's advantages, as a control: averaged values alone do not
 make a team. The liar tells its neighbours minus four times its critic.
 
+At full scale a thousand agents learn by PPO at once. Reward models see the mean action there, and
+half of the agents care for gifts twice as much, half not at all: alike agents would find the team's
+reward in their own.
+
 References:
     K. Zhang, Z. Yang, H. Liu, T. Zhang, T. Başar, Fully decentralized multi-agent reinforcement
     learning with networked agents, 2018.
@@ -71,6 +75,9 @@ class Config:
     lr: float = 3e-3
     discount: float = 0.9
     joint: str = "all"  # what reward models see of the others' actions, or "mean"
+    unlike: float = (
+        0.0  # gifts are worth 1 + unlike to half of the agents, 1 − unlike to the others
+    )
     seeds: int = 5
     seed: int = 0
 
@@ -79,6 +86,8 @@ class Config:
             raise ValueError(f"agents: expected a power of two from 4 on, got {self.agents}")
         if self.steps % self.every:
             raise ValueError(f"every: expected a divisor of {self.steps}, got {self.every}")
+        if not 0.0 <= self.unlike <= 1.0:
+            raise ValueError(f"unlike: expected within [0, 1], got {self.unlike}")
 
 
 SCALES = {
@@ -88,35 +97,37 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        ppo_agents=1000, ppo_degree=4, joint="mean", horizon=20, iterations=60, seeds=2,
+        ppo_agents=1000, ppo_degree=4, joint="mean", unlike=1.0, horizon=20, iterations=400,
+        seeds=2,
     ),
 }  # fmt: skip
 
 
 class PaidParams(NamedTuple):
-    """Physics of the donation game, and how much of the pay is shared; traced."""
+    """Physics of the donation game, what gifts are worth to each, how much is shared; traced."""
 
     benefit: Any = 3.0
     cost: Any = 1.0
     income: Any = 0.4
     growth: Any = 0.5
     mean_pay: Any = 0.0
+    worth: Any = 1.0  # [N]
 
 
 class PaidDonations(envs.Donations):
-    """The donation game in which everybody may be paid the mean reward instead of its own."""
+    """The donation game in which tastes differ and everybody may be paid the mean reward."""
 
     @property
     def params(self) -> Any:
-        """Private rewards."""
-        return PaidParams()
+        """Private rewards, equal tastes."""
+        return PaidParams(worth=jnp.ones(self.num_agents))
 
     def advance(self, key: jax.Array, world: Any, action: jax.Array, params: Any) -> Outcome:
-        """As the original's, with the reward shared or not."""
+        """As the original's, with gifts weighed and the reward shared or not."""
         outcome = super().advance(key, world, action, params)
-        mean = jnp.mean(outcome.reward)
-        reward = outcome.reward + params.mean_pay * (mean - outcome.reward)
-        return outcome._replace(reward=reward)
+        spent = params.cost * (world.has & (action == 1))
+        own = params.worth * (outcome.reward + spent) - spent
+        return outcome._replace(reward=own + params.mean_pay * (jnp.mean(own) - own))
 
 
 def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -249,6 +260,8 @@ def _contraction(config: Config, keys: jax.Array) -> np.ndarray:
 def _ppo(config: Config, keys: jax.Array, progress: Callable[[str], None]) -> dict[str, Any]:
     n = config.ppo_agents
     env = PaidDonations(n)
+    half = jax.random.permutation(jax.random.key(config.seed), n) < n // 2
+    worth = jnp.where(half, 1.0 + config.unlike, 1.0 - config.unlike)
     network = rl.network_for(env, critic="global", widths=(32,))
     graph = (
         topology.ring(n)
@@ -282,7 +295,7 @@ def _ppo(config: Config, keys: jax.Array, progress: Callable[[str], None]) -> di
         )
         start_key, world_key, run_key = jax.random.split(key, 3)
         params = networked.networked_parameters(start_key, network, n)
-        start = learner.init(params, world_key, PaidParams(mean_pay=mean))
+        start = learner.init(params, world_key, PaidParams(mean_pay=mean, worth=worth))
         return rollout(learner.step, start, config.iterations, key=run_key)[1].info.ppo.reward
 
     progress("ppo: all arms")
