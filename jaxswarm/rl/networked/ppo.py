@@ -5,7 +5,8 @@ what the exchanged model says of every step as the *team's* reward; PPO's update
 the critic. Nobody is told another's reward, and actors stay at home unless asked for.
 
 Averaging critics alone would not do: their values would be the team's, but an advantage with the
-agent's own reward in it still is its own. The reward model is the λ of the published algorithm.
+agent's own reward in it still is its own. The reward model is the λ of the published algorithm; its Adam's
+second moments are exchanged as well, or steps would be as large for agents that are paid little.
 
 Shapes: ``T`` steps, ``E`` environments, ``N`` agents, ``G`` of what critics see.
 
@@ -102,7 +103,8 @@ def networked_ppo(
             traced.
         average_actors: exchange actors too, which only makes sense where agents are alike.
         joint: what reward models see of the others' actions: ``"all"`` of them, or their
-            ``"mean"``, whose size does not grow with ``N``. What alike agents earn given the mean
+            ``"mean"``, whose size does not grow with ``N``, as ``√N`` times its deviation from what
+            was usual in the iteration: that of a crowd hardly varies otherwise. What alike agents earn given the mean
             action is the team's reward already, so with ``"mean"`` they need no neighbours.
         reward_widths: hidden layers of the reward models.
         reward_steps: full-batch Adam steps on the own rewards in an iteration.
@@ -196,7 +198,8 @@ def networked_ppo(
         common, reward_gossip, sent = gossip.mix(
             reward_key, modelled(rewards, reward_optimiser), state.reward_gossip, round
         )
-        rewards, squares = common["rewards"], common["squares"]
+        rewards = common["rewards"]
+        squares = jax.tree.map(lambda x: jnp.maximum(x, 0.0), common["squares"])  # despite liars
         moments = reward_optimiser[0]._replace(nu=squares)
         reward_optimiser = (moments, *reward_optimiser[1:])
         team = jax.vmap(lambda params, x: model.apply(params, x)[:, 0])(rewards, x)

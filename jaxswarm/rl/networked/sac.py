@@ -197,7 +197,8 @@ def networked_sac(
             target=own["target"],
             log_temperature=own["temperature"],
         )
-        squares = learner.reward_optimiser._replace(nu=own["squares"])
+        told = jax.tree.map(lambda x: jnp.maximum(x, 0.0), own["squares"])  # despite liars
+        squares = learner.reward_optimiser._replace(nu=told)
         return NetworkedLearner(held, own["rewards"], squares)
 
     def init(
