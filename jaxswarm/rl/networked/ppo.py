@@ -5,8 +5,9 @@ what the exchanged model says of every step as the *team's* reward; PPO's update
 the critic. Nobody is told another's reward, and actors stay at home unless asked for.
 
 Averaging critics alone would not do: their values would be the team's, but an advantage with the
-agent's own reward in it still is its own. The reward model is the λ of the published algorithm; its Adam's
-second moments are exchanged as well, or steps would be as large for agents that are paid little.
+agent's own reward in it still is its own. The reward model is the λ of the published algorithm.
+The second moments of its Adam are exchanged as well, or steps would be as large for agents that are
+paid little.
 
 Shapes: ``T`` steps, ``E`` environments, ``N`` agents, ``G`` of what critics see.
 
@@ -104,8 +105,9 @@ def networked_ppo(
         average_actors: exchange actors too, which only makes sense where agents are alike.
         joint: what reward models see of the others' actions: ``"all"`` of them, or their
             ``"mean"``, whose size does not grow with ``N``, as ``√N`` times its deviation from what
-            was usual in the iteration: that of a crowd hardly varies otherwise. What alike agents earn given the mean
-            action is the team's reward already, so with ``"mean"`` they need no neighbours.
+            was usual in the iteration: that of a crowd hardly varies otherwise. What alike agents
+            earn given the mean action is the team's reward already, so with ``"mean"`` they need no
+            neighbours.
         reward_widths: hidden layers of the reward models.
         reward_steps: full-batch Adam steps on the own rewards in an iteration.
         reward_lr: of these.
