@@ -4,10 +4,14 @@ Two games. In sum guessing everyone sees its own number and guesses the sum of a
 is one number. In cooperative navigation three agents see their own motion but neither landmarks nor
 each other (our cut; the paper cuts all but the first ten entries); the message is two numbers.
 
-All arms are the same network, steps and updates, and differ in a flag: the messenger's numbers, the
-same squeezed to noisy bits, random numbers, none. Agents share their local network and know who
-they are; none is therefore the independent learner of equal size. Evaluation is deterministic, on
-fresh episodes, bits hard. The messenger that is a PPO agent of its own is not among the arms.
+Arms take the same steps and updates with networks of one size: *learned* numbers, taught by the
+agents' losses; the same squeezed to noisy bits, *discretised*; an *agent* of its own that speaks by
+Gaussian actions and is paid the mean reward; *random* numbers; *none*. Agents share their local
+network and know who they are; none is therefore the independent learner of equal size. Evaluation
+is deterministic, on fresh episodes, bits hard and spoken actions at their means.
+
+At full scale navigation is also played by five and seven agents, with only one agent cut and the
+others seeing all (heterogeneous), and for the team's reward alone (global).
 
 References:
     N. Gupta, G. Srinivasaraghavan, S. Mohalik, N. Kumar, M. Taylor, HAMMER: multi-level
@@ -16,6 +20,7 @@ References:
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +50,7 @@ PAPER = Paper(
 SHARE = 0.25  # of the independent learners' error that is left with messages
 SAME = 0.1  # relative difference of random messages from none that counts as none
 GAMES = ("sum guessing", "navigation")
+CUT = ("velocity", "position")  # what is left to who is cut
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Config:
     episodes: int = 64
     width: int = 32
     lr: float = 3e-3
+    more: bool = False  # also more navigators, one cut agent, and the global reward
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -81,7 +88,7 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        guess_envs=64, guess_iterations=600, iterations=600, navigation_seeds=10,
+        guess_envs=64, guess_iterations=600, navigation_seeds=10, more=True,
     ),
 }  # fmt: skip
 
@@ -95,15 +102,28 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         config, guessing, keys, steps=8, num_envs=config.guess_envs,
         iterations=config.guess_iterations, scale=10.0, initial_std=0.1,
     )  # fmt: skip
-    progress("navigation")
-    blind = hammer.WithMessenger(
-        envs.SimpleSpread(config.navigators), 2, visible=("velocity", "position")
-    )
-    two = _train(
-        config, blind, keys[: config.navigation_seeds], steps=25, num_envs=config.envs,
-        iterations=config.iterations, scale=1.0, initial_std=0.5,
-    )  # fmt: skip
-    return {GAMES[0]: one, GAMES[1]: two}
+    made = {GAMES[0]: one}
+    for name, (env, physics) in _navigation(config).items():
+        progress(name)
+        made[name] = _train(
+            config, env, keys[: config.navigation_seeds], steps=25, num_envs=config.envs,
+            iterations=config.iterations, scale=1.0, initial_std=0.5, physics=physics,
+        )  # fmt: skip
+    return made
+
+
+def _navigation(config: Config) -> dict[str, tuple[hammer.WithMessenger, Any]]:
+    """Navigation's variants and their physics."""
+    spread = envs.SimpleSpread
+    plain = spread(config.navigators)
+    made = {GAMES[1]: (hammer.WithMessenger(plain, 2, visible=CUT), None)}
+    if config.more:
+        for n in (5, 7):
+            made[f"{n} navigate"] = (hammer.WithMessenger(spread(n), 2, visible=CUT), None)
+        made["one is cut"] = (hammer.WithMessenger(plain, 2, visible=CUT, cut=(0,)), None)
+        shared = plain.params._replace(team_share=1.0)
+        made["global reward"] = (hammer.WithMessenger(plain, 2, visible=CUT), shared)
+    return made
 
 
 def _train(
@@ -116,8 +136,9 @@ def _train(
     iterations: int,
     scale: float,
     initial_std: float,
+    physics: Any = None,
 ) -> dict[str, Any]:
-    """All arms and seeds in one program: mean episode return of one agent."""
+    """Mean episode return of one agent; all arms but the agent, and all seeds, in one program."""
     shape = {
         "widths": (config.width, config.width),
         "scale": scale,
@@ -126,32 +147,58 @@ def _train(
     }
     network = hammer.hammer_network(env, **shape)
     executing = hammer.hammer_network(env, executing=True, **shape)
-    learner = rl.ppo(
-        env,
-        network,
-        num_envs=num_envs,
-        num_steps=steps,
-        epochs=4,
-        minibatches=4,
-        parameters=rl.PPOParameters(lr=config.lr, discount=0.95, gae_lambda=0.95, entropy=0.0),
-    )
-    acting = rl.policy(executing, shared=True, deterministic=True)
+    sides = hammer.agent_sides(env, **shape)
+    speaking = hammer.agent_sides(env, executing=True, **shape).whole
+    sizes: dict[str, Any] = {
+        "num_envs": num_envs,
+        "num_steps": steps,
+        "epochs": 4,
+        "minibatches": 4,
+        "parameters": rl.PPOParameters(
+            lr=config.lr, discount=0.95, gae_lambda=0.95, entropy=0.0
+        ),
+    }
 
-    def one(arm: hammer.Arm, key: jax.Array) -> Any:
-        init_key, start_key, run_key, test_key = jax.random.split(key, 4)
-        params = rl.initialize(init_key, network, env.num_agents, shared=True)
-        state = learner.init(hammer.with_arm(params, arm), start_key)
+    def one(learner: Any, params: Any, acts: Any, key: jax.Array, reward: Any) -> Any:
+        start_key, run_key, test_key = jax.random.split(key, 3)
+        state = learner.init(params, start_key, physics)
         state, records = rollout(learner.step, state, iterations, key=run_key)
-        returns = rl.evaluate(env, acting, test_key, config.episodes, params=state.params)
-        return jnp.mean(returns), records.info.reward * env.time_limit
+        acting = rl.policy(acts, shared=True, deterministic=True)
+        returns = rl.evaluate(
+            env, acting, test_key, config.episodes, params=state.params, physics=physics
+        )
+        return jnp.mean(returns), reward(records.info) * env.time_limit
+
+    def composed(arm: hammer.Arm, key: jax.Array) -> Any:
+        init_key, run_key = jax.random.split(key)
+        params = rl.initialize(init_key, network, env.num_agents, shared=True)
+        learner = rl.ppo(env, network, **sizes)
+        return one(
+            learner, hammer.with_arm(params, arm), executing, run_key, lambda info: info.reward
+        )
+
+    def spoken(key: jax.Array) -> Any:
+        init_key, run_key = jax.random.split(key)
+        learner = hammer.messenger_ppo(env, sides, **sizes)
+        params = sides.whole.init(init_key)
+        return one(learner, params, speaking, run_key, lambda info: info.local.reward)
 
     arms = jax.tree.map(lambda *x: jnp.array(x), *hammer.ARMS.values())
-    over_arms = jax.vmap(one, (0, None))
-    score, curve = jax.jit(jax.vmap(over_arms, (None, 0)))(arms, keys)
-    return {
-        name: {"score": np.asarray(score[:, i]), "curve": np.asarray(curve[:, i])}
-        for i, name in enumerate(hammer.ARMS)
+    over_arms = jax.vmap(composed, (0, None))
+    # Two programs side by side, since one of small steps leaves a core idle.
+    with ThreadPoolExecutor(2) as pool:
+        both = pool.map(
+            lambda program: jax.tree.map(np.asarray, program()),
+            (
+                lambda: jax.jit(jax.vmap(over_arms, (None, 0)))(arms, keys),
+                lambda: jax.jit(jax.vmap(spoken))(keys),
+            ),
+        )
+        (score, curve), (said_score, said_curve) = both
+    found = {
+        name: {"score": score[:, i], "curve": curve[:, i]} for i, name in enumerate(hammer.ARMS)
     }
+    return found | {"agent": {"score": said_score, "curve": said_curve}}
 
 
 def claims(results: dict[str, Any]) -> list[Claim]:

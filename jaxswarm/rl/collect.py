@@ -29,7 +29,7 @@ class Transition(NamedTuple):
         first: ``bool``, a new episode began with this step: memories start empty.
         raw: the heads' raw actions.
         log_prob: of the action, when it was taken; ``[…, P]`` if it has parts.
-        value: the critic's, then.
+        value: the critic's, then; ``[…, V]`` of a critic that judges for several.
         next_value: the critic's of the true next observation.
         reward: after the action.
         discount: 0 where the agent's episode terminated, 1 elsewhere (also where it was cut).
@@ -191,8 +191,8 @@ class Worlds:
 
     def _ends(self, judge: Callable[[], jax.Array], last: jax.Array) -> jax.Array:
         """Values of the true last observations, ``[E, N]``; only episodes that end ask for them."""
-        blank = jnp.zeros((self.num_envs, self.env.num_agents), jnp.float32)
-        return jax.lax.cond(jnp.any(last), judge, lambda: blank)
+        shape = jax.eval_shape(judge)
+        return jax.lax.cond(jnp.any(last), judge, lambda: jnp.zeros(shape.shape, shape.dtype))
 
     def _judged(
         self, critic: Callable[..., jax.Array], acting: Acting, kept: Transition
@@ -203,10 +203,12 @@ class Worlds:
         value = kept.value
         if not self.network.recurrent:
             flat = kept.seen.reshape(-1, *kept.seen.shape[2:])  # [T E, N, G]
-            value = critic(acting.carry["critic"], flat).reshape(kept.reward.shape)
+            value = critic(acting.carry["critic"], flat)
+            value = value.reshape(*kept.reward.shape, *value.shape[2:])
         final = critic(acting.carry["critic"], acting.seen)
         follows = jnp.concatenate([value[1:], final[None]])
-        next_value = jnp.where(kept.last, kept.next_value, follows)
+        last = kept.last.reshape(*kept.last.shape, *(1 for _ in final.shape[2:]))
+        next_value = jnp.where(last, kept.next_value, follows)
         return kept._replace(value=value, next_value=next_value)
 
     def _seen(self, observation: PyTree, whole: jax.Array | None) -> jax.Array:

@@ -7,6 +7,7 @@ import pytest
 
 from jaxswarm import envs, rl
 from jaxswarm.rl import hammer
+from jaxswarm.simulate import simulate
 
 
 def parts(key):
@@ -100,7 +101,97 @@ def test_the_network_reads_what_the_environment_shows(key):
     np.testing.assert_array_equal(own, seen.own)
 
 
+class Turned(envs.SumGuessing):
+    """Everybody is paid what the next one earned."""
+
+    def advance(self, key, world, action, params):
+        outcome = super().advance(key, world, action, params)
+        return outcome._replace(reward=jnp.roll(outcome.reward, -1))
+
+
+SHAPE = {"widths": (8,), "scale": 10.0, "squash": False}
+SIZES = {"num_envs": 4, "num_steps": 4, "minibatches": 1, "epochs": 1}
+
+
+def with_agent(env):
+    env = hammer.WithMessenger(env, 1)
+    sides = hammer.agent_sides(env, **SHAPE)
+    return env, sides, hammer.messenger_ppo(env, sides, **SIZES)
+
+
+def test_a_message_is_drawn_around_its_mean_and_executed_as_its_mean(key):
+    env, sides, _ = with_agent(envs.SumGuessing(4))
+    params = sides.whole.init(key)
+    features = rl.features_of(env.reset(key)[1].observation)
+    everything, identity, noise, own = jnp.split(features, (4, 8, 9), axis=1)
+    mean = sides.messenger.actor(params["actor"]["messenger"], (), everything[0] / 10.0)[1][:4]
+    for executing, std in ((False, 0.5), (True, 0.0)):
+        whole = hammer.agent_sides(env, executing=executing, **SHAPE).whole
+        told = jnp.concatenate([own / 10.0, identity, mean[:, None] + std * noise], axis=1)
+        expected = jax.vmap(lambda x: sides.local.actor(params["actor"]["local"], (), x)[1])(told)
+        np.testing.assert_allclose(outputs(whole, params, features), expected, atol=1e-6)
+
+
+def test_the_messenger_is_paid_the_mean_and_taught_by_nobody_else(key):
+    """Pay handed round teaches agents other things, and the messenger the same."""
+    ends, infos = [], []
+    for kind in (envs.SumGuessing, Turned):
+        _, sides, learner = with_agent(kind(4))
+        start = learner.init(sides.whole.init(key), key)
+        end, info = jax.jit(learner.step)(key, start, None)
+        ends.append(end.params)
+        infos.append(info)
+    both = [
+        max(
+            float(jnp.abs(a - b).max())
+            for a, b in zip(*(jax.tree.leaves(hammer.side(end, name)) for end in ends), strict=True)
+        )
+        for name in ("messenger", "local")
+    ]
+    assert both[0] < 1e-6 < 1e-5 < both[1]
+    for part in (infos[0].local, infos[0].messenger):  # both are compared with what acted
+        assert float(part.kl) == pytest.approx(0.0, abs=1e-5)
+        assert float(part.clipped) == 0.0
+    before = sides.whole.init(key)
+    moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), before, ends[0])
+    assert any(jax.tree.leaves(moved["actor"]["messenger"]))
+    assert any(jax.tree.leaves(moved["critic"]["messenger"]))
+
+
+def test_a_messenger_that_acts_resumes_to_the_bit(key, tmp_path):
+    _, sides, learner = with_agent(envs.SumGuessing(4))
+    start = learner.init(sides.whole.init(key), key)
+    run = {"key": key, "progress": False}
+    whole, _ = simulate(learner.step, start, 6, **run)
+    simulate(learner.step, start, 2, checkpoint=tmp_path, **run)
+    again, _ = simulate(learner.step, start, 6, checkpoint=tmp_path, resume=True, **run)
+    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(again.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_only_those_who_are_cut_see_less(key):
+    env = hammer.WithMessenger(envs.SimpleSpread(3), 2, visible=("velocity", "position"), cut=(1,))
+    own = env.reset(key)[1].observation.own
+    inner = hammer.WithMessenger(envs.SimpleSpread(3), 2).reset(key)[1].observation.own
+    np.testing.assert_array_equal(own[jnp.array([0, 2])], inner[jnp.array([0, 2])])
+    hidden = np.flatnonzero(np.asarray(own[1]) == 0.0)
+    assert own.shape == inner.shape
+    assert len(hidden) >= own.shape[1] - 4
+    assert float(jnp.abs(inner[1]).sum()) > float(jnp.abs(own[1]).sum())
+
+
 BAD = {
+    "cut": (lambda: hammer.WithMessenger(envs.SimpleSpread(3), 1, cut=(3,)), "cut"),
+    "std": (
+        lambda: hammer.agent_sides(hammer.WithMessenger(envs.SumGuessing(4), 1), std=0.0),
+        "std",
+    ),
+    "minibatches": (
+        lambda: hammer.messenger_ppo(
+            *with_agent(envs.SumGuessing(4))[:2], **(SIZES | {"minibatches": 3})
+        ),
+        "minibatches",
+    ),
     "visible": (
         lambda: hammer.WithMessenger(envs.SimpleSpread(3), 1, visible=("mind",)),
         "visible",
