@@ -3,12 +3,14 @@
 ``network_for(env)`` gives the networks of one agent, ``ppo(env, network)`` an
 ``Algorithm(init, step)`` that ``simulate`` and ``rollout`` drive; ``initialize`` makes parameters
 that agents share or own. ``q_network_for(env)`` and ``sac(env, network)`` are their counterparts
-for learners that replay, ``off_policy`` the loop around them. ``evaluate`` plays whole episodes.
+for learners that replay, ``off_policy`` the loop around them. ``evaluate`` plays whole episodes,
+``evaluation`` does at fixed intervals of a training.
 Importing this room imports distrax, rlax, flashbax, flax and jumanji, which takes seconds.
 """
 
 from jaxswarm.rl import bayesian, hammer, networked
-from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds, evaluate, policy
+from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds
+from jaxswarm.rl.evaluation import Evaluation, evaluate, evaluation, policy
 from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
 from jaxswarm.rl.networks import (
     Network,
@@ -48,6 +50,7 @@ from jaxswarm.rl.symphony import (
 
 __all__ = [
     "Acting",
+    "Evaluation",
     "Experience",
     "Finished",
     "Head",
@@ -76,6 +79,7 @@ __all__ = [
     "categorical",
     "categoricals",
     "evaluate",
+    "evaluation",
     "fading",
     "features_of",
     "gaussian",

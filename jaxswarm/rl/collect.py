@@ -1,4 +1,4 @@
-"""Acting in environments: what learners collect, and how good a policy is.
+"""Acting in environments: what learners collect.
 
 ``E`` environments with an :class:`jaxswarm.envs.AutoReset` around each, so episodes follow each
 other; the true last observation of an episode is what bootstrapping looks at.
@@ -238,76 +238,6 @@ def restart(carry: PyTree, start: PyTree, first: jax.Array) -> PyTree:
         return jnp.where(where, jnp.broadcast_to(blank, x.shape), x)
 
     return jax.tree.map(leaf, carry, start)
-
-
-def policy(network: Any, *, shared: bool, deterministic: bool = False) -> envs.Policy:
-    """The actors as a policy for ``envs.unroll`` and viewers; it needs no critic and no state.
-
-    Args:
-        network: of every agent, a :class:`Network` or a :class:`jaxswarm.rl.QNetwork`.
-        shared: agents share parameters.
-        deterministic: the head's mode instead of a sample.
-    """
-    head, law = network.head, law_of(network)
-
-    def one(params: PyTree, carry: PyTree, features: jax.Array, key: jax.Array) -> Any:
-        carry, outputs = network.actor(params, carry, features)
-        if deterministic:
-            raw = law.mode(params, outputs)
-        else:
-            raw = law.sample(params, key, outputs)[0]
-        return head.action(raw), carry
-
-    lifted = over_agents(one, shared=shared)
-
-    def init(observation: PyTree) -> PyTree:
-        n = observation.agent_mask.shape[0]
-        return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), network.start()["actor"])
-
-    def act(key: jax.Array, params: PyTree, carry: PyTree, observation: PyTree) -> Any:
-        features = features_of(observation)
-        inputs = (carry, features, agents.keys(key, features.shape[0]))
-        action, carry = lifted(params["actor"], *jax.tree.map(lambda x: x[None], inputs))
-        return jax.tree.map(lambda x: x[0], (action, carry))
-
-    return envs.Policy(init, act)
-
-
-def evaluate(
-    env: Any,
-    acting: envs.Policy,
-    key: jax.Array,
-    num_episodes: int,
-    *,
-    params: PyTree = (),
-    physics: PyTree = None,
-    discount: Any = 1.0,
-) -> jax.Array:
-    """Returns of whole episodes, ``[num_episodes, N]``.
-
-    Args:
-        env: an environment, not wrapped.
-        acting: whatever acts: :func:`policy`, or a scripted one.
-        key: consumed; episode ``i`` draws from ``fold_in(key, i)``.
-        num_episodes: at least 1, side by side.
-        params: of the policy.
-        physics: of the environment.
-        discount: factor per step; may be traced.
-
-    Raises:
-        ValueError: without episodes.
-    """
-    if num_episodes < 1:
-        raise ValueError(f"num_episodes: expected at least 1, got {num_episodes}")
-
-    def episode(key: jax.Array) -> jax.Array:
-        steps = env.time_limit
-        _, done = envs.unroll(env, acting, key, steps, params=params, physics=physics)
-        over = jnp.cumsum(done.timestep.last()) - done.timestep.last()  # before this step
-        weight = jnp.where(over == 0, jnp.asarray(discount) ** jnp.arange(steps), 0.0)
-        return weight @ done.timestep.reward
-
-    return jax.vmap(episode)(agents.keys(key, num_episodes))
 
 
 def _per_env(fn: Any, tree: PyTree) -> Any:

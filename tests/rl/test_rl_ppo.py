@@ -280,6 +280,31 @@ def test_evaluation_counts_one_episode(key):
     assert returns.shape == (4, 2)
 
 
+def test_learning_is_looked_at_at_intervals_by_modes_and_by_samples(key):
+    """On a bandit: the mode's payoff and the mean of draws, equal to evaluating the same state."""
+    env = Bandit(PAYOFF)
+    network, algorithm, start = learner_of(env, shared=False)
+    look = rl.evaluation(env, network, jax.random.key(3), 64, shared=False)
+    p = rl.PPOParameters(lr=0.02)
+
+    @jax.jit
+    def run(key):
+        state, records = rollout(
+            algorithm.step, start(key), 40, key=key, every=2, inputs=p, evaluate=look
+        )
+        return look(state), records.evaluation
+
+    last, seen = run(key)
+    assert seen.deterministic.shape == (20, 2)
+    np.testing.assert_array_equal(seen.sampled[-1], last.sampled)
+    best = np.asarray(PAYOFF).max(axis=1)
+    np.testing.assert_allclose(seen.deterministic[-1], best, atol=1e-6)
+    assert (np.asarray(seen.sampled) <= best + 1e-6).all()
+    assert np.mean(seen.sampled[0]) < np.mean(seen.deterministic[0])
+    with pytest.raises(ValueError, match="num_episodes"):
+        rl.evaluation(env, network, key, 0, shared=False)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
