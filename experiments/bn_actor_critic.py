@@ -36,6 +36,7 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import bn_actor_critic_arms as arms
 from experiments import harness
+from experiments.claims import Judge
 from experiments.harness import Claim, Paper, claim
 from jaxswarm import agents, plotting, statistics
 from jaxswarm.rl import bayesian
@@ -232,25 +233,27 @@ def _of_tables(n: str, found: dict[str, Any]) -> list[Claim]:
 
 def _of_neighbours(found: dict[str, np.ndarray]) -> list[Claim]:
     """Private pay, and beliefs that travel along a path."""
+
+    def more(what: str, arm: str, than: str, **bound: Any) -> Claim:
+        gained = statistics.compare(found[arm], found[than])
+        return claim(NAME, f"on a path: {what}", than, gained, **bound)
+
     told = "told the team's reward"
     return [
-        claim(
-            NAME,
-            f"on a path: {what}",
-            than,
-            statistics.compare(found[arm], found[than]),
-            **bound,
-        )
-        for what, arm, than, bound in (
-            ("gained by exchanging critics", "path", "alone", {"at_least": NEIGHBOURS}),
-            ("gained by hearing the neighbour's action", "path", "path, deaf", {"at_least": 0.0}),
-            ("centralised less full averaging", told, "everyone", {"at_most": PARITY}),
-        )
+        more("gained by exchanging critics", "path", "alone", at_least=NEIGHBOURS),
+        more("gained by hearing the neighbour's action", "path", "path, deaf", at_least=0.0),
+        more("centralised less full averaging", told, "everyone", at_most=PARITY),
     ]
 
 
 def _of_teams(game: str, found: dict[str, dict[str, np.ndarray]]) -> list[Claim]:
     """Learnt graphs against a full one and none; graphs that vanish."""
+    pairs: tuple[tuple[str, str, str, Judge], ...] = (
+        ("learnt graphs earn more than MAPPO", "learnt", "independent", "interval"),
+        ("the full graph earns more than MAPPO", "full", "independent", "effect"),
+        ("learnt graphs earn no less than the full one", "learnt", "full", "effect"),
+        ("annealed graphs earn no less than MAPPO", "annealed", "independent", "effect"),
+    )
     returns = {arm: each["return"] for arm, each in found.items()}
     made = [
         claim(
@@ -261,12 +264,7 @@ def _of_teams(game: str, found: dict[str, dict[str, np.ndarray]]) -> list[Claim]
             at_least=0.0,
             judge=judge,
         )
-        for what, arm, than, judge in (
-            ("learnt graphs earn more than MAPPO", "learnt", "independent", "interval"),
-            ("the full graph earns more than MAPPO", "full", "independent", "effect"),
-            ("learnt graphs earn no less than the full one", "learnt", "full", "effect"),
-            ("annealed graphs earn no less than MAPPO", "annealed", "independent", "effect"),
-        )
+        for what, arm, than, judge in pairs
         if arm in found and than in found
     ]
     if "annealed" not in found:

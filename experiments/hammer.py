@@ -117,7 +117,9 @@ def _navigation(config: Config) -> dict[str, tuple[hammer.WithMessenger, Any]]:
     """Navigation's variants and their physics."""
     spread = envs.SimpleSpread
     plain = spread(config.navigators)
-    made = {GAMES[1]: (hammer.WithMessenger(plain, 2, visible=CUT), None)}
+    made: dict[str, tuple[hammer.WithMessenger, Any]] = {
+        GAMES[1]: (hammer.WithMessenger(plain, 2, visible=CUT), None)
+    }
     if config.more:
         for n in (5, 7):
             made[f"{n} navigate"] = (hammer.WithMessenger(spread(n), 2, visible=CUT), None)

@@ -47,7 +47,8 @@ class AutoReset(Wrapper):
         """One step, and a new episode if it was the last."""
         state, timestep = self._env.step(state, action)
         timestep = self._with_next(state, timestep)
-        last, now = timestep.last(), (state, timestep.observation)
+        last: Any = timestep.last()
+        now = (state, timestep.observation)
 
         def again() -> tuple[SwarmState, Any]:
             if self._many:
