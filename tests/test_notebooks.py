@@ -77,7 +77,8 @@ def test_notebook_runs_and_shows_its_pictures(script, monkeypatch):
     from nbclient import NotebookClient
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("XLA_FLAGS", "")  # one device, as a reader has
+    # One device, as a reader has; compiled in a hurry, as all tests are (see conftest.py).
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     notebook = jupytext.read(script.with_suffix(".ipynb"))
