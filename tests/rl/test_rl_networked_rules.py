@@ -219,7 +219,9 @@ CASES = {
         [2, 3],
     ),
 }
-everyone = pytest.mark.parametrize("name", list(CASES))
+everyone = pytest.mark.parametrize(
+    "name", ["ppo", "linear", pytest.param("sac", marks=pytest.mark.slow)]
+)
 
 
 @functools.cache
