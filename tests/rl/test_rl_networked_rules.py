@@ -465,5 +465,5 @@ def test_any_kind_of_action_is_learned_jitted_as_eagerly(kind, key):
     after, info = jax.jit(algorithm.step)(key, state)
     assert all(np.isfinite(x).all() for x in arrays((after.learner.params, after.rewards, info)))
     assert not same(after.learner.params, state.learner.params)
-    eager = algorithm.step(key, state)
+    eager = algorithm.step(key, state, None)
     close(*(arrays((s.learner.params, s.rewards, i)) for s, i in ((after, info), eager)))
