@@ -39,6 +39,7 @@ class Head(NamedTuple):
         entropy: ``entropy(key, outputs) -> []``; exact, but one sample for a squashed Gaussian.
         mode: ``mode(outputs) -> raw``, what a deterministic policy does.
         action: ``action(raw)``, what the environment is given.
+        counts: how many options each discrete choice has; empty for continuous actions.
     """
 
     num_outputs: int
@@ -49,6 +50,7 @@ class Head(NamedTuple):
     entropy: Callable[[jax.Array, jax.Array], jax.Array]
     mode: Callable[[jax.Array], jax.Array]
     action: Callable[[jax.Array], jax.Array]
+    counts: tuple[int, ...] = ()
 
 
 def categorical(num_actions: int) -> Head:
@@ -72,6 +74,7 @@ def categorical(num_actions: int) -> Head:
         lambda key, outputs: of(outputs).entropy(),
         lambda outputs: jnp.argmax(outputs).astype(jnp.int32),
         lambda raw: raw,
+        (num_actions,),
     )
 
 
@@ -112,6 +115,7 @@ def categoricals(counts: tuple[int, ...]) -> Head:
             jnp.int32
         ),
         lambda raw: raw,
+        tuple(counts),
     )
 
 

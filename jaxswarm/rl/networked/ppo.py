@@ -247,10 +247,13 @@ def networked_parameters(key: jax.Array, network: Any, num_agents: int) -> PyTre
 
 
 def _encoded(network: Network, raw: jax.Array) -> jax.Array:
-    """Actions as numbers, ``[..., A]``."""
-    if jnp.issubdtype(raw.dtype, jnp.integer):
-        return jax.nn.one_hot(raw, network.head.num_outputs)
-    return network.head.action(raw)
+    """Actions ``[T, E, N, …]`` as numbers, ``[T, E, N, A]``: every choice one-hot, or as done."""
+    head = network.head
+    if not head.counts:
+        return jax.vmap(jax.vmap(jax.vmap(head.action)))(raw)
+    choices = raw.reshape(*raw.shape[:3], len(head.counts))
+    each = [jax.nn.one_hot(choices[..., i], count) for i, count in enumerate(head.counts)]
+    return jnp.concatenate(each, axis=-1)
 
 
 def _reward_inputs(network: Network, done: Transition, joint: str) -> jax.Array:
