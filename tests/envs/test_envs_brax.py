@@ -64,7 +64,7 @@ class Outer(AutoResetWrapper):
 
 def test_falls_terminate_and_the_time_limit_truncates():
     env = envs.from_brax(Balance(), num_agents=2, time_limit=5)
-    state, first = env.reset(jax.random.key(0))
+    state, first = jax.jit(env.reset)(jax.random.key(0))
     assert first.observation.view.shape == (2, 3)
     assert first.extras["lean"].shape == (2,)
     step, push = jax.jit(env.step), jnp.array([[1.0, 1.0], [0.0, 0.0]])
@@ -80,9 +80,9 @@ def test_falls_terminate_and_the_time_limit_truncates():
     assert float(seen[1].extras["lean"][0]) > 1  # of the fall itself
     assert float(seen[2].extras["lean"][0]) == 0
     alone = envs.from_brax(Balance())
-    state, _ = alone.reset(jax.random.key(0))
+    state, _ = jax.jit(alone.reset)(jax.random.key(0))
     for _ in range(2):
-        state, timestep = alone.step(state, push[:1])
+        state, timestep = jax.jit(alone.step)(state, push[:1])
     assert bool(timestep.last())
     assert not bool(timestep.extras["truncated"])
     assert timestep.discount.tolist() == [0]
@@ -110,7 +110,7 @@ def check_by_hand(original, steps):
 
 
 def test_adapted_copies_conform():
-    envs.conformance.check(lambda n: envs.from_brax(Balance(), num_agents=n))
+    envs.conformance.check(lambda n: envs.from_brax(Balance(), num_agents=n), 2, steps=3)
 
 
 BAD = {
@@ -130,13 +130,21 @@ def test_bad_input_is_named(case):
         call()
 
 
+unmaintained = pytest.mark.filterwarnings(
+    "ignore:Brax System:UserWarning", "ignore:Accessing .* from `Data`:DeprecationWarning"
+)
+
+
+@unmaintained
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["generalized", "spring"])
 def test_brax_itself(backend):
     brax = pytest.importorskip("brax.envs")
-    check_by_hand(brax.get_environment("inverted_pendulum", backend=backend), steps=3)
+    with jax.numpy_rank_promotion("allow"):  # for what is stepped by hand
+        check_by_hand(brax.get_environment("inverted_pendulum", backend=backend), steps=3)
 
 
+@unmaintained
 @pytest.mark.slow
 def test_brax_s_training_wrappers_are_refused():
     brax = pytest.importorskip("brax.envs")

@@ -75,7 +75,8 @@ def from_brax(env: Any, *, num_agents: int = 1, time_limit: int = 1_000) -> Swar
                 "try brax.envs.get_environment"
             )
         inner = getattr(inner, "__dict__", {}).get("env")
-    state = jax.eval_shape(env.reset, jax.random.key(0))
+    with jax.numpy_rank_promotion("allow"):
+        state = jax.eval_shape(env.reset, jax.random.key(0))
     require(state, ("obs", "reward", "done", "metrics"), "brax")
     require_one_array(state.obs)
     return FromBrax(env, num_agents, time_limit)

@@ -101,7 +101,8 @@ def from_gymnax(
     if hasattr(params, CLOCK):
         params = dataclasses.replace(params, **{CLOCK: limit})
     _check_actions(env.action_space(params))
-    view, _ = jax.eval_shape(env.reset_env, jax.random.key(0), params)
+    with jax.numpy_rank_promotion("allow"):
+        view, _ = jax.eval_shape(env.reset_env, jax.random.key(0), params)
     require_one_array(view)
     return FromGymnax(env, params, num_agents, limit)
 
