@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jumanji import specs
 
 from jaxswarm.envs.adapters.copies import IndependentCopies, Moved, require, require_one_array

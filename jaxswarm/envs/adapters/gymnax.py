@@ -33,7 +33,7 @@ class FromGymnax(IndependentCopies):
 
     @property
     def params(self) -> PyTree:
-        """gymnax's own, with the time limit in them."""
+        """The original's, with the time limit in them."""
         return self._params
 
     @cached_property
