@@ -29,7 +29,7 @@ def jaxmarl(checkout: Path, setting: Setting, steps: int) -> Training:
     # A callback to the host in every update would time the log, and can wait for ever on two cores.
     silent = types.SimpleNamespace(io_callback=lambda *_: None)
     script.jax = _Overlay(jax, experimental=silent)
-    config = _config(setting, steps, "MPE_simple_spread_v3") | {"ENV_KWARGS": {}}
+    config = _config(setting, steps, "MPE_simple_spread_v3", ENV_KWARGS={})
     whole = script.make_train(config)
 
     def train(key: jax.Array) -> jax.Array:
@@ -48,7 +48,7 @@ def purejaxrl(checkout: Path, name: str, world: str, setting: Setting, steps: in
     # Its wrappers import more than either script uses.
     unused = ["navix", *(() if installed("brax") else _BRAX)]
     script = _load("--purejaxrl", checkout / "purejaxrl" / name, unused)
-    config = _config(setting, steps, world) | {"NORMALIZE_ENV": False}
+    config = _config(setting, steps, world, NORMALIZE_ENV=False)
     whole = script.make_train(config)
 
     def train(key: jax.Array) -> jax.Array:
@@ -65,8 +65,8 @@ def installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
-def _config(setting: Setting, steps: int, world: str) -> dict[str, Any]:
-    """The names that both scripts use."""
+def _config(setting: Setting, steps: int, world: str, **own: Any) -> dict[str, Any]:
+    """The names that all scripts use, and a script's own."""
     numbers = setting.parameters
     return {
         "LR": numbers.lr, "NUM_ENVS": setting.num_envs, "NUM_STEPS": setting.num_steps,
@@ -75,7 +75,7 @@ def _config(setting: Setting, steps: int, world: str) -> dict[str, Any]:
         "GAMMA": numbers.discount, "GAE_LAMBDA": numbers.gae_lambda, "CLIP_EPS": numbers.clip,
         "ENT_COEF": numbers.entropy, "VF_COEF": numbers.value_weight,
         "MAX_GRAD_NORM": MAX_GRAD_NORM, "ACTIVATION": "tanh", "ENV_NAME": world,
-        "ANNEAL_LR": setting.anneal,
+        "ANNEAL_LR": setting.anneal, **own,
     }  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def from_gymnax(
             "whose own reset and step would be passed by"
         )
     params = env.default_params if params is None else params
-    limit = getattr(params, CLOCK, None) if time_limit is None else time_limit
+    limit: Any = getattr(params, CLOCK, None) if time_limit is None else time_limit
     if limit is None:
         raise ValueError("time_limit: the environment does not say its own; expected one")
     if isinstance(limit, float) and limit.is_integer():
