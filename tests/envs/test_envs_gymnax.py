@@ -139,11 +139,16 @@ def test_copies_are_the_originals_stepped_by_hand():
 def test_its_parameters_are_the_physics():
     env = envs.from_gymnax(Walk(), num_agents=2, time_limit=9)
     assert env.params.max_steps_in_episode == env.time_limit == 9
+    whole = envs.from_gymnax(Walk(), Params(max_steps_in_episode=7.0))  # as one of theirs has it
+    assert whole.time_limit == 7
 
     def first_reward(stride):
         state, _ = env.reset(jax.random.key(0), dataclasses.replace(env.params, stride=stride))
         return env.step(state, jnp.array([2, 2]))[1].reward
 
+    short = dataclasses.replace(env.params, max_steps_in_episode=1)
+    _, seen = advance(env, jax.jit(env.reset)(jax.random.key(0), short)[0], [2, 1], [0, 1], [2, 1])
+    assert [t.reward.tolist() for t in seen] == [[1, 0], [0, 0], [1, 0]]  # nothing ended
     rewards = jax.jit(jax.vmap(first_reward))(jnp.array([0.5, 2.0]))
     assert rewards.tolist() == [[0.5, 0.5], [2.0, 2.0]]
     assert first_reward(jnp.array([0.5, 2.0])).tolist() == [0.5, 2.0]  # each agent its own

@@ -48,7 +48,7 @@ class FromGymnax(IndependentCopies):
 
     def begin(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
         """The original's ``reset_env``."""
-        view, state = self._env.reset_env(key, params)
+        view, state = self._env.reset_env(key, _limited(params, self.time_limit))
         return state, view
 
     def move(self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree) -> Moved:
@@ -58,8 +58,9 @@ class FromGymnax(IndependentCopies):
         under a limit that is never reached. Nothing else of that step is used, so that a compiler
         leaves no more of it than a comparison.
         """
-        view, after, reward, _, _ = self._env.step_env(key, state, action, params)
-        *_, over, _ = self._env.step_env(key, state, action, _without_clock(params))
+        step, limited = self._env.step_env, _limited(params, self.time_limit)
+        view, after, reward, _, _ = step(key, state, action, limited)
+        *_, over, _ = step(key, state, action, _limited(params, None))
         return Moved(after, view, jnp.reshape(reward, ()), jnp.reshape(over, ()).astype(bool), {})
 
 
@@ -73,8 +74,8 @@ def from_gymnax(
     copy that terminates is masked out until all are over.
 
     gymnax's parameters are the physics: ``reset(key, params)`` takes others, traced or ``vmap``ped,
-    each leaf one for all agents or with a leading ``N``. Episodes have ``time_limit`` steps
-    whatever ``max_steps_in_episode`` is in there; a few originals show agents their share of it.
+    each leaf one for all agents or with a leading ``N``. Only ``max_steps_in_episode`` is not asked
+    there: it is ``time_limit``.
 
     Args:
         env: the first of what ``gymnax.make`` returns, without wrappers.
@@ -93,11 +94,9 @@ def from_gymnax(
             "whose own reset and step would be passed by"
         )
     params = env.default_params if params is None else params
-    limit: Any = getattr(params, CLOCK, None) if time_limit is None else time_limit
+    limit = _whole(getattr(params, CLOCK, None)) if time_limit is None else time_limit
     if limit is None:
         raise ValueError("time_limit: the environment does not say its own; expected one")
-    if isinstance(limit, float) and limit.is_integer():
-        limit = int(limit)  # as one of the originals writes it
     if hasattr(params, CLOCK):
         params = dataclasses.replace(params, **{CLOCK: limit})
     _check_actions(env.action_space(params))
@@ -105,6 +104,13 @@ def from_gymnax(
         view, _ = jax.eval_shape(env.reset_env, jax.random.key(0), params)
     require_one_array(view)
     return FromGymnax(env, params, num_agents, limit)
+
+
+def _whole(limit: Any) -> Any:
+    """A limit as an integer; one of the originals writes ``100.0``, and theirs may be arrays."""
+    if limit is None or np.ndim(limit) or int(limit) != limit:
+        return limit
+    return int(limit)
 
 
 def _check_actions(space: Any) -> None:
@@ -120,11 +126,14 @@ def _check_actions(space: Any) -> None:
         raise ValueError(f"env: expected actions in finite increasing bounds, got {bounds}")
 
 
-def _without_clock(params: PyTree) -> PyTree:
-    limit = getattr(params, CLOCK, None)
-    if limit is None:
+def _limited(params: PyTree, steps: int | None) -> PyTree:
+    """Parameters under another time limit, ``None`` for none at all."""
+    if not hasattr(params, CLOCK):
         return params
-    limit = jnp.asarray(limit)
-    whole = jnp.issubdtype(limit.dtype, jnp.integer)
-    never = jnp.full_like(limit, jnp.iinfo(limit.dtype).max if whole else jnp.inf)
-    return dataclasses.replace(params, **{CLOCK: never})
+    limit = jnp.asarray(getattr(params, CLOCK))
+    if steps is None:
+        whole = jnp.issubdtype(limit.dtype, jnp.integer)
+        limit = jnp.full_like(limit, jnp.iinfo(limit.dtype).max if whole else jnp.inf)
+    else:
+        limit = jnp.full_like(limit, steps)
+    return dataclasses.replace(params, **{CLOCK: limit})
