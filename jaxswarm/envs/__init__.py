@@ -8,7 +8,13 @@ imports jumanji, which takes seconds.
 
 from jaxswarm.envs import in_notebooks  # isort: skip  # before anything imports jumanji
 from jaxswarm.envs import conformance, swarmbench
-from jaxswarm.envs.adapters import from_jaxmarl, from_jumanji, register
+from jaxswarm.envs.adapters import (
+    from_brax,
+    from_gymnax,
+    from_jaxmarl,
+    from_jumanji,
+    register,
+)
 from jaxswarm.envs.aloha import Aloha
 from jaxswarm.envs.coordination_game import CoordinationGame
 from jaxswarm.envs.corridor_maze import CorridorMaze
@@ -55,6 +61,8 @@ __all__ = [
     "conformance",
     "continuous_actions",
     "discrete_actions",
+    "from_brax",
+    "from_gymnax",
     "from_jaxmarl",
     "from_jumanji",
     "in_notebooks",

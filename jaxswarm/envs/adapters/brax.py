@@ -1,0 +1,81 @@
+"""brax's environments, one copy per agent.
+
+brax is not a dependency; install it beside (``pip install brax``) and hand over one of its
+environments. Tried with its release 0.14.2.
+
+References:
+    C. D. Freeman et al., Brax: a differentiable physics engine for large scale rigid body
+    simulation, 2021.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import jax
+from jumanji import specs
+
+from jaxswarm.envs.adapters.copies import IndependentCopies, Moved, require, require_one_array
+from jaxswarm.envs.environment import SwarmEnvironment, continuous_actions
+
+PyTree = Any
+# Parts of the names of brax's training wrappers, which count, restart or stack episodes themselves.
+_TRAINING = ("AutoReset", "Episode", "Vmap", "Eval")
+
+
+class FromBrax(IndependentCopies):
+    """A brax environment as a swarm environment; build it with :func:`from_brax`."""
+
+    def __init__(self, env: Any, num_agents: int, time_limit: int):
+        self._env = env
+        super().__init__(num_agents, time_limit)
+
+    @cached_property
+    def action_spec(self) -> specs.Array:
+        """``float32[N, A]`` in ``[-1, 1]``."""
+        return continuous_actions(self.num_agents, int(self._env.action_size))
+
+    def begin(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
+        """The original's reset."""
+        del params
+        state = self._env.reset(key)
+        return state, state.obs
+
+    def move(self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree) -> Moved:
+        """The original's step; its ``done`` is a failure, as it has no clock."""
+        del key, params
+        state = self._env.step(state, action)
+        return Moved(state, state.obs, state.reward, state.done > 0.5, dict(state.metrics))
+
+
+def from_brax(env: Any, *, num_agents: int = 1, time_limit: int = 1_000) -> SwarmEnvironment:
+    """A brax environment as :class:`jaxswarm.envs.SwarmEnvironment`, a copy for every agent.
+
+    The copies are independent; actions are ``float32[N, A]`` in ``[-1, 1]``, observations
+    ``[N, O]``. brax's ``done``, such as a fall, terminates; a copy that is done is masked out until
+    all are. The time limit truncates (discount 1). brax's metrics are in ``extras``, ``[N]`` each.
+
+    Args:
+        env: what ``brax.envs.get_environment`` returns; of ``brax.envs.create`` only with
+            ``episode_length=None, auto_reset=False``.
+        num_agents: ``N``.
+        time_limit: steps, brax's usual ones unless given.
+
+    Raises:
+        ValueError: if ``env`` is no brax environment, is in one of brax's training wrappers, or
+            has observations that are not one array.
+    """
+    require(env, ("reset", "step", "action_size"), "brax")
+    inner = env
+    while inner is not None:
+        name = type(inner).__name__
+        if name.endswith("Wrapper") and any(part in name for part in _TRAINING):
+            raise ValueError(
+                f"env: expected a brax environment without training wrappers, got {name}; "
+                "try brax.envs.get_environment"
+            )
+        inner = getattr(inner, "__dict__", {}).get("env")
+    with jax.numpy_rank_promotion("allow"):
+        state = jax.eval_shape(env.reset, jax.random.key(0))
+    require(state, ("obs", "reward", "done", "metrics"), "brax")
+    require_one_array(state.obs)
+    return FromBrax(env, num_agents, time_limit)
