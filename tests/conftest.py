@@ -1,16 +1,22 @@
 """Strict numerics for every test, eight forced host devices, a shared compilation cache."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = (
-        os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-    ).strip()
-if "xla_backend_optimization_level" not in os.environ["XLA_FLAGS"]:
-    # Compiling is most of what the tests do: two to three times faster this way.
-    os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
+# Compiling is most of what the tests do: this way it takes a third of the time. (test_jaxlib.py
+# compiles as users do.) XLA aborts at flags it does not know, hence only where they were tried.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + "".join(
+    f" --{flag}={value}"
+    for flag, value, known in (
+        ("xla_force_host_platform_device_count", "8", True),
+        ("xla_backend_optimization_level", "0", True),
+        ("xla_cpu_use_fusion_emitters", "false", version("jaxlib").startswith("0.10.")),
+        ("xla_cpu_parallel_codegen_split_count", "1", version("jaxlib").startswith("0.10.")),
+    )
+    if known and flag not in os.environ.get("XLA_FLAGS", "")
+)
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the cache loader is chatty
 
@@ -23,7 +29,7 @@ _CACHE = Path(__file__).resolve().parent.parent / ".jax_cache"
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
 jax.config.update("jax_compilation_cache_dir", str(_CACHE))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # tests repeat small ones
 
 # The first example of a property compiles, which is no reason to fail it.
 # The same examples every time; HYPOTHESIS_PROFILE=explore looks for new ones.

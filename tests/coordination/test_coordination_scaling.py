@@ -36,7 +36,10 @@ def every(graph, ability, costs, tasks=64):
     return jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(STACKED, jnp.arange(tasks))
 
 
-@pytest.mark.parametrize("graph", [CHAIN, WIDE], ids=["chain", "wide"])
+@pytest.mark.parametrize(
+    "graph",
+    [pytest.param(CHAIN, id="chain"), pytest.param(WIDE, id="wide", marks=pytest.mark.slow)],
+)
 def test_who_never_errs_solves_all_if_told_all_and_no_budget_is_overdrawn(graph):
     sure = PLENTY._replace(state=0.0)
     for name in sa.ARCHITECTURES:

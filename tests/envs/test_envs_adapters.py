@@ -56,7 +56,7 @@ def test_jumanji_environments_conform(name):
 
 def test_a_team_reward_is_everyones():
     env = envs.from_jumanji(RobotWarehouse(time_limit=3))
-    state, first = env.reset(jax.random.key(0))
+    state, first = jax.jit(env.reset)(jax.random.key(0))
     assert first.reward.shape == (env.num_agents,)
     _, timestep = jax.jit(env.step)(state, jnp.zeros(env.num_agents, jnp.int32))
     assert timestep.reward.shape == (env.num_agents,)
@@ -68,8 +68,8 @@ def test_the_originals_discount_can_be_kept():
             SearchAndRescue(generator=Searchers(num_targets=20, num_searchers=3), time_limit=1),
             **options,
         )
-        state, _ = env.reset(jax.random.key(0))
-        return env.step(state, jnp.zeros((3, 2)))[1].discount.tolist()
+        state, _ = jax.jit(env.reset)(jax.random.key(0))
+        return jax.jit(env.step)(state, jnp.zeros((3, 2)))[1].discount.tolist()
 
     assert last_discount() == [1.0] * 3
     assert last_discount(time_limit_is_truncation=False) == [0.0] * 3

@@ -29,7 +29,12 @@ def herd(key, rounds, n, actions):
     return jnp.where(follow, shared[:, None], each)
 
 
-@pytest.mark.parametrize("task", swarmbench.TASKS)
+SLOW = ("foraging", "flocking", "synchronization")  # the others push, move and talk, too
+
+
+@pytest.mark.parametrize(
+    "task", [pytest.param(x, marks=pytest.mark.slow) if x in SLOW else x for x in swarmbench.TASKS]
+)
 def test_every_round_equals_the_slow_reference(task):
     env = swarmbench.make(task, **OPTIONS[task], time_limit=ROUNDS)
 

@@ -184,7 +184,12 @@ BUSY = network.fault_plan(
 
 
 @pytest.mark.parametrize(
-    ("a", "success", "in_flight"), [(1, 1.0, False), (2, 0.5, True), (3, 0.3, True)]
+    ("a", "success", "in_flight"),
+    [
+        (1, 1.0, False),
+        pytest.param(2, 0.5, True, marks=pytest.mark.slow),
+        (3, 0.3, True),
+    ],
 )
 def test_a_whole_run_equals_the_protocol_by_hand(a, success, in_flight):
     """Samples, pings, bytes by kind, views and models, while nodes join, leave and crash."""
