@@ -97,7 +97,7 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        ppo_agents=1000, ppo_degree=4, joint="mean", unlike=1.0, horizon=20, iterations=400,
+        ppo_agents=1000, ppo_degree=4, joint="mean", unlike=1.0, horizon=20, iterations=240,
         seeds=2,
     ),
 }  # fmt: skip
