@@ -38,6 +38,7 @@ from experiments import bn_actor_critic_arms as arms
 from experiments import harness
 from experiments.claims import Judge
 from experiments.harness import Claim, Paper, claim
+from experiments.programs import program
 from jaxswarm import agents, plotting, statistics
 from jaxswarm.rl import bayesian
 from jaxswarm.rollout import rollout
@@ -173,7 +174,7 @@ def _size(config: Config, n: int, keys: jax.Array) -> dict[str, Any]:
 
     dags = jnp.stack([jnp.asarray(make(n)) for make in GRAPHS.values()])
     over_seeds = jax.vmap(arm, (None, 0))
-    value, start, gap = jax.jit(jax.vmap(over_seeds, (0, None)))(dags, keys)
+    value, start, gap = program(jax.vmap(over_seeds, (0, None)))(dags, keys)
     return {"value": value, "start": start, "gap": gap}
 
 

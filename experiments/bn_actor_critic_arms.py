@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.programs import program
 from jaxswarm import agents, envs, gossip, rl, topology
 from jaxswarm.rl import bayesian, networked
 from jaxswarm.rollout import rollout
@@ -60,7 +61,7 @@ def neighbours(
             return jnp.exp(bayesian.log_joint(state.actors, game, jnp.asarray(dag)))
 
         run = jax.vmap(jax.vmap(one, (None, None, 0)), (0, 0, None))
-        joints = np.asarray(jax.jit(run)(which, rewards, keys))
+        joints = np.asarray(program(run)(which, rewards, keys))
         return np.array([[networked.solve(game, x).average for x in arm] for arm in joints]) / best
 
     hears = over(
@@ -103,7 +104,7 @@ def teams(
     schedule = bayesian.annealing(iterations)
     alone = bayesian.wiring("independent", env.num_agents)
 
-    def program(draws: bool) -> Any:
+    def compiled(draws: bool) -> Any:
         """``run(wiring, keys) -> results [S]``, compiled; seed by seed, so they fit the cache."""
         network = bayesian.team_network(team, draws=draws)
         learner = bayesian.bn_mappo(
@@ -134,7 +135,7 @@ def teams(
                 "density": records.info.density,
             }
 
-        run = jax.jit(lambda wiring, keys: jax.lax.map(lambda key: one(wiring, key), keys))
+        run = program(lambda wiring, keys: jax.lax.map(lambda key: one(wiring, key), keys))
         return run.lower(alone, keys).compile()
 
     def arm(name: str) -> dict[str, np.ndarray]:
@@ -148,7 +149,7 @@ def teams(
     # Programs of many small steps leave a core idle: the arms run side by side, in threads.
     kinds = sorted({name not in GIVEN for name in graphs})
     with ThreadPoolExecutor(2) as pool:
-        programs = dict(zip(kinds, pool.map(program, kinds), strict=True))
+        programs = dict(zip(kinds, pool.map(compiled, kinds), strict=True))
         costly_first = sorted(graphs, key=lambda name: name in GIVEN)
         found = dict(zip(costly_first, pool.map(arm, costly_first), strict=True))
     return {name: found[name] for name in graphs}

@@ -36,10 +36,10 @@ from experiments.dec_pomfc_arms import (
     agents_themselves,
     chaos,
     execution,
-    program,
     upper_level,
 )
 from experiments.harness import Claim, Paper, claim
+from experiments.programs import program
 from jaxswarm import agents, plotting, statistics
 
 NAME = "dec_pomfc"

@@ -35,6 +35,7 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
+from experiments.programs import program
 from jaxswarm import agents, envs, plotting, rl, statistics
 from jaxswarm.rl import hammer
 from jaxswarm.rollout import rollout
@@ -189,14 +190,12 @@ def _train(
 
     arms = jax.tree.map(lambda *x: jnp.array(x), *hammer.ARMS.values())
     over_arms = jax.vmap(composed, (0, None))
-    programs = [lambda: jax.jit(jax.vmap(over_arms, (None, 0)))(arms, keys)]
+    programs = [lambda: program(jax.vmap(over_arms, (None, 0)))(arms, keys)]
     if speakers:
-        programs.append(lambda: jax.jit(jax.vmap(spoken))(keys))
+        programs.append(lambda: program(jax.vmap(spoken))(keys))
     # Side by side, since one of small steps leaves a core idle.
     with ThreadPoolExecutor(2) as pool:
-        (score, curve), *said = pool.map(
-            lambda program: jax.tree.map(np.asarray, program()), programs
-        )
+        (score, curve), *said = pool.map(lambda run: jax.tree.map(np.asarray, run()), programs)
     found = {
         name: {"score": score[:, i], "curve": curve[:, i]} for i, name in enumerate(hammer.ARMS)
     }

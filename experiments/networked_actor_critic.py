@@ -34,6 +34,7 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
+from experiments.programs import program
 from jaxswarm import agents, envs, gossip, plotting, rl, statistics, topology
 from jaxswarm.envs.environment import Outcome
 from jaxswarm.gossip import robust
@@ -188,7 +189,7 @@ def _linear(config: Config, keys: jax.Array, progress: Callable[[str], None]) ->
         return policies(reward, gossip.averaging(W[which]), key)
 
     over_seeds = jax.vmap(arm, (None, None, 0))
-    every = np.asarray(jax.jit(jax.vmap(over_seeds, (0, 0, None)))(which, rewards, keys))
+    every = np.asarray(program(jax.vmap(over_seeds, (0, 0, None)))(which, rewards, keys))
     found: dict[str, Any] = dict(zip(names, map(worth, every), strict=True))
     rules = {
         "one peer a step": gossip.averaging(matchings),
@@ -199,7 +200,7 @@ def _linear(config: Config, keys: jax.Array, progress: Callable[[str], None]) ->
     }
     for name, rule in rules.items():
         progress(f"linear: {name}")
-        one = jax.jit(jax.vmap(lambda key, rule=rule: policies(game.reward, rule, key)))
+        one = program(jax.vmap(lambda key, rule=rule: policies(game.reward, rule, key)))
         found[name] = worth(np.asarray(one(keys)))
     return found
 
@@ -224,7 +225,7 @@ def _limits(config: Config, keys: jax.Array, progress: Callable[[str], None]) ->
         state, _ = rollout(learner.step, start, steps, key=key, every=steps)
         return jnp.concatenate([state.critics["value"], state.critics["reward"]], axis=1)
 
-    run = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
+    run = program(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
     critics = np.asarray(run(jnp.arange(2), keys))  # [2, S, N, D + F]
     away = np.linalg.norm(critics - target, axis=-1) / np.linalg.norm(target)
     return dict(zip(("alone", "ring"), away.max(axis=-1), strict=True))
@@ -254,7 +255,7 @@ def _contraction(config: Config, keys: jax.Array) -> np.ndarray:
         spread = jnp.append(agents.disagreement(scattered), records.evaluation)
         return jnp.max(spread[1:] / spread[:-1]) / rate
 
-    return np.asarray(jax.jit(jax.vmap(one))(keys))
+    return np.asarray(program(jax.vmap(one))(keys))
 
 
 def _ppo(config: Config, keys: jax.Array, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -309,7 +310,7 @@ def _ppo(config: Config, keys: jax.Array, progress: Callable[[str], None]) -> di
         return jax.vmap(one, (0, 0, 0, None))(which, mean, modelled, key)
 
     # One compilation; seed by seed, so that a seed's states stay in the cache.
-    rewards = np.asarray(jax.jit(lambda keys: jax.lax.map(over_arms, keys))(keys)) / best
+    rewards = np.asarray(program(lambda keys: jax.lax.map(over_arms, keys))(keys)) / best
     return dict(zip(arms, np.moveaxis(rewards, 1, 0), strict=True))
 
 

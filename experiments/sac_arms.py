@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
 
+from experiments.programs import program
 from jaxswarm import envs, gossip, rl, topology
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.rl import networked
@@ -114,7 +115,7 @@ def alone(config: Any, keys: jax.Array) -> dict[str, Any]:
 
     columns = [jnp.array(column) for column in zip(*ARMS.values(), strict=True)]
     over_seeds = jax.vmap(one, (None, None, None, None, 0))
-    found = jax.jit(jax.vmap(over_seeds, (0, 0, 0, 0, None)))(*columns, keys)
+    found = program(jax.vmap(over_seeds, (0, 0, 0, 0, None)))(*columns, keys)
     names = ("return", "entropy", "temperature")
     tables = dict(zip(names, map(np.asarray, found), strict=True))
     return {name: dict(zip(ARMS, table, strict=True)) for name, table in tables.items()}
@@ -147,7 +148,7 @@ def bandit(config: Any, keys: jax.Array) -> dict[str, Any]:
         return rollout(step, (state, jnp.zeros(())), half, key=run, every=half)[0][1]
 
     wanted = jnp.array(config.entropies)
-    found = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(wanted, keys)
+    found = program(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(wanted, keys)
     exact = [closed_form(h) for h in config.entropies]
     return {"found": np.asarray(found), "exact": np.array(exact)}
 
@@ -240,5 +241,5 @@ def network(config: Any, keys: jax.Array) -> dict[str, Any]:
 
     columns = (jnp.array(column) for column in zip(*NETWORKS.values(), strict=True))
     over_seeds = jax.vmap(one, (None, None, None, 0))
-    found = jax.jit(jax.vmap(over_seeds, (0, 0, 0, None)))(*columns, keys)
+    found = program(jax.vmap(over_seeds, (0, 0, 0, None)))(*columns, keys)
     return dict(zip(NETWORKS, np.asarray(found), strict=True))

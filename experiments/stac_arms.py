@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.programs import program
 from jaxswarm import agents, envs, rl
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.rl.stac import critic_law
@@ -101,7 +102,7 @@ def chain(config: Any, keys: jax.Array) -> dict[str, Any]:
         return jnp.mean(std[half:], axis=0), jnp.mean(error[half:])
 
     betas = jnp.array(config.betas)
-    found = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(betas, keys)
+    found = program(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(betas, keys)
     exact = np.stack([exact_chain(discount, beta)[1] for beta in config.betas])
     return {
         "deviation": np.asarray(found[0]),
@@ -140,7 +141,7 @@ def point_mass(config: Any, keys: jax.Array) -> dict[str, Any]:
         return kept.evaluation, _audit(config, env, network, policy, state.learner, test, discount)
 
     betas = jnp.array(config.betas)
-    returns, audit = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(betas, keys)
+    returns, audit = program(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(betas, keys)
     return {"return": np.asarray(returns)} | {k: np.asarray(x) for k, x in audit.items()}
 
 

@@ -31,6 +31,7 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
+from experiments.programs import program
 from jaxswarm import agents, envs, plotting, rl, statistics
 from jaxswarm.envs import swarmbench
 from jaxswarm.envs.swarmbench import SwarmBenchParams
@@ -138,7 +139,7 @@ def _scripted(config: Config, task: str, keys: jax.Array) -> dict[str, Any]:
 
     sight, hearing, random = (jnp.array(x) for x in zip(*conditions(config), strict=True))
     over_seeds = jax.vmap(episode, (None, None, None, 0))
-    arms = jax.jit(jax.vmap(over_seeds, (0, 0, 0, None)))
+    arms = program(jax.vmap(over_seeds, (0, 0, 0, None)))
     scores, measures = arms(sight, hearing.astype(jnp.float32), random, keys)
     return {"scores": scores, "measures": measures}
 
@@ -158,7 +159,7 @@ def _counting(config: Config, keys: jax.Array) -> jax.Array:
         _, done = envs.unroll(env, policy, key, config.rounds)
         return done.timestep.extras["score"][-1] / config.rounds
 
-    return jax.jit(jax.vmap(episode))(keys)
+    return program(jax.vmap(episode))(keys)
 
 
 def _box(config: Config) -> np.ndarray:
@@ -210,7 +211,7 @@ def _learnt(config: Config, task: str) -> dict[str, Any]:
         return jnp.mean(scores), records.info.reward
 
     keys = agents.keys(jax.random.key(config.seed + 1), config.learners)
-    learnt, reward = jax.jit(lambda keys: jax.lax.map(one, keys))(keys)
+    learnt, reward = program(lambda keys: jax.lax.map(one, keys))(keys)
     return {"learnt": learnt, "reward": reward}
 
 

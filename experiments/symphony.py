@@ -31,6 +31,7 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
+from experiments.programs import program
 from jaxswarm import envs, plotting, rl, statistics
 from jaxswarm.rl.symphony import NOISE, parts, steady_adam, swaddling
 from jaxswarm.rollout import rollout
@@ -117,7 +118,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         return *kept.evaluation, *_bounds(network, state, test)
 
     arms = jnp.array([True, False])
-    found = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(arms, keys)
+    found = program(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(arms, keys)
     names = ("return", "scale", "swaddled", "clipped")
     tables = dict(zip(names, map(np.asarray, found), strict=True))
     for name, table in tables.items():
@@ -140,7 +141,7 @@ def _scales(config: Config) -> np.ndarray:
         return (outputs - 1e-3 * change, memory), parts(outputs)[1][:, 0]
 
     every = max(config.swaddling_steps // 50, 1)
-    run = jax.jit(
+    run = program(
         lambda x: (
             rollout(
                 step,
