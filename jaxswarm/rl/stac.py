@@ -218,7 +218,8 @@ def critic_law(
 def averaged(network: QNetwork, samples: int = 10) -> QNetwork:
     """The network that does the mean of some sampled actions, as STAC is evaluated.
 
-    For :func:`jaxswarm.rl.policy`; its ``raw`` actions are ``[samples, A]``.
+    For :func:`jaxswarm.rl.policy`; its ``raw`` actions are ``[samples, A]``, and it knows the
+    densities of the samples, ``[samples]``, not of their mean.
 
     Raises:
         ValueError: if ``samples < 1``.
@@ -231,7 +232,11 @@ def averaged(network: QNetwork, samples: int = 10) -> QNetwork:
     def sample(key: jax.Array, outputs: jax.Array) -> jax.Array:
         return jax.vmap(lambda k: head.sample(k, outputs))(jax.random.split(key, samples))
 
-    mean = head._replace(sample=sample, action=lambda raw: jnp.mean(action(raw), axis=0))
+    mean = head._replace(
+        sample=sample,
+        log_prob=jax.vmap(head.log_prob, (None, 0)),
+        action=lambda raw: jnp.mean(action(raw), axis=0),
+    )
     return network._replace(head=mean)
 
 

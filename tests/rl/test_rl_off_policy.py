@@ -334,6 +334,10 @@ def test_stac_s_dropout_needs_a_key_and_its_policy_averages(key):
     raw = many.head.sample(key, jnp.array([0.3, 0.0]))
     assert raw.shape == (5, 1)
     np.testing.assert_allclose(many.head.action(raw), jnp.tanh(raw).mean(axis=0), atol=1e-6)
+    acting = rl.policy(many, shared=True)
+    _, first = ENV.reset(key)
+    action, _ = acting.act(key, params, acting.init(first.observation), first.observation)
+    assert action.shape == ENV.action_spec.shape
 
 
 def test_stac_steps_and_traces_beta_once(key):
