@@ -82,8 +82,9 @@ class Config:
 
 
 # Navigation takes 64 × 25 = 1,600 steps of the environment an iteration. At base seed 1000, 30
-# iterations held all six claims on taught messages and 188 five of them, in four minutes (not that
-# bits beat no messages there); 30 held four at base seed 0. Small is what two minutes allow.
+# iterations held all six claims on taught messages, 188 five of them in four minutes and 100 the
+# same five (not that bits beat no messages there); 30 held four at base seed 0. Small is what two
+# minutes allow.
 SCALES = {
     "smoke": Config(
         guess_envs=8, guess_iterations=2, envs=4, iterations=1, seeds=3, navigation_seeds=3,
