@@ -31,8 +31,8 @@ class _Peer:
         self.labels = torch.from_numpy(np.array(work.train.labels, np.int64))
         self.indices = torch.from_numpy(np.array(work.partition.indices, np.int64))
         self.counts = torch.from_numpy(np.array(work.partition.counts, np.float32))[:, None]
-        self.neighbours = torch.from_numpy(np.array(work.neighbours.T, np.int64))
-        self.weights = torch.from_numpy(np.array(work.neighbour_weights.T, np.float32))
+        self.neighbors = torch.from_numpy(np.array(work.neighbors.T, np.int64))
+        self.weights = torch.from_numpy(np.array(work.neighbor_weights.T, np.float32))
         self.own_weights = torch.from_numpy(np.array(work.self_weights, np.float32))
         self.reset()
 
@@ -80,8 +80,8 @@ class _Peer:
         """``W x`` as a sum of gathers."""
         tail = (1,) * (leaf.ndim - 1)
         mixed = leaf * self.own_weights.reshape(-1, *tail)
-        for neighbours, weights in zip(self.neighbours, self.weights, strict=True):
-            mixed.addcmul_(leaf.index_select(0, neighbours), weights.reshape(-1, *tail))
+        for neighbors, weights in zip(self.neighbors, self.weights, strict=True):
+            mixed.addcmul_(leaf.index_select(0, neighbors), weights.reshape(-1, *tail))
         return mixed
 
     def round(self) -> None:
@@ -123,7 +123,7 @@ class NodeLoop(_Peer):
 
     def _average(self, i: int, told: list[list[Any]]) -> list[torch.Tensor]:
         average = [leaf * self.work.self_weights[i] for leaf in told[i]]
-        for j, weight in zip(self.work.neighbours[i], self.work.neighbour_weights[i], strict=True):
+        for j, weight in zip(self.work.neighbors[i], self.work.neighbor_weights[i], strict=True):
             for total, leaf in zip(average, told[j], strict=True):
                 total.add_(leaf, alpha=float(weight))
         return average

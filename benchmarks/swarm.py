@@ -7,8 +7,7 @@ import jax
 import optax
 
 from benchmarks.workload import BATCH, LEARNING_RATE, Workload, from_flax, model, stacked_parameters
-from jaxswarm import data, gossip, learning
-from jaxswarm.simulate import rollout
+from jaxswarm import data, gossip, learning, rollout
 
 UPDATES_PER_SEGMENT = 4000
 

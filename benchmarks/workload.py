@@ -51,8 +51,8 @@ class Workload:
     partition: data.Partition
     test_x: np.ndarray
     test_y: np.ndarray
-    neighbours: np.ndarray
-    neighbour_weights: np.ndarray
+    neighbors: np.ndarray
+    neighbor_weights: np.ndarray
     self_weights: np.ndarray
     initial: dict[str, np.ndarray]
 
@@ -84,8 +84,8 @@ def make(num_agents: int, graph_name: str, *, seed: int = 0) -> Workload:
         partition=partition,
         test_x=np.asarray(split.test.features, np.float32).reshape(len(split.test.labels), -1),
         test_y=np.asarray(split.test.labels, np.int32),
-        neighbours=np.asarray(graph.senders).reshape(shape),
-        neighbour_weights=edge_weights,
+        neighbors=np.asarray(graph.senders).reshape(shape),
+        neighbor_weights=edge_weights,
         self_weights=1.0 - edge_weights.sum(axis=1),
         initial=from_flax(stacked_parameters(num_agents, seed)),
     )

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from jaxswarm import envs, space, swarms
 
 Row = dict[str, Any]
-NEIGHBOURS = 12
+NEIGHBORS = 12
 """Of a boid on average; the box grows with the swarm."""
 
 
@@ -106,7 +106,7 @@ def _compiled(runner: Runner, seconds: float) -> tuple[Callable[[], None], int, 
 def boids(quick: bool) -> Iterator[tuple[str, list[Runner]]]:
     """Flocks of one density."""
     for n in (100,) if quick else (1_000, 10_000):
-        side = math.sqrt(n * math.pi / NEIGHBOURS)
+        side = math.sqrt(n * math.pi / NEIGHBORS)
         box = space.Space((side, side))
         law = swarms.boids(box, n)
         state = law.init(jax.random.key(0))
@@ -155,7 +155,7 @@ SECTIONS = {"boids": boids, "vicsek": vicsek, "spread": spread, "search": search
 def _of_law(law: Any) -> Callable[[jax.Array, Any], Any]:
     def step(key: jax.Array, state: Any) -> Any:
         state, info = law.step(key, state)
-        return state, jnp.float32(info.polarisation)
+        return state, jnp.float32(info.polarization)
 
     return step
 
@@ -206,7 +206,7 @@ def _esquilax_boids(box: space.Space, law: Any, start: Any, n: int) -> list[Runn
         velocities *= jnp.clip(speed, p.slowest, p.fastest) / jnp.maximum(speed, 1e-9)
         positions, velocities = box.move(state.positions + velocities, velocities)
         state = state._replace(positions=positions, velocities=velocities)
-        return state, swarms.polarisation(velocities)
+        return state, swarms.polarization(velocities)
 
     return [Runner("esquilax", step, start, n)]
 

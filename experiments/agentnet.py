@@ -32,7 +32,7 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
 from jaxswarm import agents, plotting, statistics, topology
-from jaxswarm.coordination import agentnet, symphony_coord
+from jaxswarm.systems import agentnet, symphony_coord
 
 NAME = "agentnet"
 TITLE = "AgentNet: evolving decentralised routing"
@@ -148,7 +148,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         name: np.array(
             [
                 [
-                    _specialisation(info, i, s, part, n, config.types)
+                    _specialization(info, i, s, part, n, config.types)
                     for part in (slice(0, window), slice(config.train - window, config.train))
                 ]
                 for s in range(config.seeds)
@@ -169,7 +169,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-def _specialisation(info: Any, arm: int, seed: int, part: slice, n: int, kinds: int) -> float:
+def _specialization(info: Any, arm: int, seed: int, part: slice, n: int, kinds: int) -> float:
     """Information between agent and type in the work of a window, as a share of all of it."""
     worker, kind = info.agent[arm, seed, part], info.kind[arm, seed, part]
     return symphony_coord.roles(worker, kind, n, kinds)["information"] / np.log2(kinds)

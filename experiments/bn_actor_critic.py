@@ -39,9 +39,8 @@ from experiments import harness
 from experiments.claims import Judge
 from experiments.harness import Claim, Paper, claim
 from experiments.programs import program
-from jaxswarm import agents, plotting, statistics
-from jaxswarm.rl import bayesian
-from jaxswarm.rollout import rollout
+from jaxswarm import agents, plotting, rollout, statistics
+from jaxswarm.systems import bn_actor_critic
 
 NAME = "bn_actor_critic"
 TITLE = "Joint policies as Bayesian networks"
@@ -55,14 +54,14 @@ PAPER = Paper(
 # Fixed before the first run; shares of the optimal value.
 GAIN = 0.03  # of the full graph over none
 CLOSED = 0.25  # what is left of the Nash gap of the first tables
-NEIGHBOURS = 0.1  # of neighbours over nobody
+NEIGHBORS = 0.1  # of neighbours over nobody
 PARITY = 0.05  # of full averaging with agents that are told the team's reward
 SPARSE = 0.05  # density of an annealed graph
 KEPT = 0.1  # share of its return that an annealed team may lose when executed without edges
 GRAPHS = {
-    "independent": bayesian.independent,
-    "line": bayesian.line,
-    "full": bayesian.full,
+    "independent": bn_actor_critic.independent,
+    "line": bn_actor_critic.line,
+    "full": bn_actor_critic.full,
 }
 
 
@@ -76,8 +75,8 @@ class Config:
     seeds: int = 49
     lr: float = 0.01
     discount: float = 0.95
-    neighbour_steps: int = 30_000
-    neighbour_seeds: int = 10
+    neighbor_steps: int = 30_000
+    neighbor_seeds: int = 10
     actor_rate: float = 10.0
     aloha: int = 6  # members; 0 leaves the game out
     coordination: int = 0
@@ -97,7 +96,7 @@ class Config:
             raise ValueError(f"every: expected a divisor of {self.iterations}, got {self.every}")
         if not 0.0 <= self.discount < 1.0:
             raise ValueError(f"discount: expected within [0, 1), got {self.discount}")
-        if min(self.neighbour_seeds, self.team_seeds, self.neighbour_steps) < 1:
+        if min(self.neighbor_seeds, self.team_seeds, self.neighbor_steps) < 1:
             raise ValueError("neighbour_seeds, team_seeds, neighbour_steps: expected at least 1")
 
 
@@ -105,12 +104,12 @@ class Config:
 # told nothing: learnt less independent was 1.1 ± 1.6 at base seed 1000 and −0.4 ± 2.0 at 0.
 SCALES = {
     "smoke": Config(
-        sizes=(2,), iterations=20, every=10, seeds=3, neighbour_steps=50, neighbour_seeds=3,
+        sizes=(2,), iterations=20, every=10, seeds=3, neighbor_steps=50, neighbor_seeds=3,
         aloha=0,
     ),
     "small": Config(),
     "full": Config(
-        sizes=(2, 3, 5), iterations=5_000, every=100, seeds=12, neighbour_steps=100_000,
+        sizes=(2, 3, 5), iterations=5_000, every=100, seeds=12, neighbor_steps=100_000,
         aloha=10, coordination=3,
         team_graphs=("independent", "full", "learnt", "random", "annealed"),
         team_iterations=200, team_seeds=10,
@@ -127,9 +126,9 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         results[str(n)] = _size(config, n, keys)
     results["iterations"] = np.arange(1, config.iterations // config.every + 1) * config.every
     progress("three on a path")
-    results["neighbours"] = arms.neighbours(
-        arms.keys_of(config.seed, config.neighbour_seeds),
-        steps=config.neighbour_steps,
+    results["neighbors"] = arms.neighbors(
+        arms.keys_of(config.seed, config.neighbor_seeds),
+        steps=config.neighbor_steps,
         actor_rate=config.actor_rate,
     )
     results["teams"] = {}
@@ -151,13 +150,13 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
 
 def _size(config: Config, n: int, keys: jax.Array) -> dict[str, Any]:
     """All graphs and seeds in one program; values as shares of the best."""
-    game = bayesian.coordination_game(n)
-    learner = bayesian.bayesian_policy_gradient(game, weight=game.num_states / n)
-    best = jnp.mean(bayesian.best_values(game, config.discount))
+    game = bn_actor_critic.coordination_game(n)
+    learner = bn_actor_critic.bayesian_policy_gradient(game, weight=game.num_states / n)
+    best = jnp.mean(bn_actor_critic.best_values(game, config.discount))
     shape = (n, game.num_states, game.num_states, 2)
 
     def arm(dag: jax.Array, key: jax.Array) -> Any:
-        numbers = bayesian.BayesianParameters(dag, config.lr, config.discount)
+        numbers = bn_actor_critic.BayesianHyperparameters(dag, config.lr, config.discount)
         start = learner.init(jax.random.normal(key, shape))
         end, records = rollout(
             lambda k, s, _: learner.step(k, s, numbers),
@@ -168,7 +167,7 @@ def _size(config: Config, n: int, keys: jax.Array) -> dict[str, Any]:
         )
 
         def gap(tables: jax.Array) -> jax.Array:
-            return jnp.max(bayesian.nash_gap(tables, game, dag, config.discount, 300)) / best
+            return jnp.max(bn_actor_critic.nash_gap(tables, game, dag, config.discount, 300)) / best
 
         return records.info.value / best, gap(start), gap(end)
 
@@ -182,7 +181,7 @@ def claims(results: dict[str, Any]) -> list[Claim]:
     """Of tables, of neighbours, of teams."""
     sizes = [n for n in results if n.isdigit()]
     made = [each for n in sizes for each in _of_tables(n, results[n])]
-    made += _of_neighbours(results["neighbours"])
+    made += _of_neighbors(results["neighbors"])
     return made + [each for game in results.get("teams", {}).items() for each in _of_teams(*game)]
 
 
@@ -232,7 +231,7 @@ def _of_tables(n: str, found: dict[str, Any]) -> list[Claim]:
     ]
 
 
-def _of_neighbours(found: dict[str, np.ndarray]) -> list[Claim]:
+def _of_neighbors(found: dict[str, np.ndarray]) -> list[Claim]:
     """Private pay, and beliefs that travel along a path."""
 
     def more(what: str, arm: str, than: str, **bound: Any) -> Claim:
@@ -241,7 +240,7 @@ def _of_neighbours(found: dict[str, np.ndarray]) -> list[Claim]:
 
     told = "told the team's reward"
     return [
-        more("gained by exchanging critics", "path", "alone", at_least=NEIGHBOURS),
+        more("gained by exchanging critics", "path", "alone", at_least=NEIGHBORS),
         more("gained by hearing the neighbour's action", "path", "path, deaf", at_least=0.0),
         more("centralised less full averaging", told, "everyone", at_most=PARITY),
     ]
@@ -307,7 +306,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
             ylabel="share of the optimal value",
             ax=grid[0, column],
         )
-    _bars(results["neighbours"], grid[0, len(sizes)])
+    _bars(results["neighbors"], grid[0, len(sizes)])
     for place, game in enumerate(games):
         found = results["teams"][game]
         plotting.curves(

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.programs import program
-from jaxswarm import agents, envs, gossip, rl, topology
-from jaxswarm.rl import bayesian, networked
-from jaxswarm.rollout import rollout
+from jaxswarm import agents, envs, gossip, rl, rollout, topology
+from jaxswarm.rl import networked
+from jaxswarm.systems import bn_actor_critic
 
 LATE = 0.999  # discount at which the best mean reward of a step is found
 GIVEN = ("independent", "full")
@@ -25,7 +25,7 @@ def private(game: networked.MarkovGame) -> networked.MarkovGame:
     return game._replace(reward=game.reward * jnp.asarray(paid, game.reward.dtype)[:, :, None])
 
 
-def neighbours(
+def neighbors(
     keys: jax.Array, *, steps: int, num_agents: int = 3, actor_rate: float = 1.0
 ) -> dict[str, np.ndarray]:
     """Agents on a path, ``{arm: [S]}``: exact mean rewards as shares of the best.
@@ -34,9 +34,9 @@ def neighbours(
     path; starts are shared by all arms.
     """
     n = num_agents
-    game = bayesian.coordination_game(n)
+    game = bn_actor_critic.coordination_game(n)
     paid = private(game)
-    best = float(jnp.mean(bayesian.best_values(game, LATE, 20_000))) * (1.0 - LATE)
+    best = float(jnp.mean(bn_actor_critic.best_values(game, LATE, 20_000))) * (1.0 - LATE)
     path = topology.from_edges(np.array([(i, i + 1) for i in range(n - 1)]), n)
     nobody = topology.from_edges(np.zeros((0, 2), int), n)
     graphs = topology.stack([nobody, path, topology.complete(n)])
@@ -45,7 +45,7 @@ def neighbours(
 
     def over(dag: np.ndarray, which: jax.Array, rewards: jax.Array) -> np.ndarray:
         """Shares of the best, ``[arms, S]``; all arms of a graph over actions are one program."""
-        policies = bayesian.bayesian_policies(game, dag, communicates=heard)
+        policies = bn_actor_critic.bayesian_policies(game, dag, communicates=heard)
 
         def one(which: jax.Array, reward: jax.Array, key: jax.Array) -> jax.Array:
             learner = networked.networked_actor_critic(
@@ -58,16 +58,18 @@ def neighbours(
             start_key, run_key = jax.random.split(key)
             start = learner.init(jax.random.normal(start_key, policies.shape))
             state, _ = rollout(learner.step, start, steps, key=run_key, every=steps)
-            return jnp.exp(bayesian.log_joint(state.actors, game, jnp.asarray(dag)))
+            return jnp.exp(bn_actor_critic.log_joint(state.actors, game, jnp.asarray(dag)))
 
         run = jax.vmap(jax.vmap(one, (None, None, 0)), (0, 0, None))
         joints = np.asarray(program(run)(which, rewards, keys))
         return np.array([[networked.solve(game, x).average for x in arm] for arm in joints]) / best
 
     hears = over(
-        bayesian.line(n), jnp.array([0, 1, 2, 0]), jnp.stack([paid.reward] * 3 + [game.reward])
+        bn_actor_critic.line(n),
+        jnp.array([0, 1, 2, 0]),
+        jnp.stack([paid.reward] * 3 + [game.reward]),
     )
-    deaf = over(bayesian.independent(n), jnp.array([1]), paid.reward[None])
+    deaf = over(bn_actor_critic.independent(n), jnp.array([1]), paid.reward[None])
     return dict(zip(HEARING, hears, strict=True)) | {"path, deaf": deaf[0]}
 
 
@@ -99,15 +101,15 @@ def teams(
     executed without any edge; ``curve [S, I]``: return while learning; ``density [S, I]``. Graphs
     that are given share one program, graphs that are drawn another.
     """
-    team = bayesian.Team(env)
-    numbers = rl.PPOParameters(lr=lr, discount=discount, entropy=0.01)
-    schedule = bayesian.annealing(iterations)
-    alone = bayesian.wiring("independent", env.num_agents)
+    team = bn_actor_critic.Team(env)
+    numbers = rl.PPOHyperparameters(lr=lr, discount=discount, entropy=0.01)
+    schedule = bn_actor_critic.annealing(iterations)
+    alone = bn_actor_critic.wiring("independent", env.num_agents)
 
     def compiled(draws: bool) -> Any:
         """``run(wiring, keys) -> results [S]``, compiled; seed by seed, so they fit the cache."""
-        network = bayesian.team_network(team, draws=draws)
-        learner = bayesian.bn_mappo(
+        network = bn_actor_critic.team_network(team, draws=draws)
+        learner = bn_actor_critic.bn_mappo(
             team,
             network,
             schedule=schedule,
@@ -118,10 +120,10 @@ def teams(
         )
         acting = rl.policy(network, shared=True, deterministic=True)
 
-        def one(wiring: bayesian.Wiring, key: jax.Array) -> dict[str, jax.Array]:
+        def one(wiring: bn_actor_critic.Wiring, key: jax.Array) -> dict[str, jax.Array]:
             init_key, start_key, run_key, test_key = jax.random.split(key, 4)
             state = learner.init(rl.initialize(init_key, network, 1, shared=True), start_key)
-            given = bayesian.TeamParameters(wiring, numbers)
+            given = bn_actor_critic.TeamHyperparameters(wiring, numbers)
             state, records = rollout(learner.step, state, iterations, key=run_key, inputs=given)
             params = state.learner.params
 
@@ -130,7 +132,7 @@ def teams(
 
             return {
                 "return": score(params),
-                "cut": score(bayesian.with_wiring(params, alone)),
+                "cut": score(bn_actor_critic.with_wiring(params, alone)),
                 "curve": records.info.ppo.reward * env.time_limit,
                 "density": records.info.density,
             }
@@ -139,7 +141,7 @@ def teams(
         return run.lower(alone, keys).compile()
 
     def arm(name: str) -> dict[str, np.ndarray]:
-        wiring = bayesian.wiring(
+        wiring = bn_actor_critic.wiring(
             "learnt" if name == "annealed" else name,
             env.num_agents,
             alpha=alpha if name == "annealed" else 0.0,

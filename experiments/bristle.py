@@ -41,9 +41,7 @@ from experiments import harness
 from experiments.bristle_arms import BASELINES, CONDITIONS, World, frozen, learner, worlds
 from experiments.byzantine_grid import liars
 from experiments.harness import Claim, Paper, claim
-from jaxswarm import plotting, statistics, topology
-from jaxswarm.rollout import rollout
-from jaxswarm.sweep import sweep
+from jaxswarm import plotting, rollout, statistics, sweep, topology
 
 NAME = "bristle"
 TITLE = "Heads over a frozen body, weighed by private tests, survive liars among non-IID peers"

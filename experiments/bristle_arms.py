@@ -13,8 +13,8 @@ import optax
 
 from jaxswarm import agents, data, gossip, learning, models, topology
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.learning import bristle
 from jaxswarm.models import losses
+from jaxswarm.systems import bristle
 
 CONDITIONS = ("none", "noise", "label_flip_2", "label_flip_all", "fang_krum", "fang_trimmed_mean")
 """Attacks by their index, ``none`` first."""

@@ -26,9 +26,19 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
-from jaxswarm import agents, data, errors, gossip, learning, models, plotting, statistics, topology
+from jaxswarm import (
+    agents,
+    data,
+    errors,
+    gossip,
+    learning,
+    models,
+    plotting,
+    rollout,
+    statistics,
+    topology,
+)
 from jaxswarm.gossip import attacks
-from jaxswarm.rollout import rollout
 
 NAME = "byzantine_grid"
 TITLE = "Every robust rule against every attack"
@@ -167,9 +177,9 @@ def claims(results: dict[str, Any]) -> list[Claim]:
         made.append(
             claim(NAME, f"{rule} costs little without attack", "averaging", cost, at_most=0.05)
         )
-    if "centred_clipping" in table:
+    if "centered_clipping" in table:
         clipped = statistics.compare(
-            table["centred_clipping"]["dissensus"], table["averaging"]["dissensus"]
+            table["centered_clipping"]["dissensus"], table["averaging"]["dissensus"]
         )
         made.append(
             claim(

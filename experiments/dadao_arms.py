@@ -20,15 +20,15 @@ import numpy as np
 
 from jaxswarm.learning.asynchronous import adom as synchronous
 from jaxswarm.learning.asynchronous import convex, dual, events
-from jaxswarm.learning.asynchronous.clocks import Clocks
-from jaxswarm.learning.asynchronous.constants import DadaoConstants, constants
-from jaxswarm.learning.asynchronous.dadao import (
+from jaxswarm.learning.asynchronous._dadao import (
     GOSSIP,
     GRADIENT,
     clocks,
     dadao_process,
     start,
 )
+from jaxswarm.learning.asynchronous.clocks import Clocks
+from jaxswarm.learning.asynchronous.constants import DadaoConstants, constants
 from jaxswarm.topology import Topology, spectra
 
 BLOCK = 40  # records between two looks at whether all seeds are done

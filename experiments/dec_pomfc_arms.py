@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.programs import program
-from jaxswarm import agents, collective, errors, rl
-from jaxswarm.rollout import rollout
+from jaxswarm import agents, collective, errors, rl, rollout
 
 ARMS = ("kernel", "histogram", "IPPO", "MAPPO")
 NARROW = 1e-3  # a bandwidth in which the kernel rule is a histogram
@@ -62,10 +61,10 @@ class Config:
 
 TASKS: dict[str, Callable[[Config, int], collective.SwarmTask]] = {
     "kuramoto": lambda c, n: collective.kuramoto(
-        n, parameters=collective.HeadingParameters(width=c.width), radius=c.radius
+        n, parameters=collective.HeadingParams(width=c.width), radius=c.radius
     ),
     "vicsek": lambda c, n: collective.vicsek(
-        n, parameters=collective.HeadingParameters(width=c.width, speed=0.03), radius=c.radius
+        n, parameters=collective.HeadingParams(width=c.width, speed=0.03), radius=c.radius
     ),
     "aggregation": lambda c, n: collective.aggregation(n),
 }
@@ -76,7 +75,7 @@ def chaos(key: jax.Array, config: Config) -> dict[str, Any]:
 
     Kuramoto on a disc; the limit is the density pushed forward, nothing is sampled.
     """
-    physics = collective.HeadingParameters(width=config.width)
+    physics = collective.HeadingParams(width=config.width)
 
     def make(n: int) -> collective.SwarmTask:
         return collective.kuramoto(n, parameters=physics, radius=config.chaos_radius)
@@ -110,7 +109,7 @@ def _train(config: Config, env: Any, network: rl.Network, lam: float, key: jax.A
         num_steps=config.steps,
         epochs=config.epochs,
         minibatches=config.minibatches,
-        parameters=rl.PPOParameters(lr=config.lr, gae_lambda=lam, discount=config.discount),
+        parameters=rl.PPOHyperparameters(lr=config.lr, gae_lambda=lam, discount=config.discount),
     )
     params = rl.initialize(jax.random.fold_in(key, 0), network, env.num_agents, shared=True)
     state = algorithm.init(params, jax.random.fold_in(key, 1))

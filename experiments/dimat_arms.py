@@ -11,10 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxswarm import agents, data, errors, gossip, learning, models, topology
+from jaxswarm import agents, data, errors, gossip, learning, models, rollout, topology
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.learning import matching
-from jaxswarm.rollout import rollout
 
 if TYPE_CHECKING:
     from experiments.dimat import Config

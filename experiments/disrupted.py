@@ -41,8 +41,18 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 from experiments import disrupted_arms as arms_of
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
-from jaxswarm import agents, data, learning, models, network, plotting, statistics, topology
-from jaxswarm.rollout import rollout
+from jaxswarm import (
+    agents,
+    data,
+    learning,
+    models,
+    network,
+    plotting,
+    rollout,
+    statistics,
+    topology,
+)
+from jaxswarm.systems import disrupted
 
 NAME = "disrupted"
 TITLE = "Losing hubs costs a network its links far more than its data"
@@ -123,7 +133,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         key: jax.Array,
     ) -> jax.Array:  # fmt: skip
         evaluate = learning.evaluation(model, test, chunk=min(n, 250))
-        learner = learning.decavg(
+        learner = disrupted.decavg(
             learning.classification_loss(model),
             W,
             local=optax.sgd(config.lr),
@@ -168,7 +178,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
 
         def operators(deal: Any, graphs: Any = graphs, layout: str = layout) -> Any:
             made = [
-                learning.decavg_mixing(graph, config.weighting, counts, layout=layout)
+                disrupted.decavg_mixing(graph, config.weighting, counts, layout=layout)
                 for graph, counts in zip(graphs, np.asarray(deal["counts"]), strict=True)
             ]
             return jax.tree.map(lambda *leaves: jnp.stack(leaves), *made)

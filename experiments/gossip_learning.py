@@ -30,6 +30,8 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import records
 from jaxswarm import (
+    Checkpoint,
+    Timing,
     agents,
     data,
     errors,
@@ -39,10 +41,10 @@ from jaxswarm import (
     models,
     plotting,
     sharding,
+    simulate,
     topology,
 )
 from jaxswarm.sharding import processes
-from jaxswarm.simulate import Checkpoint, Timing, simulate
 
 NAME = "gossip_learning"
 

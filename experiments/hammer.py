@@ -36,9 +36,8 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
 from experiments.programs import program
-from jaxswarm import agents, envs, plotting, rl, statistics
-from jaxswarm.rl import hammer
-from jaxswarm.rollout import rollout
+from jaxswarm import agents, envs, plotting, rl, rollout, statistics
+from jaxswarm.systems import hammer
 
 NAME = "hammer"
 TITLE = "HAMMER: a central messenger's few numbers"
@@ -162,7 +161,9 @@ def _train(
         "num_steps": steps,
         "epochs": 4,
         "minibatches": 4,
-        "parameters": rl.PPOParameters(lr=config.lr, discount=0.95, gae_lambda=0.95, entropy=0.0),
+        "parameters": rl.PPOHyperparameters(
+            lr=config.lr, discount=0.95, gae_lambda=0.95, entropy=0.0
+        ),
     }
 
     def one(learner: Any, params: Any, acts: Any, key: jax.Array, reward: Any) -> Any:

@@ -31,7 +31,7 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
 from jaxswarm import network, plotting, statistics
-from jaxswarm.coordination import matrix
+from jaxswarm.systems import matrix
 
 NAME = "matrix"
 TITLE = "Matrix: rows that find their own way"

@@ -34,9 +34,19 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
-from jaxswarm import agents, data, gossip, learning, models, network, plotting, statistics, topology
-from jaxswarm.learning.modest import always_online, federated, membership, modest
-from jaxswarm.rollout import rollout
+from jaxswarm import (
+    agents,
+    data,
+    gossip,
+    learning,
+    models,
+    network,
+    plotting,
+    rollout,
+    statistics,
+    topology,
+)
+from jaxswarm.systems.modest import always_online, federated, membership, modest
 
 NAME = "modest"
 TITLE = "Sampling without a server: as fast as federated learning, for a fraction of D-SGD's bytes"
@@ -236,7 +246,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
 
     exchange = {
         "d-sgd": gossip.averaging(gossip.mixing(topology.one_peer_exponential(n), "uniform")),
-        "gossip learning": gossip.averaging(gossip.random_neighbours(n, 1)),
+        "gossip learning": gossip.averaging(gossip.random_neighbors(n, 1)),
     }
     for name, rule in exchange.items():
         progress(name)

@@ -35,11 +35,10 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
 from experiments.programs import program
-from jaxswarm import agents, envs, gossip, plotting, rl, statistics, topology
+from jaxswarm import agents, envs, gossip, plotting, rl, rollout, statistics, topology
 from jaxswarm.envs.environment import Outcome
 from jaxswarm.gossip import robust
 from jaxswarm.rl import networked
-from jaxswarm.rollout import rollout
 
 NAME = "networked_actor_critic"
 TITLE = "Private rewards, gossiped critics: neighbours make a team"
@@ -281,7 +280,7 @@ def _ppo(config: Config, keys: jax.Array, progress: Callable[[str], None]) -> di
         "told the team's reward": (0, 1.0, False),
     }
 
-    def one(which: jax.Array, mean: jax.Array, modelled: jax.Array, key: jax.Array) -> jax.Array:
+    def one(which: jax.Array, mean: jax.Array, modeled: jax.Array, key: jax.Array) -> jax.Array:
         learner = networked.networked_ppo(
             env,
             network,
@@ -290,9 +289,9 @@ def _ppo(config: Config, keys: jax.Array, progress: Callable[[str], None]) -> di
             num_steps=config.horizon,
             epochs=config.epochs,
             minibatches=config.minibatches,
-            team_reward=modelled,
+            team_reward=modeled,
             joint=config.joint,
-            parameters=rl.PPOParameters(lr=config.lr, discount=config.discount),
+            parameters=rl.PPOHyperparameters(lr=config.lr, discount=config.discount),
         )
         start_key, world_key, run_key = jax.random.split(key, 3)
         params = networked.networked_parameters(start_key, network, n)
@@ -300,14 +299,14 @@ def _ppo(config: Config, keys: jax.Array, progress: Callable[[str], None]) -> di
         return rollout(learner.step, start, config.iterations, key=run_key)[1].info.ppo.reward
 
     progress("ppo: all arms")
-    which, mean, modelled = (jnp.array(column) for column in zip(*arms.values(), strict=True))
+    which, mean, modeled = (jnp.array(column) for column in zip(*arms.values(), strict=True))
 
     def over_arms(key: jax.Array) -> jax.Array:
         # Networks of a thousand agents fill the machine one by one.
         if n > 64:
-            each = (which, mean, modelled)
+            each = (which, mean, modeled)
             return jax.lax.map(lambda arm: one(arm[0], arm[1], arm[2], key), each)
-        return jax.vmap(one, (0, 0, 0, None))(which, mean, modelled, key)
+        return jax.vmap(one, (0, 0, 0, None))(which, mean, modeled, key)
 
     # One compilation; seed by seed, so that a seed's states stay in the cache.
     rewards = np.asarray(program(lambda keys: jax.lax.map(over_arms, keys))(keys)) / best

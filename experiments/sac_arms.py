@@ -10,10 +10,9 @@ import numpy as np
 from scipy import optimize
 
 from experiments.programs import program
-from jaxswarm import envs, gossip, rl, topology
+from jaxswarm import envs, gossip, rl, rollout, topology
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.rl import networked
-from jaxswarm.rollout import rollout
 
 STEADY = 0.1  # deviation of the deterministic ablation's noise, before squashing
 ARMS = {  # temperature to begin with, whether it is learned, pessimism, deterministic
@@ -87,7 +86,7 @@ def alone(config: Any, keys: jax.Array) -> dict[str, Any]:
 
     def one(temperature: Any, learned: Any, pessimism: Any, steady: Any, key: jax.Array) -> Any:
         network = steadied(plain, steady)
-        numbers = rl.SACParameters(
+        numbers = rl.SACHyperparameters(
             config.lr, config.lr, jnp.where(learned, config.lr, 0.0), pessimism=pessimism
         )
         learner = rl.sac(
@@ -134,7 +133,7 @@ def bandit(config: Any, keys: jax.Array) -> dict[str, Any]:
             batch_size=config.batch,
             capacity=4 * (config.bandit_steps + config.warm_up),
             warm_up=config.warm_up,
-            parameters=rl.SACParameters(3e-3, 3e-3, 1e-2, target_entropy=wanted),
+            parameters=rl.SACHyperparameters(3e-3, 3e-3, 1e-2, target_entropy=wanted),
         )
         start, world, run = jax.random.split(key, 3)
         state = learner.init(network.init(start), world, temperature=0.3)
@@ -212,7 +211,7 @@ def network(config: Any, keys: jax.Array) -> dict[str, Any]:
     best = rl.policy(net, shared=False, deterministic=True)
     physics = jax.tree.map(jnp.asarray, env.params)
 
-    def one(which: jax.Array, told: jax.Array, modelled: jax.Array, key: jax.Array) -> jax.Array:
+    def one(which: jax.Array, told: jax.Array, modeled: jax.Array, key: jax.Array) -> jax.Array:
         learner = networked.networked_sac(
             env,
             net,
@@ -220,8 +219,8 @@ def network(config: Any, keys: jax.Array) -> dict[str, Any]:
             batch_size=config.network_batch,
             capacity=config.network_steps + config.warm_up,
             warm_up=config.warm_up,
-            team_reward=modelled,
-            parameters=rl.SACParameters(*(config.network_lr,) * 3),
+            team_reward=modeled,
+            parameters=rl.SACHyperparameters(*(config.network_lr,) * 3),
         )
         start, world, run, test = jax.random.split(key, 4)
         params = networked.networked_parameters(start, net, n)

@@ -33,7 +33,8 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
 from jaxswarm import agents, plotting, statistics
-from jaxswarm.coordination import layered_task, scaling_agents
+from jaxswarm.coordination import layered_task
+from jaxswarm.systems import scaling_agents
 
 NAME = "scaling_agents"
 TITLE = "Scaling agent systems: when a team pays"

@@ -26,9 +26,8 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
-from jaxswarm import agents, data, gossip, learning, models, plotting, statistics
+from jaxswarm import agents, data, gossip, learning, models, plotting, rollout, statistics
 from jaxswarm.gossip import CommunicationSchedule, communication_schedule
-from jaxswarm.rollout import rollout
 
 NAME = "single_merging"
 TITLE = "One global average after sparse gossip recovers most of what a server would give"

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.programs import program
-from jaxswarm import agents, envs, rl
+from jaxswarm import agents, envs, rl, rollout
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
-from jaxswarm.rl.stac import critic_law
-from jaxswarm.rollout import rollout
+from jaxswarm.systems import stac
+from jaxswarm.systems.stac._stac import critic_law
 
 NOISE = (0.5, 1.0, 2.0, 1.0, 0.5)  # deviations of the chain's rewards, state by state
 STAYS = 0.3
@@ -69,19 +69,19 @@ def exact_chain(discount: float, beta: float = 0.0) -> tuple[np.ndarray, np.ndar
 def chain(config: Any, keys: jax.Array) -> dict[str, Any]:
     """Deviations ``[β, S, states]``, value errors ``[β, S]``, exact spreads ``[β, states]``."""
     env, discount = Chain(), 0.9
-    network = rl.stac_network_for(env, widths=(32, 32))
+    network = stac.stac_network_for(env, widths=(32, 32))
     places = jnp.eye(len(NOISE))
     values = jnp.asarray(exact_chain(discount)[0], jnp.float32)
 
     def one(beta: jax.Array, key: jax.Array) -> Any:
-        learner = rl.stac(
+        learner = stac.stac(
             env,
             network,
             num_envs=2,
             batch_size=64 if config.batch > 64 else config.batch,
             capacity=config.chain_capacity,
             warm_up=config.warm_up,
-            parameters=rl.STACParameters(1e-3, 1e-3, 0.0, discount, beta=beta),
+            parameters=stac.STACHyperparameters(1e-3, 1e-3, 0.0, discount, beta=beta),
         )
         start, world, run = jax.random.split(key, 3)
         state = learner.init(network.init(start), world, temperature=1e-4)
@@ -114,18 +114,20 @@ def chain(config: Any, keys: jax.Array) -> dict[str, Any]:
 def point_mass(config: Any, keys: jax.Array) -> dict[str, Any]:
     """Per weight and seed: return over time, then of evaluation episodes what claims count."""
     env, discount = envs.RiskyPointMass(), 0.99
-    network = rl.stac_network_for(env, widths=(config.width,) * 2)
-    policy = rl.policy(rl.averaged(network), shared=True)
+    network = stac.stac_network_for(env, widths=(config.width,) * 2)
+    policy = rl.policy(stac.averaged(network), shared=True)
 
     def one(beta: jax.Array, key: jax.Array) -> Any:
-        learner = rl.stac(
+        learner = stac.stac(
             env,
             network,
             num_envs=config.envs,
             batch_size=config.batch,
             capacity=config.envs * (config.steps + config.warm_up),
             warm_up=config.warm_up,
-            parameters=rl.STACParameters(config.lr, config.lr, config.lr, discount, beta=beta),
+            parameters=stac.STACHyperparameters(
+                config.lr, config.lr, config.lr, discount, beta=beta
+            ),
         )
         start, world, run, test = jax.random.split(key, 4)
         state = learner.init(network.init(start), world, temperature=config.temperature)

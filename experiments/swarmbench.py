@@ -32,10 +32,9 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
 from experiments.programs import program
-from jaxswarm import agents, envs, plotting, rl, statistics
+from jaxswarm import agents, envs, plotting, rl, rollout, statistics
 from jaxswarm.envs import swarmbench
 from jaxswarm.envs.swarmbench import SwarmBenchParams
-from jaxswarm.rollout import rollout
 
 NAME = "swarmbench"
 TITLE = "SwarmBench: five tasks, local sight, anonymous talk"
@@ -46,7 +45,7 @@ SIGHT = 1.3  # score with the widest view over that with the narrowest
 TALK = 1.5  # synchronisation with messages over without
 CLOCK = 0.9  # points per round of whoever can count
 LEARNT = ("synchronization", "pursuit", "foraging")
-MOTION = ("directional_entropy", "stillness", "dominant_action", "polarisation",
+MOTION = ("directional_entropy", "stillness", "dominant_action", "polarization",
           "moving_distance", "structure", "pushes")  # fmt: skip
 SPEECH = ("messages", "message_length")
 
@@ -192,7 +191,7 @@ def _learnt(config: Config, task: str) -> dict[str, Any]:
         num_steps=config.horizon,
         epochs=config.epochs,
         minibatches=config.minibatches,
-        parameters=rl.PPOParameters(lr=config.lr, entropy=0.01, discount=0.97),
+        parameters=rl.PPOHyperparameters(lr=config.lr, entropy=0.01, discount=0.97),
     )
     acting = rl.policy(network, shared=True)
     shaped = SwarmBenchParams(jnp.int32(1_000), jnp.float32(1.0), jnp.float32(1.0))

@@ -13,7 +13,7 @@ attack did nothing to anybody.)
 
 Scenarios are members of one batch of graphs, so that each rule is one program for all attacks,
 densities and seeds. ``--history displacement`` compares movements instead of models
-(:mod:`jaxswarm.gossip.robust.sybilwall`); for linear models that start from zero both agree.
+(:mod:`jaxswarm.systems.sybilwall`); for linear models that start from zero both agree.
 
 References:
     T. Werthenbach, J. Pouwelse, Towards Sybil resilience in decentralized learning, 2023.
@@ -36,10 +36,21 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
-from jaxswarm import agents, data, errors, gossip, learning, models, plotting, statistics, topology
+from jaxswarm import (
+    agents,
+    data,
+    errors,
+    gossip,
+    learning,
+    models,
+    plotting,
+    rollout,
+    statistics,
+    sweep,
+    topology,
+)
 from jaxswarm.gossip import robust
-from jaxswarm.rollout import rollout
-from jaxswarm.sweep import sweep
+from jaxswarm.systems import sybilwall
 
 NAME = "sybilwall"
 TITLE = "Histories that travel let neighbours recognise a Sybil's copies"
@@ -79,7 +90,7 @@ class Config:
     lr: float = 0.1
     patch: int = 3  # side of the backdoor's square
     history: str = "model"
-    travelled: int = 32  # slots for records of non-neighbours
+    traveled: int = 32  # slots for records of non-neighbours
     rules: tuple[str, ...] = RULES
     data: str = "digits"
     path: Path | None = None  # folder of MNIST-like files, for --data mnist
@@ -101,7 +112,7 @@ class Config:
 
 SCALES = {
     "smoke": Config(
-        honest=12, radius=0.4, densities=(1.0,), rounds=4, travelled=8, seeds=2,
+        honest=12, radius=0.4, densities=(1.0,), rounds=4, traveled=8, seeds=2,
         rules=("averaging", "sybilwall"),
     ),
     "small": Config(),
@@ -109,7 +120,7 @@ SCALES = {
 }  # fmt: skip
 
 
-def scenarios(config: Config) -> dict[str, topology.sybil.SybilSwarm]:
+def scenarios(config: Config) -> dict[str, sybilwall.SybilSwarm]:
     """The same honest graph under every density, and density 1 on a quarter of the victims."""
     graph = topology.random_geometric(
         config.honest, config.radius, max_degree=config.degree, seed=config.seed, repair=True
@@ -119,9 +130,9 @@ def scenarios(config: Config) -> dict[str, topology.sybil.SybilSwarm]:
     wanted |= {f"φ={density:g}": (density, None) for density in config.densities}
     wanted["φ=1, few victims"] = (1.0, few)
 
-    def make(total: int | None = None) -> dict[str, topology.sybil.SybilSwarm]:
+    def make(total: int | None = None) -> dict[str, sybilwall.SybilSwarm]:
         return {
-            name: topology.sybil.with_sybils(
+            name: sybilwall.with_sybils(
                 graph, density, max_degree=config.degree, victims=victims, total=total
             )
             for name, (density, victims) in wanted.items()
@@ -142,15 +153,15 @@ def rules(
 
         return gossip.GossipTransformation(rule.init, mix)
 
-    wall = {"travelled": config.travelled, "history": config.history, "member": member}
+    wall = {"traveled": config.traveled, "history": config.history, "member": member}
     return {
         "averaging": lambda: on(gossip.averaging(W)),
         "median": lambda: on(robust.median(graphs)),
         "krum": lambda: on(robust.krum(graphs, one)),
         "multi-krum": lambda: on(robust.multi_krum(graphs, one, 3)),
         "foolsgold": lambda: robust.foolsgold(graphs, member=member),
-        "sybilwall": lambda: robust.sybilwall(graphs, **wall),
-        "sybilwall, no travel": lambda: robust.sybilwall(graphs, gossip_histories=False, **wall),
+        "sybilwall": lambda: sybilwall.sybilwall(graphs, **wall),
+        "sybilwall, no travel": lambda: sybilwall.sybilwall(graphs, gossip_histories=False, **wall),
     }
 
 

@@ -32,9 +32,9 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
 from experiments.programs import program
-from jaxswarm import envs, plotting, rl, statistics
-from jaxswarm.rl.symphony import NOISE, parts, steady_adam, swaddling
-from jaxswarm.rollout import rollout
+from jaxswarm import envs, plotting, rl, rollout, statistics
+from jaxswarm.systems import symphony
+from jaxswarm.systems.symphony._symphony import NOISE, parts, steady_adam, swaddling
 
 NAME = "symphony"
 TITLE = "Symphony: swaddled scales, bounded noise, fading replay"
@@ -87,12 +87,12 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     results: dict[str, Any] = {"scales": _scales(config)}
     progress("pendulum: fading and uniform")
     env = envs.Pendulum()
-    network = rl.symphony_network_for(env, width=config.width, nodes=config.nodes)
+    network = symphony.symphony_network_for(env, width=config.width, nodes=config.nodes)
     best = rl.policy(network, shared=True, deterministic=True)
     every = config.steps // config.records
 
     def one(fade: jax.Array, key: jax.Array) -> Any:
-        learner = rl.symphony(
+        learner = symphony.symphony(
             env,
             network,
             updates=config.updates,
@@ -100,7 +100,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             capacity=config.warm_up * config.repeats,
             warm_up=config.warm_up,
             fade=fade,
-            parameters=rl.SymphonyParameters(config.lr),
+            parameters=symphony.SymphonyHyperparameters(config.lr),
         )
         start, world, run, test = jax.random.split(key, 4)
         state = learner.init(network.init(start), world)

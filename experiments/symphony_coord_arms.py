@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents, coordination, gossip, topology
-from jaxswarm.coordination import bandits, symphony_coord
+from jaxswarm.coordination import bandits
+from jaxswarm.systems import symphony_coord
 
 # Profiles A to E of the published simulator: price, ms, chance on easy and hard, match on both.
 PROFILES = np.array(

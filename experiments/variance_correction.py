@@ -27,8 +27,7 @@ if __name__ == "__main__":  # run as a file: find the packages from the reposito
 
 from experiments import harness
 from experiments.harness import Claim, Paper, claim
-from jaxswarm import agents, data, gossip, learning, models, plotting, statistics, topology
-from jaxswarm.rollout import rollout
+from jaxswarm import agents, data, gossip, learning, models, plotting, rollout, statistics, topology
 
 NAME = "variance_correction"
 TITLE = "Averaging uncorrelated networks kills their variance; restoring it restores learning"

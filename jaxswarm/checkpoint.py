@@ -21,9 +21,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.rollout import Records, is_key, leaf_name
+from jaxswarm._rollout import Records, is_key, leaf_name
 from jaxswarm.sharding import processes
-from jaxswarm.sharding.mesh import place
+from jaxswarm.sharding._mesh import place
 
 PyTree = Any
 

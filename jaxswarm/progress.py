@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxswarm.rollout import Chunk, Records
+from jaxswarm._rollout import Chunk, Records
 
 _NUMBERS_SHOWN = 4
 _AGENTS_SHOWN = 10

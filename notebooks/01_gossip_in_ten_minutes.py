@@ -29,9 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxswarm import agents, data, gossip, learning, models, plotting, topology
-from jaxswarm.rollout import rollout
-from jaxswarm.simulate import simulate
+from jaxswarm import agents, data, gossip, learning, models, plotting, rollout, simulate, topology
 
 # %% [markdown]
 # ## 1 · Who talks to whom

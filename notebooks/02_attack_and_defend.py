@@ -27,9 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxswarm import agents, data, gossip, learning, models, network, plotting, topology
+from jaxswarm import agents, data, gossip, learning, models, network, plotting, rollout, topology
 from jaxswarm.gossip import robust
-from jaxswarm.rollout import rollout
 
 # %% [markdown]
 # ## 1 · A crowd, and some liars in it
@@ -231,7 +230,7 @@ def flattery(one, other):
 
 
 # %% [markdown]
-# And a defence: **listen to the nearer half**. `over_neighbourhoods` turns what *one* agent does
+# And a defence: **listen to the nearer half**. `over_neighborhoods` turns what *one* agent does
 # into a rule for all of them, with missing messages, sharding and memory taken care of.
 
 
@@ -244,7 +243,7 @@ def nearer_half(near, memory):
     return total / (1 + close.sum()), memory
 
 
-mine = gossip.robust.over_neighbourhoods(graph, nearer_half)
+mine = gossip.robust.over_neighborhoods(graph, nearer_half)
 rules = {"averaging": averaging, "trimmed mean": trimmed, "nearer half": mine}
 attack = flattery(3, 8)
 swapped = {

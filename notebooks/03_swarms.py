@@ -26,8 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import envs, plotting, space, swarms
-from jaxswarm.rollout import rollout
+from jaxswarm import envs, plotting, rollout, space, swarms
 
 # %% [markdown]
 # ## 1 · Ten thousand
@@ -60,9 +59,9 @@ noise = jnp.linspace(0.2, 6.0, 12)
 
 def order(noise, key):
     first, second = jax.random.split(key)
-    p = swarms.VicsekParameters(speed=0.1, noise=noise, radius=1.0)
+    p = swarms.VicsekParams(speed=0.1, noise=noise, radius=1.0)
     _, records = rollout(small.step, small.init(first), 300, key=second, inputs=p)
-    return records.info.polarisation[-100:].mean()
+    return records.info.polarization[-100:].mean()
 
 
 keys = jax.random.split(jax.random.key(1), 4)
@@ -88,7 +87,7 @@ coupling = jnp.linspace(0.2, 4.0, 10)
 
 def locked(coupling):
     first, second = jax.random.split(jax.random.key(2))
-    p = swarms.KuramotoParameters(coupling, 0.0)
+    p = swarms.KuramotoParams(coupling, 0.0)
     _, records = rollout(clocks.step, clocks.init(first), 500, key=second, inputs=p)
     return records.info.order[-150:].mean()
 
@@ -120,7 +119,7 @@ def school(width):
     p = fish.parameters._replace(orientation=width)
     end, _ = rollout(fish.step, fish.init(first), 1500, key=second, inputs=p, every=1500)
     turning = swarms.milling(end.positions, end.velocities)
-    return end, swarms.polarisation(end.velocities), turning
+    return end, swarms.polarization(end.velocities), turning
 
 
 ends, parallel, turning = jax.jit(jax.vmap(school))(widths)

@@ -29,11 +29,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents, envs, gossip, plotting, rl, topology
+from jaxswarm import agents, envs, gossip, plotting, rl, rollout, simulate, topology
 from jaxswarm.gossip import robust
 from jaxswarm.rl import networked
-from jaxswarm.rollout import rollout
-from jaxswarm.simulate import simulate
 
 # %% [markdown]
 # ## 1 · A dilemma on a circle
@@ -178,7 +176,7 @@ def train(which):
         num_envs=8,
         num_steps=40,
         minibatches=2,
-        parameters=rl.PPOParameters(lr=3e-3, discount=0.9),
+        parameters=rl.PPOHyperparameters(lr=3e-3, discount=0.9),
     )
     start_key, world_key, run_key = jax.random.split(jax.random.key(1), 3)
     start = learner.init(networked.networked_parameters(start_key, network, M), world_key)
@@ -208,7 +206,7 @@ world.render(jax.tree.map(lambda x: x[-1], lived.state), ax=right)
 
 
 # %%
-def one_neighbour(W):
+def one_neighbor(W):
     near = (W.dense() > 0) & ~jnp.eye(N, dtype=bool)
 
     def mix(key, params, state, round, *, messages=None, **extra):
@@ -221,7 +219,7 @@ def one_neighbour(W):
     return gossip.GossipTransformation(lambda params: (), mix)
 
 
-mine = learn(one_neighbour(gossip.mixing(topology.ring(N))))
+mine = learn(one_neighbor(gossip.mixing(topology.ring(N))))
 plotting.curves(
     {"a ring": returns["a ring"], "one neighbour a round": mine, "alone": returns["alone"]},
     steps,
@@ -257,5 +255,5 @@ equal = jax.tree.map(lambda a, b: bool((a == b).all()), whole, resumed)
 #
 # * `python -m experiments reproduce networked_actor_critic`: all arms, seeds and verdicts.
 # * `networked.networked_sac` is the same around soft actor–critic.
-# * `rl.ppo`, `rl.sac`, `rl.stac`, `rl.symphony` for one agent or many; a learner is an
+# * `rl.ppo`, `rl.sac`, `stac.stac`, `symphony.symphony` for one agent or many; a learner is an
 #   `Algorithm(init, step)`, and vmaps over seeds, hyper-parameters and agents.

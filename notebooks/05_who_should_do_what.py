@@ -28,8 +28,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import coordination, gossip, plotting, topology
-from jaxswarm.coordination import agentnet, bandits, matrix, scaling_agents
-from jaxswarm.gossip import Round
+from jaxswarm.coordination import bandits
+from jaxswarm.gossip import Exchange
+from jaxswarm.systems import agentnet, matrix, scaling_agents
 
 # %% [markdown]
 # ## 1 · Whom to ask
@@ -60,7 +61,7 @@ def learn(sharing, population):
         mine = jnp.take_along_axis(chance, pick[:, None], axis=1)[:, 0]
         won = (jax.random.uniform(luck, (R,)) < mine).astype(jnp.float32)
         fresh = jax.vmap(rule.learn, (0, 0, 0, None, None))(state.fresh, took, won, 0, 1.0)
-        state, _ = bandits.exchanged(talk, state._replace(fresh=fresh), sharing, Round(t))
+        state, _ = bandits.exchanged(talk, state._replace(fresh=fresh), sharing, Exchange(t))
         regret = bandits.step_regret(chance, jnp.ones_like(chance, bool), pick)
         return state, regret.mean()
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import simulate
 from jaxswarm.checkpoint import Checkpoint
-from jaxswarm.simulate import simulate
 
 EVERY = 3
 

@@ -19,6 +19,7 @@ import pytest
 import simulation_program as program
 from simulation_program import run, start, step
 
+from jaxswarm import Timing, simulate
 from jaxswarm import checkpoint as checkpoints
 from jaxswarm.checkpoint import (
     Checkpoint,
@@ -28,7 +29,6 @@ from jaxswarm.checkpoint import (
     CheckpointWarning,
 )
 from jaxswarm.progress import interruptible
-from jaxswarm.simulate import Timing, simulate
 
 ROOT = Path(__file__).resolve().parent.parent
 

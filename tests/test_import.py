@@ -12,7 +12,7 @@ HEAVY = "jumanji distrax flax matplotlib networkx orbax scipy sklearn tensorflow
     "modules",
     [
         "jaxswarm",
-        "jaxswarm.agents, jaxswarm.topology, jaxswarm.gossip, jaxswarm.simulate, "
+        "jaxswarm.agents, jaxswarm.topology, jaxswarm.gossip, jaxswarm._simulate, "
         "jaxswarm.checkpoint",
     ],
 )

@@ -11,8 +11,8 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxswarm.rollout import chunk_program
-from jaxswarm.simulate import NonFiniteWarning, Timing, rollout, simulate
+from jaxswarm import NonFiniteWarning, Timing, rollout, simulate
+from jaxswarm._rollout import chunk_program
 
 N = 6
 

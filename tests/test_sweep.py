@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxswarm import agents, gossip, topology
-from jaxswarm.rollout import rollout
-from jaxswarm.sweep import automatic, largest_result, sweep
+from jaxswarm import agents, gossip, rollout, sweep, topology
+from jaxswarm._sweep import automatic, largest_result
 
 N, ROUNDS = 6, 4
 GRAPHS = [topology.random_regular(N, 3, seed=seed) for seed in range(3)]

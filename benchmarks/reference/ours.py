@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from benchmarks.reference.training import Training
-from jaxswarm import envs, rl
-from jaxswarm.rollout import rollout
+from jaxswarm import envs, rl, rollout
 
 MAX_GRAD_NORM = 0.5
 
@@ -32,7 +31,7 @@ class Setting(NamedTuple):
     num_steps: int
     epochs: int
     minibatches: int
-    parameters: rl.PPOParameters
+    parameters: rl.PPOHyperparameters
     widths: Sequence[int] = (64, 64)
     anneal: bool = True
     squash: bool = True
@@ -64,7 +63,7 @@ def ppo(name: str, env: Any, setting: Setting, steps: int, *, episodes: int = 2_
 def sac(name: str, env: Any, steps: int, *, every: int = 1) -> Training:
     """SAC of one agent in one environment; episodes are looked for in every ``every``-th step."""
     network = rl.q_network_for(env, widths=(64, 64))
-    numbers = rl.SACParameters(actor_lr=1e-3, critic_lr=1e-3, temperature_lr=1e-3)
+    numbers = rl.SACHyperparameters(actor_lr=1e-3, critic_lr=1e-3, temperature_lr=1e-3)
     learner = rl.sac(env, network, parameters=numbers)
     return Training(name, _returns_of(env, network, learner, steps, every), steps)
 

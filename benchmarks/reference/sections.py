@@ -17,11 +17,11 @@ from jaxswarm.envs.environment import discrete_actions
 
 WAYS = ((0.0, 0.0), (-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0))
 # ippo_ff_mpe.yaml of JaxMARL, and the configuration in PureJaxRL's ppo.py.
-DISCRETE = rl.PPOParameters(lr=2.5e-4, value_clip=0.2, entropy=0.01)
+DISCRETE = rl.PPOHyperparameters(lr=2.5e-4, value_clip=0.2, entropy=0.01)
 SPREAD = Setting(16, 128, 4, 4, DISCRETE)
 CARTPOLE = Setting(4, 128, 4, 4, DISCRETE)
 PENDULUM = Setting(
-    16, 200, 10, 8, rl.PPOParameters(lr=1e-3, discount=0.95, gae_lambda=0.95), anneal=False
+    16, 200, 10, 8, rl.PPOHyperparameters(lr=1e-3, discount=0.95, gae_lambda=0.95), anneal=False
 )
 # As in PureJaxRL's ppo_continuous_action.py, but for 16 environments where it has 2,048 of them
 # and for observations and rewards as they come.
@@ -30,7 +30,7 @@ BRAX = Setting(
     128,
     4,
     4,
-    rl.PPOParameters(lr=3e-4, value_clip=0.2),
+    rl.PPOHyperparameters(lr=3e-4, value_clip=0.2),
     widths=(256, 256),
     anneal=False,
     squash=False,

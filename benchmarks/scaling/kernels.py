@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip.operator import accumulator, apply
+from jaxswarm.gossip._operator import accumulator, apply
 from jaxswarm.gossip.sparse import UNROLLED_SLOTS, Gather
 
 PyTree = Any
@@ -120,14 +120,14 @@ def _launch(
         compiler_params=triton.CompilerParams(num_warps=num_warps, num_stages=2),
         interpret=interpret,
         name="gather_mix",
-    )(W.self_weights, bucket.neighbours, bucket.weights, flat, told)
+    )(W.self_weights, bucket.neighbors, bucket.weights, flat, told)
     return mixed.reshape(own.shape)
 
 
 def _kernel(
     block: tuple[int, int],
     self_weights: Any,
-    neighbours: Any,
+    neighbors: Any,
     weights: Any,
     own: Any,
     messages: Any,
@@ -152,13 +152,13 @@ def _kernel(
         )
 
     def add(k: Any, total: jax.Array) -> jax.Array:
-        neighbour = triton.load(neighbours.at[row, k], mask=real, other=0)
+        neighbor = triton.load(neighbors.at[row, k], mask=real, other=0)
         weight = triton.load(weights.at[row, k], mask=real, other=0).astype(wide)
-        return total + weight[:, None] * rows(messages, neighbour)
+        return total + weight[:, None] * rows(messages, neighbor)
 
     held = triton.load(self_weights.at[row], mask=real, other=0).astype(wide)
     total = held[:, None] * rows(own, row)
-    num_slots = neighbours.shape[1]
+    num_slots = neighbors.shape[1]
     if num_slots <= UNROLLED_SLOTS:
         for k in range(num_slots):
             total = add(k, total)

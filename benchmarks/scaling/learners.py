@@ -16,9 +16,8 @@ from benchmarks import workload
 from benchmarks.scaling.mixing import finished
 from benchmarks.scaling.timing import Program, Row, Setting, by_turns, too_large
 from benchmarks.workload import BATCH, LEARNING_RATE, PARAMETERS
-from jaxswarm import data, gossip, learning, topology
+from jaxswarm import data, gossip, learning, rollout, topology
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.simulate import rollout
 
 AGENTS = (1_000, 10_000, 100_000)
 STATE_BYTES = 4.0 * PARAMETERS

@@ -1,7 +1,7 @@
 """Section ``sweep``: topologies × seeds as one program against a loop over one compiled run.
 
 One program in three ways: all runs at once (``vmap``), which fills a device; one after another
-(``lax.map``), which stays in a cache; and :func:`jaxswarm.sweep.sweep`, as many side by side as fit
+(``lax.map``), which stays in a cache; and :func:`jaxswarm.sweep`, as many side by side as fit
 the cache.
 
 The loop is the best one can write: compiled once for all topologies (they share their shapes), and
@@ -21,9 +21,7 @@ import jax.numpy as jnp
 from benchmarks import workload
 from benchmarks.scaling import learners
 from benchmarks.scaling.timing import Row, Setting
-from jaxswarm import gossip, topology
-from jaxswarm.simulate import rollout
-from jaxswarm.sweep import sweep
+from jaxswarm import gossip, rollout, sweep, topology
 
 TOPOLOGIES, SEEDS, AGENTS, ROUNDS = 32, 8, 16, 50
 

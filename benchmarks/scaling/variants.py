@@ -42,14 +42,14 @@ def rows(given: Setting) -> Iterator[Row]:
 def einsum(W: Any, x: jax.Array) -> jax.Array:
     """One gather of all neighbours ``[N, K, P]`` and a contraction."""
     bucket = W.buckets[0]
-    others = jnp.einsum("nk,nkp->np", bucket.weights, x[bucket.neighbours])
+    others = jnp.einsum("nk,nkp->np", bucket.weights, x[bucket.neighbors])
     return W.self_weights[:, None] * x + others
 
 
 def taken(W: Any, x: jax.Array) -> jax.Array:
     """The same with messages in bf16, summed in float32."""
     bucket = W.buckets[0]
-    told = jnp.take(x.astype(jnp.bfloat16), bucket.neighbours, axis=0, mode="clip")
+    told = jnp.take(x.astype(jnp.bfloat16), bucket.neighbors, axis=0, mode="clip")
     others = jnp.sum(bucket.weights[:, :, None] * told, axis=1)
     return W.self_weights[:, None] * x + others
 

@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.collective.aggregation import AggregationParameters
-from jaxswarm.collective.headings import HeadingParameters
+from jaxswarm.collective._aggregation import AggregationParams
+from jaxswarm.collective.headings import HeadingParams
 from jaxswarm.collective.rules import Rule, check_numbers_fit
 
 
@@ -37,7 +37,7 @@ def kuramoto_limit(
     rule: Rule,
     numbers: jax.Array,
     num_steps: int,
-    parameters: HeadingParameters,
+    parameters: HeadingParams,
     *,
     cells: int = 256,
     nodes: int = 5,
@@ -80,8 +80,8 @@ def kuramoto_limit(
             turn = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
             y = jnp.stack([mean @ turn, mean[1] * turn[0] - mean[0] * turn[1]])
 
-            centre, deviation = jax.vmap(lambda e: rule.law(now, y + blur * e))(two)
-            action = jnp.clip(centre + deviation * two[None, :, 0], -1.0, 1.0)
+            center, deviation = jax.vmap(lambda e: rule.law(now, y + blur * e))(two)
+            action = jnp.clip(center + deviation * two[None, :, 0], -1.0, 1.0)
             target = angle + p.turn * action + noise * two[None, :, 1]
             share = share_two[:, None] * share_two[None, :]
             effort = jnp.sum(share * jnp.square(action))
@@ -106,7 +106,7 @@ def aggregation_limit(
     rule: Rule,
     numbers: jax.Array,
     num_steps: int,
-    parameters: AggregationParameters,
+    parameters: AggregationParams,
     *,
     side: float = 4.0,
     cells: int = 32,
@@ -117,7 +117,7 @@ def aggregation_limit(
 
     Cells wider than the noise blur what they hold; the result converges as they grow in number.
     Arguments as of :func:`kuramoto_limit`, with the physics of
-    :func:`jaxswarm.collective.aggregation`.
+    :func:`jaxswarm.collective`.
     """
     numbers = _sequence(rule, numbers, num_steps, cells, nodes)
     p, step = parameters, side / cells
@@ -133,8 +133,8 @@ def aggregation_limit(
     def advance(density: jax.Array, now: jax.Array) -> tuple[jax.Array, jax.Array]:
         def of_cell(place: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
             seen = (place - side / 2.0)[None, :] + p.blur * two
-            centre, deviation = jax.vmap(lambda y: rule.law(now, y))(seen)
-            action = centre[:, None, :] + deviation[:, None, :] * two[None, :, :]
+            center, deviation = jax.vmap(lambda y: rule.law(now, y))(seen)
+            action = center[:, None, :] + deviation[:, None, :] * two[None, :, :]
             action = jnp.clip(action, -1.0, 1.0).reshape(-1, 2)
             share = (share_two[:, None] * share_two[None, :]).reshape(-1)
             effort = share @ jnp.sum(jnp.square(action), axis=1)

@@ -23,7 +23,7 @@ from jaxswarm.collective.task import SwarmState, SwarmTask, mean_phase_distance
 from jaxswarm.swarms.law import check_numbers, check_speed, everyone, normals
 
 
-class HeadingParameters(NamedTuple):
+class HeadingParams(NamedTuple):
     """Numbers of both tasks; all may be traced.
 
     Attributes:
@@ -46,7 +46,7 @@ class HeadingParameters(NamedTuple):
 def kuramoto(
     num_agents: int,
     *,
-    parameters: HeadingParameters = HeadingParameters(),  # noqa: B008
+    parameters: HeadingParams = HeadingParams(),  # noqa: B008
     domain: Domain = Domain(),  # noqa: B008
     radius: float = 0.25,
 ) -> SwarmTask:
@@ -70,7 +70,7 @@ def kuramoto(
 def vicsek(
     num_agents: int,
     *,
-    parameters: HeadingParameters = HeadingParameters(speed=0.03),  # noqa: B008
+    parameters: HeadingParams = HeadingParams(speed=0.03),  # noqa: B008
     domain: Domain = Domain(),  # noqa: B008
     radius: float = 0.25,
 ) -> SwarmTask:
@@ -92,14 +92,14 @@ def vicsek(
 
 
 def _task(
-    name: str, num_agents: int, parameters: HeadingParameters, domain: Domain, radius: float
+    name: str, num_agents: int, parameters: HeadingParams, domain: Domain, radius: float
 ) -> SwarmTask:
     everyone(num_agents, None)
     check_numbers(**{k: v for k, v in parameters._asdict().items() if v is not None})
     look = local_heading(domain, radius, num_agents)
     moves = name == "vicsek"
 
-    def init(key: jax.Array, p: HeadingParameters) -> SwarmState:
+    def init(key: jax.Array, p: HeadingParams) -> SwarmState:
         places, ways = jax.random.split(key)
         share = jax.vmap(jax.random.uniform)(agents.keys(ways, num_agents))
         return SwarmState(
@@ -108,7 +108,7 @@ def _task(
         )
 
     def transition(
-        key: jax.Array, p: HeadingParameters, state: SwarmState, actions: jax.Array
+        key: jax.Array, p: HeadingParams, state: SwarmState, actions: jax.Array
     ) -> SwarmState:
         error = p.noise * normals(key, num_agents, 1)[:, 0]
         headings = state.headings + p.turn * actions[:, 0] + error
@@ -117,11 +117,11 @@ def _task(
         way = jnp.stack([jnp.cos(headings), jnp.sin(headings)], axis=1)
         return SwarmState(*domain.wrap(state.positions + p.speed * way, headings))
 
-    def observe(key: jax.Array, p: HeadingParameters, state: SwarmState) -> jax.Array:
+    def observe(key: jax.Array, p: HeadingParams, state: SwarmState) -> jax.Array:
         seen = look(state.positions, state.headings)
         return seen if p.blur is None else seen + p.blur * normals(key, num_agents, 2)
 
-    def reward(p: HeadingParameters, state: SwarmState, actions: jax.Array) -> jax.Array:
+    def reward(p: HeadingParams, state: SwarmState, actions: jax.Array) -> jax.Array:
         effort = jnp.mean(jnp.square(actions))
         return -mean_phase_distance(state.headings) - p.cost * effort
 

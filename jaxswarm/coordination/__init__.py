@@ -11,12 +11,22 @@ worker, the same tasks and the same dice, and differs by its coordination alone.
 * dice: :func:`event_keys`; faults: :func:`availability`; messages: :func:`empty_queues`,
   :func:`push`, :func:`pop`
 * :mod:`~jaxswarm.coordination.bandits`: learning whom to ask; :func:`beacon`: who can be asked
-* systems: :mod:`~jaxswarm.coordination.symphony_coord`, :mod:`~jaxswarm.coordination.agentnet`,
-  :mod:`~jaxswarm.coordination.matrix`, :mod:`~jaxswarm.coordination.scaling_agents`
+* systems: :mod:`~jaxswarm.systems.symphony_coord`, :mod:`~jaxswarm.systems.agentnet`,
+  :mod:`~jaxswarm.systems.matrix`, :mod:`~jaxswarm.systems.scaling_agents`
 """
 
-from jaxswarm.coordination import agentnet, bandits, matrix, scaling_agents, symphony_coord
-from jaxswarm.coordination.availability import Availability, availability
+from jaxswarm.coordination import bandits
+from jaxswarm.coordination._availability import Availability, availability
+from jaxswarm.coordination._beacon import Candidates, beacon
+from jaxswarm.coordination._workers import (
+    ERRORS,
+    LoadLaw,
+    Workers,
+    latency_of,
+    loaded,
+    success_chance,
+    workers,
+)
 from jaxswarm.coordination.backends import (
     STATUSES,
     AgentBackend,
@@ -27,7 +37,6 @@ from jaxswarm.coordination.backends import (
     rest,
     stochastic,
 )
-from jaxswarm.coordination.beacon import Candidates, beacon
 from jaxswarm.coordination.draws import event_keys, event_normals, event_uniforms
 from jaxswarm.coordination.host import Tape, checked_reply, host_worker
 from jaxswarm.coordination.queues import Queues, empty_queues, pop, push
@@ -40,15 +49,6 @@ from jaxswarm.coordination.tasks import (
     ready,
     task_graph,
     width,
-)
-from jaxswarm.coordination.workers import (
-    ERRORS,
-    LoadLaw,
-    Workers,
-    latency_of,
-    loaded,
-    success_chance,
-    workers,
 )
 
 __all__ = [
@@ -65,7 +65,6 @@ __all__ = [
     "Tape",
     "TaskGraph",
     "Workers",
-    "agentnet",
     "availability",
     "bandits",
     "beacon",
@@ -80,17 +79,14 @@ __all__ = [
     "latency_of",
     "layered_task",
     "learned",
-    "matrix",
     "loaded",
     "num_subtasks",
     "pop",
     "push",
     "ready",
     "rest",
-    "scaling_agents",
     "stochastic",
     "success_chance",
-    "symphony_coord",
     "task_graph",
     "width",
     "workers",

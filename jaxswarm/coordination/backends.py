@@ -1,7 +1,7 @@
 """Workers behind one protocol: what is asked, what comes back, and who may answer.
 
 An :class:`AgentBackend` is a pair of pure functions. :func:`stochastic` draws replies from a pool
-of :class:`~jaxswarm.coordination.workers.Workers`, :func:`learned` asks a small network. A model of
+of :class:`~jaxswarm.coordination.Workers`, :func:`learned` asks a small network. A model of
 the user's own answers from the host: :mod:`jaxswarm.coordination.host`.
 
 Shapes: ``B`` calls, ``K`` skills, ``A`` possible answers.
@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.coordination.draws import event_keys
-from jaxswarm.coordination.workers import (
+from jaxswarm.coordination._workers import (
     ERRORS,
     USUAL,
     LoadLaw,
@@ -23,6 +22,7 @@ from jaxswarm.coordination.workers import (
     loaded,
     success_chance,
 )
+from jaxswarm.coordination.draws import event_keys
 
 OK, EMPTY, FAILED, TIMED_OUT, INVALID = 0, 1, 2, 3, 4
 STATUSES = ("ok", "empty", "failed", "timed out", "invalid")

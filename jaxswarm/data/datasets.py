@@ -173,12 +173,12 @@ def split_by_class(dataset: Dataset, *, test_fraction: float = 0.2, seed: int = 
 
 def standardized(split: Split) -> Split:
     """Centre and scale every feature by its *training* mean and deviation; constants become 0."""
-    centre = split.train.features.mean(axis=0)
+    center = split.train.features.mean(axis=0)
     scale = split.train.features.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
 
     def apply(dataset: Dataset) -> Dataset:
-        x = (dataset.features - centre) / scale
+        x = (dataset.features - center) / scale
         return Dataset(x, dataset.labels, num_classes=dataset.num_classes, name=dataset.name)
 
     return Split(apply(split.train), apply(split.test))

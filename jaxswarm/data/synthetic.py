@@ -101,8 +101,8 @@ def quadratics(
     curvature = np.einsum("nij,nj,nkj->nik", basis, eigenvalues, basis)
     curvature = np.broadcast_to(curvature, (num_agents, dim, dim))
     spread = heterogeneity * rng.standard_normal((num_agents, dim))
-    minimisers = rng.standard_normal(dim) + spread
-    linear = np.einsum("nij,nj->ni", curvature, minimisers)
+    minimizers = rng.standard_normal(dim) + spread
+    linear = np.einsum("nij,nj->ni", curvature, minimizers)
     optimum = np.linalg.solve(curvature.mean(0), linear.mean(0))
     value = float(0.5 * optimum @ curvature.mean(0) @ optimum - linear.mean(0) @ optimum)
     data = Quadratic(np.asarray(curvature, np.float32), linear.astype(np.float32))
@@ -216,10 +216,10 @@ def gaussian_blobs(
     if num_samples < num_classes:
         raise ValueError(f"num_samples: expected at least {num_classes} classes, got {num_samples}")
     rng = np.random.default_rng(seed)
-    centres = rng.standard_normal((num_classes, dim))
-    centres *= separation / np.linalg.norm(centres, axis=1, keepdims=True)
+    centers = rng.standard_normal((num_classes, dim))
+    centers *= separation / np.linalg.norm(centers, axis=1, keepdims=True)
     labels = rng.permutation(np.arange(num_samples) % num_classes)
-    features = centres[labels] + rng.standard_normal((num_samples, dim))
+    features = centers[labels] + rng.standard_normal((num_samples, dim))
     return from_arrays(features, labels, num_classes=num_classes, name="gaussian_blobs")
 
 

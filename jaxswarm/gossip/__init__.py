@@ -14,8 +14,12 @@ each round; wrappers take a rule and return a rule. Every ``mix`` counts its mes
 """
 
 from jaxswarm.gossip import attacks, robust
+from jaxswarm.gossip._averaging import averaging, chebyshev, memory, none, second_eigenvalue, server
+from jaxswarm.gossip._delayed_averaging import delayed_averaging
+from jaxswarm.gossip._mixing import LAYOUTS, everyone, from_matrix, mix, mixing
+from jaxswarm.gossip._operator import Mixing
+from jaxswarm.gossip._push_sum import push_sum
 from jaxswarm.gossip.attacks import ATTACKS, Attack, attacked, attacked_by_one_of
-from jaxswarm.gossip.averaging import averaging, chebyshev, memory, none, second_eigenvalue, server
 from jaxswarm.gossip.compression import (
     COMPRESSORS,
     Compressor,
@@ -26,13 +30,9 @@ from jaxswarm.gossip.compression import (
     sign,
     top_k,
 )
-from jaxswarm.gossip.delayed_averaging import delayed_averaging
 from jaxswarm.gossip.fang import fang_krum, fang_trimmed_mean
 from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.mixing import LAYOUTS, everyone, from_matrix, mix, mixing
-from jaxswarm.gossip.operator import Mixing
-from jaxswarm.gossip.push_sum import push_sum
-from jaxswarm.gossip.random import pairwise, random_neighbours
+from jaxswarm.gossip.random import pairwise, random_neighbors
 from jaxswarm.gossip.robust import RULES
 from jaxswarm.gossip.rounds import Source, operator
 from jaxswarm.gossip.schedules import (
@@ -42,7 +42,7 @@ from jaxswarm.gossip.schedules import (
     random_gossip,
 )
 from jaxswarm.gossip.sybils import one_attacker
-from jaxswarm.gossip.types import Forged, GossipTransformation, Round, Traffic, no_traffic
+from jaxswarm.gossip.types import Exchange, Forged, GossipTransformation, Traffic, no_traffic
 from jaxswarm.gossip.variance import layer_variance, variance_corrected
 from jaxswarm.gossip.wrappers import at, delayed, every, informed, scheduled, window
 
@@ -59,7 +59,7 @@ __all__ = [
     "Forged",
     "GossipTransformation",
     "Mixing",
-    "Round",
+    "Exchange",
     "Source",
     "Traffic",
     "at",
@@ -92,7 +92,7 @@ __all__ = [
     "quantize",
     "random_gossip",
     "random_k",
-    "random_neighbours",
+    "random_neighbors",
     "robust",
     "scheduled",
     "second_eigenvalue",

@@ -23,9 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
-from jaxswarm.gossip.operator import rows
+from jaxswarm.gossip._operator import rows
 from jaxswarm.gossip.rounds import Source, operator
-from jaxswarm.gossip.types import Forged, GossipTransformation, PyTree, Round, Traffic
+from jaxswarm.gossip.types import Exchange, Forged, GossipTransformation, PyTree, Traffic
 from jaxswarm.topology import Topology
 from jaxswarm.topology.validation import is_traced
 
@@ -37,7 +37,12 @@ class ForgeFn(Protocol):
     """
 
     def __call__(
-        self, key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Round
+        self,
+        key: jax.Array,
+        params: PyTree,
+        messages: PyTree,
+        byzantine: jax.Array,
+        round: Exchange,
     ) -> PyTree: ...
 
 
@@ -94,7 +99,7 @@ def attacked(
         key: jax.Array,
         params: PyTree,
         state: PyTree,
-        round: Round,
+        round: Exchange,
         *,
         messages: PyTree | None = None,
         forged: Forged | None = None,
@@ -151,7 +156,7 @@ def attacked_by_one_of(
         return Recall(params, rule.init(params))
 
     def mix_fn(
-        key: jax.Array, params: PyTree, state: Recall, round: Round, **extra: Any
+        key: jax.Array, params: PyTree, state: Recall, round: Exchange, **extra: Any
     ) -> tuple[PyTree, PyTree, Traffic]:
         agents.check_leading_axis(params, liars.shape[0], "params")
         lie_key, rule_key = jax.random.split(key)
@@ -183,7 +188,7 @@ def scaled_noise(scale: float | jax.Array = 1.0) -> Attack:
     """The own message plus Gaussian noise of standard deviation ``scale``."""
 
     def forge(
-        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Round
+        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Exchange
     ) -> PyTree:
         del params, byzantine, round
         leaves, treedef = jax.tree.flatten(messages)
@@ -205,7 +210,7 @@ def one_sided_noise(scale: float | jax.Array = 0.5) -> Attack:
     """
 
     def forge(
-        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Round
+        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Exchange
     ) -> PyTree:
         del params, byzantine, round
         leaves, treedef = jax.tree.flatten(messages)
@@ -232,7 +237,7 @@ def alie(z: float | jax.Array | None = None) -> Attack:
     """
 
     def forge(
-        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Round
+        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Exchange
     ) -> PyTree:
         del key, params, round
         honest = ~byzantine
@@ -251,7 +256,7 @@ def inner_product_manipulation(epsilon: float | jax.Array = 1.0) -> Attack:
     """``−epsilon`` times the honest mean: the average points backwards, unseen if it is small."""
 
     def forge(
-        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Round
+        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Exchange
     ) -> PyTree:
         del key, params, round
 
@@ -277,7 +282,7 @@ def dissensus(W: Source, epsilon: float | jax.Array = 1.0) -> Attack:
     """
 
     def forge(
-        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Round
+        key: jax.Array, params: PyTree, messages: PyTree, byzantine: jax.Array, round: Exchange
     ) -> PyTree:
         now = operator(W, key, round)
         honest = now.receive((~byzantine).astype(jnp.float32))

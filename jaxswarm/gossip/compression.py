@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents
-from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
 
 
 class CompressFn(Protocol):
@@ -179,7 +179,7 @@ def compressed(
         key: jax.Array,
         params: PyTree,
         state: CompressedState,
-        round: Round,
+        round: Exchange,
         *,
         messages: PyTree | None = None,
         **extra: Any,

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxswarm import agents
 from jaxswarm.gossip.attacks import Attack
 from jaxswarm.gossip.robust.distances import squared_distances
-from jaxswarm.gossip.types import PyTree, Round
+from jaxswarm.gossip.types import Exchange, PyTree
 
 
 def fang_trimmed_mean(reach: float | jax.Array = 2.0) -> Attack:
@@ -36,7 +36,7 @@ def fang_trimmed_mean(reach: float | jax.Array = 2.0) -> Attack:
         params: PyTree,
         messages: PyTree,
         byzantine: jax.Array,
-        round: Round,
+        round: Exchange,
         before: PyTree,
     ) -> PyTree:
         del params, round
@@ -86,7 +86,7 @@ def fang_krum(num_byzantine: int, *, num_voices: int | None = None, halvings: in
         params: PyTree,
         messages: PyTree,
         byzantine: jax.Array,
-        round: Round,
+        round: Exchange,
         before: PyTree,
     ) -> PyTree:
         del key, params, round

@@ -18,7 +18,7 @@ import numpy as np
 from jaxswarm import agents
 from jaxswarm.gossip.rounds import both, traffic_of
 from jaxswarm.gossip.sparse import Bucket, Gather
-from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
 from jaxswarm.topology import Topology, require_connected
 
 Schedule = Callable[[jax.Array], jax.Array]
@@ -74,7 +74,7 @@ def pairwise(topology: Topology, *, parallel: bool = False) -> GossipTransformat
         key: jax.Array,
         params: PyTree,
         state: PyTree,
-        round: Round,
+        round: Exchange,
         *,
         messages: PyTree | None = None,
         **extra: Any,
@@ -101,7 +101,7 @@ def pairwise(topology: Topology, *, parallel: bool = False) -> GossipTransformat
     return GossipTransformation(lambda params: (), mix_fn)
 
 
-def random_neighbours(
+def random_neighbors(
     n: int,
     count: float | Schedule,
     *,
@@ -153,7 +153,7 @@ def random_neighbours(
         chosen = whole.astype(jnp.int32) + one_more
         if candidates is None:
             hops = jax.vmap(lambda k: _distinct(k, n - 1, slots))(which) + 1
-            neighbours = (jnp.arange(n)[:, None] + hops) % n
+            neighbors = (jnp.arange(n)[:, None] + hops) % n
             available = jnp.full(n, n - 1)
         else:
             table, available = candidates
@@ -162,14 +162,14 @@ def random_neighbours(
                 jnp.arange(table.shape[1])[None, :] < available[:, None], lots, -jnp.inf
             )
             _, picks = jax.lax.top_k(lots, slots)
-            neighbours = jnp.take_along_axis(table, picks, axis=1)
+            neighbors = jnp.take_along_axis(table, picks, axis=1)
         chosen = jnp.minimum(chosen, available)
         used = jnp.arange(slots)[None, :] < chosen[:, None]
         weight = 1.0 / (chosen + 1.0)
         weights = jnp.where(used, weight[:, None], 0.0)
-        edges = jnp.zeros(neighbours.shape, jnp.int32)
+        edges = jnp.zeros(neighbors.shape, jnp.int32)
         return Gather(
-            weight, (Bucket(None, neighbours.astype(jnp.int32), weights, edges),), n, "row"
+            weight, (Bucket(None, neighbors.astype(jnp.int32), weights, edges),), n, "row"
         )
 
     return draw

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip.operator import Mixing, accumulator, after_loss, fall_back, keep, rows
+from jaxswarm.gossip._operator import Mixing, accumulator, after_loss, fall_back, keep, rows
 
 
 @jax.tree_util.register_dataclass

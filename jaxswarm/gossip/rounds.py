@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents
-from jaxswarm.gossip.operator import Mixing
-from jaxswarm.gossip.types import PyTree, Round, Traffic
+from jaxswarm.gossip._operator import Mixing
+from jaxswarm.gossip.types import Exchange, PyTree, Traffic
 
 Source = Mixing | Callable[[jax.Array, jax.Array], Mixing]
 """An operator, a sequence of them (used cyclically), or ``(key, round index) -> operator``."""
 
 
-def operator(source: Source, key: jax.Array, round: Round) -> Mixing:
+def operator(source: Source, key: jax.Array, round: Exchange) -> Mixing:
     """The operator of this round, restricted to who is there and what arrives."""
     if isinstance(source, Mixing):
         W = source

@@ -22,9 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import errors
-from jaxswarm.gossip.averaging import averaging
-from jaxswarm.gossip.mixing import everyone
-from jaxswarm.gossip.random import random_neighbours
+from jaxswarm.gossip._averaging import averaging
+from jaxswarm.gossip._mixing import everyone
+from jaxswarm.gossip.random import random_neighbors
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.gossip.wrappers import scheduled
 
@@ -173,14 +173,14 @@ def random_gossip(
             or a concrete schedule; a function, or a schedule traced by ``jit``, must come with it.
 
     Raises:
-        ValueError: as :func:`jaxswarm.gossip.random_neighbours`, and if a schedule asks for more
+        ValueError: as :func:`jaxswarm.gossip.random_neighbors`, and if a schedule asks for more
             than ``N − 1`` neighbours.
     """
     full = averaging(everyone(n))
     if not callable(r):
         if r == n - 1:
             return full
-        return averaging(random_neighbours(n, r, maximum=maximum))
+        return averaging(random_neighbors(n, r, maximum=maximum))
     if isinstance(r, CommunicationSchedule) and not isinstance(r.values, jax.core.Tracer):
         values = np.asarray(r.values)
         if values.max() > n - 1:
@@ -191,7 +191,7 @@ def random_gossip(
         if maximum is None:
             sparse_rounds = values[values < n - 1]
             maximum = int(np.ceil(sparse_rounds.max(initial=0.0)))
-    sparse = averaging(random_neighbours(n, r, maximum=maximum))
+    sparse = averaging(random_neighbors(n, r, maximum=maximum))
     return scheduled(full, lambda index: r(index) >= n - 1, sparse)
 
 

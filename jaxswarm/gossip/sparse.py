@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip.operator import Mixing, accumulator, after_loss, keep, rows
+from jaxswarm.gossip._operator import Mixing, accumulator, after_loss, keep, rows
 
 UNROLLED_SLOTS = 16
 """Slots summed in straight-line code; wider neighbourhoods loop over groups of this many."""
@@ -21,7 +21,7 @@ class Bucket:
     """Agents of similar degree: ``rows int32[n]`` (all agents if ``None``), the rest ``[n, K]``."""
 
     rows: Any
-    neighbours: Any
+    neighbors: Any
     weights: Any
     edges: Any
 
@@ -45,7 +45,7 @@ class Gather(Mixing):
     def receive(self, messages: jax.Array) -> jax.Array:
         total = None
         for bucket in self.buckets:
-            part = gather_sum(bucket.neighbours, bucket.weights, messages)
+            part = gather_sum(bucket.neighbors, bucket.weights, messages)
             if bucket.rows is None:
                 return part
             if total is None:
@@ -55,12 +55,12 @@ class Gather(Mixing):
 
     def _receivers(self, bucket: Bucket) -> jax.Array:
         rows = jnp.arange(self.num_agents) if bucket.rows is None else bucket.rows
-        return jnp.broadcast_to(rows[:, None], bucket.neighbours.shape)
+        return jnp.broadcast_to(rows[:, None], bucket.neighbors.shape)
 
     def dense(self) -> jax.Array:
         matrix = jnp.diag(self.self_weights)
         for bucket in self.buckets:
-            matrix = matrix.at[self._receivers(bucket), bucket.neighbours].add(bucket.weights)
+            matrix = matrix.at[self._receivers(bucket), bucket.neighbors].add(bucket.weights)
         return matrix
 
     def restrict(
@@ -70,10 +70,10 @@ class Gather(Mixing):
         buckets = []
         for bucket in self.buckets:
             receivers = self._receivers(bucket)
-            kept = keep(active, delivered, bucket.neighbours, receivers, bucket.edges)
+            kept = keep(active, delivered, bucket.neighbors, receivers, bucket.edges)
             lost = jnp.where(kept, 0.0, bucket.weights)
             if self.stochasticity == "column":
-                home = bucket.neighbours
+                home = bucket.neighbors
             else:
                 home = receivers
             self_weights = self_weights.at[home].add(lost)
@@ -90,33 +90,33 @@ class Gather(Mixing):
         return sum(counts, jnp.zeros((), jnp.int32)).astype(jnp.float32)
 
 
-def gather_sum(neighbours: jax.Array, weights: jax.Array, messages: jax.Array) -> jax.Array:
+def gather_sum(neighbors: jax.Array, weights: jax.Array, messages: jax.Array) -> jax.Array:
     """``Σ_k w[:, k] · messages[nbr[:, k]]``: K fused gathers, never the ``[n, K, ...]`` block."""
-    n, num_slots = neighbours.shape
+    n, num_slots = neighbors.shape
 
-    def add(total: jax.Array, neighbours: jax.Array, weights: jax.Array) -> jax.Array:
-        for k in range(neighbours.shape[1]):
-            row = messages[neighbours[:, k]]
+    def add(total: jax.Array, neighbors: jax.Array, weights: jax.Array) -> jax.Array:
+        for k in range(neighbors.shape[1]):
+            row = messages[neighbors[:, k]]
             total = total + rows(weights[:, k], row) * row
         return total
 
     total = jnp.zeros((n, *messages.shape[1:]), accumulator(messages))
     if num_slots <= UNROLLED_SLOTS:
-        return add(total, neighbours, weights)
+        return add(total, neighbors, weights)
     groups, rest = divmod(num_slots, UNROLLED_SLOTS)
     split = groups * UNROLLED_SLOTS
 
     def group(array: jax.Array) -> jax.Array:
         return jnp.swapaxes(array[:, :split].reshape(n, groups, UNROLLED_SLOTS), 0, 1)
 
-    slots = group(neighbours), group(weights)
+    slots = group(neighbors), group(weights)
     # The first group outside the loop: its sum has the carry's type inside a checked shard_map,
     # zeros do not.
     total = add(total, slots[0][0], slots[1][0])
     total, _ = jax.lax.scan(
         lambda carry, slots: (add(carry, *slots), None), total, (slots[0][1:], slots[1][1:])
     )
-    return add(total, neighbours[:, split:], weights[:, split:]) if rest else total
+    return add(total, neighbors[:, split:], weights[:, split:]) if rest else total
 
 
 @jax.tree_util.register_dataclass

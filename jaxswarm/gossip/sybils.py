@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents
-from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
 
 
 def one_attacker(
@@ -44,7 +44,7 @@ def one_attacker(
         key: jax.Array,
         params: PyTree,
         state: PyTree,
-        round: Round,
+        round: Exchange,
         *,
         messages: PyTree | None = None,
         **extra: Any,

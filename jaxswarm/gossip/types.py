@@ -11,7 +11,7 @@ import jax.numpy as jnp
 PyTree = Any
 
 
-class Round(NamedTuple):
+class Exchange(NamedTuple):
     """What the network delivers in one round; ``None`` means “nothing special happened”.
 
     Attributes:
@@ -77,7 +77,7 @@ class MixFn(Protocol):
         key: jax.Array,
         params: PyTree,
         state: PyTree,
-        round: Round,
+        round: Exchange,
         *,
         messages: PyTree | None = None,
         **extra: Any,

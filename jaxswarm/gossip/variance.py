@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import errors
-from jaxswarm.gossip.mixing import mix
+from jaxswarm.gossip._mixing import mix
 from jaxswarm.gossip.rounds import Source, operator, traffic_of
-from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
 
 TARGETS = ("others", "self", "conservative")
 
@@ -75,7 +75,7 @@ def variance_corrected(
         key: jax.Array,
         params: PyTree,
         state: PyTree,
-        round: Round,
+        round: Exchange,
         *,
         messages: PyTree | None = None,
         **extra: Any,
@@ -105,8 +105,8 @@ def variance_corrected(
             actual = layer_variance(mixed)
             sound = hears & (actual > epsilon) & (wanted > epsilon)
             factor = jnp.sqrt(jnp.where(sound, wanted, 1.0) / jnp.where(sound, actual, 1.0))
-            centre = jnp.mean(mixed, axis=tuple(range(1, own.ndim)), keepdims=True)
-            rescaled = centre + factor.reshape(column) * (mixed - centre)
+            center = jnp.mean(mixed, axis=tuple(range(1, own.ndim)), keepdims=True)
+            rescaled = center + factor.reshape(column) * (mixed - center)
             return jnp.where(sound.reshape(column), rescaled, mixed).astype(own.dtype)
 
         return jax.tree.map(leaf, params, told), state, traffic_of(now.num_messages(), params)

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
-from jaxswarm.gossip.averaging import none
-from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic
+from jaxswarm.gossip._averaging import none
+from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
 
 
 class ScheduledState(NamedTuple):
@@ -43,7 +43,7 @@ def scheduled(
         return ScheduledState(rule.init(params), rest.init(params))
 
     def mix_fn(
-        key: jax.Array, params: PyTree, state: ScheduledState, round: Round, **extra: Any
+        key: jax.Array, params: PyTree, state: ScheduledState, round: Exchange, **extra: Any
     ) -> tuple[PyTree, ScheduledState, Traffic]:
         def picked(params: PyTree) -> tuple[PyTree, ScheduledState, Traffic]:
             params, new, traffic = rule.mix(key, params, state.rule, round, **extra)
@@ -117,7 +117,7 @@ def delayed(rule: GossipTransformation, delay: int | np.ndarray) -> GossipTransf
         key: jax.Array,
         params: PyTree,
         state: DelayedState,
-        round: Round,
+        round: Exchange,
         *,
         messages: PyTree | None = None,
         **extra: Any,
@@ -146,7 +146,7 @@ def informed(rule: GossipTransformation, **extra: Any) -> GossipTransformation:
     """
 
     def mix_fn(
-        key: jax.Array, params: PyTree, state: PyTree, round: Round, **given: Any
+        key: jax.Array, params: PyTree, state: PyTree, round: Exchange, **given: Any
     ) -> tuple[PyTree, PyTree, Traffic]:
         return rule.mix(key, params, state, round, **(extra | given))
 

@@ -9,12 +9,20 @@ For strongly convex problems there are accelerated methods with guaranteed const
 gradient of one agent, in :mod:`~jaxswarm.learning.asynchronous`: :func:`dadao` on independent
 clocks, and :func:`adom_plus`, :func:`msda` and :func:`continuized` to compare it with.
 
-Whole systems have rooms of their own: :mod:`~jaxswarm.learning.modest` samples without a server,
+Whole systems have rooms of their own: :mod:`~jaxswarm.systems.modest` samples without a server,
 :mod:`~jaxswarm.learning.matching` matches neurons before averaging, and
-:mod:`~jaxswarm.learning.bristle` exchanges output layers among liars.
+:mod:`~jaxswarm.systems.bristle` exchanges output layers among liars.
 """
 
-from jaxswarm.learning import bristle, matching, modest
+from jaxswarm.learning import matching
+from jaxswarm.learning._cross_gradient import cross_gradient
+from jaxswarm.learning._decentralized import (
+    LearnerInfo,
+    LearnerState,
+    Ledger,
+    centralized,
+    decentralized,
+)
 from jaxswarm.learning.asynchronous import (
     adom_plus,
     continuized,
@@ -26,15 +34,6 @@ from jaxswarm.learning.asynchronous import (
     quadratic_dual_gradient,
 )
 from jaxswarm.learning.corrected import d2, exact_diffusion, gradient_tracking
-from jaxswarm.learning.cross_gradient import cross_gradient
-from jaxswarm.learning.decavg import decavg, decavg_mixing, living_average
-from jaxswarm.learning.decentralized import (
-    LearnerInfo,
-    LearnerState,
-    Ledger,
-    centralized,
-    decentralized,
-)
 from jaxswarm.learning.precision import mixed_precision
 from jaxswarm.learning.supervised import Metrics, classification_loss, evaluation, merge
 from jaxswarm.network.process import Network, reliable
@@ -46,7 +45,6 @@ __all__ = [
     "Metrics",
     "Network",
     "adom_plus",
-    "bristle",
     "centralized",
     "classification_loss",
     "continuized",
@@ -54,17 +52,13 @@ __all__ = [
     "d2",
     "dadao",
     "dadao_process",
-    "decavg",
-    "decavg_mixing",
     "decentralized",
     "evaluation",
     "exact_diffusion",
     "gradient_tracking",
-    "living_average",
     "matching",
     "merge",
     "mixed_precision",
-    "modest",
     "msda",
     "point_process",
     "poisson_events",

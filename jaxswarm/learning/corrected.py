@@ -22,7 +22,7 @@ import optax
 
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.types import GossipTransformation
-from jaxswarm.learning.decentralized import (
+from jaxswarm.learning._decentralized import (
     LearnerInfo,
     LearnerState,
     check_parts,
@@ -55,10 +55,10 @@ def gradient_tracking(
     so it costs twice the bytes. The first step only measures gradients.
 
     Args:
-        loss: as for :func:`jaxswarm.learning.decentralized`.
+        loss: as for :func:`jaxswarm.learning`.
         local: optax optimiser; the theory is for plain ``sgd``.
         gossip: a linear, average-preserving rule.
-        sample: as for :func:`jaxswarm.learning.decentralized`.
+        sample: as for :func:`jaxswarm.learning`.
         network: as there. The dead keep their memory.
     """
     check_parts(local, gossip)
@@ -112,10 +112,10 @@ def exact_diffusion(
     adapt-then-combine form and with a wider range of stable steps.
 
     Args:
-        loss: as for :func:`jaxswarm.learning.decentralized`.
+        loss: as for :func:`jaxswarm.learning`.
         local: optax optimiser; the theory is for plain ``sgd``.
         gossip: a linear, symmetric, average-preserving rule.
-        sample: as for :func:`jaxswarm.learning.decentralized`.
+        sample: as for :func:`jaxswarm.learning`.
         network: as there.
         lazy: use ``W̄``; false uses ``W`` itself, which is D² and needs ``λ_min(W) > −1/3``.
     """

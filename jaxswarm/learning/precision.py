@@ -26,7 +26,7 @@ def mixed_precision(loss: Callable[..., Any], dtype: Any = jnp.bfloat16) -> Call
     """The same loss, computed with narrow numbers on parameters that stay wide.
 
     Args:
-        loss: as :func:`jaxswarm.learning.decentralized` takes it, stateful and stochastic ones too.
+        loss: as :func:`jaxswarm.learning` takes it, stateful and stochastic ones too.
         dtype: floating type that parameters, model state and batch are rounded to inside.
 
     Returns:

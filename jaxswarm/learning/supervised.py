@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jaxswarm import agents
 from jaxswarm.data import Dataset
-from jaxswarm.learning.decentralized import LearnerState
+from jaxswarm.learning._decentralized import LearnerState
 from jaxswarm.models import Model, losses
 
 PyTree = Any
@@ -70,7 +70,7 @@ class Metrics(NamedTuple):
 def evaluation(
     model: Model, test: Dataset, *, calibration: jax.Array | None = None, chunk: int | None = None
 ) -> Callable[[LearnerState], Metrics]:
-    """``evaluate(state) -> Metrics`` for :func:`jaxswarm.simulate.simulate`.
+    """``evaluate(state) -> Metrics`` for :func:`jaxswarm.simulate`.
 
     Args:
         model: as trained.

@@ -4,7 +4,7 @@
 stack agents with ``agents.initialize`` and ``vmap`` the rest. Losses take the batch's weights.
 """
 
-from jaxswarm.models.functional import Model, functional
+from jaxswarm.models._functional import Model, functional
 from jaxswarm.models.losses import accuracy, cross_entropy, squared_error, weighted_mean
 from jaxswarm.models.networks import ACTIVATIONS, CNN, INITIALIZERS, MLP, NORMS, cnn, logistic, mlp
 

@@ -53,7 +53,7 @@ class MLP(nn.Module):
         x = x.reshape(x.shape[0], -1)
         for width in self.widths[:-1]:
             x = nn.Dense(width, kernel_init=kernel, dot_general=dot_general)(x)
-            x = ACTIVATIONS[self.activation](_normalised(x, self.norm, train))
+            x = ACTIVATIONS[self.activation](_normalized(x, self.norm, train))
         return nn.Dense(self.widths[-1], kernel_init=kernel, dot_general=dot_general)(x)
 
 
@@ -84,13 +84,13 @@ class CNN(nn.Module):
         x = _as_images(x)
         for width in self.channels:
             x = nn.Conv(width, (3, 3), kernel_init=kernel)(x)
-            x = activate(_normalised(x, self.norm, train))
+            x = activate(_normalized(x, self.norm, train))
             if min(x.shape[1:3]) > 1:
                 x = nn.avg_pool(x, (2, 2), strides=(2, 2))
         x = x.reshape(x.shape[0], -1)
         for width in self.widths:
             x = nn.Dense(width, kernel_init=kernel, dot_general=dot_general)(x)
-            x = activate(_normalised(x, self.norm, train))
+            x = activate(_normalized(x, self.norm, train))
         return nn.Dense(self.num_outputs, kernel_init=kernel, dot_general=dot_general)(x)
 
 
@@ -147,7 +147,7 @@ def _check_names(activation: str, initializer: str, norm: str) -> None:
         raise unknown("norm", norm, NORMS)
 
 
-def _normalised(x: jax.Array, norm: str, train: bool) -> jax.Array:
+def _normalized(x: jax.Array, norm: str, train: bool) -> jax.Array:
     if norm == "batch":
         return nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
     if norm == "group":

@@ -1,13 +1,13 @@
 """What the network does to a swarm: losses, churn, disasters, partitions, stragglers, delays.
 
 A process is a :class:`Network` ``(init, step)`` that says, round by round, who is alive, who takes
-part and which messages arrive, as a ``gossip.Round`` that every gossip rule honours; several become
+part and which messages arrive, as a ``gossip.Exchange`` that every gossip rule honours; several become
 one with :func:`combine`. A :class:`FaultPlan` holds the same as data: :func:`record` any process,
 keep it as JSON, :func:`replay` it bit for bit. Which promises of the mixing weights survive is said
 in :mod:`~jaxswarm.network.links`.
 """
 
-from jaxswarm.network.churn import (
+from jaxswarm.network._churn import (
     AWAY,
     CRASHED,
     PRESENT,

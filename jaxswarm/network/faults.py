@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import errors
-from jaxswarm.gossip.types import Round
+from jaxswarm.gossip.types import Exchange
 from jaxswarm.network.process import Network, check_agents
 from jaxswarm.topology import Topology
 
@@ -211,10 +211,10 @@ def replay(plan: FaultPlan) -> Network:
         n = plan.num_agents
         return ReplayState(up("alive", n), up("participates", n), up("delivered", plan.num_links))
 
-    def step(key: jax.Array, state: ReplayState, index: Any) -> tuple[ReplayState, Round]:
+    def step(key: jax.Array, state: ReplayState, index: Any) -> tuple[ReplayState, Exchange]:
         del key
         if not events:
-            return state, Round(index, *state)
+            return state, Exchange(index, *state)
         slots = jnp.searchsorted(time, index) + jnp.arange(plan.width)
         safe = jnp.minimum(slots, events - 1)
         due = (slots < events) & (time[safe] == index)
@@ -232,7 +232,7 @@ def replay(plan: FaultPlan) -> Network:
             after("participates", state.participates, 4, 6),
             after("delivered", state.delivered, 6, 8),
         )
-        return new, Round(index, *new)
+        return new, Exchange(index, *new)
 
     return Network(init, step)
 

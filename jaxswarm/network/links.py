@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.gossip.types import Round
+from jaxswarm.gossip.types import Exchange
 from jaxswarm.network.process import Network, check_chance, check_round, expect_single
 from jaxswarm.topology import Topology, require_symmetric
 from jaxswarm.topology.validation import is_concrete, is_traced
@@ -44,12 +44,12 @@ def link_loss(
     if symmetric and is_concrete(topology):
         require_symmetric(topology, "symmetric link loss")
 
-    def step(key: jax.Array, state: tuple[()], index: Any) -> tuple[tuple[()], Round]:
+    def step(key: jax.Array, state: tuple[()], index: Any) -> tuple[tuple[()], Exchange]:
         member = topology
         if topology.is_sequence:
             member = jax.tree.map(jnp.asarray, topology)[jnp.asarray(index) % topology.length]
         lots = link_uniforms(key, member, symmetric=symmetric)
-        return state, Round(index, delivered=lots >= chance)
+        return state, Exchange(index, delivered=lots >= chance)
 
     return Network(lambda: (), step)
 
@@ -81,9 +81,9 @@ def partitioned(
     label = jnp.asarray(groups)
     inside = label[jnp.asarray(topology.senders)] == label[jnp.asarray(topology.receivers)]
 
-    def step(key: jax.Array, state: tuple[()], index: Any) -> tuple[tuple[()], Round]:
+    def step(key: jax.Array, state: tuple[()], index: Any) -> tuple[tuple[()], Exchange]:
         del key
-        return state, Round(index, delivered=inside | ~during(index, start, stop))
+        return state, Exchange(index, delivered=inside | ~during(index, start, stop))
 
     return Network(lambda: (), step)
 

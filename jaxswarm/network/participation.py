@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxswarm import agents
 from jaxswarm.gossip.rounds import both
-from jaxswarm.gossip.types import PyTree, Round
+from jaxswarm.gossip.types import Exchange, PyTree
 from jaxswarm.network.process import Network, check_agents, check_chance
 from jaxswarm.topology.validation import is_traced
 
@@ -45,13 +45,13 @@ def stragglers(speeds: Any, *, random: bool = False, phases: Any = None) -> Netw
     def init() -> jax.Array:
         return jnp.broadcast_to(begun, (n,))
 
-    def step(key: jax.Array, state: jax.Array, index: Any) -> tuple[jax.Array, Round]:
+    def step(key: jax.Array, state: jax.Array, index: Any) -> tuple[jax.Array, Exchange]:
         if random:
             lots = jax.vmap(jax.random.uniform)(agents.keys(key, n))
-            return state, Round(index, participates=lots < rate)
+            return state, Exchange(index, participates=lots < rate)
         work = state + rate
         done = work >= 1.0 - 1e-4  # ten tenths are one
-        return jnp.where(done, work - 1.0, work), Round(index, participates=done)
+        return jnp.where(done, work - 1.0, work), Exchange(index, participates=done)
 
     return Network(init, step)
 
@@ -77,9 +77,9 @@ def sampled(num_agents: int, count: int | jax.Array, *, among: Network | None = 
     def init() -> PyTree:
         return () if among is None else among.init()
 
-    def step(key: jax.Array, state: PyTree, index: Any) -> tuple[PyTree, Round]:
+    def step(key: jax.Array, state: PyTree, index: Any) -> tuple[PyTree, Exchange]:
         lot_key, inner_key = jax.random.split(key)
-        now = Round(index)
+        now = Exchange(index)
         if among is not None:
             state, now = among.step(inner_key, state, index)
         lots = jax.vmap(lambda k: jax.random.bits(k) >> 1)(agents.keys(lot_key, n))

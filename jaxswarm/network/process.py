@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm.gossip.rounds import both
-from jaxswarm.gossip.types import PyTree, Round
+from jaxswarm.gossip.types import Exchange, PyTree
 from jaxswarm.topology import Topology
 from jaxswarm.topology.validation import is_traced
 
@@ -24,7 +24,7 @@ class InitFn(Protocol):
 class StepFn(Protocol):
     """``step(key, state, index) -> (state, Round)``: what round ``index`` delivers."""
 
-    def __call__(self, key: jax.Array, state: PyTree, index: Any) -> tuple[PyTree, Round]: ...
+    def __call__(self, key: jax.Array, state: PyTree, index: Any) -> tuple[PyTree, Exchange]: ...
 
 
 class Network(NamedTuple):
@@ -41,7 +41,7 @@ class Network(NamedTuple):
 
 def reliable() -> Network:
     """Everyone is there and every message arrives."""
-    return Network(lambda: (), lambda key, state, index: (state, Round(index)))
+    return Network(lambda: (), lambda key, state, index: (state, Exchange(index)))
 
 
 def combine(*processes: Network) -> Network:
@@ -65,7 +65,7 @@ def combine(*processes: Network) -> Network:
     def init() -> PyTree:
         return tuple(process.init() for process in processes)
 
-    def step(key: jax.Array, state: PyTree, index: Any) -> tuple[PyTree, Round]:
+    def step(key: jax.Array, state: PyTree, index: Any) -> tuple[PyTree, Exchange]:
         states, alive, participates, delivered = [], None, None, None
         for i, (process, old) in enumerate(zip(processes, state, strict=True)):
             new, now = process.step(jax.random.fold_in(key, i), old, index)
@@ -73,7 +73,7 @@ def combine(*processes: Network) -> Network:
             alive = _meet("alive", alive, now.alive)
             participates = _meet("participates", participates, now.participates)
             delivered = _meet("delivered", delivered, now.delivered)
-        return tuple(states), Round(index, alive, participates, delivered)
+        return tuple(states), Exchange(index, alive, participates, delivered)
 
     return Network(init, step)
 

@@ -5,7 +5,7 @@ arrays; :func:`save` writes axes or figure to a file. matplotlib and networkx ar
 use.
 """
 
-from jaxswarm.plotting.curves import curves, disagreement, intervals
+from jaxswarm.plotting._curves import curves, disagreement, intervals
 from jaxswarm.plotting.graphs import graph, layout
 from jaxswarm.plotting.scenes import discs, movie, stage, tiles
 from jaxswarm.plotting.style import PALETTE, axes, panels, save, tidy, titles

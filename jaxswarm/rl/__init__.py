@@ -8,9 +8,18 @@ for learners that replay, ``off_policy`` the loop around them. ``evaluate`` play
 Importing this room imports distrax, rlax, flashbax, flax and jumanji, which takes seconds.
 """
 
-from jaxswarm.rl import bayesian, hammer, networked
+from jaxswarm.rl import networked
+from jaxswarm.rl._evaluation import Evaluation, evaluate, evaluation, policy
+from jaxswarm.rl._off_policy import (
+    Learner,
+    OffPolicyInfo,
+    OffPolicyState,
+    Playing,
+    off_policy,
+)
+from jaxswarm.rl._ppo import PPOHyperparameters, PPOInfo, PPOState, ppo
+from jaxswarm.rl._sac import SACHyperparameters, SACLearner, sac, sac_learner
 from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds
-from jaxswarm.rl.evaluation import Evaluation, evaluate, evaluation, policy
 from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
 from jaxswarm.rl.networks import (
     Network,
@@ -20,33 +29,9 @@ from jaxswarm.rl.networks import (
     network_for,
     over_agents,
 )
-from jaxswarm.rl.off_policy import (
-    Learner,
-    OffPolicyInfo,
-    OffPolicyState,
-    Playing,
-    off_policy,
-)
-from jaxswarm.rl.ppo import PPOInfo, PPOParameters, PPOState, ppo
 from jaxswarm.rl.q_networks import QNetwork, q_network, q_network_for
 from jaxswarm.rl.replay import Experience, Replay, fading, uniform
 from jaxswarm.rl.returns import advantages
-from jaxswarm.rl.sac import SACLearner, SACParameters, sac, sac_learner
-from jaxswarm.rl.stac import (
-    STACLearner,
-    STACParameters,
-    averaged,
-    stac,
-    stac_learner,
-    stac_network_for,
-)
-from jaxswarm.rl.symphony import (
-    SymphonyLearner,
-    SymphonyParameters,
-    symphony,
-    symphony_learner,
-    symphony_network_for,
-)
 
 __all__ = [
     "Acting",
@@ -59,23 +44,17 @@ __all__ = [
     "OffPolicyInfo",
     "OffPolicyState",
     "PPOInfo",
-    "PPOParameters",
+    "PPOHyperparameters",
     "PPOState",
     "Playing",
     "QNetwork",
     "Replay",
     "SACLearner",
-    "SACParameters",
-    "STACLearner",
-    "STACParameters",
-    "SymphonyLearner",
-    "SymphonyParameters",
+    "SACHyperparameters",
     "Transition",
     "Worlds",
     "actor_critic",
     "advantages",
-    "bayesian",
-    "averaged",
     "categorical",
     "categoricals",
     "evaluate",
@@ -83,7 +62,6 @@ __all__ = [
     "fading",
     "features_of",
     "gaussian",
-    "hammer",
     "head_of",
     "initialize",
     "network_for",
@@ -97,11 +75,5 @@ __all__ = [
     "sac",
     "sac_learner",
     "squashed_gaussian",
-    "stac",
-    "stac_learner",
-    "stac_network_for",
-    "symphony",
-    "symphony_learner",
-    "symphony_network_for",
     "uniform",
 ]

@@ -53,7 +53,7 @@ def advantages(
     return jnp.asarray(found).reshape(reward.shape)
 
 
-def normalised(x: jax.Array, mask: jax.Array) -> jax.Array:
+def normalized(x: jax.Array, mask: jax.Array) -> jax.Array:
     """Mean 0 and standard deviation 1 among the entries where ``mask``."""
     mean = masked_mean(x, mask)
     spread = jnp.sqrt(masked_mean(jnp.square(x - mean), mask))

@@ -39,7 +39,7 @@ def loss(
         key: for heads whose entropy is estimated.
         batch: sequences.
         carry: memories at their beginning, leaves ``[B, …]``.
-        p: a :class:`PPOParameters` of scalars.
+        p: a :class:`PPOHyperparameters` of scalars.
     """
     done = batch.done
     outputs, value = reread(network, params, done, carry)

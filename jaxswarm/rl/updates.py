@@ -15,7 +15,7 @@ import optax
 
 from jaxswarm.rl.collect import Transition
 from jaxswarm.rl.networks import Network
-from jaxswarm.rl.returns import advantages, normalised
+from jaxswarm.rl.returns import advantages, normalized
 from jaxswarm.rl.surrogate import Batch, loss
 
 PyTree = Any
@@ -30,7 +30,7 @@ def updates(
     items: int,
     epochs: int,
     minibatches: int,
-    normalise: bool,
+    normalize: bool,
 ) -> Learn:
     """All updates of one iteration, as a function of one learner; ``vmap`` it over learners.
 
@@ -56,7 +56,7 @@ def updates(
             p.gae_lambda,
         )
         target = advantage + done.value
-        advantage = normalised(advantage, done.mask) if normalise else advantage
+        advantage = normalized(advantage, done.mask) if normalize else advantage
         batch = Batch(done, advantage, target)
         if not network.recurrent:
             batch = jax.tree.map(lambda x: x.reshape(1, -1, *x.shape[2:]), batch)

@@ -14,9 +14,9 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxswarm.sharding.mesh import AXIS, agents_per_device, mesh, replicate, shard_tree
+from jaxswarm.sharding._mesh import AXIS, agents_per_device, mesh, replicate, shard_tree
+from jaxswarm.sharding._partition import Cut, cut, partition, relabel
 from jaxswarm.sharding.operators import Local, Sharded, is_operator, local, shard_operator
-from jaxswarm.sharding.partition import Cut, cut, partition, relabel
 from jaxswarm.sharding.traffic import moved_bytes
 
 __all__ = [

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.gossip.operator import Mixing, accumulator, rows
+from jaxswarm.gossip._operator import Mixing, accumulator, rows
 from jaxswarm.gossip.regular import Circulant, Dense, Mean
 from jaxswarm.gossip.sparse import Bucket, Gather, gather_sum
 
@@ -158,10 +158,10 @@ def gather_halo(whole: Gather, shards: int) -> tuple[Gather, Halo]:
         buckets.append(bucket)
     members = whole.self_weights.shape[0] if whole.is_sequence else None
     tables = [
-        [b.neighbours if members is None else b.neighbours[t] for b in buckets]
+        [b.neighbors if members is None else b.neighbors[t] for b in buckets]
         for t in range(members or 1)
     ]
-    plans = [_plan(neighbours, n, shards) for neighbours in tables]
+    plans = [_plan(neighbors, n, shards) for neighbors in tables]
     shifts = sorted({shift for lists, _ in plans for shift in lists})
     widths = {s: max(lists[s].shape[1] for lists, _ in plans if s in lists) for s in shifts}
     starts = dict(zip(shifts, n + np.cumsum([0, *widths.values()]), strict=False))
@@ -203,7 +203,7 @@ def _deal(bucket: Any, n: int, shards: int) -> tuple[Bucket, np.ndarray]:
     wide = real[:, None]
     dealt = Bucket(
         rows.astype(np.int32),
-        np.where(wide, bucket.neighbours[place], stand_in[:, None]).astype(np.int32),
+        np.where(wide, bucket.neighbors[place], stand_in[:, None]).astype(np.int32),
         np.where(wide, bucket.weights[place], 0.0).astype(np.float32),
         np.where(wide, bucket.edges[place], 0).astype(np.int32),
     )

@@ -17,11 +17,11 @@ from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxswarm.gossip.operator import Mixing
+from jaxswarm.gossip._operator import Mixing
 from jaxswarm.gossip.regular import Circulant, Dense, Mean
 from jaxswarm.gossip.sparse import Bucket, Gather, Segment
+from jaxswarm.sharding._mesh import AXIS, agents_per_device, place
 from jaxswarm.sharding.halo import Halo, gather_halo, receive
-from jaxswarm.sharding.mesh import AXIS, agents_per_device, place
 
 
 @jax.tree_util.register_dataclass
@@ -258,11 +258,11 @@ def _lists(
     receivers = receivers[real]
     slot = np.arange(len(real)) - np.searchsorted(receivers, receivers)
     width = int(slot.max(initial=0)) + 1 if width is None else width
-    neighbours = np.repeat(np.arange(n, dtype=np.int32)[:, None], width, axis=1)
+    neighbors = np.repeat(np.arange(n, dtype=np.int32)[:, None], width, axis=1)
     padded, edges = np.zeros((n, width), np.float32), np.zeros((n, width), np.int32)
-    neighbours[receivers, slot] = senders[real]
+    neighbors[receivers, slot] = senders[real]
     padded[receivers, slot], edges[receivers, slot] = weights[real], real
-    return Bucket(None, neighbours, padded, edges)
+    return Bucket(None, neighbors, padded, edges)
 
 
 def _specs(whole: Any, halo: Halo | None) -> tuple[Any, Any]:

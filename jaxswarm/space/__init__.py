@@ -5,13 +5,13 @@ radius, by all pairs or by sorted strips, whichever is faster, and sums over the
 holding an ``[N, K]`` array.
 """
 
+from jaxswarm.space._search import METHODS, Neighbors, Report, Search, check_positions, search
 from jaxswarm.space.domain import BOUNDARIES, Space, length
-from jaxswarm.space.search import METHODS, Neighbours, Report, Search, check_positions, search
 
 __all__ = [
     "BOUNDARIES",
     "METHODS",
-    "Neighbours",
+    "Neighbors",
     "Report",
     "Search",
     "Space",

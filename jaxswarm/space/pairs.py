@@ -106,10 +106,10 @@ def reduce(
     return out, jnp.int32(0), flagged
 
 
-def neighbours(
+def neighbors(
     space: Space, positions: jax.Array, slots: int, reach: jax.Array, active: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """See :meth:`jaxswarm.space.Search.neighbours`."""
+    """See :meth:`jaxswarm.space.Search.neighbors`."""
     safe, _, taking, flagged = usable(positions, None, active)
     n = len(safe)
     numbers = jnp.arange(n, dtype=jnp.int32)

@@ -321,10 +321,10 @@ def reduce(
     return jax.tree.map(restore, out), _overflow(plan, windows), flagged
 
 
-def neighbours(
+def neighbors(
     plan: Plan, positions: jax.Array, slots: int, reach: jax.Array, active: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """See :meth:`jaxswarm.space.Search.neighbours`."""
+    """See :meth:`jaxswarm.space.Search.neighbors`."""
     safe, _, taking, flagged = usable(positions, None, active)
     windows = arrange(plan, safe, taking)
     order, mine, n = windows.order, windows.mine, len(windows.order)

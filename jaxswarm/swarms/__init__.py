@@ -5,17 +5,18 @@ A law is a pure pair ``(init, step)`` with its numbers as a traced pytree; ``sim
 :mod:`jaxswarm.space`.
 """
 
-from jaxswarm.swarms.aggregation import (
+from jaxswarm.swarms._aggregation import (
     AggregationInfo,
-    AggregationParameters,
+    AggregationParams,
     Still,
     aggregation,
     swarm_radius,
 )
-from jaxswarm.swarms.boids import BoidsParameters, boids
-from jaxswarm.swarms.couzin import CouzinParameters, couzin
-from jaxswarm.swarms.cucker_smale import CuckerSmaleParameters, cucker_smale
-from jaxswarm.swarms.kuramoto import KuramotoInfo, KuramotoParameters, Oscillators, kuramoto
+from jaxswarm.swarms._boids import BoidsParams, boids
+from jaxswarm.swarms._couzin import CouzinParams, couzin
+from jaxswarm.swarms._cucker_smale import CuckerSmaleParams, cucker_smale
+from jaxswarm.swarms._kuramoto import KuramotoInfo, KuramotoParams, Oscillators, kuramoto
+from jaxswarm.swarms._vicsek import Headed, VicsekParams, vicsek
 from jaxswarm.swarms.law import Law, Swarm, SwarmInfo
 from jaxswarm.swarms.order import (
     clusters,
@@ -24,25 +25,24 @@ from jaxswarm.swarms.order import (
     milling,
     nearest_distance,
     phase_order,
-    polarisation,
+    polarization,
 )
-from jaxswarm.swarms.vicsek import Headed, VicsekParameters, vicsek
 
 __all__ = [
     "AggregationInfo",
-    "AggregationParameters",
-    "BoidsParameters",
-    "CouzinParameters",
-    "CuckerSmaleParameters",
+    "AggregationParams",
+    "BoidsParams",
+    "CouzinParams",
+    "CuckerSmaleParams",
     "Headed",
     "KuramotoInfo",
-    "KuramotoParameters",
+    "KuramotoParams",
     "Law",
     "Oscillators",
     "Still",
     "Swarm",
     "SwarmInfo",
-    "VicsekParameters",
+    "VicsekParams",
     "aggregation",
     "boids",
     "clusters",
@@ -54,7 +54,7 @@ __all__ = [
     "milling",
     "nearest_distance",
     "phase_order",
-    "polarisation",
+    "polarization",
     "swarm_radius",
     "vicsek",
 ]

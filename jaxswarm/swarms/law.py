@@ -54,7 +54,7 @@ class SwarmInfo(NamedTuple):
         nonfinite: ``int32[]``, agents at a NaN or infinite position.
     """
 
-    polarisation: jax.Array
+    polarization: jax.Array
     overflow: jax.Array
     nonfinite: jax.Array
 

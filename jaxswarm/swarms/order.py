@@ -12,7 +12,7 @@ from jaxswarm import agents
 from jaxswarm.space import Search, Space, length
 
 
-def polarisation(velocities: jax.Array, active: jax.Array | None = None) -> jax.Array:
+def polarization(velocities: jax.Array, active: jax.Array | None = None) -> jax.Array:
     """Length of the mean direction of ``[N, d]``: 1 if all go one way, near 0 in disorder."""
     speed = length(velocities)[:, None]
     directions = velocities / jnp.where(speed > 0.0, speed, 1.0)
@@ -82,7 +82,7 @@ def clusters(search: Search, positions: jax.Array, active: jax.Array | None = No
 
 def largest_cluster(labels: jax.Array) -> jax.Array:
     """Share of the labelled agents that are in the largest cluster of ``labels [N]``."""
-    labelled = labels >= 0
-    slot = jnp.where(labelled, labels, len(labels))
+    labeled = labels >= 0
+    slot = jnp.where(labeled, labels, len(labels))
     sizes = jnp.zeros(len(labels), jnp.int32).at[slot].add(1, mode="drop")
-    return jnp.max(sizes) / jnp.maximum(jnp.sum(labelled), 1)
+    return jnp.max(sizes) / jnp.maximum(jnp.sum(labeled), 1)

@@ -9,7 +9,7 @@ off in :mod:`~jaxswarm.topology.spectra`, how often each edge is best used says
 the host.
 """
 
-from jaxswarm.topology import spectra, sybil, weights
+from jaxswarm.topology import spectra, weights
 from jaxswarm.topology.convert import from_networkx, to_networkx
 from jaxswarm.topology.families import (
     barbell,
@@ -86,7 +86,6 @@ __all__ = [
     "ring",
     "spectra",
     "stack",
-    "sybil",
     "star",
     "to_networkx",
     "torus",

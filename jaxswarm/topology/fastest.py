@@ -73,11 +73,11 @@ def fastest_mixing(
     known = is_concrete(topology) or topology.num_agents <= DENSE_LIMIT
     constant = best_constant(topology) if known else metropolis(topology)
     settings = (steps, through, nonnegative, rounds, topology.num_agents <= DENSE_LIMIT)
-    return _optimise(topology, constant, learning_rate, key, settings=settings)
+    return _optimize(topology, constant, learning_rate, key, settings=settings)
 
 
 @partial(jax.jit, static_argnames="settings")
-def _optimise(
+def _optimize(
     topology: Topology,
     constant: jax.Array,
     learning_rate: float | jax.Array,
@@ -159,7 +159,7 @@ def _descend(
         return block
 
     objective = soft_maximum if through == "spectrum" else remaining
-    optimiser = optax.scale_by_adam(b2=0.99)
+    optimizer = optax.scale_by_adam(b2=0.99)
     sharpness = jnp.geomspace(20.0, 4000.0, steps)
     rates = learning_rate * (1.0 + jnp.cos(jnp.linspace(0.0, jnp.pi, steps))) / 2.0
 
@@ -171,7 +171,7 @@ def _descend(
         better = value < best_value
         best = jnp.where(better, raw, best)
         best_value = jnp.where(better, value, best_value)
-        updates, moments = optimiser.update(slope, moments, raw)
+        updates, moments = optimizer.update(slope, moments, raw)
         raw = raw - rate * jnp.asarray(updates)
         raw = jnp.maximum(raw, 0.0) if nonnegative else raw
         return (raw, moments, block, best, best_value), None
@@ -179,7 +179,7 @@ def _descend(
     simple = metropolis(topology)
     start = (simple if nonnegative else constant) / scale
     block = jnp.linalg.qr(jax.random.normal(key, (n, min(BLOCK, n))))[0]
-    carry = (start, optimiser.init(start), block, start, jnp.inf)
+    carry = (start, optimizer.init(start), block, start, jnp.inf)
     keys = jax.random.split(jax.random.fold_in(key, 1), steps)
     (raw, _, _, best, _), _ = jax.lax.scan(step, carry, (sharpness, rates, keys))
 

@@ -51,12 +51,12 @@ def lanczos_modulus(topology: Topology, weights: Any, kind: str) -> float:
     diagonal = 1.0 - np.asarray(matrix.sum(axis=1 if kind == "row" else 0)).ravel()
     symmetric = abs(matrix - matrix.T).max() < 1e-7 if matrix.nnz else True
 
-    def centred(x: np.ndarray) -> np.ndarray:
+    def centered(x: np.ndarray) -> np.ndarray:
         x = x.ravel() - x.mean()
         x = matrix @ x + diagonal * x
         return x - x.mean()
 
-    return abs(_extreme(centred, n, symmetric, "LM"))
+    return abs(_extreme(centered, n, symmetric, "LM"))
 
 
 def power_modulus(topology: Topology, weights: Any, kind: str, iterations: int = 1000) -> jax.Array:

@@ -19,7 +19,7 @@ def work():
 
 def test_workload_is_doubly_stochastic_and_starts_equal(work):
     matrix = np.diag(work.self_weights)
-    np.add.at(matrix, (np.arange(6)[:, None], work.neighbours), work.neighbour_weights)
+    np.add.at(matrix, (np.arange(6)[:, None], work.neighbors), work.neighbor_weights)
     np.testing.assert_allclose(matrix.sum(axis=0), 1.0, atol=1e-6)
     np.testing.assert_allclose(matrix.sum(axis=1), 1.0, atol=1e-6)
     assert sum(leaf[0].size for leaf in work.initial.values()) == workload.PARAMETERS == 9610
@@ -59,7 +59,7 @@ def test_peers_mix_like_the_operator(work):
 
     values = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     matrix = np.diag(work.self_weights)
-    np.add.at(matrix, (np.arange(6)[:, None], work.neighbours), work.neighbour_weights)
+    np.add.at(matrix, (np.arange(6)[:, None], work.neighbors), work.neighbor_weights)
     mixed = HandBatched(work).mix(torch.from_numpy(values)).numpy()
     np.testing.assert_allclose(mixed, matrix @ values, atol=1e-6)
 

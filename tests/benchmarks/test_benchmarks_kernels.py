@@ -50,7 +50,7 @@ def test_kernel_mixes_messages_of_another_dtype(W):
 def test_many_slots_and_padding_rows():
     graph = topology.from_edges([(i, j) for i in range(20) for j in range(i)][:-12], 20)
     W = gossip.mixing(graph, layout="gather")
-    assert W.buckets[0].neighbours.shape[1] > 16
+    assert W.buckets[0].neighbors.shape[1] > 16
     x = jax.random.normal(jax.random.key(1), (20, 5))
     found = kernels.mix(W, x, block=SMALL, interpret=True)
     np.testing.assert_allclose(found, W.dense() @ x, atol=1e-5)
@@ -64,7 +64,7 @@ def test_gradients_are_those_of_xla(W):
             bucket = W.buckets[0]
             changed = type(W)(
                 W.self_weights,
-                (type(bucket)(None, bucket.neighbours, weights, bucket.edges),),
+                (type(bucket)(None, bucket.neighbors, weights, bucket.edges),),
                 W.num_agents,
                 W.stochasticity,
             )

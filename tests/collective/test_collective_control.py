@@ -7,11 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxswarm import collective, envs, rl
-from jaxswarm.collective import HeadingParameters
-from jaxswarm.rollout import rollout
+from jaxswarm import collective, envs, rl, rollout
+from jaxswarm.collective import HeadingParams
 
-TASK = collective.kuramoto(6, parameters=HeadingParameters(width=0.8))
+TASK = collective.kuramoto(6, parameters=HeadingParams(width=0.8))
 
 
 def turning(y):
@@ -76,7 +75,7 @@ ENVIRONMENTS = {
 
 @pytest.mark.slow  # ten programs
 def test_swarm_environment_conforms():
-    quiet = HeadingParameters(noise=0.0)
+    quiet = HeadingParams(noise=0.0)
     envs.conformance.check(ENVIRONMENTS["swarm"], noiseless=quiet)
 
 
@@ -110,7 +109,7 @@ def test_execution_is_control_without_the_mean_field(key):
 
 def test_order_grows_towards_the_limit_as_the_swarm_does(key):
     """``J^N`` of a fixed rule approaches the density's return."""
-    physics = HeadingParameters(width=0.8)
+    physics = HeadingParams(width=0.8)
 
     def make(n):
         return collective.kuramoto(n, parameters=physics, radius=0.4)
@@ -127,7 +126,7 @@ def test_order_grows_towards_the_limit_as_the_swarm_does(key):
 
 
 def test_aggregation_density_against_many_agents(key):
-    physics = collective.AggregationParameters()
+    physics = collective.AggregationParams()
     task = collective.aggregation(512)
     rule = collective.kernel_rule(task)
     numbers = rule.numbers_of(lambda y: -y, 0.1)
@@ -140,7 +139,7 @@ def test_aggregation_density_against_many_agents(key):
 
 def test_ppo_trains_the_upper_level_without_recompiling(key):
     """A tiny budget gets better; another noise level and step size need no new program."""
-    task = collective.kuramoto(8, parameters=HeadingParameters(width=0.6))
+    task = collective.kuramoto(8, parameters=HeadingParams(width=0.6))
     rule = collective.kernel_rule(task, points=3)
     env = collective.MeanFieldControl(task, rule, time_limit=10)
     network = rl.network_for(env, widths=(16,), initial_std=0.5)
@@ -155,7 +154,7 @@ def test_ppo_trains_the_upper_level_without_recompiling(key):
         _, records = rollout(learner.step, state, 60, key=key, inputs=p)
         return records.info.reward
 
-    p = rl.PPOParameters(lr=5e-3, gae_lambda=0.3, discount=0.95)
+    p = rl.PPOHyperparameters(lr=5e-3, gae_lambda=0.3, discount=0.95)
     reward = np.asarray(train(key, task.params, p))
     assert reward[-10:].mean() > reward[:10].mean() + 0.1
     train(key, task.params._replace(noise=0.2), p._replace(lr=1e-3))
@@ -182,7 +181,7 @@ def test_ppo_trains_the_upper_level_without_recompiling(key):
         ),
         (
             lambda: collective.kuramoto_limit(
-                collective.kernel_rule(TASK), jnp.zeros((3, 50)), 4, HeadingParameters()
+                collective.kernel_rule(TASK), jnp.zeros((3, 50)), 4, HeadingParams()
             ),
             "numbers: expected 4 rules, got 3",
         ),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxswarm import collective
-from jaxswarm.collective import Domain, HeadingParameters
+from jaxswarm.collective import Domain, HeadingParams
 
 MIRRORED = ("moebius", "klein", "projective")
 
@@ -109,7 +109,7 @@ def test_order_has_the_best_reward_and_disorder_the_worst():
 
 TASKS = {
     "aggregation": lambda n: collective.aggregation(n),
-    "kuramoto": lambda n: collective.kuramoto(n, parameters=HeadingParameters(blur=0.1)),
+    "kuramoto": lambda n: collective.kuramoto(n, parameters=HeadingParams(blur=0.1)),
     "vicsek": lambda n: collective.vicsek(n, domain=Domain("klein")),
 }
 
@@ -161,10 +161,10 @@ def test_one_agent_sees_itself_and_is_in_order(key):
         (lambda: collective.kuramoto(4, radius=0.0), "radius: expected within"),
         (lambda: collective.vicsek(4, radius=-1.0), "speed|radius"),
         (lambda: collective.kuramoto(4, radius=0.6), "radius: expected within"),
-        (lambda: collective.kuramoto(4, parameters=HeadingParameters(noise=-0.1)), "noise"),
-        (lambda: collective.kuramoto(4, parameters=HeadingParameters(noise=np.nan)), "noise"),
+        (lambda: collective.kuramoto(4, parameters=HeadingParams(noise=-0.1)), "noise"),
+        (lambda: collective.kuramoto(4, parameters=HeadingParams(noise=np.nan)), "noise"),
         (
-            lambda: collective.vicsek(4, parameters=HeadingParameters(speed=0.5)),
+            lambda: collective.vicsek(4, parameters=HeadingParams(speed=0.5)),
             "agents would jump",
         ),
         (lambda: Domain("sphere"), "unknown domain 'sphere'"),

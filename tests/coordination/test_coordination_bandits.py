@@ -76,7 +76,7 @@ def test_fully_mixed_gossip_is_the_pooled_learner(seed, n):
         state = state._replace(fresh=bandits.observed(state.fresh, x[t], r[t]))
         if t % 3 == 2:
             state, traffic = bandits.exchanged(
-                jax.random.key(t), state, rule, gossip.Round(jnp.int32(t))
+                jax.random.key(t), state, rule, gossip.Exchange(jnp.int32(t))
             )
             assert float(traffic.bytes) > 0
     theta = bandits.coefficients(bandits.known(state, n), 1.0)
@@ -93,7 +93,7 @@ def test_sparse_gossip_keeps_the_total_and_approaches_the_pooled_learner():
     state = state._replace(fresh=bandits.observed(state.fresh, x, r))
 
     def body(state, t):
-        state, _ = bandits.exchanged(jax.random.key(0), state, rule, gossip.Round(t))
+        state, _ = bandits.exchanged(jax.random.key(0), state, rule, gossip.Exchange(t))
         return state, state.mixed.count
 
     state, counts = jax.lax.scan(body, state, jnp.arange(300))
@@ -109,7 +109,7 @@ def test_the_dead_keep_what_they_have_not_shared():
     state = bandits.pooled(bandits.no_observations(D, (3,)), rule)
     x, r = data(0, 3)
     state = state._replace(fresh=bandits.observed(state.fresh, x, r))
-    there = gossip.Round(jnp.int32(0), alive=jnp.array([True, True, False]))
+    there = gossip.Exchange(jnp.int32(0), alive=jnp.array([True, True, False]))
     state, _ = bandits.exchanged(jax.random.key(0), state, rule, there)
     np.testing.assert_allclose(state.fresh.count, [0, 0, 1])
     assert float(3 * state.mixed.count.mean()) == pytest.approx(2.0, rel=1e-5)
@@ -170,7 +170,7 @@ def test_nobody_is_chosen_among_nobody():
     [
         (lambda: bandits.linucb(0), "num_features"),
         (lambda: bandits.linucb(2, num_arms=0), "num_arms"),
-        (lambda: bandits.linucb(2, regularisation=0.0), "regularisation"),
+        (lambda: bandits.linucb(2, regularization=0.0), "regularization"),
         (lambda: bandits.linucb(2, delta=1.0), "delta"),
         (lambda: bandits.linucb(2, radius=-1.0), "radius"),
         (lambda: bandits.linucb(2, discount=0.0), "discount"),
@@ -197,7 +197,7 @@ def test_coefficients_are_scikit_learns_ridge_regression():
     from sklearn.linear_model import Ridge
 
     x, arm, reward, _ = history()
-    rule = bandits.linucb(D, num_arms=3, regularisation=0.7)
+    rule = bandits.linucb(D, num_arms=3, regularization=0.7)
     found = bandits.coefficients(learnt(rule, x, reward, arm), 0.7)
     for a in range(3):
         host = Ridge(alpha=0.7, fit_intercept=False).fit(x[arm == a], reward[arm == a])
@@ -211,7 +211,7 @@ def test_scores_are_mabwisers_linucb():
     host = mab.MAB([0, 1, 2], policy)
     host.fit(list(arm), list(reward), x)
     theirs = np.array([[row[a] for a in range(3)] for row in host.predict_expectations(ask)])
-    rule = bandits.linucb(D, num_arms=3, regularisation=0.7, radius=0.8)
+    rule = bandits.linucb(D, num_arms=3, regularization=0.7, radius=0.8)
     sums = learnt(rule, x, reward, arm)
     for row, want in zip(ask, theirs, strict=True):
         same = jnp.tile(jnp.asarray(row), (3, 1))

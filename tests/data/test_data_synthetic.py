@@ -86,9 +86,9 @@ def test_minibatches_of_a_problem_estimate_its_gradient(key):
 def test_blobs_are_separated_and_balanced():
     blobs = data.gaussian_blobs(300, 3, 5, separation=50.0)
     assert np.bincount(blobs.labels).tolist() == [100, 100, 100]
-    centres = np.stack([blobs.features[blobs.labels == c].mean(axis=0) for c in range(3)])
-    np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 50.0, atol=0.5)
-    nearest = np.argmin(((blobs.features[:, None] - centres) ** 2).sum(-1), axis=1)
+    centers = np.stack([blobs.features[blobs.labels == c].mean(axis=0) for c in range(3)])
+    np.testing.assert_allclose(np.linalg.norm(centers, axis=1), 50.0, atol=0.5)
+    nearest = np.argmin(((blobs.features[:, None] - centers) ** 2).sum(-1), axis=1)
     assert (nearest == blobs.labels).mean() > 0.99
 
 

@@ -88,8 +88,8 @@ def test_backlogs_fill_up_to_their_capacity():
 def test_the_straight_way_is_shorter_and_riskier(key):
     env = envs.RiskyPointMass(num_agents=2000)
     n = env.num_agents
-    centre = RiskyWorld(jnp.full((n, 2), 0.5), jnp.zeros(n, bool))
-    outcome = advance(env, centre, jnp.zeros((n, 2)), key=key)
+    center = RiskyWorld(jnp.full((n, 2), 0.5), jnp.zeros(n, bool))
+    outcome = advance(env, center, jnp.zeros((n, 2)), key=key)
     rate = int(outcome.metrics["struck"]) / n
     assert 0.07 < rate < 0.12  # a tenth at the centre, a little less around it
     rim = RiskyWorld(jnp.full((n, 2), 0.1), jnp.zeros(n, bool))

@@ -219,7 +219,7 @@ def test_measures_of_a_round(key):
     assert seen["stillness"] == 0.25
     assert seen["dominant_action"] == 0.5
     assert seen["directional_entropy"] == pytest.approx(-(np.log2(1 / 3) + 2 * np.log2(2 / 3)) / 3)
-    assert seen["polarisation"] == pytest.approx(np.hypot(0.5, 0.25))
+    assert seen["polarization"] == pytest.approx(np.hypot(0.5, 0.25))
     assert seen["explored"] >= 4
 
 
@@ -246,9 +246,9 @@ def test_text_agents_read_their_views_and_are_understood(key):
     assert "You did: " in tape[1][0]
     assert "Round: 1" in tape[1][0]
     lines = tape[0][1].split("Your view now:\n")[1].splitlines()[:6]
-    centre = lines[3].split()
-    assert centre[1 + 2] == "Y"
-    assert int(centre[0]) == int(played.states[0].world.position[1, 0])
+    center = lines[3].split()
+    assert center[1 + 2] == "Y"
+    assert int(center[0]) == int(played.states[0].world.position[1, 0])
 
 
 def test_what_cannot_be_read_means_to_stay():

@@ -16,7 +16,7 @@ LIARS = jnp.arange(N) >= 10
 HONEST = ~np.asarray(LIARS)
 KEY = jax.random.key(1)
 X = {"w": jax.random.normal(KEY, (N, 3, 2)), "b": 1.0 + jax.random.normal(KEY, (N, 4))}
-ROUND = gossip.Round(jnp.int32(0))
+ROUND = gossip.Exchange(jnp.int32(0))
 
 ATTACKS = {name: make for name, make in gossip.ATTACKS.items() if name != "dissensus"}
 ATTACKS["dissensus"] = lambda: attacks.dissensus(W)
@@ -144,7 +144,7 @@ def test_repeated_attacks_break_averaging_but_not_the_trimmed_mean():
         rule = gossip.attacked(gossip.RULES[name](graph, 2), attacks.scaled_noise(1e3), liars)
 
         def body(carry, r, rule=rule):
-            new = rule.mix(jax.random.fold_in(KEY, r), carry[0], carry[1], gossip.Round(r))
+            new = rule.mix(jax.random.fold_in(KEY, r), carry[0], carry[1], gossip.Exchange(r))
             return (new[0], new[1]), None
 
         carry, _ = jax.lax.scan(body, (X, rule.init(X)), jnp.arange(20))
@@ -160,8 +160,8 @@ def test_links_of_one_delay_are_the_wrapper_of_that_delay():
     a, b = X, X
     state_a, state_b = late.init(X), other.init(X)
     for r in range(5):
-        a, state_a, _ = late.mix(KEY, a, state_a, gossip.Round(jnp.int32(r)))
-        b, state_b, _ = other.mix(KEY, b, state_b, gossip.Round(jnp.int32(r)))
+        a, state_a, _ = late.mix(KEY, a, state_a, gossip.Exchange(jnp.int32(r)))
+        b, state_b, _ = other.mix(KEY, b, state_b, gossip.Exchange(jnp.int32(r)))
     np.testing.assert_allclose(flat(a), flat(b), atol=1e-6)
 
 
@@ -176,7 +176,7 @@ def test_every_link_can_have_its_own_delay(layout):
     dense[GRAPH.receivers, GRAPH.senders] = delays
     for r in range(6):
         past.append(flat(x))
-        x, state, _ = rule.mix(KEY, x, state, gossip.Round(jnp.int32(r)))
+        x, state, _ = rule.mix(KEY, x, state, gossip.Exchange(jnp.int32(r)))
         expected = np.diag(MATRIX)[:, None] * past[-1]
         for d in range(4):
             part = np.where((dense == d) & ~np.eye(N, dtype=bool), MATRIX, 0.0)

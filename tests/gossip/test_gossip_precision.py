@@ -21,7 +21,7 @@ def start(key, dtype=jnp.float32):
 def after(rule, x, rounds=ROUNDS):
     def body(carry, index):
         x, state = carry
-        x, state, traffic = rule.mix(jax.random.key(0), x, state, gossip.Round(index))
+        x, state, traffic = rule.mix(jax.random.key(0), x, state, gossip.Exchange(index))
         return (x, state), traffic.bytes
 
     go = jax.jit(lambda x: jax.lax.scan(body, (x, rule.init(x)), jnp.arange(rounds)))
@@ -74,7 +74,7 @@ def test_a_mesh_sends_bfloat16_and_mixes_alike(layout, key):
     )
 
     def once(rule):
-        return jax.jit(lambda x: rule.mix(key, x, rule.init(x), gossip.Round(0))[0])
+        return jax.jit(lambda x: rule.mix(key, x, rule.init(x), gossip.Exchange(0))[0])
 
     x = start(key)
     placed = sharding.shard(x, mesh)
@@ -92,7 +92,7 @@ def test_gradients_pass_through_bfloat16_messages_between_devices(key):
 
     def energy(W, x):
         rule = gossip.compressed(gossip.averaging(W), gossip.cast(), error_feedback=False)
-        return jnp.sum(jnp.square(rule.mix(key, x, rule.init(x), gossip.Round(0))[0]))
+        return jnp.sum(jnp.square(rule.mix(key, x, rule.init(x), gossip.Exchange(0))[0]))
 
     x = start(key)
     gradient = jax.jit(jax.grad(energy, argnums=1))

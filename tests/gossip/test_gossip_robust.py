@@ -26,7 +26,7 @@ def start(n=N, key=KEY):
 
 
 def mix(rule, params, round=None, **extra):
-    round = gossip.Round(jnp.int32(0)) if round is None else round
+    round = gossip.Exchange(jnp.int32(0)) if round is None else round
     return jax.jit(rule.mix)(KEY, params, rule.init(params), round, **extra)
 
 
@@ -41,7 +41,7 @@ def test_jit_keeps_structure_and_compiles_once(name):
     traced = jax.jit(chex.assert_max_traces(rule.mix, n=1))
     state = rule.init(params)
     for r in range(2):
-        params, state, traffic = traced(KEY, params, state, gossip.Round(jnp.int32(r)))
+        params, state, traffic = traced(KEY, params, state, gossip.Exchange(jnp.int32(r)))
     chex.assert_trees_all_equal_shapes_and_dtypes(params, start())
     chex.assert_tree_all_finite(params)
     assert float(traffic.messages) == GRAPH.num_edge_slots
@@ -62,7 +62,7 @@ def test_relabelling_the_agents_relabels_the_result(name):
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"averaging"}))
 def test_chunks_and_memory_make_no_difference(name):
     factory = getattr(robust, name)
-    options = {"centred_clipping": (1.0,), "trimmed_mean": (1,), "krum": (1,), "multi_krum": (1,)}
+    options = {"centered_clipping": (1.0,), "trimmed_mean": (1,), "krum": (1,), "multi_krum": (1,)}
     args = options.get(name, ())
     whole, _, _ = mix(factory(GRAPH, *args), start())
     parts, _, _ = mix(factory(GRAPH, *args, chunk=4), start())
@@ -82,7 +82,7 @@ def test_messages_that_are_not_finite_are_dropped(name):
     lies = jax.tree.map(lambda x: x.at[3].set(jnp.nan).at[5].set(jnp.inf), params)
     got, _, traffic = mix(RULES[name](GRAPH), params, messages=lies)
     cut = ~np.isin(GRAPH.senders, [3, 5])
-    expected, _, _ = mix(RULES[name](GRAPH), params, gossip.Round(0, delivered=jnp.asarray(cut)))
+    expected, _, _ = mix(RULES[name](GRAPH), params, gossip.Exchange(0, delivered=jnp.asarray(cut)))
     np.testing.assert_allclose(flat(got), flat(expected), atol=1e-6)
     assert np.isfinite(flat(got)).all()
     assert float(traffic.messages) == GRAPH.num_edge_slots
@@ -94,7 +94,7 @@ def test_rounds_are_honoured_and_the_unheard_keep_their_own(name):
     alive = jnp.arange(N) != 2
     takes_part = jnp.arange(N) != 4
     deaf = np.asarray(GRAPH.receivers) != 6
-    round = gossip.Round(0, alive, takes_part, jnp.asarray(deaf))
+    round = gossip.Exchange(0, alive, takes_part, jnp.asarray(deaf))
     got, _, traffic = mix(RULES[name](GRAPH), params, round)
     for agent in (2, 4, 6):
         np.testing.assert_array_equal(flat(got)[agent], flat(params)[agent])
@@ -109,7 +109,7 @@ def test_rounds_are_honoured_and_the_unheard_keep_their_own(name):
 UNBIASED = {
     "trimmed_mean": (lambda: robust.trimmed_mean(GRAPH, 0), UNIFORM),
     "multi_krum": (lambda: robust.multi_krum(GRAPH, 0), UNIFORM),
-    "centred_clipping": (lambda: robust.centred_clipping(GRAPH, jnp.inf), METROPOLIS),
+    "centered_clipping": (lambda: robust.centered_clipping(GRAPH, jnp.inf), METROPOLIS),
     "norm_clipping": (lambda: robust.norm_clipping(GRAPH, 1e6), METROPOLIS),
     "averaging": (lambda: gossip.RULES["averaging"](GRAPH, 0), UNIFORM),
 }
@@ -214,20 +214,22 @@ def test_two_attackers_move_every_robust_rule_little_and_averaging_far(name):
         assert reach < 10.0
 
 
-@pytest.mark.parametrize("name", ["centred_clipping", "norm_clipping"])
+@pytest.mark.parametrize("name", ["centered_clipping", "norm_clipping"])
 def test_clipping_bounds_what_one_message_can_do(name):
     x = start()
-    rule = robust.centred_clipping(GRAPH, 0.1) if "centred" in name else robust.norm_clipping(GRAPH)
+    rule = (
+        robust.centered_clipping(GRAPH, 0.1) if "centered" in name else robust.norm_clipping(GRAPH)
+    )
     got = flat(mix(rule, x, messages=jax.tree.map(lambda v: 1e9 * v, x))[0])
     moved = np.linalg.norm(got - flat(x), axis=1)
     weight = 1.0 - np.diag(METROPOLIS)
     own = np.linalg.norm(flat(x), axis=1)
-    bound = 0.1 * weight if "centred" in name else 2.0 * own * weight
+    bound = 0.1 * weight if "centered" in name else 2.0 * own * weight
     assert (moved <= bound + 1e-5).all()
 
 
 def test_centred_clipping_keeps_the_average_for_any_radius():
-    got = flat(mix(robust.centred_clipping(GRAPH, 0.7), start())[0])
+    got = flat(mix(robust.centered_clipping(GRAPH, 0.7), start())[0])
     np.testing.assert_allclose(got.mean(axis=0), flat(start()).mean(axis=0), atol=1e-5)
     assert np.abs(got - METROPOLIS @ flat(start())).max() > 1e-2
 
@@ -264,7 +266,7 @@ def test_sequences_of_graphs_are_used_in_turn():
     rule = robust.median(pair)
     x = {"w": jax.random.normal(KEY, (6, 3))}
     for t, graph in enumerate([topology.ring(6), topology.complete(6)] * 2):
-        got, _, _ = mix(rule, x, gossip.Round(jnp.int32(t)))
+        got, _, _ = mix(rule, x, gossip.Exchange(jnp.int32(t)))
         expected, _, _ = mix(robust.median(graph), x)
         np.testing.assert_allclose(got["w"], expected["w"], atol=1e-6)
 
@@ -281,7 +283,7 @@ def test_strengths_can_be_swept_in_one_program():
 def test_too_few_voices_keep_their_own_rather_than_trust_a_majority_of_liars():
     first = np.asarray(GRAPH.receivers) == 0
     few = first & (np.cumsum(first) > 3)
-    round = gossip.Round(0, delivered=jnp.asarray(~few))
+    round = gossip.Exchange(0, delivered=jnp.asarray(~few))
     for name in ("trimmed_mean", "krum", "multi_krum"):
         got, _, _ = mix(RULES[name](GRAPH), start(), round)
         np.testing.assert_array_equal(flat(got)[0], flat(start())[0])
@@ -304,10 +306,10 @@ def test_half_precision_is_aggregated_in_single_and_returned_in_half():
         (lambda: robust.multi_krum(GRAPH, 1, 0), "num_chosen"),
         (lambda: robust.geometric_median(GRAPH, iterations=0), "iterations"),
         (lambda: robust.geometric_median(GRAPH, smoothing=0.0), "smoothing"),
-        (lambda: robust.centred_clipping(GRAPH, 0.0), "radius"),
-        (lambda: robust.centred_clipping(GRAPH, 1.0, iterations=0), "iterations"),
-        (lambda: robust.centred_clipping(GRAPH, 1.0, weights="metroplis"), "did you mean"),
-        (lambda: robust.centred_clipping(GRAPH, 1.0, weights=np.ones(3)), "weights"),
+        (lambda: robust.centered_clipping(GRAPH, 0.0), "radius"),
+        (lambda: robust.centered_clipping(GRAPH, 1.0, iterations=0), "iterations"),
+        (lambda: robust.centered_clipping(GRAPH, 1.0, weights="metroplis"), "did you mean"),
+        (lambda: robust.centered_clipping(GRAPH, 1.0, weights=np.ones(3)), "weights"),
         (lambda: robust.norm_clipping(GRAPH, -1.0), "factor"),
         (lambda: robust.foolsgold(topology.stack([GRAPH, GRAPH])), "sequence"),
         (lambda: robust.median(GRAPH, chunk=0), "chunk"),

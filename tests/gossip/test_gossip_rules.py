@@ -19,7 +19,7 @@ RULES = {
     "sequence": lambda: gossip.averaging(
         gossip.mixing(topology.one_peer_exponential(N), "uniform", stochasticity="doubly")
     ),
-    "random neighbours": lambda: gossip.averaging(gossip.random_neighbours(N, 1.5)),
+    "random neighbours": lambda: gossip.averaging(gossip.random_neighbors(N, 1.5)),
     "chebyshev": lambda: gossip.chebyshev(W, steps=3),
     "memory": lambda: gossip.memory(W),
     "pairwise": lambda: gossip.pairwise(RING),
@@ -56,7 +56,7 @@ def run(rule, params, rounds, key):
     def body(carry, index):
         params, state = carry
         params, state, traffic = rule.mix(
-            jax.random.fold_in(key, index), params, state, gossip.Round(index)
+            jax.random.fold_in(key, index), params, state, gossip.Exchange(index)
         )
         return (params, state), (agents.disagreement(params), agents.mean(params), traffic)
 
@@ -96,7 +96,7 @@ def test_jit_equals_eager_and_replicas_are_independent(name, key):
     rule = RULES[name]()
     params = start(key)
     state = rule.init(params)
-    now = gossip.Round(jnp.int32(0))
+    now = gossip.Exchange(jnp.int32(0))
     eager = rule.mix(key, params, state, now)[0]
     jitted = jax.jit(rule.mix)(key, params, state, now)[0]
     chex.assert_trees_all_close(eager, jitted, atol=1e-6)
@@ -111,15 +111,15 @@ def test_chebyshev_needs_fewer_exchanges_and_follows_its_polynomial(key):
     gamma = float(gossip.second_eigenvalue(ring))
     x = jax.random.normal(key, (30, 2))
     for steps in (1, 4, 12):
-        mixed, *_ = gossip.chebyshev(ring, steps=steps).mix(key, x, (), gossip.Round(0))
+        mixed, *_ = gossip.chebyshev(ring, steps=steps).mix(key, x, (), gossip.Exchange(0))
         values, vectors = np.linalg.eigh(np.asarray(ring.dense(), np.float64))
         polynomial = np.polynomial.chebyshev.Chebyshev.basis(steps)
         scale = polynomial(values / gamma) / polynomial(1 / gamma)
         wanted = vectors @ np.diag(scale) @ vectors.T @ np.asarray(x, np.float64)
         np.testing.assert_allclose(mixed, wanted, atol=2e-5)
     slowest = jnp.asarray(vectors[:, -2:-1], jnp.float32)
-    plain, *_ = gossip.averaging(ring, steps=12).mix(key, slowest, (), gossip.Round(0))
-    fast, *_ = gossip.chebyshev(ring, steps=12).mix(key, slowest, (), gossip.Round(0))
+    plain, *_ = gossip.averaging(ring, steps=12).mix(key, slowest, (), gossip.Exchange(0))
+    fast, *_ = gossip.chebyshev(ring, steps=12).mix(key, slowest, (), gossip.Exchange(0))
     assert float(agents.disagreement(fast)) < 0.5 * float(agents.disagreement(plain))
 
 
@@ -133,7 +133,7 @@ def test_memory_accelerates_and_local_steps_move_the_average_exactly(key):
     state, moved = rule.init(x), x.mean(axis=0)
     for index in range(5):
         push = 0.1 * jax.random.normal(jax.random.fold_in(key, index), x.shape)
-        x, state, _ = rule.mix(key, x + push, state, gossip.Round(index))
+        x, state, _ = rule.mix(key, x + push, state, gossip.Exchange(index))
         moved = moved + push.mean(axis=0)
         np.testing.assert_allclose(x.mean(axis=0), moved, atol=1e-5)
 
@@ -142,7 +142,9 @@ def test_pairwise_contracts_in_expectation_as_boyd_et_al(key):
     graph = topology.path(5)
     rule = gossip.pairwise(graph)
     x = jnp.arange(5.0)[:, None]
-    draws = jax.vmap(lambda k: rule.mix(k, x, (), gossip.Round(0))[0])(jax.random.split(key, 20000))
+    draws = jax.vmap(lambda k: rule.mix(k, x, (), gossip.Exchange(0))[0])(
+        jax.random.split(key, 20000)
+    )
     degrees = np.asarray(graph.in_degrees())
     expected = np.eye(5)
     for i, j in zip(graph.receivers, graph.senders, strict=True):
@@ -156,7 +158,7 @@ def test_matching_meets_every_agent_at_most_once(key):
     graph = topology.random_regular(20, 4, seed=0)
     rule = gossip.pairwise(graph, parallel=True)
     x = jnp.eye(20)
-    mixed = np.asarray(jax.jit(rule.mix)(key, x, (), gossip.Round(0))[0])
+    mixed = np.asarray(jax.jit(rule.mix)(key, x, (), gossip.Exchange(0))[0])
     np.testing.assert_array_equal(mixed, mixed.T)
     assert set(np.unique(mixed)) <= {0.0, 0.5, 1.0}
     met = (mixed == 0.5).sum(axis=1)
@@ -177,7 +179,7 @@ def test_push_sum_reaches_the_exact_average_on_an_irregular_digraph_even_under_l
     mix = jax.jit(rule.mix)
     for index in range(300):
         delivered = jnp.asarray(rng.random(graph.num_edge_slots) < 0.8)
-        now = gossip.Round(jnp.int32(index), delivered=delivered)
+        now = gossip.Exchange(jnp.int32(index), delivered=delivered)
         params, state, _ = mix(key, params, state, now)
         assert float(state.weight.sum()) == pytest.approx(9.0, abs=1e-4)
     np.testing.assert_allclose(params, np.broadcast_to(x.mean(axis=0), x.shape), atol=1e-4)
@@ -226,7 +228,7 @@ def test_delay_shows_neighbours_their_past_and_agents_their_present(key):
     off = np.asarray(W.dense()) - np.diag(np.asarray(W.self_weights))
     mix = jax.jit(rule.mix)
     for t, now in enumerate(history):
-        mixed, state, _ = mix(key, now, state, gossip.Round(jnp.int32(t)))
+        mixed, state, _ = mix(key, now, state, gossip.Exchange(jnp.int32(t)))
         told = np.stack([np.asarray(history[max(t - delays[i], 0)])[i] for i in range(N)])
         wanted = np.asarray(W.self_weights)[:, None] * np.asarray(now) + off @ told
         np.testing.assert_allclose(mixed, wanted, atol=1e-6)
@@ -246,7 +248,7 @@ def test_server_weights_and_absentees(key):
     present = jnp.array([True, True, False, True])
     alive = jnp.array([True, True, True, False])
     rule = gossip.server(jnp.array([1.0, 3.0, 5.0, 7.0]))
-    out, _, traffic = rule.mix(key, x, (), gossip.Round(0, alive=alive, participates=present))
+    out, _, traffic = rule.mix(key, x, (), gossip.Exchange(0, alive=alive, participates=present))
     wanted = (x[0] + 3 * x[1]) / 4
     np.testing.assert_allclose(out[:3], np.broadcast_to(wanted, (3, 3)), atol=1e-6)
     np.testing.assert_array_equal(out[3], x[3])
@@ -254,7 +256,7 @@ def test_server_weights_and_absentees(key):
 
 
 def test_random_neighbours_draw_distinct_uniform_peers(key):
-    draw = gossip.random_neighbours(6, 2.25)
+    draw = gossip.random_neighbors(6, 2.25)
     operators = jax.jit(jax.vmap(lambda k: draw(k, 0)))(jax.random.split(key, 4000))
     matrices = np.asarray(jax.vmap(lambda w: w.dense())(operators))
     np.testing.assert_allclose(matrices.sum(axis=2), 1.0, atol=1e-6)
@@ -265,7 +267,7 @@ def test_random_neighbours_draw_distinct_uniform_peers(key):
     others = ~np.eye(6, dtype=bool)
     np.testing.assert_allclose(frequency[others], 0.45, atol=0.03)
     ring = topology.ring(6)
-    within = gossip.random_neighbours(6, 1.0, topology=ring)(key, 0)
+    within = gossip.random_neighbors(6, 1.0, topology=ring)(key, 0)
     assert not np.asarray(within.dense())[others & ~np.asarray(ring.adjacency())].any()
 
 
@@ -274,13 +276,13 @@ def test_averaging_independent_models_divides_variance_and_correction_restores_i
     full = gossip.mixing(topology.complete(members), layout="dense")
     x = {"w": jax.random.normal(key, (members, 64, 64)), "b": jnp.zeros((members, 64))}
     before = gossip.layer_variance(x)["w"].mean()
-    plain, *_ = gossip.averaging(full).mix(key, x, (), gossip.Round(0))
+    plain, *_ = gossip.averaging(full).mix(key, x, (), gossip.Exchange(0))
     assert float(gossip.layer_variance(plain)["w"].mean() / before) == pytest.approx(
         1 / members, rel=0.1
     )
     for target in ("others", "self", "conservative"):
         rule = gossip.variance_corrected(full, target=target)
-        fixed, *_ = rule.mix(key, x, (), gossip.Round(0))
+        fixed, *_ = rule.mix(key, x, (), gossip.Exchange(0))
         np.testing.assert_allclose(gossip.layer_variance(fixed)["w"] / before, 1.0, rtol=0.05)
         np.testing.assert_array_equal(fixed["b"], 0.0)  # a constant layer stays, no 0/0
         np.testing.assert_allclose(
@@ -295,7 +297,7 @@ def test_variance_correction_leaves_the_isolated_alone(key):
     graph = topology.from_edges([(0, 1)], 3)
     rule = gossip.variance_corrected(gossip.mixing(graph, connected=False))
     x = jax.random.normal(key, (3, 10))
-    out, *_ = rule.mix(key, x, (), gossip.Round(0))
+    out, *_ = rule.mix(key, x, (), gossip.Exchange(0))
     np.testing.assert_array_equal(out[2], x[2])
 
 
@@ -304,10 +306,10 @@ def test_messages_reach_others_only(key):
     lies = jax.tree.map(lambda v: v + 100.0, x)
     for name in ("averaging", "chebyshev", "memory", "matching", "variance"):
         rule = RULES[name]()
-        honest = rule.mix(key, x, rule.init(x), gossip.Round(0))[0]
-        same = rule.mix(key, x, rule.init(x), gossip.Round(0), messages=x)[0]
+        honest = rule.mix(key, x, rule.init(x), gossip.Exchange(0))[0]
+        same = rule.mix(key, x, rule.init(x), gossip.Exchange(0), messages=x)[0]
         chex.assert_trees_all_close(same, honest)
-        told = rule.mix(key, x, rule.init(x), gossip.Round(0), messages=lies)[0]
+        told = rule.mix(key, x, rule.init(x), gossip.Exchange(0), messages=lies)[0]
         assert float(jnp.abs(told["w"] - honest["w"]).max()) > 10.0
 
 
@@ -344,9 +346,9 @@ BAD = {
         "one per agent",
     ),
     "period": (lambda: gossip.every(0), "period"),
-    "too many": (lambda: gossip.random_neighbours(4, 3.5), r"\[0, 3\]"),
-    "negative": (lambda: gossip.random_neighbours(4, -0.1), "count"),
-    "schedule": (lambda: gossip.random_neighbours(4, lambda t: 1.0), "maximum"),
+    "too many": (lambda: gossip.random_neighbors(4, 3.5), r"\[0, 3\]"),
+    "negative": (lambda: gossip.random_neighbors(4, -0.1), "count"),
+    "schedule": (lambda: gossip.random_neighbors(4, lambda t: 1.0), "maximum"),
     "directed pairs": (lambda: gossip.pairwise(topology.directed_ring(4)), "undirected"),
     "server": (lambda: gossip.server(jnp.array([1.0, -1.0])), "non-negative"),
 }

@@ -69,7 +69,7 @@ def test_a_sweep_over_schedules_compiles_once(key):
     def sent(schedule, maximum=None):
         traced.append(None)
         rule = gossip.random_gossip(N, schedule, maximum=maximum)
-        rounds = [rule.mix(key, x, rule.init(x), gossip.Round(t))[2] for t in range(4)]
+        rounds = [rule.mix(key, x, rule.init(x), gossip.Exchange(t))[2] for t in range(4)]
         return jnp.stack([traffic.messages for traffic in rounds])
 
     run = jax.jit(lambda schedule: sent(schedule, maximum=2))
@@ -91,7 +91,7 @@ def test_random_gossip_follows_its_schedule(key):
     state, sent, apart = rule.init(x), [], []
     for index in range(10):
         x, state, traffic = step(
-            jax.random.fold_in(key, index), x, state, gossip.Round(jnp.int32(index))
+            jax.random.fold_in(key, index), x, state, gossip.Exchange(jnp.int32(index))
         )
         sent.append(float(traffic.messages))
         apart.append(float(agents.disagreement(x)))
@@ -103,10 +103,10 @@ def test_random_gossip_follows_its_schedule(key):
 
 def test_constant_rates_need_no_schedule(key):
     x = jax.random.normal(key, (N, 4))
-    full, _, traffic = gossip.random_gossip(N, N - 1).mix(key, x, (), gossip.Round(0))
+    full, _, traffic = gossip.random_gossip(N, N - 1).mix(key, x, (), gossip.Exchange(0))
     np.testing.assert_allclose(full, np.broadcast_to(x.mean(axis=0), x.shape), atol=1e-6)
     assert float(traffic.messages) == N * (N - 1)
-    _, _, traffic = gossip.random_gossip(N, 2).mix(key, x, (), gossip.Round(0))
+    _, _, traffic = gossip.random_gossip(N, 2).mix(key, x, (), gossip.Exchange(0))
     assert float(traffic.messages) == 2 * N
 
 

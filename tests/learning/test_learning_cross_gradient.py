@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from jaxswarm import gossip, learning, topology
-from jaxswarm.learning.cross_gradient import agreeable
+from jaxswarm.learning._cross_gradient import agreeable
 
 N, P = 5, 3
 RING = topology.ring(N)

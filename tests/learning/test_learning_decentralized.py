@@ -7,10 +7,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxswarm import agents, data, gossip, learning, models, topology
+from jaxswarm import agents, data, gossip, learning, models, rollout, topology
 from jaxswarm.data import synthetic
-from jaxswarm.gossip import Round, Traffic
-from jaxswarm.rollout import rollout
+from jaxswarm.gossip import Exchange, Traffic
 
 N, D = 10, 4
 PROBLEM = synthetic.quadratics(N, D, seed=1, condition_number=5.0, heterogeneity=1.0)
@@ -113,8 +112,8 @@ def test_full_averaging_from_one_start_is_centralised_descent():
     full = gossip.averaging(gossip.mixing(topology.complete(N)))
     everyone, _ = run(make("d-psgd", gossip=full), shared, 20)
     served, _ = run(make("d-psgd", gossip=gossip.server()), shared, 20)
-    centre = learning.centralized(PROBLEM.loss, local=optax.sgd(RATE))
-    pooled, _ = run(centre, START[:1], 20)
+    center = learning.centralized(PROBLEM.loss, local=optax.sgd(RATE))
+    pooled, _ = run(center, START[:1], 20)
     wanted = np.broadcast_to(pooled.params, (N, D))
     np.testing.assert_allclose(everyone.params, wanted, atol=1e-5)
     np.testing.assert_allclose(served.params, wanted, atol=1e-5)
@@ -147,7 +146,7 @@ def test_absent_agents_stand_still_and_the_dead_are_not_heard(key):
     alive = jnp.arange(N) != 3
 
     def step(key, state, index):
-        return state, Round(index, alive=alive)
+        return state, Exchange(index, alive=alive)
 
     world = learning.Network(lambda: (), step)
     learner = make("d-psgd", network=world, local=optax.adam(0.01))

@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from jaxswarm import agents, data, gossip, learning, models, topology
-from jaxswarm.gossip import Round
+from jaxswarm.gossip import Exchange
 from jaxswarm.learning import matching
 from jaxswarm.learning.matching import Local, PermutationSpec, Proxy
 
@@ -26,7 +26,7 @@ KEY = jax.random.key(0)
 
 
 def mixed(rule, params=PARAMS, round=None, **extra):
-    round = Round(jnp.int32(0)) if round is None else round
+    round = Exchange(jnp.int32(0)) if round is None else round
     return rule.mix(KEY, params, rule.init(params), round, **extra)
 
 
@@ -109,7 +109,7 @@ def copies():
 def test_rows_sum_to_one_so_permuted_copies_merge_without_loss(lost):
     delivered = jnp.asarray(np.random.default_rng(2).uniform(size=RING.senders.shape) >= lost)
     alive = jnp.arange(N) != 3
-    round = Round(jnp.int32(0), alive=alive, delivered=delivered)
+    round = Exchange(jnp.int32(0), alive=alive, delivered=delivered)
     params = copies()
     got, _, traffic = mixed(rule_for(RING), params, round, match_inputs=Proxy(X))
     chex.assert_trees_all_close(got, params, atol=1e-6)
@@ -128,7 +128,7 @@ def test_in_agent_0s_order_all_end_with_one_model():
         got, agents.broadcast(model_of(0, oracle(COMPLETE, lambda i: X)), N), atol=1e-5
     )
     with pytest.raises(ValueError, match="reliable network"):
-        mixed(rule, round=Round(0, alive=jnp.ones(N, bool)), match_inputs=Proxy(X))
+        mixed(rule, round=Exchange(0, alive=jnp.ones(N, bool)), match_inputs=Proxy(X))
 
 
 def test_one_compilation_chunks_and_eager_agree():

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from jaxswarm import agents, gossip, learning, topology
-from jaxswarm.rollout import chunk_program
+from jaxswarm._rollout import chunk_program
 
 D, H, B = 20, 30, 64
 

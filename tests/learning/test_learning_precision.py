@@ -9,8 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxswarm import agents, data, gossip, learning, models, topology
-from jaxswarm.rollout import rollout
+from jaxswarm import agents, data, gossip, learning, models, rollout, topology
 
 N, ROUNDS = 16, 200
 W = gossip.mixing(topology.exponential(N))

@@ -5,10 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxswarm import agents, envs, gossip, rl, topology
+from jaxswarm import agents, envs, gossip, rl, rollout, topology
 from jaxswarm.rl import networked
 from jaxswarm.rl.networked.games import induced
-from jaxswarm.rollout import rollout
 
 N = 5
 GAME = networked.random_game(N, 4, 2, seed=1)
@@ -169,7 +168,7 @@ NETWORK = rl.network_for(ENV, critic="global", widths=(16,))
 
 def ppo(rule, **options):
     sizes = {"num_envs": 4, "num_steps": 20, "epochs": 2, "minibatches": 1, "reward_widths": (8,)}
-    numbers = rl.PPOParameters(lr=1e-2, discount=0.9)
+    numbers = rl.PPOHyperparameters(lr=1e-2, discount=0.9)
     return networked.networked_ppo(ENV, NETWORK, rule, parameters=numbers, **(sizes | options))
 
 

@@ -15,11 +15,10 @@ import numpy as np
 import pytest
 from jumanji import specs
 
-from jaxswarm import agents, envs, gossip, rl, topology
+from jaxswarm import agents, envs, gossip, rl, simulate, topology
 from jaxswarm.envs import Outcome, SwarmEnvironment
 from jaxswarm.rl import networked
 from jaxswarm.rl.networked.ppo import _encoded
-from jaxswarm.simulate import simulate
 from tests.rl.rl_worlds import Seen
 
 N, WIDTH, FRACTION = 5, 4, 0.25
@@ -164,13 +163,13 @@ def sac_exchange(state):
         "critic": held.sac.params["critic"],
         "target": held.sac.target,
         "rewards": held.rewards,
-        "squares": held.reward_optimiser.nu,
+        "squares": held.reward_optimizer.nu,
     }
     return [(state.gossip, parts)]
 
 
 def ppo_exchange(state):
-    models = {"rewards": state.rewards, "squares": state.reward_optimiser[0].nu}
+    models = {"rewards": state.rewards, "squares": state.reward_optimizer[0].nu}
     critics = {"critic": state.learner.params["critic"]}
     return [(state.reward_gossip, models), (state.critic_gossip, critics)]
 
@@ -188,8 +187,8 @@ CASES = {
         ppo_exchange,
         lambda state: state.learner.params["critic"],
         lambda state: state.learner.params["actor"],
-        rl.PPOParameters(lr=1e-2),
-        rl.PPOParameters(lr=0.0),
+        rl.PPOHyperparameters(lr=1e-2),
+        rl.PPOHyperparameters(lr=0.0),
         layers(4, WIDTH, 1) + 2 * layers(4 + 2 * N, 3, 1),
     ),
     "sac": Case(
@@ -199,8 +198,8 @@ CASES = {
         sac_exchange,
         lambda state: state.agents.learner.sac.params["critic"],
         lambda state: state.agents.learner.sac.params["actor"],
-        rl.SACParameters(3e-3, 3e-3, 3e-3),
-        rl.SACParameters(0.0, 0.0, 0.0),
+        rl.SACHyperparameters(3e-3, 3e-3, 3e-3),
+        rl.SACHyperparameters(0.0, 0.0, 0.0),
         2 * [2 * size for size in layers(4, WIDTH, 1)] + 2 * layers(4, 3, 1),
     ),
     "linear": Case(

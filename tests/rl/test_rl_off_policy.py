@@ -9,14 +9,14 @@ import numpy as np
 import optax
 import pytest
 
-from jaxswarm import agents, envs, gossip, rl, topology
+from jaxswarm import agents, envs, gossip, rl, simulate, topology
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.envs.pendulum import PendulumParams
 from jaxswarm.rl import networked
-from jaxswarm.rl.off_policy import Playground
-from jaxswarm.rl.sac import sampled
-from jaxswarm.rl.stac import critic_law
-from jaxswarm.simulate import simulate
+from jaxswarm.rl._off_policy import Playground
+from jaxswarm.rl._sac import sampled
+from jaxswarm.systems import stac
+from jaxswarm.systems.stac._stac import critic_law
 
 
 class Seen(NamedTuple):
@@ -138,7 +138,7 @@ def test_agents_that_left_are_masked(key):
 
 
 def frozen(**numbers):
-    return rl.SACParameters(0.0, 0.0, 0.0, **numbers)
+    return rl.SACHyperparameters(0.0, 0.0, 0.0, **numbers)
 
 
 def test_a_sac_update_is_the_papers(key):
@@ -183,7 +183,7 @@ def test_critics_differ_and_log_probabilities_are_of_the_stretched_action(key):
 def test_the_temperature_moves_towards_the_entropy_asked_for(key, wanted, rises):
     learner = rl.sac_learner(ENV, NET)
     state = learner.init(NET.init(key))
-    numbers = rl.SACParameters(target_entropy=wanted, temperature_lr=0.1)
+    numbers = rl.SACHyperparameters(target_entropy=wanted, temperature_lr=0.1)
     after, _ = jax.jit(learner.update)(key, state, batch_of(key), numbers)
     assert (float(after.log_temperature) > 0.0) == rises
 
@@ -222,7 +222,7 @@ def test_sharing_agents_learn_from_everybody(key):
 @pytest.mark.slow
 def test_numbers_are_traced_and_of_each_agent(key):
     algorithm = tiny(shared=False)
-    rates = rl.SACParameters(critic_lr=jnp.array([0.0, 1e-2]), tau=0.5)
+    rates = rl.SACHyperparameters(critic_lr=jnp.array([0.0, 1e-2]), tau=0.5)
     state = begun(algorithm, key)
     after, _ = jax.jit(algorithm.step)(key, state, rates)
     gaps = [np.abs(a - b).max(axis=tuple(range(1, a.ndim))) for a, b in zip(
@@ -297,16 +297,16 @@ def test_disagreement_of_critics_contracts_at_the_spectral_rate(key):
         before = after
 
 
-STAC_NET = rl.stac_network_for(ENV, widths=(8,), dropout=0.5)
+STAC_NET = stac.stac_network_for(ENV, widths=(8,), dropout=0.5)
 
 
 def test_a_stac_update_is_the_papers(key):
     """The negative log-likelihood of a target with β deviations off, by hand."""
-    sober = rl.stac_network_for(ENV, widths=(8,), dropout=0.0)
-    learner = rl.stac_learner(ENV, sober)
+    sober = stac.stac_network_for(ENV, widths=(8,), dropout=0.0)
+    learner = stac.stac_learner(ENV, sober)
     state = learner.init(sober.init(key), temperature=0.3)
     batch = batch_of(key)
-    numbers = rl.STACParameters(0.0, 0.0, 0.2, 0.9, beta=0.5)
+    numbers = stac.STACHyperparameters(0.0, 0.0, 0.2, 0.9, beta=0.5)
     after, info = jax.jit(learner.update)(key, state, batch, numbers)
     keys = jax.random.split(key, 7)
     raw, log_prob = sampled(sober, keys[0], state.params["actor"], batch.next_features)
@@ -330,7 +330,7 @@ def test_stac_s_dropout_needs_a_key_and_its_policy_averages(key):
     still = STAC_NET.values(params["critic"], x, a)
     np.testing.assert_array_equal(still, STAC_NET.values(params["critic"], x, a))
     assert (STAC_NET.values(params["critic"], x, a, key) != still).any()
-    many = rl.averaged(STAC_NET, 5)
+    many = stac.averaged(STAC_NET, 5)
     raw = many.head.sample(key, jnp.array([0.3, 0.0]))
     assert raw.shape == (5, 1)
     np.testing.assert_allclose(many.head.action(raw), jnp.tanh(raw).mean(axis=0), atol=1e-6)
@@ -341,11 +341,11 @@ def test_stac_s_dropout_needs_a_key_and_its_policy_averages(key):
 
 
 def test_stac_steps_and_traces_beta_once(key):
-    algorithm = rl.stac(ENV, STAC_NET, **SIZES)
+    algorithm = stac.stac(ENV, STAC_NET, **SIZES)
     params = rl.initialize(key, STAC_NET, 2, shared=True)
     state = jax.jit(lambda key: algorithm.init(params, key))(key)
     step = jax.jit(algorithm.step)
-    ends = [step(key, state, rl.STACParameters(beta=jnp.float32(b)))[0] for b in (0.0, 0.5)]
+    ends = [step(key, state, stac.STACHyperparameters(beta=jnp.float32(b)))[0] for b in (0.0, 0.5)]
     assert step._cache_size() == 1
     first, second = (jax.tree.leaves(end.learner.params["critic"]) for end in ends)
     assert any((a != b).any() for a, b in zip(first, second, strict=True))
@@ -367,9 +367,9 @@ def test_bad_inputs_are_named(key):
         tiny(updates=0)
     for name, value in (("tau", 0.0), ("tau", 1.5), ("discount", -1.0), ("pessimism", 2.0)):
         with pytest.raises(ValueError, match=name):
-            tiny(parameters=rl.SACParameters(**{name: value}))
+            tiny(parameters=rl.SACHyperparameters(**{name: value}))
     with pytest.raises(ValueError, match="target_entropy"):
-        tiny(parameters=rl.SACParameters(target_entropy=np.nan))
+        tiny(parameters=rl.SACHyperparameters(target_entropy=np.nan))
     with pytest.raises(ValueError, match="temperature: expected a positive"):
         rl.sac_learner(ENV, NET).init(NET.init(key), temperature=0.0)
     with pytest.raises(ValueError, match="bounded continuous"):
@@ -383,11 +383,11 @@ def test_bad_inputs_are_named(key):
     with pytest.raises(ValueError, match="reward_lr"):
         team(gossip.none(), reward_lr=-1.0)
     with pytest.raises(ValueError, match="network: expected one critic with two outputs"):
-        rl.stac(ENV, NET, **SIZES)
+        stac.stac(ENV, NET, **SIZES)
     with pytest.raises(ValueError, match="beta"):
-        rl.stac(ENV, STAC_NET, parameters=rl.STACParameters(beta=-0.1), **SIZES)
+        stac.stac(ENV, STAC_NET, parameters=stac.STACHyperparameters(beta=-0.1), **SIZES)
     with pytest.raises(ValueError, match="samples"):
-        rl.averaged(STAC_NET, 0)
+        stac.averaged(STAC_NET, 0)
     with pytest.raises(ValueError, match="must lead with 2 agents"):
         tiny(shared=False).init(rl.initialize(key, NET, 3, shared=False), key)
 
@@ -396,6 +396,6 @@ def test_bad_inputs_are_named(key):
 def test_another_optimiser_can_be_given(key):
     learner = rl.sac_learner(ENV, NET, optimizer=optax.identity())
     state = learner.init(NET.init(key))
-    after, _ = jax.jit(learner.update)(key, state, batch_of(key), rl.SACParameters())
+    after, _ = jax.jit(learner.update)(key, state, batch_of(key), rl.SACHyperparameters())
     moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), after.params, state.params)
     assert max(jax.tree.leaves(moved["critic"])) > 0.0

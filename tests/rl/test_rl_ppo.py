@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
-from jaxswarm import envs, rl
+from jaxswarm import envs, rl, rollout
 from jaxswarm.rl.collect import Transition, Worlds
 from jaxswarm.rl.surrogate import Batch, loss, reread
 from jaxswarm.rl.updates import shuffled
-from jaxswarm.rollout import rollout
 from tests.rl.rl_worlds import Bandit, Clock, Recall
 
 PAYOFF = [[0.0, 1.0, 0.3], [1.0, 0.0, 0.2]]
@@ -92,7 +91,7 @@ def test_policy_gradient_against_finite_differences(kind, key):
         params = jax.tree.map(lambda x: x.astype(jnp.float64), network.init(key))
         params = jax.tree.map(lambda x: x + 0.1, params)
         batch, carry = batch_of(key, network, params)
-        p = rl.PPOParameters(clip=0.5, entropy=0.1, value_clip=2.0)
+        p = rl.PPOHyperparameters(clip=0.5, entropy=0.1, value_clip=2.0)
         # Away from ratio 1, so that the ratio itself is differentiated too.
         moved = jax.tree.map(lambda x: x * 1.02, params)
         total = lambda params: loss(network, params, key, batch, carry, p)[0]  # noqa: E731
@@ -104,7 +103,7 @@ def test_ratio_is_one_before_the_first_update(kind, key):
     network = network_of(kind)
     params = network.init(key)
     batch, carry = batch_of(key, network, params)
-    p = rl.PPOParameters()
+    p = rl.PPOHyperparameters()
     _, seen = jax.jit(functools.partial(loss, network))(params, key, batch, carry, p)
     assert float(seen["kl"]) == pytest.approx(0.0, abs=1e-6)
     assert float(seen["clipped"]) == 0.0
@@ -165,7 +164,7 @@ def test_collected_rewards_bootstrap_from_the_true_last_observation(key):
 def test_a_cut_is_not_an_end(key):
     """Reward 1 for ever is worth 1/(1-γ); three steps of it are worth less."""
     env = Clock(num_agents=1, time_limit=3)
-    p = rl.PPOParameters(lr=0.02)
+    p = rl.PPOHyperparameters(lr=0.02)
     network, algorithm, start = learner_of(env, shared=True, num_steps=6, parameters=p)
 
     @jax.jit
@@ -193,7 +192,7 @@ def test_finds_the_best_arm_on_every_seed_and_step_size(shared, key):
     @jax.jit
     def run(keys, rates):
         def one(key, lr):
-            p = rl.PPOParameters(lr=lr)
+            p = rl.PPOHyperparameters(lr=lr)
             return rollout(step, start(key), 80, key=key, inputs=p)[1].info.reward
 
         return jax.vmap(lambda lr: jax.vmap(one, (0, None))(keys, lr))(rates)
@@ -227,7 +226,7 @@ def test_shuffles_put_anyone_anywhere():
 
 
 def test_memory_solves_what_needs_memory(key):
-    p = rl.PPOParameters(lr=0.02, discount=1.0)
+    p = rl.PPOHyperparameters(lr=0.02, discount=1.0)
     _, algorithm, start = learner_of(
         Recall(), shared=True, memory=8, num_steps=6, num_envs=32, parameters=p
     )
@@ -240,10 +239,10 @@ def test_agents_learn_from_their_own_at_their_own_pace(key):
     _, algorithm, start = learner_of(Bandit(PAYOFF), shared=False, optimizer=optax.identity())
     step = jax.jit(lambda key, physics, p: algorithm.step(key, start(key, physics), p)[0].params)
     before = jax.jit(start)(key).params
-    p = rl.PPOParameters(lr=jnp.array([0.01, 0.01]))
+    p = rl.PPOHyperparameters(lr=jnp.array([0.01, 0.01]))
     one = step(key, jnp.asarray(PAYOFF), p)
     two = step(key, jnp.asarray([PAYOFF[0], [0.0, 0.0, 5.0]]), p)
-    three = step(key, jnp.asarray(PAYOFF), rl.PPOParameters(lr=jnp.array([0.01, 0.0])))
+    three = step(key, jnp.asarray(PAYOFF), rl.PPOHyperparameters(lr=jnp.array([0.01, 0.0])))
 
     def furthest(a, b):
         apart = jax.tree.map(lambda x, y: jnp.abs(x - y).reshape(2, -1).max(axis=1), a, b)
@@ -267,7 +266,7 @@ def test_those_who_left_teach_nothing(key):
     )
     half = jax.tree.map(lambda x: x[:, :6], batch)
     few = jax.tree.map(lambda x: x[:6], carry)
-    p = rl.PPOParameters(entropy=0.1)
+    p = rl.PPOHyperparameters(entropy=0.1)
     value = jax.jit(lambda b, c: loss(network, params, key, b, c, p)[0])
     assert float(value(wild, carry)) == pytest.approx(float(value(half, few)), rel=1e-5)
 
@@ -285,7 +284,7 @@ def test_learning_is_looked_at_at_intervals_by_modes_and_by_samples(key):
     env = Bandit(PAYOFF)
     network, algorithm, start = learner_of(env, shared=False)
     look = rl.evaluation(env, network, jax.random.key(3), 64, shared=False)
-    p = rl.PPOParameters(lr=0.02)
+    p = rl.PPOHyperparameters(lr=0.02)
 
     @jax.jit
     def run(key):
@@ -312,9 +311,9 @@ def test_learning_is_looked_at_at_intervals_by_modes_and_by_samples(key):
         ({"num_steps": 0}, "num_steps: expected at least 1"),
         ({"epochs": 0}, "epochs: expected at least 1"),
         ({"minibatches": 7}, "minibatches: expected a divisor of 128"),
-        ({"parameters": rl.PPOParameters(discount=1.5)}, "discount: expected within"),
-        ({"parameters": rl.PPOParameters(clip=-0.1)}, "clip: expected within"),
-        ({"parameters": rl.PPOParameters(lr=float("nan"))}, "lr: expected within"),
+        ({"parameters": rl.PPOHyperparameters(discount=1.5)}, "discount: expected within"),
+        ({"parameters": rl.PPOHyperparameters(clip=-0.1)}, "clip: expected within"),
+        ({"parameters": rl.PPOHyperparameters(lr=float("nan"))}, "lr: expected within"),
     ],
 )
 def test_refuses(change, message):

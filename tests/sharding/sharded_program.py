@@ -11,9 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxswarm import agents, gossip, launch, learning, sharding, topology
+from jaxswarm import Checkpoint, agents, gossip, launch, learning, sharding, simulate, topology
 from jaxswarm.sharding import processes
-from jaxswarm.simulate import Checkpoint, simulate
 
 N = 16
 

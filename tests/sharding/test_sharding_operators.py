@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxswarm import agents, gossip, sharding, topology
-from jaxswarm.gossip import Round
+from jaxswarm.gossip import Exchange
 
 N, D = 48, 8
 TOLERANCE = 1e-6  # entries of order one, sums of at most 48 of them in float32
@@ -163,11 +163,11 @@ def test_gossip_step_inside_a_literal_pmap(name, layout, key):
     W, _ = operators(name, layout)
     alive = jax.random.bernoulli(key, 0.9, (N,))
     rule = gossip.averaging(W, steps=2)
-    expected, _, traffic = rule.mix(key, swarm(), (), Round(0, alive=alive))
+    expected, _, traffic = rule.mix(key, swarm(), (), Exchange(0, alive=alive))
     inside = gossip.averaging(sharding.local(W, "devices", D), steps=2)
 
     def step(params, alive):
-        return inside.mix(key, params, (), Round(0, alive=alive))
+        return inside.mix(key, params, (), Exchange(0, alive=alive))
 
     def cut(x):
         return x.reshape(D, N // D, *x.shape[1:])
@@ -180,11 +180,11 @@ def test_gossip_step_inside_a_literal_pmap(name, layout, key):
 def test_rules_with_state_inside_pmap_and_shard_map(key):
     W = gossip.mixing(topology.exponential(N), "push")
     rule = gossip.push_sum(W)
-    expected, state, _ = rule.mix(key, swarm(), rule.init(swarm()), Round(0))
+    expected, state, _ = rule.mix(key, swarm(), rule.init(swarm()), Exchange(0))
 
     def step(params):
         inner = gossip.push_sum(sharding.local(W, "agents"))
-        params, state, _ = inner.mix(key, params, inner.init(params), Round(0))
+        params, state, _ = inner.mix(key, params, inner.init(params), Exchange(0))
         return params, state.weight
 
     spec = jax.P("agents")
@@ -208,7 +208,7 @@ def test_agents_functions_and_server_by_plain_jit(key):
     rule = gossip.server()
 
     def look(tree):
-        averaged, _, _ = rule.mix(key, tree, (), Round(0))
+        averaged, _, _ = rule.mix(key, tree, (), Exchange(0))
         return agents.mean(tree), agents.disagreement(tree), averaged, agents.ravel(tree)[0]
 
     close(jax.jit(look)(placed), jax.jit(look)(swarm()))
@@ -218,8 +218,8 @@ def test_spectral_rules_accept_sharded_operators(key):
     W, sharded = operators("torus", "auto")
     for make in (functools.partial(gossip.chebyshev, steps=3), gossip.memory):
         plain, many = make(W), make(sharded)
-        a, _, _ = plain.mix(key, swarm(), plain.init(swarm()), Round(0))
-        b, _, _ = jax.jit(many.mix)(key, swarm(), many.init(swarm()), Round(0))
+        a, _, _ = plain.mix(key, swarm(), plain.init(swarm()), Exchange(0))
+        b, _, _ = jax.jit(many.mix)(key, swarm(), many.init(swarm()), Exchange(0))
         close(a, b, 1e-5)
 
 

@@ -62,8 +62,8 @@ def test_relabelled_graph_is_the_same_graph():
     assert np.array_equal(adjacency, np.asarray(graph.adjacency())[np.ix_(order, order)])
     x = jax.random.normal(jax.random.key(0), (96, 2))
     mixed = gossip.mix(gossip.mixing(graph), x)[order]
-    relabelled = gossip.mix(gossip.mixing(sharding.relabel(graph, order)), x[order])
-    np.testing.assert_allclose(mixed, relabelled, atol=1e-6)
+    relabeled = gossip.mix(gossip.mixing(sharding.relabel(graph, order)), x[order])
+    np.testing.assert_allclose(mixed, relabeled, atol=1e-6)
 
 
 def test_identity_keeps_what_is_known_of_the_graph():

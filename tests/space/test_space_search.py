@@ -56,7 +56,7 @@ def test_equal_to_brute_force(seed, boundary, dimensions, method, radius, clumpe
     got, report = search.sum(jnp.asarray(at), jnp.asarray(features))
     np.testing.assert_allclose(got, want, atol=1e-4)
     assert int(report.overflow) == int(report.nonfinite) == 0
-    listed = search.neighbours(jnp.asarray(at), 40)
+    listed = search.neighbors(jnp.asarray(at), 40)
     for i in range(40):
         found = np.asarray(listed.indices)[i][np.asarray(listed.mask)[i]]
         assert sorted(found) == list(np.flatnonzero(near[i]))

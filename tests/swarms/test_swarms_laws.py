@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import swarm_oracles as oracles
 
-from jaxswarm import gossip, space, swarms, topology
-from jaxswarm.rollout import rollout
+from jaxswarm import gossip, rollout, space, swarms, topology
 
 BOX = space.Space((5.0, 5.0))
 OPEN = space.Space((5.0, 5.0), "open")
 N = 14
-NOISELESS = swarms.CouzinParameters(1.0, 2.0, 4.0, noise=0.0)
+NOISELESS = swarms.CouzinParams(1.0, 2.0, 4.0, noise=0.0)
 RING = gossip.mixing(topology.ring(N))
 
 LAWS = {
@@ -134,9 +133,9 @@ def run(law, rounds, parameters=None, seed=0):
 def test_vicsek_orders_at_low_noise_and_not_at_high():
     law = swarms.vicsek(BOX, 100)
     noise = jnp.array([0.3, 6.0])
-    p = swarms.VicsekParameters(jnp.full(2, 0.1), noise, jnp.ones(2))
+    p = swarms.VicsekParams(jnp.full(2, 0.1), noise, jnp.ones(2))
     _, records = jax.vmap(lambda p: run(law, 300, p))(p)
-    low, high = np.asarray(records.info.polarisation)[:, -100:].mean(axis=1)
+    low, high = np.asarray(records.info.polarization)[:, -100:].mean(axis=1)
     assert low > 0.9
     assert high < 0.3
 
@@ -149,9 +148,9 @@ def test_vicsek_s_transition_with_noise_sharpens_with_size():
     for n in (100, 900):
         box = space.Space((np.sqrt(n / 4.0),) * 2)
         law = swarms.vicsek(box, n)
-        p = swarms.VicsekParameters(jnp.full(12, 0.1), noise, jnp.ones(12))
+        p = swarms.VicsekParams(jnp.full(12, 0.1), noise, jnp.ones(12))
         _, records = jax.vmap(lambda p, law=law: run(law, 1500, p))(p)
-        order[n] = np.asarray(records.info.polarisation)[:, -700:].mean(axis=1)
+        order[n] = np.asarray(records.info.polarization)[:, -700:].mean(axis=1)
         assert (np.diff(order[n]) < 0.05).all()
         assert order[n][0] > 0.9
     assert order[900][-1] < order[100][-1] < 0.3
@@ -165,7 +164,7 @@ def test_kuramoto_s_critical_coupling_for_lorentzian_frequencies():
 
     law = swarms.kuramoto(2000, frequencies=lorentzian)
     couplings = jnp.array([0.5, 1.5, 2.0, 4.0])
-    p = swarms.KuramotoParameters(couplings, jnp.zeros(4))
+    p = swarms.KuramotoParams(couplings, jnp.zeros(4))
     _, records = jax.vmap(lambda p: run(law, 600, p))(p)
     below, *above = np.asarray(records.info.order)[:, -200:].mean(axis=1)
     assert below < 0.12
@@ -177,12 +176,12 @@ def test_cucker_smale_keeps_momentum_and_aligns():
     start = law.init(jax.random.split(jax.random.key(0))[0])
     end, records = run(law, 300)
     np.testing.assert_allclose(end.velocities.mean(0), start.velocities.mean(0), atol=1e-5)
-    assert records.info.polarisation[-1] > 0.99
+    assert records.info.polarization[-1] > 0.99
 
 
 def test_boids_align():
     _, records = run(swarms.boids(BOX, 100), 200)
-    assert records.info.polarisation[-1] > 0.8
+    assert records.info.polarization[-1] > 0.8
     assert int(records.info.overflow.max()) == 0
 
 
@@ -196,7 +195,7 @@ def test_couzin_s_group_mills_as_a_ring_or_flies_in_parallel():
         first, second = jax.random.split(jax.random.key(1))
         end, _ = rollout(law.step, law.init(first), 1200, key=second, inputs=p, every=1200)
         return (
-            swarms.polarisation(end.velocities),
+            swarms.polarization(end.velocities),
             swarms.milling(end.positions, end.velocities),
         )
 

@@ -207,10 +207,10 @@ def optimum(graph, nonnegative):
 def test_fastest_mixing_reaches_the_optimum(nonnegative):
     graphs = [tp.ring(6), tp.grid(2, 3), tp.barbell(3), tp.star(6), tp.cluster(3, 2)]
     batch = tp.stack(graphs)
-    optimised = np.asarray(fastest_mixing(batch, nonnegative=nonnegative))
-    assert np.all(optimised[~batch.mask] == 0)
+    optimized = np.asarray(fastest_mixing(batch, nonnegative=nonnegative))
+    assert np.all(optimized[~batch.mask] == 0)
     for t, graph in enumerate(graphs):
-        values = optimised[t, : graph.num_edge_slots]
+        values = optimized[t, : graph.num_edge_slots]
         matrix = np.asarray(weights.dense(graph, values))
         np.testing.assert_allclose(matrix, matrix.T, atol=1e-7)
         np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm.coordination.bandits.ridge import Ridge, faded, joined
-from jaxswarm.gossip import GossipTransformation, Round, Traffic
+from jaxswarm.gossip import Exchange, GossipTransformation, Traffic
 
 
 class Pooled(NamedTuple):
@@ -36,7 +36,7 @@ def known(state: Pooled, num_learners: Any) -> Ridge:
 
 
 def exchanged(
-    key: jax.Array, state: Pooled, rule: GossipTransformation, round: Round
+    key: jax.Array, state: Pooled, rule: GossipTransformation, round: Exchange
 ) -> tuple[Pooled, Traffic]:
     """One exchange.
 

@@ -72,16 +72,16 @@ def joined(*parts: Ridge) -> Ridge:
     return jax.tree.map(lambda *s: sum(s[1:], s[0]), *parts)
 
 
-def factor(sums: Ridge, regularisation: Any) -> jax.Array:
+def factor(sums: Ridge, regularization: Any) -> jax.Array:
     """``[..., d, d]``: the lower Cholesky factor of ``λ I + G``."""
     eye = jnp.eye(sums.gram.shape[-1])
-    prior = jnp.broadcast_to(regularisation * eye, sums.gram.shape)
+    prior = jnp.broadcast_to(regularization * eye, sums.gram.shape)
     return jnp.linalg.cholesky(sums.gram + prior)
 
 
-def coefficients(sums: Ridge, regularisation: Any) -> jax.Array:
+def coefficients(sums: Ridge, regularization: Any) -> jax.Array:
     """``[..., d]``: ``θ = (λ I + G)⁻¹ b``."""
-    return solved(factor(sums, regularisation), sums.moment)
+    return solved(factor(sums, regularization), sums.moment)
 
 
 def solved(low: jax.Array, right: jax.Array) -> jax.Array:

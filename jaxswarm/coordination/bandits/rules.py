@@ -50,21 +50,21 @@ def published_radius(
     count: Any,
     num_features: int,
     *,
-    regularisation: Any = 1.0,
+    regularization: Any = 1.0,
     alpha: Any = 1.0,
     delta: Any = 0.05,
     bound: Any = 1.0,
 ) -> jax.Array:
     """``α √(d ln(1 + t/λ) + 2 ln(1/δ)) + √λ S``, the confidence radius after ``t`` observations."""
-    inside = num_features * jnp.log1p(count / regularisation) - 2.0 * jnp.log(delta)
-    return alpha * jnp.sqrt(inside) + jnp.sqrt(regularisation) * bound
+    inside = num_features * jnp.log1p(count / regularization) - 2.0 * jnp.log(delta)
+    return alpha * jnp.sqrt(inside) + jnp.sqrt(regularization) * bound
 
 
 def linucb(
     num_features: int,
     *,
     num_arms: int | None = None,
-    regularisation: Any = 1.0,
+    regularization: Any = 1.0,
     radius: Any = None,
     alpha: Any = 1.0,
     delta: Any = 0.05,
@@ -88,20 +88,20 @@ def linucb(
         ValueError: naming the argument. Numbers other than ``num_features`` and ``num_arms`` may be
             traced and are then not checked.
     """
-    _check(num_features, num_arms, regularisation, discount)
+    _check(num_features, num_arms, regularization, discount)
     _expect("delta", delta, lambda v: 0 < v < 1, "a number in (0, 1)")
     if radius is not None:
         _expect("radius", radius, lambda v: v >= 0, "a number of at least 0")
 
     def score(key: jax.Array, sums: Ridge, features: jax.Array, arms: jax.Array) -> jax.Array:
         del key
-        mean, width, count = _read(sums, features, arms, regularisation, num_arms is not None)
+        mean, width, count = _read(sums, features, arms, regularization, num_arms is not None)
         beta = radius
         if beta is None:
             beta = published_radius(
                 count,
                 num_features,
-                regularisation=regularisation,
+                regularization=regularization,
                 alpha=alpha,
                 delta=delta,
                 bound=bound,
@@ -115,7 +115,7 @@ def thompson(
     num_features: int,
     *,
     num_arms: int | None = None,
-    regularisation: Any = 1.0,
+    regularization: Any = 1.0,
     scale: Any = 0.3,
     discount: Any = 1.0,
 ) -> Bandit:
@@ -131,11 +131,11 @@ def thompson(
     Raises:
         ValueError: naming the argument.
     """
-    _check(num_features, num_arms, regularisation, discount)
+    _check(num_features, num_arms, regularization, discount)
     _expect("scale", scale, lambda v: v >= 0, "a number of at least 0")
 
     def score(key: jax.Array, sums: Ridge, features: jax.Array, arms: jax.Array) -> jax.Array:
-        low = factor(sums, regularisation)
+        low = factor(sums, regularization)
         noise = jax.random.normal(key, sums.moment.shape)
         upper = jnp.swapaxes(low, -1, -2)
         tilt = jax.scipy.linalg.solve_triangular(upper, noise[..., None], lower=False)[..., 0]
@@ -179,9 +179,9 @@ def check_features(features: Any) -> None:
 
 
 def _read(
-    sums: Ridge, features: jax.Array, arms: jax.Array, regularisation: Any, disjoint: bool
+    sums: Ridge, features: jax.Array, arms: jax.Array, regularization: Any, disjoint: bool
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    low = factor(sums, regularisation)
+    low = factor(sums, regularization)
     theta = solved(low, sums.moment)
     if disjoint:
         width = widths(low[arms], features[:, None, :])[:, 0]
@@ -206,12 +206,12 @@ def _learner(num_arms: int | None, discount: Any) -> Callable[..., Ridge]:
     return learn
 
 
-def _check(num_features: int, num_arms: int | None, regularisation: Any, discount: Any) -> None:
+def _check(num_features: int, num_arms: int | None, regularization: Any, discount: Any) -> None:
     if num_features < 1:
         raise ValueError(f"num_features: expected at least 1, got {num_features}")
     if num_arms is not None and num_arms < 1:
         raise ValueError(f"num_arms: expected at least 1 or None, got {num_arms}")
-    _expect("regularisation", regularisation, lambda v: v > 0, "a number above 0")
+    _expect("regularization", regularization, lambda v: v > 0, "a number above 0")
     _expect("discount", discount, lambda v: 0 < v <= 1, "a number in (0, 1]")
 
 

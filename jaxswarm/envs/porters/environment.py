@@ -77,7 +77,7 @@ class PortersObservation(NamedTuple):
     """
 
     velocity: jax.Array
-    neighbours: jax.Array
+    neighbors: jax.Array
     ends: jax.Array
     ground: jax.Array
     package: jax.Array
@@ -162,7 +162,7 @@ class Porters(SwarmEnvironment):
         order = jnp.arange(n)
         return PortersObservation(
             velocity=world.velocity[:, None],
-            neighbours=jnp.concatenate([behind, front], axis=1),
+            neighbors=jnp.concatenate([behind, front], axis=1),
             ends=jnp.stack([order == 0, order == n - 1], axis=1).astype(jnp.float32),
             ground=ground[:, 1:] - ground[:, :1],
             package=jnp.full((n, 1), self._slope(world, params)),

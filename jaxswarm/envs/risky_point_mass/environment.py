@@ -42,7 +42,7 @@ class RiskyParams(NamedTuple):
     speed: Any = 0.1
     noise: Any = 0.02
     goal_radius: Any = 0.05
-    disc_centre: Any = 0.5
+    disc_center: Any = 0.5
     disc_radius: Any = 0.3
     risk: Any = 0.1
     loss: Any = 10.0
@@ -107,9 +107,9 @@ class RiskyPointMass(SwarmEnvironment):
         moved = world.position + params.speed * jnp.clip(action, -1.0, 1.0) + params.noise * wind
         moved = jnp.where(world.arrived[:, None], world.position, jnp.clip(moved, 0.0, 1.0))
         to_goal = jnp.linalg.norm(moved, axis=1)
-        to_centre = jnp.linalg.norm(moved - params.disc_centre, axis=1)
-        inside = to_centre < params.disc_radius
-        chance = params.risk * jnp.exp(-4.0 * jnp.square(to_centre / params.disc_radius))
+        to_center = jnp.linalg.norm(moved - params.disc_center, axis=1)
+        inside = to_center < params.disc_radius
+        chance = params.risk * jnp.exp(-4.0 * jnp.square(to_center / params.disc_radius))
         struck = inside & (luck < chance)
         reward = -to_goal - 0.1 - params.loss * struck
         arrived = world.arrived | (to_goal < params.goal_radius)

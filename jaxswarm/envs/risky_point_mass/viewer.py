@@ -10,7 +10,7 @@ from jaxswarm import plotting
 def draw(world: Any, params: Any, ax: Any) -> None:
     """Agents blue, those that arrived pale."""
     side = np.linspace(0.0, 1.0, 200)
-    away = np.hypot(*(np.stack(np.meshgrid(side, side)) - params.disc_centre))
+    away = np.hypot(*(np.stack(np.meshgrid(side, side)) - params.disc_center))
     risk = np.where(
         away < params.disc_radius,
         params.risk * np.exp(-4.0 * np.square(away / params.disc_radius)),

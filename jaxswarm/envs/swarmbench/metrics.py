@@ -44,19 +44,19 @@ def coordination(
     mean_move = counts @ jnp.asarray(STEPS[:5], jnp.float32) / coordinated
     both = acting & present
     steps = jnp.sum(jnp.abs(after - before), axis=1)
-    kept, shoved = _neighbours(action, before, after, acting, both, shape)
+    kept, shoved = _neighbors(action, before, after, acting, both, shape)
     return {
         "directional_entropy": entropy,
         "stillness": counts[STAY] / total,
         "dominant_action": jnp.max(counts) / coordinated,
-        "polarisation": jnp.linalg.norm(mean_move),
+        "polarization": jnp.linalg.norm(mean_move),
         "moving_distance": jnp.sum(jnp.where(both, steps, 0)) / jnp.maximum(jnp.sum(both), 1),
         "structure": kept,
         "pushes": shoved,
     }
 
 
-def _neighbours(
+def _neighbors(
     action: jax.Array,
     before: jax.Array,
     after: jax.Array,

@@ -1,9 +1,9 @@
 """Robust aggregation over neighbourhoods, as gossip rules.
 
 Every rule is made from a topology: :func:`median`, :func:`trimmed_mean`, :func:`krum`,
-:func:`multi_krum`, :func:`geometric_median`, :func:`centred_clipping`, :func:`norm_clipping`,
+:func:`multi_krum`, :func:`geometric_median`, :func:`centered_clipping`, :func:`norm_clipping`,
 :func:`foolsgold`, :func:`sybilwall`, and :func:`mozi`, which tries the models out on private
-samples; a new one is :func:`over_neighbourhoods` of what a single agent does. All of them drop
+samples; a new one is :func:`over_neighborhoods` of what a single agent does. All of them drop
 messages that are not finite, keep the own model where nothing arrives, honour the round (the dead,
 the absent, the lost) and read the models of before the round. BRIDGE is :func:`trimmed_mean` with
 gradient steps.
@@ -11,15 +11,14 @@ gradient steps.
 
 from collections.abc import Callable
 
-from jaxswarm.gossip.averaging import averaging
-from jaxswarm.gossip.mixing import mixing
-from jaxswarm.gossip.robust.clipping import centred_clipping, norm_clipping
+from jaxswarm.gossip._averaging import averaging
+from jaxswarm.gossip._mixing import mixing
+from jaxswarm.gossip.robust._foolsgold import foolsgold, foolsgold_weights
+from jaxswarm.gossip.robust._mozi import mozi
+from jaxswarm.gossip.robust._neighborhoods import Near, neighborhoods, over_neighborhoods
+from jaxswarm.gossip.robust.clipping import centered_clipping, norm_clipping
 from jaxswarm.gossip.robust.distances import geometric_median, krum, multi_krum
-from jaxswarm.gossip.robust.foolsgold import foolsgold, foolsgold_weights
-from jaxswarm.gossip.robust.mozi import mozi
-from jaxswarm.gossip.robust.neighbourhoods import Near, neighbourhoods, over_neighbourhoods
 from jaxswarm.gossip.robust.order import median, trimmed_mean
-from jaxswarm.gossip.robust.sybilwall import sybilwall
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.topology import Topology
 
@@ -30,7 +29,7 @@ RULES: dict[str, Callable[[Topology, int], GossipTransformation]] = {
     "krum": krum,
     "multi_krum": multi_krum,
     "geometric_median": lambda topology, b: geometric_median(topology),
-    "centred_clipping": lambda topology, b: centred_clipping(topology, 1.0),
+    "centered_clipping": lambda topology, b: centered_clipping(topology, 1.0),
     "norm_clipping": lambda topology, b: norm_clipping(topology),
     "foolsgold": lambda topology, b: foolsgold(topology),
 }
@@ -39,7 +38,7 @@ RULES: dict[str, Callable[[Topology, int], GossipTransformation]] = {
 __all__ = [
     "RULES",
     "Near",
-    "centred_clipping",
+    "centered_clipping",
     "foolsgold",
     "foolsgold_weights",
     "geometric_median",
@@ -47,9 +46,8 @@ __all__ = [
     "median",
     "mozi",
     "multi_krum",
-    "neighbourhoods",
+    "neighborhoods",
     "norm_clipping",
-    "over_neighbourhoods",
-    "sybilwall",
+    "over_neighborhoods",
     "trimmed_mean",
 ]

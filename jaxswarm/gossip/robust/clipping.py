@@ -14,13 +14,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip.robust.neighbourhoods import Near, over_neighbourhoods
+from jaxswarm.gossip.robust._neighborhoods import Near, over_neighborhoods
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.topology import Topology
 from jaxswarm.topology.validation import is_traced
 
 
-def centred_clipping(
+def centered_clipping(
     topology: Topology,
     radius: float | jax.Array,
     *,
@@ -40,7 +40,7 @@ def centred_clipping(
         radius: ``τ > 0``; may be traced.
         weights: a scheme of ``topology.weights.SCHEMES``, or ``[..., E]``.
         iterations: at least 1; more of them forget the centre.
-        chunk: agents at a time, see :func:`over_neighbourhoods`.
+        chunk: agents at a time, see :func:`over_neighborhoods`.
 
     Raises:
         ValueError: if ``radius`` is not positive or ``iterations < 1``.
@@ -61,7 +61,7 @@ def centred_clipping(
             point = point + jnp.sum(scale[:, None] * away, axis=0)
         return point, memory
 
-    return over_neighbourhoods(topology, aggregate, weights=weights, chunk=chunk)
+    return over_neighborhoods(topology, aggregate, weights=weights, chunk=chunk)
 
 
 def norm_clipping(
@@ -79,7 +79,7 @@ def norm_clipping(
         topology: who hears whom; a sequence is used cyclically.
         factor: positive; may be traced.
         weights: a scheme of ``topology.weights.SCHEMES``, or ``[..., E]``.
-        chunk: agents at a time, see :func:`over_neighbourhoods`.
+        chunk: agents at a time, see :func:`over_neighborhoods`.
 
     Raises:
         ValueError: if ``factor`` is not positive.
@@ -95,7 +95,7 @@ def norm_clipping(
         heard = jnp.sum(jnp.where(kept, scale, 0.0)[:, None] * near.received, axis=0)
         return own * near.own + heard, memory
 
-    return over_neighbourhoods(topology, aggregate, weights=weights, chunk=chunk)
+    return over_neighborhoods(topology, aggregate, weights=weights, chunk=chunk)
 
 
 def _check_positive(name: str, value: Any) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip.robust.neighbourhoods import (
+from jaxswarm.gossip.robust._neighborhoods import (
     Near,
     expect_majority,
-    over_neighbourhoods,
+    over_neighborhoods,
     with_own,
 )
 from jaxswarm.gossip.robust.order import mean_of_ranks
@@ -36,7 +36,7 @@ def krum(
         topology: who hears whom; a sequence is used cyclically.
         num_byzantine: ``b``, attackers among the neighbours of one agent; may be traced. An agent
             that gets ``n < b + 3`` voices in a round (its own included) keeps its own.
-        chunk: agents at a time, see :func:`over_neighbourhoods`.
+        chunk: agents at a time, see :func:`over_neighborhoods`.
 
     Raises:
         ValueError: if ``n − b − 2 >= 1`` does not hold in every neighbourhood; the agent is named.
@@ -59,7 +59,7 @@ def multi_krum(
         topology: who hears whom; a sequence is used cyclically.
         num_byzantine: as for :func:`krum`.
         num_chosen: ``m >= 1``, may be traced; ``n − b`` if omitted, and never more.
-        chunk: agents at a time, see :func:`over_neighbourhoods`.
+        chunk: agents at a time, see :func:`over_neighborhoods`.
 
     Raises:
         ValueError: as :func:`krum`; if ``num_chosen < 1``.
@@ -83,7 +83,7 @@ def multi_krum(
         mean = jnp.sum(share[:, None] * values, axis=0)
         return jnp.where(count >= b + 3, mean, near.own), memory
 
-    return over_neighbourhoods(topology, aggregate, chunk=chunk)
+    return over_neighborhoods(topology, aggregate, chunk=chunk)
 
 
 def geometric_median(
@@ -103,7 +103,7 @@ def geometric_median(
         topology: who hears whom; a sequence is used cyclically.
         iterations: Weiszfeld steps, at least 1.
         smoothing: ``ν > 0``, distance below which a voice's pull grows no more.
-        chunk: agents at a time, see :func:`over_neighbourhoods`.
+        chunk: agents at a time, see :func:`over_neighborhoods`.
 
     Raises:
         ValueError: if ``iterations < 1`` or ``smoothing <= 0``.
@@ -128,7 +128,7 @@ def geometric_median(
 
         return jax.lax.fori_loop(0, iterations, closer, start), memory
 
-    return over_neighbourhoods(topology, aggregate, chunk=chunk)
+    return over_neighborhoods(topology, aggregate, chunk=chunk)
 
 
 def squared_distances(values: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -136,8 +136,8 @@ def squared_distances(values: jax.Array, valid: jax.Array) -> tuple[jax.Array, j
 
     A voice so far off that its square overflows is not valid any more.
     """
-    centred = values - values[:1]
-    products = jnp.matmul(centred, centred.T, precision=jax.lax.Precision.HIGHEST)
+    centered = values - values[:1]
+    products = jnp.matmul(centered, centered.T, precision=jax.lax.Precision.HIGHEST)
     square = jnp.diagonal(products)
     valid = valid & jnp.isfinite(square)
     distances = jnp.maximum(square[:, None] + square[None, :] - 2.0 * products, 0.0)

@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip.robust.neighbourhoods import (
+from jaxswarm.gossip.robust._neighborhoods import (
     Near,
     expect_majority,
-    over_neighbourhoods,
+    over_neighborhoods,
     with_own,
 )
 from jaxswarm.gossip.types import GossipTransformation
@@ -34,7 +34,7 @@ def median(topology: Topology, *, chunk: int | None = None) -> GossipTransformat
 
     Args:
         topology: who hears whom; a sequence is used cyclically.
-        chunk: agents at a time, see :func:`over_neighbourhoods`.
+        chunk: agents at a time, see :func:`over_neighborhoods`.
     """
 
     def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
@@ -42,7 +42,7 @@ def median(topology: Topology, *, chunk: int | None = None) -> GossipTransformat
         count = jnp.sum(valid)
         return mean_of_ranks(values, valid, (count - 1) // 2, count // 2 + 1), memory
 
-    return over_neighbourhoods(topology, aggregate, chunk=chunk)
+    return over_neighborhoods(topology, aggregate, chunk=chunk)
 
 
 def trimmed_mean(
@@ -57,7 +57,7 @@ def trimmed_mean(
         topology: who hears whom; a sequence is used cyclically.
         num_byzantine: ``b``, attackers among the neighbours of one agent; may be traced. An agent
             that gets ``n <= 2 b`` voices in a round (its own included) keeps its own.
-        chunk: agents at a time, see :func:`over_neighbourhoods`.
+        chunk: agents at a time, see :func:`over_neighborhoods`.
 
     Raises:
         ValueError: if ``n > 2 b`` does not hold in every neighbourhood; the agent is named.
@@ -72,7 +72,7 @@ def trimmed_mean(
         trimmed = mean_of_ranks(values, valid, b, count - b)
         return jnp.where(count > 2 * b, trimmed, near.own), memory
 
-    return over_neighbourhoods(topology, aggregate, chunk=chunk)
+    return over_neighborhoods(topology, aggregate, chunk=chunk)
 
 
 def mean_of_ranks(

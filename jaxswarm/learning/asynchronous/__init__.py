@@ -18,7 +18,7 @@ Your own strongly convex problem, here ``f_i(x) = |x - data_i|² + Σ softplus(x
 
     import jax, jax.numpy as jnp
     from jaxswarm import learning, topology
-    from jaxswarm.simulate import simulate
+    from jaxswarm._simulate import simulate
 
     def loss(params, data):
         return jnp.sum((params - data) ** 2) + jax.nn.softplus(params).sum()
@@ -34,6 +34,7 @@ of every agent's Hessian. Without convexity add a ridge. Use float64 (``jax.enab
 below about ``1e-4``.
 """
 
+from jaxswarm.learning.asynchronous._dadao import DadaoAgent, dadao, dadao_process
 from jaxswarm.learning.asynchronous.adom import adom_plus, gossip_matrix
 from jaxswarm.learning.asynchronous.clocks import (
     Clocks,
@@ -43,7 +44,6 @@ from jaxswarm.learning.asynchronous.clocks import (
     switching_edge_clocks,
 )
 from jaxswarm.learning.asynchronous.constants import DadaoConstants
-from jaxswarm.learning.asynchronous.dadao import DadaoAgent, dadao, dadao_process
 from jaxswarm.learning.asynchronous.dual import (
     ContinuizedAgent,
     continuized,

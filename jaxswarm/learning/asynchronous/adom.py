@@ -22,8 +22,8 @@ import numpy as np
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
+from jaxswarm.learning.asynchronous._dadao import GradientFn
 from jaxswarm.learning.asynchronous.constants import check_smooth_and_convex
-from jaxswarm.learning.asynchronous.dadao import GradientFn
 from jaxswarm.topology import Topology, require_connected, require_symmetric, spectra
 
 

@@ -16,7 +16,7 @@ import optax
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.types import GossipTransformation, Traffic
-from jaxswarm.learning.decentralized import (
+from jaxswarm.learning._decentralized import (
     LearnerState,
     check_parts,
     frozen_where_absent,

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents, errors
-from jaxswarm.gossip.mixing import mix as mix_with
-from jaxswarm.gossip.mixing import mixing
-from jaxswarm.gossip.robust.neighbourhoods import Near, over_neighbourhoods
+from jaxswarm.gossip._mixing import mix as mix_with
+from jaxswarm.gossip._mixing import mixing
+from jaxswarm.gossip.robust._neighborhoods import Near, over_neighborhoods
 from jaxswarm.gossip.rounds import traffic_of
-from jaxswarm.gossip.types import GossipTransformation, PyTree, Round, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
 from jaxswarm.learning.matching.matchers import Matcher
 from jaxswarm.learning.matching.spec import PermutationSpec, permute, sizes
 from jaxswarm.topology import Topology
@@ -100,7 +100,7 @@ def matched_averaging(
         key: jax.Array,
         params: PyTree,
         state: PyTree,
-        round: Round,
+        round: Exchange,
         *,
         match_inputs: Proxy | Local | None = None,
         **extra: Any,
@@ -120,7 +120,7 @@ def matched_averaging(
             own_weight = 1.0 - jnp.sum(near.weights)
             return own_weight * near.own + near.weights @ received, own_data
 
-        rule = over_neighbourhoods(topology, aggregate, weights=pi, chunk=chunk)
+        rule = over_neighborhoods(topology, aggregate, weights=pi, chunk=chunk)
         params, _, traffic = rule.mix(key, params, own_data, round, **extra)
         return params, state, traffic
 
@@ -204,7 +204,7 @@ def _into_first(
         key: jax.Array,
         params: PyTree,
         state: PyTree,
-        round: Round,
+        round: Exchange,
         *,
         messages: PyTree | None = None,
         match_inputs: Proxy | Local | None = None,

@@ -23,7 +23,7 @@ import numpy as np
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.types import GossipTransformation, Round, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
 from jaxswarm.rl.networked.games import MarkovGame, joint_probabilities, solve
 from jaxswarm.rl.networked.policies import Policies, product_policies
 
@@ -107,7 +107,7 @@ def networked_actor_critic(
             robust, attacked. ``gossip.averaging(mixing)`` is the paper's.
         rates: used where ``step`` gets ``None`` as inputs.
         policies: how agents act; by the state alone if omitted, see :func:`product_policies`, and
-            :func:`jaxswarm.rl.bayesian.bayesian_policies` for agents that hear each other.
+            :func:`jaxswarm.systems.bn_actor_critic.bayesian_policies` for agents that hear each other.
 
     Returns:
         ``init(actors) -> NetworkedState``, from logits of the policies' shape, ``[N, S, A]``, and
@@ -164,7 +164,7 @@ def networked_actor_critic(
         }
         advantage = model @ seen - state.average + gain
         actors = act.ascend(state.actors, state.place, acts, actor_rate * advantage)
-        critics, memory, sent = gossip.mix(gossip_key, stepped, state.gossip, Round(state.time))
+        critics, memory, sent = gossip.mix(gossip_key, stepped, state.gossip, Exchange(state.time))
         new = NetworkedState(
             actors,
             critics,

@@ -28,10 +28,10 @@ import optax
 from jaxswarm import agents, errors, models
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.types import GossipTransformation, Round, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
+from jaxswarm.rl._ppo import PPOHyperparameters, PPOInfo, PPOState, check_parameters
 from jaxswarm.rl.collect import Transition, Worlds
 from jaxswarm.rl.networks import Network
-from jaxswarm.rl.ppo import PPOInfo, PPOParameters, PPOState, check_parameters
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.rl.updates import updates
 
@@ -54,7 +54,7 @@ class NetworkedPPOState(NamedTuple):
 
     learner: PPOState
     rewards: PyTree
-    reward_optimiser: PyTree
+    reward_optimizer: PyTree
     critic_gossip: PyTree
     reward_gossip: PyTree
     round: jax.Array
@@ -85,8 +85,8 @@ def networked_ppo(
     reward_steps: int = 16,
     reward_lr: float = 3e-3,
     optimizer: optax.GradientTransformation | None = None,
-    parameters: PPOParameters = PPOParameters(),  # noqa: B008
-    normalise: bool = True,
+    parameters: PPOHyperparameters = PPOHyperparameters(),  # noqa: B008
+    normalize: bool = True,
 ) -> Algorithm:
     """Make the learner.
 
@@ -99,7 +99,7 @@ def networked_ppo(
         num_envs: ``E``.
         num_steps: ``T`` per iteration.
         epochs: passes over what was collected.
-        minibatches: see :func:`jaxswarm.rl.ppo`.
+        minibatches: see :func:`jaxswarm.rl`.
         team_reward: false leaves every agent with its own reward, and only critics gossip; may be
             traced.
         average_actors: exchange actors too, which only makes sense where agents are alike.
@@ -111,14 +111,14 @@ def networked_ppo(
         reward_widths: hidden layers of the reward models.
         reward_steps: full-batch Adam steps on the own rewards in an iteration.
         reward_lr: of these.
-        optimizer: see :func:`jaxswarm.rl.ppo`.
+        optimizer: see :func:`jaxswarm.rl`.
         parameters: used where ``step`` gets ``None`` as inputs.
-        normalise: see :func:`jaxswarm.rl.ppo`.
+        normalise: see :func:`jaxswarm.rl`.
 
     Returns:
         ``init(params, key, physics=None) -> NetworkedPPOState`` with ``params`` from
         :func:`networked_parameters`, and ``step(key, state, inputs)`` whose inputs are
-        :class:`PPOParameters` or ``None``.
+        :class:`PPOHyperparameters` or ``None``.
 
     Raises:
         ValueError: sizes below 1, minibatches that do not divide, an unknown ``joint``, numbers out
@@ -141,7 +141,7 @@ def networked_ppo(
     if optimizer is None:
         optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
     learn = updates(
-        network, optimizer, items=items, epochs=epochs, minibatches=minibatches, normalise=normalise
+        network, optimizer, items=items, epochs=epochs, minibatches=minibatches, normalize=normalize
     )
     width = _width(env, network, joint)
     model = models.functional(models.mlp(*reward_widths, 1), jnp.zeros((1, width)))
@@ -150,20 +150,20 @@ def networked_ppo(
     def told(params: PyTree) -> PyTree:
         return params if average_actors else {"critic": params["critic"]}
 
-    def modelled(rewards: PyTree, optimiser: PyTree) -> PyTree:
-        return {"rewards": rewards, "squares": optimiser[0].nu}
+    def modeled(rewards: PyTree, optimizer: PyTree) -> PyTree:
+        return {"rewards": rewards, "squares": optimizer[0].nu}
 
     def init(params: PyTree, key: jax.Array, physics: PyTree = None) -> NetworkedPPOState:
         agents.check_leading_axis(params, n, "params")
         acting_key, model_key = jax.random.split(key)
         rewards = agents.initialize(model_key, model.init, n, shared=True)
-        reward_optimiser = jax.vmap(fitting.init)(rewards)
+        reward_optimizer = jax.vmap(fitting.init)(rewards)
         return NetworkedPPOState(
             PPOState(params, jax.vmap(optimizer.init)(params), worlds.begin(acting_key, physics)),
             rewards,
-            reward_optimiser,
+            reward_optimizer,
             gossip.init(told(params)),
-            gossip.init(modelled(rewards, reward_optimiser)),
+            gossip.init(modeled(rewards, reward_optimizer)),
             jnp.int32(0),
             Ledger.empty(),
         )
@@ -184,26 +184,26 @@ def networked_ppo(
         return params, state, errors[0]
 
     def step(
-        key: jax.Array, state: NetworkedPPOState, inputs: PPOParameters | None = None
+        key: jax.Array, state: NetworkedPPOState, inputs: PPOHyperparameters | None = None
     ) -> tuple[NetworkedPPOState, NetworkedPPOInfo]:
         p = parameters if inputs is None else inputs
         acting_key, learning_key, reward_key, critic_key = jax.random.split(key, 4)
-        held, round = state.learner, Round(state.round)
+        held, round = state.learner, Exchange(state.round)
         acting, done, finished = worlds.collect(acting_key, held.params, held.acting, num_steps)
         reward = masked_mean(done.reward, done.mask)
 
         x = _reward_inputs(network, done, joint)  # [N, T E, …]
         r, mask = (jnp.moveaxis(y, 2, 0).reshape(n, -1) for y in (done.reward, done.mask))
-        rewards, reward_optimiser, wrong = jax.vmap(fit)(
-            state.rewards, state.reward_optimiser, x, r, mask
+        rewards, reward_optimizer, wrong = jax.vmap(fit)(
+            state.rewards, state.reward_optimizer, x, r, mask
         )
         common, reward_gossip, sent = gossip.mix(
-            reward_key, modelled(rewards, reward_optimiser), state.reward_gossip, round
+            reward_key, modeled(rewards, reward_optimizer), state.reward_gossip, round
         )
         rewards = common["rewards"]
         squares = jax.tree.map(lambda x: jnp.maximum(x, 0.0), common["squares"])  # despite liars
-        moments = reward_optimiser[0]._replace(nu=squares)
-        reward_optimiser = (moments, *reward_optimiser[1:])
+        moments = reward_optimizer[0]._replace(nu=squares)
+        reward_optimizer = (moments, *reward_optimizer[1:])
         team = jax.vmap(lambda params, x: model.apply(params, x)[:, 0])(rewards, x)
         team = jnp.moveaxis(team.reshape(n, num_steps, num_envs), 0, 2)
         earned = jnp.where(jnp.asarray(team_reward), team, done.reward)
@@ -212,17 +212,17 @@ def networked_ppo(
         apart = jax.tree.map(lambda x: jnp.moveaxis(x, 2, 0), done)
         carry = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), held.acting.carry)
         numbers = jax.tree.map(lambda x: jnp.broadcast_to(x, (n,)), p)
-        params, optimiser, seen = jax.vmap(learn)(
-            agents.keys(learning_key, n), held.params, held.optimiser, apart, carry, numbers
+        params, optimizer, seen = jax.vmap(learn)(
+            agents.keys(learning_key, n), held.params, held.optimizer, apart, carry, numbers
         )
         mixed, critic_gossip, also = gossip.mix(
             critic_key, told(params), state.critic_gossip, round
         )
         traffic = jax.tree.map(jnp.add, sent, also)
         new = NetworkedPPOState(
-            PPOState(params | mixed, optimiser, acting),
+            PPOState(params | mixed, optimizer, acting),
             rewards,
-            reward_optimiser,
+            reward_optimizer,
             critic_gossip,
             reward_gossip,
             state.round + 1,

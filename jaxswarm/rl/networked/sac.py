@@ -31,12 +31,12 @@ import optax
 from jaxswarm import models
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.types import GossipTransformation, Round, Traffic
-from jaxswarm.rl.off_policy import Learner, OffPolicyInfo, OffPolicyState, off_policy
+from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
+from jaxswarm.rl._off_policy import Learner, OffPolicyInfo, OffPolicyState, off_policy
+from jaxswarm.rl._sac import SACHyperparameters, SACLearner, check_parameters, sac_learner
 from jaxswarm.rl.q_networks import QNetwork
 from jaxswarm.rl.replay import Experience, uniform
 from jaxswarm.rl.returns import masked_mean
-from jaxswarm.rl.sac import SACLearner, SACParameters, check_parameters, sac_learner
 
 PyTree = Any
 
@@ -52,7 +52,7 @@ class NetworkedLearner(NamedTuple):
 
     sac: SACLearner
     rewards: PyTree
-    reward_optimiser: PyTree
+    reward_optimizer: PyTree
 
 
 class NetworkedSACState(NamedTuple):
@@ -95,7 +95,7 @@ def networked_sac(
     reward_widths: Sequence[int] = (32,),
     reward_lr: float = 3e-3,
     optimizer: optax.GradientTransformation | None = None,
-    parameters: SACParameters = SACParameters(),  # noqa: B008
+    parameters: SACHyperparameters = SACHyperparameters(),  # noqa: B008
 ) -> Algorithm:
     """Make the learner.
 
@@ -105,7 +105,7 @@ def networked_sac(
         network: from :func:`jaxswarm.rl.q_network_for`.
         gossip: how critics and reward models are exchanged after each iteration: any rule, also
             compressed, delayed, robust or attacked.
-        num_envs: see :func:`jaxswarm.rl.sac`, as all sizes.
+        num_envs: see :func:`jaxswarm.rl`, as all sizes.
         num_steps: environment steps between updates.
         updates: gradient steps after them.
         batch_size: ``B``, of each agent.
@@ -117,7 +117,7 @@ def networked_sac(
         average_temperatures: exchange ``log α`` too.
         reward_widths: hidden layers of the reward models, of what an agent sees and does.
         reward_lr: of their Adam, a step per update.
-        optimizer: see :func:`jaxswarm.rl.sac`.
+        optimizer: see :func:`jaxswarm.rl`.
         parameters: used where ``step`` gets ``None`` as inputs.
 
     Returns:
@@ -125,7 +125,7 @@ def networked_sac(
         from :func:`jaxswarm.rl.networked.networked_parameters`, and ``step(key, state, inputs)``.
 
     Raises:
-        ValueError: as :func:`jaxswarm.rl.sac`; a rate that is not positive; while mixing, what the
+        ValueError: as :func:`jaxswarm.rl`; a rate that is not positive; while mixing, what the
             rule refuses.
     """
     check_parameters(parameters)
@@ -143,7 +143,7 @@ def networked_sac(
         )
 
     def update(
-        key: jax.Array, state: NetworkedLearner, batch: Experience, p: SACParameters
+        key: jax.Array, state: NetworkedLearner, batch: Experience, p: SACHyperparameters
     ) -> tuple[NetworkedLearner, dict[str, jax.Array]]:
         x = jnp.concatenate([batch.features, network.unit(batch.raw)], axis=1)
 
@@ -152,7 +152,7 @@ def networked_sac(
             return masked_mean(jnp.square(said - batch.reward), batch.mask), said
 
         (wrong, said), slope = jax.value_and_grad(error, has_aux=True)(state.rewards)
-        change, fitted = fitting.update(slope, state.reward_optimiser, state.rewards)
+        change, fitted = fitting.update(slope, state.reward_optimizer, state.rewards)
         earned = jnp.where(jnp.asarray(team_reward), said, batch.reward)
         learner, info = inner.update(key, state.sac, batch._replace(reward=earned), p)
         change = jax.tree.map(lambda x: -reward_lr * x, change)
@@ -181,7 +181,7 @@ def networked_sac(
             "critic": held.params["critic"],
             "target": held.target,
             "rewards": learner.rewards,
-            "squares": learner.reward_optimiser.nu,
+            "squares": learner.reward_optimizer.nu,
         }
         if average_actors:
             parts["actor"] = held.params["actor"]
@@ -198,7 +198,7 @@ def networked_sac(
             log_temperature=own["temperature"],
         )
         told = jax.tree.map(lambda x: jnp.maximum(x, 0.0), own["squares"])  # despite liars
-        squares = learner.reward_optimiser._replace(nu=told)
+        squares = learner.reward_optimizer._replace(nu=told)
         return NetworkedLearner(held, own["rewards"], squares)
 
     def init(
@@ -209,12 +209,12 @@ def networked_sac(
         return NetworkedSACState(state, memory, jnp.int32(0), Ledger.empty())
 
     def step(
-        key: jax.Array, state: NetworkedSACState, inputs: SACParameters | None = None
+        key: jax.Array, state: NetworkedSACState, inputs: SACHyperparameters | None = None
     ) -> tuple[NetworkedSACState, NetworkedSACInfo]:
         own_key, gossip_key = jax.random.split(key)
         held, info = alone.step(own_key, state.agents, inputs)
         parts, memory, traffic = gossip.mix(
-            gossip_key, told(held.learner), state.gossip, Round(state.round)
+            gossip_key, told(held.learner), state.gossip, Exchange(state.round)
         )
         held = held._replace(learner=heard(held.learner, parts))
         after = NetworkedSACState(held, memory, state.round + 1, state.ledger.add(traffic))

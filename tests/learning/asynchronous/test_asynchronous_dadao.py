@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from scipy.linalg import block_diag, expm
 
-from jaxswarm import learning, topology
+from jaxswarm import learning, simulate, topology
 from jaxswarm.learning import asynchronous
 from jaxswarm.learning.asynchronous import convex
+from jaxswarm.learning.asynchronous._dadao import GRADIENT, DadaoAgent, clocks, drift
 from jaxswarm.learning.asynchronous.clocks import undirected_slots
 from jaxswarm.learning.asynchronous.constants import constants
-from jaxswarm.learning.asynchronous.dadao import GRADIENT, DadaoAgent, clocks, drift
 from jaxswarm.learning.asynchronous.events import SKIPPED, Events, poisson_events
-from jaxswarm.simulate import simulate
 from jaxswarm.topology import spectra
 
 

@@ -1,0 +1,338 @@
+"""Many rounds of a step as one pure function, and the program behind ``simulate``'s chunks.
+
+Round ``r`` (counted from 0) calls ``step(fold_in(key, r), state, inputs)``, so what a round draws
+depends on ``key`` and ``r`` only: not on how many rounds are asked for or how they are cut into
+chunks.
+
+Letters: ``R`` records kept, ``C`` records that one chunk can hold.
+"""
+
+import functools
+import math
+import operator
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+PyTree = Any
+StepFn = Callable[[jax.Array, Any, Any], tuple[Any, Any]]
+EvaluateFn = Callable[[Any], Any]
+
+MAX_ROUNDS = 2**31 - 2  # rounds are counted in int32
+_BUFFER_BYTES = 2**24
+_BUFFER_RECORDS = 2**15
+
+
+class Records(NamedTuple):
+    """What was looked at, one entry every ``every`` rounds; all leaves lead with ``R``.
+
+    Attributes:
+        round: ``int32[R]``, how many rounds had been done: ``every, 2 * every, …``.
+        info: what ``step`` returned as info in the last of these rounds.
+        evaluation: ``evaluate(state)`` after that round; ``None`` without ``evaluate``.
+    """
+
+    round: Any
+    info: Any
+    evaluation: Any
+
+
+def rollout(
+    step: StepFn,
+    state: PyTree,
+    num_rounds: int,
+    *,
+    key: jax.Array,
+    inputs: PyTree = None,
+    every: int = 1,
+    evaluate: EvaluateFn | None = None,
+) -> tuple[PyTree, Records]:
+    """Run ``step`` for ``num_rounds`` rounds inside the caller's own ``jit``, ``vmap`` or ``grad``.
+
+    One ``lax.scan`` over the records around one over the ``every`` rounds of each. The same rounds,
+    the same records as :func:`jaxswarm.simulate`, which is the one to call from the host.
+
+    Args:
+        step: ``step(key, state, inputs) -> (state, info)``, pure; keeps structure, shapes and
+            dtypes.
+        state: what the first round starts from.
+        num_rounds: at least 0, static.
+        key: a typed key; round ``r`` gets ``fold_in(key, r)``.
+        inputs: handed unchanged to every round, such as the agents' data.
+        every: at least 1, static; a record is kept after each ``every``-th round. The
+            ``num_rounds % every`` rounds after the last record are run and not recorded, so that a
+            longer run has the shorter one's records as its first.
+        evaluate: ``evaluate(state) -> pytree``, looked at when a record is kept.
+
+    Returns:
+        The last state, and :class:`Records` with ``R = num_rounds // every``.
+
+    Raises:
+        ValueError: on a negative ``num_rounds``, ``every < 1``, a raw ``uint32`` key, or a step
+            that changes the state's structure, a shape or a dtype; before anything runs.
+    """
+    num_rounds, every = check_rounds(num_rounds, every)
+    check_key(key)
+    state = as_arrays(state)
+    stepped = jax.jit(as_function("step", step))
+    evaluated = None if evaluate is None else as_function("evaluate", evaluate)
+    blank, _ = record_structure(stepped, evaluated, state, key, inputs)
+
+    def advance(carry: tuple[Any, Any], r: jax.Array) -> tuple[tuple[Any, Any], None]:
+        state, info = stepped(jax.random.fold_in(key, r), carry[0], inputs)
+        return (state, info), None
+
+    def group(state: Any, first: jax.Array) -> tuple[Any, Records]:
+        (state, info), _ = jax.lax.scan(advance, (state, _zeros(blank)), first + jnp.arange(every))
+        evaluation = None if evaluated is None else evaluated(state)
+        return state, Records(first + every, info, evaluation)
+
+    num_records = num_rounds // every
+    done = num_records * every
+    state, records = jax.lax.scan(group, state, jnp.arange(num_records, dtype=jnp.int32) * every)
+    if done < num_rounds:
+        rest = jnp.arange(done, num_rounds, dtype=jnp.int32)
+        (state, _), _ = jax.lax.scan(advance, (state, _zeros(blank)), rest)
+    return state, records
+
+
+class Chunk(NamedTuple):
+    """What one call of the compiled chunk program gives back.
+
+    Attributes:
+        state: after the chunk's last round.
+        info: ``[C, ...]``, entry ``i`` for the ``i``-th record of this chunk.
+        evaluation: ``[C, ...]`` or ``None``.
+        finite: ``bool[]``, nothing in ``state`` is NaN or infinite.
+        nonfinite: leaf name to ``bool[leading axis]`` (``bool[]`` for scalars): where it is not.
+    """
+
+    state: Any
+    info: Any
+    evaluation: Any
+    finite: jax.Array
+    nonfinite: dict[str, jax.Array]
+
+
+@functools.lru_cache(maxsize=16)
+def chunk_program(
+    step: StepFn,
+    evaluate: EvaluateFn | None,
+    every: int,
+    capacity: int,
+    placement: tuple[Any, Any, tuple[Any, ...]] | None,
+) -> Callable[..., Chunk]:
+    """``program(state, key, inputs, start, end) -> Chunk``: rounds ``start … end - 1``.
+
+    ``state`` is donated. The trip counts are arguments, so one compilation serves every chunk
+    length (zero too). A chunk may start and end between two records; the slot of an unfinished
+    record holds nothing of meaning. ``placement`` is ``(replicated sharding, state's tree
+    structure, state's shardings)`` when the state lives on a mesh: it then stays where it is, and
+    records come out replicated.
+    """
+    stepped = jitted(step)
+    evaluated = None if evaluate is None else jitted(evaluate)
+
+    def program(state: Any, key: jax.Array, inputs: Any, start: jax.Array, end: jax.Array) -> Chunk:
+        blank_info, blank_evaluation = record_structure(stepped, evaluated, state, key, inputs)
+
+        def one(r: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+            return stepped(jax.random.fold_in(key, r), carry[0], inputs)
+
+        def group(carry: tuple[Any, ...]) -> tuple[Any, ...]:
+            r, slot, state, infos, evaluations = carry
+            stop = r + jnp.minimum(every - r % every, end - r)
+            if every == 1:
+                state, info = one(r, (state, None))
+            else:
+                state, info = jax.lax.fori_loop(r, stop, one, (state, _zeros(blank_info)))
+            if evaluated is None:
+                evaluation = None
+            elif every == 1:
+                evaluation = evaluated(state)
+            else:
+                skip = lambda _: _zeros(blank_evaluation)  # noqa: E731
+                evaluation = jax.lax.cond(stop % every == 0, evaluated, skip, state)
+            return (
+                stop,
+                slot + 1,
+                state,
+                _put(infos, slot, info),
+                _put(evaluations, slot, evaluation),
+            )
+
+        buffers = (_zeros(blank_info, capacity), _zeros(blank_evaluation, capacity))
+        _, _, state, infos, evaluations = jax.lax.while_loop(
+            lambda carry: carry[0] < end, group, (start, jnp.int32(0), state, *buffers)
+        )
+        nonfinite = _nonfinite(state)
+        bad = [jnp.any(flags) for flags in nonfinite.values()]
+        finite = ~functools.reduce(operator.or_, bad, jnp.array(False))
+        return Chunk(state, infos, evaluations, finite, nonfinite)
+
+    if placement is None:
+        return jax.jit(program, donate_argnums=0)
+    replicated, treedef, shardings = placement
+    out = Chunk(jax.tree.unflatten(treedef, shardings), *(replicated,) * 4)
+    return jax.jit(program, donate_argnums=0, out_shardings=out)
+
+
+@functools.lru_cache(maxsize=64)
+def jitted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``jax.jit(function)``, the same object every time, so that a step is traced once."""
+    return jax.jit(function)
+
+
+def as_arrays(state: PyTree, *, copy: bool = False) -> PyTree:
+    """All leaves as arrays, none weakly typed (as a Python number would be).
+
+    Raises:
+        ValueError: naming the leaf that is neither an array nor a number.
+    """
+
+    def convert(path: tuple[Any, ...], leaf: Any) -> jax.Array:
+        try:
+            array = jnp.array(leaf) if copy else jnp.asarray(leaf)
+        except TypeError:
+            name, kind = leaf_name(path), type(leaf).__name__
+            raise ValueError(
+                f"state: leaf {name} must be an array or a number, got {kind}"
+            ) from None
+        return array if is_key(array) else jax.lax.convert_element_type(array, array.dtype)
+
+    return jax.tree_util.tree_map_with_path(convert, state)
+
+
+def as_function(name: str, function: Any) -> Any:
+    """``function``, in a form that ``jax.jit`` can look up again.
+
+    Raises:
+        ValueError: if it cannot be called, naming the argument and its type.
+    """
+    if not callable(function):
+        raise ValueError(f"{name}: expected a function, got {type(function).__name__}")
+    try:
+        hash(function)
+    except TypeError:  # such as a dataclass with __call__: works, but is compiled anew by each run
+        return functools.partial(function)
+    return function
+
+
+def check_rounds(num_rounds: Any, every: Any) -> tuple[int, int]:
+    """Both as ``int``.
+
+    Raises:
+        ValueError: unless ``0 <= num_rounds <= MAX_ROUNDS`` and ``1 <= every <= MAX_ROUNDS``.
+    """
+    return (
+        whole("num_rounds", num_rounds, 0, MAX_ROUNDS),
+        whole("every", every, 1, MAX_ROUNDS),
+    )
+
+
+def whole(name: str, value: Any, low: int, high: int) -> int:
+    """``value`` as an ``int`` in ``[low, high]``.
+
+    Raises:
+        ValueError: naming the argument, the range and what came.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if isinstance(value, bool) or number is None or not low <= number <= high:
+        raise ValueError(f"{name}: expected a whole number in [{low}, {high}], got {value!r}")
+    return number
+
+
+def check_key(key: Any) -> None:
+    """Refuse anything but one typed key.
+
+    Raises:
+        ValueError: saying how to make one.
+    """
+    if not is_key(key):
+        found = f"{type(key).__name__} {getattr(key, 'dtype', '')}{getattr(key, 'shape', '')}"
+        raise ValueError(f"key: expected a typed key from jax.random.key(seed), got {found}")
+    if key.shape != ():
+        raise ValueError(f"key: expected a single key of shape (), got shape {key.shape}")
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf is an array of typed PRNG keys."""
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def record_structure(
+    step: StepFn, evaluate: EvaluateFn | None, state: PyTree, key: jax.Array, inputs: PyTree
+) -> tuple[PyTree, PyTree]:
+    """Shapes and dtypes of ``(info, evaluation)``, found without running anything.
+
+    Raises:
+        ValueError: if ``step`` does not return a pair, changes the state's structure, a shape or a
+            dtype (the message names the leaf), or a record would hold random keys.
+    """
+    result = jax.eval_shape(step, key, state, inputs)
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise ValueError(f"step: expected to return (state, info), got {type(result).__name__}")
+    _check_same(state, result[0])
+    evaluation = None if evaluate is None else jax.eval_shape(evaluate, state)
+    for what, tree in (("info", result[1]), ("evaluate", evaluation)):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            if is_key(leaf):
+                raise ValueError(
+                    f"{what}: leaf {leaf_name(path)} is a random key, cannot record it"
+                )
+    return result[1], evaluation
+
+
+def capacity(record: PyTree) -> int:
+    """How many records a chunk's buffers hold, ``C`` in ``[1, 2¹⁵]``."""
+    size = sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(record))
+    return max(1, min(_BUFFER_RECORDS, _BUFFER_BYTES // max(size, 1)))
+
+
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """A leaf's name in messages: ``.params['w']``."""
+    return jax.tree_util.keystr(path) or "<root>"
+
+
+def _check_same(before: PyTree, after: PyTree) -> None:
+    old = {leaf_name(p): x for p, x in jax.tree_util.tree_leaves_with_path(before)}
+    new = {leaf_name(p): x for p, x in jax.tree_util.tree_leaves_with_path(after)}
+    for name in [*old, *new]:
+        if name not in new or name not in old:
+            verb = "lost" if name in old else "gained"
+            raise ValueError(f"step: must keep the state's structure, but it {verb} leaf {name}")
+        a, b = old[name], new[name]
+        if a.shape != b.shape or a.dtype != b.dtype:
+            raise ValueError(
+                f"step: state leaf {name} must keep {a.dtype}{list(a.shape)}, "
+                f"step returned {b.dtype}{list(b.shape)}"
+            )
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        raise ValueError(
+            f"step: must keep the state's structure {jax.tree.structure(before)}, "
+            f"it returned {jax.tree.structure(after)}"
+        )
+
+
+def _zeros(tree: PyTree, *leading: int) -> PyTree:
+    return jax.tree.map(lambda x: jnp.zeros((*leading, *x.shape), x.dtype), tree)
+
+
+def _put(buffers: PyTree, slot: jax.Array, record: PyTree) -> PyTree:
+    return jax.tree.map(
+        lambda b, x: jax.lax.dynamic_update_index_in_dim(b, x, slot, 0), buffers, record
+    )
+
+
+def _nonfinite(state: PyTree) -> dict[str, jax.Array]:
+    flags = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        if not is_key(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact):
+            bad = ~jnp.isfinite(leaf)
+            flags[leaf_name(path)] = jnp.any(bad, axis=tuple(range(1, bad.ndim)))
+    return flags

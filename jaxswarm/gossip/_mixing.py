@@ -1,0 +1,296 @@
+"""Build a mixing operator from a topology and apply it to a pytree.
+
+``W = mixing(topology)`` chooses weights and a layout on the host; ``mix(W, tree)`` is the pure
+function that everything else is made of.
+
+Shapes: ``N`` agents, ``E`` directed edge slots, ``K`` slots per agent, ``T`` members of a sequence.
+
+References: L. Xiao, S. Boyd, Fast linear iterations for distributed averaging, 2004.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jaxswarm import agents, errors
+from jaxswarm.gossip._operator import Mixing, apply
+from jaxswarm.gossip.regular import Circulant, Dense, Mean
+from jaxswarm.gossip.sparse import Bucket, Gather, Segment
+from jaxswarm.topology import Topology, from_edges, require_connected
+from jaxswarm.topology import weights as schemes
+
+PyTree = Any
+
+LAYOUTS = ("auto", "circulant", "gather", "segment", "dense", "mean")
+DENSE_FRACTION = 1 / 8
+"""Mean degree over ``N`` beyond which a matrix product beats gathers (benchmarks/README.md)."""
+
+_TOLERANCE = 1e-4
+
+
+def mixing(
+    topology: Topology,
+    weights: str | jax.Array | np.ndarray = "metropolis",
+    layout: str = "auto",
+    *,
+    stochasticity: str | None = None,
+    connected: bool = True,
+) -> Mixing:
+    """The mixing operator ``W`` of a topology.
+
+    Args:
+        topology: a single graph, or a sequence/batch (then ``W`` is one too: ``W[t]``).
+        weights: a scheme of :data:`jaxswarm.topology.weights.SCHEMES`, or one weight per directed
+            edge, ``[..., E]``, in the topology's edge order: what the receiver gives the sender.
+            The rest of a row is the agent's own (of a column, for ``stochasticity="column"``). May
+            be traced, so ``W`` can be differentiated with respect to it.
+        layout: ``"auto"`` or one of ``circulant``, ``gather``, ``segment``, ``dense``, ``mean``;
+            all are equal to ``W.dense()`` up to rounding.
+        stochasticity: what you promise of the weights, ``"doubly"``, ``"row"`` or ``"column"``;
+            checked when they are concrete, found out when omitted (traced weights count as
+            ``"row"``).
+        connected: refuse a single graph in which consensus is impossible. Pass ``False`` to allow
+            islands.
+
+    Returns:
+        A pytree usable inside ``jit`` as an argument or a closure.
+
+    Raises:
+        ValueError: unknown scheme or layout, wrong number of weights, non-finite weights, a promise
+            that the weights do not keep, a disconnected graph, or a layout that the graph does not
+            admit.
+    """
+    if layout not in LAYOUTS:
+        raise errors.unknown("layout", layout, LAYOUTS)
+    if stochasticity not in (None, "doubly", "row", "column"):
+        raise errors.unknown("stochasticity", stochasticity, ("doubly", "row", "column"))
+    if connected and not topology.is_sequence and topology.num_agents > 1:
+        require_connected(topology)
+    if isinstance(weights, str):
+        if weights not in schemes.SCHEMES:
+            raise errors.unknown("weights", weights, schemes.SCHEMES)
+        promised = stochasticity or schemes.STOCHASTICITY[weights]
+        edge_weights = schemes.SCHEMES[weights](topology)
+    else:
+        promised = stochasticity
+        edge_weights = jnp.asarray(weights, jnp.float32)
+        if edge_weights.shape != topology.senders.shape:
+            raise ValueError(
+                f"weights: expected one per directed edge, shape {topology.senders.shape}, "
+                f"got {edge_weights.shape}"
+            )
+    edge_weights = jnp.where(jnp.asarray(topology.mask), edge_weights, 0.0)
+    kind = _settle_stochasticity(topology, edge_weights, promised)
+    own_end = topology.senders if kind == "column" else topology.receivers
+    self_weights = 1.0 - _sum_per_agent(edge_weights, own_end, topology.num_agents)
+    chosen = _choose(topology, edge_weights) if layout == "auto" else layout
+    built = _BUILDERS[chosen](topology, edge_weights, self_weights, kind)
+    return jax.tree.map(jnp.asarray, built)
+
+
+def from_matrix(
+    matrix: Any, layout: str = "auto", *, connected: bool = True, tolerance: float = 1e-5
+) -> Mixing:
+    """The mixing operator of a row-stochastic matrix ``[N, N]``; its non-zeros are the graph.
+
+    Raises:
+        ValueError: if the matrix is not square, not finite, or a row does not sum to one.
+    """
+    entries = np.asarray(matrix, np.float32)
+    if entries.ndim != 2 or entries.shape[0] != entries.shape[1]:
+        raise ValueError(f"matrix: expected a square matrix [N, N], got shape {entries.shape}")
+    if not np.isfinite(entries).all():
+        raise ValueError("matrix: expected finite entries, got NaN or infinity")
+    sums = entries.sum(axis=1)
+    worst = int(np.argmax(np.abs(sums - 1.0)))
+    if abs(sums[worst] - 1.0) > tolerance:
+        raise ValueError(f"matrix: rows must sum to one, row {worst} sums to {sums[worst]:.6g}")
+    receivers, senders = np.nonzero(entries - np.diag(np.diag(entries)))
+    graph = from_edges(np.stack([senders, receivers], axis=1), len(entries), directed=True)
+    weights = entries[graph.receivers, graph.senders]
+    return mixing(graph, weights, layout, connected=connected)
+
+
+def everyone(n: int) -> Mixing:
+    """The operator of the complete graph with all weights ``1/N``, without its ``N²`` edges.
+
+    Raises:
+        ValueError: if ``n < 1``.
+    """
+    if n < 1:
+        raise ValueError(f"n: expected at least 1 agent, got {n}")
+    return Mean(jnp.full(n, 1.0 / n), n)
+
+
+def mix(W: Mixing, tree: PyTree, messages: PyTree | None = None) -> PyTree:
+    """``W x`` for every leaf of ``tree``; agents on axis 0.
+
+    Args:
+        W: a single operator (index a sequence first: ``mix(W[t], tree)``).
+        tree: what the agents hold; floating leaves ``[N, ...]``.
+        messages: what they tell the others, ``tree`` itself if omitted; same structure.
+
+    Returns:
+        A tree like ``tree``. Sums are accumulated in at least float32 and cast back.
+
+    Raises:
+        ValueError: if ``W`` is a sequence, or a leaf has another leading axis or a non-floating
+            dtype.
+    """
+    if W.is_sequence:
+        raise ValueError("W: expected a single mixing operator, got a sequence; use W[t] or vmap")
+    agents.check_leading_axis(tree, W.num_agents)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise ValueError(
+                f"leaf {jax.tree_util.keystr(path)}: only floating leaves can be averaged, "
+                f"got {jnp.result_type(leaf)}"
+            )
+    tree = jax.tree.map(jnp.asarray, tree)
+    told = tree if messages is None else messages
+    return jax.tree.map(lambda own, message: apply(W, own, message), tree, told)
+
+
+def _settle_stochasticity(topology: Topology, weights: jax.Array, promised: str | None) -> str:
+    """What the weights are, checked against ``promised`` when they are concrete."""
+    if isinstance(weights, Tracer) or isinstance(topology.senders, Tracer):
+        return promised or "row"
+    n = topology.num_agents
+    values = np.asarray(weights)
+    if not np.isfinite(values).all():
+        raise ValueError("weights: expected finite edge weights, got NaN or infinity")
+    incoming = np.asarray(_sum_per_agent(weights, topology.receivers, n))
+    outgoing = np.asarray(_sum_per_agent(weights, topology.senders, n))
+    balanced = np.abs(incoming - outgoing).max(initial=0.0) <= _TOLERANCE
+    if promised == "doubly" and not balanced:
+        agent = int(np.argmax(np.abs(incoming - outgoing).reshape(-1, n).max(axis=0)))
+        raise ValueError(
+            "weights: promised doubly stochastic, but rows and columns differ: agent "
+            f"{agent} gives {incoming.reshape(-1, n)[:, agent].max():.6g} and gets "
+            f"{outgoing.reshape(-1, n)[:, agent].max():.6g}; symmetric weights are"
+        )
+    if balanced and promised != "column":
+        return "doubly"
+    return promised or "row"
+
+
+def _sum_per_agent(weights: jax.Array, ends: Any, n: int) -> Any:
+    """``[..., N]``: edge weights added up at one end; on the host when they are concrete."""
+    if not isinstance(weights, Tracer) and not isinstance(ends, Tracer):
+        values, agent = np.asarray(weights), np.asarray(ends)
+        total = np.zeros((*values.shape[:-1], n), np.float32)
+        np.add.at(total, (*np.indices(values.shape)[:-1], agent), values)
+        return total
+    single = lambda w, e: jax.ops.segment_sum(w, e, num_segments=n)  # noqa: E731
+    for _ in range(weights.ndim - 1):
+        single = jax.vmap(single)
+    return single(weights, jnp.asarray(ends))
+
+
+def _choose(topology: Topology, weights: jax.Array) -> str:
+    n, slots = topology.num_agents, topology.num_edge_slots
+    if not topology.is_sequence and slots == n * (n - 1) and n > 2:
+        if not isinstance(weights, Tracer) and np.allclose(weights, 1.0 / n, atol=1e-7):
+            return "mean"
+    if slots > DENSE_FRACTION * n * n and n <= 4096:
+        return "dense"
+    few_hops = topology.offsets is not None and len(topology.offsets) <= 16
+    if few_hops and not topology.is_sequence:
+        return "circulant"
+    return "gather"
+
+
+def _circulant(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
+    if topology.offsets is None or topology.is_sequence:
+        raise ValueError(
+            f"layout: {topology.name} is not known to be circulant; use 'gather' or 'segment'"
+        )
+    n = topology.num_agents
+    receivers = np.asarray(topology.receivers, np.int64)
+    codes = receivers * n + np.asarray(topology.senders, np.int64)
+    agent = np.arange(n)[None, :]
+    wanted = agent * n + (agent + np.asarray(topology.offsets)[:, None]) % n
+    edges = np.searchsorted(codes, wanted)
+    if not np.array_equal(codes[np.minimum(edges, len(codes) - 1)], wanted):
+        raise ValueError(f"layout: offsets {topology.offsets} do not describe the edges")
+    return Circulant(own, weights[edges], edges.astype(np.int32), topology.offsets, n, kind)
+
+
+def _gather(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
+    n = topology.num_agents
+    if not np.any(topology.mask):
+        return Gather(own, (), n, kind)
+    if topology.is_sequence:
+        width = int(np.max(np.asarray(topology.in_degrees())))
+        members = [
+            _bucket(t, w, np.arange(n), width)
+            for t, w in zip(_members(topology), weights, strict=True)
+        ]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+        return Gather(own, (stacked,), n, kind)
+    degrees = np.bincount(np.asarray(topology.receivers)[np.asarray(topology.mask)], minlength=n)
+    width = int(degrees.max(initial=0))
+    if n * width <= 2 * max(int(degrees.sum()), n):
+        return Gather(own, (_bucket(topology, weights, np.arange(n), width),), n, kind)
+    buckets = []
+    for exponent in range(int(width).bit_length()):
+        rows = np.flatnonzero((degrees >= 2**exponent) & (degrees < 2 ** (exponent + 1)))
+        if len(rows):
+            bucket = _bucket(topology, weights, rows, int(degrees[rows].max()))
+            buckets.append(replace(bucket, rows=rows.astype(np.int32)))
+    return Gather(own, tuple(buckets), n, kind)
+
+
+def _members(topology: Topology) -> list[Topology]:
+    return [topology[t] for t in range(topology.length)]
+
+
+def _bucket(topology: Topology, weights: jax.Array, rows: np.ndarray, width: int) -> Bucket:
+    """Padded lists of ``rows``; a padding slot points at the agent itself with weight 0."""
+    mask = np.asarray(topology.mask)
+    receivers = np.where(mask, np.asarray(topology.receivers), topology.num_agents)
+    order = np.argsort(receivers, kind="stable")
+    starts = np.searchsorted(receivers[order], rows)
+    counts = np.searchsorted(receivers[order], rows, side="right") - starts
+    slots = np.arange(width)[None, :]
+    real = slots < counts[:, None]
+    slot_edges = order[np.where(real, starts[:, None] + slots, 0)]
+    neighbors = np.where(real, np.asarray(topology.senders)[slot_edges], rows[:, None])
+    padded = jnp.where(real, weights[slot_edges], 0.0)
+    return Bucket(None, neighbors.astype(np.int32), padded, slot_edges.astype(np.int32))
+
+
+def _segment(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
+    return Segment(own, weights, topology.senders, topology.receivers, topology.num_agents, kind)
+
+
+def _dense(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
+    n = topology.num_agents
+
+    def single(w: jax.Array, senders: Any, receivers: Any) -> jax.Array:
+        return jnp.zeros((n, n)).at[receivers, senders].add(w)
+
+    for _ in range(weights.ndim - 1):
+        single = jax.vmap(single)
+    senders, receivers = jnp.asarray(topology.senders), jnp.asarray(topology.receivers)
+    return Dense(own, single(weights, senders, receivers), senders, receivers, n, kind)
+
+
+def _mean(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
+    n = topology.num_agents
+    if topology.num_edge_slots != n * (n - 1) or not np.allclose(weights, 1.0 / n, atol=1e-6):
+        raise ValueError("layout: 'mean' needs the complete graph with all weights 1/N")
+    return Mean(own, n, "doubly")
+
+
+_BUILDERS = {
+    "circulant": _circulant,
+    "gather": _gather,
+    "segment": _segment,
+    "dense": _dense,
+    "mean": _mean,
+}

@@ -1,0 +1,74 @@
+"""MOZI, also known as UBAR: keep the nearest models, and of these what does no worse than the own.
+
+Shapes: ``K`` in-neighbour slots, ``P`` parameters of one agent.
+
+References:
+    S. Guo et al., Towards Byzantine-resilient learning in decentralized systems, 2020.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm.gossip.robust._neighborhoods import Near, over_neighborhoods
+from jaxswarm.gossip.types import GossipTransformation
+from jaxswarm.topology import Topology
+from jaxswarm.topology.validation import is_traced
+
+_HUGE = 3e38  # a loss that is not finite still ranks before a model that is not tried
+
+
+def mozi(
+    topology: Topology,
+    loss: Callable[[Any, Any], jax.Array],
+    *,
+    share: float | jax.Array = 0.5,
+    own_weight: float | jax.Array = 0.5,
+    chunk: int | None = None,
+) -> GossipTransformation:
+    """Mix the own model with the mean of the near ones whose loss is no larger than the own.
+
+    Of the models that arrived, the ``⌈share · n⌉`` nearest to the own are tried on the agent's own
+    samples, which ``mix`` takes as ``context`` (:func:`jaxswarm.gossip.informed`). Those with a
+    loss up to the own one are averaged, or the best one if none is that good. Without attackers it
+    prefers models like the own: non-IID agents learn little from each other.
+
+    Args:
+        topology: who hears whom; a sequence is used cyclically.
+        loss: ``loss(params, context) -> scalar`` of one agent; not finite counts as infinite.
+        share: of the models that arrived, in ``(0, 1]``; the expected share of honest ones. May be
+            traced.
+        own_weight: of the own model in the mix, in ``[0, 1]``; may be traced.
+        chunk: agents at a time, see :func:`over_neighborhoods`.
+
+    Raises:
+        ValueError: if ``share`` or ``own_weight`` is out of range, ``loss`` is not callable; while
+            mixing, without ``context``.
+    """
+    if not callable(loss):
+        raise ValueError(f"loss: expected a function of (params, context), got {loss!r}")
+    if not is_traced(share) and not 0.0 < float(share) <= 1.0:
+        raise ValueError(f"share: expected a share in (0, 1], got {share}")
+    if not is_traced(own_weight) and not 0.0 <= float(own_weight) <= 1.0:
+        raise ValueError(f"own_weight: expected a weight in [0, 1], got {own_weight}")
+
+    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+        if near.context is None:
+            raise ValueError("context: mozi expects every agent's own samples, got None")
+        values = jnp.concatenate([near.own[None], near.received])
+        losses = jax.vmap(loss, (0, None))(near.stack(values), near.context)
+        losses = jnp.where(jnp.isfinite(losses), losses, jnp.inf)
+        distance = jnp.sum(jnp.square(near.received - near.own[None]), axis=1)
+        order = jnp.lexsort((distance, ~near.arrived))
+        rank = jnp.zeros(len(order), jnp.int32).at[order].set(jnp.arange(len(order)))
+        kept = jnp.ceil(share * jnp.sum(near.arrived) - 1e-4)  # 0.1 · 30 is 3, not 3.0000001
+        tried = near.arrived & (rank < jnp.maximum(kept, 1))
+        good = tried & (losses[1:] <= losses[0]) & jnp.isfinite(losses[1:])
+        best = jnp.argmin(jnp.where(tried, jnp.minimum(losses[1:], _HUGE), jnp.inf))
+        good = jnp.where(good.any(), good, tried & (jnp.arange(len(good)) == best))
+        mean = jnp.sum(jnp.where(good[:, None], near.received, 0.0), axis=0) / jnp.sum(good)
+        return own_weight * near.own + (1.0 - own_weight) * mean, memory
+
+    return over_neighborhoods(topology, aggregate, chunk=chunk)

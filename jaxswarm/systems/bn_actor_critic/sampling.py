@@ -1,0 +1,216 @@
+"""Directed acyclic graphs drawn from logits, with gradients: an order, and edges that follow it.
+
+An order is a permutation matrix, the matching nearest to what Sinkhorn's iterations make of noisy
+logits; an edge is the larger of two noisy logits. Both are hard going forward and soft going
+backward. ``G = U ⊙ (Pᵀ M P)`` with strictly upper triangular ``M`` keeps the edges that agree with
+the order, so it cannot have a cycle, and the order is read off ``P`` without sorting anything.
+
+The noise is an argument: who keeps it can draw the same graph again from other logits.
+
+Shapes: ``N`` agents. ``P[a, j] = 1`` where agent ``j`` chooses in place ``a``; ``G[j, i] = 1``
+where ``i`` hears ``j``.
+
+References:
+    D. Chen, Q. Zhang, Context-aware Bayesian network actor-critic methods for cooperative
+    multi-agent reinforcement learning, 2023.
+    G. Mena, D. Belanger, S. Linderman, J. Snoek, Learning latent permutations with Gumbel-Sinkhorn
+    networks, 2018. E. Jang, S. Gu, B. Poole, Categorical reparameterization with Gumbel-softmax,
+    2017. B. Charpentier, S. Kibler, S. Günnemann, Differentiable DAG sampling, 2022.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.core import Tracer
+
+
+class DagLogits(NamedTuple):
+    """``permutation [N, N]``: agent ``j`` in place ``a``; ``edges [N, N, 2]``: without and with."""
+
+    permutation: jax.Array
+    edges: jax.Array
+
+
+class DagNoise(NamedTuple):
+    """Standard Gumbel, of the shapes of :class:`DagLogits`."""
+
+    permutation: jax.Array
+    edges: jax.Array
+
+
+class Dag(NamedTuple):
+    """``graph float32[N, N]`` of 0 and 1; ``order int32[N]``, parents first."""
+
+    graph: jax.Array
+    order: jax.Array
+
+
+def dag_noise(key: jax.Array, num_agents: int) -> DagNoise:
+    """Noise of one graph."""
+    one, two = jax.random.split(key)
+    shape = (num_agents, num_agents)
+    return DagNoise(jax.random.gumbel(one, shape), jax.random.gumbel(two, (*shape, 2)))
+
+
+def sample_dag(
+    logits: DagLogits,
+    noise: DagNoise,
+    temperature: Any = 1.0,
+    *,
+    iterations: int = 20,
+    communicates: jax.Array | None = None,
+) -> Dag:
+    """One graph; ``vmap`` it over states. Gradients reach both logits.
+
+    Args:
+        logits: of the order and of the edges.
+        noise: from :func:`dag_noise`.
+        temperature: of both relaxations, positive; may be traced.
+        iterations: of Sinkhorn.
+        communicates: ``bool[N, N]``, ``[j, i]`` true where ``i`` receives what ``j`` sends; edges
+            elsewhere are dropped.
+
+    Raises:
+        ValueError: for shapes that do not match, a temperature that is not positive, or no
+            iterations.
+    """
+    permutation = sample_permutation(logits.permutation, noise.permutation, temperature, iterations)
+    edges = sample_edges(logits.edges, noise.edges, temperature)
+    if communicates is not None:
+        if jnp.shape(communicates) != edges.shape:
+            raise ValueError(
+                f"communicates: expected shape {edges.shape}, got {jnp.shape(communicates)}"
+            )
+        edges = edges * jnp.asarray(communicates, edges.dtype)
+    return compose(permutation, edges)
+
+
+def sample_permutation(
+    logits: jax.Array, noise: jax.Array, temperature: Any = 1.0, iterations: int = 20
+) -> jax.Array:
+    """A permutation matrix ``[N, N]``, whose gradient is that of its Gumbel–Sinkhorn relaxation.
+
+    Logits go through a log-sigmoid first, as in the authors' code, so that none is above zero.
+
+    Raises:
+        ValueError: see :func:`sample_dag`.
+    """
+    if logits.ndim != 2 or logits.shape[0] != logits.shape[1] or logits.shape != noise.shape:
+        raise ValueError(
+            f"logits: expected [N, N] like the noise {noise.shape}, got {logits.shape}"
+        )
+    check_temperature(temperature)
+    soft = sinkhorn((jax.nn.log_sigmoid(logits) + noise) / temperature, iterations)
+    return _straight_through(matching(soft), soft)
+
+
+def sample_edges(logits: jax.Array, noise: jax.Array, temperature: Any = 1.0) -> jax.Array:
+    """Independent edges ``[N, N]`` of 0 and 1, straight-through Gumbel-softmax of ``[N, N, 2]``.
+
+    Raises:
+        ValueError: see :func:`sample_dag`.
+    """
+    if logits.ndim != 3 or logits.shape[2] != 2 or logits.shape != noise.shape:
+        raise ValueError(
+            f"logits: expected [N, N, 2] like the noise {noise.shape}, got {logits.shape}"
+        )
+    check_temperature(temperature)
+    noisy = logits + noise
+    lead = noisy[:, :, 1] - noisy[:, :, 0]
+    return _straight_through((lead > 0).astype(logits.dtype), jax.nn.sigmoid(lead / temperature))
+
+
+def sinkhorn(scores: jax.Array, iterations: int = 20) -> jax.Array:
+    """Rows and columns of ``exp(scores)`` in turn brought to sum 1: nearly doubly stochastic.
+
+    By factors of rows and columns, which takes a fifth of the time of logarithms. What lies 40 or
+    more below its row's largest score counts as 40 below, so that no factor can leave the range of
+    float32.
+
+    Args:
+        scores: ``[N, N]``.
+        iterations: static; columns are exact after each, rows in the limit.
+
+    Raises:
+        ValueError: without iterations.
+    """
+    if iterations < 1:
+        raise ValueError(f"iterations: expected at least 1, got {iterations}")
+    top = jax.lax.stop_gradient(jnp.max(scores, axis=1, keepdims=True))
+    weights = jnp.exp(jnp.maximum(scores - top, -40.0))
+
+    def balance(_: int, columns: jax.Array) -> jax.Array:
+        return 1.0 / ((1.0 / (weights @ columns)) @ weights)
+
+    columns = jax.lax.fori_loop(0, iterations - 1, balance, jnp.ones(len(scores), scores.dtype))
+    rows = 1.0 / (weights @ columns)
+    return rows[:, None] * weights / (rows @ weights)[None, :]
+
+
+def matching(weights: jax.Array) -> jax.Array:
+    """The permutation matrix ``[N, N]`` of largest total weight; no gradient.
+
+    Up to six agents all permutations are compared, as one product; beyond, the Hungarian algorithm
+    runs, whose loops are long for a machine that does many small problems at once.
+    """
+    # A weight that is not a number would keep the search for a matching from ending.
+    weights = jnp.nan_to_num(jax.lax.stop_gradient(weights))
+    n = weights.shape[0]
+    if n <= 6:
+        every = np.array(list(itertools.permutations(range(n))))  # [N!, N]
+        table = jnp.asarray(np.eye(n)[every], weights.dtype)  # [N!, N, N]
+        total = table.reshape(len(every), -1) @ weights.ravel()
+        best = jnp.where(total == jnp.max(total), jnp.arange(len(every)), len(every) - 1)
+        return table[jnp.min(best)]
+    row, column = optax.assignment.hungarian_algorithm(-weights)
+    return jnp.zeros_like(weights).at[row, column].set(1.0)
+
+
+def compose(permutation: jax.Array, edges: jax.Array) -> Dag:
+    """``U ⊙ (Pᵀ M P)`` and the order: edges that lead from earlier to later places.
+
+    Args:
+        permutation: ``[N, N]``, see :func:`jaxswarm.systems.bn_actor_critic.permutation` for an order's.
+        edges: ``[N, N]`` of 0 and 1.
+
+    Raises:
+        ValueError: unless both are ``[N, N]``.
+    """
+    n = permutation.shape[0]
+    for name, given in (("permutation", permutation), ("edges", edges)):
+        if given.shape != (n, n):
+            raise ValueError(f"{name}: expected [N, N], got shape {given.shape}")
+    later = jnp.triu(jnp.ones((n, n), permutation.dtype), 1)
+    after = later @ permutation
+    # One sum, which a batch of small matrices has done sooner than a product of each.
+    follows = jnp.sum(permutation[:, :, None] * after[:, None, :], axis=0)
+    order = jnp.argmax(permutation, axis=1).astype(jnp.int32)
+    return Dag(edges * follows, order)
+
+
+def density(graph: jax.Array) -> jax.Array:
+    """Edges as a share of those of a full graph, ``[]`` of ``[N, N]``; 0 for a single agent."""
+    n = graph.shape[-1]
+    return jnp.sum(graph, axis=(-2, -1)) / max(n * (n - 1) / 2, 1)
+
+
+def check_temperature(temperature: Any) -> None:
+    """Refuse a known temperature that is not positive and finite; traced ones pass.
+
+    Raises:
+        ValueError: saying what came.
+    """
+    if isinstance(temperature, Tracer):
+        return
+    known = np.asarray(temperature)
+    if not (np.isfinite(known) & (known > 0)).all():
+        raise ValueError(f"temperature: expected a positive number, got {temperature}")
+
+
+def _straight_through(hard: jax.Array, soft: jax.Array) -> jax.Array:
+    """``hard``, with the gradient of ``soft``."""
+    return hard + (soft - jax.lax.stop_gradient(soft))

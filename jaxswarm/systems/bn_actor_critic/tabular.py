@@ -1,0 +1,219 @@
+"""Joint policies as Bayesian networks, in tables: exact values, exact gradients, exact Nash gaps.
+
+Every agent has a softmax for each state and each choice of its parents' actions. Tables have a row
+for every *joint* action, of which an agent reads the one in which all but its parents play 0; so
+graphs of any density share one shape, and one program sweeps them.
+
+Shapes: ``N`` agents with ``A`` actions, ``S`` states, ``J = A^N`` joint actions, tables
+``[N, S, J, A]``.
+
+References:
+    D. Chen, Q. Zhang, Context-aware Bayesian network actor-critic methods for cooperative
+    multi-agent reinforcement learning, 2023.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm.algorithm import Algorithm
+from jaxswarm.rl.networked.games import MarkovGame
+
+
+def coordination_game(num_agents: int, flip: float = 0.1, margin: int | None = None) -> MarkovGame:
+    """:class:`jaxswarm.envs.CoordinationGame` as tables, one bit per agent.
+
+    Args:
+        num_agents: ``N``.
+        flip: probability in ``[0, 0.5]`` that a bit is not what its agent chose.
+        margin: as of the environment.
+
+    Raises:
+        ValueError: for a flip out of range, or another number of agents than the paper's without
+            a margin.
+    """
+    from jaxswarm.envs import CoordinationGame
+
+    if not 0.0 <= flip <= 0.5:
+        raise ValueError(f"flip: expected a probability in [0, 0.5], got {flip}")
+    env = CoordinationGame(num_agents, margin=margin)
+    bits = np.indices((2,) * num_agents).reshape(num_agents, -1).T  # [J, N], states likewise
+    kept = bits[:, None, :] == bits[None, :, :]  # [J, S', N]
+    chance = np.prod(np.where(kept, 1.0 - flip, flip), axis=2)
+    ones = bits.sum(axis=1)
+    zeros = num_agents - ones
+    crowd = np.where(zeros > ones, 3.0, 2.0)
+    close = np.where(zeros < ones, 1.0, 0.0)
+    reward = np.where(np.abs(zeros - ones) <= env.params.margin, close, crowd)
+    states, joint = len(bits), len(bits)
+    return MarkovGame(
+        jnp.asarray(np.broadcast_to(chance, (states, joint, states)).copy()),
+        jnp.asarray(np.broadcast_to(reward[None, :, None], (num_agents, states, joint)).copy()),
+        2,
+    )
+
+
+def rows(game: MarkovGame, dag: jax.Array) -> jax.Array:
+    """Which row of its table each agent reads when all play ``j``, ``int32[N, J]``.
+
+    Args:
+        game: whose actions are meant.
+        dag: ``[N, N]``, may be traced; ``[j, i]`` nonzero where ``j`` is a parent of ``i``.
+    """
+    places = game.num_actions ** np.arange(game.num_agents)[::-1]
+    heard = jnp.asarray(game.actions() * places, jnp.int32)  # [J, N]
+    return jnp.einsum("aj,ji->ia", heard, dag.astype(jnp.int32))
+
+
+def log_joint(tables: jax.Array, game: MarkovGame, dag: jax.Array) -> jax.Array:
+    """``log π(a | s)`` of all joint actions, ``[S, J]``."""
+    own = jnp.asarray(game.actions().T)  # [N, J]
+    read = rows(game, dag)
+    log_prob = jax.nn.log_softmax(tables, axis=3)
+
+    def agent(table: jax.Array, row: jax.Array, action: jax.Array) -> jax.Array:
+        return table[:, row, action]
+
+    return jnp.sum(jax.vmap(agent)(log_prob, read, own), axis=0)
+
+
+def sample(
+    key: jax.Array, tables: jax.Array, game: MarkovGame, dag: np.ndarray, state: jax.Array
+) -> jax.Array:
+    """Choose in an order in which parents come first, ``int32[N]``.
+
+    Args:
+        key: a random key.
+        tables: ``[N, S, J, A]``.
+        game: whose actions are meant.
+        dag: ``[N, N]``, known on the host.
+        state: ``int32[]``.
+
+    Raises:
+        ValueError: if ``dag`` is no acyclic graph of these agents.
+    """
+    from jaxswarm.systems.bn_actor_critic.graphs import order
+
+    places = jnp.asarray(game.num_actions ** np.arange(game.num_agents)[::-1], jnp.int32)
+    parents = jnp.asarray(dag, jnp.int32)
+
+    def choose(actions: jax.Array, agent: jax.Array) -> tuple[jax.Array, None]:
+        row = jnp.sum(actions * places * parents[:, agent])
+        draw = jax.random.categorical(jax.random.fold_in(key, agent), tables[agent, state, row])
+        return actions.at[agent].set(draw.astype(jnp.int32)), None
+
+    start = jnp.zeros(game.num_agents, jnp.int32)
+    return jax.lax.scan(choose, start, jnp.asarray(order(dag)))[0]
+
+
+def values(policy: jax.Array, game: MarkovGame, discount: Any) -> jax.Array:
+    """``V[S]`` of a joint policy ``[S, J]``: discounted sums of the team's mean reward.
+
+    By one linear solve; differentiable.
+    """
+    reward = jnp.sum(policy * jnp.mean(game.reward, axis=0), axis=1)
+    move = jnp.einsum("sj,sjt->st", policy, game.transition)
+    return jnp.linalg.solve(jnp.eye(len(move)) - discount * move, reward)
+
+
+def best_values(game: MarkovGame, discount: Any, iterations: int = 1_000) -> jax.Array:
+    """``V*[S]`` by value iteration, to ``discount^iterations``."""
+    reward = jnp.mean(game.reward, axis=0)
+
+    def improve(_: int, value: jax.Array) -> jax.Array:
+        return jnp.max(reward + discount * game.transition @ value, axis=1)
+
+    return jax.lax.fori_loop(0, iterations, improve, jnp.zeros(game.num_states, reward.dtype))
+
+
+def nash_gap(
+    tables: jax.Array, game: MarkovGame, dag: jax.Array, discount: Any, iterations: int = 1_000
+) -> jax.Array:
+    """What the best change of one agent's table would gain, ``[N]``, in the mean over states.
+
+    The others keep theirs, and answer to the changed actions as their tables say. 0 everywhere in a
+    Nash equilibrium.
+    """
+    own = jnp.asarray(game.actions().T)
+    read = rows(game, dag)
+    log_prob = jax.nn.log_softmax(tables, axis=3)
+    reward = jnp.mean(game.reward, axis=0)
+    each = jax.vmap(lambda table, row, action: table[:, row, action])(log_prob, read, own)
+    now = values(jnp.exp(jnp.sum(each, axis=0)), game, discount)
+
+    def agent(i: jax.Array) -> jax.Array:
+        others = jnp.exp(jnp.sum(each, axis=0) - each[i])  # [S, J]
+        slot = read[i] * game.num_actions + own[i]  # which entry of the table is used
+
+        def improve(_: int, value: jax.Array) -> jax.Array:
+            worth = others * (reward + discount * game.transition @ value)
+            shape = (game.num_states, game.transition.shape[1] * game.num_actions)
+            sums = jnp.zeros(shape, worth.dtype).at[:, slot].add(worth)
+            sums = sums.reshape(game.num_states, -1, game.num_actions)
+            used = jnp.zeros(sums.shape[1], bool).at[read[i]].set(True)
+            return jnp.sum(jnp.where(used[None, :], jnp.max(sums, axis=2), 0.0), axis=1)
+
+        best = jax.lax.fori_loop(0, iterations, improve, now)
+        return jnp.mean(best - now)
+
+    return jax.vmap(agent)(jnp.arange(game.num_agents))
+
+
+class BayesianHyperparameters(NamedTuple):
+    """Numbers of the learner, which may be traced.
+
+    Attributes:
+        dag: ``[N, N]``, the graph.
+        lr: step of gradient ascent.
+        discount: ``γ`` in ``[0, 1)``.
+    """
+
+    dag: Any
+    lr: Any = 0.01
+    discount: Any = 0.95
+
+
+class BayesianInfo(NamedTuple):
+    """``value``: ``J`` before the step, in the mean over states."""
+
+    value: jax.Array
+
+
+def bayesian_policy_gradient(game: MarkovGame, *, weight: float = 1.0) -> Algorithm:
+    """Exact policy gradient ascent of a joint policy in tables.
+
+    Args:
+        game: a cooperative one: the team's reward is the mean over agents.
+        weight: of each state in the objective, relative to ``1 / S``. The authors' code weighs
+            states by ``1 / N``, which is ``S / N`` here and only scales the step.
+
+    Returns:
+        ``init(tables) -> tables``, and ``step(key, tables, parameters) -> (tables, info)`` with
+        :class:`BayesianHyperparameters`.
+
+    Raises:
+        ValueError: for a weight that is not positive; in ``init`` for tables of another shape.
+    """
+    if not weight > 0:
+        raise ValueError(f"weight: expected a positive number, got {weight}")
+    n, s, j = game.num_agents, game.num_states, game.transition.shape[1]
+    shape = (n, s, j, game.num_actions)
+
+    def init(tables: jax.Array) -> jax.Array:
+        if jnp.shape(tables) != shape:
+            raise ValueError(f"tables: expected shape {shape}, got {jnp.shape(tables)}")
+        return jnp.asarray(tables)
+
+    def step(key: jax.Array, tables: jax.Array, inputs: Any = None) -> Any:
+        del key
+
+        def objective(tables: jax.Array) -> jax.Array:
+            policy = jnp.exp(log_joint(tables, game, inputs.dag))
+            return jnp.mean(values(policy, game, inputs.discount))
+
+        value, slope = jax.value_and_grad(objective)(tables)
+        return tables + inputs.lr * weight * slope, BayesianInfo(value)
+
+    return Algorithm(init, step)  # type: ignore[arg-type]

@@ -1,0 +1,57 @@
+"""What operational laws say of a scheduler, before anything is simulated.
+
+References:
+    P. J. Denning, J. P. Buzen, The operational analysis of queueing network models, 1978.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxswarm.systems.matrix.flows import SCHEDULERS, Flow
+
+
+class Saturation(NamedTuple):
+    """In hops per second and rows at once.
+
+    Attributes:
+        slope: throughput that each row adds while nobody waits.
+        control: bound of the message loops.
+        pools: bound of the service pools.
+        knee: rows at which the line of ``slope`` meets the smaller bound.
+    """
+
+    slope: float
+    control: float
+    pools: float
+    knee: float
+
+
+def saturation(flow: Flow, scheduler: str, tau: float) -> Saturation:
+    """Asymptotic bounds of the closed network: ``X(N) ≤ min(N / D, 1 / D_max)``.
+
+    Args:
+        flow: the workflow; visits follow from its routing.
+        scheduler: one of :data:`SCHEDULERS`.
+        tau: seconds of a message, positive.
+
+    Raises:
+        ValueError: an unknown scheduler, or a ``tau`` that is not positive.
+    """
+    if scheduler not in SCHEDULERS:
+        raise ValueError(f"scheduler: expected one of {SCHEDULERS}, got {scheduler!r}")
+    if not 0.0 < tau < np.inf:
+        raise ValueError(f"tau: expected seconds above 0, got {tau}")
+    route = np.asarray(flow.route, np.float64)[:, :-1]
+    roles = len(route)
+    visits = np.linalg.solve(np.eye(roles) - route.T, np.eye(roles)[0])
+    share = visits / visits.sum()
+    seconds = np.asarray(flow.service, np.float64)
+    actors = np.asarray(flow.actors, np.float64)
+    loops = {"central": np.ones(1), "p2p": share / actors, "dispatcher": share}[scheduler]
+    demand = np.zeros(len(flow.servers))
+    np.add.at(demand, np.asarray(flow.pool), share * seconds)
+    slope = 1.0 / (tau + float(share @ seconds))
+    control = 1.0 / (tau * float(loops.max()))
+    pools = float((np.asarray(flow.servers) / np.maximum(demand, 1e-300)).min())
+    return Saturation(slope, control, pools, min(control, pools) / slope)

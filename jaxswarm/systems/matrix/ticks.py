@@ -1,0 +1,160 @@
+"""The same network in fixed time steps over ring buffers, for a hundred thousand rows at once.
+
+In a step of ``dt`` a message loop handles ``dt / tau`` messages, carrying fractions over, and a
+pool starts as many calls as servers are free. Waiting rows are messages in
+:mod:`~jaxswarm.coordination.queues`; one step costs ``O(K log K)``, whatever the number of events
+in it. Durations are rounded up to whole steps, so throughput is low by about ``dt / service``.
+
+Shapes: ``K`` rows at once, ``M`` message loops, ``P`` pools, ``T`` steps.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm.coordination.queues import empty_queues, pop, push
+from jaxswarm.systems.matrix.flows import Flow, Work, actor_of, num_stations, station_of
+
+
+class TickOutcome(NamedTuple):
+    """Of one run.
+
+    Attributes:
+        completed: ``int32[T]``, calls answered in each step.
+        in_flight: ``int32[T]``, rows.
+        result: ``uint32[R]``, of the rows that are done.
+        done: ``bool[R]``.
+        dropped: ``int32``, messages that found no room: 0 if capacities suffice.
+    """
+
+    completed: jax.Array
+    in_flight: jax.Array
+    result: jax.Array
+    done: jax.Array
+    dropped: jax.Array
+
+
+class _State(NamedTuple):
+    row: jax.Array
+    hop: jax.Array
+    result: jax.Array
+    finish: jax.Array  # [K] when the call under way ends; inf while waiting
+    pool: jax.Array  # [K]
+    control: Any
+    calls: Any
+    credit: jax.Array  # [M] messages that a loop may still handle
+    busy: jax.Array  # [P]
+    submitted: jax.Array
+    out: jax.Array
+    done: jax.Array
+
+
+def run_ticks(
+    work: Work,
+    flow: Flow,
+    *,
+    scheduler: Any = 1,
+    slots: int,
+    tau: float = 0.02,
+    dt: float = 0.05,
+    num_steps: int,
+    capacity: int | None = None,
+) -> TickOutcome:
+    """Run for ``num_steps`` steps.
+
+    Args:
+        work: from :func:`~jaxswarm.systems.matrix.work`.
+        flow: that it was drawn from.
+        scheduler: index into ``SCHEDULERS``; may be traced.
+        slots: ``K``, rows at once.
+        tau: seconds of a message.
+        dt: seconds of a step.
+        num_steps: ``T``.
+        capacity: of every queue; ``K`` by default, which never overflows.
+
+    Raises:
+        ValueError: sizes below 1, times that are not positive.
+    """
+    for name, value in (("slots", slots), ("num_steps", num_steps)):
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")
+    for name, value in (("tau", tau), ("dt", dt)):
+        if not 0.0 < value < np.inf:
+            raise ValueError(f"{name}: expected seconds above 0, got {value}")
+    loops, pools = num_stations(flow)
+    servers = jnp.asarray(flow.servers, jnp.int32)
+    room = slots if capacity is None else capacity
+    quick = min(int(np.ceil(dt / tau)) + 1, room)
+    wide = min(max(flow.servers), room)
+    num_rows, num_hops = work.role.shape
+    ids = jnp.arange(slots, dtype=jnp.int32)
+
+    def arrive(s: _State, who: jax.Array) -> _State:
+        row, hop = jnp.clip(s.row, 0, num_rows - 1), jnp.minimum(s.hop, num_hops - 1)
+        role = work.role[row, hop]
+        at = station_of(flow, scheduler, role, actor_of(flow, role, work.pick[row, hop]))
+        return s._replace(control=push(s.control, at, ids, who), pool=jnp.asarray(flow.pool)[role])
+
+    def admit(s: _State, who: jax.Array) -> _State:
+        row = s.submitted + jnp.cumsum(who, dtype=jnp.int32) - 1
+        takes = who & (row < num_rows)
+        s = s._replace(
+            row=jnp.where(takes, row, jnp.where(who, -1, s.row)),
+            hop=jnp.where(takes, 0, s.hop),
+            result=jnp.where(takes, jnp.uint32(0), s.result),
+            submitted=s.submitted + jnp.sum(takes, dtype=jnp.int32),
+        )
+        return arrive(s, takes)
+
+    def step(s: _State, t: jax.Array) -> tuple[_State, tuple[jax.Array, jax.Array]]:
+        now = (t + 1).astype(jnp.float32) * dt
+        # calls that end
+        ended = s.finish <= now
+        row = jnp.clip(s.row, 0, num_rows - 1)
+        hop = jnp.minimum(s.hop, num_hops - 1)
+        mixed = work.bits[row, hop] ^ work.role[row, hop].astype(jnp.uint32)
+        result = jnp.where(ended, s.result * jnp.uint32(1664525) + mixed, s.result)
+        last = ended & (s.hop + 1 >= work.hops[row])
+        where = jnp.where(last, row, num_rows)
+        freed = jnp.zeros(pools + 1, jnp.int32).at[jnp.where(ended, s.pool, pools)].add(1)[:pools]
+        s = s._replace(
+            result=result,
+            finish=jnp.where(ended, jnp.inf, s.finish),
+            hop=jnp.where(ended, s.hop + 1, s.hop),
+            busy=s.busy - freed,
+            out=s.out.at[where].set(result, mode="drop"),
+            done=s.done.at[where].set(True, mode="drop"),
+        )
+        s = admit(arrive(s, ended & ~last), last)
+        # messages that are handled
+        credit = jnp.minimum(s.credit + dt / tau, float(quick))
+        count = jnp.minimum(jnp.floor(credit).astype(jnp.int32), s.control.size)
+        control, who, took = pop(s.control, now, count, most=quick)
+        idle = control.size == 0  # nobody saves up time for later
+        credit = jnp.where(idle, jnp.minimum(credit - count, 1.0), credit - count)
+        who, took = who.ravel(), took.ravel()
+        calls = push(s.calls, s.pool[who], who, took)
+        # calls that begin
+        calls, whose, begins = pop(calls, now, servers - s.busy, most=wide)
+        whose = jnp.where(begins, whose, slots).ravel()
+        known = jnp.minimum(whose, slots - 1)
+        at = jnp.clip(s.row[known], 0, num_rows - 1), jnp.minimum(s.hop[known], num_hops - 1)
+        finish = s.finish.at[whose].set(now + work.service[at], mode="drop")
+        busy = s.busy + jnp.sum(begins, axis=1, dtype=jnp.int32)
+        s = s._replace(control=control, calls=calls, credit=credit, finish=finish, busy=busy)
+        return s, (jnp.sum(ended, dtype=jnp.int32), jnp.sum(s.row >= 0, dtype=jnp.int32))
+
+    begun = _State(
+        jnp.full(slots, -1, jnp.int32), jnp.zeros(slots, jnp.int32),
+        jnp.zeros(slots, jnp.uint32), jnp.full(slots, jnp.inf), jnp.zeros(slots, jnp.int32),
+        empty_queues(loops, room, jnp.int32(0)), empty_queues(pools, room, jnp.int32(0)),
+        jnp.zeros(loops), jnp.zeros(pools, jnp.int32), jnp.int32(0),
+        jnp.zeros(num_rows, jnp.uint32), jnp.zeros(num_rows, bool),
+    )  # fmt: skip
+    s, (completed, flying) = jax.lax.scan(
+        step, admit(begun, jnp.ones(slots, bool)), jnp.arange(num_steps)
+    )
+    dropped = jnp.sum(s.control.dropped) + jnp.sum(s.calls.dropped)
+    return TickOutcome(completed, flying, s.out, s.done, dropped)

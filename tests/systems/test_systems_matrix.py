@@ -1,0 +1,283 @@
+"""Workflows: exact simulation against a plain event loop, laws of queues, crashes, ticks."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxswarm import network
+from jaxswarm.systems import matrix
+
+LOOP = [[0.0, 1.0, 0.0], [0.4, 0.0, 0.6]]  # proposer → critic → proposer or out
+FLOW = matrix.flow(LOOP, service=[1.0, 0.5], actors=[3, 2], servers=[4], field_size=400.0)
+WORK = matrix.work(jax.random.key(0), FLOW, 40, max_hops=8)
+SLOTS = 12
+RUN = jax.jit(
+    lambda work, plan, fatal=None: matrix.run(work, FLOW, plan, slots=SLOTS, crashes=fatal)
+)
+
+
+def plan(**change):
+    usual = {"scheduler": 1, "concurrency": 9, "tau": 0.05}
+    return matrix.Plan(**(usual | change))
+
+
+def by_hand(work, flow, p, fatal=()):
+    """One event at a time, rows as dictionaries."""
+    work = jax.tree.map(np.asarray, work)
+    loops, _ = matrix.num_stations(flow)
+    size = np.asarray(matrix.carried(work, offload=p.offload))
+    servers = [1] * loops + list(flow.servers)
+    first = np.cumsum(flow.actors) - np.array(flow.actors)
+    waiting = [[] for _ in servers]
+    busy = [0] * len(servers)
+    slots = {}  # slot -> row
+    now, submitted, late = np.float32(0), 0, 0
+    status, result = np.zeros(len(work.hops), int), {}
+    ends, fatal = [], list(fatal)
+
+    def message(row):
+        r, h = row["id"], row["hop"]
+        role = work.role[r, h]
+        row["actor"] = first[role] + int(
+            np.float32(work.pick[r, h]) * np.float32(flow.actors[role])
+        )
+        at = (0, 1 + len(flow.actors) + row["actor"], 1 + role)[p.scheduler]
+        cost = np.float32(p.tau) + np.float32(p.per_byte) * size[r, h]
+        row.update(at=at, need=cost, serving=False)
+        waiting[at].append(row)
+
+    def admit(freed):
+        nonlocal submitted
+        for slot in freed:
+            slots.pop(slot, None)
+        takes = sorted(freed)
+        if p.batch:
+            takes = range(p.concurrency) if not slots else []
+        for slot in takes:
+            if submitted < len(status):
+                row = {"slot": slot, "id": submitted, "hop": 0, "dead": False, "result": 0}
+                slots[slot] = row
+                submitted += 1
+                message(row)
+
+    def start():
+        for at, queue in enumerate(waiting):
+            if queue and busy[at] < servers[at]:
+                row = queue.pop(0)
+                row["serving"] = True
+                busy[at] += 1
+                ends.append((np.float32(now + row["need"]), row["slot"], row))
+
+    admit(range(p.concurrency))
+    start()
+    while ends:
+        end = min(ends, key=lambda e: e[:2])
+        if fatal and fatal[0][0] < end[0]:
+            now, actor = fatal.pop(0)
+            lost = []
+            for row in slots.values():
+                if row["actor"] == actor and not row["dead"]:
+                    row["dead"] = True
+                    status[row["id"]] = matrix.TOMBSTONE
+                    if not row["serving"]:
+                        waiting[row["at"]].remove(row)
+                        lost.append(row["slot"])
+            admit(lost)
+            start()
+            continue
+        ends.remove(end)
+        now, _, row = end
+        busy[row["at"]] -= 1
+        r, h, called = row["id"], row["hop"], row["at"] >= loops
+        late += called and row["dead"]
+        if row["dead"]:
+            admit([row["slot"]])
+        elif not called:
+            at = loops + int(flow.pool[work.role[r, h]])
+            row.update(at=at, need=work.service[r, h], serving=False)
+            waiting[at].append(row)
+        else:
+            mixed = int(work.bits[r, h]) ^ int(work.role[r, h])
+            row["result"] = (row["result"] * 1664525 + mixed) % 2**32
+            row["hop"] += 1
+            if row["hop"] == work.hops[r]:
+                status[r], result[r] = matrix.DONE, row["result"]
+                admit([row["slot"]])
+            else:
+                message(row)
+        start()
+    return status, result, now, late
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "batch", "fatal"),
+    [(0, False, ()), (1, False, ((2.03, 1), (5.21, 4))), (2, True, ()), (1, True, ((3.3, 0),))],
+)
+def test_every_row_and_moment_equals_the_plain_event_loop(scheduler, batch, fatal):
+    p = plan(scheduler=scheduler, batch=batch, per_byte=1e-5, offload=True)
+    events = matrix.Crashes(
+        np.array([t for t, _ in fatal], np.float32), np.array([a for _, a in fatal], np.int32)
+    )
+    out = jax.jit(lambda work: matrix.run(work, FLOW, p, slots=SLOTS, crashes=events))(WORK)
+    status, result, end, late = by_hand(WORK, FLOW, p, fatal)
+    np.testing.assert_array_equal(out.status, status)
+    np.testing.assert_array_equal(np.asarray(out.result)[list(result)], list(result.values()))
+    assert float(out.makespan) == pytest.approx(float(end), rel=1e-5)
+    assert int(out.late) == late
+    assert int(out.violations) == 0
+    assert bool(out.finished)
+    if fatal:
+        assert (status == matrix.TOMBSTONE).sum() > 0
+
+
+def test_every_scheduler_gives_every_row_the_same_result_in_one_compilation():
+    found = [
+        RUN(WORK, plan(scheduler=s, concurrency=c, batch=b))
+        for s, c, b in itertools.product((0, 1, 2), (1, SLOTS), (False, True))
+    ]
+    for out in found:
+        np.testing.assert_array_equal(out.result, found[0].result)
+        assert bool(out.finished)
+        assert int(out.hops) == int(WORK.hops.sum())
+    assert RUN._cache_size() == 1
+    wrong = WORK._replace(role=(WORK.role + 1) % 2)
+    assert (np.asarray(RUN(wrong, plan()).result) != np.asarray(found[0].result)).any()
+
+
+def test_throughput_keeps_to_the_operational_bounds_and_utilisation_is_demand():
+    flow = matrix.flow([[0.0, 1.0]], service=1.0, actors=4, servers=64)
+    work = matrix.work(jax.random.key(1), flow, 300, max_hops=1)
+    run = jax.jit(lambda p: matrix.run(work, flow, p, slots=64))
+    for scheduler, name in enumerate(matrix.SCHEDULERS):
+        law = matrix.saturation(flow, name, 0.1)
+        for concurrency in (2, 64):
+            out = run(plan(scheduler=scheduler, concurrency=concurrency, tau=0.1))
+            bound = min(law.slope * concurrency, law.control, law.pools)
+            assert float(out.throughput) <= 1.25 * bound
+            if concurrency == 2:
+                assert float(out.throughput) == pytest.approx(bound, rel=0.15)
+            rate = 300 / float(out.makespan)
+            assert float(out.busy[-1]) == pytest.approx(rate * float(work.service.mean()), rel=1e-3)
+            if scheduler == 0:
+                assert float(out.busy[0]) == pytest.approx(rate * 0.1, rel=1e-3)
+    central = run(plan(scheduler=0, concurrency=64, tau=0.1))
+    assert float(central.throughput) == pytest.approx(10.0, rel=0.02)
+
+
+def test_constant_calls_in_step_take_the_time_that_arithmetic_says():
+    flow = matrix.flow([[0.0, 1.0]], service=1.0, actors=1, servers=3)
+    work = matrix.work(jax.random.key(0), flow, 9, max_hops=1, hop_spread=0.0)
+    for batch in (False, True):
+        out = matrix.run(work, flow, plan(tau=0.0, concurrency=3, batch=batch), slots=3)
+        assert float(out.makespan) == pytest.approx(3.0)
+
+
+def test_bytes_of_a_message_are_the_history_with_or_without_long_texts():
+    whole, light = (np.asarray(matrix.carried(WORK, offload=x)) for x in (False, True))
+    size = np.asarray(WORK.size)
+    np.testing.assert_allclose(whole[:, 0], 256.0)
+    np.testing.assert_allclose(whole[:, 2], 256.0 + size[:, 0] + size[:, 1], rtol=1e-5)
+    short = np.where(size > 512.0, 64.0, size)
+    np.testing.assert_allclose(light[:, 2], 256.0 + short[:, 0] + short[:, 1], rtol=1e-5)
+    inside = np.arange(8)[None, :] < np.asarray(WORK.hops)[:, None]
+    for x, table in ((False, whole), (True, light)):
+        out = RUN(WORK, plan(offload=x))
+        assert float(out.message_bytes) == pytest.approx(table[inside].mean(), rel=1e-4)
+
+
+def test_rows_follow_their_routes_and_end_at_the_limit():
+    many = matrix.work(jax.random.key(2), FLOW, 4_000, max_hops=8)
+    hops, role = np.asarray(many.hops), np.asarray(many.role)
+    assert (role[:, 0] == 0).all()
+    assert (role[:, 1] == 1).all()
+    assert (hops[~np.asarray(many.cut)] % 2 == 0).all()
+    back = (hops > 2).mean()
+    assert back == pytest.approx(0.4, abs=0.03)
+    assert np.asarray(many.cut).mean() == pytest.approx(0.4**4, abs=0.01)
+    assert np.asarray(many.service)[:, 0].mean() == pytest.approx(1.0, abs=0.02)
+    few = matrix.work(jax.random.key(2), FLOW, 10, max_hops=8)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[:10], b), many, few)
+
+
+def test_a_crash_takes_exactly_what_the_actor_holds_and_nothing_else():
+    fatal = network.fault_plan([(3, "crash", 3)], num_agents=5)
+    out = RUN(WORK, plan(), matrix.crashes(fatal, FLOW))
+    calm = RUN(WORK, plan())
+    lost = np.asarray(out.status) == matrix.TOMBSTONE
+    assert 0 < lost.sum() < 12
+    np.testing.assert_array_equal(np.asarray(out.result)[~lost], np.asarray(calm.result)[~lost])
+    assert int(out.violations) == 0
+    assert int(out.late) <= lost.sum()
+
+
+def test_ticks_agree_with_exact_events():
+    flow = matrix.flow(LOOP, service=[1.0, 0.5], actors=[8, 8], servers=[16])
+    work = matrix.work(jax.random.key(3), flow, 600, max_hops=8)
+    for scheduler in (0, 1):
+        exact = jax.jit(lambda p: matrix.run(work, flow, p, slots=32))(
+            plan(scheduler=scheduler, concurrency=32)
+        )
+        steps = int(float(exact.makespan) / 0.02) + 200
+        ticked = jax.jit(
+            lambda s, steps=steps: matrix.run_ticks(
+                work, flow, scheduler=s, slots=32, tau=0.05, dt=0.02, num_steps=steps
+            )
+        )(jnp.int32(scheduler))
+        assert bool(ticked.done.all())
+        np.testing.assert_array_equal(ticked.result, exact.result)
+        assert int(ticked.dropped) == 0
+        assert int(ticked.completed.sum()) == int(work.hops.sum())
+        middle = np.searchsorted(np.cumsum(ticked.completed), [0.3 * 600, 0.7 * 600])
+        assert (np.asarray(ticked.in_flight)[middle] == 32).all()
+        took = np.flatnonzero(np.asarray(ticked.completed))[-1] * 0.02
+        assert took == pytest.approx(float(exact.makespan), rel=0.1)
+    tight = matrix.run_ticks(work, flow, slots=32, tau=0.05, dt=0.02, num_steps=50, capacity=1)
+    assert int(tight.dropped) > 0
+
+
+def test_jit_equals_eager():
+    few = jax.tree.map(lambda x: x[:4], WORK)
+    p = plan(concurrency=2)
+    compiled = jax.jit(lambda w: matrix.run(w, FLOW, p, slots=2))(few)
+    plain = matrix.run(few, FLOW, p, slots=2)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), compiled, plain)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: matrix.flow([[0.0, 1.0]], actors=[0]), "actors: expected at least 1"),
+        (lambda: matrix.flow([[0.5, 0.5, 0.0]]), r"route: expected \[G, G \+ 1\]"),
+        (lambda: matrix.flow([[1.0, 0.0]]), "no way leads out of role 0"),
+        (lambda: matrix.flow([[0.2, 0.2]]), "sum to one"),
+        (lambda: matrix.flow([[0.0, 1.0]], service=-1.0), "service: expected finite"),
+        (lambda: matrix.flow([[0.0, 1.0]], service=np.nan), "service: expected finite"),
+        (lambda: matrix.flow([[0.0, 1.0]], pool=1), r"pool: expected numbers in \[0, 1\)"),
+        (lambda: matrix.flow([[0.0, 1.0]], servers=0), "servers: expected at least 1"),
+        (lambda: matrix.work(jax.random.key(0), FLOW, 0), "num_rows: expected at least 1"),
+        (lambda: matrix.work(jax.random.key(0), FLOW, 2, hop_spread=-1.0), "hop_spread"),
+        (lambda: matrix.run(WORK, FLOW, plan(concurrency=0), slots=4), "concurrency"),
+        (lambda: matrix.run(WORK, FLOW, plan(concurrency=5), slots=4), "concurrency"),
+        (lambda: matrix.run(WORK, FLOW, plan(tau=np.nan), slots=9), "tau"),
+        (lambda: matrix.run(WORK, FLOW, plan(scheduler=3), slots=9), "scheduler"),
+        (lambda: matrix.run(WORK, FLOW, plan(window=(0.5, 0.5)), slots=9), "window"),
+        (lambda: matrix.saturation(FLOW, "mesh", 0.1), "scheduler: expected one of"),
+        (lambda: matrix.saturation(FLOW, "p2p", 0.0), "tau: expected seconds above 0"),
+        (lambda: matrix.run_ticks(WORK, FLOW, slots=0, num_steps=1), "slots"),
+        (lambda: matrix.run_ticks(WORK, FLOW, slots=1, num_steps=1, dt=0.0), "dt"),
+        (
+            lambda: matrix.crashes(network.fault_plan([(1, "crash", 0)], num_agents=3), FLOW),
+            "expected 5 actors, got 3",
+        ),
+        (
+            lambda: matrix.crashes(network.fault_plan([(1, "rest", 0)], num_agents=5), FLOW),
+            r"expected crashes, got \['rest'\]",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

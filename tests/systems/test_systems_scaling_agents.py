@@ -1,0 +1,251 @@
+"""Teams under one budget: laws of the engine, a trace by hand, measures, predictor."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxswarm import agents
+from jaxswarm.coordination import layered_task, task_graph
+from jaxswarm.systems import scaling_agents as sa
+
+POOL = sa.team(5)
+CHAIN = layered_task(5, 1, 1, capacity=8)
+WIDE = layered_task(1, 8, 1)
+TEAMS = {name: sa.architecture(name, 1 if name == "single" else 3) for name in sa.ARCHITECTURES}
+STACKED = jax.tree.map(lambda *x: jnp.array(x), *TEAMS.values())
+PLENTY = sa.Costs(budget=1e6)
+PLAY = jax.jit(
+    lambda key, graph, arch, ability, costs, observability, task: sa.play(
+        key, graph, arch, POOL, ability, observability=observability, costs=costs, task=task
+    )
+)
+
+
+def play(name, graph=CHAIN, ability=0.8, costs=PLENTY, observability=0.2, task=0, seed=0):
+    key = jax.random.key(seed)
+    return PLAY(key, graph, TEAMS[name], ability, costs, observability, task)
+
+
+def every(graph, ability, costs, tasks=64):
+    def one(arch, task):
+        return sa.play(
+            jax.random.key(1), graph, arch, POOL, ability, costs=costs, observability=0.2, task=task
+        )
+
+    return jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(STACKED, jnp.arange(tasks))
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [pytest.param(CHAIN, id="chain"), pytest.param(WIDE, id="wide", marks=pytest.mark.slow)],
+)
+def test_who_never_errs_solves_all_if_told_all_and_no_budget_is_overdrawn(graph):
+    sure = PLENTY._replace(state=0.0)
+    for name in sa.ARCHITECTURES:
+        trace = play(name, graph, ability=1.0, costs=sure)
+        assert bool(trace.done[: int(graph.mask.sum())].all())
+        told = name != "independent" or graph is WIDE
+        assert (float(trace.score) == 1.0) == told
+        assert not trace.slipped.any()
+    for budget in (50.0, 400.0, 900.0):
+        traces = every(graph, 0.7, sa.Costs(budget=budget))
+        assert (np.asarray(traces.tokens) <= budget * int(graph.mask.sum()) + 1e-3).all()
+    nothing = play("hybrid", graph, costs=sa.Costs(budget=10.0))
+    assert float(nothing.turns) == 0
+    assert float(nothing.score) == 0
+
+
+def test_turns_and_messages_are_those_of_the_organisation():
+    m = 5
+    for name, answers_and_checks, messages in (
+        ("single", 2, 0),
+        ("independent", 2, 0),
+        ("centralised", 2, 1),
+        ("decentralised", 3, 2),
+        ("hybrid", 3, 1),
+    ):
+        trace = play(name, ability=1.0)
+        relays = m if name in ("centralised", "hybrid") else 0
+        assert float(trace.turns) == answers_and_checks * m + relays
+        links = {"centralised": m - 1, "hybrid": 2 * (m - 1)}.get(name, 0)
+        assert float(trace.messages) == messages * m + links
+
+
+def by_hand(name, seed, task, ability):
+    """A chain of alike workers with plenty of tokens, from the dice alone."""
+    trace = play(name, ability=ability, seed=seed, task=task)
+    right = True
+    for i in range(5):
+        lost, slipped = bool(trace.lost[i]), bool(trace.slipped[i])
+        if name in ("single",):
+            assert not lost
+        right = right and not lost and not slipped
+        if name == "single":
+            assert bool(trace.right[i]) == right
+        else:
+            assert not bool(trace.right[i]) or not (lost or slipped)
+    return trace
+
+
+def test_a_value_is_right_only_if_its_parents_and_its_own_answer_are():
+    for seed in range(4):
+        for name in sa.ARCHITECTURES:
+            trace = by_hand(name, seed, seed + 3, 0.7)
+            right = np.asarray(trace.right)[:5]
+            assert (np.diff(right.astype(int)) <= 0).all()
+            assert float(trace.score) == right[-1]
+
+
+def test_single_agent_scores_what_probability_says():
+    ability, tasks = 0.8, 4_000
+    dull = PLENTY._replace(blind=1.0, alarm=0.0)
+
+    def one(task):
+        return sa.play(
+            jax.random.key(2), CHAIN, TEAMS["single"], POOL, ability, costs=dull, task=task
+        )
+
+    traces = jax.jit(jax.vmap(one))(jnp.arange(tasks))
+    for i in range(5):
+        expected = ability ** (i + 1)
+        error = 4 * np.sqrt(expected * (1 - expected) / tasks)
+        assert float(traces.right[:, i].mean()) == pytest.approx(expected, abs=error)
+
+
+def test_checks_mend_and_the_same_dice_are_thrown_for_all():
+    traces = every(WIDE, 0.7, PLENTY, tasks=400)
+    wrong = np.asarray(traces.slipped)[..., :8].mean(axis=(1, 2))
+    by = dict(zip(sa.ARCHITECTURES, wrong, strict=True))
+    np.testing.assert_allclose(by["single"], by["independent"])  # alike where nobody talks
+    assert by["centralised"] < by["decentralised"] < by["single"]
+    mended = np.asarray(traces.caught).sum(axis=(1, 2))
+    assert (mended > 0).all()
+
+
+def test_what_the_world_shows_needs_no_message():
+    hidden = [
+        float(play("independent", observability=0.0, task=t, ability=1.0).score) for t in range(8)
+    ]
+    shown = [
+        float(play("independent", observability=1.0, task=t, ability=1.0).score) for t in range(8)
+    ]
+    assert max(hidden) == 0.0
+    assert min(shown) == 1.0
+
+
+def test_a_stacked_architecture_is_the_architecture_and_compiles_once():
+    traces = every(CHAIN, 0.8, PLENTY, tasks=4)
+    for i, name in enumerate(sa.ARCHITECTURES):
+        lone = sa.play(
+            jax.random.key(1),
+            CHAIN,
+            TEAMS[name],
+            POOL,
+            0.8,
+            costs=PLENTY,
+            observability=0.2,
+            task=2,
+        )
+        got = jax.tree.map(lambda x, i=i: x[i, 2], traces)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, lone)
+    before = PLAY._cache_size()
+    play("hybrid", ability=0.3)
+    assert PLAY._cache_size() == before
+
+
+def test_measures_of_traces_made_by_hand():
+    def trace(score, turns, messages, slipped, lost, knows):
+        flags = jnp.zeros(3, bool)
+        return sa.Trace(
+            flags, jnp.ones(3, bool), jnp.array(slipped), jnp.array(lost), flags, jnp.float32(0),
+            jnp.float32(turns), jnp.float32(messages), jnp.array(knows, bool), jnp.float32(score),
+        )  # fmt: skip
+
+    none = [False] * 3
+    single = trace(0.5, 4.0, 0.0, none, none, [[1, 1, 1], [0, 0, 0]])
+    other = trace(0.75, 10.0, 5.0, [True, False, True], [True, True, False], [[1, 1, 0], [0, 1, 1]])
+    found = sa.measures(other, single)
+    assert float(found.overhead) == pytest.approx(1.5)
+    assert float(found.density) == pytest.approx(0.5)
+    assert float(found.redundancy) == pytest.approx(0.5)
+    assert float(found.efficiency) == pytest.approx(0.3)
+    assert float(found.amplification) == pytest.approx(0.5)
+    assert float(found.unrecovered) == 3
+    assert float(sa.measures(single, single).redundancy) == pytest.approx(0, abs=1e-6)
+    assert np.isnan(sa.measures(other, single._replace(score=jnp.float32(1.0))).amplification)
+
+
+def columns(rng, rows=200):
+    names = ("ability", "tools", "agents", "overhead", "density", "redundancy", "efficiency",
+             "amplification", "single")  # fmt: skip
+    return {name: rng.uniform(0.1, 3.0, rows) for name in names}
+
+
+def test_the_fit_is_ridge_regression_and_leaves_groups_out():
+    rng = np.random.default_rng(0)
+    table = sa.design(**columns(rng))
+    assert table.shape == (200, len(sa.COLUMNS))
+    y = table @ rng.normal(size=20) + 0.1 * rng.normal(size=200)
+    found = sa.fit(table, y, ridge=0.0)
+    theirs = table @ np.linalg.lstsq(table, y, rcond=None)[0]
+    np.testing.assert_allclose(sa.predict(found, table), theirs, atol=0.02 * np.abs(theirs).max())
+    groups = np.repeat(np.arange(4), 50)
+    checked = sa.cross_validated(table, y, groups)
+    out = groups == 2
+    alone = sa.predict(sa.fit(table[~out], y[~out]), table[out])
+    np.testing.assert_allclose(checked["predicted"][out], alone, rtol=1e-5)
+    assert 0.9 < checked["r2"] <= 1.0
+
+
+def test_the_choice_never_sees_what_is_held_out():
+    rng = np.random.default_rng(1)
+    x = np.column_stack([np.ones(60), rng.normal(size=(60, 2))])
+    y = np.column_stack([x[:, 1], -x[:, 1], 0.1 * x[:, 2]])
+    train = np.arange(60) < 40
+    chosen, predicted = sa.select(x, y, train)
+    assert (chosen[~train] == y[~train].argmax(axis=1)).mean() > 0.9
+    spoiled = np.where(train[:, None], y, 1e6)
+    again, same = sa.select(x, spoiled, train)
+    np.testing.assert_array_equal(chosen, again)
+    np.testing.assert_array_equal(predicted, same)
+
+
+def test_no_gradient_is_needed_but_scores_are_finite_for_any_ability():
+    for ability in (0.0, 0.5, 1.0):
+        traces = every(WIDE, ability, sa.Costs(), tasks=8)
+        assert all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves(traces))
+    assert agents.num_agents(STACKED) == len(sa.ARCHITECTURES)
+
+
+RNG = np.random.default_rng(2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: sa.architecture("swarm", 3), "architecture"),
+        (lambda: sa.architecture("single", 3), "expected 1 for a single agent, got 3"),
+        (lambda: sa.architecture("hybrid", 1), "expected at least 2 for hybrid, got 1"),
+        (lambda: sa.architecture("single", 0), "members: expected at least 1, got 0"),
+        (lambda: sa.architecture("hybrid", 3, peers=3), "peers: expected 0 to 2, got 3"),
+        (lambda: play_with(ability=1.5), "ability: expected within"),
+        (lambda: play_with(costs=sa.Costs(budget=0.0)), "budget: expected within"),
+        (lambda: play_with(costs=sa.Costs(blind=2.0)), "blind: expected within"),
+        (lambda: play_with(arch=sa.architecture("hybrid", 6)), "members: expected within"),
+        (lambda: sa.team(0), "size: expected at least 1"),
+        (lambda: task_graph(np.ones((2, 1)), [(0, 1), (1, 0)]), "no cycle"),
+        (lambda: sa.design(**(columns(RNG) | {"tools": np.zeros(200)})), r"log\(1\+T\)"),
+        (lambda: sa.design(**(columns(RNG) | {"single": np.full(200, np.nan)})), "single"),
+        (lambda: sa.fit(np.ones((3, 2)), np.ones(4)), "table, performance"),
+        (lambda: sa.cross_validated(np.ones((3, 2)), np.ones(3), np.zeros(3)), "at least two"),
+        (lambda: sa.select(np.ones((3, 2)), np.ones((3, 2)), np.ones(3, bool)), "held out"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def play_with(arch=TEAMS["hybrid"], ability=0.5, **change):
+    return sa.play(jax.random.key(0), CHAIN, arch, POOL, ability, **change)
