@@ -73,7 +73,7 @@ def test_bad_tasks_are_refused(arguments, message):
     ("change", "message"),
     [
         ({"skill": [[1.5]]}, "skill"),
-        ({"slips": [0.5, 0.5, 0.5, 0.5]}, "slips"),
+        ({"error_mix": [0.5, 0.5, 0.5, 0.5]}, "error_mix"),
         ({"latency": -1.0}, "latency"),
         ({"window": np.ones(3)}, "window"),
         ({"price": np.nan}, "price"),

@@ -34,23 +34,19 @@ def model_of(i, params=PARAMS):
     return jax.tree.map(lambda leaf: leaf[i], params)
 
 
+@jax.jit
+def align(own, other, x):
+    orders = ACTIVATIONS.match(SPEC, own, jax.tree.map(lambda leaf: leaf[None], other), x)
+    return matching.permute(
+        other, {group: order[0] for group, order in orders.items()}, SPEC.params
+    )
+
+
 def oracle(graph, x_of, sequential=False):
     """Agent by agent, with numpy sums; ``x_of(i)`` is what agent ``i`` matches on."""
     pi = np.asarray(topology.weights.dense(graph, topology.weights.uniform(graph)))
     new = [model_of(i) for i in range(N)]
     old = new if sequential else list(new)
-    align = jax.jit(
-        lambda own, other, x: matching.permute(
-            other,
-            {
-                group: order[0]
-                for group, order in ACTIVATIONS.match(
-                    SPEC, own, jax.tree.map(lambda leaf: leaf[None], other), x
-                ).items()
-            },
-            SPEC.params,
-        )
-    )
     for i in range(N):
         total = jax.tree.map(lambda leaf, w=pi[i, i]: w * np.asarray(leaf), old[i])
         for j in np.flatnonzero(pi[i]):

@@ -1,4 +1,4 @@
-"""Permuting units leaves a network's function alone; a permuted copy is found and merged."""
+"""Permuting units does not change a network's function; a permuted copy is matched and merged."""
 
 import flax.linen as nn
 import jax
@@ -188,7 +188,7 @@ def test_networks_without_a_spec_are_refused():
         matching.permutation_spec(models.logistic(4), {})
     with pytest.raises(ValueError, match="write its PermutationSpec by hand"):
         matching.permutation_spec(Residual(), {})
-    with pytest.raises(ValueError, match=r"captured\(module, where\)"):
+    with pytest.raises(ValueError, match=r"captured_features\(module, where\)"):
         matching.features_of(Residual())
     with pytest.raises(ValueError, match="where: expected at least one group"):
         matching.captured_features(Residual(), {})
@@ -200,7 +200,7 @@ def test_networks_without_a_spec_are_refused():
 def test_permutations_are_checked():
     sizes = {"h": 3}
     matching.check_permutations({"h": jnp.array([2, 0, 1])}, sizes)
-    with pytest.raises(ValueError, match="unknown group 'g'"):
+    with pytest.raises(ValueError, match="unknown group of permutations 'g'"):
         matching.check_permutations({"g": jnp.arange(3)}, sizes)
     with pytest.raises(ValueError, match="'h' has 3 units"):
         matching.check_permutations({"h": jnp.arange(2)}, sizes)

@@ -125,7 +125,7 @@ def test_edges_follow_their_rule(play, rule):
         (lambda w: agentnet.agentnet(w, hops=0), "hops"),
         (
             lambda w: agentnet.agentnet(w, evolution=agentnet.Evolution(edge_decay=1.5)),
-            "edge_memory",
+            "edge_decay",
         ),
         (lambda w: agentnet.sample_tasks(jax.random.key(0), w, 3, parts=0), "parts"),
         (lambda w: memory.empty_memory(0, 2), "capacity"),

@@ -271,9 +271,18 @@ def test_battery():
     new, _ = step(KEY, state, peers)
     newer, info = step(KEY, new, peers)
     chex.assert_tree_all_finite((newer, info))
-    eager, _ = algorithm.step(KEY, state, peers)
-    chex.assert_trees_all_close(eager.params, new.params, atol=1e-6)
     assert float(newer.traffic.total.bytes) == 2 * N * (N - 1) * F * C * 4
+
+
+@pytest.mark.slow
+def test_jit_equals_eager():
+    dataset, train, test = world()
+    peers = bristle.peers(dataset, train, test)
+    algorithm = learner()
+    state = algorithm.init(jnp.zeros((N, F, C)))
+    eager, _ = algorithm.step(KEY, state, peers)
+    jitted, _ = jax.jit(algorithm.step)(KEY, state, peers)
+    chex.assert_trees_all_close(eager.params, jitted.params, atol=1e-6)
 
 
 def test_peers_learn_each_others_classes_in_spite_of_a_byzantine_one():

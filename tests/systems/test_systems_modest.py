@@ -287,21 +287,14 @@ def test_what_a_sweep_varies_is_traced():
     assert program(4, 2)._cache_size() == 1
 
 
-def test_without_patience_a_stalled_round_waits_as_with_endless_patience(key):
-    """Also outside ``jit``: a stalled step, which compiles only what a stall needs."""
-    plain, patient = (
-        modest.modest(
-            quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), sample_size=4,
-            aggregators=2, patience=patience,
-        )
-        for patience in (None, 1000)
-    )  # fmt: skip
-    inputs = (shards_of(), modest.always_online(4, N))
-    state = plain.init(jnp.zeros(1))._replace(waiting=jnp.int32(3))
-    for protocol in (plain, patient):
-        new, info = jax.jit(protocol.step)(key, state, inputs)
-        assert bool(info.stalled)
-        assert int(new.waiting) == 4
+def test_without_patience_a_stalled_round_waits(key):
+    protocol = modest.modest(
+        quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), sample_size=4
+    )
+    state = protocol.init(jnp.zeros(1))._replace(waiting=jnp.int32(3))
+    new, info = jax.jit(protocol.step)(key, state, (shards_of(), modest.always_online(4, N)))
+    assert bool(info.stalled)
+    assert int(new.waiting) == 4
 
 
 @pytest.mark.slow
