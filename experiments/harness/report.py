@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import records
+from experiments.harness import records
 
 SOURCE = "claims.json"
 DOCUMENT = "REPRODUCTION.md"
@@ -31,7 +31,7 @@ def terminal(outcomes: Sequence[Any]) -> str:
         if outcome.error is not None:
             lines.append(f"  ERROR     {outcome.error}")
             continue
-        rows = [_cells(claim.as_record()) for claim in outcome.claims]
+        rows = [_cells(claim.as_json()) for claim in outcome.claims]
         effect, threshold = (max(len(row[k]) for row in rows) for k in ("effect", "threshold"))
         for row in rows:
             verdict = "held" if row["held"] else "NOT HELD"
@@ -68,7 +68,7 @@ def update(folder: str | Path, outcomes: Sequence[Any], versions: Mapping[str, A
             "seconds": round(outcome.seconds, 3),
             "error": outcome.error,
             "versions": dict(versions),
-            "claims": [claim.as_record() for claim in outcome.claims],
+            "claims": [claim.as_json() for claim in outcome.claims],
         }
     order = sorted(entries, key=lambda key: (key[0], _SCALE_ORDER.get(key[1], 3), key[1]))
     ordered = [entries[key] for key in order]

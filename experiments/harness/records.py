@@ -13,9 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.claims import Claim
-
-Results = dict[str, Any]
+from experiments.harness.claims import Claim
+from experiments.harness.protocol import Results
 
 
 def new_folder(root: str | Path, name: str) -> Path:
@@ -60,7 +59,7 @@ def save_config(path: str | Path, config: Any, **extra: Any) -> None:
 
 def save_claims(path: str | Path, claims: Sequence[Claim]) -> None:
     """Write every field of every claim."""
-    write_json(path, [claim.as_record() for claim in claims])
+    write_json(path, [claim.as_json() for claim in claims])
 
 
 def versions() -> dict[str, str | None]:
