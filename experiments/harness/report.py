@@ -7,6 +7,7 @@ before a field was introduced is shown with ``–`` in its place.
 
 import json
 import math
+import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -202,12 +203,12 @@ def _table(entry: Entry) -> list[str]:
             str(number),
             _statement(row),
             _measured(row),
-            ", ".join(row[key] for key in ("metric", "unit") if row.get(key)) or _UNKNOWN,
+            _text(", ".join(row[key] for key in ("metric", "unit") if row.get(key)) or _UNKNOWN),
             f"{_value(row)}, {row['seeds']}",
             _threshold(row),
             _verdict(row, is_judged=entry["scale"] != "smoke"),
         ]
-        lines.append("| " + " | ".join(map(_escape, cells)) + " |")
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
@@ -222,7 +223,7 @@ def _counts(entry: Entry) -> tuple[str, str]:
 
 
 def _statement(row: Mapping[str, Any]) -> str:
-    text = row.get("statement") or _UNKNOWN
+    text = _text(row.get("statement") or _UNKNOWN)
     is_marked = text.startswith(("Control:", "Own check:"))
     return f"Control: {text}" if row["control"] and not is_marked else text
 
@@ -232,8 +233,8 @@ def _measured(row: Mapping[str, Any]) -> str:
     arm, baseline = row.get("arm"), row["baseline"]
     arms = f"{arm} vs {baseline}" if arm and baseline else arm or (baseline and f"vs {baseline}")
     details = "; ".join(part for part in (row.get("measured"), arms) if part)
-    text = row["claim"] + (f" ({row['note']})" if row["note"] else "")
-    return f"{text}<br>*{details}*" if details else text
+    text = _text(row["claim"] + (f" ({row['note']})" if row["note"] else ""))
+    return f"{text}<br>*{_text(details)}*" if details else text
 
 
 def _value(row: Mapping[str, Any]) -> str:
@@ -288,6 +289,7 @@ def _number(value: float | None) -> str:
     return f"{value:.4g}"
 
 
-def _escape(text: str) -> str:
-    """Text that stays within its cell of a Markdown table."""
-    return text.replace("|", "\\|").replace("\n", " ")
+def _text(text: str) -> str:
+    """Plain text for a cell of a Markdown table: nothing in it is read as markup."""
+    text = " ".join(text.split()).replace("<", "&lt;")
+    return re.sub(r"([|*_`\\])", r"\\\1", text)

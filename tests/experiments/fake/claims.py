@@ -1,6 +1,7 @@
 """Thresholds and claims of the fake system."""
 
 from experiments.fake import NAME
+
 from experiments.harness.claims import ClaimList
 from jaxswarm import statistics
 
