@@ -31,6 +31,7 @@ SCALES = {
 }
 
 _LABELS = {
+    "median": "coordinate-wise median",
     "krum": "Krum",
     "multi_krum": "multi-Krum",
     "centred_clipping": "self-centered clipping",
