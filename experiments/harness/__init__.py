@@ -2,7 +2,7 @@
 
 An experiment reproduces one published system. It is a folder ``experiments/NAME/`` of five files::
 
-    __init__.py   NAME, TITLE, PAPER, SUBSTITUTES; imports only harness.protocol (listing stays fast)
+    __init__.py   NAME, TITLE, PAPER, SUBSTITUTES; imports harness.protocol only
     config.py     Config, a frozen dataclass with a help text for every field, and SCALES
     arms.py       run(config, progress) -> results: nested dicts of arrays
     claims.py     thresholds as named constants, claims(config, results) -> list of Claim

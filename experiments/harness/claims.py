@@ -52,6 +52,9 @@ JSON_KEYS = (
 )
 """Keys of a claim in JSON, in this order."""
 
+NOT_JUDGED = "not judged"
+"""The verdict at smoke scale, which only tests that everything runs."""
+
 Judge = Literal["effect", "interval", "every seed"]
 
 
@@ -110,9 +113,14 @@ class Claim:
         """``"held"`` or ``"not held"``, and whether the interval crosses the threshold."""
         return verdict(self.held, self.crosses)
 
-    def as_json(self) -> dict[str, Any]:
-        """The keys :data:`JSON_KEYS`; numbers that JSON cannot hold become ``None``."""
-        record = asdict(self) | {"verdict": self.verdict}
+    def as_json(self, *, is_judged: bool = True) -> dict[str, Any]:
+        """The keys :data:`JSON_KEYS`; numbers that JSON cannot hold become ``None``.
+
+        Args:
+            is_judged: at smoke scale the verdict is ``"not judged"``; ``held`` is the plain
+                comparison with the threshold all the same.
+        """
+        record = asdict(self) | {"verdict": self.verdict if is_judged else NOT_JUDGED}
         record["interval"] = None if self.interval is None else list(self.interval)
         return _finite({key: record[key] for key in JSON_KEYS})
 

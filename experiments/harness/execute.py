@@ -54,7 +54,7 @@ def run_and_record(
         )
         if not claims:
             raise ValueError(f"{experiment.name}: expected at least one claim, got none")
-        records.save_claims(folder / "claims.json", claims)
+        records.save_claims(folder / "claims.json", claims, is_judged=outcome.is_judged)
         if figure:
             experiment.plot(config, results, folder / "figure.png")
         return replace(outcome, seconds=seconds, claims=claims, folder=folder)
