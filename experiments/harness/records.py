@@ -10,12 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from experiments.claims import Claim
-
-Results = dict[str, Any]
+from experiments.harness.claims import Claim
+from experiments.harness.protocol import Results
 
 
 def new_folder(root: str | Path, name: str) -> Path:
@@ -35,7 +33,7 @@ def save_metrics(path: str | Path, results: Mapping[str, Any]) -> None:
     """Write nested dicts of arrays as one npz; nesting becomes ``outer/inner`` names.
 
     Raises:
-        ValueError: if a name is not a plain string or a value is not a array of numbers or strings.
+        ValueError: if a name is no plain string or a value no array of numbers or strings.
     """
     np.savez_compressed(path, allow_pickle=False, **_flatten(results))
 
@@ -58,13 +56,15 @@ def save_config(path: str | Path, config: Any, **extra: Any) -> None:
     write_json(path, {**extra, "config": asdict(config)})
 
 
-def save_claims(path: str | Path, claims: Sequence[Claim]) -> None:
-    """Write every field of every claim."""
-    write_json(path, [claim.as_record() for claim in claims])
+def save_claims(path: str | Path, claims: Sequence[Claim], *, is_judged: bool = True) -> None:
+    """Write every field of every claim; the verdict is "not judged" unless ``is_judged``."""
+    write_json(path, [claim.as_json(is_judged=is_judged) for claim in claims])
 
 
 def versions() -> dict[str, str | None]:
     """What the numbers were computed with: packages, Python, platform, device and commit if any."""
+    import jax  # here, so that reading records needs no JAX
+
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in ("jax", "jaxlib", "numpy", "flax", "optax", "scipy"):
         try:
@@ -119,6 +119,7 @@ def _commit() -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic | np.ndarray | jax.Array):
+    """Arrays (numpy's and JAX's) as lists, all else as text: for ``json.dumps``."""
+    if hasattr(value, "__array__"):
         return np.asarray(value).tolist()
     return str(value)
