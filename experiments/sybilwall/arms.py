@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.harness.protocol import Results
 from experiments.sybilwall.config import ATTACKS, LOCAL_ONLY, SYBILWALL, Config, scenario_names
 from experiments.sybilwall.scenarios import build_scenarios, partition_data
 from jaxswarm import agents, data, gossip, learning, models, topology
@@ -51,7 +52,7 @@ class Setup(NamedTuple):
     victims: np.ndarray
 
 
-def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
+def run(config: Config, progress: Callable[[str], None]) -> Results:
     """Measure attack score and accuracy of the honest agents under each rule.
 
     Returns:
@@ -61,7 +62,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     split = data.load(config.data, path=config.path)
     setup = build_setup(config, split)
     samples, parts = partition_data(config, split.train, setup.graphs.num_agents)
-    results: dict[str, Any] = {"score": {}, "accuracy": {}}
+    results: Results = {"score": {}, "accuracy": {}}
     for rule in config.rules:
         progress(rule)
         measures = jax.jit(functools.partial(run_rule, setup, rule))(samples, parts)

@@ -3,11 +3,10 @@
 Shapes: ``S`` seeds.
 """
 
-from typing import Any
-
 import numpy as np
 
 from experiments.harness.claims import Claim, ClaimList
+from experiments.harness.protocol import Results
 from experiments.sybilwall import NAME
 from experiments.sybilwall.config import (
     CONCENTRATED,
@@ -38,7 +37,7 @@ SCORE = "attack score (share of attacked test samples given the attacker's label
 TINY = 1e-6  # keeps ratios of attack scores finite
 
 
-def claims(config: Config, results: dict[str, Any]) -> list[Claim]:
+def claims(config: Config, results: Results) -> list[Claim]:
     """Compare SybilWall with the other rules, with no attack and with its own ablation."""
     made = ClaimList(NAME)
     names = scenario_names(config)

@@ -1,10 +1,10 @@
 """Figure of the SybilWall experiment: attack score and accuracy of every rule in every scenario."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from experiments.harness.protocol import Results
 from experiments.sybilwall.config import ATTACKS, LOCAL_ONLY, Config, scenario_names
 from jaxswarm import plotting
 
@@ -19,7 +19,7 @@ RULE_LABELS = {
 }
 
 
-def plot(config: Config, results: dict[str, Any], path: Path) -> None:
+def plot(config: Config, results: Results, path: Path) -> None:
     """Draw tables of the attack score under each attack and of the test accuracy, as fractions.
 
     Numbers are means over seeds; the accuracy is also a mean over both attacks.
