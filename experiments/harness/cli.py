@@ -183,9 +183,9 @@ def _list(given: List) -> int:
             status = _fail(f"{name}: {_one_line(error)}")
             continue
         minutes = {
-            scale: round(entry["seconds"] / 60, 1)
-            for (system, scale), entry in entries.items()
-            if system == name
+            scale: round(entries[name, scale]["seconds"] / 60, 1)
+            for scale in SCALE_NAMES
+            if (name, scale) in entries
         }
         rows.append(
             {

@@ -198,10 +198,13 @@ def _table(entry: Entry) -> list[str]:
     if entry["scale"] == "smoke":
         lines += [f"Not judged: {_SMOKE}.", ""]
     lines.append(_COLUMNS)
+    first: dict[str, int] = {}  # row in which a statement is written out
     for number, row in enumerate(entry["claims"], start=1):
+        statement = _statement(row)
+        is_repeated = first.setdefault(statement, number) < number and statement != _UNKNOWN
         cells = [
             str(number),
-            _statement(row),
+            f"as in {first[statement]}" if is_repeated else statement,
             _measured(row),
             _text(", ".join(row[key] for key in ("metric", "unit") if row.get(key)) or _UNKNOWN),
             f"{_value(row)}, {row['seeds']}",

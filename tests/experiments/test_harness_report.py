@@ -65,6 +65,8 @@ def test_document_of_a_system(systems):
     assert "A formula replaces the measurement." in document
     assert "![Figure of fake, small scale](figures/fake.png)" in document
     assert "**not held**" in document
+    rows = [line for line in document.splitlines() if line.startswith(("| 1 |", "| 2 |"))]
+    assert [row.split("|")[2].strip() for row in rows] == ["Trends rise (§2)", "as in 1"] * 2
     row = next(line for line in document.splitlines() if line.startswith("| 3 |"))
     assert row == (
         "| 3 | Own check: the flat arm does not rise | The flat arm stays low \\| near zero"
