@@ -326,8 +326,9 @@ def command_line() -> int:
     except ValueError as error:
         message = str(error)
     except KeyboardInterrupt as stop:
-        saved = "continue with --resume" if checkpoint else "nothing saved, see --checkpoint"
-        print(f"{stop or 'stopped'}; {saved}", file=sys.stderr)
+        hint = f"continue with --checkpoint {checkpoint} --resume"
+        hint = hint if checkpoint else "nothing saved, see --checkpoint"
+        print(f"{str(stop) or 'stopped'}; {hint}", file=sys.stderr)
         return 130
     print(f"error: {message}", file=sys.stderr)
     return 2

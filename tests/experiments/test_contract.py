@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESERVED = {"name", "scale", "runs", "json", "figure", "help"}  # options of `run` itself
 
 
-def test_systems_are_the_folders():
+def test_each_folder_is_a_system():
     assert list(experiments.SYSTEMS) == sorted(experiments.SYSTEMS)
     folders = {path.parent.name for path in (ROOT / "experiments").glob("*/__init__.py")}
     assert set(experiments.SYSTEMS) == folders - {"harness"}

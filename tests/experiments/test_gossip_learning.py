@@ -118,15 +118,17 @@ def _command_line(monkeypatch, *args: object) -> int:
 
 def test_ctrl_c_ends_with_one_line(monkeypatch, capsys, tmp_path):
     def interrupted(config):
-        raise KeyboardInterrupt("stopped after 20 of 40 rounds, checkpoint in DIR")
+        if config.checkpoint is None:
+            raise KeyboardInterrupt  # outside the simulation
+        raise KeyboardInterrupt("stopped after 20 of 40 rounds")
 
     monkeypatch.setattr(gossip_learning, "main", interrupted)
     assert _command_line(monkeypatch, "--checkpoint", tmp_path) == 130
     assert capsys.readouterr().err == (
-        "stopped after 20 of 40 rounds, checkpoint in DIR; continue with --resume\n"
+        f"stopped after 20 of 40 rounds; continue with --checkpoint {tmp_path} --resume\n"
     )
     assert _command_line(monkeypatch) == 130
-    assert "nothing saved, see --checkpoint" in capsys.readouterr().err
+    assert capsys.readouterr().err == "stopped; nothing saved, see --checkpoint\n"
 
 
 def test_checkpoint_errors_name_options_of_the_command_line(monkeypatch, capsys, tmp_path):
