@@ -8,7 +8,7 @@ PAPER = Paper(
     author="L. He, S. P. Karimireddy, M. Jaggi",
     title="Byzantine-Robust Decentralized Learning via Self-Centered Clipping",
     year=2022,
-    venue="arXiv preprint (version 1; version 2 is titled ... via ClippedGossip)",
+    venue="arXiv preprint, version 1",
     arxiv="2202.01545",
 )
 SUBSTITUTES = (

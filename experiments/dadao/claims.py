@@ -17,6 +17,7 @@ from experiments.dadao.config import (
     POORLY_CONNECTED,
     PRIMAL_METHODS,
     Config,
+    graph_label,
 )
 from experiments.dadao.methods import Arm
 from experiments.harness.claims import Claim, ClaimList
@@ -165,13 +166,13 @@ def _add_linear_convergence(found: ClaimList, config: Config, results: Results) 
     for name, arms in results["graphs"].items():
         r_squared = [fit.r_squared for fit in log_error_fits(arms["dadao"], "gradients")]
         found.add(
-            f"On the {name} graph, DADAO converges linearly: the logarithm of the error is a "
-            f"straight line against gradients down to {CONVERGED:g}",
+            f"On the {graph_label(name)} graph, DADAO converges linearly: the logarithm of the "
+            f"error is a straight line against gradients down to {CONVERGED:g}",
             statement=_COMPUTATION,
             measured="R² of a line through the log-error against gradients",
             metric="R² of the linear fit",
             unit="R²",
-            arm=f"DADAO, {name}",
+            arm=f"DADAO, {graph_label(name)}",
             baseline="",
             value=statistics.compare(r_squared, np.zeros(len(r_squared))),
             at_least=R_SQUARED,
@@ -180,8 +181,8 @@ def _add_linear_convergence(found: ClaimList, config: Config, results: Results) 
         rates = -np.array([fit.slope for fit in log_error_fits(arms["dadao"], "time")])
         promised = float((1 / (2 * config.condition)) ** 0.5 / 8)
         found.add(
-            f"On the {name} graph, DADAO's error falls at least as fast per unit of time as its "
-            "theorem promises",
+            f"On the {graph_label(name)} graph, DADAO's error falls at least as fast per unit of "
+            "time as its theorem promises",
             statement=(
                 "Convergence theorem: the error falls like exp(-s t / 8) with s = sqrt(mu / 2L) "
                 "(Nabli and Oyallon 2023)"
@@ -189,7 +190,7 @@ def _add_linear_convergence(found: ClaimList, config: Config, results: Results) 
             measured="measured exponential rate of the error per unit of time / (s / 8)",
             metric="exponential rate of convergence",
             unit="ratio",
-            arm=f"DADAO, {name}",
+            arm=f"DADAO, {graph_label(name)}",
             baseline="the theorem's rate s / 8",
             value=ratio(rates, np.full_like(rates, promised)),
             at_least=THEOREM_RATE,
@@ -204,15 +205,19 @@ def _add_condition_number(found: ClaimList, config: Config, results: Results) ->
         )
         for condition in sorted(config.sweep)
     }
+    least, most = QUADRUPLE_CONDITION
     for low, high in itertools.pairwise(rates):
-        for side, bound in zip(("at_least", "at_most"), QUADRUPLE_CONDITION, strict=True):
+        for words, at_least, at_most in (
+            (f"at least {least:g}", least, None),
+            (f"at most {most:g}", None, most),
+        ):
             found.add(
                 f"On the star graph, raising the condition number from {low:g} to {high:g} "
-                "multiplies the gradients per decade of error by "
-                f"{side.replace('_', ' ')} {bound:g}",
+                f"multiplies the gradients per decade of error by {words}",
                 statement=(
                     "The number of gradients grows with the square root of the condition number "
-                    "L/mu, here by a factor of 2 (Nabli and Oyallon 2023, abstract)"
+                    "L/mu, by a factor of 2 when that is quadrupled (Nabli and Oyallon 2023, "
+                    "abstract)"
                 ),
                 measured=(
                     f"gradients per decade of error, condition number {high:g} / condition number "
@@ -223,7 +228,8 @@ def _add_condition_number(found: ClaimList, config: Config, results: Results) ->
                 arm=f"DADAO, star, condition number {high:g}",
                 baseline=f"DADAO, star, condition number {low:g}",
                 value=ratio(rates[low], rates[high]),
-                **{side: bound},
+                at_least=at_least,
+                at_most=at_most,
             )
 
 

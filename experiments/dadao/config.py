@@ -23,6 +23,15 @@ LABELS = {
 """Names of the methods as they are printed."""
 
 
+GRAPH_LABELS = {"geometric": "random geometric", "regular": "random regular"}
+"""Names of graphs as they are printed, where they differ."""
+
+
+def graph_label(name: str) -> str:
+    """Name of a graph as it is printed."""
+    return GRAPH_LABELS.get(name, name)
+
+
 @dataclass(frozen=True)
 class Config:
     """Settings; all methods share them and take their constants from their theorems."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.dadao.config import LABELS, METHODS, Config
+from experiments.dadao.config import LABELS, METHODS, Config, graph_label
 from experiments.harness.protocol import Results
 from jaxswarm import plotting
 
@@ -29,7 +29,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
             if column == 0:
                 ax.set_ylabel("mean of |x − x*|² over agents")
             if row == 0:
-                ax.set_title(f"{name} graph, {int(results['agents'][name])} agents")
+                ax.set_title(f"{graph_label(name)} graph, {int(results['agents'][name])} agents")
     figure = axes[0][0].figure
     handles, names = axes[1][0].get_legend_handles_labels()
     figure.legend(

@@ -89,13 +89,13 @@ def problems(
         by_seed.append(
             Problem(
                 samples=jax.tree.map(lambda leaf, source=source: leaf[source], problem.samples),
-                optimum=problem.optimum,
-                ridge=np.asarray(problem.ridge),
-                initial=initial[source],
-                real=np.arange(padded) < num_agents,
+                optimum=jnp.asarray(problem.optimum),
+                ridge=jnp.asarray(problem.ridge),
+                initial=jnp.asarray(initial[source]),
+                real=jnp.arange(padded) < num_agents,
             )
         )
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves]), *by_seed)
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *by_seed)
 
 
 def squared_distance(params: jax.Array, problem: Problem) -> jax.Array:

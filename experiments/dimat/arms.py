@@ -25,6 +25,10 @@ held in the first form, 16 in this one), but no threshold:
   classes has accuracy 0.2 after training whatever it merged, which hides the merge.
 * The permuted copy is also matched before rectification: about 8 % of the rectified units are never
   active, and no activation can tell those apart.
+
+References:
+    N. Saadati et al., DIMAT: Decentralized iterative merging-and-training for deep learning models,
+    2024.
 """
 
 from collections.abc import Callable

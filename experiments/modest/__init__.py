@@ -11,7 +11,7 @@ PAPER = Paper(
         "Sampling"
     ),
     year=2023,
-    venue="arXiv preprint (version 1)",
+    venue="arXiv preprint, version 1",
     arxiv="2302.13837",
 )
 SUBSTITUTES = (

@@ -11,10 +11,7 @@ PAPER = Paper(
         "Learning"
     ),
     year=2025,
-    venue=(
-        "arXiv preprint (version 1); ICLR 2026 as On the Surprising Effectiveness of a Single "
-        "Global Merging in Decentralized Learning"
-    ),
+    venue="arXiv preprint, version 1",
     arxiv="2507.06542",
 )
 SUBSTITUTES = (

@@ -6,7 +6,16 @@ average of all agents' parameters; it is evaluated at every record and written b
 schedule averages over all agents. All agents start from the same parameters unless
 ``--no-shared-init`` is given, because merging needs that.
 
+Version 2 of the paper softens "match server-based training" to a significant improvement under high
+data heterogeneity; the claims are about that. Its statement on the rate of convergence is not
+tested.
+
 Shapes: ``S`` seeds, ``R`` evaluations (the first before training).
+
+References:
+    T. Zhu, T. Zhang, M. Wang, Z. Zhou, C. Wang, A single merging suffices: recovering server-based
+    learning performance in decentralized learning, 2025; from version 2 on: On the surprising
+    effectiveness of a single global merging in decentralized learning, ICLR 2026.
 """
 
 from collections.abc import Callable

@@ -9,6 +9,10 @@ is absent, and a server that averages *different* initial models shows it as gos
 
 Shapes: ``S`` seeds, ``N`` agents, ``M`` samples of an agent, ``R`` evaluations (the first before
 training).
+
+References:
+    Y. Tian, Z. Al-Ars, M. Kitsak, P. Hofstee, Vanishing variance problem in fully decentralized
+    neural-network systems, 2024.
 """
 
 from collections.abc import Callable
