@@ -1,245 +1,205 @@
-"""The worlds and programs of the experiment ``sac``."""
+"""Runs of the SAC experiment: learners on one pendulum, on a bandit, and in a network of pendula.
+
+Shapes: ``S`` seeds, ``T`` records (evaluations during learning).
+"""
 
 import math
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import optimize
 
-from experiments.programs import program
+from experiments.harness.compile import jit_fast_compile
+from experiments.sac.bandit import run_bandit
+from experiments.sac.config import Config
+from experiments.sac.worlds import PrivatePendula
 from jaxswarm import envs, gossip, rl, topology
-from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.rl import networked
 from jaxswarm.rollout import rollout
 
-STEADY = 0.1  # deviation of the deterministic ablation's noise, before squashing
-ARMS = {  # temperature to begin with, whether it is learned, pessimism, deterministic
-    "learned temperature": (1.0, True, 1.0, False),
-    "mean of the critics": (1.0, True, 0.0, False),
-    "temperature 0.01": (0.01, False, 1.0, False),
-    "temperature 1": (1.0, False, 1.0, False),
-    "deterministic": (1e-8, False, 1.0, True),
+DETERMINISTIC_STD = 0.1  # noise of the deterministic ablation, before squashing
+
+
+class PendulumArm(NamedTuple):
+    """A variant of SAC on the pendulum.
+
+    Attributes:
+        initial_temperature: entropy weight at the start.
+        learn_temperature: whether it is adjusted towards the target entropy.
+        pessimism: 1 for the minimum of the critics in the actor's loss, 0 for their mean.
+        deterministic: whether the policy's noise is small and constant.
+    """
+
+    initial_temperature: float
+    learn_temperature: bool = False
+    pessimism: float = 1.0
+    deterministic: bool = False
+
+
+class NetworkArm(NamedTuple):
+    """Communication and rewards of a network of learners.
+
+    Attributes:
+        graph: index into no edges, ring, complete graph.
+        true_reward: whether all agents receive the true reward instead of private ones.
+        reward_model: whether critics learn from a gossiped model of the team's mean reward.
+    """
+
+    graph: int
+    true_reward: bool = False
+    reward_model: bool = True
+
+
+PENDULUM_ARMS = {
+    "learned temperature": PendulumArm(1.0, learn_temperature=True),
+    "mean of the critics": PendulumArm(1.0, learn_temperature=True, pessimism=0.0),
+    "temperature 0.01": PendulumArm(0.01),
+    "temperature 1": PendulumArm(1.0),
+    "deterministic": PendulumArm(1e-8, deterministic=True),
 }
-NETWORKS = {  # who exchanges, whether all are told the true reward, whether rewards are modelled
-    "alone": (0, False, True),
-    "ring": (1, False, True),
-    "everyone": (2, False, True),
-    "critics only": (2, False, False),
-    "told": (2, True, True),
+NETWORK_ARMS = {
+    "no gossip": NetworkArm(0),
+    "ring": NetworkArm(1),
+    "complete graph": NetworkArm(2),
+    "no reward models": NetworkArm(2, reward_model=False),
+    "true reward": NetworkArm(2, true_reward=True),
 }
 
 
-class Seen(NamedTuple):
-    """A constant."""
+def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Run all three parts.
 
-    one: jax.Array
-    agent_mask: jax.Array
-
-
-class Quadratic(SwarmEnvironment):
-    """One step that costs the square of the action, and the episode is over."""
-
-    def __init__(self) -> None:
-        super().__init__(1, 1)
-
-    @cached_property
-    def action_spec(self) -> Any:
-        """``float32[1, 1]`` in ``[-1, 1]``."""
-        return continuous_actions(1, 1)
-
-    def start(self, key: jax.Array, params: Any) -> jax.Array:
-        """Nothing to remember."""
-        return jnp.zeros(())
-
-    def advance(self, key: jax.Array, world: Any, action: jax.Array, params: Any) -> Outcome:
-        """``-a²``."""
-        return Outcome(world, -jnp.square(action[:, 0]), jnp.ones((), bool), {})
-
-    def observe(self, world: Any, params: Any, step_count: jax.Array) -> Seen:
-        """Nothing to see."""
-        return Seen(jnp.ones((1, 1)), jnp.ones(1, bool))
+    Returns:
+        ``return``, ``entropy`` and ``temperature`` (pendulum) and ``network`` (true team return):
+        ``{arm: [S, T]}``; ``bandit``, see :func:`experiments.sac.bandit.run_bandit`; ``steps`` and
+        ``network_steps``, the environment steps ``[T]`` of the records.
+    """
+    keys = jax.random.split(jax.random.key(config.seed), config.seeds)
+    progress("pendulum: all arms")
+    results: dict[str, Any] = run_pendulum(config, keys)
+    progress("bandit: all target entropies")
+    results["bandit"] = run_bandit(config, keys)
+    progress("network of pendula: all arms")
+    results["network"] = run_network(config, keys)
+    share = np.arange(1, config.records + 1) / config.records
+    results["steps"] = config.warm_up + share * config.steps
+    results["network_steps"] = config.warm_up + share * config.network_steps
+    return results
 
 
-def steadied(network: rl.QNetwork, steady: Any) -> rl.QNetwork:
-    """The same network; where ``steady``, noise is small, constant and not the network's to say."""
+def with_constant_noise(network: rl.QNetwork, enabled: Any) -> rl.QNetwork:
+    """The network with its policy's noise replaced by a small constant where ``enabled``."""
     size, head = network.num_actions, network.head
 
-    def of(outputs: jax.Array) -> jax.Array:
-        said = jnp.where(steady, math.log(STEADY), outputs[size:])
-        return jnp.concatenate([outputs[:size], said])
+    def fixed_std(outputs: jax.Array) -> jax.Array:
+        log_std = jnp.where(enabled, math.log(DETERMINISTIC_STD), outputs[size:])
+        return jnp.concatenate([outputs[:size], log_std])
 
     return network._replace(
         head=head._replace(
-            sample=lambda key, outputs: head.sample(key, of(outputs)),
-            log_prob=lambda outputs, raw: head.log_prob(of(outputs), raw),
+            sample=lambda key, outputs: head.sample(key, fixed_std(outputs)),
+            log_prob=lambda outputs, raw: head.log_prob(fixed_std(outputs), raw),
         )
     )
 
 
-def alone(config: Any, keys: jax.Array) -> dict[str, Any]:
-    """Returns, entropies and temperatures of every arm on one pendulum, ``[S, records]`` each."""
+def run_pendulum(config: Config, keys: jax.Array) -> dict[str, dict[str, np.ndarray]]:
+    """Returns, entropies and temperatures of every arm on one pendulum, ``[S, T]`` each."""
     env = envs.Pendulum()
     plain = rl.q_network_for(env, widths=(config.width,) * 2)
     every = config.steps // config.records
 
-    def one(temperature: Any, learned: Any, pessimism: Any, steady: Any, key: jax.Array) -> Any:
-        network = steadied(plain, steady)
-        numbers = rl.SACParameters(
-            config.lr, config.lr, jnp.where(learned, config.lr, 0.0), pessimism=pessimism
-        )
+    def run_seed(
+        temperature: jax.Array,
+        learn_temperature: jax.Array,
+        pessimism: jax.Array,
+        deterministic: jax.Array,
+        key: jax.Array,
+    ) -> Any:
+        network = with_constant_noise(plain, deterministic)
         learner = rl.sac(
             env,
             network,
             batch_size=config.batch,
             capacity=config.steps + config.warm_up,
             warm_up=config.warm_up,
-            parameters=numbers,
+            parameters=rl.SACParameters(
+                config.lr,
+                config.lr,
+                jnp.where(learn_temperature, config.lr, 0.0),
+                pessimism=pessimism,
+            ),
         )
-        best = rl.policy(network, shared=True, deterministic=True)
-        start, world, run, test = jax.random.split(key, 4)
-        state = learner.init(network.init(start), world, temperature=temperature)
+        policy = rl.policy(network, shared=True, deterministic=True)
+        network_key, world_key, run_key, test_key = jax.random.split(key, 4)
+        state = learner.init(network.init(network_key), world_key, temperature=temperature)
 
-        def judge(state: Any) -> jax.Array:
+        def evaluate(state: Any) -> jax.Array:
             params = state.learner.params
-            return jnp.mean(rl.evaluate(env, best, test, config.episodes, params=params))
+            return jnp.mean(rl.evaluate(env, policy, test_key, config.episodes, params=params))
 
         def step(key: jax.Array, state: Any, inputs: Any) -> Any:
             state, info = learner.step(key, state, None)
             return state, (info.learning["entropy"], info.learning["temperature"])
 
-        _, kept = rollout(step, state, config.steps, key=run, every=every, evaluate=judge)
-        return kept.evaluation, *kept.info
+        _, records = rollout(step, state, config.steps, key=run_key, every=every, evaluate=evaluate)
+        return records.evaluation, *records.info
 
-    columns = [jnp.array(column) for column in zip(*ARMS.values(), strict=True)]
-    over_seeds = jax.vmap(one, (None, None, None, None, 0))
-    found = program(jax.vmap(over_seeds, (0, 0, 0, 0, None)))(*columns, keys)
-    names = ("return", "entropy", "temperature")
-    tables = dict(zip(names, map(np.asarray, found), strict=True))
-    return {name: dict(zip(ARMS, table, strict=True)) for name, table in tables.items()}
-
-
-def bandit(config: Any, keys: jax.Array) -> dict[str, Any]:
-    """Learned temperatures on ``-a²`` for each entropy asked for, ``[S]``, and the exact ones."""
-    env = Quadratic()
-    network = rl.q_network_for(env, widths=(32, 32), activation="silu")
-
-    def one(wanted: jax.Array, key: jax.Array) -> jax.Array:
-        learner = rl.sac(
-            env,
-            network,
-            num_envs=4,
-            batch_size=config.batch,
-            capacity=4 * (config.bandit_steps + config.warm_up),
-            warm_up=config.warm_up,
-            parameters=rl.SACParameters(3e-3, 3e-3, 1e-2, target_entropy=wanted),
-        )
-        start, world, run = jax.random.split(key, 3)
-        state = learner.init(network.init(start), world, temperature=0.3)
-        half = config.bandit_steps // 2
-        state, _ = rollout(learner.step, state, half, key=start, every=half)
-
-        def step(key: jax.Array, held: Any, inputs: Any) -> Any:
-            state, info = learner.step(key, held[0], None)
-            return (state, held[1] + info.learning["temperature"] / half), ()
-
-        return rollout(step, (state, jnp.zeros(())), half, key=run, every=half)[0][1]
-
-    wanted = jnp.array(config.entropies)
-    found = program(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(wanted, keys)
-    exact = [closed_form(h) for h in config.entropies]
-    return {"found": np.asarray(found), "exact": np.array(exact)}
+    columns = [jnp.array(column) for column in zip(*PENDULUM_ARMS.values(), strict=True)]
+    over_seeds = jax.vmap(run_seed, (None, None, None, None, 0))
+    over_arms = jax.vmap(over_seeds, (0, 0, 0, 0, None))
+    measured = jit_fast_compile(over_arms)(*columns, keys)
+    tables = dict(zip(("return", "entropy", "temperature"), map(np.asarray, measured), strict=True))
+    return {name: dict(zip(PENDULUM_ARMS, table, strict=True)) for name, table in tables.items()}
 
 
-def closed_form(entropy: float) -> float:
-    """``α`` at which the best squashed Gaussian for ``-a² + α H`` has the given entropy."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(64)
-    weights = weights / weights.sum()
-
-    def moments(std: float) -> tuple[float, float]:
-        raw = std * nodes
-        slope = 2.0 * (math.log(2.0) - raw - np.logaddexp(0.0, -2.0 * raw))
-        height = 0.5 * math.log(2.0 * math.pi * math.e) + math.log(std) + weights @ slope
-        return float(weights @ np.square(np.tanh(raw))), float(height)
-
-    root: Any = optimize.brentq(lambda s: moments(s)[1] - entropy, 1e-3, 0.85)
-    std = float(root)
-    above, below = moments(std * (1 + 1e-4)), moments(std * (1 - 1e-4))
-    return (above[0] - below[0]) / (above[1] - below[1])
-
-
-class PrivateParams(NamedTuple):
-    """A pendulum's physics and who is told what; see :class:`jaxswarm.envs.Pendulum`."""
-
-    mass: Any = 1.0
-    length: Any = 1.0
-    gravity: Any = 10.0
-    torque: Any = 2.0
-    top_speed: Any = 8.0
-    seconds: Any = 0.05
-    told: Any = 0.0
-
-
-class PrivatePendula(envs.Pendulum):
-    """Every second agent is charged double, the others nothing at all.
-
-    The mean of all the private rewards is the pendulum's true one, which ``told = 1`` pays to all.
-    ``num_agents`` is even.
-    """
-
-    @property
-    def params(self) -> PrivateParams:
-        """Masses from 0.8 to 1.2, private rewards."""
-        return PrivateParams(mass=np.linspace(0.8, 1.2, self.num_agents, dtype=np.float32))
-
-    def cost(self, angle: jax.Array, velocity: Any, torque: Any, params: Any) -> jax.Array:
-        """The true one times 0 or 2, or 1 where told."""
-        charged = 2.0 * (jnp.arange(self.num_agents) % 2)
-        share = charged + params.told * (1.0 - charged)
-        return share * super().cost(angle, velocity, torque, params)
-
-
-def network(config: Any, keys: jax.Array) -> dict[str, Any]:
-    """True team returns, ``{arm: [S, records]}``."""
+def run_network(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
+    """True team returns of pendula with private rewards, ``{arm: [S, T]}``."""
     n = config.agents
     env = PrivatePendula(n)
-    net = rl.q_network_for(env, widths=(config.network_width,) * 2)
-    nobody = topology.from_edges(np.zeros((0, 2), int), n)
-    graphs = topology.stack([nobody, topology.ring(n), topology.complete(n)])
+    network = rl.q_network_for(env, widths=(config.network_width,) * 2)
+    no_edges = topology.from_edges(np.zeros((0, 2), int), n)
+    graphs = topology.stack([no_edges, topology.ring(n), topology.complete(n)])
     W = gossip.mixing(graphs, "metropolis", layout="dense", connected=False)
-    best = rl.policy(net, shared=False, deterministic=True)
+    policy = rl.policy(network, shared=False, deterministic=True)
     physics = jax.tree.map(jnp.asarray, env.params)
 
-    def one(which: jax.Array, told: jax.Array, modelled: jax.Array, key: jax.Array) -> jax.Array:
+    def run_seed(
+        graph: jax.Array, true_reward: jax.Array, reward_model: jax.Array, key: jax.Array
+    ) -> jax.Array:
         learner = networked.networked_sac(
             env,
-            net,
-            gossip.averaging(W[which]),
+            network,
+            gossip.averaging(W[graph]),
             batch_size=config.network_batch,
             capacity=config.network_steps + config.warm_up,
             warm_up=config.warm_up,
-            team_reward=modelled,
+            team_reward=reward_model,
             parameters=rl.SACParameters(*(config.network_lr,) * 3),
         )
-        start, world, run, test = jax.random.split(key, 4)
-        params = networked.networked_parameters(start, net, n)
-        paid = physics._replace(told=told.astype(jnp.float32))
-        state = learner.init(params, world, paid)
+        network_key, world_key, run_key, test_key = jax.random.split(key, 4)
+        params = networked.networked_parameters(network_key, network, n)
+        training_physics = physics._replace(true_reward=true_reward.astype(jnp.float32))
+        state = learner.init(params, world_key, training_physics)
+        test_physics = physics._replace(true_reward=jnp.ones(()))
 
-        def judge(state: Any) -> jax.Array:
-            params, true = state.agents.learner.sac.params, physics._replace(told=jnp.ones(()))
-            returns = rl.evaluate(env, best, test, config.episodes, params=params, physics=true)
+        def evaluate(state: Any) -> jax.Array:
+            params = state.agents.learner.sac.params
+            returns = rl.evaluate(
+                env, policy, test_key, config.episodes, params=params, physics=test_physics
+            )
             return jnp.mean(returns)
 
         every = config.network_steps // config.records
-        _, kept = rollout(
-            learner.step, state, config.network_steps, key=run, every=every, evaluate=judge
+        _, records = rollout(
+            learner.step, state, config.network_steps, key=run_key, every=every, evaluate=evaluate
         )
-        return kept.evaluation
+        return records.evaluation
 
-    columns = (jnp.array(column) for column in zip(*NETWORKS.values(), strict=True))
-    over_seeds = jax.vmap(one, (None, None, None, 0))
-    found = program(jax.vmap(over_seeds, (0, 0, 0, None)))(*columns, keys)
-    return dict(zip(NETWORKS, np.asarray(found), strict=True))
+    columns = [jnp.array(column) for column in zip(*NETWORK_ARMS.values(), strict=True)]
+    over_seeds = jax.vmap(run_seed, (None, None, None, 0))
+    over_arms = jax.vmap(over_seeds, (0, 0, 0, None))
+    returns = jit_fast_compile(over_arms)(*columns, keys)
+    return dict(zip(NETWORK_ARMS, np.asarray(returns), strict=True))

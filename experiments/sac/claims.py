@@ -1,254 +1,194 @@
-"""Soft actor–critic: the entropy asked for is the entropy had, seeds agree, neighbours help.
+"""Claims of the SAC experiment and their thresholds, fixed before the first run.
 
-A pendulum is swung up by SAC with a learned temperature, reading its critics both ways, by SAC with
-temperatures fixed too low and too high, and by a deterministic ablation (twin critics, targets
-smoothed by small constant noise before squashing, no entropy: TD3's ingredients but for the delay).
-On a bandit that costs the square of the action the temperature has a closed form.
-
-Then pendula of different masses learn in a network. Every second one is charged double, the others
-nothing, so that their mean reward is the true one. Critics, targets and reward models are gossiped
-after every step, actors stay at home. *Told* pays everybody the true reward. *Critics only* leaves
-all with their own rewards: Adam's steps are as large for those who are paid nothing and sure of it,
-so that the average does not become the team's. Returns are undiscounted, over 200 steps, of the
-deterministic policies. (A pilot charged everyone for a sector of the circle, by critics alone: what
-fails above failed there too.)
-
-The tasks of the paper need a rigid-body simulator, which is not part of this project: HalfCheetah,
-Ant and Humanoid against TD3 and PPO are not reproduced.
-
-References:
-    T. Haarnoja et al., Soft actor-critic algorithms and applications, 2018.
-    K. Zhang et al., Fully decentralized multi-agent reinforcement learning with networked agents,
-    2018 (critic consensus).
+``CRITICS_ONLY_LOSS`` was added after a pilot of the network.
 """
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import jax
 import numpy as np
 
-if __name__ == "__main__":  # run as a file: find the packages from the repository root
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from experiments.harness.claims import Claim, ClaimList
+from experiments.harness.protocol import Results
+from experiments.sac import NAME
+from experiments.sac.config import Config
+from jaxswarm import statistics
 
-from experiments import harness, sac_arms
-from experiments.harness import Claim, Paper, claim
-from jaxswarm import plotting, statistics
+MEDIAN_RETURN = -250.0  # least median over seeds of the final return on the pendulum
+WORST_RETURN = -400.0  # least final return of any seed on the pendulum
+RANGE_RATIO = 1.0  # least ratio of the ranges of final returns, deterministic ablation / SAC
+TARGET_ENTROPY = -1.0  # SAC's default target, minus the number of action dimensions, in nats
+ENTROPY_ERROR = 0.5  # largest distance from the target entropy with a learned temperature, nats
+ENTROPY_MISS = 1.0  # least distance from it with the worse fixed temperature, nats
+CLOSED_FORM_ERROR = 0.05  # largest relative error of the learned temperature on the bandit
+RING_GAIN = 300.0  # least gain in true team return of the ring over no gossip
+TRUE_REWARD_LOSS = 60.0  # largest loss of the complete graph against learners of the true reward
+CRITICS_ONLY_LOSS = 300.0  # least loss of averaging critics without reward models
 
-NAME = "sac"
-TITLE = "Soft actor-critic: the entropy asked for, alone and in a network"
-PAPER = Paper(
-    "T. Haarnoja, A. Zhou, K. Hartikainen, G. Tucker, S. Ha, J. Tan, V. Kumar, H. Zhu, A. Gupta, "
-    "P. Abbeel, S. Levine",
-    "Soft actor-critic algorithms and applications",
-    2018,
+NETWORK_STATEMENT = (
+    "Own extension of SAC: with private rewards, consensus on critics lets agents maximise the "
+    "team's mean reward (after Zhang et al. 2018, who use on-policy actor-critics)"
 )
 
-# Fixed before the first run; returns of an episode.
-MEDIAN = -250.0  # of the final returns
-WORST = -400.0  # seed
-SPREAD = 1.0  # of the deterministic ablation's seeds, over SAC's
-ENTROPY = 0.5  # distance from what was asked for, over the last quarter
-MISSED = 1.0  # likewise, by the worse of the fixed temperatures
-CLOSED_FORM = 0.05  # relative error of the learned temperature
-GAIN = 300.0  # by a ring over nobody
-PARITY = 60.0  # of full averaging with being told
-CRITICS_ONLY = 300.0  # lost by averaging critics alone
+
+def claims(config: Config, results: Results) -> list[Claim]:
+    """Compare final returns, entropies and temperatures with the thresholds.
+
+    Args:
+        config: sizes of the run.
+        results: of :func:`experiments.sac.arms.run`.
+
+    Returns:
+        Ten claims: six on the pendulum, one on the bandit, three on the network.
+    """
+    claim_list = ClaimList(NAME)
+    _pendulum_claims(claim_list, results)
+    _bandit_claim(claim_list, config, results)
+    _network_claims(claim_list, results)
+    return claim_list
 
 
-@dataclass(frozen=True)
-class Config:
-    """Sizes."""
-
-    steps: int = 5_000  # with an update each
-    warm_up: int = 1_000
-    records: int = 10
-    width: int = 64
-    batch: int = 128
-    lr: float = 2e-3
-    episodes: int = 5  # of an evaluation
-    entropies: tuple[float, ...] = (-1.0, -0.5, 0.0)
-    bandit_steps: int = 4_000
-    agents: int = 4
-    network_steps: int = 6_000
-    network_lr: float = 3e-3
-    network_width: int = 32
-    network_batch: int = 64
-    seeds: int = 5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "network_steps"):
-            if getattr(self, name) % self.records:
-                raise ValueError(
-                    f"{name}: expected a multiple of {self.records}, got {getattr(self, name)}"
-                )
-        if self.bandit_steps % 2:
-            raise ValueError(f"bandit_steps: expected an even number, got {self.bandit_steps}")
-        if self.agents < 4 or self.agents % 2:
-            raise ValueError(f"agents: expected an even number from 4 on, got {self.agents}")
-
-
-SCALES = {
-    "smoke": Config(
-        steps=8, warm_up=64, records=4, width=8, batch=16, episodes=1, bandit_steps=8, agents=4,
-        network_steps=8, network_width=8, network_batch=16, seeds=2,
-    ),
-    "small": Config(),
-    "full": Config(steps=15_000, agents=16, network_steps=8_000, records=40, seeds=10),
-}  # fmt: skip
-
-
-def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Returns, entropies, temperatures ``{arm: [seeds, records]}``; the bandit; the network."""
-    keys = jax.random.split(jax.random.key(config.seed), config.seeds)
-    progress("a pendulum: all arms")
-    results: dict[str, Any] = sac_arms.alone(config, keys)
-    progress("a bandit")
-    results["bandit"] = sac_arms.bandit(config, keys)
-    progress("a network: all arms")
-    results["network"] = sac_arms.network(config, keys)
-    at = np.arange(1, config.records + 1) / config.records
-    results["steps"] = config.warm_up + at * config.steps
-    results["network_steps"] = config.warm_up + at * config.network_steps
-    return results
-
-
-def claims(results: dict[str, Any]) -> list[Claim]:
-    """The bar, with thresholds fixed before the run."""
-    last = {name: run[:, -1] for name, run in results["return"].items()}
-    quarter = -max(results["steps"].size // 4, 1)
-    misses = {
-        name: np.abs(run[:, quarter:].mean(axis=1) + 1.0)
-        for name, run in results["entropy"].items()
+def _pendulum_claims(claim_list: ClaimList, results: Results) -> None:
+    final = {name: curve[:, -1] for name, curve in results["return"].items()}
+    last_quarter = -max(results["steps"].size // 4, 1)
+    entropy_error = {
+        name: np.abs(curve[:, last_quarter:].mean(axis=1) - TARGET_ENTROPY)
+        for name, curve in results["entropy"].items()
     }
-    sac, steady = last["learned temperature"], last["deterministic"]
-    low, high = "temperature 0.01", "temperature 1"
-    worse = max((low, high), key=lambda name: misses[name].mean())
-    net = {name: run[:, -1] for name, run in results["network"].items()}
-    found, exact = results["bandit"]["found"], results["bandit"]["exact"]
-    error = np.abs(found.mean(axis=1) / exact - 1.0)
-    seeds = len(sac)
-    median = statistics.summarize(sac, statistic="median")
-    mean = statistics.summarize(last["mean of the critics"], statistic="median")
-    spread = float(np.ptp(steady) / max(np.ptp(sac), 1e-9))
-    return [
-        claim(NAME, "pendulum: median final return", "a threshold", median, at_least=MEDIAN),
-        claim(
-            NAME,
-            "pendulum: final return of the worst seed",
-            "a threshold",
-            float(sac.min()),
-            at_least=WORST,
-            seeds=seeds,
+    learned, deterministic = final["learned temperature"], final["deterministic"]
+    worse_fixed = max(
+        ("temperature 0.01", "temperature 1"), key=lambda name: entropy_error[name].mean()
+    )
+    seeds = len(learned)
+    claim_list.add(
+        "SAC with a learned temperature solves the pendulum: the median final return is high",
+        statement="SAC achieves state-of-the-art performance (Haarnoja et al. 2018, abstract)",
+        measured="median over seeds of the final return",
+        metric="undiscounted return of an episode",
+        unit="return",
+        arm="learned temperature",
+        value=statistics.summarize(learned, statistic="median"),
+        at_least=MEDIAN_RETURN,
+    )
+    claim_list.add(
+        "SAC with a learned temperature solves the pendulum with every seed",
+        statement="SAC is very stable across random seeds (Haarnoja et al. 2018, abstract)",
+        measured="minimum over seeds of the final return",
+        metric="undiscounted return of an episode",
+        unit="return",
+        arm="learned temperature",
+        value=float(learned.min()),
+        at_least=WORST_RETURN,
+        seeds=seeds,
+    )
+    claim_list.add(
+        "SAC solves the pendulum also if its actor maximises the mean of the two critics",
+        statement=(
+            "Own check: the paper's actor uses the minimum of the two critics, its official code "
+            "their mean"
         ),
-        claim(
-            NAME,
-            "pendulum: median final return, the actor reading the critics' mean",
-            "a threshold",
-            mean,
-            at_least=MEDIAN,
+        measured="median over seeds of the final return",
+        metric="undiscounted return of an episode",
+        unit="return",
+        arm="mean of the critics",
+        value=statistics.summarize(final["mean of the critics"], statistic="median"),
+        at_least=MEDIAN_RETURN,
+    )
+    claim_list.add(
+        "Final returns of a deterministic ablation vary over seeds at least as much as SAC's",
+        statement="SAC is very stable across random seeds (Haarnoja et al. 2018, abstract)",
+        measured=(
+            "range over seeds of the final return, deterministic ablation / learned temperature"
         ),
-        claim(
-            NAME,
-            "pendulum: range of final returns over seeds, relative to SAC's",
-            "deterministic",
-            spread,
-            at_least=SPREAD,
-            seeds=seeds,
+        metric="range of returns over seeds",
+        unit="ratio",
+        arm="deterministic",
+        baseline="learned temperature",
+        value=float(np.ptp(deterministic) / max(np.ptp(learned), 1e-9)),
+        at_least=RANGE_RATIO,
+        seeds=seeds,
+    )
+    claim_list.add(
+        "With a learned temperature the policy's entropy is close to its target of -1 nat",
+        statement=(
+            "The temperature is adjusted automatically so that the policy's entropy meets a "
+            "target, by default minus the number of action dimensions (Haarnoja et al. 2018)"
         ),
-        claim(
-            NAME,
-            "pendulum: distance of the entropy from -1, last quarter",
-            "what was asked for",
-            statistics.summarize(misses["learned temperature"]),
-            at_most=ENTROPY,
-        ),
-        claim(
-            NAME,
-            f"pendulum: distance of the entropy from -1 at the worse fixed one, {worse}",
-            "what was asked for",
-            statistics.summarize(misses[worse]),
-            at_least=MISSED,
-            control=True,
-        ),
-        claim(
-            NAME,
-            "bandit: relative error of the learned temperature, worst of the entropies",
-            "closed form",
-            float(error.max()),
-            at_most=CLOSED_FORM,
-            seeds=seeds,
-        ),
-        claim(
-            NAME,
-            "network: true team return gained by a ring",
-            "alone",
-            statistics.compare(net["ring"], net["alone"]),
-            at_least=GAIN,
-        ),
-        claim(
-            NAME,
-            "network: lost by full averaging to being told the true reward",
-            "everyone",
-            statistics.compare(net["told"], net["everyone"]),
-            at_most=PARITY,
-        ),
-        claim(
-            NAME,
-            "network: lost without reward models, to full averaging of critics alone",
-            "critics only",
-            statistics.compare(net["everyone"], net["critics only"]),
-            at_least=CRITICS_ONLY,
-            control=True,
-        ),
-    ]
+        measured="|mean entropy over the last quarter of training - target|",
+        metric="policy entropy",
+        unit="nats",
+        arm="learned temperature",
+        baseline="target entropy, -1 nat",
+        value=statistics.summarize(entropy_error["learned temperature"]),
+        at_most=ENTROPY_ERROR,
+    )
+    claim_list.add(
+        "With a fixed temperature the policy's entropy misses -1 nat (worse of 0.01 and 1)",
+        statement="Control: an entropy near the target must be the effect of learning it",
+        measured="|mean entropy over the last quarter of training - target|",
+        metric="policy entropy",
+        unit="nats",
+        arm=worse_fixed,
+        baseline="target entropy, -1 nat",
+        value=statistics.summarize(entropy_error[worse_fixed]),
+        at_least=ENTROPY_MISS,
+        control=True,
+    )
 
 
-def plot(results: dict[str, Any], path: Path) -> None:
-    """Returns, entropies, the bandit's temperatures and the network."""
-    one, two, three, four = np.ravel(plotting.panels(2, 2, width=6.4, height=4.0))
-    plotting.curves(
-        results["return"],
-        results["steps"],
-        title="a pendulum: the learned temperature is as good as any",
-        xlabel="environment steps",
-        ylabel="return of an episode",
-        ax=one,
-    )
-    plotting.curves(
-        results["entropy"],
-        results["steps"],
-        title="only a learned temperature has the entropy asked for",
-        xlabel="environment steps",
-        ylabel="entropy of the policy, nats",
-        ax=two,
-    )
-    two.axhline(-1.0, color="black", lw=1.0, ls=":")
-    two.text(results["steps"][0], -0.95, "asked for", va="bottom", fontsize="small")
+def _bandit_claim(claim_list: ClaimList, config: Config, results: Results) -> None:
     bandit = results["bandit"]
-    three.plot(bandit["exact"], bandit["exact"], color="black", lw=1.0, label="closed form")
-    for exact, found in zip(bandit["exact"], bandit["found"], strict=True):
-        three.scatter(np.full(found.shape, exact), found, color=plotting.PALETTE[0], s=18)
-    three.set(
-        xlabel="temperature by quadrature",
-        ylabel="temperature learned",
-        title="a bandit: one point per seed and entropy",
+    error = np.abs(bandit["learned"].mean(axis=1) / bandit["closed_form"] - 1.0)
+    claim_list.add(
+        "On a bandit with reward -a² the learned temperature equals its closed form",
+        statement=(
+            "The learned temperature solves the entropy-constrained problem, of which it is the "
+            "dual variable (Haarnoja et al. 2018); the bandit is an own check"
+        ),
+        measured=(
+            "largest |mean learned temperature / closed form - 1| of the target entropies "
+            + ", ".join(f"{entropy:g}" for entropy in config.entropies)
+        ),
+        metric="temperature",
+        unit="fraction",
+        arm="learned temperature",
+        baseline="closed form",
+        value=float(error.max()),
+        at_most=CLOSED_FORM_ERROR,
+        seeds=bandit["learned"].shape[1],
     )
-    three.legend(fontsize="small")
-    plotting.curves(
-        results["network"],
-        results["network_steps"],
-        title="private rewards: critics that gossip swing up",
-        xlabel="environment steps of each agent",
-        ylabel="true team return",
-        ax=four,
-    )
-    plotting.save(one, path)
 
 
-if __name__ == "__main__":
-    harness.main(__name__)
+def _network_claims(claim_list: ClaimList, results: Results) -> None:
+    final = {name: curve[:, -1] for name, curve in results["network"].items()}
+    claim_list.add(
+        "With private rewards, gossip over a ring raises the team's true return",
+        statement=NETWORK_STATEMENT,
+        measured="final true team return, ring - no gossip",
+        metric="true team return of an episode",
+        unit="return",
+        arm="ring",
+        baseline="no gossip",
+        value=statistics.compare(final["ring"], final["no gossip"]),
+        at_least=RING_GAIN,
+    )
+    claim_list.add(
+        "Gossip of private rewards over a complete graph loses little against the true reward",
+        statement=NETWORK_STATEMENT,
+        measured="final true team return, true reward - complete graph",
+        metric="true team return of an episode",
+        unit="return",
+        arm="true reward",
+        baseline="complete graph",
+        value=statistics.compare(final["true reward"], final["complete graph"]),
+        at_most=TRUE_REWARD_LOSS,
+    )
+    claim_list.add(
+        "Averaging critics without reward models loses team return, even over a complete graph",
+        statement="Control: the gain must come from gossiping reward models along with critics",
+        measured="final true team return, complete graph - no reward models",
+        metric="true team return of an episode",
+        unit="return",
+        arm="complete graph",
+        baseline="no reward models",
+        value=statistics.compare(final["complete graph"], final["no reward models"]),
+        at_least=CRITICS_ONLY_LOSS,
+        control=True,
+    )
