@@ -1,123 +1,108 @@
-"""The worlds and programs of the experiment ``stac``."""
+"""Runs of the STAC experiment: all pessimism weights on a point mass and on a chain.
 
-from functools import cached_property
-from typing import Any, NamedTuple
+Shapes: ``B`` pessimism weights, ``S`` seeds, ``K`` states of the chain, ``T`` records.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.programs import program
+from experiments.harness.compile import jit_fast_compile
+from experiments.stac.config import Config
+from experiments.stac.worlds import REWARD_STD, NoisyChain, exact_values_and_spread
 from jaxswarm import agents, envs, rl
-from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
+from jaxswarm.envs.environment import SwarmEnvironment
 from jaxswarm.rl.stac import critic_law
 from jaxswarm.rollout import rollout
 
-NOISE = (0.5, 1.0, 2.0, 1.0, 0.5)  # deviations of the chain's rewards, state by state
-STAYS = 0.3
-CELLS = 24  # of a side of the map of visits
+CELLS = 24  # cells per side of the map of visits
+DISCOUNT = 0.99  # of the point mass
+CHAIN_DISCOUNT = 0.9
 
 
-class Seen(NamedTuple):
-    """Which state, one-hot."""
+def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Run both parts.
 
-    place: jax.Array
-    agent_mask: jax.Array
-
-
-class Chain(SwarmEnvironment):
-    """A state after the other, or the same again; rewards are 1 and noise; actions do nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(1, 100)
-
-    @cached_property
-    def action_spec(self) -> Any:
-        """``float32[1, 1]`` in ``[-1, 1]``."""
-        return continuous_actions(1, 1)
-
-    def start(self, key: jax.Array, params: Any) -> jax.Array:
-        """The first state."""
-        return jnp.int32(0)
-
-    def advance(self, key: jax.Array, world: Any, action: jax.Array, params: Any) -> Outcome:
-        """Reward of this state, then perhaps the next."""
-        noise_key, move_key = jax.random.split(key)
-        reward = 1.0 + jnp.array(NOISE)[world] * jax.random.normal(noise_key)
-        moved = world + ~jax.random.bernoulli(move_key, STAYS)
-        return Outcome(moved, reward[None], moved >= len(NOISE), {})
-
-    def observe(self, world: Any, params: Any, step_count: jax.Array) -> Seen:
-        """Where it is."""
-        return Seen(jax.nn.one_hot(world, len(NOISE))[None], jnp.ones(1, bool))
+    Returns:
+        ``mass``, see :func:`run_point_mass`; ``chain``, see :func:`run_chain`; ``steps [T]``, steps
+        of each point-mass environment at the records.
+    """
+    keys = jax.random.split(jax.random.key(config.seed), config.seeds)
+    progress("point mass: all pessimism weights")
+    results: dict[str, Any] = {"mass": run_point_mass(config, keys)}
+    progress("chain: all pessimism weights")
+    results["chain"] = run_chain(config, keys)
+    results["steps"] = np.arange(1, config.records + 1) * config.steps // config.records
+    return results
 
 
-def exact_chain(discount: float, beta: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """True values of the states, and the spread of STAC's one-step target at ``β``."""
-    n = len(NOISE)
-    follow = STAYS * np.eye(n) + (1.0 - STAYS) * np.eye(n, k=1)
-    values = np.linalg.solve(np.eye(n) - discount * follow, np.ones(n))
-    held, spread = values, np.array(NOISE)
-    for _ in range(500):  # what is bootstrapped is mean less β deviations
-        ahead = held - beta * spread
-        held = 1.0 + discount * follow @ ahead
-        scatter = follow @ np.square(ahead) - np.square(follow @ ahead)
-        spread = np.sqrt(np.square(NOISE) + discount**2 * scatter)
-    return values, spread
+def run_chain(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
+    """Learn a critic on the chain for each pessimism weight.
 
-
-def chain(config: Any, keys: jax.Array) -> dict[str, Any]:
-    """Deviations ``[β, S, states]``, value errors ``[β, S]``, exact spreads ``[β, states]``."""
-    env, discount = Chain(), 0.9
+    Returns:
+        ``deviation [B, S, K]``, the critic's standard deviations; ``value_error [B, S]``, its mean
+        minus the true value, averaged over states; ``exact [B, K]``, exact standard deviations of
+        the one-step target.
+    """
+    env = NoisyChain()
     network = rl.stac_network_for(env, widths=(32, 32))
-    places = jnp.eye(len(NOISE))
-    values = jnp.asarray(exact_chain(discount)[0], jnp.float32)
+    states = jnp.eye(len(REWARD_STD))
+    values = jnp.asarray(exact_values_and_spread(CHAIN_DISCOUNT)[0], jnp.float32)
 
-    def one(beta: jax.Array, key: jax.Array) -> Any:
+    def run_seed(beta: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         learner = rl.stac(
             env,
             network,
             num_envs=2,
-            batch_size=64 if config.batch > 64 else config.batch,
+            batch_size=min(config.batch, 64),
             capacity=config.chain_capacity,
             warm_up=config.warm_up,
-            parameters=rl.STACParameters(1e-3, 1e-3, 0.0, discount, beta=beta),
+            parameters=rl.STACParameters(1e-3, 1e-3, 0.0, CHAIN_DISCOUNT, beta=beta),
         )
-        start, world, run = jax.random.split(key, 3)
-        state = learner.init(network.init(start), world, temperature=1e-4)
+        network_key, world_key, run_key = jax.random.split(key, 3)
+        state = learner.init(network.init(network_key), world_key, temperature=1e-4)
 
-        def judge(state: Any) -> tuple[jax.Array, jax.Array]:
-            held = state.learner.params
-            raw = jax.vmap(network.head.mode)(network.outputs(held["actor"], places))
-            mean, std = critic_law(network, held["critic"], places, raw)
+        def evaluate(state: Any) -> tuple[jax.Array, jax.Array]:
+            params = state.learner.params
+            raw = jax.vmap(network.head.mode)(network.outputs(params["actor"], states))
+            mean, std = critic_law(network, params["critic"], states, raw)
             return std, jnp.mean(mean - values)
 
-        # The last half, ten looks at it: a single one sees the noise of the latest batches.
+        # Averaged over ten evaluations of the last half: a single one depends on the last batches.
         every = max(config.chain_steps // 20, 1)
-        _, kept = rollout(
-            learner.step, state, config.chain_steps, key=run, every=every, evaluate=judge
+        _, records = rollout(
+            learner.step, state, config.chain_steps, key=run_key, every=every, evaluate=evaluate
         )
-        std, error = kept.evaluation
+        std, error = records.evaluation
         half = std.shape[0] // 2
         return jnp.mean(std[half:], axis=0), jnp.mean(error[half:])
 
     betas = jnp.array(config.betas)
-    found = program(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(betas, keys)
-    exact = np.stack([exact_chain(discount, beta)[1] for beta in config.betas])
+    over_betas = jax.vmap(jax.vmap(run_seed, (None, 0)), (0, None))
+    deviation, value_error = jit_fast_compile(over_betas)(betas, keys)
+    exact = [exact_values_and_spread(CHAIN_DISCOUNT, beta)[1] for beta in config.betas]
     return {
-        "deviation": np.asarray(found[0]),
-        "value_error": np.asarray(found[1]),
-        "exact": exact,
+        "deviation": np.asarray(deviation),
+        "value_error": np.asarray(value_error),
+        "exact": np.stack(exact),
     }
 
 
-def point_mass(config: Any, keys: jax.Array) -> dict[str, Any]:
-    """Per weight and seed: return over time, then of evaluation episodes what claims count."""
-    env, discount = envs.RiskyPointMass(), 0.99
+def run_point_mass(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
+    """Learn on RiskyPointMass for each pessimism weight and audit the final policies.
+
+    Returns:
+        ``return [B, S, T]``, evaluation returns during learning, and the entries of
+        :func:`audit_episodes`, ``[B, S, ...]``.
+    """
+    env = envs.RiskyPointMass()
     network = rl.stac_network_for(env, widths=(config.width,) * 2)
     policy = rl.policy(rl.averaged(network), shared=True)
 
-    def one(beta: jax.Array, key: jax.Array) -> Any:
+    def run_seed(beta: jax.Array, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         learner = rl.stac(
             env,
             network,
@@ -125,54 +110,79 @@ def point_mass(config: Any, keys: jax.Array) -> dict[str, Any]:
             batch_size=config.batch,
             capacity=config.envs * (config.steps + config.warm_up),
             warm_up=config.warm_up,
-            parameters=rl.STACParameters(config.lr, config.lr, config.lr, discount, beta=beta),
+            parameters=rl.STACParameters(config.lr, config.lr, config.lr, DISCOUNT, beta=beta),
         )
-        start, world, run, test = jax.random.split(key, 4)
-        state = learner.init(network.init(start), world, temperature=config.temperature)
+        network_key, world_key, run_key, test_key = jax.random.split(key, 4)
+        state = learner.init(network.init(network_key), world_key, temperature=config.temperature)
 
-        def judge(state: Any) -> jax.Array:
+        def evaluate(state: Any) -> jax.Array:
             params = state.learner.params
-            return jnp.mean(rl.evaluate(env, policy, test, 10, params=params))
+            return jnp.mean(rl.evaluate(env, policy, test_key, 10, params=params))
 
         every = config.steps // config.records
-        state, kept = rollout(
-            learner.step, state, config.steps, key=run, every=every, evaluate=judge
+        state, records = rollout(
+            learner.step, state, config.steps, key=run_key, every=every, evaluate=evaluate
         )
-        return kept.evaluation, _audit(config, env, network, policy, state.learner, test, discount)
+        params = state.learner.params
+        return records.evaluation, audit_episodes(config, env, network, policy, params, test_key)
 
     betas = jnp.array(config.betas)
-    returns, audit = program(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(betas, keys)
+    over_betas = jax.vmap(jax.vmap(run_seed, (None, 0)), (0, None))
+    returns, audit = jit_fast_compile(over_betas)(betas, keys)
     return {"return": np.asarray(returns)} | {k: np.asarray(x) for k, x in audit.items()}
 
 
-def _audit(
-    config: Any, env: Any, network: Any, policy: Any, learner: Any, key: jax.Array, discount: float
+def audit_episodes(
+    config: Config,
+    env: SwarmEnvironment,
+    network: rl.QNetwork,
+    policy: Any,
+    params: Any,
+    key: jax.Array,
 ) -> dict[str, jax.Array]:
-    """What episodes of the evaluation policy did, and what the critic had expected."""
-    params = learner.params
+    """Measure risk, success and value error over episodes of the evaluation policy.
 
-    def episode(key: jax.Array) -> Any:
-        _, done = envs.unroll(env, policy, key, env.time_limit, params=params)
-        there = done.observation.agent_mask[:, 0]
-        place = done.observation.position[:, 0]
-        timestep: Any = done.timestep
+    Args:
+        config: number of episodes.
+        env: the point mass.
+        network: of the learner.
+        policy: of :func:`jaxswarm.rl.policy`.
+        params: network weights, ``{"actor", "critic"}``.
+        key: of starts, actions and noise.
+
+    Returns:
+        ``inside``, share of steps inside the disc, of episodes that start outside it; ``goal``,
+        share of episodes that reach the goal; ``value_error``, mean of the critic's first value
+        minus the discounted return; ``final_return``, mean undiscounted return; ``visits
+        [CELLS, CELLS]``, steps in each cell of the unit square.
+    """
+
+    def run_episode(key: jax.Array) -> Any:
+        _, steps = envs.unroll(env, policy, key, env.time_limit, params=params)
+        present = steps.observation.agent_mask[:, 0]
+        position = steps.observation.position[:, 0]
+        timestep: Any = steps.timestep
         reward = timestep.reward[:, 0]
-        raw = jnp.arctanh(jnp.clip(done.action[:1, 0], -1.0 + 1e-6, 1.0 - 1e-6))
-        value, _ = critic_law(network, params["critic"], place[:1], raw)
-        gained = jnp.sum(reward * there * discount ** jnp.arange(env.time_limit))
-        cell = jnp.clip((place * CELLS).astype(jnp.int32), 0, CELLS - 1)
-        visits = jnp.zeros((CELLS, CELLS)).at[cell[:, 0], cell[:, 1]].add(there)
-        safe = jnp.linalg.norm(place[0] - 0.5) >= env.params.disc_radius
-        inside = safe * jnp.sum(timestep.extras["inside"])
+        raw = jnp.arctanh(jnp.clip(steps.action[:1, 0], -1.0 + 1e-6, 1.0 - 1e-6))
+        value, _ = critic_law(network, params["critic"], position[:1], raw)
+        discounts = DISCOUNT ** jnp.arange(env.time_limit)
+        discounted_return = jnp.sum(reward * present * discounts)
+        cell = jnp.clip((position * CELLS).astype(jnp.int32), 0, CELLS - 1)
+        visits = jnp.zeros((CELLS, CELLS)).at[cell[:, 0], cell[:, 1]].add(present)
+        starts_outside = jnp.linalg.norm(position[0] - 0.5) >= env.params.disc_radius
+        inside = starts_outside * jnp.sum(timestep.extras["inside"])
+        counted = starts_outside * jnp.sum(present)
         arrived = timestep.extras["arrived"][-1]
-        return inside, safe * jnp.sum(there), arrived, value[0] - gained, jnp.sum(reward), visits
+        value_error = value[0] - discounted_return
+        return inside, counted, arrived, value_error, jnp.sum(reward), visits
 
-    audited: Any = jax.vmap(episode)(agents.keys(key, config.episodes))
-    inside, steps, arrived, error, total, visits = audited
+    inside, counted, arrived, value_error, total, visits = jax.vmap(run_episode)(
+        agents.keys(key, config.episodes)
+    )
     return {
-        "inside": jnp.sum(inside) / jnp.maximum(jnp.sum(steps), 1),
+        "inside": jnp.sum(inside) / jnp.maximum(jnp.sum(counted), 1),
         "goal": jnp.mean(arrived > 0),
-        "value_error": jnp.mean(error),
+        "value_error": jnp.mean(value_error),
         "final_return": jnp.mean(total),
         "visits": jnp.sum(visits, axis=0),
     }

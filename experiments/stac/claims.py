@@ -1,201 +1,133 @@
-"""STAC: the more the critic's own deviation weighs, the wider the berth that risk is given.
+"""Claims of the STAC experiment and their thresholds, fixed before the first run."""
 
-On RiskyPointMass the straight way to the goal crosses a disc where large losses are rare. All
-weights ``β`` learn side by side from the same starts; after learning, episodes of the evaluation
-policy (mean of ten samples) are counted: goals reached, and, of those that start outside the disc,
-steps inside it. (The published code means to redraw starts that lie within, but never does. A pilot
-counted those too, of whose first steps no policy can be free, and took 24,000 steps where the paper
-takes 100,000; it is 64,000 now, in eight environments with an update for each eight.)
-
-On a chain of states with rewards of known noise and chances of staying, the exact spread of the
-one-step target is held against the critic's deviation. Actions mean nothing there, so that whatever
-the actor gains over the true value is overestimation.
-
-One ``β`` is fixed beforehand for each arm: the paper's table takes the best of five on each
-environment. Its MuJoCo tasks need a rigid-body simulator, which is not part of this project.
-
-References:
-    U. Özalp, STAC: stochastic actor-critic, 2026.
-"""
-
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import jax
 import numpy as np
 
-if __name__ == "__main__":  # run as a file: find the packages from the repository root
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from experiments.harness.claims import Claim, ClaimList
+from experiments.harness.protocol import Results
+from experiments.stac import NAME
+from experiments.stac.config import Config
+from jaxswarm import statistics
 
-from experiments import harness, stac_arms
-from experiments.harness import Claim, Paper, claim
-from jaxswarm import plotting, statistics
+ANY_FALL = 1e-6  # least decrease from one pessimism weight to the next that counts as a decrease
+RISK_CHANGE = -0.5  # largest relative change of the share of steps in the disc, largest weight / 0
+GOAL_SHARE = 0.9  # least share of episodes that reach the goal, at every pessimism weight
+CALIBRATION_ERROR = 0.15  # largest mean relative error of the critic's standard deviation
+OVERESTIMATION = 0.0  # least value error without pessimism, in units of return
 
-NAME = "stac"
-TITLE = "STAC: pessimism by the spread of the target"
-PAPER = Paper("U. Özalp", "STAC: stochastic actor-critic", 2026)
-
-# Fixed before the first run.
-HALF = 0.5  # of the steps inside the disc that are left at the largest weight
-GOAL = 0.9  # share of episodes that arrive, at every weight
-CALIBRATED = 0.15  # relative error of the critic's deviation, mean over the chain's states
-
-
-@dataclass(frozen=True)
-class Config:
-    """Sizes."""
-
-    betas: tuple[float, ...] = (0.0, 0.25, 0.5)
-    envs: int = 8
-    steps: int = 8_000  # of each environment, with an update each
-    warm_up: int = 1_000
-    records: int = 10
-    width: int = 64
-    batch: int = 64
-    lr: float = 2e-3
-    temperature: float = 0.01  # to begin with
-    episodes: int = 100  # of the evaluation
-    chain_steps: int = 6_000
-    chain_capacity: int = 4_096
-    seeds: int = 5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.steps % self.records:
-            raise ValueError(f"steps: expected a multiple of {self.records}, got {self.steps}")
-        if list(self.betas) != sorted(set(self.betas)) or self.betas[0] != 0.0:
-            raise ValueError(f"betas: expected to rise from 0, got {self.betas}")
+RISK_STATEMENT = (
+    "Pessimism based on the critic's spread leads to risk-averse behaviour: visits to the danger "
+    "disc of RiskyPointMass fade as β grows (Özalp 2026, abstract and heat map)"
+)
+OVERESTIMATION_STATEMENT = (
+    "Critics trained by temporal differences overestimate, and pessimism based on a distributional "
+    "critic alone suffices to mitigate it (Özalp 2026, abstract)"
+)
 
 
-SCALES = {
-    "smoke": Config(
-        envs=1, steps=8, warm_up=64, records=4, width=8, batch=16, episodes=8, chain_steps=8,
-        seeds=2,
-    ),
-    "small": Config(),
-    "full": Config(
-        betas=(0.0, 0.125, 0.25, 0.375, 0.5), steps=30_000, seeds=10, chain_steps=20_000,
-    ),
-}  # fmt: skip
+def claims(config: Config, results: Results) -> list[Claim]:
+    """Compare risk, success and calibration with the thresholds.
+
+    Args:
+        config: sizes of the run.
+        results: of :func:`experiments.stac.arms.run`.
+
+    Returns:
+        Six claims: three on the point mass, three on the chain.
+    """
+    claim_list = ClaimList(NAME)
+    _point_mass_claims(claim_list, config, results)
+    _chain_claims(claim_list, results)
+    return claim_list
 
 
-def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Per weight and seed: steps in the disc, goals, value errors; the chain's deviations."""
-    keys = jax.random.split(jax.random.key(config.seed), config.seeds)
-    progress("point mass: all weights")
-    results: dict[str, Any] = {"mass": stac_arms.point_mass(config, keys)}
-    progress("chain: all weights")
-    results["chain"] = stac_arms.chain(config, keys)
-    results["betas"] = np.array(config.betas)
-    results["steps"] = np.arange(1, config.records + 1) * config.steps // config.records
-    return results
-
-
-def claims(results: dict[str, Any]) -> list[Claim]:
-    """The bar, with thresholds fixed before the run."""
-    betas, mass, chain = results["betas"], results["mass"], results["chain"]
-    inside, goal = mass["inside"], mass["goal"]  # [β, S]
-    error = chain["value_error"]
+def _point_mass_claims(claim_list: ClaimList, config: Config, results: Results) -> None:
+    inside, goal = results["mass"]["inside"], results["mass"]["goal"]  # [B, S]
+    largest = f"β = {config.betas[-1]}"
     seeds = inside.shape[1]
-    falls = inside.mean(axis=1)
-    left = statistics.compare(inside[-1], inside[0], relative=True)
-    wrong = np.abs(chain["deviation"] / chain["exact"][:, None, :] - 1.0).mean(axis=(1, 2))
-    return [
-        claim(
-            NAME,
-            "point mass: share of steps inside the disc falls with each weight (least fall)",
-            "the weight before",
-            float(-np.diff(falls).max()),
-            at_least=1e-6,
-            seeds=seeds,
+    claim_list.add(
+        "The share of steps inside the risky disc falls with every rise of the pessimism weight β",
+        statement=RISK_STATEMENT,
+        measured=(
+            "smallest decrease, between neighbouring β, of the mean over seeds of the share of "
+            "steps inside the disc"
         ),
-        claim(
-            NAME,
-            f"point mass: steps inside the disc at β = {betas[-1]}, relative change",
-            "β = 0",
-            left,
-            at_most=-HALF,
-        ),
-        claim(
-            NAME,
-            "point mass: share of episodes that arrive, least of all weights",
-            "a threshold",
-            float(goal.mean(axis=1).min()),
-            at_least=GOAL,
-            seeds=seeds,
-        ),
-        claim(
-            NAME,
-            "chain: relative error of the critic's deviation, mean over states, β = 0",
-            "exact spread",
-            float(wrong[0]),
-            at_most=CALIBRATED,
-            seeds=seeds,
-        ),
-        claim(
-            NAME,
-            "chain: value error at β = 0 is an overestimate",
-            "exact values",
-            statistics.summarize(error[0]),
-            at_least=0.0,
-        ),
-        claim(
-            NAME,
-            "chain: value error falls with each weight (least fall)",
-            "the weight before",
-            float(-np.diff(error.mean(axis=1)).max()),
-            at_least=1e-6,
-            seeds=seeds,
-        ),
-    ]
-
-
-def plot(results: dict[str, Any], path: Path) -> None:
-    """Where evaluation episodes went, what they cost, and the chain."""
-    axes = np.ravel(plotting.panels(2, 3, width=4.6, height=3.8))
-    betas, mass, chain = results["betas"], results["mass"], results["chain"]
-    for ax, which in zip(axes[:3], (0, len(betas) // 2, len(betas) - 1), strict=True):
-        heat = mass["visits"][which].sum(axis=0)
-        ax.imshow(
-            np.log1p(heat.T), origin="lower", extent=(0, 1, 0, 1), cmap="Blues", aspect="equal"
-        )
-        turn = np.linspace(0, 2 * np.pi, 100)
-        ax.plot(0.5 + 0.3 * np.cos(turn), 0.5 + 0.3 * np.sin(turn), color=plotting.PALETTE[3])
-        share = 100 * mass["inside"][which].mean()
-        ax.set(title=f"β = {betas[which]:g}: {share:.0f} % of steps in the disc", xlabel="x")
-    axes[0].set_ylabel("y")
-    plotting.curves(
-        {f"β = {b:g}": run for b, run in zip(betas, mass["return"], strict=True)},
-        results["steps"],
-        title="what an episode costs while learning",
-        xlabel="steps of each environment",
-        ylabel="return",
-        ax=axes[3],
+        metric="share of steps inside the disc",
+        unit="fraction",
+        arm="each β above 0",
+        baseline="the next smaller β",
+        value=float(-np.diff(inside.mean(axis=1)).max()),
+        at_least=ANY_FALL,
+        seeds=seeds,
     )
-    exact = chain["exact"]
-    states = np.arange(1, exact.shape[1] + 1)
-    for which, beta in enumerate(betas):
-        color = plotting.PALETTE[which % len(plotting.PALETTE)]
-        found = chain["deviation"][which]
-        axes[4].errorbar(
-            states + 0.08 * (which - 1), found.mean(0), found.std(0), fmt="o", color=color,
-            label=f"β = {beta:g}",
-        )  # fmt: skip
-        axes[5].scatter(
-            np.full(chain["value_error"].shape[1], beta), chain["value_error"][which], color=color
-        )
-    axes[4].plot(states, exact[0], color="black", lw=1.0, label="exact, β = 0")
-    axes[4].set(title="chain: the critic's deviation", xlabel="state", ylabel="deviation of target")
-    axes[4].legend(fontsize="small")
-    axes[5].axhline(0.0, color="black", lw=1.0)
-    axes[5].set(
-        title="chain: value error, a point per seed", xlabel="β", ylabel="critic less exact"
+    claim_list.add(
+        f"The largest pessimism weight, {largest}, at least halves the share of steps inside the "
+        "risky disc",
+        statement=RISK_STATEMENT + "; the factor of two is ours",
+        measured=f"(share of steps inside the disc at {largest} - share at β = 0) / share at β = 0",
+        metric="share of steps inside the disc",
+        unit="fraction of the baseline",
+        arm=largest,
+        baseline="β = 0",
+        value=statistics.compare(inside[-1], inside[0], relative=True),
+        at_most=RISK_CHANGE,
     )
-    plotting.save(axes[0], path)
+    claim_list.add(
+        "The point mass reaches the goal at every pessimism weight",
+        statement="Own check: less risk must not come from failing to reach the goal",
+        measured="smallest mean over seeds, of all β, of the share of episodes that reach the goal",
+        metric="share of episodes that reach the goal",
+        unit="fraction",
+        arm="the β with the smallest share",
+        value=float(goal.mean(axis=1).min()),
+        at_least=GOAL_SHARE,
+        seeds=seeds,
+    )
 
 
-if __name__ == "__main__":
-    harness.main(__name__)
+def _chain_claims(claim_list: ClaimList, results: Results) -> None:
+    chain = results["chain"]
+    value_error = chain["value_error"]  # [B, S]
+    relative_error = np.abs(chain["deviation"] / chain["exact"][:, None, :] - 1.0).mean(axis=(1, 2))
+    seeds = value_error.shape[1]
+    claim_list.add(
+        "On the chain, without pessimism, the critic's standard deviation equals the exact spread "
+        "of its one-step target",
+        statement=(
+            "The distributional critic models one-step aleatoric uncertainty of its target: from "
+            "rewards, transitions and the policy (Özalp 2026, abstract)"
+        ),
+        measured="mean over states and seeds of |critic's standard deviation / exact spread - 1|",
+        metric="standard deviation of the one-step target",
+        unit="fraction",
+        arm="critic, β = 0",
+        baseline="exact spread",
+        value=float(relative_error[0]),
+        at_most=CALIBRATION_ERROR,
+        seeds=seeds,
+    )
+    claim_list.add(
+        "On the chain the critic overestimates the values without pessimism",
+        statement=OVERESTIMATION_STATEMENT,
+        measured="mean over states of (critic's mean - exact value) at β = 0",
+        metric="value error",
+        unit="return",
+        arm="critic, β = 0",
+        baseline="exact values",
+        value=statistics.summarize(value_error[0]),
+        at_least=OVERESTIMATION,
+    )
+    claim_list.add(
+        "On the chain the critic's value error falls with every rise of the pessimism weight β",
+        statement=OVERESTIMATION_STATEMENT,
+        measured=(
+            "smallest decrease, between neighbouring β, of the mean over seeds and states of "
+            "(critic's mean - exact value)"
+        ),
+        metric="value error",
+        unit="return",
+        arm="each β above 0",
+        baseline="the next smaller β",
+        value=float(-np.diff(value_error.mean(axis=1)).max()),
+        at_least=ANY_FALL,
+        seeds=seeds,
+    )
