@@ -1,419 +1,210 @@
-"""Matrix: does a workflow without a central orchestrator go further, at the same results?
+"""Runs of the Matrix experiment: schedulers, admission by row or batch, crashes, bytes, ticks.
 
-A closed network of rows that go through roles. Every hop is a control message and a call to a
-shared pool. Schedulers differ by who handles messages: one orchestrator, the actors themselves
-(peer to peer), or a broker for each role, which the current code has brought back. Work is drawn by
-row and hop before anybody schedules it, so all must give every row the same result.
-
-Throughput is simulated event by event and compared with operational laws, which never enter it.
-Nothing is said of tokens per second on real accelerators: service times are drawn. ``full`` adds
-100,000 rows at once in fixed steps, on three stage graphs in the spirit of the paper's (a dialogue
-of two, extract–filter–question, an agent between tools and a simulated user).
-
-References:
-    Matrix: peer-to-peer multi-agent synthetic data generation framework, arXiv 2511.21686, 2025.
-    P. J. Denning, J. P. Buzen, The operational analysis of queueing network models, 1978.
+Shapes: ``C`` concurrencies, ``S`` seeds, ``R`` rows.
 """
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-if __name__ == "__main__":  # run as a file: find the packages from the repository root
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from experiments import harness
-from experiments.harness import Claim, Paper, claim
-from jaxswarm import network, plotting, statistics
+from experiments.matrix.config import Config
+from experiments.matrix.workflows import (
+    BYTES_SPREAD,
+    HEADER_BYTES,
+    LARGE_WORKFLOWS,
+    dialogue,
+    expected_field_bytes,
+)
+from jaxswarm import network
 from jaxswarm.coordination import matrix
 
-NAME = "matrix"
-TITLE = "Matrix: rows that find their own way"
-PAPER = Paper("FAIR at Meta", "Matrix: peer-to-peer multi-agent synthetic data generation", 2025)
-
-# Fixed before the first run.
-SATURATED = 0.05  # relative distance of central throughput from 1 / tau
-STRAIGHT = 0.98  # R² of peer-to-peer throughput on rows, while the pool is free
-RATIO = 2.0  # peer to peer over central where the pool binds
-KNEE = 0.1  # relative distance of the measured knee from the operational law's
-ROWS = 1.5  # row-level over batch admission, lognormal rows
-EVEN = 0.02  # distance of that ratio from 1, constant rows
-BYTES = 0.02  # relative distance of bytes saved from the prediction
-
-# proposer → critic → proposer (0.4) or writer → out
-DIALOGUE = [[0, 1, 0, 0], [0.4, 0, 0.6, 0], [0, 0, 0, 1]]
-CENTRAL, P2P, DISPATCHER = range(3)
-GRAPHS: dict[str, list[list[float]]] = {  # of the full scale
-    "dialogue": [[0, 1, 0], [0.75, 0, 0.25]],
-    "extract, filter, question": [[0, 1, 0, 0], [0, 0, 0.6, 0.4], [0, 0, 0, 1]],
-    "agent, tools, user": [[0, 0.6, 0.3, 0.1], [1, 0, 0, 0], [1, 0, 0, 0]],
-}
-
-
-@dataclass(frozen=True)
-class Config:
-    """Sizes; seconds and bytes are of the simulated system."""
-
-    rows: int = 1200
-    servers: int = 256
-    actors: int = 32  # of each role
-    tau: float = 0.02  # a message
-    spread: float = 0.3  # of the logarithm of durations
-    concurrency: tuple[int, ...] = (8, 16, 32, 64, 128, 204, 256, 384)
-    slots: tuple[int, ...] = (64, 256)  # of row-level against batch
-    batches: int = 16
-    max_hops: int = 16
-    crash_times: tuple[int, ...] = (2, 5, 9)
-    at_once: int = 0  # rows in fixed steps; 0 for none
-    ticks: int = 400
-    seeds: int = 5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if list(self.concurrency) != sorted(set(self.concurrency)) or len(self.concurrency) < 4:
-            raise ValueError(f"concurrency: expected four or more, rising, got {self.concurrency}")
-        if self.servers not in self.concurrency:
-            raise ValueError(f"concurrency: expected the pool's {self.servers} among them")
-
-
-SCALES = {
-    "smoke": Config(
-        rows=60, servers=16, actors=4, tau=0.2, concurrency=(2, 8, 16, 20), slots=(8,), batches=4,
-        seeds=2, max_hops=6,
-    ),
-    "small": Config(),
-    "full": Config(seeds=10, at_once=100_000),
-}  # fmt: skip
-
-
-def workflow(config: Config) -> matrix.Flow:
-    """The dialogue with its writer."""
-    return matrix.flow(DIALOGUE, actors=config.actors, servers=config.servers)
+CENTRAL, P2P, DISPATCHER = range(3)  # indices into matrix.SCHEDULERS
+MIDDLE_HALF = (0.25, 0.75)  # share of all hops in which admission's throughput is measured
+SHORT_MESSAGE = 1e-4  # seconds per message in the comparison of admission
+TIME_STEP = 0.05  # seconds per step of the large-scale part
+BYTES_PER_TAU = 2000.0  # bytes that take as long as a message, in the part on bytes
 
 
 def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
-    """``sweep``, ``admission``, ``faults``, ``bytes`` and, at full scale, ``ticks``."""
+    """Run all parts.
+
+    Returns:
+        ``sweep``, ``admission``, ``faults``, ``bytes``: see :func:`run_sweep`,
+        :func:`run_admission`, :func:`run_faults`, :func:`run_bytes`; with ``config.at_once`` also
+        ``ticks: NAME`` for every large workflow, see :func:`run_ticks`.
+    """
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     progress("three schedulers at every concurrency")
-    results: dict[str, Any] = {"sweep": _sweep(config, keys)}
-    progress("row by row, or batch by batch")
-    results["admission"] = _admission(config, keys)
-    progress("crashes")
-    results["faults"] = _faults(config, keys)
-    progress("long texts in a store")
-    results["bytes"] = _bytes(config, keys)
+    results: dict[str, Any] = {"sweep": run_sweep(config, keys)}
+    progress("admission by row and by batch")
+    results["admission"] = run_admission(config, keys)
+    progress("crashes of actors")
+    results["faults"] = run_faults(config, keys)
+    progress("long texts in an object store")
+    results["bytes"] = run_bytes(config, keys)
     if config.at_once:
-        for name, route in GRAPHS.items():
+        for name, route in LARGE_WORKFLOWS.items():
             progress(f"{config.at_once:,} rows at once: {name}")
-            results[f"ticks: {name}"] = _ticks(config, route, keys[0])
-    results["config"] = {"tau": config.tau, "servers": config.servers, "actors": config.actors}
-    results["concurrency"] = np.array(config.concurrency)
-    results["slots"] = np.array(config.slots)
+            results[f"ticks: {name}"] = run_ticks(config, route, keys[0])
     return jax.tree.map(np.asarray, results)
 
 
-def _sweep(config: Config, keys: jax.Array) -> dict[str, Any]:
-    """``throughput [3, C, S]`` in hops per second; whether ``results`` of rows agree ``[S]``."""
-    flow = workflow(config)
+def run_sweep(config: Config, keys: jax.Array) -> dict[str, Any]:
+    """The three schedulers at every concurrency.
+
+    Returns:
+        ``throughput [3, C, S]``, hops per second; ``agree [S]``, share of rows with the same result
+        in all runs; ``violations [3, C, S]``, events after which rows are not conserved;
+        ``unfinished bool[3, C, S]``.
+    """
+    flow = dialogue(config)
     slots = max(config.concurrency)
 
-    def one(scheduler: jax.Array, concurrency: jax.Array, key: jax.Array) -> matrix.Outcome:
+    def run_seed(scheduler: jax.Array, concurrency: jax.Array, key: jax.Array) -> matrix.Outcome:
         rows = matrix.work(
             key, flow, config.rows, max_hops=config.max_hops, hop_spread=config.spread
         )
         plan = matrix.Plan(scheduler, concurrency, config.tau)
         return matrix.run(rows, flow, plan, slots=slots)
 
-    over = jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None))
-    # One scheduler at a time: the loop ends with its slowest member.
-    found = jax.jit(lambda s, c, k: jax.lax.map(lambda x: over(x, c, k), s))(
-        jnp.arange(3), jnp.array(config.concurrency), keys
+    over_all = jax.vmap(jax.vmap(run_seed, (None, None, 0)), (None, 0, None))
+    # One scheduler at a time: a batched loop runs until its slowest member ends.
+    over_schedulers = jax.jit(
+        lambda schedulers, concurrency, keys: jax.lax.map(
+            lambda scheduler: over_all(scheduler, concurrency, keys), schedulers
+        )
     )
-    result = np.asarray(found.result)  # [3, C, S, R]
-    agree = (result == result[:1, :1]).all(axis=(0, 1)).mean(axis=-1)
+    outcome = over_schedulers(jnp.arange(3), jnp.array(config.concurrency), keys)
+    result = np.asarray(outcome.result)  # [3, C, S, R]
     return {
-        "throughput": found.throughput,
-        "agree": agree,
-        "violations": found.violations,
-        "unfinished": ~np.asarray(found.finished),
+        "throughput": outcome.throughput,
+        "agree": (result == result[:1, :1]).all(axis=(0, 1)).mean(axis=-1),
+        "violations": outcome.violations,
+        "unfinished": ~np.asarray(outcome.finished),
     }
 
 
-def _admission(config: Config, keys: jax.Array) -> dict[str, Any]:
-    """Rows per second row by row over batch by batch, ``[slots, S]``, and with constant rows."""
-    table: dict[str, list[Any]] = {"lognormal": [], "constant": []}
+def run_admission(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
+    """Throughput with admission row by row over that with admission batch by batch.
+
+    Returns:
+        ``lognormal`` and ``constant`` (service times of the rows), ``[slots, S]`` each.
+    """
+    ratios: dict[str, list[np.ndarray]] = {"lognormal": [], "constant": []}
     for slots in config.slots:
         flow = matrix.flow([[0.0, 1.0]], actors=4 * slots, servers=slots)
-        rows = slots * config.batches
+        num_rows = slots * config.batches
 
-        def one(
-            spread: jax.Array, batch: jax.Array, key: jax.Array, flow: Any = flow,
-            rows: int = rows, slots: int = slots,
+        def run_seed(
+            spread: jax.Array, batch: jax.Array, key: jax.Array, flow: matrix.Flow = flow,
+            num_rows: int = num_rows, slots: int = slots,
         ) -> jax.Array:  # fmt: skip
-            drawn = matrix.work(key, flow, rows, max_hops=1, hop_spread=0.0, row_spread=spread)
-            plan = matrix.Plan(P2P, slots, 1e-4, batch=batch, window=(0.25, 0.75))
-            return matrix.run(drawn, flow, plan, slots=slots).throughput
+            rows = matrix.work(key, flow, num_rows, max_hops=1, hop_spread=0.0, row_spread=spread)
+            plan = matrix.Plan(P2P, slots, SHORT_MESSAGE, batch=batch, window=MIDDLE_HALF)
+            return matrix.run(rows, flow, plan, slots=slots).throughput
 
-        over = jax.vmap(jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None)), (0, None, None))
-        rate = np.asarray(
-            jax.jit(over)(jnp.array([config.spread, 0.0]), jnp.array([False, True]), keys)
-        )
-        for name, pair in zip(table, rate, strict=True):
-            table[name].append(pair[0] / pair[1])
-    return {name: np.array(rows) for name, rows in table.items()}
+        over_seeds = jax.vmap(run_seed, (None, None, 0))
+        over_admission = jax.vmap(over_seeds, (None, 0, None))
+        over_spreads = jax.vmap(over_admission, (0, None, None))
+        spreads, batch = jnp.array([config.spread, 0.0]), jnp.array([False, True])
+        throughput = np.asarray(jax.jit(over_spreads)(spreads, batch, keys))
+        for name, (by_row, by_batch) in zip(ratios, throughput, strict=True):
+            ratios[name].append(by_row / by_batch)
+    return {name: np.array(rows) for name, rows in ratios.items()}
 
 
-def _faults(config: Config, keys: jax.Array) -> dict[str, Any]:
-    """Events that break conservation, tombstones, and rows that came out otherwise, ``[S]``."""
-    flow = workflow(config)
-    slots = config.concurrency[len(config.concurrency) // 2]
-    plan = [(time, "crash", actor) for actor, time in enumerate(config.crash_times)]
-    fatal = matrix.crashes(network.fault_plan(plan, num_agents=3 * config.actors), flow)
+def run_faults(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
+    """Peer-to-peer runs in which actors crash, against the same runs without crashes.
 
-    def one(key: jax.Array) -> tuple[matrix.Outcome, matrix.Outcome]:
+    Returns:
+        ``[S]`` each: ``violations``, events after which submitted rows are not done, lost or in
+        flight; ``tombstones``, rows lost in crashes; ``late``, results for lost rows; ``changed``,
+        other rows whose result differs.
+    """
+    flow = dialogue(config)
+    slots = _middle_concurrency(config)
+    events = [(time, "crash", actor) for actor, time in enumerate(config.crash_times)]
+    crashes = matrix.crashes(network.fault_plan(events, num_agents=3 * config.actors), flow)
+
+    def run_seed(key: jax.Array) -> tuple[matrix.Outcome, matrix.Outcome]:
         rows = matrix.work(
             key, flow, config.rows // 2, max_hops=config.max_hops, hop_spread=config.spread
         )
-        p2p = matrix.Plan(P2P, slots, config.tau)
-        lost = matrix.run(rows, flow, p2p, slots=slots, crashes=fatal)
-        return lost, matrix.run(rows, flow, p2p, slots=slots)
+        plan = matrix.Plan(P2P, slots, config.tau)
+        with_crashes = matrix.run(rows, flow, plan, slots=slots, crashes=crashes)
+        return with_crashes, matrix.run(rows, flow, plan, slots=slots)
 
-    lost, calm = jax.jit(jax.vmap(one))(keys)
-    gone = np.asarray(lost.status) == matrix.TOMBSTONE
-    other = (np.asarray(lost.result) != np.asarray(calm.result)) & ~gone
+    crashed, undisturbed = jax.jit(jax.vmap(run_seed))(keys)
+    lost = np.asarray(crashed.status) == matrix.TOMBSTONE
+    differs = (np.asarray(crashed.result) != np.asarray(undisturbed.result)) & ~lost
     return {
-        "violations": np.asarray(lost.violations) + np.asarray(calm.violations),
-        "tombstones": gone.sum(axis=1),
-        "late": lost.late,
-        "changed": other.sum(axis=1),
+        "violations": np.asarray(crashed.violations) + np.asarray(undisturbed.violations),
+        "tombstones": lost.sum(axis=1),
+        "late": np.asarray(crashed.late),
+        "changed": differs.sum(axis=1),
     }
 
 
-def _bytes(config: Config, keys: jax.Array) -> dict[str, Any]:
-    """Bytes of a message, whole and offloaded; what the sizes' law predicts; throughputs."""
-    flow = workflow(config)
-    slots = config.concurrency[len(config.concurrency) // 2]
-    per_byte = config.tau / 2000.0
+def run_bytes(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
+    """Bytes of a message and throughput, with whole histories and with long texts offloaded.
 
-    def one(offload: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    Returns:
+        ``[2, S]`` each, whole histories first: ``size``, mean bytes of a message; ``throughput``,
+        hops per second of the central scheduler; ``predicted``, bytes from the distribution of text
+        sizes and the rows' numbers of hops.
+    """
+    flow = dialogue(config)
+    slots = _middle_concurrency(config)
+    per_byte = config.tau / BYTES_PER_TAU
+
+    def run_seed(offload: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         rows = matrix.work(
-            key, flow, config.rows, max_hops=config.max_hops, hop_spread=config.spread
-        )
+            key, flow, config.rows, max_hops=config.max_hops, hop_spread=config.spread,
+            size_spread=BYTES_SPREAD,
+        )  # fmt: skip
         plan = matrix.Plan(CENTRAL, slots, config.tau, per_byte, offload=offload)
-        out = matrix.run(rows, flow, plan, slots=slots)
-        hops = jnp.sum(rows.hops * (rows.hops - 1) / 2) / jnp.sum(rows.hops)
-        return out.message_bytes, out.throughput, hops
+        outcome = matrix.run(rows, flow, plan, slots=slots)
+        earlier_hops = jnp.sum(rows.hops * (rows.hops - 1) / 2) / jnp.sum(rows.hops)
+        return outcome.message_bytes, outcome.throughput, earlier_hops
 
-    found = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(jnp.array([False, True]), keys)
-    size, throughput, before = map(np.asarray, found)
-    short, long = _predicted_fields(400.0, 1.0, 512.0, 64.0)
+    over_both = jax.vmap(jax.vmap(run_seed, (None, 0)), (0, None))
+    size, throughput, earlier_hops = map(
+        np.asarray, jax.jit(over_both)(jnp.array([False, True]), keys)
+    )
+    offloaded, whole = expected_field_bytes()
     return {
         "size": size,
         "throughput": throughput,
-        "predicted": 256.0 + before * np.array([[long], [short]]),
+        "predicted": HEADER_BYTES + earlier_hops * np.array([[whole], [offloaded]]),
     }
 
 
-def _predicted_fields(
-    median: float, spread: float, threshold: float, reference: float
-) -> tuple[float, float]:
-    """Mean bytes of a lognormal field: offloaded, and whole."""
-    from scipy.stats import norm
+def run_ticks(config: Config, route: list[list[float]], key: jax.Array) -> dict[str, Any]:
+    """The three schedulers with ``config.at_once`` rows at once, in fixed time steps.
 
-    cut = np.log(threshold / median) / spread
-    whole = median * np.exp(spread**2 / 2)
-    kept = whole * norm.cdf(cut - spread) + reference * norm.sf(cut)
-    return float(kept), float(whole)
-
-
-def _ticks(config: Config, route: list[list[float]], key: jax.Array) -> dict[str, Any]:
-    """Hops per second, ``[3]``, of the three schedulers with very many rows."""
+    Returns:
+        ``throughput [3]``, hops per second in the second half; ``dropped [3]``, messages lost to
+        full queues.
+    """
     flow = matrix.flow(route, actors=config.actors, servers=config.servers)
     rows = matrix.work(
         key, flow, 2 * config.at_once, max_hops=config.max_hops, hop_spread=config.spread
     )
-    dt = 0.05
 
-    def one(scheduler: jax.Array) -> matrix.TickOutcome:
+    def run_scheduler(scheduler: jax.Array) -> matrix.TickOutcome:
         return matrix.run_ticks(
-            rows, flow, scheduler=scheduler, slots=config.at_once, tau=config.tau, dt=dt,
+            rows, flow, scheduler=scheduler, slots=config.at_once, tau=config.tau, dt=TIME_STEP,
             num_steps=config.ticks,
         )  # fmt: skip
 
-    found = jax.jit(lambda s: jax.lax.map(one, s))(jnp.arange(3))
-    late = np.asarray(found.completed)[:, config.ticks // 2 :]
-    return {"throughput": late.mean(axis=1) / dt, "dropped": found.dropped}
+    outcome = jax.jit(lambda schedulers: jax.lax.map(run_scheduler, schedulers))(jnp.arange(3))
+    second_half = np.asarray(outcome.completed)[:, config.ticks // 2 :]
+    return {"throughput": second_half.mean(axis=1) / TIME_STEP, "dropped": outcome.dropped}
 
 
-def knee(results: dict[str, Any]) -> np.ndarray:
-    """``[S]``: rows at which the first point's line meets the last's plateau, central."""
-    central = np.asarray(results["sweep"]["throughput"])[CENTRAL]
-    return central[-1] / (central[0] / results["concurrency"][0])
-
-
-def claims(results: dict[str, Any]) -> list[Claim]:
-    """The bar: saturation, straight lines, rows over batches, equal results, conservation."""
-    sweep, at = results["sweep"], results["concurrency"]
-    throughput = np.asarray(sweep["throughput"])
-    tau, servers = float(results["config"]["tau"]), int(results["config"]["servers"])
-    actors = int(results["config"]["actors"])
-    flow = matrix.flow(DIALOGUE, actors=actors, servers=servers)
-    law = matrix.saturation(flow, "central", tau)
-    quadruple = int(np.argmin(np.abs(at - 4 * law.knee)))
-    free = at <= 0.8 * servers
-    x = np.asarray(at[free], float)
-    straight = [np.corrcoef(x, y)[0, 1] ** 2 for y in throughput[P2P][free].T]
-    binds = int(np.flatnonzero(at == servers)[0])
-    faults, saved = results["faults"], results["bytes"]
-    admission = results["admission"]
-    ratio = saved["size"][1] / saved["size"][0]
-    predicted = saved["predicted"][1] / saved["predicted"][0]
-
-    def made(what: str, baseline: str, values: Any, **bounds: Any) -> Claim:
-        return claim(NAME, what, baseline, statistics.summarize(np.asarray(values)), **bounds)
-
-    return [
-        made(
-            f"central: distance from one message at a time, {at[quadruple]} rows (4 × the knee)",
-            "1 / tau",
-            np.abs(throughput[CENTRAL, quadruple] * tau - 1.0),
-            at_most=SATURATED,
-        ),
-        made(
-            "peer to peer: throughput is linear in rows until the pool binds (R²)",
-            "a straight line",
-            straight,
-            at_least=STRAIGHT,
-        ),
-        made(
-            "peer to peer over central where the pool binds",
-            "central",
-            throughput[P2P, binds] / throughput[CENTRAL, binds],
-            at_least=RATIO,
-        ),
-        made(
-            "central: distance of the knee from the operational law's",
-            "asymptotic bounds",
-            np.abs(knee(results) / law.knee - 1.0),
-            at_most=KNEE,
-        ),
-        made(
-            "rows one by one over batches, lognormal rows (least of the sizes)",
-            "batch admission",
-            admission["lognormal"].min(axis=0),
-            at_least=ROWS,
-        ),
-        made(
-            "rows one by one over batches, constant rows: distance from 1",
-            "batch admission",
-            np.abs(admission["constant"] - 1.0).max(axis=0),
-            at_most=EVEN,
-            control=True,
-        ),
-        made(
-            "share of rows with the same result under all schedulers and concurrencies",
-            "central, few rows",
-            sweep["agree"],
-            at_least=1.0,
-        ),
-        made(
-            "events after which submitted ≠ done + tombstoned + in flight, actors killed",
-            "0",
-            faults["violations"] + np.asarray(sweep["violations"]).sum(axis=(0, 1)),
-            at_most=0.0,
-        ),
-        made(
-            "rows that a crash of others changes",
-            "0",
-            faults["changed"],
-            at_most=0.0,
-        ),
-        made(
-            "crashes cost rows",
-            "0",
-            faults["tombstones"],
-            at_least=1.0,
-            control=True,
-        ),
-        made(
-            "long texts in a store: bytes left per hop, distance from the prediction",
-            "law of the sizes",
-            np.abs(ratio / predicted - 1.0),
-            at_most=BYTES,
-        ),
-    ]
-
-
-def plot(results: dict[str, Any], path: Path) -> None:
-    """Throughput against load with its bounds, rows against batches, bytes of a hop."""
-    left, middle, right = np.ravel(plotting.panels(1, 3, width=5.4, height=4.2))
-    throughput, at = np.asarray(results["sweep"]["throughput"]), results["concurrency"]
-    tau, servers = float(results["config"]["tau"]), int(results["config"]["servers"])
-    flow = matrix.flow(DIALOGUE, actors=int(results["config"]["actors"]), servers=servers)
-    names = ("one orchestrator", "peer to peer", "a broker for each role")
-    plotting.curves(
-        {name: throughput[i].T for i, name in enumerate(names)},
-        at,
-        xlabel="rows at once",
-        ylabel="hops per second",
-        title="Who handles the messages decides how far it goes",
-        ax=left,
-    )
-    for name in matrix.SCHEDULERS:
-        law = matrix.saturation(flow, name, tau)
-        bound = min(law.control, law.pools)
-        left.axhline(bound, color="#9A9A9A", linewidth=1.0, linestyle=(0, (4, 3)))
-    left.plot(at, np.minimum(law.slope * at, law.pools), color="#9A9A9A", linewidth=1.0, zorder=0)
-    admission = results["admission"]
-    labels = [str(n) for n in results["slots"]]
-    width = 0.36
-    for shift, (name, text) in enumerate(
-        (("lognormal", "rows differ by 30 %"), ("constant", "rows are alike"))
-    ):
-        middle.bar(
-            np.arange(len(labels)) + (shift - 0.5) * width,
-            admission[name].mean(axis=1),
-            width,
-            label=text,
-            color=plotting.PALETTE[shift],
-        )
-    middle.axhline(1.0, color="#5A5A5A", linewidth=1.0)
-    middle.set_xticks(np.arange(len(labels)), labels)
-    middle.set_ylim(0, 1.35 * float(admission["lognormal"].mean(axis=1).max()))
-    middle.legend(frameon=False, loc="upper left")
-    plotting.titles(
-        middle,
-        "A free slot takes the next row at once",
-        "rows at once",
-        "throughput, row by row over batch by batch",
-    )
-    saved = results["bytes"]
-    names = ["whole history", "long texts in a store"]
-    for shift, (name, text) in enumerate((("size", "simulated"), ("predicted", "predicted"))):
-        right.bar(
-            np.arange(2) + (shift - 0.5) * width,
-            saved[name].mean(axis=1),
-            width,
-            label=text,
-            color=plotting.PALETTE[shift],
-        )
-    right.set_xticks(np.arange(2), names)
-    right.legend(frameon=False)
-    gain = float((saved["throughput"][1] / saved["throughput"][0]).mean())
-    plotting.titles(
-        right,
-        f"Long texts in a store: {gain:.2f} × the hops",
-        "",
-        "bytes of a message",
-    )
-    plotting.save(left, path)
-
-
-if __name__ == "__main__":
-    harness.main(__name__)
+def _middle_concurrency(config: Config) -> int:
+    """Rows at once in the parts on crashes and bytes."""
+    return config.concurrency[len(config.concurrency) // 2]
