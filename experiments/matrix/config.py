@@ -13,10 +13,8 @@ class Config:
     tau: float = 0.02  # seconds that a control message takes at the queue that handles it
     spread: float = 0.3  # standard deviation of the logarithm of service times
     concurrency: tuple[int, ...] = (8, 16, 32, 64, 128, 204, 256, 384)  # rows at once, ascending
-    slots: tuple[int, ...] = (
-        64,
-        256,
-    )  # rows at once in the comparison of admission by row or batch
+    slots: tuple[int, ...] = (64, 256)
+    """rows at once in the comparison of admission by row or batch"""
     batches: int = 16  # batches of rows in that comparison
     max_hops: int = 16  # hops after which a row leaves
     crash_times: tuple[int, ...] = (2, 5, 9)  # seconds at which actors 0, 1, 2, … crash
