@@ -26,7 +26,7 @@ def claims(config: Config, results: Results) -> list[Claim]:
     """Propagation of chaos; on every task kernels, bins, IPPO, MAPPO and the oracle."""
     made = ClaimList(NAME)
     add_propagation_of_chaos(made, config, results["chaos"])
-    for task in config.tasks:
+    for task in sorted(config.tasks):
         add_task(made, TASK_NAMES[task], results["tasks"][task])
     return made
 
