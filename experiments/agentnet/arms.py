@@ -1,7 +1,27 @@
 """Runs of the AgentNet experiment: every arm trains and is tested on the same streams of tasks.
 
+Tasks enter at random agents, which execute them, split them or forward them over edges whose
+weights follow success. The router's two choices (operation and next agent) are replaced by random
+ones in turn; evolution and the executors' memory are switched off; agents fail. A global router
+that reads all learnt capabilities chooses an agent for each part of a task; when it fails, tasks
+stay where they enter. (In a pilot it gave all parts of a task to one agent, an unfair handicap.)
+Under the paper's edge rule an edge needs twelve failures in a row to fall below the threshold, so
+few edges are ever removed.
+
+The full scale, 1,024 agents with 32 neighbours each, is an extension: the paper names hundreds of
+agents as unsolved. Its tasks are routed one after another, which bounds its length.
+
+Limits: on the complete graph of five agents a local router sees all capabilities, as the global one
+does. Without evolution all capabilities are equal, so nothing is ever forwarded, whereas the
+paper's arm without evolution still routes. Specialities are assigned in turn, so three agents have
+only three of the five.
+
 Shapes: ``A`` arms, ``S`` seeds, ``T`` tasks of training and test, ``N`` agents, ``K`` task types,
 ``P`` parts of a task.
+
+References:
+    Y. Yang et al., AgentNet: Decentralized Evolutionary Coordination for LLM-based Multi-Agent
+    Systems, 2025.
 """
 
 from collections.abc import Callable

@@ -26,9 +26,12 @@ LARGE_GAIN = 0.05  # least gain by routing in the large population of the full s
 
 ROUTER_LADDER = ("AgentNet", "random next agent", "random operation", "totally random")
 LADDER_SENTENCES = (
-    "AgentNet succeeds more often than with a random choice of the next agent",
-    "A random choice of the next agent succeeds more often than a random choice of the operation",
-    "A random choice of the operation succeeds more often than a random choice of both",
+    "AgentNet succeeds more often than with a random choice of the next agent, by more than one "
+    "standard error",
+    "A random choice of the next agent succeeds more often than a random choice of the operation, "
+    "by more than one standard error",
+    "A random choice of the operation succeeds more often than a random choice of both, by more "
+    "than one standard error",
 )
 
 LADDER_STATEMENT = (
@@ -36,8 +39,8 @@ LADDER_STATEMENT = (
     "agent 82, global router 83, AgentNet 86 (Yang et al. 2025)"
 )
 EVOLUTION_STATEMENT = (
-    "Evolution raises accuracy on the three benchmarks from 77.86 to 85, 23 to 32 and 76 to 86 "
-    "(Yang et al. 2025)"
+    "Evolution raises accuracy, in %, on the three benchmarks from 77.86 to 85, 23 to 32 and 76 to "
+    "86 (Yang et al. 2025)"
 )
 ROBUSTNESS_STATEMENT = (
     "A fully decentralised system has no single point of failure and tolerates faults (Yang et al. "
@@ -77,7 +80,7 @@ def _large_population_claim(
 ) -> None:
     claim_list.add(
         f"Among {config.agents:,} agents routing raises the success rate",
-        statement="Own extension: the paper names hundreds of agents as unsolved",
+        statement="Own check: an extension, as the paper names hundreds of agents as unsolved",
         measured="success rate on test tasks, AgentNet - no routing",
         metric="success rate",
         unit="fraction",
@@ -113,7 +116,8 @@ def _ladder_claims(claim_list: ClaimList, success: dict[str, np.ndarray]) -> Non
 
 def _routing_claims(claim_list: ClaimList, success: dict[str, np.ndarray]) -> None:
     claim_list.add(
-        "When the global router fails, success falls to the level without routing",
+        "When the global router fails, the success rate falls to within 3 percentage points of "
+        "that without routing",
         statement=ROBUSTNESS_STATEMENT,
         measured="success rate on test tasks, failed global router - no routing",
         metric="success rate",
@@ -223,7 +227,7 @@ def _memory_claims(claim_list: ClaimList, success: dict[str, np.ndarray]) -> Non
     gain = success["AgentNet"] - success["no memory"]
     remaining = success["shuffled memory keys"] - success["no memory"]
     claim_list.add(
-        "The executors' memory raises the success rate",
+        "The executors' memory raises the success rate by at least 1 percentage point",
         statement="Control: without a gain by memory, shuffling its keys would show nothing",
         measured="success rate on test tasks, AgentNet - no memory",
         metric="success rate",

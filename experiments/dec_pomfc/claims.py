@@ -3,6 +3,8 @@
 Shapes: ``S`` seeds.
 """
 
+from typing import Any
+
 import numpy as np
 
 from experiments.dec_pomfc import NAME
@@ -36,8 +38,8 @@ def add_propagation_of_chaos(made: ClaimList, config: Config, chaos: Results) ->
     bias = np.abs(chaos["bias"])
     smallest, largest = config.sizes[0], config.sizes[-1]
     exponent = statistics.summarize(bias_exponents(config, chaos))
-    about = {
-        "statement": "Own check of propagation of chaos, on which the paper's optimality "
+    about: dict[str, Any] = {
+        "statement": "Own check: propagation of chaos, on which the paper's optimality "
         "guarantees for finite swarms rest (Cui et al. 2024, abstract).",
         "metric": "|mean return of swarms of N agents - return of the density limit|, Kuramoto "
         "task, fixed decision rule",

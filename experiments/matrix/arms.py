@@ -1,6 +1,26 @@
 """Runs of the Matrix experiment: schedulers, admission by row or batch, crashes, bytes, ticks.
 
+A closed queueing network: rows of data go from role to role, and every hop is a control message and
+a call to a shared service pool. Schedulers differ by the queue that handles the messages: one
+orchestrator, the actors themselves (peer to peer), or a dispatcher per role, which the published
+code has brought back. Work is drawn by row and hop in advance, so all schedulers must compute the
+same result for every row.
+
+Throughput is simulated event by event; operational laws predict it independently. The full scale
+adds 100,000 rows at once in fixed time steps, on three workflows in the spirit of the paper's (a
+dialogue of two roles; extraction, filter and question; an agent between tools and a simulated
+user).
+
+Limits: the message time is an assumption (0.02 s) without a published measurement, and the gain of
+peer-to-peer scheduling follows from it: at 0.008 s per message it is 2, at 0.001 s it is 1. Results
+per row, conservation and the effect of crashes are invariants of the simulation. Data-parallel
+partitions, containers, polled admission and restarts are not modelled.
+
 Shapes: ``C`` concurrencies, ``S`` seeds, ``R`` rows.
+
+References:
+    D. Wang et al., Matrix: Peer-to-Peer Multi-Agent Synthetic Data Generation Framework, 2025.
+    P. J. Denning, J. P. Buzen, The Operational Analysis of Queueing Network Models, 1978.
 """
 
 from collections.abc import Callable

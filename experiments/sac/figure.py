@@ -1,6 +1,7 @@
 """Figure of the SAC experiment: returns and entropies, temperatures, the network."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,33 +33,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
     )
     entropy_ax.axhline(TARGET_ENTROPY, color="black", lw=1.0, ls=":")
     entropy_ax.text(results["steps"][0], TARGET_ENTROPY, "target", va="bottom", fontsize="small")
-    bandit = results["bandit"]
-    exact = bandit["closed_form"]
-    bandit_ax.plot(exact, exact, color="black", lw=1.0, label="learned = closed form")
-    for entropy, temperature, learned in zip(
-        config.entropies, exact, bandit["learned"], strict=True
-    ):
-        bandit_ax.scatter(
-            np.full(learned.shape, temperature), learned, s=18, color=plotting.PALETTE[0]
-        )
-        bandit_ax.annotate(
-            f"target {entropy:g} nats",
-            (temperature, learned.max()),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            fontsize="small",
-        )
-    bandit_ax.margins(0.15)
-    plotting.titles(
-        bandit_ax,
-        "Bandit: temperature for three target entropies"
-        if len(exact) == 3
-        else "Bandit: temperature for each target entropy",
-        "closed form",
-        "learned temperature, one point per seed",
-    )
-    bandit_ax.legend(fontsize="small", frameon=False, loc="upper left")
+    _draw_bandit(bandit_ax, config, results)
     plotting.curves(
         results["network"],
         results["network_steps"],
@@ -68,3 +43,23 @@ def plot(config: Config, results: Results, path: Path) -> None:
         ax=network_ax,
     )
     plotting.save(network_ax, path)
+
+
+def _draw_bandit(ax: Any, config: Config, results: Results) -> None:
+    """Learned temperatures of every seed against the closed form."""
+    exact = results["bandit"]["closed_form"]
+    ax.plot(exact, exact, color="black", lw=1.0, label="learned = closed form")
+    for index, entropy in enumerate(config.entropies):
+        learned = results["bandit"]["learned"][index]
+        ax.scatter(
+            np.full(learned.shape, exact[index]), learned, s=18,
+            color=plotting.PALETTE[index % len(plotting.PALETTE)],
+            label=f"target entropy {entropy:g} nats",
+        )  # fmt: skip
+    ax.legend(fontsize="small", frameon=False)
+    plotting.titles(
+        ax,
+        "Bandit: temperature for each target entropy",
+        "temperature, closed form",
+        "learned temperature, one point per seed",
+    )

@@ -100,7 +100,7 @@ def _score_claims(claim_list: ClaimList, config: Config, results: Results) -> No
             "On decomposable tasks (Finance-Agent) centralised coordination gains 80.8 % (Kim et "
             "al. 2025, v2)"
         ),
-        measured="mean score on tasks without dependences, centralised / single",
+        measured="mean score on tasks without dependencies, centralised / single",
         metric="score",
         unit="ratio",
         arm=CENTRALIZED,
@@ -142,7 +142,7 @@ def _score_claims(claim_list: ClaimList, config: Config, results: Results) -> No
         ),
         metric="score relative to the single agent",
         unit="fraction",
-        arm="worst of the other teams",
+        arm="lowest-scoring of the other teams",
         baseline=INDEPENDENT,
         value=_summary(next_worst - kept[INDEPENDENT]),
         at_least=INDEPENDENT_MARGIN,
@@ -282,8 +282,8 @@ def _choice_claims(claim_list: ClaimList, config: Config, results: Results) -> N
         note="the interval and the number of seeds are over kinds of task",
     )
     claim_list.add(
-        "A regression on other kinds of task chooses the best architecture more often than the "
-        "architecture that is best most often",
+        "A regression on other kinds of task chooses the best architecture at least 15 percentage "
+        "points more often than always choosing their most frequent best architecture",
         statement=CHOICE_STATEMENT,
         measured=(
             "share of cases with the best architecture chosen, regression - most frequent best "

@@ -48,6 +48,7 @@ def _draw_visits(axes: Any, chosen: tuple[int, ...], config: Config, results: Re
             disc.disc_center + disc.disc_radius * np.sin(angle),
             color=plotting.PALETTE[1],
         )
+        ax.grid(False)
         ax.set_xlabel("x")
         inside = 100 * mass["inside"][index].mean()
         ax.set_title(
@@ -79,7 +80,7 @@ def _draw_chain(deviation_ax: Any, error_ax: Any, config: Config, results: Resul
     deviation_ax.plot([], [], color="#5A5A5A", lw=1.0, label="exact spread, same β")
     deviation_ax.set_ylim(bottom=0.0)
     deviation_ax.set_xticks(states)
-    deviation_ax.legend(fontsize="small", frameon=False)
+    deviation_ax.legend(fontsize="small", frameon=False, loc="lower center", ncols=2)
     plotting.titles(
         deviation_ax,
         "Chain: spread of the one-step target",

@@ -154,7 +154,7 @@ def add_transport(made: ClaimList, transport: Results, box: np.ndarray) -> None:
         value=statistics.summarize(random_scores(transport)),
         at_most=NOTHING,
     )
-    pushing = "Own check of the mechanics: the box needs five agents that push it at once."
+    pushing = "Own check: the box needs five agents that push it at once."
     made.add(
         "In transport, up to four agents behind the box do not move it",
         statement=pushing,

@@ -115,10 +115,9 @@ def claims(config: Config, results: Results) -> list[Claim]:
         made.add(
             "At one attack edge per honest agent, SybilWall's attack score is at least 1.5 times "
             "as high when histories are not gossiped",
-            statement="SybilWall combines similarity-based aggregation with a probabilistic gossip "
-            "mechanism (Werthenbach and Pouwelse 2023, abstract). Own check (ablation): without "
-            "gossiped histories, an agent with a single Sybil neighbor has no copy to compare its "
-            "model with.",
+            statement="Own check: ablation of the probabilistic gossip of SybilWall (Werthenbach "
+            "and Pouwelse 2023, abstract). Without gossiped histories, an agent with a single "
+            "Sybil neighbor has no copy to compare its model with.",
             measured="attack score without / with gossiped histories at density φ = 1, mean over "
             "both attacks",
             metric=SCORE,

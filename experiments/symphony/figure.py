@@ -23,6 +23,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
         optimizer_steps[-1], 1.0 / math.e + 0.01, "1/e", ha="right", va="bottom", fontsize="small"
     )
     scale_ax.set_ylim(0, 1)
+    scale_ax.locator_params(axis="x", nbins=5)
     plotting.titles(
         scale_ax, "Swaddling loss alone", "optimizer steps", "action scale S, one line per start"
     )
@@ -36,9 +37,8 @@ def plot(config: Config, results: Results, path: Path) -> None:
     )
     return_ax.axhline(RETURN_THRESHOLD, color="black", lw=1.0, ls=":")
     return_ax.text(
-        results["steps"][-1], RETURN_THRESHOLD, "threshold", ha="right", va="bottom",
-        fontsize="small",
-    )  # fmt: skip
+        results["steps"][0], RETURN_THRESHOLD, "threshold", va="bottom", fontsize="small"
+    )
     shares = [100 * results[name]["fading"] for name in ("inside_noise", "clipped_noise")]
     labels = ("inside the squashing", "added and clipped")
     bounds_ax.bar(labels, [share.mean() for share in shares], color=plotting.PALETTE[:2])
