@@ -160,7 +160,7 @@ def learn(rule, rounds=200):
 runs = {
     "exponential": learn(gossip.averaging(W["exponential"])),
     "ring": learn(gossip.averaging(W["ring"])),
-    "alone": learn(gossip.none()),
+    "alone": learn(gossip.identity()),
 }
 
 # %%
@@ -211,7 +211,7 @@ def when_there_is_news(W, threshold):
         heard = gossip.mix(W, told)
         params = jax.tree.map(lambda x, h, t: x + h - t, params, heard, told)
         sent = W.num_messages() * speaks.mean()
-        return params, told, gossip.Traffic(sent, sent * agents.size_of_one(params)[1])
+        return params, told, gossip.Traffic(sent, sent * agents.message_size(params)[1])
 
     return gossip.GossipTransformation(lambda params: params, mix)
 

@@ -98,7 +98,7 @@ def learn(rule, rounds=60, **options):
 
 averaging = robust.RULES["averaging"](graph, TOLERATED)
 trimmed = robust.trimmed_mean(graph, TOLERATED)
-lie = gossip.ATTACKS["sign_flip"](4.0)
+lie = gossip.attacks.sign_flip(4.0)
 
 runs = {
     "averaging, no liars": jax.jit(lambda: learn(averaging))(),
@@ -124,11 +124,11 @@ plotting.curves(
 
 # %%
 menu = {
-    "none": gossip.ATTACKS["none"](),
-    "sign flip": gossip.ATTACKS["sign_flip"](4.0),
-    "noise": gossip.ATTACKS["scaled_noise"](10.0),
-    "inner product": gossip.ATTACKS["inner_product_manipulation"](1.0),
-    "little is enough": gossip.ATTACKS["alie"](),
+    "none": gossip.attacks.no_attack(),
+    "sign flip": gossip.attacks.sign_flip(4.0),
+    "noise": gossip.attacks.scaled_noise(10.0),
+    "inner product": gossip.attacks.inner_product_manipulation(1.0),
+    "little is enough": gossip.attacks.alie(),
 }
 forgers = [attack.forge for attack in menu.values()]
 
@@ -171,7 +171,7 @@ plotting.heatmap(
 # two on each side survives two. What about three, four, five?
 
 # %%
-loud = gossip.ATTACKS["inner_product_manipulation"](4.0)
+loud = gossip.attacks.inner_product_manipulation(4.0)
 crowds = {at_most: liars(at_most) for at_most in range(6)}
 flags = jnp.stack([jnp.asarray(chosen) for chosen in crowds.values()])
 

@@ -138,9 +138,9 @@ def test_where_chooses_agents():
         np.testing.assert_array_equal(chosen["w"][i], tree(3, seed)["w"][i])
 
 
-def test_size_of_one_counts_entries_and_bytes():
+def test_message_size_counts_entries_and_bytes():
     stacked = {"a": jnp.zeros((9, 3, 2)), "b": jnp.zeros((9,), jnp.bfloat16)}
-    assert agents.size_of_one(stacked) == (7, 26)
+    assert agents.message_size(stacked) == (7, 26)
 
 
 @pytest.mark.parametrize(

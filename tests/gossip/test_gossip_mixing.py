@@ -111,13 +111,13 @@ def test_circulant_and_mean_under_loss_equal_dense(key):
 
 def test_everyone_is_the_complete_graph_without_its_edges(key):
     x = jax.random.normal(key, (6, 3))
-    edges, plain = gossip.mixing(topology.complete(6), layout="dense"), gossip.everyone(6)
+    edges, plain = gossip.mixing(topology.complete(6), layout="dense"), gossip.complete_mean(6)
     np.testing.assert_allclose(plain.dense(), edges.dense(), atol=1e-7)
     np.testing.assert_allclose(gossip.mix(plain, x), gossip.mix(edges, x), atol=1e-6)
     assert float(plain.num_messages()) == float(edges.num_messages()) == 30
-    assert jax.tree.leaves(gossip.everyone(100_000))[0].size == 100_000
+    assert jax.tree.leaves(gossip.complete_mean(100_000))[0].size == 100_000
     with pytest.raises(ValueError, match="at least 1"):
-        gossip.everyone(0)
+        gossip.complete_mean(0)
 
 
 def test_column_stochastic_weights_return_to_the_sender():
@@ -132,7 +132,7 @@ def test_column_stochastic_weights_return_to_the_sender():
 def test_contracts_at_the_spectral_rate_and_keeps_the_average(key):
     graph = topology.torus(4, 5)
     W = gossip.mixing(graph)
-    rate = float(gossip.second_eigenvalue(W))
+    rate = float(topology.spectra.second_eigenvalue(W))
     values = np.linalg.eigvalsh(np.asarray(W.dense()))
     assert rate == pytest.approx(sorted(np.abs(values))[-2], abs=1e-5)
     x = jax.random.normal(key, (20, 7))
@@ -151,7 +151,7 @@ def test_power_iteration_agrees_with_the_dense_spectrum():
     W = gossip.mixing(graph)
     angle = np.cos(2 * np.pi / 33)
     wanted = (1 + 2 * (1 + angle)) / 5
-    assert float(gossip.second_eigenvalue(W)) == pytest.approx(wanted, abs=2e-4)
+    assert float(topology.spectra.second_eigenvalue(W)) == pytest.approx(wanted, abs=2e-4)
 
 
 def test_permuting_agents_permutes_the_result(key):

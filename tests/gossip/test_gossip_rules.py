@@ -21,7 +21,7 @@ RULES = {
     ),
     "random neighbours": lambda: gossip.averaging(gossip.random_neighbors(N, 1.5)),
     "chebyshev": lambda: gossip.chebyshev(W, steps=3),
-    "memory": lambda: gossip.memory(W),
+    "memory": lambda: gossip.momentum_averaging(W),
     "pairwise": lambda: gossip.pairwise(RING),
     "matching": lambda: gossip.pairwise(RING, parallel=True),
     "push-sum": lambda: gossip.push_sum(gossip.mixing(topology.directed_ring(N), "push")),
@@ -40,7 +40,7 @@ RULES = {
         gossip.averaging(W), gossip.cast(), error_feedback=False
     ),
     "delayed": lambda: gossip.delayed(gossip.averaging(W), 2),
-    "scheduled": lambda: gossip.scheduled(gossip.averaging(W), gossip.every(2)),
+    "scheduled": lambda: gossip.scheduled(gossip.averaging(W), gossip.every_k_rounds(2)),
 }
 KEEPS_THE_AVERAGE = set(RULES) - {"random neighbours", "delayed", "push-sum"}
 
@@ -85,7 +85,7 @@ def test_battery(name, key):
             np.testing.assert_allclose(mean, np.broadcast_to(leaf, mean.shape), atol=2e-5)
     assert float(traffic.messages.sum()) > 0
     if "choco" not in name and "bfloat16" not in name:
-        size = agents.size_of_one(params)[1] + (4 if name == "push-sum" else 0)
+        size = agents.message_size(params)[1] + (4 if name == "push-sum" else 0)
         np.testing.assert_allclose(traffic.bytes, traffic.messages * size)
 
 
@@ -108,7 +108,7 @@ def test_jit_equals_eager_and_replicas_are_independent(name, key):
 
 def test_chebyshev_needs_fewer_exchanges_and_follows_its_polynomial(key):
     ring = gossip.mixing(topology.ring(30))
-    gamma = float(gossip.second_eigenvalue(ring))
+    gamma = float(topology.spectra.second_eigenvalue(ring))
     x = jax.random.normal(key, (30, 2))
     for steps in (1, 4, 12):
         mixed, *_ = gossip.chebyshev(ring, steps=steps).mix(key, x, (), gossip.Exchange(0))
@@ -126,10 +126,10 @@ def test_chebyshev_needs_fewer_exchanges_and_follows_its_polynomial(key):
 def test_memory_accelerates_and_local_steps_move_the_average_exactly(key):
     ring = gossip.mixing(topology.ring(30))
     x = jax.random.normal(key, (30, 2))
-    fast = run(gossip.memory(ring), x, 60, key)[1]
+    fast = run(gossip.momentum_averaging(ring), x, 60, key)[1]
     slow = run(gossip.averaging(ring), x, 60, key)[1]
     assert float(fast[-1]) < 0.05 * float(slow[-1])
-    rule = gossip.memory(ring)
+    rule = gossip.momentum_averaging(ring)
     state, moved = rule.init(x), x.mean(axis=0)
     for index in range(5):
         push = 0.1 * jax.random.normal(jax.random.fold_in(key, index), x.shape)
@@ -236,7 +236,7 @@ def test_delay_shows_neighbours_their_past_and_agents_their_present(key):
 
 def test_schedule_runs_each_rule_in_its_rounds(key):
     x = start(key)
-    rule = gossip.scheduled(gossip.server(), gossip.at(3), gossip.none())
+    rule = gossip.scheduled(gossip.server(), gossip.at_rounds(3), gossip.identity())
     _, disagreement, _, traffic = jax.jit(lambda p: run(rule, p, 6, key))(x)
     np.testing.assert_allclose(disagreement[:3], agents.disagreement(x), rtol=1e-6)
     assert float(disagreement[3:].max()) < 1e-10
@@ -324,7 +324,7 @@ BAD = {
         "single mixing operator",
     ),
     "eigenvalue": (lambda: gossip.chebyshev(W, steps=2, eigenvalue=1.0), r"\[0, 1\)"),
-    "omega": (lambda: gossip.memory(W, omega=2.0), r"omega.*\[1, 2\)"),
+    "omega": (lambda: gossip.momentum_averaging(W, omega=2.0), r"omega.*\[1, 2\)"),
     "push row": (
         lambda: gossip.push_sum(gossip.mixing(topology.star(4), "uniform")),
         "column-stochastic",
@@ -345,7 +345,7 @@ BAD = {
         lambda: gossip.delayed(gossip.averaging(W), np.arange(3)).init(jnp.ones((N, 1))),
         "one per agent",
     ),
-    "period": (lambda: gossip.every(0), "period"),
+    "period": (lambda: gossip.every_k_rounds(0), "period"),
     "too many": (lambda: gossip.random_neighbors(4, 3.5), r"\[0, 3\]"),
     "negative": (lambda: gossip.random_neighbors(4, -0.1), "count"),
     "schedule": (lambda: gossip.random_neighbors(4, lambda t: 1.0), "maximum"),

@@ -239,7 +239,7 @@ def learner(rule=None, **options):
 def test_only_familiar_columns_are_copied_back():
     dataset, train, test = world()
     peers = bristle.peers(dataset, train, test)
-    alone = gossip.none()
+    alone = gossip.identity()
     algorithm = learner(alone)
     start = bristle.centered(heads_of())
     state, info = jax.jit(algorithm.step)(KEY, algorithm.init(start), peers)
@@ -292,7 +292,7 @@ def test_peers_learn_each_others_classes_in_spite_of_a_liar():
         return jax.vmap(lambda h: models.accuracy(x @ h, y))(state.params)[:-1]
 
     noise = gossip.attacks.one_sided_noise(0.5)
-    calm, attacked = jax.jit(lambda: (final(gossip.ATTACKS["none"]()), final(noise)))()
+    calm, attacked = jax.jit(lambda: (final(gossip.attacks.no_attack()), final(noise)))()
     assert float(calm.min()) > 0.8  # three classes of four would be 0.75 at best
     assert float(attacked.min()) > 0.8
 

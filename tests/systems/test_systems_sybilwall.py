@@ -248,7 +248,7 @@ def test_one_attacker_speaks_with_one_voice(graph, key):
         spy["told"] = messages
         return params, state, gossip.no_traffic()
 
-    rule = gossip.one_attacker(
+    rule = gossip.sybil_attack(
         gossip.GossipTransformation(lambda p: (), listen), swarm.sybil, jnp.asarray(touched)
     )
     mixed, _, _ = rule.mix(key, x, (), gossip.Exchange(0))
@@ -317,7 +317,7 @@ BAD = {
     "degree": (lambda: with_sybils(topology.ring(4), 1.0, max_degree=0), "max_degree"),
     "victims": (lambda: with_sybils(topology.ring(4), 1.0, victims=[9]), "victims"),
     "total": (lambda: with_sybils(topology.ring(4), 1.0, total=4), "total"),
-    "flags": (lambda: gossip.one_attacker(gossip.none(), np.ones(3), np.ones(3)), "sybil"),
+    "flags": (lambda: gossip.sybil_attack(gossip.identity(), np.ones(3), np.ones(3)), "sybil"),
 }
 
 
