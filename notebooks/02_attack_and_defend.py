@@ -96,7 +96,7 @@ def learn(rule, rounds=60, **options):
     return records.evaluation.accuracy
 
 
-averaging = robust.RULES["averaging"](graph, TOLERATED)
+averaging = robust.ROBUST_RULES["averaging"](graph, TOLERATED)
 trimmed = robust.trimmed_mean(graph, TOLERATED)
 lie = gossip.attacks.sign_flip(4.0)
 
@@ -140,7 +140,7 @@ def one_of(which):
 defences = ["averaging", "median", "trimmed_mean", "krum", "norm_clipping"]
 table = []
 for name in defences:
-    rule = robust.RULES[name](graph, TOLERATED)
+    rule = robust.ROBUST_RULES[name](graph, TOLERATED)
     under = jax.jit(
         jax.vmap(
             lambda which, rule=rule: learn(gossip.attacked(rule, one_of(which), byzantine))[-1]
@@ -219,7 +219,7 @@ refusal
 
 # %%
 def flattery(one, other):
-    def forge(key, params, messages, byzantine, round):
+    def forge(key, params, messages, byzantine, exchange):
         honest = agents.mean(messages, ~byzantine)
         swapped = jax.tree.map(
             lambda x: x.at[..., one].set(x[..., other]).at[..., other].set(x[..., one]), honest
@@ -327,4 +327,4 @@ same = bool((fates["disaster"] == fates["the plan, replayed"]).all())
 # * `python -m experiments reproduce byzantine_grid`: the whole grid, with verdicts.
 # * `gossip.robust` and `gossip.attacks` say for each rule and attack what it assumes and who
 #   published it; `network` has churn, lost links, partitions, stragglers and delays.
-# * An attack by receiver (`gossip.ATTACKS["dissensus"]`) tells each neighbour another lie.
+# * An attack by receiver (`gossip.attacks.dissensus`) tells each neighbour another lie.

@@ -209,14 +209,14 @@ world.render(jax.tree.map(lambda x: x[-1], lived.state), ax=right)
 def one_neighbor(W):
     near = (W.dense() > 0) & ~jnp.eye(N, dtype=bool)
 
-    def mix(key, params, state, round, *, messages=None, **extra):
-        told = params if messages is None else messages
+    def mix(key, params, state, exchange):
+        told = exchange.sent(params)
         heard = jax.random.categorical(key, jnp.where(near, 0.0, -jnp.inf), axis=1)
         params = jax.tree.map(lambda x, t: (x + t[heard]) / 2, params, told)
         sent = jnp.float32(N)
         return params, state, gossip.Traffic(sent, sent * agents.message_size(params)[1])
 
-    return gossip.GossipTransformation(lambda params: (), mix)
+    return gossip.GossipTransformation(lambda params: (), mix, supports={"messages"})
 
 
 mine = learn(one_neighbor(gossip.mixing(topology.ring(N))))

@@ -148,11 +148,7 @@ def random_neighbors(
         if not 0.0 <= count <= largest:
             raise ValueError(f"count: expected neighbours in [0, {largest}], got {count}")
         maximum = int(np.ceil(count)) if maximum is None else maximum
-        constant = count
-
-        def schedule(index: jax.Array) -> jax.Array:
-            return jnp.float32(constant)
-
+        schedule = _constant(count)
     if not 0 <= maximum <= largest:
         raise ValueError(f"maximum: expected slots in [0, {largest}], got {maximum}")
     slots = max(maximum, 1)
@@ -188,6 +184,10 @@ def random_neighbors(
         return Gather(weight, (bucket,), n, "row")
 
     return draw
+
+
+def _constant(count: float) -> Schedule:
+    return lambda index: jnp.float32(count)
 
 
 def _distinct(key: jax.Array, n: int, count: int) -> jax.Array:

@@ -244,7 +244,10 @@ def test_a_step_of_forty_thousand_agents_agrees_with_numpy(key):
 
 
 BAD = {
-    "loss": (lambda: learning.decentralized(3, local=optax.sgd(1.0), gossip=gossip.identity()), "loss"),
+    "loss": (
+        lambda: learning.decentralized(3, local=optax.sgd(1.0), gossip=gossip.identity()),
+        "loss",
+    ),
     "local": (lambda: make("d-psgd", local=0.1), "local: expected an optax optimiser, got float"),
     "gossip": (lambda: make("d-psgd", gossip=W), "gossip: expected a rule"),
     "steps": (lambda: make("d-psgd", local_steps=0), "local_steps"),

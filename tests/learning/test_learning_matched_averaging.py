@@ -25,9 +25,9 @@ RING, COMPLETE = topology.ring(N), topology.complete(N)
 KEY = jax.random.key(0)
 
 
-def mixed(rule, params=PARAMS, round=None, **extra):
-    round = Exchange(jnp.int32(0)) if round is None else round
-    return rule.mix(KEY, params, rule.init(params), round, **extra)
+def mixed(rule, params=PARAMS, round=None, **extras):
+    exchange = Exchange(jnp.int32(0)) if round is None else round
+    return rule.mix(KEY, params, rule.init(params), exchange.with_extras(**extras))
 
 
 def model_of(i, params=PARAMS):
