@@ -69,7 +69,7 @@ plotting.curves(
 # %%
 features = networked.additive_features(game)
 ring = gossip.averaging(gossip.mixing(topology.ring(N)))
-alone = gossip.none()
+alone = gossip.identity()
 keys = jax.random.split(jax.random.key(0), 5)
 STEPS, EVERY = 10_000, 500
 
@@ -119,7 +119,7 @@ for name, graph in graphs.items():
         learner.step, start._replace(critics=critics), 12, key=keys[0], evaluate=spread
     )
     shrinking[name] = np.asarray(records.evaluation)[None]
-    rate = float(gossip.second_eigenvalue(W)) ** 2
+    rate = float(topology.spectra.second_eigenvalue(W)) ** 2
     predicted[f"{name}: theory"] = shrinking[name][:, :1] * rate ** np.arange(12)[None]
 plotting.curves(
     {**shrinking, **predicted},
@@ -139,7 +139,7 @@ plotting.curves(
 # %%
 crowd = topology.complete(N)
 liar = jnp.arange(N) == 0
-lie = gossip.ATTACKS["sign_flip"](4.0)
+lie = gossip.attacks.sign_flip(4.0)
 everyone = gossip.averaging(gossip.mixing(crowd, "uniform"))
 troubles = {
     "8 bits": learn(gossip.compressed(ring, gossip.quantize(8))),
@@ -209,14 +209,14 @@ world.render(jax.tree.map(lambda x: x[-1], lived.state), ax=right)
 def one_neighbor(W):
     near = (W.dense() > 0) & ~jnp.eye(N, dtype=bool)
 
-    def mix(key, params, state, round, *, messages=None, **extra):
-        told = params if messages is None else messages
+    def mix(key, params, state, exchange):
+        told = exchange.sent(params)
         heard = jax.random.categorical(key, jnp.where(near, 0.0, -jnp.inf), axis=1)
         params = jax.tree.map(lambda x, t: (x + t[heard]) / 2, params, told)
         sent = jnp.float32(N)
-        return params, state, gossip.Traffic(sent, sent * agents.size_of_one(params)[1])
+        return params, state, gossip.Traffic(sent, sent * agents.message_size(params)[1])
 
-    return gossip.GossipTransformation(lambda params: (), mix)
+    return gossip.GossipTransformation(lambda params: (), mix, supports={"messages"})
 
 
 mine = learn(one_neighbor(gossip.mixing(topology.ring(N))))

@@ -72,10 +72,10 @@ def learn(sharing, population):
 ring = gossip.averaging(gossip.mixing(topology.ring(R)))
 few = gossip.averaging(gossip.mixing(topology.watts_strogatz(R, 4, 0.2, seed=0)))
 lost = {
-    "alone": jax.jit(lambda: learn(gossip.none(), 1))(),
+    "alone": jax.jit(lambda: learn(gossip.identity(), 1))(),
     "a ring": jax.jit(lambda: learn(ring, R))(),
     "a small world": jax.jit(lambda: learn(few, R))(),
-    "one router for all": jax.jit(lambda: learn(gossip.averaging(gossip.everyone(R)), R))(),
+    "one router for all": jax.jit(lambda: learn(gossip.averaging(gossip.complete_mean(R)), R))(),
 }
 regret = {name: np.cumsum(np.asarray(x))[None] for name, x in lost.items()}
 plotting.curves(

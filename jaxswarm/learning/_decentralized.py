@@ -17,9 +17,9 @@ import optax
 
 from jaxswarm import agents, errors
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.rounds import both
-from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic, no_traffic
+from jaxswarm.gossip._averaging import identity
+from jaxswarm.gossip.traffic import Ledger, Traffic, no_traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.learning.local import Loss, Objective, Sample, objective, train
 from jaxswarm.network.process import Network, reliable
 
@@ -80,7 +80,7 @@ def decentralized(
     """Local optimisation composed with gossip.
 
     Choices of ``gossip`` give the classics: ``averaging(W)`` is D-PSGD, ``server()`` is FedAvg
-    (local SGD with a server), ``none()`` the isolated baseline.
+    (local SGD with a server), ``identity()`` the isolated baseline.
 
     Args:
         loss: ``loss(params, batch) -> scalar`` of *one* agent; see
@@ -196,11 +196,10 @@ def centralized(
         return losses, model_state, grads
 
     pooled = Objective(pooled_gradient, work.sample)
-    nobody = GossipTransformation(lambda params: (), lambda *a, **k: None)  # type: ignore[arg-type]
 
     def init(params: PyTree, model_state: PyTree = None) -> LearnerState:
         agents.check_leading_axis(params, 1, "params")
-        return initial_state(local, nobody, reliable(), params, model_state)
+        return initial_state(local, identity(), reliable(), params, model_state)
 
     def step(key: jax.Array, state: LearnerState, inputs: Any) -> tuple[LearnerState, LearnerInfo]:
         result = train(pooled, local, local_steps, key, state.params, state.opt_state, None, inputs)
@@ -251,7 +250,7 @@ def check_parts(local: Any, gossip: Any) -> None:
 
 def frozen_where_absent(now: Exchange, result: Any, state: LearnerState) -> Any:
     """Undo the local work of agents that are dead or do not take part this round."""
-    present = both(now.alive, now.participates)
+    present = now.active(agents.num_agents(state.params))
     if present is None:
         return result
     return result._replace(

@@ -175,4 +175,4 @@ def _on_pairs(gossip: GossipTransformation) -> GossipTransformation:
     def init(params: PyTree) -> PyTree:
         return gossip.init((params, jax.tree.map(jnp.zeros_like, params)))
 
-    return GossipTransformation(init, gossip.mix)
+    return GossipTransformation(init, gossip.mix, gossip.supports)

@@ -156,7 +156,7 @@ def record(process: Network, rounds: int, key: jax.Array) -> FaultPlan:
 
     def body(state: Any, index: jax.Array) -> tuple[Any, tuple[Any, ...]]:
         state, now = process.step(jax.random.fold_in(key, index), state, index)
-        return state, now[1:]
+        return state, (now.alive, now.participates, now.delivered)
 
     _, seen = jax.lax.scan(body, process.init(), jnp.arange(rounds))
     alive, participates, delivered = seen

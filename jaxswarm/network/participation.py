@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
-from jaxswarm.gossip.rounds import both
-from jaxswarm.gossip.types import Exchange, PyTree
+from jaxswarm.gossip.types import Exchange, combine_masks
 from jaxswarm.network.process import Network, check_agents, check_chance
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import PyTree
 
 
 def stragglers(speeds: Any, *, random: bool = False, phases: Any = None) -> Network:
@@ -83,13 +83,13 @@ def sampled(num_agents: int, count: int | jax.Array, *, among: Network | None = 
         if among is not None:
             state, now = among.step(inner_key, state, index)
         lots = jax.vmap(lambda k: jax.random.bits(k) >> 1)(agents.keys(lot_key, n))
-        eligible = both(now.alive, now.participates)
+        eligible = combine_masks(now.alive, now.participates)
         if eligible is not None:
             if eligible.shape != (n,):
                 raise ValueError(f"among: expected {n} agents, got {eligible.shape[0]}")
             lots = jnp.where(eligible, lots, jnp.uint32(0xFFFFFFFF))
         rank = jnp.zeros(n, jnp.int32).at[jnp.argsort(lots)].set(jnp.arange(n, dtype=jnp.int32))
         chosen = rank < count
-        return state, now._replace(participates=both(chosen, eligible))
+        return state, now._replace(participates=combine_masks(chosen, eligible))
 
     return Network(init, step)

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.gossip.rounds import both
-from jaxswarm.gossip.types import Exchange, PyTree
+from jaxswarm.gossip.types import Exchange, combine_masks
 from jaxswarm.topology import Topology
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import PyTree
 
 
 class InitFn(Protocol):
@@ -22,13 +22,13 @@ class InitFn(Protocol):
 
 
 class StepFn(Protocol):
-    """``step(key, state, index) -> (state, Round)``: what round ``index`` delivers."""
+    """``step(key, state, index) -> (state, Exchange)``: what round ``index`` delivers."""
 
     def __call__(self, key: jax.Array, state: PyTree, index: Any) -> tuple[PyTree, Exchange]: ...
 
 
 class Network(NamedTuple):
-    """A network process: ``init() -> state`` and ``step(key, state, index) -> (state, Round)``.
+    """A network process: ``init() -> state`` and ``step(key, state, index) -> (state, Exchange)``.
 
     Rounds must be stepped through in order, from 0. Every agent and every link draws from a stream
     of its own, ``fold_in(key, id)``, so what happens to it does not depend on how many others there
@@ -135,4 +135,4 @@ def _meet(field: str, a: jax.Array | None, b: jax.Array | None) -> jax.Array | N
         raise ValueError(
             f"processes: {field} has shape {a.shape} in one process and {b.shape} in another"
         )
-    return both(a, b)
+    return combine_masks(a, b)

@@ -121,7 +121,7 @@ def test_full_averaging_from_one_start_is_centralised_descent():
 
 
 def test_isolated_agents_reach_their_own_minimisers():
-    state, _ = run(make("d-psgd", gossip=gossip.none(), local_steps=5), START, 400)
+    state, _ = run(make("d-psgd", gossip=gossip.identity(), local_steps=5), START, 400)
     np.testing.assert_allclose(gradients(state.params), 0.0, atol=1e-4)
     assert float(agents.disagreement(state.params)) > 0.1
 
@@ -184,7 +184,7 @@ def test_agents_learn_digits_together_better_than_alone(digits):
     final = {}
     for name, rule in {
         "together": gossip.averaging(gossip.mixing(topology.exponential(16))),
-        "alone": gossip.none(),
+        "alone": gossip.identity(),
     }.items():
         learner = learning.decentralized(
             learning.classification_loss(model),
@@ -244,13 +244,16 @@ def test_a_step_of_forty_thousand_agents_agrees_with_numpy(key):
 
 
 BAD = {
-    "loss": (lambda: learning.decentralized(3, local=optax.sgd(1.0), gossip=gossip.none()), "loss"),
+    "loss": (
+        lambda: learning.decentralized(3, local=optax.sgd(1.0), gossip=gossip.identity()),
+        "loss",
+    ),
     "local": (lambda: make("d-psgd", local=0.1), "local: expected an optax optimiser, got float"),
     "gossip": (lambda: make("d-psgd", gossip=W), "gossip: expected a rule"),
     "steps": (lambda: make("d-psgd", local_steps=0), "local_steps"),
     "order": (
         lambda: learning.decentralized(
-            PROBLEM.loss, local=optax.sgd(1.0), gossip=gossip.none(), order="adapt_than_combine"
+            PROBLEM.loss, local=optax.sgd(1.0), gossip=gossip.identity(), order="adapt_than_combine"
         ),
         "did you mean 'adapt_then_combine'",
     ),
@@ -262,7 +265,7 @@ BAD = {
     ),
     "scalar": (
         lambda: run(
-            learning.decentralized(lambda p, b: p, local=optax.sgd(1.0), gossip=gossip.none()),
+            learning.decentralized(lambda p, b: p, local=optax.sgd(1.0), gossip=gossip.identity()),
             START,
             1,
         ),

@@ -25,9 +25,9 @@ RING, COMPLETE = topology.ring(N), topology.complete(N)
 KEY = jax.random.key(0)
 
 
-def mixed(rule, params=PARAMS, round=None, **extra):
-    round = Exchange(jnp.int32(0)) if round is None else round
-    return rule.mix(KEY, params, rule.init(params), round, **extra)
+def mixed(rule, params=PARAMS, round=None, **extras):
+    exchange = Exchange(jnp.int32(0)) if round is None else round
+    return rule.mix(KEY, params, rule.init(params), exchange.with_extras(**extras))
 
 
 def model_of(i, params=PARAMS):
@@ -75,7 +75,7 @@ def test_merge_is_the_slow_oracles_and_all_agents_read_the_models_of_before():
     gap = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), wanted, one_after_another)
     assert max(jax.tree.leaves(gap)) > 0.05
     assert float(traffic.messages) == 2 * N
-    assert float(traffic.bytes) == 2 * N * agents.size_of_one(PARAMS)[1]
+    assert float(traffic.bytes) == 2 * N * agents.message_size(PARAMS)[1]
 
 
 def test_local_data_are_the_receivers():
@@ -273,7 +273,7 @@ def test_merge_and_train_refuses_what_it_cannot_measure():
             learning.classification_loss(MODEL),
             model=MODEL,
             local=optax.sgd(0.1),
-            gossip=gossip.none(),
+            gossip=gossip.identity(),
             local_steps=0,
         )
 
@@ -286,7 +286,7 @@ def test_a_fresh_optimiser_forgets():
             lambda params, batch: jnp.sum(params["w"] * batch),
             model=MODEL,
             local=optax.sgd(0.1, 0.9),
-            gossip=gossip.none(),
+            gossip=gossip.identity(),
             local_steps=1,
             fresh_optimizer=fresh,
         )

@@ -66,7 +66,7 @@ def test_parameter_shapes(key):
         "Dense_0": {"kernel": (64, 16), "bias": (16,)},
         "Dense_1": {"kernel": (16, 10), "bias": (10,)},
     }
-    assert agents.size_of_one(stack(make("logistic"), key, 2))[0] == 650
+    assert agents.message_size(stack(make("logistic"), key, 2))[0] == 650
     assert jax.eval_shape(make("cnn").init, key)["Dense_0"]["kernel"].shape == (2 * 2 * 8, 16)
 
 

@@ -118,7 +118,7 @@ def test_all_critics_reach_the_team_s_fixed_point_on_private_rewards():
         assert np.abs(found - found.mean(axis=0)).max() < 0.01
         assert np.linalg.norm(found.mean(axis=0) - target) < 0.1 * max(np.linalg.norm(target), 1.0)
     own = networked.limit(GAME._replace(reward=_only(0)), FEATURES, np.full((N, 4, 2), 0.5))
-    alone = last(learner(gossip.none(), actor=0.0), blank(GAME), 60_000)
+    alone = last(learner(gossip.identity(), actor=0.0), blank(GAME), 60_000)
     gap = np.linalg.norm(own["reward"] - expected["reward"])
     assert np.linalg.norm(np.asarray(alone.critics["reward"][0]) - own["reward"]) < 0.3 * gap
 
@@ -155,7 +155,7 @@ def test_neighbours_make_the_difference_in_a_dilemma():
     features = networked.additive_features(game)
     best = networked.solve(game, np.broadcast_to([0.0, 1.0], (N, 2, 2))).average
     team = {}
-    for name, rule in (("alone", gossip.none()), ("ring", RING)):
+    for name, rule in (("alone", gossip.identity()), ("ring", RING)):
         state = last(learner(rule, game, features), blank(game), 8000)
         team[name] = networked.solve(game, np.asarray(jax.nn.softmax(state.actors))).average
     assert team["ring"] > 0.8 * best
@@ -198,7 +198,7 @@ def test_networked_ppo_averages_critics_and_keeps_actors_at_home(key):
 def test_networked_ppo_gives_where_lone_learners_keep():
     mean = {}
     for name, rule in (
-        ("alone", gossip.none()),
+        ("alone", gossip.identity()),
         ("ring", gossip.averaging(gossip.mixing(topology.ring(4)))),
     ):
         algorithm = ppo(rule)
@@ -226,12 +226,12 @@ def test_bad_inputs_are_named():
     with pytest.raises(ValueError, match=r"actors: expected logits \(5, 4, 2\)"):
         learner(RING).init(jnp.zeros((5, 4, 3)))
     with pytest.raises(ValueError, match="joint"):
-        ppo(gossip.none(), joint="sum")
+        ppo(gossip.identity(), joint="sum")
     with pytest.raises(ValueError, match="reward_steps"):
-        ppo(gossip.none(), reward_steps=0)
+        ppo(gossip.identity(), reward_steps=0)
     with pytest.raises(ValueError, match="reward_lr"):
-        ppo(gossip.none(), reward_lr=0.0)
+        ppo(gossip.identity(), reward_lr=0.0)
     with pytest.raises(ValueError, match="minibatches"):
-        ppo(gossip.none(), minibatches=3)
+        ppo(gossip.identity(), minibatches=3)
     with pytest.raises(ValueError, match="topology"):
         envs.Donations(4, topology=topology.ring(5))

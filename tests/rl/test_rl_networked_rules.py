@@ -55,8 +55,8 @@ class Recorded(NamedTuple):
 def recorded(rule):
     """``rule``, whose state also has what it was given."""
 
-    def mix(key, params, state, round, **extra):
-        out, inner, sent = rule.mix(key, params, state.inner, round, **extra)
+    def mix(key, params, state, exchange):
+        out, inner, sent = rule.mix(key, params, state.inner, exchange)
         return out, Recorded(params, inner), sent
 
     return gossip.GossipTransformation(lambda params: Recorded(params, rule.init(params)), mix)
@@ -82,10 +82,10 @@ def one_of(rules, which):
     def init(params):
         return tuple(rule.init(params) for rule in rules)
 
-    def mix(key, params, state, round, **extra):
+    def mix(key, params, state, exchange):
         def branch(index):
             def chosen():
-                out, inner, sent = rules[index].mix(key, params, state[index], round, **extra)
+                out, inner, sent = rules[index].mix(key, params, state[index], exchange)
                 return out, (*state[:index], inner, *state[index + 1 :]), sent
 
             return chosen

@@ -283,7 +283,7 @@ def test_actors_are_averaged_where_asked_for(key):
 def test_disagreement_of_critics_contracts_at_the_spectral_rate(key):
     env = envs.Pendulum(num_agents=5, time_limit=20)
     W = gossip.mixing(topology.ring(5))
-    rate = float(gossip.second_eigenvalue(W)) ** 2
+    rate = float(topology.spectra.second_eigenvalue(W)) ** 2
     algorithm = networked.networked_sac(
         env, NET, gossip.averaging(W), parameters=frozen(), reward_widths=(4,), **SIZES
     )
@@ -381,7 +381,7 @@ def test_bad_inputs_are_named(key):
     with pytest.raises(ValueError, match="std"):
         rl.q_network_for(ENV, std="sigmoid")
     with pytest.raises(ValueError, match="reward_lr"):
-        team(gossip.none(), reward_lr=-1.0)
+        team(gossip.identity(), reward_lr=-1.0)
     with pytest.raises(ValueError, match="network: expected one critic with two outputs"):
         stac.stac(ENV, NET, **SIZES)
     with pytest.raises(ValueError, match="beta"):

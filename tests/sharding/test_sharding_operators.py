@@ -216,7 +216,7 @@ def test_agents_functions_and_server_by_plain_jit(key):
 
 def test_spectral_rules_accept_sharded_operators(key):
     W, sharded = operators("torus", "auto")
-    for make in (functools.partial(gossip.chebyshev, steps=3), gossip.memory):
+    for make in (functools.partial(gossip.chebyshev, steps=3), gossip.momentum_averaging):
         plain, many = make(W), make(sharded)
         a, _, _ = plain.mix(key, swarm(), plain.init(swarm()), Exchange(0))
         b, _, _ = jax.jit(many.mix)(key, swarm(), many.init(swarm()), Exchange(0))

@@ -111,7 +111,7 @@ def test_frozen_learns_nothing_after_the_shock_and_policies_share_tasks():
 
 def test_gossip_to_everyone_makes_equal_routers():
     found = requesters()
-    rule = gossip.averaging(gossip.everyone(3))
+    rule = gossip.averaging(gossip.complete_mean(3))
     route = symphony_coord.router(found, bandits.linucb(6), gossip=rule)
     state, _ = run(route, small_world(), 9)
     state, traffic = route.share(jax.random.key(0), state, 9)

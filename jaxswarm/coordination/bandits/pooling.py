@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import agents
 from jaxswarm.coordination.bandits.ridge import Ridge, faded, joined
 from jaxswarm.gossip import Exchange, GossipTransformation, Traffic
 
@@ -49,16 +50,10 @@ def exchanged(
     total = joined(state.mixed, state.fresh)
     if round.alive is not None:
         # The dead do not exchange; what they have not shared yet stays theirs.
-        keep = _like(round.alive, state.mixed)
-        total = jax.tree.map(jnp.where, keep, total, state.mixed)
-        left = jax.tree.map(lambda k, f: jnp.where(k, 0.0, f), keep, state.fresh)
+        total = agents.where(round.alive, total, state.mixed)
+        zeros = jax.tree.map(jnp.zeros_like, state.fresh)
+        left = agents.where(round.alive, zeros, state.fresh)
     else:
         left = jax.tree.map(jnp.zeros_like, state.fresh)
     mixed, rule_state, traffic = rule.mix(key, total, state.rule, round)
     return Pooled(mixed, left, rule_state), traffic
-
-
-def _like(flags: jax.Array, tree: Ridge) -> Ridge:
-    return jax.tree.map(
-        lambda x: jnp.broadcast_to(flags.reshape(-1, *([1] * (x.ndim - 1))), x.shape), tree
-    )

@@ -22,8 +22,8 @@ import numpy as np
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
+from jaxswarm.gossip.traffic import Ledger, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.rl.networked.games import MarkovGame, joint_probabilities, solve
 from jaxswarm.rl.networked.policies import Policies, product_policies
 

@@ -27,8 +27,8 @@ import optax
 
 from jaxswarm import agents, errors, models
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
+from jaxswarm.gossip.traffic import Ledger, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.rl._ppo import PPOHyperparameters, PPOInfo, PPOState, check_parameters
 from jaxswarm.rl.collect import Transition, Worlds
 from jaxswarm.rl.networks import Network

@@ -30,8 +30,8 @@ import optax
 
 from jaxswarm import models
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
+from jaxswarm.gossip.traffic import Ledger, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.rl._off_policy import Learner, OffPolicyInfo, OffPolicyState, off_policy
 from jaxswarm.rl._sac import SACHyperparameters, SACLearner, check_parameters, sac_learner
 from jaxswarm.rl.q_networks import QNetwork

@@ -21,10 +21,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxswarm.coordination.memory import Memory, empty_memory, remembered, retrieve, touched
-from jaxswarm.topology import Topology
+from jaxswarm.topology import Topology, in_neighbors
 
 RULES = ("paper", "code")
 EXECUTED, SPLIT, FORWARDED = 0, 1, 2
@@ -171,19 +170,13 @@ def population(
     special = (jnp.arange(n) % num_types)[:, None] == jnp.arange(num_types)[None, :]
     noise = 0.4 * jax.random.normal(keys[0], (n, num_types))
     skill = jnp.where(special, speciality, other) + noise
-    mask = np.asarray(topology.mask)
-    senders, receivers = np.asarray(topology.senders)[mask], np.asarray(topology.receivers)[mask]
-    counts = np.bincount(receivers, minlength=n)
-    slots = max(int(counts.max(initial=0)), 1)
-    neighbors, linked = np.zeros((n, slots), np.int32), np.zeros((n, slots), bool)
-    column = np.arange(len(receivers)) - np.repeat(np.cumsum(counts) - counts, counts)
-    neighbors[receivers, column], linked[receivers, column] = senders, True
+    lists = in_neighbors(topology)
     return Population(
         skill,
         _unit(jax.random.normal(keys[1], (num_types, size))),
         _unit(jax.random.normal(keys[2], (num_types, num_topics, size))),
-        jnp.asarray(neighbors),
-        jnp.asarray(linked),
+        jnp.asarray(lists.neighbors),
+        jnp.asarray(lists.mask),
     )
 
 

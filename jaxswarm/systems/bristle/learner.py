@@ -23,8 +23,9 @@ import optax
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.data import Batch
-from jaxswarm.gossip.robust import Near, over_neighborhoods
-from jaxswarm.gossip.types import Exchange, Forged, GossipTransformation, Traffic
+from jaxswarm.gossip.robust import Neighborhood, over_neighborhoods
+from jaxswarm.gossip.traffic import Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
 from jaxswarm.learning._decentralized import (
     LearnerInfo,
     LearnerState,
@@ -54,8 +55,8 @@ def performance_based(
 ) -> GossipTransformation:
     """Prioritizer and integrator as a gossip rule over heads ``float32[N, F, C]``.
 
-    Its ``mix`` takes every agent's private :class:`Tests` as ``context``. Heads that are not
-    finite, or whose outputs on the test set are not, count for nothing. Peers tell each other which
+    The exchange carries every agent's private :class:`Tests` as the extra ``context``. Heads that
+    are not finite, or whose outputs on the test set are not, count for nothing. Peers tell each other which
     classes they know, as ``public: bool[N, C]``, by default what their tests say; in the authors'
     code a private set intersection gives the number that two of them share.
 
@@ -78,7 +79,7 @@ def performance_based(
     if num_certain is not None and num_certain < 1:
         raise ValueError(f"num_certain: expected at least 1 class, got {num_certain}")
 
-    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+    def aggregate(near: Neighborhood, memory: Any) -> tuple[jax.Array, Any]:
         tests: Tests = near.context
         own = near.stack(near.own[None])[0]
         away = jnp.sum(jnp.square(near.received - near.own[None]), axis=1)
@@ -91,32 +92,25 @@ def performance_based(
         judged = shared if num_certain is None else num_certain
         weights = performance_weights(f1[0], f1[1:], tests.familiar, judged)
         counts = real & jnp.isfinite(outputs[1:]).all(axis=(1, 2))
-        weights = jax.tree.map(lambda w: jnp.where(_rows(counts, w), w, 0.0), weights)
+        weights = jax.tree.map(lambda w: jnp.where(agents.expand(counts, w), w, 0.0), weights)
         return integrate(own, heads, weights, tests.familiar).reshape(-1), memory
 
     rule = over_neighborhoods(topology, aggregate, chunk=chunk)
 
     def mix_fn(
-        key: jax.Array,
-        params: Any,
-        state: Any,
-        round: Exchange,
-        *,
-        forged: Forged | None = None,
-        context: Any = None,
-        public: jax.Array | None = None,
-        **extra: Any,
+        key: jax.Array, params: Any, state: Any, exchange: Exchange
     ) -> tuple[Any, Any, Traffic]:
+        context: Any = exchange.extras.get("context")
+        public = exchange.extras.get("public")
         check_tests(params, context, num_certain)
         known = context.familiar if public is None else public
         if jnp.shape(known) != jnp.shape(context.familiar):
             raise ValueError(
                 f"public: expected flags {jnp.shape(context.familiar)}, got {jnp.shape(known)}"
             )
-        extra |= {"forged": forged, "context": context, "public": known}
-        return rule.mix(key, params, state, round, **extra)
+        return rule.mix(key, params, state, exchange.with_extras(public=known))
 
-    return GossipTransformation(rule.init, mix_fn)
+    return GossipTransformation(rule.init, mix_fn, rule.supports)
 
 
 def bristle(
@@ -148,6 +142,7 @@ def bristle(
     """
     optimizer = optax.adam(1e-3) if local is None else local
     check_parts(optimizer, gossip)
+    require_support(gossip, "context", purpose="bristle")
     if local_steps < 1:
         raise ValueError(f"local_steps: expected at least 1, got {local_steps}")
     work = objective(head_loss(weight_decay), sample)
@@ -164,7 +159,7 @@ def bristle(
         train_key, gossip_key, network_key = jax.random.split(key, 3)
         network_state, now = world.step(network_key, state.network, state.round)
         heads, gossip_state, traffic = gossip.mix(
-            gossip_key, state.params, state.gossip, now, context=inputs.test
+            gossip_key, state.params, state.gossip, now.with_extras(context=inputs.test)
         )
         heads = centered(heads)
         result = train(
@@ -237,10 +232,6 @@ def check_tests(heads: Any, tests: Any, num_certain: int | None) -> None:
     ):
         if wrong.any():
             raise ValueError(f"context: agent {int(np.argmax(wrong))} {reason}")
-
-
-def _rows(flags: jax.Array, like: jax.Array) -> jax.Array:
-    return flags.reshape(flags.shape + (1,) * (like.ndim - 1))
 
 
 def _shape(value: Any) -> Any:

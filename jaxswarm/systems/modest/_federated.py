@@ -15,8 +15,7 @@ import optax
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.rounds import traffic_of
+from jaxswarm.gossip.traffic import Ledger, traffic_of
 from jaxswarm.learning.local import Loss, Sample, objective, train
 from jaxswarm.systems.modest.actors import by_node, rows_of
 from jaxswarm.systems.modest.sampling import resolve_sample, sample_order

@@ -29,7 +29,7 @@ import optax
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.ledger import Ledger
+from jaxswarm.gossip.traffic import Ledger
 from jaxswarm.learning.local import Loss, Sample, objective, train
 from jaxswarm.systems.modest._membership import check_schedule
 from jaxswarm.systems.modest.actors import (
@@ -304,7 +304,7 @@ def modest(
         pings = total(found.pings, chosen.pings)
         failures = total(found.failures, chosen.failures)
         sent = Bytes(
-            model=models * agents.size_of_one(state.aggregates)[1],
+            model=models * agents.message_size(state.aggregates)[1],
             view=(known(mine, woken) + known(theirs, handed)) * ENTRY_BYTES,
             ping=(2 * (pings - failures) + attempts * failures).astype(jnp.float32) * PING_BYTES,
             membership=jnp.float32(0.0),

@@ -42,7 +42,7 @@ from jaxswarm.coordination.bandits import (
 )
 from jaxswarm.coordination.draws import event_keys, event_normals, event_uniforms
 from jaxswarm.gossip import Exchange, GossipTransformation, Traffic
-from jaxswarm.gossip import none as no_gossip
+from jaxswarm.gossip import identity as no_gossip
 
 FEATURES = 6
 SLOWEST = 2000.0  # milliseconds that count as 1

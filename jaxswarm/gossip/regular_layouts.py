@@ -1,4 +1,4 @@
-"""Layouts for regular structure: cyclic shifts, a matrix product, a plain mean.
+"""Mixing operators of regular structure: cyclic shifts, a matrix product, a plain mean.
 
 Shapes: ``N`` agents, ``K`` hops, ``E`` directed edges.
 """
@@ -13,12 +13,13 @@ from jaxswarm.gossip._operator import Mixing, accumulator, after_loss, fall_back
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Circulant(Mixing):
-    """Every agent hears the same hops: a weighted sum of cyclic shifts.
+    """Operator of a circulant graph: a weighted sum of cyclic shifts.
 
-    ``weights``: ``[..., K, N]``; row ``k`` belongs to hop ``offsets[k]``, agent ``i`` hears ``i +
-    offset``. ``edges``: ``int32[..., K, N]``, where each slot stands in the topology's edge order.
+    ``weights``: ``[..., K, N]``; row ``k`` belongs to hop ``offsets[k]``: agent ``i`` receives from
+    ``i + offset``. ``edges``: ``int32[..., K, N]``, position of each slot in the topology's edge
+    order.
     """
 
     self_weights: Any
@@ -66,11 +67,11 @@ class Circulant(Mixing):
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dense(Mixing):
-    """``off_diagonal [..., N, N]`` as a matrix product: best when most agents hear most others.
+    """Operator as a matrix product with ``off_diagonal [..., N, N]``, best for dense graphs.
 
-    ``senders`` and ``receivers`` ``[..., E]`` remember the topology's edge order.
+    ``senders`` and ``receivers`` ``[..., E]`` hold the topology's edge order.
     """
 
     self_weights: Any
@@ -114,9 +115,9 @@ class Dense(Mixing):
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Mean(Mixing):
-    """The complete graph with weights ``1/N``: one mean (an all-reduce when sharded)."""
+    """Operator of the complete graph with weights ``1/N``: one mean (an all-reduce on a mesh)."""
 
     self_weights: Any
     num_agents: int = field(metadata={"static": True})

@@ -1,4 +1,4 @@
-"""Layouts for general sparse graphs: bucketed gathers and a sorted segment sum.
+"""Mixing operators of general sparse graphs: bucketed gathers and a sorted segment sum.
 
 Shapes: ``N`` agents, ``n`` agents of one bucket, ``K`` neighbour slots, ``E`` directed edges.
 """
@@ -27,9 +27,9 @@ class Bucket:
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gather(Mixing):
-    """Padded in-neighbour lists, summed gather by gather; agents of similar degree share a bucket.
+    """Operator of padded in-neighbour lists, summed gather by gather, bucketed by degree.
 
     A graph of bounded degree is one bucket over all agents. Skewed degrees get one bucket per power
     of two (sliced ELLPACK), so padding at most doubles the edges whatever the hubs are.
@@ -91,7 +91,7 @@ class Gather(Mixing):
 
 
 def gather_sum(neighbors: jax.Array, weights: jax.Array, messages: jax.Array) -> jax.Array:
-    """``Σ_k w[:, k] · messages[nbr[:, k]]``: K fused gathers, never the ``[n, K, ...]`` block."""
+    """Sum ``Σ_k w[:, k] · messages[nbr[:, k]]`` by K fused gathers, without an ``[n, K, ...]``."""
     n, num_slots = neighbors.shape
 
     def add(total: jax.Array, neighbors: jax.Array, weights: jax.Array) -> jax.Array:
@@ -120,9 +120,9 @@ def gather_sum(neighbors: jax.Array, weights: jax.Array, messages: jax.Array) ->
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Segment(Mixing):
-    """Edge list sorted by receiver, summed per receiver; needs ``E × P`` memory.
+    """Operator of an edge list sorted by receiver, summed per receiver; needs ``E × P`` memory.
 
     ``weights``, ``senders``, ``receivers``: ``[..., E]``; padding slots weigh 0.
     """

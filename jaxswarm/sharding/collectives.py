@@ -1,4 +1,4 @@
-"""What a compiled program sends between devices, read off its own text."""
+"""Count the bytes that the collectives of a compiled program move between devices."""
 
 import math
 import re
@@ -12,7 +12,7 @@ _ARRAY = re.compile(r"\b(?P<dtype>pred|bf16|[fsuc]\d+\w*)\[(?P<extents>[\d,]*)\]
 
 
 def moved_bytes(compiled: Any) -> dict[str, int]:
-    """Bytes of every kind of collective, per device and run of the program's text.
+    """Count the bytes of every kind of collective, per device and run of the program's text.
 
     A collective inside a loop counts once, so give it the program of *one* round. Counted are the
     bytes that a device ends up with: for ``collective-permute`` what it receives, for
@@ -24,8 +24,9 @@ def moved_bytes(compiled: Any) -> dict[str, int]:
     Returns:
         ``{"collective-permute": bytes, …}``; kinds that do not occur are left out.
 
-    >>> moved_bytes("%x = f32[1,8]{1,0} collective-permute(%y), channel_id=1")
-    {'collective-permute': 32}
+    Example:
+        >>> moved_bytes("%x = f32[1,8]{1,0} collective-permute(%y), channel_id=1")
+        {'collective-permute': 32}
     """
     text = compiled if isinstance(compiled, str) else compiled.as_text()
     moved: dict[str, int] = {}
