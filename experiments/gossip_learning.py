@@ -51,7 +51,7 @@ from jaxswarm.sharding import processes
 from jaxswarm.topology.weights import SCHEMES
 
 NAME = "gossip_learning"
-BASELINES = {"isolated": gossip.none, "server": gossip.server}
+BASELINES = {"isolated": gossip.identity, "server": gossip.server}
 FAMILIES = {
     "ring": lambda c: topology.ring(c.agents),
     "path": lambda c: topology.path(c.agents),

@@ -41,7 +41,7 @@ def spread_attackers(graph: topology.Topology, most: int) -> np.ndarray:
         trial[agent] = True
         if (adjacency @ trial.astype(int)).max() <= most:
             byzantine = trial
-    attacks.expect_tolerable(graph, byzantine, most)
+    attacks.check_byzantine_neighbors(graph, byzantine, most)
     return byzantine
 
 
@@ -80,14 +80,14 @@ def message_attacks(config: Config, count: int) -> list[gossip.Attack]:
 
     Attackers that flip labels send what they have trained.
     """
-    honest = gossip.ATTACKS["none"]()
+    honest = gossip.attacks.no_attack()
     return [
         honest,
         gossip.attacks.one_sided_noise(config.noise),
         honest,
         honest,
-        gossip.fang_krum(config.byzantine, num_voices=config.degree + 1),
-        gossip.fang_trimmed_mean(),
+        gossip.attacks.fang_krum(config.byzantine, num_candidates=config.degree + 1),
+        gossip.attacks.fang_trimmed_mean(),
     ][:count]
 
 

@@ -49,7 +49,7 @@ def pretrain_bodies(config: Config) -> FrozenBodies:
         lambda key: jax.tree.map(lambda x: x[None], network.init(key)), jax.random.key(0)
     )
     return FrozenBodies(
-        pool, exam, [features(key) for key in keys], network, agents.size_of_one(one_agent)[1]
+        pool, exam, [features(key) for key in keys], network, agents.message_size(one_agent)[1]
     )
 
 

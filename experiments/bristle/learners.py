@@ -66,7 +66,7 @@ def build_learner(
     classes = agent_data.test.familiar.shape[-1]
     flip = label_attack(config, classes, condition)
     sample = data.poisoned(data.minibatches(config.batch), flip, byzantine)
-    forged = message_attacks(config, count)
+    attacks_on_messages = message_attacks(config, count)
     local = optax.adam(config.lr)
     if kind == "scratch":
         tests = flip_private_tests(agent_data.test, flip, byzantine)
@@ -95,21 +95,21 @@ def build_learner(
             selection=rule_name or "thirds",
         )
         claimed = tests.familiar | claims_all_classes(condition, byzantine)[:, None]
-        rule = gossip.attacked_by_one_of(rule, forged, condition, byzantine)
+        rule = gossip.attacked_by_one_of(rule, attacks_on_messages, condition, byzantine)
         algorithm = bristle.bristle(
-            gossip.informed(rule, public=claimed),
+            gossip.with_extras(rule, public=claimed),
             local=local,
             sample=sample,
             weight_decay=config.weight_decay,
         )
         return Learner(algorithm, params, bristle.Peers(inputs, tests), accuracy)
     rule = robust_rule(config, rule_name, graph, loss)
-    rule = gossip.attacked_by_one_of(rule, forged, condition, byzantine)
+    rule = gossip.attacked_by_one_of(rule, attacks_on_messages, condition, byzantine)
     everything = data.poisoned(data.full_batches(), flip, byzantine)(jax.random.key(0), inputs)
     algorithm = learning.decentralized(
         loss,
         local=local,
-        gossip=gossip.informed(rule, context=everything),
+        gossip=gossip.with_extras(rule, context=everything) if "context" in rule.supports else rule,
         sample=sample,
         order="combine_then_adapt",
     )
@@ -123,4 +123,4 @@ def robust_rule(
     if name == "mozi":
         return gossip.robust.mozi(graph, loss)
     rule = "trimmed_mean" if name == "bridge" else name
-    return gossip.RULES[rule](graph, config.byzantine)
+    return gossip.ROBUST_RULES[rule](graph, config.byzantine)

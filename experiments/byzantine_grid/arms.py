@@ -19,17 +19,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.byzantine_grid.config import Config
+from experiments.byzantine_grid.config import ATTACKS, Config
 from experiments.harness.protocol import Results
 from jaxswarm import agents, data, errors, gossip, learning, models, rollout, topology
 from jaxswarm.gossip import attacks
 
-STRENGTHS: dict[str, dict[str, float]] = {
+OPTIONS: dict[str, dict[str, float | str]] = {
     "sign_flip": {"scale": 4.0},
     "scaled_noise": {"scale": 10.0},
     "inner_product_manipulation": {"epsilon": 1.0},
+    "dissensus": {"weights": "uniform"},
 }
-"""Arguments of attacks that do not run at their default strength. Fixed before the first run."""
+"""Arguments of attacks that do not run at their defaults. Fixed before the first run."""
 
 
 def place_byzantine(graph: topology.Topology, most: int) -> np.ndarray:
@@ -47,7 +48,7 @@ def place_byzantine(graph: topology.Topology, most: int) -> np.ndarray:
         trial[agent] = True
         if (adjacency @ trial.astype(int)).max() <= most:
             chosen = trial
-    attacks.expect_tolerable(graph, chosen, most)
+    attacks.check_byzantine_neighbors(graph, chosen, most)
     return chosen
 
 
@@ -67,14 +68,14 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     byzantine = jnp.asarray(place_byzantine(graph, config.byzantine))
     model = models.functional(models.mlp(split.train.num_classes), split.train.features[:1])
     evaluate = learning.evaluation(model, split.test, chunk=min(config.agents, 256))
-    attack_by_name = _attacks(graph)
+    attack_by_name = _attacks(graph, config.byzantine)
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     accuracy = {}
     for rule_name in config.rules:
-        if rule_name not in gossip.RULES:
-            raise errors.unknown("rule", rule_name, gossip.RULES)
+        if rule_name not in gossip.ROBUST_RULES:
+            raise errors.unknown("rule", rule_name, gossip.ROBUST_RULES)
         progress(rule_name)
-        rule = gossip.RULES[rule_name](graph, config.byzantine)
+        rule = gossip.ROBUST_RULES[rule_name](graph, config.byzantine)
         run_cell = partial(
             _run_cell,
             config,
@@ -91,12 +92,11 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     return {"accuracy": accuracy, "num_byzantine": int(byzantine.sum())}
 
 
-def _attacks(graph: topology.Topology) -> dict[str, attacks.Attack]:
-    """All attacks of the library at the strengths of this experiment."""
-    W = gossip.mixing(graph, "uniform")
+def _attacks(graph: topology.Topology, num_byzantine: int) -> dict[str, attacks.Attack]:
+    """The attacks of the grid at the strengths of this experiment."""
     return {
-        name: make(W) if name == "dissensus" else make(**STRENGTHS.get(name, {}))
-        for name, make in gossip.ATTACKS.items()
+        name: gossip.ATTACKS[name](graph, num_byzantine, **OPTIONS.get(name, {}))
+        for name in ATTACKS
     }
 
 

@@ -4,6 +4,16 @@ from dataclasses import dataclass
 
 from jaxswarm import gossip
 
+ATTACKS = (
+    "none",
+    "sign_flip",
+    "scaled_noise",
+    "alie",
+    "inner_product_manipulation",
+    "dissensus",
+)
+"""Columns of the grid, names in :data:`jaxswarm.gossip.ATTACKS`."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -18,7 +28,7 @@ class Config:
     """Dirichlet concentration of classes over agents; small values are less IID."""
     batch: int = 16  # samples in a minibatch
     lr: float = 0.3  # learning rate of SGD
-    rules: tuple[str, ...] = tuple(gossip.RULES)
+    rules: tuple[str, ...] = tuple(gossip.ROBUST_RULES)
     """Names of the aggregation rules to run (the rows of the grid)."""
     seeds: int = 5  # number of independent runs of each cell
     seed: int = 0  # base seed from which all random draws of all runs are derived

@@ -120,7 +120,7 @@ def pretrain(config: Config, setup: Setup, key: jax.Array, held: data.Shards) ->
     learner = learning.decentralized(
         learning.classification_loss(setup.model),
         local=optax.adam(config.lr),
-        gossip=gossip.none(),
+        gossip=gossip.identity(),
         local_steps=setup.steps,
         sample=data.minibatches(config.batch),
         stateful=setup.model.has_stats,

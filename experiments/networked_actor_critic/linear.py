@@ -93,7 +93,7 @@ def restricted_rules(n: int) -> Iterator[tuple[str, gossip.GossipTransformation]
     averaging = gossip.averaging(gossip.mixing(complete, "uniform"))
     matchings = gossip.mixing(topology.one_peer_exponential(n))
     byzantine = jnp.arange(n) == 0
-    forge = gossip.ATTACKS["sign_flip"](FORGED_SCALE)
+    forge = gossip.attacks.sign_flip(FORGED_SCALE)
     yield "one peer per step", gossip.averaging(matchings)
     yield "ring, 8 bits", gossip.compressed(ring, gossip.quantize(8))
     yield DELAYED, gossip.delayed(ring, DELAY)
@@ -148,7 +148,7 @@ def contraction_ratios(config: Config, keys: jax.Array) -> np.ndarray:
         gossip.averaging(W),
         rates=networked.Rates(critic=0.0, actor=0.0),
     )
-    rate = float(gossip.second_eigenvalue(W)) ** 2
+    rate = float(topology.spectra.second_eigenvalue(W)) ** 2
 
     def largest_ratio(key: jax.Array) -> jax.Array:
         start = learner.init(jnp.zeros((n, 2, 2)))

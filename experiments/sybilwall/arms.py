@@ -125,7 +125,7 @@ def train(
     learner = learning.decentralized(
         learning.classification_loss(setup.model),
         local=optax.sgd(config.lr),
-        gossip=gossip.one_attacker(
+        gossip=gossip.sybil_attack(
             aggregation_rule(setup, rule, scenario),
             jnp.asarray(setup.sybil),
             jnp.asarray(setup.victims)[scenario],
@@ -153,12 +153,10 @@ def aggregation_rule(setup: Setup, name: str, scenario: jax.Array) -> gossip.Gos
     tolerated = jnp.asarray(scenario) * 0 + 1
 
     def on_scenario(rule: gossip.GossipTransformation) -> gossip.GossipTransformation:
-        def mix(
-            key: jax.Array, params: Any, state: Any, round: gossip.Exchange, **extra: Any
-        ) -> Any:
-            return rule.mix(key, params, state, round._replace(index=scenario), **extra)
+        def mix(key: jax.Array, params: Any, state: Any, exchange: gossip.Exchange) -> Any:
+            return rule.mix(key, params, state, exchange._replace(index=scenario))
 
-        return gossip.GossipTransformation(rule.init, mix)
+        return gossip.GossipTransformation(rule.init, mix, rule.supports)
 
     if name == "averaging":
         return on_scenario(gossip.averaging(setup.W))

@@ -231,7 +231,7 @@ def run_swarm(key: jax.Array, config: Config) -> dict[str, dict[str, jax.Array]]
     rules = {
         ISOLATED: None,
         GOSSIP: gossip.averaging(gossip.mixing(graph), steps=4),
-        CENTRAL: gossip.averaging(gossip.everyone(n)),
+        CENTRAL: gossip.averaging(gossip.complete_mean(n)),
     }
     results: dict[str, dict[str, jax.Array]] = {}
     for name, rule in rules.items():

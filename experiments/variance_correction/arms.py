@@ -80,7 +80,7 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     operators = {
         "plain": graph,
         "corrected": graph,
-        "server": gossip.everyone(config.agents),
+        "server": gossip.complete_mean(config.agents),
     }
     samples = data.shards(split.train, data.iid(split.train.labels, 1))
     partitions = _partitions(config, split.train)
