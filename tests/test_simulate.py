@@ -284,8 +284,14 @@ def keep(key, state, inputs):
         ),
         ({"step": lambda k, s, i: ({}, None)}, r"it lost leaf \['w'\]"),
         ({"step": lambda k, s, i: ({**s, "v": s["w"]}, None)}, r"it gained leaf \['v'\]"),
-        ({"step": lambda k, s, i: (s, k)}, "info: leaf <root> is a random key"),
-        ({"state": {"w": "text"}}, r"state: leaf \['w'\] must be an array or a number, got str"),
+        (
+            {"step": lambda k, s, i: (s, k)},
+            "info: expected arrays to record, got a random key at leaf <root>",
+        ),
+        (
+            {"state": {"w": "text"}},
+            r"state: expected an array or a number at leaf \['w'\], got str",
+        ),
     ],
 )
 def test_bad_input_is_named(key, function, change, message):
@@ -298,7 +304,7 @@ def test_bad_input_is_named(key, function, change, message):
     ("change", "message"),
     [
         ({"chunk": 0}, "chunk: expected a whole number"),
-        ({"on_nonfinite": "explode"}, "on_nonfinite: expected 'warn', 'raise' or 'ignore'"),
+        ({"on_nonfinite": "explode"}, "unknown on_nonfinite 'explode'.*'ignore', 'raise', 'warn'"),
         ({"resume": True}, "resume: expected a checkpoint"),
         ({"key": jax.random.split(jax.random.key(0), 2)}, r"shape \(\), got shape \(2,\)"),
     ],
