@@ -188,7 +188,7 @@ def look_and_turn(key, seen):
 
 
 def play(policy):
-    run = jax.jit(lambda k: envs.unroll(world, policy, k, 120, keep_states=True))
+    run = jax.jit(lambda k: envs.unroll(k, world, policy, 120, keep_states=True))
     return run(jax.random.key(7))
 
 
@@ -216,7 +216,7 @@ world.render(jax.tree.map(lambda x: x[-1], hunted.state))
 # %%
 bench = envs.swarmbench.make("foraging", view=7, message_length=2)
 policy = envs.swarmbench.scripted_policy(bench)
-replay = jax.jit(lambda k: envs.unroll(bench, policy, k, 60, keep_states=True))
+replay = jax.jit(lambda k: envs.unroll(k, bench, policy, 60, keep_states=True))
 _, foraged = replay(jax.random.key(2))
 frames = plotting.panels(1, 3, width=3.6, height=3.6)
 for ax, t in zip(frames[0], (0, 20, 59), strict=True):
@@ -237,7 +237,7 @@ envs.swarmbench.render(first.view[3], first.numbers[3], first.position[3]).split
 # And what a map in the head is worth, in pieces brought home in 60 rounds:
 
 # %%
-_, stumbled = jax.jit(lambda k: envs.unroll(bench, envs.random_policy(bench.action_spec), k, 60))(
+_, stumbled = jax.jit(lambda k: envs.unroll(k, bench, envs.random_policy(bench.action_spec), 60))(
     jax.random.key(2)
 )
 {

@@ -219,7 +219,9 @@ def test_sharded_equals_unsharded_and_compiles_once(key, caplog):
 
 
 def test_progress_bar_shows_rounds_and_numbers(key, capsys):
-    shown = lambda last: {"loss": float(last.info["mean"])}  # noqa: E731
+    def shown(last):
+        return {"loss": float(last.info["mean"])}
+
     simulate(step, start(), 20, key=key, inputs=1.0, describe=shown)
     text = capsys.readouterr().err
     assert "20.0/20.0" in text

@@ -72,7 +72,7 @@ def flip_all(num_classes: int, shift: int | None = None) -> DataAttack:
 
 
 def backdoor(
-    patch: ArrayLike, target: int, *, value: float = 1.0, share: ArrayLike = 1.0
+    patch: ArrayLike, target: int, *, value: float = 1.0, share: float | jax.Array = 1.0
 ) -> DataAttack:
     """Backdoor attack: stamp a patch on a share of the samples and relabel them as ``target``.
 

@@ -121,7 +121,7 @@ def link_uniforms(key: jax.Array, topology: Topology, *, symmetric: bool = False
 
 
 def check_window(
-    at: ArrayLike, end: ArrayLike | None, name: str
+    at: int | jax.Array, end: int | jax.Array | None, name: str
 ) -> tuple[jax.Array, jax.Array | None]:
     """``(at, end)`` as validated round numbers; ``None`` for no end.
 

@@ -69,15 +69,15 @@ def reduce(
     empty, _, across = OPERATIONS[op]
 
     def row(at: Any, own: Any, number: Any, sees: Any, radius: Any) -> Any:
-        def one(other_at: Any, other: Any, other_number: Any, seen: Any) -> Any:
+        def pair(other_at: Any, other: Any, other_number: Any, taking: Any) -> Any:
             offset = space.displacement(at, other_at)
-            near = sees & seen & (other_number != number)
+            near = sees & taking & (other_number != number)
             near = near & (jnp.sum(jnp.square(offset)) <= jnp.square(radius))
             # Far pairs get a harmless offset, so that their gradient is finite too.
             value = fn(own, other, jnp.where(near, offset, 1.0))
             return jax.tree.map(lambda x: jnp.where(near, x, jnp.asarray(empty, x.dtype)), value)
 
-        values = jax.vmap(one)(safe, features, numbers, taking)
+        values = jax.vmap(pair)(safe, features, numbers, taking)
         return jax.tree.map(lambda x: across(x, axis=0), values)
 
     block = (safe, features, numbers, taking, jnp.broadcast_to(reach, (n,)))

@@ -20,6 +20,7 @@ from jaxswarm import agents
 from jaxswarm.space import Space, length, search
 from jaxswarm.swarms.dynamics import (
     Dynamics,
+    Number,
     active_mask,
     check_numbers,
     check_space,
@@ -38,9 +39,9 @@ class AggregationParams(NamedTuple):
         width: ``c``, squared range of the repulsion.
     """
 
-    attraction: ArrayLike = 1.0
-    repulsion: ArrayLike = 20.0
-    width: ArrayLike = 0.2
+    attraction: Number = 1.0
+    repulsion: Number = 20.0
+    width: Number = 0.2
 
 
 class PositionState(NamedTuple):
@@ -66,9 +67,9 @@ def aggregation(
     space: Space,
     num_agents: int,
     *,
-    attraction: ArrayLike = 1.0,
-    repulsion: ArrayLike = 20.0,
-    width: ArrayLike = 0.2,
+    attraction: Number = 1.0,
+    repulsion: Number = 20.0,
+    width: Number = 0.2,
     dt: float | None = None,
 ) -> Dynamics:
     """``x_i' = Σ_j (a − b e^{−|x_j − x_i|² / c}) (x_j − x_i)``, by Euler's method.

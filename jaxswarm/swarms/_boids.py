@@ -16,6 +16,7 @@ from jaxswarm import agents
 from jaxswarm.space import Space, length, search
 from jaxswarm.swarms.dynamics import (
     Dynamics,
+    Number,
     Swarm,
     SwarmInfo,
     check_numbers,
@@ -39,24 +40,24 @@ class BoidsParams(NamedTuple):
         max_speed: upper bound of the speed, which is also the speed at the start.
     """
 
-    separation: ArrayLike = 0.005
-    alignment: ArrayLike = 0.2
-    cohesion: ArrayLike = 0.05
-    personal: ArrayLike = 0.5
-    min_speed: ArrayLike = 0.2
-    max_speed: ArrayLike = 0.4
+    separation: Number = 0.005
+    alignment: Number = 0.2
+    cohesion: Number = 0.05
+    personal: Number = 0.5
+    min_speed: Number = 0.2
+    max_speed: Number = 0.4
 
 
 def boids(
     space: Space,
     num_agents: int,
     *,
-    separation: ArrayLike = 0.005,
-    alignment: ArrayLike = 0.2,
-    cohesion: ArrayLike = 0.05,
-    personal: ArrayLike = 0.5,
-    min_speed: ArrayLike = 0.2,
-    max_speed: ArrayLike = 0.4,
+    separation: Number = 0.005,
+    alignment: Number = 0.2,
+    cohesion: Number = 0.05,
+    personal: Number = 0.5,
+    min_speed: Number = 0.2,
+    max_speed: Number = 0.4,
     radius: float = 1.0,
     dt: float = 1.0,
     capacity: int | None = None,

@@ -23,6 +23,7 @@ from jaxswarm import agents
 from jaxswarm.space import Space, length, search
 from jaxswarm.swarms.dynamics import (
     Dynamics,
+    Number,
     Swarm,
     SwarmInfo,
     check_numbers,
@@ -53,26 +54,26 @@ class CouzinParams(NamedTuple):
         speed: distance per second.
     """
 
-    repulsion: ArrayLike = 1.0
-    orientation: ArrayLike = 2.5
-    attraction: ArrayLike = 16.5
-    field: ArrayLike = FIELD
-    turn: ArrayLike = TURN
-    noise: ArrayLike = 0.05
-    speed: ArrayLike = 3.0
+    repulsion: Number = 1.0
+    orientation: Number = 2.5
+    attraction: Number = 16.5
+    field: Number = FIELD
+    turn: Number = TURN
+    noise: Number = 0.05
+    speed: Number = 3.0
 
 
 def couzin(
     space: Space,
     num_agents: int,
     *,
-    repulsion: ArrayLike = 1.0,
-    orientation: ArrayLike = 2.5,
-    attraction: ArrayLike = 16.5,
-    field: ArrayLike = FIELD,
-    turn: ArrayLike = TURN,
-    noise: ArrayLike = 0.05,
-    speed: ArrayLike = 3.0,
+    repulsion: Number = 1.0,
+    orientation: Number = 2.5,
+    attraction: Number = 16.5,
+    field: Number = FIELD,
+    turn: Number = TURN,
+    noise: Number = 0.05,
+    speed: Number = 3.0,
     radius: float = 16.5,
     dt: float = 0.1,
     capacity: int | None = None,
@@ -167,7 +168,7 @@ def _unit(vectors: jax.Array) -> jax.Array:
     return vectors / jnp.where(size > 0.0, size, 1.0)
 
 
-def _turned(heading: jax.Array, desired: jax.Array, maximum: ArrayLike) -> jax.Array:
+def _turned(heading: jax.Array, desired: jax.Array, maximum: Number) -> jax.Array:
     """``heading`` turned towards ``desired`` in their common plane by at most ``maximum`` rad."""
     along = jnp.sum(heading * desired, axis=1, keepdims=True)
     aside = desired - along * heading

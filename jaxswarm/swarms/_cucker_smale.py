@@ -16,6 +16,7 @@ from jaxswarm import agents
 from jaxswarm.space import Space, search
 from jaxswarm.swarms.dynamics import (
     Dynamics,
+    Number,
     Swarm,
     SwarmInfo,
     check_numbers,
@@ -29,8 +30,8 @@ from jaxswarm.swarms.order import polarization
 class CuckerSmaleParams(NamedTuple):
     """``strength`` ``K`` and ``decay`` ``β`` of ``K / (1 + distance²)^β``; both may be traced."""
 
-    strength: ArrayLike = 1.0
-    decay: ArrayLike = 0.4
+    strength: Number = 1.0
+    decay: Number = 0.4
 
 
 def cucker_smale(
@@ -38,8 +39,8 @@ def cucker_smale(
     num_agents: int,
     *,
     radius: float,
-    strength: ArrayLike = 1.0,
-    decay: ArrayLike = 0.4,
+    strength: Number = 1.0,
+    decay: Number = 0.4,
     speed: float = 0.3,
     dt: float = 0.1,
     capacity: int | None = None,

@@ -19,7 +19,14 @@ from jaxswarm import agents
 from jaxswarm.gossip import Mixing, mix
 from jaxswarm.space import Report, Search
 from jaxswarm.space._common import check_count
-from jaxswarm.swarms.dynamics import Dynamics, active_mask, check_numbers, check_step, normals
+from jaxswarm.swarms.dynamics import (
+    Dynamics,
+    Number,
+    active_mask,
+    check_numbers,
+    check_step,
+    normals,
+)
 from jaxswarm.swarms.order import phase_order
 
 
@@ -31,8 +38,8 @@ class KuramotoParams(NamedTuple):
         noise: strength ``σ`` of the additive noise ``σ dW``, radians per square root of time.
     """
 
-    coupling: ArrayLike = 1.0
-    noise: ArrayLike = 0.0
+    coupling: Number = 1.0
+    noise: Number = 0.0
 
 
 class Oscillators(NamedTuple):
@@ -69,8 +76,8 @@ def kuramoto(
     num_agents: int,
     *,
     among: Mixing | Search | None = None,
-    coupling: ArrayLike = 1.0,
-    noise: ArrayLike = 0.0,
+    coupling: Number = 1.0,
+    noise: Number = 0.0,
     dt: float = 0.05,
     frequencies: Callable[[jax.Array], jax.Array] = jax.random.normal,
 ) -> Dynamics:
@@ -137,6 +144,7 @@ def kuramoto(
             mean = jnp.sum(own, axis=0) / jnp.maximum(jnp.sum(state.active), 1)
             average = jnp.broadcast_to(mean, own.shape)
         elif isinstance(among, Search):
+            assert state.positions is not None
             ones = jnp.ones(num_agents)
             (total, count), report = among.sum(state.positions, (own, ones), active=state.active)
             average = total / jnp.maximum(count, 1.0)[:, None]

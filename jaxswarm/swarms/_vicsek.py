@@ -17,6 +17,7 @@ from jaxswarm import agents
 from jaxswarm.space import Space, search
 from jaxswarm.swarms.dynamics import (
     Dynamics,
+    Number,
     SwarmInfo,
     active_mask,
     check_numbers,
@@ -35,9 +36,9 @@ class VicsekParams(NamedTuple):
         radius: interaction radius, at most the ``radius`` given to :func:`vicsek`.
     """
 
-    speed: ArrayLike = 0.03
-    noise: ArrayLike = 0.1
-    radius: ArrayLike = 1.0
+    speed: Number = 0.03
+    noise: Number = 0.1
+    radius: Number = 1.0
 
 
 class HeadingState(NamedTuple):
@@ -58,8 +59,8 @@ def vicsek(
     space: Space,
     num_agents: int,
     *,
-    speed: ArrayLike = 0.03,
-    noise: ArrayLike = 0.1,
+    speed: Number = 0.03,
+    noise: Number = 0.1,
     radius: float = 1.0,
     capacity: int | None = None,
     method: str = "auto",
@@ -130,6 +131,6 @@ def vicsek(
     return Dynamics(init, step, defaults)
 
 
-def centered_uniforms(key: jax.Array, n: int, width: ArrayLike) -> jax.Array:
+def centered_uniforms(key: jax.Array, n: int, width: Number) -> jax.Array:
     """``[N]`` uniform numbers in ``[-width/2, width/2]``, each agent from its own stream."""
     return width * (jax.vmap(jax.random.uniform)(agents.keys(key, n)) - 0.5)

@@ -5,7 +5,7 @@ Shapes: ``N`` agents, ``d`` dimensions.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,9 @@ from jax.typing import ArrayLike
 from jaxswarm import agents
 from jaxswarm.space import Space, length
 from jaxswarm.types import PyTree
+
+Number: TypeAlias = float | jax.Array
+"""A physical parameter; may be traced."""
 
 
 class Dynamics(NamedTuple):
@@ -78,7 +81,7 @@ def active_mask(n: int, active: ArrayLike | None) -> jax.Array:
 
 
 def random_swarm(
-    key: jax.Array, space: Space, n: int, speed: ArrayLike, active: ArrayLike | None
+    key: jax.Array, space: Space, n: int, speed: Number, active: ArrayLike | None
 ) -> Swarm:
     """Agents at uniform random positions with uniform random directions, all at one speed."""
     mask = active_mask(n, active)
@@ -93,7 +96,7 @@ def normals(key: jax.Array, n: int, dimensions: int) -> jax.Array:
     return jax.vmap(lambda k: jax.random.normal(k, (dimensions,)))(agents.keys(key, n))
 
 
-def clip_length(vectors: jax.Array, maximum: ArrayLike) -> jax.Array:
+def clip_length(vectors: jax.Array, maximum: Number) -> jax.Array:
     """``[N, d]`` vectors shortened to at most ``maximum``, with their direction kept."""
     size = length(vectors)
     scale = jnp.where(size > maximum, maximum / jnp.where(size > maximum, size, 1.0), 1.0)
@@ -136,7 +139,7 @@ def check_step(dt: float) -> None:
         raise ValueError(f"dt: expected a positive finite time step, got {dt}")
 
 
-def check_speed(speed: ArrayLike, dt: float, radius: float) -> None:
+def check_speed(speed: Number, dt: float, radius: float) -> None:
     """Refuse a displacement per step longer than the radius: agents would pass through each other.
 
     Raises:

@@ -265,7 +265,7 @@ BAD = {
         lambda: envs.TwoObjectiveGrid(treasures=(((0, 1), (1, 1)), ((0, 1), (2, 1)))),
         "one per cell",
     ),
-    "worth": (lambda: envs.TwoObjectiveGrid(treasures=(((0, 1), (1, np.nan)),)), "finite worths"),
+    "worth": (lambda: envs.TwoObjectiveGrid(treasures=(((0, 1), (1, np.nan)),)), "finite values"),
 }
 
 

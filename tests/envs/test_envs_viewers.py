@@ -33,7 +33,7 @@ def pixels(axes):
 
 def episode(env, steps):
     policy = envs.random_policy(env.action_spec)
-    run = jax.jit(lambda k: envs.unroll(env, policy, k, steps, keep_states=True))
+    run = jax.jit(lambda k: envs.unroll(k, env, policy, steps, keep_states=True))
     return run(jax.random.key(3))[1].state
 
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
         env.animate(states, save_path=tmp_path / "film.avi")
     with pytest.raises(ValueError, match="states: expected leaves that lead with the steps"):
         env.animate(member(states, 0))
-    with pytest.raises(NotImplementedError, match="Blank has no picture yet"):
+    with pytest.raises(NotImplementedError, match="Blank has no rendering yet"):
         Blank().render(member(states, 0))
 
 
@@ -99,5 +99,9 @@ def test_jumanji_makes_every_one_of_ours_by_name():
     assert len(made) == len(names)
     assert made >= {type(env) for env in ENVIRONMENTS}
     assert {task.__name__ for task in made if issubclass(task, envs.swarmbench.SwarmBench)} == {
-        "Flocking", "Foraging", "Pursuit", "Synchronization", "Transport"
-    }  # fmt: skip
+        "Flocking",
+        "Foraging",
+        "Pursuit",
+        "Synchronization",
+        "Transport",
+    }
