@@ -1,4 +1,4 @@
-"""Laws of `rollout` and `simulate`: same rounds, same records, however they are cut."""
+"""Properties of `rollout` and `simulate`: same rounds and records for any chunk length."""
 
 import functools
 import logging

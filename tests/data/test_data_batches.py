@@ -10,7 +10,7 @@ from jaxswarm.data import batches
 
 @pytest.fixture(scope="module")
 def numbered():
-    """Row ``s`` has feature ``s``, so that a batch tells which rows it drew."""
+    """Row ``s`` has feature ``s``, so that a batch shows which rows it contains."""
     rng = np.random.default_rng(0)
     return data.from_arrays(np.arange(200.0)[:, None], rng.integers(0, 5, 200), name="numbered")
 

@@ -1,4 +1,4 @@
-"""Every environment passes the battery, and environments that break a law do not."""
+"""Every environment passes the conformance test, and environments with a fault do not."""
 
 from functools import cached_property
 
@@ -110,7 +110,7 @@ class Broken(envs.SimpleSpread):
         ("comes back", "came back"),
     ],
 )
-def test_the_battery_finds_the_fault(fault, message):
+def test_the_conformance_test_finds_the_fault(fault, message):
     with pytest.raises(AssertionError, match=message):
         envs.conformance.check(lambda n: Broken(n, fault))
 

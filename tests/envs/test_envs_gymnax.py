@@ -1,4 +1,4 @@
-"""gymnax's environments, one copy per agent: the original's numbers, with its clock told apart."""
+"""gymnax's environments, one copy per agent: equal numbers, the time limit as truncation."""
 
 import dataclasses
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class State(NamedTuple):
 
 
 class Walk:
-    """gymnax's interface, as in 0.0.9: a walker who falls off at 3, and ``done`` by the clock."""
+    """gymnax's interface, as in 0.0.9: a walker falls off at 3; ``done`` also at the time limit."""
 
     default_params = Params()
     clock_is_done = True

@@ -21,7 +21,7 @@ ROUNDS, SEEDS = 100, 3
 
 
 def herd(key, rounds, n, actions):
-    """Random actions of agents who often agree, so that pushing happens; ``int32[T, N]``."""
+    """Random actions that often agree, so that pushing happens; ``int32[T, N]``."""
     common, own, agree = jax.random.split(key, 3)
     shared = jnp.repeat(jax.random.randint(common, (rounds // 5,), 0, 4), 5)
     each = jax.random.randint(own, (rounds, n), 0, actions)
