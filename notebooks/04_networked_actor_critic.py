@@ -194,7 +194,7 @@ plotting.curves(
     ax=left,
 )
 act = rl.policy(network, shared=False)
-seen = jax.jit(lambda p: envs.unroll(world, act, jax.random.key(2), 20, params=p, keep_states=True))
+seen = jax.jit(lambda p: envs.unroll(jax.random.key(2), world, act, 20, params=p, keep_states=True))
 _, lived = seen(jax.tree.map(lambda x: x[1], trained.learner.params))
 world.render(jax.tree.map(lambda x: x[-1], lived.state), ax=right)
 

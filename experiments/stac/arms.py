@@ -181,7 +181,7 @@ def audit_episodes(
     """
 
     def run_episode(key: jax.Array) -> Any:
-        _, steps = envs.unroll(env, policy, key, env.time_limit, params=params)
+        _, steps = envs.unroll(key, env, policy, env.time_limit, params=params)
         present = steps.observation.agent_mask[:, 0]
         position = steps.observation.position[:, 0]
         timestep: Any = steps.timestep

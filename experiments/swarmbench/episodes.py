@@ -42,7 +42,7 @@ def score_conditions(config: Config, task: str, keys: jax.Array) -> dict[str, An
 
         physics = SwarmBenchParams(sight, messages, jnp.float32(0.0))
         policy = envs.Policy(scripted.init, act)
-        _, episode = envs.unroll(env, policy, key, config.rounds, physics=physics)
+        _, episode = envs.unroll(key, env, policy, config.rounds, env_params=physics)
         extras = episode.timestep.extras
         return extras["score"][-1], {name: jnp.mean(extras[name]) for name in (*MOTION, *SPEECH)}
 
@@ -70,7 +70,7 @@ def score_counting(config: Config, keys: jax.Array) -> jax.Array:
     policy = envs.Policy(lambda seen: jnp.int32(0), act)
 
     def play(key: jax.Array) -> jax.Array:
-        _, episode = envs.unroll(env, policy, key, config.rounds)
+        _, episode = envs.unroll(key, env, policy, config.rounds)
         return episode.timestep.extras["score"][-1] / config.rounds
 
     return jit_fast_compile(jax.vmap(play))(keys)

@@ -53,7 +53,7 @@ def train_and_score(config: Config, task: str) -> dict[str, Any]:
         state, records = rollout(learner.step, state, config.iterations, key=run_key)
 
         def play(key: jax.Array) -> jax.Array:
-            _, episode = envs.unroll(env, policy, key, config.rounds, params=state.params)
+            _, episode = envs.unroll(key, env, policy, config.rounds, params=state.params)
             return episode.timestep.extras["score"][-1]
 
         scores = jax.vmap(play)(jax.random.split(test_key, TESTS))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxswarm import agents
 from jaxswarm.collective.domains import Domain
 from jaxswarm.collective.task import SwarmState, SwarmTask, mean_distance
-from jaxswarm.swarms.law import check_numbers, everyone, normals
+from jaxswarm.swarms.dynamics import active_mask, check_numbers, normals
 
 
 class AggregationParams(NamedTuple):
@@ -54,7 +54,7 @@ def aggregation(
         ValueError: zero agents, a side that is not positive, negative or non-finite numbers.
     """
     domain = Domain("box", side)
-    everyone(num_agents, None)
+    active_mask(num_agents, None)
     check_numbers(**parameters._asdict())
     half = side / 2.0
 

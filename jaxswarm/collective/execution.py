@@ -61,7 +61,7 @@ def open_loop(
         params: of the policy.
         physics: of the task.
     """
-    _, done = unroll(control, policy, key, control.time_limit, params=params, physics=physics)
+    _, done = unroll(key, control, policy, control.time_limit, params=params, env_params=physics)
     rewards: Any = done.timestep.reward
     return Sequence(done.action[:, 0], rewards[:, 0])
 

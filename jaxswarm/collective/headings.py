@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxswarm import agents
 from jaxswarm.collective.domains import Domain, local_heading, wrapped
 from jaxswarm.collective.task import SwarmState, SwarmTask, mean_phase_distance
-from jaxswarm.swarms.law import check_numbers, check_speed, everyone, normals
+from jaxswarm.swarms.dynamics import active_mask, check_numbers, check_speed, normals
 
 
 class HeadingParams(NamedTuple):
@@ -94,7 +94,7 @@ def vicsek(
 def _task(
     name: str, num_agents: int, parameters: HeadingParams, domain: Domain, radius: float
 ) -> SwarmTask:
-    everyone(num_agents, None)
+    active_mask(num_agents, None)
     check_numbers(**{k: v for k, v in parameters._asdict().items() if v is not None})
     look = local_heading(domain, radius, num_agents)
     moves = name == "vicsek"

@@ -89,7 +89,7 @@ def evaluate(
 
     def episode(key: jax.Array) -> jax.Array:
         steps = env.time_limit
-        _, done = envs.unroll(env, acting, key, steps, params=params, physics=physics)
+        _, done = envs.unroll(key, env, acting, steps, params=params, env_params=physics)
         over = jnp.cumsum(done.timestep.last()) - done.timestep.last()  # before this step
         weight = jnp.where(over == 0, jnp.asarray(discount) ** jnp.arange(steps), 0.0)
         return weight @ done.timestep.reward

@@ -1,8 +1,8 @@
-"""jumanji, imported so that a notebook keeps its way of showing figures.
+"""Import of jumanji without its side effects on matplotlib in notebooks.
 
 Within IPython jumanji switches matplotlib to ``ipympl``, a package that it does not install:
-without it the import fails, and with it no figure is inline any more. What it imports warns of
-widgets that nobody asked for.
+without it the import fails, and with it figures are no longer shown inline. Its dependencies also
+warn about missing notebook widgets.
 """
 
 import builtins
@@ -10,7 +10,7 @@ import warnings
 
 
 def import_jumanji() -> None:
-    """Import jumanji as if outside of IPython; the first import decides."""
+    """Import jumanji as if outside of IPython; only the first import of jumanji matters."""
     inside = getattr(builtins, "__IPYTHON__", None)
     if inside:
         setattr(builtins, "__IPYTHON__", False)  # noqa: B010

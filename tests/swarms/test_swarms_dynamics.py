@@ -1,4 +1,4 @@
-"""Laws of motion: a slow numpy step, what every law keeps, and what is known of each."""
+"""Models of collective motion: a slow numpy step, properties of all, known results of each."""
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +11,14 @@ from jaxswarm import gossip, rollout, space, swarms, topology
 BOX = space.Space((5.0, 5.0))
 OPEN = space.Space((5.0, 5.0), "open")
 N = 14
-NOISELESS = swarms.CouzinParams(1.0, 2.0, 4.0, noise=0.0)
+NOISELESS = {"repulsion": 1.0, "orientation": 2.0, "attraction": 4.0, "noise": 0.0}
 RING = gossip.mixing(topology.ring(N))
 
-LAWS = {
+MODELS = {
     "vicsek": swarms.vicsek(BOX, N, speed=0.3, noise=0.0),
     "boids": swarms.boids(BOX, N),
     "cucker-smale": swarms.cucker_smale(BOX, N, radius=2.0),
-    "couzin": swarms.couzin(OPEN, N, radius=4.0, parameters=NOISELESS),
+    "couzin": swarms.couzin(OPEN, N, radius=4.0, **NOISELESS),
     "aggregation": swarms.aggregation(OPEN, N),
     "kuramoto": swarms.kuramoto(N, coupling=2.0),
     "kuramoto on a ring": swarms.kuramoto(N, among=RING, coupling=2.0),
@@ -28,7 +28,7 @@ ABSENT = np.arange(N) == 4
 
 
 def started(name, active=None, seed=0):
-    return LAWS[name].init(jax.random.key(seed), active)
+    return MODELS[name].init(jax.random.key(seed), active)
 
 
 def host(state):
@@ -64,14 +64,14 @@ def expected(name, state, p):
     return dict(zip(("positions", "velocities"), steps[name](), strict=True))
 
 
-@pytest.mark.parametrize("name", LAWS)
-def test_a_step_is_the_numpy_one_and_the_absent_stay_out(name, key):
-    law = LAWS[name]
-    step = jax.jit(lambda *given: law.step(*given))
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_equals_numpy_and_inactive_agents_have_no_effect(name, key):
+    model = MODELS[name]
+    step = jax.jit(lambda *given: model.step(*given))
     for active in (None, ~ABSENT):
         state = started(name, active)
         after, _ = step(key, state)
-        p = jax.tree.map(float, law.parameters)
+        p = jax.tree.map(float, model.parameters)
         for field, want in expected(name, host(state), p).items():
             got = np.asarray(getattr(after, field))
             if field in ("angles", "phases"):
@@ -84,12 +84,12 @@ def test_a_step_is_the_numpy_one_and_the_absent_stay_out(name, key):
     assert step._cache_size() == 1
 
 
-@pytest.mark.parametrize("name", LAWS)
-def test_renaming_agents_renames_what_happens(name, key):
+@pytest.mark.parametrize("name", MODELS)
+def test_permuting_agents_permutes_the_outcome(name, key):
     if name == "kuramoto on a ring":
         pytest.skip("agents have places in a graph")
     order = np.roll(np.arange(N), 3)
-    step = jax.jit(LAWS[name].step)
+    step = jax.jit(MODELS[name].step)
     state = started(name, ~ABSENT)
     renamed = jax.tree.map(lambda x: x[order], state)
     one, two = step(key, state)[0], step(key, renamed)[0]
@@ -98,8 +98,8 @@ def test_renaming_agents_renames_what_happens(name, key):
 
 
 @pytest.mark.parametrize("name", ["vicsek", "boids", "cucker-smale", "couzin", "aggregation"])
-def test_an_agent_that_is_nowhere_is_counted_and_disturbs_nobody(name, key):
-    step = jax.jit(LAWS[name].step)
+def test_an_agent_at_nan_is_counted_and_affects_no_other(name, key):
+    step = jax.jit(MODELS[name].step)
     state = started(name)
     lost = state._replace(positions=state.positions.at[4].set(jnp.nan))
     gone = state._replace(active=jnp.asarray(~ABSENT))
@@ -113,68 +113,68 @@ def test_an_agent_that_is_nowhere_is_counted_and_disturbs_nobody(name, key):
 
 
 def test_parameters_are_traced(key):
-    law = LAWS["couzin"]
-    step = jax.jit(lambda *given: law.step(*given))
+    model = MODELS["couzin"]
+    step = jax.jit(lambda *given: model.step(*given))
     for zone in (1.5, 2.5):
-        step(key, started("couzin"), law.parameters._replace(orientation=zone))
+        step(key, started("couzin"), model.parameters._replace(orientation=zone))
     assert step._cache_size() == 1
-    one = law.step(key, started("couzin"))[0]
-    two = jax.jit(law.step)(key, started("couzin"))[0]
+    one = model.step(key, started("couzin"))[0]
+    two = jax.jit(model.step)(key, started("couzin"))[0]
     np.testing.assert_allclose(one.velocities, two.velocities, atol=1e-4)
 
 
-def run(law, rounds, parameters=None, seed=0):
+def run(model, rounds, parameters=None, seed=0):
     first, second = jax.random.split(jax.random.key(seed))
-    return jax.jit(lambda p: rollout(law.step, law.init(first), rounds, key=second, inputs=p))(
+    return jax.jit(lambda p: rollout(model.step, model.init(first), rounds, key=second, inputs=p))(
         parameters
     )
 
 
 def test_vicsek_orders_at_low_noise_and_not_at_high():
-    law = swarms.vicsek(BOX, 100)
+    model = swarms.vicsek(BOX, 100)
     noise = jnp.array([0.3, 6.0])
     p = swarms.VicsekParams(jnp.full(2, 0.1), noise, jnp.ones(2))
-    _, records = jax.vmap(lambda p: run(law, 300, p))(p)
+    _, records = jax.vmap(lambda p: run(model, 300, p))(p)
     low, high = np.asarray(records.info.polarization)[:, -100:].mean(axis=1)
     assert low > 0.9
     assert high < 0.3
 
 
 @pytest.mark.slow
-def test_vicsek_s_transition_with_noise_sharpens_with_size():
+def test_vicsek_transition_with_noise_sharpens_with_size():
     """At one density disorder is reached at large noise, and the larger swarm is less ordered."""
     noise = jnp.linspace(0.5, 6.0, 12)
     order = {}
     for n in (100, 900):
         box = space.Space((np.sqrt(n / 4.0),) * 2)
-        law = swarms.vicsek(box, n)
+        model = swarms.vicsek(box, n)
         p = swarms.VicsekParams(jnp.full(12, 0.1), noise, jnp.ones(12))
-        _, records = jax.vmap(lambda p, law=law: run(law, 1500, p))(p)
+        _, records = jax.vmap(lambda p, model=model: run(model, 1500, p))(p)
         order[n] = np.asarray(records.info.polarization)[:, -700:].mean(axis=1)
         assert (np.diff(order[n]) < 0.05).all()
         assert order[n][0] > 0.9
     assert order[900][-1] < order[100][-1] < 0.3
 
 
-def test_kuramoto_s_critical_coupling_for_lorentzian_frequencies():
+def test_kuramoto_critical_coupling_for_lorentzian_frequencies():
     """``K_c = 2 / (π g(0)) = 2γ = 1``; beyond it ``r = √(1 − K_c / K)``."""
 
     def lorentzian(key):
         return 0.5 * jax.random.cauchy(key)
 
-    law = swarms.kuramoto(2000, frequencies=lorentzian)
+    model = swarms.kuramoto(2000, frequencies=lorentzian)
     couplings = jnp.array([0.5, 1.5, 2.0, 4.0])
     p = swarms.KuramotoParams(couplings, jnp.zeros(4))
-    _, records = jax.vmap(lambda p: run(law, 600, p))(p)
+    _, records = jax.vmap(lambda p: run(model, 600, p))(p)
     below, *above = np.asarray(records.info.order)[:, -200:].mean(axis=1)
     assert below < 0.12
     np.testing.assert_allclose(above, np.sqrt(1.0 - 1.0 / couplings[1:]), atol=0.05)
 
 
 def test_cucker_smale_keeps_momentum_and_aligns():
-    law = swarms.cucker_smale(BOX, 50, radius=100.0)
-    start = law.init(jax.random.split(jax.random.key(0))[0])
-    end, records = run(law, 300)
+    model = swarms.cucker_smale(BOX, 50, radius=100.0)
+    start = model.init(jax.random.split(jax.random.key(0))[0])
+    end, records = run(model, 300)
     np.testing.assert_allclose(end.velocities.mean(0), start.velocities.mean(0), atol=1e-5)
     assert records.info.polarization[-1] > 0.99
 
@@ -185,15 +185,15 @@ def test_boids_align():
     assert int(records.info.overflow.max()) == 0
 
 
-def test_couzin_s_group_mills_as_a_ring_or_flies_in_parallel():
+def test_couzin_group_mills_as_a_torus_or_moves_in_parallel():
     """Wider zones of orientation: a torus, then a parallel group; none at all: a loose swarm."""
-    law = swarms.couzin(space.Space((4.0,) * 3, "open"), 50)
+    model = swarms.couzin(space.Space((4.0,) * 3, "open"), 50)
     zones = jnp.array([1.0, 2.0, 8.0])
 
     def phase(zone):
-        p = law.parameters._replace(orientation=zone)
+        p = model.parameters._replace(orientation=zone)
         first, second = jax.random.split(jax.random.key(1))
-        end, _ = rollout(law.step, law.init(first), 1200, key=second, inputs=p, every=1200)
+        end, _ = rollout(model.step, model.init(first), 1200, key=second, inputs=p, every=1200)
         return (
             swarms.polarization(end.velocities),
             swarms.milling(end.positions, end.velocities),
@@ -207,13 +207,13 @@ def test_couzin_s_group_mills_as_a_ring_or_flies_in_parallel():
 
 @pytest.mark.parametrize("n", [5, 40])
 def test_aggregation_keeps_its_centre_and_ends_within_a_radius_that_n_does_not_change(n):
-    law = swarms.aggregation(OPEN, n)
-    start = law.init(jax.random.split(jax.random.key(0))[0])
-    end, records = run(law, 1500)
+    model = swarms.aggregation(OPEN, n)
+    start = model.init(jax.random.split(jax.random.key(0))[0])
+    end, records = run(model, 1500)
     np.testing.assert_allclose(end.positions.mean(0), start.positions.mean(0), atol=1e-4)
     radius = np.asarray(records.info.radius)
     assert radius[-1] < 0.5 * radius[0]
-    assert radius[-1] < float(swarms.swarm_radius(law.parameters))
+    assert radius[-1] < float(swarms.swarm_radius(model.parameters))
 
 
 def test_bad_numbers_are_refused():
@@ -229,5 +229,19 @@ def test_bad_numbers_are_refused():
         swarms.aggregation(BOX, 10)
     with pytest.raises(ValueError, match="dt"):
         swarms.aggregation(OPEN, 10, dt=0.0)
-    with pytest.raises(ValueError, match="among"):
+    with pytest.raises(ValueError, match="among: expected 10 agents, got 14"):
         swarms.kuramoto(10, among=RING)
+
+
+def test_wrong_kinds_are_refused_by_name():
+    for model in (swarms.vicsek, swarms.boids, swarms.couzin, swarms.aggregation):
+        with pytest.raises(
+            ValueError, match=r"space: expected a jaxswarm\.space\.Space .* got int"
+        ):
+            model(10, BOX)
+    with pytest.raises(ValueError, match=r"num_agents: expected .* got Space"):
+        swarms.boids(BOX, OPEN)
+    with pytest.raises(ValueError, match=r"num_agents: expected .* got Space"):
+        swarms.kuramoto(BOX)
+    with pytest.raises(ValueError, match=r"among: expected a mixing operator, .* got str"):
+        swarms.kuramoto(10, among="ring")
