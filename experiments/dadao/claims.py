@@ -174,7 +174,7 @@ def _add_linear_convergence(found: ClaimList, config: Config, results: Results) 
             unit="R²",
             arm=f"DADAO, {graph_label(name)}",
             baseline="",
-            value=statistics.compare(r_squared, np.zeros(len(r_squared))),
+            value=statistics.compare(np.asarray(r_squared), np.zeros(len(r_squared))),
             at_least=R_SQUARED,
             judge="every seed",
         )
