@@ -54,18 +54,18 @@ def learn(sharing, population):
         draw, luck, talk = jax.random.split(jax.random.fold_in(key, t), 3)
         x = jax.random.uniform(draw, (R, OFFERS, D)) / np.sqrt(D)
         chance = jnp.clip(x @ theta + 0.3, 0.0, 1.0)
-        sums = bandits.known(state, population)
+        sums = bandits.effective_sums(state, population)
         scores = jax.vmap(rule.score, (None, 0, 0, None))(draw, sums, x, jnp.zeros(OFFERS, int))
         pick = jnp.argmax(scores, axis=1)
         took = jnp.take_along_axis(x, pick[:, None, None], axis=1)[:, 0]
         mine = jnp.take_along_axis(chance, pick[:, None], axis=1)[:, 0]
         won = (jax.random.uniform(luck, (R,)) < mine).astype(jnp.float32)
         fresh = jax.vmap(rule.learn, (0, 0, 0, None, None))(state.fresh, took, won, 0, 1.0)
-        state, _ = bandits.exchanged(talk, state._replace(fresh=fresh), sharing, Exchange(t))
+        state, _ = bandits.exchange_sums(talk, state._replace(fresh=fresh), sharing, Exchange(t))
         regret = bandits.step_regret(chance, jnp.ones_like(chance, bool), pick)
         return state, regret.mean()
 
-    start = bandits.pooled(bandits.no_observations(D, (R,)), sharing)
+    start = bandits.init_pooled(bandits.empty_sums(D, (R,)), sharing)
     return jax.lax.scan(step, start, jnp.arange(STEPS))[1]
 
 
@@ -94,7 +94,7 @@ plotting.curves(
 
 # %%
 world = agentnet.population(jax.random.key(3), topology.complete(9), 5)
-tasks = agentnet.tasks(jax.random.key(4), world, 600)
+tasks = agentnet.sample_tasks(jax.random.key(4), world, 600)
 system = agentnet.agentnet(world)
 choices = agentnet.Choices(*jnp.zeros(3, bool), jnp.bool_(True), jnp.bool_(True), jnp.bool_(False))
 
@@ -136,7 +136,7 @@ report = coordination.layered_task(2, 6, 1, fan_in=2, capacity=12, seed=7)
 chain = coordination.layered_task(7, 1, 1, capacity=12)
 kinds = {"twelve at once": breadth, "six, then six": report, "one after another": chain}
 {
-    name: (int(coordination.critical_path(g)), int(coordination.width(g)))
+    name: (int(coordination.critical_path(g)), int(coordination.graph_width(g)))
     for name, g in kinds.items()
 }
 
@@ -149,7 +149,7 @@ pool = scaling_agents.team(3)
 
 def score(graph):
     def one(team, task):
-        trace = scaling_agents.play(
+        trace = scaling_agents.run_task(
             jax.random.key(6), graph, team, pool, 0.8, tools=2.0, observability=0.2, task=task
         )
         return trace.score
@@ -172,12 +172,12 @@ plotting.heatmap(
 
 # %%
 dialogue = matrix.flow([[0, 1, 0], [0.4, 0, 0.6]], actors=16, servers=64)
-rows = matrix.work(jax.random.key(8), dialogue, 400)
+rows = matrix.sample_work(jax.random.key(8), dialogue, 400)
 load = np.array([4, 8, 16, 32, 64, 96])
 
 
 def simulate(scheduler, at_once):
-    plan = matrix.Plan(scheduler, at_once, tau=0.05)
+    plan = matrix.RunSettings(scheduler, at_once, tau=0.05)
     return matrix.run(rows, dialogue, plan, slots=96)
 
 
@@ -216,7 +216,7 @@ def ask(call):
     return {"answer": best, "confidence": 0.9, "tokens_out": 12.0, "latency": 300.0}
 
 
-tape = coordination.Tape()
+tape = coordination.Recording()
 calls = coordination.Request(
     worker=jnp.zeros(3, jnp.int32),
     entity=jnp.arange(3),
@@ -226,8 +226,8 @@ calls = coordination.Request(
     truth=jnp.arange(3),
     active=jnp.ones(3, bool),
 )
-reply = coordination.host_worker(ask, num_answers=3, tape=tape)(calls)
-replayed = coordination.host_worker(None, num_answers=3, tape=tape)(calls)
+reply = coordination.host_worker(ask, num_answers=3, recording=tape)(calls)
+replayed = coordination.host_worker(None, num_answers=3, recording=tape)(calls)
 {
     "answers": np.asarray(reply.answer).tolist(),
     "replayed": bool((replayed.answer == reply.answer).all()),
@@ -241,6 +241,6 @@ replayed = coordination.host_worker(None, num_answers=3, tape=tape)(calls)
 #
 # * `python -m experiments reproduce symphony_coord agentnet scaling_agents matrix`: the published
 #   systems, their claims and controls.
-# * `coordination.beacon` finds who can be reached, `coordination.availability` and
+# * `coordination.flood_search` finds who can be reached, `coordination.availability` and
 #   `matrix.crashes` let workers fail by a plan, `coordination.queues` are mailboxes that count what
 #   they drop.

@@ -32,8 +32,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.agentnet.config import ARMS, Config
-from jaxswarm import agents, topology
-from jaxswarm.systems import agentnet, symphony_coord
+from jaxswarm import agents, coordination, topology
+from jaxswarm.systems import agentnet
 
 KEPT_AGENTS = 16  # rows of the final state that are kept of a large population
 
@@ -97,7 +97,7 @@ def simulate(config: Config) -> tuple[agentnet.NetInfo, np.ndarray, np.ndarray]:
 
     def run_seed(switch: jax.Array, exists: jax.Array, failure: jax.Array, key: jax.Array) -> Any:
         world = agentnet.population(jax.random.fold_in(key, 0), graph, config.types)
-        stream = agentnet.tasks(jax.random.fold_in(key, 1), world, total)
+        stream = agentnet.sample_tasks(jax.random.fold_in(key, 1), world, total)
         victim = jax.random.randint(jax.random.fold_in(key, 2), (), 0, jnp.sum(exists))
         system = agentnet.agentnet(world, rule=config.rule, capacity=config.capacity)
         choices = agentnet.Choices(*switch[:6])
@@ -143,5 +143,5 @@ def specialization_index(
     0 if all agents work on all types alike, 1 if the agent determines the type.
     """
     worker, kind = info.agent[arm, seed, part], info.kind[arm, seed, part]
-    roles = symphony_coord.roles(worker, kind, config.agents, config.types)
+    roles = coordination.role_information(worker, kind, config.agents, config.types)
     return float(roles["information"] / np.log2(config.types))

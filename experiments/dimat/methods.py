@@ -49,11 +49,13 @@ def learner(config: Config, setup: Setup, graph: topology.Topology, arm: str) ->
 def _merging_learner(config: Config, setup: Setup, graph: topology.Topology, arm: str) -> Algorithm:
     """Merge with the neighbours' matched models, then train."""
 
-    def match_data(key: jax.Array, held: data.Shards) -> matching.Proxy | matching.Local:
+    def match_data(
+        key: jax.Array, held: data.Shards
+    ) -> matching.SharedInputs | matching.LocalInputs:
         del key
         if arm == "DIMAT, local data":
-            return matching.Local(own_batches(config, held))
-        return matching.Proxy(setup.proxy)
+            return matching.LocalInputs(own_batches(config, held))
+        return matching.SharedInputs(setup.proxy)
 
     return matching.merge_and_train(
         learning.classification_loss(setup.model),
@@ -154,7 +156,7 @@ def match_own_copy(setup: Setup, key: jax.Array, params: Any) -> dict[str, jax.A
 
 def _matcher(setup: Setup, arm: str) -> matching.Matcher:
     if arm == "WA":
-        return matching.unmatched()
+        return matching.no_matching()
     if arm == "WM":
         return matching.weight_matching()
     return _activation_matcher(setup, True)

@@ -83,11 +83,11 @@ def run_sweep(config: Config, keys: jax.Array) -> dict[str, Any]:
     flow = dialogue(config)
     slots = max(config.concurrency)
 
-    def run_seed(scheduler: jax.Array, concurrency: jax.Array, key: jax.Array) -> matrix.Outcome:
-        rows = matrix.work(
+    def run_seed(scheduler: jax.Array, concurrency: jax.Array, key: jax.Array) -> matrix.RunResult:
+        rows = matrix.sample_work(
             key, flow, config.rows, max_hops=config.max_hops, hop_spread=config.spread
         )
-        plan = matrix.Plan(scheduler, concurrency, config.tau)
+        plan = matrix.RunSettings(scheduler, concurrency, config.tau)
         return matrix.run(rows, flow, plan, slots=slots)
 
     over_all = jax.vmap(jax.vmap(run_seed, (None, None, 0)), (None, 0, None))
@@ -122,8 +122,10 @@ def run_admission(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
             spread: jax.Array, batch: jax.Array, key: jax.Array, flow: matrix.Flow = flow,
             num_rows: int = num_rows, slots: int = slots,
         ) -> jax.Array:  # fmt: skip
-            rows = matrix.work(key, flow, num_rows, max_hops=1, hop_spread=0.0, row_spread=spread)
-            plan = matrix.Plan(P2P, slots, SHORT_MESSAGE, batch=batch, window=MIDDLE_HALF)
+            rows = matrix.sample_work(
+                key, flow, num_rows, max_hops=1, hop_spread=0.0, row_spread=spread
+            )
+            plan = matrix.RunSettings(P2P, slots, SHORT_MESSAGE, batch=batch, window=MIDDLE_HALF)
             return matrix.run(rows, flow, plan, slots=slots).throughput
 
         over_seeds = jax.vmap(run_seed, (None, None, 0))
@@ -149,11 +151,11 @@ def run_faults(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
     events = [(time, "crash", actor) for actor, time in enumerate(config.crash_times)]
     crashes = matrix.crashes(network.fault_plan(events, num_agents=3 * config.actors), flow)
 
-    def run_seed(key: jax.Array) -> tuple[matrix.Outcome, matrix.Outcome]:
-        rows = matrix.work(
+    def run_seed(key: jax.Array) -> tuple[matrix.RunResult, matrix.RunResult]:
+        rows = matrix.sample_work(
             key, flow, config.rows // 2, max_hops=config.max_hops, hop_spread=config.spread
         )
-        plan = matrix.Plan(P2P, slots, config.tau)
+        plan = matrix.RunSettings(P2P, slots, config.tau)
         with_crashes = matrix.run(rows, flow, plan, slots=slots, crashes=crashes)
         return with_crashes, matrix.run(rows, flow, plan, slots=slots)
 
@@ -181,11 +183,11 @@ def run_bytes(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
     per_byte = config.tau / BYTES_PER_TAU
 
     def run_seed(offload: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        rows = matrix.work(
+        rows = matrix.sample_work(
             key, flow, config.rows, max_hops=config.max_hops, hop_spread=config.spread,
             size_spread=BYTES_SPREAD,
         )  # fmt: skip
-        plan = matrix.Plan(CENTRAL, slots, config.tau, per_byte, offload=offload)
+        plan = matrix.RunSettings(CENTRAL, slots, config.tau, per_byte, offload=offload)
         outcome = matrix.run(rows, flow, plan, slots=slots)
         earlier_hops = jnp.sum(rows.hops * (rows.hops - 1) / 2) / jnp.sum(rows.hops)
         return outcome.message_bytes, outcome.throughput, earlier_hops
@@ -210,11 +212,11 @@ def run_ticks(config: Config, route: list[list[float]], key: jax.Array) -> dict[
         full queues.
     """
     flow = matrix.flow(route, actors=config.actors, servers=config.servers)
-    rows = matrix.work(
+    rows = matrix.sample_work(
         key, flow, 2 * config.at_once, max_hops=config.max_hops, hop_spread=config.spread
     )
 
-    def run_scheduler(scheduler: jax.Array) -> matrix.TickOutcome:
+    def run_scheduler(scheduler: jax.Array) -> matrix.TickResult:
         return matrix.run_ticks(
             rows, flow, scheduler=scheduler, slots=config.at_once, tau=config.tau, dt=TIME_STEP,
             num_steps=config.ticks,

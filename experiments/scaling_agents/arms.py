@@ -85,7 +85,7 @@ def run_architectures(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
         graph: Any, tools: jax.Array, shown: jax.Array, ability: jax.Array, key: jax.Array
     ) -> dict[str, jax.Array]:
         def play(arm: Any, task: jax.Array) -> Any:
-            return scaling_agents.play(
+            return scaling_agents.run_task(
                 key, graph, arm, pool, ability, tools=tools, observability=shown, task=task
             )
 

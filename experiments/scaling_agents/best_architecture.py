@@ -42,7 +42,7 @@ def best_architecture_map(config: Config, key: jax.Array) -> dict[str, np.ndarra
             graph = layered_task(depth, width, 1, capacity=max(WIDTHS) * max(DEPTHS), seed=0)
 
             def score(arm: Any, task: jax.Array, graph: Any = graph) -> jax.Array:
-                return scaling_agents.play(
+                return scaling_agents.run_task(
                     key, graph, arm, pool, ABILITY, observability=OBSERVABILITY, task=task
                 ).score
 
@@ -65,6 +65,8 @@ def _turns_of_team(size: int, key: jax.Array) -> float:
     pool = scaling_agents.team(size)
     unlimited = scaling_agents.Costs(budget=1e9)
     trace = jax.jit(
-        lambda key: scaling_agents.play(key, graph, architecture, pool, ABILITY, costs=unlimited)
+        lambda key: scaling_agents.run_task(
+            key, graph, architecture, pool, ABILITY, costs=unlimited
+        )
     )(key)
     return float(trace.turns)

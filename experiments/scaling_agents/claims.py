@@ -215,7 +215,7 @@ def _turn_claims(claim_list: ClaimList, config: Config, results: Results) -> Non
         statement=TURNS_STATEMENT,
         measured=(
             "extra turns relative to the single agent's, hybrid - larger of decentralised and "
-            "centralised"
+            "centralized"
         ),
         metric="extra turns relative to the single agent's",
         unit="fraction",

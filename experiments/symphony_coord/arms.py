@@ -112,7 +112,7 @@ def run_shocks(key: jax.Array, config: Config, delay: int = 0) -> dict[str, Any]
         ``success float32[shock, A, S, T]``; ``information``: ``{"before", "after"}`` of mutual
         information between agent and task type in bits ``[S]``, for LinUCB and the first shock.
     """
-    candidates = coordination.beacon(topology.star(6), [0], range(1, 6), ttl=1)
+    candidates = coordination.flood_search(topology.star(6), [0], range(1, 6), ttl=1)
     policies = jnp.array([symphony_coord.POLICIES.index(arm.policy) for arm in ARMS.values()])
     alphas = jnp.array([arm.alpha for arm in ARMS.values()])
 
@@ -134,9 +134,9 @@ def run_shocks(key: jax.Array, config: Config, delay: int = 0) -> dict[str, Any]
     information = {
         name: np.array(
             [
-                symphony_coord.roles(worker[0, 0, seed, part], kind[0, 0, seed, part], 5, 2)[
-                    "information"
-                ]
+                coordination.role_information(
+                    worker[0, 0, seed, part], kind[0, 0, seed, part], 5, 2
+                )["information"]
                 for seed in range(config.seeds)
             ]
         )
@@ -180,7 +180,7 @@ def run_regret(key: jax.Array, config: Config) -> dict[str, Any]:
         "at": at,
         "total": {name: total[..., i] for i, name in enumerate(names)},
         "slope": {
-            name: bandits.growth(regret[..., i], start=start) for i, name in enumerate(names)
+            name: bandits.regret_growth(regret[..., i], start=start) for i, name in enumerate(names)
         },
     }
 
@@ -192,7 +192,9 @@ def run_screening(key: jax.Array, config: Config) -> dict[str, dict[str, jax.Arr
     list are probed.
     """
     number = config.pool
-    candidates = coordination.beacon(topology.star(number + 1), [0], range(1, number + 1), ttl=1)
+    candidates = coordination.flood_search(
+        topology.star(number + 1), [0], range(1, number + 1), ttl=1
+    )
     keys = agents.keys(key, config.seeds)
     worlds = specialist_worlds(keys, config, number)
     results = {}
@@ -201,7 +203,7 @@ def run_screening(key: jax.Array, config: Config) -> dict[str, dict[str, jax.Arr
             candidates,
             bandits.linucb(symphony_coord.FEATURES),
             shortlist=size,
-            screening="heard",
+            screening="cached",
         )
 
         def run_seed(world: Any, key: jax.Array, router: Any = router) -> Any:
@@ -225,7 +227,7 @@ def run_swarm(key: jax.Array, config: Config) -> dict[str, dict[str, jax.Array]]
         graph = topology.watts_strogatz(n, 4, 0.2, seed=config.seed)
     else:
         graph = topology.barabasi_albert(n, 2, seed=config.seed)
-    candidates = coordination.beacon(graph, range(n), range(n), ttl=2, slots=config.slots)
+    candidates = coordination.flood_search(graph, range(n), range(n), ttl=2, slots=config.slots)
     keys = agents.keys(key, config.swarm_seeds)
     worlds = specialist_worlds(keys, config, n, shock=config.rounds // 2)
     rules = {

@@ -1,4 +1,4 @@
-"""Which workers are up, round by round, from a fault plan of :mod:`jaxswarm.network`.
+"""Availability of workers per round, from a fault plan of :mod:`jaxswarm.network`.
 
 Shapes: ``T`` rounds, ``M`` workers.
 """
@@ -12,12 +12,12 @@ from jaxswarm.network import FaultPlan, replay
 
 
 class Availability(NamedTuple):
-    """Tables of a plan.
+    """Availability tables of a fault plan.
 
     Attributes:
-        alive: ``bool[T, M]``; a crashed worker does not answer, and everyone notices.
-        working: ``bool[T, M]``; a resting worker answers, and its answer is worthless: it fails
-            silently. False also for the crashed.
+        alive: ``bool[T, M]``; false for a crashed worker, which does not answer (a visible fault).
+        working: ``bool[T, M]``; false for a crashed worker and for a resting one, which answers
+            with wrong results (a silent fault).
     """
 
     alive: jax.Array
@@ -25,7 +25,11 @@ class Availability(NamedTuple):
 
 
 def availability(plan: FaultPlan, rounds: int) -> Availability:
-    """Unroll a plan of crashes (``crash``, ``leave``) and silent failures (``rest``).
+    """Unroll a fault plan of crashes (``crash``, ``leave``) and silent failures (``rest``).
+
+    Args:
+        plan: of ``network.fault_plan`` over the workers.
+        rounds: ``T``, at least 1.
 
     Raises:
         ValueError: if ``rounds < 1``, or the plan cuts links.
@@ -33,7 +37,7 @@ def availability(plan: FaultPlan, rounds: int) -> Availability:
     if rounds < 1:
         raise ValueError(f"rounds: expected at least 1, got {rounds}")
     if "delivered" in plan.fields:
-        raise ValueError("plan: expected events of workers, got some of links")
+        raise ValueError("plan: expected events of workers only, got events of links")
     process = replay(plan)
 
     def body(state: Any, index: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:

@@ -1,8 +1,8 @@
-"""Stochastic workers: what stands in for language models, with every assumption written down.
+"""Stochastic workers: a stated model of language-model agents' skills, errors, latency and cost.
 
 A worker has skills, rates of four kinds of error, a latency, a token cost and a context window.
 Its load grows with every call and decays with time; a loaded worker is slower and errs a little
-more often. Skills are hidden: a coordination method sees replies only.
+more often. Skills are hidden: a coordination method gets replies only.
 
 Shapes: ``M`` workers, ``K`` skills, ``E`` kinds of error, ``B`` calls.
 
@@ -12,39 +12,43 @@ References:
 """
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+
+from jaxswarm import errors
 
 ERRORS = ("contradiction", "drift", "omission", "coordination")
 """Kinds of error: logical contradiction, numerical drift, context omitted, failed coordination."""
 LINKS = ("linear", "logistic")
+"""How ``skill · demand`` becomes a probability of success: itself, or its logistic function."""
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Workers:
-    """A pool of workers. Build it with :func:`workers`, which validates.
+    """A pool of workers, made by :func:`workers`, which validates.
 
     Attributes:
         skill: ``float32[M, K]``.
-        slips: ``float32[M, E]``, how errors divide over :data:`ERRORS`; rows sum to one.
+        error_mix: ``float32[M, E]``, shares of the kinds of error of :data:`ERRORS`; rows sum to
+            one.
         latency: ``float32[M]``, mean of an idle worker, in milliseconds.
-        tokens: ``float32[M]``, mean written per call.
+        tokens: ``float32[M]``, mean number written per call.
         price: ``float32[M]``, of one call with mean tokens, any unit.
         window: ``float32[M]``, tokens of context that are read.
-        link: static; ``linear``: a call succeeds with chance ``skill · demand``; ``logistic``: with
-            the logistic function of that.
+        link: static, one of :data:`LINKS`.
     """
 
-    skill: Any
-    slips: Any
-    latency: Any
-    tokens: Any
-    price: Any
-    window: Any
+    skill: jax.Array | np.ndarray
+    error_mix: jax.Array | np.ndarray
+    latency: jax.Array | np.ndarray
+    tokens: jax.Array | np.ndarray
+    price: jax.Array | np.ndarray
+    window: jax.Array | np.ndarray
     link: str = field(default="linear", metadata={"static": True})
 
     @property
@@ -53,106 +57,134 @@ class Workers:
         return self.skill.shape[-2]
 
 
-class LoadLaw(NamedTuple):
-    """How load acts; all may be traced.
+class LoadModel(NamedTuple):
+    """Effect of load on latency and success; all may be traced.
 
     Attributes:
-        per_call: added by a call.
-        decay: factor per step, in ``[0, 1]``.
+        per_call: load that one call adds.
+        decay: factor on load per step, in ``[0, 1]``.
         slowdown: a call at load 1 takes ``1 + slowdown`` times as long.
-        harm: share of the success chance lost at load 1.
+        harm: share of the success probability lost at load 1.
         jitter: relative standard deviation of latency.
-        limit: load from which a worker says that it is not available.
+        limit: load from which a worker reports that it is not available.
     """
 
-    per_call: Any = 0.30
-    decay: Any = 0.88
-    slowdown: Any = 1.2
-    harm: Any = 0.05
-    jitter: Any = 0.08
-    limit: Any = 0.95
+    per_call: float | jax.Array = 0.30
+    decay: float | jax.Array = 0.88
+    slowdown: float | jax.Array = 1.2
+    harm: float | jax.Array = 0.05
+    jitter: float | jax.Array = 0.08
+    limit: float | jax.Array = 0.95
 
 
-USUAL = LoadLaw()
+DEFAULT_LOAD = LoadModel()
 
 
 def workers(
-    skill: Any,
+    skill: ArrayLike,
     *,
-    slips: Any = None,
-    latency: Any = 500.0,
-    tokens: Any = 200.0,
-    price: Any = 1.0,
-    window: Any = 8192.0,
+    error_mix: ArrayLike | None = None,
+    latency: ArrayLike = 500.0,
+    tokens: ArrayLike = 200.0,
+    price: ArrayLike = 1.0,
+    window: ArrayLike = 8192.0,
     link: str = "linear",
 ) -> Workers:
-    """A validated pool; scalars hold for every worker.
+    """Make a validated pool of workers; scalars hold for every worker.
 
     Args:
         skill: ``[M, K]``, in ``[0, 1]`` for the linear link.
-        slips: ``[M, 4]`` or ``[4]``, at least 0, rows sum to one; equal shares by default.
-        latency: ``[M]``, positive.
+        error_mix: ``[M, 4]`` or ``[4]``, shares of the kinds of error, at least 0, rows sum to one;
+            equal by default.
+        latency: ``[M]``, positive milliseconds.
         tokens: ``[M]``, positive.
         price: ``[M]``, at least 0.
-        window: ``[M]``, positive.
+        window: ``[M]``, positive tokens.
         link: one of :data:`LINKS`.
 
     Raises:
         ValueError: naming the argument.
+
+    Example:
+        >>> from jaxswarm import coordination
+        >>> pool = coordination.workers([[0.9, 0.1], [0.2, 0.8]], latency=[300.0, 600.0])
+        >>> pool.num_workers, pool.price.tolist()
+        (2, [1.0, 1.0])
     """
     if link not in LINKS:
-        raise ValueError(f"link: expected one of {LINKS}, got {link!r}")
-    known = np.asarray(skill, np.float32)
-    if known.ndim != 2 or 0 in known.shape or not np.isfinite(known).all():
-        raise ValueError(f"skill: expected finite [M, K], got shape {known.shape}")
-    if link == "linear" and not ((known >= 0) & (known <= 1)).all():
-        raise ValueError("skill: expected chances in [0, 1] for the linear link")
-    m = len(known)
+        raise errors.unknown("link", link, LINKS)
+    skills = np.asarray(skill, np.float32)
+    if skills.ndim != 2 or 0 in skills.shape or not np.isfinite(skills).all():
+        raise ValueError(f"skill: expected finite [M, K], got shape {skills.shape}")
+    if link == "linear" and not ((skills >= 0) & (skills <= 1)).all():
+        raise ValueError("skill: expected probabilities in [0, 1] for the linear link")
+    m = len(skills)
     kinds = len(ERRORS)
-    shares = np.full((m, kinds), 1 / kinds) if slips is None else np.asarray(slips, np.float32)
+    equal = np.full((m, kinds), 1 / kinds)
+    shares = equal if error_mix is None else np.asarray(error_mix, np.float32)
     if shares.shape not in ((m, kinds), (kinds,)):
-        raise ValueError(f"slips: expected shape ({m}, {kinds}), got {shares.shape}")
+        raise ValueError(f"error_mix: expected shape ({m}, {kinds}), got {shares.shape}")
     if (shares < 0).any() or not np.allclose(shares.sum(axis=-1), 1.0, atol=1e-4):
-        raise ValueError("slips: expected shares of at least 0 that sum to one")
-    columns = {"latency": latency, "tokens": tokens, "price": price, "window": window}
-    for name, value in columns.items():
+        raise ValueError("error_mix: expected shares of at least 0 that sum to one")
+    given = {"latency": latency, "tokens": tokens, "price": price, "window": window}
+    columns: dict[str, np.ndarray] = {}
+    for name, value in given.items():
         number = np.asarray(value, np.float32)
         if number.shape not in ((), (m,)):
             raise ValueError(f"{name}: expected a scalar or shape ({m},), got {number.shape}")
         low = 0.0 if name == "price" else np.finfo(np.float32).tiny
         if not (np.isfinite(number) & (number >= low)).all():
-            raise ValueError(f"{name}: expected finite positive numbers, got {number.min():g}")
+            expected = "numbers of at least 0" if name == "price" else "positive numbers"
+            raise ValueError(f"{name}: expected finite {expected}, got {number.min():g}")
         columns[name] = np.broadcast_to(number, (m,)).copy()
     shares = np.broadcast_to(shares, (m, kinds)).astype(np.float32)
-    return Workers(known, shares, **columns, link=link)
+    return Workers(skills, shares, **columns, link=link)
 
 
-def success_chance(
-    pool: Workers, who: jax.Array, demand: jax.Array, load: jax.Array, law: LoadLaw = USUAL
+def success_probability(
+    pool: Workers,
+    worker: jax.Array,
+    demand: jax.Array,
+    load: jax.Array,
+    load_model: LoadModel = DEFAULT_LOAD,
 ) -> jax.Array:
-    """``float32[B]``: hidden from every policy but an oracle.
+    """Probability of success of each call, ``float32[B]``, hidden from all policies but an oracle.
 
     Args:
         pool: the workers.
-        who: ``int32[B]``.
+        worker: ``int32[B]``.
         demand: ``[B, K]``.
         load: ``[B]``, of those workers, in ``[0, 1]``.
-        law: how load acts.
+        load_model: effect of load.
     """
-    inner = jnp.sum(jnp.asarray(pool.skill)[who] * demand, axis=-1)
+    inner = jnp.sum(jnp.asarray(pool.skill)[worker] * demand, axis=-1)
     chance = jax.nn.sigmoid(inner) if pool.link == "logistic" else jnp.clip(inner, 0.0, 1.0)
-    return chance * (1.0 - law.harm * load)
+    return chance * (1.0 - load_model.harm * load)
 
 
 def latency_of(
-    pool: Workers, who: jax.Array, load: jax.Array, noise: jax.Array, law: LoadLaw = USUAL
+    pool: Workers,
+    worker: jax.Array,
+    load: jax.Array,
+    noise: jax.Array,
+    load_model: LoadModel = DEFAULT_LOAD,
 ) -> jax.Array:
-    """``float32[B]`` milliseconds: ``latency (1 + slowdown load) (1 + jitter noise)``, above 0."""
-    mean = jnp.asarray(pool.latency)[who] * (1.0 + law.slowdown * load)
-    return mean * jnp.maximum(1.0 + law.jitter * noise, 0.05)
+    """Latency ``float32[B]`` in ms: ``latency (1 + slowdown load) (1 + jitter noise)``, above 0.
+
+    Args:
+        pool: the workers.
+        worker: ``int32[B]``.
+        load: ``[B]``, of those workers, in ``[0, 1]``.
+        noise: ``[B]``, standard normal.
+        load_model: effect of load.
+    """
+    mean = jnp.asarray(pool.latency)[worker] * (1.0 + load_model.slowdown * load)
+    return mean * jnp.maximum(1.0 + load_model.jitter * noise, 0.05)
 
 
-def loaded(load: jax.Array, who: jax.Array, active: jax.Array, law: LoadLaw = USUAL) -> jax.Array:
-    """``load [M]`` after calls to ``who [B]`` where ``active [B]``, at most 1."""
-    place = jnp.where(active, who, load.shape[0])
-    return jnp.minimum(load.at[place].add(law.per_call, mode="drop"), 1.0)
+def add_load(
+    load: jax.Array, worker: jax.Array, active: jax.Array, load_model: LoadModel = DEFAULT_LOAD
+) -> jax.Array:
+    """Load ``[M]`` after calls to ``worker [B]`` where ``active [B]``, at most 1."""
+    place = jnp.where(active, worker, load.shape[0])
+    return jnp.minimum(load.at[place].add(load_model.per_call, mode="drop"), 1.0)

@@ -1,32 +1,36 @@
-"""Workers behind one protocol: what is asked, what comes back, and who may answer.
+"""Agent backends: a common protocol of requests and replies for simulated and real workers.
 
-An :class:`AgentBackend` is a pair of pure functions. :func:`stochastic` draws replies from a pool
-of :class:`~jaxswarm.coordination.Workers`, :func:`learned` asks a small network. A model of
-the user's own answers from the host: :mod:`jaxswarm.coordination.host`.
+An :class:`AgentBackend` is a pair of pure functions. :func:`stochastic_backend` draws replies from
+a pool of :class:`~jaxswarm.coordination.Workers`, :func:`network_backend` evaluates a small neural
+network. A model of the user's own runs on the host: :mod:`jaxswarm.coordination.host`.
 
 Shapes: ``B`` calls, ``K`` skills, ``A`` possible answers.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from jaxswarm.coordination._workers import (
+    DEFAULT_LOAD,
     ERRORS,
-    USUAL,
-    LoadLaw,
+    LoadModel,
     Workers,
+    add_load,
     latency_of,
-    loaded,
-    success_chance,
+    success_probability,
 )
 from jaxswarm.coordination.draws import event_keys
+from jaxswarm.types import Key, Params
+
+if TYPE_CHECKING:
+    import flax.linen as nn
 
 OK, EMPTY, FAILED, TIMED_OUT, INVALID = 0, 1, 2, 3, 4
 STATUSES = ("ok", "empty", "failed", "timed out", "invalid")
-"""``Reply.status``: answered; no call in this slot; worker down; too late; not a legal reply."""
+"""``Reply.status``: answered; no call in this slot; worker down; too late; not a valid reply."""
 
 
 class Request(NamedTuple):
@@ -34,12 +38,13 @@ class Request(NamedTuple):
 
     Attributes:
         worker: ``int32[B]``.
-        entity: ``int32[B]``, whose call it is (a task); with ``event`` it names the dice.
-        event: ``int32[B]``, the how-manieth of that entity.
-        demand: ``float32[B, K]``.
+        entity: ``int32[B]``, id of the task that the call is for; with ``event`` it determines the
+            random numbers.
+        event: ``int32[B]``, number of the call among those of its entity.
+        demand: ``float32[B, K]``, how much of each skill the call needs.
         context: ``float32[B]``, tokens to read.
-        truth: ``int32[B]``, the right answer; a stochastic worker needs it to err on purpose, a
-            policy and a host never see it.
+        truth: ``int32[B]``, the right answer, from which stochastic workers make right and wrong
+            ones; it is hidden from policies and hosts.
         active: ``bool[B]``, false for empty slots.
     """
 
@@ -53,7 +58,7 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What came back; zeros where ``status`` is not ``OK``.
+    """A batch of replies; zeros where ``status`` is not ``OK``.
 
     Attributes:
         answer: ``int32[B]`` in ``[0, A)``, -1 where there is none.
@@ -61,8 +66,7 @@ class Reply(NamedTuple):
         tokens_in: ``float32[B]``, read.
         tokens_out: ``float32[B]``, written.
         latency: ``float32[B]``, milliseconds.
-        error: ``int32[B]``, index into ``workers.ERRORS``, -1 if right or unknown; never shown to a
-            policy.
+        error: ``int32[B]``, index into ``ERRORS``, -1 if right or unknown; hidden from policies.
         status: ``int32[B]``, index into :data:`STATUSES`.
     """
 
@@ -78,37 +82,64 @@ class Reply(NamedTuple):
 class AnswerFn(Protocol):
     """``answer(key, state, request) -> (state, Reply)``; ``key`` is the same for all calls."""
 
-    def __call__(self, key: jax.Array, state: Any, request: Request) -> tuple[Any, Reply]:
+    def __call__(self, key: Key, state: Any, request: Request) -> tuple[Any, Reply]:
         """Answer a batch of calls."""
         ...
 
 
 class AgentBackend(NamedTuple):
-    """Who answers: ``init() -> state`` and ``answer``."""
+    """A worker pool as functions ``init() -> state`` and ``answer(key, state, request)``."""
 
     init: Callable[[], Any]
     answer: AnswerFn
 
 
 class BackendState(NamedTuple):
-    """``load float32[M]`` in ``[0, 1]`` and ``alive bool[M]``: the caller may overwrite both."""
+    """State of the workers; the caller may overwrite it.
+
+    Attributes:
+        load: ``float32[M]`` in ``[0, 1]``.
+        alive: ``bool[M]``; calls to others fail.
+    """
 
     load: jax.Array
     alive: jax.Array
 
 
-def stochastic(
-    pool: Workers, *, num_answers: int = 2, law: LoadLaw = USUAL, timeout: float | None = None
+def stochastic_backend(
+    pool: Workers,
+    *,
+    num_answers: int = 2,
+    load_model: LoadModel = DEFAULT_LOAD,
+    timeout: float | None = None,
 ) -> AgentBackend:
-    """Replies drawn from skills, error shares, latency, tokens and load.
+    """Draw replies from the workers' skills, error shares, latency, tokens and load.
 
-    Dice are thrown by ``fold_in(key, entity, event)`` and do not depend on the worker, so two
-    schedulers that send a call to different workers compare them on the same dice. Context beyond
-    the window makes the call fail by omission with the share that was not read. ``answer`` adds
-    load; :func:`rest` lets it decay.
+    Random numbers are derived by ``fold_in(key, entity, event)`` and do not depend on the worker,
+    so two schedulers that send a call to different workers are compared on the same random numbers.
+    A call whose context exceeds the window fails by omission, with the share that was not read as
+    probability. ``answer`` adds load; :func:`decay_load` lets it decay.
+
+    Args:
+        pool: the workers.
+        num_answers: ``A``, at least 2.
+        load_model: effect of load.
+        timeout: milliseconds above 0 from which a reply counts as timed out; never by default.
 
     Raises:
         ValueError: if ``num_answers < 2`` or ``timeout <= 0``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import coordination
+        >>> backend = coordination.stochastic_backend(coordination.workers([[1.0], [0.0]]))
+        >>> calls = coordination.Request(
+        ...     worker=jnp.array([0, 1]), entity=jnp.arange(2), event=jnp.zeros(2, jnp.int32),
+        ...     demand=jnp.ones((2, 1)), context=jnp.zeros(2), truth=jnp.ones(2, jnp.int32),
+        ...     active=jnp.ones(2, bool))
+        >>> state, reply = backend.answer(jax.random.key(0), backend.init(), calls)
+        >>> reply.answer.tolist()  # worker 0 is always right, worker 1 never
+        [1, 0]
     """
     if num_answers < 2:
         raise ValueError(f"num_answers: expected at least 2, got {num_answers}")
@@ -119,52 +150,58 @@ def stochastic(
         m = pool.num_workers
         return BackendState(jnp.zeros(m), jnp.ones(m, bool))
 
-    def answer(key: jax.Array, state: BackendState, request: Request) -> tuple[Any, Reply]:
-        who = request.worker
-        load = state.load[who]
+    def answer(key: Key, state: BackendState, request: Request) -> tuple[Any, Reply]:
+        worker = request.worker
+        load = state.load[worker]
         keys = event_keys(key, request.entity, request.event)
-        dice = jax.vmap(lambda k: jax.random.uniform(k, (5,)))(keys)
+        uniform = jax.vmap(lambda k: jax.random.uniform(k, (5,)))(keys)
         noise = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, 1), (2,)))(keys)
-        chance = success_chance(pool, who, request.demand, load, law)
-        window = jnp.asarray(pool.window)[who]
+        chance = success_probability(pool, worker, request.demand, load, load_model)
+        window = jnp.asarray(pool.window)[worker]
         unread = jnp.maximum(request.context - window, 0.0) / jnp.maximum(request.context, 1.0)
-        omitted = dice[:, 0] < unread
-        right = (dice[:, 1] < chance) & ~omitted
-        shares = jnp.cumsum(jnp.asarray(pool.slips)[who], axis=1)
-        slip = jnp.sum(dice[:, 2:3] >= shares[:, :-1], axis=1)
-        slip = jnp.where(omitted, ERRORS.index("omission"), slip)
-        offset = 1 + jnp.floor(dice[:, 3] * (num_answers - 1)).astype(jnp.int32)
+        omitted = uniform[:, 0] < unread
+        right = (uniform[:, 1] < chance) & ~omitted
+        shares = jnp.cumsum(jnp.asarray(pool.error_mix)[worker], axis=1)
+        error = jnp.sum(uniform[:, 2:3] >= shares[:, :-1], axis=1)
+        error = jnp.where(omitted, ERRORS.index("omission"), error)
+        offset = 1 + jnp.floor(uniform[:, 3] * (num_answers - 1)).astype(jnp.int32)
         wrong = (request.truth + offset) % num_answers
-        latency = latency_of(pool, who, load, noise[:, 0], law)
-        written = jnp.asarray(pool.tokens)[who] * jnp.exp(0.2 * noise[:, 1])
+        latency = latency_of(pool, worker, load, noise[:, 0], load_model)
+        written = jnp.asarray(pool.tokens)[worker] * jnp.exp(0.2 * noise[:, 1])
         late = jnp.zeros_like(right) if timeout is None else latency > timeout
         status = jnp.where(late, TIMED_OUT, OK)
-        status = jnp.where(state.alive[who], status, FAILED)
+        status = jnp.where(state.alive[worker], status, FAILED)
         status = jnp.where(request.active, status, EMPTY)
         reply = Reply(
-            jnp.where(right, request.truth, wrong).astype(jnp.int32),
-            jnp.clip(chance + 0.1 * (dice[:, 4] - 0.5), 0.0, 1.0),
-            jnp.minimum(request.context, window),
-            written,
-            latency,
-            jnp.where(right, -1, slip).astype(jnp.int32),
-            status.astype(jnp.int32),
+            answer=jnp.where(right, request.truth, wrong).astype(jnp.int32),
+            confidence=jnp.clip(chance + 0.1 * (uniform[:, 4] - 0.5), 0.0, 1.0),
+            tokens_in=jnp.minimum(request.context, window),
+            tokens_out=written,
+            latency=latency,
+            error=jnp.where(right, -1, error).astype(jnp.int32),
+            status=status.astype(jnp.int32),
         )
         worked = (status == OK) | (status == TIMED_OUT)
-        return state._replace(load=loaded(state.load, who, worked, law)), blanked(reply)
+        load = add_load(state.load, worker, worked, load_model)
+        return state._replace(load=load), without_failures(reply)
 
     return AgentBackend(init, answer)
 
 
-def rest(state: BackendState, law: LoadLaw = USUAL) -> BackendState:
-    """One step of time: load decays."""
-    return state._replace(load=state.load * law.decay)
+def decay_load(state: BackendState, load_model: LoadModel = DEFAULT_LOAD) -> BackendState:
+    """Let the workers' load decay by one step of time."""
+    return state._replace(load=state.load * load_model.decay)
 
 
-def learned(
-    module: Any, params: Any, num_workers: int, *, latency: float = 1.0, tokens: float = 1.0
+def network_backend(
+    module: "nn.Module",
+    params: Params,
+    num_workers: int,
+    *,
+    latency: float = 1.0,
+    tokens: float = 1.0,
 ) -> AgentBackend:
-    """A small flax network answers: ``module.apply(params, demand [B, K]) -> logits [B, A]``.
+    """Sample replies from a flax network, ``module.apply(params, demand [B, K]) -> logits [B, A]``.
 
     Args:
         module: a flax module without state, such as ``models.mlp``.
@@ -182,7 +219,7 @@ def learned(
     def init() -> BackendState:
         return BackendState(jnp.zeros(num_workers), jnp.ones(num_workers, bool))
 
-    def answer(key: jax.Array, state: BackendState, request: Request) -> tuple[Any, Reply]:
+    def answer(key: Key, state: BackendState, request: Request) -> tuple[Any, Reply]:
         keys = event_keys(key, request.entity, request.event)
         own = jax.tree.map(lambda x: x[request.worker], params)
         logits = jax.vmap(lambda p, x: module.apply(p, x[None])[0])(own, request.demand)
@@ -193,23 +230,28 @@ def learned(
         flat = jnp.ones(chosen.shape)
         none = jnp.full(chosen.shape, -1, jnp.int32)
         reply = Reply(
-            chosen.astype(jnp.int32), chance, request.context, flat * tokens, flat * latency, none,
-            status,
-        )  # fmt: skip
-        return state, blanked(reply)
+            answer=chosen.astype(jnp.int32),
+            confidence=chance,
+            tokens_in=request.context,
+            tokens_out=flat * tokens,
+            latency=flat * latency,
+            error=none,
+            status=status,
+        )
+        return state, without_failures(reply)
 
     return AgentBackend(init, answer)
 
 
-def blanked(reply: Reply) -> Reply:
-    """The reply with ``answer`` and ``error`` -1 and numbers 0 where the status is not ``OK``."""
-    fine = reply.status == OK
+def without_failures(reply: Reply) -> Reply:
+    """Set ``answer`` and ``error`` to -1 and numbers to 0 where the status is not ``OK``."""
+    ok = reply.status == OK
     return Reply(
-        answer=jnp.where(fine, reply.answer, -1),
-        confidence=jnp.where(fine, reply.confidence, 0.0),
-        tokens_in=jnp.where(fine, reply.tokens_in, 0.0),
-        tokens_out=jnp.where(fine, reply.tokens_out, 0.0),
-        latency=jnp.where(fine, reply.latency, 0.0),
-        error=jnp.where(fine, reply.error, -1),
+        answer=jnp.where(ok, reply.answer, -1),
+        confidence=jnp.where(ok, reply.confidence, 0.0),
+        tokens_in=jnp.where(ok, reply.tokens_in, 0.0),
+        tokens_out=jnp.where(ok, reply.tokens_out, 0.0),
+        latency=jnp.where(ok, reply.latency, 0.0),
+        error=jnp.where(ok, reply.error, -1),
         status=reply.status,
     )

@@ -1,12 +1,12 @@
-"""A model of the user's own as a worker, by external stepping, with a tape.
+"""Host workers: a model of the user's own answers requests, with recording and replay.
 
 The jitted program runs until calls are pending and returns them as one :class:`Request`; the host
 answers with any Python function (this package opens no connection); the program is resumed with
-the :class:`Reply`. What was answered is kept on a :class:`Tape`, which replays it without the
-model, so a run with a real model can be repeated and tested.
+the :class:`Reply`. Replies are kept in a :class:`Recording`, which replays them without the model,
+so a run with a real model can be repeated and tested::
 
-    tape = Tape()
-    worker = host_worker(ask, num_answers=4, tape=tape)      # ask(call: dict) -> dict
+    recording = Recording()
+    worker = host_worker(ask, num_answers=4, recording=recording)      # ask(call: dict) -> dict
     while True:
         state, request = advance(state)                      # jitted
         if not request.active.any():
@@ -34,41 +34,45 @@ from jaxswarm.coordination.backends import (
     TIMED_OUT,
     Reply,
     Request,
-    blanked,
+    without_failures,
 )
 
 Ask = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""``ask(call) -> reply`` of the user's model; see :func:`host_worker`."""
+
+Call = tuple[int, int, int]
+"""``(worker, entity, event)``."""
 
 _NUMBERS = ("confidence", "tokens_in", "tokens_out", "latency")
 
 
-class Tape:
-    """Replies by ``(worker, entity, event)``, in memory and as JSON lines."""
+class Recording:
+    """Recorded replies by ``(worker, entity, event)``, in memory and as JSON lines."""
 
     def __init__(self) -> None:
-        self._replies: dict[tuple[int, int, int], dict[str, Any]] = {}
+        self._replies: dict[Call, dict[str, Any]] = {}
 
     def __len__(self) -> int:
         return len(self._replies)
 
-    def record(self, call: tuple[int, int, int], reply: Mapping[str, Any]) -> None:
-        """Keep a reply.
+    def record(self, call: Call, reply: Mapping[str, Any]) -> None:
+        """Record the reply to a call.
 
         Raises:
             ValueError: if this call already has one.
         """
         if call in self._replies:
-            raise ValueError(f"call: (worker, entity, event) {call} is on the tape already")
+            raise ValueError(f"call: (worker, entity, event) {call} is recorded already")
         self._replies[call] = dict(reply)
 
-    def replay(self, call: tuple[int, int, int]) -> dict[str, Any]:
-        """The recorded reply.
+    def replay(self, call: Call) -> dict[str, Any]:
+        """Return the recorded reply to a call.
 
         Raises:
             ValueError: if there is none: the run differs from the recorded one.
         """
         if call not in self._replies:
-            raise ValueError(f"call: (worker, entity, event) {call} is not on the tape")
+            raise ValueError(f"call: (worker, entity, event) {call} is not recorded")
         return dict(self._replies[call])
 
     def save(self, path: str | Path) -> None:
@@ -77,56 +81,66 @@ class Tape:
         Path(path).write_text("".join(f"{row}\n" for row in rows))
 
     @classmethod
-    def load(cls, path: str | Path) -> "Tape":
-        """Read what :meth:`save` wrote.
+    def load(cls, path: str | Path) -> "Recording":
+        """Read a file written by :meth:`save`.
 
         Raises:
             ValueError: naming the line that is not a reply.
         """
-        tape = cls()
+        recording = cls()
         for number, line in enumerate(Path(path).read_text().splitlines(), 1):
             try:
                 row = json.loads(line)
                 worker, entity, event = (int(x) for x in row["call"])
-                tape.record((worker, entity, event), row["reply"])
+                recording.record((worker, entity, event), row["reply"])
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"path: line {number} is not a reply ({error})") from error
-        return tape
+        return recording
 
 
 def host_worker(
     ask: Ask | None,
     *,
     num_answers: int,
-    tape: Tape | None = None,
+    recording: Recording | None = None,
     timeout: float = math.inf,
 ) -> Callable[[Request], Reply]:
-    """Answers requests on the host.
+    """Make a function that answers requests on the host with a model of the user's own.
 
     Args:
         ask: gets ``worker``, ``entity``, ``event``, ``demand``, ``context`` of one call (never the
             truth), returns ``answer`` and optionally ``confidence``, ``tokens_in``, ``tokens_out``,
-            ``latency``. An exception becomes the status ``failed``, an illegal reply ``invalid``, a
-            latency above ``timeout`` ``timed out``. ``None`` replays the tape.
-        num_answers: ``A``; legal answers are ``0 … A - 1``.
-        tape: records what ``ask`` said, or is replayed.
-        timeout: milliseconds.
+            ``latency``. An exception becomes the status ``failed``, an invalid reply ``invalid``, a
+            latency above ``timeout`` ``timed out``. ``None`` replays the recording.
+        num_answers: ``A``, at least 1; valid answers are ``0 … A - 1``.
+        recording: records the replies of ``ask``, or is replayed.
+        timeout: milliseconds above 0.
 
     Raises:
-        ValueError: if there is neither ``ask`` nor ``tape``, or a number is out of range.
+        ValueError: if there is neither ``ask`` nor ``recording``, or a number is out of range.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxswarm import coordination
+        >>> worker = coordination.host_worker(lambda call: {"answer": 2}, num_answers=3)
+        >>> one = jnp.zeros(1, jnp.int32)
+        >>> reply = worker(coordination.Request(one, one, one, jnp.ones((1, 1)), jnp.zeros(1), one,
+        ...                                     jnp.ones(1, bool)))
+        >>> int(reply.answer[0]), coordination.STATUSES[int(reply.status[0])]
+        (2, 'ok')
     """
-    if ask is None and tape is None:
-        raise ValueError("ask: expected a function, or a tape to replay, got neither")
+    if ask is None and recording is None:
+        raise ValueError("ask: expected a function, or a recording to replay, got neither")
     if num_answers < 1:
         raise ValueError(f"num_answers: expected at least 1, got {num_answers}")
     if not timeout > 0:
         raise ValueError(f"timeout: expected milliseconds above 0, got {timeout}")
 
-    def one(request: Request, slot: int) -> dict[str, Any]:
-        call = tuple(int(x[slot]) for x in (request.worker, request.entity, request.event))
+    def answer_call(request: Request, slot: int) -> dict[str, Any]:
+        call = (int(request.worker[slot]), int(request.entity[slot]), int(request.event[slot]))
         if ask is None:
-            assert tape is not None
-            return tape.replay(call)  # type: ignore[arg-type]
+            assert recording is not None
+            return recording.replay(call)
         question = {
             "worker": call[0],
             "entity": call[1],
@@ -135,11 +149,11 @@ def host_worker(
             "context": float(request.context[slot]),
         }
         try:
-            row = checked_reply(ask(question), num_answers, timeout)
-        except Exception as error:  # whatever a model's client raises is a failed call
+            row = validated_reply(ask(question), num_answers, timeout)
+        except Exception as error:  # any exception of a model's client is a failed call
             row = {"status": STATUSES[FAILED], "reason": f"{type(error).__name__}: {error}"}
-        if tape is not None:
-            tape.record(call, row)  # type: ignore[arg-type]
+        if recording is not None:
+            recording.record(call, row)
         return row
 
     def answer(request: Request) -> Reply:
@@ -149,7 +163,7 @@ def host_worker(
         answers = np.full(count, -1, np.int32)
         status = np.full(count, EMPTY, np.int32)
         for slot in np.flatnonzero(request.active):
-            row = one(request, int(slot))
+            row = answer_call(request, int(slot))
             status[slot] = STATUSES.index(row["status"])
             if status[slot] == OK:
                 answers[slot] = row["answer"]
@@ -157,14 +171,24 @@ def host_worker(
                     columns[name][slot] = row.get(name, 0.0)
         numbers = {name: jnp.asarray(columns[name]) for name in _NUMBERS}
         none = jnp.full(count, -1, jnp.int32)
-        made = Reply(answer=jnp.asarray(answers), error=none, status=jnp.asarray(status), **numbers)
-        return blanked(made)
+        status = jnp.asarray(status)
+        return without_failures(Reply(jnp.asarray(answers), **numbers, error=none, status=status))
 
     return answer
 
 
-def checked_reply(reply: Any, num_answers: int, timeout: float = math.inf) -> dict[str, Any]:
-    """A reply of a host as a plain row with a ``status``; an illegal one is ``invalid``."""
+def validated_reply(reply: Any, num_answers: int, timeout: float = math.inf) -> dict[str, Any]:
+    """Check a host's reply and return it as a plain row with a ``status``.
+
+    Args:
+        reply: what ``ask`` of :func:`host_worker` returned.
+        num_answers: ``A``.
+        timeout: milliseconds.
+
+    Returns:
+        ``answer``, ``confidence``, ``tokens_in``, ``tokens_out``, ``latency`` and the status
+        ``ok``; otherwise the status ``invalid`` with a ``reason``, or ``timed out``.
+    """
 
     def invalid(reason: str) -> dict[str, Any]:
         return {"status": STATUSES[INVALID], "reason": reason}

@@ -1,29 +1,30 @@
-"""Messages in fixed-capacity ring buffers, one first-in first-out queue per owner.
+"""First-in first-out message queues in ring buffers of fixed capacity, one per owner.
 
 A message is a pytree of numbers and the time from which it may be read. A batch of messages is
-pushed in its order, whoever they are for; what does not fit is dropped and counted, nothing is
+pushed in its order, for any owners; what does not fit is dropped and counted, and no message is
 overwritten. Both operations are pure and of fixed shape, so an event loop is a ``lax.scan``.
 
-Shapes: ``Q`` queues of capacity ``C``, ``B`` messages of a batch, ``P`` that are read at once.
+Shapes: ``Q`` queues of capacity ``C``, ``B`` messages of a batch, ``P`` read at once.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-PyTree = Any
+from jaxswarm.types import PyTree
 
 
 class Queues(NamedTuple):
-    """Build it with :func:`empty_queues`.
+    """Message queues, made by :func:`empty_queues`.
 
     Attributes:
         messages: leaves ``[Q, C, ...]``.
-        due: ``float32[Q, C]``, from when a message may be read.
+        due: ``float32[Q, C]``, time from which a message may be read.
         head: ``int32[Q]``, slot of the oldest.
         size: ``int32[Q]``, at most ``C``.
-        dropped: ``int32[Q]``, messages for which there was no room, so far.
+        dropped: ``int32[Q]``, messages dropped so far because their queue was full.
     """
 
     messages: PyTree
@@ -39,10 +40,20 @@ class Queues(NamedTuple):
 
 
 def empty_queues(num_queues: int, capacity: int, message: PyTree) -> Queues:
-    """``Q`` empty queues of messages like ``message`` (arrays or scalars of one message).
+    """Make ``Q`` empty queues of messages like ``message`` (arrays or scalars of one message).
 
     Raises:
         ValueError: if ``num_queues`` or ``capacity`` is below 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxswarm import coordination
+        >>> queues = coordination.empty_queues(2, 4, jnp.int32(0))
+        >>> queues = coordination.push(queues, jnp.array([0, 1, 0]), jnp.array([7, 8, 9]),
+        ...                            jnp.ones(3, bool))
+        >>> queues, messages, exist = coordination.pop(queues, now=0.0)
+        >>> messages[:, 0].tolist(), queues.size.tolist()
+        ([7, 8], [1, 0])
     """
     for name, value in (("num_queues", num_queues), ("capacity", capacity)):
         if value < 1:
@@ -57,33 +68,37 @@ def empty_queues(num_queues: int, capacity: int, message: PyTree) -> Queues:
 
 
 def push(
-    queues: Queues, owner: jax.Array, messages: PyTree, active: jax.Array, due: Any = 0.0
+    queues: Queues,
+    owner: jax.Array,
+    messages: PyTree,
+    active: jax.Array,
+    due: ArrayLike = 0.0,
 ) -> Queues:
-    """Append a batch.
+    """Append a batch of messages to their owners' queues.
 
     Args:
-        queues: where to.
-        owner: ``int32[B]``, whose queue; several messages may have one owner.
+        queues: before.
+        owner: ``int32[B]``, index of the queue; several messages may have one owner.
         messages: leaves ``[B, ...]``.
         active: ``bool[B]``, false for empty slots of the batch.
-        due: ``[B]`` or a scalar, from when the messages may be read.
+        due: ``[B]`` or a scalar, time from which the messages may be read.
     """
     count, capacity = queues.due.shape
     place = jnp.where(active, owner, count)
     rank = _rank(place)
-    known = jnp.minimum(place, count - 1)
-    fits = active & (queues.size[known] + rank < capacity)
-    slot = (queues.head[known] + queues.size[known] + rank) % capacity
+    clipped = jnp.minimum(place, count - 1)
+    fits = active & (queues.size[clipped] + rank < capacity)
+    slot = (queues.head[clipped] + queues.size[clipped] + rank) % capacity
     row = jnp.where(fits, place, count)
 
-    def written(held: jax.Array, new: jax.Array) -> jax.Array:
-        return held.at[row, slot].set(new, mode="drop")
+    def write(stored: jax.Array, new: jax.Array) -> jax.Array:
+        return stored.at[row, slot].set(new, mode="drop")
 
     times = jnp.broadcast_to(jnp.asarray(due, jnp.float32), owner.shape)
     refused = jnp.where(active & ~fits, owner, count)
     return Queues(
-        jax.tree.map(written, queues.messages, messages),
-        written(queues.due, times),
+        jax.tree.map(write, queues.messages, messages),
+        write(queues.due, times),
         queues.head,
         queues.size.at[row].add(1, mode="drop"),
         queues.dropped.at[refused].add(1, mode="drop"),
@@ -91,16 +106,16 @@ def push(
 
 
 def pop(
-    queues: Queues, now: Any, count: Any = 1, *, most: int = 1
+    queues: Queues, now: ArrayLike, count: ArrayLike = 1, *, most: int = 1
 ) -> tuple[Queues, PyTree, jax.Array]:
-    """Take the oldest messages of every queue.
+    """Take the oldest messages out of every queue.
 
-    A message that is not due yet holds up those behind it.
+    A message that is not due yet blocks those behind it.
 
     Args:
-        queues: where from.
-        now: the time.
-        count: ``int32[Q]`` or a scalar, how many at most; 0 for none.
+        queues: before.
+        now: present time; messages due later stay.
+        count: ``int32[Q]`` or a scalar, how many to take at most; 0 for none.
         most: ``P``, static, the largest ``count``.
 
     Returns:
@@ -118,14 +133,14 @@ def pop(
     index = jnp.arange(rows)[:, None]
     ready = (ahead[None, :] < wanted[:, None]) & (queues.due[index, slot] <= now)
     taken = jnp.cumprod(ready.astype(jnp.int32), axis=1).astype(bool)
-    messages = jax.tree.map(lambda held: held[index, slot], queues.messages)
-    gone = jnp.sum(taken, axis=1, dtype=jnp.int32)
-    left = queues._replace(head=(queues.head + gone) % capacity, size=queues.size - gone)
+    messages = jax.tree.map(lambda stored: stored[index, slot], queues.messages)
+    removed = jnp.sum(taken, axis=1, dtype=jnp.int32)
+    left = queues._replace(head=(queues.head + removed) % capacity, size=queues.size - removed)
     return left, messages, taken
 
 
 def _rank(place: jax.Array) -> jax.Array:
-    """``int32[B]``: how many earlier entries of the batch have the same place."""
+    """Number of earlier entries of the batch with the same place, ``int32[B]``."""
     order = jnp.argsort(place, stable=True)
     ordered = place[order]
     index = jnp.arange(place.shape[0], dtype=jnp.int32)

@@ -1,4 +1,4 @@
-"""Decentralised learning: local optimisation and gossip, as one ``(init, step)``.
+"""Decentralised learning as one ``(init, step)``: local optimisation composed with gossip.
 
 Shapes: ``N`` agents on axis 0 of every leaf, ``B`` samples of a minibatch.
 
@@ -9,7 +9,7 @@ References:
     al., Communication-efficient learning of deep networks from decentralized data, 2017.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,50 +18,22 @@ import optax
 from jaxswarm import agents, errors
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip._averaging import identity
-from jaxswarm.gossip.traffic import Ledger, Traffic, no_traffic
-from jaxswarm.gossip.types import Exchange, GossipTransformation
+from jaxswarm.gossip.traffic import no_traffic
+from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.learning.local import Loss, Objective, Sample, objective, train
+from jaxswarm.learning.state import (
+    LearnerInfo,
+    LearnerState,
+    check_local_steps,
+    check_parts,
+    initial_state,
+    keep_absent,
+    next_round,
+)
 from jaxswarm.network.process import Network, reliable
-
-PyTree = Any
+from jaxswarm.types import Key, Params, PyTree
 
 ORDERS = ("adapt_then_combine", "combine_then_adapt", "parallel")
-
-
-class LearnerState(NamedTuple):
-    """What a decentralised learner carries from round to round.
-
-    Attributes:
-        params: learnable parameters, leaves ``[N, ...]``: the only thing gossip touches.
-        opt_state: every agent's own optimiser state, never averaged.
-        model_state: every agent's normalisation statistics, never averaged.
-        gossip: the rule's state.
-        network: the network process's state.
-        correction: what bias-corrected methods remember (trackers, previous iterates).
-        round: ``int32[]``, rounds done.
-        traffic: what was sent since the start.
-    """
-
-    params: PyTree
-    opt_state: PyTree
-    model_state: PyTree
-    gossip: PyTree
-    network: PyTree
-    correction: PyTree
-    round: jax.Array
-    traffic: Ledger
-
-
-class LearnerInfo(NamedTuple):
-    """What one may plot of a round.
-
-    Attributes:
-        loss: ``float[N]``, each agent's loss on its own minibatches.
-        traffic: messages and bytes of this round.
-    """
-
-    loss: jax.Array
-    traffic: Traffic
 
 
 def decentralized(
@@ -77,10 +49,11 @@ def decentralized(
     stochastic: bool = False,
     chunk: int | None = None,
 ) -> Algorithm:
-    """Local optimisation composed with gossip.
+    """Decentralised learning: local optimiser steps composed with any gossip rule.
 
-    Choices of ``gossip`` give the classics: ``averaging(W)`` is D-PSGD, ``server()`` is FedAvg
-    (local SGD with a server), ``identity()`` the isolated baseline.
+    The published methods have names of their own: :func:`~jaxswarm.learning.dpsgd`,
+    :func:`~jaxswarm.learning.fedavg`, :func:`~jaxswarm.learning.local_sgd` and
+    :func:`~jaxswarm.learning.isolated`.
 
     Args:
         loss: ``loss(params, batch) -> scalar`` of *one* agent; see
@@ -94,9 +67,9 @@ def decentralized(
             (gossip, then local steps from there), or ``"parallel"`` (local steps from the own
             parameters, added to the average: D-PSGD as published, where computing and sending
             overlap).
-        network: who is alive and what arrives, round by round; all of it by default.
+        network: which agents are alive and which messages arrive, round by round; all by default.
         stateful: the loss carries a model state (normalisation statistics), which gossip never
-            touches.
+            mixes.
         stochastic: the loss takes a key.
         chunk: agents whose gradients are computed at a time, at least 1; all by default. With large
             batches activations outweigh parameters, and chunks bound them; on a mesh leave it out.
@@ -107,58 +80,68 @@ def decentralized(
     Raises:
         ValueError: ``local_steps < 1``, ``chunk < 1``, unknown order, something that is not an
             optimiser or a rule; while tracing, leaves or batches that do not lead with ``N``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> from jaxswarm import gossip, learning, rollout, topology
+        >>> W = gossip.mixing(topology.ring(8))
+        >>> learner = learning.decentralized(
+        ...     lambda params, target: jnp.sum((params - target) ** 2),
+        ...     local=optax.sgd(0.1),
+        ...     gossip=gossip.averaging(W),
+        ... )
+        >>> state = learner.init(jnp.zeros((8, 2)))
+        >>> targets = jnp.arange(8.0)[:, None] * jnp.ones(2)
+        >>> state, info = rollout(learner.step, state, 100, key=jax.random.key(0), inputs=targets)
+        >>> state.params.mean(axis=0).round(2).tolist()  # the mean of all targets
+        [3.5, 3.5]
+        >>> int(state.traffic.total.messages)  # 2 neighbours of 8 agents, 100 rounds
+        1600
     """
     check_parts(local, gossip)
-    if local_steps < 1:
-        raise ValueError(f"local_steps: expected at least 1, got {local_steps}")
+    check_local_steps(local_steps)
     if order not in ORDERS:
         raise errors.unknown("order", order, ORDERS)
     work = objective(loss, sample, stateful=stateful, stochastic=stochastic, chunk=chunk)
     world = reliable() if network is None else network
 
-    def init(params: PyTree, model_state: PyTree = None) -> LearnerState:
+    def init(params: Params, model_state: PyTree = None) -> LearnerState:
         return initial_state(local, gossip, world, params, model_state)
 
-    def step(key: jax.Array, state: LearnerState, inputs: Any) -> tuple[LearnerState, LearnerInfo]:
+    def step(key: Key, state: LearnerState, inputs: Any) -> tuple[LearnerState, LearnerInfo]:
         train_key, gossip_key, network_key = jax.random.split(key, 3)
         network_state, now = world.step(network_key, state.network, state.round)
 
-        def locally(params: PyTree) -> Any:
+        def adapt(params: Params) -> Any:
+            opt_state, model_state = state.opt_state, state.model_state
             return train(
-                work,
-                local,
-                local_steps,
-                train_key,
-                params,
-                state.opt_state,
-                state.model_state,
-                inputs,
+                train_key, work, local, local_steps, params, opt_state, model_state, inputs
             )
 
-        def exchange(params: PyTree) -> Any:
+        def combine(params: Params) -> Any:
             return gossip.mix(gossip_key, params, state.gossip, now)
 
         if order == "adapt_then_combine":
-            result = frozen_where_absent(now, locally(state.params), state)
-            params, gossip_state, traffic = exchange(result.params)
+            result = keep_absent(now, adapt(state.params), state)
+            params, gossip_state, traffic = combine(result.params)
         elif order == "combine_then_adapt":
-            params, gossip_state, traffic = exchange(state.params)
-            result = frozen_where_absent(now, locally(params), state._replace(params=params))
+            params, gossip_state, traffic = combine(state.params)
+            result = keep_absent(now, adapt(params), state._replace(params=params))
             params = result.params
         else:
-            result = frozen_where_absent(now, locally(state.params), state)
-            params, gossip_state, traffic = exchange(state.params)
+            result = keep_absent(now, adapt(state.params), state)
+            params, gossip_state, traffic = combine(state.params)
             params = jax.tree.map(
-                lambda m, new, old: m + (new - old), params, result.params, state.params
+                lambda mixed, new, old: mixed + (new - old), params, result.params, state.params
             )
-        new = state._replace(
+        new = next_round(
+            state,
+            traffic,
             params=params,
             opt_state=result.opt_state,
             model_state=result.model_state,
             gossip=gossip_state,
             network=network_state,
-            round=state.round + 1,
-            traffic=state.traffic.add(traffic),
         )
         return new, LearnerInfo(result.loss, traffic)
 
@@ -172,89 +155,44 @@ def centralized(
     local_steps: int = 1,
     sample: Sample | None = None,
 ) -> Algorithm:
-    """The centralised minibatch baseline: one model, the mean gradient of all agents' minibatches.
+    """Centralised minibatch SGD, the baseline: one model, the mean gradient of all minibatches.
 
     Its parameters lead with 1, the only “agent”; the inputs are those of the ``N`` agents whose
-    data it sees. No traffic is counted: there is no network.
+    data it uses. No traffic is counted: there is no network.
+
+    Args:
+        loss: ``loss(params, batch) -> scalar``.
+        local: any optax optimiser.
+        local_steps: optimiser steps per round, at least 1.
+        sample: as in :func:`decentralized`.
 
     Raises:
         ValueError: ``local_steps < 1`` or something that is not an optimiser; while tracing,
             parameters that do not lead with 1.
     """
     check_parts(local, None)
-    if local_steps < 1:
-        raise ValueError(f"local_steps: expected at least 1, got {local_steps}")
+    check_local_steps(local_steps)
     work = objective(loss, sample)
 
     def pooled_gradient(
-        key: jax.Array, params: PyTree, model_state: PyTree, batch: Any
+        key: Key, params: Params, model_state: PyTree, batch: Any
     ) -> tuple[jax.Array, PyTree, PyTree]:
         n = agents.num_agents(batch)
-        everywhere = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape[1:])), params)
-        losses, _, grads = work.value_and_grad(key, everywhere, None, batch)
+        copies = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape[1:])), params)
+        losses, _, grads = work.value_and_grad(key, copies, None, batch)
         grads = jax.tree.map(lambda g: jnp.mean(g, axis=0, keepdims=True), grads)
         return losses, model_state, grads
 
     pooled = Objective(pooled_gradient, work.sample)
 
-    def init(params: PyTree, model_state: PyTree = None) -> LearnerState:
+    def init(params: Params, model_state: PyTree = None) -> LearnerState:
         agents.check_leading_axis(params, 1, "params")
         return initial_state(local, identity(), reliable(), params, model_state)
 
-    def step(key: jax.Array, state: LearnerState, inputs: Any) -> tuple[LearnerState, LearnerInfo]:
-        result = train(pooled, local, local_steps, key, state.params, state.opt_state, None, inputs)
-        new = state._replace(
-            params=result.params, opt_state=result.opt_state, round=state.round + 1
-        )
-        return new, LearnerInfo(result.loss, no_traffic())
+    def step(key: Key, state: LearnerState, inputs: Any) -> tuple[LearnerState, LearnerInfo]:
+        result = train(key, pooled, local, local_steps, state.params, state.opt_state, None, inputs)
+        traffic = no_traffic()
+        new = next_round(state, traffic, params=result.params, opt_state=result.opt_state)
+        return new, LearnerInfo(result.loss, traffic)
 
     return Algorithm(init, step)
-
-
-def initial_state(
-    local: optax.GradientTransformation,
-    gossip: GossipTransformation,
-    network: Network,
-    params: PyTree,
-    model_state: PyTree,
-    correction: PyTree = (),
-) -> LearnerState:
-    """The state of ``N`` agents about to start; ``params`` leaves ``[N, ...]``."""
-    agents.num_agents(params)
-    params = jax.tree.map(jnp.asarray, params)
-    return LearnerState(
-        params=params,
-        opt_state=jax.vmap(local.init)(params),
-        model_state=model_state,
-        gossip=gossip.init(params),
-        network=network.init(),
-        correction=correction,
-        round=jnp.zeros((), jnp.int32),
-        traffic=Ledger.empty(),
-    )
-
-
-def check_parts(local: Any, gossip: Any) -> None:
-    """Refuse what is not an optimiser or a gossip rule.
-
-    Raises:
-        ValueError: naming the argument and what came.
-    """
-    if not (hasattr(local, "init") and hasattr(local, "update")):
-        raise ValueError(f"local: expected an optax optimiser, got {type(local).__name__}")
-    if gossip is not None and not (hasattr(gossip, "init") and hasattr(gossip, "mix")):
-        raise ValueError(
-            f"gossip: expected a rule such as gossip.averaging(W), got {type(gossip).__name__}"
-        )
-
-
-def frozen_where_absent(now: Exchange, result: Any, state: LearnerState) -> Any:
-    """Undo the local work of agents that are dead or do not take part this round."""
-    present = now.active(agents.num_agents(state.params))
-    if present is None:
-        return result
-    return result._replace(
-        params=agents.where(present, result.params, state.params),
-        opt_state=agents.where(present, result.opt_state, state.opt_state),
-        model_state=agents.where(present, result.model_state, state.model_state),
-    )

@@ -14,6 +14,7 @@ References:
     for decentralized consensus optimization, 2015.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -21,17 +22,21 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.types import GossipTransformation
-from jaxswarm.learning._decentralized import (
+from jaxswarm.gossip.types import GossipTransformation, Traffic
+from jaxswarm.learning.local import Loss, Sample, descend, objective
+from jaxswarm.learning.state import (
     LearnerInfo,
     LearnerState,
     check_parts,
     initial_state,
+    next_round,
 )
-from jaxswarm.learning.local import Loss, Sample, descend, objective
 from jaxswarm.network.process import Network, reliable
+from jaxswarm.types import Key, Params, PyTree
 
-PyTree = Any
+MixFn = Callable[[PyTree], tuple[PyTree, PyTree, Traffic]]
+GradientFn = Callable[[Params], tuple[jax.Array, PyTree]]
+UpdateFn = Callable[[LearnerState, MixFn, GradientFn], tuple[dict[str, PyTree], Traffic, jax.Array]]
 
 
 class Tracker(NamedTuple):
@@ -49,52 +54,62 @@ def gradient_tracking(
     sample: Sample | None = None,
     network: Network | None = None,
 ) -> Algorithm:
-    """Adapt-then-combine gradient tracking: ``x ← W(x − η y)``, ``y ← W y + g_new − g_old``.
+    """Gradient tracking (adapt, then combine): ``x ← W(x − η y)``, ``y ← W y + g_new − g_old``.
 
-    ``local`` sees the tracked direction ``y`` instead of a gradient. A message carries both trees,
-    so it costs twice the bytes. The first step only measures gradients.
+    DIGing is the form ``x ← W x − η y`` of the same method; its steps have to be shorter. ``local``
+    gets the tracked direction ``y`` instead of a gradient. A message carries both trees, so it
+    costs twice the bytes. The first step only measures gradients.
 
     Args:
-        loss: as for :func:`jaxswarm.learning`.
+        loss: ``loss(params, batch) -> scalar`` of one agent.
         local: optax optimiser; the theory is for plain ``sgd``.
         gossip: a linear, average-preserving rule.
-        sample: as for :func:`jaxswarm.learning`.
-        network: as there. The dead keep their memory.
+        sample: ``(key, inputs) -> batch``; omitted, the inputs of a round are the batch.
+        network: which agents are alive and which messages arrive; all by default. Dead agents keep
+            their memory.
+
+    Raises:
+        ValueError: if ``local`` is no optimiser or ``gossip`` no rule.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> from jaxswarm import gossip, learning, rollout, topology
+        >>> learner = learning.gradient_tracking(
+        ...     lambda x, a: 0.5 * a * (x - a) ** 2,  # curvature and optimum differ by agent
+        ...     local=optax.sgd(0.1),
+        ...     gossip=gossip.averaging(gossip.mixing(topology.ring(4))),
+        ... )
+        >>> a = jnp.array([0.5, 1.0, 1.5, 2.0])
+        >>> state = learner.init(jnp.zeros(4))
+        >>> state, info = rollout(learner.step, state, 200, key=jax.random.key(0), inputs=a)
+        >>> [round(float(x), 3) for x in state.params]  # Σ a² / Σ a, the average loss's optimum
+        [1.5, 1.5, 1.5, 1.5]
     """
     check_parts(local, gossip)
-    work = objective(loss, sample)
-    world = reliable() if network is None else network
-    both = _on_pairs(gossip)
 
-    def init(params: PyTree, model_state: PyTree = None) -> LearnerState:
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        return initial_state(local, both, world, params, model_state, Tracker(zeros, zeros))
-
-    def step(key: jax.Array, state: LearnerState, inputs: Any) -> tuple[LearnerState, LearnerInfo]:
-        sample_key, loss_key, gossip_key, network_key = jax.random.split(key, 4)
-        network_state, now = world.step(network_key, state.network, state.round)
+    def update(
+        state: LearnerState, mix: MixFn, gradient: GradientFn
+    ) -> tuple[dict[str, PyTree], Traffic, jax.Array]:
         tracker: Tracker = state.correction
         params, opt_state = descend(local, tracker.direction, state.opt_state, state.params)
-        (params, direction), gossip_state, traffic = gossip.mix(
-            gossip_key, (params, tracker.direction), state.gossip, now
-        )
-        batch = work.sample(sample_key, inputs)
-        losses, _, grads = work.value_and_grad(loss_key, params, None, batch)
+        (params, direction), gossip_state, traffic = mix((params, tracker.direction))
+        losses, grads = gradient(params)
         direction = jax.tree.map(
             lambda d, new, old: d + new - old, direction, grads, tracker.gradient
         )
-        new = state._replace(
-            params=params,
-            opt_state=opt_state,
-            gossip=gossip_state,
-            network=network_state,
-            correction=Tracker(direction, grads),
-            round=state.round + 1,
-            traffic=state.traffic.add(traffic),
-        )
-        return new, LearnerInfo(losses, traffic)
+        changes = {
+            "params": params,
+            "opt_state": opt_state,
+            "gossip": gossip_state,
+            "correction": Tracker(direction, grads),
+        }
+        return changes, traffic, losses
 
-    return Algorithm(init, step)
+    def zero_tracker(params: Params) -> Tracker:
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return Tracker(zeros, zeros)
+
+    return _corrected(loss, local, _on_pairs(gossip), sample, network, zero_tracker, update)
 
 
 def exact_diffusion(
@@ -108,48 +123,56 @@ def exact_diffusion(
 ) -> Algorithm:
     """Exact diffusion: ``ψ_new = x − η g(x)``, ``x ← W̄ (ψ_new + x − ψ_old)``, ``W̄ = (I + W)/2``.
 
-    The correction removes plain diffusion's bias; the same fixed point as EXTRA's, in
-    adapt-then-combine form and with a wider range of stable steps.
+    The correction removes plain diffusion's bias. EXTRA has the same fixed point; exact diffusion
+    is its adapt-then-combine form and is stable for longer steps.
 
     Args:
-        loss: as for :func:`jaxswarm.learning`.
+        loss: ``loss(params, batch) -> scalar`` of one agent.
         local: optax optimiser; the theory is for plain ``sgd``.
-        gossip: a linear, symmetric, average-preserving rule.
-        sample: as for :func:`jaxswarm.learning`.
-        network: as there.
+        gossip: a linear, average-preserving rule.
+        sample: ``(key, inputs) -> batch``; omitted, the inputs of a round are the batch.
+        network: which agents are alive and which messages arrive; all by default.
         lazy: use ``W̄``; false uses ``W`` itself, which is D² and needs ``λ_min(W) > −1/3``.
+
+    Raises:
+        ValueError: if ``local`` is no optimiser or ``gossip`` no rule.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> from jaxswarm import gossip, learning, rollout, topology
+        >>> learner = learning.exact_diffusion(
+        ...     lambda x, a: 0.5 * a * (x - a) ** 2,
+        ...     local=optax.sgd(0.2),
+        ...     gossip=gossip.averaging(gossip.mixing(topology.ring(4))),
+        ... )
+        >>> a = jnp.array([0.5, 1.0, 1.5, 2.0])
+        >>> state = learner.init(jnp.zeros(4))
+        >>> state, info = rollout(learner.step, state, 200, key=jax.random.key(0), inputs=a)
+        >>> [round(float(x), 3) for x in state.params]
+        [1.5, 1.5, 1.5, 1.5]
     """
     check_parts(local, gossip)
-    work = objective(loss, sample)
-    world = reliable() if network is None else network
 
-    def init(params: PyTree, model_state: PyTree = None) -> LearnerState:
-        return initial_state(local, gossip, world, params, model_state, params)
-
-    def step(key: jax.Array, state: LearnerState, inputs: Any) -> tuple[LearnerState, LearnerInfo]:
-        sample_key, loss_key, gossip_key, network_key = jax.random.split(key, 4)
-        network_state, now = world.step(network_key, state.network, state.round)
-        batch = work.sample(sample_key, inputs)
-        losses, _, grads = work.value_and_grad(loss_key, state.params, None, batch)
+    def update(
+        state: LearnerState, mix: MixFn, gradient: GradientFn
+    ) -> tuple[dict[str, PyTree], Traffic, jax.Array]:
+        losses, grads = gradient(state.params)
         adapted, opt_state = descend(local, grads, state.opt_state, state.params)
         corrected = jax.tree.map(
             lambda psi, x, old: psi + (x - old), adapted, state.params, state.correction
         )
-        mixed, gossip_state, traffic = gossip.mix(gossip_key, corrected, state.gossip, now)
+        mixed, gossip_state, traffic = mix(corrected)
         if lazy:
             mixed = jax.tree.map(lambda a, b: 0.5 * (a + b), mixed, corrected)
-        new = state._replace(
-            params=mixed,
-            opt_state=opt_state,
-            gossip=gossip_state,
-            network=network_state,
-            correction=adapted,
-            round=state.round + 1,
-            traffic=state.traffic.add(traffic),
-        )
-        return new, LearnerInfo(losses, traffic)
+        changes = {
+            "params": mixed,
+            "opt_state": opt_state,
+            "gossip": gossip_state,
+            "correction": adapted,
+        }
+        return changes, traffic, losses
 
-    return Algorithm(init, step)
+    return _corrected(loss, local, gossip, sample, network, lambda params: params, update)
 
 
 def d2(
@@ -160,19 +183,66 @@ def d2(
     sample: Sample | None = None,
     network: Network | None = None,
 ) -> Algorithm:
-    """D²: ``x ← W (2x − x_old − η (g − g_old))``, immune to differences between agents' data.
+    """D²: ``x ← W (2x − x_old − η (g − g_old))``, unbiased however agents' data differ.
 
-    Needs ``λ_min(W) > −1/3``; ``weights="lazy"`` always qualifies.
+    Needs ``λ_min(W) > −1/3``; ``weights="lazy"`` always qualifies. Arguments as in
+    :func:`exact_diffusion`, whose ``lazy=False`` this is.
     """
     return exact_diffusion(
         loss, local=local, gossip=gossip, sample=sample, network=network, lazy=False
     )
 
 
-def _on_pairs(gossip: GossipTransformation) -> GossipTransformation:
-    """The rule initialised for ``(params, direction)``, which travel together."""
+def _corrected(
+    loss: Loss,
+    local: optax.GradientTransformation,
+    gossip: GossipTransformation,
+    sample: Sample | None,
+    network: Network | None,
+    memory: Callable[[Params], PyTree],
+    update: UpdateFn,
+) -> Algorithm:
+    """A learner of one gradient and one exchange per round, given its recursion.
 
-    def init(params: PyTree) -> PyTree:
+    Args:
+        loss: ``loss(params, batch) -> scalar`` of one agent.
+        local: optax optimiser.
+        gossip: gossip rule, initialised for what ``update`` mixes.
+        sample: ``(key, inputs) -> batch`` or ``None``.
+        network: network process or ``None``.
+        memory: ``params -> correction``, what the method remembers before the first round.
+        update: ``(state, mix, gradient) -> (changes, traffic, losses [N])``: ``mix(tree)`` is the
+            exchange of this round, ``gradient(params) -> (losses, grads)`` on its minibatches.
+    """
+    work = objective(loss, sample)
+    world = reliable() if network is None else network
+
+    def init(params: Params, model_state: PyTree = None) -> LearnerState:
+        return initial_state(local, gossip, world, params, model_state, memory(params))
+
+    def step(key: Key, state: LearnerState, inputs: Any) -> tuple[LearnerState, LearnerInfo]:
+        sample_key, loss_key, gossip_key, network_key = jax.random.split(key, 4)
+        network_state, now = world.step(network_key, state.network, state.round)
+        batch = work.sample(sample_key, inputs)
+
+        def mix(tree: PyTree) -> tuple[PyTree, PyTree, Traffic]:
+            return gossip.mix(gossip_key, tree, state.gossip, now)
+
+        def gradient(params: Params) -> tuple[jax.Array, PyTree]:
+            losses, _, grads = work.value_and_grad(loss_key, params, None, batch)
+            return losses, grads
+
+        changes, traffic, losses = update(state, mix, gradient)
+        new = next_round(state, traffic, network=network_state, **changes)
+        return new, LearnerInfo(losses, traffic)
+
+    return Algorithm(init, step)
+
+
+def _on_pairs(gossip: GossipTransformation) -> GossipTransformation:
+    """The rule initialised for ``(params, direction)``, which are sent together."""
+
+    def init(params: Params) -> PyTree:
         return gossip.init((params, jax.tree.map(jnp.zeros_like, params)))
 
-    return GossipTransformation(init, gossip.mix, gossip.supports)
+    return gossip._replace(init=init)

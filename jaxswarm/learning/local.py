@@ -1,4 +1,4 @@
-"""Local work: what every agent does on its own data between two exchanges.
+"""Local training: what every agent does on its own data between two exchanges.
 
 Shapes: ``N`` agents on axis 0 of every leaf, ``B`` samples of a minibatch.
 """
@@ -11,18 +11,20 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm import agents
+from jaxswarm.types import Key, Params, PyTree
 
-PyTree = Any
 Loss = Callable[..., Any]
+"""``loss(params, batch) -> scalar`` of one agent, or a variant of :func:`objective`."""
+
 Sample = Callable[[jax.Array, Any], Any]
+"""``sample(key, inputs) -> batch`` of all agents, leaves ``[N, B, ...]``."""
 
 
 class Objective(NamedTuple):
     """A user's loss in one internal form, with gradients for all agents at once.
 
     Attributes:
-        value_and_grad: ``(key, params, model_state, batch) -> (losses [N], model_state,
-            gradients)``.
+        value_and_grad: ``(key, params, model_state, batch) -> (losses [N], model_state, grads)``.
         sample: ``(key, inputs) -> batch``, leaves ``[N, B, ...]``.
     """
 
@@ -48,7 +50,7 @@ def objective(
             ...]``.
         stateful: see ``loss``.
         stochastic: see ``loss``.
-        chunk: agents whose activations are held at a time; all by default.
+        chunk: agents whose activations are held at a time, at least 1; all by default.
 
     Raises:
         ValueError: if ``loss`` is not callable or ``chunk < 1``; while tracing, if it does not
@@ -59,7 +61,7 @@ def objective(
     if chunk is not None and chunk < 1:
         raise ValueError(f"chunk: expected at least 1 agent at a time, got {chunk}")
 
-    def single(params: PyTree, model_state: PyTree, batch: Any, key: jax.Array) -> tuple[Any, Any]:
+    def single(params: Params, model_state: PyTree, batch: Any, key: Key) -> tuple[Any, Any]:
         arguments = (params, model_state, batch) if stateful else (params, batch)
         out = loss(*arguments, key) if stochastic else loss(*arguments)
         if stateful:
@@ -71,19 +73,19 @@ def objective(
         return value, model_state
 
     def value_and_grad(
-        key: jax.Array, params: PyTree, model_state: PyTree, batch: Any
+        key: Key, params: Params, model_state: PyTree, batch: Any
     ) -> tuple[jax.Array, PyTree, PyTree]:
         n = agents.num_agents(params)
         agents.check_leading_axis(batch, n, "batch")
         # Only a stochastic loss pays for one key per agent.
         keys = agents.keys(key, n) if stochastic else jnp.zeros(n)
         gradient = jax.value_and_grad(single, has_aux=True)
-        everyone = (params, model_state, batch, keys)
+        arguments = (params, model_state, batch, keys)
         if chunk is None or chunk >= n:
-            (losses, model_state), grads = jax.vmap(gradient)(*everyone)
+            (losses, model_state), grads = jax.vmap(gradient)(*arguments)
         else:
             (losses, model_state), grads = jax.lax.map(
-                lambda one: gradient(*one), everyone, batch_size=chunk
+                lambda own: gradient(*own), arguments, batch_size=chunk
             )
         return losses, model_state, grads
 
@@ -91,11 +93,21 @@ def objective(
 
 
 def descend(
-    optimizer: optax.GradientTransformation, grads: PyTree, opt_state: PyTree, params: PyTree
-) -> tuple[PyTree, PyTree]:
-    """One optimiser step of every agent, each with its own state: ``(params, opt_state)``."""
+    optimizer: optax.GradientTransformation, grads: PyTree, opt_state: PyTree, params: Params
+) -> tuple[Params, PyTree]:
+    """Take one optimiser step for every agent, each with its own state.
 
-    def single(grads: PyTree, opt_state: PyTree, params: PyTree) -> tuple[PyTree, PyTree]:
+    Args:
+        optimizer: any optax optimiser.
+        grads: leaves ``[N, ...]``.
+        opt_state: of every agent, leaves ``[N, ...]``.
+        params: leaves ``[N, ...]``.
+
+    Returns:
+        ``(params, opt_state)``.
+    """
+
+    def single(grads: PyTree, opt_state: PyTree, params: Params) -> tuple[Params, PyTree]:
         updates, opt_state = optimizer.update(grads, opt_state, params)
         return optax.apply_updates(params, updates), opt_state
 
@@ -103,27 +115,38 @@ def descend(
 
 
 class LocalResult(NamedTuple):
-    """What local work leaves behind: the agents' new parameters and mean loss ``[N]``."""
+    """Outcome of local training, leaves ``[N, ...]``; ``loss [N]`` is the mean over the steps."""
 
-    params: PyTree
+    params: Params
     opt_state: PyTree
     model_state: PyTree
     loss: jax.Array
 
 
 def train(
+    key: Key,
     work: Objective,
     optimizer: optax.GradientTransformation,
     steps: int,
-    key: jax.Array,
-    params: PyTree,
+    params: Params,
     opt_state: PyTree,
     model_state: PyTree,
     inputs: Any,
 ) -> LocalResult:
-    """``steps`` optimiser steps of every agent on fresh minibatches; the loss is their mean."""
+    """Run ``steps`` optimiser steps of every agent on fresh minibatches.
 
-    def body(carry: Any, key: jax.Array) -> tuple[Any, jax.Array]:
+    Args:
+        key: consumed.
+        work: of :func:`objective`.
+        optimizer: any optax optimiser.
+        steps: at least 1; static.
+        params: leaves ``[N, ...]``.
+        opt_state: of every agent, leaves ``[N, ...]``.
+        model_state: normalisation statistics, leaves ``[N, ...]``, or ``None``.
+        inputs: what minibatches are sampled from.
+    """
+
+    def body(carry: Any, key: Key) -> tuple[Any, jax.Array]:
         params, opt_state, model_state = carry
         sample_key, loss_key = jax.random.split(key)
         batch = work.sample(sample_key, inputs)

@@ -1,10 +1,10 @@
-"""Arithmetic narrower than the parameters.
+"""Mixed-precision losses: float32 parameters, bfloat16 arithmetic.
 
-What is stored, what is sent and what is computed with are three choices:
+The number formats of storage, messages and arithmetic are three separate choices:
 
-* stored: the dtype that the parameters start with. bfloat16 halves the memory of everything.
-* sent: ``gossip.compressed(rule, gossip.cast(), error_feedback=False)`` sends bfloat16.
-* computed: :func:`mixed_precision` runs a loss and its gradient in bfloat16.
+* storage: the dtype that the parameters start with. bfloat16 halves the memory of everything.
+* messages: ``gossip.compressed(rule, gossip.cast(), error_feedback=False)`` sends bfloat16.
+* arithmetic: :func:`mixed_precision` runs a loss and its gradient in bfloat16.
 
 Sums over agents (mixing, means, disagreement) and over classes (cross-entropy) are always taken in
 float32 at least.
@@ -18,12 +18,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-PyTree = Any
+from jaxswarm.types import Params, PyTree
 
 
-def mixed_precision(loss: Callable[..., Any], dtype: Any = jnp.bfloat16) -> Callable[..., Any]:
-    """The same loss, computed with narrow numbers on parameters that stay wide.
+def mixed_precision(
+    loss: Callable[..., Any], dtype: DTypeLike = jnp.bfloat16
+) -> Callable[..., Any]:
+    """Compute a loss and its gradient in a narrow floating type on float32 parameters.
 
     Args:
         loss: as :func:`jaxswarm.learning` takes it, stateful and stochastic ones too.
@@ -46,7 +49,7 @@ def mixed_precision(loss: Callable[..., Any], dtype: Any = jnp.bfloat16) -> Call
 
         return jax.tree.map(leaf, tree)
 
-    def narrowed(params: PyTree, *rest: Any) -> Any:
+    def narrowed(params: Params, *rest: Any) -> Any:
         out = loss(narrow(params), *narrow(rest))
         if not isinstance(out, tuple):
             return out.astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""Losses, metrics and merging for supervised models.
+"""Cross-entropy losses, test metrics and merging of supervised models.
 
 Shapes: ``N`` agents on axis 0 of every leaf, ``S`` test samples, ``B`` samples of a batch, ``C``
     classes.
@@ -16,33 +16,45 @@ import jax.numpy as jnp
 
 from jaxswarm import agents
 from jaxswarm.data import Dataset
-from jaxswarm.learning._decentralized import LearnerState
+from jaxswarm.learning.state import LearnerState
 from jaxswarm.models import Model, losses
-
-PyTree = Any
+from jaxswarm.types import Params, PyTree
 
 
 def classification_loss(
     model: Model, *, weight_decay: float | jax.Array = 0.0
 ) -> Callable[..., Any]:
-    """Cross-entropy of one agent's weighted batch, in nats, plus ``½ λ ‖params‖²``.
+    """Cross-entropy loss of one agent's weighted batch, in nats, plus ``½ λ ‖params‖²``.
+
+    Args:
+        model: of ``models.functional``.
+        weight_decay: ``λ``, at least 0; may be traced.
 
     Returns:
         ``loss(params, batch)``; for a model with normalisation statistics
         ``loss(params, stats, batch) -> (scalar, stats)``, to be used with ``stateful=True``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import data, learning, models
+        >>> model = models.functional(models.mlp(3), jnp.zeros((1, 2)))
+        >>> batch = data.Batch(jnp.zeros((4, 2)), jnp.zeros(4, jnp.int32), jnp.ones(4))
+        >>> params = model.init(jax.random.key(0))
+        >>> round(float(learning.classification_loss(model)(params, batch)), 3)  # log 3
+        1.099
     """
     decays = isinstance(weight_decay, jax.Array) or weight_decay != 0.0
 
-    def penalty(params: PyTree) -> jax.Array | float:
+    def penalty(params: Params) -> jax.Array | float:
         if not decays:
             return 0.0
         return 0.5 * weight_decay * sum(jnp.sum(jnp.square(p)) for p in jax.tree.leaves(params))
 
-    def stateless(params: PyTree, batch: Any) -> jax.Array:
+    def stateless(params: Params, batch: Any) -> jax.Array:
         logits = model.apply(params, batch.x)
         return losses.cross_entropy(logits, batch.y, batch.weight) + penalty(params)
 
-    def with_stats(params: PyTree, stats: PyTree, batch: Any) -> tuple[jax.Array, PyTree]:
+    def with_stats(params: Params, stats: PyTree, batch: Any) -> tuple[jax.Array, PyTree]:
         logits, stats = model.apply_train(params, stats, batch.x)
         return losses.cross_entropy(logits, batch.y, batch.weight) + penalty(params), stats
 
@@ -50,7 +62,7 @@ def classification_loss(
 
 
 class Metrics(NamedTuple):
-    """How well a population does on one common test set.
+    """Metrics of all agents' models on one common test set.
 
     Attributes:
         accuracy: ``float[N]``, every agent's own model on the global test set, in ``[0, 1]``.
@@ -70,21 +82,32 @@ class Metrics(NamedTuple):
 def evaluation(
     model: Model, test: Dataset, *, calibration: jax.Array | None = None, chunk: int | None = None
 ) -> Callable[[LearnerState], Metrics]:
-    """``evaluate(state) -> Metrics`` for :func:`jaxswarm.simulate`.
+    """Make ``evaluate(state) -> Metrics`` for :func:`jaxswarm.simulate`.
 
     Args:
-        model: as trained.
+        model: as trained, of ``models.functional``.
         test: the global test set, the same for all agents.
         calibration: ``[num_batches, B, ...]`` inputs with which the merged model's normalisation
-            statistics are measured anew; needed if the model has any.
+            statistics are recomputed; needed if the model has any.
         chunk: agents evaluated at a time, to bound memory; all at once by default.
 
     Raises:
         ValueError: if the model has normalisation statistics and ``calibration`` is missing.
+
+    Example:
+        >>> import jax, optax
+        >>> from jaxswarm import agents, data, learning, models
+        >>> test = data.from_arrays([[0.0, 1.0], [1.0, 0.0]], [0, 1])
+        >>> model = models.functional(models.mlp(2), test.features[:1])
+        >>> learner = learning.isolated(learning.classification_loss(model), local=optax.sgd(0.1))
+        >>> state = learner.init(agents.initialize(jax.random.key(0), model.init, 3))
+        >>> metrics = learning.evaluation(model, test)(state)
+        >>> metrics.accuracy.shape, float(metrics.megabytes)
+        ((3,), 0.0)
     """
     _expect_calibration(model, calibration)
 
-    def score(params: PyTree, stats: PyTree) -> jax.Array:
+    def score(params: Params, stats: PyTree) -> jax.Array:
         logits = model.apply(params, test.features, stats if model.has_stats else None)
         return losses.accuracy(logits, jnp.asarray(test.labels))
 
@@ -109,9 +132,9 @@ def evaluation(
 
 
 def merge(
-    params: PyTree, model: Model, calibration: jax.Array | None = None
+    params: Params, model: Model, calibration: jax.Array | None = None
 ) -> tuple[PyTree, PyTree]:
-    """One global merge: average the learnable parameters, measure normalisation statistics anew.
+    """Merge all agents' models into one: average the parameters, recompute the statistics.
 
     Args:
         params: leaves ``[N, ...]``.
@@ -135,6 +158,6 @@ def merge(
 def _expect_calibration(model: Model, calibration: jax.Array | None) -> None:
     if model.has_stats and calibration is None:
         raise ValueError(
-            "calibration: this model has normalisation statistics, which a merge measures "
-            "anew; expected inputs [num_batches, B, ...], got None"
+            "calibration: this model has normalisation statistics, which have to be recomputed "
+            "after a merge; expected inputs [num_batches, B, ...], got None"
         )

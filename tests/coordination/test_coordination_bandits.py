@@ -71,15 +71,15 @@ def test_fully_mixed_gossip_is_the_pooled_learner(seed, n):
     x, r = data(seed, 6 * n)
     x, r = x.reshape(6, n, D), r.reshape(6, n)
     rule = gossip.averaging(gossip.complete_mean(n))
-    state = bandits.pooled(bandits.no_observations(D, (n,)), rule)
+    state = bandits.init_pooled(bandits.empty_sums(D, (n,)), rule)
     for t in range(6):
-        state = state._replace(fresh=bandits.observed(state.fresh, x[t], r[t]))
+        state = state._replace(fresh=bandits.add_observation(state.fresh, x[t], r[t]))
         if t % 3 == 2:
-            state, traffic = bandits.exchanged(
+            state, traffic = bandits.exchange_sums(
                 jax.random.key(t), state, rule, gossip.Exchange(jnp.int32(t))
             )
             assert float(traffic.bytes) > 0
-    theta = bandits.coefficients(bandits.known(state, n), 1.0)
+    theta = bandits.coefficients(bandits.effective_sums(state, n), 1.0)
     flat, rewards = x.reshape(-1, D).astype(float), r.ravel().astype(float)
     want = np.linalg.solve(flat.T @ flat + np.eye(D), flat.T @ rewards)
     np.testing.assert_allclose(theta, np.tile(want, (n, 1)), atol=1e-4)
@@ -89,49 +89,49 @@ def test_sparse_gossip_keeps_the_total_and_approaches_the_pooled_learner():
     n = 16
     x, r = data(3, n)
     rule = gossip.averaging(gossip.mixing(topology.ring(n)))
-    state = bandits.pooled(bandits.no_observations(D, (n,)), rule)
-    state = state._replace(fresh=bandits.observed(state.fresh, x, r))
+    state = bandits.init_pooled(bandits.empty_sums(D, (n,)), rule)
+    state = state._replace(fresh=bandits.add_observation(state.fresh, x, r))
 
     def body(state, t):
-        state, _ = bandits.exchanged(jax.random.key(0), state, rule, gossip.Exchange(t))
+        state, _ = bandits.exchange_sums(jax.random.key(0), state, rule, gossip.Exchange(t))
         return state, state.mixed.count
 
     state, counts = jax.lax.scan(body, state, jnp.arange(300))
     np.testing.assert_allclose(counts.sum(axis=1), n, rtol=1e-4)
-    np.testing.assert_allclose(bandits.known(state, n).count, n, rtol=1e-3)
+    np.testing.assert_allclose(bandits.effective_sums(state, n).count, n, rtol=1e-3)
     want = np.linalg.solve(x.T @ x + np.eye(D), x.T @ r)
-    theta = bandits.coefficients(bandits.known(state, n), 1.0)
+    theta = bandits.coefficients(bandits.effective_sums(state, n), 1.0)
     np.testing.assert_allclose(theta, np.tile(want, (n, 1)), atol=1e-3)
 
 
 def test_the_dead_keep_what_they_have_not_shared():
     rule = gossip.averaging(gossip.complete_mean(3))
-    state = bandits.pooled(bandits.no_observations(D, (3,)), rule)
+    state = bandits.init_pooled(bandits.empty_sums(D, (3,)), rule)
     x, r = data(0, 3)
-    state = state._replace(fresh=bandits.observed(state.fresh, x, r))
+    state = state._replace(fresh=bandits.add_observation(state.fresh, x, r))
     there = gossip.Exchange(jnp.int32(0), alive=jnp.array([True, True, False]))
-    state, _ = bandits.exchanged(jax.random.key(0), state, rule, there)
+    state, _ = bandits.exchange_sums(jax.random.key(0), state, rule, there)
     np.testing.assert_allclose(state.fresh.count, [0, 0, 1])
     assert float(3 * state.mixed.count.mean()) == pytest.approx(2.0, rel=1e-5)
 
 
 def test_feedback_is_learnt_once_with_the_features_of_its_dispatch():
-    pending = bandits.nothing_pending(2, D)
+    pending = bandits.empty_pending(2, D)
     x, _ = data(0, 3)
     for number in range(3):
-        pending = bandits.dispatched(pending, number, x[number])
+        pending = bandits.add_dispatch(pending, number, x[number])
     assert int(pending.overflow) == 1
     for number, reward in ((1, 0.5), (1, 0.6), (2, 0.5), (0, 1.5), (0, jnp.nan), (-1, 0.5)):
-        pending = bandits.credited(pending, number, reward, 7)
+        pending = bandits.credit_reward(pending, number, reward, 7)
     assert int(pending.refused) == 5  # credited twice, overflowed, too large, NaN, a free slot's
-    pending, arrived = bandits.delivered(pending, 6)
+    pending, arrived = bandits.collect_due(pending, 6)
     assert not arrived.any()
-    pending, arrived = bandits.delivered(pending, 7)
+    pending, arrived = bandits.collect_due(pending, 7)
     np.testing.assert_array_equal(arrived, [False, True])
     np.testing.assert_allclose(pending.x[1], x[1])
-    pending, arrived = bandits.delivered(pending, 8)
+    pending, arrived = bandits.collect_due(pending, 8)
     assert not arrived.any()
-    pending = bandits.dispatched(pending, 9, x[2], active=False)
+    pending = bandits.add_dispatch(pending, 9, x[2], active=False)
     np.testing.assert_array_equal(pending.dispatch, [0, -1])
 
 
@@ -154,14 +154,14 @@ def test_linucb_regret_is_sublinear_and_random_is_linear():
         return jax.lax.scan(body, rule.init(), jnp.arange(2000))[1]
 
     lost = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 4))
-    assert bandits.growth(lost[..., 0]).mean() < 0.75
-    assert bandits.growth(lost[..., 1]).mean() == pytest.approx(1.0, abs=0.05)
+    assert bandits.regret_growth(lost[..., 0]).mean() < 0.75
+    assert bandits.regret_growth(lost[..., 1]).mean() == pytest.approx(1.0, abs=0.05)
 
 
 def test_nobody_is_chosen_among_nobody():
     scores = jnp.array([[3.0, 1.0], [3.0, 1.0]])
     valid = jnp.array([[False, True], [False, False]])
-    np.testing.assert_array_equal(bandits.choose(scores, valid), [1, bandits.NOBODY])
+    np.testing.assert_array_equal(bandits.choose(scores, valid), [1, bandits.NO_CANDIDATE])
     assert float(bandits.step_regret(scores[0], valid[0], jnp.int32(-1))) == 1.0
 
 
@@ -175,11 +175,11 @@ def test_nobody_is_chosen_among_nobody():
         (lambda: bandits.linucb(2, radius=-1.0), "radius"),
         (lambda: bandits.linucb(2, discount=0.0), "discount"),
         (lambda: bandits.thompson(2, scale=float("nan")), "scale"),
-        (lambda: bandits.nothing_pending(0, 2), "slots"),
+        (lambda: bandits.empty_pending(0, 2), "slots"),
         (lambda: bandits.check_rewards([0.5, np.nan]), "rewards"),
         (lambda: bandits.check_rewards([1.5]), "rewards"),
         (lambda: bandits.check_features([[np.inf, 0.0]]), "features"),
-        (lambda: bandits.growth(np.ones((2, 50))), "regret"),
+        (lambda: bandits.regret_growth(np.ones((2, 50))), "regret"),
     ],
 )
 def test_bad_input_is_refused(build, message):

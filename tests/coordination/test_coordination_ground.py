@@ -29,8 +29,10 @@ def test_a_task_graph_is_topological_and_measures_agree_with_networkx():
     assert graph.order[0] == 3
     assert graph.order[3] == 0
     assert float(coordination.critical_path(graph)) == 3
-    assert int(coordination.width(graph)) == 2
-    assert float(coordination.density(graph)) == pytest.approx(nx.density(nx.DiGraph(DIAMOND)) * 2)
+    assert int(coordination.graph_width(graph)) == 2
+    assert float(coordination.graph_density(graph)) == pytest.approx(
+        nx.density(nx.DiGraph(DIAMOND)) * 2
+    )
     big = coordination.layered_task(4, 5, 3, fan_in=2, capacity=24, seed=1)
     hosts = nx.DiGraph([(int(j), int(i)) for i, j in np.argwhere(big.parents)])
     assert float(coordination.critical_path(big)) == nx.dag_longest_path_length(hosts) + 1
@@ -44,8 +46,8 @@ def test_a_task_graph_is_topological_and_measures_agree_with_networkx():
 def test_done_parents_make_children_ready_until_all_is_done():
     graph = coordination.task_graph(np.ones((4, 2)), DIAMOND, capacity=6)
     done, waves = jnp.zeros(6, bool), []
-    while bool(coordination.ready(graph, done).any()):
-        now = coordination.ready(graph, done)
+    while bool(coordination.ready_subtasks(graph, done).any()):
+        now = coordination.ready_subtasks(graph, done)
         waves.append(int(now.sum()))
         done = done | now
     assert waves == [1, 2, 1]
@@ -85,9 +87,9 @@ def test_bad_workers_are_refused(change, message):
 
 def test_stochastic_workers_follow_their_rates_and_schedulers_share_dice():
     pool = coordination.workers(
-        [[0.7, 0.1], [0.2, 0.1]], slips=[0.5, 0.3, 0.0, 0.2], window=[100.0, 100.0]
+        [[0.7, 0.1], [0.2, 0.1]], error_mix=[0.5, 0.3, 0.0, 0.2], window=[100.0, 100.0]
     )
-    backend = coordination.stochastic(pool, num_answers=4)
+    backend = coordination.stochastic_backend(pool, num_answers=4)
     answer = jax.jit(backend.answer)
     n, key = 4000, jax.random.key(0)
     _, first = answer(key, backend.init(), request(n))
@@ -107,7 +109,7 @@ def test_stochastic_workers_follow_their_rates_and_schedulers_share_dice():
 
 def test_load_slows_and_decays_and_the_dead_do_not_answer():
     pool = coordination.workers([[0.9], [0.9]])
-    backend = coordination.stochastic(pool)
+    backend = coordination.stochastic_backend(pool)
     state = backend.init()._replace(alive=jnp.array([True, False]))
     calls = request(3, skills=1, worker=jnp.array([0, 0, 1]))
     state, reply = backend.answer(jax.random.key(0), state, calls)
@@ -116,14 +118,14 @@ def test_load_slows_and_decays_and_the_dead_do_not_answer():
     assert reply.answer[2] == -1
     _, slow = backend.answer(jax.random.key(0), state, calls)
     assert float(slow.latency[0] / reply.latency[0]) == pytest.approx(1.72, rel=1e-4)
-    np.testing.assert_allclose(coordination.rest(state).load, [0.528, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(coordination.decay_load(state).load, [0.528, 0.0], rtol=1e-6)
 
 
 def test_a_learned_worker_answers_by_its_network():
     module = models.mlp(8, 3)
     params = module.init(jax.random.key(0), jnp.zeros((1, 2)))
     params = agents.broadcast(params, 4)
-    backend = coordination.learned(module, params, 4)
+    backend = coordination.network_backend(module, params, 4)
     _, reply = jax.jit(backend.answer)(jax.random.key(1), backend.init(), request(6))
     assert ((reply.answer >= 0) & (reply.answer < 3)).all()
     assert (reply.status == backends.OK).all()
@@ -142,23 +144,23 @@ def test_a_host_worker_is_validated_recorded_and_replayed(tmp_path):
             raise TimeoutError("gone")
         return said[call["entity"]]
 
-    tape = coordination.Tape()
+    tape = coordination.Recording()
     calls = request(6, active=jnp.arange(6) < 5)
-    reply = coordination.host_worker(ask, num_answers=3, tape=tape, timeout=1e6)(calls)
+    reply = coordination.host_worker(ask, num_answers=3, recording=tape, timeout=1e6)(calls)
     said = [coordination.STATUSES[s] for s in reply.status]
     assert said == ["ok", "invalid", "timed out", "invalid", "failed", "empty"]
     tape.save(tmp_path / "tape.jsonl")
     again = coordination.host_worker(
-        None, num_answers=3, tape=coordination.Tape.load(tmp_path / "tape.jsonl")
+        None, num_answers=3, recording=coordination.Recording.load(tmp_path / "tape.jsonl")
     )
     jax.tree.map(np.testing.assert_array_equal, again(calls), reply)
     with pytest.raises(ValueError, match="not on the tape"):
         again(calls._replace(event=jnp.ones(6, jnp.int32)))
     with pytest.raises(ValueError, match="already"):
-        coordination.host_worker(ask, num_answers=3, tape=tape)(calls)
+        coordination.host_worker(ask, num_answers=3, recording=tape)(calls)
     (tmp_path / "bad.jsonl").write_text("{}\n")
     with pytest.raises(ValueError, match="line 1"):
-        coordination.Tape.load(tmp_path / "bad.jsonl")
+        coordination.Recording.load(tmp_path / "bad.jsonl")
 
 
 def test_a_fault_plan_becomes_tables():

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from jaxswarm import gossip, learning, topology
-from jaxswarm.learning._cross_gradient import agreeable
+from jaxswarm.learning._cross_gradient import project_gradient
 
 N, P = 5, 3
 RING = topology.ring(N)
-AGREE = jax.jit(lambda g, others: agreeable(g, others, 3000))
+AGREE = jax.jit(lambda g, others: project_gradient(g, others, 3000))
 
 
 def loss(params, batch):

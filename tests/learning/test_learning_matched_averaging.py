@@ -10,7 +10,7 @@ import pytest
 from jaxswarm import agents, data, gossip, learning, models, topology
 from jaxswarm.gossip import Exchange
 from jaxswarm.learning import matching
-from jaxswarm.learning.matching import Local, PermutationSpec, Proxy
+from jaxswarm.learning.matching import LocalInputs, PermutationSpec, SharedInputs
 
 N, H = 5, 6
 RNG = np.random.default_rng(0)
@@ -68,7 +68,7 @@ def rule_for(graph, matcher=ACTIVATIONS, **options):
 
 
 def test_merge_is_the_slow_oracles_and_all_agents_read_the_models_of_before():
-    got, _, traffic = mixed(rule_for(RING), match_inputs=Proxy(X))
+    got, _, traffic = mixed(rule_for(RING), match_inputs=SharedInputs(X))
     wanted = oracle(RING, lambda i: X)
     chex.assert_trees_all_close(got, wanted, atol=1e-5)
     one_after_another = oracle(RING, lambda i: X, sequential=True)
@@ -80,7 +80,7 @@ def test_merge_is_the_slow_oracles_and_all_agents_read_the_models_of_before():
 
 def test_local_data_are_the_receivers():
     own = jnp.asarray(RNG.normal(size=(N, 2, 8, 9)), jnp.float32)
-    got, _, _ = mixed(rule_for(RING), match_inputs=Local(own))
+    got, _, _ = mixed(rule_for(RING), match_inputs=LocalInputs(own))
     chex.assert_trees_all_close(got, oracle(RING, lambda i: own[i]), atol=1e-5)
 
 
@@ -89,9 +89,9 @@ def test_local_data_are_the_receivers():
 def test_identity_permutations_are_plain_mixing(graph, basis):
     if basis == "first" and graph is RING:
         with pytest.raises(ValueError, match="agent 0 heard by all, agent 2 does not"):
-            rule_for(graph, matching.unmatched(), basis=basis)
+            rule_for(graph, matching.no_matching(), basis=basis)
         return
-    got, _, traffic = mixed(rule_for(graph, matching.unmatched(), basis=basis))
+    got, _, traffic = mixed(rule_for(graph, matching.no_matching(), basis=basis))
     plain = gossip.averaging(gossip.mixing(graph, "uniform"))
     wanted, _, plain_traffic = mixed(plain)
     chex.assert_trees_all_close(got, wanted, atol=1e-6)
@@ -111,7 +111,7 @@ def test_rows_sum_to_one_so_permuted_copies_merge_without_loss(lost):
     alive = jnp.arange(N) != 3
     round = Exchange(jnp.int32(0), alive=alive, delivered=delivered)
     params = copies()
-    got, _, traffic = mixed(rule_for(RING), params, round, match_inputs=Proxy(X))
+    got, _, traffic = mixed(rule_for(RING), params, round, match_inputs=SharedInputs(X))
     chex.assert_trees_all_close(got, params, atol=1e-6)
     both = alive[RING.senders] & alive[RING.receivers] & delivered
     assert float(traffic.messages) == int(both.sum())
@@ -120,42 +120,44 @@ def test_rows_sum_to_one_so_permuted_copies_merge_without_loss(lost):
 def test_in_agent_0s_order_all_end_with_one_model():
     params = copies()
     rule = rule_for(COMPLETE, basis="first", chunk=2)
-    got, _, _ = mixed(rule, params, match_inputs=Proxy(X))
+    got, _, _ = mixed(rule, params, match_inputs=SharedInputs(X))
     wanted = agents.broadcast(model_of(0, params), N)
     chex.assert_trees_all_close(got, wanted, atol=1e-6)
-    got, _, _ = mixed(rule, match_inputs=Proxy(X))
+    got, _, _ = mixed(rule, match_inputs=SharedInputs(X))
     chex.assert_trees_all_close(
         got, agents.broadcast(model_of(0, oracle(COMPLETE, lambda i: X)), N), atol=1e-5
     )
     with pytest.raises(ValueError, match="reliable network"):
-        mixed(rule, round=Exchange(0, alive=jnp.ones(N, bool)), match_inputs=Proxy(X))
+        mixed(rule, round=Exchange(0, alive=jnp.ones(N, bool)), match_inputs=SharedInputs(X))
 
 
 def test_one_compilation_chunks_and_eager_agree():
     rule = rule_for(RING)
     chex.clear_trace_counter()
-    step = jax.jit(chex.assert_max_traces(lambda p, x: mixed(rule, p, match_inputs=Proxy(x)), n=1))
+    step = jax.jit(
+        chex.assert_max_traces(lambda p, x: mixed(rule, p, match_inputs=SharedInputs(x)), n=1)
+    )
     got, _, _ = step(PARAMS, X)
     step(copies(), X + 1.0)
-    eager, _, _ = mixed(rule, match_inputs=Proxy(X))
+    eager, _, _ = mixed(rule, match_inputs=SharedInputs(X))
     chex.assert_trees_all_close(got, eager, atol=1e-6)
-    few = jax.jit(lambda p: mixed(rule_for(RING, chunk=2), p, match_inputs=Proxy(X)))
+    few = jax.jit(lambda p: mixed(rule_for(RING, chunk=2), p, match_inputs=SharedInputs(X)))
     chex.assert_trees_all_close(got, few(PARAMS)[0], atol=1e-6)
 
 
 def test_a_network_of_nan_is_not_merged():
     broken = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), PARAMS)
-    got, _, _ = mixed(rule_for(RING), broken, match_inputs=Proxy(X))
+    got, _, _ = mixed(rule_for(RING), broken, match_inputs=SharedInputs(X))
     for i in (0, 2, 3, 4):
         chex.assert_tree_all_finite(model_of(i, got))
-    whole, _, _ = mixed(rule_for(RING), match_inputs=Proxy(X))
+    whole, _, _ = mixed(rule_for(RING), match_inputs=SharedInputs(X))
     chex.assert_trees_all_close(model_of(4, got), model_of(4, whole), atol=1e-6)
 
 
 def test_a_matrix_gives_the_weights():
     pi = np.asarray(topology.weights.dense(RING, topology.weights.uniform(RING)))
-    got, _, _ = mixed(matching.matched_averaging(RING, SPEC, matching.unmatched(), weights=pi))
-    chex.assert_trees_all_close(got, mixed(rule_for(RING, matching.unmatched()))[0], atol=1e-6)
+    got, _, _ = mixed(matching.matched_averaging(RING, SPEC, matching.no_matching(), weights=pi))
+    chex.assert_trees_all_close(got, mixed(rule_for(RING, matching.no_matching()))[0], atol=1e-6)
 
 
 def matrix(changes):
@@ -192,20 +194,20 @@ def test_other_bad_input_is_refused():
         rule_for(RING, chunk=0)
     rule = rule_for(RING)
     for inputs, message in (
-        (None, r"expected Proxy\(x\) or Local\(x\)"),
-        (X, r"expected Proxy\(x\) or Local\(x\)"),
-        (Proxy(X[:0]), "at least one batch"),
-        (Proxy(X[:, :0]), "at least one batch of at least one sample"),
-        (Local(X), "expected 5 agents' inputs"),
-        (Proxy(X * jnp.nan), "expected finite inputs"),
+        (None, r"expected SharedInputs\(x\) or LocalInputs\(x\)"),
+        (X, r"expected SharedInputs\(x\) or LocalInputs\(x\)"),
+        (SharedInputs(X[:0]), "at least one batch"),
+        (SharedInputs(X[:, :0]), "at least one batch of at least one sample"),
+        (LocalInputs(X), "expected 5 agents' inputs"),
+        (SharedInputs(X * jnp.nan), "expected finite inputs"),
     ):
         with pytest.raises(ValueError, match=message):
             mixed(rule, match_inputs=inputs)
     with pytest.raises(ValueError, match=r"params: leaf .* must lead with 5"):
-        mixed(rule, jax.tree.map(lambda leaf: leaf[:3], PARAMS), match_inputs=Proxy(X))
+        mixed(rule, jax.tree.map(lambda leaf: leaf[:3], PARAMS), match_inputs=SharedInputs(X))
     short = PermutationSpec({"Dense_0": SPEC.params["Dense_0"]})
     with pytest.raises(ValueError, match=r"does not cover leaf \['Dense_1'\]"):
-        mixed(matching.matched_averaging(RING, short, ACTIVATIONS), match_inputs=Proxy(X))
+        mixed(matching.matched_averaging(RING, short, ACTIVATIONS), match_inputs=SharedInputs(X))
 
 
 def test_unequal_architectures_are_named_by_agent_and_leaf():
@@ -247,7 +249,8 @@ def batch_norm_learner(**options):
 def test_merge_and_train_measures_statistics_of_the_merged_network():
     seen = jnp.asarray(RNG.uniform(size=(2, 6, 16)), jnp.float32)
     learner, model, _, params, batch = batch_norm_learner(
-        match_data=lambda key, inputs: Proxy(seen), watch=lambda params, stats: (params, stats)
+        match_data=lambda key, inputs: SharedInputs(seen),
+        watch=lambda params, stats: (params, stats),
     )
     state = learner.init(params)
     chex.clear_trace_counter()

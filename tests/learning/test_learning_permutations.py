@@ -42,7 +42,7 @@ RESIDUAL = PermutationSpec(
         "head": {"kernel": ("stream", None), "bias": (None,)},
     }
 )
-RESIDUAL_FEATURES = matching.captured(
+RESIDUAL_FEATURES = matching.captured_features(
     Residual(),
     {"stream": ("embed", "down_0", "down_1"), "hidden_0": "up_0", "hidden_1": "up_1"},
 )
@@ -191,10 +191,10 @@ def test_networks_without_a_spec_are_refused():
     with pytest.raises(ValueError, match=r"captured\(module, where\)"):
         matching.features_of(Residual())
     with pytest.raises(ValueError, match="where: expected at least one group"):
-        matching.captured(Residual(), {})
+        matching.captured_features(Residual(), {})
     params = network("residual")[3]
     with pytest.raises(ValueError, match="no submodule 'nowhere' was called"):
-        matching.captured(Residual(), {"stream": "nowhere"})(params, {}, X)
+        matching.captured_features(Residual(), {"stream": "nowhere"})(params, {}, X)
 
 
 def test_permutations_are_checked():

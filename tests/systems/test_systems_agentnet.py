@@ -20,7 +20,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def stream(world):
-    return agentnet.tasks(jax.random.key(1), world, 300)
+    return agentnet.sample_tasks(jax.random.key(1), world, 300)
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +120,10 @@ def test_edges_follow_their_rule(play, rule):
         (lambda w: agentnet.agentnet(w, retrieved=99), "retrieved"),
         (lambda w: agentnet.agentnet(w, hops=0), "hops"),
         (
-            lambda w: agentnet.agentnet(w, evolution=agentnet.Evolution(edge_memory=1.5)),
+            lambda w: agentnet.agentnet(w, evolution=agentnet.Evolution(edge_decay=1.5)),
             "edge_memory",
         ),
-        (lambda w: agentnet.tasks(jax.random.key(0), w, 3, parts=0), "parts"),
+        (lambda w: agentnet.sample_tasks(jax.random.key(0), w, 3, parts=0), "parts"),
         (lambda w: memory.empty_memory(0, 2), "capacity"),
         (lambda w: memory.retrieve(memory.empty_memory(2, 2), unit(1, 0), 3), "k:"),
     ],

@@ -47,7 +47,7 @@ def test_the_living_share_the_weight_of_the_dead(seed, weighting):
         if (held == 0).any():
             return
     W = disrupted.decavg_mixing(graph, weighting, sizes, layout=layout)
-    rule = disrupted.living_average(W)
+    rule = disrupted.renormalized_averaging(W)
     mixed, _, _ = rule.mix(
         jax.random.key(0), jnp.asarray(x), (), gossip.Exchange(0, alive=jnp.asarray(alive))
     )
@@ -59,7 +59,7 @@ def test_the_living_share_the_weight_of_the_dead(seed, weighting):
 def test_hub_graphs_of_two_thousand_need_no_square_matrix():
     n = 2000
     graph = topology.barabasi_albert(n, 2, seed=0)
-    rule = disrupted.living_average(disrupted.decavg_mixing(graph))
+    rule = disrupted.renormalized_averaging(disrupted.decavg_mixing(graph))
     alive = ~network.hubs(graph, 0.1)
     x = jnp.ones((n, 4)).at[:, 0].set(jnp.arange(float(n)))
 

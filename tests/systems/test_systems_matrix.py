@@ -12,7 +12,7 @@ from jaxswarm.systems import matrix
 
 LOOP = [[0.0, 1.0, 0.0], [0.4, 0.0, 0.6]]  # proposer → critic → proposer or out
 FLOW = matrix.flow(LOOP, service=[1.0, 0.5], actors=[3, 2], servers=[4], field_size=400.0)
-WORK = matrix.work(jax.random.key(0), FLOW, 40, max_hops=8)
+WORK = matrix.sample_work(jax.random.key(0), FLOW, 40, max_hops=8)
 SLOTS = 12
 RUN = jax.jit(
     lambda work, plan, fatal=None: matrix.run(work, FLOW, plan, slots=SLOTS, crashes=fatal)
@@ -21,14 +21,14 @@ RUN = jax.jit(
 
 def plan(**change):
     usual = {"scheduler": 1, "concurrency": 9, "tau": 0.05}
-    return matrix.Plan(**(usual | change))
+    return matrix.RunSettings(**(usual | change))
 
 
 def by_hand(work, flow, p, fatal=()):
     """One event at a time, rows as dictionaries."""
     work = jax.tree.map(np.asarray, work)
     loops, _ = matrix.num_stations(flow)
-    size = np.asarray(matrix.carried(work, offload=p.offload))
+    size = np.asarray(matrix.carried_bytes(work, offload=p.offload))
     servers = [1] * loops + list(flow.servers)
     first = np.cumsum(flow.actors) - np.array(flow.actors)
     waiting = [[] for _ in servers]
@@ -149,7 +149,7 @@ def test_every_scheduler_gives_every_row_the_same_result_in_one_compilation():
 
 def test_throughput_keeps_to_the_operational_bounds_and_utilisation_is_demand():
     flow = matrix.flow([[0.0, 1.0]], service=1.0, actors=4, servers=64)
-    work = matrix.work(jax.random.key(1), flow, 300, max_hops=1)
+    work = matrix.sample_work(jax.random.key(1), flow, 300, max_hops=1)
     run = jax.jit(lambda p: matrix.run(work, flow, p, slots=64))
     for scheduler, name in enumerate(matrix.SCHEDULERS):
         law = matrix.saturation(flow, name, 0.1)
@@ -169,14 +169,14 @@ def test_throughput_keeps_to_the_operational_bounds_and_utilisation_is_demand():
 
 def test_constant_calls_in_step_take_the_time_that_arithmetic_says():
     flow = matrix.flow([[0.0, 1.0]], service=1.0, actors=1, servers=3)
-    work = matrix.work(jax.random.key(0), flow, 9, max_hops=1, hop_spread=0.0)
+    work = matrix.sample_work(jax.random.key(0), flow, 9, max_hops=1, hop_spread=0.0)
     for batch in (False, True):
         out = matrix.run(work, flow, plan(tau=0.0, concurrency=3, batch=batch), slots=3)
         assert float(out.makespan) == pytest.approx(3.0)
 
 
 def test_bytes_of_a_message_are_the_history_with_or_without_long_texts():
-    whole, light = (np.asarray(matrix.carried(WORK, offload=x)) for x in (False, True))
+    whole, light = (np.asarray(matrix.carried_bytes(WORK, offload=x)) for x in (False, True))
     size = np.asarray(WORK.size)
     np.testing.assert_allclose(whole[:, 0], 256.0)
     np.testing.assert_allclose(whole[:, 2], 256.0 + size[:, 0] + size[:, 1], rtol=1e-5)
@@ -189,7 +189,7 @@ def test_bytes_of_a_message_are_the_history_with_or_without_long_texts():
 
 
 def test_rows_follow_their_routes_and_end_at_the_limit():
-    many = matrix.work(jax.random.key(2), FLOW, 4_000, max_hops=8)
+    many = matrix.sample_work(jax.random.key(2), FLOW, 4_000, max_hops=8)
     hops, role = np.asarray(many.hops), np.asarray(many.role)
     assert (role[:, 0] == 0).all()
     assert (role[:, 1] == 1).all()
@@ -198,7 +198,7 @@ def test_rows_follow_their_routes_and_end_at_the_limit():
     assert back == pytest.approx(0.4, abs=0.03)
     assert np.asarray(many.cut).mean() == pytest.approx(0.4**4, abs=0.01)
     assert np.asarray(many.service)[:, 0].mean() == pytest.approx(1.0, abs=0.02)
-    few = matrix.work(jax.random.key(2), FLOW, 10, max_hops=8)
+    few = matrix.sample_work(jax.random.key(2), FLOW, 10, max_hops=8)
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[:10], b), many, few)
 
 
@@ -215,7 +215,7 @@ def test_a_crash_takes_exactly_what_the_actor_holds_and_nothing_else():
 
 def test_ticks_agree_with_exact_events():
     flow = matrix.flow(LOOP, service=[1.0, 0.5], actors=[8, 8], servers=[16])
-    work = matrix.work(jax.random.key(3), flow, 600, max_hops=8)
+    work = matrix.sample_work(jax.random.key(3), flow, 600, max_hops=8)
     for scheduler in (0, 1):
         exact = jax.jit(lambda p: matrix.run(work, flow, p, slots=32))(
             plan(scheduler=scheduler, concurrency=32)
@@ -257,8 +257,8 @@ def test_jit_equals_eager():
         (lambda: matrix.flow([[0.0, 1.0]], service=np.nan), "service: expected finite"),
         (lambda: matrix.flow([[0.0, 1.0]], pool=1), r"pool: expected numbers in \[0, 1\)"),
         (lambda: matrix.flow([[0.0, 1.0]], servers=0), "servers: expected at least 1"),
-        (lambda: matrix.work(jax.random.key(0), FLOW, 0), "num_rows: expected at least 1"),
-        (lambda: matrix.work(jax.random.key(0), FLOW, 2, hop_spread=-1.0), "hop_spread"),
+        (lambda: matrix.sample_work(jax.random.key(0), FLOW, 0), "num_rows: expected at least 1"),
+        (lambda: matrix.sample_work(jax.random.key(0), FLOW, 2, hop_spread=-1.0), "hop_spread"),
         (lambda: matrix.run(WORK, FLOW, plan(concurrency=0), slots=4), "concurrency"),
         (lambda: matrix.run(WORK, FLOW, plan(concurrency=5), slots=4), "concurrency"),
         (lambda: matrix.run(WORK, FLOW, plan(tau=np.nan), slots=9), "tau"),

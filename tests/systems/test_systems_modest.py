@@ -57,7 +57,7 @@ def test_views_are_a_semilattice(a, b, c):
 
 
 def test_a_leave_wins_and_a_later_join_wins_again():
-    known = modest.everyone_known(3)
+    known = modest.initial_views(3)
     row = jax.tree.map(lambda leaf: leaf[0], known)
     left = row._replace(counter=row.counter.at[2].set(1), joined=row.joined.at[2].set(False))
     back = row._replace(counter=row.counter.at[2].set(2))
@@ -403,7 +403,7 @@ def test_a_leaver_may_come_back_and_a_late_flush_does_not_bring_one_back():
 
 
 def test_announcements_go_to_those_one_knows_and_may_miss_them():
-    views = modest.everyone_known(N)
+    views = modest.initial_views(N)
     online = jnp.arange(N) < 6
     joins = jnp.zeros(N, bool).at[4].set(True)
     nobody = jnp.zeros(N, bool)
@@ -475,7 +475,7 @@ def one_step(schedule, shards=None):
 
 
 WRONG = {
-    "too many": (lambda: modest.everyone_known(5000), "smaller network"),
+    "too many": (lambda: modest.initial_views(5000), "smaller network"),
     "schedule": (
         lambda: one_step(modest.always_online(3, N + 1)),
         "membership.online",
@@ -497,14 +497,14 @@ WRONG = {
     ),
     "self": (
         lambda: modest.check_view(
-            modest.everyone_known(3)._replace(last_active=jnp.full((3, 3), -1))
+            modest.initial_views(3)._replace(last_active=jnp.full((3, 3), -1))
         ),
         "node 0 is absent",
     ),
     "backwards": (
         lambda: modest.check_view(
-            modest.everyone_known(3),
-            modest.everyone_known(3)._replace(counter=jnp.ones((3, 3), jnp.int32)),
+            modest.initial_views(3),
+            modest.initial_views(3)._replace(counter=jnp.ones((3, 3), jnp.int32)),
         ),
         "backwards",
     ),

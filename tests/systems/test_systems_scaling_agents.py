@@ -16,7 +16,7 @@ TEAMS = {name: sa.architecture(name, 1 if name == "single" else 3) for name in s
 STACKED = jax.tree.map(lambda *x: jnp.array(x), *TEAMS.values())
 PLENTY = sa.Costs(budget=1e6)
 PLAY = jax.jit(
-    lambda key, graph, arch, ability, costs, observability, task: sa.play(
+    lambda key, graph, arch, ability, costs, observability, task: sa.run_task(
         key, graph, arch, POOL, ability, observability=observability, costs=costs, task=task
     )
 )
@@ -29,7 +29,7 @@ def play(name, graph=CHAIN, ability=0.8, costs=PLENTY, observability=0.2, task=0
 
 def every(graph, ability, costs, tasks=64):
     def one(arch, task):
-        return sa.play(
+        return sa.run_task(
             jax.random.key(1), graph, arch, POOL, ability, costs=costs, observability=0.2, task=task
         )
 
@@ -47,7 +47,7 @@ def test_who_never_errs_solves_all_if_told_all_and_no_budget_is_overdrawn(graph)
         assert bool(trace.done[: int(graph.mask.sum())].all())
         told = name != "independent" or graph is WIDE
         assert (float(trace.score) == 1.0) == told
-        assert not trace.slipped.any()
+        assert not trace.own_error.any()
     for budget in (50.0, 400.0, 900.0):
         traces = every(graph, 0.7, sa.Costs(budget=budget))
         assert (np.asarray(traces.tokens) <= budget * int(graph.mask.sum()) + 1e-3).all()
@@ -61,14 +61,14 @@ def test_turns_and_messages_are_those_of_the_organisation():
     for name, answers_and_checks, messages in (
         ("single", 2, 0),
         ("independent", 2, 0),
-        ("centralised", 2, 1),
-        ("decentralised", 3, 2),
+        ("centralized", 2, 1),
+        ("decentralized", 3, 2),
         ("hybrid", 3, 1),
     ):
         trace = play(name, ability=1.0)
-        relays = m if name in ("centralised", "hybrid") else 0
+        relays = m if name in ("centralized", "hybrid") else 0
         assert float(trace.turns) == answers_and_checks * m + relays
-        links = {"centralised": m - 1, "hybrid": 2 * (m - 1)}.get(name, 0)
+        links = {"centralized": m - 1, "hybrid": 2 * (m - 1)}.get(name, 0)
         assert float(trace.messages) == messages * m + links
 
 
@@ -77,7 +77,7 @@ def by_hand(name, seed, task, ability):
     trace = play(name, ability=ability, seed=seed, task=task)
     right = True
     for i in range(5):
-        lost, slipped = bool(trace.lost[i]), bool(trace.slipped[i])
+        lost, slipped = bool(trace.lost[i]), bool(trace.own_error[i])
         if name in ("single",):
             assert not lost
         right = right and not lost and not slipped
@@ -102,7 +102,7 @@ def test_single_agent_scores_what_probability_says():
     dull = PLENTY._replace(blind=1.0, alarm=0.0)
 
     def one(task):
-        return sa.play(
+        return sa.run_task(
             jax.random.key(2), CHAIN, TEAMS["single"], POOL, ability, costs=dull, task=task
         )
 
@@ -115,11 +115,11 @@ def test_single_agent_scores_what_probability_says():
 
 def test_checks_mend_and_the_same_dice_are_thrown_for_all():
     traces = every(WIDE, 0.7, PLENTY, tasks=400)
-    wrong = np.asarray(traces.slipped)[..., :8].mean(axis=(1, 2))
+    wrong = np.asarray(traces.own_error)[..., :8].mean(axis=(1, 2))
     by = dict(zip(sa.ARCHITECTURES, wrong, strict=True))
     np.testing.assert_allclose(by["single"], by["independent"])  # alike where nobody talks
-    assert by["centralised"] < by["decentralised"] < by["single"]
-    mended = np.asarray(traces.caught).sum(axis=(1, 2))
+    assert by["centralized"] < by["decentralized"] < by["single"]
+    mended = np.asarray(traces.corrected).sum(axis=(1, 2))
     assert (mended > 0).all()
 
 
@@ -137,7 +137,7 @@ def test_what_the_world_shows_needs_no_message():
 def test_a_stacked_architecture_is_the_architecture_and_compiles_once():
     traces = every(CHAIN, 0.8, PLENTY, tasks=4)
     for i, name in enumerate(sa.ARCHITECTURES):
-        lone = sa.play(
+        lone = sa.run_task(
             jax.random.key(1),
             CHAIN,
             TEAMS[name],
@@ -248,4 +248,4 @@ def test_bad_input_is_named(call, message):
 
 
 def play_with(arch=TEAMS["hybrid"], ability=0.5, **change):
-    return sa.play(jax.random.key(0), CHAIN, arch, POOL, ability, **change)
+    return sa.run_task(jax.random.key(0), CHAIN, arch, POOL, ability, **change)

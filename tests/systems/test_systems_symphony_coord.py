@@ -20,7 +20,7 @@ def small_world(**change):
 
 def requesters(count=3, workers=4):
     graph = topology.complete(count + workers)
-    return coordination.beacon(graph, range(count), range(count, count + workers))
+    return coordination.flood_search(graph, range(count), range(count, count + workers))
 
 
 def run(route, world, steps, policy=0, seed=0):
@@ -44,24 +44,24 @@ def test_a_beacon_reaches_whom_networkx_says():
     graph = topology.watts_strogatz(20, 4, 0.3, seed=2)
     hosts = topology.to_networkx(graph)
     for ttl in (0, 1, 2, 3):
-        found = coordination.beacon(graph, range(20), range(20), ttl=ttl)
+        found = coordination.flood_search(graph, range(20), range(20), ttl=ttl)
         for node in range(20):
             near = nx.single_source_shortest_path_length(hosts, node, cutoff=ttl)
             got = found.worker[node][found.valid[node]]
             assert set(got.tolist()) == set(near) - {node}
             relays = sum(hosts.degree(j) for j, hops in near.items() if hops < ttl)
-            assert found.flood[node] == relays
-    few = coordination.beacon(graph, range(20), range(20), ttl=2, slots=3)
-    assert (few.missed == found_beyond(graph, 3)).all()
+            assert found.messages[node] == relays
+    few = coordination.flood_search(graph, range(20), range(20), ttl=2, slots=3)
+    assert (few.dropped == found_beyond(graph, 3)).all()
 
 
 def found_beyond(graph, slots):
-    return coordination.beacon(graph, range(20), range(20), ttl=2).valid.sum(1) - slots
+    return coordination.flood_search(graph, range(20), range(20), ttl=2).valid.sum(1) - slots
 
 
 def test_nobody_in_reach_is_an_outcome_of_its_own():
     graph = topology.from_edges([(0, 1)], 3)
-    found = coordination.beacon(graph, [0, 2], [1])
+    found = coordination.flood_search(graph, [0, 2], [1])
     route = symphony_coord.router(found, bandits.linucb(6), shortlist=1)
     pool = coordination.workers([[1.0]])
     state, info = run(route, symphony_coord.world(pool, [[1.0]], types=[1.0]), 5)
@@ -115,7 +115,7 @@ def test_gossip_to_everyone_makes_equal_routers():
     route = symphony_coord.router(found, bandits.linucb(6), gossip=rule)
     state, _ = run(route, small_world(), 9)
     state, traffic = route.share(jax.random.key(0), state, 9)
-    known = bandits.known(state.sums, 3)
+    known = bandits.effective_sums(state.sums, 3)
     np.testing.assert_allclose(known.count, 27, rtol=1e-5)
     np.testing.assert_allclose(known.gram[0], known.gram[2], rtol=1e-4)
     assert float(traffic.messages) > 0
@@ -123,15 +123,15 @@ def test_gossip_to_everyone_makes_equal_routers():
 
 def test_heard_screening_probes_the_short_list_only():
     found = requesters()
-    route = symphony_coord.router(found, bandits.linucb(6), screening="heard")
+    route = symphony_coord.router(found, bandits.linucb(6), screening="cached")
     _, info = run(route, small_world(), 3)
-    np.testing.assert_allclose(info.messages[0], found.flood + 4 + 2 * 3 + 2)
+    np.testing.assert_allclose(info.messages[0], found.messages + 4 + 2 * 3 + 2)
     np.testing.assert_allclose(info.messages[1:], 2 * 3 + 2)
 
 
 def test_roles_are_measured_in_bits():
-    assert symphony_coord.roles([0, 1, 0, 1], [0, 1, 0, 1], 2, 2)["information"] == 1.0
-    assert symphony_coord.roles([0, 0, 1, 1], [0, 1, 0, 1], 2, 2) == {
+    assert coordination.role_information([0, 1, 0, 1], [0, 1, 0, 1], 2, 2).mutual_information == 1.0
+    assert coordination.role_information([0, 0, 1, 1], [0, 1, 0, 1], 2, 2) == {
         "information": 0.0,
         "entropy": 1.0,
     }
@@ -148,10 +148,10 @@ def test_roles_are_measured_in_bits():
             lambda: symphony_coord.router(requesters(), bandits.linucb(6), screening="x"),
             "screening",
         ),
-        (lambda: coordination.beacon(topology.ring(4), [0], [1], ttl=-1), "ttl"),
-        (lambda: coordination.beacon(topology.ring(4), [0], [4]), "workers"),
-        (lambda: coordination.beacon(topology.ring(4), [0, 0], [1]), "requesters"),
-        (lambda: coordination.beacon(topology.ring(4), [0], [1], slots=0), "slots"),
+        (lambda: coordination.flood_search(topology.ring(4), [0], [1], ttl=-1), "ttl"),
+        (lambda: coordination.flood_search(topology.ring(4), [0], [4]), "workers"),
+        (lambda: coordination.flood_search(topology.ring(4), [0, 0], [1]), "requesters"),
+        (lambda: coordination.flood_search(topology.ring(4), [0], [1], slots=0), "slots"),
         (lambda: small_world(skill_after=SKILL + 1), "skill_after"),
         (lambda: small_world(static=[0, 9]), "static"),
     ],

@@ -1,63 +1,69 @@
-"""Contextual bandits for thousands of learners who share their sums.
+"""Linear contextual bandits (LinUCB, Thompson sampling) for thousands of learners that may gossip.
 
-Sums are :class:`Ridge`; a rule is a :class:`Bandit`, :func:`linucb` or :func:`thompson`; late
-feedback waits in :class:`Pending`; :class:`Pooled` learners gossip. :func:`step_regret` records.
+A rule is a :class:`Bandit`, :func:`linucb` or :func:`thompson`. What it learns from are the sums of
+:class:`Ridge`, which :class:`Pooled` learners gossip; delayed feedback waits in :class:`Pending`;
+:func:`step_regret` and :func:`regret_growth` measure.
 """
 
 from jaxswarm.coordination.bandits.feedback import (
     NEVER,
     Pending,
-    credited,
-    delivered,
-    dispatched,
-    nothing_pending,
+    add_dispatch,
+    collect_due,
+    credit_reward,
+    empty_pending,
 )
-from jaxswarm.coordination.bandits.pooling import Pooled, exchanged, known, pooled
-from jaxswarm.coordination.bandits.regret import growth, step_regret
+from jaxswarm.coordination.bandits.pooling import (
+    Pooled,
+    effective_sums,
+    exchange_sums,
+    init_pooled,
+)
+from jaxswarm.coordination.bandits.regret import regret_growth, step_regret
 from jaxswarm.coordination.bandits.ridge import (
     Ridge,
+    add_observation,
+    add_sums,
     coefficients,
-    faded,
-    joined,
-    no_observations,
-    observed,
+    empty_sums,
+    scale_sums,
 )
 from jaxswarm.coordination.bandits.rules import (
-    NOBODY,
+    NO_CANDIDATE,
     Bandit,
     check_features,
     check_rewards,
     choose,
+    confidence_radius,
     linucb,
-    published_radius,
     thompson,
 )
 
 __all__ = [
     "NEVER",
-    "NOBODY",
+    "NO_CANDIDATE",
     "Bandit",
     "Pending",
     "Pooled",
     "Ridge",
+    "add_dispatch",
+    "add_observation",
+    "add_sums",
     "check_features",
     "check_rewards",
     "choose",
     "coefficients",
-    "credited",
-    "delivered",
-    "dispatched",
-    "exchanged",
-    "faded",
-    "growth",
-    "joined",
-    "known",
+    "collect_due",
+    "confidence_radius",
+    "credit_reward",
+    "effective_sums",
+    "empty_pending",
+    "empty_sums",
+    "exchange_sums",
+    "init_pooled",
     "linucb",
-    "no_observations",
-    "nothing_pending",
-    "observed",
-    "pooled",
-    "published_radius",
+    "regret_growth",
+    "scale_sums",
     "step_regret",
     "thompson",
 ]

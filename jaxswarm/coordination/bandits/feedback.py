@@ -1,23 +1,24 @@
-"""Feedback that comes later: dispatches wait with the features they were chosen by.
+"""Delayed feedback: dispatches are stored with their features until their reward arrives.
 
-A fixed number of slots per learner. What is learnt is the *stored* ``x``: features computed again
-when the reward arrives would credit another state of the world. A dispatch that finds no free slot
-is counted in ``overflow`` and never learnt from; feedback for an unknown or already credited
-dispatch is refused and counted in ``refused``.
+A fixed number of slots per learner. A reward is learnt with the *stored* ``x``: features computed
+again when it arrives would belong to another state of the world. A dispatch without a free slot is
+counted in ``overflow`` and never learnt from; feedback for an unknown or already credited dispatch
+is refused and counted in ``refused``.
 
 Shapes: ``Q`` slots, ``d`` features.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 NEVER = 2**31 - 1
 
 
 class Pending(NamedTuple):
-    """Dispatches under way.
+    """Dispatches whose reward has not been learnt yet.
 
     Attributes:
         dispatch: ``int32[Q]``, its number; -1 where the slot is free.
@@ -25,8 +26,8 @@ class Pending(NamedTuple):
         x: ``float32[Q, d]``.
         arm: ``int32[Q]``.
         reward: ``float32[Q]``.
-        overflow: ``int32[]``, dispatches that found no slot.
-        refused: ``int32[]``, feedback that nobody waited for.
+        overflow: ``int32[]``, dispatches without a free slot.
+        refused: ``int32[]``, refused feedback.
     """
 
     dispatch: jax.Array
@@ -38,8 +39,12 @@ class Pending(NamedTuple):
     refused: jax.Array
 
 
-def nothing_pending(slots: int, num_features: int) -> Pending:
-    """All slots free.
+def empty_pending(slots: int, num_features: int) -> Pending:
+    """Make a store of pending dispatches with all slots free.
+
+    Args:
+        slots: ``Q``, at least 1.
+        num_features: ``d``, at least 1.
 
     Raises:
         ValueError: if a number is below 1.
@@ -59,33 +64,33 @@ def nothing_pending(slots: int, num_features: int) -> Pending:
     )
 
 
-def dispatched(
+def add_dispatch(
     pending: Pending,
-    number: Any,
+    number: int | jax.Array,
     x: jax.Array,
-    arm: Any = 0,
+    arm: float | jax.Array = 0,
     *,
-    active: Any = True,
-    reward: Any = 0.0,
-    due: Any = NEVER,
+    active: bool | jax.Array = True,
+    reward: float | jax.Array = 0.0,
+    due: int | jax.Array = NEVER,
 ) -> Pending:
-    """One more under way; a simulation that knows ``reward`` says when it is ``due``.
+    """Store one dispatch; a simulation that knows its reward already gives ``reward`` and ``due``.
 
     Args:
         pending: unbatched.
         number: ``int32[]`` of at least 0, not in use.
-        x: ``[d]``, kept.
-        arm: ``int32[]``, kept.
-        active: false: nothing happens.
+        x: ``float32[d]``, features of the choice.
+        arm: ``int32[]``.
+        active: ``bool[]``; false stores nothing.
         reward: in ``[0, 1]``.
-        due: step.
+        due: ``int32[]``, step from which the reward may be learnt.
     """
     free = pending.dispatch < 0
     slot = jnp.argmax(free)
     active = jnp.asarray(active)
     place = jnp.where(active & free.any(), slot, free.shape[0])
 
-    def put(row: jax.Array, value: Any) -> jax.Array:
+    def put(row: jax.Array, value: ArrayLike) -> jax.Array:
         return row.at[place].set(jnp.asarray(value, row.dtype), mode="drop")
 
     return Pending(
@@ -99,15 +104,23 @@ def dispatched(
     )
 
 
-def credited(pending: Pending, number: Any, reward: Any, now: Any) -> Pending:
-    """The reward of a dispatch has arrived; :func:`delivered` hands it out from ``now`` on.
+def credit_reward(
+    pending: Pending, number: int | jax.Array, reward: ArrayLike, now: int | jax.Array
+) -> Pending:
+    """Credit an arrived reward to its dispatch; :func:`collect_due` returns it from ``now`` on.
 
     Refused and counted if that dispatch is unknown or has its reward already, or the reward is not
     in ``[0, 1]`` (NaN is not).
+
+    Args:
+        pending: unbatched.
+        number: ``int32[]``, of :func:`add_dispatch`.
+        reward: ``float32[]``.
+        now: ``int32[]``, present step.
     """
     waiting = (pending.dispatch == number) & (pending.due == NEVER) & (jnp.asarray(number) >= 0)
-    fine = (jnp.asarray(reward) >= 0) & (jnp.asarray(reward) <= 1)
-    hit = waiting & fine
+    valid = (jnp.asarray(reward) >= 0) & (jnp.asarray(reward) <= 1)
+    hit = waiting & valid
     return pending._replace(
         due=jnp.where(hit, now, pending.due),
         reward=jnp.where(hit, reward, pending.reward),
@@ -115,7 +128,11 @@ def credited(pending: Pending, number: Any, reward: Any, now: Any) -> Pending:
     )
 
 
-def delivered(pending: Pending, now: Any) -> tuple[Pending, jax.Array]:
-    """``(pending, bool[Q])``: slots due by ``now`` are freed, their contents stay readable."""
+def collect_due(pending: Pending, now: int | jax.Array) -> tuple[Pending, jax.Array]:
+    """Free the slots that are due by step ``now``; their contents stay readable.
+
+    Returns:
+        ``(pending, bool[Q])``: which slots were due.
+    """
     arrived = (pending.dispatch >= 0) & (pending.due <= now)
     return pending._replace(dispatch=jnp.where(arrived, -1, pending.dispatch)), arrived

@@ -1,59 +1,77 @@
-"""Learners that share what they know: ridge sums gossiped with the library's rules.
+"""Pooled bandits: learners share their ridge sums by gossip.
 
-Sums add, so averaging them over ``N`` learners and multiplying by ``N`` gives the sums of a learner
-who saw everything. Each learner holds ``mixed``, its view of the *average*, and ``fresh``, its own
-observations since the last exchange. It acts on ``N · mixed + fresh``; an exchange moves ``fresh``
-into ``mixed`` and mixes. Doubly stochastic mixing keeps ``Σ mixed``, so nothing is counted twice.
+Sums add, so averaging them over ``N`` learners and multiplying by ``N`` gives the sums of one
+learner with all observations. Each learner holds ``mixed``, its estimate of the *average*, and
+``fresh``, its own observations since the last exchange. It acts on ``N · mixed + fresh``; an
+exchange moves ``fresh`` into ``mixed`` and mixes. Doubly stochastic mixing keeps ``Σ mixed``, so no
+observation is counted twice.
 
 Shapes: ``N`` learners on axis 0 of every leaf.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents
-from jaxswarm.coordination.bandits.ridge import Ridge, faded, joined
+from jaxswarm.coordination.bandits.ridge import Ridge, add_sums, scale_sums
 from jaxswarm.gossip import Exchange, GossipTransformation, Traffic
+from jaxswarm.types import Key, PyTree
 
 
 class Pooled(NamedTuple):
-    """``mixed`` and ``fresh``: sums ``[N, ...]``; ``rule``: state of the gossip rule."""
+    """State of learners that gossip.
+
+    Attributes:
+        mixed: sums ``[N, ...]``, each learner's estimate of the average.
+        fresh: sums ``[N, ...]``, each learner's observations since the last exchange.
+        rule: state of the gossip rule.
+    """
 
     mixed: Ridge
     fresh: Ridge
-    rule: Any
+    rule: PyTree
 
 
-def pooled(empty: Ridge, rule: GossipTransformation) -> Pooled:
-    """Nothing known yet; ``empty`` has leaves ``[N, ...]``."""
+def init_pooled(empty: Ridge, rule: GossipTransformation) -> Pooled:
+    """State without observations.
+
+    Args:
+        empty: ``empty_sums(d, (N,))``, leaves ``[N, ...]``.
+        rule: gossip rule.
+    """
     return Pooled(empty, empty, rule.init(empty))
 
 
-def known(state: Pooled, num_learners: Any) -> Ridge:
-    """What each learner acts on, ``N · mixed + fresh``; ``num_learners`` = 1 for the isolated."""
-    return joined(faded(state.mixed, num_learners), state.fresh)
+def effective_sums(state: Pooled, num_learners: float | jax.Array) -> Ridge:
+    """Sums that each learner acts on, ``N · mixed + fresh``.
+
+    Args:
+        state: of ``N`` learners.
+        num_learners: ``N``; 1 for isolated learners.
+    """
+    return add_sums(scale_sums(state.mixed, num_learners), state.fresh)
 
 
-def exchanged(
-    key: jax.Array, state: Pooled, rule: GossipTransformation, round: Exchange
+def exchange_sums(
+    key: Key, state: Pooled, rule: GossipTransformation, exchange: Exchange
 ) -> tuple[Pooled, Traffic]:
-    """One exchange.
+    """Run one exchange of sums between learners.
 
     Args:
         key: for the rule.
         state: before.
         rule: such as ``gossip.averaging(gossip.mixing(topology))``; it must keep the average.
-        round: who takes part.
+        exchange: which learners are alive and which messages arrive.
     """
-    total = joined(state.mixed, state.fresh)
-    if round.alive is not None:
-        # The dead do not exchange; what they have not shared yet stays theirs.
-        total = agents.where(round.alive, total, state.mixed)
+    total = add_sums(state.mixed, state.fresh)
+    if exchange.alive is not None:
+        # Dead learners do not exchange; they keep the observations that they have not shared.
         zeros = jax.tree.map(jnp.zeros_like, state.fresh)
-        left = agents.where(round.alive, zeros, state.fresh)
+        total = agents.where(exchange.alive, total, state.mixed)
+        left = agents.where(exchange.alive, zeros, state.fresh)
     else:
         left = jax.tree.map(jnp.zeros_like, state.fresh)
-    mixed, rule_state, traffic = rule.mix(key, total, state.rule, round)
+    mixed, rule_state, traffic = rule.mix(key, total, state.rule, exchange)
     return Pooled(mixed, left, rule_state), traffic

@@ -1,36 +1,36 @@
-"""Regret: what was lost against the best choice, and how fast it grows.
+"""Regret of bandits: loss against the best choice, and its rate of growth.
 
 Shapes: ``T`` steps.
 """
 
-from typing import Any
-
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxswarm import statistics
 
 
-def step_regret(means: Any, valid: Any, chosen: Any) -> Any:
-    """``[...]``: best valid mean less the mean of the choice; 0 where nothing was valid.
+def step_regret(means: jax.Array, valid: ArrayLike, chosen: jax.Array) -> jax.Array:
+    """Regret of one step ``[...]``: best valid mean less the mean of the choice.
 
-    A choice of -1 (nobody) earns 0.
+    It is 0 where no candidate is valid; a choice of -1 (no candidate) earns 0.
 
     Args:
-        means: ``[..., L]``, expected rewards, known to the recorder alone.
+        means: ``float32[..., L]``, expected rewards, hidden from the learner.
         valid: ``bool[..., L]``.
-        chosen: ``int32[...]``, -1 for nobody.
+        chosen: ``int32[...]``, -1 for no candidate.
     """
     best = jnp.max(jnp.where(valid, means, 0.0), axis=-1)
     place = jnp.maximum(chosen, 0)[..., None]
-    got = jnp.take_along_axis(means, place, axis=-1)[..., 0]
-    return best - jnp.where(chosen >= 0, got, 0.0)
+    earned = jnp.take_along_axis(means, place, axis=-1)[..., 0]
+    return best - jnp.where(chosen >= 0, earned, 0.0)
 
 
-def growth(regret: Any, *, start: int = 100) -> np.ndarray:
-    """``[S]``: slope of ``log R_t`` against ``log t`` from step ``start`` on.
+def regret_growth(regret: ArrayLike, *, start: int = 100) -> np.ndarray:
+    """Exponent of growth ``[S]``: slope of ``log R_t`` against ``log t`` from ``start`` on.
 
-    1 is linear regret (nothing learnt), 1/2 that of an optimal rule.
+    1 is linear regret (no learning), 1/2 that of an optimal rule.
 
     Args:
         regret: ``[S, T]``, of each step.

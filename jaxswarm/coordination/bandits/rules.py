@@ -1,13 +1,16 @@
-"""LinUCB and Thompson sampling as one pair of functions ``(init, score)`` and one way to learn.
+"""LinUCB and linear Thompson sampling as functions ``(init, score, learn)``.
 
-``shared``: one ``θ`` for all arms, which differ by their features. ``disjoint``: a ``θ`` per arm.
-Both may discount the past. A learner is unbatched; ``jax.vmap`` makes thousands.
+Arms are shared (one ``θ`` for all arms, which differ by their features) or disjoint (a ``θ`` per
+arm). Both may discount the past. A learner is unbatched; ``jax.vmap`` makes thousands.
 
 Shapes: ``L`` candidates, ``d`` features, ``A`` arms.
 
-References: Y. Abbasi-Yadkori, D. Pál, C. Szepesvári, Improved algorithms for linear stochastic
-    bandits, 2011 (the radius). S. Agrawal, N. Goyal, Thompson sampling for contextual bandits with
-    linear payoffs, 2013. Constants: the Symphony-Coord code, 2026.
+References:
+    L. Li, W. Chu, J. Langford, R. Schapire, A contextual-bandit approach to personalized news
+    article recommendation, 2010 (LinUCB). Y. Abbasi-Yadkori, D. Pál, C. Szepesvári, Improved
+    algorithms for linear stochastic bandits, 2011 (the radius). S. Agrawal, N. Goyal, Thompson
+    sampling for contextual bandits with linear payoffs, 2013. Constants: the Symphony-Coord code,
+    2026.
 """
 
 from collections.abc import Callable
@@ -16,24 +19,26 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxswarm.coordination.bandits.ridge import (
     Ridge,
-    factor,
-    faded,
-    no_observations,
-    observed,
-    solved,
+    add_observation,
+    cholesky_factor,
+    cholesky_solve,
+    empty_sums,
+    scale_sums,
     widths,
 )
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import Key
 
-NOBODY = -1
-"""What :func:`choose` answers when there is no candidate."""
+NO_CANDIDATE = -1
+"""Returned by :func:`choose` where no candidate is valid."""
 
 
 class Bandit(NamedTuple):
-    """A rule.
+    """A linear contextual bandit as pure functions.
 
     Attributes:
         init: ``() -> Ridge``, leaves without leading axis if shared, ``[A, ...]`` if disjoint.
@@ -46,16 +51,25 @@ class Bandit(NamedTuple):
     learn: Callable[..., Ridge]
 
 
-def published_radius(
-    count: Any,
+def confidence_radius(
+    count: ArrayLike,
     num_features: int,
     *,
-    regularization: Any = 1.0,
-    alpha: Any = 1.0,
-    delta: Any = 0.05,
-    bound: Any = 1.0,
+    regularization: float | jax.Array = 1.0,
+    alpha: float | jax.Array = 1.0,
+    delta: float | jax.Array = 0.05,
+    bound: float | jax.Array = 1.0,
 ) -> jax.Array:
-    """``α √(d ln(1 + t/λ) + 2 ln(1/δ)) + √λ S``, the confidence radius after ``t`` observations."""
+    """Confidence radius after ``t`` observations: ``α √(d ln(1 + t/λ) + 2 ln(1/δ)) + √λ S``.
+
+    Args:
+        count: ``t``, at least 0.
+        num_features: ``d``.
+        regularization: ``λ > 0``.
+        alpha: factor on the first term.
+        delta: probability of error, in ``(0, 1)``.
+        bound: ``S``, a bound of ``‖θ‖``.
+    """
     inside = num_features * jnp.log1p(count / regularization) - 2.0 * jnp.log(delta)
     return alpha * jnp.sqrt(inside) + jnp.sqrt(regularization) * bound
 
@@ -64,41 +78,51 @@ def linucb(
     num_features: int,
     *,
     num_arms: int | None = None,
-    regularization: Any = 1.0,
-    radius: Any = None,
-    alpha: Any = 1.0,
-    delta: Any = 0.05,
-    bound: Any = 1.0,
-    discount: Any = 1.0,
+    regularization: float | jax.Array = 1.0,
+    radius: float | jax.Array | None = None,
+    alpha: float | jax.Array = 1.0,
+    delta: float | jax.Array = 0.05,
+    bound: float | jax.Array = 1.0,
+    discount: float | jax.Array = 1.0,
 ) -> Bandit:
-    """Optimism: ``x·θ + β √(xᵀ (λ I + G)⁻¹ x)``.
+    """LinUCB: score candidates by ``x·θ + β √(xᵀ (λ I + G)⁻¹ x)``.
 
     Args:
         num_features: ``d``.
         num_arms: ``A`` for disjoint arms, ``None`` for one shared ``θ``.
-        regularisation: ``λ > 0``.
-        radius: a constant ``β ≥ 0``; ``None`` takes :func:`published_radius`, which over-explores
+        regularization: ``λ > 0``.
+        radius: a constant ``β ≥ 0``; ``None`` takes :func:`confidence_radius`, which over-explores
             on a few hundred tasks.
-        alpha: of the published radius.
-        delta: of the published radius, in ``(0, 1)``.
-        bound: ``S``, of the published radius: a bound of ``‖θ‖``.
+        alpha: of the confidence radius.
+        delta: of the confidence radius, in ``(0, 1)``.
+        bound: ``S``, of the confidence radius: a bound of ``‖θ‖``.
         discount: factor on the past at every observation, in ``(0, 1]``.
 
     Raises:
         ValueError: naming the argument. Numbers other than ``num_features`` and ``num_arms`` may be
             traced and are then not checked.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm.coordination import bandits
+        >>> rule = bandits.linucb(2, radius=0.1)
+        >>> sums = rule.learn(rule.init(), jnp.array([1.0, 0.0]), 0.9)
+        >>> sums = rule.learn(sums, jnp.array([0.0, 1.0]), 0.2)
+        >>> scores = rule.score(jax.random.key(0), sums, jnp.eye(2), jnp.zeros(2, jnp.int32))
+        >>> int(bandits.choose(scores, jnp.ones(2, bool)))
+        0
     """
     _check(num_features, num_arms, regularization, discount)
     _expect("delta", delta, lambda v: 0 < v < 1, "a number in (0, 1)")
     if radius is not None:
         _expect("radius", radius, lambda v: v >= 0, "a number of at least 0")
 
-    def score(key: jax.Array, sums: Ridge, features: jax.Array, arms: jax.Array) -> jax.Array:
+    def score(key: Key, sums: Ridge, features: jax.Array, arms: jax.Array) -> jax.Array:
         del key
-        mean, width, count = _read(sums, features, arms, regularization, num_arms is not None)
+        mean, width, count = _estimates(sums, features, arms, regularization, num_arms is not None)
         beta = radius
         if beta is None:
-            beta = published_radius(
+            beta = confidence_radius(
                 count,
                 num_features,
                 regularization=regularization,
@@ -115,16 +139,18 @@ def thompson(
     num_features: int,
     *,
     num_arms: int | None = None,
-    regularization: Any = 1.0,
-    scale: Any = 0.3,
-    discount: Any = 1.0,
+    regularization: float | jax.Array = 1.0,
+    scale: float | jax.Array = 0.3,
+    discount: float | jax.Array = 1.0,
 ) -> Bandit:
-    """Posterior sampling: score by ``θ̃ ~ N(θ, scale² (λ I + G)⁻¹)``, one draw per ``θ``.
+    """Linear Thompson sampling: score by ``x·θ̃`` with ``θ̃ ~ N(θ, scale² (λ I + G)⁻¹)``.
+
+    One ``θ̃`` is drawn per ``θ``, not per candidate.
 
     Args:
         num_features: ``d``.
         num_arms: as in :func:`linucb`.
-        regularisation: ``λ > 0``.
+        regularization: ``λ > 0``.
         scale: of the noise, at least 0.
         discount: as in :func:`linucb`.
 
@@ -134,12 +160,12 @@ def thompson(
     _check(num_features, num_arms, regularization, discount)
     _expect("scale", scale, lambda v: v >= 0, "a number of at least 0")
 
-    def score(key: jax.Array, sums: Ridge, features: jax.Array, arms: jax.Array) -> jax.Array:
-        low = factor(sums, regularization)
+    def score(key: Key, sums: Ridge, features: jax.Array, arms: jax.Array) -> jax.Array:
+        low = cholesky_factor(sums, regularization)
         noise = jax.random.normal(key, sums.moment.shape)
         upper = jnp.swapaxes(low, -1, -2)
         tilt = jax.scipy.linalg.solve_triangular(upper, noise[..., None], lower=False)[..., 0]
-        theta = solved(low, sums.moment) + scale * tilt
+        theta = cholesky_solve(low, sums.moment) + scale * tilt
         if num_arms is not None:
             return jnp.sum(features * theta[arms], axis=-1)
         return features @ theta
@@ -148,13 +174,13 @@ def thompson(
 
 
 def choose(scores: jax.Array, valid: jax.Array) -> jax.Array:
-    """``int32[...]``: the best valid candidate of ``[..., L]``, or :data:`NOBODY`."""
+    """Index ``int32[...]`` of the best valid candidate of ``[..., L]``, or :data:`NO_CANDIDATE`."""
     best = jnp.argmax(jnp.where(valid, scores, -jnp.inf), axis=-1)
-    return jnp.where(valid.any(axis=-1), best, NOBODY).astype(jnp.int32)
+    return jnp.where(valid.any(axis=-1), best, NO_CANDIDATE).astype(jnp.int32)
 
 
-def check_rewards(rewards: Any) -> None:
-    """Refuse rewards that the radius does not hold for.
+def check_rewards(rewards: ArrayLike) -> None:
+    """Refuse rewards outside ``[0, 1]``, for which the confidence radius does not hold.
 
     Raises:
         ValueError: if one is not finite or outside ``[0, 1]``.
@@ -165,11 +191,11 @@ def check_rewards(rewards: Any) -> None:
         raise ValueError(f"rewards: expected finite numbers in [0, 1], got {wrong}")
 
 
-def check_features(features: Any) -> None:
-    """Refuse features that are not finite or longer than 1.
+def check_features(features: ArrayLike) -> None:
+    """Refuse features that are not finite or of norm above 1.
 
     Raises:
-        ValueError: saying which row.
+        ValueError: naming the row.
     """
     values = np.asarray(features)
     norms = np.linalg.norm(values, axis=-1)
@@ -178,11 +204,16 @@ def check_features(features: Any) -> None:
         raise ValueError(f"features: expected finite rows of norm at most 1, row {row} is not")
 
 
-def _read(
-    sums: Ridge, features: jax.Array, arms: jax.Array, regularization: Any, disjoint: bool
+def _estimates(
+    sums: Ridge,
+    features: jax.Array,
+    arms: jax.Array,
+    regularization: float | jax.Array,
+    disjoint: bool,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    low = factor(sums, regularization)
-    theta = solved(low, sums.moment)
+    """Estimated means, confidence widths and counts of observations, ``[L]`` each."""
+    low = cholesky_factor(sums, regularization)
+    theta = cholesky_solve(low, sums.moment)
     if disjoint:
         width = widths(low[arms], features[:, None, :])[:, 0]
         return jnp.sum(features * theta[arms], axis=-1), width, sums.count[arms]
@@ -190,23 +221,34 @@ def _read(
 
 
 def _init(num_features: int, num_arms: int | None) -> Callable[[], Ridge]:
-    return lambda: no_observations(num_features, () if num_arms is None else (num_arms,))
+    return lambda: empty_sums(num_features, () if num_arms is None else (num_arms,))
 
 
-def _learner(num_arms: int | None, discount: Any) -> Callable[..., Ridge]:
-    def learn(sums: Ridge, x: jax.Array, reward: Any, arm: Any = 0, weight: Any = 1.0) -> Ridge:
+def _learner(num_arms: int | None, discount: float | jax.Array) -> Callable[..., Ridge]:
+    def learn(
+        sums: Ridge,
+        x: jax.Array,
+        reward: ArrayLike,
+        arm: float | jax.Array = 0,
+        weight: float | jax.Array = 1.0,
+    ) -> Ridge:
         weight, reward = jnp.asarray(weight, jnp.float32), jnp.asarray(reward, jnp.float32)
-        sums = faded(sums, jnp.where(weight > 0, discount, 1.0))
+        sums = scale_sums(sums, jnp.where(weight > 0, discount, 1.0))
         if num_arms is None:
-            return observed(sums, x, reward, weight)
+            return add_observation(sums, x, reward, weight)
         hit = weight * (jnp.arange(num_arms) == arm)
         rows = jnp.broadcast_to(x, (num_arms, x.shape[-1]))
-        return observed(sums, rows, jnp.full(num_arms, reward), hit)
+        return add_observation(sums, rows, jnp.full(num_arms, reward), hit)
 
     return learn
 
 
-def _check(num_features: int, num_arms: int | None, regularization: Any, discount: Any) -> None:
+def _check(
+    num_features: int,
+    num_arms: int | None,
+    regularization: float | jax.Array,
+    discount: float | jax.Array,
+) -> None:
     if num_features < 1:
         raise ValueError(f"num_features: expected at least 1, got {num_features}")
     if num_arms is not None and num_arms < 1:

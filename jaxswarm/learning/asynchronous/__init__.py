@@ -1,29 +1,26 @@
-"""Asynchronous optimisation: every agent and every edge has a clock of its own, nobody waits.
+"""Asynchronous decentralised optimisation on independent Poisson clocks of agents and edges.
 
-The story, module by module:
-
-* :mod:`.clocks` says who rings how often: agents alone, edges for their two ends.
-* :mod:`.events` draws the rings as one stream of events and plays it: between events an agent
-  drifts by itself, at an event it jumps, alone or with a neighbour. Any such method can be written
-  as ``point_process(drift, jumps)``.
-* :mod:`.rounds` regroups a stream into batches of events that share no agent, for large networks.
-* :mod:`.dadao` is one such method: gradients on the agents' clocks, gossip on the edges', and a
-  drift that accelerates both. Its :mod:`.constants` follow from ``L``, ``μ``, ``χ₁`` and ``χ₂``,
-  the last two being the graph's.
-* :mod:`.adom` and :mod:`.dual` are what it is measured against: ADOM+ and MSDA, which wait for
-  everyone at every step, and Continuized, whose events couple a gradient with an exchange.
-* :mod:`.convex` makes problems with known constants and optimum.
+* :mod:`.clocks`: rates of the agents' clocks (gradients) and the edges' clocks (exchanges).
+* :mod:`.events`: draws the clocks' ticks as one stream of events and simulates it. Between events
+  an agent's state drifts by a differential equation, at an event it jumps, alone or with a
+  neighbour. Any such method can be written as ``point_process(drift, jumps)``.
+* :mod:`.rounds`: regroups a stream into batches of events that share no agent, for large networks.
+* :func:`dadao`: gradients on the agents' clocks, gossip on the edges', and a drift that accelerates
+  both. Its :mod:`.constants` follow from ``L``, ``μ``, ``χ₁`` and ``χ₂``, the last two being the
+  graph's.
+* :mod:`.adom` and :mod:`.dual`: the baselines: ADOM+ and MSDA, synchronous, and Continuized, whose
+  events couple a gradient with an exchange.
+* :mod:`.convex`: problems with known constants and optimum.
 
 Your own strongly convex problem, here ``f_i(x) = |x - data_i|² + Σ softplus(x)``::
 
     import jax, jax.numpy as jnp
-    from jaxswarm import learning, topology
-    from jaxswarm._simulate import simulate
+    from jaxswarm import learning, simulate, topology
 
     def loss(params, data):
         return jnp.sum((params - data) ** 2) + jax.nn.softplus(params).sum()
 
-    data = jax.random.normal(jax.random.key(0), (16, 3))  # one row an agent
+    data = jax.random.normal(jax.random.key(0), (16, 3))  # one row per agent
     method = learning.dadao(jax.grad(loss), topology.ring(16), smoothness=2.25, convexity=2.0)
     state = method.init(jnp.zeros((16, 3)))
     state, info = simulate(method.step, state, 200, key=jax.random.key(1), inputs=data)

@@ -1,9 +1,9 @@
 """DADAO: gradients and gossip on decoupled Poisson clocks, with accelerated drift between them.
 
 Minimises ``Σ_i f_i(x)`` over a network, each ``f_i`` known to agent ``i`` alone, ``L``-smooth and
-``μ``-strongly convex. An agent takes a gradient whenever its own clock rings, two neighbours
-exchange whenever their edge's clock rings, nobody waits. Between events each agent's six variables
-drift by a linear differential equation, solved here in closed form.
+``μ``-strongly convex. An agent takes a gradient whenever its own clock ticks, two neighbours
+exchange whenever their edge's clock ticks, without any synchronisation. Between events each agent's
+six variables drift by a linear differential equation, solved here in closed form.
 
 Paper's symbols: ``x, x̃, y, ỹ, z, z̃`` are the fields of :class:`DadaoAgent` in this order;
 ``s = √(ν/L)`` with ``ν = μ/2``. Use float64 for errors below about ``1e-4``.
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
@@ -40,25 +41,27 @@ from jaxswarm.learning.asynchronous.events import (
 )
 from jaxswarm.topology import Topology, spectra
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import Key, Params
 
 GRADIENT, GOSSIP = 0, 1  # kinds of events
 
 GradientFn = Callable[[Any, Any], Any]
+"""``gradient(params, shard) -> ∇f_i`` of one agent."""
 
 
 class DadaoAgent(NamedTuple):
-    """What each agent keeps; pytrees like the parameters, leaves ``[N, ...]``."""
+    """State of the agents; pytrees like the parameters, leaves ``[N, ...]``."""
 
-    params: Any
-    params_momentum: Any
-    dual: Any
-    dual_momentum: Any
-    consensus: Any
-    consensus_momentum: Any
+    params: Params
+    params_momentum: Params
+    dual: Params
+    dual_momentum: Params
+    consensus: Params
+    consensus_momentum: Params
 
 
-def drift(state: DadaoAgent, elapsed: Any, constants: DadaoConstants) -> DadaoAgent:
-    """The state of one agent (or of many alike) after ``elapsed`` time without events, exactly.
+def drift(state: DadaoAgent, elapsed: float | jax.Array, constants: DadaoConstants) -> DadaoAgent:
+    """Solve the drift between events exactly: the state after ``elapsed`` time without events.
 
     ``x`` and ``z`` relax to a conserved mean at rates ``2η`` and ``α + α̃``; ``y`` is an oscillator
     that they drive. Its frequency ``√(αθ - α²/4)`` is real for all ``L >= μ``, so nothing here is
@@ -71,14 +74,16 @@ def drift(state: DadaoAgent, elapsed: Any, constants: DadaoConstants) -> DadaoAg
     damped = jnp.exp(-c.alpha * t / 2.0)
     cosine, sine = damped * jnp.cos(frequency * t), damped * jnp.sin(frequency * t) / frequency
 
-    def answer(rate: Any) -> tuple[Any, Any]:
+    def response(rate: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Amplitudes of ``y`` and ``ỹ`` when driven by ``exp(-rate t)``."""
         level = -c.theta / (rate**2 / c.alpha - rate + c.theta)
         return level, level * (1.0 - rate / c.alpha)
 
-    (y_x, yy_x), (y_z, yy_z) = answer(x_rate), answer(z_rate)
+    (y_x, yy_x), (y_z, yy_z) = response(x_rate), response(z_rate)
 
-    def each(x: Any, xx: Any, y: Any, yy: Any, z: Any, zz: Any) -> tuple[Any, ...]:
+    def drifted(
+        x: jax.Array, xx: jax.Array, y: jax.Array, yy: jax.Array, z: jax.Array, zz: jax.Array
+    ) -> tuple[jax.Array, ...]:
         x_mean, x_gap = (x + xx) / 2.0, (x - xx) / 2.0  # x̃ = mean - gap
         z_mean = (c.alpha_tilde * z + c.alpha * zz) / z_rate
         z_gap = z - z_mean  # z̃ = mean - gap α̃/α
@@ -101,16 +106,16 @@ def drift(state: DadaoAgent, elapsed: Any, constants: DadaoConstants) -> DadaoAg
 
     treedef = jax.tree.structure(state.params)
     columns = [jax.tree.leaves(part) for part in state]
-    rows = [each(*leaves) for leaves in zip(*columns, strict=True)]
+    rows = [drifted(*leaves) for leaves in zip(*columns, strict=True)]
     return DadaoAgent(*(jax.tree.unflatten(treedef, part) for part in zip(*rows, strict=True)))
 
 
 def dadao_process(gradient: GradientFn, constants: DadaoConstants) -> PointProcess:
-    """DADAO as a point process with kinds ``GRADIENT`` and ``GOSSIP``, for events of any origin.
+    """DADAO as a point process with event kinds ``GRADIENT`` and ``GOSSIP``.
 
     Args:
         gradient: ``gradient(params, shard) -> ∇f_i``, of one agent.
-        constants: of :func:`constants`.
+        constants: of :func:`~jaxswarm.learning.asynchronous.constants.constants`.
 
     Returns:
         The process; its agents are :class:`DadaoAgent` (from :func:`start`), its ``inputs`` the
@@ -118,7 +123,7 @@ def dadao_process(gradient: GradientFn, constants: DadaoConstants) -> PointProce
     """
     c = constants
 
-    def descend(key: jax.Array, pair: DadaoAgent, ids: jax.Array, inputs: Any) -> DadaoAgent:
+    def descend(key: Key, pair: DadaoAgent, ids: jax.Array, inputs: Any) -> DadaoAgent:
         del key
         shard = jax.tree.map(lambda leaf: leaf[ids[0]], inputs)
         own = jax.tree.map(lambda leaf: leaf[0], pair)
@@ -129,7 +134,7 @@ def dadao_process(gradient: GradientFn, constants: DadaoConstants) -> PointProce
             own.dual_momentum,
         )
 
-        def move(part: Any, factor: Any) -> Any:
+        def move(part: Params, factor: float | jax.Array) -> Params:
             return jax.tree.map(lambda leaf, f: leaf.at[0].add(factor * f), part, force)
 
         return pair._replace(
@@ -138,10 +143,10 @@ def dadao_process(gradient: GradientFn, constants: DadaoConstants) -> PointProce
             dual_momentum=move(pair.dual_momentum, c.delta),
         )
 
-    def exchange(key: jax.Array, pair: DadaoAgent, ids: jax.Array, inputs: Any) -> DadaoAgent:
+    def exchange(key: Key, pair: DadaoAgent, ids: jax.Array, inputs: Any) -> DadaoAgent:
         del key, ids, inputs
 
-        def move(part: Any, factor: Any) -> Any:
+        def move(part: Params, factor: float | jax.Array) -> Params:
             def leaf(z: jax.Array, dual: jax.Array, consensus: jax.Array) -> jax.Array:
                 gap = (dual[0] + consensus[0]) - (dual[1] + consensus[1])
                 return z + factor * jnp.stack([-gap, gap])
@@ -156,23 +161,23 @@ def dadao_process(gradient: GradientFn, constants: DadaoConstants) -> PointProce
     return point_process(lambda state, elapsed: drift(state, elapsed, c), (descend, exchange))
 
 
-def start(params: Any) -> DadaoAgent:
-    """Agents at ``params`` (leaves ``[N, ...]``), momentum there too, all else zero.
+def start(params: Params) -> DadaoAgent:
+    """Initial state of the agents: ``x = x̃ = params`` (leaves ``[N, ...]``), all else zero.
 
     The theorem holds from any start with ``Σ z = Σ z̃ = 0``. The authors' code has ``x̃ = 0``, which
-    would throw away what a warm start knows.
+    would lose the information of a warm start.
     """
     agents.num_agents(params)
     zero = jax.tree.map(jnp.zeros_like, params)
     return DadaoAgent(params, params, zero, zero, zero, zero)
 
 
-def clocks(topology: Topology, constants: DadaoConstants, rates: Any = None) -> Clocks:
-    """The clocks of all agents and edges.
+def clocks(topology: Topology, constants: DadaoConstants, rates: ArrayLike | None = None) -> Clocks:
+    """Poisson clocks of all agents (gradients) and edges (exchanges).
 
     Args:
         topology: undirected and connected, ``N >= 2``.
-        constants: of :func:`constants`.
+        constants: of :func:`~jaxswarm.learning.asynchronous.constants.constants`.
         rates: ``[E]`` relative edge rates, scaled to ``constants.gossip_rate`` in total.
     """
     return superpose(
@@ -182,7 +187,7 @@ def clocks(topology: Topology, constants: DadaoConstants, rates: Any = None) -> 
 
 
 class DadaoInfo(NamedTuple):
-    """Totals since the start: ``gradients`` and ``edge_uses``, ``int32[]``; ``time``, ``[]``."""
+    """Totals since the start: ``gradients``, ``edge_uses`` (``int32[]``) and ``time`` (``[]``)."""
 
     gradients: jax.Array
     edge_uses: jax.Array
@@ -193,14 +198,16 @@ def dadao(
     gradient: GradientFn,
     topology: Topology,
     *,
-    smoothness: Any,
-    convexity: Any,
-    rates: Any = None,
-    gossip_rate: Any = None,
-    period: Any = None,
+    smoothness: float | jax.Array,
+    convexity: float | jax.Array,
+    rates: ArrayLike | None = None,
+    gossip_rate: float | jax.Array | None = None,
+    period: float | jax.Array | None = None,
     events_per_step: int = 100,
 ) -> Algorithm:
-    """DADAO with events drawn as it goes; a step is a batch of events, one after the other.
+    """DADAO: accelerated asynchronous decentralised optimisation, gradients and gossip decoupled.
+
+    A step simulates ``events_per_step`` events, one after the other, drawn as it goes.
 
     Args:
         gradient: ``gradient(params, shard) -> ∇f_i``, of one agent.
@@ -208,9 +215,10 @@ def dadao(
             over and over, whose worst ``χ₁`` and ``χ₂`` set the constants.
         smoothness: ``L``, of the least smooth ``f_i``.
         convexity: ``μ > 0``, of the least convex ``f_i``.
-        rates: ``[E]`` relative edge rates of a single graph, such as
+        rates: ``float[E]`` relative edge rates of a single graph, such as
             :func:`~jaxswarm.topology.optimal_rates`; uniform by default.
-        gossip_rate: see :func:`constants`.
+        gossip_rate: exchanges per unit of time; see
+            :func:`~jaxswarm.learning.asynchronous.constants.constants`.
         period: time each member of a sequence lasts; ``1/χ₁`` by default.
         events_per_step: gradients and exchanges together; of a sequence, candidates for them.
 
@@ -222,33 +230,46 @@ def dadao(
     Raises:
         ValueError: on a disconnected or directed graph or member, edge rates that leave agents
             apart, ``rates`` with a sequence, ``period`` without one, or constants out of range.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import learning, rollout, topology
+        >>> gradient = lambda x, a: x - a  # of f_i(x) = (x - a_i)²/2
+        >>> method = learning.dadao(gradient, topology.ring(4), smoothness=1.0, convexity=1.0)
+        >>> state = method.init(jnp.zeros(4))
+        >>> state, info = rollout(method.step, state, 20, key=jax.random.key(0),
+        ...                       inputs=jnp.array([1.0, 2.0, 3.0, 6.0]))
+        >>> state.agents.params.round(1).tolist()  # the mean of all a_i
+        [3.0, 3.0, 3.0, 3.0]
     """
     options = {"smoothness": smoothness, "convexity": convexity, "gossip_rate": gossip_rate}
     intensity = None
     if topology.is_sequence:
         if rates is not None:
-            raise ValueError("rates: expected none with a sequence: its edges ring alike")
-        found, ringing, intensity = _switching(topology, period, **options)
+            raise ValueError("rates: expected None with a sequence, whose edges have equal rates")
+        found, ticking, intensity = _switching(topology, period, **options)
     elif period is not None:
-        raise ValueError(f"period: expected none with the single graph {topology.name}")
+        raise ValueError(
+            f"period: expected None with the single graph {topology.name}, got {period}"
+        )
     else:
         weights = rates
         if rates is not None and not is_traced(rates):
-            sum_once = np.asarray(rates, float)[np.asarray(topology.mask)].sum() / 2.0
-            weights = np.asarray(rates, float) / sum_once
+            total = np.asarray(rates, float)[np.asarray(topology.mask)].sum() / 2.0
+            weights = np.asarray(rates, float) / total
         chi1, chi2 = spectra.chi(topology, weights)
         found = constants(chi1=chi1, chi2=chi2, **options)
-        ringing = clocks(topology, found, rates)
+        ticking = clocks(topology, found, rates)
     process = dadao_process(gradient, found)
 
-    def init(params: Any) -> ProcessState:
+    def init(params: Params) -> ProcessState:
         agents.check_leading_axis(params, topology.num_agents, "params")
         return process.init(start(params))
 
-    def step(key: jax.Array, state: ProcessState, inputs: Any) -> tuple[ProcessState, DadaoInfo]:
+    def step(key: Key, state: ProcessState, inputs: Any) -> tuple[ProcessState, DadaoInfo]:
         event_key, jump_key = jax.random.split(key)
         events = poisson_events(
-            event_key, ringing, events_per_step, start=state.time, intensity=intensity
+            event_key, ticking, events_per_step, start=state.time, intensity=intensity
         )
         state, _ = process.run(jump_key, state, events, inputs, every=events_per_step)
         return state, DadaoInfo(state.counts[GRADIENT], state.counts[GOSSIP], state.time)
@@ -256,13 +277,15 @@ def dadao(
     return Algorithm(init, step)
 
 
-def _switching(sequence: Topology, period: Any, **options: Any) -> tuple[DadaoConstants, Any, Any]:
+def _switching(
+    sequence: Topology, period: float | jax.Array | None, **options: Any
+) -> tuple[DadaoConstants, Clocks, Callable[[jax.Array], jax.Array]]:
     """Constants, candidate clocks and their intensity on a sequence of graphs."""
     chi1, chi2 = (np.max(value) for value in spectra.chi(sequence))
     found = constants(chi1=chi1, chi2=chi2, **options)
-    period = 1.0 / chi1 if period is None else period
+    length = 1.0 / chi1 if period is None else period
     edges, edge_intensity = switching_edge_clocks(
-        sequence, period, total=found.gossip_rate, kind=GOSSIP
+        sequence, length, total=found.gossip_rate, kind=GOSSIP
     )
     own = agent_clocks(sequence.num_agents, found.gradient_rate, kind=GRADIENT)
 

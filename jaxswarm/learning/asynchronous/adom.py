@@ -1,7 +1,7 @@
-"""ADOM+: the accelerated synchronous primal method that DADAO is measured against.
+"""ADOM+: accelerated synchronous decentralised optimisation, a baseline of DADAO.
 
 Every step all agents take one gradient and the network one gossip round, or, with multi-consensus,
-as many as shrink disagreement by half. Gradients and communications are thus coupled.
+as many as halve the disagreement. Gradients and communications are thus coupled.
 
 Paper's symbols: ``x, x_f, y, y_f, z, z_f, m`` are the fields of :class:`AdomState`;
 ``χ = λ_max/λ_2`` of the Laplacian, ``W = Laplacian/λ_max``.
@@ -19,12 +19,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.learning.asynchronous._dadao import GradientFn
 from jaxswarm.learning.asynchronous.constants import check_smooth_and_convex
 from jaxswarm.topology import Topology, require_connected, require_symmetric, spectra
+from jaxswarm.types import Key, Params, PyTree
 
 
 class Costs(NamedTuple):
@@ -35,34 +37,38 @@ class Costs(NamedTuple):
 
 
 class AdomState(NamedTuple):
-    """Pytrees like the parameters, leaves ``[N, ...]``, and what has been spent."""
+    """State of the agents, pytrees like the parameters with leaves ``[N, ...]``, and the costs."""
 
-    params: Any
-    params_fast: Any
-    dual: Any
-    dual_fast: Any
-    consensus: Any
-    consensus_fast: Any
-    memory: Any
+    params: Params
+    params_fast: Params
+    dual: Params
+    dual_fast: Params
+    consensus: Params
+    consensus_fast: Params
+    memory: Params
     costs: Costs
 
 
 class GossipMatrix(NamedTuple):
-    """What a synchronous method needs of a network.
+    """Gossip matrix of a synchronous method, with its condition number and its cost.
 
     Attributes:
         matrix: ``W [N, N]``, symmetric, zero on the constants, eigenvalues at most 1.
         chi: its largest over its smallest positive eigenvalue, or a bound of that.
-        edge_uses: a product with ``W`` costs, each undirected edge counted once a round.
+        edge_uses: exchanges of a product with ``W``, each undirected edge counted once a round.
     """
 
-    matrix: Any
-    chi: Any
-    edge_uses: Any
+    matrix: jax.Array | np.ndarray
+    chi: float | jax.Array
+    edge_uses: float | jax.Array
 
 
 def gossip_matrix(topology: Topology, *, multi_consensus: bool = False) -> GossipMatrix:
-    """``Laplacian/λ_max``, or ``⌈χ ln 2⌉`` rounds of it as one product, for which ``χ = 2``.
+    """Gossip matrix ``Laplacian/λ_max``, or ``⌈χ ln 2⌉`` rounds of it as one, with ``χ = 2``.
+
+    Args:
+        topology: undirected and connected, ``N >= 2``.
+        multi_consensus: whether to take the rounds of one step together.
 
     Raises:
         ValueError: on a directed or disconnected graph, a sequence, or a single agent.
@@ -80,11 +86,11 @@ def adom_plus(
     gradient: GradientFn,
     topology: Topology | GossipMatrix,
     *,
-    smoothness: Any,
-    convexity: Any,
+    smoothness: float | jax.Array,
+    convexity: float | jax.Array,
     multi_consensus: bool = False,
 ) -> Algorithm:
-    """ADOM+ with the constants of its theorem.
+    """ADOM+: accelerated synchronous decentralised optimisation, with the theorem's constants.
 
     Args:
         gradient: ``gradient(params, shard) -> ∇f_i``, of one agent.
@@ -116,17 +122,17 @@ def adom_plus(
     sigma2 = tau2 / (16.0 * chi)
     sigma1 = 1.0 / (1.0 / sigma2 + 0.5)
     theta, gamma = nu / (4.0 * sigma2), nu / (14.0 * sigma2 * chi**2)
-    # x and y of the next step each name the other: a 2 × 2 linear system, solved for y.
+    # x and y of the next step depend on each other: a 2 × 2 linear system, solved for y.
     shrink = 1.0 / (1.0 + eta * alpha)
     solve = 1.0 / (1.0 + theta * beta + theta * eta * shrink)
 
-    def init(params: Any) -> AdomState:
+    def init(params: Params) -> AdomState:
         agents.check_leading_axis(params, n, "params")
         zero = jax.tree.map(jnp.zeros_like, params)
         none = Costs(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
         return AdomState(params, params, zero, zero, zero, zero, zero, none)
 
-    def step(key: jax.Array, state: AdomState, inputs: Any) -> tuple[AdomState, Costs]:
+    def step(key: Key, state: AdomState, inputs: Any) -> tuple[AdomState, Costs]:
         del key
         x_g = combine((tau1, state.params), (1.0 - tau1, state.params_fast))
         y_g = combine((sigma1, state.dual), (1.0 - sigma1, state.dual_fast))
@@ -161,7 +167,7 @@ def adom_plus(
 
 
 def normalized_laplacian(topology: Topology) -> tuple[np.ndarray, float]:
-    """``(Laplacian/λ_max [N, N], χ = λ_max/λ_2)`` of a connected undirected graph.
+    """Normalised Laplacian: ``(Laplacian/λ_max [N, N], χ = λ_max/λ_2)`` of a connected graph.
 
     Raises:
         ValueError: on a directed or disconnected graph, a sequence, or a single agent.
@@ -175,12 +181,12 @@ def normalized_laplacian(topology: Topology) -> tuple[np.ndarray, float]:
 
 
 def num_edges(topology: Topology) -> int:
-    """Undirected edges, each counted once."""
+    """Count undirected edges, each once."""
     return int(np.asarray(topology.mask).sum()) // 2
 
 
-def combine(*terms: tuple[Any, Any]) -> Any:
-    """``Σ factor · tree``."""
+def combine(*terms: tuple[ArrayLike, PyTree]) -> PyTree:
+    """Linear combination of trees, ``Σ factor · tree`` over pairs ``(factor, tree)``."""
     factors = [factor for factor, _ in terms]
 
     def leaf(*leaves: jax.Array) -> jax.Array:
@@ -192,8 +198,8 @@ def combine(*terms: tuple[Any, Any]) -> Any:
     return jax.tree.map(leaf, *(tree for _, tree in terms))
 
 
-def apply(matrix: Any, tree: Any) -> Any:
-    """``matrix @ leaf`` over the agents' axis of every leaf."""
+def apply(matrix: ArrayLike, tree: PyTree) -> PyTree:
+    """Multiply every leaf by a matrix over the agents' axis, ``matrix @ leaf``."""
     return jax.tree.map(
         lambda x: jnp.einsum("ij,j...->i...", jnp.asarray(matrix, x.dtype), x, precision="highest"),
         tree,

@@ -4,11 +4,12 @@ Shapes: ``N`` agents, ``K`` clocks, ``E`` edge slots of a topology, ``T`` member
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxswarm.topology import Topology, from_edges, require_connected, require_symmetric
 from jaxswarm.topology.validation import is_traced
@@ -18,18 +19,18 @@ class Clocks(NamedTuple):
     """Independent Poisson clocks.
 
     Attributes:
-        rates: ``[K]`` rings per unit of time, positive.
-        agents: ``int32[K, 2]``, whom a ring concerns; the second is ``N`` for one agent alone.
-        kinds: ``int32[K]``, which jump a ring causes.
+        rates: ``float[K]`` ticks per unit of time, positive.
+        agents: ``int32[K, 2]``, the agents that a tick changes; the second is ``N`` for one alone.
+        kinds: ``int32[K]``, which jump a tick causes.
     """
 
-    rates: Any
-    agents: Any
-    kinds: Any
+    rates: ArrayLike
+    agents: ArrayLike
+    kinds: ArrayLike
 
 
-def agent_clocks(num_agents: int, rate: Any = 1.0, *, kind: int = 0) -> Clocks:
-    """A clock for each agent.
+def agent_clocks(num_agents: int, rate: float | jax.Array = 1.0, *, kind: int = 0) -> Clocks:
+    """Make a Poisson clock for each agent.
 
     Args:
         num_agents: ``N``, at least 1.
@@ -48,15 +49,19 @@ def agent_clocks(num_agents: int, rate: Any = 1.0, *, kind: int = 0) -> Clocks:
 
 
 def edge_clocks(
-    topology: Topology, rates: Any = None, *, total: Any = None, kind: int = 1
+    topology: Topology,
+    rates: ArrayLike | None = None,
+    *,
+    total: float | jax.Array | None = None,
+    kind: int = 1,
 ) -> Clocks:
-    """A clock for each undirected edge.
+    """Make a Poisson clock for each undirected edge.
 
     Args:
         topology: a single undirected connected graph.
         rates: ``[E]``, equal on the two slots of an edge; 1 on each edge by default. An edge of
-            rate 0 never rings.
-        total: scale ``rates`` so that all edges together ring so often per unit of time.
+            rate 0 never ticks.
+        total: scale ``rates`` so that all edges together tick so often per unit of time.
         kind: of their events.
 
     Returns:
@@ -89,22 +94,26 @@ def edge_clocks(
 
 
 def superpose(*clocks: Clocks) -> Clocks:
-    """All clocks side by side; their rings together form a Poisson process of the summed rate."""
+    """Concatenate sets of clocks; their ticks form a Poisson process of the summed rate.
+
+    Raises:
+        ValueError: without any clocks.
+    """
     if not clocks:
         raise ValueError("clocks: expected at least one set, got none")
     return Clocks(*(jnp.concatenate([jnp.asarray(p) for p in part]) for part in zip(*clocks)))  # noqa: B905
 
 
 def switching_edge_clocks(
-    sequence: Topology, period: Any, *, total: Any, kind: int = 1
+    sequence: Topology, period: float | jax.Array, *, total: float | jax.Array, kind: int = 1
 ) -> tuple[Clocks, Callable[[jax.Array], jax.Array]]:
-    """Edge clocks of a time-varying graph, for :func:`poisson_events` with thinning.
+    """Make edge clocks of a time-varying graph, for :func:`poisson_events` with thinning.
 
     Args:
         sequence: undirected connected members; member ``⌊t / period⌋ mod T`` is there at time
             ``t``, all its edges at one rate.
         period: time each member lasts, positive.
-        total: rings per unit of time, of all edges present together, positive.
+        total: ticks per unit of time, of all edges present together, positive.
         kind: of their events.
 
     Returns:
@@ -136,7 +145,7 @@ def switching_edge_clocks(
 
 
 def undirected_slots(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
-    """``([K], int32[K, 2])``: slot and ends of each undirected edge once, smaller id first."""
+    """Slot ``[K]`` and ends ``int32[K, 2]`` of each undirected edge once, smaller id first."""
     if topology.is_sequence:
         raise ValueError(f"{topology.name}: expected a single topology, got a sequence")
     senders, receivers = np.asarray(topology.senders), np.asarray(topology.receivers)
@@ -144,7 +153,7 @@ def undirected_slots(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
     return slots, np.stack([senders[slots], receivers[slots]], axis=1).astype(np.int32)
 
 
-def _check_rates(rates: Any, shape: tuple[int, ...], name: str) -> None:
+def _check_rates(rates: ArrayLike, shape: tuple[int, ...], name: str) -> None:
     if np.shape(rates) not in ((), shape):
         raise ValueError(f"{name}: expected a number or shape {shape}, got {np.shape(rates)}")
     if not is_traced(rates):
@@ -164,6 +173,6 @@ def _check_both_ways(topology: Topology, rates: np.ndarray) -> None:
     if unequal.any():
         slot = int(there[:count][unequal][0])
         raise ValueError(
-            "rates: expected one rate for both directions of an edge, got others for "
-            f"({int(senders[slot])}, {int(receivers[slot])}) and its opposite"
+            "rates: expected equal rates in both directions of an edge, got different ones for "
+            f"({int(senders[slot])}, {int(receivers[slot])})"
         )

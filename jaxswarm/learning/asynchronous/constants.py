@@ -1,4 +1,4 @@
-"""DADAO's constants, as its theorem computes them from ``L``, ``μ``, ``χ₁`` and ``χ₂``.
+"""Constants of DADAO, computed from ``L``, ``μ``, ``χ₁`` and ``χ₂`` as in its theorem.
 
 References:
     A. Nabli and E. Oyallon, DADAO: Decoupled accelerated decentralized asynchronous optimization,
@@ -6,19 +6,21 @@ References:
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxswarm.topology.validation import is_traced
 
 
 class DadaoConstants(NamedTuple):
-    """The paper's constants; all ``[]``, or ``[S]`` to be ``vmap``ped.
+    """Constants of DADAO in the paper's notation; all ``[]``, or ``[S]`` to be ``vmap``ped.
 
     Attributes:
-        nu: ``ν``, the share of convexity handed to the consensus variables.
+        nu: ``ν``, the share of convexity given to the consensus variables.
         eta: ``η``, drift of ``x`` and ``x̃`` towards each other.
         alpha: ``α``, drift of ``y`` to ``ỹ`` and of ``z`` to ``z̃``.
         alpha_tilde: ``α̃``, drift of ``z̃`` to ``z``.
@@ -33,31 +35,31 @@ class DadaoConstants(NamedTuple):
         rate: guaranteed exponent: the expected squared error falls like ``exp(-rate · time)``.
     """
 
-    nu: Any
-    eta: Any
-    alpha: Any
-    alpha_tilde: Any
-    theta: Any
-    gamma: Any
-    gamma_tilde: Any
-    delta: Any
-    beta: Any
-    beta_tilde: Any
-    gradient_rate: Any
-    gossip_rate: Any
-    rate: Any
+    nu: jax.Array
+    eta: jax.Array
+    alpha: jax.Array
+    alpha_tilde: jax.Array
+    theta: jax.Array
+    gamma: jax.Array
+    gamma_tilde: jax.Array
+    delta: jax.Array
+    beta: jax.Array
+    beta_tilde: jax.Array
+    gradient_rate: jax.Array
+    gossip_rate: jax.Array
+    rate: jax.Array
 
 
 def constants(
-    smoothness: Any,
-    convexity: Any,
-    chi1: Any,
-    chi2: Any,
+    smoothness: float | jax.Array,
+    convexity: float | jax.Array,
+    chi1: float | jax.Array,
+    chi2: float | jax.Array,
     *,
-    gossip_rate: Any = None,
-    gradient_rate: Any = 1.0,
+    gossip_rate: float | jax.Array | None = None,
+    gradient_rate: float | jax.Array = 1.0,
 ) -> DadaoConstants:
-    """The constants that the theorem asks for.
+    """Compute the constants of DADAO's theorem.
 
     Args:
         smoothness: ``L``, at least ``convexity``.
@@ -76,7 +78,10 @@ def constants(
     check_smooth_and_convex(smoothness, convexity)
     for name, value in (("chi1", chi1), ("chi2", chi2)):
         _check(
-            value, name, lambda v: np.isfinite(v) & (v > 0), "positive and finite: is it connected?"
+            value,
+            name,
+            lambda v: np.isfinite(v) & (v > 0),
+            "positive and finite (a connected graph)",
         )
     if gossip_rate is not None:
         _check(gossip_rate, "gossip_rate", lambda v: np.isfinite(v) & (v > 0), "positive, finite")
@@ -109,8 +114,8 @@ def constants(
     )
 
 
-def check_smooth_and_convex(smoothness: Any, convexity: Any) -> None:
-    """Refuse constants that no smooth strongly convex function has; traced ones pass.
+def check_smooth_and_convex(smoothness: float | jax.Array, convexity: float | jax.Array) -> None:
+    """Refuse constants that no smooth strongly convex function has; traced ones are not checked.
 
     Raises:
         ValueError: if not ``0 < convexity <= smoothness``, both finite.
@@ -124,6 +129,8 @@ def check_smooth_and_convex(smoothness: Any, convexity: Any) -> None:
             )
 
 
-def _check(value: Any, name: str, valid: Callable[[np.ndarray], Any], expected: str) -> None:
+def _check(
+    value: ArrayLike, name: str, valid: Callable[[np.ndarray], np.ndarray | np.bool_], expected: str
+) -> None:
     if not is_traced(value) and not np.all(valid(np.asarray(value, float))):
         raise ValueError(f"{name}: expected {expected}, got {value}")

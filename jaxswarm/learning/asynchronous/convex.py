@@ -1,4 +1,4 @@
-"""Heterogeneous strongly convex problems with known optimum: least squares and ridge logistic.
+"""Strongly convex test problems with known optimum: least squares and ridge logistic regression.
 
 ``f_i(x)`` is the mean loss of agent ``i``'s samples plus ``ridge · ||x||²/2``. Made on the host in
 float64; the network minimises the sum.
@@ -6,6 +6,7 @@ float64; the network minimises the sum.
 Shapes: ``N`` agents, ``M`` samples each, ``d`` features.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -26,7 +27,7 @@ class Samples(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """A problem and what is known of it.
+    """A problem with its constants and optimum.
 
     Attributes:
         samples: leaves ``float64[N, M, ...]``.
@@ -43,8 +44,18 @@ class Problem(NamedTuple):
     optimum: np.ndarray
 
 
-def gradient(task: Task, ridge: Any = 0.0) -> Any:
-    """``gradient(x [d], samples of one agent) -> ∇f_i(x) [d]``."""
+def gradient(
+    task: Task, ridge: float | jax.Array = 0.0
+) -> Callable[[jax.Array, Samples], jax.Array]:
+    """Make ``gradient(x [d], samples of one agent) -> ∇f_i(x) [d]``.
+
+    Args:
+        task: one of :data:`TASKS`.
+        ridge: added to the curvature, at least 0; may be traced.
+
+    Raises:
+        ValueError: on an unknown task.
+    """
     if task not in TASKS:
         raise unknown("task", task, TASKS)
 
@@ -54,14 +65,14 @@ def gradient(task: Task, ridge: Any = 0.0) -> Any:
 
     def logistic(x: jax.Array, samples: Samples) -> jax.Array:
         margin = samples.targets * (samples.features @ x)
-        pull = samples.targets * jax.nn.sigmoid(-margin)
-        return -(pull @ samples.features) / samples.targets.shape[0] + ridge * x
+        residual = samples.targets * jax.nn.sigmoid(-margin)
+        return -(residual @ samples.features) / samples.targets.shape[0] + ridge * x
 
     return least_squares if task == "least_squares" else logistic
 
 
 def quadratic(samples: Samples) -> tuple[jax.Array, jax.Array]:
-    """``(H [d, d], b [d])`` of one agent's least squares, ``f = xᵀHx/2 - bᵀx + constant``."""
+    """Hessian ``H [d, d]`` and linear term ``b [d]`` of one agent's ``f = xᵀHx/2 - bᵀx + c``."""
     count = samples.targets.shape[0]
     features = jnp.asarray(samples.features)
     return features.T @ features / count, samples.targets @ features / count
@@ -77,7 +88,7 @@ def heterogeneous(
     task: Task = "least_squares",
     seed: int = 0,
 ) -> Problem:
-    """Agents with spectra, eigenvectors and local optima of their own.
+    """Make a problem of agents with different spectra, eigenvectors and local optima.
 
     Least squares: every ``f_i`` has eigenvalues spread geometrically over exactly ``[1, κ]`` in a
     random basis, and a random optimum. Logistic: ridge 1, features scaled so that ``L = κ``, labels
@@ -124,7 +135,12 @@ def heterogeneous(
 
 
 def problem(samples: Samples, *, task: Task = "least_squares", ridge: float = 0.0) -> Problem:
-    """``L``, ``μ`` and the optimum of given samples.
+    """Compute ``L``, ``μ`` and the optimum of given samples.
+
+    Args:
+        samples: features ``[N, M, d]`` and targets ``[N, M]``.
+        task: one of :data:`TASKS`.
+        ridge: at least 0.
 
     Raises:
         ValueError: if some agent's problem is not strongly convex (features without full column
@@ -171,7 +187,7 @@ def problem(samples: Samples, *, task: Task = "least_squares", ridge: float = 0.
 
 
 def _newton(features: np.ndarray, targets: np.ndarray, ridge: float) -> np.ndarray:
-    """Optimum of the summed logistic losses: Newton's method, damped while far."""
+    """Optimum of the summed logistic losses by damped Newton's method."""
     flat = (features * targets[..., None]).reshape(-1, features.shape[-1])
     x = np.zeros(features.shape[-1])
 
@@ -179,14 +195,15 @@ def _newton(features: np.ndarray, targets: np.ndarray, ridge: float) -> np.ndarr
         return np.logaddexp(0.0, -flat @ x).mean() + ridge * x @ x / 2.0
 
     for _ in range(100):
-        chance = 1.0 / (1.0 + np.exp(np.clip(flat @ x, -500, 500)))
-        slope = -(chance @ flat) / len(flat) + ridge * x
-        curve = (flat.T * (chance * (1.0 - chance))) @ flat / len(flat) + ridge * np.eye(len(x))
-        move = np.linalg.solve(curve, slope)
+        probability = 1.0 / (1.0 + np.exp(np.clip(flat @ x, -500, 500)))
+        grad = -(probability @ flat) / len(flat) + ridge * x
+        variance = probability * (1.0 - probability)
+        hessian = (flat.T * variance) @ flat / len(flat) + ridge * np.eye(len(x))
+        direction = np.linalg.solve(hessian, grad)
         size = 1.0
-        while value(x - size * move) > value(x) + 1e-15 and size > 1e-6:
+        while value(x - size * direction) > value(x) + 1e-15 and size > 1e-6:
             size /= 2.0
-        x = x - size * move
-        if np.abs(move).max() < 1e-14:
+        x = x - size * direction
+        if np.abs(direction).max() < 1e-14:
             break
     return x

@@ -1,4 +1,4 @@
-"""Accelerated methods on the dual problem: MSDA (synchronous) and Continuized (asynchronous).
+"""Accelerated decentralised methods on the dual: MSDA (synchronous), Continuized (asynchronous).
 
 Both need the gradient of the conjugate, ``∇f_i*(y) = argmin_x f_i(x) - ⟨y, x⟩``: one linear solve
 for least squares (:func:`quadratic_dual_gradient`), an inner optimisation in general. A dual
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
@@ -31,16 +32,18 @@ from jaxswarm.learning.asynchronous.clocks import Clocks, edge_clocks
 from jaxswarm.learning.asynchronous.constants import check_smooth_and_convex
 from jaxswarm.learning.asynchronous.events import PointProcess, point_process
 from jaxswarm.topology import Topology
+from jaxswarm.types import Key, Params
 
 DualGradientFn = Callable[[Any, Any], Any]
+"""``dual_gradient(dual, shard) -> ∇f_i*(dual)`` of one agent."""
 
 
 class MsdaState(NamedTuple):
-    """``params`` are read off the dual; pytrees with leaves ``[N, ...]``."""
+    """State of MSDA, pytrees with leaves ``[N, ...]``; ``params`` follow from the dual."""
 
-    params: Any
-    dual: Any
-    dual_slow: Any
+    params: Params
+    dual: Params
+    dual_slow: Params
     costs: Costs
 
 
@@ -48,10 +51,10 @@ def msda(
     dual_gradient: DualGradientFn,
     topology: Topology | GossipMatrix,
     *,
-    smoothness: Any,
-    convexity: Any,
+    smoothness: float | jax.Array,
+    convexity: float | jax.Array,
 ) -> Algorithm:
-    """Multi-step dual accelerated method: Nesterov's on the dual, Chebyshev gossip inside.
+    """Multi-step dual accelerated method (MSDA): Nesterov on the dual with Chebyshev gossip.
 
     Args:
         dual_gradient: ``dual_gradient(dual, shard) -> ∇f_i*(dual)``, of one agent.
@@ -90,10 +93,10 @@ def msda(
     condition = jnp.sqrt((big / mu) * (1.0 + spread) / (1.0 - spread))
     momentum = (condition - 1.0) / (condition + 1.0)
 
-    def gossip(tree: Any) -> Any:
+    def gossip(tree: Params) -> Params:
         """``tree - T_K(S/c)/T_K(1/c) tree`` with ``S = I - 2W/(1 + γ)``, by the recursion of T."""
 
-        def shifted(x: Any) -> Any:
+        def shifted(x: Params) -> Params:
             return combine((1.0, x), (-2.0 / (1.0 + gamma), apply(matrix, x)))
 
         def again(_: Any, terms: Any) -> Any:
@@ -106,13 +109,13 @@ def msda(
         _, now, _, scale = jax.lax.fori_loop(1, rounds, again, terms)
         return combine((1.0, tree), (-1.0 / scale, now))
 
-    def init(params: Any) -> MsdaState:
+    def init(params: Params) -> MsdaState:
         agents.check_leading_axis(params, n, "params")
         zero = jax.tree.map(jnp.zeros_like, params)
         none = Costs(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
         return MsdaState(params, zero, zero, none)
 
-    def step(key: jax.Array, state: MsdaState, inputs: Any) -> tuple[MsdaState, Costs]:
+    def step(key: Key, state: MsdaState, inputs: Any) -> tuple[MsdaState, Costs]:
         del key
         params = jax.vmap(dual_gradient)(state.dual, inputs)
         slow = combine((1.0, state.dual), (-eta, gossip(params)))
@@ -126,16 +129,21 @@ def msda(
 class ContinuizedAgent(NamedTuple):
     """Dual variables of each agent, pytrees with leaves ``[N, ...]``."""
 
-    dual: Any
-    dual_momentum: Any
+    dual: Params
+    dual_momentum: Params
 
 
 def continuized(
-    dual_gradient: DualGradientFn, *, smoothness: Any, convexity: Any, chi1: Any, chi2: Any
+    dual_gradient: DualGradientFn,
+    *,
+    smoothness: float | jax.Array,
+    convexity: float | jax.Array,
+    chi1: float | jax.Array,
+    chi2: float | jax.Array,
 ) -> PointProcess:
     """Continuized accelerated coordinate descent on the dual: gradient and gossip coupled.
 
-    When an edge rings both ends compare ``∇f_i*`` and move by the difference, in opposite
+    When an edge's clock ticks both ends compare ``∇f_i*`` and move by the difference, in opposite
     directions. Constants follow from the dual's smoothness ``2/μ`` along an edge and strong
     convexity ``1/(χ₁ L)``; the expected error falls like ``exp(-θ time)`` with
     ``θ = √(μ/L) / (2 √(χ₁ χ₂))``.
@@ -170,12 +178,12 @@ def continuized(
             jax.tree.map(towards, state.dual_momentum, state.dual),
         )
 
-    def compare(key: jax.Array, pair: ContinuizedAgent, ids: jax.Array, inputs: Any):
+    def compare(key: Key, pair: ContinuizedAgent, ids: jax.Array, inputs: Any):
         del key
         shards = jax.tree.map(lambda leaf: leaf[ids], inputs)
         params = jax.vmap(dual_gradient)(pair.dual, shards)
 
-        def move(part: Any, factor: Any) -> Any:
+        def move(part: Params, factor: float | jax.Array) -> Params:
             return jax.tree.map(lambda y, x: y - factor * (x - x[::-1]), part, params)
 
         return ContinuizedAgent(move(pair.dual, slow), move(pair.dual_momentum, fast))
@@ -183,13 +191,18 @@ def continuized(
     return point_process(drift, (compare,))
 
 
-def continuized_clocks(topology: Topology, rates: Any = None) -> Clocks:
-    """Edge clocks that together ring once per unit of time, kind 0; ``rates [E]`` are relative."""
+def continuized_clocks(topology: Topology, rates: ArrayLike | None = None) -> Clocks:
+    """Make edge clocks that together tick once per unit of time, kind 0.
+
+    Args:
+        topology: a single undirected connected graph.
+        rates: ``[E]`` relative edge rates; uniform by default.
+    """
     return edge_clocks(topology, rates, total=1.0, kind=0)
 
 
 def quadratic_dual_gradient(hessian_and_linear: Callable[[Any], tuple[Any, Any]]) -> DualGradientFn:
-    """``∇f*(y) = H⁻¹(y + b)`` of ``f(x) = xᵀHx/2 - bᵀx``, parameters being one vector ``[d]``.
+    """Conjugate gradient map ``∇f*(y) = H⁻¹(y + b)`` of ``f(x) = xᵀHx/2 - bᵀx``, ``x [d]``.
 
     Args:
         hessian_and_linear: ``shard -> (H [d, d], b [d])``, ``H`` positive definite.

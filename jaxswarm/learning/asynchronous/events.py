@@ -1,7 +1,7 @@
-"""The rings of independent Poisson clocks as a stream of events, and its simulation.
+"""Events of independent Poisson clocks, and exact simulation of jumps with drift between them.
 
-Between events every agent's state drifts by itself, so it is only brought up to date when one of
-its clocks rings (or someone looks): an event costs what its one or two agents cost, whatever ``N``.
+Between events every agent's state drifts on its own, so it is only brought up to date when one of
+its clocks ticks (or when it is evaluated): the cost of an event does not depend on ``N``.
 
 Shapes: ``N`` agents, ``K`` clocks, ``M`` events, ``R`` batches of ``B`` events.
 
@@ -21,12 +21,13 @@ import numpy as np
 from jaxswarm import agents
 from jaxswarm.learning.asynchronous.clocks import Clocks
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import Key, PyTree
 
-SKIPPED = -1  # the kind of a thinned-out event: nothing happens
+SKIPPED = -1  # the kind of a thinned-out event, which changes nothing
 
 
 class Events(NamedTuple):
-    """Rings in order of time.
+    """Clock ticks in order of time.
 
     Attributes:
         time: ``[M]``, increasing.
@@ -40,7 +41,7 @@ class Events(NamedTuple):
 
 
 class ProcessState(NamedTuple):
-    """Agents between events.
+    """State of the agents between events.
 
     Attributes:
         agents: pytree, leaves ``[N, ...]``, each agent as of its own ``clock``.
@@ -49,14 +50,14 @@ class ProcessState(NamedTuple):
         counts: ``int32[kinds]``, events of each kind so far.
     """
 
-    agents: Any
+    agents: PyTree
     clock: jax.Array
     time: jax.Array
     counts: jax.Array
 
 
 class PointProcess(NamedTuple):
-    """A simulation of jumps at random times with drift between them; see :func:`point_process`."""
+    """Functions that simulate jumps at random times with drift; see :func:`point_process`."""
 
     init: Callable[..., ProcessState]
     step: Callable[..., ProcessState]
@@ -66,14 +67,14 @@ class PointProcess(NamedTuple):
 
 
 def poisson_events(
-    key: jax.Array,
+    key: Key,
     clocks: Clocks,
     num_events: int,
     *,
-    start: Any = 0.0,
+    start: float | jax.Array = 0.0,
     intensity: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Events:
-    """The next ``num_events`` rings: exponential waits, and who rang by its share of the rate.
+    """Draw the next ``num_events`` clock ticks: exponential waits, clocks in proportion to rates.
 
     Args:
         key: consumed.
@@ -88,29 +89,29 @@ def poisson_events(
     """
     if num_events < 1:
         raise ValueError(f"num_events: expected at least 1, got {num_events}")
-    wait_key, who_key, keep_key = jax.random.split(key, 3)
+    wait_key, clock_key, keep_key = jax.random.split(key, 3)
     rates = jnp.asarray(clocks.rates, float)
     cumulative = jnp.cumsum(rates)
     waits = jax.random.exponential(wait_key, (num_events,), rates.dtype) / cumulative[-1]
     # A parallel prefix sum may fall by a rounding; time may not.
     time = jax.lax.cummax(jnp.asarray(start, rates.dtype) + jnp.cumsum(waits))
-    place = jax.random.uniform(who_key, (num_events,), rates.dtype) * cumulative[-1]
-    # Rounding may put the place at the very end: that is still the last clock that rings at all.
+    place = jax.random.uniform(clock_key, (num_events,), rates.dtype) * cumulative[-1]
+    # Rounding may put the place at the very end: that is still the last clock of positive rate.
     last = jnp.max(jnp.where(rates > 0, jnp.arange(len(rates)), 0))
-    who = jnp.minimum(jnp.searchsorted(cumulative, place, side="right"), last)
-    kind = jnp.asarray(clocks.kinds)[who]
+    ticked = jnp.minimum(jnp.searchsorted(cumulative, place, side="right"), last)
+    kind = jnp.asarray(clocks.kinds)[ticked]
     if intensity is not None:
-        now = jax.vmap(lambda t, k: intensity(t)[k])(time, who)
-        kept = jax.random.uniform(keep_key, (num_events,), rates.dtype) * rates[who] < now
+        now = jax.vmap(lambda t, k: intensity(t)[k])(time, ticked)
+        kept = jax.random.uniform(keep_key, (num_events,), rates.dtype) * rates[ticked] < now
         kind = jnp.where(kept, kind, SKIPPED)
-    return Events(time, jnp.asarray(clocks.agents)[who], kind)
+    return Events(time, jnp.asarray(clocks.agents)[ticked], kind)
 
 
 def point_process(
     drift: Callable[[Any, jax.Array], Any],
     jumps: Sequence[Callable[[jax.Array, Any, jax.Array, Any], Any]],
 ) -> PointProcess:
-    """Agents that drift on their own between events and jump at them.
+    """Make a simulation of agents that drift on their own between events and jump at events.
 
     Args:
         drift: ``drift(state, elapsed) -> state`` of one agent, exact for any ``elapsed >= 0``.
@@ -123,27 +124,38 @@ def point_process(
         ``run(key, state, events, inputs=None, every=1, evaluate=None)``, all events, with
         ``evaluate(state)`` recorded after every ``every``-th; ``run_rounds(key, state, rounds,
         inputs=None)``, the batches of
-        :func:`~jaxswarm.learning.asynchronous.rounds.matching_rounds`, each at once (a jump that
-        draws numbers draws others than in ``run``); ``at(state, time=None)``: the agents, all
-        brought to one time, by default that of the last event.
+        :func:`~jaxswarm.learning.asynchronous.rounds.matching_rounds`, each at once (random jumps
+        draw other numbers than in ``run``); ``at(state, time=None)``: the agents' states, all at
+        one time, by default that of the last event.
 
     Raises:
         ValueError: without jumps. From ``run``: if event times fall or precede the state's, if
             there is no such agent or kind, if an agent meets itself, or if the number of events is
             no multiple of ``every``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm.learning.asynchronous import agent_clocks, point_process, poisson_events
+        >>> decay = lambda x, elapsed: x * jnp.exp(-elapsed)
+        >>> reset = lambda key, pair, ids, inputs: jnp.ones_like(pair)
+        >>> process = point_process(decay, [reset])
+        >>> events = poisson_events(jax.random.key(0), agent_clocks(3), 10)
+        >>> state, _ = process.run(jax.random.key(1), process.init(jnp.zeros(3)), events)
+        >>> state.counts.tolist()
+        [10]
     """
     if not jumps:
         raise ValueError("jumps: expected at least one, got none")
 
-    def init(values: Any, time: Any = 0.0) -> ProcessState:
+    def init(values: PyTree, time: float | jax.Array = 0.0) -> ProcessState:
         n = agents.num_agents(values)
         start = jnp.asarray(time, float)
         return ProcessState(
             values, jnp.full((n,), start), start, jnp.zeros((len(jumps),), jnp.int32)
         )
 
-    def jumped(key: jax.Array, state: ProcessState, event: Events, inputs: Any) -> Any:
-        """The event's two agents right after it."""
+    def jumped(key: Key, state: ProcessState, event: Events, inputs: Any) -> PyTree:
+        """States of the event's two agents right after it."""
         ids = event.agents
         pair = jax.tree.map(lambda leaf: leaf.at[ids].get(mode="clip"), state.agents)
         elapsed = event.time - state.clock.at[ids].get(mode="clip")
@@ -151,9 +163,9 @@ def point_process(
         branches = [lambda *args, jump=jump: jump(key, *args, inputs) for jump in jumps]
         return jax.lax.switch(jnp.maximum(event.kind, 0), branches, pair, ids)
 
-    def written(state: ProcessState, event: Events, pair: Any) -> ProcessState:
+    def written(state: ProcessState, event: Events, pair: PyTree) -> ProcessState:
         """``state`` after one event, or after many that share no agent."""
-        # A skipped event writes nothing; an event of one agent has no second row to write.
+        # A skipped event writes no row, an event of one agent only the first.
         n = state.clock.shape[0]
         rows = jnp.where(event.kind[..., None] >= 0, event.agents, n)
         values = jax.tree.map(
@@ -164,11 +176,11 @@ def point_process(
         counts = state.counts.at[counted].add(1, mode="drop")
         return ProcessState(values, clock, jnp.maximum(state.time, event.time.max()), counts)
 
-    def step(key: jax.Array, state: ProcessState, event: Events, inputs: Any = None):
+    def step(key: Key, state: ProcessState, event: Events, inputs: Any = None) -> ProcessState:
         return written(state, event, jumped(key, state, event, inputs))
 
     def run(
-        key: jax.Array,
+        key: Key,
         state: ProcessState,
         events: Events,
         inputs: Any = None,
@@ -181,32 +193,32 @@ def point_process(
             raise ValueError(f"every: expected a divisor of {count} events, got {every}")
         _check_events(state, events, len(jumps))
 
-        def one(state: ProcessState, event: Events) -> tuple[ProcessState, None]:
-            # The key of an event depends on how many came before it, not on how runs are cut.
+        def one_event(state: ProcessState, event: Events) -> tuple[ProcessState, None]:
+            # An event's key depends on the number of events before it, not on how runs are cut.
             number = state.counts.sum()
             return step(jax.random.fold_in(key, number), state, event, inputs), None
 
-        def some(state: ProcessState, part: Events) -> tuple[ProcessState, Any]:
-            state, _ = jax.lax.scan(one, state, part)
+        def events_of_a_record(state: ProcessState, part: Events) -> tuple[ProcessState, Any]:
+            state, _ = jax.lax.scan(one_event, state, part)
             return state, None if evaluate is None else evaluate(state)
 
         parts = jax.tree.map(lambda x: x.reshape(count // every, every, *x.shape[1:]), events)
-        return jax.lax.scan(some, state, parts)
+        return jax.lax.scan(events_of_a_record, state, parts)
 
     def run_rounds(
-        key: jax.Array, state: ProcessState, rounds: Events, inputs: Any = None
+        key: Key, state: ProcessState, rounds: Events, inputs: Any = None
     ) -> ProcessState:
         width = rounds.time.shape[1]
 
-        def one(state: ProcessState, batch: Events) -> tuple[ProcessState, None]:
+        def one_batch(state: ProcessState, batch: Events) -> tuple[ProcessState, None]:
             numbers = state.counts.sum() + jnp.arange(width)
             keys = jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
             pairs = jax.vmap(jumped, (0, None, 0, None))(keys, state, batch, inputs)
             return written(state, batch, pairs), None
 
-        return jax.lax.scan(one, state, jax.tree.map(jnp.asarray, rounds))[0]
+        return jax.lax.scan(one_batch, state, jax.tree.map(jnp.asarray, rounds))[0]
 
-    def at(state: ProcessState, time: Any = None) -> Any:
+    def at(state: ProcessState, time: float | jax.Array | None = None) -> PyTree:
         now = state.time if time is None else jnp.asarray(time, state.clock.dtype)
         return jax.vmap(drift)(state.agents, now - state.clock)
 
@@ -221,7 +233,7 @@ def _check_events(state: ProcessState, events: Events, kinds: int) -> None:
     if len(wrong):
         k = int(wrong[0])
         raise ValueError(
-            f"events: expected times that never fall, got {times[k + 1]:g} after {times[k]:g}"
+            f"events: expected ascending times, got {times[k + 1]:g} after {times[k]:g}"
         )
     n = state.clock.shape[0]
     kind, ids = np.asarray(events.kind), np.asarray(events.agents)

@@ -1,4 +1,4 @@
-"""Batches of events that share no agent, so that a large network plays many events at once.
+"""Batches of events that share no agent, so that many events are simulated at once.
 
 Events of disjoint agents commute exactly, as agents between events move on their own. Only the
 order of the events of each agent matters, and batches keep it.
@@ -13,14 +13,14 @@ from jaxswarm.learning.asynchronous.events import SKIPPED, Events
 
 
 def matching_rounds(events: Events, num_agents: int, *, width: int | None = None) -> Events:
-    """Events regrouped into batches, on the host; play them with ``PointProcess.run_rounds``.
+    """Regroup events into batches on the host, to be run with ``PointProcess.run_rounds``.
 
     Each event goes into the first batch with room after those of its agents' earlier events. The
     state after the last batch is the state after the last event of the stream; in between agents
-    are at different times, so look at it only then. On graphs of bounded degree a batch holds a
-    good share of the agents: with ``N`` of 1,000 and more, playing DADAO's batches took about a
-    third of the time of single events on a CPU, and regrouping (once for a stream) as much again. A
-    star's hub takes part in all gossip: there nothing is gained.
+    are at different times, so the state means nothing there. On graphs of bounded degree a batch
+    holds a good share of the agents: with ``N`` of 1,000 and more, running DADAO's batches took
+    about a third of the time of single events on a CPU, and regrouping (once for a stream) as much
+    again. On a star nothing is gained, as its hub takes part in all exchanges.
 
     Args:
         events: concrete, leaves ``[M, ...]``; skipped ones are left out.
@@ -47,7 +47,7 @@ def matching_rounds(events: Events, num_agents: int, *, width: int | None = None
     slot = np.zeros(len(kept), np.int64)
     after = [0] * (num_agents + 1)  # the first batch an agent may join
     filled: list[int] = []
-    beyond: list[int] = []  # where to look on from a full batch
+    beyond: list[int] = []  # the next batch to try after a full one
     for place, (i, j) in enumerate(ids[kept].tolist()):
         first = after[i] if j == num_agents else max(after[i], after[j])
         at = first

@@ -1,15 +1,15 @@
-"""Merging networks whose units are in different orders: match them first, then average.
+"""Neuron matching: permute the hidden units of neighbours' networks before averaging them.
 
 A :class:`PermutationSpec` says which axes of the parameters list the same units; a matcher finds
-which unit of a neighbour plays the part of which of one's own (:func:`activation_matching`,
-:func:`weight_matching`, or :func:`unmatched`); :func:`matched_averaging` is the gossip rule that
+the permutation of a neighbour's units that fits the own ones best (:func:`activation_matching`,
+:func:`weight_matching`, or :func:`no_matching`); :func:`matched_averaging` is the gossip rule that
 permutes and averages, and :func:`merge_and_train` alternates it with local training.
 """
 
 from jaxswarm.learning.matching.activations import (
     Features,
     Moments,
-    captured,
+    captured_features,
     cross_correlation,
     features_of,
 )
@@ -18,10 +18,15 @@ from jaxswarm.learning.matching.learner import MergeInfo, merge_and_train
 from jaxswarm.learning.matching.matchers import (
     Matcher,
     activation_matching,
-    unmatched,
+    no_matching,
     weight_matching,
 )
-from jaxswarm.learning.matching.merge import Local, Proxy, matched_averaging, row_weights
+from jaxswarm.learning.matching.merge import (
+    LocalInputs,
+    SharedInputs,
+    matched_averaging,
+    row_weights,
+)
 from jaxswarm.learning.matching.spec import (
     Flattened,
     Permutations,
@@ -38,16 +43,16 @@ from jaxswarm.learning.matching.spec import (
 __all__ = [
     "Features",
     "Flattened",
-    "Local",
+    "LocalInputs",
     "Matcher",
     "MergeInfo",
     "Moments",
     "PermutationSpec",
     "Permutations",
-    "Proxy",
+    "SharedInputs",
     "activation_matching",
     "assign",
-    "captured",
+    "captured_features",
     "check_permutations",
     "cross_correlation",
     "features_of",
@@ -55,11 +60,11 @@ __all__ = [
     "invert",
     "matched_averaging",
     "merge_and_train",
+    "no_matching",
     "permutation_spec",
     "permute",
     "random_permutations",
     "row_weights",
     "sizes",
-    "unmatched",
     "weight_matching",
 ]

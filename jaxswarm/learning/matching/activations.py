@@ -1,4 +1,4 @@
-"""What units do on data, and how alike two networks' units are.
+"""Activations of hidden units on data, and their correlation between two networks.
 
 Shapes: ``D`` units of a group, ``B`` samples of a batch, ``R`` rows: samples, times pixels for a
 convolution.
@@ -15,22 +15,22 @@ import numpy as np
 from jaxswarm.learning.matching.spec import NORM_MODULES, hidden_layers
 from jaxswarm.models import ACTIVATIONS, CNN, MLP
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import Params, PyTree
 
-PyTree = Any
-Features = Callable[[PyTree, PyTree, jax.Array], dict[str, jax.Array]]
+Features = Callable[[Params, PyTree, jax.Array], dict[str, jax.Array]]
 """``features(params, stats, x) -> {group: [..., D]}`` of one agent on ``x: [B, ...]``.
 
 Axes before the last are rows. ``stats`` is ``{}`` for a network without normalisation statistics.
 """
 
 SMALLEST_DEVIATION = 1e-7
-"""Below this standard deviation a unit says nothing: its correlations are 0."""
+"""Standard deviation up to which a unit counts as constant: its correlations are 0."""
 ROUNDING = 1e-6
-"""… and below this share of its mean, where float32 sees nothing but rounding."""
+"""Share of a unit's mean up to which its standard deviation counts as float32 rounding."""
 
 
 class Moments(NamedTuple):
-    """Joint moments of two sets of units over the rows seen so far, centred, in float32.
+    """Joint centred moments of two sets of units over the rows so far, in float32.
 
     Attributes:
         count: ``float32[]``, rows.
@@ -50,12 +50,12 @@ class Moments(NamedTuple):
 
     @classmethod
     def empty(cls, size: int) -> "Moments":
-        """No rows yet, for ``size`` units on either side."""
+        """Moments of no rows, for ``size`` units on either side."""
         vector = jnp.zeros(size)
         return cls(jnp.zeros(()), vector, vector, vector, vector, jnp.zeros((size, size)))
 
     def add(self, x: jax.Array, y: jax.Array) -> "Moments":
-        """With the rows of one more batch, ``x`` and ``y: [..., D]``.
+        """Add the rows of one batch, ``x`` and ``y: [..., D]``.
 
         Means are merged rather than sums of squares, so a large common offset costs no accuracy.
         """
@@ -76,7 +76,7 @@ class Moments(NamedTuple):
         )
 
     def correlation(self) -> jax.Array:
-        """``[D, D]`` in ``[-1, 1]``: rows are units of ``x``, columns of ``y``.
+        """Correlation ``[D, D]`` in ``[-1, 1]``: rows are units of ``x``, columns of ``y``.
 
         A unit that does not vary, or that is not finite, has correlation 0 with every other.
         """
@@ -84,8 +84,8 @@ class Moments(NamedTuple):
         inverse_x = _inverse_deviation(self.square_x / rows, self.mean_x)
         inverse_y = _inverse_deviation(self.square_y / rows, self.mean_y)
         scaled = self.product / rows * inverse_x[:, None] * inverse_y[None, :]
-        known = (inverse_x > 0)[:, None] & (inverse_y > 0)[None, :] & jnp.isfinite(scaled)
-        return jnp.where(known, jnp.clip(scaled, -1.0, 1.0), 0.0)
+        defined = (inverse_x > 0)[:, None] & (inverse_y > 0)[None, :] & jnp.isfinite(scaled)
+        return jnp.where(defined, jnp.clip(scaled, -1.0, 1.0), 0.0)
 
 
 def cross_correlation(batches: Iterable[tuple[Any, Any]]) -> jax.Array:
@@ -121,34 +121,34 @@ def cross_correlation(batches: Iterable[tuple[Any, Any]]) -> jax.Array:
     return moments.correlation()
 
 
-def captured(
+def captured_features(
     module: nn.Module,
     where: Mapping[str, str | tuple[str, ...]],
     activation: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Features:
-    """Features of a flax network, read off the outputs of its submodules.
+    """Features of a flax network, captured from the outputs of its submodules.
 
     Args:
         module: called as ``module(x, train=False)``.
         where: group to the path of the submodule whose output holds its units on the last axis,
-            such as ``"Dense_0"`` or ``"block/Conv_1"``. Several paths (a residual stream) are all
-            looked at.
+            such as ``"Dense_0"`` or ``"block/Conv_1"``. The outputs of several paths (a residual
+            stream) are concatenated.
         activation: applied to each output first, for example ``nn.relu``.
 
     Raises:
         ValueError: if ``where`` is empty; while tracing, if a path names no submodule.
     """
     if not where:
-        raise ValueError("where: expected at least one group to look at, got none")
+        raise ValueError("where: expected at least one group of units, got none")
     paths = {
         group: tuple(tuple(p.split("/")) for p in ((named,) if isinstance(named, str) else named))
         for group, named in where.items()
     }
     wanted = {path for group in paths.values() for path in group}
 
-    def features(params: PyTree, stats: PyTree, x: jax.Array) -> dict[str, jax.Array]:
+    def features(params: Params, stats: PyTree, x: jax.Array) -> dict[str, jax.Array]:
         variables = {"params": params} | ({"batch_stats": stats} if stats else {})
-        _, seen = module.apply(
+        _, state = module.apply(
             variables,
             x,
             train=False,
@@ -157,7 +157,8 @@ def captured(
         )
         outputs = {}
         for group, named in paths.items():
-            rows = [_rows(_read(seen.get("intermediates", {}), path, group)) for path in named]
+            captured = state.get("intermediates", {})
+            rows = [_rows(_read(captured, path, group)) for path in named]
             rows = rows if activation is None else [activation(part) for part in rows]
             outputs[group] = rows[0] if len(rows) == 1 else jnp.concatenate(rows)
         return outputs
@@ -165,26 +166,26 @@ def captured(
     return features
 
 
-def features_of(module: Any, *, activated: bool = True) -> Features:
+def features_of(module: nn.Module, *, activated: bool = True) -> Features:
     """Hidden activations of ``models.mlp`` and ``models.cnn``, by group of ``permutation_spec``.
 
     Args:
         module: the flax module.
-        activated: look after the activation (before any pooling), where a rectified unit that never
-            fires says nothing; otherwise before it, after any normalisation.
+        activated: take outputs after the activation (before any pooling), where a rectified unit
+            that never fires is constant; otherwise before it, after any normalisation.
 
     Raises:
-        ValueError: for another kind of module (see :func:`captured`).
+        ValueError: for another kind of module (see :func:`captured_features`).
     """
     if not isinstance(module, MLP | CNN):
         raise ValueError(
             "module: expected one of models.mlp or models.cnn, got "
-            f"{type(module).__name__}; say where its units are with captured(module, where)"
+            f"{type(module).__name__}; name its submodules with captured_features(module, where)"
         )
     norm = NORM_MODULES.get(module.norm)
     layers = hidden_layers(module)
     where = {name: f"{norm}_{i}" if norm else name for i, name in enumerate(layers)}
-    return captured(module, where, ACTIVATIONS[module.activation] if activated else None)
+    return captured_features(module, where, ACTIVATIONS[module.activation] if activated else None)
 
 
 def _rows(x: jax.Array) -> jax.Array:
@@ -192,12 +193,12 @@ def _rows(x: jax.Array) -> jax.Array:
     return x.reshape(-1, x.shape[-1]).astype(jnp.float32)
 
 
-def _read(seen: Any, path: tuple[str, ...], group: str) -> jax.Array:
+def _read(captured: Any, path: tuple[str, ...], group: str) -> jax.Array:
     for step in (*path, "__call__"):
-        if step not in seen:
+        if step not in captured:
             raise ValueError(f"where: group {group!r}: no submodule {'/'.join(path)!r} was called")
-        seen = seen[step]
-    return seen[0]
+        captured = captured[step]
+    return captured[0]
 
 
 def _inverse_deviation(variance: jax.Array, mean: jax.Array) -> jax.Array:

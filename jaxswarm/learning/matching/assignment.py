@@ -1,4 +1,4 @@
-"""The linear assignment problem on the device: exact, batched with ``vmap``, no callback.
+"""Exact linear assignment (Jonker–Volgenant) on the device, batched with ``vmap``.
 
 Shapes: ``D`` rows and as many columns.
 
@@ -18,7 +18,7 @@ from jaxswarm.topology.validation import is_traced
 
 
 class _Search(NamedTuple):
-    """Dual prices and matching so far, and the shortest-path tree that grows from ``root``.
+    """Dual prices, the partial matching and the shortest-path tree of row ``root``.
 
     ``at`` is the row to expand next while ``sink < 0``, after that the column being reassigned.
     """
@@ -38,7 +38,7 @@ class _Search(NamedTuple):
 
 
 def assign(score: jax.Array, *, maximize: bool = False) -> jax.Array:
-    """The one-to-one assignment of rows to columns with the least (or greatest) total score.
+    """Solve the linear assignment problem: rows to columns with the least (or greatest) total.
 
     Shortest augmenting paths, ``O(D³)`` in the worst case and exact up to rounding. Under ``vmap``
     all problems advance together, one column of one path at a time.
@@ -46,7 +46,7 @@ def assign(score: jax.Array, *, maximize: bool = False) -> jax.Array:
     Args:
         score: ``[D, D]``, any real numbers, ties and negative ones too. While tracing, entries that
             are not finite count as 0: the result is a bijection all the same.
-        maximize: whether the greatest total is wanted.
+        maximize: find the greatest total instead of the least.
 
     Returns:
         ``int32[D]``: the column of each row, a permutation.
@@ -54,9 +54,11 @@ def assign(score: jax.Array, *, maximize: bool = False) -> jax.Array:
     Raises:
         ValueError: if ``score`` is not square, is empty, or (outside ``jit``) not finite.
 
-    >>> import jax.numpy as jnp
-    >>> assign(jnp.array([[1.0, 2.0], [0.0, 5.0]])).tolist()
-    [1, 0]
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxswarm.learning.matching import assign
+        >>> assign(jnp.array([[1.0, 2.0], [0.0, 5.0]])).tolist()
+        [1, 0]
     """
     shape = jnp.shape(score)
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
@@ -93,7 +95,7 @@ def _solve(cost: jax.Array) -> jax.Array:
     )
 
     def expand(s: _Search) -> _Search:
-        """Close the nearest open column; at a free one, settle the prices."""
+        """Close the nearest open column; if it is free, update the prices."""
         closed_rows = s.closed_rows | (index == s.at)
         through = s.reached + cost[s.at] - s.row_price[s.at] - s.column_price
         shorter = ~s.closed_columns & (through < s.distance)
@@ -123,7 +125,7 @@ def _solve(cost: jax.Array) -> jax.Array:
         )
 
     def flip(s: _Search) -> _Search:
-        """Give column ``at`` to its parent row, which frees the next column of the path."""
+        """Assign column ``at`` to its parent row, which frees the next column of the path."""
         row = s.parent[s.at]
         freed = s.column_of[row]
         row_of = jnp.where(index == s.at, row, s.row_of)

@@ -1,4 +1,4 @@
-"""Merging and training in turn, as one ``(init, step)``.
+"""Merging and training in turn (DIMAT) as one ``(init, step)``.
 
 Shapes: ``N`` agents on axis 0 of every leaf, ``B`` samples of a batch.
 
@@ -17,28 +17,30 @@ from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.gossip.types import GossipTransformation
-from jaxswarm.learning._decentralized import (
-    LearnerState,
-    check_parts,
-    frozen_where_absent,
-    initial_state,
-)
 from jaxswarm.learning.local import Loss, Sample, objective, train
-from jaxswarm.learning.matching.merge import Local, Proxy, check_inputs
+from jaxswarm.learning.matching.merge import LocalInputs, SharedInputs, check_inputs
+from jaxswarm.learning.state import (
+    LearnerState,
+    check_local_steps,
+    check_parts,
+    initial_state,
+    keep_absent,
+    next_round,
+)
 from jaxswarm.models import Model
 from jaxswarm.network.process import Network, reliable
+from jaxswarm.types import Key, Params, PyTree
 
-PyTree = Any
-MatchData = Callable[[jax.Array, Any], Proxy | Local]
+MatchData = Callable[[jax.Array, Any], SharedInputs | LocalInputs]
 
 
 class MergeInfo(NamedTuple):
-    """What one may plot of an iteration.
+    """Metrics of one iteration.
 
     Attributes:
         loss: ``float[N]``, each agent's loss while it trained.
         traffic: messages and bytes of the merge.
-        merged: what ``watch`` saw between merging and training, ``None`` without it.
+        merged: what ``watch`` returned between merging and training, ``None`` without it.
     """
 
     loss: jax.Array
@@ -57,24 +59,24 @@ def merge_and_train(
     match_data: MatchData | None = None,
     network: Network | None = None,
     fresh_optimizer: bool = True,
-    watch: Callable[[PyTree, PyTree], PyTree] | None = None,
+    watch: Callable[[Params, PyTree], PyTree] | None = None,
 ) -> Algorithm:
-    """Each round: merge with the neighbours, measure normalisation statistics anew, then train.
+    """DIMAT: merge with the neighbours, recompute normalisation statistics, then train locally.
 
     Args:
         loss: of one agent, ``learning.classification_loss(model)``; it carries the statistics if
             the model has any.
-        model: whose ``recalibrate`` measures them.
+        model: of ``models.functional``; its ``recalibrate`` recomputes the statistics.
         local: any optax optimiser.
         gossip: :func:`matched_averaging`, or any other rule.
         local_steps: optimiser steps per round, at least 1.
         sample: ``(key, inputs) -> batch``; omitted, the inputs of a round are the batch.
-        match_data: ``(key, inputs) -> Proxy | Local``, on what units are matched and statistics
-            measured; may be omitted if neither is needed.
-        network: who is alive and what arrives; all of it by default.
-        fresh_optimizer: whether every round's training forgets the last one's optimiser state, as
-            published: what it remembers may be in another order of units than the merged model.
-        watch: ``watch(params, stats) -> pytree``, looked at right after the merge.
+        match_data: ``(key, inputs) -> SharedInputs | LocalInputs``, on which units are matched and
+            statistics recomputed; may be omitted if neither is needed.
+        network: which agents are alive and which messages arrive; all by default.
+        fresh_optimizer: whether every round starts with a new optimiser state, as published: the
+            last one's may be in another order of units than the merged model.
+        watch: ``watch(params, stats) -> pytree``, evaluated right after the merge, for the info.
 
     Returns:
         ``init(params, model_state=None) -> LearnerState`` and ``step(key, state, inputs)``.
@@ -84,49 +86,47 @@ def merge_and_train(
             statistics without ``match_data``.
     """
     check_parts(local, gossip)
-    if local_steps < 1:
-        raise ValueError(f"local_steps: expected at least 1, got {local_steps}")
+    check_local_steps(local_steps)
     if model.has_stats and match_data is None:
         raise ValueError(
-            "match_data: this model's normalisation statistics are measured anew after a merge; "
-            "expected (key, inputs) -> Proxy or Local inputs, got None"
+            "match_data: this model's normalisation statistics are recomputed after a merge; "
+            "expected (key, inputs) -> SharedInputs or LocalInputs, got None"
         )
     work = objective(loss, sample, stateful=model.has_stats)
     world = reliable() if network is None else network
 
-    def init(params: PyTree, model_state: PyTree = None) -> LearnerState:
+    def init(params: Params, model_state: PyTree = None) -> LearnerState:
         if model.has_stats and model_state is None:
             model_state = agents.broadcast(model.init_stats(), agents.num_agents(params))
         return initial_state(local, gossip, world, params, model_state)
 
-    def step(key: jax.Array, state: LearnerState, inputs: Any) -> tuple[LearnerState, MergeInfo]:
+    def step(key: Key, state: LearnerState, inputs: Any) -> tuple[LearnerState, MergeInfo]:
         train_key, gossip_key, network_key, data_key = jax.random.split(key, 4)
         network_state, now = world.step(network_key, state.network, state.round)
-        seen = None if match_data is None else match_data(data_key, inputs)
+        match_inputs = None if match_data is None else match_data(data_key, inputs)
         params, gossip_state, traffic = gossip.mix(
-            gossip_key, state.params, state.gossip, now.with_extras(match_inputs=seen)
+            gossip_key, state.params, state.gossip, now.with_extras(match_inputs=match_inputs)
         )
-        stats = measure(params, seen) if model.has_stats else state.model_state
+        stats = recalibrate(params, match_inputs) if model.has_stats else state.model_state
         merged = None if watch is None else watch(params, stats)
         opt_state = jax.vmap(local.init)(params) if fresh_optimizer else state.opt_state
         before = state._replace(params=params, opt_state=opt_state, model_state=stats)
-        result = train(work, local, local_steps, train_key, params, opt_state, stats, inputs)
-        result = frozen_where_absent(now, result, before)
-        new = state._replace(
+        result = train(train_key, work, local, local_steps, params, opt_state, stats, inputs)
+        result = keep_absent(now, result, before)
+        new = next_round(
+            state,
+            traffic,
             params=result.params,
             opt_state=result.opt_state,
             model_state=result.model_state,
             gossip=gossip_state,
             network=network_state,
-            round=state.round + 1,
-            traffic=state.traffic.add(traffic),
         )
         return new, MergeInfo(result.loss, traffic, merged)
 
-    def measure(params: PyTree, seen: Any) -> PyTree:
-        check_inputs(seen, agents.num_agents(params), True)
-        return jax.vmap(model.recalibrate, (0, 0 if isinstance(seen, Local) else None))(
-            params, seen.x
-        )
+    def recalibrate(params: Params, match_inputs: Any) -> PyTree:
+        check_inputs(match_inputs, agents.num_agents(params), True)
+        own = isinstance(match_inputs, LocalInputs)
+        return jax.vmap(model.recalibrate, (0, 0 if own else None))(params, match_inputs.x)
 
     return Algorithm(init, step)

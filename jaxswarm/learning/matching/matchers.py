@@ -1,4 +1,4 @@
-"""Ways to find which unit of a neighbour's network does what a unit of one's own does.
+"""Matchers: permutations of a neighbour's hidden units that align them with the own ones.
 
 Shapes: ``K`` neighbours, ``D`` units of a group, ``B`` samples of a batch.
 
@@ -25,73 +25,69 @@ from jaxswarm.learning.matching.spec import (
     permute_leaf,
     sizes,
 )
-
-PyTree = Any
+from jaxswarm.types import Params, PyTree
 
 
 class Matcher(NamedTuple):
-    """How one agent aligns its neighbours' networks with its own.
+    """A rule that aligns neighbours' networks with an agent's own.
 
     Attributes:
         match: ``match(spec, own, others, x) -> {group: int32[K, D]}``; leaves of ``own`` are one
             agent's, of ``others`` ``[K, ...]``; ``x: [num_batches, B, ...]`` or ``None``. Entry
             ``p`` is the neighbour's unit that moves to the own unit ``p``'s place.
-        needs_data: whether ``x`` is looked at.
+        needs_data: whether ``x`` is used.
     """
 
-    match: Callable[[PermutationSpec, PyTree, PyTree, Any], Permutations]
+    match: Callable[[PermutationSpec, Params, Params, Any], Permutations]
     needs_data: bool
 
 
 def activation_matching(
     features: Features, *, recalibrate: Callable[[PyTree, jax.Array], PyTree] | None = None
 ) -> Matcher:
-    """Units that rise and fall together on the same inputs belong together.
+    """Activation matching: pair units by the correlation of their activations on the same inputs.
 
-    All networks see the same batches. The correlation of every own unit with every unit of a
-    neighbour is streamed over them, and an exact assignment takes the pairs of greatest total
-    correlation, group by group.
+    The correlation of every own unit with every unit of a neighbour is accumulated over the
+    batches, and an exact assignment takes the pairs of greatest total correlation, group by group.
 
     Args:
-        features: what the units do, for instance ``features_of(module)``.
+        features: activations of the units, for instance ``features_of(module)``.
         recalibrate: ``Model.recalibrate``, for networks with normalisation statistics: they are
-            measured anew on the matching data before anything is compared.
+            recomputed on the matching data before units are compared.
     """
 
-    def match(spec: PermutationSpec, own: PyTree, others: PyTree, x: Any) -> Permutations:
-        groups = sizes(spec, *jax.eval_shape(lambda p: (p, measure(p, x)), own))
-        own_stats = measure(own, x)
-        other_stats = jax.vmap(lambda params: measure(params, x))(others)
+    def match(spec: PermutationSpec, own: Params, others: Params, x: Any) -> Permutations:
+        groups = sizes(spec, *jax.eval_shape(lambda p: (p, statistics(p, x)), own))
+        own_stats = statistics(own, x)
+        other_stats = jax.vmap(lambda params: statistics(params, x))(others)
         k = agents.num_agents(others)
 
-        def read(moments: dict[str, Moments], batch: jax.Array) -> tuple[dict[str, Moments], None]:
-            mine = _only(features(own, own_stats, batch), groups)
-            theirs = jax.vmap(lambda p, s: features(p, s, batch))(others, other_stats)
+        def add(moments: dict[str, Moments], batch: jax.Array) -> tuple[dict[str, Moments], None]:
+            x = _checked(features(own, own_stats, batch), groups)
+            y = jax.vmap(lambda p, s: features(p, s, batch))(others, other_stats)
             return {
-                group: jax.vmap(Moments.add, (0, None, 0))(
-                    moments[group], mine[group], theirs[group]
-                )
+                group: jax.vmap(Moments.add, (0, None, 0))(moments[group], x[group], y[group])
                 for group in groups
             }, None
 
         empty = {group: agents.broadcast(Moments.empty(size), k) for group, size in groups.items()}
-        moments, _ = jax.lax.scan(read, empty, x)
+        moments, _ = jax.lax.scan(add, empty, x)
         return {
             group: jax.vmap(lambda m: assign(m.correlation(), maximize=True))(moments[group])
             for group in groups
         }
 
-    def measure(params: PyTree, x: Any) -> PyTree:
+    def statistics(params: Params, x: Any) -> PyTree:
         return {} if recalibrate is None else recalibrate(params, x)
 
     return Matcher(match, True)
 
 
 def weight_matching(*, sweeps: int = 1) -> Matcher:
-    """Units with alike weights belong together: no data, the baseline of activation matching.
+    """Weight matching: pair units by the inner product of their weights, without data.
 
     Greedy and sequential: each group in turn is assigned to maximise the inner product of all
-    weights that touch it, with every other group as matched so far.
+    weights with an axis over it, with every other group as matched so far.
 
     Args:
         sweeps: passes over all groups, at least 1.
@@ -102,21 +98,21 @@ def weight_matching(*, sweeps: int = 1) -> Matcher:
     if sweeps < 1:
         raise ValueError(f"sweeps: expected at least 1, got {sweeps}")
 
-    def match(spec: PermutationSpec, own: PyTree, others: PyTree, x: Any) -> Permutations:
+    def match(spec: PermutationSpec, own: Params, others: Params, x: Any) -> Permutations:
         del x
         groups = sizes(PermutationSpec(spec.params), own)
-        mine = _by_name(own)
+        own_leaves = _by_name(own)
 
-        def one(other: PyTree) -> Permutations:
-            theirs = _by_name(other)
+        def match_one(other: Params) -> Permutations:
+            leaves = _by_name(other)
 
             def sweep(_: Any, found: Permutations) -> Permutations:
                 found = dict(found)
                 for group, size in groups.items():
                     score = jnp.zeros((size, size))
                     for name, axes, position in axes_over(spec.params, group):
-                        moved = permute_leaf(theirs[name], axes, found, skip=position)
-                        score += by_unit(mine[name], axes, position) @ (
+                        moved = permute_leaf(leaves[name], axes, found, skip=position)
+                        score += by_unit(own_leaves[name], axes, position) @ (
                             by_unit(moved, axes, position).T
                         )
                     found[group] = assign(score, maximize=True)
@@ -125,15 +121,15 @@ def weight_matching(*, sweeps: int = 1) -> Matcher:
             start = {name: jnp.arange(size, dtype=jnp.int32) for name, size in groups.items()}
             return jax.lax.fori_loop(0, sweeps, sweep, start)
 
-        return jax.vmap(one)(others)
+        return jax.vmap(match_one)(others)
 
     return Matcher(match, False)
 
 
-def unmatched() -> Matcher:
-    """Every unit stays where it is: plain weight averaging, by the same code."""
+def no_matching() -> Matcher:
+    """The identity matcher, a baseline: plain weight averaging by the same code."""
 
-    def match(spec: PermutationSpec, own: PyTree, others: PyTree, x: Any) -> Permutations:
+    def match(spec: PermutationSpec, own: Params, others: Params, x: Any) -> Permutations:
         del x
         k = agents.num_agents(others)
         return {
@@ -144,11 +140,11 @@ def unmatched() -> Matcher:
     return Matcher(match, False)
 
 
-def _only(found: dict[str, jax.Array], groups: dict[str, int]) -> dict[str, jax.Array]:
+def _checked(found: dict[str, jax.Array], groups: dict[str, int]) -> dict[str, jax.Array]:
     for group, size in groups.items():
         if group not in found:
             raise ValueError(
-                f"features: expected activations of group {group!r}, got only {sorted(found)}"
+                f"features: expected activations of group {group!r}, got those of {sorted(found)}"
             )
         if found[group].shape[-1] != size:
             raise ValueError(
@@ -158,6 +154,6 @@ def _only(found: dict[str, jax.Array], groups: dict[str, int]) -> dict[str, jax.
     return found
 
 
-def _by_name(params: PyTree) -> dict[str, jax.Array]:
+def _by_name(params: Params) -> dict[str, jax.Array]:
     leaves = jax.tree_util.tree_leaves_with_path(params)
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}

@@ -1,4 +1,4 @@
-"""Merge neighbours' networks after bringing their units into one's own order.
+"""Matched averaging: average neighbours' networks after permuting their units.
 
 Shapes: ``N`` agents on axis 0 of every leaf, ``E`` directed edges, ``K`` in-neighbour slots, ``B``
 samples of a batch, ``P`` parameters.
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxswarm import agents, errors
 from jaxswarm.gossip._mixing import mix as mix_with
@@ -30,14 +31,14 @@ from jaxswarm.types import PyTree
 BASES = ("own", "first")
 
 
-class Proxy(NamedTuple):
-    """Inputs that all agents share, to match units on: ``x: [num_batches, B, ...]``."""
+class SharedInputs(NamedTuple):
+    """Inputs that all agents match units on (proxy data): ``x: [num_batches, B, ...]``."""
 
     x: jax.Array
 
 
-class Local(NamedTuple):
-    """Every agent's own inputs, to match units on: ``x: [N, num_batches, B, ...]``."""
+class LocalInputs(NamedTuple):
+    """Inputs that each agent matches units on, its own: ``x: [N, num_batches, B, ...]``."""
 
     x: jax.Array
 
@@ -47,39 +48,54 @@ def matched_averaging(
     spec: PermutationSpec,
     matcher: Matcher,
     *,
-    weights: str | Any = "metropolis",
+    weights: str | ArrayLike = "metropolis",
     basis: str = "own",
     chunk: int | None = None,
 ) -> GossipTransformation:
-    """``x_i ← Π_ii x_i + Σ_j Π_ij P_ij(x_j)``, with ``P_ij`` the permutation ``matcher`` finds.
+    """Average neighbours' networks after matching their units: ``x_i ← Σ_j Π_ij P_ij(x_j)``.
 
-    All agents read the models of before the round. Those that arrive are permuted into the
-    receiver's order and averaged; the weight of a missing or non-finite one falls back on the
-    receiver, so the weights of a row always sum to one. Only learnable parameters are mixed:
-    normalisation statistics have to be measured anew afterwards.
+    ``P_ij`` is the permutation that ``matcher`` finds, ``P_ii`` the identity. All agents use the
+    models of before the round. Models that arrive are permuted into the receiver's order and
+    averaged; the weight of a missing or non-finite one falls back on the receiver, so the weights
+    of a row always sum to one. Only learnable parameters are mixed: normalisation statistics have
+    to be recomputed afterwards.
 
     Args:
-        topology: who hears whom; concrete.
+        topology: edges from senders to receivers; concrete.
         spec: which axes of the parameters belong together.
-        matcher: :func:`activation_matching`, :func:`weight_matching` or :func:`unmatched`.
+        matcher: :func:`activation_matching`, :func:`weight_matching` or :func:`no_matching`.
         weights: ``Π``: the name of a scheme, one weight per edge ``[E]``, or a row-stochastic
             matrix ``[N, N]``; not negative.
-        basis: ``"own"``: every agent aligns its neighbours with itself. ``"first"``: all align all
-            models with agent 0's, which everyone must hear; on a complete graph one alignment
-            serves all, as in the authors' code.
+        basis: ``"own"``: every agent aligns its neighbours' models with its own. ``"first"``: all
+            models are aligned with agent 0's, which must be an in-neighbour of all other agents; on
+            a complete graph one alignment serves all, as in the authors' code.
         chunk: agents (with ``"first"``: models) aligned at a time; by default as many as fit into
             64 MB.
 
     Returns:
         A rule that supports ``messages``, ``per_receiver`` (with ``basis="own"``) and the extra
-        ``match_inputs``, a :class:`Proxy` or :class:`Local`, if the matcher needs data; with
-        ``basis="first"``, agent 0's of the latter.
+        ``match_inputs``, :class:`SharedInputs` or :class:`LocalInputs`, if the matcher needs data;
+        with ``basis="first"``, agent 0's of the latter.
 
     Raises:
         ValueError: on weights that are negative, not row-stochastic or not zero off the graph, an
-            unknown basis, or a basis that not everyone hears. While tracing: a spec that does not
-            fit the parameters (naming the leaf), missing or empty matching data, or an unreliable
-            round with ``basis="first"``.
+            unknown basis, or agent 0 not being an in-neighbour of all with ``basis="first"``. While
+            tracing: a spec that does not fit the parameters (naming the leaf), missing or empty
+            matching data, or an unreliable round with ``basis="first"``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import gossip, topology
+        >>> from jaxswarm.learning import matching
+        >>> spec = matching.PermutationSpec({"w": (None, "units"), "v": ("units", None)})
+        >>> rule = matching.matched_averaging(
+        ...     topology.complete(2), spec, matching.weight_matching())
+        >>> params = {"w": jnp.array([[[1.0, 5.0]], [[5.0, 1.0]]]),  # the same two units,
+        ...           "v": jnp.array([[[2.0], [7.0]], [[7.0], [2.0]]])}  # in another order
+        >>> mixed, _, _ = rule.mix(
+        ...     jax.random.key(0), params, rule.init(params), gossip.Exchange(jnp.int32(0)))
+        >>> mixed["w"].tolist()
+        [[[1.0, 5.0]], [[5.0, 1.0]]]
     """
     if not hasattr(matcher, "match"):
         raise ValueError(f"matcher: expected a Matcher, got {type(matcher).__name__}")
@@ -101,16 +117,16 @@ def matched_averaging(
     def mix(
         key: jax.Array, params: PyTree, state: PyTree, exchange: Exchange
     ) -> tuple[PyTree, PyTree, Traffic]:
-        match_inputs: Any = exchange.extras.get("match_inputs")
         _expect_fit(spec, params, n)
+        match_inputs: SharedInputs | LocalInputs | None = exchange.extras.get("match_inputs")
         check_inputs(match_inputs, n, matcher.needs_data)
         _, unravel = agents.ravel(params)
-        own_data = match_inputs.x if isinstance(match_inputs, Local) else None
+        own_data = match_inputs.x if isinstance(match_inputs, LocalInputs) else None
 
         def aggregate(near: Neighborhood, own_data: Any) -> tuple[jax.Array, Any]:
             own = jax.tree.map(lambda leaf: leaf[0], unravel(near.own[None]))
             others = unravel(near.received)
-            x = match_inputs.x if isinstance(match_inputs, Proxy) else own_data
+            x = match_inputs.x if isinstance(match_inputs, SharedInputs) else own_data
             orders = matcher.match(spec, own, others, x)
             aligned = jax.vmap(lambda p, o: permute(p, o, spec.params))(others, orders)
             received = agents.ravel(aligned)[0].astype(near.own.dtype)
@@ -125,16 +141,16 @@ def matched_averaging(
     return GossipTransformation(init, mix, supports)
 
 
-def row_weights(topology: Topology, weights: str | Any) -> jax.Array:
-    """``[..., E]``: non-negative weights of what is heard, whose rows sum to at most one.
+def row_weights(topology: Topology, weights: str | ArrayLike) -> jax.Array:
+    """Non-negative weights ``[..., E]`` of received models, whose rows sum to at most one.
 
     Args:
-        topology: who hears whom.
+        topology: edges from senders to receivers.
         weights: a scheme's name, ``[..., E]``, or a row-stochastic matrix ``[N, N]``.
 
     Raises:
         ValueError: naming the row that does not sum to one, a negative weight, or a weight between
-            agents that do not hear each other.
+            agents without an edge.
     """
     n = topology.num_agents
     if not isinstance(weights, str) and not is_traced(weights):
@@ -150,48 +166,50 @@ def row_weights(topology: Topology, weights: str | Any) -> jax.Array:
     if own.min() < -1e-5:
         row = int(np.argmin(own.min(axis=0)))
         raise ValueError(
-            f"weights: rows must sum to one, agent {row} gives others {1 - own.min():.6g}"
+            f"weights: rows must sum to one, agent {row} gives its neighbours {1 - own.min():.6g}"
         )
     return values
 
 
 def check_inputs(inputs: Any, n: int, needed: bool) -> None:
-    """Refuse matching data that is missing, empty or not ``N`` agents'.
+    """Refuse matching data that is missing, empty or not of ``N`` agents.
 
     Raises:
-        ValueError: saying what was expected.
+        ValueError: naming what was expected.
     """
     if inputs is None and not needed:
         return
-    if not isinstance(inputs, Proxy | Local):
+    if not isinstance(inputs, SharedInputs | LocalInputs):
         raise ValueError(
-            "match_inputs: expected Proxy(x) or Local(x) with the inputs to match units on, got "
+            "match_inputs: expected SharedInputs(x) or LocalInputs(x) to match units on, got "
             f"{type(inputs).__name__}"
         )
     shape = jnp.shape(inputs.x)
-    leading = 1 if isinstance(inputs, Proxy) else 2
+    leading = 1 if isinstance(inputs, SharedInputs) else 2
     if len(shape) < leading + 1 or 0 in shape:
         raise ValueError(
             "match_inputs: expected at least one batch of at least one sample, "
             f"{'' if leading == 1 else '[N, '}[num_batches, B, ...], got shape {shape}"
         )
-    if isinstance(inputs, Local) and shape[0] != n:
+    if isinstance(inputs, LocalInputs) and shape[0] != n:
         raise ValueError(f"match_inputs: expected {n} agents' inputs, got shape {shape}")
     if not is_traced(inputs.x) and not np.isfinite(np.asarray(inputs.x)).all():
         raise ValueError("match_inputs: expected finite inputs, got NaN or infinity")
 
 
 def _into_first(
-    topology: Topology, spec: PermutationSpec, matcher: Matcher, pi: Any, chunk: int | None
+    topology: Topology, spec: PermutationSpec, matcher: Matcher, pi: jax.Array, chunk: int | None
 ) -> GossipTransformation:
     n = topology.num_agents
     senders, receivers = np.asarray(topology.senders), np.asarray(topology.receivers)
-    hears = np.zeros(n, bool)
+    receives = np.zeros(n, bool)
     if not topology.is_sequence:
-        hears[receivers[(senders == 0) & np.asarray(topology.mask)]] = True
-    if not hears[1:].all():
-        deaf = 1 + int(np.argmin(hears[1:]))
-        raise ValueError(f"basis: 'first' needs agent 0 heard by all, agent {deaf} does not")
+        receives[receivers[(senders == 0) & np.asarray(topology.mask)]] = True
+    if not receives[1:].all():
+        agent = 1 + int(np.argmin(receives[1:]))
+        raise ValueError(
+            f"basis: 'first' needs an edge from agent 0 to all others, agent {agent} has none"
+        )
     W = mixing(topology, pi)
 
     def init(params: PyTree) -> PyTree:
@@ -202,7 +220,7 @@ def _into_first(
         key: jax.Array, params: PyTree, state: PyTree, exchange: Exchange
     ) -> tuple[PyTree, PyTree, Traffic]:
         del key
-        match_inputs: Any = exchange.extras.get("match_inputs")
+        match_inputs: SharedInputs | LocalInputs | None = exchange.extras.get("match_inputs")
         _expect_fit(spec, params, n)
         check_inputs(match_inputs, n, matcher.needs_data)
         masks = (exchange.alive, exchange.participates, exchange.delivered)
@@ -210,7 +228,7 @@ def _into_first(
             raise ValueError("basis: 'first' needs a reliable network, got one that loses messages")
         first = jax.tree.map(lambda leaf: leaf[0], params)
         x = None if match_inputs is None else match_inputs.x
-        x = x[0] if isinstance(match_inputs, Local) and x is not None else x
+        x = x[0] if isinstance(match_inputs, LocalInputs) and x is not None else x
 
         def align(model: PyTree) -> PyTree:
             orders = matcher.match(spec, first, jax.tree.map(lambda leaf: leaf[None], model), x)
@@ -245,7 +263,7 @@ def _from_matrix(topology: Topology, matrix: np.ndarray) -> jax.Array:
     if rest.any():
         i, j = np.argwhere(rest)[0]
         raise ValueError(
-            f"weights: row {i} gives {rest[i, j]:.4g} to agent {j}, which it does not hear"
+            f"weights: row {i} gives {rest[i, j]:.4g} to agent {j}, from which it has no edge"
         )
     return jnp.asarray(np.where(mask, matrix[receivers, senders], 0.0))
 

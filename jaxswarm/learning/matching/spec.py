@@ -1,4 +1,4 @@
-"""Which axes of a network's parameters belong to which group of interchangeable units.
+"""Permutation specs: which axes of a network's parameters run over which group of hidden units.
 
 A hidden layer's units may be listed in any order, as long as all that is indexed by them follows:
 the outputs of the layer that makes them, the normalisation's scale and statistics, the inputs of
@@ -16,15 +16,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents
+from jaxswarm import agents, errors
 from jaxswarm.models import CNN, MLP
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import Key, Params, PyTree
 
-PyTree = Any
 Permutations = dict[str, jax.Array]
 """Group name to ``int32[D]``: entry ``p`` is the unit that moves to place ``p``."""
 
@@ -47,7 +48,10 @@ Axis = str | Flattened | None
 
 @dataclass(frozen=True)
 class PermutationSpec:
-    """Axis groups of every leaf; written by hand for a network of your own.
+    """Axis groups of every leaf of a network's parameters.
+
+    :func:`permutation_spec` makes the spec of ``models.mlp`` and ``models.cnn``; for a network of
+    your own it is written by hand.
 
     Attributes:
         params: nested dicts like the parameters; in place of each array a tuple with one entry per
@@ -55,14 +59,18 @@ class PermutationSpec:
             (inputs, classes, a kernel's height and width).
         stats: the same for normalisation statistics.
 
-    Example, for ``flax.linen.Dense(32)`` and ``Dense(10)``::
+    Example:
+        For ``flax.linen.Dense(32)`` and ``Dense(10)``:
 
-        PermutationSpec(
-            {
-                "Dense_0": {"kernel": (None, "hidden"), "bias": ("hidden",)},
-                "Dense_1": {"kernel": ("hidden", None), "bias": (None,)},
-            }
-        )
+        >>> from jaxswarm.learning.matching import PermutationSpec
+        >>> spec = PermutationSpec(
+        ...     {
+        ...         "Dense_0": {"kernel": (None, "hidden"), "bias": ("hidden",)},
+        ...         "Dense_1": {"kernel": ("hidden", None), "bias": (None,)},
+        ...     }
+        ... )
+        >>> spec.groups
+        ('hidden',)
     """
 
     params: PyTree
@@ -82,7 +90,7 @@ class PermutationSpec:
 
 
 def sizes(spec: PermutationSpec, params: PyTree, stats: PyTree = None) -> dict[str, int]:
-    """``{group: D}``, after checking that the spec fits one agent's parameters.
+    """Sizes ``{group: D}`` of all groups, checking that the spec fits one agent's parameters.
 
     Args:
         spec: by hand or from :func:`permutation_spec`.
@@ -119,8 +127,8 @@ def sizes(spec: PermutationSpec, params: PyTree, stats: PyTree = None) -> dict[s
     return {group: size for group, (size, _) in found.items()}
 
 
-def permutation_spec(module: Any, params: PyTree, stats: PyTree = None) -> PermutationSpec:
-    """The spec of a network made by ``models.mlp`` or ``models.cnn``, normalisation included.
+def permutation_spec(module: nn.Module, params: Params, stats: PyTree = None) -> PermutationSpec:
+    """Make the spec of a network made by ``models.mlp`` or ``models.cnn``, normalisation included.
 
     Args:
         module: the flax module.
@@ -174,7 +182,7 @@ NORM_MODULES = {"batch": "BatchNorm", "layer": "LayerNorm"}
 
 
 def hidden_layers(module: MLP | CNN) -> tuple[str, ...]:
-    """Names of the layers that make hidden units, in order: also the names of their groups."""
+    """Names of the layers with hidden units in order, which are the names of their groups too."""
     if isinstance(module, MLP):
         return tuple(f"Dense_{i}" for i in range(len(module.widths) - 1))
     convolutions = tuple(f"Conv_{i}" for i in range(len(module.channels)))
@@ -182,11 +190,11 @@ def hidden_layers(module: MLP | CNN) -> tuple[str, ...]:
 
 
 def permute(tree: PyTree, permutations: Permutations, axes: PyTree) -> PyTree:
-    """One agent's leaves with the units of each group in another order.
+    """Permute the units of each group in one agent's leaves.
 
     Args:
         tree: parameters or statistics of one agent.
-        permutations: ``{group: int32[D]}``; groups that are missing stay as they are.
+        permutations: ``{group: int32[D]}``; groups that are missing are not permuted.
         axes: the spec of this tree, ``spec.params`` or ``spec.stats``.
     """
     lookup = dict(_entries(axes))
@@ -198,7 +206,7 @@ def permute(tree: PyTree, permutations: Permutations, axes: PyTree) -> PyTree:
 def permute_leaf(
     leaf: jax.Array, axes: tuple[Axis, ...], permutations: Permutations, skip: int | None = None
 ) -> jax.Array:
-    """One leaf's axes in another order, all but axis ``skip``."""
+    """Permute the axes of one leaf, all but axis ``skip``."""
     for position, axis in enumerate(axes):
         group = _group(axis)
         if position == skip or group is None or group not in permutations:
@@ -212,21 +220,21 @@ def permute_leaf(
 
 
 def invert(permutations: Permutations) -> Permutations:
-    """The permutations that undo these."""
+    """Inverse permutations of all groups."""
     return {name: jnp.argsort(order).astype(jnp.int32) for name, order in permutations.items()}
 
 
 def identity(group_sizes: Mapping[str, int]) -> Permutations:
-    """Every unit stays where it is."""
+    """Identity permutations of all groups."""
     return {name: jnp.arange(size, dtype=jnp.int32) for name, size in group_sizes.items()}
 
 
-def random_permutations(key: jax.Array, group_sizes: Mapping[str, int]) -> Permutations:
-    """Independent uniform permutations of every group."""
+def random_permutations(key: Key, group_sizes: Mapping[str, int]) -> Permutations:
+    """Draw independent uniform permutations of all groups."""
     keys = agents.keys(key, len(group_sizes))
     return {
-        name: jax.random.permutation(one, size).astype(jnp.int32)
-        for one, (name, size) in zip(keys, group_sizes.items(), strict=True)
+        name: jax.random.permutation(own_key, size).astype(jnp.int32)
+        for own_key, (name, size) in zip(keys, group_sizes.items(), strict=True)
     }
 
 
@@ -238,7 +246,7 @@ def check_permutations(permutations: Permutations, group_sizes: Mapping[str, int
     """
     for name in permutations:
         if name not in group_sizes:
-            raise ValueError(f"permutations: unknown group {name!r}, known: {sorted(group_sizes)}")
+            raise errors.unknown("group of permutations", name, group_sizes)
         order, size = permutations[name], group_sizes[name]
         if jnp.shape(order) != (size,):
             raise ValueError(
@@ -249,7 +257,7 @@ def check_permutations(permutations: Permutations, group_sizes: Mapping[str, int
 
 
 def by_unit(leaf: jax.Array, axes: tuple[Axis, ...], position: int) -> jax.Array:
-    """A leaf as seen from the units of one of its axes: ``[D, rest]``."""
+    """Reshape a leaf to ``[D, rest]``, one row per unit of one of its axes."""
     axis = axes[position]
     moved = jnp.moveaxis(leaf, position, 0)
     if isinstance(axis, Flattened):
@@ -259,7 +267,7 @@ def by_unit(leaf: jax.Array, axes: tuple[Axis, ...], position: int) -> jax.Array
 
 
 def axes_over(axes: PyTree, group: str) -> Iterator[tuple[str, tuple[Axis, ...], int]]:
-    """Name and entries of each leaf with an axis over ``group``, and that axis."""
+    """Iterate over the leaves with an axis over ``group``: name, entries and that axis."""
     for name, entries in _entries(axes):
         for position, axis in enumerate(entries):
             if _group(axis) == group:
@@ -302,7 +310,7 @@ def _group(axis: Axis) -> str | None:
 
 
 def _flattened(before: Axis, params: PyTree, kernel: Any) -> Axis:
-    """The input axis of a dense layer: after a convolution it holds a whole image."""
+    """Input axis of a dense layer; after a convolution it runs over a whole image."""
     if not isinstance(before, str) or not before.startswith("Conv"):
         return before
     channels = jnp.shape(params[before]["kernel"])[-1]

@@ -1,31 +1,26 @@
-"""AgentNet: agents that forward, split or execute tasks over edges that evolve."""
+"""AgentNet: agents that forward, split or execute tasks over a graph that evolves with success."""
 
-from jaxswarm.systems.agentnet._agentnet import (
-    RULES,
-    AgentNet,
+from jaxswarm.systems.agentnet._agentnet import RULES, AgentNet, agentnet
+from jaxswarm.systems.agentnet._population import Population, Tasks, population, sample_tasks
+from jaxswarm.systems.agentnet.state import (
     Choices,
     Evolution,
     NetInfo,
     NetState,
-    Population,
-    Tasks,
-    agentnet,
     check_evolution,
-    population,
-    tasks,
 )
 
 __all__ = [
+    "RULES",
     "AgentNet",
     "Choices",
     "Evolution",
     "NetInfo",
     "NetState",
     "Population",
-    "RULES",
     "Tasks",
     "agentnet",
     "check_evolution",
     "population",
-    "tasks",
+    "sample_tasks",
 ]

@@ -1,4 +1,4 @@
-"""Bristle: decentralised transfer learning among non-IID peers of whom some lie.
+"""Bristle: Byzantine-resilient decentralised transfer learning on non-IID data.
 
 :func:`performance_based` is prioritizer and integrator as a gossip rule, :func:`bristle` the
 learner around it, :func:`peers` the private data of both, :func:`with_head` and :func:`pretrained`

@@ -1,11 +1,12 @@
-"""What the peers of Bristle hold: private training and test samples, and the classes they know.
+"""Data of Bristle's peers: private training and test samples, and their familiar classes.
 
 Shapes: ``N`` agents, ``S`` samples, ``T`` test slots of the largest agent, ``F`` features, ``C``
 classes.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -22,17 +23,17 @@ class Tests(NamedTuple):
         familiar: ``bool[N, C]``, classes of which the agent has training data.
     """
 
-    x: Any
-    y: Any
-    weight: Any
-    familiar: Any
+    x: jax.Array
+    y: jax.Array
+    weight: jax.Array
+    familiar: jax.Array
 
 
 class Peers(NamedTuple):
-    """The inputs of :func:`jaxswarm.systems.bristle.bristle`.
+    """Inputs of :func:`jaxswarm.systems.bristle.bristle`.
 
     Attributes:
-        train: features as the frozen body sees them, and labels.
+        train: outputs of the frozen body, and labels.
         test: see :class:`Tests`.
     """
 
@@ -41,13 +42,14 @@ class Peers(NamedTuple):
 
 
 def peers(dataset: Dataset, train: Partition, test: Partition, *, num_certain: int = 1) -> Peers:
-    """Private training and test sets of ``N`` agents, checked on the host.
+    """Make private training and test sets of ``N`` agents, checked on the host.
 
     Args:
-        dataset: ``features [S, F]`` *after* the frozen body.
-        train: which rows each agent learns from.
-        test: which rows each agent tests received heads on.
-        num_certain: ``φ`` if it will be set; every agent needs as many familiar classes.
+        dataset: ``features [S, F]``, outputs of the frozen body.
+        train: rows that each agent learns from.
+        test: rows that each agent tests received heads on.
+        num_certain: ``φ`` if it will be set, at least 1; every agent needs as many familiar
+            classes.
 
     Raises:
         ValueError: if features are not vectors, the partitions are of different numbers of agents,

@@ -1,26 +1,22 @@
-"""A frozen feature extractor and the bias-free output layer over it: transfer learning.
+"""Transfer learning: a frozen feature extractor (body) and a bias-free output layer (head).
 
 Shapes: ``B`` samples, ``F`` features, ``C`` classes.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxswarm._rollout import rollout
+from jaxswarm import rollout
 from jaxswarm.data import Dataset, from_rows, minibatches, shards
-from jaxswarm.learning._decentralized import centralized
-from jaxswarm.learning.supervised import classification_loss
+from jaxswarm.learning import centralized, classification_loss
 from jaxswarm.models import Model
-
-PyTree = Any
+from jaxswarm.types import Key, Params, PyTree
 
 
 def with_head(body: Model, num_features: int, num_classes: int) -> Model:
-    """``body``, a ReLU, and an output layer without bias: parameters ``{"body", "head"}``.
+    """Append a ReLU and an output layer without bias: parameters ``{"body", "head"}``.
 
     Args:
         body: maps ``[B, ...]`` to ``[B, F]``; without normalisation statistics.
@@ -32,17 +28,16 @@ def with_head(body: Model, num_features: int, num_classes: int) -> Model:
     """
     if body.has_stats:
         raise ValueError("body: expected a network without normalisation statistics")
-    if min(num_features, num_classes) < 1:
-        raise ValueError(
-            f"num_features, num_classes: expected at least 1, got {num_features}, {num_classes}"
-        )
+    for name, value in (("num_features", num_features), ("num_classes", num_classes)):
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")
     draw = jax.nn.initializers.lecun_normal()
 
-    def init(key: jax.Array) -> PyTree:
+    def init(key: Key) -> Params:
         body_key, head_key = jax.random.split(key)
         return {"body": body.init(body_key), "head": draw(head_key, (num_features, num_classes))}
 
-    def apply(params: PyTree, x: jax.Array, stats: PyTree = None) -> jax.Array:
+    def apply(params: Params, x: jax.Array, stats: PyTree = None) -> jax.Array:
         del stats
         return features(body, params["body"], x) @ params["head"]
 
@@ -53,28 +48,28 @@ def with_head(body: Model, num_features: int, num_classes: int) -> Model:
     )
 
 
-def features(body: Model, params: PyTree, x: jax.Array) -> jax.Array:
-    """``float32[B, F]``: what the head sees, the body's output after a ReLU."""
+def features(body: Model, params: Params, x: jax.Array) -> jax.Array:
+    """Inputs of the head ``float32[B, F]``: the body's output after a ReLU."""
     return jax.nn.relu(body.apply(params, x))
 
 
 def pretrained(
-    key: jax.Array,
+    key: Key,
     model: Model,
     dataset: Dataset,
     *,
     steps: int,
     batch: int = 32,
     local: optax.GradientTransformation | None = None,
-) -> PyTree:
-    """Parameters of ``model`` after ordinary training on a set that is not the agents'.
+) -> Params:
+    """Pre-train a model by minibatch SGD on a set that is not the agents'; returns its parameters.
 
     Args:
         key: consumed.
         model: such as :func:`with_head` of a body.
         dataset: for pre-training.
-        steps: minibatch steps.
-        batch: samples a step.
+        steps: minibatch steps, at least 1.
+        batch: samples of a step, at least 1.
         local: optimiser; Adam at 0.001 by default.
 
     Raises:
@@ -88,19 +83,19 @@ def pretrained(
         local=optax.adam(1e-3) if local is None else local,
         sample=minibatches(batch),
     )
-    everything = from_rows([np.arange(dataset.num_samples)], dataset.num_samples)
+    all_rows = from_rows([np.arange(dataset.num_samples)], dataset.num_samples)
     start = jax.tree.map(lambda x: x[None], model.init(init_key))
     state, _ = rollout(
         learner.step,
         learner.init(start),
         steps,
         key=run_key,
-        inputs=shards(dataset, everything),
+        inputs=shards(dataset, all_rows),
         every=steps,
     )
     return jax.tree.map(lambda x: x[0], state.params)
 
 
 def centered(heads: jax.Array) -> jax.Array:
-    """Heads ``[..., F, C]`` with the mean over the features taken off every column."""
+    """Subtract from every column of heads ``[..., F, C]`` its mean over the features."""
     return heads - jnp.mean(heads, axis=-2, keepdims=True)

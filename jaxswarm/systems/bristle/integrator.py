@@ -1,4 +1,4 @@
-"""Bristle's integrator: heads weigh, class by class, what they are worth on the peer's own tests.
+"""Bristle's integrator: class-wise averages of heads, weighted by F1 on the peer's own tests.
 
 A head is a bias-free output layer, one column per class. Classes of which the peer has data are
 *familiar*, the others *foreign*.
@@ -16,15 +16,15 @@ import jax
 import jax.numpy as jnp
 
 WORST = -100.0
-"""No familiar class may count against a head by more than this."""
+"""Lower bound of the score of one familiar class."""
 
 
 class Weights(NamedTuple):
-    """What the tested heads weigh against 1 for the own.
+    """Weights of the tested heads, relative to 1 for the own head.
 
     Attributes:
-        familiar: ``float32[Q, C]``, class by class; 0 but for a head's best familiar classes.
-        foreign: ``float32[Q]``, one for all foreign classes.
+        familiar: ``float32[Q, C]``, class by class; 0 except in a head's best familiar classes.
+        foreign: ``float32[Q]``, the same for all foreign classes.
     """
 
     familiar: jax.Array
@@ -34,7 +34,7 @@ class Weights(NamedTuple):
 def f1_scores(
     predicted: jax.Array, labels: jax.Array, weight: jax.Array, num_classes: int
 ) -> jax.Array:
-    """Per-class F1, ``float32[..., C]`` in ``[0, 1]``; 0 where a class is neither there nor said.
+    """F1 score per class ``float32[..., C]``; 0 for classes that are neither true nor predicted.
 
     Args:
         predicted: ``int32[..., T]`` classes.
@@ -42,16 +42,16 @@ def f1_scores(
         weight: ``float32[T]``, 0 for padding.
         num_classes: ``C``.
     """
-    said = jax.nn.one_hot(predicted, num_classes)
+    positive = jax.nn.one_hot(predicted, num_classes)
     true = jax.nn.one_hot(labels, num_classes) * weight[:, None]
-    hits = jnp.einsum("...tc,tc->...c", said, true)
-    both = jnp.einsum("...tc,t->...c", said, weight)
+    hits = jnp.einsum("...tc,tc->...c", positive, true)
+    both = jnp.einsum("...tc,t->...c", positive, weight)
     both = both + jnp.broadcast_to(jnp.sum(true, axis=0), both.shape)
     return jnp.where(both > 0, 2.0 * hits / jnp.where(both > 0, both, 1.0), 0.0)
 
 
 def best_classes(f1: jax.Array, familiar: jax.Array, num_certain: int | jax.Array) -> jax.Array:
-    """``bool[Q, C]``: the ``φ`` familiar classes in which each head does best, ties to the lower.
+    """The ``φ`` familiar classes of highest F1 for each head ``bool[Q, C]``, ties to the lower.
 
     Args:
         f1: ``float32[Q, C]``.
@@ -65,7 +65,7 @@ def best_classes(f1: jax.Array, familiar: jax.Array, num_certain: int | jax.Arra
 
 
 def certainty(f1: jax.Array, best: jax.Array) -> jax.Array:
-    """``float32[Q]``: ``max(0, mean − deviation)`` of a head's F1 over its ``best: bool[Q, C]``."""
+    """Certainty ``float32[Q]``: ``max(0, mean − deviation)`` of F1 over ``best: bool[Q, C]``."""
     number = jnp.maximum(jnp.sum(best, axis=-1), 1)
     mean = jnp.sum(jnp.where(best, f1, 0.0), axis=-1) / number
     square = jnp.where(best, jnp.square(f1 - mean[..., None]), 0.0)
@@ -75,14 +75,14 @@ def certainty(f1: jax.Array, best: jax.Array) -> jax.Array:
 def performance_weights(
     own_f1: jax.Array, f1: jax.Array, familiar: jax.Array, num_certain: int | jax.Array
 ) -> Weights:
-    """Weights of heads by how much better or worse than the own one they do.
+    """Weights of heads by their F1 relative to the own head's.
 
-    A head is judged by, and heard in, its ``φ`` best familiar classes: a peer with other classes is
-    not blamed for those that it does not know. With ``d = 10 |F1 − F1_own|`` such a class scores
+    A head is scored, and averaged, in its ``φ`` best familiar classes: a peer with other classes
+    loses nothing for those without data. With ``d = 10 |F1 − F1_own|`` such a class scores
     ``d^(3 + F1_own)`` if the head is better in it and ``−d^(4 + F1_own)`` if it is worse. Its
     column weighs ``max(0, 10 σ(score / 100) − 4)`` times the head's certainty, the score bounded
     below by :data:`WORST`; foreign columns all weigh the same, by the *unbounded* sum of the
-    scores. A tie weighs 1, clearly worse 0.
+    scores. A tie weighs 1, a much worse class 0.
 
     Args:
         own_f1: ``float32[C]``.
@@ -95,24 +95,24 @@ def performance_weights(
     gap = 10.0 * jnp.abs(f1 - own_f1)
     better, worse = gap ** (3.0 + own_f1), gap ** (4.0 + own_f1)
     scores = jnp.where(best, jnp.where(f1 >= own_f1, better, -worse), 0.0)
-    sure = certainty(f1, best)
+    sureness = certainty(f1, best)
     by_class = jnp.where(best, _weight(jnp.maximum(scores, WORST)), 0.0)
-    return Weights(by_class * sure[:, None], _weight(jnp.sum(scores, axis=-1)) * sure)
+    return Weights(by_class * sureness[:, None], _weight(jnp.sum(scores, axis=-1)) * sureness)
 
 
 def integrate(own: jax.Array, heads: jax.Array, weights: Weights, familiar: jax.Array) -> jax.Array:
-    """``float32[F, C]``: every column ``(own + Σ_q w_q head_q) / (1 + Σ_q w_q)``.
+    """Weighted average of heads ``float32[F, C]``: columns ``(own + Σ w_q head_q) / (1 + Σ w_q)``.
 
     Args:
         own: ``float32[F, C]``.
         heads: ``float32[Q, F, C]``, finite.
         weights: of the heads; all 0 leaves the own head.
-        familiar: ``bool[C]``, which columns take the familiar weights.
+        familiar: ``bool[C]``, columns that take the familiar weights.
     """
     familiar = jnp.broadcast_to(familiar, weights.familiar.shape)
     by_class = jnp.where(familiar, weights.familiar, weights.foreign[:, None])
-    heard = jnp.einsum("qc,qfc->fc", by_class, heads)
-    return (own + heard) / (1.0 + jnp.sum(by_class, axis=0, keepdims=True))
+    received = jnp.einsum("qc,qfc->fc", by_class, heads)
+    return (own + received) / (1.0 + jnp.sum(by_class, axis=0, keepdims=True))
 
 
 def _weight(score: jax.Array) -> jax.Array:

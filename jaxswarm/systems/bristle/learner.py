@@ -1,9 +1,9 @@
-"""Bristle: peers exchange output layers over a frozen body and screen what they hear.
+"""Bristle: peers exchange output layers over a frozen body, screened by their own tests.
 
 One round of a peer with its consolidated head ``W``: (1) the *prioritizer* picks among the received
 heads by distance; (2) the *integrator* merges them into ``W`` class by class; (3) every column is
 centred; (4) one optimiser step on a temporary copy; (5) the columns of *familiar* classes, and only
-these, are copied back; (6) ``W`` is what it sends next.
+these, are copied back; (6) ``W`` is sent in the next round.
 
 Shapes: ``N`` agents, ``K`` in-neighbour slots, ``F`` features, ``C`` classes.
 
@@ -26,14 +26,16 @@ from jaxswarm.data import Batch
 from jaxswarm.gossip.robust import Neighborhood, over_neighborhoods
 from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
-from jaxswarm.learning._decentralized import (
+from jaxswarm.learning.local import Sample, objective, train
+from jaxswarm.learning.state import (
     LearnerInfo,
     LearnerState,
+    check_local_steps,
     check_parts,
-    frozen_where_absent,
     initial_state,
+    keep_absent,
+    next_round,
 )
-from jaxswarm.learning.local import Sample, objective, train
 from jaxswarm.models import losses
 from jaxswarm.network.process import Network, reliable
 from jaxswarm.systems.bristle._peers import Peers, Tests
@@ -42,6 +44,7 @@ from jaxswarm.systems.bristle.integrator import f1_scores, integrate, performanc
 from jaxswarm.systems.bristle.prioritizer import check_prioritizer, prioritize
 from jaxswarm.topology import Topology
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import Key, PyTree
 
 
 def performance_based(
@@ -53,19 +56,20 @@ def performance_based(
     selection: str = "thirds",
     chunk: int | None = None,
 ) -> GossipTransformation:
-    """Prioritizer and integrator as a gossip rule over heads ``float32[N, F, C]``.
+    """Bristle's prioritizer and integrator as a gossip rule over heads ``float32[N, F, C]``.
 
     The exchange carries every agent's private :class:`Tests` as the extra ``context``. Heads that
-    are not finite, or whose outputs on the test set are not, count for nothing. Peers tell each other which
-    classes they know, as ``public: bool[N, C]``, by default what their tests say; in the authors'
-    code a private set intersection gives the number that two of them share.
+    are not finite, or whose outputs on the test set are not, have weight 0. Peers publish their familiar
+    classes as ``public: bool[N, C]``, by default those of their tests; in the authors' code a
+    private set intersection gives the number that two of them share.
 
     Args:
-        topology: who hears whom; a sequence is used cyclically.
-        quota: ``β``, heads that are tested in a round at most.
+        topology: edges from senders to receivers; a sequence is used cyclically.
+        quota: ``β``, heads that are tested in a round at most, at least 1.
         alpha: ``α`` in ``[0, 1]``, see :func:`prioritize`; may be traced.
-        num_certain: ``φ``, in how many of its best classes a head is judged and heard. Omitted, as
-            many as the two peers share (in the authors' code; none, and it is not heard).
+        num_certain: ``φ``, the number of its best classes in which a head is scored and averaged.
+            Omitted, as many as the two peers share, as in the authors' code; a head that shares
+            none has weight 0.
         selection: one of :data:`SELECTIONS`.
         chunk: agents at a time, see :func:`jaxswarm.gossip.robust.over_neighborhoods`.
 
@@ -82,15 +86,15 @@ def performance_based(
     def aggregate(near: Neighborhood, memory: Any) -> tuple[jax.Array, Any]:
         tests: Tests = near.context
         own = near.stack(near.own[None])[0]
-        away = jnp.sum(jnp.square(near.received - near.own[None]), axis=1)
-        slots, real = prioritize(near.key, away, near.arrived, quota, alpha, selection)
+        distances = jnp.sum(jnp.square(near.received - near.own[None]), axis=1)
+        slots, real = prioritize(near.key, distances, near.arrived, quota, alpha, selection)
         heads = near.stack(near.received[slots])
         outputs = jnp.einsum("tf,qfc->qtc", tests.x, jnp.concatenate([own[None], heads]))
         predicted = jnp.argmax(outputs, axis=-1)
         f1 = f1_scores(predicted, tests.y, tests.weight, own.shape[-1])
         shared = jnp.sum(near.public[slots] & tests.familiar[None], axis=1)
-        judged = shared if num_certain is None else num_certain
-        weights = performance_weights(f1[0], f1[1:], tests.familiar, judged)
+        scored = shared if num_certain is None else num_certain
+        weights = performance_weights(f1[0], f1[1:], tests.familiar, scored)
         counts = real & jnp.isfinite(outputs[1:]).all(axis=(1, 2))
         weights = jax.tree.map(lambda w: jnp.where(agents.expand(counts, w), w, 0.0), weights)
         return integrate(own, heads, weights, tests.familiar).reshape(-1), memory
@@ -122,7 +126,7 @@ def bristle(
     weight_decay: float | jax.Array = 5e-3,
     network: Network | None = None,
 ) -> Algorithm:
-    """The learner: integrate, centre, train a copy, keep its familiar columns.
+    """Bristle's learner: integrate heads, centre, train a copy, keep its familiar columns.
 
     Args:
         gossip: :func:`performance_based`, or that rule inside ``attacked``.
@@ -130,32 +134,29 @@ def bristle(
         sample: ``(key, shards) -> batch`` of features and labels, such as ``data.minibatches(5)``.
         local_steps: optimiser steps per round, at least 1.
         weight_decay: of ``½ λ ‖head‖²`` in the loss; may be traced.
-        network: who is alive and what arrives; all of it by default.
+        network: which agents are alive and which messages arrive; all by default.
 
     Returns:
         ``init(heads [N, F, C])``, zeros as published, and ``step(key, state, peers)`` whose inputs
-        are :class:`Peers`. Traffic counts heads only: nobody sends the body.
+        are :class:`Peers`. Traffic counts heads only: the body is never sent.
 
     Raises:
-        ValueError: ``local_steps < 1``, what is not an optimiser or a rule; while tracing, heads
-            that are not ``[N, F, C]`` and what :func:`performance_based` refuses.
+        ValueError: ``local_steps < 1``, something that is not an optimiser or a rule; while
+            tracing, heads that are not ``[N, F, C]`` and what :func:`performance_based` refuses.
     """
     optimizer = optax.adam(1e-3) if local is None else local
     check_parts(optimizer, gossip)
     require_support(gossip, "context", purpose="bristle")
-    if local_steps < 1:
-        raise ValueError(f"local_steps: expected at least 1, got {local_steps}")
+    check_local_steps(local_steps)
     work = objective(head_loss(weight_decay), sample)
     world = reliable() if network is None else network
 
-    def init(params: jax.Array, model_state: Any = None) -> LearnerState:
+    def init(params: jax.Array, model_state: PyTree = None) -> LearnerState:
         if not hasattr(params, "ndim") or params.ndim != 3:
             raise ValueError(f"params: expected heads [N, F, C], got {_shape(params)}")
         return initial_state(optimizer, gossip, world, params, model_state)
 
-    def step(
-        key: jax.Array, state: LearnerState, inputs: Peers
-    ) -> tuple[LearnerState, LearnerInfo]:
+    def step(key: Key, state: LearnerState, inputs: Peers) -> tuple[LearnerState, LearnerInfo]:
         train_key, gossip_key, network_key = jax.random.split(key, 3)
         network_state, now = world.step(network_key, state.network, state.round)
         heads, gossip_state, traffic = gossip.mix(
@@ -163,17 +164,17 @@ def bristle(
         )
         heads = centered(heads)
         result = train(
-            work, optimizer, local_steps, train_key, heads, state.opt_state, None, inputs.train
+            train_key, work, optimizer, local_steps, heads, state.opt_state, None, inputs.train
         )
         kept = keep_familiar(heads, result.params, inputs.test.familiar)
-        result = frozen_where_absent(now, result._replace(params=kept), state)
-        new = state._replace(
+        result = keep_absent(now, result._replace(params=kept), state)
+        new = next_round(
+            state,
+            traffic,
             params=result.params,
             opt_state=result.opt_state,
             gossip=gossip_state,
             network=network_state,
-            round=state.round + 1,
-            traffic=state.traffic.add(traffic),
         )
         return new, LearnerInfo(result.loss, traffic)
 
@@ -181,12 +182,12 @@ def bristle(
 
 
 def keep_familiar(consolidated: jax.Array, trained: jax.Array, familiar: jax.Array) -> jax.Array:
-    """``[..., F, C]``: the trained columns where ``familiar: bool[..., C]``, else the others."""
+    """Trained columns ``[..., F, C]`` where ``familiar: bool[..., C]``, else consolidated ones."""
     return jnp.where(familiar[..., None, :], trained, consolidated)
 
 
 def head_loss(weight_decay: float | jax.Array = 0.0) -> Callable[[jax.Array, Batch], jax.Array]:
-    """``loss(head [F, C], batch)``: cross-entropy in nats of ``x @ head``, plus ``½ λ ‖head‖²``."""
+    """Loss of a head ``[F, C]``: cross-entropy of ``x @ head`` in nats plus ``½ λ ‖head‖²``."""
 
     def loss(head: jax.Array, batch: Batch) -> jax.Array:
         error = losses.cross_entropy(batch.x @ head, batch.y, batch.weight)

@@ -1,4 +1,4 @@
-"""Bristle's prioritizer: which of the received heads are worth testing, by distance to the own.
+"""Bristle's prioritizer: selection of received heads to test, by distance to the own head.
 
 Shapes: ``K`` in-neighbour slots, ``Q`` heads tested.
 
@@ -12,21 +12,22 @@ import jax.numpy as jnp
 
 from jaxswarm.errors import unknown
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import Key
 
 SELECTIONS = ("thirds", "random", "nearest", "mostly_nearest")
-"""The paper's thirds; the newest authors' code (random peers); the nearest; an older revision's
-four nearest to one random."""
+"""The paper's thirds; random peers (the authors' newest code); the nearest; four nearest to one
+random (an older revision of their code)."""
 
 
 def prioritize(
-    key: jax.Array,
+    key: Key,
     distances: jax.Array,
     valid: jax.Array,
     quota: int,
     alpha: float | jax.Array = 0.4,
     selection: str = "thirds",
 ) -> tuple[jax.Array, jax.Array]:
-    """Choose up to ``quota`` heads.
+    """Choose up to ``quota`` of the received heads to test.
 
     ``"thirds"``: the heads are sorted by distance and cut into a near, a middle and a far third;
     ``(1−α)²``, ``2α(1−α)`` and ``α²`` of the quota are drawn from them at random (see
@@ -35,9 +36,9 @@ def prioritize(
     Args:
         key: consumed.
         distances: ``float32[K]``, to the own head.
-        valid: ``bool[K]``, which slots hold a head.
+        valid: ``bool[K]``, slots that hold a head.
         quota: heads to choose, at least 1; static.
-        alpha: ``α`` in ``[0, 1]``: 0 trusts the near ones, 1 the far ones; may be traced.
+        alpha: ``α`` in ``[0, 1]``: 0 takes the near ones, 1 the far ones; may be traced.
         selection: one of :data:`SELECTIONS`.
 
     Returns:
@@ -72,14 +73,14 @@ def prioritize(
 
 
 def thirds(count: int | jax.Array, quota: int | jax.Array, alpha: float | jax.Array) -> jax.Array:
-    """``int32[3]``: how many of the near, the middle and the far third are drawn.
+    """Numbers ``int32[3]`` of heads drawn from the near, the middle and the far third.
 
     The shares of ``min(quota, count)`` are rounded by largest remainders (ties to the nearer third)
-    and sum to it exactly. What a third is too small for goes to the others, the nearest first. The
+    and sum to it exactly. What exceeds a third's size goes to the others, the nearest first. The
     thirds of ``count`` heads differ by at most one, the nearer ones being the larger.
 
     Args:
-        count: heads there are.
+        count: number of valid heads.
         quota: heads wanted.
         alpha: ``α`` in ``[0, 1]``.
     """
@@ -118,6 +119,6 @@ def _sizes(count: int | jax.Array) -> jax.Array:
 
 
 def _places(order: jax.Array) -> jax.Array:
-    """Where each item stands in an order."""
+    """Position of each item in an order."""
     size = order.shape[0]
     return jnp.zeros(size, jnp.int32).at[order].set(jnp.arange(size, dtype=jnp.int32))

@@ -1,5 +1,10 @@
-"""DecAvg on disrupted networks: average the living neighbours, then train locally."""
+"""DecAvg on disrupted networks: renormalised averaging of live neighbours, then local training."""
 
-from jaxswarm.systems.disrupted._decavg import WEIGHTINGS, decavg, decavg_mixing, living_average
+from jaxswarm.systems.disrupted._decavg import (
+    WEIGHTINGS,
+    decavg,
+    decavg_mixing,
+    renormalized_averaging,
+)
 
-__all__ = ["WEIGHTINGS", "decavg", "decavg_mixing", "living_average"]
+__all__ = ["WEIGHTINGS", "decavg", "decavg_mixing", "renormalized_averaging"]

@@ -1,4 +1,4 @@
-"""DecAvg: average what the neighbours hold, then train on the own data; nodes may hold none.
+"""DecAvg: average the neighbours' models, then train on the own data; agents may have no data.
 
 Shapes: ``N`` agents.
 
@@ -8,12 +8,11 @@ References:
     disrupted peer-to-peer communication in disasters, 2023.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import ArrayLike
 
 from jaxswarm import agents, errors
 from jaxswarm.algorithm import Algorithm
@@ -27,7 +26,7 @@ from jaxswarm.gossip import (
     mixing,
 )
 from jaxswarm.gossip.traffic import traffic_of
-from jaxswarm.learning._decentralized import decentralized
+from jaxswarm.learning import decentralized
 from jaxswarm.learning.local import Loss, Sample
 from jaxswarm.network.process import Network
 from jaxswarm.topology import Topology
@@ -38,13 +37,17 @@ WEIGHTINGS = ("uniform", "size")
 
 
 def decavg_mixing(
-    topology: Topology, weighting: str = "uniform", sizes: Any = None, *, layout: str = "auto"
+    topology: Topology,
+    weighting: str = "uniform",
+    sizes: ArrayLike | None = None,
+    *,
+    layout: str = "auto",
 ) -> Mixing:
-    """Who counts how much in an average.
+    """Make DecAvg's mixing matrix, uniform or weighted by the number of samples.
 
-    ``"size"`` weighs by the number of samples, ``|D_j| / Σ_k |D_k|`` over the neighbourhood; a node
-    without data then never speaks, so that hubs that only connect would connect nobody.
-    ``"uniform"`` weighs a neighbourhood equally, and data-less nodes forward what they hear.
+    ``"size"`` weighs by the number of samples, ``|D_j| / Σ_k |D_k|`` over the neighbourhood; an
+    agent without data then has weight 0, so that hubs without data connect no agents. ``"uniform"``
+    weighs a neighbourhood equally, and agents without data forward the models they receive.
 
     Args:
         topology: undirected; may be disconnected.
@@ -61,7 +64,9 @@ def decavg_mixing(
     if weighting == "uniform":
         return mixing(topology, "uniform", layout, connected=False)
     if sizes is None:
-        raise ValueError("sizes: weighting 'size' expects the number of samples of each agent")
+        raise ValueError(
+            "sizes: expected the number of samples of each agent with weighting 'size', got None"
+        )
     weights = size_weighted(topology, sizes)
     held = np.asarray(sizes, np.float64).copy()
     total = held.copy()
@@ -69,25 +74,28 @@ def decavg_mixing(
     if (total <= 0).any():
         raise ValueError(
             f"sizes: expected data in every neighbourhood, agent {int(np.argmin(total))} and all "
-            "its neighbours hold none"
+            "its neighbours have none"
         )
     return mixing(topology, weights, layout, stochasticity="row", connected=False)
 
 
-def living_average(W: Mixing) -> GossipTransformation:
-    """Average over the living: a missing neighbour's weight is shared by all who are left.
+def renormalized_averaging(W: Mixing) -> GossipTransformation:
+    """Average with rows renormalised over arriving messages: ``x_i ← Σ_j W_ij x_j / Σ_j W_ij``.
 
-    :func:`jaxswarm.gossip` gives that weight to the receiver instead, which keeps
-    symmetric losses doubly stochastic; here a row is divided by what remains of it, as DecAvg does.
-    Rows sum to one, the dead keep what they had, and an agent that is left with no weight at all
-    keeps its own.
+    ``gossip.averaging`` gives the weight of a missing neighbour to the receiver instead, which
+    keeps symmetric losses doubly stochastic; here a row is divided by what remains of it, as DecAvg
+    does. Rows sum to one, dead agents keep their parameters, and so does an agent whose row has no
+    weight left.
+
+    Args:
+        W: mixing matrix.
     """
 
     def mix_fn(
         key: jax.Array, params: PyTree, state: PyTree, exchange: Exchange
     ) -> tuple[PyTree, PyTree, Traffic]:
         now = current_operator(W, key, exchange)
-        lost = now.self_weights - W.self_weights  # fell back on the receiver
+        lost = now.self_weights - W.self_weights  # weight that fell back on the receiver
         left = 1.0 - lost
         active = exchange.active(W.num_agents)
         present = jnp.ones_like(lost, bool) if active is None else active
@@ -95,10 +103,10 @@ def living_average(W: Mixing) -> GossipTransformation:
 
         def leaf(own: jax.Array, average: jax.Array) -> jax.Array:
             missing, rest = agents.expand(lost, own), agents.expand(left, own)
-            some = rest > 1e-6
-            shared = (average - missing * own) / jnp.where(some, rest, 1.0)
-            received = jnp.where(some & (missing > 0.0), shared, average)
-            return jnp.where(agents.expand(present, own), received, own).astype(own.dtype)
+            any_left = rest > 1e-6
+            shared = (average - missing * own) / jnp.where(any_left, rest, 1.0)
+            renormalized = jnp.where(any_left & (missing > 0.0), shared, average)
+            return jnp.where(agents.expand(present, own), renormalized, own).astype(own.dtype)
 
         return jax.tree.map(leaf, params, mixed), state, traffic_of(now.num_messages(), params)
 
@@ -114,26 +122,26 @@ def decavg(
     sample: Sample | None = None,
     network: Network | None = None,
 ) -> Algorithm:
-    """Decentralised averaging: ``θ_i ← Σ_j W_ij θ_j`` over the living, then local steps.
+    """DecAvg: ``θ_i ← Σ_j W_ij θ_j`` over live neighbours, then local optimiser steps.
 
-    The dead neither train nor speak, and what they held counts no more; the weights of a row go to
-    those who are left in proportion, so that rows still sum to one.
+    Dead agents neither train nor send; the weights of a row are renormalised over the agents that
+    are left, so that rows still sum to one.
 
     Args:
-        loss: of one agent's batch.
+        loss: ``loss(params, batch) -> scalar`` of one agent.
         W: of :func:`decavg_mixing`.
         local: any optax optimiser.
-        local_steps: optimiser steps a round.
+        local_steps: optimiser steps per round, at least 1.
         sample: ``(key, shards) -> batch``.
-        network: who is alive and what arrives.
+        network: which agents are alive and which messages arrive; all by default.
 
     Raises:
-        ValueError: as :func:`jaxswarm.learning`.
+        ValueError: as :func:`jaxswarm.learning.decentralized`.
     """
     return decentralized(
         loss,
         local=local,
-        gossip=living_average(W),
+        gossip=renormalized_averaging(W),
         local_steps=local_steps,
         sample=sample,
         order="combine_then_adapt",

@@ -1,14 +1,14 @@
-"""Many workflows at once: one orchestrator, peers who pass tasks on, or a broker for each role.
+"""Matrix: scheduling of many multi-agent workflows, central, peer to peer, or by dispatchers.
 
-A row of data goes from role to role. Each hop is a control message, handled by somebody's message
-loop, and a call to a shared service pool. Schedulers differ by who handles the message: a central
-orchestrator, the actor itself (peer to peer), or the role's dispatcher. All get the same
-:class:`Work`, drawn by row and hop, so every row must come out the same.
+A row of data goes from role to role. Each hop is a control message, handled by a message loop, and
+a call to a shared service pool. Schedulers differ by the loop that handles the message: a central
+orchestrator's, the actor's own (peer to peer), or the role's dispatcher's. All get the same
+:class:`Work`, drawn by row and hop, so every row must have the same result.
 
-* :func:`flow`, :func:`work`: roles, routing, durations, sizes; drawn once, whoever schedules
+* :func:`flow`, :func:`sample_work`: roles, routing, durations, sizes; the same for all schedulers
 * :func:`run`: exact next-event simulation, up to some ten thousand rows at once
 * :func:`run_ticks`: fixed time steps over ring buffers, for a hundred thousand
-* :func:`saturation`: what operational laws say of a scheduler's throughput
+* :func:`saturation`: bounds of a scheduler's throughput by operational laws
 
 References:
     Matrix: peer-to-peer multi-agent synthetic data generation framework, arXiv 2511.21686, 2025,
@@ -16,27 +16,27 @@ References:
     1978.
 """
 
-from jaxswarm.systems.matrix.exact import (
-    DONE,
-    PENDING,
-    TOMBSTONE,
-    Crashes,
-    Outcome,
-    Plan,
-    crashes,
-    run,
-)
+from jaxswarm.systems.matrix.bounds import Saturation, saturation
+from jaxswarm.systems.matrix.exact import run
 from jaxswarm.systems.matrix.flows import (
     SCHEDULERS,
     Flow,
     Work,
-    carried,
+    carried_bytes,
     flow,
     num_stations,
-    work,
+    sample_work,
 )
-from jaxswarm.systems.matrix.laws import Saturation, saturation
-from jaxswarm.systems.matrix.ticks import TickOutcome, run_ticks
+from jaxswarm.systems.matrix.settings import (
+    DONE,
+    PENDING,
+    TOMBSTONE,
+    Crashes,
+    RunResult,
+    RunSettings,
+    crashes,
+)
+from jaxswarm.systems.matrix.ticks import TickResult, run_ticks
 
 __all__ = [
     "DONE",
@@ -45,17 +45,17 @@ __all__ = [
     "TOMBSTONE",
     "Crashes",
     "Flow",
-    "Outcome",
-    "Plan",
+    "RunResult",
+    "RunSettings",
     "Saturation",
-    "TickOutcome",
+    "TickResult",
     "Work",
-    "carried",
+    "carried_bytes",
     "crashes",
     "flow",
     "num_stations",
     "run",
     "run_ticks",
+    "sample_work",
     "saturation",
-    "work",
 ]

@@ -1,31 +1,33 @@
-"""Workflows: roles and routing, and the work of every row drawn before anybody schedules it.
+"""Workflows of Matrix: roles and routing, and the work of every row, drawn before scheduling.
 
 Shapes: ``G`` roles, ``R`` rows, ``H`` hops at most, ``P`` service pools.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
+from jax.typing import ArrayLike
 
-from jaxswarm.coordination.draws import event_keys
+from jaxswarm.coordination import event_keys
+from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import Key
 
 SCHEDULERS = ("central", "p2p", "dispatcher")
-"""Who handles a hop's message: one orchestrator, the actor who gets it, its role's broker."""
+"""Whose loop handles a hop's message: the orchestrator's, the actor's, its role's dispatcher's."""
 _ROW = 1_000_000  # the event number of what belongs to a row as a whole
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Flow:
-    """A workflow. Build it with :func:`flow`, which validates.
+    """A workflow, made by :func:`flow`, which validates.
 
     Attributes:
-        route: ``float32[G, G + 1]``, chances of the next role; the last column leaves.
+        route: ``float32[G, G + 1]``, probabilities of the next role; the last column ends the row.
         service: ``float32[G]``, mean seconds of a call.
         field_size: ``float32[G]``, median bytes of text that a hop adds to the row.
         pool: ``int32[G]``, which pool a role calls.
@@ -33,24 +35,24 @@ class Flow:
         servers: static, how many calls each pool answers at once.
     """
 
-    route: Any
-    service: Any
-    field_size: Any
-    pool: Any
+    route: jax.Array | np.ndarray
+    service: jax.Array | np.ndarray
+    field_size: jax.Array | np.ndarray
+    pool: jax.Array | np.ndarray
     actors: tuple[int, ...] = field(metadata={"static": True})
     servers: tuple[int, ...] = field(metadata={"static": True})
 
 
 def flow(
-    route: Any,
+    route: ArrayLike,
     *,
-    service: Any = 1.0,
-    field_size: Any = 400.0,
-    pool: Any = 0,
+    service: ArrayLike = 1.0,
+    field_size: ArrayLike = 400.0,
+    pool: ArrayLike = 0,
     actors: int | Sequence[int] = 8,
     servers: int | Sequence[int] = 64,
 ) -> Flow:
-    """A validated workflow that starts at role 0.
+    """Make a validated workflow that starts at role 0.
 
     Args:
         route: ``[G, G + 1]``, rows sum to one.
@@ -62,21 +64,21 @@ def flow(
 
     Raises:
         ValueError: naming the argument: a role without actors, a next role that does not exist, a
-            role from which no way leads out, service times that are negative or NaN.
+            role from which a row can never end, service times that are negative or NaN.
     """
     chances = np.asarray(route, np.float64)
     if chances.ndim != 2 or chances.shape[1] != chances.shape[0] + 1:
         raise ValueError(f"route: expected [G, G + 1], got shape {chances.shape}")
     roles = len(chances)
     if not np.isfinite(chances).all() or (chances < 0).any():
-        raise ValueError("route: expected chances of at least 0")
+        raise ValueError("route: expected probabilities of at least 0")
     if not np.allclose(chances.sum(axis=1), 1.0, atol=1e-5):
         raise ValueError(f"route: expected rows that sum to one, got {chances.sum(axis=1)}")
     leaves = chances[:, -1] > 0
     for _ in range(roles):
         leaves = leaves | ((chances[:, :-1] > 0) & leaves[None, :]).any(axis=1)
     if not leaves.all():
-        raise ValueError(f"route: no way leads out of role {int(np.argmin(leaves))}")
+        raise ValueError(f"route: rows never end from role {int(np.argmin(leaves))} on")
     counts = (actors,) * roles if isinstance(actors, int) else tuple(int(x) for x in actors)
     if len(counts) != roles or min(counts) < 1:
         raise ValueError(f"actors: expected at least 1 for each of {roles} roles, got {actors}")
@@ -102,14 +104,14 @@ def flow(
 
 
 class Work(NamedTuple):
-    """What every row needs, the same for all schedulers; leaves ``[R, H]`` or ``[R]``.
+    """The work of every row, the same for all schedulers; leaves ``[R, H]`` or ``[R]``.
 
     Attributes:
         role: ``int32``, of each hop.
         service: ``float32``, seconds of its call.
         size: ``float32``, bytes of text that it adds.
-        pick: ``float32`` in ``[0, 1)``, the lot that chooses the role's actor.
-        bits: ``uint32``, what the hop contributes to the row's result.
+        pick: ``float32`` in ``[0, 1)``, a uniform number that selects the role's actor.
+        bits: ``uint32``, what the hop adds to the row's result.
         hops: ``int32[R]``, at least 1.
         cut: ``bool[R]``, rows that the hop limit ended.
     """
@@ -123,17 +125,17 @@ class Work(NamedTuple):
     cut: jax.Array
 
 
-def work(
-    key: jax.Array,
+def sample_work(
+    key: Key,
     flow: Flow,
     num_rows: int,
     *,
     max_hops: int = 16,
-    hop_spread: Any = 0.3,
-    row_spread: Any = 0.0,
-    size_spread: Any = 1.0,
+    hop_spread: float | jax.Array = 0.3,
+    row_spread: float | jax.Array = 0.0,
+    size_spread: float | jax.Array = 1.0,
 ) -> Work:
-    """Draw all rows: ``fold_in(key, row, hop)``, so no scheduler can change them.
+    """Draw the work of all rows, by ``fold_in(key, row, hop)``: no scheduler can change it.
 
     Durations are lognormal with the flow's means: a factor of each hop and one of the whole row.
 
@@ -154,7 +156,7 @@ def work(
             raise ValueError(f"{name}: expected at least 1, got {value}")
     spreads = {"hop_spread": hop_spread, "row_spread": row_spread, "size_spread": size_spread}
     for name, value in spreads.items():
-        if not isinstance(value, Tracer) and not 0.0 <= float(value) < np.inf:
+        if not is_traced(value) and not 0.0 <= float(value) < np.inf:
             raise ValueError(f"{name}: expected a finite number of at least 0, got {value}")
     rows = jnp.arange(num_rows, dtype=jnp.int32)
     keys = event_keys(key, rows[:, None], jnp.arange(max_hops, dtype=jnp.int32)[None, :])
@@ -163,62 +165,71 @@ def work(
         a, b, c = jax.random.split(k, 3)
         return jax.random.uniform(a, (2,)), jax.random.normal(b, (2,)), jax.random.bits(c)
 
-    lots, noise, bits = jax.vmap(jax.vmap(draw))(keys)
+    uniform, noise, bits = jax.vmap(jax.vmap(draw))(keys)
     own = jax.vmap(jax.random.normal)(event_keys(key, rows, jnp.int32(_ROW)))
     ladder = jnp.cumsum(jnp.asarray(flow.route), axis=1)[:, :-1]
     roles = ladder.shape[0]
 
-    def follow(here: jax.Array, lot: jax.Array) -> tuple[jax.Array, jax.Array]:
-        after = jnp.sum(lot >= ladder[jnp.minimum(here, roles - 1)]).astype(jnp.int32)
+    def follow(here: jax.Array, uniform: jax.Array) -> tuple[jax.Array, jax.Array]:
+        after = jnp.sum(uniform >= ladder[jnp.minimum(here, roles - 1)]).astype(jnp.int32)
         return jnp.where(here == roles, roles, after), here
 
-    def path(lots: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.lax.scan(follow, jnp.int32(0), lots)
+    def path(uniform: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jax.lax.scan(follow, jnp.int32(0), uniform)
 
-    after, role = jax.vmap(path)(lots[..., 0])
+    after, role = jax.vmap(path)(uniform[..., 0])
     hops = jnp.sum(role < roles, axis=1, dtype=jnp.int32)
     role = jnp.minimum(role, roles - 1)
     logs = hop_spread * noise[..., 0] - 0.5 * hop_spread**2
     logs += (row_spread * own - 0.5 * row_spread**2)[:, None]
     size = jnp.asarray(flow.field_size)[role] * jnp.exp(size_spread * noise[..., 1])
     seconds = jnp.asarray(flow.service)[role] * jnp.exp(logs)
-    return Work(role, seconds, size, lots[..., 1], bits, hops, after < roles)
+    return Work(role, seconds, size, uniform[..., 1], bits, hops, after < roles)
 
 
-def carried(
-    work: Work, *, offload: Any = False, threshold: float = 512.0, reference: float = 64.0,
+def carried_bytes(
+    work: Work,
+    *,
+    offload: bool | jax.Array = False,
+    threshold: float = 512.0,
+    reference: float = 64.0,
     header: float = 256.0,
-) -> jax.Array:  # fmt: skip
-    """``float32[R, H]``: bytes of the message of each hop, the row's whole history.
+) -> jax.Array:
+    """Bytes of the message of each hop ``float32[R, H]``: it carries the row's whole history.
 
     Args:
         work: the rows.
-        offload: whether fields above ``threshold`` stay in a store and only a reference travels;
+        offload: whether fields above ``threshold`` stay in a store and only a reference is sent;
             may be traced.
         threshold: bytes.
         reference: bytes of a reference.
         header: bytes of everything else.
     """
-    travels = jnp.where(jnp.asarray(offload) & (work.size > threshold), reference, work.size)
-    before = jnp.cumsum(travels, axis=1) - travels
+    sent = jnp.where(jnp.asarray(offload) & (work.size > threshold), reference, work.size)
+    before = jnp.cumsum(sent, axis=1) - sent
     return header + before
 
 
+def next_result(result: jax.Array, bits: jax.Array, role: jax.Array) -> jax.Array:
+    """Result of a row ``uint32[...]`` after one more hop, which depends on the hops' order."""
+    return result * jnp.uint32(1664525) + (bits ^ role.astype(jnp.uint32))
+
+
 def num_stations(flow: Flow) -> tuple[int, int]:
-    """Message loops (orchestrator, dispatchers, actors) and pools: stations in this order."""
+    """Numbers of message loops (orchestrator, dispatchers, actors) and pools, in this order."""
     return 1 + len(flow.actors) + sum(flow.actors), len(flow.servers)
 
 
 def actor_of(flow: Flow, role: jax.Array, pick: jax.Array) -> jax.Array:
-    """``int32``: uniformly one of the role's actors, numbered over all roles."""
+    """Actor of a hop ``int32``, uniformly one of the role's, numbered over all roles."""
     counts = jnp.asarray(flow.actors, jnp.int32)
     first = jnp.cumsum(counts) - counts
     chosen = jnp.floor(pick * counts[role]).astype(jnp.int32)
     return first[role] + jnp.minimum(chosen, counts[role] - 1)
 
 
-def station_of(flow: Flow, scheduler: Any, role: jax.Array, actor: jax.Array) -> jax.Array:
-    """``int32``: whose message loop handles a hop; ``scheduler`` indexes :data:`SCHEDULERS`."""
+def station_of(flow: Flow, scheduler: ArrayLike, role: jax.Array, actor: jax.Array) -> jax.Array:
+    """Message loop that handles a hop ``int32``; ``scheduler`` indexes :data:`SCHEDULERS`."""
     roles = len(flow.actors)
     which = jnp.asarray(scheduler)
     return jnp.where(which == 0, 0, jnp.where(which == 1, 1 + roles + actor, 1 + role))

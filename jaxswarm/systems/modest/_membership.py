@@ -1,28 +1,30 @@
-"""Who is online, joins and leaves in every round, from a fault plan.
+"""Membership schedules: agents online, joining and leaving in every round, from a fault plan.
 
-Shapes: ``T`` rounds, ``N`` nodes.
+Shapes: ``T`` rounds, ``N`` agents.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxswarm.network.faults import FaultPlan
 from jaxswarm.systems.modest.views import check_present
 
 
 class Membership(NamedTuple):
-    """What happens to the nodes, to be passed to a step as its inputs.
+    """Membership schedule, part of the inputs of a step.
 
     Attributes:
-        online: ``bool[T + 1, N]``, who answers at the beginning of each round and after the last.
-        joins: ``bool[T, N]``, who announces itself in a round: joiners, and those who recover, as
-            others may have forgotten them.
-        leaves: ``bool[T, N]``, who says goodbye in a round (and is offline from the next on).
+        online: ``bool[T + 1, N]``, agents that answer at the beginning of each round and after the
+            last.
+        joins: ``bool[T, N]``, agents that announce a JOIN in a round: joining agents, and
+            recovering ones, which other agents may have excluded.
+        leaves: ``bool[T, N]``, agents that announce a LEAVE in a round (offline from the next on).
         in_flight: ``bool[]``: crashes before round ``t + 1`` strike while models of round ``t`` are
-            on their way; otherwise they strike between rounds.
+            being sent; otherwise they strike between rounds.
     """
 
     online: jax.Array
@@ -31,31 +33,29 @@ class Membership(NamedTuple):
     in_flight: jax.Array
 
 
-def always_online(rounds: int, num_nodes: int) -> Membership:
-    """Nothing ever happens."""
-    nothing = jnp.zeros((rounds, num_nodes), bool)
-    return Membership(
-        jnp.ones((rounds + 1, num_nodes), bool), nothing, nothing, jnp.zeros((), bool)
-    )
+def always_online(rounds: int, num_agents: int) -> Membership:
+    """Schedule of ``rounds`` rounds in which all agents are online."""
+    none = jnp.zeros((rounds, num_agents), bool)
+    return Membership(jnp.ones((rounds + 1, num_agents), bool), none, none, jnp.zeros((), bool))
 
 
 def membership(
-    plan: FaultPlan, rounds: int, *, present: Any = None, in_flight: bool = False
+    plan: FaultPlan, rounds: int, *, present: ArrayLike | None = None, in_flight: bool = False
 ) -> Membership:
-    """The schedule of a plan's ``crash``, ``recover``, ``leave`` and ``join`` events.
+    """Make the schedule of a fault plan's ``crash``, ``recover``, ``leave`` and ``join`` events.
 
-    A node that joins or recovers answers from that round on and announces itself in it; one that
-    leaves announces that in its last round, the one before the event.
+    An agent that joins or recovers answers from that round on and announces a JOIN in it; one that
+    leaves announces a LEAVE in its last round, the one before the event.
 
     Args:
-        plan: links and stragglers it speaks of are ignored.
-        rounds: ``T``.
-        present: ``bool[N]``, who is online from the start; all but those who join before doing
-            anything else if omitted.
+        plan: of ``network.fault_plan``; events of links and stragglers are ignored.
+        rounds: ``T``, at least 1.
+        present: ``bool[N]``, agents online from the start; by default all but those whose first
+            event is a join.
         in_flight: see :class:`Membership`.
 
     Raises:
-        ValueError: if ``rounds < 1``, a node leaves in round 0, or ``present`` is not ``[N]``.
+        ValueError: if ``rounds < 1``, an agent leaves in round 0, or ``present`` is not ``[N]``.
     """
     if rounds < 1:
         raise ValueError(f"rounds: expected at least 1, got {rounds}")
@@ -63,40 +63,42 @@ def membership(
     events = [event for event in plan.events() if event[1] in ("crash", "recover", "leave", "join")]
     if present is None:
         first: dict[int, str] = {}
-        for _, kind, node in events:
-            first.setdefault(node, kind)
-        there = np.array([first.get(node) != "join" for node in range(n)])
+        for _, kind, agent in events:
+            first.setdefault(agent, kind)
+        at_start = np.array([first.get(agent) != "join" for agent in range(n)])
     else:
-        there = np.asarray(check_present(n, present))
-    online = np.tile(there, (rounds + 1, 1))
+        at_start = np.asarray(check_present(n, present))
+    online = np.tile(at_start, (rounds + 1, 1))
     joins, leaves = np.zeros((rounds, n), bool), np.zeros((rounds, n), bool)
-    for time, kind, node in events:
+    for time, kind, agent in events:
         if time > rounds:
             break
-        online[time:, node] = kind in ("recover", "join")
+        online[time:, agent] = kind in ("recover", "join")
         if kind in ("join", "recover") and time < rounds:
-            joins[time, node] = True
+            joins[time, agent] = True
         if kind == "leave":
             if time == 0:
-                raise ValueError(f"plan: node {node} leaves in round 0, before it was there")
-            leaves[time - 1, node] = True
+                raise ValueError(
+                    f"plan: expected leaves from round 1 on, agent {agent} has round 0"
+                )
+            leaves[time - 1, agent] = True
     return Membership(
         jnp.asarray(online), jnp.asarray(joins), jnp.asarray(leaves), jnp.asarray(in_flight)
     )
 
 
-def check_schedule(schedule: Membership, num_nodes: int) -> None:
-    """Refuse arrays that do not speak of ``num_nodes`` nodes.
+def check_schedule(schedule: Membership, num_agents: int) -> None:
+    """Refuse arrays that are not of ``num_agents`` agents.
 
     Raises:
-        ValueError: naming the array, what was expected and what came.
+        ValueError: naming the array, what was expected and what was given.
     """
     rounds = max(jnp.shape(schedule.online)[0] - 1, 0) if jnp.ndim(schedule.online) else 0
-    for name, extent, shown in (("online", rounds + 1, "T + 1"), ("joins", rounds, "T"),
-                                ("leaves", rounds, "T")):  # fmt: skip
+    extents = (("online", rounds + 1, "T + 1"), ("joins", rounds, "T"), ("leaves", rounds, "T"))
+    for name, extent, shown in extents:
         array = jnp.asarray(getattr(schedule, name))
-        if array.shape != (extent, num_nodes) or array.dtype != bool or not rounds:
+        if array.shape != (extent, num_agents) or array.dtype != bool or not rounds:
             raise ValueError(
-                f"membership.{name}: expected bool[{shown}, {num_nodes}] with one T of at least 1, "
-                f"got {array.dtype}{list(array.shape)}"
+                f"membership.{name}: expected bool[{shown}, {num_agents}] with one T of at least "
+                f"1, got {array.dtype}{list(array.shape)}"
             )

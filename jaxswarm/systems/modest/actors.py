@@ -1,6 +1,6 @@
-"""What many actors do at once, each with its own view.
+"""Operations of many acting agents at once, each with its own view.
 
-Shapes: ``C`` actors, ``N`` nodes, ``M`` receivers of an actor.
+Shapes: ``C`` actors, ``N`` agents, ``M`` receivers of an actor.
 """
 
 from dataclasses import replace
@@ -11,57 +11,85 @@ import jax.numpy as jnp
 
 from jaxswarm.data import Shards
 from jaxswarm.learning.local import Sample
-from jaxswarm.systems.modest.sampling import Found, resolve_sample, sample_order
+from jaxswarm.systems.modest.sampling import ResolvedSample, resolve_sample, sample_order
 from jaxswarm.systems.modest.views import View, candidates
+from jaxswarm.types import Key
 
 
-def resolve(
-    rows: View, own: jax.Array, round: jax.Array, online: jax.Array, wanted: int, inactivity: Any
-) -> Found:
-    """Each actor by its own view; leaves with a leading actors' axis."""
+def resolve_each(
+    rows: View,
+    own: jax.Array,
+    round: jax.Array,
+    online: jax.Array,
+    wanted: int,
+    inactivity: int | jax.Array,
+) -> ResolvedSample:
+    """Resolve each actor's sample by its own view; leaves with a leading actors' axis.
+
+    Args:
+        rows: ``[C, N]``, the actors' views.
+        own: ``int32[C]``, the actors.
+        round: ``int32[]``, for which to sample.
+        online: ``bool[N]``, agents that would answer.
+        wanted: agents in a sample, static.
+        inactivity: ``Δk``.
+    """
     n = rows.joined.shape[-1]
     order = sample_order(jnp.arange(n, dtype=jnp.int32), round)
 
-    def one(row: View, own: jax.Array) -> Found:
+    def resolve(row: View, own: jax.Array) -> ResolvedSample:
         return resolve_sample(order, candidates(row, own, round, inactivity), online, own, wanted)
 
-    return jax.vmap(one)(rows, own)
+    return jax.vmap(resolve)(rows, own)
 
 
-def seen(rows: View, found: Found, own: jax.Array, round: jax.Array, acts: jax.Array) -> View:
-    """Who answered was active in ``round``, and so was the asker."""
+def mark_active(
+    rows: View, found: ResolvedSample, own: jax.Array, round: jax.Array, acts: jax.Array
+) -> View:
+    """Record activity in ``round`` of agents that answered and of the actors ``own`` that act."""
     here = found.answered | (jnp.arange(rows.joined.shape[-1])[None, :] == own[:, None])
     active = jnp.where(here & acts[:, None], jnp.maximum(rows.last_active, round), rows.last_active)
     return rows._replace(last_active=active)
 
 
-def stored(views: View, rows: View, owners: jax.Array) -> View:
-    """Put rows back; owners ``N`` are dropped."""
-    return jax.tree.map(lambda all, row: all.at[owners].set(row, mode="drop"), views, rows)
+def rows_of(views: View, owners: jax.Array) -> View:
+    """Rows ``[C, N]`` of some owners."""
+    return jax.tree.map(lambda leaf: leaf[owners], views)
 
 
-def known(rows: View, sends: jax.Array) -> jax.Array:
-    """Entries in all views that travel with models, ``rows [C, N]`` and ``sends [C, M]``."""
+def write_rows(views: View, rows: View, owners: jax.Array) -> View:
+    """Write rows back; owners ``N`` are dropped."""
+    return jax.tree.map(lambda leaf, row: leaf.at[owners].set(row, mode="drop"), views, rows)
+
+
+def count_entries(rows: View, sends: jax.Array) -> jax.Array:
+    """Entries ``float32[]`` of all views that are sent, ``rows [C, N]`` and ``sends [C, M]``."""
     entries = jnp.sum(rows.counter >= 0, axis=1)
     return jnp.sum(entries * jnp.sum(sends, axis=1)).astype(jnp.float32)
 
 
-def by_node(sample: Sample) -> Sample:
-    """A sampler of ``(shards, nodes)``: every node draws from its own stream, whatever its slot."""
+def reached(members: jax.Array, sends: jax.Array, receivers: jax.Array) -> jax.Array:
+    """Which of ``S`` senders to ``members [S, M]`` reach each of the receivers, ``bool[R, S]``."""
+    hits = (members[None] == receivers[:, None, None]) & sends[None]
+    return jnp.any(hits, axis=2) & (receivers >= 0)[:, None]
 
-    def drawn(key: jax.Array, inputs: tuple[Any, jax.Array]) -> Any:
-        def one(node: jax.Array) -> Any:
-            # Samplers take the global number of their first agent; pyright knows no such keyword.
-            batch = sample(key, rows_of(inputs[0], node[None]), offset=node)  # type: ignore[call-arg]
+
+def per_agent(sample: Sample) -> Sample:
+    """A sampler of ``(shards, agents)``: every agent draws from its own stream in any slot."""
+
+    def drawn(key: Key, inputs: tuple[Any, jax.Array]) -> Any:
+        def draw_one(agent: jax.Array) -> Any:
+            # Samplers take the global id of their first agent; pyright knows no such keyword.
+            batch = sample(key, shards_of(inputs[0], agent[None]), offset=agent)  # type: ignore[call-arg]
             return jax.tree.map(lambda leaf: leaf[0], batch)
 
-        return jax.vmap(one)(inputs[1])
+        return jax.vmap(draw_one)(inputs[1])
 
     return drawn
 
 
 def distinct(ids: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
-    """Where each different id (``-1`` is none) stands first, the most frequent ids first.
+    """First positions of the different ids (``-1`` is none), the most frequent ids first.
 
     Returns:
         ``(place int32[capacity], dropped int32[])``; ``-1`` in slots that are not needed.
@@ -69,19 +97,19 @@ def distinct(ids: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
     same = ids[:, None] == ids[None, :]
     earlier = jnp.any(jnp.tril(same, -1), axis=1)
     first = (ids >= 0) & ~earlier
-    often = jnp.where(first, jnp.sum(same, axis=1) * len(ids) - jnp.arange(len(ids)), -1)
+    rank = jnp.where(first, jnp.sum(same, axis=1) * len(ids) - jnp.arange(len(ids)), -1)
     room = min(capacity, len(ids))
-    votes, place = jax.lax.top_k(often, room)
-    place = jnp.where(votes >= 0, place, -1).astype(jnp.int32)
+    best, place = jax.lax.top_k(rank, room)
+    place = jnp.where(best >= 0, place, -1).astype(jnp.int32)
     place = jnp.concatenate([place, jnp.full(capacity - room, -1, jnp.int32)])
     return place, jnp.maximum(jnp.sum(first) - capacity, 0).astype(jnp.int32)
 
 
-def rows_of(shards: Shards, nodes: jax.Array) -> Shards:
-    """The shards of some nodes."""
+def shards_of(shards: Shards, agents: jax.Array) -> Shards:
+    """The shards of some agents."""
     return replace(
         shards,
-        indices=shards.indices[nodes],
-        mask=shards.mask[nodes],
-        counts=shards.counts[nodes],
+        indices=shards.indices[agents],
+        mask=shards.mask[agents],
+        counts=shards.counts[agents],
     )

@@ -1,9 +1,10 @@
-"""JOIN and LEAVE on the wire, and how a JOIN is held back.
+"""JOIN and LEAVE announcements, and the delay of a JOIN until its receiver has sent a model.
 
-A JOIN goes to ``s`` random nodes that the joiner knows. They hold it until their next model went
-out, so that a joiner is not in a sample which others have already derived. A LEAVE counts at once.
+A JOIN goes to ``s`` random agents that the joining agent knows. They hold it back until their next
+model was sent, so that a joiner is not in a sample which others have already derived. A LEAVE takes
+effect at once.
 
-Shapes: ``N`` nodes, ``J`` announcements of a round, ``s`` receivers of each.
+Shapes: ``N`` agents, ``J`` announcements of a round, ``s`` receivers of each.
 """
 
 from typing import NamedTuple
@@ -11,20 +12,21 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.systems.modest.sampling import pair_lots
-from jaxswarm.systems.modest.views import View, merge_views, nothing_known
+from jaxswarm.systems.modest.sampling import pair_priorities
+from jaxswarm.systems.modest.views import View, empty_view, merge_views
+from jaxswarm.types import Key
 
 MOST = 64
 """Announcements of one round, ``J``; more are lost, and counted."""
 
 
 class Announced(NamedTuple):
-    """What the announcements of a round change.
+    """Views after the announcements of a round.
 
     Attributes:
         views: ``[N, N]``, with every LEAVE that arrived and the announcers' own new counters.
         pending: ``[N, N]``, with every JOIN that arrived.
-        messages: ``float32[]``, sent, whether they arrive or not.
+        messages: ``float32[]``, number sent, whether they arrive or not.
         lost: ``int32[]``, announcements beyond ``MOST``.
     """
 
@@ -35,7 +37,7 @@ class Announced(NamedTuple):
 
 
 def announce(
-    key: jax.Array,
+    key: Key,
     views: View,
     pending: View,
     joins: jax.Array,
@@ -43,65 +45,80 @@ def announce(
     online: jax.Array,
     fanout: int,
 ) -> Announced:
-    """Tell ``fanout`` random nodes of the announcer's own view; those offline do not hear it.
+    """Send announcements to ``fanout`` random agents of the announcer's own view.
+
+    Receivers that are offline do not get them.
 
     Args:
-        key: consumed; a node's receivers depend on it and on ids alone.
+        key: consumed; an agent's receivers depend on it and on ids alone.
         views: ``[N, N]``.
         pending: ``[N, N]``.
-        joins: ``bool[N]``.
-        leaves: ``bool[N]``.
+        joins: ``bool[N]``, agents that announce a JOIN.
+        leaves: ``bool[N]``, agents that announce a LEAVE.
         online: ``bool[N]``.
         fanout: ``s``, static.
     """
     n = online.shape[0]
     room = min(n, MOST)
-    speaks = joins | leaves
-    (who,) = jnp.nonzero(speaks, size=room, fill_value=n)
-    me = jnp.minimum(who, n - 1)
-    own = jax.tree.map(lambda leaf: leaf[me], views)  # [J, N]
-    known = own.joined & (jnp.arange(n)[None, :] != me[:, None]) & (who < n)[:, None]
-    lots = pair_lots(key, me, jnp.arange(n))
-    drawn, told = jax.lax.top_k(jnp.where(known, lots, -1), min(fanout, n))  # [J, s]
+    announces = joins | leaves
+    (slots,) = jnp.nonzero(announces, size=room, fill_value=n)
+    exists = slots < n
+    agent = jnp.minimum(slots, n - 1)
+    own = jax.tree.map(lambda leaf: leaf[agent], views)  # [J, N]
+    known = own.joined & (jnp.arange(n)[None, :] != agent[:, None]) & exists[:, None]
+    priority = jnp.where(known, pair_priorities(key, agent, jnp.arange(n)), -1)
+    drawn, receiver = jax.lax.top_k(priority, min(fanout, n))  # [J, s]
     sent = drawn >= 0
-    heard = sent & online[told]
-    number = own.counter[jnp.arange(room), me] + 1
-    stays = joins[me] & ~leaves[me]
-    # The round of a JOIN: the latest that the one or the other has heard of.
+    arrived = sent & online[receiver]
+    number = own.counter[jnp.arange(room), agent] + 1
+    is_join = joins[agent] & ~leaves[agent]
+    # The round of a JOIN: the latest that its sender or its receiver knows of.
     latest = jnp.maximum(
-        jnp.max(views.last_active[told], axis=2), jnp.max(own.last_active, axis=1)[:, None]
+        jnp.max(views.last_active[receiver], axis=2), jnp.max(own.last_active, axis=1)[:, None]
     )
-    numbers = jnp.broadcast_to(number[:, None], told.shape)
+    numbers = jnp.broadcast_to(number[:, None], receiver.shape)
     numbers = jnp.concatenate([numbers, number[:, None]], axis=1)
     rounds = jnp.concatenate([latest, jnp.full((room, 1), -1, jnp.int32)], axis=1)
-    places = jnp.concatenate([told, me[:, None]], axis=1)
-    itself = (who < n)[:, None]
-    joined_at = jnp.concatenate([heard & stays[:, None], itself & False], axis=1)
-    now_at = jnp.concatenate([heard & ~stays[:, None], itself], axis=1)
+    places = jnp.concatenate([receiver, agent[:, None]], axis=1)
+    itself = exists[:, None]
+    delayed_at = jnp.concatenate([arrived & is_join[:, None], itself & False], axis=1)
+    now_at = jnp.concatenate([arrived & ~is_join[:, None], itself], axis=1)
 
-    def hear(beliefs: View, at: jax.Array, rounds: jax.Array) -> View:
-        """``beliefs`` after the news; no two announcements concern the same entry."""
-        row, column = jnp.where(at, places, n), jnp.broadcast_to(me[:, None], places.shape)
-        old = jax.tree.map(lambda leaf: leaf[jnp.minimum(row, n - 1), column], beliefs)
-        event = View(rounds, numbers, jnp.broadcast_to(stays[:, None], places.shape))
-        put = lambda leaf, new: leaf.at[row, column].set(new, mode="drop")  # noqa: E731
-        return jax.tree.map(put, beliefs, merge_views(old, event))
+    def updated(target: View, at: jax.Array, rounds: jax.Array) -> View:
+        """``target`` after the events; no two announcements concern the same entry."""
+        row, column = jnp.where(at, places, n), jnp.broadcast_to(agent[:, None], places.shape)
+        old = jax.tree.map(lambda leaf: leaf[jnp.minimum(row, n - 1), column], target)
+        event = View(rounds, numbers, jnp.broadcast_to(is_join[:, None], places.shape))
+        return jax.tree.map(
+            lambda leaf, new: leaf.at[row, column].set(new, mode="drop"),
+            target,
+            merge_views(old, event),
+        )
 
     return Announced(
-        hear(views, now_at, jnp.full_like(rounds, -1)),
-        hear(pending, joined_at, rounds),
-        jnp.sum(sent).astype(jnp.float32),
-        jnp.maximum(jnp.sum(speaks) - room, 0).astype(jnp.int32),
+        views=updated(views, now_at, jnp.full_like(rounds, -1)),
+        pending=updated(pending, delayed_at, rounds),
+        messages=jnp.sum(sent).astype(jnp.float32),
+        lost=jnp.maximum(jnp.sum(announces) - room, 0).astype(jnp.int32),
     )
 
 
-def flush(views: View, pending: View, spoke: jax.Array) -> tuple[View, View]:
-    """Those who sent a model, ``spoke: int32[A]`` (``N`` is nobody), take up what they held."""
+def flush(views: View, pending: View, senders: jax.Array) -> tuple[View, View]:
+    """Merge the pending JOINs of agents that sent a model into their views.
+
+    Args:
+        views: ``[N, N]``.
+        pending: ``[N, N]``.
+        senders: ``int32[A]``; ``N`` is ignored.
+
+    Returns:
+        ``(views, pending)``; the senders have no pending JOINs left.
+    """
     n = views.joined.shape[0]
-    at = jnp.minimum(spoke, n - 1)
+    at = jnp.minimum(senders, n - 1)
     rows = merge_views(*(jax.tree.map(lambda leaf: leaf[at], v) for v in (views, pending)))
 
-    def put(all: View, rows: View) -> View:
-        return jax.tree.map(lambda leaf, row: leaf.at[spoke].set(row, mode="drop"), all, rows)
+    def put(target: View, rows: View) -> View:
+        return jax.tree.map(lambda leaf, row: leaf.at[senders].set(row, mode="drop"), target, rows)
 
-    return put(views, rows), put(pending, nothing_known(len(spoke), n))
+    return put(views, rows), put(pending, empty_view(len(senders), n))

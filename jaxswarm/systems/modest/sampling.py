@@ -1,6 +1,6 @@
-"""Samples that every node derives for itself: an order by hash, and the first who answer.
+"""Client sampling by hash: an order of agents that all compute alike, and the first that answer.
 
-Shapes: ``N`` nodes, ``s`` of them wanted.
+Shapes: ``N`` agents, ``s`` of them wanted.
 
 References:
     M. de Vos et al., Decentralized learning made easy with decentralized client sampling (MoDeST),
@@ -12,14 +12,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm.types import Key
 
-class Found(NamedTuple):
-    """Who answered.
+
+class ResolvedSample(NamedTuple):
+    """A sample of agents that answered.
 
     Attributes:
         members: ``int32[s]``, in order of their hashes; ``-1`` where too few answered.
-        count: ``int32[]``, how many did.
-        answered: ``bool[N]``, who answered a ping (oneself needs none).
+        count: ``int32[]``, number of members.
+        answered: ``bool[N]``, the members (the agent itself answers without a ping).
         pings: ``int32[]``, sent.
         failures: ``int32[]``, pings without answer: each costs a timeout.
     """
@@ -32,54 +34,63 @@ class Found(NamedTuple):
 
 
 def hashed(ids: jax.Array, round: jax.Array) -> jax.Array:
-    """``uint32[N]``: a hash of every id together with the round."""
+    """Hash ``uint32[N]`` of every id together with the round (MurmurHash3's finaliser)."""
     x = ids.astype(jnp.uint32) * jnp.uint32(0x9E3779B9) + jnp.asarray(round).astype(jnp.uint32)
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         x = (x ^ (x >> shift)) * jnp.uint32(factor)
     return x ^ (x >> 16)
 
 
-def pair_lots(key: jax.Array, one: jax.Array, other: jax.Array) -> jax.Array:
-    """``int32[A, B]``: a random lot of every pair of nodes, at least 0; the larger, the sooner.
+def pair_priorities(key: Key, receivers: jax.Array, senders: jax.Array) -> jax.Array:
+    """Random priorities ``int32[A, B]`` of pairs of agents, at least 0; the larger arrives first.
 
-    Depends on ``key`` and the two ids alone. One random word, hashed with both: thousands of
+    They depend on ``key`` and the two ids alone. One random word is hashed with both: thousands of
     streams of ``jax.random`` would take longer than the protocol.
+
+    Args:
+        key: consumed.
+        receivers: ``int32[A]``.
+        senders: ``int32[B]``.
     """
     word = jax.random.bits(key)
-    lots = jax.vmap(lambda node: hashed(other, hashed(node, word)))(one)
-    return (lots >> 1).astype(jnp.int32)
+    hashes = jax.vmap(lambda agent: hashed(senders, hashed(agent, word)))(receivers)
+    return (hashes >> 1).astype(jnp.int32)
 
 
 def sample_order(ids: jax.Array, round: jax.Array) -> jax.Array:
-    """``int32[N]``: nodes in the order in which round ``round`` asks them, the same for everyone.
+    """Order ``int32[N]`` in which round ``round`` samples agents, the same for all agents.
 
-    Which node comes when depends on its id, not on its place in ``ids``; ties by id.
+    An agent's rank depends on its id, not on its place in ``ids``; ties by id.
+
+    Args:
+        ids: ``int32[N]``.
+        round: ``int32[]``.
     """
     return jnp.lexsort((ids, hashed(ids, round))).astype(jnp.int32)
 
 
 def resolve_sample(
     order: jax.Array, candidate: jax.Array, online: jax.Array, own: jax.Array, wanted: int
-) -> Found:
-    """Walk the order, ping every candidate, until ``wanted`` have answered.
+) -> ResolvedSample:
+    """Ping candidates in order until ``wanted`` of them have answered.
 
     Args:
         order: ``int32[N]`` of :func:`sample_order`.
-        candidate: ``bool[N]``, by the walker's view.
-        online: ``bool[N]``, who would answer; only the pinged are looked at.
-        own: the walker, which answers itself for nothing.
+        candidate: ``bool[N]``, by the pinging agent's view.
+        online: ``bool[N]``, agents that would answer; used only for those that are pinged.
+        own: ``int32[]``, the pinging agent, which needs no ping itself.
         wanted: ``s``, static.
     """
     in_order = candidate[order]
     answers = in_order & online[order]
-    rank = jnp.cumsum(answers)  # 1 for the first who answers
+    rank = jnp.cumsum(answers)  # 1 for the first that answers
     # Asked: every candidate up to the last one needed.
     asked = in_order & ((rank < wanted) | ((rank == wanted) & answers))
     taken = answers & (rank <= wanted)
     place = jnp.where(taken, rank - 1, wanted)
     members = jnp.full(wanted, -1, jnp.int32).at[place].set(order, mode="drop")
     others = asked & (order != own)
-    return Found(
+    return ResolvedSample(
         members=members,
         count=jnp.minimum(rank[-1], wanted).astype(jnp.int32),
         answered=jnp.zeros(candidate.shape, bool).at[order].set(taken),

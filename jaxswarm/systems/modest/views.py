@@ -1,11 +1,11 @@
-"""Membership views: what each node believes of every other, and how beliefs merge.
+"""Membership views: each agent's knowledge of every other, and how views merge.
 
-A view maps a node to the last round it was seen active and to its latest membership event, a
-counter with JOIN or LEAVE. Merging takes the later of each, node by node; a LEAVE counts as later
+A view maps an agent to the last round in which it was active and to its latest membership event, a
+counter with JOIN or LEAVE. Merging takes the later of each, agent by agent; a LEAVE counts as later
 than a JOIN of the same counter. That is a join-semilattice (commutative, associative, idempotent),
-so views agree whatever way they travelled.
+so views agree in whatever order they are merged.
 
-Shapes: ``N`` nodes; a view of one owner is a row of each array.
+Shapes: ``N`` agents; a view of one owner is a row of each array.
 
 References:
     M. de Vos, S. Farhadkhani, R. Guerraoui, A.-M. Kermarrec, R. Pires, R. Sharma, Decentralized
@@ -13,14 +13,15 @@ References:
     Conflict-free replicated data types, 2011.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 LARGEST = 4096
-"""Nodes beyond which all views together (six ``N × N`` arrays) are refused."""
+"""Agents beyond which all views together (six ``N × N`` arrays) are refused."""
 
 ENTRY_BYTES = 13
 """One entry on the wire: id, last active round, counter (4 each) and the event (1)."""
@@ -30,8 +31,8 @@ class View(NamedTuple):
     """Rows of views, leaves ``[..., N]``.
 
     Attributes:
-        last_active: ``int32``, ``-1`` for a node never heard of.
-        counter: ``int32``, number of the node's latest membership event, ``-1`` if none is known.
+        last_active: ``int32``, ``-1`` for an unknown agent.
+        counter: ``int32``, number of the agent's latest membership event, ``-1`` if none is known.
         joined: ``bool``, whether that event was a JOIN.
     """
 
@@ -40,54 +41,54 @@ class View(NamedTuple):
     joined: jax.Array
 
 
-def everyone_known(num_nodes: int, present: Any = None) -> View:
-    """All views ``[N, N]`` at the start: everybody knows those present, the rest also themselves.
+def initial_views(num_agents: int, present: ArrayLike | None = None) -> View:
+    """Views ``[N, N]`` of all agents at the start: all present agents are known, and oneself.
 
-    Those not yet present know the others from a public list, to whom they can announce themselves.
+    Agents that are not present yet know the others too (from a public list), so that they can send
+    their announcement.
 
     Args:
-        num_nodes: ``N``.
-        present: ``bool[N]``; everyone if omitted.
+        num_agents: ``N``.
+        present: ``bool[N]``; all if omitted.
 
     Raises:
-        ValueError: if there are fewer than two nodes or more than ``LARGEST``, or ``present`` is
+        ValueError: if there are fewer than two agents or more than ``LARGEST``, or ``present`` is
             not ``bool[N]``.
     """
-    if num_nodes < 2:
-        raise ValueError(f"num_nodes: expected at least 2, got {num_nodes}")
-    if num_nodes > LARGEST:
+    if num_agents < 2:
+        raise ValueError(f"num_agents: expected at least 2, got {num_agents}")
+    if num_agents > LARGEST:
         raise ValueError(
-            f"num_nodes: views of all nodes take N² entries, expected at most {LARGEST}, got "
-            f"{num_nodes}; simulate a smaller network"
+            f"num_agents: views of all agents take N² entries, expected at most {LARGEST}, got "
+            f"{num_agents}; simulate a smaller network"
         )
-    there = check_present(num_nodes, present)
-    known = there[None, :] | jnp.eye(num_nodes, dtype=bool)
+    known = check_present(num_agents, present)[None, :] | jnp.eye(num_agents, dtype=bool)
     number = jnp.where(known, 0, -1).astype(jnp.int32)
     return View(number, number, known)
 
 
-def check_present(num_nodes: int, present: Any) -> jax.Array:
-    """``bool[N]``: who is there at the start.
+def check_present(num_agents: int, present: ArrayLike | None) -> jax.Array:
+    """Validate ``present`` and return ``bool[N]``, all true if it is ``None``.
 
     Raises:
         ValueError: if ``present`` is not ``bool[N]``.
     """
-    there = jnp.ones(num_nodes, bool) if present is None else jnp.asarray(present)
-    if there.shape != (num_nodes,) or there.dtype != bool:
+    flags = jnp.ones(num_agents, bool) if present is None else jnp.asarray(present)
+    if flags.shape != (num_agents,) or flags.dtype != bool:
         raise ValueError(
-            f"present: expected bool[{num_nodes}], got {there.dtype}{list(there.shape)}"
+            f"present: expected bool[{num_agents}], got {flags.dtype}{list(flags.shape)}"
         )
-    return there
+    return flags
 
 
-def nothing_known(*shape: int) -> View:
-    """The view of somebody who has heard of nobody, the neutral element of merging."""
+def empty_view(*shape: int) -> View:
+    """A view without any known agent, the neutral element of merging."""
     never = jnp.full(shape, -1, jnp.int32)
     return View(never, never, jnp.zeros(shape, bool))
 
 
 def merge_views(one: View, other: View) -> View:
-    """The least view that knows all that either knows; a LEAVE wins over a JOIN of one counter."""
+    """Merge two views: the later entry of each agent; a LEAVE wins over a JOIN of one counter."""
     later, same = other.counter > one.counter, other.counter == one.counter
     return View(
         jnp.maximum(one.last_active, other.last_active),
@@ -97,28 +98,33 @@ def merge_views(one: View, other: View) -> View:
 
 
 def merge_all(views: View, counted: jax.Array) -> View:
-    """The merge of those rows ``[C, N]`` that are ``counted: bool[C]``, one row ``[N]``."""
-    heard = lambda leaf: jnp.where(counted[:, None], leaf, -1)  # noqa: E731
-    last_active = jnp.max(heard(views.last_active), axis=0)
+    """Merge those rows ``[C, N]`` that are ``counted: bool[C]`` into one row ``[N]``."""
+
+    def only_counted(leaf: jax.Array) -> jax.Array:
+        return jnp.where(counted[:, None], leaf, -1)
+
+    last_active = jnp.max(only_counted(views.last_active), axis=0)
     event = jnp.where(views.counter < 0, -1, 2 * views.counter + ~views.joined)
-    latest = jnp.max(heard(event), axis=0)
+    latest = jnp.max(only_counted(event), axis=0)
     return View(last_active, latest >> 1, (latest >= 0) & (latest % 2 == 0))
 
 
-def candidates(view: View, own: jax.Array, round: Any, inactivity: Any) -> jax.Array:
-    """``bool[N]``: who may be sampled in ``round`` in the eyes of node ``own``.
+def candidates(
+    view: View, own: ArrayLike, round: int | jax.Array, inactivity: int | jax.Array
+) -> jax.Array:
+    """Agents ``bool[N]`` that may be sampled in ``round`` by the view of agent ``own``.
 
-    Joined and active within the last ``inactivity`` rounds; oneself always.
+    Those that joined and were active within the last ``inactivity`` rounds, and always itself.
     """
     recent = (view.last_active >= 0) & (view.last_active >= round - inactivity)
     return (view.joined & recent) | (jnp.arange(view.joined.shape[-1]) == own)
 
 
 def check_view(view: View, before: View | None = None) -> None:
-    """Refuse views in which a node does not know itself, or whose counters went backwards.
+    """Refuse views in which an agent does not know itself, or whose counters went backwards.
 
     Raises:
-        ValueError: naming the node.
+        ValueError: naming the agent.
     """
     last, counter = np.asarray(view.last_active), np.asarray(view.counter)
     n = last.shape[-1]
@@ -126,7 +132,7 @@ def check_view(view: View, before: View | None = None) -> None:
         raise ValueError(f"view: expected arrays [N, N], got {last.shape}")
     own = np.diagonal(last)
     if (own < 0).any():
-        raise ValueError(f"view: node {int(np.argmin(own))} is absent from its own view")
+        raise ValueError(f"view: agent {int(np.argmin(own))} is absent from its own view")
     if before is not None and (counter < np.asarray(before.counter)).any():
         owner = int(np.argwhere(counter < np.asarray(before.counter))[0, 0])
-        raise ValueError(f"view: a counter in the view of node {owner} went backwards")
+        raise ValueError(f"view: a counter in the view of agent {owner} went backwards")

@@ -1,13 +1,13 @@
-"""How teams of agents scale: five architectures on the same tasks, workers, dice and token budget.
+"""Scaling of agent teams: five architectures on the same tasks, workers and token budget.
 
-An architecture is data: who checks whom, and over which channels results travel. One engine runs
-all of them, subtask by subtask, and every call, message and check is paid from one budget, so what
-a team spends on talking it does not spend on thinking. All measures are taken from the trace.
+An architecture is data: which agents check which results, and over which channels results are sent.
+One engine runs all of them, subtask by subtask, and every call, message and check is paid from one
+budget. All measures are taken from the trace.
 
-* :data:`ARCHITECTURES`, :func:`architecture`; :class:`Costs`, :func:`play`, :class:`Trace`
+* :data:`ARCHITECTURES`, :func:`architecture`; :class:`Costs`, :func:`run_task`, :class:`Trace`
 * :func:`measures`: overhead, message density, redundancy, efficiency, amplification of errors
 * :func:`design`, :func:`fit`, :func:`cross_validated`: performance predicted from measures
-* :func:`select`: which architecture for a kind of task that was never seen
+* :func:`select`: best architecture for kinds of tasks that were not trained on
 
 References:
     Y. Kim et al., Towards a science of scaling agent systems, 2025.
@@ -19,7 +19,7 @@ from jaxswarm.systems.scaling_agents.architectures import (
     Architecture,
     architecture,
 )
-from jaxswarm.systems.scaling_agents.engine import Costs, Trace, play, team
+from jaxswarm.systems.scaling_agents.engine import run_task
 from jaxswarm.systems.scaling_agents.predictor import (
     COLUMNS,
     Fit,
@@ -29,6 +29,7 @@ from jaxswarm.systems.scaling_agents.predictor import (
     predict,
     select,
 )
+from jaxswarm.systems.scaling_agents.trace import Costs, Trace, team
 
 __all__ = [
     "ARCHITECTURES",
@@ -43,8 +44,8 @@ __all__ = [
     "design",
     "fit",
     "measures",
-    "play",
     "predict",
+    "run_task",
     "select",
     "team",
 ]

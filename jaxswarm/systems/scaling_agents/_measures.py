@@ -1,6 +1,7 @@
-"""Measures of coordination, taken from traces.
+"""Measures of coordination: overhead, density, redundancy, efficiency, error amplification.
 
-References: Y. Kim et al., Towards a science of scaling agent systems, 2025.
+References:
+    Y. Kim et al., Towards a science of scaling agent systems, 2025.
 """
 
 from typing import NamedTuple
@@ -12,16 +13,16 @@ from jaxswarm.systems.scaling_agents.engine import Trace
 
 
 class Measures(NamedTuple):
-    """Shape of the traces' leading axes; not a number where a denominator is 0.
+    """Measures of coordination, of the traces' leading axes; NaN where a denominator is 0.
 
     Attributes:
         overhead: turns more than the single agent's, relative to them. (The paper's printed
             overheads are those of its printed turns.)
         density: messages per turn.
-        redundancy: mean cosine similarity of what two agents hold.
+        redundancy: mean cosine similarity of the sets of values that two agents hold.
         efficiency: score over relative turns, ``S / (T / T_single)``.
         amplification: failures relative to the single agent's, ``(1 - S) / (1 - S_single)``.
-        unrecovered: values that were never put right, per trace: own slips and lost context.
+        unrecovered: values that were never corrected, per trace: own errors and lost context.
     """
 
     overhead: jax.Array
@@ -33,29 +34,29 @@ class Measures(NamedTuple):
 
 
 def measures(trace: Trace, single: Trace) -> Measures:
-    """Of traces against those of the single agent on the same tasks.
+    """Compute measures of traces, relative to the single agent's on the same tasks.
 
     Args:
         trace: leaves ``[..., S]``.
         single: the same, broadcast against ``trace``.
     """
     turns = trace.turns / single.turns
-    unrecovered = jnp.sum((trace.slipped | trace.lost) & trace.done, axis=-1)
+    unrecovered = jnp.sum((trace.own_error | trace.lost) & trace.done, axis=-1)
     return Measures(
         turns - 1.0,
         trace.messages / trace.turns,
-        _similarity(trace.knows),
+        _similarity(trace.holds),
         trace.score / turns,
         jnp.where(single.score < 1.0, (1.0 - trace.score) / (1.0 - single.score), jnp.nan),
         unrecovered.astype(jnp.float32),
     )
 
 
-def _similarity(knows: jax.Array) -> jax.Array:
-    """``[...]``: mean cosine between the rows of ``[..., A, S]`` that are not empty; 0 for one."""
-    x = knows.astype(jnp.float32)
+def _similarity(holds: jax.Array) -> jax.Array:
+    """Mean cosine ``[...]`` between the rows of ``[..., A, S]`` that are not empty; 0 for one."""
+    x = holds.astype(jnp.float32)
     length = jnp.sqrt(jnp.sum(x, axis=-1))
     unit = x / jnp.maximum(length, 1.0)[..., None]
-    there = jnp.sum(length > 0, axis=-1)
-    total = jnp.sum(jnp.sum(unit, axis=-2) ** 2, axis=-1) - there
-    return total / jnp.maximum(there * (there - 1), 1)
+    count = jnp.sum(length > 0, axis=-1)
+    total = jnp.sum(jnp.sum(unit, axis=-2) ** 2, axis=-1) - count
+    return total / jnp.maximum(count * (count - 1), 1)

@@ -1,46 +1,49 @@
-"""Five ways to organise a team, as numbers that can be traced and stacked.
+"""Five architectures of agent teams as numbers that can be traced and stacked.
 
-References: Y. Kim et al., Towards a science of scaling agent systems, 2025.
+References:
+    Y. Kim et al., Towards a science of scaling agent systems, 2025.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from jax.typing import ArrayLike
 
 from jaxswarm import errors
 
-ARCHITECTURES = ("single", "independent", "centralised", "decentralised", "hybrid")
+ARCHITECTURES = ("single", "independent", "centralized", "decentralized", "hybrid")
 
 
 class Architecture(NamedTuple):
-    """Who works, who checks, who hears; leaves may be traced.
+    """Which agents work, check results and receive them; leaves may be traced.
 
     Attributes:
-        members: workers among whom subtasks are dealt, from 1.
-        self_check: whether a worker looks at its own result again.
-        peer_checks: how many other workers judge a result; they reject by majority.
-        boss: whether an orchestrator checks every result and passes it on.
-        broadcast: whether results go to all workers.
-        direct: whether they go straight to the workers who need them.
+        members: workers to which subtasks are assigned in turn, at least 1.
+        self_check: whether a worker checks its own result.
+        peer_checks: how many other workers check a result; they reject it by majority.
+        orchestrator: whether an orchestrator checks every result and relays it.
+        broadcast: whether results are sent to all workers.
+        direct: whether they are sent directly to the workers that need them.
     """
 
-    members: Any
-    self_check: Any
-    peer_checks: Any
-    boss: Any
-    broadcast: Any
-    direct: Any
+    members: ArrayLike
+    self_check: ArrayLike
+    peer_checks: ArrayLike
+    orchestrator: ArrayLike
+    broadcast: ArrayLike
+    direct: ArrayLike
 
 
 def architecture(name: str, members: int, *, peers: int = 1) -> Architecture:
-    """One of :data:`ARCHITECTURES`.
+    """Make one of :data:`ARCHITECTURES`.
 
     Args:
-        name: which.
+        name: one of :data:`ARCHITECTURES`.
         members: workers; 1 for ``single``, at least 2 for the others.
-        peers: judges of a result among a hybrid's workers; all others judge a decentralised one's.
+        peers: workers of a hybrid team that check a result; in a decentralised team all others do.
 
     Raises:
-        ValueError: an unknown name, a single agent of several, a team of one, or ``peers`` that do
-            not exist.
+        ValueError: an unknown name, a single agent of several, a team of one, or more ``peers``
+            than there are.
     """
     if name not in ARCHITECTURES:
         raise errors.unknown("architecture", name, ARCHITECTURES)
@@ -55,7 +58,7 @@ def architecture(name: str, members: int, *, peers: int = 1) -> Architecture:
     return {
         "single": Architecture(1, True, 0, False, False, False),
         "independent": Architecture(members, True, 0, False, False, False),
-        "centralised": Architecture(members, False, 0, True, False, False),
-        "decentralised": Architecture(members, False, members - 1, False, True, False),
+        "centralized": Architecture(members, False, 0, True, False, False),
+        "decentralized": Architecture(members, False, members - 1, False, True, False),
         "hybrid": Architecture(members, False, peers, True, False, True),
     }[name]

@@ -1,287 +1,382 @@
-"""One engine for all architectures: subtasks in topological order, everything paid from one budget.
+"""Engine of all architectures: subtasks in topological order, all costs paid from one budget.
 
-A subtask is dealt to a worker, who reads its context (which grows with all it did and heard), works
-and answers. Somebody may check the answer: the worker itself (who is blind to part of its errors),
-peers by majority, an orchestrator. A rejected answer is made anew. Results travel to those who need
-them as messages of bounded length: what a subtask needs of its ancestors grows with their number,
-and what does not fit is lost, unless the world shows it. A message may be misread.
+A subtask is assigned to a worker, which reads its context (this grows with what the worker wrote
+and received), works and answers. The answer may be checked: by the worker itself (which cannot
+detect a share of its own errors), by peers, which vote by majority, and by an orchestrator. A
+rejected answer is made again. Results are sent to the workers that need them as messages of bounded
+length: the state that a subtask needs grows with the number of its ancestors, and what does not fit
+is lost, unless it can be observed in the world. A message may be misread.
 
-Nothing here depends on the architecture's name. Calls are answered by an
-:class:`~jaxswarm.coordination.AgentBackend`, with dice thrown by task and subtask.
+No step depends on the architecture's name. Calls are answered by an
+:class:`~jaxswarm.coordination.AgentBackend`, with random numbers by task and subtask.
 
 Shapes: ``S`` subtask slots, ``A = members + 1`` agents at most, the last the orchestrator.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
+from jax.typing import ArrayLike
 
-from jaxswarm.coordination._workers import LoadLaw, Workers, success_chance, workers
-from jaxswarm.coordination.backends import OK, Request, stochastic
-from jaxswarm.coordination.draws import event_keys
-from jaxswarm.coordination.tasks import TaskGraph
+from jaxswarm.coordination import (
+    AgentBackend,
+    LoadModel,
+    Request,
+    TaskGraph,
+    Workers,
+    event_keys,
+    stochastic_backend,
+    success_probability,
+)
+from jaxswarm.coordination.backends import OK
 from jaxswarm.systems.scaling_agents.architectures import Architecture
+from jaxswarm.systems.scaling_agents.trace import Costs, Trace
+from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import Key
 
-JUDGES = 4  # peers whose votes are drawn one by one; more peers vote in proportion
+CHECKERS = 4  # peers whose votes are drawn one by one; more peers vote in proportion
 ANSWERS = 8
-STEADY = LoadLaw(per_call=0.0, slowdown=0.0, harm=0.0, jitter=0.0)
-_TRIES = 2
+NO_LOAD = LoadModel(per_call=0.0, slowdown=0.0, harm=0.0, jitter=0.0)
+_ATTEMPTS = 2
 
 
-class Costs(NamedTuple):
-    """Tokens and the worker's weaknesses, the same for all architectures; may be traced.
+class _Model(NamedTuple):
+    """Constants of a run."""
 
-    Attributes:
-        budget: tokens per subtask, and what its tools write comes on top; the team shares the sum.
-        read: cost of a token of context that is read again, relative to one that is written.
-        tool_call: tokens of one.
-        tool_text: tokens of a tool's description in every context.
-        check: tokens of a check.
-        message: tokens of a message, at most.
-        state: tokens of state that each ancestor of a subtask leaves to be known.
-        blind: share of its own errors that a worker cannot see.
-        misread: chance of a worker without any ability to misread a message.
-        alarm: chance of such a worker to reject what is right.
-    """
+    key: Key
+    task: float | jax.Array
+    arch: Architecture
+    costs: Costs
+    pool: Workers  # with the given ability
+    backend: AgentBackend
+    mask: jax.Array  # [S]
+    parents: jax.Array  # [S, S]
+    demand: jax.Array  # [S, K]
+    truths: jax.Array  # [S]
+    ancestors: jax.Array  # [S]
+    uniform: jax.Array  # [S, ...] random numbers of each subtask
+    budget: jax.Array
+    tool_text: float | jax.Array  # tokens of the tools' descriptions in every context
+    written: jax.Array  # tokens written by an answer
+    observability: float | jax.Array
 
-    budget: Any = 1400.0
-    read: Any = 0.25
-    tool_call: Any = 150.0
-    tool_text: Any = 30.0
-    check: Any = 120.0
-    message: Any = 100.0
-    state: Any = 60.0
-    blind: Any = 0.7
-    misread: Any = 0.2
-    alarm: Any = 0.1
+    @property
+    def slots(self) -> int:
+        return self.mask.shape[0]
 
+    @property
+    def size(self) -> int:
+        return self.pool.num_workers
 
-class Trace(NamedTuple):
-    """What happened; ``[S]`` unless said.
+    @property
+    def members(self) -> jax.Array:
+        return jnp.asarray(self.arch.members, jnp.int32)
 
-    Attributes:
-        right: subtasks whose value is right at the end.
-        done: that were worked on at all.
-        slipped: whose answer was wrong by the worker's own error, at the end.
-        lost: that lacked what another agent knew.
-        caught: errors of their own that a check found and a second answer mended.
-        tokens: ``[]``, spent.
-        turns: ``[]``, calls: answers and checks.
-        messages: ``[]``, between agents.
-        knows: ``bool[A, S]``, whose context holds which value.
-        score: ``[]``, share of the task's last subtasks that are right.
-    """
+    @property
+    def orchestrator(self) -> int:
+        return self.size - 1
 
-    right: jax.Array
-    done: jax.Array
-    slipped: jax.Array
-    lost: jax.Array
-    caught: jax.Array
-    tokens: jax.Array
-    turns: jax.Array
-    messages: jax.Array
-    knows: jax.Array
-    score: jax.Array
+    def owners(self) -> jax.Array:
+        """The worker of each subtask ``[S]``."""
+        return jnp.arange(self.slots) % self.members
 
 
 class _State(NamedTuple):
-    used: jax.Array
-    context: jax.Array  # [A]
+    used: jax.Array  # tokens
+    context: jax.Array  # [A] tokens
     right: jax.Array  # [S]
-    done: jax.Array
-    has: jax.Array  # [A, S] was told or made it
-    true: jax.Array  # [A, S] and holds it right
+    done: jax.Array  # [S]
+    holds: jax.Array  # [A, S] received or made the value
+    holds_right: jax.Array  # [A, S] and has it right
     turns: jax.Array
     messages: jax.Array
 
 
-def team(
-    size: int, num_skills: int = 1, *, window: float = 4096.0, tokens: float = 200.0
-) -> Workers:
-    """``size`` alike workers, whose ability :func:`play` is told, and an orchestrator like them.
+class _Subtask(NamedTuple):
+    """Quantities of the subtask at work."""
 
-    Raises:
-        ValueError: sizes below 1, a window or tokens that are not positive.
-    """
-    for name, value in (("size", size), ("num_skills", num_skills)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
-    skill = np.full((size + 1, num_skills), 0.5)
-    return workers(skill, window=window, tokens=tokens)
+    index: jax.Array
+    worker: jax.Array
+    uniform: jax.Array
+    probability: jax.Array  # of a right answer
+    pace: jax.Array  # budget up to and including this subtask
 
 
-def play(
-    key: jax.Array,
+def run_task(
+    key: Key,
     graph: TaskGraph,
     arch: Architecture,
     pool: Workers,
-    ability: Any,
+    ability: float | jax.Array,
     *,
-    tools: Any = 0.0,
-    observability: Any = 0.0,
-    task: Any = 0,
+    tools: float | jax.Array = 0.0,
+    observability: float | jax.Array = 0.0,
+    task: float | jax.Array = 0,
     costs: Costs = Costs(),  # noqa: B008
 ) -> Trace:
-    """Run one task; ``vmap`` it over anything.
+    """Run one task with one architecture; ``vmap`` it over any argument.
 
     Args:
-        key: of the dice; architectures that get the same key throw the same dice.
+        key: architectures that get the same key use the same random numbers.
         graph: the task.
         arch: the team.
         pool: of at least ``arch.members + 1`` workers, see :func:`team`.
-        ability: chance in ``[0, 1]`` of a right answer on a whole skill.
-        tools: calls per subtask, and descriptions in every context.
-        observability: chance in ``[0, 1]`` that what a message lost can be seen in the world.
-        task: number of the task, which the dice depend on.
-        costs: tokens and weaknesses.
+        ability: probability in ``[0, 1]`` of a right answer on a whole skill.
+        tools: calls per subtask, and descriptions in every context, at least 0.
+        observability: probability in ``[0, 1]`` that what a message lost can be observed.
+        task: ``int32[]``, id of the task, which the random numbers depend on.
+        costs: tokens and error rates.
 
     Raises:
-        ValueError: a budget or number out of its range, or a pool too small; traced numbers pass.
+        ValueError: a budget or number out of its range, or a pool too small; traced numbers are not
+            checked.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import coordination
+        >>> from jaxswarm.systems import scaling_agents
+        >>> chain = coordination.layered_task(depth=3, width=1, num_skills=1)
+        >>> single = scaling_agents.architecture("single", 1)
+        >>> trace = scaling_agents.run_task(
+        ...     jax.random.key(0), chain, single, scaling_agents.team(1), ability=1.0)
+        >>> float(trace.score), int(trace.turns)  # three answers and three checks
+        (1.0, 6)
     """
-    size = pool.num_workers
-    _check(arch, size, ability, tools, observability, costs)
-    mask, parents = jnp.asarray(graph.mask), jnp.asarray(graph.parents)
-    demand = jnp.asarray(graph.demand)
-    slots = mask.shape[0]
-    able = dataclasses.replace(pool, skill=jnp.broadcast_to(ability, jnp.shape(pool.skill)))
-    backend = stochastic(able, num_answers=ANSWERS, law=STEADY)
-    members = jnp.asarray(arch.members, jnp.int32)
-    boss = size - 1
-    agents = jnp.arange(size)
-    budget = (costs.budget + tools * costs.tool_call) * jnp.sum(mask)
-    ancestors = _ancestors(parents)
-    truth_key, dice_key = jax.random.split(jax.random.fold_in(key, task))
-    truths = jax.random.randint(truth_key, (slots,), 0, ANSWERS)
-    dice = jax.vmap(lambda k: jax.random.uniform(k, (3 * (JUDGES + 2) + size * 2 + slots,)))(
-        event_keys(dice_key, jnp.arange(slots), jnp.int32(0))
+    _check(arch, pool.num_workers, ability, tools, observability, costs)
+    model = _model(key, graph, arch, pool, ability, tools, observability, task, costs)
+    slots, size = model.slots, model.size
+    state = _State(
+        used=jnp.float32(0.0),
+        context=jnp.zeros(size),
+        right=jnp.zeros(slots, bool),
+        done=jnp.zeros(slots, bool),
+        holds=jnp.zeros((size, slots), bool),
+        holds_right=jnp.zeros((size, slots), bool),
+        turns=jnp.float32(0.0),
+        messages=jnp.float32(0.0),
     )
-    text = costs.tool_text * tools
-
-    def ask(i: jax.Array, attempt: int, who: jax.Array, context: jax.Array, active: Any) -> Any:
-        one = Request(
-            who[None], jnp.asarray(task, jnp.int32)[None], (i * _TRIES + attempt)[None],
-            demand[i][None], context[None], truths[i][None], jnp.asarray(active)[None],
-        )  # fmt: skip
-        _, reply = backend.answer(key, backend.init(), one)
-        fine = (reply.answer[0] == truths[i]) & (reply.status[0] == OK)
-        return fine, reply.tokens_out[0]
-
-    def subtask(s: _State, i: jax.Array) -> tuple[_State, tuple[jax.Array, ...]]:
-        who = i % members
-        luck = dice[i]
-        chance = success_chance(able, who[None], demand[i][None], jnp.zeros(1))[0]
-        pace = budget * (i + 1) / jnp.maximum(jnp.sum(mask), 1)
-
-        def context_of(s: _State, agent: Any) -> jax.Array:
-            return text + s.context[agent]
-
-        def pay(s: _State, wanted: Any, cost: Any, limit: Any) -> tuple[_State, jax.Array]:
-            can = wanted & (s.used + cost <= limit)
-            return s._replace(used=s.used + jnp.where(can, cost, 0.0)), can
-
-        # 1. work
-        wrote = jnp.asarray(pool.tokens)[0] + tools * costs.tool_call
-        s, works = pay(s, mask[i], wrote + costs.read * context_of(s, who), budget)
-        fine, _ = ask(i, 0, who, context_of(s, who), works)
-        s = s._replace(context=s.context.at[who].add(jnp.where(works, wrote, 0.0)))
-        turns = works.astype(jnp.float32)
-        # what it knows of the subtask's parents
-        shown = luck[-slots:] < observability
-        own = jnp.arange(slots) % members == who
-        heard = jnp.where(own, s.right, s.true[who] | (shown & s.right))
-        known = own | s.has[who]
-        lost = works & jnp.any(parents[i] & ~known & ~shown)
-        informed = jnp.all(heard | ~parents[i])
-
-        # 2. checks; paid if the task is on its pace
-        def check(s: _State, checker: Any, wanted: Any, times: Any = 1.0) -> Any:
-            cost = times * (costs.check + costs.read * context_of(s, checker))
-            s, can = pay(s, works & wanted, cost, pace)
-            grown = jnp.where(can & (checker != who), costs.message, 0.0)
-            return s._replace(context=s.context.at[checker].add(grown)), can
-
-        def objects(can: jax.Array, sees: Any, at: int) -> jax.Array:
-            wrong = luck[3 * at] < chance * sees
-            alarm = luck[3 * at + 1] < costs.alarm * (1.0 - chance)
-            return can & jnp.where(fine, alarm, wrong)
-
-        s, looked = check(s, who, jnp.asarray(arch.self_check))
-        rejected = objects(looked, 1.0 - costs.blind, 0)
-        turns += looked
-        votes, judges = jnp.float32(0.0), jnp.float32(0.0)
-        per_judge = jnp.maximum(jnp.ceil(jnp.asarray(arch.peer_checks) / JUDGES), 1.0)
-        for j in range(JUDGES):
-            peer = (who + 1 + j) % members
-            s, judged = check(s, peer, j * per_judge < arch.peer_checks, per_judge)
-            votes += objects(judged, 1.0, 1 + j)
-            judges += judged
-            turns += judged * per_judge
-        rejected |= 2.0 * votes > jnp.maximum(judges, 1.0)
-        s, seen = check(s, boss, jnp.asarray(arch.boss))
-        rejected |= objects(seen, 1.0, 1 + JUDGES)
-        turns += seen
-
-        # 3. once more
-        again = wrote + costs.read * context_of(s, who)
-        s, redoes = pay(s, rejected & works, again, jnp.minimum(pace + wrote, budget))
-        better, _ = ask(i, 1, who, context_of(s, who), redoes)
-        caught = redoes & ~fine & better
-        fine = jnp.where(redoes, better, fine)
-        s = s._replace(context=s.context.at[who].add(jnp.where(redoes, wrote, 0.0)))
-        turns += redoes
-
-        # 4. tell those who need it
-        needs = jnp.zeros(size, bool).at[jnp.arange(slots) % members].max(parents[:, i])
-        workers_ = agents < members
-        to = jnp.where(jnp.asarray(arch.broadcast), workers_, needs) & (agents != who)
-        through = to & jnp.asarray(arch.boss)
-        straight = to & (jnp.asarray(arch.broadcast) | jnp.asarray(arch.direct))
-        count = jnp.sum(through) + jnp.sum(straight) + jnp.asarray(arch.boss)
-        relay = jnp.where(jnp.asarray(arch.boss), costs.read * context_of(s, boss), 0.0)
-        s, told = pay(s, works & (count > 0), costs.message * count + relay, budget)
-        count = jnp.where(told, count, 0).astype(jnp.float32)
-        turns += told & jnp.asarray(arch.boss)
-        room = costs.message / jnp.maximum(costs.state * ancestors[i], 1.0)
-        dropped = 1.0 - jnp.minimum(room, 1.0)
-        base = 3 * (JUDGES + 2)
-        misread = costs.misread * (1.0 - chance)
-        kept_a = (luck[base : base + size] >= misread + (1.0 - misread) * dropped) & through
-        kept_b = luck[base + size : base + 2 * size] >= misread + (1.0 - misread) * dropped
-        arrives = told & (through | straight)
-        right = fine & works & informed & ~lost
-        whole = (kept_a | (kept_b & straight)) & arrives & right
-        s = s._replace(
-            context=s.context
-            + jnp.where(told & (to | (arch.boss & (agents == boss))), 1.0, 0.0) * costs.message,
-            right=s.right.at[i].set(right),
-            done=s.done.at[i].set(works),
-            has=s.has.at[:, i].set(arrives | ((agents == who) & works)),
-            true=s.true.at[:, i].set(whole | ((agents == who) & right)),
-            turns=s.turns + turns,
-            messages=s.messages + count,
-        )
-        return s, (works & ~fine, lost, caught)
-
-    begun = _State(
-        jnp.float32(0.0), jnp.zeros(size), jnp.zeros(slots, bool), jnp.zeros(slots, bool),
-        jnp.zeros((size, slots), bool), jnp.zeros((size, slots), bool), jnp.float32(0.0),
-        jnp.float32(0.0),
-    )  # fmt: skip
-    s, (slipped, lost, caught) = jax.lax.scan(subtask, begun, jnp.arange(slots))
-    last = mask & ~jnp.any(parents, axis=0)
+    s, (own_error, lost, corrected) = jax.lax.scan(
+        lambda s, i: _run_subtask(model, s, i), state, jnp.arange(slots)
+    )
+    last = model.mask & ~jnp.any(model.parents, axis=0)
     score = jnp.sum(s.right & last) / jnp.maximum(jnp.sum(last), 1)
-    return Trace(s.right, s.done, slipped, lost, caught, s.used, s.turns, s.messages, s.has, score)
+    return Trace(
+        right=s.right,
+        done=s.done,
+        own_error=own_error,
+        lost=lost,
+        corrected=corrected,
+        tokens=s.used,
+        turns=s.turns,
+        messages=s.messages,
+        holds=s.holds,
+        score=score,
+    )
+
+
+def _model(
+    key: Key,
+    graph: TaskGraph,
+    arch: Architecture,
+    pool: Workers,
+    ability: float | jax.Array,
+    tools: float | jax.Array,
+    observability: float | jax.Array,
+    task: float | jax.Array,
+    costs: Costs,
+) -> _Model:
+    mask, parents = jnp.asarray(graph.mask), jnp.asarray(graph.parents)
+    slots, size = mask.shape[0], pool.num_workers
+    able = dataclasses.replace(pool, skill=jnp.broadcast_to(ability, jnp.shape(pool.skill)))
+    truth_key, event_key = jax.random.split(jax.random.fold_in(key, task))
+    count = 3 * (CHECKERS + 2) + size * 2 + slots
+    keys = event_keys(event_key, jnp.arange(slots), jnp.int32(0))
+    return _Model(
+        key=key,
+        task=task,
+        arch=arch,
+        costs=costs,
+        pool=able,
+        backend=stochastic_backend(able, num_answers=ANSWERS, load_model=NO_LOAD),
+        mask=mask,
+        parents=parents,
+        demand=jnp.asarray(graph.demand),
+        truths=jax.random.randint(truth_key, (slots,), 0, ANSWERS),
+        ancestors=_ancestors(parents),
+        uniform=jax.vmap(lambda k: jax.random.uniform(k, (count,)))(keys),
+        budget=(costs.budget + tools * costs.tool_call) * jnp.sum(mask),
+        tool_text=costs.tool_text * tools,
+        written=jnp.asarray(pool.tokens)[0] + tools * costs.tool_call,
+        observability=observability,
+    )
+
+
+def _run_subtask(
+    m: _Model, s: _State, i: jax.Array
+) -> tuple[_State, tuple[jax.Array, jax.Array, jax.Array]]:
+    worker = i % m.members
+    no_load = jnp.zeros(1)
+    probability = success_probability(m.pool, worker[None], m.demand[i][None], no_load)[0]
+    pace = m.budget * (i + 1) / jnp.maximum(jnp.sum(m.mask), 1)
+    sub = _Subtask(i, worker, m.uniform[i], probability, pace)
+
+    cost = m.written + m.costs.read * _context(m, s, worker)
+    s, works = _pay(s, m.mask[i], cost, m.budget)
+    fine = _answer(m, sub, 0, _context(m, s, worker), works)
+    s = s._replace(context=s.context.at[worker].add(jnp.where(works, m.written, 0.0)))
+    lost, informed = _inputs(m, s, sub, works)
+    s, rejected, turns = _check_answer(m, s, sub, works, fine)
+    turns = turns + works
+    s, redoes, better = _answer_again(m, s, sub, rejected & works)
+    corrected = redoes & ~fine & better
+    fine = jnp.where(redoes, better, fine)
+    right = fine & works & informed & ~lost
+    s, relayed = _send_result(m, s, sub, works, right)
+    turns = turns + redoes + relayed
+    s = s._replace(
+        right=s.right.at[i].set(right), done=s.done.at[i].set(works), turns=s.turns + turns
+    )
+    return s, (works & ~fine, lost, corrected)
+
+
+def _context(m: _Model, s: _State, agent: ArrayLike) -> jax.Array:
+    """Tokens of context that an agent reads for a call."""
+    return m.tool_text + s.context[agent]
+
+
+def _pay(
+    s: _State, wanted: jax.Array, cost: float | jax.Array, limit: float | jax.Array
+) -> tuple[_State, jax.Array]:
+    """Pay ``cost`` tokens if wanted and within ``limit``: the state, and whether it was paid."""
+    can = wanted & (s.used + cost <= limit)
+    return s._replace(used=s.used + jnp.where(can, cost, 0.0)), can
+
+
+def _answer(
+    m: _Model, sub: _Subtask, attempt: int, context: jax.Array, active: jax.Array
+) -> jax.Array:
+    """Whether the worker's answer is right, ``bool[]``."""
+    i = sub.index
+    request = Request(
+        worker=sub.worker[None],
+        entity=jnp.asarray(m.task, jnp.int32)[None],
+        event=(i * _ATTEMPTS + attempt)[None],
+        demand=m.demand[i][None],
+        context=context[None],
+        truth=m.truths[i][None],
+        active=jnp.asarray(active)[None],
+    )
+    _, reply = m.backend.answer(m.key, m.backend.init(), request)
+    return (reply.answer[0] == m.truths[i]) & (reply.status[0] == OK)
+
+
+def _inputs(m: _Model, s: _State, sub: _Subtask, works: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Whether the worker lacks a parent's value, and whether it has all of them right."""
+    worker, parents = sub.worker, m.parents[sub.index]
+    observed = sub.uniform[-m.slots :] < m.observability
+    own = m.owners() == worker
+    has_right = jnp.where(own, s.right, s.holds_right[worker] | (observed & s.right))
+    has = own | s.holds[worker]
+    lost = works & jnp.any(parents & ~has & ~observed)
+    return lost, jnp.all(has_right | ~parents)
+
+
+def _check_answer(
+    m: _Model, s: _State, sub: _Subtask, works: jax.Array, fine: jax.Array
+) -> tuple[_State, jax.Array, jax.Array]:
+    """Checks by the worker, peers and orchestrator: the state, whether rejected, and turns.
+
+    Checks are paid only within the pace of the task.
+    """
+    worker, costs, arch = sub.worker, m.costs, m.arch
+
+    def check(
+        s: _State, checker: ArrayLike, wanted: ArrayLike, times: float | jax.Array = 1.0
+    ) -> tuple[_State, jax.Array]:
+        cost = times * (costs.check + costs.read * _context(m, s, checker))
+        s, can = _pay(s, works & wanted, cost, sub.pace)
+        grown = jnp.where(can & (checker != worker), costs.message, 0.0)
+        return s._replace(context=s.context.at[checker].add(grown)), can
+
+    def rejects(can: jax.Array, detects: float | jax.Array, position: int) -> jax.Array:
+        detected = sub.uniform[3 * position] < sub.probability * detects
+        false = costs.false_alarm * (1.0 - sub.probability)
+        alarm = sub.uniform[3 * position + 1] < false
+        return can & jnp.where(fine, alarm, detected)
+
+    s, self_checked = check(s, worker, jnp.asarray(arch.self_check))
+    rejected = rejects(self_checked, 1.0 - costs.blind, 0)
+    turns = self_checked.astype(jnp.float32)
+    votes, voters = jnp.float32(0.0), jnp.float32(0.0)
+    peers_per_vote = jnp.maximum(jnp.ceil(jnp.asarray(arch.peer_checks) / CHECKERS), 1.0)
+    for j in range(CHECKERS):
+        peer = (worker + 1 + j) % m.members
+        s, voted = check(s, peer, j * peers_per_vote < arch.peer_checks, peers_per_vote)
+        votes += rejects(voted, 1.0, 1 + j)
+        voters += voted
+        turns += voted * peers_per_vote
+    rejected |= 2.0 * votes > jnp.maximum(voters, 1.0)
+    s, supervised = check(s, m.orchestrator, jnp.asarray(arch.orchestrator))
+    rejected |= rejects(supervised, 1.0, 1 + CHECKERS)
+    return s, rejected, turns + supervised
+
+
+def _answer_again(
+    m: _Model, s: _State, sub: _Subtask, wanted: jax.Array
+) -> tuple[_State, jax.Array, jax.Array]:
+    """A second answer: the state, whether it was made, and whether it is right."""
+    worker = sub.worker
+    cost = m.written + m.costs.read * _context(m, s, worker)
+    s, redoes = _pay(s, wanted, cost, jnp.minimum(sub.pace + m.written, m.budget))
+    better = _answer(m, sub, 1, _context(m, s, worker), redoes)
+    context = s.context.at[worker].add(jnp.where(redoes, m.written, 0.0))
+    return s._replace(context=context), redoes, better
+
+
+def _send_result(
+    m: _Model, s: _State, sub: _Subtask, works: jax.Array, right: jax.Array
+) -> tuple[_State, jax.Array]:
+    """Send the result to the workers that need it: the state, and whether it was relayed."""
+    i, worker, costs, arch = sub.index, sub.worker, m.costs, m.arch
+    agents = jnp.arange(m.size)
+    needs = jnp.zeros(m.size, bool).at[m.owners()].max(m.parents[:, i])
+    to = jnp.where(jnp.asarray(arch.broadcast), agents < m.members, needs) & (agents != worker)
+    relayed_to = to & jnp.asarray(arch.orchestrator)
+    direct_to = to & (jnp.asarray(arch.broadcast) | jnp.asarray(arch.direct))
+    count = jnp.sum(relayed_to) + jnp.sum(direct_to) + jnp.asarray(arch.orchestrator)
+    reading = costs.read * _context(m, s, m.orchestrator)
+    relay = jnp.where(jnp.asarray(arch.orchestrator), reading, 0.0)
+    s, sent = _pay(s, works & (count > 0), costs.message * count + relay, m.budget)
+    count = jnp.where(sent, count, 0).astype(jnp.float32)
+
+    fits = costs.message / jnp.maximum(costs.state * m.ancestors[i], 1.0)
+    dropped = 1.0 - jnp.minimum(fits, 1.0)
+    misread = costs.misread * (1.0 - sub.probability)
+    failure = misread + (1.0 - misread) * dropped
+    first = 3 * (CHECKERS + 2)
+    intact_relayed = (sub.uniform[first : first + m.size] >= failure) & relayed_to
+    intact_direct = sub.uniform[first + m.size : first + 2 * m.size] >= failure
+    arrives = sent & (relayed_to | direct_to)
+    intact = (intact_relayed | (intact_direct & direct_to)) & arrives & right
+    is_worker = agents == worker
+    receives = to | (arch.orchestrator & (agents == m.orchestrator))
+    s = s._replace(
+        context=s.context + jnp.where(sent & receives, 1.0, 0.0) * costs.message,
+        holds=s.holds.at[:, i].set(arrives | (is_worker & works)),
+        holds_right=s.holds_right.at[:, i].set(intact | (is_worker & right)),
+        messages=s.messages + count,
+    )
+    return s, sent & jnp.asarray(arch.orchestrator)
 
 
 def _ancestors(parents: jax.Array) -> jax.Array:
-    """``float32[S]``: subtasks on whose values one depends, itself among them."""
+    """Number of subtasks on whose values each depends, itself included, ``float32[S]``."""
     size = parents.shape[0]
 
-    def grow(i: Any, reach: jax.Array) -> jax.Array:
+    def grow(i: jax.Array, reach: jax.Array) -> jax.Array:
         mine = jnp.any(reach & parents[i][:, None], axis=0) | parents[i]
         return reach.at[i].set(mine)
 
@@ -290,7 +385,12 @@ def _ancestors(parents: jax.Array) -> jax.Array:
 
 
 def _check(
-    arch: Architecture, size: int, ability: Any, tools: Any, observability: Any, costs: Costs
+    arch: Architecture,
+    size: int,
+    ability: float | jax.Array,
+    tools: float | jax.Array,
+    observability: float | jax.Array,
+    costs: Costs,
 ) -> None:
     ranges = {
         "members": (arch.members, 1, size - 1),
@@ -301,10 +401,10 @@ def _check(
         "read": (costs.read, 0.0, np.inf),
         "blind": (costs.blind, 0.0, 1.0),
         "misread": (costs.misread, 0.0, 1.0),
-        "alarm": (costs.alarm, 0.0, 1.0),
+        "false_alarm": (costs.false_alarm, 0.0, 1.0),
     }
     for name, (value, low, high) in ranges.items():
-        if isinstance(value, Tracer):
+        if is_traced(value):
             continue
         if not np.all((np.asarray(value) >= low) & (np.asarray(value) <= high)):
             raise ValueError(f"{name}: expected within [{low:g}, {high:g}], got {value}")

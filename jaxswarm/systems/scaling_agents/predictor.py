@@ -1,11 +1,12 @@
-"""Performance predicted from measures of coordination, and architectures chosen by it.
+"""Regression of performance on measures of coordination, and selection of architectures by it.
 
 The form is the paper's: an intercept, ten main effects, nine interactions. Coefficients are fitted
 here; none of the paper's is used.
 
 Shapes: ``R`` runs, ``D = 20`` columns.
 
-References: Y. Kim et al., Towards a science of scaling agent systems, 2025 (v2).
+References:
+    Y. Kim et al., Towards a science of scaling agent systems, 2025 (v2).
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +14,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
+from jax.typing import ArrayLike
+
+from jaxswarm.topology.validation import is_traced
 
 COLUMNS = (
     "1", "I", "I²", "log(1+T)", "log(1+n)", "log(1+O)", "c", "R", "E_c", "log(1+A_e)", "P_SA",
@@ -24,7 +27,7 @@ amplification A_e, the single agent's performance P_SA."""
 
 
 class Fit(NamedTuple):
-    """``coefficients [D]`` of columns that ``mean`` and ``scale`` standardise."""
+    """Regression ``coefficients [D]`` of columns standardised by ``mean [D]`` and ``scale [D]``."""
 
     coefficients: jax.Array
     mean: jax.Array
@@ -32,10 +35,18 @@ class Fit(NamedTuple):
 
 
 def design(
-    *, ability: Any, tools: Any, agents: Any, overhead: Any, density: Any, redundancy: Any,
-    efficiency: Any, amplification: Any, single: Any,
-) -> np.ndarray:  # fmt: skip
-    """``[R, D]`` with :data:`COLUMNS`; all arguments ``[R]``.
+    *,
+    ability: float | jax.Array,
+    tools: float | jax.Array,
+    agents: ArrayLike,
+    overhead: ArrayLike,
+    density: ArrayLike,
+    redundancy: ArrayLike,
+    efficiency: ArrayLike,
+    amplification: ArrayLike,
+    single: ArrayLike,
+) -> np.ndarray:
+    """Make the design matrix ``[R, D]`` with :data:`COLUMNS`; all arguments ``[R]``.
 
     Raises:
         ValueError: numbers that are not finite, or columns that depend on each other, by name.
@@ -70,8 +81,13 @@ def design(
     return table
 
 
-def fit(table: Any, performance: Any, ridge: Any = 1e-3) -> Fit:
-    """Ridge regression on standardised columns; the intercept is not shrunk.
+def fit(table: ArrayLike, performance: ArrayLike, ridge: float | jax.Array = 1e-3) -> Fit:
+    """Fit ridge regression on standardised columns; the intercept is not penalised.
+
+    Args:
+        table: ``[R, D]``, of :func:`design`.
+        performance: ``[R]``.
+        ridge: penalty per run, at least 0; may be traced.
 
     Raises:
         ValueError: shapes that do not match, or a ``ridge`` below 0.
@@ -79,7 +95,7 @@ def fit(table: Any, performance: Any, ridge: Any = 1e-3) -> Fit:
     x, y = jnp.asarray(table, jnp.float32), jnp.asarray(performance, jnp.float32)
     if x.ndim != 2 or y.shape != x.shape[:1]:
         raise ValueError(f"table, performance: expected [R, D] and [R], got {x.shape}, {y.shape}")
-    if not isinstance(ridge, Tracer) and not ridge >= 0:
+    if not is_traced(ridge) and not ridge >= 0:
         raise ValueError(f"ridge: expected at least 0, got {ridge}")
     mean, scale = jnp.mean(x, axis=0), jnp.std(x, axis=0)
     constant = scale < 1e-9
@@ -90,16 +106,16 @@ def fit(table: Any, performance: Any, ridge: Any = 1e-3) -> Fit:
     return Fit(jnp.linalg.solve(gram, z.T @ y), mean, scale)
 
 
-def predict(found: Fit, table: Any) -> jax.Array:
-    """``[R]``."""
+def predict(found: Fit, table: ArrayLike) -> jax.Array:
+    """Predicted performance ``[R]`` of the rows of ``table [R, D]``."""
     x = jnp.asarray(table, jnp.float32)
     return ((x - found.mean[None, :]) / found.scale[None, :]) @ found.coefficients
 
 
 def cross_validated(
-    table: Any, performance: Any, groups: Any, *, ridge: float = 1e-3
+    table: ArrayLike, performance: ArrayLike, groups: ArrayLike, *, ridge: float = 1e-3
 ) -> dict[str, Any]:
-    """Leave one group out: ``r2``, ``mae`` and the ``predicted [R]``.
+    """Leave-one-group-out cross-validation: ``r2``, ``mae`` and the ``predicted [R]``.
 
     Args:
         table: ``[R, D]``.
@@ -118,19 +134,19 @@ def cross_validated(
     for name in names:
         out = g == name
         predicted[out] = np.asarray(predict(fit(x[~out], y[~out], ridge), x[out]))
-    wrong = y - predicted
-    r2 = 1.0 - float((wrong**2).sum() / max(((y - y.mean()) ** 2).sum(), 1e-12))
-    return {"r2": r2, "mae": float(np.abs(wrong).mean()), "predicted": predicted}
+    residual = y - predicted
+    r2 = 1.0 - float((residual**2).sum() / max(((y - y.mean()) ** 2).sum(), 1e-12))
+    return {"r2": r2, "mae": float(np.abs(residual).mean()), "predicted": predicted}
 
 
 def select(
-    features: Any, performance: Any, train: Any, *, ridge: float = 1e-2
+    features: ArrayLike, performance: ArrayLike, train: ArrayLike, *, ridge: float = 1e-2
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which architecture for cases outside ``train``: a regression for each, the best prediction.
+    """Select an architecture for each case by its predicted performance (one regression each).
 
     Args:
-        features: ``[R, D]`` of cases, known before anything but the single agent was run.
-        performance: ``[R, X]`` of ``X`` architectures; only rows in ``train`` are looked at.
+        features: ``[R, D]`` of cases, known when only the single agent has been run.
+        performance: ``[R, X]`` of ``X`` architectures; only rows in ``train`` are used.
         train: ``bool[R]``.
         ridge: see :func:`fit`.
 
@@ -138,13 +154,13 @@ def select(
         Chosen architectures ``int[R]``, and their predicted performance ``[R, X]``; of all rows.
 
     Raises:
-        ValueError: nothing to train on, or nothing held out.
+        ValueError: no case to train on, or none held out.
     """
-    x, y, known = np.asarray(features), np.asarray(performance), np.asarray(train, bool)
-    if not known.any() or known.all():
+    x, y, trained = np.asarray(features), np.asarray(performance), np.asarray(train, bool)
+    if not trained.any() or trained.all():
         raise ValueError("train: expected some cases to train on and some held out")
     predicted = np.stack(
-        [np.asarray(predict(fit(x[known], column[known], ridge), x)) for column in y.T], axis=1
+        [np.asarray(predict(fit(x[trained], column[trained], ridge), x)) for column in y.T], axis=1
     )
     return predicted.argmax(axis=1), predicted
 

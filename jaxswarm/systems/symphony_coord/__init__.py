@@ -1,29 +1,26 @@
-"""Symphony-Coord: decentralized contextual-bandit routing of tasks to workers."""
+"""Symphony-Coord: decentralised contextual-bandit routing of tasks to workers."""
 
 from jaxswarm.systems.symphony_coord._router import (
-    FEATURES,
     POLICIES,
-    SLOWEST,
+    SCREENINGS,
     Router,
     RouterInfo,
     RouterState,
-    Settings,
-    World,
-    roles,
     router,
-    world,
 )
+from jaxswarm.systems.symphony_coord._world import World, world
+from jaxswarm.systems.symphony_coord.scoring import FEATURES, LATENCY_SCALE, RouterSettings
 
 __all__ = [
     "FEATURES",
+    "LATENCY_SCALE",
     "POLICIES",
+    "SCREENINGS",
     "Router",
     "RouterInfo",
+    "RouterSettings",
     "RouterState",
-    "SLOWEST",
-    "Settings",
     "World",
-    "roles",
     "router",
     "world",
 ]

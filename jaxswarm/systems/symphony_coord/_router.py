@@ -1,165 +1,105 @@
-"""Symphony-Coord: requesters who learn, each for itself, whom to ask.
+"""Symphony-Coord: decentralised contextual-bandit routing of tasks to workers.
 
 A requester's beacon reaches candidates; a composite score screens them to a short list of ``L``;
-a shared-parameter bandit picks one; the reward comes ``delay`` steps later and is learnt with the
-features of the dispatch. Every requester has a state of its own. What they know may gossip
-(:mod:`~jaxswarm.coordination.bandits.pooling`), which the published code, one global selector, has
-no need for.
+a shared-parameter bandit picks one; the reward arrives ``delay`` steps later and is learnt with the
+features of the dispatch. Every requester has a state of its own. Their sums may gossip
+(:mod:`~jaxswarm.coordination.bandits.pooling`), which the published code, one global selector, does
+not need.
 
 Differences from that code, on purpose: reputation and latency averages are each requester's own;
-there is no vote (the delay stands for it); a worker at its load limit says that it is not available
-and still works.
+there is no vote (the delay stands for it); a worker at its load limit reports that it is not
+available and still works.
 
 Shapes: ``R`` requesters, ``M`` workers, ``C`` candidate slots, ``L`` short list, ``K`` task types,
-``d = 6`` features ``[1, match, load, latency, reputation, available]``.
+``d = 6`` features.
 
-References: Symphony-Coord, arXiv 2602.00966, and its code, 2026.
+References:
+    Symphony-Coord, arXiv 2602.00966, and its code, 2026.
 """
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxswarm.coordination._beacon import Candidates
-from jaxswarm.coordination._workers import USUAL, LoadLaw, Workers, latency_of, loaded
+from jaxswarm import errors
+from jaxswarm.coordination import (
+    DEFAULT_LOAD,
+    Candidates,
+    LoadModel,
+    add_load,
+    event_keys,
+    event_normals,
+    event_uniforms,
+    latency_of,
+)
 from jaxswarm.coordination.bandits import (
-    NOBODY,
+    NO_CANDIDATE,
     Bandit,
     Pending,
     Pooled,
+    Ridge,
+    add_dispatch,
     choose,
-    delivered,
-    dispatched,
-    exchanged,
-    known,
-    no_observations,
-    nothing_pending,
-    pooled,
+    collect_due,
+    effective_sums,
+    empty_pending,
+    empty_sums,
+    exchange_sums,
+    init_pooled,
     step_regret,
 )
-from jaxswarm.coordination.draws import event_keys, event_normals, event_uniforms
 from jaxswarm.gossip import Exchange, GossipTransformation, Traffic
 from jaxswarm.gossip import identity as no_gossip
+from jaxswarm.systems.symphony_coord._world import World
+from jaxswarm.systems.symphony_coord.scoring import (
+    FEATURES,
+    LATENCY_SCALE,
+    RouterSettings,
+    bandit_features,
+    composite_score,
+)
+from jaxswarm.types import Key
 
-FEATURES = 6
-SLOWEST = 2000.0  # milliseconds that count as 1
 POLICIES = ("linucb", "random", "static", "frozen", "oracle")
-"""Who picks from the short list. ``linucb`` is any bandit; ``static`` asks one worker per type;
-``frozen`` stops learning at the shock; ``oracle`` sees hidden chances, the bound of all others."""
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class World:
-    """Workers, what they advertise, and one shock; all leaves may be traced and mapped.
-
-    Attributes:
-        pool: ``Workers`` with linear link; ``skill [M, K]`` is the chance of success by type.
-        match: ``float32[M, K]`` in ``[0, 1]``, advertised fit; not the chance of success.
-        skill_after: ``float32[M, K]``, from ``shock`` on; 0 is a silent failure.
-        match_after: ``float32[M, K]``.
-        shock: ``int32[]``, step.
-        types: ``float32[K]``, shares of task types.
-        static: ``int32[K]``, whom the fixed rule asks.
-    """
-
-    pool: Workers
-    match: Any
-    skill_after: Any
-    match_after: Any
-    shock: Any
-    types: Any
-    static: Any
-
-
-def world(
-    pool: Workers,
-    match: Any,
-    *,
-    types: Any,
-    static: Any = None,
-    shock: int = 2**30,
-    skill_after: Any = None,
-    match_after: Any = None,
-) -> World:
-    """A validated world; without ``shock`` nothing changes.
-
-    Raises:
-        ValueError: naming the argument: shapes other than ``[M, K]``, numbers outside ``[0, 1]``,
-            shares that do not sum to one, an unknown worker, a logistic pool.
-    """
-    if pool.link != "linear":
-        raise ValueError(f"pool: expected the linear link, got {pool.link!r}")
-    skill = np.asarray(pool.skill, np.float32)
-    m, k = skill.shape
-    tables = {
-        "match": match,
-        "skill_after": skill if skill_after is None else skill_after,
-        "match_after": match if match_after is None else match_after,
-    }
-    for name, table in tables.items():
-        value = np.asarray(table, np.float32)
-        if value.shape != (m, k) or not ((value >= 0) & (value <= 1)).all():
-            raise ValueError(f"{name}: expected numbers in [0, 1], shape {(m, k)}")
-        tables[name] = value
-    shares = np.asarray(types, np.float32)
-    if shares.shape != (k,) or (shares < 0).any() or abs(shares.sum() - 1) > 1e-4:
-        raise ValueError(f"types: expected {k} shares that sum to one, got {types}")
-    fixed = np.argmax(tables["match"], axis=0) if static is None else np.asarray(static)
-    if fixed.shape != (k,) or fixed.min() < 0 or fixed.max() >= m:
-        raise ValueError(f"static: expected {k} workers in [0, {m}), got {static}")
-    return World(
-        pool,
-        tables["match"],
-        tables["skill_after"],
-        tables["match_after"],
-        np.int32(shock),
-        shares,
-        fixed.astype(np.int32),
-    )
-
-
-class Settings(NamedTuple):
-    """Numbers of the published router; all may be traced.
-
-    Attributes:
-        screen: weights of match, prior success and stability in the composite score.
-        stable: weights of idleness, speed and availability in stability.
-        prior: success assumed of everyone, no warm-up.
-        slowness: reward lost per square root of normalised latency (published: 0.2 or 0).
-        dearness: reward lost per unit price (published: 0.15 or 0).
-        latency_memory: of the exponential average of latency.
-        reputation_memory: of the exponential average of success.
-    """
-
-    screen: Any = (0.5, 0.35, 0.15)
-    stable: Any = (0.4, 0.4, 0.2)
-    prior: Any = 0.5
-    slowness: Any = 0.0
-    dearness: Any = 0.0
-    latency_memory: Any = 0.8
-    reputation_memory: Any = 0.95
+"""Choice from the short list. ``linucb`` is the bandit that the router was made with; ``static``
+takes one worker per type; ``frozen`` stops learning at the shock; ``oracle`` uses the hidden
+probabilities, the bound of all others."""
+SCREENINGS = ("replies", "cached")
 
 
 class RouterState(NamedTuple):
-    """``sums`` of every requester, dispatches under way, averages ``[R, C]``, ``load [M]``."""
+    """State of all requesters and the load of the workers.
+
+    Attributes:
+        sums: bandit sums of every requester, leaves ``[R, ...]``.
+        pending: dispatches whose reward has not been learnt yet, leaves ``[R, ...]``.
+        latency: ``float32[R, C]``, exponential average in milliseconds.
+        reputation: ``float32[R, C]``, exponential average of success.
+        cached_load: ``float32[R, C]``, last load that a candidate reported, decayed since.
+        load: ``float32[M]``.
+    """
 
     sums: Pooled
     pending: Pending
     latency: jax.Array
     reputation: jax.Array
-    heard: jax.Array
+    cached_load: jax.Array
     load: jax.Array
 
 
 class RouterInfo(NamedTuple):
-    """Of one step, ``[R]`` each: ``worker`` is -1 and ``success`` 0 where there was no candidate.
+    """Metrics of one step, ``[R]`` each.
 
-    ``regret`` is against the best hidden chance in the short list; ``messages`` counts beacon,
-    replies, probes, dispatch and result.
+    Attributes:
+        success: ``float32``, 0 or 1; 0 where there was no candidate.
+        reward: ``float32`` in ``[0, 1]``, success less penalties.
+        regret: ``float32``, against the best hidden probability in the short list.
+        worker: ``int32``, -1 where there was no candidate.
+        type: ``int32``, of the task.
+        messages: ``float32``: beacon, replies, probes, dispatch and result.
+        latency: ``float32``, milliseconds; 0 where there was no candidate.
     """
 
     success: jax.Array
@@ -178,12 +118,54 @@ class Router(NamedTuple):
         init: ``(world) -> state``.
         step: ``(key, world, state, index, policy) -> (state, info)``; the key is the same in every
             step, ``policy`` an index into :data:`POLICIES`.
-        share: ``(key, state, index) -> (state, traffic)``.
+        share: ``(key, state, index) -> (state, traffic)``, an exchange of sums by gossip.
     """
 
-    init: Any
-    step: Any
-    share: Any
+    init: Callable[[World], RouterState]
+    step: Callable[..., tuple[RouterState, RouterInfo]]
+    share: Callable[..., tuple[RouterState, Traffic]]
+
+
+class _Setup(NamedTuple):
+    """Constants of a router; ``worker``, ``valid [R, C]`` and ``beacon [R]`` of its candidates."""
+
+    worker: jax.Array
+    valid: jax.Array
+    beacon: jax.Array  # messages of one beacon
+    bandit: Bandit
+    shortlist: int
+    delay: int
+    population: int
+    cached: bool
+    settings: RouterSettings
+    load_model: LoadModel
+
+    @property
+    def num_requesters(self) -> int:
+        return self.worker.shape[0]
+
+
+class _Shortlist(NamedTuple):
+    """The short list of every requester, leaves ``[R, L]``, ``features [R, L, 6]``."""
+
+    slot: jax.Array
+    valid: jax.Array
+    worker: jax.Array
+    load: jax.Array
+    features: jax.Array
+    probability: jax.Array  # hidden
+
+
+class _Choice(NamedTuple):
+    """The chosen candidate of every requester, ``[R]``: its position in the short list or -1."""
+
+    position: jax.Array
+    found: jax.Array
+
+    def of(self, rows: jax.Array) -> jax.Array:
+        """The chosen entry of ``rows [R, L, ...]``."""
+        index = jnp.maximum(self.position, 0).reshape(-1, 1, *(1,) * (rows.ndim - 2))
+        return jnp.take_along_axis(rows, index, axis=1)[:, 0]
 
 
 def router(
@@ -194,22 +176,22 @@ def router(
     delay: int = 0,
     gossip: GossipTransformation | None = None,
     screening: str = "replies",
-    settings: Settings = Settings(),  # noqa: B008
-    law: LoadLaw = USUAL,
+    settings: RouterSettings = RouterSettings(),  # noqa: B008
+    load_model: LoadModel = DEFAULT_LOAD,
 ) -> Router:
-    """Decentralised routing of one task per requester and step.
+    """Symphony-Coord's router: one task per requester and step, routed by a contextual bandit.
 
     Args:
-        candidates: from :func:`~jaxswarm.coordination.beacon`.
+        candidates: from :func:`~jaxswarm.coordination.flood_search`.
         bandit: a shared rule on six features, for instance ``bandits.linucb(6)``.
-        shortlist: ``L``.
+        shortlist: ``L``, from 1 to ``C``.
         delay: steps until a reward is learnt, at least 0.
-        gossip: how ``share`` mixes sums; ``None`` keeps requesters apart.
+        gossip: how ``share`` mixes sums; ``None`` keeps requesters isolated.
         screening: ``replies``: a beacon per task, every candidate replies with its present state;
-            ``heard``: a beacon once, then screening by what was last heard, and probes to the short
-            list only.
-        settings: weights and memories.
-        law: of load.
+            ``cached``: a beacon once, then screening by the last reported states, and probes to the
+            short list only.
+        settings: weights and averages.
+        load_model: effect of load.
 
     Raises:
         ValueError: naming the argument: ``shortlist`` below 1 or above ``C``, a negative ``delay``,
@@ -220,155 +202,216 @@ def router(
         raise ValueError(f"shortlist: expected 1 to {slots} candidates, got {shortlist}")
     if delay < 0:
         raise ValueError(f"delay: expected at least 0 steps, got {delay}")
-    if screening not in ("replies", "heard"):
-        raise ValueError(f"screening: expected 'replies' or 'heard', got {screening!r}")
+    if screening not in SCREENINGS:
+        raise errors.unknown("screening", screening, SCREENINGS)
     shape = jax.eval_shape(bandit.init).moment.shape
     if shape != (FEATURES,):
         raise ValueError(f"bandit: expected a shared rule on {FEATURES} features, got {shape}")
-    who, valid = jnp.asarray(candidates.worker), jnp.asarray(candidates.valid)
-    number = who.shape[0]
+    number = candidates.worker.shape[0]
     rule = no_gossip() if gossip is None else gossip
-    population = 1 if gossip is None else number
-    ids = jnp.arange(number)
+    setup = _Setup(
+        worker=jnp.asarray(candidates.worker),
+        valid=jnp.asarray(candidates.valid),
+        beacon=jnp.asarray(candidates.messages),
+        bandit=bandit,
+        shortlist=shortlist,
+        delay=delay,
+        population=1 if gossip is None else number,
+        cached=screening == "cached",
+        settings=settings,
+        load_model=load_model,
+    )
 
     def init(world: World) -> RouterState:
+        worker = setup.worker
         return RouterState(
-            pooled(no_observations(FEATURES, (number,)), rule),
-            jax.vmap(lambda _: nothing_pending(delay + 1, FEATURES))(ids),
-            jnp.broadcast_to(jnp.asarray(world.pool.latency)[who], who.shape),
-            jnp.full(who.shape, settings.prior),
-            jnp.zeros(who.shape),
-            jnp.zeros(world.pool.num_workers),
+            sums=init_pooled(empty_sums(FEATURES, (number,)), rule),
+            pending=jax.vmap(lambda _: empty_pending(delay + 1, FEATURES))(jnp.arange(number)),
+            latency=jnp.broadcast_to(jnp.asarray(world.pool.latency)[worker], worker.shape),
+            reputation=jnp.full(worker.shape, settings.prior),
+            cached_load=jnp.zeros(worker.shape),
+            load=jnp.zeros(world.pool.num_workers),
         )
 
     def step(
-        key: jax.Array, world: World, state: RouterState, index: Any, policy: Any
+        key: Key, world: World, state: RouterState, index: int | jax.Array, policy: int | jax.Array
     ) -> tuple[RouterState, RouterInfo]:
-        dice, lots, noises, draws = (jax.random.fold_in(key, i) for i in range(4))
-        load = state.load * law.decay
-        heard = state.heard * law.decay
-        struck = index >= world.shock
-        skill = jnp.where(struck, world.skill_after, world.pool.skill)
-        match = jnp.where(struck, world.match_after, world.match)
-        edges = jnp.cumsum(jnp.asarray(world.types))[:-1]
-        lot = event_uniforms(lots, ids, jnp.broadcast_to(index, ids.shape))
-        kind = jnp.sum(lot[:, None] >= edges[None, :], axis=1)
+        return _step(setup, key, world, state, index, policy)
 
-        now = load[who]
-        seen = now if screening == "replies" else heard
-        fit = match[who, kind[:, None]]
-        first = _composite(settings, fit, seen, state.latency, law)
-        _, listed = jax.lax.top_k(jnp.where(valid, first, -jnp.inf), shortlist)
-        take = lambda table: jnp.take_along_axis(table, listed, axis=1)  # noqa: E731
-        there, named = take(valid), take(who)
-        features = _features(take(fit), take(now), take(state.latency), take(state.reputation), law)
-        sums = known(state.sums, population)
-        keys = event_keys(draws, ids, jnp.broadcast_to(index, ids.shape))
-        learnt = jax.vmap(bandit.score, in_axes=(0, 0, 0, None))(
-            keys, sums, features, jnp.zeros(shortlist, jnp.int32)
-        )
-        chance = skill[named, kind[:, None]] * (1.0 - law.harm * take(now))
-        random = jax.vmap(lambda k: jax.random.uniform(k, (shortlist,)))(keys)
-        fixed = (named == jnp.asarray(world.static)[kind][:, None]).astype(jnp.float32)
-        table = jnp.stack([learnt, random, fixed, learnt, chance])
-        at = choose(table[policy], there)
-        one = jnp.maximum(at, 0)[:, None]
-        pick = lambda rows: jnp.take_along_axis(rows, one, axis=1)[:, 0]  # noqa: E731
-        found = at != NOBODY
-        worker, slot = pick(named), pick(listed)
-
-        noise = event_normals(noises, ids, jnp.broadcast_to(index, ids.shape))
-        latency = latency_of(world.pool, worker, load[worker], noise, law)
-        uniform = event_uniforms(dice, ids, jnp.broadcast_to(index, ids.shape))
-        success = found & (uniform < pick(chance))
-        price = jnp.asarray(world.pool.price)[worker]
-        slow = settings.slowness * jnp.sqrt(jnp.clip(latency / SLOWEST, 0.0, 1.0))
-        reward = jnp.clip(success - slow - settings.dearness * price, 0.0, 1.0)
-        reward = jnp.where(found, reward, 0.0)
-
-        x = jnp.take_along_axis(features, one[:, :, None], axis=1)[:, 0]
-        wait = jax.vmap(
-            lambda p, v, r, f: dispatched(p, index, v, active=f, reward=r, due=index + delay)
-        )(state.pending, x, reward, found)
-        wait, arrived = jax.vmap(lambda p: delivered(p, index))(wait)
-        slots_due = jnp.argmax(arrived, axis=1)  # at most one is due with a fixed delay
-        old_x = jnp.take_along_axis(wait.x, slots_due[:, None, None], axis=1)[:, 0]
-        old_reward = jnp.take_along_axis(wait.reward, slots_due[:, None], axis=1)[:, 0]
-        learning = (policy != POLICIES.index("frozen")) | ~struck
-        weight = (arrived.any(axis=1) & learning).astype(jnp.float32)
-        fresh = jax.vmap(lambda s, v, r, w: bandit.learn(s, v, r, 0, w))(
-            state.sums.fresh, old_x, old_reward, weight
-        )
-
-        def averaged(rows: jax.Array, value: jax.Array, memory: Any) -> jax.Array:
-            new = memory * pick(take(rows)) + (1.0 - memory) * value
-            place = jnp.where(found, slot, slots)
-            return rows.at[ids, place].set(new, mode="drop")
-
-        after = RouterState(
-            state.sums._replace(fresh=fresh),
-            wait,
-            averaged(state.latency, latency, settings.latency_memory),
-            averaged(state.reputation, success.astype(jnp.float32), settings.reputation_memory),
-            heard.at[ids[:, None], listed].set(take(now)),
-            loaded(load, worker, found, law),
-        )
-        replies = valid.sum(axis=1) if screening == "replies" else 2 * there.sum(axis=1)
-        opening = jnp.asarray(candidates.flood) + jnp.where(
-            screening == "replies", 0, valid.sum(axis=1)
-        )
-        beacons = opening if screening == "replies" else jnp.where(index == 0, opening, 0.0)
-        info = RouterInfo(
-            success.astype(jnp.float32),
-            reward,
-            step_regret(chance, there, at),
-            jnp.where(found, worker, NOBODY),
-            kind,
-            beacons + replies + 2.0 * found,
-            jnp.where(found, latency, 0.0),
-        )
-        return after, info
-
-    def share(key: jax.Array, state: RouterState, index: Any) -> tuple[RouterState, Traffic]:
-        sums, traffic = exchanged(key, state.sums, rule, Exchange(index))
+    def share(key: Key, state: RouterState, index: int | jax.Array) -> tuple[RouterState, Traffic]:
+        sums, traffic = exchange_sums(key, state.sums, rule, Exchange(index))
         return state._replace(sums=sums), traffic
 
     return Router(init, step, share)
 
 
-def roles(worker: Any, kind: Any, num_workers: int, num_types: int) -> dict[str, float]:
-    """Who does what, from ``worker`` and ``kind`` of equal shape: bits of information.
+def _step(
+    setup: _Setup,
+    key: Key,
+    world: World,
+    state: RouterState,
+    index: int | jax.Array,
+    policy: int | jax.Array,
+) -> tuple[RouterState, RouterInfo]:
+    success_key, type_key, latency_key, policy_key = (jax.random.fold_in(key, i) for i in range(4))
+    ids = jnp.arange(setup.num_requesters)
+    events = jnp.broadcast_to(index, ids.shape)
+    shocked = jnp.asarray(index >= world.shock)
+    state = state._replace(
+        load=state.load * setup.load_model.decay,
+        cached_load=state.cached_load * setup.load_model.decay,
+    )
+    kind = _draw_types(world, event_uniforms(type_key, ids, events))
+    listed = _screen(setup, world, state, kind, shocked)
+    keys = event_keys(policy_key, ids, events)
+    choice = _choose(setup, world, state, listed, kind, keys, policy)
 
-    Returns:
-        ``information`` I(worker; type) and ``entropy`` of types per worker, weighted by work.
-    """
-    done, types = np.ravel(worker), np.ravel(kind)
-    table = np.zeros((num_workers, num_types))
-    np.add.at(table, (done[done >= 0], types[done >= 0]), 1.0)
-    if table.sum() == 0:
-        return {"information": 0.0, "entropy": 0.0}
-    joint = table / table.sum()
+    worker = choice.of(listed.worker)
+    noise = event_normals(latency_key, ids, events)
+    latency = latency_of(world.pool, worker, state.load[worker], noise, setup.load_model)
+    uniform = event_uniforms(success_key, ids, events)
+    success = choice.found & (uniform < choice.of(listed.probability))
+    reward = _reward(setup.settings, world, worker, success, latency)
+    reward = jnp.where(choice.found, reward, 0.0)
 
-    def bits(p: np.ndarray) -> float:
-        return float(-np.sum(p[p > 0] * np.log2(p[p > 0])))
+    learns = jnp.asarray(policy != POLICIES.index("frozen")) | ~shocked
+    x = choice.of(listed.features)
+    state = _learn(setup, state, x, reward, choice.found, index, learns)
+    state = _update_averages(setup, state, listed, choice, worker, success, latency)
+    info = RouterInfo(
+        success=success.astype(jnp.float32),
+        reward=reward,
+        regret=step_regret(listed.probability, listed.valid, choice.position),
+        worker=jnp.where(choice.found, worker, NO_CANDIDATE),
+        type=kind,
+        messages=_messages(setup, listed, choice.found, index),
+        latency=jnp.where(choice.found, latency, 0.0),
+    )
+    return state, info
 
-    entropy = bits(joint) - bits(joint.sum(axis=1))
-    return {"information": bits(joint.sum(axis=0)) - entropy, "entropy": entropy}
+
+def _draw_types(world: World, uniform: jax.Array) -> jax.Array:
+    """Types of the tasks ``int32[R]`` from uniform numbers ``[R]``."""
+    edges = jnp.cumsum(jnp.asarray(world.types))[:-1]
+    return jnp.sum(uniform[:, None] >= edges[None, :], axis=1)
 
 
-def _composite(
-    settings: Settings, match: jax.Array, load: jax.Array, latency: jax.Array, law: LoadLaw
+def _screen(
+    setup: _Setup, world: World, state: RouterState, kind: jax.Array, shocked: jax.Array
+) -> _Shortlist:
+    """The ``L`` candidates of highest composite score."""
+    worker, valid = setup.worker, setup.valid
+    skill = jnp.where(shocked, world.skill_after, world.pool.skill)
+    match = jnp.where(shocked, world.match_after, world.match)[worker, kind[:, None]]
+    load = state.load[worker]
+    known_load = state.cached_load if setup.cached else load
+    score = composite_score(setup.settings, match, known_load, state.latency, setup.load_model)
+    _, slot = jax.lax.top_k(jnp.where(valid, score, -jnp.inf), setup.shortlist)
+
+    def take(table: jax.Array) -> jax.Array:
+        return jnp.take_along_axis(table, slot, axis=1)
+
+    listed = take(worker)
+    features = bandit_features(
+        take(match), take(load), take(state.latency), take(state.reputation), setup.load_model
+    )
+    probability = skill[listed, kind[:, None]] * (1.0 - setup.load_model.harm * take(load))
+    return _Shortlist(slot, take(valid), listed, take(load), features, probability)
+
+
+def _choose(
+    setup: _Setup,
+    world: World,
+    state: RouterState,
+    listed: _Shortlist,
+    kind: jax.Array,
+    keys: jax.Array,
+    policy: int | jax.Array,
+) -> _Choice:
+    """Pick from the short list by the scores of the policy, one of :data:`POLICIES`."""
+    sums: Ridge = effective_sums(state.sums, setup.population)
+    arms = jnp.zeros(setup.shortlist, jnp.int32)
+    score = jax.vmap(setup.bandit.score, in_axes=(0, 0, 0, None))(keys, sums, listed.features, arms)
+    random = jax.vmap(lambda k: jax.random.uniform(k, (setup.shortlist,)))(keys)
+    static = (listed.worker == jnp.asarray(world.static)[kind][:, None]).astype(jnp.float32)
+    table = jnp.stack([score, random, static, score, listed.probability])
+    position = choose(table[policy], listed.valid)
+    return _Choice(position, position != NO_CANDIDATE)
+
+
+def _reward(
+    settings: RouterSettings,
+    world: World,
+    worker: jax.Array,
+    success: jax.Array,
+    latency: jax.Array,
 ) -> jax.Array:
-    idle, fast, up = settings.stable
-    speed = 1.0 - jnp.clip(latency / SLOWEST, 0.0, 1.0)
-    stability = idle * (1.0 - load) + fast * speed + up * (load < law.limit)
-    fit, prior, stable = settings.screen
-    return fit * match + prior * settings.prior + stable * stability
+    """Success less penalties for latency and price, ``[R]`` in ``[0, 1]``."""
+    price = jnp.asarray(world.pool.price)[worker]
+    slow = settings.latency_penalty * jnp.sqrt(jnp.clip(latency / LATENCY_SCALE, 0.0, 1.0))
+    return jnp.clip(success - slow - settings.price_penalty * price, 0.0, 1.0)
 
 
-def _features(
-    match: jax.Array, load: jax.Array, latency: jax.Array, reputation: jax.Array, law: LoadLaw
+def _learn(
+    setup: _Setup,
+    state: RouterState,
+    x: jax.Array,
+    reward: jax.Array,
+    found: jax.Array,
+    index: int | jax.Array,
+    learns: jax.Array,
+) -> RouterState:
+    """Store this step's dispatches and learn those whose reward is due."""
+    due = index + setup.delay
+    pending = jax.vmap(
+        lambda p, x, r, active: add_dispatch(p, index, x, active=active, reward=r, due=due)
+    )(state.pending, x, reward, found)
+    pending, arrived = jax.vmap(lambda p: collect_due(p, index))(pending)
+    slot = jnp.argmax(arrived, axis=1)  # at most one is due with a fixed delay
+    old_x = jnp.take_along_axis(pending.x, slot[:, None, None], axis=1)[:, 0]
+    old_reward = jnp.take_along_axis(pending.reward, slot[:, None], axis=1)[:, 0]
+    weight = (arrived.any(axis=1) & learns).astype(jnp.float32)
+    fresh = jax.vmap(lambda sums, x, r, w: setup.bandit.learn(sums, x, r, 0, w))(
+        state.sums.fresh, old_x, old_reward, weight
+    )
+    return state._replace(sums=state.sums._replace(fresh=fresh), pending=pending)
+
+
+def _update_averages(
+    setup: _Setup,
+    state: RouterState,
+    listed: _Shortlist,
+    choice: _Choice,
+    worker: jax.Array,
+    success: jax.Array,
+    latency: jax.Array,
+) -> RouterState:
+    """Latency and reputation of the chosen, reported load of the listed, load of the workers."""
+    ids = jnp.arange(setup.num_requesters)
+    slots = setup.worker.shape[1]
+    slot = jnp.where(choice.found, choice.of(listed.slot), slots)
+
+    def averaged(rows: jax.Array, value: jax.Array, decay: float | jax.Array) -> jax.Array:
+        old = choice.of(jnp.take_along_axis(rows, listed.slot, axis=1))
+        return rows.at[ids, slot].set(decay * old + (1.0 - decay) * value, mode="drop")
+
+    settings = setup.settings
+    return state._replace(
+        latency=averaged(state.latency, latency, settings.latency_decay),
+        reputation=averaged(
+            state.reputation, success.astype(jnp.float32), settings.reputation_decay
+        ),
+        cached_load=state.cached_load.at[ids[:, None], listed.slot].set(listed.load),
+        load=add_load(state.load, worker, choice.found, setup.load_model),
+    )
+
+
+def _messages(
+    setup: _Setup, listed: _Shortlist, found: jax.Array, index: int | jax.Array
 ) -> jax.Array:
-    columns = (jnp.ones_like(match), match, load, latency / SLOWEST, reputation, load < law.limit)
-    x = jnp.stack([jnp.clip(c, 0.0, 1.0) for c in columns], axis=-1)
-    return x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1.0)
+    """Messages ``float32[R]`` of this step: beacon, replies or probes, dispatch and result."""
+    replies = setup.valid.sum(axis=1)
+    if not setup.cached:
+        return setup.beacon + replies + 2.0 * found
+    opening = jnp.where(index == 0, setup.beacon + replies, 0.0)
+    return opening + 2 * listed.valid.sum(axis=1) + 2.0 * found

@@ -1,4 +1,4 @@
-"""What operational laws say of a scheduler, before anything is simulated.
+"""Bounds of a scheduler's throughput by operational laws, without simulation.
 
 References:
     P. J. Denning, J. P. Buzen, The operational analysis of queueing network models, 1978.
@@ -8,17 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxswarm import errors
 from jaxswarm.systems.matrix.flows import SCHEDULERS, Flow
 
 
 class Saturation(NamedTuple):
-    """In hops per second and rows at once.
+    """Bounds of throughput in hops per second, and the rows at which they are reached.
 
     Attributes:
-        slope: throughput that each row adds while nobody waits.
+        slope: throughput that each row adds while no row waits.
         control: bound of the message loops.
         pools: bound of the service pools.
-        knee: rows at which the line of ``slope`` meets the smaller bound.
+        knee: rows in flight at which the line of ``slope`` meets the smaller bound.
     """
 
     slope: float
@@ -28,7 +29,7 @@ class Saturation(NamedTuple):
 
 
 def saturation(flow: Flow, scheduler: str, tau: float) -> Saturation:
-    """Asymptotic bounds of the closed network: ``X(N) ≤ min(N / D, 1 / D_max)``.
+    """Asymptotic bounds of throughput in the closed network: ``X(N) ≤ min(N / D, 1 / D_max)``.
 
     Args:
         flow: the workflow; visits follow from its routing.
@@ -39,7 +40,7 @@ def saturation(flow: Flow, scheduler: str, tau: float) -> Saturation:
         ValueError: an unknown scheduler, or a ``tau`` that is not positive.
     """
     if scheduler not in SCHEDULERS:
-        raise ValueError(f"scheduler: expected one of {SCHEDULERS}, got {scheduler!r}")
+        raise errors.unknown("scheduler", scheduler, SCHEDULERS)
     if not 0.0 < tau < np.inf:
         raise ValueError(f"tau: expected seconds above 0, got {tau}")
     route = np.asarray(flow.route, np.float64)[:, :-1]

@@ -1,4 +1,4 @@
-"""Tasks as directed acyclic graphs of subtasks, in padded arrays.
+"""Task graphs: directed acyclic graphs of subtasks in padded arrays.
 
 Subtasks are stored in a topological order: every parent has a smaller index than its children.
 Build a graph on the host, where it is validated; batches of equal capacity are stacked leaf by
@@ -9,37 +9,37 @@ Shapes: ``S`` subtask slots, ``K`` skills.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TaskGraph:
-    """A task. Build it with :func:`task_graph` or :func:`layered_task`, which validate.
+    """A directed acyclic graph of subtasks, made by :func:`task_graph` or :func:`layered_task`.
 
     Attributes:
         demand: ``float32[S, K]``, how much of each skill a subtask needs, at least 0.
-        parents: ``bool[S, S]``; ``[i, j]`` says that ``i`` needs the result of ``j``, ``j < i``.
-        depth: ``int32[S]``, edges on the longest way from a source; 0 on padding slots.
+        parents: ``bool[S, S]``; ``[i, j]`` if ``i`` needs the result of ``j``, ``j < i``.
+        depth: ``int32[S]``, edges on the longest path from a source; 0 on padding slots.
         mask: ``bool[S]``, false on padding slots, which come last.
-        order: ``int32[S]``, the number under which the caller knew the subtask; -1 on padding.
+        order: ``int32[S]``, the subtask's row in the caller's ``demand``; -1 on padding.
     """
 
-    demand: Any
-    parents: Any
-    depth: Any
-    mask: Any
-    order: Any
+    demand: jax.Array | np.ndarray
+    parents: jax.Array | np.ndarray
+    depth: jax.Array | np.ndarray
+    mask: jax.Array | np.ndarray
+    order: jax.Array | np.ndarray
 
 
 def task_graph(
-    demand: Any, edges: Iterable[tuple[int, int]], *, capacity: int | None = None
+    demand: ArrayLike, edges: Iterable[tuple[int, int]], *, capacity: int | None = None
 ) -> TaskGraph:
-    """A validated task graph.
+    """Make a validated task graph.
 
     Args:
         demand: ``[S, K]``, finite, at least 0, with something positive in every row.
@@ -49,6 +49,15 @@ def task_graph(
     Raises:
         ValueError: naming the argument: a bad demand, an edge to an unknown subtask, a self-loop,
             an edge given twice, a cycle (which is shown), or too small a capacity.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxswarm import coordination
+        >>> diamond = coordination.task_graph(np.ones((4, 2)), [(0, 1), (0, 2), (1, 3), (2, 3)])
+        >>> float(coordination.critical_path(diamond)), int(coordination.graph_width(diamond))
+        (3.0, 2)
+        >>> coordination.ready_subtasks(diamond, np.array([True, False, False, False])).tolist()
+        [False, True, True, False]
     """
     import networkx as nx
 
@@ -101,10 +110,18 @@ def layered_task(
     capacity: int | None = None,
     seed: int = 0,
 ) -> TaskGraph:
-    """``depth`` layers of ``width`` subtasks; each has ``fan_in`` random parents one layer up.
+    """Make a layered task graph; every subtask has ``fan_in`` random parents one layer up.
 
     ``depth=1`` is embarrassingly parallel, ``width=1`` a chain. Every subtask demands one random
     skill.
+
+    Args:
+        depth: number of layers, at least 1.
+        width: subtasks of a layer, at least 1.
+        num_skills: ``K``, at least 1.
+        fan_in: parents of a subtask, from 1 to ``width``.
+        capacity: slots to pad to; the number of subtasks by default.
+        seed: of skills and parents.
 
     Raises:
         ValueError: if a number is below 1 or ``fan_in > width``.
@@ -125,19 +142,25 @@ def layered_task(
     return task_graph(demand, edges, capacity=capacity)
 
 
-def ready(graph: TaskGraph, done: jax.Array) -> jax.Array:
-    """``bool[S]``: not done, and every parent is."""
-    waiting = (jnp.asarray(graph.parents) & ~done[None, :]).any(axis=1)
-    return jnp.asarray(graph.mask) & ~done & ~waiting
+def ready_subtasks(graph: TaskGraph, completed: ArrayLike) -> jax.Array:
+    """Subtasks that can start, ``bool[S]``: not completed themselves, all parents completed.
+
+    Args:
+        graph: a single task.
+        completed: ``bool[S]``.
+    """
+    completed = jnp.asarray(completed)
+    waiting = (jnp.asarray(graph.parents) & ~completed[None, :]).any(axis=1)
+    return jnp.asarray(graph.mask) & ~completed & ~waiting
 
 
 def num_subtasks(graph: TaskGraph) -> jax.Array:
-    """``int32[]``: without padding."""
+    """Number of subtasks without padding, ``int32[]``."""
     return jnp.sum(jnp.asarray(graph.mask), dtype=jnp.int32)
 
 
-def critical_path(graph: TaskGraph, durations: Any = None) -> jax.Array:
-    """``float32[]``: the longest way through the graph, a lower bound of any schedule.
+def critical_path(graph: TaskGraph, durations: ArrayLike | None = None) -> jax.Array:
+    """Length of the critical path, ``float32[]``: a lower bound of any schedule.
 
     Args:
         graph: a single task.
@@ -147,21 +170,21 @@ def critical_path(graph: TaskGraph, durations: Any = None) -> jax.Array:
     given = jnp.ones(mask.shape) if durations is None else jnp.asarray(durations, jnp.float32)
     lengths = jnp.where(mask, given, 0.0)
 
-    def body(i: Any, finish: jax.Array) -> jax.Array:
+    def body(i: jax.Array, finish: jax.Array) -> jax.Array:
         start = jnp.max(jnp.where(jnp.asarray(graph.parents)[i], finish, 0.0))
         return finish.at[i].set(start + lengths[i])
 
     return jnp.max(jax.lax.fori_loop(0, mask.shape[0], body, jnp.zeros(mask.shape)))
 
 
-def width(graph: TaskGraph) -> jax.Array:
-    """``int32[]``: the most subtasks of one depth."""
+def graph_width(graph: TaskGraph) -> jax.Array:
+    """Width of the graph, ``int32[]``: the largest number of subtasks of one depth."""
     mask = jnp.asarray(graph.mask)
     return jnp.max(jnp.zeros(mask.shape[0], jnp.int32).at[graph.depth].add(mask.astype(jnp.int32)))
 
 
-def density(graph: TaskGraph) -> jax.Array:
-    """``float32[]``: edges as a share of the ``n (n - 1) / 2`` possible; 0 for one subtask."""
+def graph_density(graph: TaskGraph) -> jax.Array:
+    """Density, ``float32[]``: edges as a share of ``n (n - 1) / 2``; 0 for one subtask."""
     n = num_subtasks(graph).astype(jnp.float32)
     edges = jnp.sum(jnp.asarray(graph.parents), dtype=jnp.float32)
     return edges / jnp.maximum(n * (n - 1.0) / 2.0, 1.0)

@@ -1,0 +1,98 @@
+"""Workers, their advertised fit, and a shock: what Symphony-Coord's requesters act in.
+
+Shapes: ``M`` workers, ``K`` task types.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxswarm.coordination import Workers
+
+Table = jax.Array | np.ndarray
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class World:
+    """Workers, what they advertise, and one shock; all leaves may be traced and mapped.
+
+    Attributes:
+        pool: ``Workers`` with linear link; ``skill [M, K]`` is the success probability by type.
+        match: ``float32[M, K]`` in ``[0, 1]``, advertised fit; not the success probability.
+        skill_after: ``float32[M, K]``, from step ``shock`` on; 0 is a silent failure.
+        match_after: ``float32[M, K]``, from step ``shock`` on.
+        shock: ``int32[]``, step.
+        types: ``float32[K]``, shares of task types.
+        static: ``int32[K]``, the worker that the static policy takes for each type.
+    """
+
+    pool: Workers
+    match: Table
+    skill_after: Table
+    match_after: Table
+    shock: Table
+    types: Table
+    static: Table
+
+
+def world(
+    pool: Workers,
+    match: ArrayLike,
+    *,
+    types: ArrayLike,
+    static: ArrayLike | None = None,
+    shock: int = 2**30,
+    skill_after: ArrayLike | None = None,
+    match_after: ArrayLike | None = None,
+) -> World:
+    """Make a validated world; without ``shock`` it does not change.
+
+    Args:
+        pool: of ``coordination.workers`` with linear link.
+        match: ``[M, K]``, advertised fit in ``[0, 1]``.
+        types: ``[K]``, shares of task types, which sum to one.
+        static: ``[K]``, workers of the static policy; those of best ``match`` by default.
+        shock: step from which ``skill_after`` and ``match_after`` hold.
+        skill_after: ``[M, K]`` in ``[0, 1]``; unchanged by default.
+        match_after: ``[M, K]`` in ``[0, 1]``; unchanged by default.
+
+    Raises:
+        ValueError: naming the argument: shapes other than ``[M, K]``, numbers outside ``[0, 1]``,
+            shares that do not sum to one, an unknown worker, a logistic pool.
+    """
+    if pool.link != "linear":
+        raise ValueError(f"pool: expected the linear link, got {pool.link!r}")
+    skill = np.asarray(pool.skill, np.float32)
+    m, k = skill.shape
+    tables = {
+        "match": match,
+        "skill_after": skill if skill_after is None else skill_after,
+        "match_after": match if match_after is None else match_after,
+    }
+    for name, table in tables.items():
+        value = np.asarray(table, np.float32)
+        if value.shape != (m, k):
+            raise ValueError(f"{name}: expected shape {(m, k)}, got {value.shape}")
+        if not ((value >= 0) & (value <= 1)).all():
+            raise ValueError(
+                f"{name}: expected numbers in [0, 1], got {value.min()} to {value.max()}"
+            )
+        tables[name] = value
+    shares = np.asarray(types, np.float32)
+    if shares.shape != (k,) or (shares < 0).any() or abs(shares.sum() - 1) > 1e-4:
+        raise ValueError(f"types: expected {k} shares that sum to one, got {types}")
+    fixed = np.argmax(tables["match"], axis=0) if static is None else np.asarray(static)
+    if fixed.shape != (k,) or fixed.min() < 0 or fixed.max() >= m:
+        raise ValueError(f"static: expected {k} workers in [0, {m}), got {static}")
+    return World(
+        pool,
+        tables["match"],
+        tables["skill_after"],
+        tables["match_after"],
+        np.asarray(shock, np.int32),
+        shares,
+        fixed.astype(np.int32),
+    )
