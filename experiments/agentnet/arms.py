@@ -144,4 +144,4 @@ def specialization_index(
     """
     worker, kind = info.agent[arm, seed, part], info.kind[arm, seed, part]
     roles = coordination.role_information(worker, kind, config.agents, config.types)
-    return float(roles["information"] / np.log2(config.types))
+    return float(roles.mutual_information / np.log2(config.types))

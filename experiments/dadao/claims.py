@@ -167,7 +167,8 @@ def _add_linear_convergence(found: ClaimList, config: Config, results: Results) 
         r_squared = [fit.r_squared for fit in log_error_fits(arms["dadao"], "gradients")]
         found.add(
             f"On the {graph_label(name)} graph, DADAO converges linearly: the logarithm of the "
-            f"error is a straight line against gradients down to {CONVERGED:g}",
+            f"error is a straight line against gradients down to {CONVERGED:g} (R² at least "
+            f"{R_SQUARED:g})",
             statement=_COMPUTATION,
             measured="R² of a line through the log-error against gradients",
             metric="R² of the linear fit",

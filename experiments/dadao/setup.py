@@ -112,7 +112,7 @@ def pad_matrix(network: synchronous.GossipMatrix, setup: Setup) -> synchronous.G
 
 def pad_clocks(poisson_clocks: Clocks, num_agents: int, setup: Setup) -> Clocks:
     """The same clocks with clocks of rate 0 for padding agents and edges."""
-    padding = setup.agents + setup.edges - len(poisson_clocks.rates)
+    padding = setup.agents + setup.edges - np.shape(poisson_clocks.rates)[0]
     ids = np.asarray(poisson_clocks.agents)
     ids = np.where(ids == num_agents, setup.agents, ids)  # no agent: one past the last
     return Clocks(

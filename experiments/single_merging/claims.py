@@ -51,7 +51,7 @@ def _add_mergeability(found: ClaimList, final: Results) -> None:
     over_own = statistics.compare(final["sparse"]["merged"], final["sparse"]["local"])
     found.add(
         "After training with sparse random gossip, the merged model (the average of all agents' "
-        "parameters) is more accurate than the agents' own models",
+        f"parameters) is at least {MERGEABLE:g} more accurate than the agents' own models",
         statement=_MERGEABILITY,
         measured="test accuracy of the merged model - mean test accuracy of the agents' own models",
         metric="test accuracy",
@@ -75,8 +75,8 @@ def _add_mergeability(found: ClaimList, final: Results) -> None:
         judge="every seed",
     )
     found.add(
-        "Models trained with sparse random gossip merge into a more accurate model than models "
-        "trained without communication",
+        "Models trained with sparse random gossip merge into a model that is at least "
+        f"{PRESERVED:g} more accurate than what models trained without communication merge into",
         statement=_MERGEABILITY,
         measured="test accuracy of the merged model with sparse gossip - without communication",
         metric="test accuracy",
@@ -94,8 +94,8 @@ def _add_window_timing(found: ClaimList, config: Config, final: Results) -> None
     first, last = min(config.starts), max(config.starts)
     found.add(
         "With the same communication budget, a window of dense communication that starts at "
-        f"{last:.0%} of the run gives the agents more accurate models than one that starts at "
-        f"{first:.0%}",
+        f"{last:.0%} of the run gives the agents models that are at least {LATE_OVER_EARLY:g} more "
+        f"accurate than one that starts at {first:.0%}",
         statement=_LATE,
         measured=f"test accuracy of the agents' own models, window at {last:.0%} - at {first:.0%}",
         metric="test accuracy",
@@ -155,8 +155,9 @@ def _add_single_merge(found: ClaimList, final: Results) -> None:
         at_most=SHARE_OF_TRANSFERS,
     )
     found.add(
-        "With the same communication budget, a single merge at the end leaves the agents with more "
-        "accurate models than gossip at a constant rate",
+        "With the same communication budget, a single merge at the end leaves the agents with "
+        f"models that are at least {MERGE_OVER_CONSTANT:g} more accurate than those of gossip at a "
+        "constant rate",
         statement=_LATE,
         measured="test accuracy of the agents' own models, single merge - constant rate",
         metric="test accuracy",
@@ -172,7 +173,8 @@ def _add_single_merge(found: ClaimList, final: Results) -> None:
         ),
     )
     found.add(
-        "A single merge at the end and gossip at a constant rate send the same number of models",
+        "A single merge at the end and gossip at a constant rate send the same number of models, "
+        f"within {EQUAL_BUDGETS:.0%}",
         statement="Control: the budgets that the preceding claim calls equal must be equal",
         measured="|models sent with a single merge / at a constant rate - 1|, all seeds together",
         metric="models sent",

@@ -136,7 +136,7 @@ def run_shocks(key: jax.Array, config: Config, delay: int = 0) -> dict[str, Any]
             [
                 coordination.role_information(
                     worker[0, 0, seed, part], kind[0, 0, seed, part], 5, 2
-                )["information"]
+                ).mutual_information
                 for seed in range(config.seeds)
             ]
         )

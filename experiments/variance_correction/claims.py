@@ -49,7 +49,7 @@ def _add_variances(found: ClaimList, config: Config, results: Results) -> None:
 
     found.add(
         "The uniform average of N independently initialized models has 1/N of the variance of "
-        "their weights",
+        f"their weights, within {ONE_OVER_N:.0%}",
         statement=_VANISHING,
         measured="|N * variance of the averaged first layer / mean variance of the layers - 1|",
         metric="variance of the first layer's weights",
