@@ -81,7 +81,7 @@ class CNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Apply to images ``[B, H, W]``, ``[B, H, W, C]`` or flat ``[B, H²]``, ``-> [B, outputs]``."""
+        """Apply to images ``[B, H, W]``, ``[B, H, W, C]`` or flat ``[B, H²]``; ``[B, outputs]``."""
         kernel = INITIALIZERS[self.initializer]()
         activate = ACTIVATIONS[self.activation]
         x = _as_images(x)
