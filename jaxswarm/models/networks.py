@@ -48,7 +48,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """``[B, ...] -> [B, widths[-1]]``."""
+        """Apply the network to a batch, ``[B, ...] -> [B, widths[-1]]``."""
         kernel = INITIALIZERS[self.initializer]()
         x = x.reshape(x.shape[0], -1)
         for width in self.widths[:-1]:
@@ -81,7 +81,7 @@ class CNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Images ``[B, H, W]``, ``[B, H, W, C]`` or flat ``[B, H * H] -> [B, num_outputs]``."""
+        """Apply to images ``[B, H, W]``, ``[B, H, W, C]`` or flat ``[B, H²]``; ``[B, outputs]``."""
         kernel = INITIALIZERS[self.initializer]()
         activate = ACTIVATIONS[self.activation]
         x = _as_images(x)

@@ -99,7 +99,7 @@ def check_probability(name: str, value: ArrayLike, size: int | None = None) -> j
 
 
 def check_agents(num_agents: int) -> int:
-    """``num_agents`` if it is at least 1.
+    """Validate a number of agents of at least 1 and return it.
 
     Raises:
         ValueError: otherwise.

@@ -135,7 +135,7 @@ def kuramoto(
         )
 
     def field(phases: jax.Array, state: Oscillators) -> tuple[jax.Array, Report]:
-        """``Σ_j w_ij sin(θ_j − θ_i)``."""
+        """The coupling term ``Σ_j w_ij sin(θ_j − θ_i)`` and the search's report."""
         own = jnp.where(
             state.active[:, None], jnp.stack([jnp.cos(phases), jnp.sin(phases)], axis=1), 0.0
         )

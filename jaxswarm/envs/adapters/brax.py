@@ -31,11 +31,11 @@ class FromBrax(IndependentCopies):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, A]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, A]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, int(self._env.action_size))
 
     def begin(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
-        """The original's reset."""
+        """Reset the original environment."""
         del params
         state = self._env.reset(key)
         return state, state.obs

@@ -48,7 +48,7 @@ class FromGymnax(IndependentCopies):
         return specs.BoundedArray(shape, jnp.float32, low, high, "action")
 
     def begin(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
-        """The original's ``reset_env``."""
+        """Reset one copy by the original's ``reset_env``."""
         view, state = self._env.reset_env(key, _limited(params, self.time_limit))
         return state, view
 

@@ -48,7 +48,7 @@ class FromJaxmarl(SwarmEnvironment):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """One space for all agents."""
+        """Action spec of all agents, from the original's space of one agent."""
         space = self._env.action_space(self._names[0])
         if hasattr(space, "n"):
             return discrete_actions(self.num_agents, int(space.n))
@@ -60,7 +60,7 @@ class FromJaxmarl(SwarmEnvironment):
         )
 
     def start(self, key: jax.Array, params: Any) -> JaxmarlWorld:
-        """The original's reset."""
+        """Reset the original environment."""
         del params
         views, state = self._env.reset(key)
         return JaxmarlWorld(state, self._stacked(views), jnp.zeros(self.num_agents, bool))
@@ -80,7 +80,7 @@ class FromJaxmarl(SwarmEnvironment):
         return Outcome(JaxmarlWorld(state, self._stacked(views), done), reward, terminated, {})
 
     def observe(self, world: JaxmarlWorld, params: Any, step_count: jax.Array) -> Any:
-        """The stacked observation."""
+        """Stacked observations of all agents."""
         del params, step_count
         return AdaptedObservation(world.view, ~world.done)
 

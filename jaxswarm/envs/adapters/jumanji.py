@@ -48,7 +48,7 @@ class FromJumanji(SwarmEnvironment):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """The original's."""
+        """The original's action spec."""
         return self._env.action_spec
 
     @cached_property
@@ -66,7 +66,7 @@ class FromJumanji(SwarmEnvironment):
         )
 
     def start(self, key: jax.Array, params: Any) -> JumanjiWorld:
-        """The original's reset."""
+        """Reset the original environment."""
         del params
         state, timestep = self._env.reset(key)
         return JumanjiWorld(state, timestep.observation)

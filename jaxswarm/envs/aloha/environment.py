@@ -95,12 +95,12 @@ class Aloha(SwarmEnvironment):
 
     @property
     def params(self) -> AlohaParams:
-        """The paper's."""
+        """The paper's physics."""
         return AlohaParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]``, 0 or 1."""
+        """Actions ``int32[N]``, 0 or 1."""
         return discrete_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: AlohaParams) -> jax.Array:

@@ -74,12 +74,12 @@ class CoordinationGame(SwarmEnvironment):
 
     @property
     def params(self) -> CoordinationParams:
-        """A flip probability of 0.1."""
+        """Physics with a flip probability of 0.1."""
         return CoordinationParams(flip=0.1, margin=float(self._margin))
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]``, 0 or 1."""
+        """Actions ``int32[N]``, 0 or 1."""
         return discrete_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: CoordinationParams) -> jax.Array:

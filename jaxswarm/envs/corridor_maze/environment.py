@@ -88,12 +88,12 @@ class CorridorMaze(SwarmEnvironment):
 
     @property
     def params(self) -> CorridorParams:
-        """No slipping."""
+        """Physics without slipping."""
         return CorridorParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]`` below 4."""
+        """Actions ``int32[N]`` below 4."""
         return discrete_actions(self.num_agents, 4)
 
     def start(self, key: jax.Array, params: CorridorParams) -> CorridorWorld:

@@ -91,12 +91,12 @@ class Donations(SwarmEnvironment):
 
     @property
     def params(self) -> DonationParams:
-        """Donations of three times their cost."""
+        """Physics in which a donation is worth three times its cost."""
         return DonationParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]``, 0 or 1."""
+        """Actions ``int32[N]``, 0 or 1."""
         return discrete_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: DonationParams) -> DonationWorld:

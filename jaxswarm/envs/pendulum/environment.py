@@ -82,7 +82,7 @@ class Pendulum(SwarmEnvironment):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 1]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, 1]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, 1)
 
     def start(self, key: jax.Array, params: Any) -> PendulumWorld:

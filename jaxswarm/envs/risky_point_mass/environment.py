@@ -74,16 +74,16 @@ class RiskyPointMass(SwarmEnvironment):
 
     @property
     def params(self) -> RiskyParams:
-        """The paper's."""
+        """The paper's physics."""
         return RiskyParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 2]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, 2]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: RiskyParams) -> RiskyWorld:
-        """Uniform in ``[0.3, 1]²``."""
+        """Agents at uniform positions in ``[0.3, 1]²``."""
         del params
         draw = jax.vmap(lambda k: jax.random.uniform(k, (2,), minval=0.3, maxval=1.0))
         position = draw(agents.keys(key, self.num_agents))

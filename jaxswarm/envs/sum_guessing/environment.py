@@ -49,12 +49,12 @@ class SumGuessing(SwarmEnvironment):
 
     @property
     def params(self) -> SumGuessingParams:
-        """Numbers in ``[-10, 10]``."""
+        """Physics with numbers in ``[-10, 10]``."""
         return SumGuessingParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 1]``, a guess of the sum."""
+        """Actions ``float32[N, 1]``, a guess of the sum."""
         return continuous_actions(self.num_agents, 1, -self._largest, self._largest)
 
     def start(self, key: jax.Array, params: SumGuessingParams) -> jax.Array:

@@ -173,12 +173,12 @@ class SwarmBench(SwarmEnvironment):
 
     @property
     def params(self) -> SwarmBenchParams:
-        """Full sight, messages delivered, no shaping."""
+        """Physics with full sight, messages delivered and no shaping."""
         return SwarmBenchParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]``, or ``int32[N, 1 + L]``: the move, then tokens."""
+        """Actions ``int32[N]``, or ``int32[N, 1 + L]``: the move, then tokens."""
         counts = np.full((self.num_agents, 1 + self.message_length), self.vocabulary, np.int32)
         counts[:, 0] = self.num_actions
         counts = counts if self.message_length else counts[:, 0]
@@ -217,7 +217,7 @@ class SwarmBench(SwarmEnvironment):
         action: jax.Array,
         params: SwarmBenchParams,
     ) -> Outcome:
-        """One round."""
+        """One round: pushing, the task's update, messages and metrics."""
         move = action[:, 0] if self.message_length else action
         sent = action[:, 1:] if self.message_length else world.message
         move = jnp.where(world.present, move, 4).astype(jnp.int32)

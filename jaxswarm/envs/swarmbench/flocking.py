@@ -37,7 +37,7 @@ class Flocking(SwarmBench):
     smallest = 4
 
     def check(self, num_agents: int) -> None:
-        """Also between 4 and 64 agents."""
+        """Also refuse fewer than 4 or more than 64 agents."""
         if not 4 <= num_agents <= LARGEST:
             raise ValueError(
                 f"num_agents: expected 4 to {LARGEST} agents for flocking, got {num_agents}"

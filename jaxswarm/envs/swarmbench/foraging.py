@@ -39,7 +39,7 @@ class Foraging(SwarmBench):
     smallest = 7
 
     def check(self, num_agents: int) -> None:
-        """Also a square map."""
+        """Also refuse a map that is not square."""
         if self.shape[0] != self.shape[1]:
             raise ValueError(f"size: expected a square map for foraging, got {self.shape}")
         super().check(num_agents)

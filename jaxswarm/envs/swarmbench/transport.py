@@ -48,7 +48,7 @@ class Transport(SwarmBench):
     smallest = 7
 
     def check(self, num_agents: int) -> None:
-        """Also enough agents to push the box, else a warning."""
+        """Also warn of too few agents to push the box."""
         super().check(num_agents)
         if num_agents < BOX_MASS:
             warnings.warn(

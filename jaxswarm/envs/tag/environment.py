@@ -112,7 +112,7 @@ class SimpleTag(SwarmEnvironment):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 2]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, 2]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: TagParams) -> TagWorld:

@@ -101,12 +101,12 @@ class TwoObjectiveGrid(SwarmEnvironment):
 
     @property
     def params(self) -> TwoObjectiveParams:
-        """Equal weights of both objectives."""
+        """Physics with equal weights of both objectives."""
         return TwoObjectiveParams(np.full(2, 0.5, np.float32))
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]`` below 5."""
+        """Actions ``int32[N]`` below 5."""
         return discrete_actions(self.num_agents, 5)
 
     def start(self, key: jax.Array, params: TwoObjectiveParams) -> TwoObjectiveWorld:
