@@ -26,7 +26,7 @@ from jaxswarm.rl._off_policy import (
     OffPolicyState,
     off_policy,
 )
-from jaxswarm.rl._ppo import PPOHyperparameters, PPOInfo, PPOState, ippo, mappo, ppo
+from jaxswarm.rl._ppo import PPOInfo, PPOState, ippo, mappo, ppo
 from jaxswarm.rl._sac import SACHyperparameters, SACState, sac, sac_learner
 from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
 from jaxswarm.rl.networks import (
@@ -40,6 +40,7 @@ from jaxswarm.rl.networks import (
     over_agents,
 )
 from jaxswarm.rl.on_policy import OnPolicyRunner, PolicyCarry, Transition
+from jaxswarm.rl.ppo_loss import PPOHyperparameters
 from jaxswarm.rl.q_networks import QNetwork, q_network, q_network_for
 from jaxswarm.rl.replay import Experience, Replay, fading_replay, uniform_replay
 from jaxswarm.rl.returns import advantages

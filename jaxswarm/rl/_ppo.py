@@ -18,40 +18,17 @@ References:
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import optax
 
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.rl.hyperparameters import check_ranges
 from jaxswarm.rl.networks import Network
 from jaxswarm.rl.on_policy import OnPolicyRunner
+from jaxswarm.rl.ppo_loss import PPOHyperparameters, check_hyperparameters
 from jaxswarm.rl.ppo_update import default_optimizer, ppo_update, update_each, update_shared
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.rl.runner import EpisodeStats, RunnerState
 from jaxswarm.types import Key, Params, PyTree
-
-
-class PPOHyperparameters(NamedTuple):
-    """Hyper-parameters of PPO; all may be traced, and ``[N]`` each for independent learners.
-
-    Attributes:
-        lr: step size.
-        discount: ``γ`` in ``[0, 1]``.
-        gae_lambda: ``λ`` of the advantage estimates, in ``[0, 1]``.
-        clip: ``ε``: the ratio of probabilities is clipped to ``[1 − ε, 1 + ε]``.
-        value_clip: how far a value may move from the collected one; infinite for no limit.
-        entropy: weight of the entropy bonus.
-        value_weight: weight of the critic's loss.
-    """
-
-    lr: Any = 3e-4
-    discount: Any = 0.99
-    gae_lambda: Any = 0.95
-    clip: Any = 0.2
-    value_clip: Any = np.inf
-    entropy: Any = 0.0
-    value_weight: Any = 0.5
 
 
 class PPOState(NamedTuple):
@@ -257,15 +234,3 @@ def mappo(
             'try network_for(env, critic="global") or ippo'
         )
     return ppo(env, network, shared=shared, **options)
-
-
-def check_hyperparameters(hp: PPOHyperparameters) -> None:
-    """Refuse known values out of their range; traced ones pass.
-
-    Raises:
-        ValueError: naming the value.
-    """
-    positive, unit = (0.0, np.inf), (0.0, 1.0)
-    ranges = {"lr": positive, "discount": unit, "gae_lambda": unit, "clip": positive}
-    ranges |= {"value_clip": positive, "entropy": positive, "value_weight": positive}
-    check_ranges(hp, ranges, finite=False)

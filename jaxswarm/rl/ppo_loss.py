@@ -6,18 +6,51 @@ References:
     J. Schulman et al., Proximal policy optimization algorithms, 2017.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxswarm.rl.hyperparameters import check_ranges
 from jaxswarm.rl.networks import Network, distribution_of
 from jaxswarm.rl.on_policy import Transition, restart
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.types import Key, Params, PyTree
 
-if TYPE_CHECKING:
-    from jaxswarm.rl._ppo import PPOHyperparameters
+
+class PPOHyperparameters(NamedTuple):
+    """Hyper-parameters of PPO; all may be traced, and ``[N]`` each for independent learners.
+
+    Attributes:
+        lr: step size.
+        discount: ``γ`` in ``[0, 1]``.
+        gae_lambda: ``λ`` of the advantage estimates, in ``[0, 1]``.
+        clip: ``ε``: the ratio of probabilities is clipped to ``[1 − ε, 1 + ε]``.
+        value_clip: how far a value may move from the collected one; infinite for no limit.
+        entropy: weight of the entropy bonus.
+        value_weight: weight of the critic's loss.
+    """
+
+    lr: Any = 3e-4
+    discount: Any = 0.99
+    gae_lambda: Any = 0.95
+    clip: Any = 0.2
+    value_clip: Any = np.inf
+    entropy: Any = 0.0
+    value_weight: Any = 0.5
+
+
+def check_hyperparameters(hp: PPOHyperparameters) -> None:
+    """Refuse known values out of their range; traced ones pass.
+
+    Raises:
+        ValueError: naming the value.
+    """
+    positive, unit = (0.0, np.inf), (0.0, 1.0)
+    ranges = {"lr": positive, "discount": unit, "gae_lambda": unit, "clip": positive}
+    ranges |= {"value_clip": positive, "entropy": positive, "value_weight": positive}
+    check_ranges(hp, ranges, finite=False)
 
 
 class PPOBatch(NamedTuple):
@@ -40,7 +73,7 @@ def ppo_loss(
     params: Params,
     batch: PPOBatch,
     carry: PyTree,
-    hp: "PPOHyperparameters",
+    hp: PPOHyperparameters,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Compute the loss of one learner on sequences ``[T, B, …]``, and metrics.
 

@@ -6,7 +6,7 @@ References:
     J. Schulman et al., Proximal policy optimization algorithms, 2017.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,9 @@ from jaxswarm.rl.actor_critic import apply_gradients
 from jaxswarm.rl.hyperparameters import check_positive_sizes
 from jaxswarm.rl.networks import Network
 from jaxswarm.rl.on_policy import Transition
-from jaxswarm.rl.ppo_loss import PPOBatch, ppo_loss
+from jaxswarm.rl.ppo_loss import PPOBatch, PPOHyperparameters, ppo_loss
 from jaxswarm.rl.returns import advantages, normalized
 from jaxswarm.types import Key, Params, PyTree
-
-if TYPE_CHECKING:
-    from jaxswarm.rl._ppo import PPOHyperparameters
 
 
 class PPOUpdate(Protocol):
@@ -38,7 +35,7 @@ class PPOUpdate(Protocol):
         opt_state: PyTree,
         transitions: Transition,
         carry: PyTree,
-        hp: "PPOHyperparameters",
+        hp: PPOHyperparameters,
     ) -> tuple[Params, PyTree, dict[str, jax.Array]]:
         """New params, new optimizer state, and metrics of the last epoch."""
         ...
@@ -84,7 +81,7 @@ def ppo_update(
         opt_state: PyTree,
         transitions: Transition,
         carry: PyTree,
-        hp: "PPOHyperparameters",
+        hp: PPOHyperparameters,
     ) -> tuple[Params, PyTree, dict[str, jax.Array]]:
         batch = make_batch(transitions, hp, normalize=normalize)
         if not network.recurrent:
@@ -124,7 +121,7 @@ def update_shared(update: PPOUpdate) -> PPOUpdate:
         opt_state: PyTree,
         transitions: Transition,
         carry: PyTree,
-        hp: "PPOHyperparameters",
+        hp: PPOHyperparameters,
     ) -> tuple[Params, PyTree, dict[str, jax.Array]]:
         transitions = jax.tree.map(lambda x: x.reshape(len(x), -1, *x.shape[3:]), transitions)
         carry = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), carry)
@@ -145,7 +142,7 @@ def update_each(update: PPOUpdate, num_agents: int) -> PPOUpdate:
         opt_state: PyTree,
         transitions: Transition,
         carry: PyTree,
-        hp: "PPOHyperparameters",
+        hp: PPOHyperparameters,
     ) -> tuple[Params, PyTree, dict[str, jax.Array]]:
         transitions = jax.tree.map(lambda x: jnp.moveaxis(x, 2, 0), transitions)
         carry = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), carry)
@@ -156,7 +153,7 @@ def update_each(update: PPOUpdate, num_agents: int) -> PPOUpdate:
     return updates
 
 
-def make_batch(transitions: Transition, hp: "PPOHyperparameters", *, normalize: bool) -> PPOBatch:
+def make_batch(transitions: Transition, hp: PPOHyperparameters, *, normalize: bool) -> PPOBatch:
     """Advantages and value targets of transitions ``[T, B, …]``."""
     advantage = advantages(
         transitions.reward,

@@ -28,7 +28,7 @@ from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.gossip.ledger import Ledger
 from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
-from jaxswarm.rl._ppo import PPOHyperparameters, PPOInfo, PPOState, check_hyperparameters
+from jaxswarm.rl._ppo import PPOInfo, PPOState
 from jaxswarm.rl.hyperparameters import check_positive_sizes
 from jaxswarm.rl.networked.reward_model import (
     JOINT_ACTIONS,
@@ -41,6 +41,7 @@ from jaxswarm.rl.networked.reward_model import (
 )
 from jaxswarm.rl.networks import Network
 from jaxswarm.rl.on_policy import OnPolicyRunner, Transition
+from jaxswarm.rl.ppo_loss import PPOHyperparameters, check_hyperparameters
 from jaxswarm.rl.ppo_update import default_optimizer, ppo_update, update_each
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.types import Key, Params, PyTree
