@@ -141,7 +141,7 @@ def sac_learner(
         return sample_actions(key, network, outputs)
 
     def descend(
-        name: str, grads: PyTree, state: SACState, params: Params, lr: ArrayLike
+        name: str, grads: PyTree, state: SACState, params: Params, lr: float | jax.Array
     ) -> tuple[Params, dict[str, PyTree]]:
         params, opt_state = apply_gradients(optimizer, grads, state.opt_state[name], params, lr)
         return params, state.opt_state | {name: opt_state}

@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jumanji import specs
 
 from jaxswarm.rl.q_networks import QNetwork
-from jaxswarm.types import ArrayLike, Key, Params, PyTree
+from jaxswarm.types import Key, Params, PyTree
 
 
 def sample_actions(key: Key, network: QNetwork, outputs: jax.Array) -> jax.Array:
@@ -49,7 +49,7 @@ def apply_gradients(
     grads: PyTree,
     opt_state: PyTree,
     params: Params,
-    lr: ArrayLike,
+    lr: float | jax.Array,
 ) -> tuple[Params, PyTree]:
     """Take a step of size ``lr`` along the optimizer's direction: new params and ``opt_state``."""
     updates, opt_state = optimizer.update(grads, opt_state, params)
@@ -57,7 +57,7 @@ def apply_gradients(
     return optax.apply_updates(params, updates), opt_state
 
 
-def default_target_entropy(action_spec: specs.BoundedArray) -> float:
+def default_target_entropy(action_spec: specs.Array) -> float:
     """SAC's target entropy, ``-A``, in units of half the actions' range.
 
     The heads' log-probabilities are of actions in the environment's units, hence the conversion.
@@ -67,9 +67,9 @@ def default_target_entropy(action_spec: specs.BoundedArray) -> float:
         >>> default_target_entropy(envs.continuous_actions(3, 2, low=-1.0, high=1.0))
         -2.0
     """
+    bounds: Any = action_spec
     low, high = (
-        np.broadcast_to(np.asarray(x), action_spec.shape)[0]
-        for x in (action_spec.minimum, action_spec.maximum)
+        np.broadcast_to(np.asarray(x), bounds.shape)[0] for x in (bounds.minimum, bounds.maximum)
     )
     half = (high - low) / 2.0
     return float(np.sum(np.log(half)) - half.size)

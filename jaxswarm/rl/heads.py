@@ -64,7 +64,7 @@ def categorical(num_actions: int) -> Head:
     if num_actions < 1:
         raise ValueError(f"num_actions: expected at least 1, got {num_actions}")
 
-    def distribution(outputs: jax.Array) -> distrax.Categorical:
+    def distribution(outputs: jax.Array) -> Any:
         return distrax.Categorical(logits=outputs)
 
     return Head(
@@ -93,7 +93,7 @@ def categoricals(num_options: tuple[int, ...]) -> Head:
         raise ValueError(f"num_options: expected at least 1 for each choice, got {num_options}")
     ends = np.cumsum(num_options)[:-1].tolist()
 
-    def distributions(outputs: jax.Array) -> list[distrax.Categorical]:
+    def distributions(outputs: jax.Array) -> list[Any]:
         return [distrax.Categorical(logits=logits) for logits in jnp.split(outputs, ends)]
 
     def sample(key: jax.Array, outputs: jax.Array) -> jax.Array:
@@ -245,10 +245,8 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
     raise ValueError(f"spec: expected discrete [N] or bounded [N, A] actions, got {spec}")
 
 
-def _normal(
-    size: int, offset: float, std: str = "exp"
-) -> Callable[[jax.Array], distrax.Independent]:
-    def normal(outputs: jax.Array) -> distrax.Independent:
+def _normal(size: int, offset: float, std: str = "exp") -> Callable[[jax.Array], Any]:
+    def normal(outputs: jax.Array) -> Any:
         shifted = outputs[size:] + offset
         if std == "softplus":
             scale = jax.nn.softplus(jnp.maximum(shifted, SCALE_RANGE[0]))

@@ -180,8 +180,8 @@ def actor_critic_network(
     def apply_critic(
         params: Params, carry: PyTree, critic_input: jax.Array
     ) -> tuple[PyTree, jax.Array]:
-        carry, value = critic_net.apply({"params": params}, carry, critic_input)  # type: ignore[misc]
-        return carry, value[0]
+        result: Any = critic_net.apply({"params": params}, carry, critic_input)
+        return result[0], result[1][0]
 
     return Network(
         head,

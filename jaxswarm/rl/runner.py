@@ -9,7 +9,7 @@ Shapes: ``T`` steps, ``E`` environments, ``N`` agents.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -155,6 +155,7 @@ class EnvRunner:
         def step(totals: tuple, index: jax.Array) -> tuple[tuple, PyTree]:
             state, total_return, count = totals
             action, details = act(jax.random.fold_in(key, index), state.carry, state.observation)
+            timestep: Any
             env_state, timestep = self._envs.step(state.env_state, action)
             metrics = dict(timestep.extras)
             outcome = EnvStep(

@@ -156,7 +156,7 @@ def stac_learner(
     def act(key: Key, state: STACState, features: jax.Array) -> jax.Array:
         return sample_and_log_prob(key, network, state.params["actor"], features)[0]
 
-    def descend(name: str, grads: PyTree, state: STACState, lr: ArrayLike) -> STACState:
+    def descend(name: str, grads: PyTree, state: STACState, lr: float | jax.Array) -> STACState:
         params, opt_state = apply_gradients(
             optimizer, grads, state.opt_state[name], state.params[name], lr
         )
