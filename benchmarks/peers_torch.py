@@ -115,16 +115,16 @@ class NodeLoop(_Peer):
             functional.cross_entropy(node(x[i]), y[i]).backward()
             optimizer.step()
         with torch.no_grad():
-            told = [list(node.parameters()) for node, _ in self.nodes]
-            mixed = [self._average(i, told) for i in range(len(told))]
-            for own, new in zip(told, mixed, strict=True):
+            sent = [list(node.parameters()) for node, _ in self.nodes]
+            mixed = [self._average(i, sent) for i in range(len(sent))]
+            for own, new in zip(sent, mixed, strict=True):
                 for leaf, value in zip(own, new, strict=True):
                     leaf.copy_(value)
 
-    def _average(self, i: int, told: list[list[Any]]) -> list[torch.Tensor]:
-        average = [leaf * self.work.self_weights[i] for leaf in told[i]]
+    def _average(self, i: int, sent: list[list[Any]]) -> list[torch.Tensor]:
+        average = [leaf * self.work.self_weights[i] for leaf in sent[i]]
         for j, weight in zip(self.work.neighbors[i], self.work.neighbor_weights[i], strict=True):
-            for total, leaf in zip(average, told[j], strict=True):
+            for total, leaf in zip(average, sent[j], strict=True):
                 total.add_(leaf, alpha=float(weight))
         return average
 

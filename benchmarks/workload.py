@@ -39,7 +39,7 @@ class Workload:
         partition: who holds which training rows.
         test_x: ``float32[T, 64]``.
         test_y: ``int32[T]``.
-        neighbours: ``int32[N, K]``, whom each agent hears.
+        neighbours: ``int32[N, K]``, the in-neighbours of each agent.
         neighbour_weights: ``float32[N, K]``, Metropolis–Hastings.
         self_weights: ``float32[N]``.
         initial: ``{"w1": [N, 64, 128], "b1": [N, 128], "w2": [N, 128, 10], "b2": [N, 10]}``.

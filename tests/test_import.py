@@ -1,4 +1,4 @@
-"""Importing the package is light: what is slow to import comes with the room that needs it."""
+"""Importing the package is light: slow dependencies load with the package that needs them."""
 
 import subprocess
 import sys

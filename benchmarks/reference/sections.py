@@ -1,4 +1,4 @@
-"""What is trained, on what, by whom."""
+"""The trainings that are compared: environment, learner and hyperparameters of each section."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property

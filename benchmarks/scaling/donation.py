@@ -30,7 +30,7 @@ def rows(given: Setting) -> Iterator[Row]:
     rounds = given.rounds_for(24.0 * n * PARAMETERS)
     cases = {
         "gossip, f32": (repeated, jnp.float32),
-        "gossip, f32 told in bf16": (told_in_bf16, jnp.float32),
+        "gossip, f32 sent in bf16": (sent_in_bf16, jnp.float32),
         "gossip, bf16": (repeated, jnp.bfloat16),
     }
     for name, (loop, dtype) in cases.items():
@@ -42,7 +42,7 @@ def rows(given: Setting) -> Iterator[Row]:
             yield _memory_row(label, program, second, n, itemsize)
 
 
-def told_in_bf16(rounds: int) -> Any:
+def sent_in_bf16(rounds: int) -> Any:
     """``(W, x) -> x`` after ``rounds`` rounds whose messages are rounded to bf16."""
 
     def once(W: Any, x: jax.Array) -> jax.Array:

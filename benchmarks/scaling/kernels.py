@@ -57,9 +57,9 @@ def mix(
             of two.
     """
     _check(W, block)
-    told = tree if messages is None else messages
+    sent = tree if messages is None else messages
     run = functools.partial(_leaf, block, num_warps, interpret)
-    return jax.tree.map(lambda own, message: run(W, own, message), tree, told)
+    return jax.tree.map(lambda own, message: run(W, own, message), tree, sent)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
@@ -110,7 +110,7 @@ def _launch(
     from jax.experimental.pallas import triton
 
     n = own.shape[0]
-    flat, told = own.reshape(n, -1), messages.reshape(n, -1)
+    flat, sent = own.reshape(n, -1), messages.reshape(n, -1)
     bucket = W.buckets[0]
     programs = pl.cdiv(n, block[0]) * pl.cdiv(flat.shape[1], block[1])
     mixed = pl.pallas_call(
@@ -120,7 +120,7 @@ def _launch(
         compiler_params=triton.CompilerParams(num_warps=num_warps, num_stages=2),
         interpret=interpret,
         name="gather_mix",
-    )(W.self_weights, bucket.neighbors, bucket.weights, flat, told)
+    )(W.self_weights, bucket.neighbors, bucket.weights, flat, sent)
     return mixed.reshape(own.shape)
 
 

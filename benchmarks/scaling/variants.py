@@ -49,12 +49,12 @@ def einsum(W: Any, x: jax.Array) -> jax.Array:
 def taken(W: Any, x: jax.Array) -> jax.Array:
     """The same with messages in bf16, summed in float32."""
     bucket = W.buckets[0]
-    told = jnp.take(x.astype(jnp.bfloat16), bucket.neighbors, axis=0, mode="clip")
-    others = jnp.sum(bucket.weights[:, :, None] * told, axis=1)
+    sent = jnp.take(x.astype(jnp.bfloat16), bucket.neighbors, axis=0, mode="clip")
+    others = jnp.sum(bucket.weights[:, :, None] * sent, axis=1)
     return W.self_weights[:, None] * x + others
 
 
-def told_in_bf16(W: Any, x: jax.Array) -> jax.Array:
+def sent_in_bf16(W: Any, x: jax.Array) -> jax.Array:
     """The library's sum of gathers, messages rounded to bf16."""
     return gossip.mix(W, x, x.astype(jnp.bfloat16))
 
@@ -148,7 +148,7 @@ def _compare(W: Mixing, degree: int, size: int, given: Setting) -> Iterator[Row]
         Program("library, a call each", gossip.mix, W, rounds=1, calls=rounds, donate=False),
     ]
     if W.layout == "gather":
-        ways: dict[str, Any] = {"told in bf16": told_in_bf16, "slabs": slabs}
+        ways: dict[str, Any] = {"sent in bf16": sent_in_bf16, "slabs": slabs}
         if not too_large(state_bytes, degree * state_bytes):
             ways |= {"einsum": einsum, "taken in bf16": taken}
         if given.is_gpu:

@@ -40,9 +40,9 @@ def test_kernel_equals_xla(W, dtype):
 
 def test_kernel_mixes_messages_of_another_dtype(W):
     tree = _tree(11)
-    told = jax.tree.map(lambda x: (2 * x).astype(jnp.bfloat16), tree)
-    found = kernels.mix(W, tree, told, block=SMALL, interpret=True)
-    expected = gossip.mix(W, tree, told)
+    messages = jax.tree.map(lambda x: (2 * x).astype(jnp.bfloat16), tree)
+    found = kernels.mix(W, tree, messages, block=SMALL, interpret=True)
+    expected = gossip.mix(W, tree, messages)
     for name in tree:
         np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
 

@@ -122,7 +122,7 @@ def test_variants_mix_alike(way, monkeypatch):
     np.testing.assert_allclose(jax.jit(way)(W, x), gossip.mix(W, x), atol=1e-6)
 
 
-@pytest.mark.parametrize("way", [variants.taken, variants.told_in_bf16])
+@pytest.mark.parametrize("way", [variants.taken, variants.sent_in_bf16])
 def test_variants_with_bf16_messages_mix_nearly_alike(way):
     W = gossip.mixing(topology.random_regular(12, 4, seed=0), layout="gather")
     x = jax.random.normal(jax.random.key(0), (12, 7))

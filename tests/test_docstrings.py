@@ -1,0 +1,54 @@
+"""Examples in docstrings run, and what users call first has one."""
+
+import doctest
+import importlib
+import io
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in (ROOT / "jaxswarm").rglob("*.py")
+    if ">>>" in path.read_text(encoding="utf-8")
+)
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+FIRST = """
+agents.initialize agents.mean agents.disagreement simulate rollout sweep Checkpoint
+topology.ring topology.torus topology.from_edges topology.stack
+gossip.mixing gossip.mix gossip.averaging gossip.chebyshev gossip.push_sum gossip.compressed
+gossip.choco gossip.scheduled gossip.attacked gossip.robust.krum gossip.robust.trimmed_mean
+gossip.robust.centered_clipping
+learning.decentralized learning.dpsgd learning.fedavg learning.local_sgd
+learning.gradient_tracking learning.exact_diffusion learning.evaluation
+data.load data.shards data.dirichlet_over_agents data.minibatches models.mlp models.functional
+network.churn network.link_loss network.combine swarms.vicsek swarms.boids swarms.kuramoto
+space.Space envs.SimpleSpread envs.unroll
+rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate
+coordination.workers coordination.task_graph coordination.bandits.linucb
+statistics.compare statistics.summarize plotting.curves sharding.shard
+""".split()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name):
+    module = importlib.import_module(name)
+    report = io.StringIO()
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    examples = [test for test in doctest.DocTestFinder().find(module) if test.examples]
+    assert examples, f"{name}: '>>>' stands where no example is found"
+    for example in examples:
+        runner.run(example, out=report.write, clear_globs=True)
+    assert not runner.failures, report.getvalue()
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_what_users_call_first_has_an_example(name):
+    import jaxswarm
+
+    value = jaxswarm
+    for part in name.split("."):
+        value = getattr(value, part)
+    assert ">>>" in (value.__doc__ or ""), f"jaxswarm.{name} has no example"
