@@ -87,7 +87,7 @@ def execute(
         task: of any number of agents, that of training or another.
         rule: the parametrization.
         rule_params: ``[T, P]``, a rule per step, or ``[P]``, the same in ``num_steps`` steps.
-        num_steps: ``T``, where ``rule_params`` do not say.
+        num_steps: ``T``; needed for a single rule.
         discount: factor per step in ``[0, 1]``; may be traced.
         env_params: physics of the task; its own if omitted.
 

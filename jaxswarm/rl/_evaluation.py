@@ -4,14 +4,15 @@ Shapes: ``N`` agents.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents, envs
 from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.rl.networks import distribution_of, features_of, over_agents
+from jaxswarm.rl.networks import Network, distribution_of, features_of, over_agents
+from jaxswarm.rl.q_networks import QNetwork
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
 
@@ -27,7 +28,9 @@ class Evaluation(NamedTuple):
     sampled: jax.Array
 
 
-def policy(network: Any, *, shared: bool, deterministic: bool = False) -> envs.Policy:
+def policy(
+    network: Network | QNetwork, *, shared: bool, deterministic: bool = False
+) -> envs.Policy:
     """Make a policy of the actors, for ``envs.unroll``, :func:`evaluate` and viewers.
 
     Args:
@@ -116,7 +119,7 @@ def evaluate(
 def evaluator(
     key: Key,
     env: SwarmEnvironment,
-    network: Any,
+    network: Network | QNetwork,
     num_episodes: int = 32,
     *,
     shared: bool,

@@ -9,7 +9,7 @@ critic, ``O`` outputs of the actor.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -23,11 +23,14 @@ from jaxswarm.models.networks import ACTIVATIONS
 from jaxswarm.rl.heads import Head, head_of
 from jaxswarm.types import Key, Params, PyTree
 
+if TYPE_CHECKING:
+    from jaxswarm.rl.q_networks import QNetwork
+
 CRITICS = ("own", "global")
 
 
 class PolicyDistribution(NamedTuple):
-    """Distribution of raw actions given an actor's outputs, where the head alone does not say it.
+    """Distribution of raw actions given an actor's outputs, where it is not the head's.
 
     For an actor of ``P`` parts that depend on each other, such as the members of a team:
     log-probabilities and entropies are then ``[P]``, and PPO clips the ratio of each part.
@@ -70,7 +73,7 @@ class Network(NamedTuple):
     distribution: PolicyDistribution | None = None
 
 
-def distribution_of(network: Any) -> PolicyDistribution:
+def distribution_of(network: "Network | QNetwork") -> PolicyDistribution:
     """A network's own action distribution, or that of its head.
 
     Args:
@@ -233,7 +236,7 @@ def network_for(
     return actor_critic_network(head, num_features, num_critic_inputs, critic=critic, **options)
 
 
-def initialize(key: Key, network: Any, num_agents: int, *, shared: bool) -> Params:
+def initialize(key: Key, network: "Network | QNetwork", num_agents: int, *, shared: bool) -> Params:
     """Draw initial weights: one set that all agents share, or one per agent.
 
     Args:

@@ -15,7 +15,7 @@ from jaxswarm.systems.symphony import (
     split_outputs,
     swaddling,
 )
-from jaxswarm.systems.symphony._symphony import advantage_loss, pessimistic_mean, square_loss
+from jaxswarm.systems.symphony.losses import advantage_loss, pessimistic_mean, square_loss
 
 ENV = envs.Pendulum(time_limit=20)
 NET = symphony.symphony_network_for(ENV, width=8, nodes=6)

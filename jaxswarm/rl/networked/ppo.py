@@ -17,7 +17,7 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,7 @@ from jaxswarm.rl._ppo import PPOInfo, PPOState
 from jaxswarm.rl.hyperparameters import check_positive_sizes
 from jaxswarm.rl.networked.reward_model import (
     JOINT_ACTIONS,
+    RewardModel,
     RewardModelState,
     messages,
     num_reward_inputs,
@@ -43,6 +44,7 @@ from jaxswarm.rl.networks import Network
 from jaxswarm.rl.on_policy import OnPolicyRunner, Transition
 from jaxswarm.rl.ppo_loss import PPOHyperparameters, check_hyperparameters
 from jaxswarm.rl.ppo_update import default_optimizer, ppo_update, update_each
+from jaxswarm.rl.q_networks import QNetwork
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.types import Key, Params, PyTree
 
@@ -188,26 +190,6 @@ def networked_ppo(
             Ledger.empty(),
         )
 
-    def fit(
-        state: RewardModelState, inputs: jax.Array, rewards: jax.Array, mask: jax.Array
-    ) -> tuple[RewardModelState, jax.Array]:
-        """``reward_steps`` steps of one agent's model on its own rewards ``[B]``."""
-
-        def one_step(state: RewardModelState, _: None) -> tuple[RewardModelState, jax.Array]:
-            return model.step(state, inputs, rewards, mask)[:2]
-
-        state, errors = jax.lax.scan(one_step, state, length=reward_steps)
-        return state, errors[0]
-
-    def with_team_reward(
-        transitions: Transition, reward_models: RewardModelState, inputs: jax.Array
-    ) -> Transition:
-        """Replace rewards by the reward models' predictions, unless ``team_reward`` is false."""
-        team = jax.vmap(model.predict)(reward_models.params, inputs)
-        team = jnp.moveaxis(team.reshape(n, num_steps, num_envs), 0, 2)
-        reward = jnp.where(jnp.asarray(team_reward), team, transitions.reward)
-        return transitions._replace(reward=jnp.where(transitions.mask, reward, 0.0))
-
     def step(
         key: Key, state: NetworkedPPOState, inputs: PPOHyperparameters | None = None
     ) -> tuple[NetworkedPPOState, NetworkedPPOInfo]:
@@ -223,7 +205,8 @@ def networked_ppo(
         rewards, mask = (
             jnp.moveaxis(x, 2, 0).reshape(n, -1) for x in (transitions.reward, transitions.mask)
         )
-        reward_models, reward_error = jax.vmap(fit)(state.reward_model, model_inputs, rewards, mask)
+        fit = jax.vmap(lambda *data: model.fit(*data, num_steps=reward_steps))
+        reward_models, reward_error = fit(state.reward_model, model_inputs, rewards, mask)
         received, reward_gossip, reward_traffic = gossip.mix(
             reward_key, messages(reward_models), state.reward_gossip, exchange
         )
@@ -233,7 +216,7 @@ def networked_ppo(
             update_key,
             learner.params,
             learner.opt_state,
-            with_team_reward(transitions, reward_models, model_inputs),
+            with_team_reward(model, reward_models, model_inputs, transitions, team_reward),
             carry,
             hp if inputs is None else inputs,
         )
@@ -255,7 +238,30 @@ def networked_ppo(
     return Algorithm(init, step)  # type: ignore[arg-type]
 
 
-def initial_params(key: Key, network: Any, num_agents: int) -> Params:
+def with_team_reward(
+    model: RewardModel,
+    state: RewardModelState,
+    inputs: jax.Array,
+    transitions: Transition,
+    team_reward: bool | jax.Array,
+) -> Transition:
+    """Replace rewards by the agents' predictions of the team's reward.
+
+    Args:
+        model: of every agent.
+        state: after the exchange, leaves ``[N, …]``.
+        inputs: of the models, ``[N, T E, F]``.
+        transitions: ``[T, E, N, …]``.
+        team_reward: false keeps the own rewards; may be traced.
+    """
+    steps, count, n = transitions.reward.shape
+    predicted = jax.vmap(model.predict)(state.params, inputs)
+    predicted = jnp.moveaxis(predicted.reshape(n, steps, count), 0, 2)
+    reward = jnp.where(jnp.asarray(team_reward), predicted, transitions.reward)
+    return transitions._replace(reward=jnp.where(transitions.mask, reward, 0.0))
+
+
+def initial_params(key: Key, network: Network | QNetwork, num_agents: int) -> Params:
     """Initial weights of networked agents: own actors and identical critics, leaves ``[N, …]``.
 
     Averages of networks with different initial weights perform badly, hence the identical critics.

@@ -53,11 +53,14 @@ class RewardModel(NamedTuple):
         predict: ``predict(params, inputs [B, F]) -> rewards [B]``.
         step: ``step(state, inputs, rewards, mask) -> (state, squared error [], predictions [B])``:
             one gradient step; error and predictions are those before it.
+        fit: ``fit(state, inputs, rewards, mask, num_steps) -> (state, squared error [])``: several
+            gradient steps on the same data; the error is that before them.
     """
 
     init: Callable[[Key], RewardModelState]
     predict: Callable[[Params, jax.Array], jax.Array]
     step: Callable[..., tuple[RewardModelState, jax.Array, jax.Array]]
+    fit: Callable[..., tuple[RewardModelState, jax.Array]]
 
 
 def reward_model(num_inputs: int, *, widths: Sequence[int], lr: float) -> RewardModel:
@@ -97,7 +100,20 @@ def reward_model(num_inputs: int, *, widths: Sequence[int], lr: float) -> Reward
         params, opt_state = apply_gradients(optimizer, grads, state.opt_state, state.params, lr)
         return RewardModelState(params, opt_state), error, predicted
 
-    return RewardModel(init, predict, step)
+    def fit(
+        state: RewardModelState,
+        inputs: jax.Array,
+        rewards: jax.Array,
+        mask: jax.Array,
+        num_steps: int,
+    ) -> tuple[RewardModelState, jax.Array]:
+        def one_step(state: RewardModelState, _: None) -> tuple[RewardModelState, jax.Array]:
+            return step(state, inputs, rewards, mask)[:2]
+
+        state, errors = jax.lax.scan(one_step, state, length=num_steps)
+        return state, errors[0]
+
+    return RewardModel(init, predict, step, fit)
 
 
 def messages(state: RewardModelState) -> dict[str, PyTree]:

@@ -136,7 +136,7 @@ def central_agent_networks(
 
 
 def _local_network(env: HammerEnvironment, widths: Sequence[int], options: Any) -> Network:
-    """Local network; its actor sees observation, identity and message, its critic no message."""
+    """Local network; its actor reads observation, identity and message, its critic no message."""
     head = head_of(env.action_spec, **options)
     _, actor_net, critic_net = make_networks(env, head.num_outputs, widths)
     own = jnp.zeros(env.num_visible + env.num_agents)

@@ -54,8 +54,8 @@ class HammerEnvironment(SwarmEnvironment):
         env: any :class:`jaxswarm.envs.SwarmEnvironment`, not wrapped.
         message_length: ``L``, at least 1; a control without messages is a :class:`MessageKind`.
         visible: names of the fields of the observation that local agents see; all if omitted.
-        limited_agents: ids of the agents to whom this applies; the others see all fields, and
-            hidden fields are 0 to the limited ones. All agents if omitted.
+        limited_agents: ids of the agents with a limited view; the others observe all fields, and
+            hidden fields of the limited ones are 0. All agents if omitted.
 
     Raises:
         ValueError: for a field that does not exist or nothing visible, an agent that does not
@@ -148,8 +148,8 @@ class HammerEnvironment(SwarmEnvironment):
         parts = [getattr(observation, name).reshape(n, -1).astype(jnp.float32) for name in shown]
         if self.limited_agents is not None:
             limited = jnp.isin(jnp.arange(n), jnp.asarray(self.limited_agents, jnp.int32))
-            sees = [~limited[:, None] | (name in self.visible) for name in shown]
-            parts = [jnp.where(seen, part, 0.0) for seen, part in zip(sees, parts, strict=True)]
+            visible = [~limited[:, None] | (name in self.visible) for name in shown]
+            parts = [jnp.where(mask, x, 0.0) for mask, x in zip(visible, parts, strict=True)]
         return jnp.concatenate(parts, axis=1)
 
     def _noise(self, key: Key) -> jax.Array:

@@ -5,16 +5,14 @@ The regularizer ``swaddling``, ``split_outputs`` of the actor, the noise's stand
 """
 
 from jaxswarm.systems.symphony._symphony import (
-    NOISE,
     SymphonyHyperparameters,
     SymphonyState,
     adam_without_bias_correction,
-    split_outputs,
-    swaddling,
     symphony,
     symphony_learner,
-    symphony_network_for,
 )
+from jaxswarm.systems.symphony.losses import split_outputs, swaddling
+from jaxswarm.systems.symphony.network import NOISE, symphony_network_for
 
 __all__ = [
     "NOISE",

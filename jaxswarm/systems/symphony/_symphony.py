@@ -19,10 +19,8 @@ References:
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,25 +28,27 @@ import optax
 
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.models.linear import dot_general
 from jaxswarm.rl import (
     Experience,
-    Head,
     Learner,
     QNetwork,
     fading_replay,
     off_policy,
-    q_network_for,
-    squashed_gaussian,
 )
 from jaxswarm.rl.actor_critic import sample_actions
 from jaxswarm.rl.hyperparameters import check_ranges
 from jaxswarm.rl.returns import masked_mean
+from jaxswarm.systems.symphony.losses import (
+    advantage_loss,
+    join_critics,
+    pessimistic_mean,
+    split_outputs,
+    square_loss,
+    swaddling,
+)
 from jaxswarm.types import Key, Params, PyTree
 
-CRITICS = 3
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
-NOISE = 1.0 / math.e  # standard deviation of the noise, which is bounded by 1
 DEFAULTS = {"updates": 3, "batch_size": 384, "capacity": 512_000, "warm_up": 10_240}
 
 
@@ -219,59 +219,6 @@ def joint_loss(
     return loss, (mean_value, metrics)
 
 
-def split_outputs(outputs: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Action ``A`` in ``(-1, 1)``, scale ``S`` and width ``B`` in ``(0, 1)``, each ``[…, A]``.
-
-    Args:
-        outputs: of the actor, ``[…, 3 A]``.
-    """
-    action, scale, width = jnp.split(jnp.tanh(outputs / 2.0), 3, axis=-1)
-    low, high = 1e-3, 1.0 - 1e-3
-    return action, jnp.clip(jnp.abs(scale), low, high), jnp.clip(jnp.abs(width), low, high)
-
-
-def swaddling(outputs: jax.Array) -> jax.Array:
-    """Regularizer of the scales, ``[B]``: minimal at ``S = 1/e``, unbounded as ``S, B → 1``."""
-    _, scale, width = split_outputs(outputs)
-    wide = barrier(scale ** (1.0 / jax.lax.stop_gradient(width)))
-    return jnp.mean(wide + width * scale * jnp.log(scale) + barrier(width**2), axis=-1)
-
-
-def barrier(x: jax.Array) -> jax.Array:
-    """``ln((1 + x) / (1 - x))``: 0 at 0, infinite towards 1."""
-    return jnp.log1p(x) - jnp.log1p(-x)
-
-
-def square_loss(x: jax.Array) -> jax.Array:
-    """``x tanh(x/2)``: about ``x²/2`` for small ``x``, ``|x|`` for large."""
-    return x * jnp.tanh(x / 2.0)
-
-
-def advantage_loss(x: jax.Array) -> jax.Array:
-    """``|x| tanh(x/2)``: :func:`square_loss` with the sign of ``x``."""
-    return jnp.abs(x) * jnp.tanh(x / 2.0)
-
-
-def join_critics(nodes: jax.Array) -> jax.Array:
-    """Nodes of all critics side by side, ``[K, B, H] -> [B, K H]``."""
-    return jnp.moveaxis(nodes, 0, 1).reshape(nodes.shape[1], -1)
-
-
-def pessimistic_mean(values: jax.Array) -> jax.Array:
-    """Weighted mean ``[B]`` of values ``[B, n]``: the lower a value, the larger its weight.
-
-    Ranks are counted rather than sorted, which takes a CPU a fraction of the time at these sizes.
-    """
-    n = values.shape[-1]
-    own, other = values[:, :, None], values[:, None, :]
-    before = (other < own) | ((other == own) & np.tri(n, k=-1, dtype=bool)[None])
-    rank = jnp.sum(before, axis=-1)
-    weight = jnp.tanh((np.pi * (1.0 - rank / n)) ** np.e)
-    return jnp.sum(values * weight, axis=-1) / np.sum(
-        np.tanh((np.pi * (1.0 - np.arange(n) / n)) ** np.e)
-    )
-
-
 def adam_without_bias_correction(
     b1: float = GOLDEN, b2: float = 0.995
 ) -> optax.GradientTransformation:
@@ -289,114 +236,3 @@ def adam_without_bias_correction(
         return direction, (first, second)
 
     return optax.GradientTransformation(init, update)
-
-
-class _Resine(nn.Module):
-    """``y σ(1.5 y/s)`` of ``y = s sin(x/s)``, ``s = σ(learned)``."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        s = jax.nn.sigmoid(self.param("s", nn.initializers.zeros, (x.shape[-1],)))
-        s = jnp.broadcast_to(s, x.shape)
-        y = s * jnp.sin(x / s)
-        return y * jax.nn.sigmoid(1.5 * y / s)
-
-
-class _Layers(nn.Module):
-    """Dense, layer norm, dense, resine, dense."""
-
-    width: int
-    num_outputs: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        x = nn.LayerNorm()(nn.Dense(self.width, dot_general=dot_general)(x))
-        x = _Resine()(nn.Dense(self.width, dot_general=dot_general)(x))
-        return nn.Dense(self.num_outputs, dot_general=dot_general)(x)
-
-
-def symphony_network_for(env: SwarmEnvironment, *, width: int = 512, nodes: int = 384) -> QNetwork:
-    """Make an actor and three critics whose sizes are read off an environment.
-
-    Args:
-        env: environment with bounded continuous actions.
-        width: of the hidden layers.
-        nodes: ``n``, of all critics together.
-
-    Raises:
-        ValueError: sizes below 1, nodes that three do not divide, or what
-            :func:`jaxswarm.rl.q_network_for` refuses.
-    """
-    if width < 1 or nodes < 1:
-        raise ValueError(f"width, nodes: expected at least 1, got {width}, {nodes}")
-    if nodes % CRITICS:
-        raise ValueError(f"nodes: expected a multiple of {CRITICS}, got {nodes}")
-    plain = q_network_for(env)  # for its checks, sizes and bounds
-    size, num_features = plain.num_actions, plain.num_features
-    actor_net, critic_net = _Layers(width, 3 * size), _Layers(width, nodes // CRITICS)
-
-    def init(key: Key) -> Params:
-        actor_key, critic_key = jax.random.split(key)
-        features, action = jnp.zeros((1, num_features)), jnp.zeros((1, size))
-        critic_input = jnp.concatenate([features, action], axis=1)
-        init_critic = jax.vmap(lambda k: critic_net.init(k, critic_input)["params"])
-        return {
-            "actor": actor_net.init(actor_key, features)["params"],
-            "critic": init_critic(jax.random.split(critic_key, CRITICS)),
-        }
-
-    def actor_outputs(params: Params, features: jax.Array, key: Key | None = None) -> jax.Array:
-        result: Any = actor_net.apply({"params": params}, features)
-        return result
-
-    def q_values(
-        params: Params, features: jax.Array, action: jax.Array, key: Key | None = None
-    ) -> jax.Array:
-        x = jnp.concatenate([features, action], axis=1)
-        result: Any = jax.vmap(lambda p: critic_net.apply({"params": p}, x))(params)
-        return result
-
-    def actor(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
-        return carry, actor_outputs(params, features[None])[0]
-
-    return QNetwork(
-        symphony_head(plain.head.action, size),
-        num_features,
-        size,
-        init,
-        actor_outputs,
-        q_values,
-        jnp.tanh,
-        lambda: {"actor": ()},
-        actor,
-    )
-
-
-def symphony_head(action: Callable[[jax.Array], jax.Array], size: int) -> Head:
-    """Make the head ``raw = S A + N`` with noise bounded by 1; it has no density.
-
-    Args:
-        action: maps a raw action to the environment's.
-        size: ``A``.
-    """
-
-    def mode(outputs: jax.Array) -> jax.Array:
-        center, scale, _ = split_outputs(outputs)
-        return center * scale
-
-    def sample(key: Key, outputs: jax.Array) -> jax.Array:
-        noise = jnp.clip(jax.random.normal(key, (size,)), -math.e, math.e)
-        return mode(outputs) + NOISE * noise
-
-    def no_density(*args: Any) -> jax.Array:
-        raise NotImplementedError("Symphony's actor is deterministic: it has no log-probability")
-
-    return squashed_gaussian(size)._replace(
-        num_outputs=3 * size,
-        num_scales=0,
-        sample=sample,
-        log_prob=no_density,
-        entropy=no_density,
-        mode=mode,
-        action=action,
-    )
