@@ -1,9 +1,9 @@
-"""Networked agents that hear each other's actions: who may be a parent is who can be heard.
+"""Bayesian-network policies of networked agents: parents must be in-neighbours.
 
-A graph over actions is a second graph beside the one over which beliefs are exchanged, and a
-directed one. An agent cannot condition on an action that does not reach it, so the first has to be
+The graph over actions is a second graph beside the one over which critics are exchanged, and a
+directed one. An agent cannot condition on an action that does not reach it, so the first must be
 part of the second. Everything else is :func:`jaxswarm.rl.networked.networked_actor_critic`: private
-rewards, critics that gossip, actors that stay at home.
+rewards, critics that gossip, actors that are never sent.
 
 Shapes: ``N`` agents with ``A`` actions, ``S`` states, ``J = A^N``, tables ``[N, S, J, A]``.
 
@@ -18,45 +18,45 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.rl.networked.games import MarkovGame
-from jaxswarm.rl.networked.policies import Policies
+from jaxswarm.rl.networked import MarkovGame, Policies
 from jaxswarm.systems.bn_actor_critic.graphs import check_dag
-from jaxswarm.systems.bn_actor_critic.tabular import sample
+from jaxswarm.systems.bn_actor_critic.tabular import sample_joint_action
+from jaxswarm.types import Key
 
 
 def bayesian_policies(
     game: MarkovGame, dag: np.ndarray, *, communicates: np.ndarray | None = None
 ) -> Policies:
-    """Everybody acts by the state and what its parents did.
+    """Make policies that choose by the state and the actions of an agent's parents.
 
     Args:
         game: whose agents are meant.
         dag: ``[N, N]``, ``[j, i]`` 1 where ``j`` is a parent of ``i``.
         communicates: ``bool[N, N]``, ``[j, i]`` true where ``i`` receives what ``j`` sends, such as
-            the graph over which critics are exchanged. Anybody by default.
+            the graph over which critics are exchanged. True everywhere by default.
 
     Returns:
         For :func:`jaxswarm.rl.networked.networked_actor_critic`.
 
     Raises:
-        ValueError: for a cycle, another number of agents, or parents that cannot be heard.
+        ValueError: for a cycle, another number of agents, or parents without communication.
     """
     n, size = game.num_agents, game.num_actions
     dag = check_dag(dag, communicates)
     if len(dag) != n:
         raise ValueError(f"dag: expected shape {(n, n)}, got {dag.shape}")
-    places = jnp.asarray(size ** np.arange(n)[::-1], jnp.int32)
-    heard = jnp.asarray(dag, jnp.int32) * places[:, None]  # [j, i]
-    each = jnp.arange(n)
+    strides = jnp.asarray(size ** np.arange(n)[::-1], jnp.int32)
+    parent_strides = jnp.asarray(dag, jnp.int32) * strides[:, None]  # [j, i]
+    ids = jnp.arange(n)
 
-    def choose(key: jax.Array, tables: jax.Array, state: jax.Array) -> jax.Array:
-        return sample(key, tables, game, dag, state)
+    def sample(key: Key, tables: jax.Array, state: jax.Array) -> jax.Array:
+        return sample_joint_action(key, tables, game, dag, state)
 
     def ascend(
         tables: jax.Array, state: jax.Array, actions: jax.Array, rates: jax.Array
     ) -> jax.Array:
-        row = actions @ heard
-        score = jax.nn.one_hot(actions, size) - jax.nn.softmax(tables[each, state, row])
-        return tables.at[each, state, row].add(rates[:, None] * score)
+        row = actions @ parent_strides
+        score = jax.nn.one_hot(actions, size) - jax.nn.softmax(tables[ids, state, row])
+        return tables.at[ids, state, row].add(rates[:, None] * score)
 
-    return Policies((n, game.num_states, size**n, size), choose, ascend)
+    return Policies((n, game.num_states, size**n, size), sample, ascend)
