@@ -39,7 +39,7 @@ class FaultPlan:
         num_agents: ``N``, static.
         num_links: ``E``, static; 0 if the plan knows no links.
         width: static; events of the busiest round.
-        fields: static; which fields of a ``Round`` the plan speaks of, the others stay ``None``.
+        fields: static; which fields of an ``Exchange`` the plan sets, the others stay ``None``.
     """
 
     time: Any
@@ -145,8 +145,8 @@ def fault_plan(
 def record(process: Network, rounds: int, key: jax.Array) -> FaultPlan:
     """Run a process for ``rounds`` rounds and write down every change.
 
-    Round ``r`` is drawn with ``fold_in(key, r)``. A ``Round`` does not tell leaving from crashing,
-    so absences are recorded as ``crash`` and ``recover``.
+    Round ``r`` is drawn with ``fold_in(key, r)``. An ``Exchange`` does not distinguish leaving from
+    crashing, so absences are recorded as ``crash`` and ``recover``.
 
     Raises:
         ValueError: if ``rounds < 1``, or the process speaks of nobody (the reliable network).
