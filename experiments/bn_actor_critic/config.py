@@ -9,7 +9,7 @@ TABULAR_SIZES = (2, 3, 5)  # numbers of agents for which the paper defines the c
 
 ANNEALED = "annealed"
 """A learned graph whose density is driven to zero; the other names are those of
-``jaxswarm.systems.bn_actor_critic._wiring``."""
+``jaxswarm.systems.bn_actor_critic._graph_settings``."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def train_on_path(
     n = num_agents
     game = bn_actor_critic.coordination_game(n)
     private = pay_in_turn(game)
-    best_values = bn_actor_critic.best_values(game, LATE, VALUE_ITERATIONS)
+    best_values = bn_actor_critic.optimal_values(game, LATE, VALUE_ITERATIONS)
     best = float(jnp.mean(best_values)) * (1.0 - LATE)
     path = topology.from_edges(np.array([(i, i + 1) for i in range(n - 1)]), n)
     no_edges = topology.from_edges(np.zeros((0, 2), int), n)

@@ -31,7 +31,7 @@ def ascend(config: Config, n: int, keys: jax.Array) -> dict[str, jax.Array]:
     """
     game = bn_actor_critic.coordination_game(n)
     learner = bn_actor_critic.bayesian_policy_gradient(game, weight=game.num_states / n)
-    best = jnp.mean(bn_actor_critic.best_values(game, config.discount))
+    best = jnp.mean(bn_actor_critic.optimal_values(game, config.discount))
     shape = (n, game.num_states, game.num_states, 2)
 
     def run_seed(dag: jax.Array, key: jax.Array) -> tuple[jax.Array, ...]:

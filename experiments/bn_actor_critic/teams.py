@@ -19,7 +19,7 @@ from jaxswarm.systems import bn_actor_critic
 GIVEN = ("independent", "full")
 """Graphs that are fixed; the others are sampled for every state."""
 
-Program = Callable[[bn_actor_critic.Wiring, jax.Array], dict[str, jax.Array]]
+Program = Callable[[bn_actor_critic.GraphSettings, jax.Array], dict[str, jax.Array]]
 
 
 def build_games(config: Config) -> dict[str, tuple[SwarmEnvironment, float]]:
@@ -47,10 +47,10 @@ def train_teams(
 
     def train_arm(name: str) -> dict[str, np.ndarray]:
         is_annealed = name == ANNEALED
-        wiring = bn_actor_critic.wiring(
+        wiring = bn_actor_critic.graph_settings(
             "learnt" if is_annealed else name,
             env.num_agents,
-            alpha=config.alpha if is_annealed else 0.0,
+            density_weight=config.alpha if is_annealed else 0.0,
         )
         return jax.tree.map(np.asarray, programs[name not in GIVEN](wiring, keys))
 
@@ -80,9 +80,9 @@ def compile_team(
         samples: whether the graph is sampled for every state rather than given.
     """
     team = bn_actor_critic.Team(env)
-    network = bn_actor_critic.team_network(team, draws=samples)
+    network = bn_actor_critic.team_network(team, sampled=samples)
     hyperparameters = rl.PPOHyperparameters(lr=config.team_lr, discount=discount, entropy=0.01)
-    without_edges = bn_actor_critic.wiring("independent", env.num_agents)
+    without_edges = bn_actor_critic.graph_settings("independent", env.num_agents)
     learner = bn_actor_critic.bn_mappo(
         team,
         network,
@@ -94,7 +94,7 @@ def compile_team(
     )
     policy = rl.policy(network, shared=True, deterministic=True)
 
-    def train_seed(wiring: bn_actor_critic.Wiring, key: jax.Array) -> dict[str, jax.Array]:
+    def train_seed(wiring: bn_actor_critic.GraphSettings, key: jax.Array) -> dict[str, jax.Array]:
         init_key, start_key, run_key, test_key = jax.random.split(key, 4)
         state = learner.init(rl.initialize(init_key, network, 1, shared=True), start_key)
         inputs = bn_actor_critic.TeamHyperparameters(wiring, hyperparameters)
@@ -104,12 +104,12 @@ def compile_team(
         params = state.learner.params
 
         def mean_return(params: object) -> jax.Array:
-            returns = rl.evaluate(team, policy, test_key, config.episodes, params=params)
+            returns = rl.evaluate(test_key, team, policy, config.episodes, params=params)
             return jnp.mean(returns)
 
         return {
             "return": mean_return(params),
-            "cut": mean_return(bn_actor_critic.with_wiring(params, without_edges)),
+            "cut": mean_return(bn_actor_critic.with_graph(params, without_edges)),
             "curve": records.info.ppo.reward * env.time_limit,
             "density": records.info.density,
         }

@@ -22,21 +22,21 @@ def fixed_rule_bias(key: jax.Array, config: Config) -> Results:
         ``bias [sizes, seeds]``, mean return of finite swarms minus the limit's, and ``limit``, the
         return of the limit.
     """
-    physics = collective.HeadingParams(width=config.width)
+    physics = collective.HeadingTaskParams(width=config.width)
 
     def build_task(n: int) -> collective.SwarmTask:
-        return collective.kuramoto(n, parameters=physics, radius=config.chaos_radius)
+        return collective.kuramoto_task(n, params=physics, radius=config.chaos_radius)
 
     rule = collective.kernel_rule(build_task(1), points=config.points)
-    numbers = rule.numbers_of(lambda y: GAIN * y[1:], DEVIATION)
+    numbers = rule.params_of(lambda y: GAIN * y[1:], DEVIATION)
     limit = jit_fast_compile(
         lambda: collective.kuramoto_limit(rule, numbers, config.steps, physics, cells=CELLS).returns
     )()
     returns = collective.convergence(
+        key,
         build_task,
         rule,
         numbers,
-        key,
         config.sizes,
         config.seeds * config.chaos_swarms,
         num_steps=config.steps,

@@ -23,15 +23,15 @@ REFERENCE_SWARMS = 8  # swarms of which the oracle's reported return is the mean
 REPORTED_DISCOUNT = 0.99  # discount factor of all reported returns
 
 _BUILDERS: dict[str, Callable[[Config, int], collective.SwarmTask]] = {
-    "kuramoto": lambda config, n: collective.kuramoto(
-        n, parameters=collective.HeadingParams(width=config.width), radius=config.radius
+    "kuramoto": lambda config, n: collective.kuramoto_task(
+        n, params=collective.HeadingTaskParams(width=config.width), radius=config.radius
     ),
-    "vicsek": lambda config, n: collective.vicsek(
+    "vicsek": lambda config, n: collective.vicsek_task(
         n,
-        parameters=collective.HeadingParams(width=config.width, speed=0.03),
+        params=collective.HeadingTaskParams(width=config.width, speed=0.03),
         radius=config.radius,
     ),
-    "aggregation": lambda config, n: collective.aggregation(n),
+    "aggregation": lambda config, n: collective.aggregation_task(n),
 }
 
 
@@ -58,10 +58,10 @@ def train_rules(config: Config, task: collective.SwarmTask, keys: jax.Array) -> 
         params, curve = _train(config, env, network, config.upper_lambda, key)
         policy = rl.policy(network, shared=True, deterministic=True)
         swarm_keys = agents.keys(jax.random.fold_in(key, 3), REFERENCE_SWARMS)
-        chosen = jax.vmap(lambda k: collective.open_loop(env, policy, k, params=params))(swarm_keys)
+        chosen = jax.vmap(lambda k: collective.open_loop(k, env, policy, params=params))(swarm_keys)
         discounts = REPORTED_DISCOUNT ** jnp.arange(config.steps)
         oracle = chosen.rewards @ discounts
-        return chosen.numbers[0], curve, oracle.mean()
+        return chosen.rule_params[0], curve, oracle.mean()
 
     bandwidths = jnp.array([config.bandwidth, HISTOGRAM_BANDWIDTH])
     over_seeds = jax.vmap(train_seed, (None, 0))
@@ -93,9 +93,9 @@ def train_agents(config: Config, task: collective.SwarmTask, keys: jax.Array) ->
         env = swarm.with_mean_field(scaled)
         params, curve = _train(config, env, network, config.agent_lambda, key)
         returns = rl.evaluate(
+            jax.random.fold_in(key, 4),
             env,
             rl.policy(network, shared=True, deterministic=True),
-            jax.random.fold_in(key, 4),
             config.swarms,
             params=params,
             discount=REPORTED_DISCOUNT,
@@ -129,11 +129,11 @@ def execute_rules(
     def mean_return(bandwidth: jax.Array, sequence: jax.Array, key: jax.Array) -> jax.Array:
         rule = collective.kernel_rule(task, points=config.points, bandwidth=bandwidth)
         swarm_keys = agents.keys(jax.random.fold_in(key, 5), config.swarms)
-        execute = jax.vmap(lambda k: collective.execute(task, rule, sequence, k).returns)
+        execute = jax.vmap(lambda k: collective.execute(k, task, rule, sequence).returns)
         return execute(swarm_keys).mean()
 
     rule = collective.kernel_rule(task, points=config.points)
-    zero_action = rule.numbers_of(lambda y: jnp.zeros(len(task.action_bounds[0])), 0.0)
+    zero_action = rule.params_of(lambda y: jnp.zeros(len(task.action_bounds[0])), 0.0)
     uncontrolled = jnp.broadcast_to(zero_action, numbers.shape[1:])
     bandwidths = jnp.array([config.bandwidth, HISTOGRAM_BANDWIDTH, config.bandwidth])
     sequences = jnp.concatenate([numbers, uncontrolled[None]])
@@ -158,7 +158,7 @@ def _train(
         num_steps=config.steps,
         epochs=config.epochs,
         minibatches=config.minibatches,
-        parameters=rl.PPOHyperparameters(
+        hyperparameters=rl.PPOHyperparameters(
             lr=config.lr, gae_lambda=gae_lambda, discount=config.discount
         ),
     )
@@ -167,4 +167,4 @@ def _train(
     state, records = rollout(
         algorithm.step, state, config.iterations, key=jax.random.fold_in(key, 2)
     )
-    return state.params, records.info.finished.episode_return.mean(axis=1)
+    return state.params, records.info.episodes.mean_return.mean(axis=1)

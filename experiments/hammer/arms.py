@@ -48,11 +48,11 @@ def train_arms(config: Config, game: Game, keys: jax.Array) -> dict[str, dict[st
         "num_steps": game.steps,
         "epochs": 4,
         "minibatches": 4,
-        "parameters": rl.PPOHyperparameters(
+        "hyperparameters": rl.PPOHyperparameters(
             lr=config.lr, discount=0.95, gae_lambda=0.95, entropy=0.0
         ),
     }
-    arms = [hammer.ARMS[name] for name in COMPOSED_ARMS.values()]
+    arms = [hammer.MESSAGE_KINDS[name] for name in COMPOSED_ARMS.values()]
     stacked = jax.tree.map(lambda *numbers: jnp.array(numbers), *arms)
     over_arms = jax.vmap(composed_arm(config, game, layers, learning), (0, None))
     train_composed = jit_fast_compile(jax.vmap(over_arms, (None, 0)))
@@ -78,12 +78,12 @@ def train_arms(config: Config, game: Game, keys: jax.Array) -> dict[str, dict[st
 
 def composed_arm(
     config: Config, game: Game, layers: dict[str, Any], learning: dict[str, Any]
-) -> Callable[[hammer.Arm, jax.Array], tuple[jax.Array, jax.Array]]:
+) -> Callable[[hammer.MessageKind, jax.Array], tuple[jax.Array, jax.Array]]:
     """Build ``(arm, key) -> (score, curve)`` with messenger and agents in one network."""
     network = hammer.hammer_network(game.env, **layers)
     executing = hammer.hammer_network(game.env, executing=True, **layers)
 
-    def train_seed(arm: hammer.Arm, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def train_seed(arm: hammer.MessageKind, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         init_key, run_key = jax.random.split(key)
         params = rl.initialize(init_key, network, game.env.num_agents, shared=True)
         learner = rl.ppo(game.env, network, **learning)
@@ -91,7 +91,7 @@ def composed_arm(
             config,
             game,
             learner,
-            hammer.with_arm(params, arm),
+            hammer.with_message_kind(params, arm),
             executing,
             run_key,
             reward_of=lambda info: info.reward,
@@ -104,17 +104,17 @@ def ppo_messenger_arm(
     config: Config, game: Game, layers: dict[str, Any], learning: dict[str, Any]
 ) -> Callable[[jax.Array], tuple[jax.Array, jax.Array]]:
     """Build ``key -> (score, curve)`` with a messenger that is a PPO agent of its own."""
-    sides = hammer.agent_sides(game.env, **layers)
-    executing = hammer.agent_sides(game.env, executing=True, **layers).whole
+    sides = hammer.central_agent_networks(game.env, **layers)
+    executing = hammer.central_agent_networks(game.env, executing=True, **layers).composed
 
     def train_seed(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         init_key, run_key = jax.random.split(key)
-        learner = hammer.messenger_ppo(game.env, sides, **learning)
+        learner = hammer.central_agent_ppo(game.env, sides, **learning)
         return train_and_evaluate(
             config,
             game,
             learner,
-            sides.whole.init(init_key),
+            sides.composed.init(init_key),
             executing,
             run_key,
             reward_of=lambda info: info.local.reward,
@@ -138,11 +138,11 @@ def train_and_evaluate(
     state = learner.init(params, start_key, game.physics)
     state, records = rollout(learner.step, state, game.iterations, key=run_key)
     returns = rl.evaluate(
+        test_key,
         game.env,
         rl.policy(executing, shared=True, deterministic=True),
-        test_key,
         config.episodes,
         params=state.params,
-        physics=game.physics,
+        env_params=game.physics,
     )
     return jnp.mean(returns), reward_of(records.info) * game.env.time_limit

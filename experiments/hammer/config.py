@@ -7,7 +7,7 @@ PPO_MESSENGER = "PPO messenger"
 
 COMPOSED_ARMS = {LEARNED: "learned", BITS: "discretised", RANDOM: "random", NONE: "none"}
 """Arms whose messenger is a part of the local agents' network -> their name in
-``jaxswarm.systems.hammer.ARMS``."""
+``jaxswarm.systems.hammer.MESSAGE_KINDS``."""
 
 SUM_GUESSING = "sum guessing"
 NAVIGATION = "navigation"

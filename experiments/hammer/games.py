@@ -32,7 +32,7 @@ class Game(NamedTuple):
         physics: parameters of the environment; ``None`` for its own.
     """
 
-    env: hammer.WithMessenger
+    env: hammer.HammerEnvironment
     seeds: int
     steps: int
     copies: int
@@ -47,7 +47,7 @@ def build_games(config: Config) -> dict[str, Game]:
     """Build sum guessing and the variants of navigation."""
     games = {
         SUM_GUESSING: Game(
-            hammer.WithMessenger(envs.SumGuessing(config.guessers), 1),
+            hammer.HammerEnvironment(envs.SumGuessing(config.guessers), 1),
             seeds=config.seeds,
             steps=8,
             copies=config.guess_envs,
@@ -58,23 +58,23 @@ def build_games(config: Config) -> dict[str, Game]:
         )
     }
     plain = envs.SimpleSpread(config.navigators)
-    games[NAVIGATION] = navigation(config, hammer.WithMessenger(plain, 2, visible=OWN_MOTION))
+    games[NAVIGATION] = navigation(config, hammer.HammerEnvironment(plain, 2, visible=OWN_MOTION))
     if not config.more:
         return games
     for n in MORE_NAVIGATORS:
-        larger = hammer.WithMessenger(envs.SimpleSpread(n), 2, visible=OWN_MOTION)
+        larger = hammer.HammerEnvironment(envs.SimpleSpread(n), 2, visible=OWN_MOTION)
         games[navigation_of(n)] = navigation(config, larger)
-    one_limited = hammer.WithMessenger(plain, 2, visible=OWN_MOTION, cut=(0,))
+    one_limited = hammer.HammerEnvironment(plain, 2, visible=OWN_MOTION, limited_agents=(0,))
     games[ONE_LIMITED] = navigation(config, one_limited)
     games[GLOBAL_REWARD] = navigation(
         config,
-        hammer.WithMessenger(plain, 2, visible=OWN_MOTION),
+        hammer.HammerEnvironment(plain, 2, visible=OWN_MOTION),
         physics=plain.params._replace(team_share=1.0),
     )
     return games
 
 
-def navigation(config: Config, env: hammer.WithMessenger, physics: Any = None) -> Game:
+def navigation(config: Config, env: hammer.HammerEnvironment, physics: Any = None) -> Game:
     """Describe the training in one variant of navigation."""
     return Game(
         env,

@@ -114,7 +114,7 @@ def distances_from_limit(
     n = config.agents
     game = networked.random_game(n, 5, 2, seed=config.seed)
     features = networked.random_features(game, 3, 6, seed=config.seed)
-    exact = networked.limit(game, features, np.full((n, 5, 2), 0.5))
+    exact = networked.critic_fixed_point(game, features, np.full((n, 5, 2), 0.5))
     target = np.concatenate([exact["value"], exact["reward"]])
     W = stacked_mixing(n, topology.ring(n))
     steps = 5 * config.steps

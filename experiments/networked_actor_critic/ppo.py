@@ -54,10 +54,10 @@ def ppo_team_returns(
             minibatches=config.minibatches,
             team_reward=modeled,
             joint=config.joint,
-            parameters=rl.PPOHyperparameters(lr=config.lr, discount=config.discount),
+            hyperparameters=rl.PPOHyperparameters(lr=config.lr, discount=config.discount),
         )
         params_key, env_key, run_key = jax.random.split(key, 3)
-        params = networked.networked_parameters(params_key, network, n)
+        params = networked.initial_params(params_key, network, n)
         physics = TeamDonationParams(mean_pay=mean_pay, worth=worth)
         state = learner.init(params, env_key, physics)
         _, records = rollout(learner.step, state, config.iterations, key=run_key)
@@ -91,5 +91,5 @@ def sparse_graph(config: Config) -> topology.Topology:
 def return_of_always_giving(env: TeamDonations, seed: int) -> float:
     """Mean reward per step and agent if every agent gives whenever it can."""
     give = envs.scripted(lambda key, seen: jnp.ones(env.num_agents, jnp.int32))
-    returns = rl.evaluate(env, give, jax.random.key(seed), 64)
+    returns = rl.evaluate(jax.random.key(seed), env, give, 64)
     return float(jnp.mean(returns)) / env.time_limit

@@ -147,7 +147,7 @@ def run_pendulum(config: Config, keys: jax.Array) -> dict[str, dict[str, np.ndar
             batch_size=config.batch,
             capacity=config.steps + config.warm_up,
             warm_up=config.warm_up,
-            parameters=rl.SACHyperparameters(
+            hyperparameters=rl.SACHyperparameters(
                 config.lr,
                 config.lr,
                 jnp.where(learn_temperature, config.lr, 0.0),
@@ -160,7 +160,7 @@ def run_pendulum(config: Config, keys: jax.Array) -> dict[str, dict[str, np.ndar
 
         def evaluate(state: Any) -> jax.Array:
             params = state.learner.params
-            return jnp.mean(rl.evaluate(env, policy, test_key, config.episodes, params=params))
+            return jnp.mean(rl.evaluate(test_key, env, policy, config.episodes, params=params))
 
         def step(key: jax.Array, state: Any, inputs: Any) -> Any:
             state, info = learner.step(key, state, None)
@@ -199,10 +199,10 @@ def run_network(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
             capacity=config.network_steps + config.warm_up,
             warm_up=config.warm_up,
             team_reward=reward_model,
-            parameters=rl.SACHyperparameters(*(config.network_lr,) * 3),
+            hyperparameters=rl.SACHyperparameters(*(config.network_lr,) * 3),
         )
         network_key, world_key, run_key, test_key = jax.random.split(key, 4)
-        params = networked.networked_parameters(network_key, network, n)
+        params = networked.initial_params(network_key, network, n)
         training_physics = physics._replace(true_reward=true_reward.astype(jnp.float32))
         state = learner.init(params, world_key, training_physics)
         test_physics = physics._replace(true_reward=jnp.ones(()))
@@ -210,7 +210,7 @@ def run_network(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
         def evaluate(state: Any) -> jax.Array:
             params = state.agents.learner.sac.params
             returns = rl.evaluate(
-                env, policy, test_key, config.episodes, params=params, physics=test_physics
+                test_key, env, policy, config.episodes, params=params, env_params=test_physics
             )
             return jnp.mean(returns)
 

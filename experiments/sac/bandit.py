@@ -39,7 +39,7 @@ def run_bandit(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
             batch_size=config.batch,
             capacity=4 * (config.bandit_steps + config.warm_up),
             warm_up=config.warm_up,
-            parameters=rl.SACHyperparameters(3e-3, 3e-3, 1e-2, target_entropy=target_entropy),
+            hyperparameters=rl.SACHyperparameters(3e-3, 3e-3, 1e-2, target_entropy=target_entropy),
         )
         network_key, world_key, run_key = jax.random.split(key, 3)
         state = learner.init(network.init(network_key), world_key, temperature=0.3)

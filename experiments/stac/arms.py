@@ -37,7 +37,7 @@ from experiments.stac.worlds import REWARD_STD, NoisyChain, exact_values_and_spr
 from jaxswarm import agents, envs, rl, rollout
 from jaxswarm.envs.environment import SwarmEnvironment
 from jaxswarm.systems import stac
-from jaxswarm.systems.stac._stac import critic_law
+from jaxswarm.systems.stac import critic_distribution
 
 CELLS = 24  # cells per side of the map of visits
 DISCOUNT = 0.99  # of the point mass
@@ -81,15 +81,15 @@ def run_chain(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
             batch_size=min(config.batch, 64),
             capacity=config.chain_capacity,
             warm_up=config.warm_up,
-            parameters=stac.STACHyperparameters(1e-3, 1e-3, 0.0, CHAIN_DISCOUNT, beta=beta),
+            hyperparameters=stac.STACHyperparameters(1e-3, 1e-3, 0.0, CHAIN_DISCOUNT, beta=beta),
         )
         network_key, world_key, run_key = jax.random.split(key, 3)
         state = learner.init(network.init(network_key), world_key, temperature=1e-4)
 
         def evaluate(state: Any) -> tuple[jax.Array, jax.Array]:
             params = state.learner.params
-            raw = jax.vmap(network.head.mode)(network.outputs(params["actor"], states))
-            mean, std = critic_law(network, params["critic"], states, raw)
+            raw = jax.vmap(network.head.mode)(network.actor_outputs(params["actor"], states))
+            mean, std = critic_distribution(network, params["critic"], states, raw)
             return std, jnp.mean(mean - values)
 
         # Averaged over ten evaluations of the last half: a single one depends on the last batches.
@@ -121,7 +121,7 @@ def run_point_mass(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
     """
     env = envs.RiskyPointMass()
     network = stac.stac_network_for(env, widths=(config.width,) * 2)
-    policy = rl.policy(stac.averaged(network), shared=True)
+    policy = rl.policy(stac.mean_action_network(network), shared=True)
 
     def run_seed(beta: jax.Array, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         learner = stac.stac(
@@ -131,7 +131,7 @@ def run_point_mass(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
             batch_size=config.batch,
             capacity=config.envs * (config.steps + config.warm_up),
             warm_up=config.warm_up,
-            parameters=stac.STACHyperparameters(
+            hyperparameters=stac.STACHyperparameters(
                 config.lr, config.lr, config.lr, DISCOUNT, beta=beta
             ),
         )
@@ -140,7 +140,7 @@ def run_point_mass(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
 
         def evaluate(state: Any) -> jax.Array:
             params = state.learner.params
-            return jnp.mean(rl.evaluate(env, policy, test_key, 10, params=params))
+            return jnp.mean(rl.evaluate(test_key, env, policy, 10, params=params))
 
         every = config.steps // config.records
         state, records = rollout(
@@ -187,7 +187,7 @@ def audit_episodes(
         timestep: Any = steps.timestep
         reward = timestep.reward[:, 0]
         raw = jnp.arctanh(jnp.clip(steps.action[:1, 0], -1.0 + 1e-6, 1.0 - 1e-6))
-        value, _ = critic_law(network, params["critic"], position[:1], raw)
+        value, _ = critic_distribution(network, params["critic"], position[:1], raw)
         discounts = DISCOUNT ** jnp.arange(env.time_limit)
         discounted_return = jnp.sum(reward * present * discounts)
         cell = jnp.clip((position * CELLS).astype(jnp.int32), 0, CELLS - 1)

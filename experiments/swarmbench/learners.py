@@ -33,7 +33,7 @@ def train_and_score(config: Config, task: str) -> dict[str, Any]:
         as_features=True,
         **options(config),
     )
-    network = rl.network_for(env, widths=(config.width,), memory=config.width)
+    network = rl.network_for(env, widths=(config.width,), hidden_size=config.width)
     learner = rl.ppo(
         env,
         network,
@@ -41,7 +41,7 @@ def train_and_score(config: Config, task: str) -> dict[str, Any]:
         num_steps=config.horizon,
         epochs=config.epochs,
         minibatches=config.minibatches,
-        parameters=rl.PPOHyperparameters(lr=config.lr, entropy=0.01, discount=0.97),
+        hyperparameters=rl.PPOHyperparameters(lr=config.lr, entropy=0.01, discount=0.97),
     )
     policy = rl.policy(network, shared=True)
     with_dense_reward = SwarmBenchParams(jnp.int32(UNLIMITED), jnp.float32(1.0), jnp.float32(1.0))

@@ -36,7 +36,7 @@ from experiments.harness.compile import jit_fast_compile
 from experiments.symphony.config import Config
 from jaxswarm import envs, rl, rollout
 from jaxswarm.systems import symphony
-from jaxswarm.systems.symphony._symphony import NOISE, parts, steady_adam, swaddling
+from jaxswarm.systems.symphony import NOISE, adam_without_bias_correction, split_outputs, swaddling
 
 REPLAYS = {"fading": True, "uniform": False}
 BOUND = 0.95  # an action beyond this share of its range counts as at the bounds
@@ -77,16 +77,16 @@ def run_pendulum(config: Config, keys: jax.Array) -> dict[str, dict[str, np.ndar
             capacity=config.warm_up * config.repeats,
             warm_up=config.warm_up,
             fade=fade,
-            parameters=symphony.SymphonyHyperparameters(config.lr),
+            hyperparameters=symphony.SymphonyHyperparameters(config.lr),
         )
         network_key, world_key, run_key, test_key = jax.random.split(key, 4)
         state = learner.init(network.init(network_key), world_key)
 
         def evaluate(state: Any) -> tuple[jax.Array, jax.Array]:
             params = state.learner.params
-            returns = rl.evaluate(env, policy, test_key, config.episodes, params=params)
+            returns = rl.evaluate(test_key, env, policy, config.episodes, params=params)
             features = state.replay.items.features[:: config.repeats]
-            scale = parts(network.outputs(params["actor"], features))[1]
+            scale = split_outputs(network.actor_outputs(params["actor"], features))[1]
             return jnp.mean(returns), jnp.mean(scale)
 
         state, records = rollout(
@@ -113,14 +113,14 @@ def swaddled_scales(config: Config) -> np.ndarray:
     """
     scale, width = np.meshgrid(np.linspace(0.02, 0.98, 13), np.linspace(0.05, 0.95, 5))
     raw = 2.0 * np.arctanh(np.stack([0.0 * scale, scale, width], axis=-1).reshape(-1, 3))
-    optimizer: Any = steady_adam()
+    optimizer: Any = adam_without_bias_correction()
     start = jnp.asarray(raw, jnp.float32)
 
     def step(key: jax.Array, state: Any, inputs: Any) -> Any:
         outputs, opt_state = state
         grads = jax.grad(lambda x: jnp.sum(swaddling(x)))(outputs)
         updates, opt_state = optimizer.update(grads, opt_state)
-        return (outputs - 1e-3 * updates, opt_state), parts(outputs)[1][:, 0]
+        return (outputs - 1e-3 * updates, opt_state), split_outputs(outputs)[1][:, 0]
 
     every = max(config.swaddling_steps // 50, 1)
 
@@ -149,7 +149,7 @@ def shares_at_bounds(
         deviation that is added after squashing and clipped.
     """
     features = state.replay.items.features
-    outputs = network.outputs(state.learner.params["actor"], features)
+    outputs = network.actor_outputs(state.learner.params["actor"], features)
     noise = NOISE * jnp.clip(jax.random.normal(key, outputs[:, :1].shape), -math.e, math.e)
     mode = jax.vmap(network.head.mode)(outputs)
     inside = jnp.tanh(mode + noise)

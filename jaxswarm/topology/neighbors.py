@@ -1,4 +1,4 @@
-"""Padded in-neighbour lists: who sends to each agent, as arrays of one width.
+"""Padded in-neighbour lists: the senders to each agent, as arrays of one width.
 
 The one place where edge lists become ``[N, K]`` tables; mixing layouts, robust rules, random
 neighbours and learners that look at a whole neighbourhood are built from them.

@@ -80,12 +80,12 @@ def test_which_stochasticity_survives(name, played):
     columns_broken = False
     for t in range(20):
         now = jax.tree.map(lambda x, t=t: x[t], played[name])
-        matrix = np.asarray(gossip.operator(doubly, jax.random.key(0), now).dense())
+        matrix = np.asarray(gossip.current_operator(doubly, jax.random.key(0), now).dense())
         assert np.allclose(matrix.sum(axis=1), 1.0, atol=1e-5)
         columns = np.allclose(matrix.sum(axis=0), 1.0, atol=1e-5)
         columns_broken |= not columns
         assert columns or name not in SYMMETRIC
-        sums = np.asarray(gossip.operator(push, jax.random.key(0), now).dense()).sum(axis=0)
+        sums = np.asarray(gossip.current_operator(push, jax.random.key(0), now).dense()).sum(axis=0)
         assert np.allclose(sums, 1.0, atol=1e-5)
     assert columns_broken == (name not in SYMMETRIC)
 

@@ -114,8 +114,8 @@ def test_sequences_are_indexed_by_traced_rounds(layout):
 def test_wide_neighbourhoods_and_messages_other_than_what_is_held(degree):
     graph = topology.random_regular(N, degree, seed=1)
     W = gossip.mixing(graph, layout="gather")
-    told = swarm(5)
-    close(gossip.mix(sharding.shard(W, mesh()), swarm(), told), gossip.mix(W, swarm(), told))
+    sent = swarm(5)
+    close(gossip.mix(sharding.shard(W, mesh()), swarm(), sent), gossip.mix(W, swarm(), sent))
 
 
 @pytest.mark.parametrize(
