@@ -211,7 +211,6 @@ def add_annealed(made: ClaimList, game: str, annealed: dict[str, np.ndarray]) ->
         metric="density of the sampled graphs (1: full graph)",
         unit="fraction",
         arm="annealed graphs",
-        baseline=f"{SPARSE}",
         value=statistics.summarize(annealed["density"][:, -last:].mean(axis=1)),
         at_most=SPARSE,
     )

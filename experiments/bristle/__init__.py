@@ -15,9 +15,9 @@ Differences from the paper.
   classes.
 * Noise replaces the attackers' messages, uniform in ``[−0.5, 0]`` for the first half of the classes
   and in ``[0, 0.5]`` for the others, as in the authors' code. Fang's attacks are those of their
-  paper: the attackers know the honest mean and push against its direction of change.
+  paper: attackers have the mean of the honest messages and push against its direction of change.
 * Attackers that flip labels hold four classes as honest agents do, and flip the labels of their
-  private tests, too; the other attackers claim to know all classes.
+  private tests, too; the other attackers claim to hold all classes.
 * A received output layer is tested on as many classes as its sender shares with the receiver, as in
   the authors' code. MOZI tests models on the training samples. The authors let Krum and BRIDGE
   assume four attackers; here both assume the true number, five. The prioritizer tests ten output

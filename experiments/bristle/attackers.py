@@ -92,5 +92,5 @@ def message_attacks(config: Config, count: int) -> list[gossip.Attack]:
 
 
 def claims_all_classes(condition: jax.Array, byzantine: jax.Array) -> jax.Array:
-    """Mark attackers that claim to know all classes, ``bool[N]``: under attacks on messages."""
+    """Mark attackers that claim to hold all classes, ``bool[N]``: under attacks on messages."""
     return byzantine & (condition > 0) & (condition != LABEL_FLIP_2) & (condition != LABEL_FLIP_ALL)

@@ -42,7 +42,7 @@ def claims(config: Config, results: Results) -> list[Claim]:
     errors = {arm: -found["score"] for arm, found in results[SUM_GUESSING].items()}
     add_sum_guessing(made, errors)
     games = {NAVIGATION: (f"with {config.navigators} agents", LEARNED_HELPS)}
-    if config.more:
+    if config.variants:
         for n in MORE_NAVIGATORS:
             games[navigation_of(n)] = (f"with {n} agents", LEARNED_HELPS)
         games[ONE_LIMITED] = ("with one agent of limited observations", HETEROGENEOUS)

@@ -37,7 +37,7 @@ class Config:
     episodes: int = 64  # fresh episodes that a reported return is the mean of
     width: int = 32  # units of both hidden layers of every network
     lr: float = 3e-3  # step size of Adam
-    more: bool = False
+    variants: bool = False
     """Also run navigation with five and seven agents, with one limited agent and with a global
     reward, and a PPO messenger in all navigation games."""
     seed: int = 0  # base seed of the repetitions
@@ -67,6 +67,6 @@ SCALES = {
         guess_iterations=600,
         iterations=188,
         navigation_seeds=10,
-        more=True,
+        variants=True,
     ),
 }

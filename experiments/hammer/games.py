@@ -59,7 +59,7 @@ def build_games(config: Config) -> dict[str, Game]:
     }
     plain = envs.SimpleSpread(config.navigators)
     games[NAVIGATION] = navigation(config, hammer.HammerEnvironment(plain, 2, visible=OWN_MOTION))
-    if not config.more:
+    if not config.variants:
         return games
     for n in MORE_NAVIGATORS:
         larger = hammer.HammerEnvironment(envs.SimpleSpread(n), 2, visible=OWN_MOTION)
@@ -84,6 +84,6 @@ def navigation(config: Config, env: hammer.HammerEnvironment, physics: Any = Non
         iterations=config.iterations,
         scale=1.0,
         initial_std=0.5,
-        ppo_messenger=config.more,
+        ppo_messenger=config.variants,
         physics=physics,
     )

@@ -20,9 +20,9 @@ class Config:
     lr: float = 3e-3  # step size of PPO's Adam
     discount: float = 0.9  # discount factor of PPO, in [0, 1)
     joint: str = "all"  # other agents' actions that reward models get: all of them or their mean
-    unlike: float = 0.0
-    """Difference in tastes, in [0, 1]: gifts are worth 1 + unlike to half of the agents and
-    1 - unlike to the others."""
+    taste_gap: float = 0.0
+    """Difference in tastes, in [0, 1]: gifts are worth 1 + taste_gap to half of the agents and
+    1 - taste_gap to the others."""
     seeds: int = 5  # number of independent repetitions
     seed: int = 0  # base seed of the repetitions
 
@@ -31,8 +31,8 @@ class Config:
             raise ValueError(f"agents: expected a power of two from 4 on, got {self.agents}")
         if self.steps % self.every:
             raise ValueError(f"every: expected a divisor of {self.steps}, got {self.every}")
-        if not 0.0 <= self.unlike <= 1.0:
-            raise ValueError(f"unlike: expected a number in [0, 1], got {self.unlike}")
+        if not 0.0 <= self.taste_gap <= 1.0:
+            raise ValueError(f"taste_gap: expected a number in [0, 1], got {self.taste_gap}")
 
 
 SCALES = {
@@ -53,7 +53,7 @@ SCALES = {
         ppo_agents=1000,
         ppo_degree=4,
         joint="mean",
-        unlike=1.0,
+        taste_gap=1.0,
         horizon=20,
         iterations=240,
         seeds=2,

@@ -36,7 +36,7 @@ def ppo_team_returns(
     n = config.ppo_agents
     env = TeamDonations(n)
     shuffled_half = jax.random.permutation(jax.random.key(config.seed), n) < n // 2
-    worth = jnp.where(shuffled_half, 1.0 + config.unlike, 1.0 - config.unlike)
+    worth = jnp.where(shuffled_half, 1.0 + config.taste_gap, 1.0 - config.taste_gap)
     network = rl.network_for(env, critic="global", widths=(32,))
     W = stacked_mixing(n, sparse_graph(config))
     best = return_of_always_giving(env, config.seed)

@@ -10,9 +10,9 @@ from experiments.harness.protocol import Results
 from experiments.swarmbench import NAME
 from experiments.swarmbench.config import (
     LEARNED,
+    MESSAGES,
     MOTION,
     SAME_SIGHT,
-    SPEECH,
     Condition,
     Config,
     conditions,
@@ -20,9 +20,9 @@ from experiments.swarmbench.config import (
 from jaxswarm import statistics
 from jaxswarm.envs import swarmbench
 
-SIGHT = 1.3  # score with the widest view over that with the narrowest, at least
-TALK = 1.5  # score in synchronization with messages over that without, at least
-CLOCK = 0.9  # points per round of agents that count rounds, at least (control)
+VIEW_RATIO = 1.3  # score with the widest view over that with the narrowest, at least
+MESSAGE_RATIO = 1.5  # score in synchronization with messages over that without, at least
+COUNTING = 0.9  # points per round of agents that count rounds, at least (control)
 MORE = 0.0  # one score (or R²) minus the score (or R²) it is compared with, at least
 NOTHING = (
     0.0  # score of random moves in transport, and cells that four agents push the box, at most
@@ -67,7 +67,7 @@ def claims(config: Config, results: Results) -> list[Claim]:
         "Over the five tasks, how the swarm moves explains more of the variance of the score than "
         "the amount of its messages",
         statement="The paper analyzes which group dynamics emerge (Ruan et al. 2025, abstract). "
-        "Own check: movement says more about the score than messages.",
+        "Own check: movement explains the score better than messages do.",
         measured="adjusted R² of the score regressed on seven measures of movement - on the number "
         "and length of messages, over all episodes of a task",
         metric="adjusted R² of the score",
@@ -75,7 +75,7 @@ def claims(config: Config, results: Results) -> list[Claim]:
         arm="measures of movement",
         baseline="amount of messages",
         value=statistics.summarize(
-            explained_variance(tasks, MOTION) - explained_variance(tasks, SPEECH)
+            explained_variance(tasks, MOTION) - explained_variance(tasks, MESSAGES)
         ),
         at_least=MORE,
         judge="interval",
@@ -91,15 +91,15 @@ def add_view(made: ClaimList, config: Config, tasks: Results) -> None:
         wide = scripted_scores(config, tasks[task], max(config.sights))
         narrow = scripted_scores(config, tasks[task], min(config.sights))
         made.add(
-            f"In {task}, the scripted policy scores at least {SIGHT} times as much with a view of "
-            f"{far} × {far} cells as with {near} × {near}",
+            f"In {task}, the scripted policy scores at least {VIEW_RATIO} times as much with a "
+            f"view of {far} × {far} cells as with {near} × {near}",
             statement=LOCAL,
-            measured=f"score with k = {far} - {SIGHT} × score with k = {near}, with messages",
+            measured=f"score with k = {far} - {VIEW_RATIO} × score with k = {near}, with messages",
             metric=SCORE,
             unit="points",
             arm=f"scripted policy, view of {far} × {far} cells",
-            baseline=f"{SIGHT} × scripted policy, view of {near} × {near} cells",
-            value=statistics.compare(wide, SIGHT * narrow),
+            baseline=f"{VIEW_RATIO} × scripted policy, view of {near} × {near} cells",
+            value=statistics.compare(wide, VIEW_RATIO * narrow),
             at_least=MORE,
             judge="interval",
         )
@@ -114,20 +114,20 @@ def add_messages(
         for messages in (True, False)
     )
     made.add(
-        f"In synchronization, the scripted policy, which has no memory, scores at least {TALK} "
-        "times as much with messages as without",
+        "In synchronization, the scripted policy, which has no memory, scores at least "
+        f"{MESSAGE_RATIO} times as much with messages as without",
         statement=LOCAL,
-        measured=f"score with messages - {TALK} × score without messages",
+        measured=f"score with messages - {MESSAGE_RATIO} × score without messages",
         metric=SCORE,
         unit="points",
         arm="scripted policy without memory, messages delivered",
-        baseline=f"{TALK} × scripted policy without memory, messages lost",
-        value=statistics.compare(delivered, TALK * lost),
+        baseline=f"{MESSAGE_RATIO} × scripted policy without memory, messages lost",
+        value=statistics.compare(delivered, MESSAGE_RATIO * lost),
         at_least=MORE,
         judge="interval",
     )
     made.add(
-        f"In synchronization, agents that count rounds score at least {CLOCK} points per round "
+        f"In synchronization, agents that count rounds score at least {COUNTING} points per round "
         "without observing other agents, messages or the round number",
         statement="Control: the task needs no communication, because all agents start in the same "
         "round.",
@@ -137,7 +137,7 @@ def add_messages(
         arm="agents that count rounds",
         baseline="one point per round (the largest possible score)",
         value=statistics.summarize(counting),
-        at_least=CLOCK,
+        at_least=COUNTING,
         control=True,
     )
 

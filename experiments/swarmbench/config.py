@@ -19,7 +19,7 @@ MOTION = (
     "structure",
     "pushes",
 )
-SPEECH = ("messages", "message_length")
+MESSAGES = ("messages", "message_length")
 """Measures of how a swarm moves, and of the amount of its messages."""
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness.compile import jit_fast_compile
-from experiments.swarmbench.config import MOTION, SPEECH, Config, conditions
+from experiments.swarmbench.config import MESSAGES, MOTION, Config, conditions
 from jaxswarm import envs
 from jaxswarm.envs import swarmbench
 from jaxswarm.envs.swarmbench import SwarmBenchParams
@@ -44,7 +44,7 @@ def score_conditions(config: Config, task: str, keys: jax.Array) -> dict[str, An
         policy = envs.Policy(scripted.init, act)
         _, episode = envs.unroll(key, env, policy, config.rounds, env_params=physics)
         extras = episode.timestep.extras
-        return extras["score"][-1], {name: jnp.mean(extras[name]) for name in (*MOTION, *SPEECH)}
+        return extras["score"][-1], {name: jnp.mean(extras[name]) for name in (*MOTION, *MESSAGES)}
 
     sight, messages, random = (
         jnp.array(column) for column in zip(*conditions(config), strict=True)

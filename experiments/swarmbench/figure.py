@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.harness.protocol import Results
 from experiments.swarmbench.claims import explained_variance, random_scores, scripted_scores
-from experiments.swarmbench.config import MOTION, SPEECH, Config
+from experiments.swarmbench.config import MESSAGES, MOTION, Config
 from jaxswarm import plotting
 from jaxswarm.envs import swarmbench
 
@@ -76,7 +76,7 @@ def draw_scores(config: Config, task: str, found: Results, ax: Any) -> None:
 def draw_explained(tasks: Results, ax: Any) -> None:
     """Adjusted R² of the score by movement and by the amount of messages, one pair per task."""
     position = np.arange(len(swarmbench.TASKS))
-    for index, (name, measures) in enumerate((("movement", MOTION), ("messages sent", SPEECH))):
+    for index, (name, measures) in enumerate((("movement", MOTION), ("messages sent", MESSAGES))):
         ax.barh(
             position + 0.38 * index - 0.19,
             explained_variance(tasks, measures),

@@ -1,7 +1,7 @@
 """SybilWall: similarity-weighted averaging with gossiped histories, under Sybil attacks.
 
 Honest agents with very unlike data train softmax regression on digits and average their models with
-those of their neighbours. One attacker trains a poisoned model and sends it from as many identities
+those of their neighbors. One attacker trains a poisoned model and sends it from as many identities
 (Sybils) as the density ``φ`` of attack edges requires: ``φ`` edges to Sybils per honest agent.
 
 * *Label flip*: the attacker swaps the labels 0 and 1. It holds an equal share of the training

@@ -171,7 +171,7 @@ def aggregation_rule(setup: Setup, name: str, scenario: jax.Array) -> gossip.Gos
     if name in (SYBILWALL, LOCAL_ONLY):
         return sybilwall.sybilwall(
             graphs,
-            traveled=config.traveled,
+            traveled=config.remote_records,
             history=config.history,
             gossip_histories=name == SYBILWALL,
             member=scenario,

@@ -35,7 +35,7 @@ class Config:
     history: str = "model"
     """What SybilWall compares: the latest ``model`` (as published) or its ``displacement`` from the
     start; for linear models that start from zero both agree."""
-    traveled: int = 32  # memory slots per agent for records of agents that are not its neighbors
+    remote_records: int = 32  # memory slots of an agent for records of non-neighbors
     rules: tuple[str, ...] = RULES  # aggregation rules to run; averaging and sybilwall are required
     data: str = "digits"  # data set: digits (in scikit-learn) or mnist (files in --path)
     path: Path | None = None  # folder of MNIST-like IDX files, needed for --data mnist
@@ -63,7 +63,7 @@ SCALES = {
         radius=0.4,
         densities=(1.0,),
         rounds=4,
-        traveled=8,
+        remote_records=8,
         seeds=2,
         rules=("averaging", SYBILWALL),
     ),
