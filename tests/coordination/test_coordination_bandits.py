@@ -1,4 +1,4 @@
-"""Bandits: a plain numpy oracle, pooling by gossip, late feedback, regret."""
+"""Bandits: a plain numpy oracle, pooling by gossip, delayed feedback, regret."""
 
 import jax
 import jax.numpy as jnp
@@ -104,7 +104,7 @@ def test_sparse_gossip_keeps_the_total_and_approaches_the_pooled_learner():
     np.testing.assert_allclose(theta, np.tile(want, (n, 1)), atol=1e-3)
 
 
-def test_the_dead_keep_what_they_have_not_shared():
+def test_dead_learners_keep_what_they_have_not_shared():
     rule = gossip.averaging(gossip.complete_mean(3))
     state = bandits.init_pooled(bandits.empty_sums(D, (3,)), rule)
     x, r = data(0, 3)
@@ -146,9 +146,9 @@ def test_linucb_regret_is_sublinear_and_random_is_linear():
             x = x / jnp.linalg.norm(x, axis=1, keepdims=True)
             means, valid = x @ theta, jnp.ones(5, bool)
             at = bandits.choose(rule.score(k, sums, x, jnp.zeros(5, int)), valid)
-            lot = jax.random.randint(jax.random.fold_in(k, 1), (), 0, 5)
+            random = jax.random.randint(jax.random.fold_in(k, 1), (), 0, 5)
             reward = jax.random.uniform(jax.random.fold_in(k, 2)) < means[at]
-            lost = jnp.stack([bandits.step_regret(means, valid, i) for i in (at, lot)])
+            lost = jnp.stack([bandits.step_regret(means, valid, i) for i in (at, random)])
             return rule.learn(sums, x[at], reward), lost
 
         return jax.lax.scan(body, rule.init(), jnp.arange(2000))[1]

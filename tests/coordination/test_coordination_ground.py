@@ -1,4 +1,4 @@
-"""The common ground: task graphs, workers, the three backends, dice and faults."""
+"""Task graphs, workers, the three backends, random numbers by event, and faults."""
 
 import jax
 import jax.numpy as jnp
@@ -43,13 +43,13 @@ def test_a_task_graph_is_topological_and_measures_agree_with_networkx():
     assert float(coordination.critical_path(big, durations)) >= slow
 
 
-def test_done_parents_make_children_ready_until_all_is_done():
+def test_completed_parents_make_children_ready_until_all_are_completed():
     graph = coordination.task_graph(np.ones((4, 2)), DIAMOND, capacity=6)
-    done, waves = jnp.zeros(6, bool), []
-    while bool(coordination.ready_subtasks(graph, done).any()):
-        now = coordination.ready_subtasks(graph, done)
+    completed, waves = jnp.zeros(6, bool), []
+    while bool(coordination.ready_subtasks(graph, completed).any()):
+        now = coordination.ready_subtasks(graph, completed)
         waves.append(int(now.sum()))
-        done = done | now
+        completed = completed | now
     assert waves == [1, 2, 1]
 
 
@@ -85,7 +85,7 @@ def test_bad_workers_are_refused(change, message):
         coordination.workers(**({"skill": [[0.5]]} | change))
 
 
-def test_stochastic_workers_follow_their_rates_and_schedulers_share_dice():
+def test_stochastic_workers_follow_their_rates_and_schedulers_share_random_numbers():
     pool = coordination.workers(
         [[0.7, 0.1], [0.2, 0.1]], error_mix=[0.5, 0.3, 0.0, 0.2], window=[100.0, 100.0]
     )
@@ -96,7 +96,9 @@ def test_stochastic_workers_follow_their_rates_and_schedulers_share_dice():
     _, other = answer(key, backend.init(), request(n, worker=jnp.ones(n, jnp.int32)))
     right, poor = first.answer == 1, other.answer == 1
     assert float(right.mean()) == pytest.approx(0.7, abs=0.03)
-    assert not bool((poor & ~right).any())  # a weaker worker on the same dice fails a superset
+    assert not bool(
+        (poor & ~right).any()
+    )  # with equal random numbers a weaker worker fails a superset
     shares = np.bincount(np.asarray(first.error[~right]), minlength=4) / int((~right).sum())
     np.testing.assert_allclose(shares, [0.5, 0.3, 0.0, 0.2], atol=0.06)
     order = jax.random.permutation(jax.random.key(1), n)
@@ -107,7 +109,7 @@ def test_stochastic_workers_follow_their_rates_and_schedulers_share_dice():
     np.testing.assert_allclose(long.tokens_in, 100.0)
 
 
-def test_load_slows_and_decays_and_the_dead_do_not_answer():
+def test_load_slows_and_decays_and_dead_workers_do_not_answer():
     pool = coordination.workers([[0.9], [0.9]])
     backend = coordination.stochastic_backend(pool)
     state = backend.init()._replace(alive=jnp.array([True, False]))
@@ -134,7 +136,7 @@ def test_a_learned_worker_answers_by_its_network():
 def test_a_host_worker_is_validated_recorded_and_replayed(tmp_path):
     def ask(call):
         assert set(call) == {"worker", "entity", "event", "demand", "context"}  # never the truth
-        said = [
+        replies = [
             {"answer": 2, "confidence": 0.5, "latency": 10.0},
             {"answer": 9},
             {"answer": 0, "latency": 1e9},
@@ -142,22 +144,22 @@ def test_a_host_worker_is_validated_recorded_and_replayed(tmp_path):
         ]
         if call["entity"] == 4:
             raise TimeoutError("gone")
-        return said[call["entity"]]
+        return replies[call["entity"]]
 
-    tape = coordination.Recording()
+    recording = coordination.Recording()
     calls = request(6, active=jnp.arange(6) < 5)
-    reply = coordination.host_worker(ask, num_answers=3, recording=tape, timeout=1e6)(calls)
-    said = [coordination.STATUSES[s] for s in reply.status]
-    assert said == ["ok", "invalid", "timed out", "invalid", "failed", "empty"]
-    tape.save(tmp_path / "tape.jsonl")
+    reply = coordination.host_worker(ask, num_answers=3, recording=recording, timeout=1e6)(calls)
+    statuses = [coordination.STATUSES[s] for s in reply.status]
+    assert statuses == ["ok", "invalid", "timed out", "invalid", "failed", "empty"]
+    recording.save(tmp_path / "replies.jsonl")
     again = coordination.host_worker(
-        None, num_answers=3, recording=coordination.Recording.load(tmp_path / "tape.jsonl")
+        None, num_answers=3, recording=coordination.Recording.load(tmp_path / "replies.jsonl")
     )
     jax.tree.map(np.testing.assert_array_equal, again(calls), reply)
-    with pytest.raises(ValueError, match="not on the tape"):
+    with pytest.raises(ValueError, match="is not recorded"):
         again(calls._replace(event=jnp.ones(6, jnp.int32)))
     with pytest.raises(ValueError, match="already"):
-        coordination.host_worker(ask, num_answers=3, recording=tape)(calls)
+        coordination.host_worker(ask, num_answers=3, recording=recording)(calls)
     (tmp_path / "bad.jsonl").write_text("{}\n")
     with pytest.raises(ValueError, match="line 1"):
         coordination.Recording.load(tmp_path / "bad.jsonl")
@@ -173,6 +175,6 @@ def test_a_fault_plan_becomes_tables():
         coordination.availability(plan, 0)
 
 
-def test_dice_need_integers():
+def test_events_need_integers():
     with pytest.raises(ValueError, match="entities"):
         coordination.event_keys(jax.random.key(0), 0.5, 1)

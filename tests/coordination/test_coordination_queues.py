@@ -1,4 +1,4 @@
-"""Ring buffers against plain deques."""
+"""Message queues against plain deques."""
 
 from collections import deque
 
@@ -29,7 +29,7 @@ turns = st.lists(
 
 
 @given(turns)
-def test_queues_are_deques_that_count_what_they_refuse(turns):
+def test_queues_are_deques_that_count_what_they_drop(turns):
     ours = empty_queues(QUEUES, CAPACITY, {"id": jnp.int32(0)})
     theirs, dropped, number = [deque() for _ in range(QUEUES)], [0] * QUEUES, 0
     for now, (batch, counts) in enumerate(turns):
@@ -53,7 +53,7 @@ def test_queues_are_deques_that_count_what_they_refuse(turns):
         np.testing.assert_array_equal(ours.dropped, dropped)
 
 
-def test_a_message_that_is_not_due_holds_up_those_behind_it():
+def test_a_message_that_is_not_due_blocks_those_behind_it():
     queue = empty_queues(1, 4, jnp.int32(0))
     queue = push(queue, jnp.zeros(2, jnp.int32), jnp.array([7, 8]), jnp.ones(2, bool), [5.0, 1.0])
     same, _, early = pop(queue, 2.0, 2, most=2)
@@ -77,5 +77,5 @@ def test_bad_sizes_are_named(call, message):
         call()
 
 
-def test_the_room_lists_them():
+def test_the_package_exports_them():
     assert {"Queues", "empty_queues", "push", "pop"} <= set(coordination.__all__)

@@ -57,8 +57,8 @@ def test_a_step_is_the_numpy_recursion_and_costs_two_messages_an_edge(key):
     pi = np.asarray(gossip.mixing(RING, "uniform").dense())
     wanted = pi @ x
     for i in range(N):
-        heard = [j for j in (i - 1, (i + 1) % N)]
-        rows = np.stack([x[i] - targets[j] for j in (i, *heard)]).astype(np.float64)
+        neighbors = [i - 1, (i + 1) % N]
+        rows = np.stack([x[i] - targets[j] for j in (i, *neighbors)]).astype(np.float64)
         u, _ = nnls(rows.T, -rows[0])
         wanted[i] -= 0.1 * (rows[0] + u @ rows)
     np.testing.assert_allclose(new.params, wanted, atol=1e-4)

@@ -1,5 +1,7 @@
 """Learners against closed forms, each other, and real data."""
 
+import re
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxswarm import agents, data, gossip, learning, models, rollout, topology
+from jaxswarm import agents, data, gossip, learning, models, network, rollout, topology
 from jaxswarm.data import synthetic
 from jaxswarm.gossip import Exchange, Traffic
 
@@ -16,9 +18,10 @@ PROBLEM = synthetic.quadratics(N, D, seed=1, condition_number=5.0, heterogeneity
 W = gossip.mixing(topology.ring(N), "lazy")
 START = jnp.asarray(np.random.default_rng(0).normal(size=(N, D)), jnp.float32)
 RATE = 0.2 / PROBLEM.smoothness
+KEY = jax.random.key(0)
 
 LEARNERS = {
-    "d-psgd": lambda **k: learning.decentralized(PROBLEM.loss, **k),
+    "diffusion": lambda **k: learning.decentralized(PROBLEM.loss, **k),
     "combine then adapt": lambda **k: learning.decentralized(
         PROBLEM.loss, order="combine_then_adapt", **k
     ),
@@ -66,10 +69,10 @@ def test_exact_methods_reach_the_optimum_where_plain_sgd_stalls():
     for name in LEARNERS:
         state, _ = run(make(name), START, 1500)
         errors[name] = float(np.abs(np.asarray(state.params) - PROBLEM.optimum).max())
-    assert errors["d-psgd"] > 1e-2  # the control: a constant step is biased
+    assert errors["diffusion"] > 1e-2  # the control: a constant step is biased
     for name, error in errors.items():
         if name in EXACT:
-            assert error < 0.03 * errors["d-psgd"], (name, errors)
+            assert error < 0.03 * errors["diffusion"], (name, errors)
         else:
             assert error > 1e-2, (name, errors)
 
@@ -95,7 +98,7 @@ def test_orders_equal_their_numpy_recursions(key):
     adapted = x - RATE * gradients(x)
     mixed = matrix @ x
     wanted = {
-        "d-psgd": matrix @ adapted,
+        "diffusion": matrix @ adapted,
         "combine then adapt": mixed - RATE * gradients(mixed),
         "parallel": mixed - RATE * gradients(x),
         "exact diffusion": (np.eye(N) + matrix) / 2 @ adapted,
@@ -107,21 +110,61 @@ def test_orders_equal_their_numpy_recursions(key):
         np.testing.assert_allclose(state.params, result, atol=1e-5, err_msg=name)
 
 
+NAMED = {
+    "dpsgd": (
+        lambda **k: learning.dpsgd(PROBLEM.loss, W, **k),
+        {"gossip": gossip.averaging(W), "order": "parallel"},
+    ),
+    "local_sgd": (
+        lambda **k: learning.local_sgd(PROBLEM.loss, W, **k),
+        {"gossip": gossip.averaging(W)},
+    ),
+    "fedavg": (
+        lambda **k: learning.fedavg(PROBLEM.loss, weights=jnp.arange(1.0, N + 1), **k),
+        {"gossip": gossip.server(jnp.arange(1.0, N + 1))},
+    ),
+    "isolated": (lambda **k: learning.isolated(PROBLEM.loss, **k), {"gossip": gossip.identity()}),
+}
+
+
+def program(learner):
+    """The traced step as text, and its constants: equal programs need not be run."""
+    step = jax.make_jaxpr(lambda state: learner.step(KEY, state, PROBLEM.data))
+    traced = step(learner.init(START))
+    return re.sub(r"0x[0-9a-f]+", "", str(traced.jaxpr)), traced.consts
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_learner_is_a_choice_of_the_general_one(name):
+    make_named, choice = NAMED[name]
+    common = {
+        "local": optax.sgd(RATE, 0.9),
+        "local_steps": 3,
+        "network": network.churn(N, crash=0.3, recover=0.5),
+        "chunk": 4,
+    }
+    text, constants = program(make_named(**common))
+    general = program(learning.decentralized(PROBLEM.loss, **common, **choice))
+    assert text == general[0]
+    chex.assert_trees_all_equal(constants, general[1])
+    assert text != program(make("combine then adapt"))[0]  # the control
+
+
 def test_full_averaging_from_one_start_is_centralised_descent():
     shared = agents.broadcast(START[0], N)
     full = gossip.averaging(gossip.mixing(topology.complete(N)))
-    everyone, _ = run(make("d-psgd", gossip=full), shared, 20)
-    served, _ = run(make("d-psgd", gossip=gossip.server()), shared, 20)
+    averaged, _ = run(make("diffusion", gossip=full), shared, 20)
+    served, _ = run(make("diffusion", gossip=gossip.server()), shared, 20)
     center = learning.centralized(PROBLEM.loss, local=optax.sgd(RATE))
     pooled, _ = run(center, START[:1], 20)
     wanted = np.broadcast_to(pooled.params, (N, D))
-    np.testing.assert_allclose(everyone.params, wanted, atol=1e-5)
+    np.testing.assert_allclose(averaged.params, wanted, atol=1e-5)
     np.testing.assert_allclose(served.params, wanted, atol=1e-5)
     assert float(pooled.traffic.total.messages) == 0
 
 
 def test_isolated_agents_reach_their_own_minimisers():
-    state, _ = run(make("d-psgd", gossip=gossip.identity(), local_steps=5), START, 400)
+    state, _ = run(make("diffusion", gossip=gossip.identity(), local_steps=5), START, 400)
     np.testing.assert_allclose(gradients(state.params), 0.0, atol=1e-4)
     assert float(agents.disagreement(state.params)) > 0.1
 
@@ -132,9 +175,9 @@ def test_permuting_agents_permutes_the_run():
     ring = topology.ring(N)
     edges = np.stack([rank[ring.senders], rank[ring.receivers]], axis=1)
     moved = gossip.mixing(topology.from_edges(edges, N, directed=True), "lazy")
-    here, _ = run(make("d-psgd"), START, 10)
+    here, _ = run(make("diffusion"), START, 10)
     there, _ = run(
-        make("d-psgd", gossip=gossip.averaging(moved)),
+        make("diffusion", gossip=gossip.averaging(moved)),
         START[order],
         10,
         inputs=jax.tree.map(lambda x: jnp.asarray(x)[order], PROBLEM.data),
@@ -142,14 +185,14 @@ def test_permuting_agents_permutes_the_run():
     np.testing.assert_allclose(there.params, here.params[order], atol=1e-5)
 
 
-def test_absent_agents_stand_still_and_the_dead_are_not_heard(key):
+def test_absent_agents_keep_their_state_and_dead_ones_have_no_influence(key):
     alive = jnp.arange(N) != 3
 
     def step(key, state, index):
         return state, Exchange(index, alive=alive)
 
     world = learning.Network(lambda: (), step)
-    learner = make("d-psgd", network=world, local=optax.adam(0.01))
+    learner = make("diffusion", network=world, local=optax.adam(0.01))
     state, _ = run(learner, START, 5)
     np.testing.assert_array_equal(state.params[3], START[3])
     assert int(state.opt_state[0].count[3]) == 0
@@ -200,7 +243,7 @@ def test_agents_learn_digits_together_better_than_alone(digits):
     assert float(final["alone"].megabytes) == 0.0
 
 
-def test_normalisation_statistics_stay_home_and_are_measured_anew(digits):
+def test_normalisation_statistics_are_not_sent_and_are_recomputed_after_a_merge(digits):
     split, shards = digits
     model = models.functional(models.mlp(16, 10, norm="batch"), split.train.features[:2])
     params = agents.initialize(jax.random.key(1), model.init, 16, shared=True)
@@ -248,9 +291,12 @@ BAD = {
         lambda: learning.decentralized(3, local=optax.sgd(1.0), gossip=gossip.identity()),
         "loss",
     ),
-    "local": (lambda: make("d-psgd", local=0.1), "local: expected an optax optimiser, got float"),
-    "gossip": (lambda: make("d-psgd", gossip=W), "gossip: expected a rule"),
-    "steps": (lambda: make("d-psgd", local_steps=0), "local_steps"),
+    "local": (
+        lambda: make("diffusion", local=0.1),
+        "local: expected an optax optimizer, got float",
+    ),
+    "gossip": (lambda: make("diffusion", gossip=W), "gossip: expected a rule"),
+    "steps": (lambda: make("diffusion", local_steps=0), "local_steps"),
     "order": (
         lambda: learning.decentralized(
             PROBLEM.loss, local=optax.sgd(1.0), gossip=gossip.identity(), order="adapt_than_combine"
@@ -258,8 +304,8 @@ BAD = {
         "did you mean 'adapt_then_combine'",
     ),
     "params": (
-        lambda: make("d-psgd").step(
-            jax.random.key(0), make("d-psgd").init(START[:7]), PROBLEM.data
+        lambda: make("diffusion").step(
+            jax.random.key(0), make("diffusion").init(START[:7]), PROBLEM.data
         ),
         "must lead with 7 agents",
     ),

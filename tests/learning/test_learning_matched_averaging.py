@@ -67,7 +67,7 @@ def rule_for(graph, matcher=ACTIVATIONS, **options):
     return matching.matched_averaging(graph, SPEC, matcher, weights="uniform", **options)
 
 
-def test_merge_is_the_slow_oracles_and_all_agents_read_the_models_of_before():
+def test_merge_equals_the_slow_oracle_on_the_models_of_before():
     got, _, traffic = mixed(rule_for(RING), match_inputs=SharedInputs(X))
     wanted = oracle(RING, lambda i: X)
     chex.assert_trees_all_close(got, wanted, atol=1e-5)
@@ -78,7 +78,7 @@ def test_merge_is_the_slow_oracles_and_all_agents_read_the_models_of_before():
     assert float(traffic.bytes) == 2 * N * agents.message_size(PARAMS)[1]
 
 
-def test_local_data_are_the_receivers():
+def test_local_inputs_are_those_of_the_receiver():
     own = jnp.asarray(RNG.normal(size=(N, 2, 8, 9)), jnp.float32)
     got, _, _ = mixed(rule_for(RING), match_inputs=LocalInputs(own))
     chex.assert_trees_all_close(got, oracle(RING, lambda i: own[i]), atol=1e-5)
@@ -88,7 +88,7 @@ def test_local_data_are_the_receivers():
 @pytest.mark.parametrize("basis", ["own", "first"])
 def test_identity_permutations_are_plain_mixing(graph, basis):
     if basis == "first" and graph is RING:
-        with pytest.raises(ValueError, match="agent 0 heard by all, agent 2 does not"):
+        with pytest.raises(ValueError, match="edge from agent 0 to all others, agent 2 has none"):
             rule_for(graph, matching.no_matching(), basis=basis)
         return
     got, _, traffic = mixed(rule_for(graph, matching.no_matching(), basis=basis))
@@ -172,9 +172,12 @@ def matrix(changes):
     ("weights", "message"),
     [
         (matrix({(1, 1): 0.5}), "row 1 sums to 0.5"),
-        (matrix({(0, 0): 0.7, (0, 2): 0.3}), "row 0 gives 0.3 to agent 2, which it does not hear"),
+        (
+            matrix({(0, 0): 0.7, (0, 2): 0.3}),
+            "row 0 gives 0.3 to agent 2, from which it has no edge",
+        ),
         (matrix({(0, 0): 1.2, (0, 1): -0.2}), "none below 0"),
-        (np.full(RING.senders.shape, 0.7), "agent 0 gives others 1.4"),
+        (np.full(RING.senders.shape, 0.7), "agent 0 gives its neighbours 1.4"),
         (np.full(RING.senders.shape, -0.1), "none below 0"),
         (np.ones(3), "weights: expected shape"),
         ("uniforn", "did you mean 'uniform'"),
@@ -246,11 +249,10 @@ def batch_norm_learner(**options):
     return learner, model, x, params, batch
 
 
-def test_merge_and_train_measures_statistics_of_the_merged_network():
-    seen = jnp.asarray(RNG.uniform(size=(2, 6, 16)), jnp.float32)
+def test_merge_and_train_recomputes_statistics_of_the_merged_network():
+    inputs = jnp.asarray(RNG.uniform(size=(2, 6, 16)), jnp.float32)
     learner, model, _, params, batch = batch_norm_learner(
-        match_data=lambda key, inputs: SharedInputs(seen),
-        watch=lambda params, stats: (params, stats),
+        match_data=lambda key, _: SharedInputs(inputs), watch=lambda params, stats: (params, stats)
     )
     state = learner.init(params)
     chex.clear_trace_counter()
@@ -261,14 +263,14 @@ def test_merge_and_train_measures_statistics_of_the_merged_network():
     assert info.loss.shape == (N,)
     merged, stats = info.merged
     chex.assert_trees_all_close(
-        stats, jax.jit(jax.vmap(lambda p: model.recalibrate(p, seen)))(merged), atol=1e-5
+        stats, jax.jit(jax.vmap(lambda p: model.recalibrate(p, inputs)))(merged), atol=1e-5
     )
     gap = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), merged, new.params)
     assert max(jax.tree.leaves(gap)) > 1e-3  # it trained on from there
     np.testing.assert_allclose(newer.traffic.total.messages, 4 * N)
 
 
-def test_merge_and_train_refuses_what_it_cannot_measure():
+def test_merge_and_train_refuses_missing_matching_data():
     with pytest.raises(ValueError, match="match_data: this model's normalisation"):
         batch_norm_learner()
     with pytest.raises(ValueError, match="local_steps"):
@@ -281,7 +283,7 @@ def test_merge_and_train_refuses_what_it_cannot_measure():
         )
 
 
-def test_a_fresh_optimiser_forgets():
+def test_a_fresh_optimizer_has_no_momentum():
     params = {"w": jnp.ones((N, 2))}
     momenta = {}
     for fresh in (True, False):

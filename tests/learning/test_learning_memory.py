@@ -75,8 +75,8 @@ def test_chunks_bound_activations_and_change_nothing():
     expected, info = step(jax.random.key(0), learner(64).init(params), batch)
     for chunk in (1, 24, 64, 100):  # 24 leaves a remainder
         swarm = learner(64, chunk=chunk)
-        found, told = jax.jit(swarm.step)(jax.random.key(0), swarm.init(params), batch)
-        np.testing.assert_allclose(told.loss, info.loss, rtol=1e-5)
+        found, found_info = jax.jit(swarm.step)(jax.random.key(0), swarm.init(params), batch)
+        np.testing.assert_allclose(found_info.loss, info.loss, rtol=1e-5)
         for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 

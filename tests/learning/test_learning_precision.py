@@ -15,7 +15,7 @@ N, ROUNDS = 16, 200
 W = gossip.mixing(topology.exponential(N))
 RULES = {
     "wide": gossip.averaging(W),
-    "told": gossip.compressed(gossip.averaging(W), gossip.cast(), error_feedback=False),
+    "sent": gossip.compressed(gossip.averaging(W), gossip.cast(), error_feedback=False),
 }
 
 
@@ -51,7 +51,7 @@ def learned(rule, dtype, mixed=False):
 @pytest.mark.parametrize(
     ("rule", "dtype", "mixed", "share"),
     [
-        ("told", "float32", False, 0.5),
+        ("sent", "float32", False, 0.5),
         ("wide", "bfloat16", False, 0.5),
         ("wide", "float32", True, 1.0),
     ],

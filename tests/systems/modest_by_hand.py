@@ -1,19 +1,28 @@
-"""The MoDeST protocol once more, slowly: nodes as dictionaries, messages one by one.
+"""The MoDeST protocol written by hand: agents as dictionaries, messages one by one.
 
-Shares with the library only the order by hash and the random draws (who hears an announcement,
-which message arrives first), as both must be equal to compare anything.
+Shares with the library only the order by hash and the random draws (receivers of an announcement,
+which message arrives first), as both must be equal for a comparison.
 """
+
+import functools
 
 import jax
 import numpy as np
 
 from jaxswarm.systems import modest
-from jaxswarm.systems.modest.sampling import pair_lots
+from jaxswarm.systems.modest.sampling import pair_priorities
 
 PING, ENTRY = 8, 13
+PRIORITIES = jax.jit(pair_priorities)
+ORDER = jax.jit(modest.sample_order)
 
 
-class Node:
+@functools.cache
+def order_of(n, round):
+    return np.asarray(ORDER(np.arange(n), round)).tolist()
+
+
+class Agent:
     """``view[j] = [last active, counter, joined]``; ``held`` likewise for JOINs held back."""
 
     def __init__(self, number, known):
@@ -32,7 +41,7 @@ class Node:
         }
 
 
-def hear(view, other):
+def merge(view, other):
     for j, (last, counter, joined) in other.items():
         if j not in view:
             view[j] = [last, counter, joined]
@@ -46,105 +55,105 @@ def hear(view, other):
 
 
 def simulate(key, centers, schedule, rounds, *, s, a, needed, inactivity, attempts=5):
-    """What every round did, and the nodes after it; models are numbers, pulled to ``centres``."""
+    """What every round did, and the agents after it; models are numbers, pulled to ``centers``."""
     online, joins, leaves = (np.asarray(x) for x in schedule[:3])
     in_flight, n = bool(schedule.in_flight), len(centers)
     first = np.flatnonzero(online[0] & ~joins[0])
-    nodes = [Node(i, [*first.tolist(), i]) for i in range(n)]
-    order = [j for j in np.asarray(modest.sample_order(np.arange(n), 0)).tolist() if j in first]
+    agents = [Agent(i, [*first.tolist(), i]) for i in range(n)]
+    order = [j for j in order_of(n, 0) if j in first]
     models = {j: 0.0 for j in order[:a]}
     k, waiting, log = 0, False, []
     for t in range(rounds):
         _, news_key, arrive_key = jax.random.split(jax.random.fold_in(key, t), 3)
         keys = jax.random.split(arrive_key)
         now, later = online[t], online[t + 1]
-        did = dict.fromkeys(("model", "view", "ping", "membership", "pings", "failures"), 0)
-        did["sampled"] = []
+        log_entry = dict.fromkeys(("model", "view", "ping", "membership", "pings", "failures"), 0)
+        log_entry["sampled"] = []
 
         def delay(which, receiver, sender, keys=keys):
-            return -int(pair_lots(keys[which], np.array([receiver]), np.array(sender))[0])
+            return -int(PRIORITIES(keys[which], np.array([receiver]), np.array(sender))[0])
 
-        def walk(node, round, up, wanted, did=did, k=k):
+        def walk(agent, round, up, wanted, log_entry=log_entry, k=k):
             found = []
-            wish = node.candidates(round, inactivity)
-            for j in np.asarray(modest.sample_order(np.arange(n), round)).tolist():
+            candidates = agent.candidates(round, inactivity)
+            for j in order_of(n, round):
                 if len(found) == wanted:
                     break
-                if j not in wish:
+                if j not in candidates:
                     continue
-                if j != node.number:
-                    did["pings"] += 1
-                    did["failures"] += not up[j]
-                    did["ping"] += PING * (2 if up[j] else attempts)
+                if j != agent.number:
+                    log_entry["pings"] += 1
+                    log_entry["failures"] += not up[j]
+                    log_entry["ping"] += PING * (2 if up[j] else attempts)
                 if up[j]:
                     found.append(j)
-            for j in {*found, node.number}:
-                node.view[j][0] = max(node.view[j][0], k)
+            for j in {*found, agent.number}:
+                agent.view[j][0] = max(agent.view[j][0], k)
             return found
 
-        def send(view, sender, receivers, did=did):
+        def send(view, sender, receivers, log_entry=log_entry):
             others = len([j for j in receivers if j != sender])
-            did["model"] += 4 * others
-            did["view"] += ENTRY * len(view) * others
+            log_entry["model"] += 4 * others
+            log_entry["view"] += ENTRY * len(view) * others
 
-        letters = []
+        announcements = []
         for i in np.flatnonzero(joins[t] | leaves[t]).tolist():
-            lots = np.asarray(pair_lots(news_key, np.array([i]), np.arange(n)))[0]
-            friends = [j for j, entry in nodes[i].view.items() if entry[2] and j != i]
-            told = sorted(friends, key=lambda j: -int(lots[j]))[:s]
-            event = [nodes[i].view[i][1] + 1, bool(joins[t, i] and not leaves[t, i])]
-            latest = max(entry[0] for entry in nodes[i].view.values())
-            did["membership"] += ENTRY * len(told)
-            for j in told:
-                seen = max(latest, *(entry[0] for entry in nodes[j].view.values()))
-                letters.append((i, j, seen, event))
-            letters.append((i, i, None, event))
-        for i, j, seen, event in letters:
+            priority = np.asarray(PRIORITIES(news_key, np.array([i]), np.arange(n)))[0]
+            known = [j for j, entry in agents[i].view.items() if entry[2] and j != i]
+            receivers = sorted(known, key=lambda j: -int(priority[j]))[:s]
+            event = [agents[i].view[i][1] + 1, bool(joins[t, i] and not leaves[t, i])]
+            latest = max(entry[0] for entry in agents[i].view.values())
+            log_entry["membership"] += ENTRY * len(receivers)
+            for j in receivers:
+                latest_known = max(latest, *(entry[0] for entry in agents[j].view.values()))
+                announcements.append((i, j, latest_known, event))
+            announcements.append((i, i, None, event))
+        for i, j, latest_known, event in announcements:
             if i == j:
-                hear(nodes[i].view, {i: [-1, *event]})
+                merge(agents[i].view, {i: [-1, *event]})
             elif now[j] and event[1]:
-                hear(nodes[j].held, {i: [seen, *event]})
+                merge(agents[j].held, {i: [latest_known, *event]})
             elif now[j]:
-                hear(nodes[j].view, {i: [-1, *event]})
+                merge(agents[j].view, {i: [-1, *event]})
 
         holders = [] if waiting else [j for j in models if now[j]]
-        woken, spoke = {}, set()
+        woken, sent = {}, set()
         for j in holders:
-            members = walk(nodes[j], k, now, s)
-            spoke |= {j} if members else set()
-            send(nodes[j].view, j, members)
+            members = walk(agents[j], k, now, s)
+            sent |= {j} if members else set()
+            send(agents[j].view, j, members)
             for i in members:
                 woken.setdefault(i, []).append(j)
-        shown = {j: nodes[j].copy() for j in holders}
+        shown = {j: agents[j].copy() for j in holders}
         arrived = {}
         for i, senders in woken.items():
-            did["sampled"].append(i)
+            log_entry["sampled"].append(i)
             by = min(senders, key=lambda j, i=i: delay(0, i, j))
             trained = models[by] - 0.5 * (models[by] - centers[i])
             for j in senders:
-                hear(nodes[i].view, shown[j])
+                merge(agents[i].view, shown[j])
             if in_flight and not later[i]:
                 continue
-            members = walk(nodes[i], k + 1, later, a)
-            spoke |= {i} if members else set()
-            send(nodes[i].view, i, members)
+            members = walk(agents[i], k + 1, later, a)
+            sent |= {i} if members else set()
+            send(agents[i].view, i, members)
             for j in members:
                 arrived.setdefault(j, []).append((delay(1, j, i), trained, i))
-        shown = {i: nodes[i].copy() for i in woken}
-        for j, mail in arrived.items():
-            for _, _, i in mail:
-                hear(nodes[j].view, shown[i])
+        shown = {i: agents[i].copy() for i in woken}
+        for j, arrivals in arrived.items():
+            for _, _, i in arrivals:
+                merge(agents[j].view, shown[i])
         done = {
-            j: float(np.mean([model for _, model, _ in sorted(mail)[:needed]]))
-            for j, mail in arrived.items()
-            if len(mail) >= needed
+            j: float(np.mean([model for _, model, _ in sorted(arrivals)[:needed]]))
+            for j, arrivals in arrived.items()
+            if len(arrivals) >= needed
         }
-        for j in spoke:
-            hear(nodes[j].view, nodes[j].held)
-            nodes[j].held = {}
+        for j in sent:
+            merge(agents[j].view, agents[j].held)
+            agents[j].held = {}
         waiting = not done
         models, k = (done, k + 1) if done else (models, k)
-        did["views"] = [node.copy() for node in nodes]
-        did["models"], did["round"] = dict(models), k
-        log.append(did)
+        log_entry["views"] = [agent.copy() for agent in agents]
+        log_entry["models"], log_entry["round"] = dict(models), k
+        log.append(log_entry)
     return log

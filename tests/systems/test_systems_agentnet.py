@@ -1,4 +1,4 @@
-"""AgentNet: memory laws, acyclic ways, both edge rules, ablations that mean what they say."""
+"""AgentNet: memory laws, acyclic paths, both edge rules, ablations."""
 
 import jax
 import jax.numpy as jnp
@@ -55,21 +55,25 @@ def unit(*numbers):
     return jnp.asarray(row / np.linalg.norm(row))
 
 
-def test_memory_keeps_what_is_useful():
+def test_memory_evicts_the_fragment_of_least_utility():
     kept = memory.empty_memory(3, 2)
-    for i, key in enumerate([unit(1, 0), unit(0, 1), unit(1, 1)]):
-        kept = memory.remembered(kept, key, i, 1.0, float(i))
-    slot, like = memory.retrieve(kept, unit(0, 1), 2)
+    for i, embedding in enumerate([unit(1, 0), unit(0, 1), unit(1, 1)]):
+        kept = memory.store(kept, embedding, i, 1.0, float(i))
+    slot, similarity = memory.retrieve(kept, unit(0, 1), 2)
     assert kept.content[slot[0]] == 1
-    assert float(like[0]) == pytest.approx(1.0)
-    kept = memory.touched(kept, jnp.array([0, 1]), jnp.array([True, True]), 3.0)
-    kept = memory.remembered(kept, unit(-1, 0), 9, 1.0, 4.0)
-    assert set(np.asarray(kept.content).tolist()) == {0, 1, 9}  # the unused, unoriginal one went
-    same = memory.remembered(kept, unit(-1, 0), 7, 1.0, 5.0, active=False)
+    assert float(similarity[0]) == pytest.approx(1.0)
+    kept = memory.mark_used(kept, jnp.array([0, 1]), jnp.array([True, True]), 3.0)
+    kept = memory.store(kept, unit(-1, 0), 9, 1.0, 4.0)
+    assert set(np.asarray(kept.content).tolist()) == {
+        0,
+        1,
+        9,
+    }  # the unused, least unique one was evicted
+    same = memory.store(kept, unit(-1, 0), 7, 1.0, 5.0, active=False)
     jax.tree.map(np.testing.assert_array_equal, same, kept)
 
 
-def test_only_neighbours_are_met_and_every_part_is_done_by_someone(play, stream):
+def test_only_neighbours_are_visited_and_every_part_is_executed(play, stream):
     _, info = play(agentnet.Choices(random_operation=True, random_next=True))
     parts = np.asarray(stream.active)
     agent = np.asarray(info.agent)
@@ -82,12 +86,12 @@ def test_only_neighbours_are_met_and_every_part_is_done_by_someone(play, stream)
 
 def test_learnt_routing_beats_chance_and_finds_specialists(play):
     state, info = play(agentnet.Choices())
-    _, lots = play(agentnet.Choices(random_operation=True, random_next=True))
-    assert float(info.success[150:].mean()) > float(lots.success[150:].mean()) + 0.1
+    _, random = play(agentnet.Choices(random_operation=True, random_next=True))
+    assert float(info.success[150:].mean()) > float(random.success[150:].mean()) + 0.1
     assert (np.argmax(np.asarray(state.capability), axis=1) == np.arange(N)).sum() >= 3
 
 
-def test_the_dead_do_nothing_and_a_lone_agent_executes(play):
+def test_dead_agents_do_nothing_and_an_agent_without_edges_executes(play):
     alive = ALIVE.at[2].set(False)
     _, info = play(agentnet.Choices(), alive=alive)
     assert not (np.asarray(info.agent) == 2).any()

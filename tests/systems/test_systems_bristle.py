@@ -1,4 +1,4 @@
-"""Bristle: what each mechanism promises, against slow numpy and scikit-learn."""
+"""Bristle: laws of each mechanism, against plain numpy and scikit-learn."""
 
 import chex
 import jax
@@ -17,6 +17,10 @@ N, F, C, T = 6, 5, 4, 12
 GRAPH = topology.complete(N)
 KEY = jax.random.key(3)
 ROUND = gossip.Exchange(jnp.int32(0))
+RULE = bristle.performance_based(GRAPH)  # one object, so that its compiled programs are shared
+F1_SCORES = jax.jit(bristle.f1_scores, static_argnums=3)
+PRIORITIZE = jax.jit(bristle.prioritize, static_argnums=(3, 5))
+THIRDS = jax.jit(bristle.thirds)
 
 
 def private(n=N, seed=0):
@@ -39,13 +43,13 @@ def heads_of(n=N, seed=0, noise=0.5):
 
 
 def merge(heads, context, rule=None, round=ROUND, messages=None, **extras):
-    rule = bristle.performance_based(GRAPH) if rule is None else rule
+    rule = RULE if rule is None else rule
     exchange = round._replace(messages=messages).with_extras(context=context, **extras)
     return jax.jit(rule.mix)(KEY, heads, rule.init(heads), exchange)
 
 
 def slow_round(heads, tests, num_certain):
-    """The integrator as one would write it by hand, everybody heard by everybody."""
+    """The integrator written by hand, on the complete graph."""
     heads, tests = np.asarray(heads, np.float64), jax.tree.map(np.asarray, tests)
     merged = []
     for i, own in enumerate(heads):
@@ -81,7 +85,7 @@ def slow_round(heads, tests, num_certain):
 @pytest.mark.parametrize("num_certain", [None, 1, 3])
 def test_integration_equals_its_definition_in_numpy(num_certain):
     heads, tests = heads_of(noise=0.8), private()
-    rule = bristle.performance_based(GRAPH, num_certain=num_certain)
+    rule = bristle.performance_based(GRAPH, num_certain=num_certain) if num_certain else RULE
     got, _, traffic = merge(heads, tests, rule)
     np.testing.assert_allclose(got, slow_round(heads, tests, num_certain), atol=2e-5)
     assert float(traffic.messages) == N * (N - 1)
@@ -90,18 +94,18 @@ def test_integration_equals_its_definition_in_numpy(num_certain):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, C))
-def test_f1_is_that_of_scikit_learn(seed, said):
+def test_f1_is_that_of_scikit_learn(seed, classes):
     rng = np.random.default_rng(seed)
-    y, predicted = rng.integers(0, C, T), rng.integers(0, said, (3, T))
+    y, predicted = rng.integers(0, C, T), rng.integers(0, classes, (3, T))
     weight = (rng.random(T) < 0.8).astype(np.float32)
-    got = bristle.f1_scores(jnp.asarray(predicted), jnp.asarray(y), jnp.asarray(weight), C)
+    got = F1_SCORES(jnp.asarray(predicted), jnp.asarray(y), jnp.asarray(weight), C)
     real = weight > 0
-    for row, one in zip(np.asarray(got), predicted, strict=True):
-        expected = f1_score(y[real], one[real], labels=range(C), average=None, zero_division=0)
+    for row, own in zip(np.asarray(got), predicted, strict=True):
+        expected = f1_score(y[real], own[real], labels=range(C), average=None, zero_division=0)
         np.testing.assert_allclose(row, expected, atol=1e-6)
 
 
-def test_ties_weigh_their_certainty_and_the_clearly_worse_nothing():
+def test_ties_weigh_their_certainty_and_much_worse_heads_zero():
     own = jnp.array([0.9, 0.8, 0.9, 0.0])
     familiar = jnp.array([True, True, True, False])
     f1 = jnp.stack([own, own - jnp.array([0.6, 0.6, 0.6, 0.0]), jnp.array([1.0, 1.0, 1.0, 0.0])])
@@ -116,7 +120,7 @@ def test_ties_weigh_their_certainty_and_the_clearly_worse_nothing():
     assert (np.asarray(weights.familiar) <= 6.0).all()
 
 
-def test_a_foreign_class_is_judged_by_the_unbounded_sum():
+def test_a_foreign_class_is_weighted_by_the_unbounded_sum():
     own = jnp.array([1.0, 1.0, 0.2, 0.0])
     familiar = jnp.array([True, True, True, False])
     # Much better in one class, much worse in another: bounded, the two would cancel.
@@ -124,13 +128,13 @@ def test_a_foreign_class_is_judged_by_the_unbounded_sum():
     weights = bristle.performance_weights(own, f1, familiar, 3)
     assert float(weights.foreign[0]) == 0.0
     assert float(weights.familiar[0, 2]) > 0.0
-    # Judged by its two best classes only, it does not pay for the one it does not know.
+    # Scored by its two best classes only, it loses nothing for the one without data.
     two = bristle.performance_weights(own, f1, familiar, jnp.array([2]))
     assert float(two.foreign[0]) > 0.0
     np.testing.assert_array_equal(np.asarray(two.familiar[0]) > 0, [True, False, True, False])
 
 
-def test_identical_heads_leave_the_head_and_worse_ones_leave_it_alone():
+def test_identical_and_worse_heads_do_not_change_the_own_head():
     tests = private()
     same = jnp.broadcast_to(heads_of()[0], (N, F, C))
     np.testing.assert_allclose(merge(same, tests)[0], same, atol=1e-6)
@@ -152,10 +156,10 @@ def test_the_order_of_the_neighbours_does_not_matter():
     np.testing.assert_allclose(got, expected[order], atol=1e-5)
 
 
-def test_who_shares_no_class_is_not_heard():
+def test_a_head_that_shares_no_class_has_no_weight():
     heads, tests = heads_of(), private()
-    strangers = tests.familiar.at[2].set(False)
-    got, _, _ = merge(heads, tests, public=strangers)
+    public = tests.familiar.at[2].set(False)
+    got, _, _ = merge(heads, tests, public=public)
     cut = jnp.asarray(GRAPH.senders != 2)
     expected, _, _ = merge(heads, tests, round=gossip.Exchange(0, delivered=cut))
     np.testing.assert_allclose(got, expected, atol=1e-6)
@@ -164,8 +168,8 @@ def test_who_shares_no_class_is_not_heard():
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 3e38])
 def test_a_head_that_is_not_finite_is_dropped(poison):
     heads, tests = heads_of(), private()
-    lies = heads.at[2].set(poison)
-    got, _, traffic = merge(heads, tests, messages=lies)
+    poisoned = heads.at[2].set(poison)
+    got, _, traffic = merge(heads, tests, messages=poisoned)
     cut = jnp.asarray(GRAPH.senders != 2)
     expected, _, _ = merge(heads, tests, round=gossip.Exchange(0, delivered=cut))
     np.testing.assert_allclose(got, expected, atol=1e-6)
@@ -175,7 +179,7 @@ def test_a_head_that_is_not_finite_is_dropped(poison):
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 40), st.integers(1, 40), st.floats(0.0, 1.0, width=32))
 def test_shares_of_the_thirds_are_exact(count, quota, alpha):
-    take = np.asarray(bristle.thirds(count, quota, alpha))
+    take = np.asarray(THIRDS(count, quota, alpha))
     sizes = np.diff([0, -(-count // 3), (2 * count + 2) // 3, count])
     assert take.sum() == min(count, quota)
     assert (take >= 0).all()
@@ -194,11 +198,11 @@ def test_shares_as_published():
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(bristle.SELECTIONS))
-def test_who_is_chosen(seed, selection):
+def test_selected_heads(seed, selection):
     rng = np.random.default_rng(seed)
     slots, quota = 21, 9
     distances, valid = rng.random(slots).astype(np.float32), rng.random(slots) < 0.7
-    slot, real = bristle.prioritize(
+    slot, real = PRIORITIZE(
         jax.random.key(seed), jnp.asarray(distances), jnp.asarray(valid), quota, 0.4, selection
     )
     chosen = np.asarray(slot)[np.asarray(real)]
@@ -208,10 +212,10 @@ def test_who_is_chosen(seed, selection):
     order = np.flatnonzero(valid)[np.argsort(distances[valid])]
     if selection == "thirds":
         ends = [0, -(-count // 3), (2 * count + 2) // 3, count]
-        take = bristle.thirds(int(count), quota, 0.4)
+        take = THIRDS(int(count), quota, 0.4)
         for third, expected in enumerate(np.asarray(take)):
-            there = np.isin(chosen, order[ends[third] : ends[third + 1]])
-            assert there.sum() == expected
+            drawn = np.isin(chosen, order[ends[third] : ends[third + 1]])
+            assert drawn.sum() == expected
     elif selection == "nearest":
         assert set(chosen) == set(order[:quota])
     elif selection == "mostly_nearest":
@@ -233,7 +237,7 @@ def world(n=N, seed=0, learn=3):
 
 
 def learner(rule=None, **options):
-    rule = bristle.performance_based(GRAPH) if rule is None else rule
+    rule = RULE if rule is None else rule
     return bristle.bristle(rule, sample=data.minibatches(5), local=optax.adam(1e-2), **options)
 
 
@@ -273,14 +277,14 @@ def test_battery():
     assert float(newer.traffic.total.bytes) == 2 * N * (N - 1) * F * C * 4
 
 
-def test_peers_learn_each_others_classes_in_spite_of_a_liar():
+def test_peers_learn_each_others_classes_in_spite_of_a_byzantine_one():
     dataset, train, test = world()
     peers = bristle.peers(dataset, train, test)
-    liars = jnp.arange(N) == N - 1
+    byzantine = jnp.arange(N) == N - 1
     x, y = jnp.asarray(dataset.features), jnp.asarray(dataset.labels)
 
     def final(attack):
-        rule = gossip.attacked(bristle.performance_based(GRAPH), attack, liars)
+        rule = gossip.attacked(RULE, attack, byzantine)
         algorithm = learner(rule)
         state, _ = rollout(
             algorithm.step,
@@ -298,7 +302,7 @@ def test_peers_learn_each_others_classes_in_spite_of_a_liar():
     assert float(attacked.min()) > 0.8
 
 
-def test_absent_peers_stand_still():
+def test_absent_peers_keep_their_heads():
     dataset, train, test = world()
     peers = bristle.peers(dataset, train, test)
     here = jnp.arange(N) != 2
@@ -317,13 +321,13 @@ def test_a_head_over_a_body():
     body = models.functional(models.mlp(16, 8), dataset.features[:1])
     network = bristle.with_head(body, 8, C)
     params = bristle.pretrained(KEY, network, dataset, steps=100, local=optax.adam(1e-2))
-    seen = bristle.features(body, params["body"], dataset.features)
-    assert seen.shape == (240, 8)
-    assert float(seen.min()) == 0.0
+    inputs = bristle.features(body, params["body"], dataset.features)
+    assert inputs.shape == (240, 8)
+    assert float(inputs.min()) == 0.0
     np.testing.assert_allclose(
-        network.apply(params, dataset.features), seen @ params["head"], atol=1e-5
+        network.apply(params, dataset.features), inputs @ params["head"], atol=1e-5
     )
-    assert float(models.accuracy(seen @ params["head"], jnp.asarray(dataset.labels))) > 0.7
+    assert float(models.accuracy(inputs @ params["head"], jnp.asarray(dataset.labels))) > 0.7
 
 
 BAD_OPTIONS = {
@@ -336,27 +340,26 @@ BAD_OPTIONS = {
 
 @pytest.mark.parametrize("name", BAD_OPTIONS)
 def test_bad_options_are_refused(name):
-    options, said = BAD_OPTIONS[name]
-    with pytest.raises(ValueError, match=said):
+    options, message = BAD_OPTIONS[name]
+    with pytest.raises(ValueError, match=message):
         bristle.performance_based(GRAPH, **options)
 
 
 def test_bad_heads_and_tests_are_refused():
     tests, heads = private(), heads_of()
-    rule = bristle.performance_based(GRAPH)
+    rule = RULE
 
-    def refused(said, heads=heads, messages=None, rule=rule, **changes):
+    def refused(expected, heads=heads, messages=None, rule=rule, **changes):
         context = tests._replace(**changes) if changes else tests
-        exchange = ROUND._replace(messages=messages).with_extras(context=context)
-        with pytest.raises(ValueError, match=said):
-            rule.mix(KEY, heads, (), exchange)
+        with pytest.raises(ValueError, match=expected):
+            rule.mix(KEY, heads, (), ROUND._replace(messages=messages).with_extras(context=context))
 
     refused("context.x: expected shape", x=tests.x[:, :, :-1])
     refused("agent 3 has labels not in", y=tests.y.at[3, 0].set(C))
     refused("agent 1 has no test data", weight=tests.weight.at[1].set(0.0))
     refused("agent 2 is familiar with fewer", familiar=tests.familiar.at[2].set(False))
-    public = ROUND.with_extras(context=tests, public=tests.familiar[:, :-1])
     with pytest.raises(ValueError, match="public: expected flags"):
+        public = ROUND.with_extras(context=tests, public=tests.familiar[:, :-1])
         rule.mix(KEY, heads, (), public)
     refused("heads: expected one array", heads={"w": heads})
     refused("messages: expected the parameters' shapes", messages=heads[:, :, :-1])
@@ -374,8 +377,8 @@ def test_bad_heads_and_tests_are_refused():
 def test_bad_peers_are_refused():
     dataset, train, test = world()
 
-    def refused(said, train=train, test=test, dataset=dataset, **options):
-        with pytest.raises(ValueError, match=said):
+    def refused(expected, train=train, test=test, dataset=dataset, **options):
+        with pytest.raises(ValueError, match=expected):
             bristle.peers(dataset, train, test, **options)
 
     rows = [train.rows(i) for i in range(N)]
@@ -401,7 +404,7 @@ def test_bad_bodies_are_refused():
     if normalized.has_stats:
         with pytest.raises(ValueError, match="body: expected a network without"):
             bristle.with_head(normalized, 3, C)
-    with pytest.raises(ValueError, match="expected at least 1"):
+    with pytest.raises(ValueError, match="num_classes: expected at least 1"):
         bristle.with_head(plain, 3, 0)
     with pytest.raises(ValueError, match="steps"):
         bristle.pretrained(KEY, bristle.with_head(plain, 3, C), dataset, steps=0)

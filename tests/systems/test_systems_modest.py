@@ -1,4 +1,4 @@
-"""MoDeST: views as a semilattice, samples by hash, bytes by count, stalls that are said."""
+"""MoDeST: views as a semilattice, samples by hash, bytes by count, stalls."""
 
 import functools
 from dataclasses import replace
@@ -13,14 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from modest_by_hand import simulate
 
-from jaxswarm import data, gossip, learning, network, rollout
+from jaxswarm import data, learning, network, rollout
 from jaxswarm.systems import modest
 from jaxswarm.systems.modest.actors import distinct
 from jaxswarm.systems.modest.announcements import announce
-from jaxswarm.systems.modest.protocol import PING_BYTES, _averages
-from jaxswarm.systems.modest.views import ENTRY_BYTES, merge_all, nothing_known
+from jaxswarm.systems.modest.round import PING_BYTES, averages
+from jaxswarm.systems.modest.views import ENTRY_BYTES, empty_view, merge_all
 
 N = 12
+
+
+MERGE = jax.jit(modest.merge_views)
 
 
 def views(seed, n=5):
@@ -32,27 +35,26 @@ def views(seed, n=5):
     )
 
 
-def same(one, other):
-    return all(bool((a == b).all()) for a, b in zip(one, other, strict=True))
+def same(view, other):
+    return all(np.array_equal(a, b) for a, b in zip(view, other, strict=True))
 
 
 @given(a=st.integers(0, 10_000), b=st.integers(0, 10_000), c=st.integers(0, 10_000))
 @settings(max_examples=40)
 def test_views_are_a_semilattice(a, b, c):
     x, y, z = map(views, (a, b, c))
-    merge = modest.merge_views
+    merge = MERGE
     assert same(merge(x, y), merge(y, x))
     assert same(merge(merge(x, y), z), merge(x, merge(y, z)))
     assert same(merge(x, x), x)
     joined = merge(x, y)
     assert same(merge(joined, x), joined)
     rows = jax.tree.map(lambda *leaves: jnp.stack(leaves), x, y, z)
-    everything = merge_all(rows, jnp.array([True, False, True]))
+    merged = jax.jit(merge_all)(rows, jnp.array([True, False, True]))
     for j in range(5):  # the larger of (counter, left), or nothing at all
-        heard = [(int(v.counter[j]), not bool(v.joined[j])) for v in (x, z)]
-        counter, left = max(heard)
-        assert int(everything.counter[j]) == counter
-        assert bool(everything.joined[j]) == (counter >= 0 and not left)
+        counter, left = max((int(v.counter[j]), not bool(v.joined[j])) for v in (x, z))
+        assert int(merged.counter[j]) == counter
+        assert bool(merged.joined[j]) == (counter >= 0 and not left)
     assert bool((joined.last_active >= x.last_active).all())
 
 
@@ -75,7 +77,7 @@ def test_the_order_depends_on_ids_and_round_alone(round, seed):
     assert sorted(straight.tolist()) == list(range(30))
 
 
-def test_every_node_is_sampled_as_often_as_any_other():
+def test_all_agents_are_sampled_equally_often():
     first = jax.vmap(lambda k: modest.sample_order(jnp.arange(20), k)[:5])(jnp.arange(4000))
     counts = np.bincount(np.asarray(first).ravel(), minlength=20)
     assert np.abs(counts / 1000 - 1.0).max() < 0.15
@@ -97,13 +99,16 @@ def walk(order, candidate, online, own, wanted):
     return members, pings, failures
 
 
+RESOLVE = jax.jit(modest.resolve_sample, static_argnums=4)
+
+
 @given(seed=st.integers(0, 10_000), wanted=st.integers(1, 6))
 @settings(max_examples=40)
 def test_resolving_a_sample_is_a_walk_along_the_order(seed, wanted):
     rng = np.random.default_rng(seed)
     order, candidate = rng.permutation(N).astype(np.int32), rng.random(N) < 0.7
     online, own = rng.random(N) < 0.6, int(rng.integers(N))
-    found = modest.resolve_sample(
+    found = RESOLVE(
         jnp.asarray(order), jnp.asarray(candidate), jnp.asarray(online), jnp.int32(own), wanted
     )
     members, pings, failures = walk(order, candidate, online, own, wanted)
@@ -133,10 +138,10 @@ LONG = 50
 
 
 @functools.cache
-def program(sample_size, aggregators, patience):
+def program(sample_size, aggregators):
     """All tests of one shape share a compilation: ``LONG`` rounds, the rest is traced."""
 
-    def play(schedule, success, inactivity, present):
+    def play(schedule, success, inactivity, present, patience):
         protocol = modest.modest(
             quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), patience=patience,
             sample_size=sample_size, aggregators=aggregators, success=success,
@@ -151,7 +156,7 @@ def program(sample_size, aggregators, patience):
 
 
 def run(
-    schedule, sample_size=4, aggregators=2, success=1.0, inactivity=50, present=None, patience=None
+    schedule, sample_size=4, aggregators=2, success=1.0, inactivity=50, present=None, patience=LONG
 ):
     """The records of as many rounds as the schedule has, in numpy."""
     rounds = schedule.joins.shape[0]
@@ -161,9 +166,9 @@ def run(
         return jnp.concatenate([leaf, jnp.repeat(quiet, LONG - rounds, axis=0)])
 
     whole = modest.Membership(*(longer(leaf) for leaf in schedule[:3]), schedule.in_flight)
-    there = np.asarray(schedule.online[0]) if present is None else present
-    records = program(sample_size, aggregators, patience)(
-        whole, jnp.float32(success), jnp.int32(inactivity), there
+    present = np.asarray(schedule.online[0]) if present is None else present
+    records = program(sample_size, aggregators)(
+        whole, jnp.float32(success), jnp.int32(inactivity), present, jnp.int32(patience)
     )
     return jax.tree.map(lambda leaf: np.asarray(leaf)[:rounds], records)
 
@@ -186,12 +191,12 @@ BUSY = network.fault_plan(
     ("a", "success", "in_flight"),
     [
         (1, 1.0, False),
-        pytest.param(2, 0.5, True, marks=pytest.mark.slow),
+        (2, 0.5, True),
         (3, 0.3, True),
     ],
 )
 def test_a_whole_run_equals_the_protocol_by_hand(a, success, in_flight):
-    """Samples, pings, bytes by kind, views and models, while nodes join, leave and crash."""
+    """Samples, pings, bytes by kind, views and models, while agents join, leave and crash."""
     rounds, inactivity = 32, 6
     schedule = modest.membership(BUSY, rounds, in_flight=in_flight)
     records = run(schedule, aggregators=a, success=success, inactivity=inactivity)
@@ -227,7 +232,7 @@ def test_a_whole_run_equals_the_protocol_by_hand(a, success, in_flight):
     assert len({tuple(sorted(did["sampled"])) for did in log}) > 10
 
 
-def test_with_everyone_there_it_is_federated_averaging_to_the_letter():
+def test_with_all_agents_online_it_is_federated_averaging():
     """One aggregator and equal views: the same samples, hence the same model as the server's."""
     schedule = modest.always_online(20, N)
     records = run(schedule, aggregators=1)
@@ -248,8 +253,8 @@ def test_with_everyone_there_it_is_federated_averaging_to_the_letter():
     assert (records.info.trained == 4).all()
 
 
-def test_a_sample_of_everyone_is_federated_averaging_by_the_other_code():
-    """Every node draws its batches from its own stream, whatever slot it trains in."""
+def test_a_sample_of_all_agents_is_fedavg_of_the_learning_package():
+    """Every agent draws its batches from its own stream, whatever slot it trains in."""
     shards = data.stacked(
         np.random.default_rng(0).normal(size=(N, 9, 1)).astype(np.float32),
         np.zeros((N, 9), np.int32),
@@ -265,9 +270,7 @@ def test_a_sample_of_everyone_is_federated_averaging_by_the_other_code():
             protocol.step, protocol.init(jnp.zeros(1)), 6, key=jax.random.key(0), inputs=inputs
         )
     )()
-    learner = learning.decentralized(
-        quadratic, local=optax.sgd(0.25), gossip=gossip.server(), local_steps=2, sample=drawn
-    )
+    learner = learning.fedavg(quadratic, local=optax.sgd(0.25), local_steps=2, sample=drawn)
     expected, _ = jax.jit(
         lambda: rollout(
             learner.step, learner.init(jnp.zeros((N, 1))), 6, key=jax.random.key(0), inputs=shards
@@ -277,11 +280,33 @@ def test_a_sample_of_everyone_is_federated_averaging_by_the_other_code():
     np.testing.assert_allclose(held, expected.params[: len(held)], atol=1e-5)
 
 
-def test_what_a_sweep_varies_is_traced_and_jit_equals_eager(key):
+def test_what_a_sweep_varies_is_traced():
     calm = modest.always_online(4, N)
     some, all = (run(calm, success=share, inactivity=9) for share in (0.5, 1.0))
     assert (some.evaluation.aggregates[-1] != all.evaluation.aggregates[-1]).any()
-    assert program(4, 2, None)._cache_size() == 1
+    assert program(4, 2)._cache_size() == 1
+
+
+def test_without_patience_a_stalled_round_waits_as_with_endless_patience(key):
+    """Also outside ``jit``: a stalled step, which compiles only what a stall needs."""
+    plain, patient = (
+        modest.modest(
+            quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), sample_size=4,
+            aggregators=2, patience=patience,
+        )
+        for patience in (None, 1000)
+    )  # fmt: skip
+    inputs = (shards_of(), modest.always_online(4, N))
+    state = plain.init(jnp.zeros(1))._replace(waiting=jnp.int32(3))
+    for protocol in (plain, patient):
+        new, info = jax.jit(protocol.step)(key, state, inputs)
+        assert bool(info.stalled)
+        assert int(new.waiting) == 4
+
+
+@pytest.mark.slow
+def test_jit_equals_eager(key):
+    calm = modest.always_online(4, N)
     protocol = modest.modest(
         quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), sample_size=4
     )
@@ -297,7 +322,7 @@ def test_bytes_are_what_was_sent():
     sent = records.evaluation.sent
     for k in range(5):  # 2 aggregators wake 4 trainers, which hand over to 2 aggregators
         order, then = (np.asarray(modest.sample_order(jnp.arange(N), k + i)) for i in (0, 1))
-        models = 2 * 4 - 2 + 4 * 2 - len(set(order[:4]) & set(then[:2]))  # none to oneself
+        models = 2 * 4 - 2 + 4 * 2 - len(set(order[:4]) & set(then[:2]))  # none to itself
         before = {kind: getattr(sent, kind)[k - 1] if k else 0.0 for kind in sent._fields}
         assert sent.model[k] - before["model"] == models * 4
         assert sent.view[k] - before["view"] == models * N * ENTRY_BYTES
@@ -311,7 +336,7 @@ def crash(victims, at, rounds, **options):
     return modest.membership(plan, rounds, **options)
 
 
-def test_the_dead_are_pinged_in_vain_until_they_are_forgotten():
+def test_dead_agents_are_pinged_until_they_are_inactive_for_too_long():
     victims = np.arange(6)
     schedule = crash(victims, 5, 40)
     records = run(schedule, aggregators=3, success=0.25, inactivity=10)
@@ -329,7 +354,7 @@ def test_the_dead_are_pinged_in_vain_until_they_are_forgotten():
         assert not np.asarray(modest.candidates(row, jnp.int32(owner), k, 10))[:6].any()
 
 
-def test_a_round_in_flight_stalls_and_says_so_unless_it_may_do_without():
+def test_crashes_in_flight_stall_a_round_unless_fewer_models_suffice():
     victims = np.arange(8)
     rounds = 12
     between = crash(victims, 4, rounds)
@@ -339,10 +364,10 @@ def test_a_round_in_flight_stalls_and_says_so_unless_it_may_do_without():
     stuck = run(flying, **options)
     stalled = stuck.info.stalled
     assert not stalled[:3].any()
-    assert stalled[3:].all()  # for good, as published
+    assert stalled[3:].all()  # forever, as published
     assert np.isfinite(stuck.evaluation.aggregates).all()
     assert stuck.evaluation.round[-1] == 3
-    assert (stuck.info.sent.total[4:] == 0.0).all()  # who waits is silent
+    assert (stuck.info.sent.total[4:] == 0.0).all()  # waiting agents send no messages
     again = run(flying, success=0.3, patience=2, **options)
     assert again.evaluation.round[-1] > 6
 
@@ -357,7 +382,7 @@ def test_an_empty_network_stalls_without_a_nan():
     assert float(state.sent.total) == 0.0
 
 
-def test_a_joiner_is_sampled_once_its_news_is_out():
+def test_a_joining_agent_is_sampled_once_its_announcement_has_spread():
     joiner, at, rounds = 3, 6, 50
     plan = network.fault_plan([(at, "join", joiner)], N)
     schedule = modest.membership(plan, rounds)
@@ -375,7 +400,7 @@ def test_a_joiner_is_sampled_once_its_news_is_out():
     assert known[at + 20, others].mean() >= 0.95
 
 
-def test_a_leaver_is_gone_at_once_for_those_it_told():
+def test_a_leave_takes_effect_at_once_at_its_receivers():
     plan = network.fault_plan([(5, "leave", 2)], N)
     schedule = modest.membership(plan, 20)
     records = run(schedule)
@@ -385,8 +410,8 @@ def test_a_leaver_is_gone_at_once_for_those_it_told():
     assert not np.asarray(records.info.sampled)[5:, 2].any()
 
 
-def test_a_leaver_may_come_back_and_a_late_flush_does_not_bring_one_back():
-    # Node 2 leaves and returns; nodes 3 and 7 join and are gone before their JOIN is taken up.
+def test_an_agent_may_join_again_and_a_pending_join_does_not_undo_a_leave():
+    # Agent 2 leaves and returns; agents 3 and 7 join and leave before their JOIN takes effect.
     back, soon = [(4, "leave", 2), (12, "join", 2)], [(4, "join", 3), (5, "leave", 3)]
     plan = network.fault_plan([*back, *soon, (4, "join", 7), (6, "leave", 7)], N)
     schedule = modest.membership(plan, 50)
@@ -402,18 +427,19 @@ def test_a_leaver_may_come_back_and_a_late_flush_does_not_bring_one_back():
         assert not np.asarray(records.info.sampled)[left:, gone].any()
 
 
-def test_announcements_go_to_those_one_knows_and_may_miss_them():
+def test_announcements_go_to_known_agents_and_may_not_arrive():
     views = modest.initial_views(N)
     online = jnp.arange(N) < 6
     joins = jnp.zeros(N, bool).at[4].set(True)
-    nobody = jnp.zeros(N, bool)
-    news = announce(jax.random.key(1), views, nothing_known(N, N), joins, nobody, online, 5)
-    heard = np.asarray(news.pending.joined)
-    assert heard[:, 4].sum() == heard.sum()
-    assert not heard[6:].any()
-    assert heard.sum() < 5 == float(news.messages)  # some were offline; all were sent
-    blind = views._replace(joined=jnp.eye(N, dtype=bool))
-    news = announce(jax.random.key(1), blind, nothing_known(N, N), joins, nobody, online, 5)
+    none = jnp.zeros(N, bool)
+    send = jax.jit(announce, static_argnums=6)
+    news = send(jax.random.key(1), views, empty_view(N, N), joins, none, online, 5)
+    arrived = np.asarray(news.pending.joined)
+    assert arrived[:, 4].sum() == arrived.sum()
+    assert not arrived[6:].any()
+    assert arrived.sum() < 5 == float(news.messages)  # some were offline; all were sent
+    alone = views._replace(joined=jnp.eye(N, dtype=bool))
+    news = send(jax.random.key(1), alone, empty_view(N, N), joins, none, online, 5)
     assert float(news.messages) == 0.0
 
 
@@ -427,13 +453,13 @@ def test_a_sample_larger_than_the_live_set_stalls():
     assert not bool(records.info.stalled.any())
 
 
-def test_one_diverged_trainer_spoils_only_averages_that_count_it():
+def test_a_diverged_trainer_changes_only_averages_that_count_it():
     trained = jnp.array([[jnp.nan], [1.0], [3.0]])
     counted = jnp.array([[False, True, True], [False, False, False]])
-    np.testing.assert_array_equal(_averages(trained, counted), [[2.0], [0.0]])
+    np.testing.assert_array_equal(averages(trained, counted), [[2.0], [0.0]])
 
 
-def test_nothing_is_stored_for_nodes_that_rest():
+def test_no_model_is_stored_for_agents_that_do_not_train():
     protocol = modest.modest(quadratic, 500, local=optax.sgd(0.1), sample_size=10)
     state = jax.eval_shape(protocol.init, jnp.zeros(1000))
     assert state.aggregates.shape == (2, 1000)
@@ -486,20 +512,20 @@ WRONG = {
     ),
     "shards": (
         lambda: one_step(modest.always_online(3, N), shards_of(N - 1)),
-        "shards: expected those of 12 nodes",
+        "shards: expected those of 12 agents",
     ),
     "empty shard": (
         lambda: one_step(
             modest.always_online(3, N),
             replace(shards_of(), counts=jnp.ones(N, jnp.int32).at[4].set(0)),
         ),
-        "empty shard of node 4",
+        "empty shard of 4",
     ),
     "self": (
         lambda: modest.check_view(
             modest.initial_views(3)._replace(last_active=jnp.full((3, 3), -1))
         ),
-        "node 0 is absent",
+        "agent 0 is absent",
     ),
     "backwards": (
         lambda: modest.check_view(
@@ -510,7 +536,7 @@ WRONG = {
     ),
     "leave": (
         lambda: modest.membership(network.fault_plan([(0, "leave", 1)], N), 3),
-        "leaves in round 0",
+        "leaves from round 1 on",
     ),
     "rounds": (lambda: modest.membership(network.fault_plan([], N), 0), "rounds"),
 }

@@ -59,7 +59,7 @@ def modest(
     inactivity: int | jax.Array = 50,
     local_steps: int = 1,
     sample: Sample | None = None,
-    patience: int | None = None,
+    patience: int | jax.Array | None = None,
     present: ArrayLike | None = None,
     attempts: int = 5,
 ) -> Algorithm:
@@ -80,7 +80,7 @@ def modest(
         sample: one of :mod:`jaxswarm.data`, ``(key, shards, *, offset) -> batch``. Agent ``i``
             draws from its own stream, so its batches do not depend on which others are sampled.
         patience: ticks after which a stalled round is begun again from the last aggregates, at
-            least 1; never by default, as published.
+            least 1; may be traced; never by default, as published.
         attempts: pings sent to an agent that does not answer, before its timeout, at least 1.
         present: ``bool[N]``, agents known at the start; all by default.
 
@@ -118,7 +118,7 @@ def modest(
         raise ValueError(f"inactivity: expected at least 1 round, got {inactivity}")
     counts = {"local_steps": local_steps, "patience": patience, "attempts": attempts}
     for name, value in counts.items():
-        if value is not None and value < 1:
+        if value is not None and not is_traced(value) and value < 1:
             raise ValueError(f"{name}: expected at least 1, got {value}")
     # A share such as 0.3 of 10 is three models, whatever the rounding.
     needed = (

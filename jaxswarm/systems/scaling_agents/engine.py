@@ -18,8 +18,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.typing import ArrayLike
 
 from jaxswarm.coordination import (
     AgentBackend,
@@ -33,8 +31,7 @@ from jaxswarm.coordination import (
 )
 from jaxswarm.coordination.backends import OK
 from jaxswarm.systems.scaling_agents.architectures import Architecture
-from jaxswarm.systems.scaling_agents.trace import Costs, Trace
-from jaxswarm.topology.validation import is_traced
+from jaxswarm.systems.scaling_agents.trace import Costs, Trace, check_numbers
 from jaxswarm.types import Key
 
 CHECKERS = 4  # peers whose votes are drawn one by one; more peers vote in proportion
@@ -145,7 +142,7 @@ def run_task(
         >>> float(trace.score), int(trace.turns)  # three answers and three checks
         (1.0, 6)
     """
-    _check(arch, pool.num_workers, ability, tools, observability, costs)
+    check_numbers(arch, pool.num_workers, ability, tools, observability, costs)
     model = _model(key, graph, arch, pool, ability, tools, observability, task, costs)
     slots, size = model.slots, model.size
     state = _State(
@@ -242,7 +239,7 @@ def _run_subtask(
     return s, (works & ~fine, lost, corrected)
 
 
-def _context(m: _Model, s: _State, agent: ArrayLike) -> jax.Array:
+def _context(m: _Model, s: _State, agent: int | jax.Array) -> jax.Array:
     """Tokens of context that an agent reads for a call."""
     return m.tool_text + s.context[agent]
 
@@ -294,7 +291,7 @@ def _check_answer(
     worker, costs, arch = sub.worker, m.costs, m.arch
 
     def check(
-        s: _State, checker: ArrayLike, wanted: ArrayLike, times: float | jax.Array = 1.0
+        s: _State, checker: int | jax.Array, wanted: jax.Array, times: float | jax.Array = 1.0
     ) -> tuple[_State, jax.Array]:
         cost = times * (costs.check + costs.read * _context(m, s, checker))
         s, can = _pay(s, works & wanted, cost, sub.pace)
@@ -382,29 +379,3 @@ def _ancestors(parents: jax.Array) -> jax.Array:
 
     reach = jax.lax.fori_loop(0, size, grow, jnp.zeros((size, size), bool))
     return 1.0 + jnp.sum(reach, axis=1)
-
-
-def _check(
-    arch: Architecture,
-    size: int,
-    ability: float | jax.Array,
-    tools: float | jax.Array,
-    observability: float | jax.Array,
-    costs: Costs,
-) -> None:
-    ranges = {
-        "members": (arch.members, 1, size - 1),
-        "ability": (ability, 0.0, 1.0),
-        "tools": (tools, 0.0, np.inf),
-        "observability": (observability, 0.0, 1.0),
-        "budget": (costs.budget, np.finfo(np.float32).tiny, np.inf),
-        "read": (costs.read, 0.0, np.inf),
-        "blind": (costs.blind, 0.0, 1.0),
-        "misread": (costs.misread, 0.0, 1.0),
-        "false_alarm": (costs.false_alarm, 0.0, 1.0),
-    }
-    for name, (value, low, high) in ranges.items():
-        if is_traced(value):
-            continue
-        if not np.all((np.asarray(value) >= low) & (np.asarray(value) <= high)):
-            raise ValueError(f"{name}: expected within [{low:g}, {high:g}], got {value}")

@@ -9,6 +9,8 @@ import jax
 import numpy as np
 
 from jaxswarm.coordination import Workers, workers
+from jaxswarm.systems.scaling_agents.architectures import Architecture
+from jaxswarm.topology.validation import is_traced
 
 
 class Costs(NamedTuple):
@@ -86,3 +88,42 @@ def team(
             raise ValueError(f"{name}: expected at least 1, got {value}")
     skill = np.full((size + 1, num_skills), 0.5)
     return workers(skill, window=window, tokens=tokens)
+
+
+def check_numbers(
+    arch: Architecture,
+    size: int,
+    ability: float | jax.Array,
+    tools: float | jax.Array,
+    observability: float | jax.Array,
+    costs: Costs,
+) -> None:
+    """Refuse numbers out of their range; traced ones are not checked.
+
+    Args:
+        arch: the team.
+        size: workers of the pool, the orchestrator included.
+        ability: probability of a right answer.
+        tools: calls per subtask.
+        observability: probability that lost state can be observed.
+        costs: tokens and error rates.
+
+    Raises:
+        ValueError: naming the number.
+    """
+    ranges = {
+        "members": (arch.members, 1, size - 1),
+        "ability": (ability, 0.0, 1.0),
+        "tools": (tools, 0.0, np.inf),
+        "observability": (observability, 0.0, 1.0),
+        "budget": (costs.budget, np.finfo(np.float32).tiny, np.inf),
+        "read": (costs.read, 0.0, np.inf),
+        "blind": (costs.blind, 0.0, 1.0),
+        "misread": (costs.misread, 0.0, 1.0),
+        "false_alarm": (costs.false_alarm, 0.0, 1.0),
+    }
+    for name, (value, low, high) in ranges.items():
+        if is_traced(value):
+            continue
+        if not np.all((np.asarray(value) >= low) & (np.asarray(value) <= high)):
+            raise ValueError(f"{name}: expected within [{low:g}, {high:g}], got {value}")

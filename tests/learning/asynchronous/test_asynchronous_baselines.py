@@ -1,4 +1,4 @@
-"""The methods DADAO is compared with, the problems, and constants that are refused."""
+"""Baselines of DADAO, the test problems, and constants that are refused."""
 
 import math
 from functools import partial
@@ -101,8 +101,8 @@ def test_continuized_converges_and_its_duals_stay_balanced():
 @pytest.mark.usefixtures("x64")
 def test_logistic_optimum_has_no_gradient():
     made = convex.heterogeneous(7, condition=12.0, task="logistic", seed=3)
-    slope = convex.gradient("logistic", made.ridge)
-    total = jax.vmap(slope, (None, 0))(jnp.asarray(made.optimum), made.samples).sum(axis=0)
+    gradient = convex.gradient("logistic", made.ridge)
+    total = jax.vmap(gradient, (None, 0))(jnp.asarray(made.optimum), made.samples).sum(axis=0)
     np.testing.assert_allclose(total, 0.0, atol=1e-10)
     assert (made.smoothness, made.convexity) == (pytest.approx(12.0), 1.0)
 
@@ -140,9 +140,9 @@ def test_bad_constants_and_graphs_are_refused():
     with pytest.raises(ValueError, match="at least 2 agents"):
         learning.dadao(gradient, topology.path(1), **good)
     sequence = topology.stack([topology.ring(4), topology.path(4)])
-    with pytest.raises(ValueError, match="rates: expected none"):
+    with pytest.raises(ValueError, match="rates: expected None"):
         learning.dadao(gradient, sequence, **good, rates=np.ones(8))
-    with pytest.raises(ValueError, match="period: expected none"):
+    with pytest.raises(ValueError, match="period: expected None"):
         learning.dadao(gradient, topology.ring(4), **good, period=1.0)
     for member, match in ((split, "connected"), (directed, "opposite|undirected|direct")):
         with pytest.raises(ValueError, match=match):

@@ -148,6 +148,29 @@ def test_wrong_constants_break_the_promise(change):
     assert exponent(generator) > -promised
 
 
+TIMES = np.array([10.0, 20.0, 30.0])
+
+
+@jax.jit
+def lyapunov_at(keys, found, ticking, curvature, begin, weight):
+    """``V`` at :data:`TIMES` for streams of 300 events, and the time at which they end."""
+    process = learning.dadao_process(lambda x, h: h * x, found)
+    initial = process.init(DadaoAgent(*begin))
+
+    def run(key):
+        events = poisson_events(key, ticking, 300)
+
+        def at(time):
+            kept = events._replace(kind=jnp.where(events.time <= time, events.kind, SKIPPED))
+            state, _ = process.run(key, initial, kept, curvature, every=300)
+            vector = jnp.stack(process.at(state, time)).ravel()
+            return vector @ weight @ vector
+
+        return jax.lax.map(at, jnp.asarray(TIMES)), events.time[-1]
+
+    return jax.vmap(run)(keys)
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", ["as promised", "gossip too rare for its constants"])
 def test_the_lyapunov_function_averaged_over_event_draws(name):
@@ -163,32 +186,14 @@ def test_the_lyapunov_function_averaged_over_event_draws(name):
     found = WRONG.get(name, as_promised)(
         constants(condition, 1.0, *(float(v) for v in spectra.chi(graph)))
     )
-    process = learning.dadao_process(lambda x, h: h * x, found)
-    ringing = clocks(graph, found)
     begin = np.random.default_rng(0).normal(size=(6, 3))
     begin[4:] -= begin[4:].mean(axis=1, keepdims=True)
-    initial = process.init(DadaoAgent(*jnp.asarray(begin)))
-    looks = jnp.array([10.0, 20.0, 30.0])
-
-    def lyapunov(vector):
-        return vector @ weight @ vector
-
-    @jax.jit
-    @jax.vmap
-    def one(key):
-        events = poisson_events(key, ringing, 300)
-
-        def at(look):
-            kept = events._replace(kind=jnp.where(events.time <= look, events.kind, SKIPPED))
-            curvature = jnp.asarray(curvatures(3, condition))
-            state, _ = process.run(key, initial, kept, curvature, every=300)
-            return lyapunov(jnp.stack(process.at(state, look)).ravel())
-
-        return jax.lax.map(at, looks), events.time[-1]
-
-    values, last = one(jax.random.split(jax.random.key(1), draws))
-    assert float(last.min()) > 30.0  # the streams reach past the last look
-    bound = float(lyapunov(jnp.asarray(begin).ravel())) * np.exp(-rate * np.asarray(looks))
+    keys = jax.random.split(jax.random.key(1), draws)
+    values, last = lyapunov_at(
+        keys, found, clocks(graph, found), curvatures(3, condition), jnp.asarray(begin), weight
+    )
+    assert float(last.min()) > 30.0  # the streams reach past the last time
+    bound = begin.ravel() @ np.asarray(weight) @ begin.ravel() * np.exp(-rate * TIMES)
     mean, spread = np.asarray(values.mean(axis=0)), np.asarray(values.std(axis=0)) / draws**0.5
     if name == "as promised":
         assert np.all(mean <= bound + 3 * spread)
@@ -262,14 +267,15 @@ def test_jit_is_eager_and_seeds_vmapped_are_a_loop(key):
         jax.tree.map(lambda a, b, s=s: close(a[s], b), many, one)
 
 
-def test_an_event_touches_only_its_agents_and_skipped_ones_nobody():
+def test_an_event_changes_only_its_agents_and_a_skipped_one_none():
     graph = topology.ring(5)
     made, samples, _, state = setting(graph)
     c = constants(made.smoothness, made.convexity, *spectra.chi(graph))
     process = learning.dadao_process(convex.gradient("least_squares"), c)
+    step = jax.jit(process.step)
     for kind, ids, touched in ((0, (3, 5), {3}), (1, (1, 2), {1, 2}), (-1, (1, 2), set())):
         event = Events(jnp.asarray(0.7), jnp.asarray(ids), jnp.asarray(kind))
-        after = process.step(jax.random.key(0), state, event, samples)
+        after = step(jax.random.key(0), state, event, samples)
         changed = {i for i in range(5) if float(after.clock[i]) > 0}
         assert changed == touched
         for leaf, old in zip(after.agents, state.agents, strict=True):
@@ -290,7 +296,7 @@ def test_converges_on_graphs_that_switch(key):
     state = algorithm.init(jnp.ones((5, 5)))
     state, _ = simulate(algorithm.step, state, 12, key=key, inputs=samples, progress=False)
     assert squared_error(state.agents.params, made) < 1e-6
-    # As many exchanges as the worst member asks for, however many candidates were thinned out.
+    # As many exchanges as the worst member needs, however many candidates were thinned out.
     chi1, chi2 = np.max(spectra.chi(sequence), axis=1)
     expected = (2 * chi1 * chi2) ** 0.5 * float(state.time)
     assert abs(int(state.counts[1]) - expected) < 5 * expected**0.5
@@ -317,5 +323,5 @@ def test_the_example_of_the_package_runs_and_finds_the_optimum(capsys):
     exec(textwrap.dedent(text), names)
     printed = np.array(capsys.readouterr().out.strip(" []\n").split(), float)
     # The gradient of the sum vanishes where the agents agree.
-    slope = 2.0 * (printed - np.asarray(names["data"]).mean(axis=0)) + 1 / (1 + np.exp(-printed))
-    np.testing.assert_allclose(slope, 0.0, atol=5e-3)
+    gradient = 2.0 * (printed - np.asarray(names["data"]).mean(axis=0)) + 1 / (1 + np.exp(-printed))
+    np.testing.assert_allclose(gradient, 0.0, atol=5e-3)

@@ -24,8 +24,8 @@ from jaxswarm.learning.asynchronous import (
 from jaxswarm.learning.asynchronous.events import SKIPPED
 
 
-def remembering():
-    """An agent counts its events, decays in between, and two that meet average."""
+def decaying():
+    """An agent's value grows at its own events, decays in between, and two agents average."""
 
     def drift(state, elapsed):
         return state * jnp.exp(-0.1 * elapsed)
@@ -33,32 +33,32 @@ def remembering():
     def alone(key, pair, ids, inputs):
         return pair * 0.5 + 1.0 + ids[:, None]
 
-    def meet(key, pair, ids, inputs):
+    def exchange(key, pair, ids, inputs):
         return pair + 0.25 * (pair[::-1] - pair)
 
-    return point_process(drift, [alone, meet])
+    return point_process(drift, [alone, exchange])
 
 
-def test_superposed_clocks_ring_like_independent_poisson_processes(key):
+def test_superposed_clocks_tick_like_independent_poisson_processes(key):
     graph = topology.star(5)
     rates = jnp.where(jnp.asarray(graph.senders) + jnp.asarray(graph.receivers) > 2, 2.0, 0.5)
-    ringing = superpose(agent_clocks(5, 3.0), edge_clocks(graph, rates))
-    total = float(ringing.rates.sum())
+    ticking = superpose(agent_clocks(5, 3.0), edge_clocks(graph, rates))
+    total = float(ticking.rates.sum())
     count = 40_000
-    stream = poisson_events(key, ringing, count, start=5.0)
+    stream = poisson_events(key, ticking, count, start=5.0)
     time = np.asarray(stream.time, np.float64)
     assert time[0] >= 5.0
     assert np.all(np.diff(time) >= 0)
     with jax.enable_x64(True):
-        exact = jax.tree.map(np.asarray, poisson_events(key, ringing, count))
+        exact = jax.tree.map(np.asarray, poisson_events(key, ticking, count))
     waits = np.diff(exact.time, prepend=0.0)
     assert kstest(waits * total, "expon").pvalue > 1e-3
     codes = np.asarray(stream.agents[:, 0]) * 10 + np.asarray(stream.agents[:, 1])
-    expected = np.asarray(ringing.rates) / total
-    for pair, share in zip(np.asarray(ringing.agents), expected, strict=True):
-        seen = np.mean(codes == pair[0] * 10 + pair[1])
-        assert abs(seen - share) < 5 * (share * (1 - share) / count) ** 0.5
-    # Counts in disjoint windows have variance = mean, and the two kinds do not move together.
+    expected = np.asarray(ticking.rates) / total
+    for pair, share in zip(np.asarray(ticking.agents), expected, strict=True):
+        frequency = np.mean(codes == pair[0] * 10 + pair[1])
+        assert abs(frequency - share) < 5 * (share * (1 - share) / count) ** 0.5
+    # Counts in disjoint windows have variance = mean, and the two kinds are uncorrelated.
     edges = np.arange(0.0, exact.time[-1], 1.0)
     kinds = [np.histogram(exact.time[exact.kind == k], edges)[0] for k in (0, 1)]
     for counted in kinds:
@@ -66,10 +66,10 @@ def test_superposed_clocks_ring_like_independent_poisson_processes(key):
     assert abs(np.corrcoef(kinds)[0, 1]) < 0.1
 
 
-def test_thinning_follows_the_graph_that_is_there(key):
+def test_thinning_follows_the_present_graph(key):
     sequence = topology.stack([topology.path(4), topology.star(4)])
-    ringing, intensity = switching_edge_clocks(sequence, 10.0, total=6.0)
-    stream = poisson_events(key, ringing, 20_000, intensity=intensity)
+    ticking, intensity = switching_edge_clocks(sequence, 10.0, total=6.0)
+    stream = poisson_events(key, ticking, 20_000, intensity=intensity)
     time, kept = np.asarray(stream.time), np.asarray(stream.kind) == 1
     member = (time // 10.0).astype(int) % 2
     pairs = {tuple(p) for p in np.asarray(stream.agents)[kept & (member == 0)]}
@@ -83,8 +83,8 @@ def test_thinning_follows_the_graph_that_is_there(key):
 def test_doubling_one_process_leaves_the_other_alone(key):
     graph = topology.ring(6)
     for gradient_rate, total in ((1.0, 8.0), (1.0, 16.0), (2.0, 8.0)):
-        ringing = superpose(agent_clocks(6, gradient_rate), edge_clocks(graph, total=total))
-        stream = poisson_events(key, ringing, 30_000)
+        ticking = superpose(agent_clocks(6, gradient_rate), edge_clocks(graph, total=total))
+        stream = poisson_events(key, ticking, 30_000)
         span = float(stream.time[-1])
         for kind, rate in ((0, 6 * gradient_rate), (1, total)):
             counted = int((stream.kind == kind).sum())
@@ -93,10 +93,10 @@ def test_doubling_one_process_leaves_the_other_alone(key):
 
 def test_batches_share_no_agent_keep_each_agents_order_and_end_alike(key):
     graph = topology.random_regular(40, 4)
-    ringing = superpose(agent_clocks(40), edge_clocks(graph, total=30.0))
-    stream = poisson_events(key, ringing, 1000)
+    ticking = superpose(agent_clocks(40), edge_clocks(graph, total=30.0))
+    stream = poisson_events(key, ticking, 1000)
     stream = stream._replace(kind=stream.kind.at[::7].set(SKIPPED))
-    process = remembering()
+    process = decaying()
     start = process.init(jax.random.normal(key, (40, 2)))
     expected, _ = process.run(key, start, stream, every=1000)
     for width in (None, 3):
@@ -126,8 +126,8 @@ def test_batches_of_any_events(pairs, width):
     stream = Events(np.arange(len(ids), dtype=np.float32), ids, kind)
     time, agents, kinds = (np.asarray(x) for x in matching_rounds(stream, 6, width=width))
     at = {}
-    for r, (row, people, what) in enumerate(zip(time, agents, kinds, strict=True)):
-        for t, pair, k in zip(row, people, what, strict=True):
+    for r, (row, pairs_of_row, kinds_of_row) in enumerate(zip(time, agents, kinds, strict=True)):
+        for t, pair, k in zip(row, pairs_of_row, kinds_of_row, strict=True):
             if k != SKIPPED:
                 at[int(t)] = r
                 assert tuple(pair) == tuple(ids[int(t)])
@@ -137,9 +137,9 @@ def test_batches_of_any_events(pairs, width):
         assert all(a < b for a, b in itertools.pairwise(rounds))
 
 
-def test_an_events_history_does_not_depend_on_how_the_stream_is_cut(key):
+def test_the_state_does_not_depend_on_how_the_stream_is_cut(key):
     stream = poisson_events(key, superpose(agent_clocks(5), edge_clocks(topology.ring(5))), 60)
-    process = remembering()
+    process = decaying()
     start = process.init(jnp.arange(10.0).reshape(5, 2))
     whole, _ = process.run(key, start, stream, every=60)
     part, _ = process.run(key, start, jax.tree.map(lambda x: x[:25], stream), every=5)
@@ -175,13 +175,13 @@ def test_bad_events_are_refused(key):
     process = point_process(lambda s, t: s, [lambda key, pair, ids, inputs: pair])
     state = process.init(jnp.zeros(3))
     stream = poisson_events(key, agent_clocks(3), 4)
-    with pytest.raises(ValueError, match="never fall"):
+    with pytest.raises(ValueError, match="ascending times"):
         process.run(key, state, jax.tree.map(lambda x: x[::-1], stream))
     with pytest.raises(ValueError, match="divisor"):
         process.run(key, state, stream, every=3)
-    with pytest.raises(ValueError, match="never fall"):
+    with pytest.raises(ValueError, match="ascending times"):
         process.run(key, state, stream._replace(time=stream.time.at[2].set(jnp.nan)), every=4)
-    with pytest.raises(ValueError, match="never fall"):
+    with pytest.raises(ValueError, match="ascending times"):
         process.run(key, process.init(jnp.zeros(3), 1e6), stream)
     for pair in ((3, 1), (-1, 1), (0, 4), (2, 2)):
         wrong = stream._replace(agents=stream.agents.at[1].set(jnp.array(pair)))
