@@ -1,14 +1,15 @@
-"""The main job: N agents with private data learn by local steps and gossip, arm beside arm.
+r"""Gossip learning: N agents with private data learn by local steps and averaging with neighbours.
 
-Every arm has the same data, initial models, optimiser and rounds; only who talks to whom differs::
+Every arm has the same data, initial models, optimizer and number of rounds; arms differ only in
+the graph along which models are averaged. Examples::
 
-    python experiments/gossip_learning.py                                  # 256 agents, digits
-    python experiments/gossip_learning.py --agents 4096 --topology exponential --data mnist --path
-    DIR python experiments/gossip_learning.py --devices 8                      # agents split over 8
-    devices python -m jaxswarm.launch --processes 2 experiments/gossip_learning.py # all devices of
-    2 processes
+    python experiments/gossip_learning.py                        # 256 agents, digits, two graphs
+    python experiments/gossip_learning.py --agents 4096 --topology exponential --data mnist \
+        --path DIR                                               # mnist files in the folder DIR
+    python experiments/gossip_learning.py --devices 8            # agents split over 8 devices
+    python -m jaxswarm.launch --processes 2 experiments/gossip_learning.py    # 2 processes
 
-Writes config, metrics (npz), versions and a figure under ``runs/gossip_learning/``.
+Writes config, metrics (npz), versions and a figure to ``runs/gossip_learning/TIME``.
 
 References:
     X. Lian et al., Can decentralized algorithms outperform centralized algorithms?, 2017.
@@ -17,18 +18,17 @@ References:
 import math
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
 import optax
+import tyro
 
-if __name__ == "__main__":  # run as a file: find the packages from the repository root
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from experiments import records
+from experiments.harness import records
 from jaxswarm import (
     Checkpoint,
     Timing,
@@ -44,50 +44,14 @@ from jaxswarm import (
     simulate,
     topology,
 )
+from jaxswarm.checkpoint import CheckpointError, CheckpointExistsError
+from jaxswarm.data import PARTITIONERS
+from jaxswarm.data.datasets import BUNDLED
 from jaxswarm.sharding import processes
+from jaxswarm.topology.weights import SCHEMES
 
 NAME = "gossip_learning"
-
-BASELINES = {"isolated": gossip.none, "server": gossip.server}
-
-
-@dataclass(frozen=True)
-class Config:
-    """Sizes and choices; every arm shares them."""
-
-    agents: int = 256  # number of agents N
-    topology: tuple[str, ...] = ("ring", "exponential")  # one arm each
-    baselines: tuple[Literal["isolated", "server"], ...] = ("isolated", "server")
-    data: str = "digits"  # a bundled set, or mnist-like files under --path
-    path: Path | None = None  # folder of IDX or npz files; default $JAXSWARM_DATA
-    partition: str = "dirichlet_over_agents"  # how data is dealt, see jaxswarm.data.PARTITIONERS
-    alpha: float | None = 0.3  # Dirichlet concentration: small is non-IID
-    hidden: tuple[int, ...] = (64,)  # widths of the hidden layers
-    rounds: int = 600
-    local_steps: int = 1  # optimiser steps between two exchanges
-    batch: int = 16
-    lr: float = 0.2
-    momentum: float = 0.0
-    shared_init: bool = False  # all agents start from one draw
-    weights: str = "metropolis"  # mixing weights, see jaxswarm.topology.weights.SCHEMES
-    degree: int = 4  # of random_regular and watts_strogatz graphs
-    every: int = 10  # rounds between two evaluations
-    seed: int = 0
-    devices: int | None = None  # split the agents over so many; all, if there are several processes
-    runs: Path = Path("runs")  # results go to RUNS/gossip_learning/TIME
-    checkpoint: Path | None = None  # save here while running; same command with --resume goes on
-    resume: bool = False
-    progress: bool = True
-
-
-class Arm(NamedTuple):
-    """One finished arm."""
-
-    metrics: dict[str, np.ndarray]
-    timing: Timing
-    graph: topology.Topology | None
-
-
+BASELINES = {"isolated": gossip.identity, "server": gossip.server}
 FAMILIES = {
     "ring": lambda c: topology.ring(c.agents),
     "path": lambda c: topology.path(c.agents),
@@ -106,31 +70,71 @@ FAMILIES = {
 }
 
 
+def _one_of(options: Iterable[str]) -> Any:
+    """The choices of an option, for ``--help``; :func:`run` refuses others."""
+    return tyro.conf.arg(metavar="{" + ",".join(options) + "}")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes and choices, the same for every arm."""
+
+    agents: int = 256  # number of agents
+    topology: Annotated[tuple[str, ...], _one_of(FAMILIES)] = ("ring", "exponential")
+    """graphs along which models are averaged, one arm for each"""
+    baselines: Annotated[tuple[str, ...], _one_of(BASELINES)] = ("isolated", "server")
+    """arms without a graph: no communication, or the exact average of all models"""
+    data: Annotated[str, _one_of([*BUNDLED, "mnist", "…"])] = "digits"
+    """bundled data set, or one of IDX or npz files under --path"""
+    path: Path | None = None  # folder of IDX or npz files; default: $JAXSWARM_DATA
+    partition: Annotated[str, _one_of(PARTITIONERS)] = "dirichlet_over_agents"
+    """how the training data is distributed over agents"""
+    alpha: float | None = 0.3  # Dirichlet concentration, > 0: the smaller, the less alike the data
+    hidden: tuple[int, ...] = (64,)  # widths of the hidden layers
+    rounds: int = 600  # rounds of local steps and averaging
+    local_steps: int = 1  # optimizer steps between two exchanges
+    batch: int = 16  # samples per optimizer step and agent
+    lr: float = 0.2  # learning rate of SGD, > 0
+    momentum: float = 0.0  # momentum of SGD, in [0, 1)
+    shared_init: bool = False  # all agents start from the same random model
+    weights: Annotated[str, _one_of(SCHEMES)] = "metropolis"  # scheme of the mixing weights
+    degree: int = 4  # of random_regular and watts_strogatz graphs
+    every: int = 10  # rounds between two evaluations
+    seed: int = 0  # base of all random keys
+    devices: int | None = None  # to split agents over; default: one, or all of several processes
+    runs: Path = Path("runs")  # results are written to RUNS/gossip_learning/TIME
+    checkpoint: Path | None = None  # folder in which the state is saved while running
+    resume: bool = False  # continue the run saved in --checkpoint
+    progress: bool = True  # show a progress bar
+
+
+class Arm(NamedTuple):
+    """One finished arm."""
+
+    metrics: dict[str, np.ndarray]
+    timing: Timing
+    graph: topology.Topology | None
+
+
 def run(config: Config) -> dict[str, Arm]:
     """Run all arms one after the other; ``{arm name: Arm}``.
 
     Raises:
-        ValueError: unknown topology, baseline, data set, partition or weights (with a suggestion).
+        ValueError: on an unknown choice (with a suggestion) or a number out of range.
     """
-    for name in config.topology:
-        if name not in FAMILIES:
-            raise errors.unknown("topology", name, FAMILIES)
-    for name in config.baselines:
-        if name not in BASELINES:
-            raise errors.unknown("baseline", name, BASELINES)
-    if config.partition not in data.PARTITIONERS:
-        raise errors.unknown("partition", config.partition, data.PARTITIONERS)
+    _check(config)
     mesh = _mesh(config)
     progress = config.progress and processes.is_primary()
     split = data.load(config.data, path=config.path)
     options: dict[str, Any] = {"seed": config.seed}
     if config.partition.startswith("dirichlet") and config.alpha is not None:
         options["alpha"] = config.alpha
-    partition = data.PARTITIONERS[config.partition](split.train.labels, config.agents, **options)
+    partition = PARTITIONERS[config.partition](split.train.labels, config.agents, **options)
     shards = _placed(data.shards(split.train, partition), mesh, config)
     classes = split.train.num_classes
     model = models.functional(models.mlp(*config.hidden, classes), split.train.features[:1])
-    evaluate = learning.evaluation(model, split.test, chunk=_chunk(config, mesh))
+    here = config.agents if mesh is None else config.agents // mesh.devices.size
+    evaluate = learning.evaluation(model, split.test, chunk=1024 if here > 1024 else None)
     key = jax.random.key(config.seed)
     params = agents.initialize(
         jax.random.fold_in(key, 1), model.init, config.agents, shared=config.shared_init
@@ -169,14 +173,28 @@ def run(config: Config) -> dict[str, Arm]:
             resume=config.resume,
             config={"arm": name, "lr": config.lr, "batch": config.batch, "seed": config.seed},
         )
-        first = {name: processes.to_host(value)[None] for name, value in before._asdict().items()}
         metrics = {
-            name: np.concatenate([first[name], value])
-            for name, value in log.evaluation._asdict().items()
+            name: np.concatenate([processes.to_host(first)[None], later])
+            for name, first, later in zip(before._fields, before, log.evaluation, strict=True)
         }
         metrics["round"] = np.concatenate([[0], log.round])
         arms[name] = Arm(metrics, timing, graphs.get(name))
     return arms
+
+
+def _check(config: Config) -> None:
+    if config.agents < 2:
+        raise ValueError(f"agents: expected at least 2, got {config.agents}")
+    if not config.lr > 0:
+        raise ValueError(f"lr: expected a positive number, got {config.lr}")
+    if config.resume and config.checkpoint is None:
+        raise ValueError("resume: expected --checkpoint FOLDER as well, got none")
+    choices = [("topology", name, FAMILIES) for name in config.topology]
+    choices += [("baseline", name, BASELINES) for name in config.baselines]
+    choices += [("partition", config.partition, PARTITIONERS)]
+    for kind, name, options in choices:
+        if name not in options:
+            raise errors.unknown(kind, name, options)
 
 
 def _sides(agents_wanted: int) -> tuple[int, int]:
@@ -186,16 +204,18 @@ def _sides(agents_wanted: int) -> tuple[int, int]:
 
 
 def _mesh(config: Config) -> Any:
-    """The mesh that the agents live on; ``None`` for a single device."""
-    several = jax.process_count() > 1
-    if config.devices is None and not several:
+    """The mesh that the agents are split over; ``None`` for a single device."""
+    several, there = jax.process_count() > 1, jax.device_count()
+    wanted = there if several and config.devices is None else config.devices
+    if wanted is None:
         return None
-    mesh = sharding.mesh(None if several else config.devices)
-    if several and config.devices not in (None, mesh.devices.size):
+    if wanted > there or (several and wanted != there):
         raise ValueError(
-            f"devices: {jax.process_count()} processes share all their {mesh.devices.size} devices"
-            f", got {config.devices}"
+            f"devices: expected {'all' if several else 'at most'} {there} that jax finds, got "
+            f"{wanted}; a CPU counts as {wanted} with the environment variable XLA_FLAGS="
+            f"--xla_force_host_platform_device_count={wanted}"
         )
+    mesh = sharding.mesh(None if several else wanted)
     sharding.agents_per_device(config.agents, mesh.devices.size)
     return mesh
 
@@ -204,20 +224,11 @@ def _placed(tree: Any, mesh: Any, config: Config) -> Any:
     return tree if mesh is None else sharding.shard(tree, mesh, num_agents=config.agents)
 
 
-def _chunk(config: Config, mesh: Any) -> int | None:
-    """Agents evaluated at a time: all, where each device has few."""
-    here = config.agents if mesh is None else config.agents // mesh.devices.size
-    return 1024 if here > 1024 else None
-
-
 def _describe(record: Any) -> dict[str, float]:
-    scores = record.evaluation
-    return {
-        "accuracy": float(scores.accuracy.mean()),
-        "worst": float(scores.accuracy.min()),
-        "disagreement": float(scores.disagreement),
-        "MB": float(scores.megabytes),
-    }
+    now = record.evaluation
+    shown = {"accuracy": now.accuracy.mean(), "worst": now.accuracy.min()}
+    shown |= {"disagreement": now.disagreement, "MB": now.megabytes}
+    return {name: float(value) for name, value in shown.items()}
 
 
 def table(arms: dict[str, Arm]) -> str:
@@ -240,9 +251,8 @@ def table(arms: dict[str, Arm]) -> str:
 def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
     """Graphs coloured by their agents' accuracy above, curves over rounds below."""
     drawn = [(name, arm, arm.graph) for name, arm in arms.items() if arm.graph is not None]
-    shown = [each for each in drawn if _is_drawable(each[2])][:2]
-    axes = plotting.panels(2 if shown else 1, 2, width=5.4, height=4.2)
-    axes = np.asarray(axes).reshape(-1, 2)
+    shown = [d for d in drawn if not d[2].is_sequence and d[2].num_edge_slots <= 40_000][:2]
+    axes = plotting.panels(2 if shown else 1, 2, width=5.4, height=4.2).reshape(-1, 2)
     scores = [arm.metrics["accuracy"][-1] for _, arm, _ in shown]
     low = min((float(s.min()) for s in scores), default=0.0)
     high = max((float(s.max()) for s in scores), default=1.0)
@@ -255,7 +265,7 @@ def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
             label="accuracy",
             title=f"{name.replace('_', ' ')}: mean {score.mean():.2f}, worst {score.min():.2f}",
             limits=(low, max(high, low + 1e-3)),
-            node_size=float(np.clip(14_000 / graph.num_agents, 8.0, 240.0)),
+            node_size=float(np.clip((700 / graph.num_agents) ** 2, 5.0, 240.0)),  # on a ring, apart
             ax=ax,
         )
     rounds = next(iter(arms.values())).metrics["round"]
@@ -268,23 +278,18 @@ def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
         colors=colors,
         ax=axes[-1][0],
     )
-    plotting.disagreement(
-        {
-            name: arm.metrics["disagreement"][None]
-            for name, arm in arms.items()
-            if arm.metrics["disagreement"][-1] > 0  # exact agreement has no logarithm
-        },
-        rounds,
-        ylabel="mean squared distance from the average model",
-        title="disagreement",
-        colors=colors,
-        ax=axes[-1][1],
-    )
+    spread = {name: arm.metrics["disagreement"][None] for name, arm in arms.items()}
+    spread = {name: curve for name, curve in spread.items() if curve[0, -1] > 0}  # for a log axis
+    if spread:
+        plotting.disagreement(
+            spread,
+            rounds,
+            ylabel="mean squared distance from the average model",
+            title="disagreement",
+            colors=colors,
+            ax=axes[-1][1],
+        )
     return plotting.save(axes[0][0], path)
-
-
-def _is_drawable(graph: topology.Topology) -> bool:
-    return not graph.is_sequence and graph.num_edge_slots <= 40_000
 
 
 def main(config: Config) -> dict[str, Arm]:
@@ -298,8 +303,7 @@ def main(config: Config) -> dict[str, Arm]:
     records.write_json(folder / "versions.json", records.versions())
     records.save_metrics(folder / "metrics.npz", {name: arm.metrics for name, arm in arms.items()})
     figure = plot(arms, folder / "figure.png")
-    print()
-    print(table(arms))
+    print(f"\n{table(arms)}")
     compile_s = sum(arm.timing.compile_s for arm in arms.values())
     print(
         f"\n{config.agents} agents, {config.rounds} rounds, {config.data}; "
@@ -309,12 +313,29 @@ def main(config: Config) -> dict[str, Arm]:
     return arms
 
 
-if __name__ == "__main__":
-    import tyro
-
-    launch.initialize()
+def command_line() -> int:
+    """Run with options from ``sys.argv``; the exit status: 0, 2 on an error, 130 after Ctrl-C."""
+    checkpoint = None
     try:
-        main(tyro.cli(Config, description=__doc__))
+        config = tyro.cli(Config, description=__doc__)
+        checkpoint = config.checkpoint
+        main(config)
+        return 0
+    except CheckpointExistsError:
+        message = f"{checkpoint} holds a run: add --resume, delete it or give another --checkpoint"
+    except CheckpointError as error:
+        message = f"{error}; delete the folder or give another --checkpoint"
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        message = str(error)
+    except KeyboardInterrupt as stop:
+        hint = f"continue with --checkpoint {checkpoint} --resume"
+        hint = hint if checkpoint else "nothing saved, see --checkpoint"
+        print(f"{str(stop) or 'stopped'}; {hint}", file=sys.stderr)
+        return 130
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    launch.initialize()
+    sys.exit(command_line())

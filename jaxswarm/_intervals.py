@@ -1,6 +1,6 @@
-"""Interval estimates behind :mod:`jaxswarm.statistics`: Student-t and widened bootstrap.
+"""Interval estimates of :mod:`jaxswarm.statistics`: Student-t and widened bootstrap intervals.
 
-All functions take float64 arrays of one number per seed, already checked.
+All functions take validated float64 arrays of one number per seed.
 """
 
 import math
@@ -13,13 +13,14 @@ _RESAMPLES = 9_999
 
 
 def interquartile_mean(values: Any, axis: int = -1) -> Any:
-    """Mean of the middle half: a quarter of the entries (rounded down) is cut from each end.
+    """Interquartile mean (IQM): a quarter of the entries (rounded down) is cut from each end.
 
     Raises:
         ValueError: if the axis is empty.
 
-    >>> float(interquartile_mean([0.0, 1.0, 3.0, 100.0]))
-    2.0
+    Example:
+        >>> float(interquartile_mean([0.0, 1.0, 3.0, 100.0]))
+        2.0
     """
     x = np.sort(np.asarray(values, dtype=np.float64), axis=axis)
     size = x.shape[axis]
@@ -33,14 +34,14 @@ STATISTICS = {"mean": np.mean, "iqm": interquartile_mean, "median": np.median}
 
 
 def collapse(x: np.ndarray) -> np.ndarray:
-    """Make differences that are equal but for rounding equal: noise is not bootstrapped."""
+    """Make numbers that differ only by rounding equal, so that rounding is not bootstrapped."""
     if np.ptp(x) <= 1e-12 * np.max(np.abs(x)):
         return np.full_like(x, np.median(x))
     return x
 
 
 def _variance(x: np.ndarray) -> float:
-    """Exactly zero for equal numbers, whose mean may be off by a rounding."""
+    """Sample variance; exactly zero for equal numbers, despite the rounding of their mean."""
     x = collapse(x)
     return 0.0 if np.ptp(x) == 0.0 else float(np.var(x, ddof=1))
 
@@ -48,7 +49,7 @@ def _variance(x: np.ndarray) -> float:
 def t_interval(
     u: np.ndarray, v: np.ndarray, center: float, paired: bool, confidence: float
 ) -> tuple[float, float]:
-    """Around ``center``, from the linearised effects ``u [S]`` against ``v [S']``."""
+    """Student-t interval around ``center``, from the linearised effects ``u [S]``, ``v [S']``."""
     from scipy.stats import t
 
     if paired:
@@ -66,7 +67,7 @@ def t_interval(
 
 
 def _widened(confidence: float, seeds: int) -> float:
-    """Hesterberg's expansion: the normal level whose quantile is ``√(S/(S-1))`` times Student's."""
+    """Confidence level widened for few seeds (Hesterberg): normal quantile ``√(S/(S-1)) · t``."""
     from scipy.stats import norm, t
 
     quantile = math.sqrt(seeds / (seeds - 1)) * t.ppf(0.5 + confidence / 2.0, seeds - 1)
@@ -76,9 +77,9 @@ def _widened(confidence: float, seeds: int) -> float:
 def bootstrap_one(
     x: np.ndarray, statistic: str, confidence: float, method: str
 ) -> tuple[float, float]:
-    """Interval of the statistic of ``x [S]``."""
-    # Sorted, and mirrored if the mirror image comes later: neither order nor sign of the data
-    # changes the resamples.
+    """Bootstrap interval of the statistic of ``x [S]``."""
+    # Sorted, and mirrored if the mirror image comes later, so that neither the order nor the sign
+    # of the data changes the resamples.
     x = np.sort(collapse(x))
     mirror = np.sort(-x)
     if tuple(mirror) > tuple(x):
@@ -97,7 +98,7 @@ def bootstrap_two(
     confidence: float,
     method: str,
 ) -> tuple[float, float]:
-    """Interval of the effect of ``a [S]`` over ``b [S']``, resampled together if paired."""
+    """Bootstrap interval of the effect of ``a [S]`` over ``b [S']``; seeds in pairs if paired."""
     take = STATISTICS[statistic]
     if paired:
         order = np.lexsort((b, a))
@@ -127,7 +128,7 @@ def _bootstrap(
 
     def interval(kind: str) -> tuple[float, float]:
         with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a degenerate BCa says so; it is replaced below
+            warnings.simplefilter("ignore")  # of a degenerate BCa interval, which is replaced below
             found = bootstrap(
                 data,
                 statistic,

@@ -1,10 +1,9 @@
-"""Many rounds of a step as one pure function, and the program behind ``simulate``'s chunks.
+"""Many rounds of a step function as one pure function, and the compiled chunks of ``simulate``.
 
-Round ``r`` (counted from 0) calls ``step(fold_in(key, r), state, inputs)``, so what a round draws
-depends on ``key`` and ``r`` only: not on how many rounds are asked for or how they are cut into
-chunks.
+Round ``r`` (counted from 0) calls ``step(fold_in(key, r), state, inputs)``, so its random numbers
+depend on ``key`` and ``r`` only: not on the number of rounds or on how they are cut into chunks.
 
-Letters: ``R`` records kept, ``C`` records that one chunk can hold.
+Shapes: ``R`` records kept, ``C`` records that one chunk can hold.
 """
 
 import functools
@@ -16,9 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-PyTree = Any
-StepFn = Callable[[jax.Array, Any, Any], tuple[Any, Any]]
-EvaluateFn = Callable[[Any], Any]
+from jaxswarm.types import EvaluateFn, Key, PyTree, StepFn
 
 MAX_ROUNDS = 2**31 - 2  # rounds are counted in int32
 _BUFFER_BYTES = 2**24
@@ -26,11 +23,11 @@ _BUFFER_RECORDS = 2**15
 
 
 class Records(NamedTuple):
-    """What was looked at, one entry every ``every`` rounds; all leaves lead with ``R``.
+    """Recorded infos and evaluations, one entry every ``every`` rounds; leaves lead with ``R``.
 
     Attributes:
-        round: ``int32[R]``, how many rounds had been done: ``every, 2 * every, …``.
-        info: what ``step`` returned as info in the last of these rounds.
+        round: ``int32[R]``, number of rounds done: ``every, 2 * every, …``.
+        info: the info that ``step`` returned in the last of these rounds.
         evaluation: ``evaluate(state)`` after that round; ``None`` without ``evaluate``.
     """
 
@@ -44,34 +41,42 @@ def rollout(
     state: PyTree,
     num_rounds: int,
     *,
-    key: jax.Array,
+    key: Key,
     inputs: PyTree = None,
     every: int = 1,
     evaluate: EvaluateFn | None = None,
 ) -> tuple[PyTree, Records]:
-    """Run ``step`` for ``num_rounds`` rounds inside the caller's own ``jit``, ``vmap`` or ``grad``.
+    """Run ``step`` for ``num_rounds`` rounds as a pure function, for ``jit``, ``vmap`` or ``grad``.
 
-    One ``lax.scan`` over the records around one over the ``every`` rounds of each. The same rounds,
-    the same records as :func:`jaxswarm.simulate`, which is the one to call from the host.
+    One ``lax.scan`` over the records around one over the ``every`` rounds of each. Gives the same
+    rounds and records as :func:`jaxswarm.simulate`, which is the one to call from the host.
 
     Args:
         step: ``step(key, state, inputs) -> (state, info)``, pure; keeps structure, shapes and
             dtypes.
-        state: what the first round starts from.
+        state: the state before the first round.
         num_rounds: at least 0, static.
         key: a typed key; round ``r`` gets ``fold_in(key, r)``.
-        inputs: handed unchanged to every round, such as the agents' data.
+        inputs: passed unchanged to every round, such as the agents' data.
         every: at least 1, static; a record is kept after each ``every``-th round. The
-            ``num_rounds % every`` rounds after the last record are run and not recorded, so that a
-            longer run has the shorter one's records as its first.
-        evaluate: ``evaluate(state) -> pytree``, looked at when a record is kept.
+            ``num_rounds % every`` rounds after the last record are run and not recorded, so that
+            the records of a shorter run are the first ones of a longer run.
+        evaluate: ``evaluate(state) -> pytree``, called when a record is kept.
 
     Returns:
         The last state, and :class:`Records` with ``R = num_rounds // every``.
 
     Raises:
-        ValueError: on a negative ``num_rounds``, ``every < 1``, a raw ``uint32`` key, or a step
+        ValueError: for a negative ``num_rounds``, ``every < 1``, a raw ``uint32`` key, or a step
             that changes the state's structure, a shape or a dtype; before anything runs.
+
+    Example:
+        >>> import jax, jaxswarm as js
+        >>> def step(key, state, inputs):
+        ...     return state + inputs, {"state": state}
+        >>> state, records = js.rollout(step, 0, 6, key=jax.random.key(0), inputs=2, every=3)
+        >>> int(state), records.round.tolist(), records.info["state"].tolist()
+        (12, [3, 6], [4, 10])
     """
     num_rounds, every = check_rounds(num_rounds, every)
     check_key(key)
@@ -99,14 +104,14 @@ def rollout(
 
 
 class Chunk(NamedTuple):
-    """What one call of the compiled chunk program gives back.
+    """Result of one call of the compiled chunk program.
 
     Attributes:
         state: after the chunk's last round.
         info: ``[C, ...]``, entry ``i`` for the ``i``-th record of this chunk.
         evaluation: ``[C, ...]`` or ``None``.
-        finite: ``bool[]``, nothing in ``state`` is NaN or infinite.
-        nonfinite: leaf name to ``bool[leading axis]`` (``bool[]`` for scalars): where it is not.
+        finite: ``bool[]``, whether all of ``state`` is finite.
+        nonfinite: leaf name to ``bool[leading axis]`` (``bool[]`` for scalars), true where not.
     """
 
     state: Any
@@ -124,13 +129,13 @@ def chunk_program(
     capacity: int,
     placement: tuple[Any, Any, tuple[Any, ...]] | None,
 ) -> Callable[..., Chunk]:
-    """``program(state, key, inputs, start, end) -> Chunk``: rounds ``start … end - 1``.
+    """Compile ``program(state, key, inputs, start, end) -> Chunk`` of rounds ``start … end - 1``.
 
     ``state`` is donated. The trip counts are arguments, so one compilation serves every chunk
     length (zero too). A chunk may start and end between two records; the slot of an unfinished
-    record holds nothing of meaning. ``placement`` is ``(replicated sharding, state's tree
-    structure, state's shardings)`` when the state lives on a mesh: it then stays where it is, and
-    records come out replicated.
+    record holds no meaningful values. ``placement`` is ``(replicated sharding, state's tree
+    structure, state's shardings)`` when the state lives on a mesh: it keeps its shardings, and
+    records are replicated.
     """
     stepped = jitted(step)
     evaluated = None if evaluate is None else jitted(evaluate)
@@ -138,23 +143,26 @@ def chunk_program(
     def program(state: Any, key: jax.Array, inputs: Any, start: jax.Array, end: jax.Array) -> Chunk:
         blank_info, blank_evaluation = record_structure(stepped, evaluated, state, key, inputs)
 
-        def one(r: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+        def one_round(r: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             return stepped(jax.random.fold_in(key, r), carry[0], inputs)
+
+        def no_evaluation(state: Any) -> Any:
+            del state
+            return _zeros(blank_evaluation)
 
         def group(carry: tuple[Any, ...]) -> tuple[Any, ...]:
             r, slot, state, infos, evaluations = carry
             stop = r + jnp.minimum(every - r % every, end - r)
             if every == 1:
-                state, info = one(r, (state, None))
+                state, info = one_round(r, (state, None))
             else:
-                state, info = jax.lax.fori_loop(r, stop, one, (state, _zeros(blank_info)))
+                state, info = jax.lax.fori_loop(r, stop, one_round, (state, _zeros(blank_info)))
             if evaluated is None:
                 evaluation = None
             elif every == 1:
                 evaluation = evaluated(state)
             else:
-                skip = lambda _: _zeros(blank_evaluation)  # noqa: E731
-                evaluation = jax.lax.cond(stop % every == 0, evaluated, skip, state)
+                evaluation = jax.lax.cond(stop % every == 0, evaluated, no_evaluation, state)
             return (
                 stop,
                 slot + 1,
@@ -181,12 +189,12 @@ def chunk_program(
 
 @functools.lru_cache(maxsize=64)
 def jitted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``jax.jit(function)``, the same object every time, so that a step is traced once."""
+    """``jax.jit(function)``, cached so that a step is traced once."""
     return jax.jit(function)
 
 
 def as_arrays(state: PyTree, *, copy: bool = False) -> PyTree:
-    """All leaves as arrays, none weakly typed (as a Python number would be).
+    """Convert all leaves to strongly typed arrays.
 
     Raises:
         ValueError: naming the leaf that is neither an array nor a number.
@@ -198,7 +206,7 @@ def as_arrays(state: PyTree, *, copy: bool = False) -> PyTree:
         except TypeError:
             name, kind = leaf_name(path), type(leaf).__name__
             raise ValueError(
-                f"state: leaf {name} must be an array or a number, got {kind}"
+                f"state: expected an array or a number at leaf {name}, got {kind}"
             ) from None
         return array if is_key(array) else jax.lax.convert_element_type(array, array.dtype)
 
@@ -206,22 +214,22 @@ def as_arrays(state: PyTree, *, copy: bool = False) -> PyTree:
 
 
 def as_function(name: str, function: Any) -> Any:
-    """``function``, in a form that ``jax.jit`` can look up again.
+    """Validate a callable and make it hashable, so that ``jax.jit`` caches it.
 
     Raises:
-        ValueError: if it cannot be called, naming the argument and its type.
+        ValueError: if it is not callable, naming the argument and its type.
     """
     if not callable(function):
         raise ValueError(f"{name}: expected a function, got {type(function).__name__}")
     try:
         hash(function)
-    except TypeError:  # such as a dataclass with __call__: works, but is compiled anew by each run
+    except TypeError:  # such as a dataclass with __call__: works, but every run compiles it anew
         return functools.partial(function)
     return function
 
 
 def check_rounds(num_rounds: Any, every: Any) -> tuple[int, int]:
-    """Both as ``int``.
+    """Validate both and return them as ``int``.
 
     Raises:
         ValueError: unless ``0 <= num_rounds <= MAX_ROUNDS`` and ``1 <= every <= MAX_ROUNDS``.
@@ -233,7 +241,7 @@ def check_rounds(num_rounds: Any, every: Any) -> tuple[int, int]:
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
-    """``value`` as an ``int`` in ``[low, high]``.
+    """Validate a whole number in ``[low, high]`` and return it as ``int``.
 
     Raises:
         ValueError: naming the argument, the range and what came.
@@ -248,10 +256,10 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
 
 
 def check_key(key: Any) -> None:
-    """Refuse anything but one typed key.
+    """Refuse anything but a single typed key.
 
     Raises:
-        ValueError: saying how to make one.
+        ValueError: naming what came.
     """
     if not is_key(key):
         found = f"{type(key).__name__} {getattr(key, 'dtype', '')}{getattr(key, 'shape', '')}"
@@ -268,7 +276,7 @@ def is_key(leaf: Any) -> bool:
 def record_structure(
     step: StepFn, evaluate: EvaluateFn | None, state: PyTree, key: jax.Array, inputs: PyTree
 ) -> tuple[PyTree, PyTree]:
-    """Shapes and dtypes of ``(info, evaluation)``, found without running anything.
+    """Shapes and dtypes of ``(info, evaluation)``, by abstract evaluation.
 
     Raises:
         ValueError: if ``step`` does not return a pair, changes the state's structure, a shape or a
@@ -283,19 +291,19 @@ def record_structure(
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
             if is_key(leaf):
                 raise ValueError(
-                    f"{what}: leaf {leaf_name(path)} is a random key, cannot record it"
+                    f"{what}: expected arrays to record, got a random key at leaf {leaf_name(path)}"
                 )
     return result[1], evaluation
 
 
 def capacity(record: PyTree) -> int:
-    """How many records a chunk's buffers hold, ``C`` in ``[1, 2¹⁵]``."""
+    """Number of records that a chunk's buffers hold, ``C`` in ``[1, 2¹⁵]``."""
     size = sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(record))
     return max(1, min(_BUFFER_RECORDS, _BUFFER_BYTES // max(size, 1)))
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:
-    """A leaf's name in messages: ``.params['w']``."""
+    """Name of a leaf in messages, such as ``.params['w']``."""
     return jax.tree_util.keystr(path) or "<root>"
 
 

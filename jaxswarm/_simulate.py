@@ -1,12 +1,11 @@
-"""Drive a step for many rounds from the host: progress, records, checkpoints.
+"""The simulation loop on the host: rounds in compiled chunks, progress, records, checkpoints.
 
 The rounds run on the device in chunks of about half a second, one donated jitted program whose trip
-count is an argument, so a run compiles once; the host only wakes between chunks, to draw the
-progress bar, to take the records over, to save a checkpoint. Results do not depend on how rounds
-are cut into chunks. :func:`rollout` is the same loop as a pure function, for use inside ``jit``,
-``vmap`` or ``grad``.
+count is an argument, so a run compiles once; between chunks the host draws the progress bar, copies
+the records and saves checkpoints. Results do not depend on how rounds are cut into chunks.
+:func:`rollout` is the same loop as a pure function, for use inside ``jit``, ``vmap`` or ``grad``.
 
-Letters: ``R`` records kept, one every ``every`` rounds.
+Shapes: ``R`` records kept, one every ``every`` rounds.
 """
 
 import os
@@ -20,11 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import _rollout
-from jaxswarm._rollout import EvaluateFn, PyTree, Records, StepFn, rollout
+from jaxswarm._rollout import Records, rollout
 from jaxswarm.checkpoint import Checkpoint, Store, fingerprint
 from jaxswarm.progress import NonFinite, NonFiniteWarning, bar, interruptible
 from jaxswarm.sharding import processes
 from jaxswarm.sharding._mesh import place
+from jaxswarm.types import EvaluateFn, Key, PyTree, StepFn
 
 __all__ = ["Checkpoint", "NonFiniteWarning", "Records", "Timing", "rollout", "simulate"]
 
@@ -33,12 +33,12 @@ _WAKE_SECONDS = 0.5
 
 @dataclass
 class Timing:
-    """Filled by ``simulate(…, timing=Timing())``: where the time went.
+    """Compile time and run time of a simulation, filled in by ``simulate(…, timing=Timing())``.
 
     Attributes:
-        compile_s: seconds to trace and compile; next to nothing if the program was there already.
-        run_s: seconds spent on rounds, records and checkpoints, compilation not included.
-        rounds: how many rounds this call ran (after a resume: without those before).
+        compile_s: seconds to trace and compile; near zero if the program is cached.
+        run_s: seconds spent on rounds, records and checkpoints, without compilation.
+        rounds: number of rounds that this call ran (after a resume: without those before).
     """
 
     compile_s: float = 0.0
@@ -47,7 +47,7 @@ class Timing:
 
     @property
     def rounds_per_s(self) -> float:
-        """Rounds a second, compilation not included; 0 when none ran."""
+        """Rounds per second without compilation; 0 if none ran."""
         return self.rounds / self.run_s if self.rounds else 0.0
 
 
@@ -56,7 +56,7 @@ def simulate(
     state: PyTree,
     num_rounds: int,
     *,
-    key: jax.Array,
+    key: Key,
     inputs: PyTree = None,
     every: int = 1,
     evaluate: EvaluateFn | None = None,
@@ -69,52 +69,61 @@ def simulate(
     on_nonfinite: Literal["warn", "raise", "ignore"] = "warn",
     timing: Timing | None = None,
 ) -> tuple[PyTree, Records]:
-    """Run ``step`` for ``num_rounds`` rounds and record every ``every``-th.
+    """Run ``step`` for ``num_rounds`` rounds from the host and record every ``every``-th round.
 
     A second call with the same ``step`` and ``evaluate`` objects, ``every`` and shapes compiles
-    nothing, whatever ``num_rounds`` is; so make step functions once, not in a loop. Ctrl-C finishes
-    the chunk, saves a checkpoint if one is asked for, and raises ``KeyboardInterrupt``; a second
+    nothing, for any ``num_rounds``; so create step functions once, not in a loop. Ctrl-C finishes
+    the chunk, saves a checkpoint if one is requested, and raises ``KeyboardInterrupt``; a second
     one stops at once.
 
     Args:
         step: ``step(key, state, inputs) -> (state, info)``, pure; keeps the state's structure,
             shapes and dtypes. An algorithm's ``step`` fits.
-        state: what the first round starts from. It is copied once, the caller's stays usable; if
+        state: the state before the first round. It is copied once, the caller's stays usable; if
             its leaves are sharded over a mesh, the run stays on that mesh; if that has devices of
             several processes, all of them must make this call (process 0 draws the bar and writes
             the checkpoints, to a folder that all can read).
         num_rounds: rounds in all, at least 0; a resumed run does those that are missing.
         key: a typed key; round ``r`` (from 0) gets ``fold_in(key, r)``.
-        inputs: handed unchanged to every round, such as the agents' data; an argument of the
+        inputs: passed unchanged to every round, such as the agents' data; an argument of the
             compiled program, not a constant in it.
         every: at least 1; a record is kept after each ``every``-th round. The ``num_rounds %
-            every`` rounds after the last record are run and not recorded, so that a longer run has
-            the shorter one's records as its first. The state before round 0 is not recorded either:
-            call ``evaluate``.
+            every`` rounds after the last record are run and not recorded, so that the records of a
+            shorter run are the first ones of a longer run. The state before round 0 is not recorded
+            either: call ``evaluate``.
         evaluate: ``evaluate(state) -> pytree``, run on the device when a record is kept.
-        chunk: rounds between two wakes of the host, at least 1; by default about half a second's
-            worth.
-        checkpoint: a folder, or a :class:`Checkpoint` to say how often to save and how many to
+        chunk: rounds per chunk, at least 1; by default about half a second's worth.
+        checkpoint: a folder, or a :class:`Checkpoint` that says how often to save and how many to
             keep.
-        resume: continue from the newest checkpoint there, to the bit what a run that never stopped
-            would give; start fresh if there is none. Without it an existing checkpoint is refused.
+        resume: continue from the newest checkpoint, bit-identical to a run that never stopped;
+            start from ``state`` if there is none. Without it an existing checkpoint is refused.
         config: a dict or dataclass of JSON values, kept in the checkpoint; a run that resumes with
             another one is refused.
         progress: draw a progress bar on stderr.
         describe: ``describe(last record) -> {name: number}`` for the bar, from a :class:`Records`
             without the leading axis; by default the first scalars of info and evaluation.
-        on_nonfinite: what to do when a leaf of the state gets a NaN or infinity that it did not
-            start with: ``"warn"`` once by agent and rounds, ``"raise"`` a ``FloatingPointError``,
-            or ``"ignore"``.
+        on_nonfinite: reaction to a NaN or infinity in a leaf of the state that was finite at the
+            start: ``"warn"`` once with agents and rounds, ``"raise"`` a ``FloatingPointError``, or
+            ``"ignore"``.
         timing: filled in, if given.
 
     Returns:
         The last state, and :class:`Records` of numpy arrays with ``R = num_rounds // every``.
 
     Raises:
-        ValueError: on a bad argument, or a step that changes the state's structure, a shape or a
+        ValueError: for a bad argument, or a step that changes the state's structure, a shape or a
             dtype (naming the leaf); before anything runs.
         CheckpointError: a ``ValueError``; see :mod:`jaxswarm.checkpoint` for its kinds.
+
+    Example:
+        >>> import jax, jaxswarm as js
+        >>> def step(key, state, inputs):
+        ...     return 0.5 * state, {"norm": abs(state)}
+        >>> state, records = js.simulate(
+        ...     step, 8.0, 3, key=jax.random.key(0), evaluate=lambda state: state, progress=False
+        ... )
+        >>> float(state), records.evaluation.tolist(), records.info["norm"].tolist()
+        (1.0, [4.0, 2.0, 1.0], [8.0, 4.0, 2.0])
     """
     num_rounds, every = _rollout.check_rounds(num_rounds, every)
     _rollout.check_key(key)
@@ -129,7 +138,7 @@ def simulate(
 
     timing = timing or Timing()
     began = time.perf_counter()
-    state = _rollout.as_arrays(state, copy=True)  # this one is donated, not the caller's
+    state = _rollout.as_arrays(state, copy=True)  # the copy is donated, not the caller's state
     inputs = jax.tree.map(jnp.asarray, inputs)
     state, key, inputs, placement = _place(state, key, inputs)
     shared = placement is not None and processes.is_shared(placement[0])
@@ -196,7 +205,7 @@ def simulate(
 
 
 def _place(state: PyTree, key: jax.Array, inputs: PyTree) -> tuple[PyTree, jax.Array, PyTree, Any]:
-    """If any leaf lives on a mesh, put the others there too, replicated."""
+    """If any leaf lives on a mesh, replicate the leaves that do not over that mesh."""
     shardings = [x.sharding for x in jax.tree.leaves((state, inputs))]
     meshes = [s.mesh for s in shardings if isinstance(s, jax.sharding.NamedSharding)]
     if not meshes:
@@ -218,7 +227,7 @@ def _no_records(record: PyTree) -> Records:
 
 
 def _take(out: _rollout.Chunk, start: int, end: int, every: int) -> Records:
-    """The records that rounds ``start … end - 1`` completed, copied to the host."""
+    """Records completed in rounds ``start … end - 1``, copied to the host."""
     first, last = start // every, end // every
     count = last - first
     rows = jax.tree.map(lambda x: np.asarray(x)[:count].copy(), (out.info, out.evaluation))

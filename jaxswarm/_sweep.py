@@ -1,11 +1,12 @@
-"""Every combination of what a sweep varies, as one program: topologies × seeds × step sizes.
+"""Sweeps over all combinations (topologies × seeds × step sizes) as one compiled program.
 
-``vmap`` over everything is what fills an accelerator. On a CPU it is slower than a loop as soon as
-the replicas together outgrow the cache, because every operation then streams all of them through
-main memory; replicas one by one leave cores idle. :func:`sweep` runs as many side by side as fit
-the cache and takes the groups in turn, in one compilation (figures: ``benchmarks/SCALING.md``).
+``vmap`` over all combinations is what fills an accelerator. On a CPU it is slower than a loop as
+soon as the replicas together outgrow the cache, because every operation then streams all of them
+through main memory; replicas one by one leave cores idle. :func:`sweep` runs as many side by side
+as fit the cache and the groups one after the other, in one compilation (measurements:
+``benchmarks/SCALING.md``).
 
-Letters: ``R`` combinations, ``A``, ``B``, … members of the axes.
+Shapes: ``R`` combinations, ``A``, ``B``, … members of the axes.
 """
 
 import itertools
@@ -17,15 +18,15 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-PyTree = Any
+from jaxswarm.types import PyTree
 
 CACHE_BYTES = 5_000_000
-"""States of the replicas that run side by side on a CPU. With 5, 77 and 615 KB a replica, groups of
-0.3, 5 and 5 MB were the fastest of those tried (an L2 of 1 MB, an L3 of 32 MB)."""
+"""Total size of the states that run side by side on a CPU. With 5, 77 and 615 KB a replica, groups
+of 0.3, 5 and 5 MB were the fastest of those tried (an L2 of 1 MB, an L3 of 32 MB)."""
 
 
 def sweep(run: Callable[..., PyTree], *axes: PyTree, at_once: int | None = None) -> PyTree:
-    """``run(a, b, …)`` for every combination of members of the axes.
+    """Evaluate ``run(a, b, …)`` for every combination of members of the axes, in one program.
 
     For instance 32 topologies × 8 seeds::
 
@@ -33,44 +34,54 @@ def sweep(run: Callable[..., PyTree], *axes: PyTree, at_once: int | None = None)
         keys = jax.random.split(jax.random.key(0), 8)
         accuracy = jax.jit(sweep, static_argnums=0)(run, W, keys)  # [32, 8, ...]
 
-    where ``run(W, key)`` builds a learner and returns what :func:`jaxswarm.rollout` gives.
+    where ``run(W, key)`` builds a learner and returns the result of :func:`jaxswarm.rollout`.
 
     Args:
-        run: a pure function of one member of each axis. What it closes over is shared by all.
-        axes: at least one pytree each, leaves leading with that axis's members (``A``, ``B``, …):
+        run: a pure function of one member of each axis. Values it closes over are shared by all.
+        *axes: at least one; pytrees whose leaves lead with the axis's members (``A``, ``B``, …):
             stacked operators, keys, step sizes.
         at_once: combinations side by side (``vmap``), at least 1; the groups follow one another. By
             default all on an accelerator, where memory may call for fewer; on a CPU so many that
             their states take about 5 MB, and a number that divides ``R`` if one is near.
 
     Returns:
-        What ``run`` returns, leaves ``[A, B, ..., *own axes]``.
+        The results of ``run``, leaves ``[A, B, ..., *own axes]``.
 
     Raises:
-        ValueError: without an axis, on an axis that is empty or whose leaves differ in length, or
+        ValueError: without an axis, for an axis that is empty or whose leaves differ in length, or
             if ``at_once < 1``.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxswarm as js
+        >>> js.sweep(lambda a, b: a * b, jnp.arange(3), jnp.array([1, 10])).tolist()
+        [[0, 0], [1, 10], [2, 20]]
     """
+    if not callable(run):
+        raise ValueError(f"run: expected a function, got {type(run).__name__}")
     lengths = [_length(index, axis) for index, axis in enumerate(axes)]
     if not lengths:
-        raise ValueError("axes: expected at least one thing to sweep over, got none")
+        raise ValueError("axes: expected at least one axis to sweep over, got none")
     total = math.prod(lengths)
     if at_once is not None and at_once < 1:
         raise ValueError(f"at_once: expected at least 1 combination, got {at_once}")
 
-    def one(chosen: jax.Array) -> PyTree:
+    def run_combination(chosen: jax.Array) -> PyTree:
         members = (
             jax.tree.map(lambda x, i=i: x[i], axis) for axis, i in zip(axes, chosen, strict=True)
         )
         return run(*members)
 
     every = jnp.asarray(list(itertools.product(*map(range, lengths))), jnp.int32)
-    width = min(at_once or automatic(one, every[0], total), total)
-    out = jax.vmap(one)(every) if width == total else jax.lax.map(one, every, batch_size=width)
+    width = min(at_once or automatic(run_combination, every[0], total), total)
+    if width == total:
+        out = jax.vmap(run_combination)(every)
+    else:
+        out = jax.lax.map(run_combination, every, batch_size=width)
     return jax.tree.map(lambda x: x.reshape(*lengths, *x.shape[1:]), out)
 
 
 def automatic(run: Callable[..., Any], example: Any, total: int) -> int:
-    """How many of ``total`` combinations to run side by side on the default device."""
+    """Number of the ``total`` combinations to run side by side on the default device."""
     if jax.default_backend() != "cpu":
         return total
     largest = largest_result(run, example)
@@ -81,7 +92,7 @@ def automatic(run: Callable[..., Any], example: Any, total: int) -> int:
 
 
 def largest_result(run: Callable[..., Any], *arguments: Any) -> int:
-    """Bytes of the largest results of any one operation in ``run``: of a rollout, its state."""
+    """Bytes of the largest results of any operation in ``run``: of a rollout, its state."""
     sizes = (
         sum(_size(variable.aval) for variable in equation.outvars)
         for jaxpr in _jaxprs(jax.make_jaxpr(run)(*arguments).jaxpr)

@@ -1,4 +1,4 @@
-"""Pytrees whose leaves lead with the agents' axis: build, reduce and measure them.
+"""Build, reduce and measure pytrees whose leaves all lead with the agents' axis.
 
 Shapes: ``N`` agents (axis 0 of every leaf), ``P`` parameters of one agent, ``...`` any trailing
 axes.
@@ -10,11 +10,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-PyTree = Any
+from jaxswarm.types import Key, Params, PyTree
 
 
 def num_agents(tree: PyTree) -> int:
-    """Size ``N`` of the leading axis that all leaves of ``tree`` share.
+    """Return ``N``, the size of the leading axis that all leaves of ``tree`` share.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> num_agents({"w": jnp.ones((4, 3)), "b": jnp.ones(4)})
+        4
 
     Raises:
         ValueError: if the tree has no leaves, a leaf is a scalar, or leading axes differ; the
@@ -41,7 +46,7 @@ def num_agents(tree: PyTree) -> int:
 
 
 def check_leading_axis(tree: PyTree, expected: int, what: str = "tree") -> None:
-    """Refuse a tree whose leaves do not all lead with ``expected`` agents.
+    """Check that every leaf of a tree leads with ``expected`` agents.
 
     Raises:
         ValueError: naming ``what``, the leaf, the expected and the found leading axis.
@@ -54,23 +59,66 @@ def check_leading_axis(tree: PyTree, expected: int, what: str = "tree") -> None:
             )
 
 
-def keys(key: jax.Array, n: int, *, offset: int | jax.Array = 0) -> jax.Array:
-    """One random key per agent, ``[N]``: ``fold_in(key, global agent id)``.
-
-    The stream of agent ``i`` depends on ``key`` and ``i`` only, never on ``N``, padding or the
-    number of devices. ``offset`` is the global id of the first agent (a shard's start).
+def check_params(params: Params, expected: int, what: str = "params") -> None:
+    """Check that parameters can be averaged: floating leaves that lead with ``expected`` agents.
 
     Raises:
-        ValueError: if ``key`` is not a typed key of ``jax.random.key``.
+        ValueError: naming ``what``, the leaf, what was expected and what came.
+    """
+    check_leading_axis(params, expected, what)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise ValueError(
+                f"{what}: leaf {_name(path)}: expected a floating dtype, which can be averaged, "
+                f"got {jnp.result_type(leaf)}"
+            )
+
+
+def check_same_shapes(tree: PyTree, expected: PyTree, what: str = "messages") -> None:
+    """Check that ``tree`` has the structure and the shapes of ``expected``; dtypes may differ.
+
+    Raises:
+        ValueError: naming ``what``, the expected and the found shapes.
+    """
+    if tree is expected:
+        return
+    same = jax.tree.structure(tree) == jax.tree.structure(expected)
+    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(expected), strict=False)
+    if not same or any(jnp.shape(a) != jnp.shape(b) for a, b in pairs):
+        wanted, found = jax.tree.map(jnp.shape, expected), jax.tree.map(jnp.shape, tree)
+        raise ValueError(f"{what}: expected the parameters' shapes {wanted}, got {found}")
+
+
+def keys(key: Key, num_agents: int, *, offset: int | jax.Array = 0) -> jax.Array:
+    """Derive one random key per agent: ``fold_in(key, global agent id)``.
+
+    The stream of agent ``i`` depends on ``key`` and ``i`` only, never on ``N``, padding or the
+    number of devices.
+
+    Args:
+        key: typed key of ``jax.random.key``.
+        num_agents: how many keys.
+        offset: global id of the first agent (where a device's share begins).
+
+    Returns:
+        Typed keys ``[N]``.
+
+    Raises:
+        ValueError: if ``key`` is not a typed key.
     """
     found = getattr(key, "dtype", type(key))
     if not jnp.issubdtype(found, jax.dtypes.prng_key):
         raise ValueError(f"key: expected a typed key from jax.random.key(seed), got {found}")
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n) + offset)
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(num_agents) + offset)
 
 
 def stack(trees: Sequence[PyTree]) -> PyTree:
     """Stack ``N`` single-agent trees of equal structure into one tree with leaves ``[N, ...]``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> stack([{"w": jnp.zeros(3)}, {"w": jnp.ones(3)}])["w"].shape
+        (2, 3)
 
     Raises:
         ValueError: if ``trees`` is empty, or an agent differs from the first in structure or in a
@@ -96,47 +144,66 @@ def stack(trees: Sequence[PyTree]) -> PyTree:
 
 
 def unstack(tree: PyTree) -> list[PyTree]:
-    """The ``N`` single-agent trees of a stacked tree, the inverse of :func:`stack` (host side)."""
+    """Split a stacked tree into ``N`` single-agent trees, on the host; inverts :func:`stack`."""
     return [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(num_agents(tree))]
 
 
-def broadcast(tree: PyTree, n: int) -> PyTree:
-    """Give ``n`` agents the same single-agent tree: leaves ``[...] -> [n, ...]``.
+def broadcast(tree: PyTree, num_agents: int) -> PyTree:
+    """Copy a single-agent tree to ``num_agents`` agents: leaves ``[...] -> [N, ...]``.
 
     Raises:
-        ValueError: if ``n < 1``.
+        ValueError: if ``num_agents < 1``.
     """
-    if n < 1:
-        raise ValueError(f"n: expected at least one agent, got {n}")
-    return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *jnp.shape(x))), tree)
+    if num_agents < 1:
+        raise ValueError(f"num_agents: expected at least one agent, got {num_agents}")
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (num_agents, *jnp.shape(x))), tree)
 
 
 def initialize(
-    key: jax.Array, init: Callable[[jax.Array], PyTree], n: int, *, shared: bool = False
-) -> PyTree:
-    """Parameters of ``n`` agents from a single-agent ``init(key)``; leaves ``[n, ...]``.
+    key: Key, init: Callable[[jax.Array], Params], num_agents: int, *, shared: bool = False
+) -> Params:
+    """Initialise the parameters of ``num_agents`` agents from a single-agent ``init(key)``.
 
     Args:
         key: consumed.
         init: initialises one agent from a key.
-        n: number of agents, at least 1.
-        shared: every agent starts from the *same* draw instead of its own. This decides whether
+        num_agents: ``N``, at least 1.
+        shared: start every agent from the *same* draw instead of its own. This decides whether
             naive averaging works at all (independent draws lose weight variance when averaged).
 
+    Returns:
+        Parameters with leaves ``[N, ...]``.
+
+    Example:
+        >>> import jax
+        >>> params = initialize(jax.random.key(0), lambda key: jax.random.normal(key, (3,)), 4)
+        >>> params.shape
+        (4, 3)
+
     Raises:
-        ValueError: if ``n < 1``.
+        ValueError: if ``num_agents < 1``.
     """
-    if n < 1:
-        raise ValueError(f"n: expected at least one agent, got {n}")
+    if num_agents < 1:
+        raise ValueError(f"num_agents: expected at least one agent, got {num_agents}")
     if shared:
-        return broadcast(init(key), n)
-    return jax.vmap(init)(keys(key, n))
+        return broadcast(init(key), num_agents)
+    return jax.vmap(init)(keys(key, num_agents))
 
 
 def mean(tree: PyTree, mask: jax.Array | None = None) -> PyTree:
-    """The average agent, leaves ``[N, ...] -> [...]``; ``mask: bool[N]`` restricts who counts.
+    """Average over agents: leaves ``[N, ...] -> [...]``.
 
-    Summed in float32 at least; integer leaves give float32. Nobody counting gives zeros.
+    Summed in at least float32; integer leaves give float32.
+
+    Args:
+        tree: leaves ``[N, ...]``.
+        mask: ``bool[N]``, which agents to average; all if omitted. An empty selection gives zeros.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[1.0, 2.0], [3.0, 4.0], [50.0, 60.0]])
+        >>> mean(x, jnp.array([True, True, False])).tolist()
+        [2.0, 3.0]
 
     Raises:
         ValueError: if ``mask`` is not ``[N]``.
@@ -146,7 +213,7 @@ def mean(tree: PyTree, mask: jax.Array | None = None) -> PyTree:
     count = jnp.maximum(jnp.sum(mask), 1)
 
     def leaf(x: jax.Array) -> jax.Array:
-        kept = jnp.where(_expand(mask, x), x, jnp.zeros((), x.dtype))
+        kept = jnp.where(_expand_mask(mask, x), x, jnp.zeros((), x.dtype))
         total = jnp.sum(kept, axis=0, dtype=_accumulator(x)) / count
         return total.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else total
 
@@ -154,7 +221,7 @@ def mean(tree: PyTree, mask: jax.Array | None = None) -> PyTree:
 
 
 def squared_distance_to_mean(tree: PyTree) -> jax.Array:
-    """``[N]``: squared Euclidean distance of each agent from the average agent, over all leaves.
+    """Squared Euclidean distance ``[N]`` of each agent from the mean over agents, over all leaves.
 
     In float32 at least, whatever the leaves' dtype. Distances are taken from agent 0 first, so
     agents that are equal to the last bit are at distance zero, and a large common offset costs no
@@ -171,19 +238,22 @@ def squared_distance_to_mean(tree: PyTree) -> jax.Array:
 
 
 def disagreement(tree: PyTree) -> jax.Array:
-    """Consensus error ``(1/N) Σ_i ‖x_i − x̄‖²``, a scalar; zero iff all agents agree.
+    """Consensus error ``(1/N) Σ_i ‖x_i − x̄‖²``, a scalar that is zero iff all agents agree.
 
-    >>> import jax.numpy as jnp
-    >>> float(disagreement({"w": jnp.array([[0.0], [2.0]])}))
-    1.0
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(disagreement({"w": jnp.array([[0.0], [2.0]])}))
+        1.0
     """
     return jnp.mean(squared_distance_to_mean(tree))
 
 
 def ravel(tree: PyTree) -> tuple[jax.Array, Callable[[jax.Array], PyTree]]:
-    """Flatten to one row per agent: ``(matrix [N, P], unravel)`` with ``unravel(matrix) -> tree``.
+    """Flatten a tree to one row per agent.
 
-    Mixed dtypes are promoted to a common one and restored by ``unravel``.
+    Returns:
+        ``(matrix [N, P], unravel)`` with ``unravel(matrix) -> tree``. Mixed dtypes are promoted to
+        a common one and restored by ``unravel``.
     """
     n = num_agents(tree)
     leaves, treedef = jax.tree.flatten(tree)
@@ -208,10 +278,16 @@ def ravel(tree: PyTree) -> tuple[jax.Array, Callable[[jax.Array], PyTree]]:
     return jnp.concatenate(rows, axis=1), unravel
 
 
-def size_of_one(tree: PyTree) -> tuple[int, int]:
-    """``(parameters, bytes)`` of one agent of a stacked tree: what a full message carries."""
+def message_size(params: Params) -> tuple[int, int]:
+    """Size of one agent's model, that is of a full message: ``(number of parameters, bytes)``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> message_size({"w": jnp.zeros((9, 3, 2)), "b": jnp.zeros(9)})
+        (7, 28)
+    """
     count = size = 0
-    for leaf in jax.tree.leaves(tree):
+    for leaf in jax.tree.leaves(params):
         entries = 1
         for extent in jnp.shape(leaf)[1:]:
             entries *= extent
@@ -221,22 +297,54 @@ def size_of_one(tree: PyTree) -> tuple[int, int]:
 
 
 def where(mask: jax.Array, on_true: PyTree, on_false: PyTree) -> PyTree:
-    """Agent-wise choice between two stacked trees, ``mask: bool[N]``.
+    """Choose between two stacked trees agent by agent.
+
+    Args:
+        mask: ``bool[N]``.
+        on_true: leaves ``[N, ...]``, taken where the mask is true.
+        on_false: leaves ``[N, ...]``, taken elsewhere.
 
     Raises:
         ValueError: if ``mask`` is not ``[N]``.
     """
-    return jax.tree.map(lambda a, b: jnp.where(_expand(mask, a), a, b), on_true, on_false)
+    return jax.tree.map(lambda a, b: jnp.where(_expand_mask(mask, a), a, b), on_true, on_false)
+
+
+def expand(values: jax.Array, leaf: jax.Array) -> jax.Array:
+    """Append axes of length 1 to per-agent values so that they broadcast against a leaf.
+
+    Args:
+        values: ``[N]``, or any leading axes of ``leaf``.
+        leaf: ``[N, ...]``.
+
+    Returns:
+        ``values`` as ``[N, 1, ...]`` with the number of axes of ``leaf``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> expand(jnp.arange(4), jnp.zeros((4, 3, 2))).shape
+        (4, 1, 1)
+
+    Raises:
+        ValueError: if ``values`` does not have the leading axes of ``leaf``.
+    """
+    axes = jnp.ndim(values)
+    if jnp.shape(values) != jnp.shape(leaf)[:axes]:
+        raise ValueError(
+            f"values: expected the leading axes {jnp.shape(leaf)[:axes]} of the leaf, "
+            f"got shape {jnp.shape(values)}"
+        )
+    return values.reshape(values.shape + (1,) * (leaf.ndim - axes))
 
 
 def _accumulator(x: jax.Array) -> Any:
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
-def _expand(mask: jax.Array, like: jax.Array) -> jax.Array:
-    if mask.shape != like.shape[:1]:
-        raise ValueError(f"mask: expected shape {like.shape[:1]}, got {mask.shape}")
-    return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))
+def _expand_mask(mask: jax.Array, leaf: jax.Array) -> jax.Array:
+    if mask.shape != leaf.shape[:1]:
+        raise ValueError(f"mask: expected shape {leaf.shape[:1]}, got {mask.shape}")
+    return expand(mask, leaf)
 
 
 def _name(path: tuple[Any, ...]) -> str:

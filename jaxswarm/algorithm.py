@@ -2,26 +2,23 @@
 
 from typing import Any, NamedTuple, Protocol
 
-import jax
-
-
-class StepFn(Protocol):
-    """``step(key, state, inputs) -> (state, info)``: one round.
-
-    ``state`` is what the next step needs; ``info`` is only looked at. ``key`` is consumed.
-    """
-
-    def __call__(self, key: jax.Array, state: Any, inputs: Any) -> tuple[Any, Any]: ...
+from jaxswarm.types import Params, PyTree, StepFn
 
 
 class InitFn(Protocol):
     """``init(params, …) -> state`` for stacked parameters, leaves ``[N, ...]``."""
 
-    def __call__(self, params: Any, *args: Any, **kwargs: Any) -> Any: ...
+    def __call__(self, params: Params, *args: Any, **kwargs: Any) -> PyTree: ...
 
 
 class Algorithm(NamedTuple):
-    """A learner, a simulator, an experiment's loop body: anything ``simulate`` can drive."""
+    """A learner or a simulator: anything that ``jaxswarm.simulate`` can run.
+
+    Attributes:
+        init: ``init(params, …) -> state``.
+        step: ``step(key, state, inputs) -> (state, info)``, one round. ``state`` is what the next
+            step needs; ``info`` is only recorded. ``key`` is consumed.
+    """
 
     init: InitFn
     step: StepFn

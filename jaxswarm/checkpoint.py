@@ -1,9 +1,9 @@
-"""Checkpoints of a simulation: atomic folders written by orbax, checked when they are read.
+"""Checkpoints of a simulation: atomic folders written by orbax, verified when they are read.
 
-``PATH/round_0000000120/`` holds the state, the records so far and the key after 120 rounds, next to
-a fingerprint of the run. A folder gets its name only once it is complete, and older ones go only
-after that, so a run killed at any moment leaves its newest or its previous checkpoint whole. Each
-array's CRC-32 is checked when it is read; nothing is unpickled.
+``PATH/round_0000000120/`` holds the state, the records so far and the key after 120 rounds, with a
+fingerprint of the run. A folder gets its name only once it is complete, and older ones are deleted
+only after that, so a run killed at any moment leaves its newest or its previous checkpoint intact.
+Each array's CRC-32 is checked when it is read; nothing is unpickled.
 """
 
 import dataclasses
@@ -24,8 +24,7 @@ import numpy as np
 from jaxswarm._rollout import Records, is_key, leaf_name
 from jaxswarm.sharding import processes
 from jaxswarm.sharding._mesh import place
-
-PyTree = Any
+from jaxswarm.types import PyTree
 
 _FORMAT = 1
 _FOLDER = re.compile(r"round_(\d+)")
@@ -33,11 +32,11 @@ _SHOWN = 5
 
 
 class CheckpointError(ValueError):
-    """Something about a checkpoint keeps the run from starting."""
+    """Base class: a checkpoint prevents the run from starting."""
 
 
 class CheckpointExistsError(CheckpointError):
-    """There is a checkpoint already, and the run was not told what to do with it."""
+    """A checkpoint exists already, and neither ``resume`` nor ``overwrite`` was given."""
 
 
 class CheckpointMismatchError(CheckpointError):
@@ -45,26 +44,39 @@ class CheckpointMismatchError(CheckpointError):
 
 
 class CheckpointCorruptError(CheckpointError):
-    """No readable checkpoint is left; the message names the folders and what is wrong with them."""
+    """No checkpoint is readable; the message names the folders and the errors."""
 
 
 class CheckpointWarning(UserWarning):
-    """A damaged checkpoint was set aside and an older one taken."""
+    """Warning that a damaged checkpoint was set aside and an older one used."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """Where and how often a simulation saves itself.
+    """Location and frequency of the checkpoints of a simulation.
 
     Args:
-        path: a folder on a local or shared file system; made if it is not there.
-        every_seconds: save when so much time has passed since the last save, at least 0.
-        every_rounds: save also after every so many rounds, at least 1.
-        keep: how many of the newest checkpoints stay, at least 1; 2 leaves one to fall back on.
+        path: a folder on a local or shared file system; created if it does not exist.
+        every_seconds: save when this time has passed since the last save, at least 0.
+        every_rounds: save also after every this many rounds, at least 1.
+        keep: number of the newest checkpoints to keep, at least 1; 2 leaves one to fall back on.
         overwrite: delete the checkpoints found at ``path`` when a run starts without ``resume``.
 
     Raises:
-        ValueError: on a value out of its range.
+        ValueError: for a value out of its range.
+
+    Example:
+        >>> import tempfile, jax, jaxswarm as js
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> saved = js.Checkpoint(folder.name, every_rounds=2)
+        >>> def step(key, state, inputs):
+        ...     return state + 1, state
+        >>> options = dict(key=jax.random.key(0), checkpoint=saved, progress=False)
+        >>> state, records = js.simulate(step, 0, 4, **options)
+        >>> state, records = js.simulate(step, 0, 6, resume=True, **options)  # rounds 4 and 5
+        >>> int(state), records.info.tolist()
+        (6, [0, 1, 2, 3, 4, 5])
+        >>> folder.cleanup()
     """
 
     path: str | os.PathLike[str]
@@ -85,7 +97,9 @@ class Checkpoint:
 def fingerprint(
     *, state: PyTree, record: PyTree, inputs: PyTree, key: jax.Array, every: int, config: Any
 ) -> dict[str, Any]:
-    """What must be equal for a run to continue another: flat, JSON, without the number of rounds.
+    """Flat JSON description of a run; two runs must agree in it for one to resume the other.
+
+    The number of rounds is not part of it.
 
     Raises:
         ValueError: if ``config`` is not a dict or dataclass of JSON values; the message names the
@@ -121,10 +135,10 @@ class Store:
         self._entries = entries
         self._saved_at = time.monotonic()
         if self.path.exists() and not self.path.is_dir():
-            raise CheckpointError(f"checkpoint: expected a folder, {self.path} is a file")
+            raise CheckpointError(f"checkpoint: expected a folder, got the file {self.path}")
 
     def prepare(self, resume: bool) -> None:
-        """Make the folder; refuse (or delete, with ``overwrite``) what is there unless resuming.
+        """Create the folder; unless resuming, refuse existing checkpoints or ``overwrite`` them.
 
         Raises:
             CheckpointExistsError: naming the path.
@@ -153,10 +167,10 @@ class Store:
         Args:
             state: a state like the one saved: gives structure and placement.
             record: shapes of one record, ``(info, evaluation)``.
-            num_rounds: how many rounds the run will have in all.
+            num_rounds: total number of rounds of the run.
 
         Raises:
-            CheckpointMismatchError: if it is another run's, or has gone beyond ``num_rounds``.
+            CheckpointMismatchError: if it belongs to another run, or is beyond ``num_rounds``.
             CheckpointCorruptError: if there are checkpoints and none can be read.
         """
         damaged: list[str] = []
@@ -166,7 +180,7 @@ class Store:
             try:
                 meta = self._read_meta(folder)
                 arrays = None if self._differences(meta) else self._read_arrays(folder, meta)
-            except Exception as error:  # whatever orbax raises on damaged files
+            except Exception as error:  # orbax raises errors of many types on damaged files
                 damaged.append(f"{folder} ({type(error).__name__}: {_first_line(error)})")
                 continue
             if arrays is None:
@@ -192,11 +206,13 @@ class Store:
                 )
             return *self._unpack(arrays, state, record), done
         if damaged:
-            raise CheckpointCorruptError(f"checkpoint: none is readable: {', '.join(damaged)}")
+            raise CheckpointCorruptError(
+                f"checkpoint: expected a readable one, got only damaged ones: {', '.join(damaged)}"
+            )
         return None
 
     def save(self, done: int, state: PyTree, records: Records) -> None:
-        """Write the checkpoint after ``done`` rounds, then drop all but the newest ``keep``."""
+        """Write the checkpoint after ``done`` rounds, then delete all but the newest ``keep``."""
         arrays = {"state": _numbered(state), "records": _numbered(records)}
         if self._writes:
             self._write(done, arrays)
@@ -235,7 +251,7 @@ class Store:
         return by_round or time.monotonic() - self._saved_at >= self.spec.every_seconds
 
     def next_stop(self, done: int) -> int | None:
-        """The next round count at which ``every_rounds`` wants a save."""
+        """The next round count at which ``every_rounds`` requires a save."""
         every = self.spec.every_rounds
         return None if every is None else (done // every + 1) * every
 
@@ -251,10 +267,11 @@ class Store:
         return self.path / f"round_{done:010d}"
 
     def _delete(self, folder: Path) -> None:
-        doomed = self.path / f".deleted_{folder.name}"  # renamed first: never seen half deleted
-        shutil.rmtree(doomed, ignore_errors=True)
-        os.replace(folder, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        # Renamed first, so that no reader finds a partly deleted checkpoint.
+        renamed = self.path / f".deleted_{folder.name}"
+        shutil.rmtree(renamed, ignore_errors=True)
+        os.replace(folder, renamed)
+        shutil.rmtree(renamed, ignore_errors=True)
 
     def _read_meta(self, folder: Path) -> dict[str, Any]:
         import orbax.checkpoint as ocp
@@ -262,7 +279,7 @@ class Store:
         with _checkpointer() as reader:
             meta = reader.restore(folder, ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         if not (isinstance(meta.get("fingerprint"), dict) and isinstance(meta.get("crc32"), dict)):
-            raise ValueError("its description is incomplete")
+            raise ValueError("the metadata is incomplete")
         return meta
 
     def _read_arrays(self, folder: Path, meta: dict[str, Any]) -> dict[str, Any]:
@@ -276,7 +293,7 @@ class Store:
         for what, checksums in meta["crc32"].items():
             for name, expected in checksums.items():
                 if _crc(arrays[what][name]) != expected:
-                    raise ValueError(f"checksum of {what} leaf {name} is wrong")
+                    raise ValueError(f"wrong checksum of {what} leaf {name}")
         return arrays
 
     def _differences(self, meta: dict[str, Any]) -> list[str]:
@@ -301,7 +318,7 @@ class Store:
 
 
 def _checkpointer() -> Any:
-    """Orbax for this process alone: who reads and writes together is decided here, not there."""
+    """Orbax checkpointer of this process alone; :class:`Store` coordinates the processes."""
     import orbax.checkpoint as ocp
 
     alone = {}

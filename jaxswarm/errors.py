@@ -1,11 +1,11 @@
-"""Messages for bad input, worded the same in every room."""
+"""Error messages for bad input, worded the same in every package."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def unknown(kind: str, name: object, options: Iterable[str]) -> ValueError:
-    """The error for a name that nobody knows, with a suggestion.
+    """Build the ``ValueError`` for an unknown name, with the closest known name as a suggestion.
 
     Args:
         kind: what the name should have named, such as ``"mixing weights"``.
@@ -16,10 +16,10 @@ def unknown(kind: str, name: object, options: Iterable[str]) -> ValueError:
         A ``ValueError`` to be raised by the caller.
 
     Example:
-        >>> raise unknown("optimiser", "adm", {"adam": 1, "sgd": 2})
+        >>> raise unknown("optimizer", "adm", {"adam": 1, "sgd": 2})
         Traceback (most recent call last):
         ...
-        ValueError: unknown optimiser 'adm', did you mean 'adam'? Known: 'adam', 'sgd'
+        ValueError: unknown optimizer 'adm', did you mean 'adam'? Known: 'adam', 'sgd'
     """
     known = sorted(options)
     close = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)

@@ -1,24 +1,28 @@
-"""Several processes of one program: start them on this machine, or join those of a cluster.
+r"""Multi-process runs: start several processes of one program, or join those of a cluster.
 
 On one machine, two processes with four forced CPU devices each (gloo carries the collectives; on
 GPUs it is NCCL)::
 
-    python -m jaxswarm.launch --processes 2 --devices-per-process 4 experiments/gossip_learning.py
-    --agents 256
+    python -m jaxswarm.launch --processes 2 --devices-per-process 4 \
+        experiments/gossip_learning.py --agents 256
 
-On a cluster, this on every host ``I`` of ``H``: one process with all of its host's devices::
+On a cluster, on every host ``I`` of ``H``: one process with all of its host's devices::
 
     python -m jaxswarm.launch --coordinator HOST0:1234 --processes H --process-id I SCRIPT ARGS…
 
-SLURM and Open MPI tell each task who it is, and jax then gives it one GPU, that of its number on
-the host: start a task for every GPU, all of them visible to all tasks of a host::
+``-m MODULE`` in place of ``SCRIPT`` runs a module, as ``python -m`` does.
+
+Under SLURM and Open MPI no launcher is needed: jax reads the task's number from the environment and
+gives the task one GPU, that of its number on the host. Start a task for every GPU, with all GPUs
+visible to all tasks of a host::
 
     srun --nodes=2 --ntasks-per-node=8 --gpus-per-node=8 python SCRIPT ARGS…
 
-The script calls :func:`initialize` before it touches a device. Output is passed on line by line,
-prefixed with the process. If a process dies, the others, which would wait for it forever, are
-stopped, and the message and the exit status are those of the dead one. Ctrl-C goes to all: a
-simulation finishes its chunk, saves its checkpoint if it has one, and ends everywhere.
+The script calls :func:`initialize` before it uses a device. Output is passed on line by line,
+prefixed with the number of the process. If a process dies, the others, which would wait for it
+forever, are stopped, and the message and the exit status are those of the dead process. Ctrl-C is
+sent to all: a simulation finishes its chunk, saves its checkpoint if it has one, and ends in every
+process.
 """
 
 import argparse
@@ -30,26 +34,31 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
+
+from jaxswarm._processes import watch
+
+_EXAMPLES = """\
+examples:
+  two processes of four CPU devices each on this machine:
+    python -m jaxswarm.launch --processes 2 --devices-per-process 4 \\
+        experiments/gossip_learning.py --agents 256
+  process 1 of 2 on a cluster, with all devices of this host:
+    python -m jaxswarm.launch --processes 2 --coordinator host0:1234 --process-id 1 script.py
+"""
 
 COORDINATOR = "JAXSWARM_COORDINATOR"
 PROCESSES = "JAXSWARM_PROCESSES"
 PROCESS_ID = "JAXSWARM_PROCESS_ID"
 LAUNCHER = "JAXSWARM_LAUNCHER"
 
-_POLL_SECONDS = 0.05
-_GRACE_SECONDS = 3.0
-_CAUSE_SECONDS = 1.0
-"""How long a failure, which may come of losing a peer, waits for the peer's own end to show."""
-_CHATTER = re.compile(r"Expected number of connected peer ranks is")  # gloo, once per connection
-
 
 class Team(NamedTuple):
-    """Who this process is.
+    """Number of this process and of all processes.
 
     Attributes:
-        process: in ``[0, processes)``; 0 is the one that prints and writes.
-        processes: how many there are.
+        process: in ``[0, processes)``; process 0 prints and writes.
+        processes: number of processes.
     """
 
     process: int
@@ -64,20 +73,19 @@ def initialize(
     start_timeout_s: int = 120,
     heartbeat_timeout_s: int = 30,
 ) -> Team:
-    """Join the other processes, if there are any; call it before anything that uses a device.
+    """Join the other processes of a multi-process run; call it before any device is used.
 
-    Who they are is taken from the arguments, else from ``python -m jaxswarm.launch``
-    (``JAXSWARM_COORDINATOR``, ``JAXSWARM_PROCESSES``, ``JAXSWARM_PROCESS_ID``), else from SLURM or
-    Open MPI. Without any of these it does
-    nothing: the program is a single process.
+    The processes are given by the arguments, else by ``python -m jaxswarm.launch``
+    (``JAXSWARM_COORDINATOR``, ``JAXSWARM_PROCESSES``, ``JAXSWARM_PROCESS_ID``), else by SLURM or
+    Open MPI. Without any of these nothing is done: the program is a single process.
 
     Args:
         coordinator: ``host:port`` of process 0, reachable from all.
-        processes: how many there are, at least 1.
-        process: which one this is, in ``[0, processes)``.
-        start_timeout_s: how long to wait for the others to come.
-        heartbeat_timeout_s: a process silent for so long counts as dead, and the others end with
-            an error that names it.
+        processes: number of processes, at least 1.
+        process: number of this process, in ``[0, processes)``.
+        start_timeout_s: seconds to wait for the other processes to start.
+        heartbeat_timeout_s: seconds without a heartbeat after which a process counts as dead; the
+            others then end with an error that names it.
 
     Raises:
         ValueError: if only some of the three are given, or one is out of its range.
@@ -94,7 +102,7 @@ def initialize(
             return Team(0, 1)
         import jax
 
-        # Else, inside a SLURM job, jax would take one GPU of the host and leave the others.
+        # Otherwise, inside a SLURM job, jax would use one GPU of the host only.
         options["cluster_detection_method"] = "deactivate"
         jax.distributed.initialize(address, count, index, **options)
         return Team(index, count)
@@ -119,7 +127,9 @@ def _given(
             return None
     missing = [name for name, value in found.items() if value is None]
     if missing:
-        raise ValueError(f"{source}: expected coordinator, processes and process, lacks {missing}")
+        raise ValueError(
+            f"{source}: expected coordinator, processes and process, missing {missing}"
+        )
     address = str(found["coordinator"])
     if not re.fullmatch(r"\S+:\d+", address):
         raise ValueError(f"coordinator: expected HOST:PORT, got {address!r}")
@@ -133,9 +143,9 @@ def _given(
 
 
 def _tasks() -> int:
-    """How many tasks SLURM or Open MPI started with this one.
+    """Number of tasks that SLURM or Open MPI started together with this one.
 
-    A batch script itself, and a shell of ``salloc``, know the job's tasks but are none of them.
+    A batch script itself, and a shell of ``salloc``, see the job's variables but are not a task.
     """
     step = min(_number("SLURM_STEP_NUM_TASKS"), _number("SLURM_NTASKS"))
     return max(step, _number("OMPI_COMM_WORLD_SIZE"))
@@ -147,30 +157,29 @@ def _number(variable: str) -> int:
 
 
 def _stop_with_launcher() -> None:
-    """End this process when the launcher is gone, however it went."""
+    """End this process when the launcher has ended, for any reason."""
     launcher = _number(LAUNCHER)
 
-    def watch() -> None:
+    def end_with_launcher() -> None:
         while os.getppid() == launcher:
             time.sleep(1.0)
         os._exit(1)
 
     if launcher and os.getppid() == launcher:
-        threading.Thread(target=watch, daemon=True).start()
+        threading.Thread(target=end_with_launcher, daemon=True).start()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
+    """Run the command line; returns the exit status."""
     given = _parser().parse_args(arguments)
-    if given.processes < 1 or (given.devices_per_process or 1) < 1:
-        print("error: --processes and --devices-per-process must be at least 1", file=sys.stderr)
-        return 2
-    if (given.coordinator is None) != (given.process_id is None):
-        print("error: --coordinator and --process-id belong together", file=sys.stderr)
+    problem = _problem(given)
+    if problem is not None:
+        print(f"error: {problem} (see python -m jaxswarm.launch --help)", file=sys.stderr)
         return 2
     here = range(given.processes) if given.process_id is None else [given.process_id]
     address = given.coordinator or f"127.0.0.1:{_free_port()}"
-    command = [sys.executable, "-u", given.script, *given.args]
+    program = ["-m", *given.module] if given.module else [given.script, *given.args]
+    command = [sys.executable, "-u", *program]
     children: dict[int, subprocess.Popen[str]] = {}
     asked: list[int] = []
 
@@ -180,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
             if child.poll() is None:
                 child.send_signal(number)
 
-    # Before the children start: a handler is reset for them, an ignored Ctrl-C would stay ignored.
+    # Set before the children start: handlers are reset in them, but an ignored Ctrl-C is inherited.
     before = {s: signal.signal(s, forward) for s in (signal.SIGINT, signal.SIGTERM)}
     for index in here:
         environment = _environment(address, given.processes, index, given.devices_per_process)
@@ -195,30 +204,80 @@ def main(arguments: list[str] | None = None) -> int:
             errors="replace",
         )
     try:
-        return _watch(children, given.processes, asked)
+        return watch(children, given.processes, asked)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Argument parser whose errors are one line, without the usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m jaxswarm.launch",
-        description="Run SCRIPT in several processes that share one mesh of devices.",
-    )
-    parser.add_argument("--processes", type=int, required=True, help="how many in all")
-    parser.add_argument(
-        "--devices-per-process", type=int, metavar="D", help="force D CPU devices in each"
-    )
-    parser.add_argument(
-        "--coordinator", metavar="HOST:PORT", help="of process 0, on a cluster of several hosts"
+        usage="%(prog)s --processes P [options] (SCRIPT | -m MODULE) [ARGS ...]",
+        description="Run a program in several processes that share one mesh of devices.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--process-id", type=int, metavar="I", help="run only process I here; with --coordinator"
+        "--processes", type=int, metavar="P", required=True, help="number of processes in all"
     )
-    parser.add_argument("script", help="a Python file that calls jaxswarm.launch.initialize()")
-    parser.add_argument("args", nargs=argparse.REMAINDER, help="its arguments")
+    parser.add_argument(
+        "--devices-per-process",
+        type=int,
+        metavar="D",
+        help="force D CPU devices in each process; by default each uses the devices it finds",
+    )
+    parser.add_argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="address of process 0, for several hosts; needs --process-id",
+    )
+    parser.add_argument(
+        "--process-id",
+        type=int,
+        metavar="I",
+        help="start only process I (from 0) on this host; needs --coordinator",
+    )
+    parser.add_argument(
+        "-m",
+        dest="module",
+        nargs=argparse.REMAINDER,
+        help="MODULE ARGS: a module to run in place of SCRIPT, and its arguments",
+    )
+    parser.add_argument(
+        "script",
+        metavar="SCRIPT",
+        nargs="?",
+        help="Python file to run; it calls jaxswarm.launch.initialize()",
+    )
+    parser.add_argument(
+        "args", metavar="ARGS", nargs=argparse.REMAINDER, help="arguments of the program"
+    )
     return parser
+
+
+def _problem(given: argparse.Namespace) -> str | None:
+    """What is wrong with the arguments, ``None`` if nothing is."""
+    if given.processes < 1:
+        return f"--processes: expected at least 1, got {given.processes}"
+    if given.devices_per_process is not None and given.devices_per_process < 1:
+        return f"--devices-per-process: expected at least 1, got {given.devices_per_process}"
+    if (given.coordinator is None) != (given.process_id is None):
+        return "--coordinator, --process-id: expected both or neither"
+    if given.process_id is not None and not 0 <= given.process_id < given.processes:
+        return f"--process-id: expected a number in [0, {given.processes}), got {given.process_id}"
+    if not given.module and given.script is None:
+        return "SCRIPT: expected a Python file or -m MODULE, got nothing to run"
+    if given.script is not None and not os.path.exists(given.script):
+        return f"SCRIPT: expected a Python file, {given.script} does not exist"
+    return None
 
 
 def _free_port() -> int:
@@ -242,99 +301,6 @@ def _environment(address: str, count: int, index: int, devices: int | None) -> d
         flags += f" --xla_force_host_platform_device_count={devices}"
         environment |= {"XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"}
     return environment
-
-
-def _watch(children: dict[int, subprocess.Popen[str]], count: int, asked: list[int]) -> int:
-    """Pass output on until all have ended, one has died or ``asked`` to; stop the others.
-
-    Args:
-        children: the processes of this machine.
-        count: of processes in all.
-        asked: fills with the signals that this process got, and passed on.
-    """
-    threads = []
-    for index, child in children.items():
-        for stream, out in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
-            threads.append(threading.Thread(target=_copy, args=(index, stream, out), daemon=True))
-            threads[-1].start()
-    dead = _first_death(children, asked)
-    _stop([child for child in children.values() if child.poll() is None])
-    for thread in threads:
-        thread.join(timeout=_GRACE_SECONDS)
-    if dead is None:
-        return 128 + signal.SIGTERM if signal.SIGTERM in asked else 0
-    index, status = dead
-    if _interrupted(status, asked):
-        print("jaxswarm.launch: interrupted", file=sys.stderr, flush=True)
-        return 128 + signal.SIGINT
-    how = f"exit status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
-    others = "; the others were stopped" if len(children) > 1 else ""
-    print(
-        f"jaxswarm.launch: process {index} of {count} died ({how}){others}",
-        file=sys.stderr,
-        flush=True,
-    )
-    return status if status >= 0 else 128 - status
-
-
-def _first_death(
-    children: dict[int, subprocess.Popen[str]], asked: list[int]
-) -> tuple[int, int] | None:
-    """``(process, return code)`` of the first that failed; ``None`` if all ended well or are to."""
-    failed: dict[int, int] = {}  # in the order in which they were seen to
-    began = 0.0
-    while signal.SIGTERM not in asked:
-        codes = {index: child.poll() for index, child in children.items()}
-        new = {index: code for index, code in codes.items() if code and index not in failed}
-        if new and not failed:
-            began = time.monotonic()
-        failed |= new
-        over = all(code is not None for code in codes.values())
-        if failed:
-            cause = min(failed.items(), key=lambda item: _blame(item[1]))
-            if all(_interrupted(code, asked) for code in failed.values()):
-                grace = _GRACE_SECONDS  # the others got the signal too, and end by themselves
-            else:
-                grace = _CAUSE_SECONDS if _blame(cause[1]) else 0.0
-            if over or time.monotonic() - began >= grace:
-                return cause
-        elif over:
-            return None
-        time.sleep(_POLL_SECONDS)
-    return None
-
-
-def _interrupted(code: int, asked: list[int]) -> bool:
-    """Whether this end is what Ctrl-C asked for."""
-    return signal.SIGINT in asked and code in (-signal.SIGINT, 128 + signal.SIGINT)
-
-
-def _blame(code: int) -> int:
-    """Small for causes, large for consequences: killed, failed, aborted by the runtime."""
-    if code > 0:
-        return 1
-    return 2 if -code == signal.SIGABRT else 0
-
-
-def _stop(children: list[subprocess.Popen[str]]) -> None:
-    for child in children:
-        child.terminate()
-    deadline = time.monotonic() + _GRACE_SECONDS
-    for child in children:
-        try:
-            child.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-def _copy(index: int, stream: IO[str] | None, out: IO[str]) -> None:
-    assert stream is not None
-    for line in stream:
-        if _CHATTER.search(line):
-            continue
-        out.write(f"[{index}] {line.rstrip()}\n")
-        out.flush()
 
 
 if __name__ == "__main__":

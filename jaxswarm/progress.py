@@ -1,4 +1,4 @@
-"""What the host does between two chunks of a simulation: the bar, Ctrl-C, the watch for NaN."""
+"""Host side of a simulation between chunks: progress bar, Ctrl-C handling, NaN detection."""
 
 import signal
 import sys
@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxswarm import errors
 from jaxswarm._rollout import Chunk, Records
 
 _NUMBERS_SHOWN = 4
@@ -20,11 +21,11 @@ _AGENTS_SHOWN = 10
 
 
 class NonFiniteWarning(UserWarning):
-    """Some agents' state became NaN or infinite; the message has leaf, agents and rounds."""
+    """Warning that some agents' state became NaN or infinite, with leaf, agents and rounds."""
 
 
 class Bar:
-    """A progress bar that counts rounds and shows a few numbers of the last record."""
+    """Progress bar that counts rounds and shows a few numbers of the last record."""
 
     def __init__(self, tqdm: Any) -> None:
         self._tqdm = tqdm
@@ -32,7 +33,7 @@ class Bar:
     def update(
         self, done: int, records: Records, describe: Callable[[Records], dict[str, float]] | None
     ) -> None:
-        """Move to ``done`` rounds; ``records`` are the newest, perhaps none."""
+        """Advance to ``done`` rounds; ``records`` are the newest ones, perhaps none."""
         if self._tqdm.disable:
             return
         if len(records.round):
@@ -44,7 +45,7 @@ class Bar:
 
 @contextmanager
 def bar(progress: bool, total: int, initial: int, label: str) -> Iterator[Bar]:
-    """A :class:`Bar` on stderr; silent without ``progress``, every 10 s if it is not a terminal."""
+    """Open a :class:`Bar` on stderr; silent without ``progress``, every 10 s if not a terminal."""
     from tqdm import tqdm
 
     terminal = sys.stderr.isatty()
@@ -75,12 +76,12 @@ def scalars(record: Records) -> dict[str, float]:
 
 
 class Interrupt:
-    """Whether Ctrl-C was pressed."""
+    """Flag that is set by Ctrl-C."""
 
     asked = False
 
     def wait(self, array: Any) -> None:
-        """Until ``array`` is there, but let a second Ctrl-C through at once."""
+        """Wait until ``array`` is computed, while a second Ctrl-C still interrupts at once."""
         began = time.perf_counter()
         while not array.is_ready():
             time.sleep(min(0.005, 0.01 * (time.perf_counter() - began)))
@@ -89,9 +90,9 @@ class Interrupt:
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Turn the first SIGINT into ``asked = True``, the second into ``KeyboardInterrupt``.
+    """Turn the first SIGINT into ``asked = True`` and the second into ``KeyboardInterrupt``.
 
-    Does nothing outside the main thread, or where SIGINT is ignored.
+    Has no effect outside the main thread, or where SIGINT is ignored.
     """
     interrupt = Interrupt()
     previous = signal.getsignal(signal.SIGINT)
@@ -113,7 +114,7 @@ def interruptible() -> Iterator[Interrupt]:
 
 
 class NonFinite:
-    """Says once which agents' state became NaN or infinite, and in which rounds.
+    """Detect states that become NaN or infinite, and warn once or raise, as ``policy`` says.
 
     Raises:
         ValueError: if ``policy`` is not ``"warn"``, ``"raise"`` or ``"ignore"``.
@@ -121,17 +122,17 @@ class NonFinite:
 
     def __init__(self, policy: str) -> None:
         if policy not in ("warn", "raise", "ignore"):
-            raise ValueError(f"on_nonfinite: expected 'warn', 'raise' or 'ignore', got {policy!r}")
+            raise errors.unknown("on_nonfinite", policy, ("warn", "raise", "ignore"))
         self._policy = policy
         self._before: dict[str, np.ndarray] = {}
 
     def start(self, out: Chunk) -> None:
-        """Take what is not finite before the first round as intended: a best-so-far of ∞."""
+        """Exempt entries that are not finite before the first round, such as a best loss of ∞."""
         if self._policy != "ignore":
             self._before = jax.device_get(out.nonfinite)
 
     def check(self, out: Chunk, start: int, end: int) -> None:
-        """Look at the state after rounds ``start … end - 1``; fetches the flags if one is up."""
+        """Check the state after rounds ``start … end - 1``; fetches the flags if one is set."""
         if self._policy == "ignore" or bool(out.finite):
             return
         lines = []

@@ -1,18 +1,17 @@
-"""Effects with intervals over seeds: every claim of this project goes through :func:`compare`.
+"""Effect sizes and confidence intervals over seeds, linear fits, and time to a target.
 
-Shapes: ``S`` seeds (independent repetitions of a whole run), ``T`` points of a curve. All of it
-runs on the host in float64; scipy is imported on first use.
+Shapes: ``S`` seeds (independent repetitions of a whole run), ``T`` points of a curve. All functions
+run on the host in float64; scipy is imported on first use.
 
-Intervals. Runs are dear, so ``S`` is often 3-10, where a plain bootstrap is too narrow: it cannot
-leave the range of the data, so at ``S = 3`` a "95 %" interval of a mean covers about 75 %. Hence
-``method="auto"``:
+Intervals. Runs are expensive, so ``S`` is often 3-10, where a plain bootstrap is too narrow: it
+cannot leave the range of the data, so at ``S = 3`` a "95 %" interval of a mean covers about 75 %.
+Hence ``method="auto"``:
 
 - the mean of fewer than 10 seeds gets the Student-t interval (Welch's when unpaired, linearised
-  when relative), which keeps its level for roughly normal effects however small ``S`` is;
+  when relative), which keeps its level for roughly normal effects at any ``S``;
 - everything else gets the BCa bootstrap at a level widened for small ``S`` (Hesterberg), with a
   fixed generator, so the same numbers always give the same interval. Below about 8 seeds such an
-  interval is practically the range of the seeds: honest about what was seen, still too narrow for
-  95 %.
+  interval is practically the range of the seeds, still too narrow for 95 %.
 
 References:
     Bradley Efron, Better bootstrap confidence intervals, 1987.
@@ -23,10 +22,11 @@ References:
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from jaxswarm import errors
 from jaxswarm._intervals import (
     STATISTICS,
     bootstrap_one,
@@ -35,6 +35,7 @@ from jaxswarm._intervals import (
     interquartile_mean,
     t_interval,
 )
+from jaxswarm.types import ArrayLike
 
 __all__ = [
     "Comparison",
@@ -51,12 +52,21 @@ __all__ = [
 Statistic = Literal["mean", "iqm", "median"]
 Method = Literal["auto", "t", "bca", "percentile"]
 
+_METHODS = ("auto", "t", "bca", "percentile")
 _FEW_SEEDS = 10
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One arm over its seeds: ``value`` with ``interval = (low, high)`` at level ``confidence``."""
+    """A statistic over the seeds of one arm, with its confidence interval.
+
+    Attributes:
+        value: the statistic.
+        interval: ``(low, high)`` at level ``confidence``.
+        seeds: ``S``.
+        statistic: ``"mean"``, ``"iqm"`` or ``"median"``.
+        confidence: level of the interval.
+    """
 
     value: float
     interval: tuple[float, float]
@@ -71,7 +81,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far an arm is from its baseline; positive means the arm's number is the larger.
+    """Effect of an arm over its baseline, positive if the arm's number is larger.
 
     Attributes:
         effect: the difference, or with ``relative`` the difference as a share of the baseline.
@@ -80,8 +90,8 @@ class Comparison:
         arm: the arm's own statistic.
         baseline: the baseline's own statistic.
         effects: ``[S]`` one effect per seed when paired, else empty.
-        statistic: what was taken over the seeds.
-        paired: whether seed ``s`` of one arm was held against seed ``s`` of the other.
+        statistic: ``"mean"``, ``"iqm"`` or ``"median"``.
+        paired: whether seed ``s`` of one arm was compared with seed ``s`` of the other.
         relative: whether the effect is a share of the baseline.
         confidence: level of the interval.
     """
@@ -103,8 +113,8 @@ class Comparison:
 
 
 def compare(
-    arm: Any,
-    baseline: Any,
+    arm: ArrayLike,
+    baseline: ArrayLike,
     *,
     paired: bool = True,
     statistic: Statistic = "mean",
@@ -112,19 +122,20 @@ def compare(
     confidence: float = 0.95,
     method: Method = "auto",
 ) -> Comparison:
-    """The effect of ``arm`` over ``baseline`` with its interval, from one number per seed.
+    """Effect of ``arm`` over ``baseline`` with a confidence interval, from one number per seed.
 
     Args:
-        arm: ``[S]`` the measured quantity, one entry per seed.
-        baseline: ``[S]`` the same quantity of the other arm; with ``paired`` seed by seed.
-        paired: both arms saw the same seeds (data, initialisation): compare within each seed, which
-            removes what the seeds have in common. Otherwise lengths may differ.
+        arm: ``[S]``, the measured quantity, one entry per seed.
+        baseline: ``[S]``, the same quantity of the baseline; with ``paired`` seed by seed.
+        paired: both arms used the same seeds (data, initialization): compare within each seed,
+            which removes the variation between seeds. Otherwise lengths may differ.
         statistic: taken over the per-seed effects when paired, else over each arm. ``"iqm"`` is the
             mean of the middle half (:func:`interquartile_mean`).
         relative: divide by the absolute value of the baseline's statistic: ``0.1`` is ten per cent
             more.
         confidence: level of the interval, in ``(0, 1)``.
-        method: see the module; ``"t"`` needs ``statistic="mean"``.
+        method: of the interval, ``"auto"``, ``"t"``, ``"bca"`` or ``"percentile"``, see the module;
+            ``"t"`` needs ``statistic="mean"``.
 
     Returns:
         The comparison. Effects that are all equal give an interval of width zero. Without
@@ -132,19 +143,21 @@ def compare(
         of seeds does not matter.
 
     Raises:
-        ValueError: on fewer than two seeds, a shape other than ``[S]``, non-finite values,
+        ValueError: for fewer than two seeds, a shape other than ``[S]``, non-finite values,
             different lengths when paired, an unknown ``statistic`` or ``method``, or a relative
             effect over zero.
 
-    >>> str(compare([0.9, 0.8, 0.85], [0.7, 0.6, 0.65]))
-    '+0.2 [+0.2, +0.2] (3 seeds)'
+    Example:
+        >>> from jaxswarm import statistics
+        >>> str(statistics.compare([0.9, 0.8, 0.85], [0.7, 0.6, 0.65]))
+        '+0.2 [+0.2, +0.2] (3 seeds)'
     """
     a, b = _per_seed(arm, "arm"), _per_seed(baseline, "baseline")
     _check_options(statistic, confidence, method)
     if paired and len(a) != len(b):
         raise ValueError(
             f"baseline: expected {len(a)} seeds like arm for a paired comparison, got {len(b)}; "
-            "pass paired=False if the seeds have nothing in common"
+            "pass paired=False if the arms used different seeds"
         )
     take = STATISTICS[statistic]
     scale = 1.0
@@ -155,8 +168,8 @@ def compare(
     effects = collapse((a - b) / scale) if paired else np.zeros(0)
     effect = float(take(effects)) if paired else float((take(a) - take(b)) / scale)
     if _use_t(method, statistic, min(len(a), len(b))):
-        # A ratio moves with its denominator too: to first order its influence is a - (effect ± 1)
-        # b.
+        # A ratio varies with its denominator too: to first order its influence is
+        # a - (effect ± 1) b.
         tilt = 1.0 + effect * float(np.sign(take(b))) if relative else 1.0
         interval = t_interval(a / scale, tilt * b / scale, effect, paired, confidence)
     elif paired and not relative:
@@ -178,16 +191,21 @@ def compare(
 
 
 def summarize(
-    values: Any,
+    values: ArrayLike,
     *,
     statistic: Statistic = "mean",
     confidence: float = 0.95,
     method: Method = "auto",
 ) -> Summary:
-    """One arm's statistic over its seeds ``[S]`` with an interval; arguments as in :func:`compare`.
+    """Statistic over seeds ``[S]`` with a confidence interval; arguments as in :func:`compare`.
 
     Raises:
         ValueError: as :func:`compare`.
+
+    Example:
+        >>> from jaxswarm import statistics
+        >>> str(statistics.summarize([1.0, 2.0, 3.0]))
+        '2 [-0.4841, 4.484] (3 seeds)'
     """
     x = _per_seed(values, "values")
     _check_options(statistic, confidence, method)
@@ -199,15 +217,20 @@ def summarize(
     return Summary(value, interval, len(x), statistic, confidence)
 
 
-def probability_of_improvement(arm: Any, baseline: Any) -> float:
-    """Chance that a random seed of ``arm`` exceeds one of ``baseline``; ties count one half.
+def probability_of_improvement(arm: ArrayLike, baseline: ArrayLike) -> float:
+    """Probability that a random seed of ``arm`` exceeds one of ``baseline``; ties count one half.
 
     Args:
         arm: ``[S]``.
         baseline: ``[S']``, any length.
 
     Raises:
-        ValueError: on fewer than two seeds, another shape or non-finite values.
+        ValueError: for fewer than two seeds, another shape or non-finite values.
+
+    Example:
+        >>> from jaxswarm import statistics
+        >>> statistics.probability_of_improvement([1.0, 3.0], [0.0, 2.0])
+        0.75
     """
     a, b = _per_seed(arm, "arm"), _per_seed(baseline, "baseline")
     return float(np.mean((a[:, None] > b) + 0.5 * (a[:, None] == b)))
@@ -215,7 +238,14 @@ def probability_of_improvement(arm: Any, baseline: Any) -> float:
 
 @dataclass(frozen=True)
 class LinearFit:
-    """Least squares ``y = slope · x + intercept``; ``r_squared``: share of variance explained."""
+    """Least-squares line ``y = slope · x + intercept``.
+
+    Attributes:
+        slope: of the line.
+        intercept: value at ``x = 0``.
+        r_squared: share of the variance explained.
+        slope_error: standard error of the slope, 0 with two points.
+    """
 
     slope: float
     intercept: float
@@ -223,18 +253,15 @@ class LinearFit:
     slope_error: float
 
 
-def linear_fit(x: Any, y: Any) -> LinearFit:
-    """Straight line through points; on logarithms, the slope is a rate or an exponent.
+def linear_fit(x: ArrayLike, y: ArrayLike) -> LinearFit:
+    """Fit a straight line by least squares; on logarithms, the slope is a rate or an exponent.
 
     Args:
         x: ``[M]`` with at least two distinct values.
-        y: ``[M]``. A constant ``y`` is explained in full: ``r_squared = 1``.
-
-    Returns:
-        The fit; ``slope_error`` is the slope's standard error (0 with two points).
+        y: ``[M]``. For a constant ``y``, ``r_squared`` is 1.
 
     Raises:
-        ValueError: on non-finite values, lengths that differ, or fewer than two distinct ``x``.
+        ValueError: for non-finite values, lengths that differ, or fewer than two distinct ``x``.
     """
     u, v = _per_seed(x, "x", what="points"), _per_seed(y, "y", what="points")
     if len(u) != len(v):
@@ -251,8 +278,10 @@ def linear_fit(x: Any, y: Any) -> LinearFit:
     return LinearFit(slope, float(v.mean() - slope * u.mean()), r_squared, error)
 
 
-def time_to_target(curve: Any, target: float, x: Any = None, *, rising: bool = True) -> Any:
-    """Where each curve first reaches ``target``; ``inf`` where it never does.
+def time_to_target(
+    curve: ArrayLike, target: float, x: ArrayLike | None = None, *, rising: bool = True
+) -> np.ndarray:
+    """Position at which each curve first reaches ``target``; ``inf`` if it never does.
 
     Args:
         curve: ``[..., T]``; NaN entries count as not reached.
@@ -266,6 +295,11 @@ def time_to_target(curve: Any, target: float, x: Any = None, *, rising: bool = T
     Raises:
         ValueError: if ``curve`` has no points, ``target`` is not finite, or ``x`` has another
             length.
+
+    Example:
+        >>> from jaxswarm import statistics
+        >>> statistics.time_to_target([[0.1, 0.5, 0.9], [0.1, 0.2, 0.3]], 0.5).tolist()
+        [1.0, inf]
     """
     y = np.asarray(curve, dtype=np.float64)
     if y.ndim == 0 or y.shape[-1] == 0:
@@ -283,7 +317,7 @@ def time_to_target(curve: Any, target: float, x: Any = None, *, rising: bool = T
     return np.where(reached.any(axis=-1), first, np.inf)
 
 
-def _per_seed(values: Any, name: str, what: str = "seeds") -> np.ndarray:
+def _per_seed(values: ArrayLike, name: str, what: str = "seeds") -> np.ndarray:
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1:
         raise ValueError(
@@ -300,13 +334,13 @@ def _per_seed(values: Any, name: str, what: str = "seeds") -> np.ndarray:
 
 def _check_options(statistic: str, confidence: float, method: str) -> None:
     if statistic not in STATISTICS:
-        raise ValueError(f"statistic: expected one of {sorted(STATISTICS)}, got {statistic!r}")
+        raise errors.unknown("statistic", statistic, STATISTICS)
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence: expected a level in (0, 1), got {confidence}")
-    if method not in ("auto", "t", "bca", "percentile"):
-        raise ValueError(f"method: expected auto, t, bca or percentile, got {method!r}")
+    if method not in _METHODS:
+        raise errors.unknown("method", method, _METHODS)
     if method == "t" and statistic != "mean":
-        raise ValueError(f"method: 't' is for statistic='mean', got statistic={statistic!r}")
+        raise ValueError(f"method: expected statistic='mean' for 't', got statistic={statistic!r}")
 
 
 def _use_t(method: str, statistic: str, seeds: int) -> bool:

@@ -128,7 +128,7 @@ plotting.heatmap(
 
 # %% [markdown]
 # A *learner* is a sentence: **this loss, that optimiser, this way of gossiping**. Any loss of one
-# agent, any optax optimiser and any gossip rule go together. `none()` is the control: everyone
+# agent, any optax optimiser and any gossip rule go together. `identity()` is the control: everyone
 # for itself.
 
 # %%
@@ -160,7 +160,7 @@ def learn(rule, rounds=200):
 runs = {
     "exponential": learn(gossip.averaging(W["exponential"])),
     "ring": learn(gossip.averaging(W["ring"])),
-    "alone": learn(gossip.none()),
+    "alone": learn(gossip.identity()),
 }
 
 # %%
@@ -192,7 +192,7 @@ plotting.graph(
 # ## 4 · A gossip rule of your own
 #
 # A rule is a pair of pure functions, like an optax optimiser: `init(params)` makes what the rule
-# remembers, and `mix(key, params, state, round)` returns new parameters, new memory and the
+# remembers, and `mix(key, params, state, exchange)` returns new parameters, new memory and the
 # traffic it caused.
 #
 # Here is one that the library does not have: **speak only when you have news**. An agent
@@ -203,17 +203,17 @@ plotting.graph(
 
 # %%
 def when_there_is_news(W, threshold):
-    def mix(key, params, told, round, *, messages=None, **extra):
-        words = params if messages is None else messages
+    def mix(key, params, told, exchange):
+        words = exchange.sent(params)
         news, _ = agents.ravel(jax.tree.map(jnp.subtract, words, told))
         speaks = jnp.linalg.norm(news, axis=1) > threshold
         told = agents.where(speaks, words, told)
         heard = gossip.mix(W, told)
         params = jax.tree.map(lambda x, h, t: x + h - t, params, heard, told)
         sent = W.num_messages() * speaks.mean()
-        return params, told, gossip.Traffic(sent, sent * agents.size_of_one(params)[1])
+        return params, told, gossip.Traffic(sent, sent * agents.message_size(params)[1])
 
-    return gossip.GossipTransformation(lambda params: params, mix)
+    return gossip.GossipTransformation(lambda params: params, mix, supports={"messages"})
 
 
 # %% [markdown]

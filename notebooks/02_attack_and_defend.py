@@ -96,9 +96,9 @@ def learn(rule, rounds=60, **options):
     return records.evaluation.accuracy
 
 
-averaging = robust.RULES["averaging"](graph, TOLERATED)
+averaging = robust.ROBUST_RULES["averaging"](graph, TOLERATED)
 trimmed = robust.trimmed_mean(graph, TOLERATED)
-lie = gossip.ATTACKS["sign_flip"](4.0)
+lie = gossip.attacks.sign_flip(4.0)
 
 runs = {
     "averaging, no liars": jax.jit(lambda: learn(averaging))(),
@@ -124,11 +124,11 @@ plotting.curves(
 
 # %%
 menu = {
-    "none": gossip.ATTACKS["none"](),
-    "sign flip": gossip.ATTACKS["sign_flip"](4.0),
-    "noise": gossip.ATTACKS["scaled_noise"](10.0),
-    "inner product": gossip.ATTACKS["inner_product_manipulation"](1.0),
-    "little is enough": gossip.ATTACKS["alie"](),
+    "none": gossip.attacks.no_attack(),
+    "sign flip": gossip.attacks.sign_flip(4.0),
+    "noise": gossip.attacks.scaled_noise(10.0),
+    "inner product": gossip.attacks.inner_product_manipulation(1.0),
+    "little is enough": gossip.attacks.alie(),
 }
 forgers = [attack.forge for attack in menu.values()]
 
@@ -140,7 +140,7 @@ def one_of(which):
 defences = ["averaging", "median", "trimmed_mean", "krum", "norm_clipping"]
 table = []
 for name in defences:
-    rule = robust.RULES[name](graph, TOLERATED)
+    rule = robust.ROBUST_RULES[name](graph, TOLERATED)
     under = jax.jit(
         jax.vmap(
             lambda which, rule=rule: learn(gossip.attacked(rule, one_of(which), byzantine))[-1]
@@ -171,7 +171,7 @@ plotting.heatmap(
 # two on each side survives two. What about three, four, five?
 
 # %%
-loud = gossip.ATTACKS["inner_product_manipulation"](4.0)
+loud = gossip.attacks.inner_product_manipulation(4.0)
 crowds = {at_most: liars(at_most) for at_most in range(6)}
 flags = jnp.stack([jnp.asarray(chosen) for chosen in crowds.values()])
 
@@ -219,7 +219,7 @@ refusal
 
 # %%
 def flattery(one, other):
-    def forge(key, params, messages, byzantine, round):
+    def forge(key, params, messages, byzantine, exchange):
         honest = agents.mean(messages, ~byzantine)
         swapped = jax.tree.map(
             lambda x: x.at[..., one].set(x[..., other]).at[..., other].set(x[..., one]), honest
@@ -327,4 +327,4 @@ same = bool((fates["disaster"] == fates["the plan, replayed"]).all())
 # * `python -m experiments reproduce byzantine_grid`: the whole grid, with verdicts.
 # * `gossip.robust` and `gossip.attacks` say for each rule and attack what it assumes and who
 #   published it; `network` has churn, lost links, partitions, stragglers and delays.
-# * An attack by receiver (`gossip.ATTACKS["dissensus"]`) tells each neighbour another lie.
+# * An attack by receiver (`gossip.attacks.dissensus`) tells each neighbour another lie.

@@ -16,10 +16,10 @@
 # %% [markdown]
 # # Swarms
 #
-# Agents that move, see who is near, and follow a rule of a line or two. We fly **a flock of
-# 10,000**, melt its order **with noise**, find **the coupling at which clocks agree**, watch a group
-# **mill and then fly off**, write **a law of our own**, and end in **a world with rules and
-# rewards**. Two CPU cores, about half a minute.
+# Models of collective motion on a neighbour search: we simulate **a flock of 10,000 agents**, measure
+# how **noise destroys its order**, find **the critical coupling of Kuramoto oscillators**, see a group
+# **form a swarm, a torus and a parallel group**, write **a model of our own**, and end with
+# **environments with observations and rewards**. About half a minute on two CPU cores.
 
 # %%
 import jax
@@ -29,28 +29,29 @@ import numpy as np
 from jaxswarm import envs, plotting, rollout, space, swarms
 
 # %% [markdown]
-# ## 1 · Ten thousand
+# ## 1 · The Vicsek model with ten thousand agents
 #
-# A law of motion is a pair of pure functions, `init(key)` and `step(key, state, parameters)`, like
-# every algorithm here. Vicsek's is the plainest: move on, and take the mean direction of those
-# within sight, with an error. Who is in sight of whom is found by sorting, not by comparing all
-# pairs.
+# A model of motion is a pair of pure functions, `init(key)` and `step(key, state, parameters)`, like
+# every algorithm here. In the Vicsek model agents move at constant speed and take the mean heading of
+# their neighbours within a radius, with noise. Neighbours are found with a sorted cell list, not by
+# comparing all pairs.
 
 # %%
 N = 10_000
 side = float(np.sqrt(N / 4))  # four agents within a unit square
-law = swarms.vicsek(space.Space((side, side)), N, speed=0.3, noise=0.5)
+model = swarms.vicsek(space.Space((side, side)), N, speed=0.3, noise=0.5)
 key, start_key = jax.random.split(jax.random.key(0))
-start = law.init(start_key)
-flock, records = jax.jit(lambda k: rollout(law.step, start, 150, key=k, every=10))(key)
+start = model.init(start_key)
+flock, records = jax.jit(lambda k: rollout(model.step, start, 150, key=k, every=10))(key)
 left, right = np.ravel(plotting.panels(1, 2, width=5.0, height=5.0))
 plotting.swarm(start.positions, start.angles, box=side, title="before", ax=left)
 plotting.swarm(flock.positions, flock.angles, box=side, title="150 steps later", ax=right)
 
 # %% [markdown]
-# ## 2 · Order melts
+# ## 2 · Order against noise
 #
-# Numbers of a law are traced, so a sweep is a `vmap`: twelve levels of noise, one program.
+# The parameters of a model are traced, so a sweep is a `vmap`: twelve levels of noise and four seeds
+# in one program.
 
 # %%
 small = swarms.vicsek(space.Space((5.0, 5.0)), 100)
@@ -65,56 +66,57 @@ def order(noise, key):
 
 
 keys = jax.random.split(jax.random.key(1), 4)
-melted = jax.jit(jax.vmap(jax.vmap(order, (0, None)), (None, 0)))(noise, keys)
+polarization = jax.jit(jax.vmap(jax.vmap(order, (0, None)), (None, 0)))(noise, keys)
 plotting.curves(
-    {"order": melted},
+    {"order": polarization},
     np.asarray(noise),
-    title="noise takes a flock's order",
-    xlabel="noise, radians",
+    title="Vicsek model: order against noise",
+    xlabel="noise (radians)",
     ylabel="length of the mean direction",
 )
 
 # %% [markdown]
-# ## 3 · Clocks agree, or not
+# ## 3 · The critical coupling of Kuramoto oscillators
 #
-# Kuramoto's oscillators differ in pace. Below a critical coupling each keeps its own; above it some
-# lock. For Lorentzian paces of width γ theory says $K_c = 2γ$ and $r = \sqrt{1 - K_c / K}$.
+# Kuramoto oscillators have different natural frequencies. Below a critical coupling each keeps its
+# own; above it some synchronize. For Lorentzian frequencies of width γ theory gives $K_c = 2γ$ and
+# $r = \sqrt{1 - K_c / K}$.
 
 # %%
-clocks = swarms.kuramoto(1500, frequencies=lambda key: 0.5 * jax.random.cauchy(key))
+oscillators = swarms.kuramoto(1500, frequencies=lambda key: 0.5 * jax.random.cauchy(key))
 coupling = jnp.linspace(0.2, 4.0, 10)
 
 
-def locked(coupling):
+def synchrony(coupling):
     first, second = jax.random.split(jax.random.key(2))
     p = swarms.KuramotoParams(coupling, 0.0)
-    _, records = rollout(clocks.step, clocks.init(first), 500, key=second, inputs=p)
+    _, records = rollout(oscillators.step, oscillators.init(first), 500, key=second, inputs=p)
     return records.info.order[-150:].mean()
 
 
-found = jax.jit(jax.vmap(locked))(coupling)
+measured = jax.jit(jax.vmap(synchrony))(coupling)
 theory = np.sqrt(np.maximum(0.0, 1.0 - 1.0 / np.asarray(coupling)))
 plotting.curves(
-    {"1,500 clocks": found[None], "theory": theory[None]},
+    {"1,500 oscillators": measured[None], "theory": theory[None]},
     np.asarray(coupling),
-    title="agreement begins at a coupling of one",
+    title="Kuramoto model: order against coupling",
     xlabel="coupling K",
     ylabel="order r",
 )
 
 # %% [markdown]
-# ## 4 · One group, three ways to be one
+# ## 4 · Swarm, torus and parallel group in the Couzin model
 #
-# Couzin's agents flee whoever is too near, go along with those further out, and approach those far
-# away. The width of the middle zone alone decides what the group does: a loose swarm, a ring that
-# turns, or parallel flight.
+# Agents in the Couzin model move away from neighbours in a zone of repulsion, align with those in a
+# zone of orientation, and approach those in a zone of attraction. The width of the zone of orientation
+# alone decides the shape of the group: a swarm, a rotating torus, or a parallel group.
 
 # %%
 fish = swarms.couzin(space.Space((4.0, 4.0, 4.0), "open"), 50)
 widths = jnp.array([1.0, 2.0, 8.0])
 
 
-def school(width):
+def group(width):
     first, second = jax.random.split(jax.random.key(1))
     p = fish.parameters._replace(orientation=width)
     end, _ = rollout(fish.step, fish.init(first), 1500, key=second, inputs=p, every=1500)
@@ -122,24 +124,24 @@ def school(width):
     return end, swarms.polarization(end.velocities), turning
 
 
-ends, parallel, turning = jax.jit(jax.vmap(school))(widths)
+ends, parallel, turning = jax.jit(jax.vmap(group))(widths)
 panels = np.ravel(plotting.panels(1, 3, width=4.0, height=4.0))
 for i, ax in enumerate(panels):
-    title = f"parallel {parallel[i]:.2f}, turning {turning[i]:.2f}"
+    title = f"polarization {parallel[i]:.2f}, milling {turning[i]:.2f}"
     at, way = ends.positions[i, :, :2], ends.velocities[i, :, :2]  # seen from above
     plotting.swarm(at, way, title=title, ax=ax)
 ax
 
 # %% [markdown]
-# ## 5 · A law of your own
+# ## 5 · A model of your own
 #
-# Shy agents: everyone keeps away from the nearest other, the faster the nearer. `search` finds who
-# is near; `reduce` takes sums, minima or maxima of any function of a pair, gradients included.
+# Repelling agents: each moves away from its neighbours, faster from nearer ones. `search` finds the
+# neighbours; `reduce` takes sums, minima or maxima of any function of a pair, with gradients.
 
 
 # %%
-def shy(box, n, radius):
-    look = space.search(box, radius, n)
+def repelling(box, n, radius):
+    neighbors = space.search(box, radius, n)
 
     def init(key):
         return box.uniform(jax.random.split(key, n))
@@ -149,37 +151,37 @@ def shy(box, n, radius):
             away = space.length(offset)
             return -offset / away * (radius - away)
 
-        shove, _ = look.reduce(positions, push)
-        moved = box.wrap(positions + 0.2 * shove)
-        return moved, swarms.nearest_distance(look, moved).min()
+        total, _ = neighbors.reduce(positions, push)
+        moved = box.wrap(positions + 0.2 * total)
+        return moved, swarms.nearest_distance(neighbors, moved).min()
 
     return init, step
 
 
 box = space.Space((10.0, 10.0))
-init, step = shy(box, 300, 0.8)
+init, step = repelling(box, 300, 0.8)
 crowd = init(jax.random.key(5))
 after, closest = jax.jit(lambda k: rollout(step, crowd, 200, key=k))(jax.random.key(6))
 plotting.curves(
-    {"nearest two": np.minimum(closest.info, 0.8)[None]},
-    title="shy agents spread out",
+    {"smallest distance": np.minimum(closest.info, 0.8)[None]},
+    title="Smallest distance between two repelling agents",
     xlabel="steps",
     ylabel="distance",
 )
 
 # %% [markdown]
-# ## 6 · A world with rules
+# ## 6 · An environment with observations and rewards
 #
-# Environments put agents like these under jumanji's interface: observations, actions, rewards, all
-# with the agents on axis 0. Here searchers look for drifting targets, each with a cone of vision;
-# a policy written by hand turns towards the target it sees most of.
+# Environments have jumanji's interface: observations, actions and rewards, all with the agents on
+# axis 0. Here searchers with a cone of vision look for drifting targets; a scripted policy turns
+# towards the nearest target in view.
 
 # %%
-world = envs.SearchAndRescue(num_agents=8, num_targets=40, time_limit=120)
+env = envs.SearchAndRescue(num_agents=8, num_targets=40, time_limit=120)
 
 
-def look_and_turn(key, seen):
-    missing = seen.views[:, 2]  # distances to missing targets along the rays, -1 for none
+def turn_to_targets(key, observation):
+    missing = observation.views[:, 2]  # distances to missing targets along the rays, -1 for none
     ray = jnp.argmax(jnp.where(missing >= 0, 1.0 - missing, -1.0), axis=1)
     bearing = 1.0 - 2.0 * ray / (missing.shape[1] - 1)
     wander = jax.random.uniform(key, bearing.shape, minval=-0.2, maxval=0.2)
@@ -188,59 +190,58 @@ def look_and_turn(key, seen):
 
 
 def play(policy):
-    run = jax.jit(lambda k: envs.unroll(world, policy, k, 120, keep_states=True))
+    run = jax.jit(lambda k: envs.unroll(k, env, policy, 120, keep_states=True))
     return run(jax.random.key(7))
 
 
-_, hunted = play(envs.scripted(look_and_turn))
-_, strolled = play(envs.random_policy(world.action_spec))
-world.render(jax.tree.map(lambda x: x[-1], hunted.state))
+_, scripted = play(envs.scripted(turn_to_targets))
+_, random = play(envs.random_policy(env.action_spec))
+env.render(jax.tree.map(lambda x: x[-1], scripted.state))
 
 # %% [markdown]
-# `world.animate(hunted.state, save_path="search.gif")` makes a film of it. What the two policies
-# found:
+# `env.animate(scripted.state, save_path="search.gif")` writes an animation. Targets found by the two
+# policies:
 
 # %%
 {
-    "by hand": int(hunted.timestep.extras["found"][-1]),
-    "at random": int(strolled.timestep.extras["found"][-1]),
+    "scripted": int(scripted.timestep.extras["found"][-1]),
+    "random": int(random.timestep.extras["found"][-1]),
 }
 
 # %% [markdown]
 # ## 7 · A benchmark on a grid
 #
-# SwarmBench asks five tasks of agents who see a few cells and hear anonymous messages from nearby.
-# Here ten of them, with a map in their heads, carry food (green) through a maze to the nest
-# (filled agents carry a piece).
+# SwarmBench has five tasks for agents that observe a few cells and receive anonymous messages from
+# nearby. Here ten agents with a scripted policy, which keeps a map of the observed cells, carry food
+# (green) through a maze to the nest (dark agents carry a piece).
 
 # %%
-bench = envs.swarmbench.make("foraging", view=7, message_length=2)
-policy = envs.swarmbench.scripted_policy(bench)
-replay = jax.jit(lambda k: envs.unroll(bench, policy, k, 60, keep_states=True))
-_, foraged = replay(jax.random.key(2))
+foraging = envs.swarmbench.make("foraging", view=7, message_length=2)
+policy = envs.swarmbench.scripted_policy(foraging)
+replay = jax.jit(lambda k: envs.unroll(k, foraging, policy, 60, keep_states=True))
+_, with_map = replay(jax.random.key(2))
 frames = plotting.panels(1, 3, width=3.6, height=3.6)
 for ax, t in zip(frames[0], (0, 20, 59), strict=True):
-    bench.render(jax.tree.map(lambda x, t=t: x[t], foraged.state), ax=ax)
-    ax.set_title(f"round {t + 1}, {int(foraged.timestep.extras['score'][t])} brought home")
+    foraging.render(jax.tree.map(lambda x, t=t: x[t], with_map.state), ax=ax)
+    ax.set_title(f"round {t + 1}, score {int(with_map.timestep.extras['score'][t])}")
 frames[0, 0].figure
 
 # %% [markdown]
-# `bench.animate(foraged.state, save_path="foraging.gif")` is the replay as a film. A language model
-# of yours plays through `text_policy(bench, answers)`, where `answers(prompts)` returns one text
-# per agent. What agent 3 would read in the first round:
+# `foraging.animate(with_map.state, save_path="foraging.gif")` writes an animation. A language model
+# acts through `text_policy(foraging, answers)`, where `answers(prompts)` returns one text per agent.
+# The view of agent 3 in the first round, as its prompt shows it:
 
 # %%
-first = jax.tree.map(lambda x: x[0], foraged.observation)
+first = jax.tree.map(lambda x: x[0], with_map.observation)
 envs.swarmbench.render(first.view[3], first.numbers[3], first.position[3]).splitlines()
 
 # %% [markdown]
-# And what a map in the head is worth, in pieces brought home in 60 rounds:
+# The scores of the scripted policy and of random actions after 60 rounds:
 
 # %%
-_, stumbled = jax.jit(lambda k: envs.unroll(bench, envs.random_policy(bench.action_spec), k, 60))(
-    jax.random.key(2)
-)
+random_actions = envs.random_policy(foraging.action_spec)
+_, without_map = jax.jit(lambda k: envs.unroll(k, foraging, random_actions, 60))(jax.random.key(2))
 {
-    "with a map": int(foraged.timestep.extras["score"][-1]),
-    "at random": int(stumbled.timestep.extras["score"][-1]),
+    "scripted, with a map": int(with_map.timestep.extras["score"][-1]),
+    "random": int(without_map.timestep.extras["score"][-1]),
 }

@@ -73,10 +73,10 @@ def learn(rule_of_gossip, population):
 ring = gossip.averaging(gossip.mixing(topology.ring(R)))
 small_world = gossip.averaging(gossip.mixing(topology.watts_strogatz(R, 4, 0.2, seed=0)))
 lost = {
-    "isolated": jax.jit(lambda: learn(gossip.none(), 1))(),
+    "isolated": jax.jit(lambda: learn(gossip.identity(), 1))(),
     "ring": jax.jit(lambda: learn(ring, R))(),
     "small world": jax.jit(lambda: learn(small_world, R))(),
-    "full averaging": jax.jit(lambda: learn(gossip.averaging(gossip.everyone(R)), R))(),
+    "full averaging": jax.jit(lambda: learn(gossip.averaging(gossip.complete_mean(R)), R))(),
 }
 regret = {name: np.cumsum(np.asarray(x))[None] for name, x in lost.items()}
 plotting.curves(

@@ -107,7 +107,7 @@ def test_initialize_gives_each_its_own_or_all_the_same(key):
 
 @settings(deadline=None, max_examples=10)
 @given(st.lists(st.booleans(), min_size=6, max_size=6).filter(any))
-def test_masked_mean_is_numpys_mean_of_those_who_count(mask):
+def test_masked_mean_is_numpys_mean_of_the_selected_agents(mask):
     stacked = tree(6)
     stacked["w"] = stacked["w"].at[np.flatnonzero(~np.array(mask))].set(jnp.nan)
     result = agents.mean(stacked, jnp.array(mask))
@@ -138,14 +138,33 @@ def test_where_chooses_agents():
         np.testing.assert_array_equal(chosen["w"][i], tree(3, seed)["w"][i])
 
 
-def test_size_of_one_counts_entries_and_bytes():
+def test_message_size_counts_entries_and_bytes():
     stacked = {"a": jnp.zeros((9, 3, 2)), "b": jnp.zeros((9,), jnp.bfloat16)}
-    assert agents.size_of_one(stacked) == (7, 26)
+    assert agents.message_size(stacked) == (7, 26)
+
+
+def test_expand_broadcasts_leading_axes():
+    leaf = jnp.ones((3, 2, 4))
+    np.testing.assert_array_equal(
+        agents.expand(jnp.arange(3.0), leaf) * leaf,
+        np.arange(3.0)[:, None, None] * np.ones(leaf.shape),
+    )
+    assert agents.expand(jnp.ones((3, 2)), leaf).shape == (3, 2, 1)
+    with pytest.raises(ValueError, match=r"values: expected the leading axes \(3,\)"):
+        agents.expand(jnp.ones(4), leaf)
 
 
 @pytest.mark.parametrize(
     ("function", "message"),
     [
+        (
+            lambda: agents.check_params({"n": jnp.ones((3, 2), int)}, 3),
+            r"params: leaf \['n'\]: expected a floating dtype, .* got int",
+        ),
+        (
+            lambda: agents.check_same_shapes({"a": jnp.ones((3, 1))}, {"a": jnp.ones((3, 2))}),
+            "messages: expected the parameters' shapes",
+        ),
         (lambda: agents.num_agents({}), "at least one leaf"),
         (lambda: agents.num_agents({"a": jnp.ones(())}), r"leaf \['a'\].*scalar"),
         (
@@ -167,9 +186,12 @@ def test_size_of_one_counts_entries_and_bytes():
         ),
         (
             lambda: agents.initialize(jax.random.key(0), lambda k: k, 0),
-            "n: expected at least one agent, got 0",
+            "num_agents: expected at least one agent, got 0",
         ),
-        (lambda: agents.broadcast({"a": jnp.ones(2)}, 0), "n: expected at least one agent, got 0"),
+        (
+            lambda: agents.broadcast({"a": jnp.ones(2)}, 0),
+            "num_agents: expected at least one agent, got 0",
+        ),
         (
             lambda: agents.keys(jnp.zeros(2, jnp.uint32), 3),
             r"key: expected a typed key from jax\.random\.key",

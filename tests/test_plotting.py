@@ -75,7 +75,7 @@ def test_disagreement_is_logarithmic_and_survives_zero(tmp_path):
     plotting.save(ax, tmp_path / "disagreement.png")
 
 
-def test_intervals_show_threshold_and_who_misses_it(tmp_path):
+def test_intervals_show_the_threshold_and_effects_below_it(tmp_path):
     effects = {
         "good": compare([3.0, 3.1], [1.0, 1.2]),
         "bad": compare([1.0, 1.1], [1.0, 1.2]),
@@ -157,6 +157,16 @@ def test_animation_has_every_frame(tmp_path):
         assert picture.n_frames == 4
 
 
+def test_mp4_without_ffmpeg_is_refused_by_name(tmp_path, monkeypatch):
+    from matplotlib.animation import FFMpegWriter
+
+    monkeypatch.setattr(FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
+    with pytest.raises(
+        ValueError, match=r"save_path: expected a name that ends in \.gif, .* ffmpeg"
+    ):
+        plotting.animate(np.ones((2, 3, 2)), np.ones((2, 3)), tmp_path / "v.mp4")
+
+
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_same_picture_same_bytes(kind, series, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
@@ -173,7 +183,7 @@ def test_panels_share_one_figure(series):
 
 
 @pytest.mark.parametrize(
-    ("call", "words"),
+    ("call", "message"),
     [
         (lambda: plotting.curves({}), "series: expected at least one"),
         (lambda: plotting.curves({"a": np.ones((2, 2, 2))}), r"series\['a'\]: expected"),
@@ -186,11 +196,12 @@ def test_panels_share_one_figure(series):
         (lambda: plotting.swarm(np.ones((3, 3)), np.ones(3)), "positions: expected"),
         (lambda: plotting.swarm(np.ones((3, 2)), np.ones(2)), "headings: expected"),
         (lambda: plotting.animate(np.ones((0, 3, 2)), [], "x.gif"), "positions: expected"),
+        (lambda: plotting.animate(np.ones((2, 3, 2)), np.ones((2, 3)), "x.avi"), r"\.gif or \.mp4"),
         (lambda: plotting.intervals({}), "effects: expected"),
     ],
 )
-def test_bad_input_is_named(call, words):
-    with pytest.raises(ValueError, match=words):
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
         call()
 
 

@@ -1,4 +1,4 @@
-"""Laws of the statistics: coverage, antisymmetry, invariance, exact cases, refused input."""
+"""Properties of the statistics: coverage, antisymmetry, invariance, exact cases, bad input."""
 
 import subprocess
 import sys
@@ -164,12 +164,12 @@ def test_interquartile_mean_ignores_the_outer_quarters():
 
 
 def test_probability_of_improvement():
-    chance = statistics.probability_of_improvement
-    assert chance([2, 3], [0, 1]) == 1.0
-    assert chance([1, 1], [1, 1]) == 0.5
+    probability = statistics.probability_of_improvement
+    assert probability([2, 3], [0, 1]) == 1.0
+    assert probability([1, 1], [1, 1]) == 0.5
     a, b = _arms(7)
-    assert chance(a, b) == pytest.approx(1.0 - chance(b, a))
-    assert chance(a, b) == pytest.approx(stats.mannwhitneyu(a, b).statistic / 49)
+    assert probability(a, b) == pytest.approx(1.0 - probability(b, a))
+    assert probability(a, b) == pytest.approx(stats.mannwhitneyu(a, b).statistic / 49)
 
 
 def test_linear_fit_agrees_with_scipy():
@@ -193,7 +193,7 @@ def test_time_to_target():
 
 
 @pytest.mark.parametrize(
-    ("call", "words"),
+    ("call", "message"),
     [
         (lambda: compare([1.0], [1.0]), "arm: expected at least two seeds, got 1"),
         (lambda: compare([1.0, 2.0], [1.0, 2.0, 3.0]), "baseline: expected 2 seeds"),
@@ -203,9 +203,15 @@ def test_time_to_target():
         ),
         (lambda: compare([1.0, 2.0], [np.inf, 2.0]), "baseline: expected finite"),
         (lambda: compare(np.ones((2, 2)), [1, 2]), r"arm: .* shape \[S\], got \(2, 2\)"),
-        (lambda: compare([1, 2], [1, 2], statistic="mode"), "statistic: expected one of"),  # type: ignore[arg-type]
-        (lambda: compare([1, 2], [1, 2], method="magic"), "method: expected"),  # type: ignore[arg-type]
-        (lambda: compare([1, 2], [1, 2], method="t", statistic="iqm"), "method: 't'"),
+        (
+            lambda: compare([1, 2], [1, 2], statistic="mode"),
+            "unknown statistic 'mode', did you mean 'mean'",
+        ),  # type: ignore[arg-type]
+        (lambda: compare([1, 2], [1, 2], method="magic"), "unknown method 'magic'"),  # type: ignore[arg-type]
+        (
+            lambda: compare([1, 2], [1, 2], method="t", statistic="iqm"),
+            "method: expected statistic='mean' for 't'",
+        ),
         (lambda: compare([1, 2], [1, 2], confidence=95), "confidence: expected"),
         (lambda: compare([1, 2], [-1, 1], relative=True), "baseline: expected a non-zero"),
         (lambda: summarize([1.0]), "values: expected at least two"),
@@ -217,8 +223,8 @@ def test_time_to_target():
         (lambda: time_to_target([1.0], 1.0, [1, 2]), "x: expected shape"),
     ],
 )
-def test_bad_input_is_named(call, words):
-    with pytest.raises(ValueError, match=words):
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
         call()
 
 

@@ -73,7 +73,7 @@ def test_the_state_of_a_rollout_is_its_largest_result():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="axes: expected at least one thing"):
+    with pytest.raises(ValueError, match="axes: expected at least one axis"):
         sweep(lambda: 1)
     with pytest.raises(ValueError, match=r"axes\[1\]: expected leaves .* got \[\(2,\), \(3,\)\]"):
         sweep(lambda a, b: a, jnp.zeros(2), (jnp.zeros(2), jnp.zeros(3)))

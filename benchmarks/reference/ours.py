@@ -21,7 +21,7 @@ class Setting(NamedTuple):
         num_steps: of each between updates.
         epochs: over what they collected.
         minibatches: of an epoch.
-        parameters: numbers of the learner.
+        hyperparameters: of the learner.
         widths: of the hidden layers.
         anneal: the step size falls to 0 linearly.
         squash: bounded actions are squashed instead of clipped.
@@ -31,7 +31,7 @@ class Setting(NamedTuple):
     num_steps: int
     epochs: int
     minibatches: int
-    parameters: rl.PPOHyperparameters
+    hyperparameters: rl.PPOHyperparameters
     widths: Sequence[int] = (64, 64)
     anneal: bool = True
     squash: bool = True
@@ -42,7 +42,7 @@ class Setting(NamedTuple):
 
 
 def ppo(name: str, env: Any, setting: Setting, steps: int, *, episodes: int = 2_000) -> Training:
-    """PPO with the parameters shared; ``episodes`` of random moves are played for comparison."""
+    """PPO with shared weights; ``episodes`` of random actions are played for comparison."""
     iterations = setting.iterations(steps)
     network = rl.network_for(env, widths=setting.widths, squash=setting.squash)
     learner = rl.ppo(
@@ -53,7 +53,7 @@ def ppo(name: str, env: Any, setting: Setting, steps: int, *, episodes: int = 2_
         epochs=setting.epochs,
         minibatches=setting.minibatches,
         optimizer=_optimizer(setting, iterations),
-        parameters=setting.parameters,
+        hyperparameters=setting.hyperparameters,
     )
     train = _returns_of(env, network, learner, iterations)
     steps = iterations * setting.num_envs * setting.num_steps
@@ -61,17 +61,17 @@ def ppo(name: str, env: Any, setting: Setting, steps: int, *, episodes: int = 2_
 
 
 def sac(name: str, env: Any, steps: int, *, every: int = 1) -> Training:
-    """SAC of one agent in one environment; episodes are looked for in every ``every``-th step."""
+    """SAC of one agent in one environment; returns are recorded in every ``every``-th step."""
     network = rl.q_network_for(env, widths=(64, 64))
-    numbers = rl.SACHyperparameters(actor_lr=1e-3, critic_lr=1e-3, temperature_lr=1e-3)
-    learner = rl.sac(env, network, parameters=numbers)
+    hp = rl.SACHyperparameters(actor_lr=1e-3, critic_lr=1e-3, temperature_lr=1e-3)
+    learner = rl.sac(env, network, hyperparameters=hp)
     return Training(name, _returns_of(env, network, learner, steps, every), steps)
 
 
 def by_chance(env: Any, episodes: int) -> float:
-    """Return of random moves."""
+    """Mean return of random actions."""
     play = envs.random_policy(env.action_spec)
-    run = jax.jit(lambda key: jnp.mean(rl.evaluate(env, play, key, episodes)))
+    run = jax.jit(lambda key: jnp.mean(rl.evaluate(key, env, play, episodes)))
     return float(run(jax.random.key(0)))
 
 
@@ -93,6 +93,6 @@ def _returns_of(
         params = rl.initialize(init_key, network, env.num_agents, shared=True)
         state = learner.init(params, start_key)
         _, records = rollout(learner.step, state, iterations, key=run_key, every=every)
-        return jnp.mean(records.info.finished.episode_return, axis=1)
+        return jnp.mean(records.info.episodes.mean_return, axis=1)
 
     return train

@@ -67,13 +67,13 @@ def installed(name: str) -> bool:
 
 def _config(setting: Setting, steps: int, world: str, **own: Any) -> dict[str, Any]:
     """The names that all scripts use, and a script's own."""
-    numbers = setting.parameters
+    hp = setting.hyperparameters
     return {
-        "LR": numbers.lr, "NUM_ENVS": setting.num_envs, "NUM_STEPS": setting.num_steps,
+        "LR": hp.lr, "NUM_ENVS": setting.num_envs, "NUM_STEPS": setting.num_steps,
         "TOTAL_TIMESTEPS": setting.iterations(steps) * setting.num_envs * setting.num_steps,
         "UPDATE_EPOCHS": setting.epochs, "NUM_MINIBATCHES": setting.minibatches,
-        "GAMMA": numbers.discount, "GAE_LAMBDA": numbers.gae_lambda, "CLIP_EPS": numbers.clip,
-        "ENT_COEF": numbers.entropy, "VF_COEF": numbers.value_weight,
+        "GAMMA": hp.discount, "GAE_LAMBDA": hp.gae_lambda, "CLIP_EPS": hp.clip,
+        "ENT_COEF": hp.entropy, "VF_COEF": hp.value_weight,
         "MAX_GRAD_NORM": MAX_GRAD_NORM, "ACTIVATION": "tanh", "ENV_NAME": world,
         "ANNEAL_LR": setting.anneal, **own,
     }  # fmt: skip

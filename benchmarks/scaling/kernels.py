@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm.gossip._operator import accumulator, apply
-from jaxswarm.gossip.sparse import UNROLLED_SLOTS, Gather
+from jaxswarm.gossip.sparse_layouts import UNROLLED_SLOTS, Gather
 
 PyTree = Any
 

@@ -71,7 +71,7 @@ def segment(algorithm: Algorithm, n: int, given: Setting, *, donate: bool = True
 
 def initial(n: int) -> Any:
     """The learners' first state."""
-    state = learner(gossip.none()).init(workload.stacked_parameters(n, 0))
+    state = learner(gossip.identity()).init(workload.stacked_parameters(n, 0))
     return jax.block_until_ready(state)
 
 

@@ -55,7 +55,7 @@ def rows(given: Setting) -> Iterator[Row]:
 
 def step_program(n: int) -> Program:
     """The learner's step without gossip on one fixed batch, many calls in a row."""
-    alone = learners.learner(gossip.none(), sample=None)
+    alone = learners.learner(gossip.identity(), sample=None)
 
     def run(batch: data.Batch, key: jax.Array, state: Any) -> Any:
         return alone.step(key, state, batch)[0]

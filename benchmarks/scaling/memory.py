@@ -71,7 +71,7 @@ def _measure(
         return learner.init(agents.initialize(jax.random.key(0), model.init, n))
 
     spec, held = jax.eval_shape(start), learners.shards(n)
-    parameters, size = agents.size_of_one(spec.params)
+    parameters, size = agents.message_size(spec.params)
     row: Row = {"case": name, "agents": n, "parameters": parameters, "state_bytes": size * n}
     if given.expired():
         return row | {"skipped": "out of time"}

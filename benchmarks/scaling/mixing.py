@@ -63,7 +63,7 @@ def _operators(n: int) -> Iterator[tuple[str, tuple[Mixing, int]]]:
     if n <= DENSE_AGENTS:
         yield "8-regular, dense", (gossip.mixing(eight, layout="dense"), 8)
     # The complete graph has N² edges; its operator is built without them.
-    yield "complete, mean", (gossip.everyone(n), n - 1)
+    yield "complete, mean", (gossip.complete_mean(n), n - 1)
 
 
 def _compare(

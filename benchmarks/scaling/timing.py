@@ -168,7 +168,9 @@ def by_turns(
         try:
             program.compile(state)
             state = program(state)
-        except Exception as error:  # out of memory, a kernel that does not compile: reported, not fatal
+        except (
+            Exception
+        ) as error:  # out of memory, a kernel that does not compile: reported, not fatal
             first = (str(error).splitlines() or [""])[0]
             found[index] = f"{type(error).__name__}: {first[:200]}"
             if _is_gone(state):

@@ -1,56 +1,62 @@
-"""Collective control: steer a crowd of interchangeable, nearly blind agents by decision rules.
+"""Mean-field control of swarms: tasks, decision rules, environments, execution and limits.
 
-A ``SwarmTask`` (``aggregation``, ``kuramoto``, ``vicsek``) is transition, observation and reward as
-pure functions. ``MeanFieldControl`` is its limit problem for one decision maker whose action is a
-whole decision rule (``kernel_rule``, ``histogram_rule``); ``FiniteSwarm`` the same swarm for
-independent learners. Train either by ``jaxswarm.rl._ppo``; ``open_loop`` and ``execute`` run what
-was learnt without the mean field, ``kuramoto_limit`` and ``aggregation_limit`` with infinitely many
-agents.
+A :class:`SwarmTask` (:func:`aggregation_task`, :func:`kuramoto_task`, :func:`vicsek_task`) is
+transition, observation and reward as pure functions. :class:`MeanFieldControl` is its limit problem
+for one decision maker whose action is a whole decision rule (:func:`kernel_rule`,
+:func:`histogram_rule`); :class:`FiniteSwarm` the same swarm for independent learners. Train either
+by :func:`jaxswarm.rl.ppo`; :func:`open_loop` and :func:`execute` run learned rules without the mean
+field, :func:`kuramoto_limit` and :func:`aggregation_limit` with infinitely many agents.
 """
 
-from jaxswarm.collective._aggregation import AggregationParams, aggregation
+from jaxswarm.collective.aggregation import AggregationTaskParams, aggregation_task
 from jaxswarm.collective.density import Limit, aggregation_limit, kuramoto_limit
 from jaxswarm.collective.domains import DOMAINS, Domain, local_heading
 from jaxswarm.collective.environments import FiniteSwarm, MeanFieldControl, act_by_rule
-from jaxswarm.collective.execution import Execution, Sequence, convergence, execute, open_loop
-from jaxswarm.collective.headings import HeadingParams, kuramoto, vicsek
+from jaxswarm.collective.execution import (
+    Execution,
+    RuleSequence,
+    convergence,
+    execute,
+    open_loop,
+)
+from jaxswarm.collective.headings import HeadingTaskParams, kuramoto_task, vicsek_task
 from jaxswarm.collective.mean_field import MeanField, histogram, kernel_features
-from jaxswarm.collective.rules import Rule, histogram_rule, kernel_rule
+from jaxswarm.collective.rules import DecisionRule, histogram_rule, kernel_rule
 from jaxswarm.collective.task import (
-    SwarmState,
     SwarmTask,
+    TaskState,
     mean_distance,
     mean_phase_distance,
 )
 
 __all__ = [
     "DOMAINS",
-    "AggregationParams",
+    "AggregationTaskParams",
+    "DecisionRule",
     "Domain",
     "Execution",
     "FiniteSwarm",
-    "HeadingParams",
+    "HeadingTaskParams",
     "Limit",
     "MeanField",
     "MeanFieldControl",
-    "Rule",
-    "Sequence",
-    "SwarmState",
+    "RuleSequence",
     "SwarmTask",
+    "TaskState",
     "act_by_rule",
-    "aggregation",
     "aggregation_limit",
+    "aggregation_task",
     "convergence",
     "execute",
     "histogram",
     "histogram_rule",
     "kernel_features",
     "kernel_rule",
-    "kuramoto",
     "kuramoto_limit",
+    "kuramoto_task",
     "local_heading",
     "mean_distance",
     "mean_phase_distance",
     "open_loop",
-    "vicsek",
+    "vicsek_task",
 ]

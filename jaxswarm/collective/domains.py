@@ -1,7 +1,7 @@
-"""Surfaces that a swarm lives on: what happens to position and heading at the border.
+"""Surfaces on which swarms move: torus, box, Möbius strip, Klein bottle, projective plane.
 
-Torus and walled box are :class:`jaxswarm.space.Space`'s; the others glue a border on turned round,
-so crossing it mirrors the agent. Crossing the same border twice is no crossing at all.
+Torus and walled box are :class:`jaxswarm.space.Space`'s; the others identify a border with the
+reversed opposite one, so crossing it mirrors the agent, and crossing it twice changes nothing.
 
 Shapes: ``N`` agents, ``I`` images of each.
 """
@@ -25,8 +25,8 @@ class Domain:
 
     ``torus``: left is right and bottom is top. ``box``: four walls that reflect. ``moebius``: left
     is right mirrored, walls below and above. ``klein``: left is right mirrored, bottom is top.
-    ``projective``: both mirrored; around its two corner points an agent may be seen over two
-    borders and then counts twice.
+    ``projective``: both mirrored; around its two corner points an agent may be a neighbour across
+    two borders and then counts twice.
 
     Attributes:
         name: one of ``DOMAINS``.
@@ -52,7 +52,7 @@ class Domain:
         return Space((self.side, self.side), boundary)
 
     def wrap(self, positions: jax.Array, headings: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Bring agents that left back by the rule of the border, however far they went.
+        """Map positions outside the square back into it by the rule of its borders.
 
         Args:
             positions: ``[..., 2]``, anywhere.
@@ -65,16 +65,16 @@ class Domain:
         if self.name == "torus":
             x, y = self._enter(x)[0], self._enter(y)[0]
         elif self.name == "box":
-            (x, turned), (y, over) = self._bounce(x), self._bounce(y)
-            headings = jnp.where(turned, jnp.pi - headings, headings)
-            headings = jnp.where(over, -headings, headings)
+            (x, flip_x), (y, flip_y) = self._bounce(x), self._bounce(y)
+            headings = jnp.where(flip_x, jnp.pi - headings, headings)
+            headings = jnp.where(flip_y, -headings, headings)
         else:
             x, odd = self._enter(x)
             y = jnp.where(odd, self.side - y, y)
             headings = jnp.where(odd, -headings, headings)
             if self.name == "moebius":
-                y, over = self._bounce(y)
-                headings = jnp.where(over, -headings, headings)
+                y, flip = self._bounce(y)
+                headings = jnp.where(flip, -headings, headings)
             else:
                 y, odd = self._enter(y)
                 if self.name == "projective":
@@ -83,11 +83,11 @@ class Domain:
         return jnp.stack([x, y], axis=-1), wrapped(headings)
 
     def images(self, positions: jax.Array, vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Where agents appear to be from inside, seen over no border or one (or a corner).
+        """Positions of all images of the agents: across no border, one, or a corner.
 
         Args:
             positions: ``[N, 2]`` in the square.
-            vectors: ``[N, 2]``, mirrored as their bearers are.
+            vectors: ``[N, 2]``, mirrored as their agents are.
 
         Returns:
             ``[I N, 2]`` each, the agents themselves first; ``I = 1`` for torus and box, whose
@@ -96,23 +96,23 @@ class Domain:
         if self.name in ("torus", "box"):
             return positions, vectors
         across, along = jnp.array([1.0, -1.0])[None, :], jnp.array([-1.0, 1.0])[None, :]
-        side, seen = self.side, [(positions, vectors)]
+        side, images = self.side, [(positions, vectors)]
 
         def mirrored(points: jax.Array, sign: jax.Array, shift: tuple[float, float]) -> jax.Array:
             offset = jnp.where(sign < 0.0, side, 0.0) + side * jnp.array(shift)[None, :]
             return points * sign + offset
 
         for left in (-1.0, 1.0):
-            ghost = (mirrored(positions, across, (left, 0.0)), vectors * across)
-            seen.append(ghost)
+            image = (mirrored(positions, across, (left, 0.0)), vectors * across)
+            images.append(image)
             if self.name == "klein":
                 up = jnp.array([0.0, side])[None, :]
-                seen += [(ghost[0] + up, ghost[1]), (ghost[0] - up, ghost[1])]
-                seen.append((positions + left * up, vectors))
+                images += [(image[0] + up, image[1]), (image[0] - up, image[1])]
+                images.append((positions + left * up, vectors))
             if self.name == "projective":
-                seen.append((mirrored(positions, along, (0.0, left)), vectors * along))
-        points, arrows = zip(*seen, strict=True)
-        return jnp.concatenate(points), jnp.concatenate(arrows)
+                images.append((mirrored(positions, along, (0.0, left)), vectors * along))
+        points, directions = zip(*images, strict=True)
+        return jnp.concatenate(points), jnp.concatenate(directions)
 
     def _enter(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Into ``[0, side)``, and whether an odd number of borders was crossed."""
@@ -122,28 +122,29 @@ class Domain:
 
     def _bounce(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         folded = jnp.mod(x, 2.0 * self.side)
-        turned = folded > self.side
-        return jnp.where(turned, 2.0 * self.side - folded, folded), turned
+        flip = folded > self.side
+        return jnp.where(flip, 2.0 * self.side - folded, folded), flip
 
 
 def wrapped(angles: jax.Array) -> jax.Array:
-    """Angles in ``[−π, π)``."""
+    """Wrap angles to ``[−π, π)``."""
     return jnp.mod(angles + jnp.pi, 2.0 * jnp.pi) - jnp.pi
 
 
 def local_heading(
     domain: Domain, radius: float, num_agents: int
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """The mean heading around each agent, itself included, in the agent's own frame.
+    """Make the function of the mean heading around each agent, in the agent's own frame.
 
     Args:
-        domain: where they are.
-        radius: how far they see; at most half the side, so that nobody is seen twice.
+        domain: where agents are.
+        radius: of the neighbourhood; at most half the side, so that no agent is counted twice.
         num_agents: ``N``.
 
     Returns:
-        ``look(positions [N, 2], headings [N]) -> [N, 2]``: ``mean_j (cos, sin)(θ_j − θ_i)``, in
-        the unit disc; (1, 0) if alone or all aligned.
+        ``mean_heading(positions [N, 2], headings [N]) -> [N, 2]``: ``mean_j (cos, sin)(θ_j − θ_i)``
+        over the agents within the radius, itself included, in the unit disc; (1, 0) if there are no
+        others or all are aligned.
 
     Raises:
         ValueError: zero agents, or a radius that is not in ``(0, side / 2]``.
@@ -157,12 +158,12 @@ def local_heading(
         raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
     finder = search(space, radius, copies * num_agents)
 
-    def look(positions: jax.Array, headings: jax.Array) -> jax.Array:
+    def mean_heading(positions: jax.Array, headings: jax.Array) -> jax.Array:
         own = jnp.stack([jnp.cos(headings), jnp.sin(headings)], axis=1)
-        points, arrows = domain.images(positions, own)
-        (seen, count), _ = finder.sum(points + shift, (arrows, jnp.ones(len(points))))
-        mean = (own + seen[:num_agents]) / (1.0 + count[:num_agents, None])
-        turned = mean * own[:, :1] + jnp.stack([mean[:, 1], -mean[:, 0]], axis=1) * own[:, 1:]
-        return turned
+        points, directions = domain.images(positions, own)
+        (total, count), _ = finder.sum(points + shift, (directions, jnp.ones(len(points))))
+        mean = (own + total[:num_agents]) / (1.0 + count[:num_agents, None])
+        rotated = mean * own[:, :1] + jnp.stack([mean[:, 1], -mean[:, 0]], axis=1) * own[:, 1:]
+        return rotated
 
-    return look
+    return mean_heading

@@ -1,9 +1,9 @@
-"""Two environments around one task: the mean-field control problem, and the swarm as it is.
+"""Environments of swarm tasks: mean-field control by decision rules, and the finite swarm itself.
 
-In :class:`MeanFieldControl` a single decision maker sees the mean field and its action is a whole
-decision rule, from which every agent of the simulated swarm then draws its own action given its
-own observation alone. In :class:`FiniteSwarm` every agent is a decision maker; its critic may see
-the mean field (``global_state``), the agent never does.
+In :class:`MeanFieldControl` a single decision maker observes the mean field and its action is a
+whole decision rule, from which every agent of the simulated swarm then samples its own action given
+its own observation alone. In :class:`FiniteSwarm` every agent is a decision maker; its critic may
+see the mean field (``global_state``), the agent does not.
 
 Shapes: ``N`` agents of the task, ``M`` numbers of the mean field, ``P`` of a decision rule.
 
@@ -22,12 +22,11 @@ from jumanji import specs
 
 from jaxswarm import agents
 from jaxswarm.collective.mean_field import MeanField, kernel_features
-from jaxswarm.collective.rules import Rule, check_numbers_fit
-from jaxswarm.collective.task import SwarmState, SwarmTask, clipped
+from jaxswarm.collective.rules import DecisionRule, check_rule_params
+from jaxswarm.collective.task import SwarmTask, TaskState, clip_actions
 from jaxswarm.envs import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.swarms import phase_order
-
-PyTree = Any
+from jaxswarm.types import Key, PyTree
 
 
 class ControlObservation(NamedTuple):
@@ -38,21 +37,21 @@ class ControlObservation(NamedTuple):
 
 
 class SwarmObservation(NamedTuple):
-    """``seen float32[N, Y]``: each agent's own observation; ``agent_mask bool[N]``."""
+    """``own float32[N, Y]``: each agent's own observation; ``agent_mask bool[N]``."""
 
-    seen: jax.Array
+    own: jax.Array
     agent_mask: jax.Array
 
 
 class SwarmWorld(NamedTuple):
-    """``swarm``: the state; ``seen [N, Y]``: what the agents observe of it, noise drawn."""
+    """``swarm``: state of the task; ``observations [N, Y]``: of the agents, noise included."""
 
-    swarm: SwarmState
-    seen: jax.Array
+    swarm: TaskState
+    observations: jax.Array
 
 
 class _SwarmBase(SwarmEnvironment):
-    """What both share: the task's physics, and the swarm's one step."""
+    """Base of both environments: the task's physics, and one step of the swarm."""
 
     def __init__(self, task: SwarmTask, num_agents: int, time_limit: int):
         self.task = task
@@ -63,15 +62,12 @@ class _SwarmBase(SwarmEnvironment):
         """The task's physics."""
         return self.task.params
 
-    def start(self, key: jax.Array, params: PyTree) -> SwarmWorld:
-        """A new swarm, and what it observes."""
-        begin, look = jax.random.split(key)
-        return begin_swarm(self.task, begin, look, params)
+    def start(self, key: Key, params: PyTree) -> SwarmWorld:
+        """A new swarm, and its observations."""
+        return start_swarm(key, self.task, params)
 
-    def _outcome(
-        self, key: jax.Array, world: SwarmWorld, actions: jax.Array, params: PyTree
-    ) -> Outcome:
-        world, reward = step_swarm(self.task, key, world, actions, params)
+    def _outcome(self, key: Key, world: SwarmWorld, actions: jax.Array, params: PyTree) -> Outcome:
+        world, reward = step_swarm(key, self.task, world, actions, params)
         finite = jnp.isfinite(world.swarm.positions).all(axis=1) & jnp.isfinite(
             world.swarm.headings
         )
@@ -84,22 +80,30 @@ class _SwarmBase(SwarmEnvironment):
 
 
 class MeanFieldControl(_SwarmBase):
-    """One decision maker steers a simulated swarm by decision rules: a Markov decision process.
+    """Mean-field control of a simulated swarm by decision rules: a Markov decision process.
 
-    The rule is drawn once per step for the whole swarm (its randomness is common noise); agents
-    draw their actions from it independently.
+    The rule is chosen once per step for the whole swarm (its randomness is common noise); agents
+    sample their actions from it independently.
 
     Args:
         task: with the training swarm's size.
-        rule: what an action means: ``float32[1, P]`` in ``[−1, 1]``.
-        mean_field: what is observed; kernel features of the task if omitted.
+        rule: the parametrization that an action, ``float32[1, P]`` in ``[−1, 1]``, belongs to.
+        mean_field: the observation; kernel features of the task if omitted.
         time_limit: steps of an episode.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import collective
+        >>> task = collective.kuramoto_task(8)
+        >>> env = collective.MeanFieldControl(task, collective.kernel_rule(task, points=3))
+        >>> env.num_agents, env.action_spec.shape
+        (1, (1, 18))
     """
 
     def __init__(
         self,
         task: SwarmTask,
-        rule: Rule,
+        rule: DecisionRule,
         *,
         mean_field: MeanField | None = None,
         time_limit: int = 50,
@@ -108,15 +112,15 @@ class MeanFieldControl(_SwarmBase):
         self.mean_field = kernel_features(task) if mean_field is None else mean_field
         super().__init__(task, 1, time_limit)
 
-    def with_rule(self, rule: Rule) -> "MeanFieldControl":
-        """The same problem with another rule of the same size, whose numbers may be traced.
+    def with_rule(self, rule: DecisionRule) -> "MeanFieldControl":
+        """The same problem with another rule of the same size, which may hold traced values.
 
         Raises:
             ValueError: if its size differs.
         """
-        if rule.num_parameters != self.rule.num_parameters:
+        if rule.num_params != self.rule.num_params:
             raise ValueError(
-                f"rule: expected {self.rule.num_parameters} numbers, got {rule.num_parameters}"
+                f"rule: expected {self.rule.num_params} parameters, got {rule.num_params}"
             )
         other = copy.copy(self)
         other.rule = rule
@@ -124,16 +128,14 @@ class MeanFieldControl(_SwarmBase):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[1, P]``, the numbers of one decision rule."""
-        return continuous_actions(1, self.rule.num_parameters)
+        """``float32[1, P]``, the parameters of one decision rule."""
+        return continuous_actions(1, self.rule.num_params)
 
-    def advance(
-        self, key: jax.Array, world: SwarmWorld, action: jax.Array, params: PyTree
-    ) -> Outcome:
-        """Every agent draws from the rule; the swarm moves."""
-        draw, move = jax.random.split(key)
-        actions = act_by_rule(self.rule, draw, action[0], world.seen)
-        return self._outcome(move, world, actions, params)
+    def advance(self, key: Key, world: SwarmWorld, action: jax.Array, params: PyTree) -> Outcome:
+        """Every agent samples from the rule; the swarm moves."""
+        act_key, step_key = jax.random.split(key)
+        actions = act_by_rule(act_key, self.rule, action[0], world.observations)
+        return self._outcome(step_key, world, actions, params)
 
     def observe(
         self, world: SwarmWorld, params: PyTree, step_count: jax.Array
@@ -144,11 +146,11 @@ class MeanFieldControl(_SwarmBase):
 
 
 class FiniteSwarm(_SwarmBase):
-    """The same swarm, every agent for itself; one reward for all.
+    """The swarm of a task as an environment of its agents, with one reward for all.
 
     Args:
         task: the swarm.
-        mean_field: what a centralised critic sees; kernel features of the task if omitted.
+        mean_field: input of a centralized critic; kernel features of the task if omitted.
         time_limit: steps of an episode.
     """
 
@@ -159,7 +161,7 @@ class FiniteSwarm(_SwarmBase):
         super().__init__(task, task.num_agents, time_limit)
 
     def with_mean_field(self, mean_field: MeanField) -> "FiniteSwarm":
-        """The same swarm, critics seeing another vector of the same size, which may be traced.
+        """The same swarm with another mean field of the same size, which may hold traced values.
 
         Raises:
             ValueError: if its size differs.
@@ -185,50 +187,51 @@ class FiniteSwarm(_SwarmBase):
             "action",
         )
 
-    def advance(
-        self, key: jax.Array, world: SwarmWorld, action: jax.Array, params: PyTree
-    ) -> Outcome:
+    def advance(self, key: Key, world: SwarmWorld, action: jax.Array, params: PyTree) -> Outcome:
         """The agents' own actions, clipped to the bounds; the swarm moves."""
-        return self._outcome(key, world, clipped(self.task, action), params)
+        return self._outcome(key, world, clip_actions(self.task, action), params)
 
     def observe(self, world: SwarmWorld, params: PyTree, step_count: jax.Array) -> SwarmObservation:
-        """What each agent alone knows."""
+        """Each agent's own observation."""
         del params, step_count
-        return SwarmObservation(world.seen, jnp.ones(self.num_agents, bool))
+        return SwarmObservation(world.observations, jnp.ones(self.num_agents, bool))
 
     def global_state(self, state: Any) -> jax.Array:
         """``[M]``: the mean field, for critics only."""
         return self.mean_field.of(state.world.swarm)
 
 
-def begin_swarm(task: SwarmTask, key: jax.Array, look: jax.Array, params: PyTree) -> SwarmWorld:
-    """A new swarm from one key, and its observations from another."""
-    swarm = task.init(key, params)
-    return SwarmWorld(swarm, task.observe(look, params, swarm))
+def start_swarm(key: Key, task: SwarmTask, params: PyTree) -> SwarmWorld:
+    """A new swarm, and its observations."""
+    init_key, observe_key = jax.random.split(key)
+    swarm = task.init(init_key, params)
+    return SwarmWorld(swarm, task.observe(observe_key, params, swarm))
 
 
 def step_swarm(
-    task: SwarmTask, key: jax.Array, world: SwarmWorld, actions: jax.Array, params: PyTree
+    key: Key, task: SwarmTask, world: SwarmWorld, actions: jax.Array, params: PyTree
 ) -> tuple[SwarmWorld, jax.Array]:
     """The swarm after its actions, and the reward of that."""
-    move, look = jax.random.split(key)
-    swarm = task.transition(move, params, world.swarm, actions)
+    transition_key, observe_key = jax.random.split(key)
+    swarm = task.transition(transition_key, params, world.swarm, actions)
     reward = task.reward(params, swarm, actions)
-    return SwarmWorld(swarm, task.observe(look, params, swarm)), reward
+    return SwarmWorld(swarm, task.observe(observe_key, params, swarm)), reward
 
 
-def act_by_rule(rule: Rule, key: jax.Array, numbers: jax.Array, seen: jax.Array) -> jax.Array:
-    """``[N, U]``: every agent draws its own action from one rule, given what it alone sees.
+def act_by_rule(
+    key: Key, rule: DecisionRule, rule_params: jax.Array, observations: jax.Array
+) -> jax.Array:
+    """Sample every agent's action from one decision rule given its own observation, ``[N, U]``.
 
     Args:
-        rule: the parametrisation.
-        key: agent ``i`` draws from ``fold_in(key, i)``.
-        numbers: ``[P]``, one rule for all.
-        seen: ``[N, Y]``.
+        key: consumed; agent ``i`` draws from ``fold_in(key, i)``.
+        rule: the parametrization.
+        rule_params: ``[P]``, one rule for all.
+        observations: ``[N, Y]``.
 
     Raises:
-        ValueError: if ``numbers`` are for another grid.
+        ValueError: if ``rule_params`` are for another grid.
     """
-    check_numbers_fit(rule, numbers)
-    draw = jax.vmap(rule.sample, in_axes=(0, None, 0))
-    return draw(agents.keys(key, len(seen)), numbers, seen)
+    check_rule_params(rule, rule_params)
+    sample = jax.vmap(rule.sample, in_axes=(0, None, 0))
+    return sample(agents.keys(key, len(observations)), rule_params, observations)

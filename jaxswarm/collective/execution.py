@@ -1,10 +1,10 @@
-"""Executing learnt decision rules on finite swarms, which do not see the mean field.
+"""Execute learned decision rules on finite swarms, without the mean field.
 
-In the limit of many agents the mean field moves deterministically, so a policy that was trained
-with it in sight can be written down as a sequence of decision rules, once, from a simulated
-reference swarm. Agents carry that sequence (or, with a shared seed, redo the same simulation).
+In the limit of many agents the mean field moves deterministically, so a policy that was trained on
+mean fields can be written down as a sequence of decision rules, once, from a simulated reference
+swarm. Agents carry that sequence (or, with a shared seed, repeat the same simulation).
 
-Shapes: ``T`` steps, ``N`` agents, ``P`` numbers of a decision rule, ``R`` repetitions.
+Shapes: ``T`` steps, ``N`` agents, ``P`` parameters of a decision rule, ``R`` repetitions.
 
 References:
     K. Cui et al., Learning decentralized partially observable mean field control for artificial
@@ -19,119 +19,137 @@ import jax.numpy as jnp
 
 from jaxswarm import agents
 from jaxswarm.collective.environments import MeanFieldControl, act_by_rule
-from jaxswarm.collective.rules import Rule, check_numbers_fit, warn_unless_lipschitz
-from jaxswarm.collective.task import SwarmState, SwarmTask
+from jaxswarm.collective.rules import DecisionRule, check_rule_params, warn_unless_lipschitz
+from jaxswarm.collective.task import SwarmTask, TaskState
 from jaxswarm.envs import Policy, unroll
-
-PyTree = Any
+from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
 
 class Execution(NamedTuple):
-    """What came of it: ``returns []`` discounted, ``rewards [T]``, the last ``state``."""
+    """Result of :func:`execute`: ``returns []`` discounted, ``rewards [T]``, the last ``state``."""
 
     returns: jax.Array
     rewards: jax.Array
-    state: SwarmState
+    state: TaskState
 
 
-class Sequence(NamedTuple):
-    """Decision rules ``numbers [T, P]``, and ``rewards [T]`` of the reference swarm they steered.
+class RuleSequence(NamedTuple):
+    """Decision rules, one per step, and the rewards of the reference swarm they controlled.
 
-    That swarm's policy saw its mean field: the rewards are an oracle's, not the agents'.
+    That swarm's policy observed its mean field: the rewards are an oracle's, not the agents'.
+
+    Attributes:
+        rule_params: ``[T, P]``.
+        rewards: ``[T]``.
     """
 
-    numbers: jax.Array
+    rule_params: jax.Array
     rewards: jax.Array
 
 
 def open_loop(
+    key: Key,
     control: MeanFieldControl,
     policy: Policy,
-    key: jax.Array,
     *,
-    params: PyTree = (),
-    physics: PyTree = None,
-) -> Sequence:
-    """The rules that a policy chooses for one reference swarm, one per step.
+    params: Params = (),
+    env_params: PyTree = None,
+) -> RuleSequence:
+    """Record the decision rules that a policy chooses for one reference swarm, one per step.
 
     Args:
+        key: of the reference simulation, known to all agents.
         control: with the reference swarm's size: the larger, the nearer to the limit.
         policy: of the upper level; deterministic, or sampling from this key (a shared seed).
-        key: of the reference simulation, known to all agents.
-        params: of the policy.
-        physics: of the task.
+        params: weights of the policy.
+        env_params: physics of the task; its own if omitted.
     """
-    _, done = unroll(control, policy, key, control.time_limit, params=params, physics=physics)
-    rewards: Any = done.timestep.reward
-    return Sequence(done.action[:, 0], rewards[:, 0])
+    steps = control.time_limit
+    _, trajectory = unroll(key, control, policy, steps, params=params, env_params=env_params)
+    rewards: Any = trajectory.timestep.reward
+    return RuleSequence(trajectory.action[:, 0], rewards[:, 0])
 
 
 def execute(
+    key: Key,
     task: SwarmTask,
-    rule: Rule,
-    numbers: jax.Array,
-    key: jax.Array,
+    rule: DecisionRule,
+    rule_params: jax.Array,
     *,
     num_steps: int | None = None,
-    discount: Any = 0.99,
-    physics: PyTree = None,
+    discount: ArrayLike = 0.99,
+    env_params: PyTree = None,
 ) -> Execution:
-    """Run a swarm by given decision rules; agents see their own observations and nothing else.
+    """Run a swarm by given decision rules; agents use their own observations and nothing else.
 
     Args:
-        task: of any number of agents, that of training or another.
-        rule: the parametrisation.
-        numbers: ``[T, P]``, a rule per step, or ``[P]``, the same in ``num_steps`` steps.
         key: consumed.
-        num_steps: ``T``, where ``numbers`` do not say.
-        discount: factor per step; may be traced.
-        physics: of the task, its own if omitted.
+        task: of any number of agents, that of training or another.
+        rule: the parametrization.
+        rule_params: ``[T, P]``, a rule per step, or ``[P]``, the same in ``num_steps`` steps.
+        num_steps: ``T``; needed for a single rule.
+        discount: factor per step in ``[0, 1]``; may be traced.
+        env_params: physics of the task; its own if omitted.
 
     Raises:
-        ValueError: if ``numbers`` are for another grid, or ``T`` is missing, contradicted or < 1.
+        ValueError: if ``rule_params`` are for another grid, or ``T`` is missing, contradicted or
+            below 1.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import collective
+        >>> task = collective.kuramoto_task(6)
+        >>> rule = collective.kernel_rule(task, points=3)
+        >>> params = rule.params_of(lambda y: 1.5 * y[1:], 0.1)
+        >>> result = collective.execute(jax.random.key(0), task, rule, params, num_steps=5)
+        >>> result.rewards.shape
+        (5,)
     """
-    check_numbers_fit(rule, numbers)
-    if numbers.ndim == 1:
+    check_rule_params(rule, rule_params)
+    if rule_params.ndim == 1:
         if num_steps is None or num_steps < 1:
             raise ValueError(f"num_steps: expected at least 1 for a single rule, got {num_steps}")
-        numbers = jnp.broadcast_to(numbers, (num_steps, len(numbers)))
-    elif num_steps not in (None, len(numbers)) or not len(numbers):
-        raise ValueError(f"num_steps: expected {len(numbers)} like numbers, got {num_steps}")
-    params = task.params if physics is None else physics
-    begin, run = jax.random.split(key)
+        rule_params = jnp.broadcast_to(rule_params, (num_steps, len(rule_params)))
+    elif num_steps not in (None, len(rule_params)) or not len(rule_params):
+        raise ValueError(
+            f"num_steps: expected {len(rule_params)} like rule_params, got {num_steps}"
+        )
+    physics = task.params if env_params is None else env_params
+    init_key, run_key = jax.random.split(key)
 
-    def advance(state: SwarmState, now: tuple[jax.Array, jax.Array]) -> Any:
-        index, chosen = now
-        look, draw, move = jax.random.split(jax.random.fold_in(run, index), 3)
-        seen = task.observe(look, params, state)
-        actions = act_by_rule(rule, draw, chosen, seen)
-        state = task.transition(move, params, state, actions)
-        return state, task.reward(params, state, actions)
+    def step(state: TaskState, inputs: tuple[jax.Array, jax.Array]) -> tuple[TaskState, jax.Array]:
+        index, now = inputs
+        keys = jax.random.split(jax.random.fold_in(run_key, index), 3)
+        observe_key, act_key, transition_key = keys
+        observations = task.observe(observe_key, physics, state)
+        actions = act_by_rule(act_key, rule, now, observations)
+        state = task.transition(transition_key, physics, state, actions)
+        return state, task.reward(physics, state, actions)
 
-    steps = jnp.arange(len(numbers))
-    state, rewards = jax.lax.scan(advance, task.init(begin, params), (steps, numbers))
+    steps = jnp.arange(len(rule_params))
+    state, rewards = jax.lax.scan(step, task.init(init_key, physics), (steps, rule_params))
     return Execution(rewards @ jnp.asarray(discount) ** steps, rewards, state)
 
 
 def convergence(
-    make: Any,
-    rule: Rule,
-    numbers: jax.Array,
-    key: jax.Array,
+    key: Key,
+    make_task: Callable[[int], SwarmTask],
+    rule: DecisionRule,
+    rule_params: jax.Array,
     sizes: tuple[int, ...],
     repetitions: int,
     *,
     num_steps: int | None = None,
-    discount: Any = 0.99,
+    discount: ArrayLike = 0.99,
     jit: Callable[..., Any] = jax.jit,
 ) -> dict[int, jax.Array]:
-    """Returns of the same decision rule in swarms of many sizes: does ``J^N`` approach its limit?
+    """Returns of the same decision rule in swarms of many sizes, to compare with their limit.
 
     Args:
-        make: ``make(N)`` is the task.
-        rule: the parametrisation; a warning if it jumps, as the theory asks for Lipschitz rules.
-        numbers: ``[T, P]`` or ``[P]``.
         key: consumed.
+        make_task: ``make_task(N)`` is the task of ``N`` agents.
+        rule: the parametrization; a warning if it jumps, as the theory asks for Lipschitz rules.
+        rule_params: ``[T, P]`` or ``[P]``.
         sizes: the ``N``.
         repetitions: ``R`` independent swarms of each size.
         num_steps: as in :func:`execute`.
@@ -142,19 +160,24 @@ def convergence(
         ``{N: returns [R]}``.
 
     Raises:
-        ValueError: without sizes or repetitions, and what ``make`` and :func:`execute` refuse.
+        ValueError: without sizes or repetitions, and what ``make_task`` and :func:`execute` refuse.
     """
     if not sizes or repetitions < 1:
-        raise ValueError(f"sizes, repetitions: expected some, got {sizes}, {repetitions}")
+        raise ValueError(
+            f"sizes, repetitions: expected at least one each, got {sizes}, {repetitions}"
+        )
     warn_unless_lipschitz(rule)
-    found = {}
+    returns = {}
     for n in sizes:
-        task = make(n)
+        task = make_task(n)
 
-        def all_of(keys: jax.Array, task: SwarmTask = task) -> jax.Array:
-            options = {"num_steps": num_steps, "discount": discount}
-            one = lambda k: execute(task, rule, numbers, k, **options).returns  # noqa: E731
-            return jax.lax.map(one, keys, batch_size=min(repetitions, 64))
+        def run_all(keys: jax.Array, task: SwarmTask = task) -> jax.Array:
+            def run(key: Key) -> jax.Array:
+                return execute(
+                    key, task, rule, rule_params, num_steps=num_steps, discount=discount
+                ).returns
 
-        found[n] = jit(all_of)(agents.keys(jax.random.fold_in(key, n), repetitions))
-    return found
+            return jax.lax.map(run, keys, batch_size=min(repetitions, 64))
+
+        returns[n] = jit(run_all)(agents.keys(jax.random.fold_in(key, n), repetitions))
+    return returns

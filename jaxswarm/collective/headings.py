@@ -1,7 +1,7 @@
-"""Kuramoto and Vicsek: agree on a heading, each seeing only those within a disc.
+"""Kuramoto and Vicsek tasks: agree on a heading, observing only neighbours within a radius.
 
-Kuramoto's agents stand still, Vicsek's fly where they head, so their neighbours change. Both
-control how fast they turn; nothing aligns them but what they learn.
+Kuramoto's agents do not move, Vicsek's move along their heading, so their neighbours change. In
+both, actions are turning rates; agents align only by what they learn.
 
 Shapes: ``N`` agents; an action is one number, an observation two.
 
@@ -19,20 +19,26 @@ import jax.numpy as jnp
 
 from jaxswarm import agents
 from jaxswarm.collective.domains import Domain, local_heading, wrapped
-from jaxswarm.collective.task import SwarmState, SwarmTask, mean_phase_distance
-from jaxswarm.swarms.law import check_numbers, check_speed, everyone, normals
+from jaxswarm.collective.task import (
+    SwarmTask,
+    TaskState,
+    check_num_agents,
+    mean_phase_distance,
+)
+from jaxswarm.swarms.dynamics import check_numbers, check_speed, normals
+from jaxswarm.types import Key
 
 
-class HeadingParams(NamedTuple):
-    """Numbers of both tasks; all may be traced.
+class HeadingTaskParams(NamedTuple):
+    """Physics of both tasks; all may be traced.
 
     Attributes:
         turn: radians of one step at full action.
-        noise: standard deviation of a step's error in the heading, radians.
-        blur: standard deviation of the error in each number observed; ``None`` for no error.
-        width: headings start uniformly within ``±π width``; 1 is no order at all.
+        noise: standard deviation of the noise of the heading in a step, radians.
+        blur: standard deviation of the error of each observed number; ``None`` for no error.
+        width: headings start uniformly within ``±π width``; 1 is complete disorder.
         speed: distance of one step; Vicsek only.
-        cost: of a squared action, taken from the reward.
+        cost: of a squared action, subtracted from the reward.
     """
 
     turn: Any = 0.4
@@ -43,89 +49,102 @@ class HeadingParams(NamedTuple):
     cost: Any = 0.0
 
 
-def kuramoto(
+def kuramoto_task(
     num_agents: int,
     *,
-    parameters: HeadingParams = HeadingParams(),  # noqa: B008
-    domain: Domain = Domain(),  # noqa: B008
+    params: HeadingTaskParams | None = None,
+    domain: Domain | None = None,
     radius: float = 0.25,
 ) -> SwarmTask:
-    """Fixed random positions, phases to agree on; earn minus the mean phase distance of pairs.
+    """Make the task: oscillators at fixed random positions, reward minus the mean phase distance.
 
     Agents observe the mean ``(cos, sin)`` of the phases within the radius, relative to their own,
-    and choose a phase velocity in ``[−1, 1]``. The mean field is the law of the phase.
+    and choose a phase velocity in ``[−1, 1]``. The mean field is the distribution of the phase.
 
     Args:
         num_agents: ``N``, at least 1.
-        parameters: the default physics; the speed is not used.
-        domain: where positions are drawn from.
-        radius: how far agents see.
+        params: the default physics; the speed is not used.
+        domain: where positions are drawn from; a torus of side 1 if omitted.
+        radius: of the observed neighbourhood.
 
     Raises:
         ValueError: zero agents, a radius not in ``(0, side/2]``, negative or non-finite numbers.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import collective
+        >>> task = collective.kuramoto_task(6)
+        >>> state = task.init(jax.random.key(0), task.params)
+        >>> task.observe(jax.random.key(1), task.params, state).shape
+        (6, 2)
     """
-    return _task("kuramoto", num_agents, parameters._replace(speed=0.0), domain, radius)
+    params = HeadingTaskParams() if params is None else params
+    domain = Domain() if domain is None else domain
+    return _task("kuramoto", num_agents, params._replace(speed=0.0), domain, radius)
 
 
-def vicsek(
+def vicsek_task(
     num_agents: int,
     *,
-    parameters: HeadingParams = HeadingParams(speed=0.03),  # noqa: B008
-    domain: Domain = Domain(),  # noqa: B008
+    params: HeadingTaskParams | None = None,
+    domain: Domain | None = None,
     radius: float = 0.25,
 ) -> SwarmTask:
-    """As :func:`kuramoto`, but agents fly along their heading; the mean field is of both.
+    """Make the task of :func:`kuramoto_task` with agents that move along their heading.
 
-    On surfaces that mirror, headings are compared in the square's own coordinates.
+    The mean field is the distribution of position and heading. On surfaces that mirror, headings
+    are compared in the square's own coordinates.
 
     Args:
         num_agents: ``N``, at least 1.
-        parameters: the default physics.
-        domain: where they fly.
-        radius: how far agents see; at least a step's length.
+        params: the default physics; a speed of 0.03 if omitted.
+        domain: where agents move; a torus of side 1 if omitted.
+        radius: of the observed neighbourhood; at least a step's length.
 
     Raises:
-        ValueError: as :func:`kuramoto`, and on a speed above the radius.
+        ValueError: as :func:`kuramoto_task`, and on a speed above the radius.
     """
-    check_speed(parameters.speed, 1.0, radius)
-    return _task("vicsek", num_agents, parameters, domain, radius)
+    params = HeadingTaskParams(speed=0.03) if params is None else params
+    domain = Domain() if domain is None else domain
+    check_speed(params.speed, 1.0, radius)
+    return _task("vicsek", num_agents, params, domain, radius)
 
 
 def _task(
-    name: str, num_agents: int, parameters: HeadingParams, domain: Domain, radius: float
+    name: str, num_agents: int, default: HeadingTaskParams, domain: Domain, radius: float
 ) -> SwarmTask:
-    everyone(num_agents, None)
-    check_numbers(**{k: v for k, v in parameters._asdict().items() if v is not None})
-    look = local_heading(domain, radius, num_agents)
+    check_num_agents(num_agents)
+    check_numbers(**{k: v for k, v in default._asdict().items() if v is not None})
+    mean_heading = local_heading(domain, radius, num_agents)
     moves = name == "vicsek"
 
-    def init(key: jax.Array, p: HeadingParams) -> SwarmState:
-        places, ways = jax.random.split(key)
-        share = jax.vmap(jax.random.uniform)(agents.keys(ways, num_agents))
-        return SwarmState(
-            domain.space.uniform(agents.keys(places, num_agents)),
-            jnp.pi * p.width * (2.0 * share - 1.0),
+    def init(key: Key, params: HeadingTaskParams) -> TaskState:
+        position_key, heading_key = jax.random.split(key)
+        u = jax.vmap(jax.random.uniform)(agents.keys(heading_key, num_agents))
+        return TaskState(
+            domain.space.uniform(agents.keys(position_key, num_agents)),
+            jnp.pi * params.width * (2.0 * u - 1.0),
         )
 
     def transition(
-        key: jax.Array, p: HeadingParams, state: SwarmState, actions: jax.Array
-    ) -> SwarmState:
-        error = p.noise * normals(key, num_agents, 1)[:, 0]
-        headings = state.headings + p.turn * actions[:, 0] + error
+        key: Key, params: HeadingTaskParams, state: TaskState, actions: jax.Array
+    ) -> TaskState:
+        noise = params.noise * normals(key, num_agents, 1)[:, 0]
+        headings = state.headings + params.turn * actions[:, 0] + noise
         if not moves:
             return state._replace(headings=wrapped(headings))
-        way = jnp.stack([jnp.cos(headings), jnp.sin(headings)], axis=1)
-        return SwarmState(*domain.wrap(state.positions + p.speed * way, headings))
+        direction = jnp.stack([jnp.cos(headings), jnp.sin(headings)], axis=1)
+        return TaskState(*domain.wrap(state.positions + params.speed * direction, headings))
 
-    def observe(key: jax.Array, p: HeadingParams, state: SwarmState) -> jax.Array:
-        seen = look(state.positions, state.headings)
-        return seen if p.blur is None else seen + p.blur * normals(key, num_agents, 2)
+    def observe(key: Key, params: HeadingTaskParams, state: TaskState) -> jax.Array:
+        exact = mean_heading(state.positions, state.headings)
+        return exact if params.blur is None else exact + params.blur * normals(key, num_agents, 2)
 
-    def reward(p: HeadingParams, state: SwarmState, actions: jax.Array) -> jax.Array:
+    def reward(params: HeadingTaskParams, state: TaskState, actions: jax.Array) -> jax.Array:
         effort = jnp.mean(jnp.square(actions))
-        return -mean_phase_distance(state.headings) - p.cost * effort
+        return -mean_phase_distance(state.headings) - params.cost * effort
 
-    def coordinates(state: SwarmState) -> jax.Array:
+    def coordinates(state: TaskState) -> jax.Array:
         angle = state.headings[:, None]
         return jnp.concatenate([state.positions, angle], axis=1) if moves else angle
 
@@ -133,7 +152,7 @@ def _task(
     return SwarmTask(
         name,
         num_agents,
-        parameters,
+        default,
         init,
         transition,
         observe,

@@ -1,4 +1,4 @@
-"""What a critic or an upper level sees of a swarm: its mean field as a vector.
+"""Mean fields as vectors: histograms and kernel features of a swarm's distribution.
 
 Shapes: ``N`` agents, ``D`` coordinates, ``M`` numbers of the vector.
 """
@@ -11,20 +11,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.collective.task import SwarmState, SwarmTask
+from jaxswarm.collective.task import SwarmTask, TaskState
 
 
 class MeanField(NamedTuple):
-    """``of(state) -> [M]``, ``size`` ``M``; the same for every order of the agents."""
+    """Vector of a swarm's distribution, the same for every order of the agents.
+
+    Attributes:
+        size: ``M``.
+        of: ``of(state) -> [M]``.
+    """
 
     size: int
-    of: Callable[[SwarmState], jax.Array]
+    of: Callable[[TaskState], jax.Array]
 
 
 def histogram(task: SwarmTask, *, bins: int = 7) -> MeanField:
-    """Shares of the agents in ``bins ** D`` boxes of equal size, times their number.
+    """Make a histogram: fractions of the agents in ``bins ** D`` boxes, times the number of boxes.
 
-    Times their number, so that 1 is the uniform law whatever ``bins``.
+    1 everywhere is the uniform distribution, whatever ``bins``.
+
+    Args:
+        task: gives coordinates and their ranges.
+        bins: per dimension.
 
     Raises:
         ValueError: if ``bins < 1``.
@@ -35,10 +44,10 @@ def histogram(task: SwarmTask, *, bins: int = 7) -> MeanField:
     size = bins ** len(low)
     strides = bins ** np.arange(len(low) - 1, -1, -1)
 
-    def of(state: SwarmState) -> jax.Array:
-        share = (task.coordinates(state) - low[None, :]) / (high - low)[None, :]
-        place = jnp.clip(jnp.floor(share * bins), 0, bins - 1).astype(jnp.int32)
-        box = jnp.sum(place * strides[None, :], axis=1)
+    def of(state: TaskState) -> jax.Array:
+        unit = (task.coordinates(state) - low[None, :]) / (high - low)[None, :]
+        bin_ = jnp.clip(jnp.floor(unit * bins), 0, bins - 1).astype(jnp.int32)
+        box = jnp.sum(bin_ * strides[None, :], axis=1)
         counts = jnp.zeros(size).at[box].add(1.0, mode="drop")
         return counts * (size / task.num_agents)
 
@@ -48,14 +57,14 @@ def histogram(task: SwarmTask, *, bins: int = 7) -> MeanField:
 def kernel_features(
     task: SwarmTask, *, points: int = 7, bandwidth: float | None = None
 ) -> MeanField:
-    """Mean Gaussian kernel between the agents and a grid of ``points ** D`` places.
+    """Make features: mean Gaussian kernel between the agents and ``points ** D`` grid points.
 
-    Scaled so that the uniform law gives 1 (less at borders that do not wrap).
+    Scaled so that the uniform distribution gives 1 (less at borders that do not wrap).
 
     Args:
         task: gives coordinates, their ranges and which of them are periodic.
         points: per dimension.
-        bandwidth: in units of the distance between places; 0.6 if omitted.
+        bandwidth: in units of the distance between grid points; 0.6 if omitted.
 
     Raises:
         ValueError: if ``points < 1``, or the bandwidth is not positive.
@@ -69,23 +78,23 @@ def kernel_features(
     period = np.where(np.asarray(task.periodic), high - low, np.inf).astype(np.float32)
     step = (high - low) / points
     # A product of one-dimensional kernels: N · D · points exponentials, not N · points ** D.
-    places = np.stack([a + s * (np.arange(points) + 0.5) for a, s in zip(low, step, strict=True)])
+    grid = np.stack([a + s * (np.arange(points) + 0.5) for a, s in zip(low, step, strict=True)])
     uniform = (math.sqrt(2.0 * math.pi) * width / points) ** len(low)
-    wraps = np.isfinite(period)
-    length = np.where(wraps, period, 1.0)
+    periodic = np.isfinite(period)
+    length = np.where(periodic, period, 1.0)
 
-    def of(state: SwarmState) -> jax.Array:
-        at = task.coordinates(state)
+    def of(state: TaskState) -> jax.Array:
+        x = task.coordinates(state)
 
-        def along(axis: int) -> jax.Array:
-            offset = at[:, axis, None] - places[axis][None, :]
-            if wraps[axis]:
+        def kernel(axis: int) -> jax.Array:
+            offset = x[:, axis, None] - grid[axis][None, :]
+            if periodic[axis]:
                 offset = offset - length[axis] * jnp.round(offset / length[axis])
             return jnp.exp(-0.5 * jnp.square(offset / (width * step[axis])))
 
-        joint = along(0)
+        joint = kernel(0)
         for axis in range(1, len(low)):
-            joint = (joint[:, :, None] * along(axis)[:, None, :]).reshape(len(at), -1)
+            joint = (joint[:, :, None] * kernel(axis)[:, None, :]).reshape(len(x), -1)
         return jnp.mean(joint, axis=0) / uniform
 
     return MeanField(points ** len(low), of)

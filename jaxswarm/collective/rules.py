@@ -1,8 +1,9 @@
-"""Decision rules: a whole map from what an agent observes to the law of its action, as one vector.
+"""Decision rules: maps from an agent's observation to the distribution of its action, as vectors.
 
-The vector is the upper level's *action*: it is chosen once for the whole swarm, and every agent
-then draws its own action from it. A rule is a diagonal Gaussian whose mean and deviation are known
-at a grid of observations, and between them mixed by a kernel or taken from the bin.
+The vector of parameters is the upper level's *action*: it is chosen once for the whole swarm, and
+every agent then samples its own action from the rule. A rule is a diagonal Gaussian whose mean and
+standard deviation are given at a grid of observations, and interpolated by a kernel or constant
+over bins.
 
 Shapes: ``B`` grid points, ``Y`` numbers of an observation, ``U`` of an action, ``P = 2 B U``.
 
@@ -21,27 +22,28 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxswarm.collective.task import SwarmTask, clipped
+from jaxswarm.collective.task import SwarmTask, clip_actions
+from jaxswarm.types import Key
 
 
-class Rule(NamedTuple):
+class DecisionRule(NamedTuple):
     """A parametrisation of decision rules for one task; functions are of one agent.
 
     Attributes:
-        num_parameters: ``P``; every number is in ``[−1, 1]``.
-        grid: ``[B, Y]``, the observations the numbers belong to.
-        law: ``law(numbers [P], y [Y]) -> (mean [U], deviation [U])``.
-        sample: ``sample(key, numbers, y) -> action [U]``, within the task's bounds.
-        numbers_of: ``numbers_of(fn, deviation) -> [P]``, the rule whose means at the grid are
-            ``fn(y)`` and whose deviation is the same everywhere (both clipped to what it can say).
-        lipschitz: whether the law is Lipschitz in ``y``, as the convergence theory asks.
+        num_params: ``P``; every parameter is in ``[−1, 1]``.
+        grid: ``[B, Y]``, the observations that the parameters belong to.
+        distribution: ``distribution(params [P], y [Y]) -> (mean [U], std [U])``.
+        sample: ``sample(key, params, y) -> action [U]``, within the task's bounds.
+        params_of: ``params_of(fn, std) -> [P]``, the rule whose means at the grid are ``fn(y)`` and
+            whose standard deviation is the same everywhere (both clipped to the rule's range).
+        lipschitz: whether the distribution is Lipschitz in ``y``, as the convergence theory asks.
     """
 
-    num_parameters: int
+    num_params: int
     grid: np.ndarray
-    law: Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
-    sample: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-    numbers_of: Callable[..., jax.Array]
+    distribution: Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+    sample: Callable[[Key, jax.Array, jax.Array], jax.Array]
+    params_of: Callable[..., jax.Array]
     lipschitz: bool
 
 
@@ -50,9 +52,9 @@ def kernel_rule(
     *,
     points: int = 5,
     bandwidth: Any = 0.6,
-    deviations: tuple[float, float] = (0.02, 0.5),
-) -> Rule:
-    """Numbers at the middles of bins, mixed with normalised Gaussian (RBF) weights.
+    std_range: tuple[float, float] = (0.02, 0.5),
+) -> DecisionRule:
+    """Make a rule of parameters at the midpoints of bins, mixed with normalized RBF weights.
 
     As the bandwidth goes to zero this becomes :func:`histogram_rule`.
 
@@ -60,57 +62,65 @@ def kernel_rule(
         task: gives the range of observations and actions.
         points: per dimension of the observation, at least 2.
         bandwidth: of the kernel, in units of the distance between grid points; may be traced.
-        deviations: smallest and largest standard deviation of an action, as shares of half its
+        std_range: smallest and largest standard deviation of an action, as fractions of half its
             range.
 
     Raises:
-        ValueError: fewer than two points, a bandwidth that is not positive, deviations that are
+        ValueError: fewer than two points, a bandwidth that is not positive, a ``std_range`` that is
             not increasing and positive.
+
+    Example:
+        >>> from jaxswarm import collective
+        >>> task = collective.kuramoto_task(6)
+        >>> rule = collective.kernel_rule(task, points=3)
+        >>> params = rule.params_of(lambda y: 1.5 * y[1:], 0.1)  # turn towards the neighbours
+        >>> params.shape == (rule.num_params,)
+        True
     """
     if not isinstance(bandwidth, Tracer) and not (math.isfinite(bandwidth) and bandwidth > 0.0):
         raise ValueError(f"bandwidth: expected a positive finite number, got {bandwidth}")
-    grid, _, spacing = _middles(task, points)
+    grid, _, spacing = _midpoints(task, points)
 
     def weights(y: jax.Array) -> jax.Array:
         offset = (jnp.asarray(grid) - y[None, :]) / spacing[None, :]
         return jax.nn.softmax(-0.5 * jnp.sum(jnp.square(offset / bandwidth), axis=1))
 
-    return _rule(task, grid, weights, deviations, lipschitz=True)
+    return _rule(task, grid, weights, std_range, lipschitz=True)
 
 
 def histogram_rule(
-    task: SwarmTask, *, points: int = 5, deviations: tuple[float, float] = (0.02, 0.5)
-) -> Rule:
-    """Numbers constant over bins of equal size: as many as the kernel has points.
+    task: SwarmTask, *, points: int = 5, std_range: tuple[float, float] = (0.02, 0.5)
+) -> DecisionRule:
+    """Make a rule of parameters that are constant over bins of equal size.
 
     Arguments and errors as of :func:`kernel_rule`; observations out of range fall in the outermost
     bin.
     """
-    grid, low, spacing = _middles(task, points)
+    grid, low, spacing = _midpoints(task, points)
     strides = points ** np.arange(len(low) - 1, -1, -1)
 
     def weights(y: jax.Array) -> jax.Array:
-        place = jnp.clip(jnp.floor((y - low) / spacing), 0, points - 1).astype(jnp.int32)
-        return jax.nn.one_hot(jnp.sum(place * strides), len(grid))
+        bin_ = jnp.clip(jnp.floor((y - low) / spacing), 0, points - 1).astype(jnp.int32)
+        return jax.nn.one_hot(jnp.sum(bin_ * strides), len(grid))
 
-    return _rule(task, grid, weights, deviations, lipschitz=False)
+    return _rule(task, grid, weights, std_range, lipschitz=False)
 
 
-def check_numbers_fit(rule: Rule, numbers: jax.Array) -> None:
-    """Refuse rule parameters made for another grid.
+def check_rule_params(rule: DecisionRule, rule_params: jax.Array) -> None:
+    """Refuse parameters of a rule with another grid.
 
     Raises:
         ValueError: if the last axis is not ``P``.
     """
-    if jnp.ndim(numbers) < 1 or jnp.shape(numbers)[-1] != rule.num_parameters:
+    if jnp.ndim(rule_params) < 1 or jnp.shape(rule_params)[-1] != rule.num_params:
         raise ValueError(
-            f"numbers: expected {rule.num_parameters} at the end, for a grid of "
-            f"{len(rule.grid)} observations, got shape {jnp.shape(numbers)}"
+            f"rule_params: expected a last axis of {rule.num_params}, for a grid of "
+            f"{len(rule.grid)} observations, got shape {jnp.shape(rule_params)}"
         )
 
 
-def warn_unless_lipschitz(rule: Rule) -> None:
-    """Say that the ``O(1/√N)`` theory does not cover a rule with jumps."""
+def warn_unless_lipschitz(rule: DecisionRule) -> None:
+    """Warn that the ``O(1/√N)`` theory does not cover a rule with jumps."""
     if not rule.lipschitz:
         warnings.warn(
             "this decision rule jumps between bins: the convergence guarantee assumes a Lipschitz "
@@ -123,44 +133,43 @@ def _rule(
     task: SwarmTask,
     grid: np.ndarray,
     weights: Callable[[jax.Array], jax.Array],
-    deviations: tuple[float, float],
+    std_range: tuple[float, float],
     *,
     lipschitz: bool,
-) -> Rule:
-    least, most = deviations
+) -> DecisionRule:
+    least, most = std_range
     if not (math.isfinite(most) and 0.0 < least < most):
-        raise ValueError(f"deviations: expected increasing positive numbers, got {deviations}")
+        raise ValueError(f"std_range: expected increasing positive numbers, got {std_range}")
     low, high = (np.asarray(bound, np.float32) for bound in task.action_bounds)
     size = len(low)
     middle: Any = (low + high) / 2.0
     half: Any = (high - low) / 2.0
     count = 2 * len(grid) * size
 
-    def law(numbers: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-        table = weights(y) @ numbers.reshape(len(grid), 2 * size)
-        share = (table[size:] + 1.0) / 2.0
-        mean, deviation = table[:size] * half + middle, (least + (most - least) * share) * half
-        return mean, deviation
+    def distribution(params: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+        outputs = weights(y) @ params.reshape(len(grid), 2 * size)
+        unit = (outputs[size:] + 1.0) / 2.0
+        return outputs[:size] * half + middle, (least + (most - least) * unit) * half
 
-    def sample(key: jax.Array, numbers: jax.Array, y: jax.Array) -> jax.Array:
-        mean, deviation = law(numbers, y)
-        return clipped(task, mean + deviation * jax.random.normal(key, mean.shape))
+    def sample(key: Key, params: jax.Array, y: jax.Array) -> jax.Array:
+        mean, std = distribution(params, y)
+        return clip_actions(task, mean + std * jax.random.normal(key, mean.shape))
 
-    def numbers_of(fn: Callable[[jax.Array], jax.Array], deviation: float = 0.1) -> jax.Array:
+    def params_of(fn: Callable[[jax.Array], jax.Array], std: float = 0.1) -> jax.Array:
         means = jax.vmap(fn)(jnp.asarray(grid))
-        spread = jnp.full_like(means, 2.0 * (deviation - least) / (most - least) - 1.0)
-        table = jnp.concatenate([(means - middle[None, :]) / half[None, :], spread], axis=1)
+        stds = jnp.full_like(means, 2.0 * (std - least) / (most - least) - 1.0)
+        table = jnp.concatenate([(means - middle[None, :]) / half[None, :], stds], axis=1)
         return jnp.clip(table, -1.0, 1.0).reshape(-1)
 
-    return Rule(count, grid, law, sample, numbers_of, lipschitz)
+    return DecisionRule(count, grid, distribution, sample, params_of, lipschitz)
 
 
-def _middles(task: SwarmTask, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Middles ``[B, Y]`` of the bins, where they begin ``[Y]``, and how wide they are ``[Y]``."""
+def _midpoints(task: SwarmTask, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Midpoints ``[B, Y]`` of the bins, their lower bound ``[Y]`` and their width ``[Y]``."""
     if points < 2:
         raise ValueError(f"points: expected at least 2 per dimension, got {points}")
     low, high = (np.asarray(bound, np.float32) for bound in task.observation_bounds)
-    wide = (high - low) / points
-    axes = [a + s * (np.arange(points) + 0.5) for a, s in zip(low, wide, strict=True)]
+    width = (high - low) / points
+    axes = [a + s * (np.arange(points) + 0.5) for a, s in zip(low, width, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(low))
-    return grid.astype(np.float32), low, wide
+    return grid.astype(np.float32), low, width

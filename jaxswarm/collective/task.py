@@ -1,7 +1,7 @@
-"""A finite swarm's task as pure functions: transition, observation and reward apart.
+"""Tasks of swarms with a mean-field limit: transition, observation and reward as pure functions.
 
-Agents are interchangeable and the reward is one number for all that depends on their distribution
-only; so the swarm has a limit for many agents, the mean field.
+Agents are interchangeable and all get the same reward, which depends on their distribution only; so
+the swarm has a limit for infinitely many agents, the mean field.
 
 Shapes: ``N`` agents, ``D`` coordinates of a state, ``Y`` numbers of an observation, ``U`` of an
 action.
@@ -12,18 +12,18 @@ References:
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxswarm.space import length
+from jaxswarm.types import Key, PyTree
 
-PyTree = Any
 Bounds = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-class SwarmState(NamedTuple):
+class TaskState(NamedTuple):
     """``positions [N, 2]`` and ``headings [N]`` in radians (zero where a task has none)."""
 
     positions: jax.Array
@@ -37,12 +37,12 @@ class SwarmTask(NamedTuple):
         name: for titles.
         num_agents: ``N``.
         params: the default physics.
-        init: ``init(key, params) -> SwarmState``.
-        transition: ``transition(key, params, state, actions [N, U]) -> SwarmState``.
-        observe: ``observe(key, params, state) -> [N, Y]``; what each agent alone knows.
+        init: ``init(key, params) -> TaskState``.
+        transition: ``transition(key, params, state, actions [N, U]) -> TaskState``.
+        observe: ``observe(key, params, state) -> [N, Y]``; each agent's own observation.
         reward: ``reward(params, state, actions) -> []``, of the state *after* the actions.
-        coordinates: ``coordinates(state) -> [N, D]``, what the mean field is a law of.
-        observation_bounds: ``(low, high)``, ``Y`` numbers each: where observations mostly are.
+        coordinates: ``coordinates(state) -> [N, D]``, whose distribution is the mean field.
+        observation_bounds: ``(low, high)``, ``Y`` numbers each: the range of most observations.
         action_bounds: ``U`` numbers each; actions are clipped to them.
         coordinate_bounds: ``D`` numbers each.
         periodic: ``D`` flags: coordinates that are angles or wrap.
@@ -51,28 +51,38 @@ class SwarmTask(NamedTuple):
     name: str
     num_agents: int
     params: PyTree
-    init: Callable[[jax.Array, PyTree], SwarmState]
-    transition: Callable[[jax.Array, PyTree, SwarmState, jax.Array], SwarmState]
-    observe: Callable[[jax.Array, PyTree, SwarmState], jax.Array]
-    reward: Callable[[PyTree, SwarmState, jax.Array], jax.Array]
-    coordinates: Callable[[SwarmState], jax.Array]
+    init: Callable[[Key, PyTree], TaskState]
+    transition: Callable[[Key, PyTree, TaskState, jax.Array], TaskState]
+    observe: Callable[[Key, PyTree, TaskState], jax.Array]
+    reward: Callable[[PyTree, TaskState, jax.Array], jax.Array]
+    coordinates: Callable[[TaskState], jax.Array]
     observation_bounds: Bounds
     action_bounds: Bounds
     coordinate_bounds: Bounds
     periodic: tuple[bool, ...]
 
 
-def clipped(task: SwarmTask, actions: jax.Array) -> jax.Array:
-    """Actions ``[..., U]`` within the task's bounds."""
+def check_num_agents(num_agents: int) -> None:
+    """Refuse swarms without agents.
+
+    Raises:
+        ValueError: if ``num_agents < 1``.
+    """
+    if num_agents < 1:
+        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
+
+
+def clip_actions(task: SwarmTask, actions: jax.Array) -> jax.Array:
+    """Clip actions ``[..., U]`` to the task's bounds."""
     low, high = (jnp.asarray(bound, actions.dtype) for bound in task.action_bounds)
     shape = actions.shape
     return jnp.clip(actions, jnp.broadcast_to(low, shape), jnp.broadcast_to(high, shape))
 
 
 def mean_phase_distance(headings: jax.Array) -> jax.Array:
-    """``(1/N²) Σ_ij |θ_i − θ_j|`` on the circle, in ``[0, π/2]``; ``O(N log N)``.
+    """Mean phase distance of all pairs, ``(1/N²) Σ_ij |θ_i − θ_j|`` on the circle; ``O(N log N)``.
 
-    π/2 in perfect disorder, 0 if all are aligned.
+    In ``[0, π/2]``: π/2 in perfect disorder, 0 if all are aligned.
     """
     n = len(headings)
     turn = 2.0 * jnp.pi
@@ -88,7 +98,7 @@ def mean_phase_distance(headings: jax.Array) -> jax.Array:
 
 
 def mean_distance(points: jax.Array, *, block: int = 512) -> jax.Array:
-    """``(1/N²) Σ_ij |x_i − x_j|``; all pairs, in blocks of rows."""
+    """Mean distance of all pairs, ``(1/N²) Σ_ij |x_i − x_j|``; computed in blocks of rows."""
     n = len(points)
     if n <= block:
         return jnp.mean(length(points[:, None, :] - points[None, :, :]))

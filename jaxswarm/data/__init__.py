@@ -1,9 +1,9 @@
-"""Data: sets, who holds what of them, and the batches that agents draw inside ``jit``.
+"""Data sets, partitions over agents (IID and non-IID), and per-agent batches inside ``jit``.
 
-``load`` gives a train/test split; a partitioner deals the training rows to ``N`` agents as padded
-index arrays; ``shards`` joins the two into a pytree for a jitted step; a sampler such as
-``minibatches(16)`` turns a key and the shards into one batch per agent. ``synthetic`` problems come
-with their optimum.
+:func:`load` gives a train/test split; a partitioner such as :func:`dirichlet_over_agents` assigns
+the training rows to ``N`` agents as padded index arrays; :func:`shards` joins the two into a pytree
+for a jitted step; a sampler such as ``minibatches(16)`` turns a key and the shards into one batch
+per agent. Synthetic problems such as :func:`quadratics` come with their optimum.
 """
 
 from jaxswarm.data.batches import (
@@ -16,7 +16,8 @@ from jaxswarm.data.batches import (
     shards,
     stacked,
 )
-from jaxswarm.data.datasets import Dataset, Split, from_arrays, load, split_by_class, standardized
+from jaxswarm.data.dataset import Dataset, Split, from_arrays, split_by_class, standardized
+from jaxswarm.data.datasets import load
 from jaxswarm.data.dealing import PARTITIONERS, deal
 from jaxswarm.data.files import load_files, read_idx
 from jaxswarm.data.partition import Partition, from_owners, from_rows, truncated, without_data

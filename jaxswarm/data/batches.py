@@ -1,9 +1,9 @@
-"""Per-agent batches drawn inside ``jit``: shards of a data set and the samplers that read them.
+"""Per-agent batches drawn inside ``jit``: shards of a data set and samplers that read them.
 
 A sampler is a pure function ``sample(key, shards) -> Batch``. Agent ``i`` draws from
 ``fold_in(key, i)``, so its batches do not depend on how many agents there are or where they live.
 
-Shapes: ``N`` agents, ``S`` samples, ``M`` sample slots of the largest agent, ``B`` samples a batch.
+Shapes: ``N`` agents, ``S`` samples, ``M`` sample slots of the largest agent, batch size ``B``.
 
 References:
     Lemire, Fast random integer generation in an interval, 2019 (multiply-shift instead of a
@@ -19,19 +19,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
-from jaxswarm.data.datasets import Dataset
+from jaxswarm.data.dataset import Dataset, Split
 from jaxswarm.data.partition import Partition
+from jaxswarm.types import ArrayLike
 
 
 class Batch(NamedTuple):
-    """What one agent trains on; a sampler returns all agents' with a leading ``N``.
+    """One agent's training batch; a sampler returns all agents' batches with a leading ``N``.
 
     Attributes:
         x: ``float32[B, ...]``, features.
         y: ``int32[B]``, labels.
-        weight: ``float32[B]``, 1 for a real sample, 0 for padding (all of them for an agent without
-            data). A loss is the weighted mean ``Σ w l / Σ w``, and 0 where all weights are 0:
-            ``models.weighted_mean`` does that.
+        weight: ``float32[B]``, 1 for a real sample, 0 for padding (all of it for an agent without
+            data). A loss is the weighted mean ``Σ w l / Σ w``, and 0 where all weights are 0, as
+            ``models.weighted_mean`` computes it.
     """
 
     x: Any
@@ -60,32 +61,50 @@ class Shards:
 
     @property
     def num_agents(self) -> int:
-        """``N``."""
+        """Number of agents ``N``."""
         return self.indices.shape[0]
 
 
 Sampler = Callable[..., Batch]
+"""``sample(key, shards, *, offset=0) -> Batch`` with leaves ``[N, B, ...]``."""
 
 
 def shards(dataset: Dataset, partition: Partition) -> Shards:
-    """Join a data set and who holds what of it, as device arrays.
+    """Combine a data set and a partition into device arrays for samplers.
 
-    Without feature skew the data set is stored once, however many agents share it. With it every
-    agent's samples are stored as that agent sees them.
+    Without feature skew the data set is stored once for all agents. With it every agent's samples
+    are stored with that agent's distortion.
 
     Raises:
-        ValueError: if the partition names rows that the data set does not have.
+        ValueError: if an argument is of another kind, or the partition contains rows that the data
+            set does not have.
+
+    Example:
+        >>> from jaxswarm import data
+        >>> train, test = data.load("iris")
+        >>> parts = data.shards(train, data.iid(train.labels, 4))
+        >>> parts.num_agents, parts.counts.tolist()
+        (4, [30, 30, 30, 30])
     """
+    if not isinstance(dataset, Dataset):
+        hint = "; pass split.train" if isinstance(dataset, Split) else ""
+        raise ValueError(f"dataset: expected a Dataset, got {type(dataset).__name__}{hint}")
+    if not isinstance(partition, Partition):
+        raise ValueError(
+            "partition: expected a Partition, as jaxswarm.data.iid returns, got "
+            f"{type(partition).__name__}"
+        )
     largest = int(np.asarray(partition.indices).max())
     if largest >= dataset.num_samples:
         raise ValueError(
-            f"partition: names row {largest} but {dataset.name} has {dataset.num_samples} samples"
+            f"partition: expected rows below {dataset.num_samples}, the samples of {dataset.name}, "
+            f"got row {largest}"
         )
     features, labels, indices = dataset.features, dataset.labels, partition.indices
     if partition.skew is not None:
         rows = [partition.rows(i) for i in range(partition.num_agents)]
-        seen = [partition.skew.transform(dataset.features[r], i) for i, r in enumerate(rows)]
-        features, labels = np.concatenate(seen), dataset.labels[np.concatenate(rows)]
+        skewed = [partition.skew.transform(dataset.features[r], i) for i, r in enumerate(rows)]
+        features, labels = np.concatenate(skewed), dataset.labels[np.concatenate(rows)]
         counts = np.asarray(partition.counts)
         starts = np.cumsum(counts) - counts
         indices = np.minimum(starts, len(labels) - 1)[:, None].repeat(partition.capacity, axis=1)
@@ -99,16 +118,22 @@ def shards(dataset: Dataset, partition: Partition) -> Shards:
     )
 
 
-def stacked(features: Any, labels: Any) -> Shards:
-    """Shards from data that already has an agents axis, ``[N, M, ...]`` and ``[N, M]`` (any dtype).
+def stacked(features: ArrayLike, labels: ArrayLike) -> Shards:
+    """Build shards from data with an agents axis, ``[N, M, ...]`` and ``[N, M]``, of any dtype.
 
     Raises:
         ValueError: if the two leading axes differ or one is empty.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxswarm import data
+        >>> data.stacked(jnp.zeros((4, 10, 3)), jnp.zeros((4, 10))).counts.tolist()
+        [10, 10, 10, 10]
     """
     shape = jnp.shape(labels)
     if len(shape) != 2 or jnp.shape(features)[:2] != shape or 0 in shape:
         raise ValueError(
-            "expected features [N, M, ...] and labels [N, M],"
+            "features, labels: expected shapes [N, M, ...] and [N, M],"
             f" got {jnp.shape(features)} and {shape}"
         )
     n, m = shape
@@ -122,12 +147,12 @@ def stacked(features: Any, labels: Any) -> Shards:
 
 
 def minibatches(batch_size: int, *, replace: bool = True) -> Sampler:
-    """A sampler of ``B`` of each agent's own samples, uniformly at random.
+    """Sampler of uniformly random minibatches of ``B`` of each agent's own samples.
 
     Args:
         batch_size: ``B >= 1``.
-        replace: draw with replacement (one random word per sample, nothing else). Without, the
-            ``B`` samples are distinct; an agent with fewer than ``B`` gets all it has, in random
+        replace: draw with replacement (one random word per sample). Without replacement the ``B``
+            samples are distinct; an agent with fewer than ``B`` gets all its samples, in random
             order, and weight 0 in the remaining slots.
 
     Returns:
@@ -136,6 +161,15 @@ def minibatches(batch_size: int, *, replace: bool = True) -> Sampler:
 
     Raises:
         ValueError: if ``batch_size < 1``.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import data
+        >>> train, test = data.load("iris")
+        >>> parts = data.shards(train, data.iid(train.labels, 4))
+        >>> batch = data.minibatches(8)(jax.random.key(0), parts)
+        >>> batch.x.shape, batch.y.shape
+        ((4, 8, 4), (4, 8))
     """
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
@@ -160,10 +194,10 @@ def minibatches(batch_size: int, *, replace: bool = True) -> Sampler:
 
 
 def epoch_batches(batch_size: int) -> Sampler:
-    """A sampler that walks through each agent's data in a fresh random order every epoch.
+    """Sampler that passes through each agent's data in a new random order every epoch.
 
     Agents with more data have longer epochs: agent ``i`` starts its next one after ``⌈count_i /
-    B⌉`` steps, and the last batch of an epoch may be partly filled (weight 0). Every sample is seen
+    B⌉`` steps, and the last batch of an epoch may be partly filled (weight 0). Every sample appears
     once in an epoch.
 
     Args:
@@ -185,21 +219,21 @@ def epoch_batches(batch_size: int) -> Sampler:
         keys = agents.keys(key, shards.num_agents, offset=offset)
         capacity = shards.indices.shape[1]
 
-        def one(key: jax.Array, count: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def slots_of(key: jax.Array, count: jax.Array) -> tuple[jax.Array, jax.Array]:
             length = jnp.maximum(-(-count // batch_size), 1)
             epoch_key = jax.random.fold_in(key, step // length)
             place = (step % length) * batch_size + jnp.arange(batch_size)
             order = random_order(epoch_key, capacity, count)
             return order[jnp.minimum(place, capacity - 1)], place < count
 
-        slots, real = jax.vmap(one)(keys, shards.counts)
+        slots, real = jax.vmap(slots_of)(keys, shards.counts)
         return gather(shards, slots, real)
 
     return sample
 
 
 def full_batches() -> Sampler:
-    """A sampler of all local data, padded: leaves ``[N, M, ...]``; its key is not used."""
+    """Sampler of full batches: all local data, padded, leaves ``[N, M, ...]``; needs no key."""
 
     def sample(key: jax.Array, shards: Shards, *, offset: int | jax.Array = 0) -> Batch:
         del key, offset
@@ -209,7 +243,7 @@ def full_batches() -> Sampler:
 
 
 def gather(shards: Shards, slots: jax.Array, real: jax.Array) -> Batch:
-    """The batch of all agents' ``slots: int32[N, B]`` in ``[0, M)``, weighted by ``real``."""
+    """Gather all agents' batches at ``slots: int32[N, B]`` in ``[0, M)``, weighted by ``real``."""
     rows = jnp.take_along_axis(shards.indices, slots, axis=1, mode="promise_in_bounds")
     return _read(shards, rows, real)
 
@@ -217,8 +251,8 @@ def gather(shards: Shards, slots: jax.Array, real: jax.Array) -> Batch:
 def below(bits: jax.Array, count: jax.Array) -> jax.Array:
     """Uniform ``int32`` in ``[0, count)`` from random ``uint32`` words; 0 if ``count`` is 0.
 
-    The high half of the 64-bit product ``bits * count``, in 32-bit arithmetic. No value is favoured
-    by more than ``count / 2**32``.
+    The high half of the 64-bit product ``bits * count``, in 32-bit arithmetic. The bias of any
+    value is at most ``count / 2**32``.
     """
     count = count.astype(jnp.uint32)
     high, low = bits >> 16, bits & 0xFFFF

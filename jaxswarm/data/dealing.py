@@ -1,5 +1,6 @@
 """Partitioners by name, for command lines and sweeps."""
 
+from collections.abc import Callable
 from typing import Any
 
 from jaxswarm.data.partition import Partition
@@ -13,8 +14,9 @@ from jaxswarm.data.partitioners import (
 )
 from jaxswarm.data.skew import feature_skew, quantity_skew
 from jaxswarm.errors import unknown
+from jaxswarm.types import ArrayLike
 
-PARTITIONERS = {
+PARTITIONERS: dict[str, Callable[..., Partition]] = {
     "iid": iid,
     "dirichlet_over_agents": dirichlet_over_agents,
     "dirichlet_over_classes": dirichlet_over_classes,
@@ -27,14 +29,25 @@ PARTITIONERS = {
 """Partitioners ``(labels, num_agents, *, seed, ...) -> Partition`` by name."""
 
 
-def deal(name: str, labels: Any, num_agents: int, *, seed: int = 0, **options: Any) -> Partition:
-    """Deal by a partitioner's name; ``options`` are that partitioner's own.
+def deal(
+    name: str, labels: ArrayLike, num_agents: int, *, seed: int = 0, **options: Any
+) -> Partition:
+    """Partition samples over agents by a partitioner's name.
 
-    >>> deal("iid", [0, 0, 1, 1], 2).counts.tolist()
-    [2, 2]
+    Args:
+        name: a key of :data:`PARTITIONERS`.
+        labels: ``[S]`` classes.
+        num_agents: ``N``.
+        seed: of the partitioner.
+        **options: further arguments of the partitioner.
 
     Raises:
-        ValueError: on an unknown name (with a suggestion), and as the partitioner does.
+        ValueError: for an unknown name (with a suggestion), and as the partitioner does.
+
+    Example:
+        >>> from jaxswarm import data
+        >>> data.deal("iid", [0, 0, 1, 1], 2).counts.tolist()
+        [2, 2]
     """
     if name not in PARTITIONERS:
         raise unknown("partitioner", name, PARTITIONERS)

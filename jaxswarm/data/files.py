@@ -1,4 +1,4 @@
-"""Data sets on disk: IDX files (the MNIST family) and ``.npz`` archives; no downloads.
+"""Reading image data sets on disk: IDX files (the MNIST family) and ``.npz`` archives.
 
 Shapes: ``S`` samples, ``H × W`` pixels.
 
@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxswarm.data.datasets import Split, check_labels, from_arrays, split_by_class
+from jaxswarm.data.dataset import Split, check_labels, from_arrays, split_by_class
 
 ENVIRONMENT = "JAXSWARM_DATA"
-"""Environment variable with the folder that holds data sets."""
+"""Environment variable that names the folder of data sets."""
 
 FILE_SETS = ("mnist", "fashion_mnist", "kmnist")
-"""Sets looked up by name under that folder; any other name works with a path."""
+"""Data sets found by name in that folder; any other name works with a path."""
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _PREFIXES = ("train", "t10k")
@@ -40,17 +40,17 @@ def load_files(
 
     IDX: ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the same for ``t10k``, each
     also as ``.gz``. With both pairs the split is the official one. With one pair only (say the
-    10,000 ``t10k`` images) that pair is divided into training and test data class by class, as
-    ``test_fraction`` and ``seed`` say, so that the same call always gives the same split.
+    10,000 ``t10k`` images) that pair is split class by class by ``test_fraction`` and ``seed``, so
+    that the same call always gives the same split.
 
     ``.npz``: arrays ``x_train, y_train, x_test, y_test``, or ``features, labels`` (or ``x, y``),
-    which are divided likewise. Archives with pickled objects are refused.
+    which are split likewise. Archives with pickled objects are refused.
 
     Args:
         name: of the set; looked for as ``path``, ``path/name`` or ``path/name.npz``.
         path: an ``.npz`` file or a folder; default: the environment variable ``JAXSWARM_DATA``.
-        test_fraction: see above, in ``(0, 1)``.
-        seed: see above.
+        test_fraction: share of every class held out, in ``(0, 1)``.
+        seed: of the split.
 
     Returns:
         Features ``float32[S, H, W]`` (an ``.npz`` keeps its own shape).
@@ -67,7 +67,7 @@ def load_files(
         if archive.is_file():
             return _load_npz(archive, name, test_fraction, seed)
     folders = [root / name]
-    # A root that bears another set's name is that set, not the one asked for.
+    # A root named after another data set holds that one, not the one requested.
     if root.name == name or path is not None or root.name not in FILE_SETS:
         folders.append(root)
     for folder in folders:
@@ -75,17 +75,17 @@ def load_files(
             return _load_idx(folder, name, test_fraction, seed)
     wanted = ", ".join(f"{prefix}-{part}[.gz]" for prefix in _PREFIXES for part in _KINDS)
     raise ValueError(
-        f"{name}: no data files; looked in {', '.join(map(str, folders))} for {wanted}"
-        f" (one pair is enough) and for {', '.join(map(str, archives))}"
+        f"{name}: expected {wanted} (one pair is enough) in {', '.join(map(str, folders))}, or "
+        f"{', '.join(map(str, archives))}, got no data files"
     )
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """Read one IDX file, raw or gzipped (told by its content), as an array of native byte order.
+    """Read one IDX file, raw or gzipped (detected by content), as an array of native byte order.
 
     Raises:
-        ValueError: naming the file, if it is no IDX file, damaged, or shorter or longer than its
-            header says.
+        ValueError: naming the file, if it is not an IDX file, damaged, or of another length than
+            its header says.
     """
     path = Path(path)
     raw = path.read_bytes()
@@ -120,12 +120,12 @@ def _root(name: str, path: str | Path | None) -> Path:
         path = os.environ.get(ENVIRONMENT)
         if not path:
             raise ValueError(
-                f"{name}: is read from disk; pass path= or set {ENVIRONMENT} to the folder"
-                f" that holds {name}/ with IDX files, or {name}.npz"
+                f"path: expected the folder that holds {name}/ with IDX files, or {name}.npz, got "
+                f"None; pass path= or set the environment variable {ENVIRONMENT}"
             )
     root = Path(path).expanduser()
     if not root.exists():
-        raise ValueError(f"{name}: no such file or folder: {root}")
+        raise ValueError(f"path: expected a file or folder for {name!r}, {root} does not exist")
     return root
 
 
@@ -145,7 +145,9 @@ def _load_idx(folder: Path, name: str, test_fraction: float, seed: int) -> Split
         files = [found[prefix, kind] for kind in _KINDS]
         missing = [f"{prefix}-{k}[.gz]" for k, f in zip(_KINDS, files, strict=True) if f is None]
         if len(missing) == 1:
-            raise ValueError(f"{name}: {folder} lacks {missing[0]}, the other half of a pair")
+            raise ValueError(
+                f"{name}: expected images and labels in {folder}, missing {missing[0]}"
+            )
         images, labels = files
         if images is not None and labels is not None:
             arrays[prefix] = (_pixels(read_idx(images), images), _classes(read_idx(labels), labels))
@@ -171,7 +173,9 @@ def _official(train: tuple[Any, Any], test: tuple[Any, Any], name: str) -> Split
     classes = max(check_labels(pair[1], name=f"{name}: labels")[1] for pair in (train, test))
     x_train, x_test = np.shape(train[0])[1:], np.shape(test[0])[1:]
     if x_train != x_test:
-        raise ValueError(f"{name}: training samples have shape {x_train}, test samples {x_test}")
+        raise ValueError(
+            f"{name}: expected training and test samples of one shape, got {x_train} and {x_test}"
+        )
     parts = [from_arrays(*pair, num_classes=classes, name=name) for pair in (train, test)]
     return Split(*parts)
 

@@ -1,4 +1,4 @@
-"""Who holds which samples: the `Partition` pytree and what can be done with one.
+"""The assignment of samples to agents: the :class:`Partition` pytree and functions on it.
 
 Shapes: ``N`` agents, ``S`` samples, ``M`` sample slots of the largest agent, ``C`` classes.
 """
@@ -10,13 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxswarm.data.datasets import check_labels
+from jaxswarm.data.dataset import check_labels
+from jaxswarm.types import ArrayLike
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Partition:
-    """Rows of a data set dealt to agents, padded to the largest agent; numpy arrays on the host.
+    """Rows of a data set assigned to agents, padded to the largest agent; numpy arrays.
 
     Attributes:
         indices: ``int32[N, M]``, rows of the data set. Padding slots repeat the agent's first row
@@ -24,10 +25,9 @@ class Partition:
         mask: ``bool[N, M]``, false on padding slots; an agent's own slots come first.
         counts: ``int32[N]``, samples per agent, the row sums of ``mask``; 0 for an agent without
             data.
-        skew: ``None``, or how each agent's features are distorted
+        skew: ``None``, or the distortion of each agent's features
             (:class:`jaxswarm.data.FeatureSkew`).
-        overlap: static; whether a row may appear more than once (resampling partitioners). Without
-            overlap no row appears twice.
+        overlap: static; whether a row may appear more than once (resampling partitioners).
         name: static; the partitioner, for tables and messages.
     """
 
@@ -40,20 +40,20 @@ class Partition:
 
     @property
     def num_agents(self) -> int:
-        """``N``."""
+        """Number of agents ``N``."""
         return self.indices.shape[0]
 
     @property
     def capacity(self) -> int:
-        """``M``, slots of the largest agent."""
+        """Number of sample slots ``M`` of the largest agent."""
         return self.indices.shape[1]
 
     def rows(self, agent: int) -> np.ndarray:
-        """``int32[counts[agent]]``: the rows that ``agent`` holds (host side)."""
+        """Rows that ``agent`` holds, ``int32[counts[agent]]`` (host side)."""
         return np.asarray(self.indices)[agent, : int(self.counts[agent])]
 
-    def class_counts(self, labels: Any, num_classes: int | None = None) -> np.ndarray:
-        """``int64[N, C]``: how many samples of each class each agent holds (host side)."""
+    def class_counts(self, labels: ArrayLike, num_classes: int | None = None) -> np.ndarray:
+        """Number of samples per agent and class, ``int64[N, C]`` (host side)."""
         y, classes = check_labels(labels, num_classes)
         table = np.zeros((self.num_agents, classes), np.int64)
         agents = np.broadcast_to(np.arange(self.num_agents)[:, None], self.indices.shape)
@@ -61,8 +61,8 @@ class Partition:
         np.add.at(table, (agents[mask], y[np.asarray(self.indices)[mask]]), 1)
         return table
 
-    def describe(self, labels: Any = None) -> str:
-        """One line for a log: sizes and, given ``labels``, how skewed the classes are."""
+    def describe(self, labels: ArrayLike | None = None) -> str:
+        """Summary in one line: sizes and, given ``labels``, the skew of the classes."""
         counts = np.asarray(self.counts)
         text = (
             f"{self.name}: {counts.sum()} samples over {self.num_agents} agents"
@@ -86,36 +86,36 @@ class Partition:
 
 
 def from_rows(
-    rows: Sequence[Any],
+    rows: Sequence[ArrayLike],
     num_samples: int,
     *,
     overlap: bool = False,
     allow_empty: bool = False,
     name: str = "partition",
 ) -> Partition:
-    """A validated partition from one vector of row numbers per agent.
+    """Build a validated partition from one vector of row numbers per agent.
 
     Args:
-        rows: ``N`` integer vectors, in the order the agents keep them.
+        rows: ``N`` integer vectors; their order is kept.
         num_samples: ``S``, the size of the data set.
         overlap: whether rows may repeat.
         allow_empty: whether an agent may be without data.
         name: for tables and messages.
 
     Raises:
-        ValueError: without agents, on rows outside ``[0, S)``, repeated rows without ``overlap``,
-            agents without data unless allowed, or if nobody holds anything.
+        ValueError: without agents, for rows outside ``[0, S)``, repeated rows without ``overlap``,
+            agents without data unless allowed, or no data at all.
     """
     if not len(rows):
         raise ValueError(f"{name}: expected at least one agent, got none")
     parts = [np.asarray(part, np.int64).reshape(-1) for part in rows]
     counts = np.array([len(part) for part in parts], np.int32)
     if not counts.sum():
-        raise ValueError(f"{name}: empty partition, no agent holds any sample")
+        raise ValueError(f"{name}: expected at least one sample, got an empty partition")
     if not allow_empty and (counts == 0).any():
         raise ValueError(
-            f"{name}: agent {int(np.argmin(counts))} would hold no sample"
-            f" ({int((counts == 0).sum())} such agents of {len(parts)})"
+            f"{name}: expected at least one sample per agent, got none for agent "
+            f"{int(np.argmin(counts))} ({int((counts == 0).sum())} such agents of {len(parts)})"
         )
     flat = np.concatenate(parts)
     if flat.min() < 0 or flat.max() >= num_samples:
@@ -123,7 +123,9 @@ def from_rows(
         raise ValueError(f"{name}: expected rows in [0, {num_samples}), got {bad}")
     if not overlap and len(np.unique(flat)) != len(flat):
         values, repeats = np.unique(flat, return_counts=True)
-        raise ValueError(f"{name}: row {values[repeats > 1][0]} is dealt more than once")
+        raise ValueError(
+            f"{name}: expected every row once, got row {values[repeats > 1][0]} more than once"
+        )
     mask = np.arange(counts.max())[None, :] < counts[:, None]
     first = np.array([part[0] if len(part) else 0 for part in parts], np.int32)
     indices = np.repeat(first[:, None], counts.max(), axis=1)
@@ -131,8 +133,13 @@ def from_rows(
     return Partition(indices, mask, counts, overlap=overlap, name=name)
 
 
-def from_owners(owners: Any, num_agents: int, *, name: str = "partition") -> Partition:
-    """The partition in which row ``s`` belongs to agent ``owners[s]``; every agent must own one.
+def from_owners(owners: ArrayLike, num_agents: int, *, name: str = "partition") -> Partition:
+    """Build the partition in which row ``s`` belongs to agent ``owners[s]``.
+
+    Args:
+        owners: ``int[S]`` in ``[0, N)``; every agent must own at least one row.
+        num_agents: ``N``.
+        name: for tables and messages.
 
     Raises:
         ValueError: as :func:`from_rows`, or if an owner is outside ``[0, N)``.
@@ -146,36 +153,36 @@ def from_owners(owners: Any, num_agents: int, *, name: str = "partition") -> Par
     return from_rows(np.split(order, cuts), len(owner), name=name)
 
 
-def without_data(partition: Partition, who: Any, *, redeal: bool = False) -> Partition:
-    """Take the data of some agents away.
+def without_data(partition: Partition, agents: ArrayLike, *, redeal: bool = False) -> Partition:
+    """Remove the data of some agents.
 
     Args:
         partition: of ``N`` agents.
-        who: agent ids, or ``bool[N]``.
-        redeal: give the freed samples to the others, round robin, so that the total stays the same;
-            without it they are lost.
+        agents: ids of the agents, or ``bool[N]``.
+        redeal: assign the removed samples to the other agents, round robin, so that the total stays
+            the same; without it they are dropped.
 
     Raises:
-        ValueError: if an id is out of range or nobody would be left with data.
+        ValueError: if an id is out of range or no agent would keep data.
     """
     n = partition.num_agents
-    chosen = np.asarray(who)
+    chosen = np.asarray(agents)
     if chosen.dtype == bool:
         if chosen.shape != (n,):
-            raise ValueError(f"who: expected bool[{n}] or agent ids, got shape {chosen.shape}")
+            raise ValueError(f"agents: expected bool[{n}] or agent ids, got shape {chosen.shape}")
         chosen = np.flatnonzero(chosen)
     chosen = chosen.reshape(-1).astype(np.int64)
     if chosen.size and (chosen.min() < 0 or chosen.max() >= n):
-        raise ValueError(f"who: expected agent ids in [0, {n}), got {chosen.tolist()}")
+        raise ValueError(f"agents: expected ids in [0, {n}), got {chosen.tolist()}")
     bare = np.isin(np.arange(n), chosen)
     if not np.asarray(partition.counts)[~bare].sum():
-        raise ValueError("who: expected at least one agent to keep its data, got all of them")
+        raise ValueError("agents: expected at least one agent to keep its data, got all of them")
     rows = [partition.rows(i) for i in range(n)]
     if redeal and bare.any():
         freed = np.concatenate([rows[i] for i in np.flatnonzero(bare)])
-        heirs = np.flatnonzero(~bare)
-        for position, heir in enumerate(heirs):
-            rows[heir] = np.concatenate([rows[heir], freed[position :: len(heirs)]])
+        receivers = np.flatnonzero(~bare)
+        for position, receiver in enumerate(receivers):
+            rows[receiver] = np.concatenate([rows[receiver], freed[position :: len(receivers)]])
     for i in np.flatnonzero(bare):
         rows[i] = np.zeros(0, np.int64)
     size = int(np.asarray(partition.indices).max()) + 1
@@ -185,7 +192,7 @@ def without_data(partition: Partition, who: Any, *, redeal: bool = False) -> Par
 
 
 def truncated(partition: Partition, size: int | None = None) -> Partition:
-    """Let nobody keep more than ``size`` samples, by default the smallest holder's count.
+    """Keep at most ``size`` samples per agent, by default the smallest count of an agent with data.
 
     Raises:
         ValueError: if ``size < 1``.

@@ -1,7 +1,7 @@
-"""Partitioners by label: iid, two Dirichlet schemes, disjoint and consecutive classes, shards.
+"""Partitioners by label: IID, two Dirichlet schemes, disjoint and consecutive classes, shards.
 
 Every partitioner takes ``(labels, num_agents, *, seed, ...)``, runs on the host and is a pure
-function of its arguments. All but :func:`dirichlet_over_classes` deal every sample to exactly one
+function of its arguments. All but :func:`dirichlet_over_classes` assign every sample to exactly one
 agent.
 
 Shapes: ``N`` agents, ``S`` samples, ``C`` classes.
@@ -15,26 +15,31 @@ References:
     proportions over agents for every class).
 """
 
-from typing import Any
-
 import numpy as np
 
-from jaxswarm.data.datasets import check_labels
+from jaxswarm.data.dataset import check_labels
 from jaxswarm.data.partition import Partition, from_owners, from_rows
+from jaxswarm.types import ArrayLike
 
 
-def iid(labels: Any, num_agents: int, *, seed: int = 0, balanced: bool = True) -> Partition:
-    """Deal samples at random into sizes that differ by at most one.
+def iid(labels: ArrayLike, num_agents: int, *, seed: int = 0, balanced: bool = True) -> Partition:
+    """Partition samples uniformly at random, with sizes that differ by at most one.
 
     Args:
         labels: ``[S]`` classes, ``S >= N``.
         num_agents: ``N >= 1``.
         seed: of the shuffle.
-        balanced: also deal each class evenly, so that class counts differ by at most one between
+        balanced: also spread each class evenly, so that class counts differ by at most one between
             agents; otherwise a plain shuffle.
 
     Raises:
-        ValueError: on bad labels or fewer samples than agents.
+        ValueError: for bad labels or fewer samples than agents.
+
+    Example:
+        >>> from jaxswarm import data
+        >>> partition = data.iid([0, 0, 0, 0, 1, 1], 2)
+        >>> partition.class_counts([0, 0, 0, 0, 1, 1]).tolist()
+        [[2, 1], [2, 1]]
     """
     y, _ = check_deal(labels, num_agents)
     rng = np.random.default_rng(seed)
@@ -47,7 +52,7 @@ def iid(labels: Any, num_agents: int, *, seed: int = 0, balanced: bool = True) -
 
 
 def dirichlet_over_agents(
-    labels: Any,
+    labels: ArrayLike,
     num_agents: int,
     *,
     seed: int = 0,
@@ -55,23 +60,30 @@ def dirichlet_over_agents(
     min_size: int = 1,
     max_draws: int = 10,
 ) -> Partition:
-    """Split every class over the agents in Dirichlet(α) proportions; agents' sizes vary.
+    """Non-IID partition: every class is split over the agents in Dirichlet(α) proportions.
 
     Small α gives most of a class to few agents, α → ∞ gives each agent the same share of every
-    class.
+    class. The agents' sizes vary.
 
     Args:
         labels: ``[S]`` classes.
         num_agents: ``N >= 1``.
         seed: of the proportions and the shuffle.
         alpha: concentration, ``> 0``.
-        min_size: every agent must hold at least so many samples, ``N * min_size <= S``.
-        max_draws: how often all proportions are drawn anew to reach ``min_size``. If the last draw
-            still misses it (many agents, few samples, small α) the largest agents hand over random
-            samples until it holds, which changes the law as little as possible.
+        min_size: minimum number of samples per agent, ``N * min_size <= S``.
+        max_draws: maximum number of draws of all proportions to reach ``min_size``. If the last
+            draw still misses it (many agents, few samples, small α) random samples are moved from
+            the largest agents until it holds, which changes the distribution as little as possible.
 
     Raises:
-        ValueError: on bad labels, ``alpha <= 0``, or too few samples.
+        ValueError: for bad labels, ``alpha <= 0``, or too few samples.
+
+    Example:
+        >>> from jaxswarm import data
+        >>> labels = data.load("digits").train.labels
+        >>> partition = data.dirichlet_over_agents(labels, 10, alpha=0.1)
+        >>> partition.num_agents, int(partition.counts.sum()) == len(labels)
+        (10, True)
     """
     y, classes = check_deal(labels, num_agents, min_size=min_size)
     check_positive("alpha", alpha)
@@ -82,8 +94,8 @@ def dirichlet_over_agents(
     owners = np.zeros(len(y), np.int64)
     for _ in range(max_draws):
         for rows in members:
-            # Agents take their cuts of a class in random order: rounding must not always hit the
-            # same ones.
+            # Agents get their shares of a class in random order, so that rounding does not always
+            # affect the same ones.
             cuts = np.cumsum(dirichlet(rng, alpha, num_agents))[:-1]
             slot = np.searchsorted(cuts, (np.arange(len(rows)) + 0.5) / max(len(rows), 1))
             owners[rng.permutation(rows)] = rng.permutation(num_agents)[slot]
@@ -94,24 +106,29 @@ def dirichlet_over_agents(
 
 
 def dirichlet_over_classes(
-    labels: Any, num_agents: int, *, seed: int = 0, alpha: float = 0.5, size: int | None = None
+    labels: ArrayLike,
+    num_agents: int,
+    *,
+    seed: int = 0,
+    alpha: float = 0.5,
+    size: int | None = None,
 ) -> Partition:
-    """Give every agent its own Dirichlet(α) class distribution and ``size`` samples drawn from it.
+    """Non-IID partition: each agent draws from its own Dirichlet(α) class distribution.
 
     Agents draw independently, so samples of different agents **overlap** and some may be held by
-    nobody. An agent draws without replacement within a class until it wants more than the class
-    has.
+    no agent. Draws within a class are without replacement unless an agent needs more samples than
+    the class has.
 
     Args:
         labels: ``[S]`` classes.
         num_agents: ``N >= 1``.
         seed: of the distributions and draws.
         alpha: concentration, ``> 0``; small α means about one class per agent.
-        size: samples per agent, the same for all; default ``S // N``. Given, there may be more
+        size: samples per agent, the same for all; default ``S // N``. If given, there may be more
             agents than samples.
 
     Raises:
-        ValueError: on bad labels, ``alpha <= 0`` or ``size < 1``.
+        ValueError: for bad labels, ``alpha <= 0`` or ``size < 1``.
     """
     y, classes = check_deal(labels, num_agents if size is None else 1)
     if num_agents < 1:
@@ -137,14 +154,14 @@ def dirichlet_over_classes(
     return from_rows(parts, len(y), overlap=True, name=f"dirichlet_over_classes({alpha:g})")
 
 
-def disjoint_classes(labels: Any, num_agents: int, *, seed: int = 0) -> Partition:
-    """Class ``c`` goes to agent ``c mod N``.
+def disjoint_classes(labels: ArrayLike, num_agents: int, *, seed: int = 0) -> Partition:
+    """Non-IID partition by class: class ``c`` goes to agent ``c mod N``.
 
     With more agents than classes, agent ``i`` has an even share of class ``i mod C``.
     Sizes follow the class sizes; :func:`jaxswarm.data.truncated` makes them equal.
 
     Raises:
-        ValueError: on bad labels, fewer samples than agents, or an agent that would hold nothing.
+        ValueError: for bad labels, fewer samples than agents, or an agent without samples.
     """
     y, classes = check_deal(labels, num_agents)
     holders = [
@@ -157,9 +174,9 @@ def disjoint_classes(labels: Any, num_agents: int, *, seed: int = 0) -> Partitio
 
 
 def consecutive_classes(
-    labels: Any, num_agents: int, *, seed: int = 0, classes_per_agent: int = 2
+    labels: ArrayLike, num_agents: int, *, seed: int = 0, classes_per_agent: int = 2
 ) -> Partition:
-    """Each agent has ``k`` consecutive classes, cyclically; a class's holders share it evenly.
+    """Non-IID partition: each agent has ``k`` consecutive classes, split evenly over their holders.
 
     Agent ``i`` starts at class ``i mod C``, or at ``⌊iC/N⌋`` when there are fewer agents than
     classes.
@@ -171,7 +188,7 @@ def consecutive_classes(
         classes_per_agent: ``k`` in ``[1, C]``.
 
     Raises:
-        ValueError: on bad labels, ``k`` out of range, or a class without holder.
+        ValueError: for bad labels, ``k`` out of range, or a class without holder.
     """
     y, classes = check_deal(labels, num_agents)
     k = classes_per_agent
@@ -179,8 +196,8 @@ def consecutive_classes(
         raise ValueError(f"classes_per_agent: expected 1 to {classes} classes, got {k}")
     if num_agents * k < classes:
         raise ValueError(
-            f"classes_per_agent: {num_agents} agents with {k} classes each leave some of the"
-            f" {classes} classes to nobody; expected at least {-(-classes // num_agents)}"
+            f"classes_per_agent: expected at least {-(-classes // num_agents)}, so that "
+            f"{num_agents} agents hold all {classes} classes, got {k}"
         )
     ids = np.arange(num_agents)
     starts = ids % classes if num_agents >= classes else ids * classes // num_agents
@@ -190,18 +207,18 @@ def consecutive_classes(
 
 
 def label_shards(
-    labels: Any, num_agents: int, *, seed: int = 0, shards_per_agent: int = 2
+    labels: ArrayLike, num_agents: int, *, seed: int = 0, shards_per_agent: int = 2
 ) -> Partition:
-    """Sort by label, cut into ``N * s`` equal shards (± 1), deal ``s`` random shards to each agent.
+    """Non-IID partition of FedAvg: sort by label, cut into ``N * s`` equal shards, ``s`` per agent.
 
     Args:
         labels: ``[S]`` classes, ``S >= N * s``.
         num_agents: ``N >= 1``.
-        seed: of the shuffle within a class and of the deal.
-        shards_per_agent: ``s >= 1``; an agent sees about ``s`` classes.
+        seed: of the shuffle within a class and of the assignment.
+        shards_per_agent: ``s >= 1``; an agent holds about ``s`` classes.
 
     Raises:
-        ValueError: on bad labels, ``s < 1``, or fewer samples than shards.
+        ValueError: for bad labels, ``s < 1``, or fewer samples than shards.
     """
     if shards_per_agent < 1:
         raise ValueError(f"shards_per_agent: expected at least 1, got {shards_per_agent}")
@@ -215,11 +232,11 @@ def label_shards(
     return from_rows(parts, len(y), name=f"label_shards({shards_per_agent})")
 
 
-def check_deal(labels: Any, num_agents: int, *, min_size: int = 1) -> tuple[np.ndarray, int]:
-    """``(labels int32[S], C)`` after checking that every agent can get ``min_size`` samples.
+def check_deal(labels: ArrayLike, num_agents: int, *, min_size: int = 1) -> tuple[np.ndarray, int]:
+    """Validate labels and that every agent can get ``min_size`` samples: ``(int32[S], C)``.
 
     Raises:
-        ValueError: on bad labels, ``num_agents < 1``, ``min_size < 1`` or ``S < N * min_size``.
+        ValueError: for bad labels, ``num_agents < 1``, ``min_size < 1`` or ``S < N * min_size``.
     """
     y, classes = check_labels(labels)
     if num_agents < 1:
@@ -245,7 +262,7 @@ def check_positive(name: str, value: float) -> None:
 
 
 def dirichlet(rng: np.random.Generator, alpha: float, size: int) -> np.ndarray:
-    """Dirichlet(α·1) proportions ``[size]``, also where a tiny or huge α defeats numpy's draw."""
+    """Dirichlet(α·1) proportions ``[size]``, also for tiny or huge α where numpy's draw fails."""
     p = rng.dirichlet(np.full(size, alpha)) if alpha < 1e8 else np.full(size, 1.0 / size)
     if not np.isfinite(p).all() or p.sum() <= 0:  # α so small that every gamma draw underflows
         p = np.zeros(size)
@@ -257,19 +274,19 @@ def _top_up(rng: np.random.Generator, owners: np.ndarray, num_agents: int, min_s
     """Move random samples from the largest agents to those below ``min_size``, in place."""
     counts = np.bincount(owners, minlength=num_agents)
     while counts.min() < min_size:
-        rich, poor = int(np.argmax(counts)), int(np.argmin(counts))
-        owners[rng.choice(np.flatnonzero(owners == rich))] = poor
-        counts[rich] -= 1
-        counts[poor] += 1
+        largest, smallest = int(np.argmax(counts)), int(np.argmin(counts))
+        owners[rng.choice(np.flatnonzero(owners == largest))] = smallest
+        counts[largest] -= 1
+        counts[smallest] += 1
 
 
 def _deal_classes(
     y: np.ndarray, holders: list[np.ndarray], num_agents: int, seed: int, name: str
 ) -> Partition:
-    """Deal each class evenly over its holders; who gets the odd samples is random in each class."""
+    """Split each class evenly over its holders; odd samples go to random holders of the class."""
     rng = np.random.default_rng(seed)
     owners = np.zeros(len(y), np.int64)
-    for c, who in enumerate(holders):
+    for c, ids in enumerate(holders):
         rows = rng.permutation(np.flatnonzero(y == c))
-        owners[rows] = rng.permutation(who)[np.arange(len(rows)) % len(who)]
+        owners[rows] = rng.permutation(ids)[np.arange(len(rows)) % len(ids)]
     return from_owners(owners, num_agents, name=name)

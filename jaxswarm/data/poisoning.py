@@ -1,14 +1,15 @@
-"""Data attacks: what a malicious agent does to its own batches before it learns from them.
+"""Data poisoning: label-flipping and backdoor attacks on the batches of malicious agents.
 
 An attack is a function of one agent's batch, ``attack(key, batch) -> batch``; :func:`poisoned`
-gives it to some of the agents of a sampler. Weights never change, so padding stays padding.
+applies it to some of the agents of a sampler. Weights never change, so padding stays padding.
 
 Shapes: ``N`` agents, ``B`` samples of a batch, ``...`` the shape of one sample's features.
 
 References:
     T. Gu, B. Dolan-Gavitt, S. Garg, BadNets: identifying vulnerabilities in the machine learning
-    model supply chain, 2017 (patch). B. Biggio, B. Nelson, P. Laskov, Support vector machines under
-    adversarial label noise, 2011 (label flip).
+    model supply chain, 2017 (backdoor patch).
+    B. Biggio, B. Nelson, P. Laskov, Support vector machines under adversarial label noise, 2011
+    (label flipping).
 """
 
 from collections.abc import Callable
@@ -21,13 +22,14 @@ import numpy as np
 from jaxswarm import agents
 from jaxswarm.data.batches import Batch, Sampler
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import ArrayLike
 
 DataAttack = Callable[[jax.Array, Batch], Batch]
 """``attack(key, batch) -> batch`` of one agent, leaves ``[B, ...]``."""
 
 
 def flip_pair(source: int, target: int, *, both: bool = True) -> DataAttack:
-    """Call ``source`` ``target``, and the other way round if ``both``.
+    """Label-flipping attack: relabel class ``source`` as ``target``, and vice versa if ``both``.
 
     Raises:
         ValueError: if the classes are equal or negative.
@@ -46,7 +48,7 @@ def flip_pair(source: int, target: int, *, both: bool = True) -> DataAttack:
 
 
 def flip_all(num_classes: int, shift: int | None = None) -> DataAttack:
-    """Call every class ``c`` ``C − 1 − c``, or ``(c + shift) mod C``.
+    """Label-flipping attack on all classes: ``c`` becomes ``C − 1 − c``, or ``(c + shift) mod C``.
 
     The reversal leaves the middle class of an odd number as it is.
 
@@ -56,7 +58,7 @@ def flip_all(num_classes: int, shift: int | None = None) -> DataAttack:
     if num_classes < 2:
         raise ValueError(f"num_classes: expected at least 2, got {num_classes}")
     if shift is not None and shift % num_classes == 0:
-        raise ValueError(f"shift: expected no multiple of {num_classes}, got {shift}")
+        raise ValueError(f"shift: expected a shift not divisible by {num_classes}, got {shift}")
 
     def attack(key: jax.Array, batch: Batch) -> Batch:
         del key
@@ -69,26 +71,32 @@ def flip_all(num_classes: int, shift: int | None = None) -> DataAttack:
     return attack
 
 
-def backdoor(patch: Any, target: int, *, value: float = 1.0, share: float = 1.0) -> DataAttack:
-    """Stamp a patch on a share of the samples and call them ``target``.
+def backdoor(
+    patch: ArrayLike, target: int, *, value: float = 1.0, share: float | jax.Array = 1.0
+) -> DataAttack:
+    """Backdoor attack: stamp a patch on a share of the samples and relabel them as ``target``.
 
     Args:
-        patch: ``bool``, the shape of one sample's features: where the patch is, see
+        patch: ``bool`` of the shape of one sample's features, true under the patch; see
             :func:`square_patch`.
-        target: the class that the patch shall mean.
-        value: what the features under the patch become.
-        share: chance in ``[0, 1]`` that a sample is stamped; may be traced.
+        target: the label of stamped samples.
+        value: of the features under the patch.
+        share: probability in ``[0, 1]`` that a sample is stamped; may be traced.
 
     Raises:
-        ValueError: if the patch is empty or not flags, ``target < 0`` or ``share`` is out of range.
+        ValueError: if the patch is empty or not boolean, ``target < 0`` or ``share`` is out of
+            range.
     """
     spot = np.asarray(patch)
     if spot.dtype != bool or not spot.any():
-        raise ValueError(f"patch: expected flags with at least one set, got {spot.dtype} mask")
+        raise ValueError(
+            f"patch: expected a boolean mask with at least one entry set, got {spot.dtype}"
+            f"{list(spot.shape)} with {int(np.count_nonzero(spot))} set"
+        )
     if target < 0:
         raise ValueError(f"target: expected a class of at least 0, got {target}")
     if not is_traced(share) and not 0.0 <= share <= 1.0:
-        raise ValueError(f"share: expected a chance in [0, 1], got {share}")
+        raise ValueError(f"share: expected a probability in [0, 1], got {share}")
 
     def attack(key: jax.Array, batch: Batch) -> Batch:
         hit = jax.random.uniform(key, batch.y.shape) < share
@@ -99,8 +107,8 @@ def backdoor(patch: Any, target: int, *, value: float = 1.0, share: float = 1.0)
     return attack
 
 
-def stamp(features: Any, patch: Any, value: float = 1.0) -> jax.Array:
-    """``features [..., sample shape]`` with ``value`` under the patch, for attack and evaluation.
+def stamp(features: ArrayLike, patch: ArrayLike, value: float = 1.0) -> jax.Array:
+    """Set ``features [..., sample shape]`` to ``value`` under the patch, for attack and evaluation.
 
     Raises:
         ValueError: if the patch has not the shape of a sample.
@@ -113,7 +121,7 @@ def stamp(features: Any, patch: Any, value: float = 1.0) -> jax.Array:
 
 
 def square_patch(height: int, width: int, size: int = 3, *, flat: bool = True) -> np.ndarray:
-    """``bool[height · width]`` (or ``[height, width]``): the top left ``size × size`` corner.
+    """Mask of the top left ``size × size`` corner, ``bool[height · width]`` or ``[height, width]``.
 
     Raises:
         ValueError: if ``size`` is not in ``[1, min(height, width)]``.
@@ -125,16 +133,16 @@ def square_patch(height: int, width: int, size: int = 3, *, flat: bool = True) -
     return spot.ravel() if flat else spot
 
 
-def poisoned(sampler: Sampler, attack: DataAttack, malicious: Any) -> Sampler:
-    """``sampler`` whose malicious agents alter their batches; the draws stay the same.
+def poisoned(sampler: Sampler, attack: DataAttack, malicious: ArrayLike) -> Sampler:
+    """Sampler with an attack on the batches of malicious agents; the draws stay the same.
 
     Args:
         sampler: any; called as ``sampler(key, shards, offset=…)``.
-        attack: what the malicious do.
+        attack: applied to the batches of malicious agents.
         malicious: ``bool[N]``; may be traced.
 
     Raises:
-        ValueError: if ``malicious`` is not a vector of flags; while sampling, if it is not ``[N]``.
+        ValueError: if ``malicious`` is not a boolean vector; while sampling, if it is not ``[N]``.
     """
     bad = jnp.asarray(malicious)
     if bad.ndim != 1 or bad.dtype != bool:
@@ -149,14 +157,14 @@ def poisoned(sampler: Sampler, attack: DataAttack, malicious: Any) -> Sampler:
     return sample
 
 
-def attack_score(predictions: Any, labels: Any, source: int, target: int) -> jax.Array:
-    """``float32[...]``: share of the ``source`` samples that are called ``target``.
+def attack_score(predictions: ArrayLike, labels: ArrayLike, source: int, target: int) -> jax.Array:
+    """Attack success rate: share of ``source`` samples predicted as ``target``, ``float32[...]``.
 
     Args:
         predictions: ``int[..., S]`` classes.
-        labels: ``int[S]``, the truth.
-        source: the class under attack.
-        target: the attacker's.
+        labels: ``int[S]``, the true classes.
+        source: the attacked class.
+        target: the class that the attack aims at.
 
     Raises:
         ValueError: if concrete labels hold no sample of ``source``, or the classes are equal.
@@ -164,7 +172,7 @@ def attack_score(predictions: Any, labels: Any, source: int, target: int) -> jax
     if source == target:
         raise ValueError(f"target: expected two different classes, got {source} twice")
     if not is_traced(labels) and not (np.asarray(labels) == source).any():
-        raise ValueError(f"source: no sample of class {source} among the labels")
-    mine = (jnp.asarray(labels) == source).astype(jnp.float32)
-    said = (jnp.asarray(predictions) == target).astype(jnp.float32)
-    return jnp.matmul(said, mine) / jnp.maximum(jnp.sum(mine), 1.0)
+        raise ValueError(f"source: expected a class among the labels, got {source}")
+    attacked = (jnp.asarray(labels) == source).astype(jnp.float32)
+    fooled = (jnp.asarray(predictions) == target).astype(jnp.float32)
+    return jnp.matmul(fooled, attacked) / jnp.maximum(jnp.sum(attacked), 1.0)

@@ -1,8 +1,8 @@
-"""Sampling by class distribution: every agent redraws from the whole set with its own class mix.
+"""Sampling from the whole data set with a class distribution of each agent's own.
 
-No agent owns fixed samples here (they overlap by design); what makes agents differ is ``p[i]``, its
-fixed distribution over classes. The distributions are ordinary arrays, so that their skew can be
-swept under ``vmap``.
+No agent owns fixed samples here (samples overlap by design); agents differ in ``p[i]``, their fixed
+distribution over classes. The distributions are ordinary arrays, so that their skew can be swept
+under ``vmap``.
 
 Shapes: ``N`` agents, ``S`` samples, ``C`` classes, ``B`` samples a batch.
 
@@ -20,14 +20,15 @@ import numpy as np
 
 from jaxswarm import agents
 from jaxswarm.data.batches import Batch, Sampler, below
-from jaxswarm.data.datasets import Dataset
+from jaxswarm.data.dataset import Dataset
 from jaxswarm.data.partitioners import check_positive
+from jaxswarm.types import ArrayLike
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class ClassShards:
-    """A data set sorted by class, and every agent's distribution over classes.
+    """A data set sorted by class, with every agent's distribution over classes.
 
     Attributes:
         features: ``float32[S, ...]``, sorted by class.
@@ -43,7 +44,7 @@ class ClassShards:
 
     @property
     def num_agents(self) -> int:
-        """``N``."""
+        """Number of agents ``N``."""
         return self.cumulative.shape[0]
 
 
@@ -55,8 +56,9 @@ def class_distributions(
     Raises:
         ValueError: if a concrete ``alpha`` is not above 0, or sizes are below 1.
     """
-    if num_agents < 1 or num_classes < 1:
-        raise ValueError(f"expected agents and classes, got {num_agents} and {num_classes}")
+    for name, size in (("num_agents", num_agents), ("num_classes", num_classes)):
+        if size < 1:
+            raise ValueError(f"{name}: expected at least 1, got {size}")
     if not isinstance(alpha, jax.core.Tracer):
         check_positive("alpha", float(alpha))
     concentration = jnp.full(num_classes, alpha, jnp.float32)
@@ -64,16 +66,16 @@ def class_distributions(
     return jax.vmap(lambda k: jax.random.dirichlet(k, concentration))(keys)
 
 
-def class_shards(dataset: Dataset, probabilities: Any) -> ClassShards:
-    """Prepare a data set for :func:`class_batches`.
+def class_shards(dataset: Dataset, probabilities: ArrayLike) -> ClassShards:
+    """Sort a data set by class for :func:`class_batches`.
 
     Args:
         dataset: its features and labels must be concrete arrays.
         probabilities: ``float[N, C]``, rows sum to one; checked unless traced.
 
     Raises:
-        ValueError: on another shape, negative or unnormalised rows, or weight on a class without
-            samples.
+        ValueError: for another shape, rows that are negative or do not sum to one, or weight on a
+            class without samples.
     """
     labels = np.asarray(dataset.labels)
     classes = dataset.num_classes
@@ -86,15 +88,15 @@ def class_shards(dataset: Dataset, probabilities: Any) -> ClassShards:
         )
     if not isinstance(probabilities, jax.core.Tracer):
         p = np.asarray(probabilities, np.float64)
-        wrong = ~((p >= 0).all(axis=1) & (np.abs(p.sum(axis=1) - 1.0) < 1e-3))
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise ValueError(f"probabilities: row {row} is no distribution: {p[row]}")
+        bad = ~((p >= 0).all(axis=1) & (np.abs(p.sum(axis=1) - 1.0) < 1e-3))
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(f"probabilities: expected distributions, got {p[row]} in row {row}")
         absent = (p[:, counts == 0] > 0).any(axis=1)
         if absent.any():
             raise ValueError(
-                f"probabilities: agent {int(np.argmax(absent))} asks for a class that"
-                f" {dataset.name} has no samples of"
+                f"probabilities: expected weight 0 on classes without samples in {dataset.name}, "
+                f"got more in row {int(np.argmax(absent))}"
             )
     return ClassShards(
         features=jnp.asarray(np.asarray(dataset.features)[order]),
@@ -105,7 +107,7 @@ def class_shards(dataset: Dataset, probabilities: Any) -> ClassShards:
 
 
 def class_batches(batch_size: int) -> Sampler:
-    """A sampler that draws a class by the agent's distribution, then one of its samples uniformly.
+    """Sampler that draws a class from the agent's distribution, then a uniform sample of the class.
 
     Args:
         batch_size: ``B >= 1``.
@@ -123,10 +125,10 @@ def class_batches(batch_size: int) -> Sampler:
         keys = agents.keys(key, shards.num_agents, offset=offset)
         bits = jax.vmap(lambda k: jax.random.bits(k, (2, batch_size)))(keys)
         uniform = (bits[:, 0] >> 8).astype(jnp.float32) * 2.0**-24
-        # Scaling by the last sum keeps the draw below it whatever the rounding of the running sums.
+        # Scaling by the last sum keeps the draw below it despite the rounding of the running sums.
         level = uniform[:, :, None] * shards.cumulative[:, None, -1:]
         y = jnp.sum(level >= shards.cumulative[:, None, :], axis=-1).astype(jnp.int32)
-        # The product may round up to the last sum: then the last class that the agent has at all.
+        # The product may round up to the last sum: then take the last class of positive weight.
         last = jnp.sum(shards.cumulative < shards.cumulative[:, -1:], axis=-1)
         y = jnp.minimum(y, last[:, None].astype(jnp.int32))
         rows = shards.starts[y] + below(bits[:, 1], shards.counts[y])

@@ -1,4 +1,4 @@
-"""Skews other than of the labels: how much data an agent has, and how its features look.
+"""Quantity skew and feature skew: unequal amounts of data, and per-agent feature distortions.
 
 Shapes: ``N`` agents, ``S`` samples.
 
@@ -16,17 +16,19 @@ import numpy as np
 from jaxswarm.data.partition import Partition, from_owners
 from jaxswarm.data.partitioners import check_deal, check_positive, dirichlet, iid
 from jaxswarm.errors import unknown
+from jaxswarm.types import ArrayLike
 
 KINDS = ("noise", "gain", "rotation")
+"""Kinds of feature skew."""
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class FeatureSkew:
-    """What each agent's sensor does to the features: rotate, then amplify, then add noise.
+    """Per-agent distortion of the features: rotation, then amplification, then additive noise.
 
     Attributes:
-        angle: ``float32[N]``, degrees anticlockwise in the image plane; 0 leaves features alone.
+        angle: ``float32[N]``, degrees anticlockwise in the image plane; 0 for no rotation.
         gain: ``float32[N]``, factor.
         noise: ``float32[N]``, standard deviation of additive Gaussian noise.
         seed: static; of the noise.
@@ -37,11 +39,11 @@ class FeatureSkew:
     noise: Any
     seed: int = field(default=0, metadata={"static": True})
 
-    def transform(self, features: Any, agent: int) -> np.ndarray:
-        """How ``agent`` sees ``features: [S, ...]`` (host side); the noise is always the same.
+    def transform(self, features: ArrayLike, agent: int) -> np.ndarray:
+        """Distort ``features: [S, ...]`` as ``agent`` observes them (host side); deterministic.
 
         Raises:
-            ValueError: if the agent rotates and features are no images: ``[S, H, W]``,
+            ValueError: if the agent's angle is not 0 and features are not images ``[S, H, W]``,
                 ``[S, H, W, C]`` or flat with a square number of pixels.
         """
         x = np.asarray(features, np.float32)
@@ -57,15 +59,15 @@ class FeatureSkew:
 
 
 def quantity_skew(
-    labels: Any,
+    labels: ArrayLike,
     num_agents: int,
     *,
     seed: int = 0,
     alpha: float = 0.5,
-    law: str = "dirichlet",
+    sizes: str = "dirichlet",
     min_size: int = 1,
 ) -> Partition:
-    """Random samples for everybody, but very different amounts of them.
+    """Partition uniformly random samples over agents in very unequal amounts.
 
     Args:
         labels: ``[S]`` classes.
@@ -73,37 +75,39 @@ def quantity_skew(
         seed: of the sizes and the shuffle.
         alpha: ``> 0``. Dirichlet: concentration, small is more skewed. Power law: exponent of the
             size against the rank, large is more skewed.
-        law: ``"dirichlet"`` (sizes ∝ Dirichlet(α)) or ``"power"`` (the r-th largest ∝ ``r ** -α``).
-        min_size: everybody's first samples, before the rest is shared out; ``N * min_size <= S``.
+        sizes: ``"dirichlet"`` (sizes ∝ Dirichlet(α)) or ``"power"`` (the r-th largest
+            ∝ ``r ** -α``).
+        min_size: minimum number of samples per agent, ``N * min_size <= S``.
 
     Raises:
-        ValueError: on bad labels, an unknown law, ``alpha <= 0``, or too few samples.
+        ValueError: for bad labels, an unknown ``sizes``, ``alpha <= 0``, or too few samples.
     """
     y, _ = check_deal(labels, num_agents, min_size=min_size)
     check_positive("alpha", alpha)
     rng = np.random.default_rng(seed)
-    if law == "dirichlet":
+    if sizes == "dirichlet":
         share = dirichlet(rng, alpha, num_agents)
-    elif law == "power":
+    elif sizes == "power":
         share = rng.permutation(np.arange(1.0, num_agents + 1.0) ** -alpha)
         share = share / share.sum()
     else:
-        raise unknown("law of sizes", law, ("dirichlet", "power"))
+        raise unknown("distribution of sizes", sizes, ("dirichlet", "power"))
     spare = len(y) - num_agents * min_size
     extra = np.floor(share * spare).astype(np.int64)
     largest_remainders = np.argsort(extra - share * spare, kind="stable")
     extra[largest_remainders[: spare - extra.sum()]] += 1
     owners = np.repeat(np.arange(num_agents), min_size + extra)
-    return from_owners(rng.permutation(owners), num_agents, name=f"quantity_skew({law}, {alpha:g})")
+    name = f"quantity_skew({sizes}, {alpha:g})"
+    return from_owners(rng.permutation(owners), num_agents, name=name)
 
 
 def feature_skew(
-    labels: Any, num_agents: int, *, seed: int = 0, kind: str = "noise", strength: float = 0.5
+    labels: ArrayLike, num_agents: int, *, seed: int = 0, kind: str = "noise", strength: float = 0.5
 ) -> Partition:
-    """An iid deal in which every agent sees its samples differently; see :func:`with_feature_skew`.
+    """IID partition with a feature distortion of each agent's own; see :func:`with_feature_skew`.
 
     Raises:
-        ValueError: on bad labels, fewer samples than agents, an unknown kind or negative strength.
+        ValueError: for bad labels, fewer samples than agents, an unknown kind or negative strength.
     """
     dealt = iid(labels, num_agents, seed=seed)
     return with_feature_skew(dealt, seed=seed, kind=kind, strength=strength)
@@ -112,10 +116,10 @@ def feature_skew(
 def with_feature_skew(
     partition: Partition, *, seed: int = 0, kind: str = "noise", strength: float = 0.5
 ) -> Partition:
-    """Give each agent of any partition its own, evenly graded distortion of the features.
+    """Add evenly graded feature distortions, one per agent, to a partition.
 
-    :func:`jaxswarm.data.shards` applies it; ``partition.skew.transform`` shows test data as one
-    agent would see it.
+    :func:`jaxswarm.data.shards` applies them; ``partition.skew.transform`` applies one agent's to
+    other data, such as test data.
 
     Args:
         partition: of ``N`` agents.
@@ -126,7 +130,7 @@ def with_feature_skew(
         strength: of the most distorted agent, ``>= 0`` and finite.
 
     Raises:
-        ValueError: on an unknown kind or bad strength.
+        ValueError: for an unknown kind or bad strength.
     """
     if kind not in KINDS:
         raise unknown("kind of feature skew", kind, KINDS)
@@ -152,11 +156,11 @@ def _rotated(x: np.ndarray, degrees: float) -> np.ndarray:
     if x.ndim == 2:
         side = round(x.shape[1] ** 0.5)
         if side * side != x.shape[1]:
-            raise ValueError(f"features: rotation needs images, got shape {x.shape}")
+            raise ValueError(f"features: expected square images to rotate, got shape {x.shape}")
         images = x.reshape(-1, side, side)
     elif x.ndim not in (3, 4):
-        raise ValueError(f"features: rotation needs images, got shape {x.shape}")
-    # scipy turns from axis 1 (down) to axis 2 (right) for a positive angle: anticlockwise on
+        raise ValueError(f"features: expected images to rotate, got shape {x.shape}")
+    # scipy rotates from axis 1 (down) to axis 2 (right) for a positive angle: anticlockwise on
     # screen.
-    turned = rotate(images, degrees, axes=(1, 2), reshape=False, order=1)
-    return turned.astype(np.float32).reshape(x.shape)
+    rotated = rotate(images, degrees, axes=(1, 2), reshape=False, order=1)
+    return rotated.astype(np.float32).reshape(x.shape)

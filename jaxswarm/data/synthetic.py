@@ -1,7 +1,7 @@
-"""Problems whose answer is known: quadratics, linear and logistic regression, Gaussian blobs.
+"""Synthetic problems with known optimum: quadratics, linear and logistic regression, blobs.
 
 Every problem is ``min_x (1/N) Σ_i f_i(x)`` with one ``f_i`` per agent; its optimum is computed on
-the host in float64, so that a run's distance from it means something.
+the host in float64, so that the distance of a run from it is accurate.
 
 Shapes: ``N`` agents, ``D`` parameters, ``M`` samples per agent, ``C`` classes.
 
@@ -18,27 +18,31 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm.data.batches import Batch
-from jaxswarm.data.datasets import Dataset, from_arrays
+from jaxswarm.data.dataset import Dataset, from_arrays
 
 TOLERANCE = 1e-10
 """Largest gradient norm of the average loss at a returned optimum, in float64."""
 
 
 class Quadratic(NamedTuple):
-    """``f(x) = ½ xᵀA x − bᵀx`` of one agent; with a leading ``N`` of all."""
+    """Quadratic function ``f(x) = ½ xᵀA x − bᵀx`` of one agent; of all with a leading ``N``.
 
-    A: Any  # float32[D, D], symmetric, eigenvalues in [mu, L]
-    b: Any  # float32[D]
+    Attributes:
+        A: ``float32[D, D]``, symmetric, eigenvalues in ``[μ, L]``.
+        b: ``float32[D]``.
+    """
+
+    A: Any
+    b: Any
 
 
 class Problem(NamedTuple):
-    """An optimisation problem spread over agents.
+    """A distributed optimisation problem with its optimum.
 
     Attributes:
         loss: ``loss(params, batch) -> scalar`` of *one* agent; ``params: float32[D]``, ``batch``
             one agent's slice of ``data`` (or a minibatch of it, see :func:`jaxswarm.data.stacked`).
-        data: pytree with leaves ``[N, ...]``, what the agents hold: :class:`Quadratic` or
-            ``Batch``.
+        data: pytree with leaves ``[N, ...]``, the agents' data: :class:`Quadratic` or ``Batch``.
         optimum: ``float64[D]`` numpy array, the minimiser of the average loss.
         optimal_value: the average loss there.
         smoothness: ``L``, of every agent's loss.
@@ -54,11 +58,11 @@ class Problem(NamedTuple):
 
     @property
     def num_agents(self) -> int:
-        """``N``."""
+        """Number of agents ``N``."""
         return jax.tree.leaves(self.data)[0].shape[0]
 
     def average_loss(self, params: jax.Array) -> jax.Array:
-        """``(1/N) Σ_i f_i(params)`` for one ``params: [D]``, a scalar."""
+        """Average loss ``(1/N) Σ_i f_i(params)`` of one ``params: [D]``, a scalar."""
         return jnp.mean(jax.vmap(self.loss, in_axes=(None, 0))(params, self.data))
 
 
@@ -72,7 +76,7 @@ def quadratics(
     heterogeneity: float = 1.0,
     shared_curvature: bool = False,
 ) -> Problem:
-    """Strongly convex quadratics; each agent has its own curvature and minimiser.
+    """Strongly convex quadratic problem; each agent has its own curvature and minimiser.
 
     Args:
         num_agents: ``N >= 1``.
@@ -82,11 +86,19 @@ def quadratics(
         condition_number: ``L / μ >= 1``; ``μ`` is the smallest eigenvalue of every ``A_i``, those
             between are log-uniform.
         heterogeneity: ``>= 0``; agents' minimisers are Gaussian with this deviation about a common
-            one, 0 makes all agents agree on the optimum.
+            one, 0 gives all agents the same optimum.
         shared_curvature: one ``A`` for all, so that only ``b_i`` differs.
 
     Raises:
-        ValueError: on values out of range.
+        ValueError: for values out of range.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import data
+        >>> problem = data.quadratics(num_agents=4, dim=3)
+        >>> gradient = jax.grad(problem.average_loss)(jnp.asarray(problem.optimum, jnp.float32))
+        >>> bool(jnp.abs(gradient).max() < 1e-5)
+        True
     """
     _check_sizes(num_agents=num_agents, dim=dim)
     _check_range("smoothness", smoothness, smoothness > 0, "above 0")
@@ -119,7 +131,7 @@ def linear_regression(
     heterogeneity: float = 0.0,
     l2: float = 0.0,
 ) -> Problem:
-    """Least squares ``½ mean (xᵀw − y)² + (l2/2)‖w‖²``; ``y = xᵀw_i + noise``.
+    """Linear (ridge) regression ``½ mean (xᵀw − y)² + (l2/2)‖w‖²`` with ``y = xᵀw_i + noise``.
 
     Args:
         num_agents: ``N >= 1``.
@@ -128,10 +140,10 @@ def linear_regression(
         seed: of everything.
         noise: standard deviation, ``>= 0``.
         heterogeneity: ``>= 0``; deviation of the agents' true weights about common ones.
-        l2: ``>= 0``.
+        l2: ``>= 0``, weight of the regularization.
 
     Raises:
-        ValueError: on values out of range, or if the average loss has no unique minimiser.
+        ValueError: for values out of range, or if the average loss has no unique minimiser.
     """
     _check_sizes(num_agents=num_agents, samples_per_agent=samples_per_agent, dim=dim)
     for name, value in (("noise", noise), ("heterogeneity", heterogeneity), ("l2", l2)):
@@ -146,8 +158,8 @@ def linear_regression(
     hessian = hessians.mean(0)
     if np.linalg.eigvalsh(hessian)[0] <= 1e-9 * max(eigenvalues.max(), 1.0):
         raise ValueError(
-            f"samples_per_agent: {num_agents} × {samples_per_agent} samples leave {dim} weights"
-            " undetermined; expected more samples or l2 > 0"
+            f"samples_per_agent: expected enough samples to determine {dim} weights, or l2 > 0, "
+            f"got {num_agents} × {samples_per_agent} samples"
         )
     moment = np.einsum("nmd,nm->d", x, y) / y.size
     optimum = np.linalg.solve(hessian, moment)
@@ -166,7 +178,7 @@ def logistic_regression(
     heterogeneity: float = 0.0,
     l2: float = 0.1,
 ) -> Problem:
-    """Regularised logistic regression, ``mean log(1 + exp(−(2y−1) xᵀw)) + (l2/2)‖w‖²``.
+    """Regularized logistic regression, ``mean log(1 + exp(−(2y−1) xᵀw)) + (l2/2)‖w‖²``.
 
     Labels ``y ∈ {0, 1}`` are drawn from the logistic model with weights ``w_i``.
 
@@ -176,10 +188,10 @@ def logistic_regression(
         dim: ``D >= 1``.
         seed: of everything.
         heterogeneity: ``>= 0``; deviation of the agents' true weights about common ones.
-        l2: ``> 0``, which makes the optimum finite and unique.
+        l2: ``> 0``, weight of the regularization, which makes the optimum finite and unique.
 
     Raises:
-        ValueError: on values out of range.
+        ValueError: for values out of range.
     """
     _check_sizes(num_agents=num_agents, samples_per_agent=samples_per_agent, dim=dim)
     _check_range("heterogeneity", heterogeneity, heterogeneity >= 0, "of at least 0")
@@ -198,7 +210,7 @@ def logistic_regression(
 def gaussian_blobs(
     num_samples: int, num_classes: int, dim: int, *, seed: int = 0, separation: float = 3.0
 ) -> Dataset:
-    """A classification set of isotropic unit Gaussians, one per class, for a partitioner to deal.
+    """Classification data set of isotropic unit Gaussians, one per class.
 
     Args:
         num_samples: ``S >= C``; classes differ in size by at most one.
@@ -209,12 +221,14 @@ def gaussian_blobs(
             deviations.
 
     Raises:
-        ValueError: on values out of range.
+        ValueError: for values out of range.
     """
     _check_sizes(num_samples=num_samples, num_classes=num_classes, dim=dim)
     _check_range("separation", separation, separation >= 0, "of at least 0")
     if num_samples < num_classes:
-        raise ValueError(f"num_samples: expected at least {num_classes} classes, got {num_samples}")
+        raise ValueError(
+            f"num_samples: expected at least one per class, {num_classes}, got {num_samples}"
+        )
     rng = np.random.default_rng(seed)
     centers = rng.standard_normal((num_classes, dim))
     centers *= separation / np.linalg.norm(centers, axis=1, keepdims=True)
@@ -266,11 +280,11 @@ def _solve_logistic(x: np.ndarray, sign: np.ndarray, l2: float) -> tuple[np.ndar
         return (x.T * (p * (1.0 - p))) @ x / len(x) + l2 * np.eye(x.shape[1])
 
     w = minimize(value, np.zeros(x.shape[1]), jac=gradient, hess=hessian, method="trust-exact").x
-    for _ in range(20):  # plain Newton steps: we are within their quadratic convergence by now
-        slope = gradient(w)
-        if np.linalg.norm(slope) <= TOLERANCE:
+    for _ in range(20):  # Newton steps, within the region of quadratic convergence by now
+        grad = gradient(w)
+        if np.linalg.norm(grad) <= TOLERANCE:
             return w, value(w)
-        w = w - cho_solve(cho_factor(hessian(w)), slope)
+        w = w - cho_solve(cho_factor(hessian(w)), grad)
     raise RuntimeError(f"logistic regression did not reach a gradient norm of {TOLERANCE}")
 
 

@@ -1,20 +1,16 @@
-"""Environments with an agents axis: jumanji's interface, N agents on axis 0 of every leaf.
+"""Multi-agent environments with jumanji's interface and ``N`` agents on axis 0 of every leaf.
 
-A world writes ``start``, ``advance`` and ``observe``; :class:`SwarmEnvironment` makes the jumanji
-environment. ``Vmapped`` and ``AutoReset`` run many episodes, ``unroll`` lets a policy act, and
-``conformance.check`` holds any environment, yours too, to the same laws. Importing this room
-imports jumanji, which takes seconds.
+Subclasses of :class:`SwarmEnvironment` write ``start``, ``advance`` and ``observe``; the base class
+makes a jumanji environment of them. :class:`Vmapped` and :class:`AutoReset` run many episodes,
+:func:`unroll` runs a policy, :data:`ENVIRONMENTS` lists all environments by name, and
+``conformance.check`` tests an environment, also a user's own, for the properties that all must
+have. Importing this package imports jumanji, which takes seconds.
 """
 
-from jaxswarm.envs import in_notebooks  # isort: skip  # before anything imports jumanji
+from jaxswarm.envs import _quiet_jumanji  # noqa: F401  # isort: skip  # before jumanji's import
 from jaxswarm.envs import conformance, swarmbench
-from jaxswarm.envs.adapters import (
-    from_brax,
-    from_gymnax,
-    from_jaxmarl,
-    from_jumanji,
-    register,
-)
+from jaxswarm.envs._registry import ENVIRONMENTS, register
+from jaxswarm.envs.adapters import from_brax, from_gymnax, from_jaxmarl, from_jumanji
 from jaxswarm.envs.aloha import Aloha
 from jaxswarm.envs.coordination_game import CoordinationGame
 from jaxswarm.envs.corridor_maze import CorridorMaze
@@ -39,6 +35,7 @@ from jaxswarm.envs.two_objectives import TwoObjectiveGrid
 from jaxswarm.envs.wrappers import AutoReset, Vmapped
 
 __all__ = [
+    "ENVIRONMENTS",
     "Aloha",
     "AutoReset",
     "CoordinationGame",
@@ -65,7 +62,6 @@ __all__ = [
     "from_gymnax",
     "from_jaxmarl",
     "from_jumanji",
-    "in_notebooks",
     "random_policy",
     "register",
     "scripted",

@@ -1,6 +1,6 @@
-"""What every environment must keep, as one battery: run it on yours in a test.
+"""Conformance test for environments: the properties that every environment must have.
 
->>> envs.conformance.check(lambda n: envs.SimpleSpread(num_agents=n))
+Run it in a test of your own environment: ``envs.conformance.check(lambda n: MyEnvironment(n))``.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,7 @@ from jumanji import specs
 from jaxswarm.envs.environment import SwarmEnvironment
 from jaxswarm.envs.policies import random_policy, unroll
 from jaxswarm.envs.wrappers import AutoReset
-
-PyTree = Any
+from jaxswarm.types import PyTree
 
 
 def check(
@@ -27,26 +26,26 @@ def check(
     noiseless: PyTree = None,
     symmetric: bool = True,
 ) -> None:
-    """Raise ``AssertionError`` naming the first law that the environment breaks.
+    """Check an environment; raises ``AssertionError`` naming the first property that it violates.
 
-    Specs; jit = eager; the same ``extras`` at reset and step; a time limit that truncates; program
-    size that does not depend on ``N``; agents that left stay out, without reward or discount;
-    permuting the agents permutes what happens; finite gradients of rewards with respect to
+    Specs; jit equals eager; the same ``extras`` at reset and step; a time limit that truncates;
+    program size independent of ``N``; agents that left stay out, without reward or discount;
+    permuting the agents permutes the outcome; finite gradients of rewards with respect to
     continuous actions; ``AutoReset`` keeps the true last observation.
 
     Args:
-        make: ``make(num_agents)``.
-        num_agents: ``N``; ``N + 1`` is made too.
-        steps: random steps to take.
-        seed: of everything.
-        noiseless: physics under which ``advance`` draws no random numbers; needed for the law of
-            permutation if the default physics does.
-        symmetric: whether agents are interchangeable; false skips that law.
+        make: ``make(num_agents) -> environment``.
+        num_agents: ``N``; an environment of ``N + 1`` agents is made too.
+        steps: number of random steps.
+        seed: of all random numbers.
+        noiseless: physics under which ``advance`` draws no random numbers; needed for the
+            permutation test if the default physics does.
+        symmetric: whether agents are interchangeable; false skips the permutation test.
     """
     env, other = make(num_agents), make(num_agents + 1)
     key = jax.random.key(seed)
     policy = random_policy(env.action_spec)
-    _, trajectory = jax.jit(lambda k: unroll(env, policy, k, steps))(key)
+    _, trajectory = jax.jit(lambda k: unroll(k, env, policy, steps))(key)
     reset, step = jax.jit(env.reset), jax.jit(env.step)
     state, first = reset(key)
     action = trajectory.action[0]
@@ -60,8 +59,8 @@ def check(
         start = state if noiseless is None else reset(key, noiseless)[0]
         _permutation(env, other, step, start, action)
     if not jnp.issubdtype(env.action_spec.dtype, jnp.integer):
-        slope = jax.jit(jax.grad(lambda a: jnp.sum(env.step(state, a)[1].reward)))(action)
-        assert bool(jnp.isfinite(slope).all()), "the gradient of the reward is not finite"
+        gradient = jax.jit(jax.grad(lambda a: jnp.sum(env.step(state, a)[1].reward)))(action)
+        assert bool(jnp.isfinite(gradient).all()), "the gradient of the reward is not finite"
     _auto_reset(env, step, state, action)
 
 
@@ -70,16 +69,16 @@ def _specs(env: SwarmEnvironment, state: Any, first: Any, action: jax.Array) -> 
     env.reward_spec.validate(first.reward)
     env.discount_spec.validate(first.discount)
     env.action_spec.validate(action)
-    assert hasattr(state, "key"), "state: jumanji expects a field key"
+    assert hasattr(state, "key"), "state: expected a field key, as jumanji's states have"
     mask = getattr(first.observation, "agent_mask", None)
     assert mask is not None, "observation: expected a field agent_mask"
     assert mask.shape == (env.num_agents,), f"agent_mask: expected [N], got {mask.shape}"
     for path, leaf in jax.tree.leaves_with_path(first.observation):
         name = jax.tree_util.keystr(path)
-        assert leaf.shape[:1] == (env.num_agents,), f"observation{name}: agents are not on axis 0"
+        assert leaf.shape[:1] == (env.num_agents,), f"observation{name}: expected agents on axis 0"
     spec = env.action_spec
     assert isinstance(spec, specs.Array), f"action_spec: expected an array spec, got {spec}"
-    assert spec.shape[:1] == (env.num_agents,), "action_spec: agents are not on axis 0"
+    assert spec.shape[:1] == (env.num_agents,), "action_spec: expected agents on axis 0"
 
 
 def _extras(env: SwarmEnvironment, key: jax.Array) -> None:
@@ -147,7 +146,7 @@ def _auto_reset(env: SwarmEnvironment, step: Any, state: Any, action: jax.Array)
     fresh, timestep = jax.jit(AutoReset(env).step)(state, action)
     assert bool(timestep.last()), "the last step is not marked"
     _close(timestep.extras["next_obs"], true.observation, "the true last observation is lost")
-    assert int(fresh.step_count) == 0, "no new episode began"
+    assert int(fresh.step_count) == 0, "no new episode started"
 
 
 def _close(one: PyTree, two: PyTree, message: str) -> None:

@@ -1,9 +1,12 @@
-"""Environments with an agents axis: what a world writes, and the jumanji environment around it.
+"""The base class of multi-agent environments: a jumanji environment from three pure functions.
 
-A world is three pure functions on its own pytree: ``start``, ``advance`` and ``observe``.
-:class:`SwarmEnvironment` makes a ``jumanji.env.Environment`` of them, in one place: keys, the step
-count, the time limit (which *truncates*: the discount stays 1), agents that left (masked: reward
-and discount 0), and ``extras`` of the same structure at reset and step.
+A subclass writes ``start``, ``advance`` and ``observe`` on its own state pytree, the *world*.
+:class:`SwarmEnvironment` makes a ``jumanji.env.Environment`` of them and handles, in one place,
+keys, the step count, the time limit (which *truncates*: the discount stays 1), agents that left
+(masked: reward and discount 0), and ``extras`` of the same structure at reset and step.
+
+Within an environment ``params`` are its physics, as in gymnax; where an environment and a policy
+meet, as in :func:`jaxswarm.envs.unroll`, physics are ``env_params``.
 
 Shapes: ``N`` agents on axis 0 of every leaf of an observation, of rewards and of discounts.
 
@@ -25,16 +28,16 @@ from jumanji import specs
 from jumanji.env import Environment
 from jumanji.types import StepType, TimeStep
 
-PyTree = Any
+from jaxswarm.types import Key, PyTree
 
 
 class SwarmState(NamedTuple):
-    """What the next step needs.
+    """State of an environment.
 
     Attributes:
         key: a typed key; every step uses a fresh one.
         step_count: ``int32[]``, steps since reset.
-        params: the physics, a pytree of scalars that may be traced and ``vmap``ped.
+        params: the physics, a pytree of numbers that may be traced and ``vmap``ped.
         world: the environment's own pytree.
     """
 
@@ -45,12 +48,12 @@ class SwarmState(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What ``advance`` returns.
+    """Result of ``advance``.
 
     Attributes:
         world: the world after the step.
         reward: ``float32[N]``.
-        terminated: ``bool[]``, the episode ended by success or failure, not by the clock.
+        terminated: ``bool[]``, the episode ended by success or failure, not by the time limit.
         metrics: name -> array, the same names in every step; recorded in ``extras``.
     """
 
@@ -61,7 +64,7 @@ class Outcome(NamedTuple):
 
 
 class SwarmEnvironment(Environment, abc.ABC):
-    """A jumanji environment of ``num_agents`` agents; subclasses write the world.
+    """A jumanji environment of ``num_agents`` agents; subclasses write the world's functions.
 
     Attributes:
         num_agents: ``N``.
@@ -69,6 +72,15 @@ class SwarmEnvironment(Environment, abc.ABC):
 
     Raises:
         ValueError: if there are no agents or ``time_limit < 1``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import envs
+        >>> env = envs.SimpleSpread(num_agents=3)
+        >>> state, timestep = env.reset(jax.random.key(0))
+        >>> state, timestep = env.step(state, jnp.zeros((3, 2)))
+        >>> timestep.reward.shape, timestep.observation.position.shape
+        ((3,), (3, 2))
     """
 
     def __init__(self, num_agents: int, time_limit: int):
@@ -80,16 +92,16 @@ class SwarmEnvironment(Environment, abc.ABC):
         self.time_limit = time_limit
         super().__init__()
 
-    # What a world writes.
+    # Written by subclasses.
 
     @property
     def params(self) -> PyTree:
-        """The default physics: a pytree of numbers, which ``reset`` may be given others for."""
+        """The default physics: a pytree of numbers; ``reset`` takes others."""
         return ()
 
     @abc.abstractmethod
     def start(self, key: jax.Array, params: PyTree) -> PyTree:
-        """The world at the beginning of an episode."""
+        """The world at the start of an episode."""
 
     @abc.abstractmethod
     def advance(self, key: jax.Array, world: PyTree, action: jax.Array, params: PyTree) -> Outcome:
@@ -100,40 +112,40 @@ class SwarmEnvironment(Environment, abc.ABC):
         """A NamedTuple whose leaves are ``[N, ...]``, one of them ``agent_mask: bool[N]``."""
 
     def agent_mask(self, world: PyTree) -> jax.Array:
-        """``bool[N]``: who is still in the world; everyone unless overridden."""
+        """Mask of the agents that are still in the world, ``bool[N]``; all unless overridden."""
         del world
         return jnp.ones(self.num_agents, bool)
 
     def global_state(self, state: SwarmState) -> jax.Array:
-        """``float32[D]``: what a centralised critic may see; all observations by default."""
-        seen = self.observe(state.world, state.params, state.step_count)
+        """Input of a centralised critic, ``float32[D]``; all observations by default."""
+        observation = self.observe(state.world, state.params, state.step_count)
         return jnp.concatenate(
-            [jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(seen)]
+            [jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(observation)]
         )
 
     @cached_property
     @abc.abstractmethod
     def action_spec(self) -> specs.Array:
-        """One action per agent, agents first."""
+        """Spec of the actions, with agents on axis 0."""
 
     def draw(self, world: PyTree, params: PyTree, ax: Any) -> None:
         """Draw one world, leaves as numpy arrays, into empty matplotlib axes.
 
         Raises:
-            NotImplementedError: unless a world writes it.
+            NotImplementedError: unless a subclass overrides it.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} has no picture yet: write draw(world, params, ax)"
+            f"{type(self).__name__} has no rendering yet: write draw(world, params, ax)"
         )
 
-    # What jumanji and every training loop call.
+    # Called by jumanji and by training loops.
 
-    def reset(self, key: jax.Array, params: PyTree = None) -> tuple[SwarmState, TimeStep]:
-        """Begin an episode, with the given physics or the default.
+    def reset(self, key: Key, params: PyTree = None) -> tuple[SwarmState, TimeStep]:
+        """Start an episode, with the given physics or the default.
 
         Args:
             key: a random key.
-            params: like ``self.params``; its leaves may be traced.
+            params: physics like ``self.params``; leaves may be traced.
 
         Raises:
             ValueError: if ``params`` has another structure than ``self.params``.
@@ -157,10 +169,10 @@ class SwarmEnvironment(Environment, abc.ABC):
         )
 
     def step(self, state: SwarmState, action: jax.Array) -> tuple[SwarmState, TimeStep]:
-        """One step; actions of agents that left are ignored by the world.
+        """One step of all agents; actions of agents that left are ignored by the world.
 
         Raises:
-            ValueError: if ``action`` has not the shape of ``action_spec``.
+            ValueError: if ``action`` does not have the shape of ``action_spec``.
         """
         spec = self.action_spec
         if jnp.shape(action) != spec.shape:
@@ -181,7 +193,7 @@ class SwarmEnvironment(Environment, abc.ABC):
         )
 
     def render(self, state: SwarmState, ax: Any = None) -> Any:
-        """A picture of one state: matplotlib axes, new ones unless given.
+        """Draw one state into matplotlib axes, new ones unless given.
 
         Raises:
             ValueError: if ``state`` is a batch or a trajectory of states.
@@ -200,13 +212,13 @@ class SwarmEnvironment(Environment, abc.ABC):
     def animate(
         self, states: Any, interval: float = 100.0, save_path: str | Path | None = None
     ) -> Any:
-        """Pictures of an episode as a matplotlib animation, a ``.gif`` or ``.mp4`` if asked for.
+        """Animate an episode with matplotlib, written to ``.gif`` or ``.mp4`` if ``save_path``.
 
         Args:
             states: a sequence of states, or one whose leaves lead with the steps, such as
                 ``unroll(..., keep_states=True)`` returns.
             interval: milliseconds between frames.
-            save_path: where to write it.
+            save_path: file to write.
 
         Raises:
             ValueError: without states, or for another kind of file.
@@ -244,17 +256,17 @@ class SwarmEnvironment(Environment, abc.ABC):
     def observation_spec(self) -> specs.Spec:
         """Shapes and dtypes of an observation, derived from ``observe``."""
         state = jax.eval_shape(self._example)
-        seen = jax.eval_shape(self.observe, state.world, state.params, state.step_count)
-        return spec_of(seen)
+        observation = jax.eval_shape(self.observe, state.world, state.params, state.step_count)
+        return spec_of(observation)
 
     @cached_property
     def reward_spec(self) -> specs.Array:
-        """``float32[N]``."""
+        """Spec of the rewards, ``float32[N]``."""
         return specs.Array((self.num_agents,), jnp.float32, "reward")
 
     @cached_property
     def discount_spec(self) -> specs.BoundedArray:
-        """``float32[N]`` in ``[0, 1]``."""
+        """Spec of the discounts, ``float32[N]`` in ``[0, 1]``."""
         return specs.BoundedArray((self.num_agents,), jnp.float32, 0.0, 1.0, "discount")
 
     def _example(self) -> SwarmState:
@@ -267,7 +279,7 @@ class SwarmEnvironment(Environment, abc.ABC):
 
 
 def _on_host(tree: PyTree) -> PyTree:
-    """Leaves as numpy arrays; keys, which are no numbers, as they are."""
+    """Leaves as numpy arrays; typed keys are left unchanged."""
 
     def leaf(x: Any) -> Any:
         return x if jnp.issubdtype(jnp.asarray(x).dtype, jax.dtypes.prng_key) else np.asarray(x)
@@ -276,7 +288,7 @@ def _on_host(tree: PyTree) -> PyTree:
 
 
 def spec_of(example: Any, name: str = "observation") -> specs.Spec:
-    """A jumanji spec of a NamedTuple of arrays or shapes; masks and flags become booleans.
+    """Build a jumanji spec from a NamedTuple of arrays or shapes; boolean leaves are bounded.
 
     Raises:
         ValueError: if ``example`` is not a NamedTuple.
@@ -295,7 +307,7 @@ def spec_of(example: Any, name: str = "observation") -> specs.Spec:
 
 
 def discrete_actions(num_agents: int, num_actions: int) -> specs.MultiDiscreteArray:
-    """One of ``num_actions`` per agent, ``int32[N]``."""
+    """Spec of discrete actions: one of ``num_actions`` per agent, ``int32[N]``."""
     return specs.MultiDiscreteArray(
         num_values=jnp.full(num_agents, num_actions, jnp.int32), name="action"
     )
@@ -304,7 +316,9 @@ def discrete_actions(num_agents: int, num_actions: int) -> specs.MultiDiscreteAr
 def continuous_actions(
     num_agents: int, size: int, low: float = -1.0, high: float = 1.0
 ) -> specs.BoundedArray:
-    """A vector of ``size`` numbers in ``[low, high]`` per agent, ``float32[N, size]``.
+    """Spec of continuous actions: ``size`` numbers in ``[low, high]`` per agent.
+
+    The actions are ``float32[N, size]``.
 
     Raises:
         ValueError: if the bounds are not finite and increasing.

@@ -1,4 +1,4 @@
-"""Point masses that push each other: the physics that particle environments share.
+"""Distances and soft contact forces of point masses, shared by the particle environments.
 
 Shapes: ``N`` bodies, ``M`` others.
 
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 
 def distances(one: jax.Array, two: jax.Array) -> jax.Array:
-    """``[N, M]`` between ``[N, 2]`` and ``[M, 2]``; its gradient is finite everywhere."""
+    """Distances ``[N, M]`` between ``[N, 2]`` and ``[M, 2]``; the gradient is finite everywhere."""
     squared = jnp.sum(jnp.square(one[:, None, :] - two[None, :, :]), axis=-1)
     apart = squared > 0.0
     return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1.0)), 0.0)
@@ -25,14 +25,14 @@ def repulsion(
     stiffness: jax.Array | float,
     margin: jax.Array | float,
 ) -> jax.Array:
-    """Soft contact forces on ``one``, ``[N, 2]``.
+    """Soft contact forces of bodies ``two`` on bodies ``one``, ``[N, 2]``.
 
     Args:
         one: positions ``[N, 2]``.
-        two: positions ``[M, 2]`` of what pushes; a body does not push itself (distance 0).
+        two: positions ``[M, 2]``; bodies at distance 0 exert no force (a body on itself).
         reach: sum of radii below which two bodies touch, ``[]`` or ``[N, M]``.
         stiffness: force per penetration.
-        margin: softness, a distance.
+        margin: softness of the contact, a distance.
     """
     offset = one[:, None, :] - two[None, :, :]
     distance = distances(one, two)

@@ -1,7 +1,7 @@
-"""Policies and unrolling: one protocol for scripted, learned and random agents.
+"""The contract of a policy (scripted, learned or random), and rollouts of an environment.
 
-A policy is a pair of pure functions. Its ``carry`` is whatever it remembers between steps (nothing,
-a recurrent state, a clock), with agents on axis 0 if they remember apart.
+A policy is a pair of pure functions. Its ``carry`` is its memory between steps (none, a recurrent
+state, a step count), with agents on axis 0 if each agent has its own.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,13 @@ from jumanji import specs
 from jumanji.types import TimeStep
 
 from jaxswarm import agents
-
-PyTree = Any
+from jaxswarm.envs.environment import SwarmEnvironment
+from jaxswarm.envs.wrappers import AutoReset, Vmapped
+from jaxswarm.types import Key, Params, PyTree
 
 
 class Policy(NamedTuple):
-    """What agents do.
+    """A policy of all agents, as pure functions.
 
     Attributes:
         init: ``init(observation) -> carry``.
@@ -31,12 +32,23 @@ class Policy(NamedTuple):
 
 
 def scripted(act: Callable[[jax.Array, PyTree], jax.Array]) -> Policy:
-    """A policy without memory or parameters from ``act(key, observation) -> action``."""
-    return Policy(lambda observation: (), lambda key, params, carry, seen: (act(key, seen), carry))
+    """Build a policy without memory or parameters from ``act(key, observation) -> action``."""
+
+    def init(observation: PyTree) -> PyTree:
+        del observation
+        return ()
+
+    def with_carry(
+        key: jax.Array, params: Params, carry: PyTree, observation: PyTree
+    ) -> tuple[jax.Array, PyTree]:
+        del params
+        return act(key, observation), carry
+
+    return Policy(init, with_carry)
 
 
 def random_policy(action_spec: specs.Array) -> Policy:
-    """Uniformly random actions within the spec; agent ``i`` draws from its own stream.
+    """Policy of uniformly random actions within a spec; agent ``i`` draws from its own stream.
 
     Raises:
         ValueError: if the actions are neither discrete nor bounded.
@@ -65,13 +77,13 @@ def random_policy(action_spec: specs.Array) -> Policy:
 
 
 class Trajectory(NamedTuple):
-    """``T`` steps of an episode (or of many, with :class:`jaxswarm.envs.AutoReset`).
+    """``T`` steps of an episode (or of several, with :class:`jaxswarm.envs.AutoReset`).
 
     Attributes:
-        observation: leaves ``[T, N, ...]``, what agents saw before acting.
+        observation: leaves ``[T, N, ...]``, the observations before acting.
         action: ``[T, N, ...]``.
-        timestep: leaves ``[T, ...]``, what came of it.
-        state: leaves ``[T, ...]``, the states after each step; ``None`` unless asked for.
+        timestep: leaves ``[T, ...]``, the time steps that the actions led to.
+        state: leaves ``[T, ...]``, the states after each step; ``None`` unless ``keep_states``.
     """
 
     observation: PyTree
@@ -81,38 +93,51 @@ class Trajectory(NamedTuple):
 
 
 def unroll(
-    env: Any,
+    key: Key,
+    env: SwarmEnvironment | AutoReset | Vmapped,
     policy: Policy,
-    key: jax.Array,
     num_steps: int,
     *,
-    params: PyTree = (),
-    physics: PyTree = None,
+    params: Params = (),
+    env_params: PyTree = None,
     keep_states: bool = False,
 ) -> tuple[PyTree, Trajectory]:
-    """Let a policy act for ``num_steps`` steps from a reset; one ``lax.scan``.
+    """Run a policy in an environment for ``num_steps`` steps from a reset; one ``lax.scan``.
 
     Wrap the environment in :class:`jaxswarm.envs.AutoReset` if an episode may end before.
 
     Args:
-        env: a :class:`jaxswarm.envs.SwarmEnvironment`, wrapped or not.
-        policy: who acts.
         key: a typed key.
+        env: a :class:`jaxswarm.envs.SwarmEnvironment`, wrapped or not.
+        policy: of all agents.
         num_steps: ``T``, static.
-        params: the policy's.
-        physics: the environment's, the default ones if ``None``.
+        params: the policy's learned parameters.
+        env_params: the environment's physics, the default ones if ``None``.
         keep_states: keep every state, for rendering.
 
     Returns:
         ``(state, trajectory)``: the last state and the :class:`Trajectory`.
 
     Raises:
-        ValueError: if ``num_steps < 1``.
+        ValueError: if ``num_steps < 1``, or ``env`` or ``policy`` is of another kind.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs
+        >>> env = envs.SimpleSpread(num_agents=3)
+        >>> policy = envs.random_policy(env.action_spec)
+        >>> state, trajectory = envs.unroll(jax.random.key(0), env, policy, 10)
+        >>> trajectory.timestep.reward.shape
+        (10, 3)
     """
     if num_steps < 1:
         raise ValueError(f"num_steps: expected at least 1, got {num_steps}")
+    if not hasattr(env, "reset"):
+        raise ValueError(f"env: expected an environment, got {type(env).__name__}")
+    if not (hasattr(policy, "init") and hasattr(policy, "act")):
+        raise ValueError(f"policy: expected a Policy, got {type(policy).__name__}")
     reset_key, run_key = jax.random.split(key)
-    state, first = env.reset(reset_key) if physics is None else env.reset(reset_key, physics)
+    state, first = env.reset(reset_key) if env_params is None else env.reset(reset_key, env_params)
 
     def advance(carry: Any, index: jax.Array) -> tuple[Any, Trajectory]:
         state, memory, observation = carry

@@ -1,7 +1,7 @@
-"""Many episodes at once: reset where they end, and run environments side by side.
+"""Wrappers for automatic reset at the end of an episode, and for batches of environments.
 
-jumanji's wrappers reset through ``reset(key)`` alone, which would fall back to the default physics;
-these hand the state's own physics on.
+jumanji's wrappers reset through ``reset(key)`` alone, which would use the default physics; these
+keep the state's own physics.
 """
 
 from dataclasses import replace
@@ -14,18 +14,19 @@ from jumanji.wrappers import Wrapper
 
 from jaxswarm import agents
 from jaxswarm.envs.environment import SwarmEnvironment, SwarmState
+from jaxswarm.types import Key, PyTree
 
 
 class AutoReset(Wrapper):
-    """After an episode's last step comes the first observation of the next one.
+    """Automatic reset: the last step of an episode returns the next episode's first observation.
 
     The last step keeps its reward, its discount (1 if truncated) and ``step_type`` LAST; its
     ``observation`` is the new episode's first. The true last observation, which bootstrapping
     needs, is in ``extras["next_obs"]`` of every step (jumanji's name).
 
-    Around :class:`Vmapped` environments nothing is begun anew in steps in which no episode ends,
-    which saves most of a step's cost where beginning is dear; inside, every step begins anew and
-    may throw it away. The outcomes are the same.
+    Around :class:`Vmapped` environments no reset is computed in steps in which no episode ends,
+    which saves most of a step's cost where a reset is expensive; inside ``Vmapped`` every step
+    computes a reset that it may discard. The results are the same.
 
     Attributes:
         keeps_global: also keep the true last ``global_state``, as ``extras["next_global"]``.
@@ -33,13 +34,13 @@ class AutoReset(Wrapper):
 
     _env: Any
 
-    def __init__(self, env: Any, *, keeps_global: bool = False):
+    def __init__(self, env: "SwarmEnvironment | Vmapped", *, keeps_global: bool = False):
         self.keeps_global = keeps_global
         self._many = isinstance(env, Vmapped)
         super().__init__(env)
 
-    def reset(self, key: jax.Array, params: Any = None, **options: Any) -> tuple[Any, TimeStep]:
-        """As the environment's, with ``next_obs`` in the extras."""
+    def reset(self, key: Key, params: PyTree = None, **options: Any) -> tuple[Any, TimeStep]:
+        """Reset the environment, with ``next_obs`` in the extras."""
         state, timestep = self._env.reset(key, params, **options)
         return state, self._with_next(state, timestep)
 
@@ -48,15 +49,15 @@ class AutoReset(Wrapper):
         state, timestep = self._env.step(state, action)
         timestep = self._with_next(state, timestep)
         last: Any = timestep.last()
-        now = (state, timestep.observation)
+        current = (state, timestep.observation)
 
-        def again() -> tuple[SwarmState, Any]:
+        def restarted() -> tuple[SwarmState, Any]:
             if self._many:
-                return agents.where(last, self._env.restart(state), now)
+                return agents.where(last, self._env.restart(state), current)
             fresh, first = self._env.reset(state.key, state.params)
             return fresh, first.observation
 
-        state, observation = jax.lax.cond(jnp.any(last), again, lambda: now)
+        state, observation = jax.lax.cond(jnp.any(last), restarted, lambda: current)
         return state, replace(timestep, observation=observation)
 
     def _with_next(self, state: SwarmState, timestep: TimeStep) -> TimeStep:
@@ -67,27 +68,35 @@ class AutoReset(Wrapper):
 
 
 class Vmapped(Wrapper):
-    """``num_envs`` environments as one, on a leading axis of everything.
+    """A batch of ``num_envs`` environments as one, with a leading axis on every leaf.
 
     Attributes:
-        num_envs: how many.
+        num_envs: number of environments.
 
     Raises:
         ValueError: if ``num_envs < 1``.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs
+        >>> env = envs.AutoReset(envs.Vmapped(envs.SimpleSpread(num_agents=3), 8))
+        >>> state, timestep = env.reset(jax.random.key(0))
+        >>> timestep.observation.position.shape
+        (8, 3, 2)
     """
 
-    _env: SwarmEnvironment
+    _env: Any
 
-    def __init__(self, env: Any, num_envs: int):
+    def __init__(self, env: SwarmEnvironment | AutoReset, num_envs: int):
         if num_envs < 1:
             raise ValueError(f"num_envs: expected at least 1, got {num_envs}")
         self.num_envs = num_envs
         super().__init__(env)
 
     def reset(
-        self, key: jax.Array, params: Any = None, *, per_env: bool = False
+        self, key: Key, params: PyTree = None, *, per_env: bool = False
     ) -> tuple[SwarmState, TimeStep]:
-        """Reset all of them.
+        """Reset all environments.
 
         Args:
             key: one key; environment ``e`` starts from ``fold_in(key, e)``.
@@ -95,7 +104,7 @@ class Vmapped(Wrapper):
             per_env: each environment has its own physics, leaves ``[num_envs, ...]``.
 
         Raises:
-            ValueError: if ``per_env`` and a leaf has not that leading axis.
+            ValueError: if ``per_env`` and a leaf lacks that leading axis.
         """
         keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(self.num_envs))
         if not per_env:
@@ -109,7 +118,7 @@ class Vmapped(Wrapper):
         return jax.vmap(self._env.reset)(keys, params)
 
     def step(self, state: SwarmState, action: jax.Array) -> tuple[SwarmState, TimeStep]:
-        """Step all of them; ``action`` is ``[num_envs, N, ...]``."""
+        """Step all environments; ``action`` is ``[num_envs, N, ...]``."""
         if jnp.shape(action)[:1] != (self.num_envs,):
             raise ValueError(
                 f"action: expected leading axis {self.num_envs}, got shape {jnp.shape(action)}"
@@ -117,14 +126,14 @@ class Vmapped(Wrapper):
         return jax.vmap(self._env.step)(state, action)
 
     def restart(self, state: SwarmState) -> tuple[SwarmState, Any]:
-        """New episodes everywhere, from the states' own keys and physics: states, observations."""
+        """Start new episodes from the states' own keys and physics: ``(states, observations)``."""
 
-        def one(state: SwarmState) -> tuple[SwarmState, Any]:
+        def reset_one(state: SwarmState) -> tuple[SwarmState, Any]:
             fresh, first = self._env.reset(state.key, state.params)
             return fresh, first.observation
 
-        return jax.vmap(one)(state)
+        return jax.vmap(reset_one)(state)
 
     def global_state(self, state: SwarmState) -> jax.Array:
-        """``float32[num_envs, D]``, see :meth:`SwarmEnvironment.global_state`."""
+        """Inputs of a centralised critic, ``float32[num_envs, D]``."""
         return jax.vmap(self._env.global_state)(state)

@@ -7,36 +7,39 @@ References:
     gradient optimization algorithms, 1986.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
 from jaxswarm.gossip._operator import Mixing, rows
-from jaxswarm.gossip.rounds import expect_static_operator, operator, traffic_of
-from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
+from jaxswarm.gossip.sources import current_operator, require_static_operator
+from jaxswarm.gossip.traffic import Traffic, traffic_of
+from jaxswarm.gossip.types import Exchange, GossipTransformation
+from jaxswarm.types import Key, Params, PyTree
 
 
 def delayed_averaging(W: Mixing, delays: np.ndarray | jax.Array) -> GossipTransformation:
-    """``x_i ← w_ii x_i + Σ_j w_ij x_j(t − d_ij)``: every link has its own delay.
+    """Average over links that each have a delay: ``x_i ← w_ii x_i + Σ_j w_ij x_j(t − d_ij)``.
 
     ``delayed(averaging(W), int[N])`` is the case of one delay per sender, and works for any rule.
-    Before round ``d_ij`` the receiver still sees what the sender held at the start. Agreement is
-    reached under any delays; on the average only in the limit of none. Costs one exchange of ``W``
-    per distinct delay.
+    Before round ``d_ij`` the receiver gets what the sender held at the start. Agreement is reached
+    under any delays; on the average only in the limit of none. Costs one exchange of ``W`` per
+    distinct delay.
 
     Args:
         W: a single operator.
         delays: ``int[E]``, rounds of at least 0 in the edge order of ``W``'s topology, see
-            ``network.uniform_delays`` and its kin.
+            ``network.uniform_delays`` and the like.
+
+    Returns:
+        A rule that supports ``messages``.
 
     Raises:
         ValueError: a sequence or function instead of an operator, or delays that are not a vector
             of non-negative integers.
     """
-    expect_static_operator(W, "delayed_averaging")
+    require_static_operator(W, "delayed_averaging")
     late = np.asarray(delays)
     if late.ndim != 1 or not np.issubdtype(late.dtype, np.integer) or (late < 0).any():
         raise ValueError(
@@ -46,24 +49,17 @@ def delayed_averaging(W: Mixing, delays: np.ndarray | jax.Array) -> GossipTransf
     distinct = np.unique(late).tolist() or [0]
     depth = int(distinct[-1]) + 1
 
-    def init(params: PyTree) -> PyTree:
-        agents.check_leading_axis(params, W.num_agents, "params")
+    def init(params: Params) -> PyTree:
+        agents.check_params(params, W.num_agents)
         return jax.tree.map(lambda x: jnp.broadcast_to(x, (depth, *x.shape)), params)
 
     def mix_fn(
-        key: jax.Array,
-        params: PyTree,
-        state: PyTree,
-        round: Exchange,
-        *,
-        messages: PyTree | None = None,
-        **extra: Any,
-    ) -> tuple[PyTree, PyTree, Traffic]:
-        del extra
-        index = jnp.asarray(round.index)
-        told = params if messages is None else messages
-        history = jax.tree.map(lambda h, m: h.at[index % depth].set(m), state, told)
-        now = operator(W, key, round)
+        key: Key, params: Params, state: PyTree, exchange: Exchange
+    ) -> tuple[Params, PyTree, Traffic]:
+        index = jnp.asarray(exchange.index)
+        sent = exchange.sent(params)
+        history = jax.tree.map(lambda h, m: h.at[index % depth].set(m), state, sent)
+        now = current_operator(W, key, exchange)
         parts = [(d, now.restrict(None, jnp.asarray(late == d))) for d in distinct]
 
         def leaf(own: jax.Array, past: jax.Array) -> jax.Array:
@@ -75,4 +71,4 @@ def delayed_averaging(W: Mixing, delays: np.ndarray | jax.Array) -> GossipTransf
         mixed = jax.tree.map(leaf, params, history)
         return mixed, history, traffic_of(now.num_messages(), params)
 
-    return GossipTransformation(init, mix_fn)
+    return GossipTransformation(init, mix_fn, frozenset({"messages"}))

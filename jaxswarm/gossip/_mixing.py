@@ -1,7 +1,7 @@
 """Build a mixing operator from a topology and apply it to a pytree.
 
 ``W = mixing(topology)`` chooses weights and a layout on the host; ``mix(W, tree)`` is the pure
-function that everything else is made of.
+function that gossip rules are made of.
 
 Shapes: ``N`` agents, ``E`` directed edge slots, ``K`` slots per agent, ``T`` members of a sequence.
 
@@ -17,17 +17,17 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxswarm import agents, errors
-from jaxswarm.gossip._operator import Mixing, apply
-from jaxswarm.gossip.regular import Circulant, Dense, Mean
-from jaxswarm.gossip.sparse import Bucket, Gather, Segment
-from jaxswarm.topology import Topology, from_edges, require_connected
+from jaxswarm.gossip._operator import Mixing, apply, require_operator
+from jaxswarm.gossip.regular_layouts import Circulant, Dense, Mean
+from jaxswarm.gossip.sparse_layouts import Bucket, Gather, Segment
+from jaxswarm.topology import Topology, degrees, from_edges, require_connected, require_topology
 from jaxswarm.topology import weights as schemes
-
-PyTree = Any
+from jaxswarm.topology.neighbors import padded_lists
+from jaxswarm.types import PyTree
 
 LAYOUTS = ("auto", "circulant", "gather", "segment", "dense", "mean")
 DENSE_FRACTION = 1 / 8
-"""Mean degree over ``N`` beyond which a matrix product beats gathers (benchmarks/README.md)."""
+"""Mean degree over ``N`` beyond which a matrix product is faster (see benchmarks/README.md)."""
 
 _TOLERANCE = 1e-4
 
@@ -40,30 +40,39 @@ def mixing(
     stochasticity: str | None = None,
     connected: bool = True,
 ) -> Mixing:
-    """The mixing operator ``W`` of a topology.
+    """Build the mixing operator ``W`` of a topology.
 
     Args:
         topology: a single graph, or a sequence/batch (then ``W`` is one too: ``W[t]``).
         weights: a scheme of :data:`jaxswarm.topology.weights.SCHEMES`, or one weight per directed
             edge, ``[..., E]``, in the topology's edge order: what the receiver gives the sender.
-            The rest of a row is the agent's own (of a column, for ``stochasticity="column"``). May
+            The rest of a row is the self-weight (of a column, for ``stochasticity="column"``). May
             be traced, so ``W`` can be differentiated with respect to it.
         layout: ``"auto"`` or one of ``circulant``, ``gather``, ``segment``, ``dense``, ``mean``;
             all are equal to ``W.dense()`` up to rounding.
-        stochasticity: what you promise of the weights, ``"doubly"``, ``"row"`` or ``"column"``;
+        stochasticity: declares the weights ``"doubly"``, ``"row"`` or ``"column"`` stochastic;
             checked when they are concrete, found out when omitted (traced weights count as
             ``"row"``).
         connected: refuse a single graph in which consensus is impossible. Pass ``False`` to allow
-            islands.
+            several components.
 
     Returns:
         A pytree usable inside ``jit`` as an argument or a closure.
 
+    Example:
+        >>> from jaxswarm import topology
+        >>> W = mixing(topology.ring(4))
+        >>> W
+        Dense(4 agents, doubly-stochastic)
+        >>> [round(w, 3) for w in W.dense()[0].tolist()]
+        [0.333, 0.333, 0.0, 0.333]
+
     Raises:
-        ValueError: unknown scheme or layout, wrong number of weights, non-finite weights, a promise
-            that the weights do not keep, a disconnected graph, or a layout that the graph does not
-            admit.
+        ValueError: something else than a topology, unknown scheme or layout, wrong number of
+            weights, non-finite weights, weights that are not doubly stochastic as declared, a
+            disconnected graph, or a layout that the graph does not admit.
     """
+    require_topology(topology)
     if layout not in LAYOUTS:
         raise errors.unknown("layout", layout, LAYOUTS)
     if stochasticity not in (None, "doubly", "row", "column"):
@@ -73,10 +82,10 @@ def mixing(
     if isinstance(weights, str):
         if weights not in schemes.SCHEMES:
             raise errors.unknown("weights", weights, schemes.SCHEMES)
-        promised = stochasticity or schemes.STOCHASTICITY[weights]
+        declared = stochasticity or schemes.STOCHASTICITY[weights]
         edge_weights = schemes.SCHEMES[weights](topology)
     else:
-        promised = stochasticity
+        declared = stochasticity
         edge_weights = jnp.asarray(weights, jnp.float32)
         if edge_weights.shape != topology.senders.shape:
             raise ValueError(
@@ -84,7 +93,7 @@ def mixing(
                 f"got {edge_weights.shape}"
             )
     edge_weights = jnp.where(jnp.asarray(topology.mask), edge_weights, 0.0)
-    kind = _settle_stochasticity(topology, edge_weights, promised)
+    kind = _settle_stochasticity(topology, edge_weights, declared)
     own_end = topology.senders if kind == "column" else topology.receivers
     self_weights = 1.0 - _sum_per_agent(edge_weights, own_end, topology.num_agents)
     chosen = _choose(topology, edge_weights) if layout == "auto" else layout
@@ -95,7 +104,7 @@ def mixing(
 def from_matrix(
     matrix: Any, layout: str = "auto", *, connected: bool = True, tolerance: float = 1e-5
 ) -> Mixing:
-    """The mixing operator of a row-stochastic matrix ``[N, N]``; its non-zeros are the graph.
+    """Build the mixing operator of a row-stochastic matrix ``[N, N]``; its non-zeros are edges.
 
     Raises:
         ValueError: if the matrix is not square, not finite, or a row does not sum to one.
@@ -115,50 +124,63 @@ def from_matrix(
     return mixing(graph, weights, layout, connected=connected)
 
 
-def everyone(n: int) -> Mixing:
-    """The operator of the complete graph with all weights ``1/N``, without its ``N²`` edges.
+def complete_mean(num_agents: int) -> Mixing:
+    """Build the operator of the complete graph with all weights ``1/N``, without its ``N²`` edges.
+
+    Example:
+        >>> complete_mean(5)
+        Mean(5 agents, doubly-stochastic)
 
     Raises:
-        ValueError: if ``n < 1``.
+        ValueError: if ``num_agents < 1``.
     """
-    if n < 1:
-        raise ValueError(f"n: expected at least 1 agent, got {n}")
-    return Mean(jnp.full(n, 1.0 / n), n)
+    if num_agents < 1:
+        raise ValueError(f"num_agents: expected at least 1 agent, got {num_agents}")
+    return Mean(jnp.full(num_agents, 1.0 / num_agents), num_agents)
 
 
 def mix(W: Mixing, tree: PyTree, messages: PyTree | None = None) -> PyTree:
-    """``W x`` for every leaf of ``tree``; agents on axis 0.
+    """Compute ``W x`` for every leaf of a pytree, agents on axis 0.
 
     Args:
         W: a single operator (index a sequence first: ``mix(W[t], tree)``).
         tree: what the agents hold; floating leaves ``[N, ...]``.
-        messages: what they tell the others, ``tree`` itself if omitted; same structure.
+        messages: what they send, ``tree`` itself if omitted; same structure and shapes.
 
     Returns:
         A tree like ``tree``. Sums are accumulated in at least float32 and cast back.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxswarm import topology
+        >>> W = mixing(topology.ring(4))
+        >>> mix(W, jnp.array([0.0, 3.0, 6.0, 9.0])).tolist()
+        [4.0, 3.0, 6.0, 5.0]
+
     Raises:
-        ValueError: if ``W`` is a sequence, or a leaf has another leading axis or a non-floating
-            dtype.
+        ValueError: if ``W`` is no operator or a sequence, a leaf has another leading axis or a
+            non-floating dtype, or messages have other shapes than the tree.
     """
+    if isinstance(tree, Mixing):
+        raise ValueError(
+            "tree: expected a pytree of arrays [N, ...], got a mixing operator; the order of "
+            "arguments is mix(W, tree)"
+        )
+    require_operator(W)
     if W.is_sequence:
         raise ValueError("W: expected a single mixing operator, got a sequence; use W[t] or vmap")
-    agents.check_leading_axis(tree, W.num_agents)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            raise ValueError(
-                f"leaf {jax.tree_util.keystr(path)}: only floating leaves can be averaged, "
-                f"got {jnp.result_type(leaf)}"
-            )
+    agents.check_params(tree, W.num_agents, "tree")
+    if messages is not None:
+        agents.check_same_shapes(messages, tree, "messages")
     tree = jax.tree.map(jnp.asarray, tree)
-    told = tree if messages is None else messages
-    return jax.tree.map(lambda own, message: apply(W, own, message), tree, told)
+    sent = tree if messages is None else jax.tree.map(jnp.asarray, messages)
+    return jax.tree.map(lambda own, message: apply(W, own, message), tree, sent)
 
 
-def _settle_stochasticity(topology: Topology, weights: jax.Array, promised: str | None) -> str:
-    """What the weights are, checked against ``promised`` when they are concrete."""
+def _settle_stochasticity(topology: Topology, weights: jax.Array, declared: str | None) -> str:
+    """Stochasticity of the weights, checked against ``declared`` when they are concrete."""
     if isinstance(weights, Tracer) or isinstance(topology.senders, Tracer):
-        return promised or "row"
+        return declared or "row"
     n = topology.num_agents
     values = np.asarray(weights)
     if not np.isfinite(values).all():
@@ -166,20 +188,20 @@ def _settle_stochasticity(topology: Topology, weights: jax.Array, promised: str 
     incoming = np.asarray(_sum_per_agent(weights, topology.receivers, n))
     outgoing = np.asarray(_sum_per_agent(weights, topology.senders, n))
     balanced = np.abs(incoming - outgoing).max(initial=0.0) <= _TOLERANCE
-    if promised == "doubly" and not balanced:
+    if declared == "doubly" and not balanced:
         agent = int(np.argmax(np.abs(incoming - outgoing).reshape(-1, n).max(axis=0)))
         raise ValueError(
-            "weights: promised doubly stochastic, but rows and columns differ: agent "
-            f"{agent} gives {incoming.reshape(-1, n)[:, agent].max():.6g} and gets "
-            f"{outgoing.reshape(-1, n)[:, agent].max():.6g}; symmetric weights are"
+            "weights: expected doubly stochastic ones (symmetric weights are), as declared, but "
+            f"agent {agent} gives others {incoming.reshape(-1, n)[:, agent].max():.6g} in all and "
+            f"is given {outgoing.reshape(-1, n)[:, agent].max():.6g}"
         )
-    if balanced and promised != "column":
+    if balanced and declared != "column":
         return "doubly"
-    return promised or "row"
+    return declared or "row"
 
 
 def _sum_per_agent(weights: jax.Array, ends: Any, n: int) -> Any:
-    """``[..., N]``: edge weights added up at one end; on the host when they are concrete."""
+    """Sum edge weights at one end, ``[..., N]``; on the host when they are concrete."""
     if not isinstance(weights, Tracer) and not isinstance(ends, Tracer):
         values, agent = np.asarray(weights), np.asarray(ends)
         total = np.zeros((*values.shape[:-1], n), np.float32)
@@ -225,22 +247,22 @@ def _gather(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -
     if not np.any(topology.mask):
         return Gather(own, (), n, kind)
     if topology.is_sequence:
-        width = int(np.max(np.asarray(topology.in_degrees())))
+        width = int(degrees(topology)[0].max(initial=0))
         members = [
             _bucket(t, w, np.arange(n), width)
             for t, w in zip(_members(topology), weights, strict=True)
         ]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
         return Gather(own, (stacked,), n, kind)
-    degrees = np.bincount(np.asarray(topology.receivers)[np.asarray(topology.mask)], minlength=n)
-    width = int(degrees.max(initial=0))
-    if n * width <= 2 * max(int(degrees.sum()), n):
+    counts, _ = degrees(topology)
+    width = int(counts.max(initial=0))
+    if n * width <= 2 * max(int(counts.sum()), n):
         return Gather(own, (_bucket(topology, weights, np.arange(n), width),), n, kind)
     buckets = []
     for exponent in range(int(width).bit_length()):
-        rows = np.flatnonzero((degrees >= 2**exponent) & (degrees < 2 ** (exponent + 1)))
+        rows = np.flatnonzero((counts >= 2**exponent) & (counts < 2 ** (exponent + 1)))
         if len(rows):
-            bucket = _bucket(topology, weights, rows, int(degrees[rows].max()))
+            bucket = _bucket(topology, weights, rows, int(counts[rows].max()))
             buckets.append(replace(bucket, rows=rows.astype(np.int32)))
     return Gather(own, tuple(buckets), n, kind)
 
@@ -251,17 +273,16 @@ def _members(topology: Topology) -> list[Topology]:
 
 def _bucket(topology: Topology, weights: jax.Array, rows: np.ndarray, width: int) -> Bucket:
     """Padded lists of ``rows``; a padding slot points at the agent itself with weight 0."""
-    mask = np.asarray(topology.mask)
-    receivers = np.where(mask, np.asarray(topology.receivers), topology.num_agents)
-    order = np.argsort(receivers, kind="stable")
-    starts = np.searchsorted(receivers[order], rows)
-    counts = np.searchsorted(receivers[order], rows, side="right") - starts
-    slots = np.arange(width)[None, :]
-    real = slots < counts[:, None]
-    slot_edges = order[np.where(real, starts[:, None] + slots, 0)]
-    neighbors = np.where(real, np.asarray(topology.senders)[slot_edges], rows[:, None])
-    padded = jnp.where(real, weights[slot_edges], 0.0)
-    return Bucket(None, neighbors.astype(np.int32), padded, slot_edges.astype(np.int32))
+    lists = padded_lists(
+        topology.senders,
+        topology.receivers,
+        topology.mask,
+        topology.num_agents,
+        rows=rows,
+        width=width,
+    )
+    padded = jnp.where(lists.mask, weights[lists.edges], 0.0)
+    return Bucket(None, lists.neighbors, padded, lists.edges)
 
 
 def _segment(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:

@@ -1,4 +1,4 @@
-"""What a mixing operator is, and the arithmetic that all layouts share.
+"""The mixing operator ``Mixing`` and the arithmetic that all its layouts share.
 
 Shapes: ``N`` agents, ``E`` directed edges, ``T`` members of a sequence.
 """
@@ -8,13 +8,15 @@ from typing import Any, ClassVar, Self
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import agents
+
 
 class Mixing:
-    """A mixing operator ``W``: entry ``[i, j]`` is the weight agent ``i`` gives what ``j`` tells.
+    """A mixing operator ``W``: entry ``[i, j]`` is the weight of agent ``j``'s message at ``i``.
 
     A pytree. Weights are leaves, so they can be differentiated, swept with ``vmap`` and stacked
     over time; indices are leaves too, so a whole operator can be sharded. Self-weights are kept
-    apart from the others', because wrappers (delay, compression, attacks) let an agent tell others
+    apart from the others', because wrappers (delay, compression, attacks) let an agent send
     something else than what it holds.
 
     Attributes:
@@ -36,23 +38,23 @@ class Mixing:
         return self.self_weights.ndim > 1
 
     def __getitem__(self, index: Any) -> Self:
-        """Member ``index`` of a sequence; the index may be traced."""
+        """Return member ``index`` of a sequence; the index may be traced."""
         if not self.is_sequence:
             raise ValueError("a single mixing operator cannot be indexed; only a sequence W[t] can")
         return jax.tree.map(lambda leaf: leaf[index], self)
 
     def receive(self, messages: jax.Array) -> jax.Array:
-        """``Σ_{j≠i} w_ij m_j`` for one leaf ``[N, ...]``: all that comes from others."""
+        """Sum the weighted messages of the in-neighbours, ``Σ_{j≠i} w_ij m_j``, of one leaf."""
         raise NotImplementedError
 
     def dense(self) -> jax.Array:
-        """``float32[N, N]``; the oracle every layout is tested against."""
+        """Return the matrix ``float32[N, N]``, the oracle that every layout is tested against."""
         raise NotImplementedError
 
     def restrict(
         self, active: jax.Array | None = None, delivered: jax.Array | None = None
     ) -> "Mixing":
-        """The operator of a round without some agents (``bool[N]``) or edges (``bool[E]``).
+        """Return the operator of a round without some agents (``bool[N]``) or edges (``bool[E]``).
 
         The weight of a missing message falls back on its receiver, so rows still sum to one;
         columns do too when losses are symmetric. A column-stochastic operator returns it to the
@@ -61,22 +63,48 @@ class Mixing:
         raise NotImplementedError
 
     def num_messages(self) -> jax.Array:
-        """``float32[]``: directed messages of one application (non-zero weights between agents)."""
+        """Count the messages of one application, ``float32[]``: weights between agents not zero."""
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        shape = getattr(self.self_weights, "shape", None)
+        parts = [f"{self.num_agents} agents", f"{self.stochasticity}-stochastic"]
+        if shape is not None and len(shape) > 1:
+            parts.insert(1, f"{' x '.join(map(str, shape[:-1]))} members")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def require_operator(value: Any, what: str = "W") -> None:
+    """Check that a value is a mixing operator.
+
+    Raises:
+        ValueError: naming ``what``, what came instead and how to make an operator of it.
+    """
+    if isinstance(value, Mixing):
+        return
+    kind = type(value).__name__
+    hint = ""
+    if kind == "Topology":
+        hint = "; call gossip.mixing(topology) first"
+    elif jnp.ndim(value) == 2 if hasattr(value, "ndim") else False:
+        hint = "; gossip.from_matrix(matrix) makes one of a matrix"
+    raise ValueError(
+        f"{what}: expected a mixing operator such as gossip.mixing(topology), got {kind}{hint}"
+    )
 
 
 def accumulator(leaf: jax.Array) -> Any:
-    """The dtype sums over agents are taken in: at least float32."""
+    """Return the dtype in which sums over agents are taken: at least float32."""
     return jnp.promote_types(leaf.dtype, jnp.float32)
 
 
 def rows(weights: jax.Array, like: jax.Array) -> jax.Array:
-    """Broadcast ``[n]`` weights against ``[n, ...]``."""
-    return weights.astype(accumulator(like)).reshape(weights.shape + (1,) * (like.ndim - 1))
+    """Broadcast ``[n]`` weights against ``[n, ...]``, in the dtype of sums."""
+    return agents.expand(weights.astype(accumulator(like)), like)
 
 
 def apply(mixing: Mixing, own: jax.Array, messages: jax.Array) -> jax.Array:
-    """``w_ii x_i + Σ_{j≠i} w_ij m_j`` for one leaf; accumulates in at least float32."""
+    """Compute ``w_ii x_i + Σ_{j≠i} w_ij m_j`` for one leaf; accumulates in at least float32."""
     mixed = rows(mixing.self_weights, own) * own + mixing.receive(messages)
     return mixed.astype(own.dtype)
 
@@ -88,7 +116,7 @@ def keep(
     receivers: jax.Array,
     edges: jax.Array,
 ) -> jax.Array:
-    """``bool`` like ``senders``: which of these edge slots carry a message this round."""
+    """Mask of edge slots that carry a message this round, ``bool`` like ``senders``."""
     keep = jnp.ones(senders.shape, bool)
     if active is not None:
         keep &= active[senders] & active[receivers]
@@ -98,7 +126,7 @@ def keep(
 
 
 def fall_back(mixing: Any, lost: jax.Array, senders: jax.Array, axis: int | None) -> jax.Array:
-    """Self-weights once ``lost`` came home: to receivers (sum over ``axis``) or to senders."""
+    """Self-weights plus weights of lost messages, at receivers (sum over ``axis``) or senders."""
     if mixing.stochasticity == "column":
         n = mixing.num_agents
         return mixing.self_weights + jax.ops.segment_sum(lost.ravel(), senders.ravel(), n)
@@ -107,5 +135,5 @@ def fall_back(mixing: Any, lost: jax.Array, senders: jax.Array, axis: int | None
 
 
 def after_loss(stochasticity: str) -> str:
-    """What an operator still promises when messages may be missing."""
+    """Return the stochasticity of an operator once messages may be missing."""
     return "row" if stochasticity == "doubly" else stochasticity

@@ -1,4 +1,4 @@
-"""Push-sum: exact averaging on directed graphs, where no agent knows who hears it back.
+"""Push-sum: exact averaging on directed graphs by column-stochastic weights.
 
 Shapes: ``N`` agents on axis 0 of every leaf.
 
@@ -7,7 +7,7 @@ References:
     M. Assran et al., Stochastic gradient push for distributed deep learning, 2019.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,10 @@ import jax.numpy as jnp
 from jaxswarm import agents
 from jaxswarm.gossip._mixing import mix
 from jaxswarm.gossip._operator import Mixing
-from jaxswarm.gossip.rounds import Source, operator, traffic_of
-from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
+from jaxswarm.gossip.sources import Source, current_operator, require_source
+from jaxswarm.gossip.traffic import Traffic, traffic_of
+from jaxswarm.gossip.types import Exchange, GossipTransformation
+from jaxswarm.types import Key, Params, PyTree
 
 
 class PushSumState(NamedTuple):
@@ -32,54 +34,63 @@ class PushSumState(NamedTuple):
 
 
 def push_sum(W: Source) -> GossipTransformation:
-    """Push-sum averaging with column-stochastic weights (``mixing(topology, weights="push")``).
+    """Average exactly on a directed graph with column-stochastic weights (push-sum, SGP).
 
     ``params`` are always the de-biased estimates ``x / w``, where gradients are to be taken; what a
     local step adds to them is added to the biased iterate ``x``, as stochastic gradient push does.
     Under message loss the sender keeps the weight, so no mass disappears.
 
     Args:
-        W: column-stochastic operator, sequence of them, or ``(key, round index) -> operator``.
+        W: column-stochastic operator, ``gossip.mixing(topology, weights="push")``, a sequence of
+            them, or ``(key, round index) -> operator``.
+
+    Returns:
+        A rule that supports ``messages``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import gossip, topology
+        >>> rule = push_sum(gossip.mixing(topology.exponential(5), weights="push"))
+        >>> x = jnp.arange(5.0)
+        >>> state, mix = rule.init(x), jax.jit(rule.mix)
+        >>> for index in range(30):
+        ...     x, state, _ = mix(jax.random.key(0), x, state, gossip.Exchange(index))
+        >>> x.round(3).tolist()
+        [2.0, 2.0, 2.0, 2.0, 2.0]
 
     Raises:
-        ValueError: if ``W`` is an operator whose columns do not sum to one.
+        ValueError: if ``W`` is no operator, or one whose columns do not sum to one.
     """
+    require_source(W, "push_sum")
     if isinstance(W, Mixing) and W.stochasticity not in ("column", "doubly"):
         raise ValueError(
             "push_sum: expected column-stochastic weights, mixing(topology, weights='push'), "
             f"got {W.stochasticity}-stochastic"
         )
 
-    def init(params: PyTree) -> PushSumState:
+    def init(params: Params) -> PushSumState:
         return PushSumState(params, jnp.ones(agents.num_agents(params)))
 
     def mix_fn(
-        key: jax.Array,
-        params: PyTree,
-        state: PushSumState,
-        round: Exchange,
-        *,
-        messages: PyTree | None = None,
-        **extra: Any,
-    ) -> tuple[PyTree, PushSumState, Traffic]:
-        del extra
-        now = operator(W, key, round)
+        key: Key, params: Params, state: PushSumState, exchange: Exchange
+    ) -> tuple[Params, PushSumState, Traffic]:
+        now = current_operator(W, key, exchange)
         biased = jax.tree.map(
             lambda x, z: x + (z - _scaled(x, 1.0 / state.weight)), state.biased, params
         )
-        told = None
-        if messages is not None:
-            told = jax.tree.map(lambda m: _scaled(m, state.weight), messages)
-        biased = mix(now, biased, told)
+        sent = None
+        if exchange.messages is not None:
+            sent = jax.tree.map(lambda m: _scaled(m, state.weight), exchange.sent(params))
+        biased = mix(now, biased, sent)
         weight = mix(now, state.weight)
         estimates = jax.tree.map(lambda x: _scaled(x, 1.0 / weight), biased)
         count = now.num_messages()
-        sent = traffic_of(count, params)
-        sent = Traffic(sent.messages, sent.bytes + 4.0 * count)  # the weight travels along
-        return estimates, PushSumState(biased, weight), sent
+        traffic = traffic_of(count, params)
+        traffic = Traffic(traffic.messages, traffic.bytes + 4.0 * count)  # the weight is sent too
+        return estimates, PushSumState(biased, weight), traffic
 
-    return GossipTransformation(init, mix_fn)
+    return GossipTransformation(init, mix_fn, frozenset({"messages"}))
 
 
 def _scaled(leaf: jax.Array, factor: jax.Array) -> jax.Array:
-    return (leaf * factor.reshape(factor.shape + (1,) * (leaf.ndim - 1))).astype(leaf.dtype)
+    return (leaf * agents.expand(factor, leaf)).astype(leaf.dtype)

@@ -1,4 +1,4 @@
-"""Compressed gossip: compressors, and the CHOCO wrapper that makes them exact by error feedback.
+"""Compressed gossip: compressors (top-k, random-k, quantization, sign, cast) and CHOCO-SGD.
 
 Shapes: ``N`` agents on axis 0 of every leaf, ``D`` entries of one agent's leaf.
 
@@ -18,7 +18,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents
-from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
+from jaxswarm.gossip._averaging import averaging
+from jaxswarm.gossip.sources import Source
+from jaxswarm.gossip.traffic import Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
+from jaxswarm.types import Key, Params, PyTree
 
 
 class CompressFn(Protocol):
@@ -28,7 +32,7 @@ class CompressFn(Protocol):
 
 
 class Compressor(NamedTuple):
-    """A lossy map and its price.
+    """A lossy map of vectors and the size of its output.
 
     Attributes:
         compress: ``(key, [D]) -> [D]``, of the vector's dtype or a narrower one.
@@ -56,7 +60,7 @@ def top_k(fraction: float) -> Compressor:
 
 
 def random_k(fraction: float) -> Compressor:
-    """Keep ``⌈fraction · D⌉`` random entries, unscaled; a shared seed spares the indices.
+    """Keep ``⌈fraction · D⌉`` random entries, unscaled; indices follow from a shared seed.
 
     Raises:
         ValueError: if ``fraction`` is outside ``(0, 1]``.
@@ -64,15 +68,17 @@ def random_k(fraction: float) -> Compressor:
     _check_fraction(fraction)
 
     def compress(key: jax.Array, vector: jax.Array) -> jax.Array:
-        lots = jax.random.bits(key, vector.shape)
-        _, kept = jax.lax.top_k(lots, math.ceil(fraction * vector.size))
+        priority = jax.random.bits(key, vector.shape)
+        _, kept = jax.lax.top_k(priority, math.ceil(fraction * vector.size))
         return jnp.zeros_like(vector).at[kept].set(vector[kept], unique_indices=True)
 
     return Compressor(compress, lambda size: 32.0 * math.ceil(fraction * size) + 64.0)
 
 
 def quantize(bits: int = 8) -> Compressor:
-    """Unbiased stochastic rounding to ``2^(bits-1) − 1`` levels of the largest entry, and a sign.
+    """Round stochastically to ``2^(bits-1) − 1`` levels of the largest entry, and a sign.
+
+    Unbiased (QSGD).
 
     Raises:
         ValueError: if ``bits`` is outside ``[2, 16]``.
@@ -93,7 +99,7 @@ def quantize(bits: int = 8) -> Compressor:
 
 
 def sign() -> Compressor:
-    """One bit per entry, scaled by the mean magnitude."""
+    """Keep the sign of every entry, one bit each, scaled by the mean magnitude."""
 
     def compress(key: jax.Array, vector: jax.Array) -> jax.Array:
         del key
@@ -103,7 +109,7 @@ def sign() -> Compressor:
 
 
 def cast(dtype: Any = jnp.bfloat16) -> Compressor:
-    """Round to a narrower float: half the bytes, for rules that should not notice.
+    """Round to a narrower float type: half the bytes with bfloat16.
 
     With ``compressed(rule, cast(), error_feedback=False)`` agents keep their parameters and move by
     ``W C(x) − C(x)``. Rounding errors cancel in the sum, so a doubly stochastic ``W`` keeps the
@@ -134,10 +140,11 @@ COMPRESSORS: dict[str, Callable[..., Compressor]] = {
     "sign": sign,
     "cast": cast,
 }
+"""Name -> factory of a compressor; ``top_k`` and ``random_k`` take a fraction."""
 
 
 class CompressedState(NamedTuple):
-    """What the neighbours believe of each agent, and the wrapped rule's state."""
+    """The public copies that neighbours hold of each agent, and the wrapped rule's state."""
 
     public: PyTree
     inner: PyTree
@@ -150,9 +157,9 @@ def compressed(
     step_size: float | jax.Array = 1.0,
     error_feedback: bool = True,
 ) -> GossipTransformation:
-    """Send compressed messages through ``rule``.
+    """Compress the messages of a rule.
 
-    With error feedback (CHOCO) every agent keeps a public copy ``x̂`` that all its neighbours know,
+    With error feedback (CHOCO) every agent keeps a public copy ``x̂`` that all its neighbours hold,
     sends the compressed difference to it, and moves by ``γ (rule(x̂) − x̂)``: agreement becomes
     exact and the average is kept. Without, agents move by ``γ (rule(C(x)) − C(x))``, which stalls
     at the compression error.
@@ -161,56 +168,97 @@ def compressed(
         rule: a linear rule, for instance ``averaging(W)``.
         compressor: see :func:`top_k`, :func:`random_k`, :func:`quantize`, :func:`sign`,
             :func:`cast`; applied leaf by leaf.
-        step_size: consensus step ``γ`` in ``(0, 1]``; coarse compressors need a small one.
+        step_size: consensus step ``γ`` in ``(0, 1]``. Coarse compressors diverge at 1: about 0.1
+            suits ``top_k(0.1)`` with error feedback, less ``random_k(0.1)``.
         error_feedback: keep public copies (one more ``[N, P]`` buffer).
 
+    Returns:
+        A rule that supports what ``rule`` supports, without ``messages`` and ``per_receiver``: put
+        ``compressed`` outside wrappers and attacks that alter messages.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import gossip, topology
+        >>> W = gossip.mixing(topology.ring(4))
+        >>> rule = compressed(gossip.averaging(W), top_k(0.5), step_size=0.3)
+        >>> x = jnp.arange(32.0).reshape(4, 8)
+        >>> state, mix = rule.init(x), jax.jit(rule.mix)
+        >>> _, _, traffic = mix(jax.random.key(0), x, state, gossip.Exchange(0))
+        >>> float(traffic.messages), float(traffic.bytes)  # 4 values and indices a message
+        (8.0, 256.0)
+
     Raises:
-        ValueError: if ``step_size`` is outside ``(0, 1]``; while mixing, if messages get lost
-            (public copies would drift apart) or another wrapper altered the messages.
+        ValueError: if the rule does not support ``messages`` or ``step_size`` is outside
+            ``(0, 1]``; while mixing, with error feedback if messages get lost (public copies would
+            drift apart), or if ``exchange.messages`` is set.
     """
+    require_support(rule, "messages", purpose="compressed")
     if not isinstance(step_size, jax.Array) and not 0.0 < step_size <= 1.0:
         raise ValueError(f"step_size: expected a number in (0, 1], got {step_size}")
 
-    def init(params: PyTree) -> CompressedState:
+    def init(params: Params) -> CompressedState:
         public = jax.tree.map(jnp.zeros_like, params) if error_feedback else ()
         return CompressedState(public, rule.init(params))
 
     def mix_fn(
-        key: jax.Array,
-        params: PyTree,
-        state: CompressedState,
-        round: Exchange,
-        *,
-        messages: PyTree | None = None,
-        **extra: Any,
-    ) -> tuple[PyTree, CompressedState, Traffic]:
-        if error_feedback and round.delivered is not None:
+        key: Key, params: Params, state: CompressedState, exchange: Exchange
+    ) -> tuple[Params, CompressedState, Traffic]:
+        if error_feedback and exchange.delivered is not None:
             raise ValueError(
                 "compressed: error feedback needs reliable links; delivered must be None"
             )
-        if messages is not None:
+        if exchange.messages is not None or exchange.per_receiver is not None:
             raise ValueError(
                 "compressed: put compressed(…) outside the wrapper that alters messages"
             )
         compress_key, rule_key = jax.random.split(key)
         if error_feedback:
             difference = jax.tree.map(jnp.subtract, params, state.public)
-            sent = _compress(compress_key, difference, compressor)
-            public = told = jax.tree.map(lambda p, s: p + s.astype(p.dtype), state.public, sent)
+            change = _compress(compress_key, difference, compressor)
+            public = jax.tree.map(lambda p, c: p + c.astype(p.dtype), state.public, change)
+            messages = public
         else:
-            told = _compress(compress_key, params, compressor)
-            public = jax.tree.map(lambda t, x: t.astype(x.dtype), told, params)
-        agreed, inner, traffic = rule.mix(
-            rule_key, public, state.inner, round, messages=told, **extra
+            messages = _compress(compress_key, params, compressor)
+            public = jax.tree.map(lambda m, x: m.astype(x.dtype), messages, params)
+        mixed, inner, traffic = rule.mix(
+            rule_key, public, state.inner, exchange._replace(messages=messages)
         )
         params = jax.tree.map(
-            lambda x, a, p: (x + step_size * (a - p)).astype(x.dtype), params, agreed, public
+            lambda x, m, p: (x + step_size * (m - p)).astype(x.dtype), params, mixed, public
         )
         size = sum(compressor.num_bits(leaf[0].size) for leaf in jax.tree.leaves(params)) / 8.0
         traffic = Traffic(traffic.messages, traffic.messages * size)
         return params, CompressedState(public if error_feedback else (), inner), traffic
 
-    return GossipTransformation(init, mix_fn)
+    supports = frozenset(rule.supports) - {"messages", "per_receiver"}
+    return GossipTransformation(init, mix_fn, supports)
+
+
+def choco(W: Source, compressor: Compressor, step_size: float | jax.Array) -> GossipTransformation:
+    """Average compressed differences with error feedback (CHOCO gossip; CHOCO-SGD in a learner).
+
+    The same as ``compressed(averaging(W), compressor, step_size=step_size)``.
+
+    Args:
+        W: a doubly stochastic, symmetric operator.
+        compressor: for example ``top_k(0.01)``, ``quantize(4)``, ``sign()``.
+        step_size: consensus step ``γ`` in ``(0, 1]``, smaller for coarser compressors.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import agents, gossip, topology
+        >>> rule = choco(gossip.mixing(topology.ring(4)), top_k(0.5), step_size=0.3)
+        >>> x = jnp.arange(32.0).reshape(4, 8)
+        >>> state, start, mix = rule.init(x), agents.disagreement(x), jax.jit(rule.mix)
+        >>> for index in range(60):
+        ...     x, state, _ = mix(jax.random.key(index), x, state, gossip.Exchange(index))
+        >>> bool(agents.disagreement(x) < 1e-3 * start)
+        True
+
+    Raises:
+        ValueError: as :func:`compressed` and :func:`jaxswarm.gossip.averaging`.
+    """
+    return compressed(averaging(W), compressor, step_size=step_size)
 
 
 def _compress(key: jax.Array, tree: PyTree, compressor: Compressor) -> PyTree:

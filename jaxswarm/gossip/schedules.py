@@ -1,8 +1,8 @@
-"""When to spend communication: how many random neighbours to hear as training progresses.
+"""Communication schedules: the number of random in-neighbours as a function of progress.
 
 A schedule maps progress in ``[0, 1)`` (rounds done over rounds in all) to the number ``r`` of other
-agents that each agent hears this round; ``r = N − 1`` is a full average. ``r = 0.2`` means one peer
-in one round of five.
+agents that each agent receives from in a round; ``r = N − 1`` is a full average. ``r = 0.2`` means
+one peer in one round of five.
 
 References:
     T. Zhu et al., A single merging suffices: recovering server-based learning performance in
@@ -23,49 +23,49 @@ import numpy as np
 
 from jaxswarm import errors
 from jaxswarm.gossip._averaging import averaging
-from jaxswarm.gossip._mixing import everyone
-from jaxswarm.gossip.random import random_neighbors
+from jaxswarm.gossip._mixing import complete_mean
+from jaxswarm.gossip.randomized import random_neighbors
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.gossip.wrappers import scheduled
 
 Progress = Callable[[Any], Any]
 
-_ROUNDING = 5e-7  # of a share of the run in float32: far less than a round
+_ROUNDING = 5e-7  # tolerance of a share of the run in float32, far less than a round
 
 
 def fixed(r: float) -> Progress:
-    """The same ``r`` all along."""
+    """Keep ``r`` constant."""
     _check(r=r)
     return lambda progress: jnp.full(jnp.shape(progress), r, jnp.float32)
 
 
 def linear(start: float, end: float) -> Progress:
-    """From ``start`` to ``end`` in a straight line."""
+    """Change ``r`` linearly from ``start`` to ``end``."""
     _check(start=start, end=end)
     return lambda progress: start + (end - start) * progress
 
 
 def cosine(start: float, end: float) -> Progress:
-    """From ``start`` to ``end`` along half a cosine."""
+    """Change ``r`` from ``start`` to ``end`` along half a cosine."""
     _check(start=start, end=end)
     return lambda progress: end + (start - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
 
 
 def slow_decrease(start: float, end: float, *, rate: float = 10.0) -> Progress:
-    """Exponential decay to ``end``: ``end + (start − end) e^(−rate·progress)``."""
+    """Decay ``r`` exponentially: ``end + (start − end) e^(−rate·progress)``."""
     _check(start=start, end=end, rate=rate)
     return lambda progress: end + (start - end) * jnp.exp(-rate * progress)
 
 
 def truncate(start: float, end: float, *, point: float) -> Progress:
-    """``start`` before ``point``, ``end`` from there on."""
+    """Use ``start`` before ``point`` and ``end`` from there on."""
     _check(start=start, end=end)
     _check_share(point=point)
     return lambda progress: jnp.where(progress < point - _ROUNDING, start, end).astype(jnp.float32)
 
 
 def dense_window(start: float, dense: float, *, point: float, width: float) -> Progress:
-    """``dense`` inside ``[point, point + width)``, ``start`` outside."""
+    """Use ``dense`` inside ``[point, point + width)`` and ``start`` outside."""
     _check(start=start, dense=dense)
     _check_share(point=point, width=width)
 
@@ -84,14 +84,15 @@ SCHEDULES: dict[str, Callable[..., Progress]] = {
     "truncate": truncate,
     "dense_window": dense_window,
 }
+"""Name -> factory of a schedule ``progress -> r``."""
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class CommunicationSchedule:
-    """A schedule written out, round by round; call it with a round's index.
+    """The values of a schedule, round by round; call it with a round's index.
 
-    A pytree: hand several of them to one jitted function and it compiles once.
+    A pytree: a jitted function that takes several of them in turn compiles once.
 
     Attributes:
         values: ``float32[T]``, the ``r`` of every round.
@@ -100,20 +101,29 @@ class CommunicationSchedule:
     values: Any
 
     def __call__(self, index: jax.Array) -> jax.Array:
-        """``r`` of round ``index``; beyond the last round, that round's."""
+        """Return ``r`` of round ``index``; beyond the last round, that round's."""
         return jnp.asarray(self.values).at[index].get(mode="clip")
 
     @property
     def num_rounds(self) -> int:
-        """``T``."""
+        """Number of rounds ``T``."""
         return self.values.shape[0]
 
 
 def communication_schedule(name: str, num_rounds: int, **options: Any) -> CommunicationSchedule:
-    """A schedule by name over ``num_rounds`` rounds.
+    """Build a schedule by name over ``num_rounds`` rounds.
 
     Shares of the run (``point``, ``width``) are rounded to whole rounds, at least one of them
-    dense: a window of one width costs the same wherever it stands, and the last round exists.
+    dense: a window of one width costs the same wherever it is, and lies within the run.
+
+    Args:
+        name: one of :data:`SCHEDULES`.
+        num_rounds: ``T``, at least 1.
+        options: the arguments of that schedule.
+
+    Example:
+        >>> communication_schedule("truncate", 5, start=0.5, end=3.0, point=0.8).values.tolist()
+        [0.5, 0.5, 0.5, 0.5, 3.0]
 
     Raises:
         ValueError: unknown name or option (with a suggestion), an option missing or out of range,
@@ -136,7 +146,7 @@ def communication_schedule(name: str, num_rounds: int, **options: Any) -> Commun
 
 
 def _whole_rounds(options: dict[str, Any], num_rounds: int) -> dict[str, Any]:
-    """``options`` with ``point`` and ``width`` as multiples of ``1/num_rounds``."""
+    """Round ``point`` and ``width`` to multiples of ``1/num_rounds``."""
     options = dict(options)
     _check_share(**{name: options[name] for name in ("point", "width") if name in options})
     last = num_rounds
@@ -159,16 +169,16 @@ def _whole_rounds(options: dict[str, Any], num_rounds: int) -> dict[str, Any]:
 
 
 def random_gossip(
-    n: int, r: float | Progress | CommunicationSchedule, *, maximum: int | None = None
+    num_agents: int, r: float | Progress | CommunicationSchedule, *, maximum: int | None = None
 ) -> GossipTransformation:
-    """Average with ``r`` random others, and with everyone in rounds where ``r`` reaches ``N − 1``.
+    """Average with ``r`` random others, and with all agents in rounds where ``r`` is ``N − 1``.
 
-    Full rounds are one mean and sparse rounds cost ``O(N · maximum)``; neither pays for the other.
+    Full rounds are one mean and sparse rounds cost ``O(N · maximum)``; only the one is computed.
 
     Args:
-        n: number of agents, at least 2.
-        r: neighbours heard in a round, a :func:`communication_schedule`, or any function
-            ``round index -> r``.
+        num_agents: ``N``, at least 2.
+        r: number of random in-neighbours in a round, a :func:`communication_schedule`, or any
+            function ``round index -> r``.
         maximum: slots of a sparse round, beyond which its ``r`` is clipped. Derived from a number
             or a concrete schedule; a function, or a schedule traced by ``jit``, must come with it.
 
@@ -176,7 +186,8 @@ def random_gossip(
         ValueError: as :func:`jaxswarm.gossip.random_neighbors`, and if a schedule asks for more
             than ``N − 1`` neighbours.
     """
-    full = averaging(everyone(n))
+    n = num_agents
+    full = averaging(complete_mean(n))
     if not callable(r):
         if r == n - 1:
             return full

@@ -1,55 +1,38 @@
-"""The contract of a gossip rule: a NamedTuple of pure functions ``(init, mix)``.
+"""The contract of a gossip rule: ``(init, mix, supports)`` and the exchange of one round.
 
 Shapes: ``N`` agents (axis 0 of every leaf), ``E`` directed edge slots of the topology.
 """
 
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
-PyTree = Any
+from jaxswarm import agents
+from jaxswarm.gossip.traffic import Traffic
+from jaxswarm.types import ArrayLike, Key, Params, PyTree
+
+FEATURES: dict[str, str] = {
+    "messages": "what agents send may differ from what they hold (Exchange.messages)",
+    "per_receiver": "adversarial messages may differ by receiver (Exchange.per_receiver)",
+    "context": "private data of every agent (Exchange.extras), leaves [N, ...]",
+    "public": "data that every agent publishes to its out-neighbours (Exchange.extras)",
+    "withholds": "bool[N], agents that forward no record of others (Exchange.extras)",
+    "match_inputs": "inputs on which units of networks are matched (Exchange.extras)",
+}
+"""What a rule may say it ``supports``. Names of further extras may be added by any rule."""
 
 
-class Exchange(NamedTuple):
-    """What the network delivers in one round; ``None`` means “nothing special happened”.
+class PerReceiverMessages(NamedTuple):
+    """Adversarial messages that differ by receiver.
 
-    Attributes:
-        index: ``int32[]``, the round number, counted from 0.
-        alive: ``bool[N]``; the dead neither send nor change.
-        participates: ``bool[N]``; who takes part in this round's exchange (sampling, stragglers).
-        delivered: ``bool[E]``; which messages arrive, in the edge order of the rule's topology.
-    """
-
-    index: Any
-    alive: jax.Array | None = None
-    participates: jax.Array | None = None
-    delivered: jax.Array | None = None
-
-
-class Traffic(NamedTuple):
-    """What was sent: scalars, float32 so that a million rounds do not overflow.
-
-    Exact up to 2²⁴ per round, relative error 6e-8 beyond.
+    ``Exchange.messages`` holds one message per *sender*. The strongest attacks send every receiver
+    another message; they choose it by receiver alone, which needs no ``[E, ...]`` array: all
+    ``senders`` send ``messages[i]`` to agent ``i``.
 
     Attributes:
-        messages: number of directed agent-to-agent messages.
-        bytes: their payload.
-    """
-
-    messages: jax.Array
-    bytes: jax.Array
-
-
-class Forged(NamedTuple):
-    """Messages that depend on who reads them, the extra ``forged`` of some rules.
-
-    ``messages`` of a rule are one per *sender*. An attacker may tell everyone something else; the
-    strongest such attacks choose it by receiver alone, which needs no ``[E, ...]`` array: whatever
-    any of ``senders`` tells agent ``i`` in this round is ``messages[i]``.
-
-    Attributes:
-        senders: ``bool[N]``, whose messages are replaced.
+        senders: ``bool[N]``, agents whose messages are replaced.
         messages: like the parameters, leaves ``[N, ...]`` by receiver.
     """
 
@@ -57,40 +40,144 @@ class Forged(NamedTuple):
     messages: PyTree
 
 
+class Exchange(NamedTuple):
+    """What one round of gossip delivers; ``None`` stands for the undisturbed case.
+
+    Attributes:
+        index: ``int32[]``, the round number, counted from 0.
+        alive: ``bool[N]``; agents that are not alive neither send nor change.
+        participates: ``bool[N]``; agents that take part in this round (sampling, stragglers).
+        delivered: ``bool[E]``; which messages arrive, in the edge order of the rule's topology.
+        messages: what agents send, like the parameters; the parameters themselves if ``None``.
+            Wrappers set it: delay, compression, attacks.
+        per_receiver: adversarial messages that differ by receiver.
+        extras: what a rule needs beyond parameters, by name, see :data:`FEATURES`. A rule ignores
+            names that it does not know. Never change the dictionary: use :meth:`with_extras`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> exchange = Exchange(0, alive=jnp.array([True, True, False]))
+        >>> exchange.sent(jnp.ones((3, 2))).shape
+        (3, 2)
+        >>> exchange.active(3).tolist()
+        [True, True, False]
+    """
+
+    index: ArrayLike
+    alive: jax.Array | None = None
+    participates: jax.Array | None = None
+    delivered: jax.Array | None = None
+    messages: PyTree | None = None
+    per_receiver: PerReceiverMessages | None = None
+    extras: Mapping[str, PyTree] = {}
+
+    def sent(self, params: Params) -> PyTree:
+        """Messages that agents send: ``messages``, or ``params`` where nothing replaces them.
+
+        Raises:
+            ValueError: if messages have another structure or other shapes than ``params``.
+        """
+        if self.messages is None:
+            return params
+        agents.check_same_shapes(self.messages, params, "messages")
+        return self.messages
+
+    def active(self, num_agents: int) -> jax.Array | None:
+        """Mask ``bool[N]`` of agents that are alive and take part; ``None`` means all of them.
+
+        Raises:
+            ValueError: if ``alive`` or ``participates`` is not ``bool[N]``.
+        """
+        for name, mask in (("alive", self.alive), ("participates", self.participates)):
+            if mask is None:
+                continue
+            is_flags = jnp.issubdtype(jnp.result_type(mask), jnp.bool_)
+            if jnp.shape(mask) != (num_agents,) or not is_flags:
+                found = f"{jnp.result_type(mask)}{list(jnp.shape(mask))}"
+                raise ValueError(f"{name}: expected bool[{num_agents}], got {found}")
+        return combine_masks(self.alive, self.participates)
+
+    def with_extras(self, **extras: PyTree) -> "Exchange":
+        """Return the exchange with some extras added or replaced."""
+        return self._replace(extras={**self.extras, **extras})
+
+
 class InitFn(Protocol):
     """``init(params) -> state``: what the rule carries between rounds, for stacked ``params``."""
 
-    def __call__(self, params: PyTree) -> PyTree: ...
+    def __call__(self, params: Params) -> PyTree: ...
 
 
 class MixFn(Protocol):
-    """``mix(key, params, state, round, *, messages=None, **extra) -> (params, state, traffic)``.
+    """``mix(key, params, state, exchange) -> (params, state, traffic)``: one round of a rule.
 
-    ``params`` is what each agent holds; ``messages`` is what it *tells* the others, the same
-    structure, ``params`` itself unless a wrapper (delay, compression, an attacker) says otherwise.
-    ``extra`` carries what a rule needs beyond parameters; rules ignore the extras that they do not
-    know. ``forged`` (:class:`Forged`) is named in the signature of the rules that honour it.
+    ``params`` is what each agent holds, leaves ``[N, ...]``; ``exchange.sent(params)`` is what it
+    sends; ``key`` is consumed. ``traffic`` counts the messages and bytes sent.
     """
 
     def __call__(
-        self,
-        key: jax.Array,
-        params: PyTree,
-        state: PyTree,
-        round: Exchange,
-        *,
-        messages: PyTree | None = None,
-        **extra: Any,
-    ) -> tuple[PyTree, PyTree, Traffic]: ...
+        self, key: Key, params: Params, state: PyTree, exchange: Exchange
+    ) -> tuple[Params, PyTree, Traffic]: ...
 
 
 class GossipTransformation(NamedTuple):
-    """A gossip rule, the counterpart of ``optax.GradientTransformation``."""
+    """A gossip rule, the counterpart of ``optax.GradientTransformation``.
+
+    Attributes:
+        init: ``init(params) -> state``.
+        mix: ``mix(key, params, state, exchange) -> (params, state, traffic)``.
+        supports: names of :data:`FEATURES` that ``mix`` honours. A wrapper or attack that needs
+            another is refused when it is built; a rule that reads ``exchange.sent(params)`` instead
+            of ``params`` supports ``"messages"``.
+
+    Example:
+        A rule of one's own, half of plain averaging:
+
+        >>> import jax
+        >>> from jaxswarm import gossip, topology
+        >>> W = gossip.mixing(topology.ring(4))
+        >>> def mix(key, params, state, exchange):
+        ...     mixed = gossip.mix(W, params, exchange.sent(params))
+        ...     params = jax.tree.map(lambda x, m: (x + m) / 2, params, mixed)
+        ...     return params, state, gossip.traffic_of(W.num_messages(), params)
+        >>> rule = gossip.GossipTransformation(lambda params: (), mix, supports={"messages"})
+        >>> gossip.delayed(rule, 2).supports
+        frozenset({'messages'})
+    """
 
     init: InitFn
     mix: MixFn
+    supports: Collection[str] = frozenset()
 
 
-def no_traffic() -> Traffic:
-    """A round in which nobody sent anything."""
-    return Traffic(jnp.zeros(()), jnp.zeros(()))
+def combine_masks(a: jax.Array | None, b: jax.Array | None) -> jax.Array | None:
+    """Return ``a & b``, where ``None`` means all true."""
+    if a is None or b is None:
+        return b if a is None else a
+    return a & b
+
+
+def require_support(rule: Any, *needed: str, purpose: str) -> None:
+    """Check that a value is a gossip rule that supports what a wrapper needs.
+
+    Args:
+        rule: what the caller gave.
+        needed: names of :data:`FEATURES`.
+        purpose: the wrapper or attack, for the message.
+
+    Raises:
+        ValueError: if it is not a rule, or naming what it does not support.
+    """
+    if not (hasattr(rule, "init") and hasattr(rule, "mix")):
+        raise ValueError(
+            f"rule: expected a gossip rule such as gossip.averaging(W), got {type(rule).__name__}"
+        )
+    supports = getattr(rule, "supports", ())
+    missing = [name for name in needed if name not in supports]
+    if missing:
+        known = ", ".join(sorted(supports)) or "nothing"
+        raise ValueError(
+            f"rule: {purpose} expects a rule that supports {', '.join(missing)}, got one that "
+            f"supports {known}. Attacks go inside other wrappers; a rule of your own says what its "
+            "mix honours in GossipTransformation(init, mix, supports)"
+        )

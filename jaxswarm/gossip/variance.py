@@ -1,8 +1,8 @@
-"""Variance-corrected averaging: the cure for the vanishing variance of averaged networks.
+"""Variance-corrected averaging: rescale averaged layers to their contributors' variance.
 
 Averaging ``M`` uncorrelated (independently initialised) networks divides each layer's weight
 variance by about ``M`` and stalls learning; rescaling the averaged layer to the contributors' own
-variance undoes it.
+variance restores it.
 
 Shapes: ``N`` agents on axis 0 of every leaf.
 
@@ -10,21 +10,20 @@ References:
     Y. Tian et al., Vanishing variance problem in fully decentralized neural-network systems, 2024.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import errors
-from jaxswarm.gossip._mixing import mix
-from jaxswarm.gossip.rounds import Source, operator, traffic_of
-from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
+from jaxswarm import agents, errors
+from jaxswarm.gossip.sources import Source, current_operator, require_source
+from jaxswarm.gossip.traffic import Traffic, traffic_of
+from jaxswarm.gossip.types import Exchange, GossipTransformation
+from jaxswarm.types import Key, Params, PyTree
 
 TARGETS = ("others", "self", "conservative")
 
 
-def layer_variance(params: PyTree) -> PyTree:
-    """Unbiased variance over the entries of each layer of each agent: leaves ``[N, ...] -> [N]``.
+def layer_variance(params: Params) -> PyTree:
+    """Compute the unbiased variance of the entries of each layer: leaves ``[N, ...] -> [N]``.
 
     Layers of a single entry have variance 0.
     """
@@ -46,24 +45,29 @@ def variance_corrected(
     correct: bool = True,
     epsilon: float = 1e-12,
 ) -> GossipTransformation:
-    """Conservative averaging whose layers are rescaled to the contributors' variance.
+    """Average conservatively and rescale each layer to the contributors' variance.
 
     ``x̄_i = c x_i + (1 − c) Σ_j w̃_ij m_j`` with the others' weights normalised to sum to one, then
     every layer is rescaled about its own mean so that its variance becomes the target. A constant
-    layer (a fresh bias) stays as it is; an agent that hears nobody keeps its own.
+    layer (a fresh bias) stays as it is; an agent that receives nothing keeps its own model.
 
     Args:
-        W: whom an agent hears and how the others' weights compare; its own weight is
-            ``self_weight``.
+        W: in-neighbours and the relative weights of their messages; the weight of the agent's own
+            model is ``self_weight``.
         self_weight: ``c`` in ``[0, 1]``.
         target: variance to restore: the mean of the ``"others"``', the agent's own (``"self"``), or
             ``"conservative"``, ``c`` parts own and ``1 − c`` parts others.
         correct: false gives the same conservative average uncorrected, the paper's baseline.
         epsilon: positive floor below which a variance counts as zero (then nothing is rescaled).
 
+    Returns:
+        A rule that supports ``messages``.
+
     Raises:
-        ValueError: on an unknown target, ``self_weight`` outside ``[0, 1]`` or ``epsilon <= 0``.
+        ValueError: if ``W`` is no operator, on an unknown target, ``self_weight`` outside
+            ``[0, 1]`` or ``epsilon <= 0``.
     """
+    require_source(W, "variance_corrected")
     if target not in TARGETS:
         raise errors.unknown("target", target, TARGETS)
     if not isinstance(self_weight, jax.Array) and not 0.0 <= self_weight <= 1.0:
@@ -72,43 +76,36 @@ def variance_corrected(
         raise ValueError(f"epsilon: expected a positive number, got {epsilon}")
 
     def mix_fn(
-        key: jax.Array,
-        params: PyTree,
-        state: PyTree,
-        round: Exchange,
-        *,
-        messages: PyTree | None = None,
-        **extra: Any,
-    ) -> tuple[PyTree, PyTree, Traffic]:
-        del extra
-        now = operator(W, key, round)
-        mix(now, params)  # checks shapes and dtypes; the result is unused and never computed
-        told = params if messages is None else messages
-        heard = 1.0 - now.self_weights
-        hears = heard > 1e-6
-        share = jnp.where(hears, (1.0 - self_weight) / jnp.where(hears, heard, 1.0), 0.0)
-        own_share = jnp.where(hears, self_weight, 1.0)
+        key: Key, params: Params, state: PyTree, exchange: Exchange
+    ) -> tuple[Params, PyTree, Traffic]:
+        now = current_operator(W, key, exchange)
+        agents.check_params(params, now.num_agents)
+        weight_of_others = 1.0 - now.self_weights
+        receives = weight_of_others > 1e-6
+        total = jnp.where(receives, weight_of_others, 1.0)
+        share = jnp.where(receives, (1.0 - self_weight) / total, 0.0)
+        own_share = jnp.where(receives, self_weight, 1.0)
 
         def leaf(own: jax.Array, message: jax.Array) -> jax.Array:
-            n = own.shape[0]
-            column = (n,) + (1,) * (own.ndim - 1)
-            mixed = own_share.reshape(column) * own + share.reshape(column) * now.receive(message)
-            if not correct or own.size == n:
+            received = now.receive(message)
+            mixed = agents.expand(own_share, own) * own + agents.expand(share, own) * received
+            if not correct or own.size == own.shape[0]:
                 return mixed.astype(own.dtype)
             own_variance = layer_variance(own)
-            others = now.receive(layer_variance(message)) / jnp.where(hears, heard, 1.0)
+            others = now.receive(layer_variance(message)) / total
             wanted = {
                 "others": others,
                 "self": own_variance,
                 "conservative": self_weight * own_variance + (1.0 - self_weight) * others,
             }[target]
             actual = layer_variance(mixed)
-            sound = hears & (actual > epsilon) & (wanted > epsilon)
-            factor = jnp.sqrt(jnp.where(sound, wanted, 1.0) / jnp.where(sound, actual, 1.0))
+            rescale = receives & (actual > epsilon) & (wanted > epsilon)
+            factor = jnp.sqrt(jnp.where(rescale, wanted, 1.0) / jnp.where(rescale, actual, 1.0))
             center = jnp.mean(mixed, axis=tuple(range(1, own.ndim)), keepdims=True)
-            rescaled = center + factor.reshape(column) * (mixed - center)
-            return jnp.where(sound.reshape(column), rescaled, mixed).astype(own.dtype)
+            rescaled = center + agents.expand(factor, own) * (mixed - center)
+            return jnp.where(agents.expand(rescale, own), rescaled, mixed).astype(own.dtype)
 
-        return jax.tree.map(leaf, params, told), state, traffic_of(now.num_messages(), params)
+        mixed = jax.tree.map(leaf, params, exchange.sent(params))
+        return mixed, state, traffic_of(now.num_messages(), params)
 
-    return GossipTransformation(lambda params: (), mix_fn)
+    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages"}))

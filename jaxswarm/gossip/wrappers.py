@@ -1,22 +1,27 @@
-"""Wrappers that change when a rule runs, how old its messages are and what it is told beside.
+"""Wrappers: run a rule in some rounds only, delay its messages, or give it extra inputs.
 
 Shapes: ``N`` agents on axis 0 of every leaf, ``D`` rounds of history.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
-from jaxswarm.gossip._averaging import none
-from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
+from jaxswarm.gossip._averaging import identity
+from jaxswarm.gossip.traffic import Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
+from jaxswarm.types import Key, Params, PyTree
+
+Predicate = Callable[[jax.Array], jax.Array]
+"""``round index -> bool``, traceable."""
 
 
 class ScheduledState(NamedTuple):
-    """States of the scheduled rule and of its stand-in."""
+    """States of the scheduled rule and of the rule of all other rounds."""
 
     rule: PyTree
     otherwise: PyTree
@@ -24,59 +29,83 @@ class ScheduledState(NamedTuple):
 
 def scheduled(
     rule: GossipTransformation,
-    when: Callable[[jax.Array], jax.Array],
+    when: Predicate,
     otherwise: GossipTransformation | None = None,
 ) -> GossipTransformation:
-    """Run ``rule`` in the rounds that ``when`` picks, ``otherwise`` (silence) in the rest.
+    """Run a rule in the rounds that ``when`` picks, and another (or none) in the rest.
 
-    Only the chosen branch is executed, so silent rounds are free and sparse rounds never pay for
-    dense ones.
+    Only the chosen branch is executed, so rounds without communication are free and sparse rounds
+    never cost as much as dense ones.
 
     Args:
         rule: the rule of the picked rounds.
-        when: ``round index -> bool``, traceable: ``every(5)``, ``at(99)``, ``window(50, 60)``.
-        otherwise: the rule of all other rounds.
-    """
-    rest = none() if otherwise is None else otherwise
+        when: ``round index -> bool``, traceable: ``every_k_rounds(5)``, ``at_rounds(99)``,
+            ``round_window(50, 60)``.
+        otherwise: the rule of all other rounds, :func:`jaxswarm.gossip.identity` by default.
 
-    def init(params: PyTree) -> ScheduledState:
+    Returns:
+        A rule that supports what both rules support.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import gossip
+        >>> rule = scheduled(gossip.server(), every_k_rounds(2))
+        >>> x = jnp.array([0.0, 2.0])
+        >>> state = rule.init(x)
+        >>> for index in range(2):
+        ...     x, state, _ = rule.mix(jax.random.key(0), x, state, gossip.Exchange(index))
+        ...     print(index, x.tolist())
+        0 [0.0, 2.0]
+        1 [1.0, 1.0]
+
+    Raises:
+        ValueError: if ``rule`` or ``otherwise`` is no gossip rule.
+    """
+    require_support(rule, purpose="scheduled")
+    rest = identity() if otherwise is None else otherwise
+    require_support(rest, purpose="scheduled")
+    supports = frozenset(rule.supports)
+    if otherwise is not None:
+        supports &= frozenset(otherwise.supports)
+
+    def init(params: Params) -> ScheduledState:
         return ScheduledState(rule.init(params), rest.init(params))
 
     def mix_fn(
-        key: jax.Array, params: PyTree, state: ScheduledState, round: Exchange, **extra: Any
-    ) -> tuple[PyTree, ScheduledState, Traffic]:
-        def picked(params: PyTree) -> tuple[PyTree, ScheduledState, Traffic]:
-            params, new, traffic = rule.mix(key, params, state.rule, round, **extra)
+        key: Key, params: Params, state: ScheduledState, exchange: Exchange
+    ) -> tuple[Params, ScheduledState, Traffic]:
+        def picked(params: Params) -> tuple[Params, ScheduledState, Traffic]:
+            params, new, traffic = rule.mix(key, params, state.rule, exchange)
             return params, ScheduledState(new, state.otherwise), traffic
 
-        def other(params: PyTree) -> tuple[PyTree, ScheduledState, Traffic]:
-            params, new, traffic = rest.mix(key, params, state.otherwise, round, **extra)
+        def other(params: Params) -> tuple[Params, ScheduledState, Traffic]:
+            params, new, traffic = rest.mix(key, params, state.otherwise, exchange)
             return params, ScheduledState(state.rule, new), traffic
 
-        return jax.lax.cond(jnp.asarray(when(round.index)), picked, other, params)
+        return jax.lax.cond(jnp.asarray(when(jnp.asarray(exchange.index))), picked, other, params)
 
-    return GossipTransformation(init, mix_fn)
+    return GossipTransformation(init, mix_fn, supports)
 
 
-def every(period: int) -> Callable[[jax.Array], jax.Array]:
-    """True in rounds ``period − 1, 2·period − 1, …``: after every ``period`` local rounds.
+def every_k_rounds(k: int) -> Predicate:
+    """Pick every ``k``-th round: ``k − 1, 2 k − 1, …``, after each ``k`` local rounds.
 
     Raises:
-        ValueError: if ``period < 1``.
+        ValueError: if ``k < 1``.
     """
-    if period < 1:
-        raise ValueError(f"period: expected at least 1 round, got {period}")
-    return lambda index: (index + 1) % period == 0
+    if k < 1:
+        raise ValueError(f"k: expected at least 1 round, got {k}")
+    return lambda index: (index + 1) % k == 0
 
 
-def at(*rounds: int) -> Callable[[jax.Array], jax.Array]:
-    """True in exactly these rounds, counted from 0."""
-    wanted = np.asarray(rounds, np.int32)
-    return lambda index: jnp.any(jnp.asarray(wanted) == index)
+def at_rounds(*rounds: int) -> Predicate:
+    """Pick exactly these rounds, counted from 0."""
+    picked = np.asarray(rounds, np.int32)
+    return lambda index: jnp.any(jnp.asarray(picked) == index)
 
 
-def window(start: int, stop: int) -> Callable[[jax.Array], jax.Array]:
-    """True in rounds ``start <= index < stop``."""
+def round_window(start: int, stop: int) -> Predicate:
+    """Pick the rounds ``start <= index < stop``."""
     return lambda index: (index >= start) & (index < stop)
 
 
@@ -88,25 +117,29 @@ class DelayedState(NamedTuple):
 
 
 def delayed(rule: GossipTransformation, delay: int | np.ndarray) -> GossipTransformation:
-    """Messages arrive ``delay`` rounds late; every agent always knows its own present parameters.
+    """Delay messages by ``delay`` rounds; every agent always uses its own present parameters.
 
-    Before round ``delay``, receivers still see the initial parameters. Row-stochastic mixing stays
+    Before round ``delay``, receivers still get the initial parameters. Row-stochastic mixing stays
     stable under any delay, but the average is kept only in the limit.
 
     Args:
         rule: the rule that receives old messages.
         delay: rounds, at least 0; ``int[N]`` gives every *sender* its own.
 
+    Returns:
+        A rule that supports what ``rule`` supports, without ``per_receiver``.
+
     Raises:
-        ValueError: if a delay is negative or not an integer; while initialising, if there is not
-            one per agent.
+        ValueError: if the rule does not support ``messages``, or a delay is negative or not an
+            integer; while initialising, if there is not one per agent.
     """
+    require_support(rule, "messages", purpose="delayed")
     delays = np.asarray(delay)
     if not np.issubdtype(delays.dtype, np.integer) or (delays < 0).any() or delays.ndim > 1:
         raise ValueError(f"delay: expected non-negative integers, a scalar or [N], got {delay!r}")
     depth = int(delays.max(initial=0)) + 1
 
-    def init(params: PyTree) -> DelayedState:
+    def init(params: Params) -> DelayedState:
         n = agents.num_agents(params)
         if delays.ndim and len(delays) != n:
             raise ValueError(f"delay: expected one per agent ({n}), got {len(delays)}")
@@ -114,40 +147,38 @@ def delayed(rule: GossipTransformation, delay: int | np.ndarray) -> GossipTransf
         return DelayedState(history, rule.init(params))
 
     def mix_fn(
-        key: jax.Array,
-        params: PyTree,
-        state: DelayedState,
-        round: Exchange,
-        *,
-        messages: PyTree | None = None,
-        **extra: Any,
-    ) -> tuple[PyTree, DelayedState, Traffic]:
-        told = params if messages is None else messages
-        now = jnp.asarray(round.index) % depth
-        history = jax.tree.map(lambda h, m: h.at[now].set(m), state.history, told)
-        slot = (jnp.asarray(round.index) - jnp.asarray(delays, jnp.int32)) % depth
+        key: Key, params: Params, state: DelayedState, exchange: Exchange
+    ) -> tuple[Params, DelayedState, Traffic]:
+        now = jnp.asarray(exchange.index) % depth
+        sent = exchange.sent(params)
+        history = jax.tree.map(lambda h, m: h.at[now].set(m), state.history, sent)
+        slot = (jnp.asarray(exchange.index) - jnp.asarray(delays, jnp.int32)) % depth
 
         def old(leaf: jax.Array) -> jax.Array:
             return leaf[slot] if delays.ndim == 0 else leaf[slot, jnp.arange(leaf.shape[1])]
 
-        params, inner, traffic = rule.mix(
-            key, params, state.inner, round, messages=jax.tree.map(old, history), **extra
-        )
+        arriving = exchange._replace(messages=jax.tree.map(old, history))
+        params, inner, traffic = rule.mix(key, params, state.inner, arriving)
         return params, DelayedState(history, inner), traffic
 
-    return GossipTransformation(init, mix_fn)
+    return GossipTransformation(init, mix_fn, frozenset(rule.supports) - {"per_receiver"})
 
 
-def informed(rule: GossipTransformation, **extra: Any) -> GossipTransformation:
-    """``rule`` that is told ``extra`` in every round, such as the ``context`` of some robust rules.
+def with_extras(rule: GossipTransformation, **extras: PyTree) -> GossipTransformation:
+    """Give a rule extra inputs in every round, such as the ``context`` of some robust rules.
 
-    ``informed(mozi(graph, loss), context=private)`` runs in any learner. Put it outside
-    ``attacked``. What the caller of ``mix`` gives itself comes first.
+    ``with_extras(mozi(graph, loss), context=private)`` runs in any learner. Put it outside
+    ``attacked``. Extras that the caller of ``mix`` gives itself take precedence.
+
+    Raises:
+        ValueError: if the rule does not support one of the extras.
     """
+    require_support(rule, *extras, purpose="with_extras")
 
     def mix_fn(
-        key: jax.Array, params: PyTree, state: PyTree, round: Exchange, **given: Any
-    ) -> tuple[PyTree, PyTree, Traffic]:
-        return rule.mix(key, params, state, round, **(extra | given))
+        key: Key, params: Params, state: PyTree, exchange: Exchange
+    ) -> tuple[Params, PyTree, Traffic]:
+        given = exchange._replace(extras={**extras, **exchange.extras})
+        return rule.mix(key, params, state, given)
 
-    return GossipTransformation(rule.init, mix_fn)
+    return GossipTransformation(rule.init, mix_fn, rule.supports)

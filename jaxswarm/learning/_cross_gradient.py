@@ -19,8 +19,8 @@ from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip._averaging import averaging
 from jaxswarm.gossip._mixing import mixing
-from jaxswarm.gossip.robust._neighborhoods import neighborhoods
-from jaxswarm.gossip.types import Exchange, Traffic
+from jaxswarm.gossip.traffic import Traffic
+from jaxswarm.gossip.types import Exchange
 from jaxswarm.learning.local import Loss, Sample, descend, objective
 from jaxswarm.learning.state import (
     LearnerInfo,
@@ -30,7 +30,7 @@ from jaxswarm.learning.state import (
     next_round,
 )
 from jaxswarm.network.process import reliable
-from jaxswarm.topology import Topology
+from jaxswarm.topology import Topology, in_neighbors
 from jaxswarm.topology.validation import require_symmetric
 from jaxswarm.types import Key, Params
 
@@ -72,7 +72,7 @@ def cross_gradient(
         raise ValueError(f"iterations: expected at least 1, got {iterations}")
     rule = averaging(mixing(topology, weights))
     check_parts(local, rule)
-    near = neighborhoods(topology)
+    lists = in_neighbors(topology)
     work = objective(loss, sample)
     single = jax.grad(loss)
     num_edges = float(np.asarray(topology.mask).sum())
@@ -84,18 +84,18 @@ def cross_gradient(
         sample_key, loss_key, gossip_key = jax.random.split(key, 3)
         batch = work.sample(sample_key, inputs)
         losses, _, own = work.value_and_grad(loss_key, state.params, None, batch)
-        neighbor_batches = jax.tree.map(lambda leaf: leaf[near.neighbors], batch)
+        neighbor_batches = jax.tree.map(lambda leaf: leaf[lists.neighbors], batch)
         cross = jax.vmap(jax.vmap(single, (None, 0)))(state.params, neighbor_batches)
         matrix, unravel = agents.ravel(own)
         rows = jax.vmap(lambda tree: agents.ravel(tree)[0])(cross)
-        rows = jnp.where(near.real[:, :, None], rows, 0.0)
+        rows = jnp.where(lists.mask[:, :, None], rows, 0.0)
         grads = jax.vmap(lambda g, others: project_gradient(g, others, iterations))(matrix, rows)
         moved, opt_state = descend(local, unravel(grads), state.opt_state, state.params)
         mixed, gossip_state, _ = rule.mix(
             gossip_key, state.params, state.gossip, Exchange(state.round)
         )
         params = jax.tree.map(lambda m, new, old: m + (new - old), mixed, moved, state.params)
-        size = agents.size_of_one(state.params)[1]
+        size = agents.message_size(state.params)[1]
         sent = jnp.asarray(2.0 * num_edges)
         traffic = Traffic(sent, sent * size)
         new = next_round(state, traffic, params=params, opt_state=opt_state, gossip=gossip_state)

@@ -17,7 +17,9 @@ import optax
 
 from jaxswarm import agents, errors
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.types import GossipTransformation, no_traffic
+from jaxswarm.gossip._averaging import identity
+from jaxswarm.gossip.traffic import no_traffic
+from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.learning.local import Loss, Objective, Sample, objective, train
 from jaxswarm.learning.state import (
     LearnerInfo,
@@ -182,11 +184,10 @@ def centralized(
         return losses, model_state, grads
 
     pooled = Objective(pooled_gradient, work.sample)
-    no_rule = GossipTransformation(lambda params: (), lambda *a, **k: None)  # type: ignore[arg-type]
 
     def init(params: Params, model_state: PyTree = None) -> LearnerState:
         agents.check_leading_axis(params, 1, "params")
-        return initial_state(local, no_rule, reliable(), params, model_state)
+        return initial_state(local, identity(), reliable(), params, model_state)
 
     def step(key: Key, state: LearnerState, inputs: Any) -> tuple[LearnerState, LearnerInfo]:
         result = train(key, pooled, local, local_steps, state.params, state.opt_state, None, inputs)

@@ -10,7 +10,7 @@ import optax
 
 from jaxswarm import gossip
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.rounds import Source
+from jaxswarm.gossip.sources import Source
 from jaxswarm.learning._decentralized import decentralized
 from jaxswarm.learning.local import Loss, Sample
 from jaxswarm.network.process import Network
@@ -187,5 +187,5 @@ def isolated(
         ValueError: as :func:`decentralized`.
     """
     return decentralized(
-        loss, local=local, gossip=gossip.none(), local_steps=local_steps, **options
+        loss, local=local, gossip=gossip.identity(), local_steps=local_steps, **options
     )

@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm import agents
-from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.rounds import both
-from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
+from jaxswarm.gossip.traffic import Ledger, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.learning.local import LocalResult
 from jaxswarm.network.process import Network
 from jaxswarm.types import Params, PyTree
@@ -138,7 +137,7 @@ def keep_absent(now: Exchange, result: LocalResult, state: LearnerState) -> Loca
         result: outcome of the local training of all agents.
         state: before the round; absent agents keep its parameters and states.
     """
-    present = both(now.alive, now.participates)
+    present = now.active(agents.num_agents(state.params))
     if present is None:
         return result
     return result._replace(

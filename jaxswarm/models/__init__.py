@@ -1,4 +1,4 @@
-"""Models: small flax networks that the domains share, as pure functions of one agent.
+"""Small flax networks shared by the domains, as pure functions of one agent, and their losses.
 
 ``functional(mlp(128, 10), example_x)`` gives ``init(key) -> params`` and ``apply(params, x)``;
 stack agents with ``agents.initialize`` and ``vmap`` the rest. Losses take the batch's weights.

@@ -1,8 +1,8 @@
-"""Flax modules as pure functions of one agent: parameters here, normalisation statistics there.
+"""Flax modules as pure functions of one agent, with parameters apart from batch statistics.
 
-Averaging models is for learnable parameters only. What a network *measures* rather than learns (the
-running mean and variance of batch normalisation) belongs to the data and the parameters it was
-measured with: after a merge it is measured anew with :meth:`Model.recalibrate`.
+Model averaging is for learned parameters only. Batch-normalization statistics (running mean and
+variance) belong to the parameters and data they were measured with: after a merge, measure them
+anew with :meth:`Model.recalibrate`.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,49 +12,65 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-PyTree = Any
+from jaxswarm.types import Key, Params, PyTree
 
 
 class Model(NamedTuple):
-    """One agent's network; ``vmap`` the functions, or stack ``init`` with ``agents.initialize``.
+    """Pure functions of one agent's network; ``vmap`` them over agents.
 
     Attributes:
-        init: ``init(key) -> params``, the learnable parameters alone: what learners update and
-            gossip mixes.
+        init: ``init(key) -> params``, the learned parameters only: what learners update and gossip
+            mixes.
         apply: ``apply(params, x, stats=None) -> output``, evaluation; ``x: [B, ...]``.
-            ``stats=None`` normalises by the batch's own statistics, so that a learner that knows of
-            ``params`` alone still works.
-        init_stats: ``init_stats() -> stats``, fresh normalisation statistics; ``{}`` if the network
-            has none.
-        apply_train: ``apply_train(params, stats, x) -> (output, stats)``, batch statistics and
-            their moving average.
+            ``stats=None`` normalizes by the batch's own statistics, so that learners that handle
+            only ``params`` work as well.
+        init_stats: ``init_stats() -> stats``, initial batch-normalization statistics; ``{}`` if
+            the network has none.
+        apply_train: ``apply_train(params, stats, x) -> (output, stats)``: normalizes by batch
+            statistics and returns their moving average.
         recalibrate: ``recalibrate(params, x) -> stats``, the statistics of ``params`` over
             calibration data ``x: [num_batches, B, ...]`` (equal weight to every batch, not a moving
             average; the variance is the pooled one).
-        has_stats: whether there is anything to recalibrate.
+        has_stats: whether the network has batch-normalization statistics.
     """
 
-    init: Callable[[jax.Array], PyTree]
+    init: Callable[[Key], Params]
     apply: Callable[..., Any]
     init_stats: Callable[[], PyTree]
-    apply_train: Callable[[PyTree, PyTree, jax.Array], tuple[Any, PyTree]]
-    recalibrate: Callable[[PyTree, jax.Array], PyTree]
+    apply_train: Callable[[Params, PyTree, jax.Array], tuple[Any, PyTree]]
+    recalibrate: Callable[[Params, jax.Array], PyTree]
     has_stats: bool
 
 
 def functional(module: nn.Module, example_x: Any) -> Model:
-    """Wrap a flax module whose ``__call__(x, train)`` has no randomness of its own.
+    """Turn a deterministic flax module ``__call__(x, train)`` into a :class:`Model`.
 
     Args:
         module: a ``flax.linen`` module; its variables may be the collections ``params`` and
             ``batch_stats`` (running ``mean`` and ``var``).
-        example_x: one batch ``[B, ...]`` (or its ``ShapeDtypeStruct``) of what the network will
-            see; only its shape and dtype are used, so ``B = 1`` will do.
+        example_x: one input batch ``[B, ...]`` (or its ``ShapeDtypeStruct``); only its shape and
+            dtype are used, so ``B = 1`` will do.
 
     Raises:
-        ValueError: if the module has other variable collections.
+        ValueError: if ``module`` is not a flax.linen module, ``example_x`` is not an array, or the
+            module has other variable collections.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import agents, models
+        >>> model = models.functional(models.mlp(16, 3), jnp.zeros((1, 4)))
+        >>> params = agents.initialize(jax.random.key(0), model.init, 5)  # leaves [5, ...]
+        >>> jax.vmap(model.apply)(params, jnp.ones((5, 8, 4))).shape
+        (5, 8, 3)
     """
-    x_spec = jax.ShapeDtypeStruct(jnp.shape(example_x), jnp.result_type(example_x))
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"module: expected a flax.linen module, got {type(module).__name__}")
+    if not (hasattr(example_x, "shape") and hasattr(example_x, "dtype")):
+        raise ValueError(
+            "example_x: expected an array of one input batch [B, ...], got "
+            f"{type(example_x).__name__}"
+        )
+    x_spec = jax.ShapeDtypeStruct(example_x.shape, jnp.result_type(example_x.dtype))
 
     def init_all(key: jax.Array) -> PyTree:
         return module.init(key, jnp.zeros(x_spec.shape, x_spec.dtype), train=False)
@@ -98,8 +114,8 @@ def functional(module: nn.Module, example_x: Any) -> Model:
         ones = jax.tree.map(jnp.ones_like, zeros)
 
         def measure(batch: jax.Array) -> PyTree:
-            # A running statistic moves as m·old + (1 − m)·batch: two known olds give the batch's
-            # own.
+            # A running statistic becomes m·old + (1 − m)·batch: from two known values of `old` the
+            # batch's own follows.
             low, high = (apply_train(params, old, batch)[1] for old in (zeros, ones))
             return jax.tree.map(lambda a, b: a / (1.0 - (b - a)), low, high)
 
@@ -109,7 +125,7 @@ def functional(module: nn.Module, example_x: Any) -> Model:
 
 
 def _pooled(stats: PyTree) -> PyTree:
-    """Join statistics of batches (leading axis), variances by the law of total variance."""
+    """Pool statistics of batches (leading axis), variances by the law of total variance."""
     if not isinstance(stats, Mapping):
         return jnp.mean(stats, axis=0)
     pooled = {name: _pooled(value) for name, value in stats.items()}

@@ -1,7 +1,7 @@
-"""The matrix product of our dense layers, with a weight gradient that XLA's CPU backend runs fast.
+"""Matrix product of dense layers with a weight gradient that is fast on XLA's CPU backend.
 
 The weight gradient ``xᵀ g`` contracts over the batch, the leading axis of both factors. On a CPU
-XLA runs such a batched product at half the speed of the forward one; handing it ``x`` already
+XLA runs such a batched product at half the speed of the forward one; passing ``x`` already
 transposed, behind a barrier so that the transposition is not folded back into the product, makes a
 whole D-PSGD round of 100 small networks up to 1.4 times as fast (``benchmarks/README.md``). On
 other backends the plain product is used.
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 @jax.custom_jvp
 def matmul(x: jax.Array, w: jax.Array) -> jax.Array:
-    """``x @ w`` for ``x: [B, I]`` and ``w: [I, O]``; differentiable in both modes, any order."""
+    """``x @ w`` for ``x: [B, I]`` and ``w: [I, O]``; differentiable in both modes to any order."""
     return jnp.matmul(x, w)
 
 
@@ -36,7 +36,7 @@ def dot_general(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> jax.Array:
-    """For ``nn.Dense(dot_general=…)``: :func:`matmul` where that is faster, else jax's own."""
+    """``dot_general`` for ``nn.Dense``: :func:`matmul` where that is faster, else jax's own."""
     plain = precision is None and preferred_element_type in (None, lhs.dtype)
     matrices = lhs.ndim == rhs.ndim == 2 and dimension_numbers == (((1,), (0,)), ((), ()))
     if plain and matrices and lhs.dtype == rhs.dtype and jax.default_backend() == "cpu":

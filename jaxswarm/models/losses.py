@@ -1,4 +1,4 @@
-"""Weighted losses and scores of one agent's batch; an all-zero weight gives zero, never NaN.
+"""Weighted losses and accuracy of one agent's batch; an all-zero weight gives zero, never NaN.
 
 Shapes: ``B`` samples, ``C`` classes, ``D`` outputs.
 """
@@ -12,7 +12,7 @@ def weighted_mean(values: jax.Array, weight: jax.Array | None = None) -> jax.Arr
 
     Args:
         values: ``[B]``.
-        weight: ``[B]``, non-negative; ``None`` counts everything once.
+        weight: ``[B]``, non-negative; ``None`` weights all entries equally.
     """
     if weight is None:
         return jnp.mean(values)
@@ -34,12 +34,16 @@ def cross_entropy(logits: jax.Array, y: jax.Array, weight: jax.Array | None = No
 
 
 def squared_error(output: jax.Array, y: jax.Array, weight: jax.Array | None = None) -> jax.Array:
-    """Weighted mean of ``½‖output − y‖²``; ``output`` and ``y`` are both ``[B]`` or ``[B, D]``."""
+    """Weighted mean of ``½‖output − y‖²``; ``output`` and ``y`` are both ``[B]`` or ``[B, D]``.
+
+    Raises:
+        ValueError: if their shapes differ.
+    """
     if output.shape != y.shape:
-        raise ValueError(f"output and y: expected equal shapes, got {output.shape} and {y.shape}")
+        raise ValueError(f"output, y: expected equal shapes, got {output.shape} and {y.shape}")
     return weighted_mean(0.5 * jnp.sum(jnp.square(output - y).reshape(len(y), -1), -1), weight)
 
 
 def accuracy(logits: jax.Array, y: jax.Array, weight: jax.Array | None = None) -> jax.Array:
-    """Weighted share of samples whose largest logit is the label's, in ``[0, 1]``."""
+    """Weighted share of samples whose largest logit is that of the label, in ``[0, 1]``."""
     return weighted_mean((jnp.argmax(logits, axis=-1) == y).astype(jnp.float32), weight)

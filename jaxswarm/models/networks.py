@@ -1,7 +1,7 @@
-"""Small flax networks that the domains share.
+"""Multi-layer perceptrons and small convolutional networks.
 
-Every module is called as ``module(x, train=False)`` with ``x: [B, ...]`` and returns ``[B,
-num_outputs]``.
+Every module is called as ``module(x, train=False)`` with ``x: [B, ...]`` and returns
+``[B, num_outputs]``.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ NORMS = ("none", "batch", "group", "layer")
 
 
 class MLP(nn.Module):
-    """Dense layers with an activation between them; inputs are flattened.
+    """Multi-layer perceptron: dense layers with an activation between them; inputs are flattened.
 
     Attributes:
         widths: hidden widths, then the output width.
@@ -48,7 +48,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """``[B, ...] -> [B, widths[-1]]``."""
+        """Apply the network to a batch, ``[B, ...] -> [B, widths[-1]]``."""
         kernel = INITIALIZERS[self.initializer]()
         x = x.reshape(x.shape[0], -1)
         for width in self.widths[:-1]:
@@ -58,12 +58,15 @@ class MLP(nn.Module):
 
 
 class CNN(nn.Module):
-    """Convolutions of 3×3 with 2×2 average pooling, then dense layers, after LeCun et al., 1998.
+    """Convolutional network: 3×3 convolutions with 2×2 average pooling, then dense layers.
+
+    After Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning applied to document
+    recognition, 1998.
 
     Attributes:
         num_outputs: outputs per sample.
-        channels: of each convolution; each halves the image, as long as it is larger than 1×1.
-        widths: of the hidden dense layers.
+        channels: channels of each convolution; each halves the image while it is larger than 1×1.
+        widths: widths of the hidden dense layers.
         activation: name in ``ACTIVATIONS``.
         initializer: name in ``INITIALIZERS``; biases start at zero.
         norm: ``"none"``, ``"batch"``, ``"group"`` or ``"layer"``, before each activation.
@@ -78,7 +81,7 @@ class CNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Images ``[B, H, W]``, ``[B, H, W, C]`` or flat ``[B, H * H] -> [B, num_outputs]``."""
+        """Apply to images ``[B, H, W]``, ``[B, H, W, C]`` or flat ``[B, H²]``; ``[B, outputs]``."""
         kernel = INITIALIZERS[self.initializer]()
         activate = ACTIVATIONS[self.activation]
         x = _as_images(x)
@@ -97,10 +100,23 @@ class CNN(nn.Module):
 def mlp(
     *widths: int, activation: str = "relu", initializer: str = "lecun", norm: str = "none"
 ) -> MLP:
-    """A multi-layer perceptron, ``mlp(128, 10)`` for one hidden layer of 128 and 10 outputs.
+    """Multi-layer perceptron; ``mlp(128, 10)`` has one hidden layer of 128 units and 10 outputs.
+
+    Args:
+        *widths: hidden widths, then the output width.
+        activation: name in ``ACTIVATIONS``.
+        initializer: name in ``INITIALIZERS``.
+        norm: ``"none"``, ``"batch"``, ``"group"`` or ``"layer"``.
 
     Raises:
-        ValueError: without widths, on a width below 1, or on an unknown name.
+        ValueError: without widths, for a width below 1, or an unknown name.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> network = mlp(32, 10)
+        >>> params = network.init(jax.random.key(0), jnp.zeros((1, 64)))
+        >>> network.apply(params, jnp.zeros((5, 64))).shape
+        (5, 10)
     """
     if not widths or min(widths) < 1:
         raise ValueError(f"widths: expected at least one positive width, got {widths}")
@@ -109,10 +125,10 @@ def mlp(
 
 
 def logistic(num_classes: int, *, initializer: str = "zeros") -> MLP:
-    """Linear softmax classification, convex in its parameters: an MLP without hidden layer.
+    """Softmax (logistic) regression, convex in its parameters: an MLP without hidden layers.
 
     Raises:
-        ValueError: if ``num_classes < 1``, or on an unknown initialiser.
+        ValueError: if ``num_classes < 1``, or for an unknown initializer.
     """
     return mlp(num_classes, initializer=initializer)
 
@@ -126,14 +142,25 @@ def cnn(
     initializer: str = "lecun",
     norm: str = "none",
 ) -> CNN:
-    """A LeNet-like network for small images, 8×8 digits as well as 28×28 MNIST.
+    """LeNet-like convolutional network for small images, 8×8 digits as well as 28×28 MNIST.
+
+    Args:
+        num_outputs: outputs per sample.
+        channels: channels of each convolution, at least one.
+        widths: widths of the hidden dense layers.
+        activation: name in ``ACTIVATIONS``.
+        initializer: name in ``INITIALIZERS``.
+        norm: ``"none"``, ``"batch"``, ``"group"`` or ``"layer"``.
 
     Raises:
-        ValueError: on sizes below 1, no convolution, or an unknown name.
+        ValueError: for sizes below 1, no convolution, or an unknown name.
     """
-    sizes = (num_outputs, *channels, *widths)
-    if not channels or min(sizes) < 1:
-        raise ValueError(f"expected positive sizes and a convolution, got {channels}, {widths}")
+    if num_outputs < 1:
+        raise ValueError(f"num_outputs: expected at least 1, got {num_outputs}")
+    if not channels or min(channels) < 1:
+        raise ValueError(f"channels: expected at least one positive number, got {channels}")
+    if widths and min(widths) < 1:
+        raise ValueError(f"widths: expected positive widths, got {widths}")
     _check_names(activation, initializer, norm)
     return CNN(num_outputs, tuple(channels), tuple(widths), activation, initializer, norm)
 
@@ -151,7 +178,7 @@ def _normalized(x: jax.Array, norm: str, train: bool) -> jax.Array:
     if norm == "batch":
         return nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
     if norm == "group":
-        # A group of very few channels normalises away what they say: keep at least eight together.
+        # Normalizing very few channels together removes their information: group at least eight.
         width = x.shape[-1]
         groups = next((g for g in (8, 4, 2) if width % g == 0 and width // g >= 8), 1)
         return nn.GroupNorm(num_groups=groups)(x)

@@ -1,10 +1,10 @@
-"""What the network does to a swarm: losses, churn, disasters, partitions, stragglers, delays.
+"""Network processes: message loss, churn, failures, partitions, stragglers and delays.
 
-A process is a :class:`Network` ``(init, step)`` that says, round by round, who is alive, who takes
-part and which messages arrive, as a ``gossip.Exchange`` that every gossip rule honours; several become
-one with :func:`combine`. A :class:`FaultPlan` holds the same as data: :func:`record` any process,
-keep it as JSON, :func:`replay` it bit for bit. Which promises of the mixing weights survive is said
-in :mod:`~jaxswarm.network.links`.
+A process is a :class:`Network` ``(init, step)`` that gives, round by round, which agents are alive,
+which take part and which messages are delivered, as a ``gossip.Exchange`` that every gossip rule
+honours; :func:`combine` joins several. A :class:`FaultPlan` holds the same as data: :func:`record`
+any process, store the plan as JSON, :func:`replay` it bit for bit. Which properties of the mixing
+weights survive a loss is described in :mod:`jaxswarm.network.links`.
 """
 
 from jaxswarm.network._churn import (

@@ -1,8 +1,8 @@
-"""Who is there: Markov churn, and disasters that take many at once.
+"""Agent churn as Markov chains, and simultaneous failures of many agents.
 
-An absent agent neither sends nor changes; its weights fall back on its neighbours, both ways, so
-symmetric mixing weights stay doubly stochastic and the average over *all* agents is kept. The
-average over the living is not: it jumps whenever somebody goes.
+An absent agent neither sends nor changes; its weights are added to its neighbours' self-weights,
+so symmetric mixing weights stay doubly stochastic and the average over *all* agents is kept. The
+average over the agents that are present is not: it jumps whenever one of them leaves.
 
 Shapes: ``N`` agents.
 """
@@ -16,15 +16,21 @@ import numpy as np
 from jaxswarm import agents
 from jaxswarm.gossip.types import Exchange
 from jaxswarm.network.links import check_window, during
-from jaxswarm.network.process import Network, check_agents, check_chance
+from jaxswarm.network.process import Network, check_agents, check_probability, expect_single
 from jaxswarm.topology import Topology
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import ArrayLike
 
 PRESENT, AWAY, CRASHED = 0, 1, 2
+"""Status codes of an agent in a :class:`ChurnState`."""
 
 
 class ChurnState(NamedTuple):
-    """``status: int8[N]``: ``PRESENT``, ``AWAY`` (left and may join again) or ``CRASHED``."""
+    """Status of every agent.
+
+    Attributes:
+        status: ``int8[N]``: ``PRESENT``, ``AWAY`` (left and may join again) or ``CRASHED``.
+    """
 
     status: jax.Array
 
@@ -32,33 +38,47 @@ class ChurnState(NamedTuple):
 def churn(
     num_agents: int,
     *,
-    crash: float | jax.Array = 0.0,
-    recover: float | jax.Array = 0.0,
-    leave: float | jax.Array = 0.0,
-    join: float | jax.Array = 0.0,
-    present: Any = None,
+    crash: ArrayLike = 0.0,
+    recover: ArrayLike = 0.0,
+    leave: ArrayLike = 0.0,
+    join: ArrayLike = 0.0,
+    present: ArrayLike | None = None,
 ) -> Network:
-    """Agents come and go as independent Markov chains.
+    """Agents crash, recover, leave and join as independent Markov chains.
 
-    A present agent crashes or leaves, a crashed one recovers, one that is away joins, each with its
-    chance per round. A round sees both kinds of absence alike (not alive); the process's state
-    tells them apart. In the long run ``1 / (1 + crash/recover + leave/join)`` of them are there.
+    In each round a present agent crashes or leaves, a crashed one recovers, and one that is away
+    joins, each with its probability. Both kinds of absence are "not alive" to a gossip rule; the
+    process's state distinguishes them. In the long run a share of
+    ``1 / (1 + crash/recover + leave/join)`` of the agents is present.
 
     Args:
         num_agents: ``N``.
-        crash: chance in ``[0, 1]`` per round; this and the others a scalar or ``[N]``, may be
-            traced.
+        crash: probability in ``[0, 1]`` per round; this and the others are a scalar or ``[N]`` and
+            may be traced.
         recover: likewise.
         leave: likewise; ``crash + leave <= 1``.
         join: likewise.
-        present: ``bool[N]``, who is there before round 0 (the rest is away); everyone if omitted.
+        present: ``bool[N]``, the agents that are present before round 0 (the others are away); all
+            if omitted.
 
     Raises:
-        ValueError: a chance out of range, ``crash + leave > 1``, or ``present`` not ``[N]``.
+        ValueError: for a probability out of range, ``crash + leave > 1``, or ``present`` of another
+            shape.
+
+    Example:
+        >>> import jax
+        >>> network = churn(1000, crash=0.1, recover=0.3)
+        >>> state = network.init()
+        >>> for r in range(20):
+        ...     state, exchange = network.step(jax.random.key(r), state, r)
+        >>> bool(abs(exchange.alive.mean() - 1 / (1 + 0.1 / 0.3)) < 0.05)
+        True
     """
     n = check_agents(num_agents)
-    crashes, recovers = check_chance("crash", crash, n), check_chance("recover", recover, n)
-    leaves, joins = check_chance("leave", leave, n), check_chance("join", join, n)
+    crashes = check_probability("crash", crash, n)
+    recovers = check_probability("recover", recover, n)
+    leaves = check_probability("leave", leave, n)
+    joins = check_probability("join", join, n)
     together = crashes + leaves
     if not is_traced(together) and float(jnp.max(together)) > 1.0:
         raise ValueError(
@@ -72,9 +92,9 @@ def churn(
         return ChurnState(jnp.where(start, PRESENT, AWAY).astype(jnp.int8))
 
     def step(key: jax.Array, state: ChurnState, index: Any) -> tuple[ChurnState, Exchange]:
-        lot = jax.vmap(jax.random.uniform)(agents.keys(key, n))
-        departs = jnp.where(lot < crashes, CRASHED, jnp.where(lot < together, AWAY, PRESENT))
-        returns = lot < jnp.where(state.status == CRASHED, recovers, joins)
+        u = jax.vmap(jax.random.uniform)(agents.keys(key, n))
+        departs = jnp.where(u < crashes, CRASHED, jnp.where(u < together, AWAY, PRESENT))
+        returns = u < jnp.where(state.status == CRASHED, recovers, joins)
         status = jnp.where(
             state.status == PRESENT, departs, jnp.where(returns, PRESENT, state.status)
         ).astype(jnp.int8)
@@ -84,68 +104,67 @@ def churn(
 
 
 def disaster(
-    victims: Any, at: int | jax.Array, *, duration: int | jax.Array | None = None
+    victims: ArrayLike, at: int | jax.Array, *, duration: int | jax.Array | None = None
 ) -> Network:
-    """From round ``at`` on the victims are dead; for good, or for ``duration`` rounds.
+    """Simultaneous failure of the given agents at round ``at``, permanent or for some rounds.
 
     Args:
         victims: ``bool[N]``, from :func:`random_victims`, :func:`hubs` or :func:`data_holders`; may
             be traced, so that a sweep over shares and kinds compiles once.
-        at: the round of the disaster, at least 0; may be traced.
-        duration: rounds until all of them are back, at least 1; ``None`` never.
+        at: the first round of the failure, at least 0; may be traced.
+        duration: rounds until all of them are alive again, at least 1; ``None`` for never.
 
     Raises:
-        ValueError: if ``victims`` is not a vector of flags or leaves no survivor, ``at < 0`` or
+        ValueError: if ``victims`` is not ``bool[N]`` or leaves no survivor, ``at < 0`` or
             ``duration < 1``.
     """
-    doomed = jnp.asarray(victims)
-    if doomed.ndim != 1 or doomed.dtype != bool:
-        raise ValueError(f"victims: expected bool[N], got {doomed.dtype}{list(doomed.shape)}")
-    if not is_traced(doomed) and bool(doomed.all()):
-        raise ValueError(f"victims: expected at least one survivor, got all {len(doomed)} agents")
+    failing = jnp.asarray(victims)
+    if failing.ndim != 1 or failing.dtype != bool:
+        raise ValueError(f"victims: expected bool[N], got {failing.dtype}{list(failing.shape)}")
+    if not is_traced(failing) and bool(failing.all()):
+        raise ValueError(f"victims: expected at least one survivor, got all {len(failing)} agents")
     if duration is not None and not is_traced(duration) and duration < 1:
         raise ValueError(f"duration: expected at least 1 round, got {duration}")
     start, stop = check_window(at, None if duration is None else at + duration, "duration")
 
     def step(key: jax.Array, state: tuple[()], index: Any) -> tuple[tuple[()], Exchange]:
         del key
-        return state, Exchange(index, alive=~(doomed & during(index, start, stop)))
+        return state, Exchange(index, alive=~(failing & during(index, start, stop)))
 
     return Network(lambda: (), step)
 
 
 def random_victims(key: jax.Array, num_agents: int, share: float) -> jax.Array:
-    """``bool[N]``: ``round(share · N)`` agents at random.
+    """Choose ``round(share · N)`` agents uniformly at random, as ``bool[N]``.
 
     Raises:
-        ValueError: if ``share`` is not in ``[0, 1)`` or nobody would survive.
+        ValueError: if ``share`` is not in ``[0, 1)`` or no agent would survive.
     """
     check_agents(num_agents)
-    lots = jax.vmap(jax.random.uniform)(agents.keys(key, num_agents))
-    return _largest(lots, share)
+    priorities = jax.vmap(jax.random.uniform)(agents.keys(key, num_agents))
+    return _largest(priorities, share)
 
 
 def hubs(topology: Topology, share: float) -> jax.Array:
-    """``bool[N]``: the ``round(share · N)`` agents whom most others hear; ties by lower number.
+    """Choose the ``round(share · N)`` agents of largest out-degree, as ``bool[N]``; ties by id.
 
     Raises:
-        ValueError: if ``share`` is not in ``[0, 1)`` or nobody would survive; for a sequence.
+        ValueError: if ``share`` is not in ``[0, 1)`` or no agent would survive; for a sequence.
     """
-    if topology.is_sequence:
-        raise ValueError("topology: hubs expects a single graph, got a sequence")
+    expect_single(topology, "hubs")
     return _largest(jnp.asarray(topology.out_degrees()), share)
 
 
-def data_holders(counts: Any, share: float) -> jax.Array:
-    """``bool[N]``: the ``round(share · N)`` agents with the most samples; ties by lower number.
+def data_holders(counts: ArrayLike, share: float) -> jax.Array:
+    """Choose the ``round(share · N)`` agents with the most samples, as ``bool[N]``; ties by id.
 
     Args:
         counts: ``int[N]``, samples of each agent, such as ``shards.counts``.
         share: of the agents, in ``[0, 1)``.
 
     Raises:
-        ValueError: if ``share`` is not in ``[0, 1)``, nobody would survive, or ``counts`` is not a
-            vector.
+        ValueError: if ``share`` is not in ``[0, 1)``, no agent would survive, or ``counts`` is not
+            a vector.
     """
     held = jnp.asarray(counts)
     if held.ndim != 1 or not held.size:
@@ -159,6 +178,6 @@ def _largest(scores: jax.Array, share: float) -> jax.Array:
         raise ValueError(f"share: expected a share of the agents in [0, 1), got {share}")
     count = round(share * n)
     if count == n:
-        raise ValueError(f"share: {share} of {n} agents leaves no survivor")
+        raise ValueError(f"share: expected at least one survivor of {n} agents, got share {share}")
     order = np.argsort(-np.asarray(scores), kind="stable")
     return jnp.zeros(n, bool).at[order[:count]].set(True)

@@ -1,9 +1,7 @@
-"""How many rounds late each link delivers: data for ``gossip.delayed_averaging``.
+"""Per-link message delays in rounds, for ``gossip.delayed_averaging``.
 
 Shapes: ``E`` directed edge slots of the topology.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,50 +10,70 @@ import numpy as np
 from jaxswarm.network.links import link_uniforms
 from jaxswarm.network.process import expect_single
 from jaxswarm.topology import Topology
+from jaxswarm.types import ArrayLike
 
 
 def uniform_delays(
     key: jax.Array, topology: Topology, low: int, high: int, *, symmetric: bool = False
 ) -> np.ndarray:
-    """``int32[E]``: each link's delay, uniform in ``{low, …, high}`` rounds.
+    """Draw each link's delay uniformly from ``{low, …, high}`` rounds, ``int32[E]``.
+
+    Args:
+        key: consumed; every link draws from its own stream.
+        topology: a single graph.
+        low: smallest delay, at least 0.
+        high: largest delay.
+        symmetric: the same delay in both directions of an edge.
 
     Raises:
         ValueError: if not ``0 <= low <= high``, or for a sequence.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import topology
+        >>> delays = uniform_delays(jax.random.key(0), topology.ring(4), 0, 2)
+        >>> delays.shape, bool(delays.min() >= 0 and delays.max() <= 2)
+        ((8,), True)
     """
     expect_single(topology, "uniform_delays")
     if not 0 <= low <= high:
         raise ValueError(f"low: expected 0 <= low <= high, got low={low}, high={high}")
-    lots = link_uniforms(key, topology, symmetric=symmetric)
-    return np.asarray(low + jnp.floor(lots * (high - low + 1)), np.int32)
+    u = link_uniforms(key, topology, symmetric=symmetric)
+    return np.asarray(low + jnp.floor(u * (high - low + 1)), np.int32)
 
 
 def geometric_delays(
     key: jax.Array, topology: Topology, mean: float, maximum: int, *, symmetric: bool = False
 ) -> np.ndarray:
-    """``int32[E]``: each link's delay, geometric on ``{0, 1, …}``, cut off at ``maximum``.
+    """Draw each link's delay from a geometric distribution, ``int32[E]``, clipped at ``maximum``.
 
     Args:
         key: consumed; every link draws from its own stream.
         topology: a single graph.
-        mean: of the distribution before the cut, at least 0.
-        maximum: the longest delay, at least 0: what the receivers must remember.
-        symmetric: the same delay both ways.
+        mean: of the distribution on ``{0, 1, …}`` before clipping, at least 0.
+        maximum: the longest delay, at least 0; receivers keep a history of this length.
+        symmetric: the same delay in both directions of an edge.
 
     Raises:
         ValueError: if ``mean`` or ``maximum`` is negative, or for a sequence.
     """
     expect_single(topology, "geometric_delays")
     if not mean >= 0 or maximum < 0:
-        raise ValueError(f"mean: expected mean, maximum >= 0, got {mean} and {maximum}")
-    lots = np.asarray(link_uniforms(key, topology, symmetric=symmetric), np.float64)
+        raise ValueError(f"mean, maximum: expected at least 0, got {mean} and {maximum}")
+    u = np.asarray(link_uniforms(key, topology, symmetric=symmetric), np.float64)
     if mean == 0:
-        return np.zeros(len(lots), np.int32)
-    delay = np.floor(np.log1p(-lots) / np.log(mean / (1.0 + mean)))
+        return np.zeros(len(u), np.int32)
+    delay = np.floor(np.log1p(-u) / np.log(mean / (1.0 + mean)))
     return np.minimum(delay, maximum).astype(np.int32)
 
 
-def distance_delays(topology: Topology, positions: Any, speed: float) -> np.ndarray:
-    """``int32[E]``: ``⌊distance / speed⌋`` rounds between agents at ``positions [N, d]``.
+def distance_delays(topology: Topology, positions: ArrayLike, speed: float) -> np.ndarray:
+    """Delays ``⌊distance / speed⌋`` of links between agents at ``positions [N, d]``, ``int32[E]``.
+
+    Args:
+        topology: a single graph.
+        positions: ``[N, d]``, finite.
+        speed: distance per round, positive.
 
     Raises:
         ValueError: positions not ``[N, d]`` or not finite, ``speed <= 0``, or a sequence.

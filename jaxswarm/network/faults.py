@@ -1,7 +1,7 @@
-"""Faults as a plan: what happens to whom and when, as arrays that replay exactly.
+"""Fault plans: timed fault events as arrays, recorded from a process and replayed exactly.
 
-Any process can be recorded and replayed, so an experiment's bad luck can be kept in a file, shared
-between arms, or written by hand.
+Any network process can be recorded and replayed, so that the faults of a run can be stored in a
+file, shared between the arms of an experiment, or written by hand.
 
 Shapes: ``N`` agents, ``E`` directed edge slots, ``F`` events.
 """
@@ -18,17 +18,22 @@ from jaxswarm import errors
 from jaxswarm.gossip.types import Exchange
 from jaxswarm.network.process import Network, check_agents
 from jaxswarm.topology import Topology
+from jaxswarm.types import ArrayLike
 
 KINDS = ("crash", "recover", "leave", "join", "rest", "resume", "cut", "mend")
-"""What may happen: to an agent's life, to its participation, to a link; down and up again."""
+"""Kinds of events in pairs (down, up): of an agent, of its participation, and of a link.
 
-_FIELDS = ("alive", "alive", "participates", "delivered")  # of a pair of kinds
+``crash``/``recover`` and ``leave``/``join`` concern ``Exchange.alive``, ``rest``/``resume``
+concern ``participates``, and ``cut``/``mend`` concern ``delivered``.
+"""
+
+_FIELDS = ("alive", "alive", "participates", "delivered")  # one per pair of kinds
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class FaultPlan:
-    """Events in order of time; everything is up before the first.
+    """Fault events in order of time; all agents and links are up before the first.
 
     Build one with :func:`fault_plan`, :func:`record` or :meth:`from_dict`, which validate.
 
@@ -37,9 +42,10 @@ class FaultPlan:
         entity: ``int32[F]``, an agent, or an edge slot of the topology for ``cut`` and ``mend``.
         kind: ``int8[F]``, index into :data:`KINDS`.
         num_agents: ``N``, static.
-        num_links: ``E``, static; 0 if the plan knows no links.
-        width: static; events of the busiest round.
-        fields: static; which fields of a ``Round`` the plan speaks of, the others stay ``None``.
+        num_links: ``E``, static; 0 for a plan without events of links.
+        width: static; largest number of events in one round.
+        fields: static; the fields of a ``gossip.Exchange`` that the plan sets, the others are
+            ``None``.
     """
 
     time: Any
@@ -51,7 +57,7 @@ class FaultPlan:
     fields: tuple[str, ...] = field(metadata={"static": True})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, ready for ``json.dump``."""
+        """The plan as lists and numbers, for ``json.dump``."""
         return {
             "num_agents": self.num_agents,
             "num_links": self.num_links,
@@ -64,7 +70,7 @@ class FaultPlan:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "FaultPlan":
-        """The plan that :meth:`to_dict` wrote.
+        """Rebuild the plan that :meth:`to_dict` returned.
 
         Raises:
             ValueError: if a part is missing, or the events are not valid (see :func:`fault_plan`).
@@ -72,13 +78,15 @@ class FaultPlan:
         parts = ("num_agents", "num_links", "fields", "kinds", "time", "entity", "kind")
         missing = [part for part in parts if part not in data]
         if missing:
-            raise ValueError(f"data: expected the parts of a fault plan, lacks {missing}")
+            raise ValueError(f"data: expected the keys {parts}, missing {missing}")
         for name in data["kinds"]:
             if name not in KINDS:
                 raise errors.unknown("kind of fault", name, KINDS)
         time, entity, kind = (np.asarray(data[part]) for part in ("time", "entity", "kind"))
         if kind.size and not ((kind >= 0) & (kind < len(data["kinds"]))).all():
-            raise ValueError(f"kind: expected numbers in [0, {len(data['kinds'])})")
+            raise ValueError(
+                f"kind: expected numbers in [0, {len(data['kinds'])}), got {kind.tolist()}"
+            )
         legend = np.array([KINDS.index(name) for name in data["kinds"]], np.int64)
         numbers = legend[kind.astype(np.int64)] if kind.size else np.zeros(0, np.int64)
         return _checked(
@@ -86,7 +94,7 @@ class FaultPlan:
         )
 
     def events(self) -> list[tuple[int, str, int]]:
-        """``(time, kind, entity)`` of every event, to be read by people."""
+        """List of ``(time, kind, entity)``, with the names of the kinds."""
         rows = zip(
             np.asarray(self.time).tolist(),
             np.asarray(self.kind).tolist(),
@@ -101,7 +109,7 @@ def fault_plan(
     num_agents: int,
     topology: Topology | None = None,
 ) -> FaultPlan:
-    """A plan from ``(round, kind, entity)`` events, in any order.
+    """Build a plan from ``(round, kind, entity)`` events, in any order.
 
     Args:
         events: the entity is an agent, or for ``cut`` and ``mend`` a link: an edge slot, or
@@ -111,7 +119,20 @@ def fault_plan(
 
     Raises:
         ValueError: naming the event: an unknown kind, an unknown agent or link, a negative round,
-            or two events at once that say different things of one entity.
+            or two events of one entity in the same round.
+
+    Example:
+        >>> import jax
+        >>> plan = fault_plan([(1, "crash", 0), (3, "recover", 0)], num_agents=2)
+        >>> network = replay(plan)
+        >>> state = network.init()
+        >>> for r in range(4):
+        ...     state, exchange = network.step(jax.random.key(0), state, r)
+        ...     print(r, exchange.alive)
+        0 [ True  True]
+        1 [False  True]
+        2 [False  True]
+        3 [ True  True]
     """
     check_agents(num_agents)
     slots: dict[tuple[int, int], int] = {}
@@ -143,26 +164,27 @@ def fault_plan(
 
 
 def record(process: Network, rounds: int, key: jax.Array) -> FaultPlan:
-    """Run a process for ``rounds`` rounds and write down every change.
+    """Run a process for ``rounds`` rounds and record every change as an event.
 
-    Round ``r`` is drawn with ``fold_in(key, r)``. A ``Round`` does not tell leaving from crashing,
-    so absences are recorded as ``crash`` and ``recover``.
+    Round ``r`` is drawn with ``fold_in(key, r)``. An exchange does not distinguish leaving from
+    crashing, so absences are recorded as ``crash`` and ``recover``.
 
     Raises:
-        ValueError: if ``rounds < 1``, or the process speaks of nobody (the reliable network).
+        ValueError: if ``rounds < 1``, or the process has no faults to record (the reliable
+            network).
     """
     if rounds < 1:
         raise ValueError(f"rounds: expected at least 1, got {rounds}")
 
     def body(state: Any, index: jax.Array) -> tuple[Any, tuple[Any, ...]]:
-        state, now = process.step(jax.random.fold_in(key, index), state, index)
-        return state, now[1:]
+        state, exchange = process.step(jax.random.fold_in(key, index), state, index)
+        return state, (exchange.alive, exchange.participates, exchange.delivered)
 
-    _, seen = jax.lax.scan(body, process.init(), jnp.arange(rounds))
-    alive, participates, delivered = seen
+    _, flags_by_round = jax.lax.scan(body, process.init(), jnp.arange(rounds))
+    alive, participates, delivered = flags_by_round
     sizes = {flags.shape[1] for flags in (alive, participates) if flags is not None}
     if not sizes and delivered is None:
-        raise ValueError("process: nothing to record, the network is reliable")
+        raise ValueError("process: expected one with faults to record, got the reliable network")
     times, entities, kinds, fields = [], [], [], []
     for name, down, flags in (
         ("alive", 0, alive),
@@ -189,7 +211,7 @@ def record(process: Network, rounds: int, key: jax.Array) -> FaultPlan:
 
 
 class ReplayState(NamedTuple):
-    """Who is up: ``bool[N]``, ``bool[N]``, ``bool[E]``; ``None`` for fields not spoken of."""
+    """Current flags: ``bool[N]``, ``bool[N]``, ``bool[E]``; ``None`` for fields the plan omits."""
 
     alive: Any
     participates: Any
@@ -197,9 +219,10 @@ class ReplayState(NamedTuple):
 
 
 def replay(plan: FaultPlan) -> Network:
-    """The process that does what the plan says, bit for bit, whatever the key.
+    """A network process that replays the plan bit for bit, independent of the key.
 
-    After its last event nothing changes any more. A round costs what its busiest one does.
+    After its last event nothing changes any more. Every round costs as much as the one with the
+    most events.
     """
     events = np.shape(plan.time)[0]
     time, entity, kind = (jnp.asarray(x) for x in (plan.time, plan.entity, plan.kind))
@@ -211,26 +234,26 @@ def replay(plan: FaultPlan) -> Network:
         n = plan.num_agents
         return ReplayState(up("alive", n), up("participates", n), up("delivered", plan.num_links))
 
-    def step(key: jax.Array, state: ReplayState, index: Any) -> tuple[ReplayState, Exchange]:
+    def step(key: jax.Array, state: ReplayState, index: ArrayLike) -> tuple[ReplayState, Exchange]:
         del key
         if not events:
             return state, Exchange(index, *state)
         slots = jnp.searchsorted(time, index) + jnp.arange(plan.width)
         safe = jnp.minimum(slots, events - 1)
         due = (slots < events) & (time[safe] == index)
-        what, who = kind[safe], entity[safe]
+        kinds, entities = kind[safe], entity[safe]
 
-        def after(name: str, flags: jax.Array | None, down: int, up: int) -> jax.Array | None:
+        def updated(flags: jax.Array | None, first: int, end: int) -> jax.Array | None:
             if flags is None:
                 return None
-            concerned = due & (what >= down) & (what < up)
-            place = jnp.where(concerned, who, flags.shape[0])
-            return flags.at[place].set(what % 2 == 1, mode="drop")
+            concerned = due & (kinds >= first) & (kinds < end)
+            place = jnp.where(concerned, entities, flags.shape[0])
+            return flags.at[place].set(kinds % 2 == 1, mode="drop")
 
         new = ReplayState(
-            after("alive", state.alive, 0, 4),
-            after("participates", state.participates, 4, 6),
-            after("delivered", state.delivered, 6, 8),
+            updated(state.alive, 0, 4),
+            updated(state.participates, 4, 6),
+            updated(state.delivered, 6, 8),
         )
         return new, Exchange(index, *new)
 
@@ -251,33 +274,39 @@ def _checked(
             f"got {time.shape}, {entity.shape}, {kind.shape}"
         )
     if time.size and any(x.dtype.kind not in "iu" for x in (time, entity)):
-        raise ValueError("events: expected integer rounds and entities")
+        raise ValueError(
+            f"events: expected integer rounds and entities, got {time.dtype} and {entity.dtype}"
+        )
     group = kind // 2
     limit = np.where(group < 3, num_agents, num_links)
 
     def show(i: int) -> str:
         return f"({int(time[i])}, {KINDS[kind[i]]!r}, {int(entity[i])})"
 
-    for wrong, reason in (
-        (time < 0, "the round is negative"),
-        ((entity < 0) | (entity >= limit), f"expected {num_agents} agents, {num_links} links"),
-    ):
-        if wrong.any():
-            bad = int(np.argmax(wrong))
-            what = "unknown entity in" if "expected" in reason else "bad event"
-            raise ValueError(f"events: {what} {show(bad)}: {reason}")
-    touched = np.maximum(group - 1, 0)  # crash and leave both concern life
+    if (time < 0).any():
+        bad = int(np.argmax(time < 0))
+        raise ValueError(f"events: expected a round of at least 0, got {show(bad)}")
+    unknown = (entity < 0) | (entity >= limit)
+    if unknown.any():
+        bad = int(np.argmax(unknown))
+        raise ValueError(
+            f"events: unknown entity in {show(bad)}: expected {num_agents} agents, "
+            f"{num_links} links"
+        )
+    touched = np.maximum(group - 1, 0)  # crash and leave both concern `alive`
     order = np.lexsort((entity, touched, time))
     time, entity, kind, touched = time[order], entity[order], kind[order], touched[order]
     twice = (np.diff(time) == 0) & (np.diff(entity) == 0) & (np.diff(touched) == 0)
     if twice.any():
         bad = int(np.argmax(twice))
-        raise ValueError(f"events: {show(bad)} and {show(bad + 1)} happen to one at once")
-    spoken = {_FIELDS[g] for g in np.unique(kind // 2)}
+        raise ValueError(
+            f"events: expected one event per entity and round, got {show(bad)} and {show(bad + 1)}"
+        )
+    used = {_FIELDS[g] for g in np.unique(kind // 2)}
     known = ("alive", "participates", "delivered")
     if fields is None:
-        fields = tuple(name for name in known if name in spoken)
-    if any(name not in known for name in fields) or not spoken <= set(fields):
+        fields = tuple(name for name in known if name in used)
+    if any(name not in known for name in fields) or not used <= set(fields):
         raise ValueError(f"fields: expected some of {known} that cover the events, got {fields}")
     width = int(np.unique(time, return_counts=True)[1].max()) if time.size else 0
     return FaultPlan(

@@ -1,75 +1,92 @@
-"""What happens to links: messages get lost, the network falls apart and heals.
+"""Message loss on links, and partitions of the network into groups.
 
-Which promise of the mixing weights survives (doubly stochastic weights on an undirected graph; the
-weight of a missing message falls back on its receiver, see ``gossip.Mixing.restrict``):
+Which property of doubly stochastic weights on an undirected graph survives (the weight of a missing
+message is added to its receiver's self-weight, see ``gossip.Mixing.restrict``):
 
-* one direction lost without the other: rows sum to one, columns do not. Agents still agree, on
-  something else than the average.
-* both directions of an edge lost together (``symmetric=True``, partitions, dead or absent agents):
-  rows and columns still sum to one, if the weights are symmetric. The average is kept, exactly.
+* one direction lost without the other: rows sum to one, columns do not. Agents still reach
+  consensus, on another value than the average.
+* both directions of an edge lost together (``symmetric=True``, partitions, absent agents): rows and
+  columns still sum to one, if the weights are symmetric. The average is kept exactly.
 * column-stochastic weights (push-sum): the weight returns to the sender, columns always sum to one.
 
 Shapes: ``N`` agents, ``E`` directed edge slots of the topology.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm.gossip.types import Exchange
-from jaxswarm.network.process import Network, check_chance, check_round, expect_single
+from jaxswarm.network.process import (
+    Network,
+    check_probability,
+    check_round,
+    expect_single,
+    expect_topology,
+)
 from jaxswarm.topology import Topology, require_symmetric
 from jaxswarm.topology.validation import is_concrete, is_traced
+from jaxswarm.types import ArrayLike
 
 
-def link_loss(
-    topology: Topology, probability: float | jax.Array, *, symmetric: bool = False
-) -> Network:
-    """Every message is lost independently with a given probability.
+def link_loss(topology: Topology, probability: ArrayLike, *, symmetric: bool = False) -> Network:
+    """Lossy links: every message is lost independently with a given probability.
 
     Args:
-        topology: whose edge slots are delivered or not; a sequence is used cyclically by round.
-        probability: in ``[0, 1]``, a scalar or ``[E]``; may be traced. With ``symmetric=True`` and
-            ``[E]``, give both directions of an edge the same.
+        topology: the graph whose edge slots are delivered or not; a sequence is used cyclically by
+            round.
+        probability: of a loss, in ``[0, 1]``, a scalar or ``[E]``; may be traced. With
+            ``symmetric=True`` and ``[E]``, give both directions of an edge the same.
         symmetric: lose both directions of an edge together, which keeps symmetric weights doubly
             stochastic.
 
     Raises:
-        ValueError: a probability out of range or of another shape; ``symmetric`` for a directed
+        ValueError: for a probability out of range or of another shape; ``symmetric`` for a directed
             graph.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import topology
+        >>> network = link_loss(topology.ring(500), 0.2)
+        >>> _, exchange = network.step(jax.random.key(0), network.init(), 0)
+        >>> exchange.delivered.shape, round(float(exchange.delivered.mean()), 1)
+        ((1000,), 0.8)
     """
-    chance = check_chance("probability", probability, topology.num_edge_slots)
+    expect_topology(topology)
+    loss = check_probability("probability", probability, topology.num_edge_slots)
     if symmetric and is_concrete(topology):
         require_symmetric(topology, "symmetric link loss")
 
-    def step(key: jax.Array, state: tuple[()], index: Any) -> tuple[tuple[()], Exchange]:
+    def step(key: jax.Array, state: tuple[()], index: ArrayLike) -> tuple[tuple[()], Exchange]:
         member = topology
         if topology.is_sequence:
             member = jax.tree.map(jnp.asarray, topology)[jnp.asarray(index) % topology.length]
-        lots = link_uniforms(key, member, symmetric=symmetric)
-        return state, Exchange(index, delivered=lots >= chance)
+        u = link_uniforms(key, member, symmetric=symmetric)
+        return state, Exchange(index, delivered=u >= loss)
 
     return Network(lambda: (), step)
 
 
 def partitioned(
-    topology: Topology, groups: Any, at: int | jax.Array, heals: int | jax.Array | None = None
+    topology: Topology,
+    groups: ArrayLike,
+    at: int | jax.Array,
+    heals: int | jax.Array | None = None,
 ) -> Network:
-    """From round ``at`` on no message crosses between groups, until round ``heals`` mends it.
+    """Partition the network: no message crosses between groups from round ``at`` to ``heals``.
 
-    Agents live on and learn within their group. Both directions of an edge fall together, so
+    Agents stay alive and learn within their group. Both directions of an edge are cut together, so
     symmetric weights stay doubly stochastic: every group keeps its own average.
 
     Args:
-        topology: whose edge slots are delivered or not.
+        topology: the graph whose edge slots are delivered or not.
         groups: ``int[N]``, the group of each agent.
         at: first round of the partition, at least 0; may be traced.
-        heals: first round after it, later than ``at``; ``None`` never.
+        heals: first round after it, later than ``at``; ``None`` for never.
 
     Raises:
-        ValueError: not one group per agent, rounds out of order, or a sequence of topologies.
+        ValueError: for another number of groups than agents, rounds out of order, or a sequence of
+            topologies.
     """
     expect_single(topology, "partitioned")
     if np.shape(groups) != (topology.num_agents,):
@@ -81,7 +98,7 @@ def partitioned(
     label = jnp.asarray(groups)
     inside = label[jnp.asarray(topology.senders)] == label[jnp.asarray(topology.receivers)]
 
-    def step(key: jax.Array, state: tuple[()], index: Any) -> tuple[tuple[()], Exchange]:
+    def step(key: jax.Array, state: tuple[()], index: ArrayLike) -> tuple[tuple[()], Exchange]:
         del key
         return state, Exchange(index, delivered=inside | ~during(index, start, stop))
 
@@ -89,7 +106,10 @@ def partitioned(
 
 
 def link_uniforms(key: jax.Array, topology: Topology, *, symmetric: bool = False) -> jax.Array:
-    """``float32[E]`` in ``[0, 1)``, each from its link's own stream ``fold_in(key, ends)``."""
+    """Uniform ``float32[E]`` in ``[0, 1)``, each from its link's own stream ``fold_in(key, ends)``.
+
+    With ``symmetric`` both directions of an edge get the same number.
+    """
     senders, receivers = jnp.asarray(topology.senders), jnp.asarray(topology.receivers)
     if symmetric:
         senders, receivers = jnp.minimum(senders, receivers), jnp.maximum(senders, receivers)
@@ -100,8 +120,10 @@ def link_uniforms(key: jax.Array, topology: Topology, *, symmetric: bool = False
     return jax.vmap(draw)(senders, receivers)
 
 
-def check_window(at: Any, end: Any, name: str) -> tuple[jax.Array, jax.Array | None]:
-    """``(at, end)`` as round numbers, in order; an open end is ``None``.
+def check_window(
+    at: int | jax.Array, end: int | jax.Array | None, name: str
+) -> tuple[jax.Array, jax.Array | None]:
+    """``(at, end)`` as validated round numbers; ``None`` for no end.
 
     Raises:
         ValueError: if one is negative or ``end <= at``.
@@ -115,7 +137,7 @@ def check_window(at: Any, end: Any, name: str) -> tuple[jax.Array, jax.Array | N
     return start, stop
 
 
-def during(index: Any, start: jax.Array, stop: jax.Array | None) -> jax.Array:
-    """``bool[]``: whether ``start <= index < stop``."""
+def during(index: ArrayLike, start: jax.Array, stop: jax.Array | None) -> jax.Array:
+    """Whether ``start <= index < stop``, ``bool[]``."""
     inside = jnp.asarray(index) >= start
     return inside if stop is None else inside & (jnp.asarray(index) < stop)

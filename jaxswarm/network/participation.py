@@ -1,34 +1,34 @@
-"""Who takes part in a round: stragglers, and samples of participants.
+"""Partial participation: stragglers, and random samples of participants.
 
-An agent that does not take part neither trains, nor sends, nor listens this round, but it is alive
-and keeps what it knows. Both directions of its links rest, so symmetric mixing weights stay doubly
-stochastic.
+An agent that does not take part neither trains, sends nor receives in this round, but it is alive
+and keeps its state. Both directions of its links are unused, so symmetric mixing weights stay
+doubly stochastic.
 
 Shapes: ``N`` agents.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
-from jaxswarm.gossip.rounds import both
-from jaxswarm.gossip.types import Exchange, PyTree
-from jaxswarm.network.process import Network, check_agents, check_chance
+from jaxswarm.gossip.types import Exchange, combine_masks
+from jaxswarm.network.process import Network, check_agents, check_probability
 from jaxswarm.topology.validation import is_traced
+from jaxswarm.types import ArrayLike, PyTree
 
 
-def stragglers(speeds: Any, *, random: bool = False, phases: Any = None) -> Network:
-    """Agents of different speed: one of speed 1/4 finishes a round's work in every fourth round.
+def stragglers(
+    speeds: ArrayLike, *, random: bool = False, phases: ArrayLike | None = None
+) -> Network:
+    """Agents of different speeds: one of speed 1/4 takes part in every fourth round.
 
     Args:
         speeds: ``float[N]`` in ``(0, 1]``, rounds of work done per round; may be traced.
         random: take part with probability ``speed``, independently each round, instead of in
             regular intervals.
-        phases: ``float[N]`` in ``[0, 1)``, work done before round 0, so that equally slow agents do
-            not march in step; 0 if omitted.
+        phases: ``float[N]`` in ``[0, 1)``, work done before round 0, so that equally slow agents
+            are not synchronous; 0 if omitted.
 
     Raises:
         ValueError: if ``speeds`` is not a vector, or a speed or phase is out of range.
@@ -36,39 +36,46 @@ def stragglers(speeds: Any, *, random: bool = False, phases: Any = None) -> Netw
     if np.ndim(speeds) != 1 or not np.size(speeds):
         raise ValueError(f"speeds: expected one per agent, [N], got shape {np.shape(speeds)}")
     n = np.shape(speeds)[0]
-    rate = check_chance("speeds", speeds, n)
+    rate = check_probability("speeds", speeds, n)
     if not is_traced(speeds) and not (np.asarray(speeds) > 0).all():
         agent = int(np.argmin(np.asarray(speeds)))
         raise ValueError(f"speeds: expected positive speeds, got 0 for agent {agent}")
-    begun = jnp.zeros(n) if phases is None else check_chance("phases", phases, n)
+    begun = jnp.zeros(n) if phases is None else check_probability("phases", phases, n)
 
     def init() -> jax.Array:
         return jnp.broadcast_to(begun, (n,))
 
-    def step(key: jax.Array, state: jax.Array, index: Any) -> tuple[jax.Array, Exchange]:
+    def step(key: jax.Array, state: jax.Array, index: ArrayLike) -> tuple[jax.Array, Exchange]:
         if random:
-            lots = jax.vmap(jax.random.uniform)(agents.keys(key, n))
-            return state, Exchange(index, participates=lots < rate)
+            u = jax.vmap(jax.random.uniform)(agents.keys(key, n))
+            return state, Exchange(index, participates=u < rate)
         work = state + rate
-        done = work >= 1.0 - 1e-4  # ten tenths are one
-        return jnp.where(done, work - 1.0, work), Exchange(index, participates=done)
+        finished = work >= 1.0 - 1e-4  # ten tenths are one
+        return jnp.where(finished, work - 1.0, work), Exchange(index, participates=finished)
 
     return Network(init, step)
 
 
 def sampled(num_agents: int, count: int | jax.Array, *, among: Network | None = None) -> Network:
-    """In each round a uniform random sample of ``count`` agents takes part.
+    """A uniform random sample of ``count`` agents takes part in each round.
 
     Args:
         num_agents: ``N``.
         count: sample size in ``[1, N]``; may be traced.
-        among: a process of ``N`` agents, such as churn, that says who may be sampled: the living
-            that it lets take part. It happens too; do not combine it again. When fewer than
-            ``count`` are eligible, all of them take part (nobody, if there is none).
+        among: a process of ``N`` agents, such as churn, whose alive and participating agents are
+            eligible. It is part of the result; do not combine it again. When fewer than ``count``
+            are eligible, all of them take part.
 
     Raises:
         ValueError: if ``count`` is not in ``[1, N]``; while tracing, if ``among`` has another
             number of agents.
+
+    Example:
+        >>> import jax
+        >>> network = sampled(10, 3)
+        >>> _, exchange = network.step(jax.random.key(0), network.init(), 0)
+        >>> int(exchange.participates.sum())
+        3
     """
     n = check_agents(num_agents)
     if not is_traced(count) and not 1 <= count <= n:
@@ -77,19 +84,20 @@ def sampled(num_agents: int, count: int | jax.Array, *, among: Network | None = 
     def init() -> PyTree:
         return () if among is None else among.init()
 
-    def step(key: jax.Array, state: PyTree, index: Any) -> tuple[PyTree, Exchange]:
-        lot_key, inner_key = jax.random.split(key)
-        now = Exchange(index)
+    def step(key: jax.Array, state: PyTree, index: ArrayLike) -> tuple[PyTree, Exchange]:
+        priority_key, inner_key = jax.random.split(key)
+        exchange = Exchange(index)
         if among is not None:
-            state, now = among.step(inner_key, state, index)
-        lots = jax.vmap(lambda k: jax.random.bits(k) >> 1)(agents.keys(lot_key, n))
-        eligible = both(now.alive, now.participates)
+            state, exchange = among.step(inner_key, state, index)
+        priorities = jax.vmap(lambda k: jax.random.bits(k) >> 1)(agents.keys(priority_key, n))
+        eligible = combine_masks(exchange.alive, exchange.participates)
         if eligible is not None:
             if eligible.shape != (n,):
                 raise ValueError(f"among: expected {n} agents, got {eligible.shape[0]}")
-            lots = jnp.where(eligible, lots, jnp.uint32(0xFFFFFFFF))
-        rank = jnp.zeros(n, jnp.int32).at[jnp.argsort(lots)].set(jnp.arange(n, dtype=jnp.int32))
+            priorities = jnp.where(eligible, priorities, jnp.uint32(0xFFFFFFFF))
+        order = jnp.argsort(priorities)
+        rank = jnp.zeros(n, jnp.int32).at[order].set(jnp.arange(n, dtype=jnp.int32))
         chosen = rank < count
-        return state, now._replace(participates=both(chosen, eligible))
+        return state, exchange._replace(participates=combine_masks(chosen, eligible))
 
     return Network(init, step)

@@ -1,84 +1,86 @@
-"""What a network process is, the reliable one, and how several become one.
+"""The contract of a network process, the reliable network, and combination of processes.
 
 Shapes: ``N`` agents, ``E`` directed edge slots of the topology.
 """
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.gossip.rounds import both
-from jaxswarm.gossip.types import Exchange, PyTree
+from jaxswarm.gossip.types import Exchange, combine_masks
 from jaxswarm.topology import Topology
 from jaxswarm.topology.validation import is_traced
-
-
-class InitFn(Protocol):
-    """``init() -> state``: the network before round 0."""
-
-    def __call__(self) -> PyTree: ...
-
-
-class StepFn(Protocol):
-    """``step(key, state, index) -> (state, Round)``: what round ``index`` delivers."""
-
-    def __call__(self, key: jax.Array, state: PyTree, index: Any) -> tuple[PyTree, Exchange]: ...
+from jaxswarm.types import ArrayLike, PyTree
 
 
 class Network(NamedTuple):
-    """A network process: ``init() -> state`` and ``step(key, state, index) -> (state, Round)``.
+    """A network process: which agents and messages take part in each round.
 
     Rounds must be stepped through in order, from 0. Every agent and every link draws from a stream
-    of its own, ``fold_in(key, id)``, so what happens to it does not depend on how many others there
-    are.
+    of its own, ``fold_in(key, id)``, so its faults do not depend on how many others there are.
+
+    Attributes:
+        init: ``init() -> state``, the network before round 0.
+        step: ``step(key, state, index) -> (state, exchange)``, with the ``gossip.Exchange`` of
+            round ``index``.
     """
 
-    init: InitFn
-    step: StepFn
+    init: Callable[[], PyTree]
+    step: Callable[[jax.Array, Any, ArrayLike], tuple[Any, Exchange]]
 
 
 def reliable() -> Network:
-    """Everyone is there and every message arrives."""
+    """A network in which all agents are alive and every message is delivered."""
     return Network(lambda: (), lambda key, state, index: (state, Exchange(index)))
 
 
 def combine(*processes: Network) -> Network:
-    """All of these at once: an agent, a participant or a message must survive every one of them.
+    """Compose processes: an agent or message takes part in a round if all of them let it.
 
-    The processes do not see each other; give :func:`~jaxswarm.network.participation.sampled` the
-    process whose living it shall sample. Process ``i`` draws from ``fold_in(key, i)``: append new
+    The processes do not depend on each other; give :func:`jaxswarm.network.sampled` the process
+    from whose alive agents it samples. Process ``i`` draws from ``fold_in(key, i)``: append new
     ones at the end, and the draws of the others stay the same.
 
     Raises:
-        ValueError: if something is not a process; while tracing, if two of them disagree on the
+        ValueError: if an argument is not a process; while tracing, if two of them disagree on the
             number of agents or edges.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import network, topology
+        >>> graph = topology.ring(8)
+        >>> faults = network.combine(network.churn(8, crash=0.1), network.link_loss(graph, 0.2))
+        >>> _, exchange = faults.step(jax.random.key(0), faults.init(), 0)
+        >>> exchange.alive.shape, exchange.delivered.shape
+        ((8,), (16,))
     """
     for position, process in enumerate(processes):
         if not (hasattr(process, "init") and hasattr(process, "step")):
             raise ValueError(
-                f"processes: expected network processes (init, step), got "
+                "processes: expected network processes (init, step), got "
                 f"{type(process).__name__} at position {position}"
             )
 
     def init() -> PyTree:
         return tuple(process.init() for process in processes)
 
-    def step(key: jax.Array, state: PyTree, index: Any) -> tuple[PyTree, Exchange]:
+    def step(key: jax.Array, state: PyTree, index: ArrayLike) -> tuple[PyTree, Exchange]:
         states, alive, participates, delivered = [], None, None, None
         for i, (process, old) in enumerate(zip(processes, state, strict=True)):
-            new, now = process.step(jax.random.fold_in(key, i), old, index)
+            new, exchange = process.step(jax.random.fold_in(key, i), old, index)
             states.append(new)
-            alive = _meet("alive", alive, now.alive)
-            participates = _meet("participates", participates, now.participates)
-            delivered = _meet("delivered", delivered, now.delivered)
+            alive = _conjunction("alive", alive, exchange.alive)
+            participates = _conjunction("participates", participates, exchange.participates)
+            delivered = _conjunction("delivered", delivered, exchange.delivered)
         return tuple(states), Exchange(index, alive, participates, delivered)
 
     return Network(init, step)
 
 
-def check_chance(name: str, value: Any, size: int | None = None) -> jax.Array:
+def check_probability(name: str, value: ArrayLike, size: int | None = None) -> jax.Array:
     """``value`` as a float array of probabilities, a scalar or one per entity.
 
     Raises:
@@ -91,13 +93,13 @@ def check_chance(name: str, value: Any, size: int | None = None) -> jax.Array:
     if not is_traced(value):
         values = np.asarray(value, np.float64)
         if not ((values >= 0.0) & (values <= 1.0)).all():
-            wrong = values[~((values >= 0.0) & (values <= 1.0))].flat[0]
-            raise ValueError(f"{name}: expected probabilities in [0, 1], got {wrong:g}")
+            bad = values[~((values >= 0.0) & (values <= 1.0))].flat[0]
+            raise ValueError(f"{name}: expected probabilities in [0, 1], got {bad:g}")
     return jnp.asarray(value, jnp.float32)
 
 
 def check_agents(num_agents: int) -> int:
-    """``num_agents`` if it is at least 1.
+    """Validate a number of agents of at least 1 and return it.
 
     Raises:
         ValueError: otherwise.
@@ -107,8 +109,8 @@ def check_agents(num_agents: int) -> int:
     return num_agents
 
 
-def check_round(name: str, value: Any) -> jax.Array:
-    """A round number as ``int32[]``.
+def check_round(name: str, value: ArrayLike) -> jax.Array:
+    """A validated round number as ``int32[]``.
 
     Raises:
         ValueError: if it is concrete and negative or not an integer.
@@ -120,19 +122,30 @@ def check_round(name: str, value: Any) -> jax.Array:
     return jnp.asarray(value, jnp.int32)
 
 
+def expect_topology(topology: Topology) -> None:
+    """Refuse anything but a topology.
+
+    Raises:
+        ValueError: naming the type that came.
+    """
+    if not isinstance(topology, Topology):
+        raise ValueError(f"topology: expected a Topology, got {type(topology).__name__}")
+
+
 def expect_single(topology: Topology, process: str) -> None:
-    """Refuse a sequence of topologies, whose edge slots mean something else every round.
+    """Refuse anything but a single topology: in a sequence edge slots differ from round to round.
 
     Raises:
         ValueError: naming the process.
     """
+    expect_topology(topology)
     if topology.is_sequence:
         raise ValueError(f"topology: {process} expects a single graph, got a sequence")
 
 
-def _meet(field: str, a: jax.Array | None, b: jax.Array | None) -> jax.Array | None:
+def _conjunction(field: str, a: jax.Array | None, b: jax.Array | None) -> jax.Array | None:
     if a is not None and b is not None and a.shape != b.shape:
         raise ValueError(
             f"processes: {field} has shape {a.shape} in one process and {b.shape} in another"
         )
-    return both(a, b)
+    return combine_masks(a, b)

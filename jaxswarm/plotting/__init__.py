@@ -1,8 +1,8 @@
-"""Pictures in one house style: curves with bands, disagreement, graphs, swarms, worlds, tables.
+"""Figures in one style: curves with bands, disagreement, graphs, swarms, environments, heat maps.
 
 Every function draws into ``ax`` (or into a new figure), returns the axes, and takes numpy or jax
-arrays; :func:`save` writes axes or figure to a file. matplotlib and networkx are imported on first
-use.
+arrays; :func:`save` writes axes or a figure to a file. matplotlib and networkx are imported on
+first use.
 """
 
 from jaxswarm.plotting._curves import curves, disagreement, intervals

@@ -1,4 +1,4 @@
-"""Learning curves, disagreement and effects: a number per seed, with its spread.
+"""Learning curves, disagreement and effects, with their spread over seeds.
 
 Shapes: ``S`` seeds, ``T`` points of a curve.
 """
@@ -23,21 +23,32 @@ def curves(
     colors: Mapping[str, str] | None = None,
     ax: Any = None,
 ) -> Any:
-    """The median over seeds of each series with a band, labelled at its right end.
+    """Draw learning curves: median over seeds with a band, labelled at the right end.
 
     Args:
         series: name -> ``[S, T]`` over seeds, or ``[T]``; NaN entries are left out.
         x: ``[T]`` common positions, or name -> ``[T]``; the index by default.
-        xlabel: under the horizontal axis.
-        ylabel: above the vertical axis, read horizontally.
-        title: one line that says what to see.
+        xlabel: label of the horizontal axis.
+        ylabel: label of the vertical axis, above it and horizontal.
+        title: one line.
         log: logarithmic vertical axis; values that are not positive are left out.
         band: percentiles over seeds that the band spans; ``None`` for no band.
-        colors: name -> colour, where the palette's order should not decide.
+        colors: name -> colour; by default in the palette's order.
         ax: axes to draw into.
+
+    Returns:
+        The matplotlib axes.
 
     Raises:
         ValueError: if there are no series, one is not ``[S, T]`` or ``[T]``, or ``x`` does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxswarm import plotting
+        >>> accuracy = {"ring": np.linspace(0.1, 0.8, 20), "complete": np.linspace(0.1, 0.9, 20)}
+        >>> ax = plotting.curves(accuracy, ylabel="accuracy")
+        >>> ax.get_xlabel(), len(ax.lines)
+        ('round', 2)
     """
     if not series:
         raise ValueError("series: expected at least one curve, got none")
@@ -74,7 +85,7 @@ def disagreement(
     ylabel: str = "disagreement",
     **options: Any,
 ) -> Any:
-    """Consensus error over rounds on a logarithmic axis; arguments as in :func:`curves`."""
+    """Draw consensus errors over rounds on a logarithmic axis; arguments as in :func:`curves`."""
     return curves(series, x, ylabel=ylabel, log=True, **options)
 
 
@@ -86,12 +97,12 @@ def intervals(
     title: str = "",
     ax: Any = None,
 ) -> Any:
-    """Effects with their intervals, one row each, against an optional threshold.
+    """Draw effects with their confidence intervals, one row each, and an optional threshold.
 
     Args:
         effects: name -> ``statistics.Comparison`` or ``Summary``, or ``(effect, low, high)``.
-        threshold: a dashed line; rows whose effect is below it are grey.
-        xlabel: what the effect is.
+        threshold: drawn as a dashed line; rows whose effect is below it are grey.
+        xlabel: label of the effect.
         title: one line.
         ax: axes to draw into.
 
@@ -152,8 +163,8 @@ def _percentiles(y: np.ndarray, band: tuple[float, float] | None) -> np.ndarray:
 
 
 def _label_ends(ax: Any, ends: list[tuple[str, str, float]]) -> None:
-    """Names at the right ends of their lines, pushed apart where lines end close together."""
-    ax.autoscale_view()  # limits are settled lazily; the labels need them now
+    """Write names at the right ends of their lines, moved apart where lines end close together."""
+    ax.autoscale_view()  # limits are computed lazily; the labels need them now
     heights = ax.transAxes.inverted().transform(
         ax.transData.transform([(0.0, end) for _, _, end in ends])
     )[:, 1]

@@ -1,4 +1,4 @@
-"""Figures and axes that show themselves in a notebook, although no pyplot keeps track of them.
+"""Figures and axes that notebooks display without pyplot.
 
 Imports matplotlib, so only :mod:`jaxswarm.plotting.style` imports it, for the first figure.
 """
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _DPI = 144
-_WIDTH = 84  # CSS pixels an inch, so that dense screens have pixels to spare
+_WIDTH = 84  # CSS pixels per inch, fewer than the PNG's, for high-density screens
 
 
 class Picture(Figure):
@@ -23,7 +23,7 @@ class Picture(Figure):
 
 
 class PictureAxes(Axes):
-    """Axes of a :class:`Picture`; ending a cell with them displays the whole figure."""
+    """Axes of a :class:`Picture`; as a cell's last expression they display the whole figure."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, Any]] | None:
         figure: Any = self.figure

@@ -1,4 +1,7 @@
-"""Graphs with their agents coloured by a value. ``N`` agents."""
+"""Drawings of topologies with agents coloured by a value.
+
+Shapes: ``N`` agents, ``E`` directed edge slots.
+"""
 
 import math
 from typing import Any
@@ -24,7 +27,7 @@ def graph(
     node_size: float | None = None,
     ax: Any = None,
 ) -> Any:
-    """The graph with each agent's node coloured by its value.
+    """Draw a topology with each agent's node coloured by its value.
 
     Args:
         topology: a single topology.
@@ -33,7 +36,7 @@ def graph(
             springs, beyond 2000 agents by the graph's spectrum.
         edges: ``[E]``, a number per directed edge such as its mixing weight, averaged over both
             directions; its size is drawn as thickness, and negative ones are dashed.
-        label: what the colour means.
+        label: of the colour bar.
         title: one line.
         limits: of the colour scale; the finite values' range by default.
         cmap: a matplotlib colour map.
@@ -96,7 +99,7 @@ def graph(
 
 
 def layout(topology: Topology) -> np.ndarray:
-    """``[N, 2]`` positions for drawing: circle, springs or spectrum, as :func:`graph` says."""
+    """Positions for drawing, ``[N, 2]``: circle, springs or spectrum, as in :func:`graph`."""
     n = topology.num_agents
     if topology.offsets is not None or n <= 2:
         angle = np.pi / 2 - 2 * np.pi * np.arange(n) / max(n, 1)
@@ -108,16 +111,16 @@ def layout(topology: Topology) -> np.ndarray:
     network.add_edges_from(_undirected(topology)[0].tolist())
     found = nx.spectral_layout(network)
     if n <= _LARGEST_SPRING_LAYOUT:
-        # Symmetric graphs put agents on one spot in the spectrum, where springs cannot part them.
+        # In symmetric graphs agents coincide in the spectrum, and springs cannot separate them.
         jitter = np.random.default_rng(0).normal(scale=1e-3, size=(n, 2))
         start = {i: found[i] + jitter[i] for i in range(n)}
         rounds = int(np.clip(12_000 / n, 6, 60))
         found = nx.spring_layout(network, pos=start, seed=0, iterations=rounds)
-    return _drawn_in(np.array([found[i] for i in range(n)]))
+    return _without_outliers(np.array([found[i] for i in range(n)]))
 
 
-def _drawn_in(at: np.ndarray) -> np.ndarray:
-    """Bring what drifted far off, such as isolated agents, to the rim of the rest."""
+def _without_outliers(at: np.ndarray) -> np.ndarray:
+    """Move outliers, such as isolated agents, to the rim of the other agents."""
     from_middle = at - np.median(at, axis=0)
     distance = np.linalg.norm(from_middle, axis=1, keepdims=True)
     rim = 1.3 * np.quantile(distance, 0.9)
@@ -125,7 +128,7 @@ def _drawn_in(at: np.ndarray) -> np.ndarray:
 
 
 def _undirected(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
-    """``[M, 2]`` each linked pair once, smaller id first; and the pair of every unmasked slot."""
+    """Each linked pair once, ``[M, 2]``, smaller id first; and the pair of every unmasked slot."""
     mask = np.asarray(topology.mask)
     pairs = np.stack([np.asarray(topology.senders)[mask], np.asarray(topology.receivers)[mask]], 1)
     unique, slot = np.unique(np.sort(pairs, axis=1), axis=0, return_inverse=True)

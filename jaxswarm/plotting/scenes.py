@@ -1,4 +1,4 @@
-"""What worlds are drawn from: a bare stage, round bodies, a grid of tiles, and moving pictures."""
+"""Building blocks of environment renderings: bare axes, discs, grids of tiles, and animations."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,14 +17,14 @@ def stage(
     title: str = "",
     equal: bool = True,
 ) -> Any:
-    """Axes without ticks inside a thin frame, for pictures of places.
+    """Prepare axes without ticks inside a thin frame, for drawings of an environment.
 
     Args:
         ax: axes to prepare.
-        x: what to show, left to right; as the content asks by default.
-        y: bottom to top.
+        x: limits from left to right; by default those of the content.
+        y: limits from bottom to top.
         title: one line.
-        equal: whether a unit is as long upwards as sideways.
+        equal: equal scales of both axes.
     """
     ax.grid(False)
     ax.set(xticks=[], yticks=[], xlim=x, ylim=y)
@@ -47,7 +47,7 @@ def discs(
     alpha: float = 1.0,
     layer: float = 2.0,
 ) -> Any:
-    """Filled circles in the units of the axes.
+    """Draw filled circles in the units of the axes.
 
     Args:
         ax: axes to draw into.
@@ -56,7 +56,7 @@ def discs(
         color: one for all, or one each.
         label: for a legend.
         alpha: opacity.
-        layer: higher ones cover lower ones.
+        layer: drawing order; higher layers cover lower ones.
 
     Raises:
         ValueError: if positions are not ``[M, 2]``.
@@ -87,13 +87,13 @@ def discs(
 def tiles(
     ax: Any, codes: Any, colors: Mapping[int, str], *, symbols: Mapping[int, str] | None = None
 ) -> Any:
-    """A grid of coloured cells, row 0 on top; cell ``(r, c)`` is centred on ``x = c, y = r``.
+    """Draw a grid of coloured cells, row 0 on top; cell ``(r, c)`` is centred on ``x = c, y = r``.
 
     Args:
         ax: axes to draw into.
         codes: ``int[H, W]``.
-        colors: of every code that occurs.
-        symbols: short words written into the cells of a code.
+        colors: colour of every code that occurs.
+        symbols: short text written into the cells of a code.
 
     Raises:
         ValueError: if codes are not ``[H, W]``, or one has no colour.
@@ -123,41 +123,35 @@ def tiles(
 def movie(
     draw: Callable[[Any, int], Any],
     num_frames: int,
-    path: str | Path | None = None,
+    save_path: str | Path | None = None,
     *,
     interval: float = 100.0,
     width: float = 4.5,
     height: float = 4.5,
     dpi: int = 90,
 ) -> Any:
-    """Frames drawn one after the other, as matplotlib's animation; written to ``path`` if given.
+    """Make a matplotlib animation from a drawing function; written to ``save_path`` if given.
 
     Args:
         draw: ``draw(ax, frame)`` into empty axes.
         num_frames: at least 1.
-        path: ends in ``.gif`` or ``.mp4`` (which takes the program ``ffmpeg``); folders are made.
+        save_path: a file name that ends in ``.gif``, or in ``.mp4`` (which needs the program
+            ``ffmpeg``); parent folders are created.
         interval: milliseconds between frames.
-        width: of the picture, inches.
+        width: of the figure, inches.
         height: likewise.
         dpi: dots per inch.
 
     Raises:
         ValueError: without frames, for another kind of file, or ``.mp4`` without ffmpeg.
     """
-    from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
+    from matplotlib.animation import FuncAnimation
 
     if num_frames < 1:
         raise ValueError(f"num_frames: expected at least 1, got {num_frames}")
     if interval <= 0:
         raise ValueError(f"interval: expected milliseconds above 0, got {interval}")
-    writers = {".gif": PillowWriter, ".mp4": FFMpegWriter}
-    kind = "" if path is None else Path(path).suffix.lower()
-    if path is not None and kind not in writers:
-        raise ValueError(f"path: expected a name that ends in .gif or .mp4, got {path}")
-    if kind == ".mp4" and not FFMpegWriter.isAvailable():
-        raise ValueError(
-            "path: writing .mp4 takes the program ffmpeg, which is not there; try .gif"
-        )
+    writer = None if save_path is None else animation_writer(save_path, fps=1000.0 / interval)
     ax = axes(width=width, height=height)
 
     def redraw(frame: int) -> list[Any]:
@@ -165,8 +159,29 @@ def movie(
         draw(ax, frame)
         return []
 
-    made = FuncAnimation(ax.figure, redraw, frames=num_frames, interval=interval, blit=False)
-    if path is not None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        made.save(path, writers[kind](fps=1000.0 / interval), dpi=dpi)
-    return made
+    animation = FuncAnimation(ax.figure, redraw, frames=num_frames, interval=interval, blit=False)
+    if save_path is not None:
+        animation.save(save_path, writer, dpi=dpi)
+    return animation
+
+
+def animation_writer(save_path: str | Path, *, fps: float) -> Any:
+    """Matplotlib's writer for an animation file; creates the file's parent folders.
+
+    Raises:
+        ValueError: unless the name ends in ``.gif``, or in ``.mp4`` and ffmpeg is installed.
+    """
+    from matplotlib.animation import FFMpegWriter, PillowWriter
+
+    writers: dict[str, Any] = {".gif": PillowWriter, ".mp4": FFMpegWriter}
+    path = Path(save_path)
+    kind = path.suffix.lower()
+    if kind not in writers:
+        raise ValueError(f"save_path: expected a name that ends in .gif or .mp4, got {save_path}")
+    if kind == ".mp4" and not FFMpegWriter.isAvailable():
+        raise ValueError(
+            "save_path: expected a name that ends in .gif, as .mp4 needs the program ffmpeg, which "
+            f"is not installed, got {save_path}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return writers[kind](fps=fps)

@@ -1,9 +1,10 @@
-"""The house style: palette, axes, labels, and writing a figure to disk.
+"""The figure style of the package: palette, axes, labels, and writing a figure to disk.
 
-Figures are made without pyplot, so nothing depends on a display or stays open; as the last
-expression of a notebook cell, axes or figure display themselves all the same.
-References: Okabe & Ito, Color universal design, 2008 (told apart with every common colour
-    blindness).
+Figures are made without pyplot, so they need no display and are not kept open; as the last
+expression of a notebook cell, axes or figures are displayed.
+
+References:
+    M. Okabe, K. Ito, Color universal design, 2008 (a palette for colour-blind readers).
 """
 
 from pathlib import Path
@@ -18,12 +19,12 @@ FAINT = "#E4E4E4"
 
 
 def axes(*, width: float = 6.4, height: float = 4.0) -> Any:
-    """Axes of a new figure in the house style; sizes in inches."""
+    """Make axes of a new figure in the package's style; sizes in inches."""
     return tidy(_figure(width, height).subplots(subplot_kw=_axes_class()))
 
 
 def panels(rows: int, columns: int, *, width: float = 4.8, height: float = 3.6) -> Any:
-    """``[rows, columns]`` array of axes of one new figure; sizes of one panel in inches."""
+    """Make an array ``[rows, columns]`` of axes of one figure; sizes of one panel in inches."""
     figure = _figure(width * columns, height * rows)
     grid = figure.subplots(rows, columns, squeeze=False, subplot_kw=_axes_class())
     for ax in grid.flat:
@@ -32,7 +33,7 @@ def panels(rows: int, columns: int, *, width: float = 4.8, height: float = 3.6) 
 
 
 def tidy(ax: Any, *, grid: bool = True) -> Any:
-    """Give axes the house style: two spines, light grid behind the data, readable sizes."""
+    """Apply the package's style to axes: two spines, light grid behind the data, readable sizes."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -49,9 +50,10 @@ def tidy(ax: Any, *, grid: bool = True) -> Any:
 
 
 def save(figure: Any, path: str | Path, *, dpi: int = 160) -> Path:
-    """Write a figure (or the figure of some axes) and return where; same picture, same bytes.
+    """Write a figure (or the figure of some axes) to a file, deterministically; returns the path.
 
-    Parent folders are made. No date or program version goes into the file.
+    Parent folders are created. The file contains no date or program version, so equal figures give
+    equal bytes.
     """
     from matplotlib import rc_context
 
@@ -84,7 +86,7 @@ def _axes_class() -> dict[str, Any]:
 
 
 def titles(ax: Any, title: str, xlabel: str, ylabel: str) -> None:
-    """Say what is drawn, above the axes, so that no text has to be read sideways."""
+    """Set the title and labels; the vertical axis is labelled above the axes, horizontally."""
     ax.set_xlabel(xlabel)
     if title:
         ax.set_title(title, loc="left", fontsize=13, color=INK, pad=27 if ylabel else 9)
@@ -93,7 +95,7 @@ def titles(ax: Any, title: str, xlabel: str, ylabel: str) -> None:
 
 
 def note(ax: Any, text: str) -> None:
-    """Small grey words above the left corner of axes, for which the layout makes room."""
+    """Add small grey text above the left corner of axes, with space reserved by the layout."""
     ax.annotate(
         text,
         (0, 1),
@@ -106,7 +108,7 @@ def note(ax: Any, text: str) -> None:
 
 
 def colorbar(ax: Any, drawn: Any, label: str) -> None:
-    """A bar beside the axes that says what the colours mean."""
+    """Add a labelled colour bar beside the axes."""
     bar = ax.figure.colorbar(drawn, ax=ax, fraction=0.045, pad=0.03)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=10, colors=INK, length=0)
@@ -115,7 +117,7 @@ def colorbar(ax: Any, drawn: Any, label: str) -> None:
 
 
 def span(finite: np.ndarray) -> tuple[float, float]:
-    """Range of some finite values, never of width zero."""
+    """Range of finite values, widened if it has width zero."""
     if not finite.size:
         return 0.0, 1.0
     low, high = float(finite.min()), float(finite.max())

@@ -1,4 +1,7 @@
-"""Swarms: agents as arrows in the plane, still and moving. ``N`` agents, ``T`` frames."""
+"""Drawings and animations of swarms: agents as arrows in the plane.
+
+Shapes: ``N`` agents, ``T`` frames.
+"""
 
 import math
 from pathlib import Path
@@ -6,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxswarm.plotting.scenes import animation_writer
 from jaxswarm.plotting.style import INK, PALETTE, axes, colorbar, span
 
 
@@ -20,13 +24,13 @@ def swarm(
     cmap: str | None = None,
     ax: Any = None,
 ) -> Any:
-    """Agents as arrows in the plane.
+    """Draw agents as arrows in the plane.
 
     Args:
         positions: ``[N, 2]``.
-        headings: ``[N]`` angles in radians or ``[N, 2]`` directions (their length does not matter).
+        headings: ``[N]`` angles in radians or ``[N, 2]`` directions (their length is ignored).
         values: ``[N]`` colours; by default the heading, on a cyclic scale.
-        label: what the colour means; no colour bar without it.
+        label: of the colour bar; no colour bar without it.
         title: one line.
         box: side or sides of the box ``[0, side]²`` to show; the agents' extent by default.
         cmap: a matplotlib colour map.
@@ -77,28 +81,29 @@ def swarm(
 def animate(
     positions: Any,
     headings: Any,
-    path: str | Path,
+    save_path: str | Path,
     *,
     box: float | tuple[float, float] | None = None,
     fps: int = 20,
     dpi: int = 90,
     title: str = "",
 ) -> Path:
-    """Write a swarm's frames as an animated GIF and return where.
+    """Write an animation of a swarm to a file; returns its path.
 
     Args:
         positions: ``[T, N, 2]``.
         headings: ``[T, N]`` angles or ``[T, N, 2]`` directions.
-        path: ends in ``.gif``; parent folders are made.
+        save_path: a file name that ends in ``.gif``, or in ``.mp4`` (which needs the program
+            ``ffmpeg``); parent folders are created.
         box: as in :func:`swarm`; by default all frames' extent.
         fps: frames per second.
-        dpi: dots per inch of the 4.5-inch picture.
+        dpi: dots per inch of the 4.5-inch figure.
         title: one line.
 
     Raises:
-        ValueError: if shapes do not fit or there are no frames.
+        ValueError: if shapes do not fit, there are no frames, or for another kind of file.
     """
-    from matplotlib.animation import FuncAnimation, PillowWriter
+    from matplotlib.animation import FuncAnimation
 
     at = np.asarray(positions, dtype=np.float64)
     if at.ndim != 3 or at.shape[2] != 2 or not len(at):
@@ -106,6 +111,7 @@ def animate(
     if len(headings) != len(at):
         raise ValueError(f"headings: expected {len(at)} frames like positions, got {len(headings)}")
     angles = np.stack([_angles(frame, at.shape[1]) for frame in np.asarray(headings)])
+    writer = animation_writer(save_path, fps=fps)
     ax = axes(width=4.5, height=4.5)
     swarm(at[0], angles[0], box=box, title=title, ax=ax)
     arrows = ax.collections[0]
@@ -119,14 +125,12 @@ def animate(
         arrows.set_UVC(*turned)
         return [arrows]
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    FuncAnimation(ax.figure, draw, frames=len(at)).save(path, PillowWriter(fps=fps), dpi=dpi)
-    return path
+    FuncAnimation(ax.figure, draw, frames=len(at)).save(save_path, writer, dpi=dpi)
+    return Path(save_path)
 
 
 def _compass() -> Any:
-    """A cyclic colour map without the pale stretch that hides arrows on white."""
+    """Cyclic colour map without pale colours, which hide arrows on white."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("compass", [*PALETTE[:5], PALETTE[0]])

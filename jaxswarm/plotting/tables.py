@@ -1,4 +1,4 @@
-"""Matrices as coloured tables of numbers."""
+"""Heat maps: matrices as coloured tables of numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,23 +24,23 @@ def heatmap(
     cmap: str = "Blues",
     ax: Any = None,
 ) -> Any:
-    """A table of numbers coloured by size.
+    """Draw a heat map: a table of numbers coloured by value.
 
     Args:
         matrix: ``[rows, columns]``; NaN cells stay blank.
         rows: names of the rows.
         columns: names of the columns.
         format: of the numbers in the cells; empty for none.
-        label: what the colour means.
+        label: of the colour bar.
         title: one line.
-        xlabel: under the columns.
-        ylabel: beside the rows.
+        xlabel: label of the columns.
+        ylabel: label of the rows.
         limits: of the colour scale; the finite values' range by default.
         cmap: a matplotlib colour map.
         ax: axes to draw into.
 
     Raises:
-        ValueError: if ``matrix`` is not two-dimensional or the names do not fit it.
+        ValueError: if ``matrix`` is not two-dimensional or the number of names does not fit it.
     """
     x = np.asarray(matrix, dtype=np.float64)
     if x.ndim != 2:

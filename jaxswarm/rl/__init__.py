@@ -1,69 +1,89 @@
-"""Reinforcement learning with an agents axis: actors, critics and learners as pure functions.
+"""Reinforcement learning with an agents axis: PPO (IPPO, MAPPO), SAC, networked actor–critics.
 
-``network_for(env)`` gives the networks of one agent, ``ppo(env, network)`` an
-``Algorithm(init, step)`` that ``simulate`` and ``rollout`` drive; ``initialize`` makes parameters
-that agents share or own. ``q_network_for(env)`` and ``sac(env, network)`` are their counterparts
-for learners that replay, ``off_policy`` the loop around them. ``evaluate`` plays whole episodes,
-``evaluation`` does at fixed intervals of a training.
-Importing this room imports distrax, rlax, flashbax, flax and jumanji, which takes seconds.
+``network_for(env)`` makes the networks of one agent, ``ppo(env, network)`` an
+``Algorithm(init, step)`` that ``simulate`` and ``rollout`` drive; ``initialize`` draws weights that
+agents share or own. ``q_network_for(env)`` and ``sac(env, network)`` are their counterparts for
+off-policy learning; ``off_policy`` is the loop around such learners. ``evaluate`` plays whole
+episodes, ``evaluator`` does so at fixed intervals of a training.
+
+**Randomness.** Environments carry their random keys inside their states, as jumanji's do. A
+training run therefore depends on two keys: that of ``init``, from which the environments draw
+initial states and transitions, and that of each ``step``, from which agents draw actions, batches
+and minibatches. Agent ``i`` draws from ``fold_in(key, i)``.
+
+**Names.** ``params`` are weights of networks, ``env_params`` the physics of an environment,
+``hyperparameters`` (``hp``) the numbers of a learner.
+
+Importing this package imports distrax, rlax, flashbax, flax and jumanji, which takes seconds.
 """
 
 from jaxswarm.rl import networked
-from jaxswarm.rl._evaluation import Evaluation, evaluate, evaluation, policy
+from jaxswarm.rl._evaluation import Evaluation, evaluate, evaluator, policy
 from jaxswarm.rl._off_policy import (
     Learner,
     OffPolicyInfo,
+    OffPolicyRunner,
     OffPolicyState,
-    Playing,
     off_policy,
 )
-from jaxswarm.rl._ppo import PPOHyperparameters, PPOInfo, PPOState, ppo
-from jaxswarm.rl._sac import SACHyperparameters, SACLearner, sac, sac_learner
-from jaxswarm.rl.collect import Acting, Finished, Transition, Worlds
+from jaxswarm.rl._ppo import PPOInfo, PPOState, ippo, mappo, ppo
+from jaxswarm.rl._sac import SACHyperparameters, SACState, sac, sac_learner
 from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
 from jaxswarm.rl.networks import (
     Network,
-    actor_critic,
+    PolicyDistribution,
+    actor_critic_network,
+    distribution_of,
     features_of,
     initialize,
     network_for,
     over_agents,
 )
+from jaxswarm.rl.on_policy import OnPolicyRunner, PolicyCarry, Transition
+from jaxswarm.rl.ppo_loss import PPOHyperparameters
 from jaxswarm.rl.q_networks import QNetwork, q_network, q_network_for
-from jaxswarm.rl.replay import Experience, Replay, fading, uniform
+from jaxswarm.rl.replay import Experience, Replay, fading_replay, uniform_replay
 from jaxswarm.rl.returns import advantages
+from jaxswarm.rl.runner import EnvRunner, EnvStep, EpisodeStats, RunnerState
 
 __all__ = [
-    "Acting",
+    "EnvRunner",
+    "EnvStep",
+    "EpisodeStats",
     "Evaluation",
     "Experience",
-    "Finished",
     "Head",
     "Learner",
     "Network",
     "OffPolicyInfo",
+    "OffPolicyRunner",
     "OffPolicyState",
-    "PPOInfo",
+    "OnPolicyRunner",
     "PPOHyperparameters",
+    "PPOInfo",
     "PPOState",
-    "Playing",
+    "PolicyCarry",
+    "PolicyDistribution",
     "QNetwork",
     "Replay",
-    "SACLearner",
+    "RunnerState",
     "SACHyperparameters",
+    "SACState",
     "Transition",
-    "Worlds",
-    "actor_critic",
+    "actor_critic_network",
     "advantages",
     "categorical",
     "categoricals",
+    "distribution_of",
     "evaluate",
-    "evaluation",
-    "fading",
+    "evaluator",
+    "fading_replay",
     "features_of",
     "gaussian",
     "head_of",
     "initialize",
+    "ippo",
+    "mappo",
     "network_for",
     "networked",
     "off_policy",
@@ -75,5 +95,5 @@ __all__ = [
     "sac",
     "sac_learner",
     "squashed_gaussian",
-    "uniform",
+    "uniform_replay",
 ]

@@ -1,150 +1,171 @@
-"""How good a policy is: whole episodes, by its modes or by samples, once or while it learns.
+"""Evaluate policies on whole episodes: deterministic or sampled actions, once or while learning.
 
 Shapes: ``N`` agents.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents, envs
-from jaxswarm.rl.networks import features_of, law_of, over_agents
-
-PyTree = Any
+from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.rl.networks import Network, distribution_of, features_of, over_agents
+from jaxswarm.rl.q_networks import QNetwork
+from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
 
 class Evaluation(NamedTuple):
-    """Mean returns of whole episodes, ``[N]`` each.
+    """Mean returns of whole episodes, ``float32[N]`` each.
 
     Attributes:
-        deterministic: by the policy's modes.
-        sampled: by draws from it, as it acts while it learns.
+        deterministic: with the modes of the policy's distributions.
+        sampled: with actions sampled from them, as during training.
     """
 
     deterministic: jax.Array
     sampled: jax.Array
 
 
-def policy(network: Any, *, shared: bool, deterministic: bool = False) -> envs.Policy:
-    """The actors as a policy for ``envs.unroll`` and viewers; it needs no critic and no state.
+def policy(
+    network: Network | QNetwork, *, shared: bool, deterministic: bool = False
+) -> envs.Policy:
+    """Make a policy of the actors, for ``envs.unroll``, :func:`evaluate` and viewers.
 
     Args:
         network: of every agent, a :class:`Network` or a :class:`jaxswarm.rl.QNetwork`.
-        shared: agents share parameters.
-        deterministic: the head's mode instead of a sample.
+        shared: agents share weights.
+        deterministic: the mode of the head's distribution instead of a sample.
     """
-    head, law = network.head, law_of(network)
+    head, distribution = network.head, distribution_of(network)
 
-    def one(params: PyTree, carry: PyTree, features: jax.Array, key: jax.Array) -> Any:
+    def act_one(
+        params: Params, carry: PyTree, features: jax.Array, key: Key
+    ) -> tuple[jax.Array, PyTree]:
         carry, outputs = network.actor(params, carry, features)
         if deterministic:
-            raw = law.mode(params, outputs)
+            raw = distribution.mode(params, outputs)
         else:
-            raw = law.sample(params, key, outputs)[0]
+            raw = distribution.sample(key, params, outputs)[0]
         return head.action(raw), carry
 
-    lifted = over_agents(one, shared=shared)
+    act_all = over_agents(act_one, shared=shared)
 
     def init(observation: PyTree) -> PyTree:
         n = observation.agent_mask.shape[0]
-        return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), network.start()["actor"])
+        carry = network.initial_carry()["actor"]
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), carry)
 
-    def act(key: jax.Array, params: PyTree, carry: PyTree, observation: PyTree) -> Any:
+    def act(
+        key: Key, params: Params, carry: PyTree, observation: PyTree
+    ) -> tuple[jax.Array, PyTree]:
         features = features_of(observation)
         inputs = (carry, features, agents.keys(key, features.shape[0]))
-        action, carry = lifted(params["actor"], *jax.tree.map(lambda x: x[None], inputs))
+        action, carry = act_all(params["actor"], *jax.tree.map(lambda x: x[None], inputs))
         return jax.tree.map(lambda x: x[0], (action, carry))
 
     return envs.Policy(init, act)
 
 
 def evaluate(
-    env: Any,
-    acting: envs.Policy,
-    key: jax.Array,
+    key: Key,
+    env: SwarmEnvironment,
+    policy: envs.Policy,
     num_episodes: int,
     *,
-    params: PyTree = (),
-    physics: PyTree = None,
-    discount: Any = 1.0,
+    params: Params = (),
+    env_params: PyTree = None,
+    discount: ArrayLike = 1.0,
 ) -> jax.Array:
-    """Returns of whole episodes, ``[num_episodes, N]``.
+    """Returns of whole episodes, ``float32[num_episodes, N]``.
 
     Args:
-        env: an environment, not wrapped.
-        acting: whatever acts: :func:`policy`, or a scripted one.
         key: consumed; episode ``i`` draws from ``fold_in(key, i)``.
+        env: environment, not wrapped.
+        policy: from :func:`jaxswarm.rl.policy`, or a scripted one.
         num_episodes: at least 1, side by side.
-        params: of the policy.
-        physics: of the environment.
-        discount: factor per step; may be traced.
+        params: weights of the policy.
+        env_params: physics of the environment; its own if omitted.
+        discount: factor per step in ``[0, 1]``; may be traced.
 
     Raises:
-        ValueError: without episodes.
+        ValueError: if ``num_episodes < 1``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import envs, rl
+        >>> env = envs.Donations(3, time_limit=4)
+        >>> network = rl.network_for(env, widths=(8,))
+        >>> params = rl.initialize(jax.random.key(0), network, 3, shared=True)
+        >>> policy = rl.policy(network, shared=True, deterministic=True)
+        >>> rl.evaluate(jax.random.key(1), env, policy, 5, params=params).shape
+        (5, 3)
     """
     if num_episodes < 1:
         raise ValueError(f"num_episodes: expected at least 1, got {num_episodes}")
 
-    def episode(key: jax.Array) -> jax.Array:
+    def episode(key: Key) -> jax.Array:
         steps = env.time_limit
-        _, done = envs.unroll(env, acting, key, steps, params=params, physics=physics)
-        over = jnp.cumsum(done.timestep.last()) - done.timestep.last()  # before this step
-        weight = jnp.where(over == 0, jnp.asarray(discount) ** jnp.arange(steps), 0.0)
-        return weight @ done.timestep.reward
+        _, trajectory = envs.unroll(key, env, policy, steps, params=params, env_params=env_params)
+        last = trajectory.timestep.last()
+        over_before = jnp.cumsum(last) - last
+        weight = jnp.where(over_before == 0, jnp.asarray(discount) ** jnp.arange(steps), 0.0)
+        return weight @ trajectory.timestep.reward
 
     return jax.vmap(episode)(agents.keys(key, num_episodes))
 
 
-def evaluation(
-    env: Any,
-    network: Any,
-    key: jax.Array,
+def evaluator(
+    key: Key,
+    env: SwarmEnvironment,
+    network: Network | QNetwork,
     num_episodes: int = 32,
     *,
     shared: bool,
-    params: Callable[[PyTree], PyTree] = lambda state: state.params,
-    physics: PyTree = None,
+    params: Callable[[PyTree], Params] = lambda state: state.params,
+    env_params: PyTree = None,
 ) -> Callable[[PyTree], Evaluation]:
-    """What ``simulate`` and ``rollout`` are to look at at fixed intervals, as ``evaluate=``.
+    """Make an ``evaluate=`` function for ``simulate`` and ``rollout``: mean returns of episodes.
 
-    The episodes are the same every time, so that records differ by what was learnt alone.
+    The episodes are the same every time, so that records differ by what was learned alone.
 
     Args:
-        env: an environment, not wrapped.
-        network: of every agent.
         key: of all episodes.
-        num_episodes: of each kind.
-        shared: agents share parameters.
-        params: finds the networks' parameters in a learner's state; ``state.params`` is where PPO
-            has them, ``lambda state: state.learner.params`` serves the others.
-        physics: of the environment.
+        env: environment, not wrapped.
+        network: of every agent.
+        num_episodes: with modes, and as many with samples.
+        shared: agents share weights.
+        params: finds the networks' weights in a learner's state; ``state.params`` is where PPO has
+            them, ``lambda state: state.learner.params`` serves off-policy learners.
+        env_params: physics of the environment; its own if omitted.
 
     Returns:
         ``evaluate(state) -> Evaluation``.
 
     Raises:
-        ValueError: without episodes.
+        ValueError: if ``num_episodes < 1``.
 
     Example::
 
-        look = rl.evaluation(env, network, jax.random.key(1), shared=True)
-        state, records = simulate(learner.step, state, 1_000, key=key, every=50, evaluate=look)
+        evaluate = rl.evaluator(jax.random.key(1), env, network, shared=True)
+        state, records = simulate(learner.step, state, 1_000, key=key, every=50, evaluate=evaluate)
         records.evaluation.deterministic  # [20, N]
     """
     if num_episodes < 1:
         raise ValueError(f"num_episodes: expected at least 1, got {num_episodes}")
-    modes = policy(network, shared=shared, deterministic=True)
-    draws = policy(network, shared=shared)
+    deterministic = policy(network, shared=shared, deterministic=True)
+    sampled = policy(network, shared=shared)
 
-    def look(state: PyTree) -> Evaluation:
-        held = params(state)
+    def evaluate_state(state: PyTree) -> Evaluation:
+        weights = params(state)
 
-        def mean(acting: envs.Policy) -> jax.Array:
-            played = evaluate(env, acting, key, num_episodes, params=held, physics=physics)
-            return jnp.mean(played, axis=0)
+        def mean_return(policy: envs.Policy) -> jax.Array:
+            returns = evaluate(
+                key, env, policy, num_episodes, params=weights, env_params=env_params
+            )
+            return jnp.mean(returns, axis=0)
 
-        return Evaluation(mean(modes), mean(draws))
+        return Evaluation(mean_return(deterministic), mean_return(sampled))
 
-    return look
+    return evaluate_state

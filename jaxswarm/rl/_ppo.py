@@ -1,8 +1,8 @@
-"""Proximal policy optimisation as a pair of pure functions.
+"""Proximal policy optimization (PPO), with shared weights (MAPPO) or independent learners (IPPO).
 
 ``step`` is one iteration: collect ``T`` steps in ``E`` environments, then some epochs of clipped
-updates over shuffled minibatches. Agents share one set of parameters, or each has its own and
-learns from its own experience (independent learners: the same update, ``vmap``ped). Seeds and
+updates over shuffled minibatches. Agents share one set of weights, or each has its own and learns
+from its own experience (independent learners: the same update, ``vmap``ped). Seeds and
 hyper-parameters are outer ``vmap``s.
 
 Shapes: ``T`` steps, ``E`` environments, ``N`` agents, ``B`` sequences of one learner (``E N`` if
@@ -18,74 +18,57 @@ References:
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.core import Tracer
 
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.rl.collect import Acting, Finished, Worlds
+from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.rl.networks import Network
+from jaxswarm.rl.on_policy import OnPolicyRunner
+from jaxswarm.rl.ppo_loss import PPOHyperparameters, check_hyperparameters
+from jaxswarm.rl.ppo_update import default_optimizer, ppo_update, update_each, update_shared
 from jaxswarm.rl.returns import masked_mean
-from jaxswarm.rl.updates import updates
-
-PyTree = Any
-
-
-class PPOHyperparameters(NamedTuple):
-    """Numbers of the learner; all may be traced, and ``[N]`` each for independent learners.
-
-    Attributes:
-        lr: step size.
-        discount: ``γ``.
-        gae_lambda: ``λ`` of the advantages.
-        clip: ``ε``, how far the ratio of probabilities may move.
-        value_clip: how far a value may move; infinite for no limit.
-        entropy: weight of the entropy bonus.
-        value_weight: weight of the critic's loss.
-    """
-
-    lr: Any = 3e-4
-    discount: Any = 0.99
-    gae_lambda: Any = 0.95
-    clip: Any = 0.2
-    value_clip: Any = np.inf
-    entropy: Any = 0.0
-    value_weight: Any = 0.5
+from jaxswarm.rl.runner import EpisodeStats, RunnerState
+from jaxswarm.types import Key, Params, PyTree
 
 
 class PPOState(NamedTuple):
-    """``params``: networks; ``optimiser``: its state; ``acting``: the environments."""
+    """State of the learner.
 
-    params: PyTree
-    optimizer: PyTree
-    acting: Acting
+    Attributes:
+        params: weights ``{"actor", "critic"}``, leaves ``[N, …]`` for independent learners.
+        opt_state: of the optimizer.
+        runner: the environments, and the recurrent states of the networks.
+    """
+
+    params: Params
+    opt_state: PyTree
+    runner: RunnerState
 
 
 class PPOInfo(NamedTuple):
-    """Looked at only; means over the last epoch, ``[]`` if parameters are shared, else ``[N]``.
+    """Metrics of an iteration; means over its last epoch, ``[]`` if shared, else ``[N]``.
 
     Attributes:
         policy_loss: clipped surrogate, negated.
-        value_loss: half the squared error.
+        value_loss: half the squared error of the critic.
         entropy: of the policy.
         kl: estimated divergence of the new policy from the collecting one.
-        clipped: share of ratios outside the clip.
+        clip_fraction: share of ratios outside the clip range, in ``[0, 1]``.
         reward: ``[]``, mean reward per agent and step of this iteration.
-        finished: episodes that ended in this iteration.
+        episodes: statistics of the episodes that ended in this iteration.
     """
 
     policy_loss: jax.Array
     value_loss: jax.Array
     entropy: jax.Array
     kl: jax.Array
-    clipped: jax.Array
+    clip_fraction: jax.Array
     reward: jax.Array
-    finished: Finished
+    episodes: EpisodeStats
 
 
 def ppo(
-    env: Any,
+    env: SwarmEnvironment,
     network: Network,
     *,
     num_envs: int = 16,
@@ -94,96 +77,160 @@ def ppo(
     minibatches: int = 4,
     shared: bool = True,
     optimizer: optax.GradientTransformation | None = None,
-    parameters: PPOHyperparameters = PPOHyperparameters(),  # noqa: B008
+    hyperparameters: PPOHyperparameters | None = None,
     normalize: bool = True,
 ) -> Algorithm:
-    """Make the learner.
+    """Make a PPO learner.
 
     Args:
-        env: a :class:`jaxswarm.envs.SwarmEnvironment`, not wrapped.
-        network: from :func:`jaxswarm.rl.network_for`, for instance. With a memory, minibatches are
-            of whole sequences; without, of single steps.
+        env: environment, not wrapped.
+        network: from :func:`jaxswarm.rl.network_for`, for instance. If recurrent, minibatches are
+            of whole sequences; else of single steps.
         num_envs: ``E``.
         num_steps: ``T`` per iteration.
-        epochs: passes over what was collected.
-        minibatches: ``M``; divides ``B`` (with memory) or ``T B`` (without).
-        shared: one set of parameters for all agents, else independent learners.
-        optimizer: gives the direction, which is then scaled by ``-lr``; Adam behind a clip of
-            the gradient's norm at 0.5 if omitted.
-        parameters: used where ``step`` gets ``None`` as inputs.
-        normalise: bring the advantages of one iteration to mean 0 and deviation 1.
+        epochs: passes over the collected transitions.
+        minibatches: ``M``; divides ``B`` (recurrent networks) or ``T B``.
+        shared: one set of weights for all agents, else independent learners.
+        optimizer: gives the direction, which is then scaled by ``-lr``; Adam after clipping the
+            gradient's norm to 0.5 if omitted.
+        hyperparameters: used where ``step`` gets ``None`` as inputs; the defaults if omitted.
+        normalize: bring the advantages of one iteration to mean 0 and standard deviation 1.
 
     Returns:
-        ``init(params, key, physics=None) -> PPOState``, with ``params`` from
-        :func:`jaxswarm.rl.initialize`, and ``step(key, state, inputs) -> (state, PPOInfo)`` where
-        ``inputs`` is a :class:`PPOHyperparameters` or ``None``.
+        ``init(params, key, env_params=None) -> PPOState``, with ``params`` from
+        :func:`jaxswarm.rl.initialize` and ``env_params`` the environment's physics; and
+        ``step(key, state, inputs) -> (state, PPOInfo)`` where ``inputs`` is a
+        :class:`PPOHyperparameters` or ``None``.
 
     Raises:
-        ValueError: sizes below 1, minibatches that do not divide the batch, or numbers out of
-            range in ``parameters``.
+        ValueError: sizes below 1, minibatches that do not divide the batch, or hyper-parameters
+            out of range.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs, rl
+        >>> env = envs.Donations(3, time_limit=4)
+        >>> network = rl.network_for(env, widths=(8,))
+        >>> learner = rl.ppo(env, network, num_envs=2, num_steps=4, epochs=1, minibatches=1)
+        >>> params = rl.initialize(jax.random.key(0), network, env.num_agents, shared=True)
+        >>> state = learner.init(params, jax.random.key(1))
+        >>> state, info = jax.jit(learner.step)(jax.random.key(2), state)
+        >>> int(info.episodes.count), info.episodes.mean_return.shape
+        (2, (3,))
     """
-    sizes = {"num_steps": num_steps, "epochs": epochs, "minibatches": minibatches}
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name}: expected at least 1, got {size}")
-    worlds = Worlds(env, network, num_envs, shared)
-    sequences = num_envs * (env.num_agents if shared else 1)
-    items = sequences if network.recurrent else sequences * num_steps
-    if items % minibatches:
-        raise ValueError(f"minibatches: expected a divisor of {items}, got {minibatches}")
-    check_parameters(parameters)
-    if optimizer is None:
-        optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
-
-    learn = updates(
-        network, optimizer, items=items, epochs=epochs, minibatches=minibatches, normalize=normalize
+    runner = OnPolicyRunner(env, network, num_envs, shared)
+    hp = PPOHyperparameters() if hyperparameters is None else hyperparameters
+    check_hyperparameters(hp)
+    optimizer = default_optimizer() if optimizer is None else optimizer
+    update = ppo_update(
+        network,
+        optimizer,
+        num_sequences=num_envs * (env.num_agents if shared else 1),
+        num_steps=num_steps,
+        epochs=epochs,
+        minibatches=minibatches,
+        normalize=normalize,
     )
+    update = update_shared(update) if shared else update_each(update, env.num_agents)
 
-    def init(params: PyTree, key: jax.Array, physics: PyTree = None) -> PPOState:
-        start = optimizer.init if shared else jax.vmap(optimizer.init)
-        return PPOState(params, start(params), worlds.begin(key, physics))
+    def init(params: Params, key: Key, env_params: PyTree = None) -> PPOState:
+        init_optimizer = optimizer.init if shared else jax.vmap(optimizer.init)
+        return PPOState(params, init_optimizer(params), runner.reset(key, env_params))
 
-    def step(key: jax.Array, state: PPOState, inputs: Any = None) -> tuple[PPOState, PPOInfo]:
-        p = parameters if inputs is None else inputs
-        acting_key, learning_key = jax.random.split(key)
-        before = state.acting.carry
-        acting, done, finished = worlds.collect(acting_key, state.params, state.acting, num_steps)
-        if shared:
-            flat = jax.tree.map(lambda x: x.reshape(num_steps, -1, *x.shape[3:]), done)
-            carry = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), before)
-            result = learn(learning_key, state.params, state.optimizer, flat, carry, p)
-        else:
-            apart = jax.tree.map(lambda x: jnp.moveaxis(x, 2, 0), done)
-            carry = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), before)
-            numbers = jax.tree.map(lambda x: jnp.broadcast_to(x, (env.num_agents,)), p)
-            keys = jax.random.split(learning_key, env.num_agents)
-            result = jax.vmap(learn)(keys, state.params, state.optimizer, apart, carry, numbers)
-        params, optimizer, seen = result
-        reward = masked_mean(done.reward, done.mask)
-        info = PPOInfo(**seen, reward=reward, finished=finished)
-        return PPOState(params, optimizer, acting), info
+    def step(
+        key: Key, state: PPOState, inputs: PPOHyperparameters | None = None
+    ) -> tuple[PPOState, PPOInfo]:
+        collect_key, update_key = jax.random.split(key)
+        carry = state.runner.carry.recurrent
+        runner_state, transitions, episodes = runner.collect(
+            collect_key, state.params, state.runner, num_steps
+        )
+        params, opt_state, metrics = update(
+            update_key,
+            state.params,
+            state.opt_state,
+            transitions,
+            carry,
+            hp if inputs is None else inputs,
+        )
+        reward = masked_mean(transitions.reward, transitions.mask)
+        info = PPOInfo(**metrics, reward=reward, episodes=episodes)
+        return PPOState(params, opt_state, runner_state), info
 
     return Algorithm(init, step)  # type: ignore[arg-type]
 
 
-def check_parameters(p: PPOHyperparameters) -> None:
-    """Refuse known numbers out of their range; traced ones pass.
+def ippo(
+    env: SwarmEnvironment, network: Network, *, shared: bool = False, **options: Any
+) -> Algorithm:
+    """Independent PPO (IPPO): every agent learns by PPO, its critic sees its own observation.
+
+    Args:
+        env: environment, not wrapped.
+        network: with a critic of the own observation, such as ``network_for(env)``.
+        shared: share one set of weights, as de Witt et al. (2020) do, instead of one per agent.
+        options: of :func:`ppo`, such as ``num_envs`` and ``hyperparameters``.
+
+    Returns:
+        ``(init, step)`` as of :func:`ppo`.
 
     Raises:
-        ValueError: naming the number.
+        ValueError: if the critic sees the global state, and as of :func:`ppo`.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs, rl
+        >>> env = envs.Donations(3)
+        >>> network = rl.network_for(env, widths=(8,))
+        >>> learner = rl.ippo(env, network, num_envs=2, num_steps=8)
+        >>> params = rl.initialize(jax.random.key(0), network, 3, shared=False)
+        >>> state = learner.init(params, jax.random.key(1))
+        >>> _, info = jax.eval_shape(learner.step, jax.random.key(2), state)
+        >>> info.value_loss.shape  # one loss per learner
+        (3,)
     """
-    ranges = {
-        "lr": (0.0, np.inf),
-        "discount": (0.0, 1.0),
-        "gae_lambda": (0.0, 1.0),
-        "clip": (0.0, np.inf),
-        "value_clip": (0.0, np.inf),
-        "entropy": (0.0, np.inf),
-        "value_weight": (0.0, np.inf),
-    }
-    for name, (low, high) in ranges.items():
-        given = getattr(p, name)
-        if isinstance(given, Tracer):
-            continue
-        if not np.all((np.asarray(given) >= low) & (np.asarray(given) <= high)):
-            raise ValueError(f"{name}: expected within [{low}, {high}], got {given}")
+    if network.centralized:
+        raise ValueError(
+            "network: expected a critic of the own observation, got one of the global state; "
+            'try network_for(env, critic="own") or mappo'
+        )
+    return ppo(env, network, shared=shared, **options)
+
+
+def mappo(
+    env: SwarmEnvironment, network: Network, *, shared: bool = True, **options: Any
+) -> Algorithm:
+    """Multi-agent PPO (MAPPO): shared weights, and a critic that sees the global state.
+
+    Training is centralized, execution is not: actors see their own observation alone.
+
+    Args:
+        env: environment with a ``global_state``, not wrapped.
+        network: with a critic of the global state, such as ``network_for(env, critic="global")``.
+        shared: one set of weights for all agents, else one per agent.
+        options: of :func:`ppo`, such as ``num_envs`` and ``hyperparameters``.
+
+    Returns:
+        ``(init, step)`` as of :func:`ppo`.
+
+    Raises:
+        ValueError: if the critic does not see the global state, and as of :func:`ppo`.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs, rl
+        >>> env = envs.Donations(3)
+        >>> network = rl.network_for(env, critic="global", widths=(8,))
+        >>> learner = rl.mappo(env, network, num_envs=2, num_steps=8)
+        >>> params = rl.initialize(jax.random.key(0), network, 3, shared=True)
+        >>> state = learner.init(params, jax.random.key(1))
+        >>> _, info = jax.eval_shape(learner.step, jax.random.key(2), state)
+        >>> info.value_loss.shape  # one loss: all agents share the networks
+        ()
+    """
+    if not network.centralized:
+        raise ValueError(
+            "network: expected a critic of the global state, got one of the own observation; "
+            'try network_for(env, critic="global") or ippo'
+        )
+    return ppo(env, network, shared=shared, **options)

@@ -1,13 +1,13 @@
-"""Soft actor–critic: act as randomly as a given entropy demands, and well otherwise.
+"""Soft actor-critic (SAC) with a learned temperature.
 
-Two critics learn the soft value of actions from replayed experience; the actor maximises the
-smaller of them plus ``α`` times its entropy; ``α`` moves until the entropy is what was asked for.
-Order of an update: critics, actor, temperature, targets.
+Two critics learn the soft value of actions from replayed experience; the actor maximizes the
+smaller of them plus ``α`` times its entropy; the temperature ``α`` moves until the entropy is the
+target entropy. Order of an update: critics, actor, temperature, target critics.
 
 Shapes: ``N`` agents, ``B`` items of a batch, ``A`` numbers of an action, ``K`` critics.
 
 References:
-    T. Haarnoja et al., Soft actor-critic algorithms and applications, 2018. Its actor maximises the
+    T. Haarnoja et al., Soft actor-critic algorithms and applications, 2018. Its actor maximizes the
     smallest critic; the authors' present code takes their mean (``pessimism=0``).
 """
 
@@ -17,27 +17,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.core import Tracer
 
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.rl._off_policy import Learner, check_numbers, off_policy
+from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.rl._off_policy import Learner, off_policy
+from jaxswarm.rl.actor_critic import (
+    apply_gradients,
+    check_temperature,
+    default_target_entropy,
+    sample_actions,
+    sample_and_log_prob,
+)
+from jaxswarm.rl.hyperparameters import check_ranges
 from jaxswarm.rl.q_networks import QNetwork
-from jaxswarm.rl.replay import Experience, uniform
+from jaxswarm.rl.replay import Experience
 from jaxswarm.rl.returns import masked_mean
-
-PyTree = Any
+from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
 
 class SACHyperparameters(NamedTuple):
-    """Numbers of the learner; all may be traced, and ``[N]`` each for agents of their own.
+    """Hyper-parameters of SAC; all may be traced, and ``[N]`` each for independent learners.
 
     Attributes:
         actor_lr: step size of the actor.
         critic_lr: of the critics.
         temperature_lr: of ``log α``; 0 keeps ``α`` as it was given to ``init``.
-        discount: ``γ``.
-        tau: share of the critics that moves into their targets, in ``(0, 1]``.
-        pessimism: what the actor maximises, from the mean of the critics (0) to the smallest (1).
+        discount: ``γ`` in ``[0, 1]``.
+        tau: share of the critics that moves into their targets in an update, in ``(0, 1]``.
+        pessimism: what the actor maximizes, from the mean of the critics (0) to the smallest (1).
             Targets always take the smallest.
         target_entropy: ``H̄``; ``None`` for ``-A``, measured in units of half the actions' range.
     """
@@ -51,209 +58,192 @@ class SACHyperparameters(NamedTuple):
     target_entropy: Any = None
 
 
-class SACLearner(NamedTuple):
-    """Of one agent.
+class SACState(NamedTuple):
+    """State of one agent's learner.
 
     Attributes:
-        params: ``{"actor", "critic"}``.
-        target: of the critics.
-        log_temperature: ``log α``, ``[]``.
-        optimiser: states for actor, critics and temperature.
+        params: weights ``{"actor", "critic"}``.
+        target_critic: weights of the target critics.
+        log_alpha: ``[]``, logarithm of the temperature.
+        opt_state: of the optimizer, ``{"actor", "critic", "temperature"}``.
     """
 
-    params: PyTree
-    target: PyTree
-    log_temperature: jax.Array
-    optimizer: PyTree
+    params: Params
+    target_critic: Params
+    log_alpha: jax.Array
+    opt_state: dict[str, PyTree]
 
 
 def sac(
-    env: Any,
+    env: SwarmEnvironment,
     network: QNetwork,
     *,
-    num_envs: int = 1,
-    num_steps: int = 1,
-    updates: int = 1,
-    batch_size: int = 256,
-    capacity: int = 100_000,
-    warm_up: int = 1000,
-    shared: bool = True,
     optimizer: optax.GradientTransformation | None = None,
-    parameters: SACHyperparameters = SACHyperparameters(),  # noqa: B008
+    hyperparameters: SACHyperparameters | None = None,
+    **options: Any,
 ) -> Algorithm:
-    """Make the learner.
+    """Make a SAC learner.
 
     Args:
-        env: a :class:`jaxswarm.envs.SwarmEnvironment` with bounded actions, not wrapped.
+        env: environment with bounded continuous actions, not wrapped.
         network: from :func:`jaxswarm.rl.q_network_for`, with any number of critics.
-        num_envs: ``E``.
-        num_steps: environment steps between updates.
-        updates: gradient steps after them.
-        batch_size: ``B``.
-        capacity: items a buffer holds.
-        warm_up: random steps of each environment before learning.
-        shared: one learner for all agents, else one each with its own buffer.
-        optimizer: gives the direction, which is then scaled by a rate; Adam if omitted.
-        parameters: used where ``step`` gets ``None`` as inputs.
+        optimizer: gives the direction, which is then scaled by a step size; Adam if omitted.
+        hyperparameters: used where ``step`` gets ``None`` as inputs; the defaults if omitted.
+        options: of :func:`jaxswarm.rl.off_policy`: ``num_envs``, ``num_steps``, ``updates``,
+            ``batch_size``, ``capacity``, ``warm_up``, ``shared``, ``replay``.
 
     Returns:
-        ``init(params, key, physics=None, temperature=1.0) -> OffPolicyState`` (the temperature may
-        be traced) and ``step(key, state, inputs) -> (state, OffPolicyInfo)``, where ``inputs`` is
-        :class:`SACHyperparameters` or ``None``.
+        ``init(params, key, env_params=None, temperature=1.0) -> OffPolicyState`` (the temperature
+        may be traced) and ``step(key, state, inputs) -> (state, OffPolicyInfo)``, where ``inputs``
+        is a :class:`SACHyperparameters` or ``None``.
 
     Raises:
-        ValueError: sizes below 1, a batch larger than buffer or warm-up, numbers out of range, a
-            temperature that is not positive.
+        ValueError: sizes below 1, a batch larger than buffer or warm-up, hyper-parameters out of
+            range, a temperature that is not positive.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs, rl
+        >>> env = envs.Pendulum(2)
+        >>> network = rl.q_network_for(env, widths=(8,))
+        >>> learner = rl.sac(env, network, batch_size=8, capacity=1_000, warm_up=8)
+        >>> params = rl.initialize(jax.random.key(0), network, env.num_agents, shared=True)
+        >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
+        >>> state, info = jax.eval_shape(learner.step, jax.random.key(2), state)
+        >>> sorted(info.learning)
+        ['actor_loss', 'critic_loss', 'entropy', 'temperature', 'value']
     """
-    check_parameters(parameters)
+    hp = SACHyperparameters() if hyperparameters is None else hyperparameters
+    check_hyperparameters(hp)
     learner = sac_learner(env, network, optimizer=optimizer)
-    return off_policy(
-        env,
-        network,
-        learner,
-        uniform(capacity, batch_size),
-        num_envs=num_envs,
-        num_steps=num_steps,
-        updates=updates,
-        warm_up=warm_up,
-        shared=shared,
-        parameters=parameters,
-    )
+    return off_policy(env, network, learner, hyperparameters=hp, **options)
 
 
 def sac_learner(
-    env: Any,
+    env: SwarmEnvironment,
     network: QNetwork,
     *,
     optimizer: optax.GradientTransformation | None = None,
 ) -> Learner:
-    """SAC's :class:`jaxswarm.rl.Learner`, for a loop or a replay of one's own."""
-    direction = optax.scale_by_adam() if optimizer is None else optimizer
-    usual = usual_entropy(env.action_spec)
+    """Make SAC's :class:`jaxswarm.rl.Learner`, for a training loop of one's own."""
+    optimizer = optax.scale_by_adam() if optimizer is None else optimizer
+    default_entropy = default_target_entropy(env.action_spec)
 
-    def init(params: PyTree, temperature: Any = 1.0) -> SACLearner:
+    def init(params: Params, temperature: ArrayLike = 1.0) -> SACState:
         check_temperature(temperature)
-        log_temperature = jnp.log(jnp.asarray(temperature, jnp.float32))
-        parts = {**params, "temperature": log_temperature}
-        optimizer = {name: direction.init(part) for name, part in parts.items()}
-        return SACLearner(params, params["critic"], log_temperature, optimizer)
+        log_alpha = jnp.log(jnp.asarray(temperature, jnp.float32))
+        parts = {**params, "temperature": log_alpha}
+        opt_state = {name: optimizer.init(part) for name, part in parts.items()}
+        return SACState(params, params["critic"], log_alpha, opt_state)
 
-    def act(key: jax.Array, state: SACLearner, features: jax.Array) -> jax.Array:
-        return draw(network, key, network.outputs(state.params["actor"], features))
+    def act(key: Key, state: SACState, features: jax.Array) -> jax.Array:
+        outputs = network.actor_outputs(state.params["actor"], features)
+        return sample_actions(key, network, outputs)
+
+    def descend(
+        name: str, grads: PyTree, state: SACState, params: Params, lr: float | jax.Array
+    ) -> tuple[Params, dict[str, PyTree]]:
+        params, opt_state = apply_gradients(optimizer, grads, state.opt_state[name], params, lr)
+        return params, state.opt_state | {name: opt_state}
+
+    def update_critic(
+        key: Key, state: SACState, batch: Experience, hp: SACHyperparameters
+    ) -> tuple[SACState, dict[str, jax.Array]]:
+        critic, target = state.params["critic"], q_target(key, network, state, batch, hp)
+        loss_and_grads = jax.value_and_grad(critic_loss, has_aux=True)
+        (loss, value), grads = loss_and_grads(critic, network, batch, target)
+        critic, opt_state = descend("critic", grads, state, critic, hp.critic_lr)
+        state = state._replace(params=state.params | {"critic": critic}, opt_state=opt_state)
+        return state, {"critic_loss": loss, "value": value}
+
+    def update_actor(
+        key: Key, state: SACState, batch: Experience, hp: SACHyperparameters
+    ) -> tuple[SACState, dict[str, jax.Array]]:
+        actor, critic = state.params["actor"], state.params["critic"]
+        loss_and_grads = jax.value_and_grad(actor_loss, argnums=1, has_aux=True)
+        (loss, entropy), grads = loss_and_grads(
+            key, actor, network, critic, jnp.exp(state.log_alpha), batch, hp
+        )
+        actor, opt_state = descend("actor", grads, state, actor, hp.actor_lr)
+        state = state._replace(params=state.params | {"actor": actor}, opt_state=opt_state)
+        return state, {"actor_loss": loss, "entropy": entropy}
+
+    def update_temperature(
+        state: SACState, entropy: jax.Array, hp: SACHyperparameters
+    ) -> tuple[SACState, dict[str, jax.Array]]:
+        target_entropy = default_entropy if hp.target_entropy is None else hp.target_entropy
+        grads = jax.grad(temperature_loss)(state.log_alpha, entropy, target_entropy)
+        log_alpha, opt_state = descend(
+            "temperature", grads, state, state.log_alpha, hp.temperature_lr
+        )
+        state = state._replace(log_alpha=log_alpha, opt_state=opt_state)
+        return state, {"temperature": jnp.exp(log_alpha)}
 
     def update(
-        key: jax.Array, state: SACLearner, batch: Experience, p: SACHyperparameters
-    ) -> tuple[SACLearner, dict[str, jax.Array]]:
-        next_key, now_key = jax.random.split(key)
-        actor, critic = state.params["actor"], state.params["critic"]
-        alpha = jnp.exp(state.log_temperature)
-        raw, log_prob = sampled(network, next_key, actor, batch.next_features)
-        values = network.values(state.target, batch.next_features, network.unit(raw))[..., 0]
-        soft = jnp.min(values, axis=0) - alpha * log_prob
-        target = batch.reward + p.discount * batch.discount * soft
-
-        def critic_loss(critic: PyTree) -> tuple[jax.Array, jax.Array]:
-            values = network.values(critic, batch.features, network.unit(batch.raw))[..., 0]
-            error = jnp.sum(jnp.square(values - target[None]), axis=0)
-            return 0.5 * masked_mean(error, batch.mask), masked_mean(values[0], batch.mask)
-
-        (wrong, value), slope = jax.value_and_grad(critic_loss, has_aux=True)(critic)
-        critic, judging = stepped(direction, slope, state.optimizer["critic"], critic, p.critic_lr)
-
-        def actor_loss(actor: PyTree) -> tuple[jax.Array, jax.Array]:
-            raw, log_prob = sampled(network, now_key, actor, batch.features)
-            values = network.values(critic, batch.features, network.unit(raw))[..., 0]
-            mean = jnp.mean(values, axis=0)
-            worth = mean - p.pessimism * (mean - jnp.min(values, axis=0))
-            return masked_mean(alpha * log_prob - worth, batch.mask), log_prob
-
-        (regret, log_prob), slope = jax.value_and_grad(actor_loss, has_aux=True)(actor)
-        actor, acting = stepped(direction, slope, state.optimizer["actor"], actor, p.actor_lr)
-
-        entropy = -masked_mean(log_prob, batch.mask)
-        wanted = usual if p.target_entropy is None else p.target_entropy
-        slope = alpha * (entropy - wanted)  # of -α (log π + H̄) in log α
-        log_temperature, heating = stepped(
-            direction,
-            slope,
-            state.optimizer["temperature"],
-            state.log_temperature,
-            p.temperature_lr,
-        )
-        after = SACLearner(
-            {"actor": actor, "critic": critic},
-            optax.incremental_update(critic, state.target, p.tau),
-            log_temperature,
-            {"actor": acting, "critic": judging, "temperature": heating},
-        )
-        info = {
-            "critic_loss": wrong,
-            "actor_loss": regret,
-            "value": value,
-            "entropy": entropy,
-            "temperature": jnp.exp(log_temperature),
-        }
-        return after, info
+        key: Key, state: SACState, batch: Experience, hp: SACHyperparameters
+    ) -> tuple[SACState, dict[str, jax.Array]]:
+        critic_key, actor_key = jax.random.split(key)
+        state, critic_metrics = update_critic(critic_key, state, batch, hp)
+        state, actor_metrics = update_actor(actor_key, state, batch, hp)
+        state, temperature = update_temperature(state, actor_metrics["entropy"], hp)
+        target = optax.incremental_update(state.params["critic"], state.target_critic, hp.tau)
+        metrics = critic_metrics | actor_metrics | temperature
+        return state._replace(target_critic=target), metrics
 
     return Learner(init, act, update)
 
 
-def draw(network: QNetwork, key: jax.Array, outputs: jax.Array) -> jax.Array:
-    """Raw actions ``[B, A]`` from the actor's outputs ``[B, O]``."""
-    return jax.vmap(network.head.sample)(jax.random.split(key, outputs.shape[0]), outputs)
+def q_target(
+    key: Key, network: QNetwork, state: SACState, batch: Experience, hp: SACHyperparameters
+) -> jax.Array:
+    """Soft one-step targets of the critics, ``[B]``, from the smallest target critic."""
+    raw, log_prob = sample_and_log_prob(key, network, state.params["actor"], batch.next_features)
+    action = network.unit_action(raw)
+    q = network.q_values(state.target_critic, batch.next_features, action)[..., 0]
+    soft_value = jnp.min(q, axis=0) - jnp.exp(state.log_alpha) * log_prob
+    return batch.reward + hp.discount * batch.discount * soft_value
 
 
-def sampled(
-    network: QNetwork,
-    key: jax.Array,
-    actor: PyTree,
-    features: jax.Array,
-    dropout: jax.Array | None = None,
+def critic_loss(
+    critic: Params, network: QNetwork, batch: Experience, target: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Raw actions ``[B, A]`` and their log-probabilities ``[B]``, differentiable in ``actor``."""
-    outputs = network.outputs(actor, features, dropout)
-    raw = draw(network, key, outputs)
-    return raw, jax.vmap(network.head.log_prob)(outputs, raw)
+    """Half the squared error of all critics, summed over them; and the first one's mean value."""
+    q = network.q_values(critic, batch.features, network.unit_action(batch.raw))[..., 0]
+    error = jnp.sum(jnp.square(q - target[None]), axis=0)
+    return 0.5 * masked_mean(error, batch.mask), masked_mean(q[0], batch.mask)
 
 
-def stepped(
-    direction: optax.GradientTransformation, slope: PyTree, state: PyTree, params: PyTree, lr: Any
-) -> tuple[PyTree, PyTree]:
-    """Parameters and optimiser's state after a step of size ``lr``."""
-    change, state = direction.update(slope, state, params)
-    change = jax.tree.map(lambda x: -lr * x, change)
-    return optax.apply_updates(params, change), state
+def actor_loss(
+    key: Key,
+    actor: Params,
+    network: QNetwork,
+    critic: Params,
+    alpha: jax.Array,
+    batch: Experience,
+    hp: SACHyperparameters,
+) -> tuple[jax.Array, jax.Array]:
+    """``α log π − Q`` at sampled actions, and the entropy of the policy."""
+    raw, log_prob = sample_and_log_prob(key, network, actor, batch.features)
+    q = network.q_values(critic, batch.features, network.unit_action(raw))[..., 0]
+    mean = jnp.mean(q, axis=0)
+    q = mean - hp.pessimism * (mean - jnp.min(q, axis=0))
+    return masked_mean(alpha * log_prob - q, batch.mask), -masked_mean(log_prob, batch.mask)
 
 
-def usual_entropy(spec: Any) -> float:
-    """``-A`` in units of half the actions' range; the head's log-probabilities are of actions."""
-    low, high = (
-        np.broadcast_to(np.asarray(x), spec.shape)[0] for x in (spec.minimum, spec.maximum)
-    )
-    half = (high - low) / 2.0
-    return float(np.sum(np.log(half)) - half.size)
+def temperature_loss(
+    log_alpha: jax.Array, entropy: jax.Array, target_entropy: ArrayLike
+) -> jax.Array:
+    """``α (H − H̄)``, whose descent raises ``α`` where the entropy is below its target."""
+    return jnp.exp(log_alpha) * jax.lax.stop_gradient(entropy - target_entropy)
 
 
-def check_parameters(p: SACHyperparameters) -> None:
-    """Refuse known numbers out of their range; traced ones pass.
-
-    Raises:
-        ValueError: naming the number.
-    """
-    ranges = {"actor_lr": (0.0, np.inf), "critic_lr": (0.0, np.inf)}
-    ranges |= {"temperature_lr": (0.0, np.inf), "discount": (0.0, 1.0), "pessimism": (0.0, 1.0)}
-    ranges |= {"tau": (1e-12, 1.0), "target_entropy": (-np.inf, np.inf)}
-    check_numbers(p, ranges)
-
-
-def check_temperature(temperature: Any) -> None:
-    """Refuse known temperatures that are not positive.
+def check_hyperparameters(hp: SACHyperparameters) -> None:
+    """Refuse known values out of their range; traced ones pass.
 
     Raises:
-        ValueError: naming it.
+        ValueError: naming the value.
     """
-    if isinstance(temperature, Tracer):
-        return
-    array = np.asarray(temperature)
-    if not np.all(np.isfinite(array) & (array > 0.0)):
-        raise ValueError(f"temperature: expected a positive number, got {temperature}")
+    positive, unit = (0.0, np.inf), (0.0, 1.0)
+    ranges = {"actor_lr": positive, "critic_lr": positive, "temperature_lr": positive}
+    ranges |= {"discount": unit, "pessimism": unit, "tau": (1e-12, 1.0)}
+    check_ranges(hp, ranges | {"target_entropy": (-np.inf, np.inf)})

@@ -1,7 +1,8 @@
-"""Action heads: from a network's outputs to actions, over distrax's distributions.
+"""Action heads: distributions over actions, parametrised by a network's outputs.
 
-A head draws a *raw* action and keeps it: of a squashed Gaussian the value before ``tanh``, whose
-log-probability stays finite where the action saturates. All functions are of one agent.
+A head samples a *raw* action, which is kept: of a squashed Gaussian the value before ``tanh``,
+whose log-probability stays finite where the action saturates. All functions are of one agent; the
+distributions are distrax's.
 
 Shapes: ``A`` numbers of a raw action, ``O`` outputs of the network, ``S`` learned scales.
 
@@ -20,6 +21,7 @@ import numpy as np
 from jumanji import specs
 
 from jaxswarm.errors import unknown
+from jaxswarm.types import ArrayLike
 
 SCALE_RANGE = (-5.0, 2.0)
 """Logarithms of standard deviations are kept within these."""
@@ -30,16 +32,16 @@ class Head(NamedTuple):
     """A distribution over actions of one agent.
 
     Attributes:
-        num_outputs: ``O``, what the network must give.
+        num_outputs: ``O``, number of outputs that the network must have.
         num_scales: ``S``, logarithms of standard deviations that do not depend on the observation;
             they are appended to the outputs.
-        initial_scale: what these logarithms start from.
+        initial_scale: initial value of these logarithms.
         sample: ``sample(key, outputs) -> raw``.
         log_prob: ``log_prob(outputs, raw) -> []``, of the *action* that ``raw`` stands for.
         entropy: ``entropy(key, outputs) -> []``; exact, but one sample for a squashed Gaussian.
-        mode: ``mode(outputs) -> raw``, what a deterministic policy does.
-        action: ``action(raw)``, what the environment is given.
-        counts: how many options each discrete choice has; empty for continuous actions.
+        mode: ``mode(outputs) -> raw``, the action of a deterministic policy.
+        action: ``action(raw)``, the action that the environment gets.
+        num_options: number of options of each discrete choice; empty for continuous actions.
     """
 
     num_outputs: int
@@ -50,11 +52,11 @@ class Head(NamedTuple):
     entropy: Callable[[jax.Array, jax.Array], jax.Array]
     mode: Callable[[jax.Array], jax.Array]
     action: Callable[[jax.Array], jax.Array]
-    counts: tuple[int, ...] = ()
+    num_options: tuple[int, ...] = ()
 
 
 def categorical(num_actions: int) -> Head:
-    """One of ``num_actions``, from logits; ``raw`` is the action itself, ``int32[]``.
+    """Categorical distribution over ``num_actions``; ``raw`` is the action itself, ``int32[]``.
 
     Raises:
         ValueError: if ``num_actions < 1``.
@@ -62,81 +64,85 @@ def categorical(num_actions: int) -> Head:
     if num_actions < 1:
         raise ValueError(f"num_actions: expected at least 1, got {num_actions}")
 
-    def of(outputs: jax.Array) -> Any:
+    def distribution(outputs: jax.Array) -> Any:
         return distrax.Categorical(logits=outputs)
 
     return Head(
         num_actions,
         0,
         0.0,
-        lambda key, outputs: of(outputs).sample(seed=key).astype(jnp.int32),
-        lambda outputs, raw: of(outputs).log_prob(raw),
-        lambda key, outputs: of(outputs).entropy(),
+        lambda key, outputs: distribution(outputs).sample(seed=key).astype(jnp.int32),
+        lambda outputs, raw: distribution(outputs).log_prob(raw),
+        lambda key, outputs: distribution(outputs).entropy(),
         lambda outputs: jnp.argmax(outputs).astype(jnp.int32),
         lambda raw: raw,
         (num_actions,),
     )
 
 
-def categoricals(counts: tuple[int, ...]) -> Head:
+def categoricals(num_options: tuple[int, ...]) -> Head:
     """Several discrete choices at once, independent given the observation; ``raw int32[A]``.
 
     Args:
-        counts: how many options each of the ``A`` choices has; ``O`` is their sum.
+        num_options: number of options of each of the ``A`` choices; ``O`` is their sum.
 
     Raises:
         ValueError: without choices or with one that has no options.
     """
-    if not counts or min(counts) < 1:
-        raise ValueError(f"counts: expected at least 1 option for each choice, got {counts}")
-    ends = np.cumsum(counts)[:-1].tolist()
+    if not num_options or min(num_options) < 1:
+        raise ValueError(f"num_options: expected at least 1 for each choice, got {num_options}")
+    ends = np.cumsum(num_options)[:-1].tolist()
 
-    def each(outputs: jax.Array) -> list[Any]:
-        return [distrax.Categorical(logits=part) for part in jnp.split(outputs, ends)]
+    def distributions(outputs: jax.Array) -> list[Any]:
+        return [distrax.Categorical(logits=logits) for logits in jnp.split(outputs, ends)]
 
     def sample(key: jax.Array, outputs: jax.Array) -> jax.Array:
-        keys = jax.random.split(key, len(counts))
-        drawn = [one.sample(seed=k) for one, k in zip(each(outputs), keys, strict=True)]
-        return jnp.stack(drawn).astype(jnp.int32)
+        keys = jax.random.split(key, len(num_options))
+        pairs = zip(distributions(outputs), keys, strict=True)
+        return jnp.stack([choice.sample(seed=k) for choice, k in pairs]).astype(jnp.int32)
 
     def log_prob(outputs: jax.Array, raw: jax.Array) -> jax.Array:
-        return sum(
-            (one.log_prob(raw[place]) for place, one in enumerate(each(outputs))), jnp.zeros(())
-        )
+        choices = enumerate(distributions(outputs))
+        return sum((choice.log_prob(raw[i]) for i, choice in choices), jnp.zeros(()))
+
+    def entropy(key: jax.Array, outputs: jax.Array) -> jax.Array:
+        return sum((choice.entropy() for choice in distributions(outputs)), jnp.zeros(()))
+
+    def mode(outputs: jax.Array) -> jax.Array:
+        modes = [jnp.argmax(choice.logits) for choice in distributions(outputs)]
+        return jnp.stack(modes).astype(jnp.int32)
 
     return Head(
-        sum(counts),
+        sum(num_options),
         0,
         0.0,
         sample,
         log_prob,
-        lambda key, outputs: sum((one.entropy() for one in each(outputs)), jnp.zeros(())),
-        lambda outputs: jnp.stack([jnp.argmax(one.logits) for one in each(outputs)]).astype(
-            jnp.int32
-        ),
+        entropy,
+        mode,
         lambda raw: raw,
-        tuple(counts),
+        tuple(num_options),
     )
 
 
 def gaussian(
     size: int,
-    low: Any = -1.0,
-    high: Any = 1.0,
+    low: ArrayLike = -1.0,
+    high: ArrayLike = 1.0,
     *,
     initial_std: float = 1.0,
     state_dependent: bool = False,
 ) -> Head:
-    """A diagonal Gaussian around the outputs; the environment gets the action clipped to bounds.
+    """Diagonal Gaussian around the outputs; the environment gets the action clipped to its bounds.
 
     The outputs are in units of half the range: output 0 is the middle, ±1 the bounds.
 
     Args:
         size: ``A``.
-        low: bounds, scalars or ``[A]``.
-        high: likewise.
+        low: lower bounds, a scalar or ``[A]``.
+        high: upper bounds, likewise.
         initial_std: standard deviation to begin with, in the same units.
-        state_dependent: the network gives the standard deviations too (``O = 2A``).
+        state_dependent: the network outputs the standard deviations too (``O = 2A``).
 
     Raises:
         ValueError: no actions, bounds that are not finite and increasing, or a standard deviation
@@ -144,14 +150,14 @@ def gaussian(
     """
     middle, half = _bounds(size, low, high)
     scale = _check_std(initial_std)
-    of = _normal(size, scale if state_dependent else 0.0)
+    normal = _normal(size, scale if state_dependent else 0.0)
     return Head(
         2 * size if state_dependent else size,
         0 if state_dependent else size,
         scale,
-        lambda key, outputs: of(outputs).sample(seed=key),
-        lambda outputs, raw: of(outputs).log_prob(raw),
-        lambda key, outputs: of(outputs).entropy(),
+        lambda key, outputs: normal(outputs).sample(seed=key),
+        lambda outputs, raw: normal(outputs).log_prob(raw),
+        lambda key, outputs: normal(outputs).entropy(),
         lambda outputs: outputs[:size],
         lambda raw: jnp.clip(raw, -1.0, 1.0) * half + middle,
     )
@@ -159,25 +165,25 @@ def gaussian(
 
 def squashed_gaussian(
     size: int,
-    low: Any = -1.0,
-    high: Any = 1.0,
+    low: ArrayLike = -1.0,
+    high: ArrayLike = 1.0,
     *,
     initial_std: float = 1.0,
     state_dependent: bool = False,
     std: str = "exp",
 ) -> Head:
-    """``tanh`` of a diagonal Gaussian, stretched to the bounds; ``raw`` is the value before.
+    """``tanh`` of a diagonal Gaussian, scaled to the bounds; ``raw`` is the value before ``tanh``.
 
     Further arguments and errors as of :func:`gaussian`.
 
     Args:
         size: ``A``.
-        low: bounds.
-        high: likewise.
+        low: lower bounds.
+        high: upper bounds.
         initial_std: standard deviation before the ``tanh`` to begin with.
-        state_dependent: the network gives the standard deviations too.
-        std: how: ``"exp"`` of its output within ``SCALE_RANGE``, or ``"softplus"`` of its output,
-            which is kept above -5.
+        state_dependent: the network outputs the standard deviations too.
+        std: function of the output that gives the standard deviation: ``"exp"`` of the output
+            clipped to ``SCALE_RANGE``, or ``"softplus"`` of the output, which is kept above -5.
     """
     middle, half = _bounds(size, low, high)
     scale = _check_std(initial_std)
@@ -185,23 +191,23 @@ def squashed_gaussian(
         raise unknown("std", std, STDS)
     if std == "softplus":
         scale = math.log(math.expm1(initial_std))
-    of = _normal(size, scale if state_dependent else 0.0, std)
+    normal = _normal(size, scale if state_dependent else 0.0, std)
 
-    def stretch(raw: jax.Array) -> jax.Array:
-        """``log |d action / d raw|``, finite however far ``raw`` is out."""
+    def log_slope(raw: jax.Array) -> jax.Array:
+        """``log |d action / d raw|``, finite for any ``raw``."""
         slope = 2.0 * (math.log(2.0) - raw - jax.nn.softplus(-2.0 * raw))
         return jnp.sum(slope + np.log(half))
 
     def entropy(key: jax.Array, outputs: jax.Array) -> jax.Array:
-        base = of(outputs)
-        return base.entropy() + stretch(base.sample(seed=key))
+        base = normal(outputs)
+        return base.entropy() + log_slope(base.sample(seed=key))
 
     return Head(
         2 * size if state_dependent else size,
         0 if state_dependent else size,
         scale,
-        lambda key, outputs: of(outputs).sample(seed=key),
-        lambda outputs, raw: of(outputs).log_prob(raw) - stretch(raw),
+        lambda key, outputs: normal(outputs).sample(seed=key),
+        lambda outputs, raw: normal(outputs).log_prob(raw) - log_slope(raw),
         entropy,
         lambda outputs: outputs[:size],
         lambda raw: jnp.tanh(raw) * half + middle,
@@ -209,7 +215,7 @@ def squashed_gaussian(
 
 
 def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
-    """The head that fits an environment's ``action_spec``.
+    """Make the head that fits an environment's ``action_spec``.
 
     Args:
         spec: ``[N]`` or ``[N, A]`` discrete, or ``[N, A]`` bounded actions.
@@ -220,15 +226,15 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
         ValueError: if agents have different numbers of actions, or another kind of spec.
     """
     if isinstance(spec, specs.MultiDiscreteArray) and len(spec.shape) == 1:
-        counts = {int(n) for n in np.asarray(spec.num_values)}
-        if len(counts) != 1:
+        num_actions = {int(n) for n in np.asarray(spec.num_values)}
+        if len(num_actions) != 1:
             raise ValueError(f"spec: expected the same actions for all agents, got {spec}")
-        return categorical(counts.pop())
+        return categorical(num_actions.pop())
     if isinstance(spec, specs.MultiDiscreteArray) and len(spec.shape) == 2:
-        options_of = np.asarray(spec.num_values)
-        if (options_of != options_of[:1]).any():
+        num_options = np.asarray(spec.num_values)
+        if (num_options != num_options[:1]).any():
             raise ValueError(f"spec: expected the same actions for all agents, got {spec}")
-        return categoricals(tuple(int(n) for n in options_of[0]))
+        return categoricals(tuple(int(n) for n in num_options[0]))
     if isinstance(spec, specs.BoundedArray) and len(spec.shape) == 2:
         make = squashed_gaussian if squash else gaussian
         low = np.broadcast_to(np.asarray(spec.minimum), spec.shape)
@@ -240,18 +246,18 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
 
 
 def _normal(size: int, offset: float, std: str = "exp") -> Callable[[jax.Array], Any]:
-    def of(outputs: jax.Array) -> Any:
-        given = outputs[size:] + offset
+    def normal(outputs: jax.Array) -> Any:
+        shifted = outputs[size:] + offset
         if std == "softplus":
-            scale = jax.nn.softplus(jnp.maximum(given, SCALE_RANGE[0]))
+            scale = jax.nn.softplus(jnp.maximum(shifted, SCALE_RANGE[0]))
         else:
-            scale = jnp.exp(jnp.clip(given, *SCALE_RANGE))
+            scale = jnp.exp(jnp.clip(shifted, *SCALE_RANGE))
         return distrax.Independent(distrax.Normal(outputs[:size], scale), 1)
 
-    return of
+    return normal
 
 
-def _bounds(size: int, low: Any, high: Any) -> tuple[Any, Any]:
+def _bounds(size: int, low: ArrayLike, high: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     if size < 1:
         raise ValueError(f"size: expected at least one number per action, got {size}")
     low, high = (np.broadcast_to(np.asarray(x, np.float32), (size,)) for x in (low, high))

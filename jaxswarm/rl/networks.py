@@ -1,44 +1,50 @@
-"""Actor and critic networks of one agent, with or without memory.
+"""Actor and critic networks of one agent, feed-forward or recurrent.
 
-``initialize`` stacks parameters for agents that learn apart, or makes one set that all share;
-:func:`over_agents` applies a function of one agent to ``[E, N]`` of them either way.
+``network_for(env)`` reads the sizes off an environment. ``initialize`` makes one set of weights
+that all agents share, or one set per agent; :func:`over_agents` applies a function of one agent to
+``[E, N]`` of them either way.
 
-Shapes: ``E`` environments, ``N`` agents, ``F`` features of an observation, ``G`` of what the critic
-sees, ``O`` outputs of the actor.
+Shapes: ``E`` environments, ``N`` agents, ``F`` features of an observation, ``G`` inputs of the
+critic, ``O`` outputs of the actor.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents
+from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.errors import unknown
 from jaxswarm.models.linear import dot_general
 from jaxswarm.models.networks import ACTIVATIONS
 from jaxswarm.rl.heads import Head, head_of
+from jaxswarm.types import Key, Params, PyTree
 
-PyTree = Any
+if TYPE_CHECKING:
+    from jaxswarm.rl.q_networks import QNetwork
+
 CRITICS = ("own", "global")
 
 
-class Law(NamedTuple):
-    """How raw actions follow from an actor's outputs, where its head alone does not say.
+class PolicyDistribution(NamedTuple):
+    """Distribution of raw actions given an actor's outputs, where it is not the head's.
 
-    For an actor of ``P`` parts that answer to each other, such as the members of a team:
+    For an actor of ``P`` parts that depend on each other, such as the members of a team:
     log-probabilities and entropies are then ``[P]``, and PPO clips the ratio of each part.
 
     Attributes:
-        sample: ``sample(params["actor"], key, outputs) -> (raw, log_prob)``.
-        mode: ``mode(params["actor"], outputs) -> raw``, what a deterministic policy does.
-        judge: ``judge(params["actor"], key, outputs, raw) -> (log_prob, entropy, penalty [])`` of a
-            given action; the penalty is added to PPO's loss.
+        sample: ``sample(key, params["actor"], outputs) -> (raw, log_prob)``.
+        mode: ``mode(params["actor"], outputs) -> raw``, the action of a deterministic policy.
+        evaluate: ``evaluate(key, params["actor"], outputs, raw) -> (log_prob, entropy, penalty)``
+            of a given action; the penalty ``[]`` is added to PPO's loss.
     """
 
-    sample: Callable[[PyTree, jax.Array, PyTree], tuple[jax.Array, jax.Array]]
-    mode: Callable[[PyTree, PyTree], jax.Array]
-    judge: Callable[[PyTree, jax.Array, PyTree, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
+    sample: Callable[[Key, Params, PyTree], tuple[jax.Array, jax.Array]]
+    mode: Callable[[Params, PyTree], jax.Array]
+    evaluate: Callable[[Key, Params, PyTree, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
 
 
 class Network(NamedTuple):
@@ -46,43 +52,48 @@ class Network(NamedTuple):
 
     Attributes:
         head: turns the actor's outputs into actions.
-        init: ``init(key) -> {"actor": …, "critic": …}``.
-        start: ``start() -> carry``, an empty memory; ``()`` without one.
-        actor: ``actor(params["actor"], carry, features [F]) -> (carry, outputs)``.
-        critic: ``critic(params["critic"], carry, seen [G]) -> (carry, value [])``.
-        recurrent: whether there is a memory.
-        sees: ``"own"``: the critic sees what its agent does; ``"global"``: the environment's
-            ``global_state`` before it.
-        law: of the actions, if it is not the head's; outputs may then be any pytree.
+        init: ``init(key) -> {"actor": …, "critic": …}``, the weights.
+        initial_carry: ``initial_carry() -> {"actor": …, "critic": …}``, the recurrent state at the
+            beginning of an episode; ``()`` for each network without one.
+        actor: ``actor(params["actor"], carry, features [F]) -> (carry, outputs [O])``.
+        critic: ``critic(params["critic"], carry, critic_input [G]) -> (carry, value [])``.
+        recurrent: whether the networks have a recurrent state.
+        centralized: whether the critic's input is the environment's ``global_state`` followed by
+            the agent's own features; otherwise it is the own features alone.
+        distribution: of the actions, if it is not the head's; outputs may then be any pytree.
     """
 
     head: Head
-    init: Callable[[jax.Array], PyTree]
-    start: Callable[[], PyTree]
-    actor: Callable[[PyTree, PyTree, jax.Array], tuple[PyTree, Any]]
-    critic: Callable[[PyTree, PyTree, jax.Array], tuple[PyTree, jax.Array]]
-    recurrent: bool
-    sees: str
-    law: Law | None = None
+    init: Callable[[Key], Params]
+    initial_carry: Callable[[], PyTree]
+    actor: Callable[[Params, PyTree, jax.Array], tuple[PyTree, Any]]
+    critic: Callable[[Params, PyTree, jax.Array], tuple[PyTree, jax.Array]]
+    recurrent: bool = False
+    centralized: bool = False
+    distribution: PolicyDistribution | None = None
 
 
-def law_of(network: Any) -> Law:
-    """A network's own law, or the one that its head gives."""
-    own = getattr(network, "law", None)
+def distribution_of(network: "Network | QNetwork") -> PolicyDistribution:
+    """A network's own action distribution, or that of its head.
+
+    Args:
+        network: a :class:`Network` or a :class:`jaxswarm.rl.QNetwork`.
+    """
+    own = getattr(network, "distribution", None)
     if own is not None:
         return own
     head = network.head
 
-    def sample(params: PyTree, key: jax.Array, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def sample(key: Key, params: Params, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
         raw = head.sample(key, outputs)
         return raw, head.log_prob(outputs, raw)
 
-    def judge(
-        params: PyTree, key: jax.Array, outputs: jax.Array, raw: jax.Array
+    def evaluate(
+        key: Key, params: Params, outputs: jax.Array, raw: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         return head.log_prob(outputs, raw), head.entropy(key, outputs), jnp.zeros(())
 
-    return Law(sample, lambda params, outputs: head.mode(outputs), judge)
+    return PolicyDistribution(sample, lambda params, outputs: head.mode(outputs), evaluate)
 
 
 class _Torso(nn.Module):
@@ -92,123 +103,150 @@ class _Torso(nn.Module):
     num_outputs: int
     gain: float
     activation: str
-    memory: int
+    hidden_size: int
     num_scales: int = 0
     initial_scale: float = 0.0
 
     @nn.compact
-    def __call__(self, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
+    def __call__(self, carry: PyTree, x: jax.Array) -> tuple[PyTree, jax.Array]:
         for width in self.widths:
             x = ACTIVATIONS[self.activation](self._dense(width, 2.0**0.5)(x))
-        if self.memory:
-            carry, x = nn.GRUCell(self.memory)(carry, x)
+        if self.hidden_size:
+            carry, x = nn.GRUCell(self.hidden_size)(carry, x)
         x = self._dense(self.num_outputs, self.gain)(x)
         if self.num_scales:
-            start = nn.initializers.constant(self.initial_scale)
-            x = jnp.concatenate([x, self.param("log_std", start, (self.num_scales,))])
+            init = nn.initializers.constant(self.initial_scale)
+            x = jnp.concatenate([x, self.param("log_std", init, (self.num_scales,))])
         return carry, x
 
     def _dense(self, width: int, gain: float) -> nn.Dense:
         # Orthogonal matrices start no better here, and their program compiles ten times as long.
-        start = nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
-        return nn.Dense(width, kernel_init=start, dot_general=dot_general)
+        init = nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
+        return nn.Dense(width, kernel_init=init, dot_general=dot_general)
 
 
-def actor_critic(
+def actor_critic_network(
     head: Head,
     num_features: int,
-    num_seen: int | None = None,
+    num_critic_inputs: int | None = None,
     *,
     widths: Sequence[int] = (64, 64),
-    memory: int = 0,
+    hidden_size: int = 0,
     activation: str = "tanh",
     critic: str = "own",
 ) -> Network:
-    """Two separate networks of dense layers, weights drawn from normal laws.
+    """Make an actor and a separate critic of dense layers, optionally each with a GRU.
 
     Args:
         head: of the actions; the actor's output layer starts small, so that the first policy hardly
-            depends on what it sees.
+            depends on the observation.
         num_features: ``F``.
-        num_seen: ``G``; ``F`` if omitted.
-        widths: of the hidden layers.
-        memory: width of a GRU after them in both networks; 0 for none.
+        num_critic_inputs: ``G``; ``F`` if omitted.
+        widths: of the hidden layers, at least one.
+        hidden_size: width of a GRU after them in both networks; 0 for feed-forward networks.
         activation: name in ``models.ACTIVATIONS``.
-        critic: ``"own"`` or ``"global"``, see :class:`Network`.
+        critic: ``"own"``, the critic sees its agent's observation; or ``"global"``, it sees the
+            environment's global state as well (centralized training).
 
     Raises:
-        ValueError: sizes below 1, a negative memory, or an unknown name.
+        ValueError: sizes below 1, a negative ``hidden_size``, or an unknown name.
     """
-    from jaxswarm.errors import unknown
-
-    num_seen = num_features if num_seen is None else num_seen
-    if min(num_features, num_seen, *widths) < 1 or not widths:
-        raise ValueError(f"expected positive sizes, got {num_features}, {num_seen}, {widths}")
-    if memory < 0:
-        raise ValueError(f"memory: expected a width of at least 0, got {memory}")
+    num_critic_inputs = num_features if num_critic_inputs is None else num_critic_inputs
+    if min(num_features, num_critic_inputs, *widths) < 1 or not widths:
+        raise ValueError(
+            "num_features, num_critic_inputs, widths: expected positive sizes, "
+            f"got {num_features}, {num_critic_inputs}, {widths}"
+        )
+    if hidden_size < 0:
+        raise ValueError(f"hidden_size: expected at least 0, got {hidden_size}")
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
     if critic not in CRITICS:
         raise unknown("critic", critic, CRITICS)
-    acting = _Torso(
-        tuple(widths),
-        head.num_outputs,
-        0.01,
-        activation,
-        memory,
-        head.num_scales,
-        head.initial_scale,
-    )
-    judging = _Torso(tuple(widths), 1, 1.0, activation, memory)
-    blank = jnp.zeros(memory) if memory else ()
+    scales = (head.num_scales, head.initial_scale)
+    actor_net = _Torso(tuple(widths), head.num_outputs, 0.01, activation, hidden_size, *scales)
+    critic_net = _Torso(tuple(widths), 1, 1.0, activation, hidden_size)
+    no_carry = jnp.zeros(hidden_size) if hidden_size else ()
 
-    def init(key: jax.Array) -> PyTree:
-        one, two = jax.random.split(key)
+    def init(key: Key) -> Params:
+        actor_key, critic_key = jax.random.split(key)
+        critic_input = jnp.zeros(num_critic_inputs)
         return {
-            "actor": acting.init(one, blank, jnp.zeros(num_features))["params"],
-            "critic": judging.init(two, blank, jnp.zeros(num_seen))["params"],
+            "actor": actor_net.init(actor_key, no_carry, jnp.zeros(num_features))["params"],
+            "critic": critic_net.init(critic_key, no_carry, critic_input)["params"],
         }
 
-    def act(params: PyTree, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
-        result: Any = acting.apply({"params": params}, carry, features)
+    def apply_actor(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
+        result: Any = actor_net.apply({"params": params}, carry, features)
         return result
 
-    def judge(params: PyTree, carry: PyTree, seen: jax.Array) -> tuple[PyTree, jax.Array]:
-        result: Any = judging.apply({"params": params}, carry, seen)
+    def apply_critic(
+        params: Params, carry: PyTree, critic_input: jax.Array
+    ) -> tuple[PyTree, jax.Array]:
+        result: Any = critic_net.apply({"params": params}, carry, critic_input)
         return result[0], result[1][0]
 
-    start = {"actor": blank, "critic": blank}
-    return Network(head, init, lambda: start, act, judge, memory > 0, critic)
+    return Network(
+        head,
+        init,
+        lambda: {"actor": no_carry, "critic": no_carry},
+        apply_actor,
+        apply_critic,
+        recurrent=hidden_size > 0,
+        centralized=critic == "global",
+    )
 
 
 def network_for(
-    env: Any, *, critic: str = "own", squash: bool = True, initial_std: float = 1.0, **options: Any
+    env: SwarmEnvironment,
+    *,
+    critic: str = "own",
+    squash: bool = True,
+    initial_std: float = 1.0,
+    **options: Any,
 ) -> Network:
-    """An :func:`actor_critic` whose sizes and head are read off an environment.
+    """Make an actor and a critic whose sizes and action head are read off an environment.
 
     Args:
-        env: a :class:`jaxswarm.envs.SwarmEnvironment`.
-        critic: ``"own"`` or ``"global"``.
+        env: discrete or bounded continuous actions.
+        critic: ``"own"`` or ``"global"``, see :func:`actor_critic_network`.
         squash: see :func:`jaxswarm.rl.head_of`.
-        initial_std: likewise, for continuous actions.
-        options: of :func:`actor_critic`.
+        initial_std: standard deviation of continuous actions to begin with.
+        options: of :func:`actor_critic_network`, such as ``widths`` and ``hidden_size``.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs, rl
+        >>> network = rl.network_for(envs.Donations(3), critic="global", widths=(16,))
+        >>> network.recurrent, network.centralized, network.head.num_outputs
+        (False, True, 2)
+        >>> params = rl.initialize(jax.random.key(0), network, 3, shared=False)
+        >>> params["actor"]["Dense_0"]["kernel"].shape  # agents, features, width
+        (3, 2, 16)
     """
     spec = env.action_spec
     continuous = not jnp.issubdtype(spec.dtype, jnp.integer)
-    extra = {"initial_std": initial_std} if continuous else {}
-    head = head_of(spec, squash=squash, **extra)
+    scale = {"initial_std": initial_std} if continuous else {}
+    head = head_of(spec, squash=squash, **scale)
     state, timestep = jax.eval_shape(env.reset, jax.random.key(0))
     num_features = jax.eval_shape(features_of, timestep.observation).shape[1]
-    seen = num_features
+    num_critic_inputs = num_features
     if critic == "global":
-        seen += jax.eval_shape(env.global_state, state).shape[0]
-    return actor_critic(head, num_features, seen, critic=critic, **options)
+        num_critic_inputs += jax.eval_shape(env.global_state, state).shape[0]
+    return actor_critic_network(head, num_features, num_critic_inputs, critic=critic, **options)
 
 
-def initialize(key: jax.Array, network: Any, num_agents: int, *, shared: bool) -> PyTree:
-    """Parameters that all agents share (no agents axis), or independent ones, leaves ``[N, …]``.
+def initialize(key: Key, network: "Network | QNetwork", num_agents: int, *, shared: bool) -> Params:
+    """Draw initial weights: one set that all agents share, or one per agent.
 
-    ``network`` is a :class:`Network` or a :class:`jaxswarm.rl.QNetwork`.
+    Args:
+        key: consumed; agent ``i`` draws from ``fold_in(key, i)`` unless they share.
+        network: a :class:`Network` or a :class:`jaxswarm.rl.QNetwork`.
+        num_agents: ``N``.
+        shared: whether agents share weights.
+
+    Returns:
+        ``{"actor": …, "critic": …}``, leaves without an agents axis if shared, else ``[N, …]``.
     """
     if shared:
         return network.init(key)
@@ -216,21 +254,21 @@ def initialize(key: jax.Array, network: Any, num_agents: int, *, shared: bool) -
 
 
 def features_of(observation: PyTree) -> jax.Array:
-    """``float32[N, F]``: all leaves of an observation side by side, but for the ``agent_mask``."""
-    seen = {k: v for k, v in observation._asdict().items() if k != "agent_mask"}
-    leaves = [jnp.asarray(leaf, jnp.float32) for leaf in jax.tree.leaves(seen)]
+    """Flatten an observation to ``float32[N, F]``: all its leaves but the ``agent_mask``."""
+    fields = {k: v for k, v in observation._asdict().items() if k != "agent_mask"}
+    leaves = [jnp.asarray(leaf, jnp.float32) for leaf in jax.tree.leaves(fields)]
     return jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in leaves], axis=1)
 
 
 def over_agents(fn: Callable[..., Any], *, shared: bool) -> Callable[..., Any]:
-    """``fn(params, *args)`` of one agent, on args with leaves ``[E, N, …]``.
+    """Map ``fn(params, *args)`` of one agent over args with leaves ``[E, N, …]``.
 
     ``params`` have no agents axis if ``shared``, else leaves ``[N, …]``.
     """
 
-    def lifted(params: PyTree, *args: Any) -> Any:
-        axes = (None if shared else 0, *(0 for _ in args))
-        apart = (None, *(0 for _ in args))
-        return jax.vmap(jax.vmap(fn, in_axes=axes), in_axes=apart)(params, *args)
+    def mapped(params: Params, *args: Any) -> Any:
+        per_agent = (None if shared else 0, *(0 for _ in args))
+        per_env = (None, *(0 for _ in args))
+        return jax.vmap(jax.vmap(fn, in_axes=per_agent), in_axes=per_env)(params, *args)
 
-    return lifted
+    return mapped

@@ -1,6 +1,6 @@
-"""Actor and an ensemble of action-value critics of one agent, for learners that replay.
+"""Actor and ensemble of action-value critics (Q-networks) of one agent, for off-policy learners.
 
-Critics see actions in units of half their range, ``[-1, 1]``, whatever the environment's bounds.
+Critics get actions scaled to ``[-1, 1]``, whatever the environment's bounds.
 
 Shapes: ``B`` items of a batch, ``F`` features, ``A`` numbers of an action, ``O`` outputs of the
 actor, ``K`` critics with ``H`` outputs each.
@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
+from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.errors import unknown
 from jaxswarm.models.linear import dot_general
 from jaxswarm.models.networks import ACTIVATIONS
 from jaxswarm.rl.heads import Head, squashed_gaussian
 from jaxswarm.rl.networks import features_of
-
-PyTree = Any
+from jaxswarm.types import Key, Params, PyTree
 
 
 class QNetwork(NamedTuple):
@@ -34,27 +34,28 @@ class QNetwork(NamedTuple):
         num_features: ``F``.
         num_actions: ``A``.
         init: ``init(key) -> {"actor": …, "critic": …}``, the critics' leaves ``[K, …]``.
-        outputs: ``outputs(params["actor"], features [B, F], key=None) -> [B, O]``.
-        values: ``values(params["critic"], features [B, F], action [B, A], key=None) -> [K, B, H]``,
-            actions in ``[-1, 1]``.
-        unit: ``unit(raw) -> action`` in ``[-1, 1]``.
-        start: ``start() -> carry``: no memory.
-        actor: ``actor(params["actor"], carry, features [F]) -> (carry, outputs [O])``.
+        actor_outputs: ``actor_outputs(params["actor"], features [B, F], key=None) -> [B, O]``.
+        q_values: ``q_values(params["critic"], features [B, F], action [B, A], key=None) ->
+            [K, B, H]``, actions in ``[-1, 1]``.
+        unit_action: ``unit_action(raw) -> action`` in ``[-1, 1]``, the critics' input.
+        initial_carry: ``initial_carry() -> carry``: there is no recurrent state.
+        actor: ``actor(params["actor"], carry, features [F]) -> (carry, outputs [O])``, of a single
+            observation, as of a :class:`jaxswarm.rl.Network`.
     """
 
     head: Head
     num_features: int
     num_actions: int
-    init: Callable[[jax.Array], PyTree]
-    outputs: Callable[..., jax.Array]
-    values: Callable[..., jax.Array]
-    unit: Callable[[jax.Array], jax.Array]
-    start: Callable[[], PyTree]
-    actor: Callable[[PyTree, PyTree, jax.Array], tuple[PyTree, jax.Array]]
+    init: Callable[[Key], Params]
+    actor_outputs: Callable[..., jax.Array]
+    q_values: Callable[..., jax.Array]
+    unit_action: Callable[[jax.Array], jax.Array]
+    initial_carry: Callable[[], PyTree]
+    actor: Callable[[Params, PyTree, jax.Array], tuple[PyTree, jax.Array]]
 
 
 class _Layers(nn.Module):
-    """Dense, dropout, layer norm, activation; and a dense output of a given gain."""
+    """Dense, dropout, layer norm and activation, repeated; and a dense output of a given gain."""
 
     widths: Sequence[int]
     num_outputs: int
@@ -68,21 +69,21 @@ class _Layers(nn.Module):
         for width in self.widths:
             x = self._dense(width, 2.0**0.5)(x)
             if self.dropout and not deterministic:
-                x = _silenced(self.make_rng("dropout"), x, self.dropout)
+                x = _dropout(self.make_rng("dropout"), x, self.dropout)
             if self.layer_norm:
                 x = nn.LayerNorm()(x)
             x = ACTIVATIONS[self.activation](x)
         return self._dense(self.num_outputs, self.gain)(x)
 
     def _dense(self, width: int, gain: float) -> nn.Dense:
-        start = nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
-        return nn.Dense(width, kernel_init=start, dot_general=dot_general)
+        init = nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
+        return nn.Dense(width, kernel_init=init, dot_general=dot_general)
 
 
-def _silenced(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+def _dropout(key: Key, x: jax.Array, rate: float) -> jax.Array:
     """Dropout from 16 random bits a unit: drawing 32 took longer than the products around it."""
-    kept = jax.random.bits(key, x.shape, jnp.uint16) >= round(share * 2**16)
-    return jnp.where(kept, x / (1.0 - share), 0.0)
+    kept = jax.random.bits(key, x.shape, jnp.uint16) >= round(rate * 2**16)
+    return jnp.where(kept, x / (1.0 - rate), 0.0)
 
 
 def q_network(
@@ -98,7 +99,7 @@ def q_network(
     actor_dropout: float = 0.0,
     critic_dropout: float = 0.0,
 ) -> QNetwork:
-    """Dense layers for the actor and for each of the critics.
+    """Make an actor and ``K`` critics of dense layers.
 
     Args:
         head: of the actions, such as a state-dependent :func:`jaxswarm.rl.squashed_gaussian`.
@@ -108,63 +109,64 @@ def q_network(
         num_critics: ``K``.
         critic_outputs: ``H``.
         activation: name in ``models.ACTIVATIONS``.
-        layer_norm: normalise before each activation.
-        actor_dropout: probability in ``[0, 1)`` that a hidden unit is silenced while learning.
-        critic_dropout: likewise.
+        layer_norm: layer normalization before each activation.
+        actor_dropout: probability in ``[0, 1)`` that a hidden unit of the actor is zeroed while
+            learning.
+        critic_dropout: likewise of the critics.
 
     Raises:
         ValueError: sizes below 1, probabilities out of range, or an unknown name.
     """
     if min(num_features, num_actions, num_critics, critic_outputs, *widths) < 1 or not widths:
         raise ValueError(
-            "expected positive sizes, got num_features, num_actions, num_critics, critic_outputs, "
-            f"widths = {num_features}, {num_actions}, {num_critics}, {critic_outputs}, {widths}"
+            "num_features, num_actions, num_critics, critic_outputs, widths: expected positive "
+            f"sizes, got {num_features}, {num_actions}, {num_critics}, {critic_outputs}, {widths}"
         )
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
-    for name, share in (("actor_dropout", actor_dropout), ("critic_dropout", critic_dropout)):
-        if not 0.0 <= share < 1.0:
-            raise ValueError(f"{name}: expected in [0, 1), got {share}")
+    for name, rate in (("actor_dropout", actor_dropout), ("critic_dropout", critic_dropout)):
+        if not 0.0 <= rate < 1.0:
+            raise ValueError(f"{name}: expected in [0, 1), got {rate}")
     shape = (tuple(widths), activation, layer_norm)
-    acting = _Layers(shape[0], head.num_outputs, 0.01, *shape[1:], actor_dropout)
-    judging = _Layers(shape[0], critic_outputs, 1.0, *shape[1:], critic_dropout)
+    actor_net = _Layers(shape[0], head.num_outputs, 0.01, *shape[1:], actor_dropout)
+    critic_net = _Layers(shape[0], critic_outputs, 1.0, *shape[1:], critic_dropout)
 
-    def init(key: jax.Array) -> PyTree:
-        one, two = jax.random.split(key)
-        seen = jnp.zeros((1, num_features + num_actions))
+    def init(key: Key) -> Params:
+        actor_key, critic_key = jax.random.split(key)
+        features, action = jnp.zeros((1, num_features)), jnp.zeros((1, num_actions))
+        critic_input = jnp.concatenate([features, action], axis=1)
+        init_critic = jax.vmap(lambda k: critic_net.init(k, critic_input, True)["params"])
         return {
-            "actor": acting.init(one, seen[:, :num_features], True)["params"],
-            "critic": jax.vmap(lambda k: judging.init(k, seen, True)["params"])(
-                jax.random.split(two, num_critics)
-            ),
+            "actor": actor_net.init(actor_key, features, True)["params"],
+            "critic": init_critic(jax.random.split(critic_key, num_critics)),
         }
 
-    def apply(module: nn.Module, params: PyTree, x: jax.Array, key: jax.Array | None) -> Any:
+    def apply(module: nn.Module, params: Params, x: jax.Array, key: Key | None) -> Any:
         rngs = None if key is None else {"dropout": key}
         return module.apply({"params": params}, x, key is None, rngs=rngs)
 
-    def outputs(params: PyTree, features: jax.Array, key: jax.Array | None = None) -> jax.Array:
-        return apply(acting, params, features, key)
+    def actor_outputs(params: Params, features: jax.Array, key: Key | None = None) -> jax.Array:
+        return apply(actor_net, params, features, key)
 
-    def values(
-        params: PyTree, features: jax.Array, action: jax.Array, key: jax.Array | None = None
+    def q_values(
+        params: Params, features: jax.Array, action: jax.Array, key: Key | None = None
     ) -> jax.Array:
         x = jnp.concatenate([features, action], axis=1)
         if key is None or not critic_dropout:
-            return jax.vmap(lambda p: apply(judging, p, x, None))(params)
+            return jax.vmap(lambda p: apply(critic_net, p, x, None))(params)
         keys = jax.random.split(key, num_critics)
-        return jax.vmap(lambda p, k: apply(judging, p, x, k))(params, keys)
+        return jax.vmap(lambda p, k: apply(critic_net, p, x, k))(params, keys)
 
-    def actor(params: PyTree, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
-        return carry, outputs(params, features[None])[0]
+    def actor(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
+        return carry, actor_outputs(params, features[None])[0]
 
     return QNetwork(
         head,
         num_features,
         num_actions,
         init,
-        outputs,
-        values,
+        actor_outputs,
+        q_values,
         jnp.tanh,
         lambda: {"actor": ()},
         actor,
@@ -172,19 +174,29 @@ def q_network(
 
 
 def q_network_for(
-    env: Any, *, initial_std: float = 1.0, std: str = "exp", **options: Any
+    env: SwarmEnvironment, *, initial_std: float = 1.0, std: str = "exp", **options: Any
 ) -> QNetwork:
-    """A :func:`q_network` whose sizes and squashed Gaussian head are read off an environment.
+    """Make a :func:`q_network` whose sizes and action head are read off an environment.
+
+    The head is a squashed Gaussian with state-dependent standard deviations.
 
     Args:
-        env: a :class:`jaxswarm.envs.SwarmEnvironment` with bounded actions.
+        env: environment with bounded continuous actions.
         initial_std: see :func:`jaxswarm.rl.squashed_gaussian`.
         std: likewise.
-        options: of :func:`q_network`.
+        options: of :func:`q_network`, such as ``widths`` and ``num_critics``.
 
     Raises:
         ValueError: discrete or unbounded actions, bounds that differ between agents, or integers
             among the observations.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import envs, rl
+        >>> network = rl.q_network_for(envs.Pendulum(2), widths=(16, 16))
+        >>> params = rl.initialize(jax.random.key(0), network, 2, shared=True)
+        >>> network.q_values(params["critic"], jnp.zeros((5, 3)), jnp.zeros((5, 1))).shape
+        (2, 5, 1)
     """
     spec = env.action_spec
     num_features = _num_features(env)
@@ -202,7 +214,7 @@ def q_network_for(
     return q_network(head, num_features, spec.shape[1], **options)
 
 
-def _num_features(env: Any) -> int:
+def _num_features(env: SwarmEnvironment) -> int:
     _, timestep = jax.eval_shape(env.reset, jax.random.key(0))
     for name, field in timestep.observation._asdict().items():
         for leaf in jax.tree.leaves(field):

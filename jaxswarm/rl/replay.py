@@ -1,9 +1,10 @@
-"""Replay: what learners without a policy of their own to follow remember and draw again.
+"""Replay buffers for off-policy learners.
 
-A replay is three pure functions on a buffer of one learner; ``vmap`` them over learners.
-:func:`uniform` is flashbax's; :func:`fading` prefers what happened lately.
+A replay buffer is three pure functions on the buffer of one learner; ``vmap`` them over learners.
+:func:`uniform_replay` is flashbax's; :func:`fading_replay` samples recent items more often.
 
-Shapes: ``B`` items of a batch, ``F`` features, ``A`` numbers of an action, ``C`` capacity.
+Shapes: ``B`` items of a batch, ``F`` features, ``A`` numbers of an action, ``C`` capacity, ``W``
+items of the warm-up.
 
 References:
     L.-J. Lin, Self-improving reactive agents based on reinforcement learning, planning and
@@ -12,26 +13,26 @@ References:
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flashbax
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-PyTree = Any
+from jaxswarm.types import Key, PyTree
 
 
 class Experience(NamedTuple):
     """One step of one agent; batches lead with ``B``.
 
     Attributes:
-        features: ``[F]``, what the agent saw.
+        features: ``[F]``, the flattened observation.
         raw: ``[A]``, the head's raw action, before squashing.
         reward: after it.
-        discount: 0 where the episode terminated, 1 elsewhere (also where it was cut).
-        next_features: ``[F]``, truly next: never of the episode after.
-        mask: ``bool``, the agent was there to act; other items teach nothing.
+        discount: 0 where the episode terminated, 1 elsewhere (also where it was truncated).
+        next_features: ``[F]``, of the true next observation, never of the following episode.
+        mask: ``bool``, the agent was present; other items do not count in losses.
     """
 
     features: jax.Array
@@ -43,25 +44,25 @@ class Experience(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """A buffer as pure functions.
+    """A replay buffer as pure functions.
 
     Attributes:
-        start: ``start(items) -> state``, holding the warm-up's items, leaves ``[W, …]``.
-        add: ``add(state, items) -> state``; the oldest go.
+        init: ``init(items) -> state``, holding the warm-up's items, leaves ``[W, …]``.
+        add: ``add(state, items) -> state``; the oldest items are overwritten.
         sample: ``sample(key, state) -> Experience``, leaves ``[B, …]``.
         batch_size: ``B``.
-        least: items that ``start`` needs.
+        min_size: items that ``init`` needs at least.
     """
 
-    start: Callable[[Experience], PyTree]
+    init: Callable[[Experience], PyTree]
     add: Callable[[PyTree, Experience], PyTree]
-    sample: Callable[[jax.Array, PyTree], Experience]
+    sample: Callable[[Key, PyTree], Experience]
     batch_size: int
-    least: int
+    min_size: int
 
 
-def uniform(capacity: int, batch_size: int) -> Replay:
-    """Every item held is as likely; an item buffer of flashbax.
+def uniform_replay(capacity: int, batch_size: int) -> Replay:
+    """Make a buffer whose items are sampled uniformly, with replacement.
 
     Args:
         capacity: ``C``.
@@ -73,79 +74,90 @@ def uniform(capacity: int, batch_size: int) -> Replay:
     _check_sizes(capacity, batch_size)
     buffer = flashbax.make_item_buffer(capacity, batch_size, batch_size, add_sequences=True)
 
-    def start(items: Experience) -> PyTree:
+    def init(items: Experience) -> PyTree:
         latest = jax.tree.map(lambda x: x[-capacity:], items)
         return buffer.add(buffer.init(jax.tree.map(lambda x: x[0], items)), latest)
 
-    def sample(key: jax.Array, state: PyTree) -> Experience:
+    def sample(key: Key, state: PyTree) -> Experience:
         with jax.numpy_rank_promotion("allow"):  # flashbax adds [B, 1] and [1]
             return buffer.sample(state, key).experience
 
-    return Replay(start, buffer.add, sample, batch_size, batch_size)
+    return Replay(init, buffer.add, sample, batch_size, batch_size)
 
 
 class FadingState(NamedTuple):
-    """``items``: leaves ``[C, …]``; ``newest``: where the last one is; ``unit``: of rewards."""
+    """Buffer of :func:`fading_replay`.
+
+    Attributes:
+        items: leaves ``[C, …]``, rewards divided by ``reward_scale``.
+        newest: ``int32[]``, index of the newest item.
+        reward_scale: ``[]``, mean absolute reward of the warm-up.
+    """
 
     items: Experience
     newest: jax.Array
-    unit: jax.Array
+    reward_scale: jax.Array
 
 
-def fading(
-    capacity: int, batch_size: int, *, fade: bool | jax.Array = True, floor: float = 1e-6
+def fading_replay(
+    capacity: int,
+    batch_size: int,
+    *,
+    fade: bool | jax.Array = True,
+    min_reward_scale: float = 1e-6,
 ) -> Replay:
-    """What is new is drawn more often: item ``i`` of ``C``, newest last, by ``tanh((π i/C)^e)``.
+    """Make a buffer that samples recent items more often.
 
-    The warm-up's items are repeated until the buffer is full, so that it always is, and rewards
-    are divided by their mean size, once and for all.
+    Item ``i`` of ``C``, newest last, has a probability proportional to ``tanh((π i/C)^e)``. The
+    warm-up's items are repeated until the buffer is full, so that it always is, and all rewards are
+    divided by the mean absolute reward of the warm-up.
 
     Args:
         capacity: ``C``, a multiple of the warm-up.
         batch_size: ``B``.
-        fade: false draws uniformly, for comparison; may be traced.
-        floor: of that mean size, where exploring paid nothing.
+        fade: false samples uniformly, for comparison; may be traced.
+        min_reward_scale: lower bound of that mean, for warm-ups without rewards.
 
     Raises:
-        ValueError: sizes below 1, a batch larger than the buffer, a floor that is not positive; at
-            ``start``, a warm-up that does not divide the capacity.
+        ValueError: sizes below 1, a batch larger than the buffer, a ``min_reward_scale`` that is
+            not positive; at ``init``, a warm-up that does not divide the capacity.
     """
     _check_sizes(capacity, batch_size)
-    if not 0.0 < floor < math.inf:
-        raise ValueError(f"floor: expected a positive number, got {floor}")
+    if not 0.0 < min_reward_scale < math.inf:
+        raise ValueError(f"min_reward_scale: expected a positive number, got {min_reward_scale}")
     ranks = np.arange(1, capacity + 1) / capacity
     weight = np.tanh((np.pi * ranks) ** np.e)
-    rising = jnp.asarray(np.cumsum(weight) / np.sum(weight), jnp.float32)
+    cumulative = jnp.asarray(np.cumsum(weight) / np.sum(weight), jnp.float32)
 
-    def start(items: Experience) -> FadingState:
+    def init(items: Experience) -> FadingState:
         count = items.reward.shape[0]
         if capacity % count:
             raise ValueError(
                 f"capacity: expected a multiple of the warm-up's {count} items, got {capacity}"
             )
-        size = jnp.sum(jnp.abs(items.reward) * items.mask) / jnp.maximum(jnp.sum(items.mask), 1)
-        unit = jnp.maximum(size, floor)
-        items = items._replace(reward=items.reward / unit)
-        many = capacity // count
-        tiled = jax.tree.map(lambda x: jnp.tile(x, (many, *(1,) * (x.ndim - 1))), items)
-        return FadingState(tiled, jnp.int32(capacity - 1), unit)
+        mean = jnp.sum(jnp.abs(items.reward) * items.mask) / jnp.maximum(jnp.sum(items.mask), 1)
+        reward_scale = jnp.maximum(mean, min_reward_scale)
+        items = items._replace(reward=items.reward / reward_scale)
+        repeats = capacity // count
+        tiled = jax.tree.map(lambda x: jnp.tile(x, (repeats, *(1,) * (x.ndim - 1))), items)
+        return FadingState(tiled, jnp.int32(capacity - 1), reward_scale)
 
     def add(state: FadingState, items: Experience) -> FadingState:
-        items = items._replace(reward=items.reward / state.unit)
+        items = items._replace(reward=items.reward / state.reward_scale)
         count = items.reward.shape[0]
-        places = (state.newest + 1 + jnp.arange(count)) % capacity
-        held = jax.tree.map(lambda old, new: old.at[places].set(new), state.items, items)
-        return state._replace(items=held, newest=(state.newest + count) % capacity)
+        slots = (state.newest + 1 + jnp.arange(count)) % capacity
+        updated = jax.tree.map(lambda old, new: old.at[slots].set(new), state.items, items)
+        return state._replace(items=updated, newest=(state.newest + count) % capacity)
 
-    def sample(key: jax.Array, state: FadingState) -> Experience:
-        draw = jax.random.uniform(key, (batch_size,))
-        aged = jnp.searchsorted(rising, draw).astype(jnp.int32)
-        even = (draw * capacity).astype(jnp.int32)
-        rank = jnp.minimum(jnp.where(jnp.asarray(fade), aged, even), capacity - 1)
-        places = (state.newest + 1 + rank) % capacity
-        return jax.tree.map(lambda x: x[places], state.items)
+    def sample(key: Key, state: FadingState) -> Experience:
+        u = jax.random.uniform(key, (batch_size,))
+        recent = jnp.searchsorted(cumulative, u).astype(jnp.int32)
+        uniform = (u * capacity).astype(jnp.int32)
+        rank = jnp.minimum(jnp.where(jnp.asarray(fade), recent, uniform), capacity - 1)
+        slots = (state.newest + 1 + rank) % capacity
+        return jax.tree.map(lambda x: x[slots], state.items)
 
-    return Replay(start, add, sample, batch_size, 1)
+    return Replay(init, add, sample, batch_size, 1)
 
 
 def _check_sizes(capacity: int, batch_size: int) -> None:

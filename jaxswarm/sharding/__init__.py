@@ -1,13 +1,8 @@
-"""Agents on many devices: one mesh axis ``agents``, one program for one core or several hosts.
+"""Agents on several devices: one mesh axis ``agents``, the same program on one core or many hosts.
 
 ``shard(tree, mesh)`` places stacked agents, ``shard(W, mesh)`` gives a mixing operator that
 exchanges only the rows that devices need of each other. Everything else (``simulate``, gossip
 rules, learners, ``agents.mean``) runs unchanged: it is ordinary ``jit`` over sharded arrays.
-
->>> from jaxswarm import sharding
->>> from jaxswarm.sharding import AXIS
->>> sharding.mesh(1).axis_names == (AXIS,)
-True
 """
 
 from typing import Any
@@ -16,8 +11,8 @@ from jax.sharding import Mesh
 
 from jaxswarm.sharding._mesh import AXIS, agents_per_device, mesh, replicate, shard_tree
 from jaxswarm.sharding._partition import Cut, cut, partition, relabel
+from jaxswarm.sharding.collectives import moved_bytes
 from jaxswarm.sharding.operators import Local, Sharded, is_operator, local, shard_operator
-from jaxswarm.sharding.traffic import moved_bytes
 
 __all__ = [
     "AXIS",
@@ -37,7 +32,7 @@ __all__ = [
 
 
 def shard(tree: Any, mesh: Mesh, *, num_agents: int | None = None) -> Any:
-    """Split what has an agents' axis over the mesh and replicate the rest.
+    """Split arrays with an agents' axis over the mesh and replicate the rest.
 
     Args:
         tree: a pytree, or a mixing operator (a single one or a sequence). Leaves whose axis 0 (or
@@ -49,6 +44,15 @@ def shard(tree: Any, mesh: Mesh, *, num_agents: int | None = None) -> Any:
 
     Returns:
         The same tree, placed; for an operator a :class:`Sharded` one with the same members.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxswarm import gossip, sharding, topology
+        >>> mesh = sharding.mesh(1)
+        >>> W = sharding.shard(gossip.mixing(topology.ring(4)), mesh)
+        >>> x = sharding.shard(jnp.array([0.0, 3.0, 6.0, 9.0]), mesh)
+        >>> gossip.mix(W, x).tolist()
+        [4.0, 3.0, 6.0, 5.0]
 
     Raises:
         ValueError: if the device count does not divide ``N`` (the message says what to do), if

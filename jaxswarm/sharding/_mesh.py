@@ -1,4 +1,4 @@
-"""Where the agents live: one mesh axis over all devices, and placing pytrees on it.
+"""The device mesh of agents, and how pytrees are placed on it.
 
 Shapes: ``N`` agents, ``D`` devices; device ``d`` holds the ``N/D`` consecutive agents from ``d
     N/D`` on.
@@ -12,17 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-PyTree = Any
+from jaxswarm.types import PyTree
 
 AXIS = "agents"
 """Name of the one mesh axis."""
 
 
 def mesh(devices: int | Sequence[Any] | None = None) -> Mesh:
-    """A one-axis mesh named ``agents``.
+    """Build a mesh with one axis named ``agents``.
 
     Args:
         devices: the devices, or how many of the first; all devices of all processes by default.
+
+    Example:
+        >>> mesh(1).axis_names
+        ('agents',)
 
     Raises:
         ValueError: if there are not that many devices, or none is given.
@@ -32,8 +36,8 @@ def mesh(devices: int | Sequence[Any] | None = None) -> Mesh:
         count = len(found) if devices is None else devices
         if not 1 <= count <= len(found):
             raise ValueError(
-                f"devices: expected a number in [1, {len(found)}], all there are, got {count}"
-                "; on CPU more can be had with XLA_FLAGS=--xla_force_host_platform_device_count=…"
+                f"devices: expected a number in [1, {len(found)}], the devices found, got {count}"
+                "; XLA_FLAGS=--xla_force_host_platform_device_count=… makes several of one CPU"
             )
         devices = found[:count]
     if len(devices) == 0:
@@ -42,7 +46,7 @@ def mesh(devices: int | Sequence[Any] | None = None) -> Mesh:
 
 
 def agents_per_device(num_agents: int, shards: int) -> int:
-    """``N/D``.
+    """Compute ``N/D``, the number of agents on each device.
 
     Raises:
         ValueError: if ``D`` does not divide ``N``; agents are never padded silently, because a
@@ -52,22 +56,21 @@ def agents_per_device(num_agents: int, shards: int) -> int:
         more = -(-num_agents // shards) * shards
         fewer = max(d for d in range(1, shards + 1) if num_agents % d == 0)
         raise ValueError(
-            f"num_agents: {num_agents} agents cannot be dealt evenly to {shards} devices; use "
-            f"{more} agents "
-            f"(pad with {more - num_agents} that are marked as not alive in the network process "
-            f"and left out "
-            f"of means by a mask) or a mesh of {fewer}: sharding.mesh({fewer})"
+            f"num_agents: {num_agents} agents cannot be divided evenly among {shards} devices; use "
+            f"{more} agents (pad with {more - num_agents} that are marked as not alive in the "
+            f"network process and left out of means by a mask) or a mesh of {fewer}: "
+            f"sharding.mesh({fewer})"
         )
     return num_agents // shards
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
-    """Every leaf whole on every device; with several processes all must pass equal values."""
+    """Copy every leaf to every device; with several processes all must pass equal values."""
     return jax.tree.map(lambda leaf: place(leaf, NamedSharding(mesh, PartitionSpec())), tree)
 
 
 def shard_tree(tree: PyTree, mesh: Mesh, num_agents: int | None = None) -> PyTree:
-    """Leaves that have an agents' axis split over the mesh, all others replicated.
+    """Split leaves that have an agents' axis over the mesh and replicate all others.
 
     See :func:`jaxswarm.sharding.shard`, which takes mixing operators too.
     """
@@ -81,10 +84,9 @@ def shard_tree(tree: PyTree, mesh: Mesh, num_agents: int | None = None) -> PyTre
 
 
 def agents_axis(shape: tuple[int, ...], num_agents: int) -> PartitionSpec:
-    """The agents' axis of a leaf: axis 0, or axis 1 behind a time axis (histories), or none.
+    """Find the agents' axis of a leaf: axis 0, or axis 1 behind a time axis (histories), or none.
 
-    A guess that goes wrong costs memory or traffic, never correctness: the compiler moves what it
-    must.
+    A wrong guess costs memory or traffic, never correctness: the compiler moves what is needed.
     """
     if shape[:1] == (num_agents,):
         return PartitionSpec(AXIS)
@@ -94,10 +96,10 @@ def agents_axis(shape: tuple[int, ...], num_agents: int) -> PartitionSpec:
 
 
 def infer_num_agents(tree: PyTree) -> int:
-    """``N`` of a tree: its ``num_agents``, its ``params``', or the axis its leaves share.
+    """Find ``N`` of a tree: its ``num_agents``, its ``params``', or the axis its leaves share.
 
     Raises:
-        ValueError: if leaves lead with different sizes; then say ``num_agents``.
+        ValueError: if leaves lead with different sizes; then pass ``num_agents``.
     """
     known = getattr(tree, "num_agents", None)
     if isinstance(known, int):
@@ -108,13 +110,13 @@ def infer_num_agents(tree: PyTree) -> int:
         raise ValueError(
             f"num_agents: expected leaves with one common leading axis, got "
             f"{sorted(sizes) or 'scalars only'}"
-            "; pass num_agents=… to say which axis is the agents'"
+            "; pass num_agents=… to tell which axis is the agents'"
         )
     return sizes.pop()
 
 
 def place(leaf: Any, sharding: Any) -> Any:
-    """One leaf with this sharding, whichever processes its devices belong to."""
+    """Place one leaf with a sharding, whichever processes its devices belong to."""
     if sharding.is_fully_addressable:
         return jax.device_put(leaf, sharding)
     if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:

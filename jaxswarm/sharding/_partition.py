@@ -1,4 +1,4 @@
-"""Which agents should share a device: orders that cut few edges, and what a cut costs.
+"""Graph partitioning: an order of the agents that cuts few edges between devices, and its cost.
 
 Shapes: ``N`` agents, ``D`` devices, ``E`` directed edges.
 
@@ -19,11 +19,11 @@ _SWEEPS = 30
 
 
 class Cut(NamedTuple):
-    """What consecutive blocks of agents on ``D`` devices must tell each other in one exchange.
+    """What ``D`` devices with consecutive blocks of agents must exchange in one round.
 
     Attributes:
         edges: directed edges between devices.
-        rows: agents' messages sent between devices, each once per device that hears it.
+        rows: agents' messages sent between devices, each once per receiving device.
         largest: the most rows that one device receives.
     """
 
@@ -33,7 +33,7 @@ class Cut(NamedTuple):
 
 
 def cut(topology: Topology, num_shards: int) -> Cut:
-    """The cost of a topology as it is numbered.
+    """Compute the cost of a topology in its present numbering.
 
     Raises:
         ValueError: if ``num_shards`` does not divide ``N`` or the topology is a sequence.
@@ -42,18 +42,17 @@ def cut(topology: Topology, num_shards: int) -> Cut:
     n = agents_per_device(topology.num_agents, num_shards)
     home, other = receivers // n, senders // n
     crossing = home != other
-    heard = np.unique(home[crossing].astype(np.int64) * topology.num_agents + senders[crossing])
-    received = np.bincount(heard // topology.num_agents, minlength=num_shards)
-    return Cut(int(crossing.sum()), len(heard), int(received.max(initial=0)))
+    rows = np.unique(home[crossing].astype(np.int64) * topology.num_agents + senders[crossing])
+    received = np.bincount(rows // topology.num_agents, minlength=num_shards)
+    return Cut(int(crossing.sum()), len(rows), int(received.max(initial=0)))
 
 
 def partition(topology: Topology, num_shards: int) -> np.ndarray:
-    """An order of the agents in which consecutive blocks of ``N/D`` cut few edges.
+    """Order the agents so that consecutive blocks of ``N/D`` cut few edges.
 
     Recursive bisection: each part is put in reverse Cuthill–McKee order, cut in two, and improved
-    by Kernighan–Lin swaps (many disjoint pairs at a time). The order the topology came in is kept
-    if it cuts no
-    more: rings, grids and other local graphs usually come well ordered.
+    by Kernighan–Lin swaps (many disjoint pairs at a time). The present order of the topology is
+    kept if it cuts no more: rings, grids and other local graphs usually come well ordered.
 
     Args:
         topology: a single graph; directions are ignored.
@@ -83,7 +82,7 @@ def partition(topology: Topology, num_shards: int) -> np.ndarray:
 
 
 def relabel(topology: Topology, order: Any) -> Topology:
-    """The same graph with agent ``order[i]`` called ``i``.
+    """Renumber the agents of a graph: agent ``order[i]`` becomes agent ``i``.
 
     Raises:
         ValueError: if ``order`` is not a permutation of the agents, or the topology is a sequence.
@@ -116,7 +115,7 @@ def _edges(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bisect(matrix: Any, members: np.ndarray, shards: int, n: int) -> np.ndarray:
-    """``members`` in an order whose blocks of ``n`` are the parts; ``matrix`` is among them."""
+    """Order ``members`` so that blocks of ``n`` are the parts; ``matrix`` is their adjacency."""
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 
     if shards == 1:
@@ -135,7 +134,7 @@ def _bisect(matrix: Any, members: np.ndarray, shards: int, n: int) -> np.ndarray
 
 
 def _swap(matrix: Any, side: np.ndarray) -> np.ndarray:
-    """Swap the pairs across the cut that gain most, in batches, while the cut gets smaller."""
+    """Swap the pairs across the cut with the largest gain, in batches, while the cut shrinks."""
     batch = max(1, len(side) // 8)
     best = side @ (matrix @ side)  # edges inside minus edges across, twice
     for _ in range(_SWEEPS):

@@ -1,8 +1,8 @@
-"""What each device must hear from the others, and the exchange itself.
+"""Halo exchange: each device receives the rows of other devices' agents that its edges need.
 
-A device hears its neighbours by *shifts*: by shift ``d`` device ``i`` gets rows of device ``i +
-d``. One ``ppermute`` per shift carries just the rows that edges between these two devices need,
-each row once however many edges need it (padded to the longest list of that shift).
+Devices exchange rows by *shifts*: by shift ``d`` device ``i`` gets rows of device ``i + d``. One
+``ppermute`` per shift carries just the rows that edges between these two devices need, each row
+once however many edges need it (padded to the longest list of that shift).
 
 Shapes: ``N`` agents, ``D`` devices, ``n = N/D`` agents here, ``K`` slots, ``T`` members of a
     sequence, ``S`` rows sent by one shift.
@@ -17,22 +17,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm.gossip._operator import Mixing, accumulator, rows
-from jaxswarm.gossip.regular import Circulant, Dense, Mean
-from jaxswarm.gossip.sparse import Bucket, Gather, gather_sum
+from jaxswarm.gossip.regular_layouts import Circulant, Dense, Mean
+from jaxswarm.gossip.sparse_layouts import Bucket, Gather, gather_sum
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Halo:
-    """Host-made lists for a gather layout.
+    """Exchange lists for a gather layout, built on the host.
 
     Attributes:
-        sends: per shift ``int32[..., D, S]``; row ``i`` lists what device ``i`` sends, counted in
-            its agents.
-        sources: per bucket ``int32[..., D R, K]``, where each slot's row stands in ``[own rows;
+        sends: per shift ``int32[..., D, S]``; row ``i`` lists the agents of device ``i`` whose rows
+            it sends, numbered within the device.
+        sources: per bucket ``int32[..., D R, K]``, position of each slot's row in ``[own rows;
             received rows]``.
-        rows: per bucket ``int32[D R]``, the receiver counted in its device's agents, ``n`` on
-            padding; ``None`` if the bucket is all agents in order.
+        rows: per bucket ``int32[D R]``, the receiver numbered within its device, ``n`` on padding;
+            ``None`` if the bucket is all agents in order.
         shifts: the shifts, static.
     """
 
@@ -43,12 +43,12 @@ class Halo:
 
 
 def receive(whole: Mixing, halo: Halo | None, messages: jax.Array, axis: str, shards: int) -> Any:
-    """``Σ_{j≠i} w_ij m_j`` for the agents of this device.
+    """Compute ``Σ_{j≠i} w_ij m_j`` for the agents of this device.
 
     Args:
         whole: this device's part of the operator's arrays.
         halo: its part of the lists (gather layouts only).
-        messages: ``[n, ...]``, what this device's agents tell.
+        messages: ``[n, ...]``, what this device's agents send.
         axis: name of the mapped axis.
         shards: ``D``.
     """
@@ -59,10 +59,10 @@ def receive(whole: Mixing, halo: Halo | None, messages: jax.Array, axis: str, sh
         return _gather(whole, halo, messages, axis, shards)
     if isinstance(whole, Dense):
         flat = messages.reshape(messages.shape[0], -1)
-        everyone = jax.lax.all_gather(flat, axis, tiled=True)
-        everyone = everyone.astype(accumulator(messages))
+        gathered = jax.lax.all_gather(flat, axis, tiled=True)
+        gathered = gathered.astype(accumulator(messages))
         product = jnp.matmul(
-            whole.off_diagonal.astype(everyone.dtype), everyone, precision=jax.lax.Precision.HIGHEST
+            whole.off_diagonal.astype(gathered.dtype), gathered, precision=jax.lax.Precision.HIGHEST
         )
         return product.reshape(messages.shape)
     assert isinstance(whole, Mean)
@@ -72,7 +72,7 @@ def receive(whole: Mixing, halo: Halo | None, messages: jax.Array, axis: str, sh
 
 
 def fetch(messages: jax.Array, shift: int, axis: str, shards: int) -> jax.Array:
-    """What device ``i + shift`` passes as ``messages``."""
+    """Receive the ``messages`` of device ``i + shift``."""
     if jnp.issubdtype(messages.dtype, jnp.floating) and messages.dtype.itemsize == 2:
         return _fetch_words(messages, shift, axis, shards)
     return jax.lax.ppermute(messages, axis, [((i + shift) % shards, i) for i in range(shards)])
@@ -80,7 +80,7 @@ def fetch(messages: jax.Array, shift: int, axis: str, shards: int) -> jax.Array:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
 def _fetch_words(messages: jax.Array, shift: int, axis: str, shards: int) -> jax.Array:
-    """:func:`fetch` of 16-bit floats as integers: XLA's CPU backend would send them as float32."""
+    """Fetch 16-bit floats as integers: XLA's CPU backend would send them as float32."""
     words = jax.lax.bitcast_convert_type(messages, jnp.uint16)
     return jax.lax.bitcast_convert_type(fetch(words, shift, axis, shards), messages.dtype)
 
@@ -101,8 +101,8 @@ def _circulant(whole: Circulant, messages: jax.Array, axis: str, shards: int) ->
         head = max((stop for start, stop in ranges if start == 0), default=0)
         tail = min((start for start, stop in ranges if stop == n), default=n)
         if head >= tail:
-            every = fetch(messages, shift, axis, shards)
-            got[shift] = (every, every)
+            whole_block = fetch(messages, shift, axis, shards)
+            got[shift] = (whole_block, whole_block)
         else:
             first = fetch(messages[:head], shift, axis, shards) if head else messages[:0]
             last = fetch(messages[tail:], shift, axis, shards) if tail < n else messages[:0]
@@ -113,13 +113,13 @@ def _circulant(whole: Circulant, messages: jax.Array, axis: str, shards: int) ->
         for shift, start, stop in piece:
             head, tail = got[shift]
             parts.append(head[:stop] if start == 0 else tail[tail.shape[0] - (n - start) :])
-        heard = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
-        total = total + rows(weights, messages) * heard
+        received = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+        total = total + rows(weights, messages) * received
     return total
 
 
 def circulant_pieces(hop: int, n: int, shards: int) -> list[tuple[int, int, int]]:
-    """``(shift, first row, last row + 1)`` of the blocks that join to all neighbours at ``hop``."""
+    """List ``(shift, first row, last row + 1)`` of the blocks that hold all rows at ``hop``."""
     shift, start = divmod(hop % (n * shards), n)
     pieces = [(shift % shards, start, n)]
     if start:
@@ -134,24 +134,24 @@ def _gather(whole: Gather, halo: Halo, messages: jax.Array, axis: str, shards: i
     ]
     known = jnp.concatenate([messages, *received]) if received else messages
     total = None
-    for bucket, sources, hearers in zip(whole.buckets, halo.sources, halo.rows, strict=True):
+    for bucket, sources, receivers in zip(whole.buckets, halo.sources, halo.rows, strict=True):
         part = gather_sum(sources, bucket.weights, known)
-        if hearers is None:
+        if receivers is None:
             return part
         if total is None:
             total = jnp.zeros(messages.shape, accumulator(messages))
-        total = total.at[hearers].set(part, mode="drop")
+        total = total.at[receivers].set(part, mode="drop")
     return jnp.zeros(messages.shape, accumulator(messages)) if total is None else total
 
 
 def gather_halo(whole: Gather, shards: int) -> tuple[Gather, Halo]:
-    """The operator with its buckets dealt to the devices, and what they exchange (host)."""
+    """Split the buckets of an operator by device and list what devices exchange, on the host."""
     n = whole.num_agents // shards
     buckets, rows = [], []
     for bucket in whole.buckets:
         bucket = jax.tree.map(np.asarray, bucket)
         if bucket.rows is not None:
-            bucket, local = _deal(bucket, n, shards)
+            bucket, local = _split_bucket(bucket, n, shards)
             rows.append(local)
         else:
             rows.append(None)
@@ -184,12 +184,12 @@ def gather_halo(whole: Gather, shards: int) -> tuple[Gather, Halo]:
     else:
         joined_sends = tuple(np.stack(x) for x in zip(*sends, strict=True))
         joined_sources = tuple(np.stack(x) for x in zip(*sources, strict=True))
-    dealt = replace(whole, buckets=tuple(buckets))
-    return dealt, Halo(joined_sends, joined_sources, tuple(rows), tuple(int(s) for s in shifts))
+    split = replace(whole, buckets=tuple(buckets))
+    return split, Halo(joined_sends, joined_sources, tuple(rows), tuple(int(s) for s in shifts))
 
 
-def _deal(bucket: Any, n: int, shards: int) -> tuple[Bucket, np.ndarray]:
-    """The bucket's agents grouped by device, padded to the largest group (weight 0)."""
+def _split_bucket(bucket: Any, n: int, shards: int) -> tuple[Bucket, np.ndarray]:
+    """Group the agents of a bucket by device, padded to the largest group (weight 0)."""
     device = bucket.rows // n
     counts = np.bincount(device, minlength=shards)
     width = int(counts.max())
@@ -201,21 +201,24 @@ def _deal(bucket: Any, n: int, shards: int) -> tuple[Bucket, np.ndarray]:
     stand_in = np.repeat(np.arange(shards) * n, width)
     rows = np.where(real, bucket.rows[place], stand_in)
     wide = real[:, None]
-    dealt = Bucket(
+    split = Bucket(
         rows.astype(np.int32),
         np.where(wide, bucket.neighbors[place], stand_in[:, None]).astype(np.int32),
         np.where(wide, bucket.weights[place], 0.0).astype(np.float32),
         np.where(wide, bucket.edges[place], 0).astype(np.int32),
     )
-    return dealt, np.where(real, rows % n, n).astype(np.int32)
+    return split, np.where(real, rows % n, n).astype(np.int32)
 
 
 def _plan(
     tables: list[np.ndarray], n: int, shards: int
 ) -> tuple[dict[int, np.ndarray], list[tuple[np.ndarray, np.ndarray]]]:
-    """``({shift: rows [D, S] that each device hears}, per bucket (shift, rank) of every slot)``.
+    """Plan the exchange: rows to send by shift, and the place of every slot's row.
 
     A bucket's ``[D R, K]`` slots belong to device ``0`` (its first ``R`` rows), ``1``, and so on.
+
+    Returns:
+        ``({shift: rows [D, S] that each device receives}, per bucket (shift, rank) of each slot)``.
     """
     codes, homes = [], []
     for table in tables:
@@ -224,21 +227,21 @@ def _plan(
         homes.append(home)
         codes.append(home.astype(np.int64) * (n * shards) + table)
     remote = [c[t // n != h] for c, t, h in zip(codes, tables, homes, strict=True)]
-    heard = np.unique(np.concatenate(remote)) if remote else np.zeros(0, np.int64)
-    group = heard // n  # device that hears, device that is heard
+    needed = np.unique(np.concatenate(remote)) if remote else np.zeros(0, np.int64)
+    group = needed // n  # receiving device, sending device
     first = np.searchsorted(group, group)
-    rank = np.arange(len(heard)) - first
+    rank = np.arange(len(needed)) - first
     home, other = group // shards, group % shards
     shift = (other - home) % shards
     lists: dict[int, np.ndarray] = {}
     for s in np.unique(shift):
         chosen = shift == s
         out = np.zeros((shards, int(rank[chosen].max()) + 1), np.int32)
-        out[home[chosen], rank[chosen]] = heard[chosen] % n
+        out[home[chosen], rank[chosen]] = needed[chosen] % n
         lists[int(s)] = out
     slots = []
     for table, code, home in zip(tables, codes, homes, strict=True):
-        where = np.minimum(np.searchsorted(heard, code), max(len(heard) - 1, 0))
+        where = np.minimum(np.searchsorted(needed, code), max(len(needed) - 1, 0))
         far = (table // n - home) % shards
         slots.append((far, np.where(far == 0, table % n, rank[where] if len(rank) else 0)))
     return lists, slots

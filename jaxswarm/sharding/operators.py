@@ -1,4 +1,4 @@
-"""Mixing operators over several devices: on a mesh, or inside the user's own ``pmap``.
+"""Mixing operators over several devices: on a mesh, or inside a ``pmap`` or ``shard_map``.
 
 Both keep the whole operator's arrays, split over the devices, next to the lists of rows that
 devices must exchange; only ``receive`` differs from the operator they were made of.
@@ -18,14 +18,15 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxswarm.gossip._operator import Mixing
-from jaxswarm.gossip.regular import Circulant, Dense, Mean
-from jaxswarm.gossip.sparse import Bucket, Gather, Segment
+from jaxswarm.gossip.regular_layouts import Circulant, Dense, Mean
+from jaxswarm.gossip.sparse_layouts import Bucket, Gather, Segment
 from jaxswarm.sharding._mesh import AXIS, agents_per_device, place
 from jaxswarm.sharding.halo import Halo, gather_halo, receive
+from jaxswarm.topology.neighbors import padded_lists
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sharded(Mixing):
     """A mixing operator over a mesh; same members, same results as the one it was made of.
 
@@ -89,7 +90,7 @@ def _receive(operator: Sharded, messages: jax.Array) -> jax.Array:
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Local(Mixing):
     """A mixing operator for code that itself runs once per device, each holding ``n`` agents.
 
@@ -161,7 +162,7 @@ class Local(Mixing):
 
 
 def shard_operator(W: Mixing, mesh: Mesh) -> Sharded:
-    """``W`` over the mesh; see :func:`jaxswarm.sharding.shard`."""
+    """Split ``W`` over the mesh; see :func:`jaxswarm.sharding.shard`."""
     whole, halo = _prepare(W, mesh.devices.size)
 
     parts = jax.tree.map(jnp.asarray, (whole, halo))
@@ -178,12 +179,12 @@ def shard_operator(W: Mixing, mesh: Mesh) -> Sharded:
 
 
 def local(W: Mixing, axis_name: str, shards: int | None = None) -> Local:
-    """``W`` inside your own ``jax.pmap`` or ``shard_map``, where devices hold ``N/D`` agents.
+    """Make ``W`` usable inside ``jax.pmap`` or ``shard_map``, where a device holds ``N/D`` agents.
 
     ``gossip.averaging(sharding.local(W, "i", 8))`` is then a rule for one device's agents::
 
         rule = gossip.averaging(sharding.local(W, "i", 8))
-        step = jax.pmap(lambda x: rule.mix(key, x, (), Round(0))[0], axis_name="i")
+        step = jax.pmap(lambda x: rule.mix(key, x, (), gossip.Exchange(0))[0], axis_name="i")
         step(x.reshape(8, N // 8, ...))
 
     Args:
@@ -208,7 +209,7 @@ def local(W: Mixing, axis_name: str, shards: int | None = None) -> Local:
 
 
 def is_operator(value: Any) -> bool:
-    """Whether this is a mixing operator rather than a pytree of agents."""
+    """Return whether a value is a mixing operator rather than a pytree of agents."""
     return isinstance(value, Circulant | Gather | Segment | Dense | Mean | Sharded | Local)
 
 
@@ -230,39 +231,39 @@ def _prepare(W: Mixing, shards: int) -> tuple[Mixing, Halo | None]:
 
 
 def _as_gather(W: Segment) -> Gather:
-    """The same operator as degree-bucketed lists; edges that weigh nothing are dropped."""
+    """The same operator as degree-bucketed lists; edges of weight 0 are dropped."""
     n = W.num_agents
     weights, senders, receivers = map(np.asarray, (W.weights, W.senders, W.receivers))
     if W.is_sequence:
-        members = [_lists(*m, n, None) for m in zip(weights, senders, receivers, strict=True)]
-        width = max(bucket.weights.shape[1] for bucket in members)
-        members = [_lists(*m, n, width) for m in zip(weights, senders, receivers, strict=True)]
+        width = max(
+            1,
+            *(
+                int(np.bincount(r[w != 0], minlength=n).max())
+                for w, r in zip(weights, receivers, strict=True)
+            ),
+        )
+        members = [
+            _bucket(*member, n, width=width)
+            for member in zip(weights, senders, receivers, strict=True)
+        ]
         buckets = (jax.tree.map(lambda *x: np.stack(x), *members),)
         return Gather(W.self_weights, buckets, n, W.stochasticity)
     degrees = np.bincount(receivers[weights != 0], minlength=n)
-    everyone = _lists(weights, senders, receivers, n, None)
     found = []
     for exponent in range(int(degrees.max(initial=0)).bit_length()):
         rows = np.flatnonzero((degrees >= 2**exponent) & (degrees < 2 ** (exponent + 1)))
         if len(rows):
-            width = int(degrees[rows].max())
-            part = jax.tree.map(lambda x, rows=rows, width=width: x[rows, :width], everyone)
-            found.append(replace(part, rows=rows.astype(np.int32)))
+            bucket = _bucket(weights, senders, receivers, n, rows=rows)
+            found.append(replace(bucket, rows=rows.astype(np.int32)))
     return Gather(W.self_weights, tuple(found), n, W.stochasticity)
 
 
-def _lists(
-    weights: np.ndarray, senders: np.ndarray, receivers: np.ndarray, n: int, width: int | None
+def _bucket(
+    weights: np.ndarray, senders: np.ndarray, receivers: np.ndarray, n: int, **options: Any
 ) -> Bucket:
-    real = np.flatnonzero(weights != 0)
-    receivers = receivers[real]
-    slot = np.arange(len(real)) - np.searchsorted(receivers, receivers)
-    width = int(slot.max(initial=0)) + 1 if width is None else width
-    neighbors = np.repeat(np.arange(n, dtype=np.int32)[:, None], width, axis=1)
-    padded, edges = np.zeros((n, width), np.float32), np.zeros((n, width), np.int32)
-    neighbors[receivers, slot] = senders[real]
-    padded[receivers, slot], edges[receivers, slot] = weights[real], real
-    return Bucket(None, neighbors, padded, edges)
+    lists = padded_lists(senders, receivers, weights != 0, n, **options)
+    padded = np.where(lists.mask, weights[lists.edges], 0.0).astype(np.float32)
+    return Bucket(None, lists.neighbors, padded, lists.edges)
 
 
 def _specs(whole: Any, halo: Halo | None) -> tuple[Any, Any]:

@@ -1,8 +1,8 @@
-"""What several processes that run one program must do together.
+"""Coordination of several processes that run one program: agree, wait, gather to the host.
 
-Every process runs the same Python; whatever decides which device program runs next (how many
-rounds, whether to save, whether Ctrl-C was pressed) must come out the same in all of them, or they
-wait for each other forever.
+Every process runs the same Python; all decisions about which device program runs next (how many
+rounds, whether to save, whether Ctrl-C was pressed) must be the same in all of them, or they wait
+for each other forever.
 """
 
 from typing import Any
@@ -12,29 +12,29 @@ import numpy as np
 
 
 def is_primary() -> bool:
-    """Whether this is process 0, the one that prints and writes."""
+    """Return whether this is process 0, the one that prints and writes."""
     return jax.process_index() == 0
 
 
 def is_shared(sharding: Any) -> bool:
-    """Whether arrays placed so live on devices of other processes too."""
+    """Return whether a sharding includes devices of other processes."""
     return not sharding.is_fully_addressable
 
 
 def agree(number: int, wanted: bool, alarm: bool) -> tuple[int, bool, bool]:
-    """Process 0's ``number`` and ``wanted``, and whether anybody raised an ``alarm``."""
+    """Return process 0's ``number`` and ``wanted``, and whether any process raised an ``alarm``."""
     from jax.experimental import multihost_utils
 
     votes = np.asarray([number, wanted, alarm], np.int32)
-    everyone = np.asarray(multihost_utils.process_allgather(votes)).reshape(-1, 3)
-    return int(everyone[0, 0]), bool(everyone[0, 1]), bool(everyone[:, 2].any())
+    gathered = np.asarray(multihost_utils.process_allgather(votes)).reshape(-1, 3)
+    return int(gathered[0, 0]), bool(gathered[0, 1]), bool(gathered[:, 2].any())
 
 
 def wait_for_all(name: str) -> None:
-    """Return once every process has come here.
+    """Wait until every process has called this.
 
     Args:
-        name: of this place in the program, the same in all processes.
+        name: of this point in the program, the same in all processes.
     """
     from jax.experimental import multihost_utils
 
@@ -42,7 +42,7 @@ def wait_for_all(name: str) -> None:
 
 
 def to_host(leaf: Any) -> np.ndarray:
-    """The whole array in every process's memory; all processes must ask."""
+    """Copy the whole array to every process's memory; all processes must call this."""
     if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
         from jax.experimental import multihost_utils
 

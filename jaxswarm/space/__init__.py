@@ -1,11 +1,11 @@
-"""Where agents are and whom they have near: boundaries, distances, one neighbour search.
+"""Spatial domains with boundary conditions, distances, and fixed-radius neighbour search.
 
-``Space`` is a box with periodic, reflecting or open borders. ``search`` finds whoever is within a
-radius, by all pairs or by sorted strips, whichever is faster, and sums over them without ever
-holding an ``[N, K]`` array.
+:class:`Space` is a box with periodic, reflecting or open boundaries. :func:`search` finds the
+agents within a radius of each agent, by all pairs or by a sorted cell list, whichever is faster,
+and reduces over them without an ``[N, K]`` array.
 """
 
-from jaxswarm.space._search import METHODS, Neighbors, Report, Search, check_positions, search
+from jaxswarm.space._search import METHODS, Neighbors, Report, Search, search
 from jaxswarm.space.domain import BOUNDARIES, Space, length
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Report",
     "Search",
     "Space",
-    "check_positions",
     "length",
     "search",
 ]

@@ -1,4 +1,4 @@
-"""Who is within a radius of whom: one search, two ways, sums over neighbours.
+"""Fixed-radius neighbour search and reductions over neighbours, by all pairs or a cell list.
 
 Shapes: ``N`` agents, ``d`` dimensions, ``K`` neighbour slots.
 
@@ -18,9 +18,9 @@ from jax.core import Tracer
 
 from jaxswarm import errors
 from jaxswarm.space import pairs, strips
+from jaxswarm.space._common import OPERATIONS, check_count
 from jaxswarm.space.domain import Space
-
-PyTree = Any
+from jaxswarm.types import ArrayLike, PyTree
 
 METHODS = ("auto", "pairs", "strips")
 PAIRS_LINEAR = 1000
@@ -28,18 +28,18 @@ PAIRS_LINEAR = 1000
 PAIRS_GENERAL = 100
 """The same for sums of an arbitrary function of each pair."""
 PAIRS_MOST = 20_000
-"""Above this, all pairs are only taken when asked for by name."""
+"""Above this, all pairs are only used when requested by name."""
 
 
 class Report(NamedTuple):
-    """What a search could not do; look at it, it is never hidden.
+    """Counts of what a search had to leave out.
 
     Attributes:
         overflow: ``int32[]``, agents that had more candidates than ``capacity`` (of a neighbour
             list: more neighbours than slots). 0 without a capacity.
-        nonfinite: ``int32[]``, how many are flagged.
-        flagged: ``bool[N]``, active agents with a NaN or infinite position or feature. Nobody sees
-            them and they see nobody.
+        nonfinite: ``int32[]``, number of flagged agents.
+        flagged: ``bool[N]``, active agents with a NaN or infinite position or feature. They have no
+            neighbours and are no agent's neighbour.
     """
 
     overflow: jax.Array
@@ -48,7 +48,13 @@ class Report(NamedTuple):
 
 
 class Neighbors(NamedTuple):
-    """Neighbour lists. ``indices`` and ``mask`` are ``[N, K]``; unused slots hold index 0."""
+    """Padded neighbour lists.
+
+    Attributes:
+        indices: ``int32[N, K]``; unused slots hold 0.
+        mask: ``bool[N, K]``, true on used slots.
+        report: what was left out.
+    """
 
     indices: jax.Array
     mask: jax.Array
@@ -57,14 +63,14 @@ class Neighbors(NamedTuple):
 
 @dataclass(frozen=True)
 class Search:
-    """A neighbour search, made by :func:`search`; static, so close over it.
+    """A fixed-radius neighbour search, made by :func:`search`; static, so close over it.
 
     Attributes:
-        space: the box.
-        radius: the largest distance at which agents see each other.
+        space: the domain.
+        radius: the largest distance of two neighbours.
         num_agents: ``N``.
         method: ``"auto"``, ``"pairs"`` or ``"strips"``.
-        capacity: candidates looked at per strip, or ``None`` for all.
+        capacity: candidates tested per strip, or ``None`` for all.
         strict: an overflow turns every result into NaN.
     """
 
@@ -81,17 +87,18 @@ class Search:
         features: PyTree,
         weight: Callable[[jax.Array], jax.Array] | None = None,
         *,
-        radius: Any = None,
+        radius: ArrayLike | None = None,
         active: jax.Array | None = None,
     ) -> tuple[PyTree, Report]:
-        """``Σ_j w(|x_j − x_i|²) f_j`` over the others within the radius.
+        """Sum of neighbours' features, ``Σ_j w(|x_j − x_i|²) f_j`` over ``j`` within the radius.
 
         Args:
             positions: ``[N, d]``.
             features: floating leaves ``[N, ...]``; a leaf of ones counts neighbours.
-            weight: of the squared distance, elementwise; 1 by default.
-            radius: traced, a scalar or ``[N]`` (the seeing agent's); at most ``self.radius``.
-            active: ``bool[N]``; others are neither seen nor see.
+            weight: elementwise function of the squared distance; 1 by default.
+            radius: a scalar, or ``[N]`` for a radius of each agent's own; may be traced; at most
+                ``self.radius``.
+            active: ``bool[N]``; inactive agents have no neighbours and are none.
 
         Returns:
             A tree like ``features``, and a :class:`Report`. With few agents this is a matrix
@@ -119,16 +126,16 @@ class Search:
         features: PyTree = None,
         *,
         op: str = "sum",
-        radius: Any = None,
+        radius: ArrayLike | None = None,
         active: jax.Array | None = None,
     ) -> tuple[PyTree, Report]:
-        """Sum (or take the least or greatest of) a function of each pair within the radius.
+        """Sum, minimum or maximum of a function of each pair within the radius.
 
         Args:
             positions: ``[N, d]``.
-            fn: ``fn(own, other, offset) -> pytree`` for a single pair: the seeing agent's
-                features, the seen one's, and the displacement ``[d]`` to it. Write lengths with
-                :func:`jaxswarm.space.length`, so gradients stay finite.
+            fn: ``fn(own, other, offset) -> pytree`` for a single pair: the agent's own features,
+                the neighbour's, and the displacement ``[d]`` to the neighbour. Write lengths with
+                :func:`jaxswarm.space.length`, so that gradients stay finite.
             features: leaves ``[N, ...]``, or ``None``.
             op: ``"sum"``, ``"min"`` or ``"max"``; without neighbours 0, ``inf`` and ``-inf``.
             radius: as in :meth:`sum`.
@@ -136,9 +143,12 @@ class Search:
 
         Returns:
             ``fn``'s pytree with a leading ``N``, and a :class:`Report`.
+
+        Raises:
+            ValueError: for an unknown ``op``, positions of another shape, or a larger radius.
         """
-        if op not in strips.OPERATIONS:
-            raise errors.unknown("op", op, strips.OPERATIONS)
+        if op not in OPERATIONS:
+            raise errors.unknown("op", op, OPERATIONS)
         method = "pairs" if self._pairs(PAIRS_GENERAL) else "strips"
         return self._reduce(positions, fn, features, op, radius, active, method)
 
@@ -147,12 +157,21 @@ class Search:
         positions: jax.Array,
         max_neighbors: int,
         *,
-        radius: Any = None,
+        radius: ArrayLike | None = None,
         active: jax.Array | None = None,
     ) -> Neighbors:
-        """Lists of up to ``max_neighbours`` others within the radius, in no particular order.
+        """Padded lists of up to ``max_neighbors`` agents within the radius, in no fixed order.
 
         Sums over neighbours are faster by :meth:`sum` and :meth:`reduce`.
+
+        Args:
+            positions: ``[N, d]``.
+            max_neighbors: ``K``; an agent with more is counted in ``report.overflow``.
+            radius: as in :meth:`sum`.
+            active: as in :meth:`sum`.
+
+        Raises:
+            ValueError: if ``max_neighbors < 1``, or positions have another shape.
         """
         if max_neighbors < 1:
             raise ValueError(f"max_neighbors: expected at least 1, got {max_neighbors}")
@@ -167,8 +186,15 @@ class Search:
         return Neighbors(indices, mask, self._report(overflow, flagged))
 
     def _reduce(
-        self, positions: Any, fn: Any, features: Any, op: str, radius: Any, active: Any, method: str
-    ) -> Any:
+        self,
+        positions: jax.Array,
+        fn: Callable[[PyTree, PyTree, jax.Array], PyTree],
+        features: PyTree,
+        op: str,
+        radius: ArrayLike | None,
+        active: jax.Array | None,
+        method: str,
+    ) -> tuple[PyTree, Report]:
         self._check(positions)
         reach = self._reach(radius)
         if method == "pairs":
@@ -177,7 +203,9 @@ class Search:
             found = strips.reduce(self._plan(), positions, fn, features, op, reach, active)
         return self._finish(*found)
 
-    def _finish(self, out: PyTree, overflow: jax.Array, flagged: jax.Array) -> Any:
+    def _finish(
+        self, out: PyTree, overflow: jax.Array, flagged: jax.Array
+    ) -> tuple[PyTree, Report]:
         report = self._report(overflow, flagged)
         if self.strict:
             out = jax.tree.map(lambda x: jnp.where(overflow > 0, jnp.nan, x), out)
@@ -186,8 +214,8 @@ class Search:
     def _report(self, overflow: Any, flagged: Any) -> Report:
         if self.strict and not isinstance(overflow, Tracer) and int(overflow):
             raise ValueError(
-                f"capacity: {int(overflow)} agents have more neighbours than fit in "
-                f"{self.capacity} slots; raise it, or pass None for no limit"
+                f"capacity: expected room for all candidates, got {self.capacity} slots, too few "
+                f"for {int(overflow)} agents; raise it, or pass None for no limit"
             )
         return Report(overflow, jnp.sum(flagged, dtype=jnp.int32), flagged)
 
@@ -199,11 +227,11 @@ class Search:
             return self.method == "pairs"
         return self.num_agents <= most or not strips.fits(self.space, self.radius)
 
-    def _reach(self, radius: Any) -> jax.Array:
+    def _reach(self, radius: ArrayLike | None) -> jax.Array:
         given = self.radius if radius is None else radius
         if not isinstance(given, Tracer) and np.max(given) > self.radius * (1 + 1e-6):
             raise ValueError(f"radius: expected at most the search's {self.radius}, got {given}")
-        # float32 rounding of a caller's equal radius must not widen the search.
+        # Rounding the caller's equal radius to float32 must not widen the search.
         return jnp.minimum(jnp.asarray(given, jnp.float32), self.radius)
 
     def _check(self, positions: jax.Array) -> None:
@@ -221,28 +249,42 @@ def search(
     capacity: int | None = None,
     strict: bool = False,
 ) -> Search:
-    """A neighbour search for ``num_agents`` agents that see as far as ``radius``.
+    """Build a fixed-radius neighbour search for ``num_agents`` agents in a space.
 
     Args:
-        space: the box.
+        space: the domain.
         radius: positive and static: it fixes the size of the cells. A smaller, traced one can be
             given with each call.
-        num_agents: at least 1.
-        method: ``"pairs"`` compares all with all; ``"strips"`` sorts agents into cells whose rows
-            are contiguous windows; ``"auto"`` takes the faster one for ``N`` and the radius.
-        capacity: candidates looked at in one strip (three in the plane). ``None`` looks at all,
-            however agents clump: exact, but not reverse-differentiable beyond the all-pairs range
-            (the loop's length is data). A number makes memory and time fixed and reverse mode
-            work; whoever has more is counted in ``Report.overflow``.
+        num_agents: ``N``, at least 1.
+        method: ``"pairs"`` compares all pairs; ``"strips"`` is a cell list whose rows are
+            contiguous windows; ``"auto"`` takes the faster one for ``N`` and the radius.
+        capacity: candidates tested in one strip (three in the plane). ``None`` tests all, however
+            densely agents cluster: exact, but not reverse-differentiable with strips (the loop's
+            length depends on the data). A number makes memory and time fixed and reverse mode
+            work; agents with more candidates are counted in ``Report.overflow``.
         strict: outside ``jit`` an overflow raises; inside, it turns the results into NaN, which
             ``simulate(on_nonfinite="raise")`` stops at.
 
     Raises:
-        ValueError: zero agents, a radius or capacity that is not positive, an unknown method,
-            strips in a box too small for them, or all pairs of more than 20,000 agents by default.
+        ValueError: for another kind of space, zero agents, a radius or capacity that is not
+            positive, an unknown method, strips in a box too small for them, or all pairs of more
+            than 20,000 agents unless requested by name.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxswarm.space import Space, search
+        >>> near = search(Space((1.0, 1.0)), radius=0.2, num_agents=3)
+        >>> positions = jnp.array([[0.1, 0.5], [0.95, 0.5], [0.5, 0.5]])
+        >>> count, report = near.sum(positions, jnp.ones(3))
+        >>> count.tolist()  # the first two are neighbours across the periodic boundary
+        [1.0, 1.0, 0.0]
     """
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
+    if not isinstance(space, Space):
+        raise ValueError(
+            "space: expected a jaxswarm.space.Space such as Space((1.0, 1.0)), got "
+            f"{type(space).__name__}"
+        )
+    num_agents = check_count("num_agents", num_agents)
     if not math.isfinite(radius) or radius <= 0.0:
         raise ValueError(f"radius: expected a positive finite distance, got {radius}")
     if capacity is not None and capacity < 1:
@@ -252,28 +294,13 @@ def search(
     fits = strips.fits(space, radius)
     if method == "strips" and not fits:
         raise ValueError(
-            f"radius: strips need at least three cells a side in a periodic box, "
-            f"got radius {radius} in {space.sides}"
+            "radius: expected at most a third of each side of a periodic box for method 'strips', "
+            f"got radius {radius} in a box of sides {space.sides}"
         )
     if method == "auto" and not fits and num_agents > PAIRS_MOST:
         raise ValueError(
-            f"radius: {radius} in a box of {space.sides} makes {num_agents} agents see a large part"
-            f" of each other; ask for method='pairs' if all pairs are meant"
+            "radius: expected at most a third of each side of a periodic box for more than "
+            f"{PAIRS_MOST} agents, got {radius} in a box of sides {space.sides}; pass "
+            "method='pairs' to compare all pairs"
         )
     return Search(space, float(radius), num_agents, method, capacity, strict)
-
-
-def check_positions(positions: Any, space: Space, what: str = "positions") -> None:
-    """Refuse positions that are not ``[N, d]`` or not finite (host side).
-
-    Raises:
-        ValueError: naming ``what`` and the first bad agent.
-    """
-    at = np.asarray(positions)
-    if at.ndim != 2 or at.shape[1] != space.dimensions or not len(at):
-        raise ValueError(
-            f"{what}: expected shape [N, {space.dimensions}] with N > 0, got {at.shape}"
-        )
-    bad = np.flatnonzero(~np.isfinite(at).all(axis=1))
-    if len(bad):
-        raise ValueError(f"{what}: expected finite positions, agent {bad[0]} is at {at[bad[0]]}")

@@ -1,4 +1,4 @@
-"""All pairs: a matrix product where the sum is linear, a blocked double loop where it is not.
+"""Neighbour sums by all pairs: a matrix product if linear, else a blocked double loop.
 
 Shapes: ``N`` agents, ``B`` agents of a block of rows.
 """
@@ -10,41 +10,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm.space._common import OPERATIONS, usable
 from jaxswarm.space.domain import Space
+from jaxswarm.types import PyTree
 
 _BLOCK_PAIRS = 2**22
-
-
-def usable(
-    positions: jax.Array, features: Any, active: jax.Array | None
-) -> tuple[jax.Array, Any, jax.Array, jax.Array]:
-    """Positions and features with those of bad agents at zero, who takes part, who is bad.
-
-    Bad is whoever is active and has a number that is NaN or infinite: a matrix product would hand
-    it to everyone.
-    """
-    n = len(positions)
-    finite = jnp.all(jnp.isfinite(positions), axis=1)
-    for leaf in jax.tree.leaves(features):
-        finite = finite & jnp.all(jnp.isfinite(leaf.reshape(n, -1)), axis=1)
-    flagged = ~finite if active is None else ~finite & active
-    taking = finite if active is None else finite & active
-    safe, features = agents.where(
-        finite, (positions, features), jax.tree.map(jnp.zeros_like, (positions, features))
-    )
-    return safe, features, taking, flagged
 
 
 def weighted_sum(
     space: Space,
     positions: jax.Array,
-    features: Any,
+    features: PyTree,
     weight: Callable[[jax.Array], jax.Array] | None,
     reach: jax.Array,
     active: jax.Array | None,
-) -> tuple[Any, jax.Array, jax.Array]:
-    """See :meth:`jaxswarm.space.Search.sum`."""
+) -> tuple[PyTree, jax.Array, jax.Array]:
+    """Sum of weighted features of the neighbours; see :meth:`jaxswarm.space.Search.sum`."""
     safe, features, taking, flagged = usable(positions, features, active)
     n = len(safe)
     leaves, treedef = jax.tree.flatten(features)
@@ -75,30 +56,28 @@ def weighted_sum(
 def reduce(
     space: Space,
     positions: jax.Array,
-    fn: Callable[[Any, Any, jax.Array], Any],
-    features: Any,
+    fn: Callable[[PyTree, PyTree, jax.Array], PyTree],
+    features: PyTree,
     op: str,
     reach: jax.Array,
     active: jax.Array | None,
-) -> tuple[Any, jax.Array, jax.Array]:
-    """See :meth:`jaxswarm.space.Search.reduce`."""
-    from jaxswarm.space.strips import OPERATIONS
-
+) -> tuple[PyTree, jax.Array, jax.Array]:
+    """Reduction of a function of each pair; see :meth:`jaxswarm.space.Search.reduce`."""
     safe, features, taking, flagged = usable(positions, features, active)
     n = len(safe)
     numbers = jnp.arange(n, dtype=jnp.int32)
     empty, _, across = OPERATIONS[op]
 
     def row(at: Any, own: Any, number: Any, sees: Any, radius: Any) -> Any:
-        def one(other_at: Any, other: Any, other_number: Any, seen: Any) -> Any:
+        def pair(other_at: Any, other: Any, other_number: Any, taking: Any) -> Any:
             offset = space.displacement(at, other_at)
-            near = sees & seen & (other_number != number)
+            near = sees & taking & (other_number != number)
             near = near & (jnp.sum(jnp.square(offset)) <= jnp.square(radius))
             # Far pairs get a harmless offset, so that their gradient is finite too.
             value = fn(own, other, jnp.where(near, offset, 1.0))
             return jax.tree.map(lambda x: jnp.where(near, x, jnp.asarray(empty, x.dtype)), value)
 
-        values = jax.vmap(one)(safe, features, numbers, taking)
+        values = jax.vmap(pair)(safe, features, numbers, taking)
         return jax.tree.map(lambda x: across(x, axis=0), values)
 
     block = (safe, features, numbers, taking, jnp.broadcast_to(reach, (n,)))
@@ -109,7 +88,7 @@ def reduce(
 def neighbors(
     space: Space, positions: jax.Array, slots: int, reach: jax.Array, active: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """See :meth:`jaxswarm.space.Search.neighbors`."""
+    """Lists of neighbours; see :meth:`jaxswarm.space.Search.neighbors`."""
     safe, _, taking, flagged = usable(positions, None, active)
     n = len(safe)
     numbers = jnp.arange(n, dtype=jnp.int32)
@@ -138,7 +117,7 @@ def _squared(space: Space, one: jax.Array, two: jax.Array) -> jax.Array:
 
 
 def _blocked(rows: Callable[[Any], Any], block: Any) -> Any:
-    """``rows`` on all of ``block``, in pieces so that no ``[N, N]`` array outgrows the cache."""
+    """Apply ``rows`` to all of ``block`` in pieces, so that pair arrays fit the cache."""
     n = len(jax.tree.leaves(block)[0])
     pieces = math.ceil(n * n / _BLOCK_PAIRS)
     if pieces <= 1:

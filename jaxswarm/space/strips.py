@@ -1,13 +1,13 @@
-"""Sorted strips: agents sorted into cells whose rows are contiguous, so neighbours are windows.
+"""Neighbour sums by a sorted cell list whose rows are contiguous windows of agents.
 
-Cells are stored row by row. Agents next to each other in a row form blocks; whoever is within the
-radius of anyone in a block lies in three rows (in the plane), and in each row in a contiguous
-window of the sorted agents, or two where the box wraps. Slot ``k`` of all blocks is looked at
-together: one gather per block, one row of arithmetic per agent in it, nothing of size ``[N, K]``.
-Columns are a quarter of the radius wide, so that windows are short.
+Cells are stored row by row. Agents next to each other in a row form blocks; all agents within the
+radius of a block lie in three rows (in the plane), and in each row in a contiguous window of the
+sorted agents, or two where the box wraps. Slot ``k`` of all blocks is processed together: one
+gather per block, one row of arithmetic per agent in it, nothing of size ``[N, K]``. Columns are a
+quarter of the radius wide, so that windows are short.
 
-An open space has no cells of its own: the grid repeats without end, and agents many boxes apart
-share a cell without seeing each other, so a swarm may drift as far as it likes.
+An open space has no cells of its own: the grid repeats periodically, and agents many boxes apart
+share a cell but are too far apart to interact, so a swarm may drift arbitrarily far.
 
 Shapes: ``N`` agents, ``L`` agents of a block, ``B`` blocks.
 """
@@ -20,26 +20,29 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm.space._common import OPERATIONS, usable
 from jaxswarm.space.domain import Space
-from jaxswarm.space.pairs import usable
-
-OPERATIONS: dict[str, tuple[float, Callable[..., Any], Callable[..., Any]]] = {
-    "sum": (0.0, jnp.add, jnp.sum),
-    "min": (jnp.inf, jnp.minimum, jnp.min),
-    "max": (-jnp.inf, jnp.maximum, jnp.max),
-}
+from jaxswarm.types import PyTree
 
 LANES = 16
-"""Agents of a block: fewer look at fewer candidates in vain, more share a gather."""
+"""Agents per block: fewer test fewer candidates out of range, more share a gather."""
 UNROLL = 4
-"""Candidates looked at per turn of the loop, so that sums stay in registers."""
+"""Candidates per iteration of the loop, so that sums stay in registers."""
 
 _FINE = 4
 _SLACK = 1.0 + 1e-4  # cells a hair wider than the radius: a rounded cell index is still enough
 
 
 class Plan(NamedTuple):
-    """Static sizes: cells per axis, columns a window reaches to each side, slots per block."""
+    """Static sizes of the cell list.
+
+    Attributes:
+        space: the domain.
+        cells: number of cells per axis.
+        width: width of a cell per axis.
+        reach: columns that a window extends to each side.
+        capacity: slots per block, or ``None`` for no limit.
+    """
 
     space: Space
     cells: tuple[int, ...]
@@ -49,16 +52,16 @@ class Plan(NamedTuple):
 
 
 class Sorted(NamedTuple):
-    """Agents sorted by cell, cut into blocks, and where each block looks.
+    """Agents sorted by cell and cut into blocks, with the candidate windows of each block.
 
     Attributes:
         order: ``[N]``, agents in the order of their cells.
-        columns: of ``[N]``, sorted coordinates.
+        columns: list of ``[N]``, sorted coordinates.
         mine: ``[L, B]``, rank of a block's agents in ``order``.
-        sees: ``bool[L, B]``, false for the padding and for those who do not take part.
-        back: ``[N]``, where agent ``i`` is in a raveled ``[L, B]``.
-        begins: of ``[B]``, the slot at which a block's next window begins.
-        shift: of ``[B]``, what to add to a slot of that window to get a rank.
+        sees: ``bool[L, B]``, false for padding and for agents that do not take part.
+        back: ``[N]``, index of agent ``i`` in a raveled ``[L, B]``.
+        begins: list of ``[B]``, the slot at which a block's next window begins.
+        shift: list of ``[B]``, added to a slot of that window to get a rank.
         total: ``[B]``, slots of all windows.
     """
 
@@ -73,12 +76,12 @@ class Sorted(NamedTuple):
 
 
 def fits(space: Space, radius: float) -> bool:
-    """Whether there are enough cells that a periodic box does not look at one twice."""
+    """Whether a periodic box has enough cells that no window contains a cell twice."""
     return space.boundary != "periodic" or all(s >= 3.01 * radius for s in space.sides)
 
 
 def plan(space: Space, radius: float, num_agents: int, capacity: int | None) -> Plan:
-    """Cells for a radius; at most about four per agent, as empty ones cost time too."""
+    """Choose the cells for a radius; at most about four per agent, as empty ones cost time too."""
     most = max(3, math.floor((2.0 * num_agents) ** (1.0 / space.dimensions)))
     least = 3 if space.boundary == "open" else 1
     rows = [
@@ -101,7 +104,7 @@ def plan(space: Space, radius: float, num_agents: int, capacity: int | None) -> 
 def arrange(plan: Plan, positions: jax.Array, taking: jax.Array) -> Sorted:
     """Sort agents by cell, cut rows into blocks and find every block's windows.
 
-    ``positions [N, d]`` are finite; agents not ``taking`` part come last and see nobody.
+    ``positions [N, d]`` are finite; agents not ``taking`` part come last and have no neighbours.
     """
     n, cells = len(positions), plan.cells
     total = math.prod(cells)
@@ -163,7 +166,7 @@ def _windows(
     real: jax.Array,
     starts: jax.Array,
 ) -> list[tuple[jax.Array, jax.Array]]:
-    """Start and length of all contiguous pieces, ``[B]`` each; no rank is in two of a block."""
+    """Start and length of all contiguous windows, ``[B]`` each; a block's windows are disjoint."""
     wraps = plan.space.boundary != "reflecting"
     index, rest = [], row
     for cells in reversed(plan.cells[:-1]):
@@ -196,7 +199,7 @@ def _windows(
 
 
 def _argsort(cell: jax.Array, cells: int) -> jax.Array:
-    """Stable; a digit of the cell and the rank in one word, as single words sort fastest."""
+    """Stable radix argsort; digit and rank share one word, as single words sort fastest."""
     n = len(cell)
     bits = max(1, (n - 1).bit_length())
     digit = 32 - bits
@@ -214,7 +217,7 @@ def _argsort(cell: jax.Array, cells: int) -> jax.Array:
 def _loop(
     plan: Plan, windows: Sorted, look: Callable[[Any, jax.Array, jax.Array], Any], carry: Any
 ) -> Any:
-    """``look(carry, rank, filled)`` for every slot; with a capacity, a scan that skips empties."""
+    """Fold ``look(carry, rank, filled)`` over all slots; with a capacity, by a bounded scan."""
     longest = jnp.max(windows.total)
 
     def turn(carry: Any, first: jax.Array) -> Any:
@@ -246,7 +249,7 @@ def _near(
     rank: jax.Array,
     filled: jax.Array,
 ) -> tuple[jax.Array, list[jax.Array]]:
-    """Which of ``[L, B]`` see the block's candidate, and the displacement's components."""
+    """Which of ``[L, B]`` have the candidate within reach, and the displacement's components."""
     offset = [
         plan.space.shorten(x[rank][None, :] - at, i)
         for i, (x, at) in enumerate(zip(windows.columns, own, strict=True))
@@ -266,13 +269,13 @@ def _overflow(plan: Plan, windows: Sorted) -> jax.Array:
 def reduce(
     plan: Plan,
     positions: jax.Array,
-    fn: Callable[[Any, Any, jax.Array], Any],
-    features: Any,
+    fn: Callable[[PyTree, PyTree, jax.Array], PyTree],
+    features: PyTree,
     op: str,
     reach: jax.Array,
     active: jax.Array | None,
-) -> tuple[Any, jax.Array, jax.Array]:
-    """See :meth:`jaxswarm.space.Search.reduce`."""
+) -> tuple[PyTree, jax.Array, jax.Array]:
+    """Reduction of a function of each pair; see :meth:`jaxswarm.space.Search.reduce`."""
     safe, features, taking, flagged = usable(positions, features, active)
     windows = arrange(plan, safe, taking)
     order, mine, n = windows.order, windows.mine, len(windows.order)
@@ -324,7 +327,7 @@ def reduce(
 def neighbors(
     plan: Plan, positions: jax.Array, slots: int, reach: jax.Array, active: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """See :meth:`jaxswarm.space.Search.neighbors`."""
+    """Lists of neighbours; see :meth:`jaxswarm.space.Search.neighbors`."""
     safe, _, taking, flagged = usable(positions, None, active)
     windows = arrange(plan, safe, taking)
     order, mine, n = windows.order, windows.mine, len(windows.order)

@@ -1,14 +1,15 @@
-"""Laws of motion of swarms, and how ordered a swarm is.
+"""Models of collective motion and synchronization, and their order parameters.
 
-A law is a pure pair ``(init, step)`` with its numbers as a traced pytree; ``simulate`` and
-``rollout`` run it, ``vmap`` sweeps seeds and noise levels. Neighbours come from
-:mod:`jaxswarm.space`.
+Vicsek, boids, Cucker-Smale, Couzin, aggregation and Kuramoto models. Each function returns a
+:class:`Dynamics`, a pair of pure functions ``(init, step)`` whose physical parameters are a traced
+pytree: ``jaxswarm.simulate`` and ``jaxswarm.rollout`` run it, ``vmap`` sweeps seeds and noise
+levels. Neighbours within a radius are found by :mod:`jaxswarm.space`.
 """
 
 from jaxswarm.swarms._aggregation import (
     AggregationInfo,
     AggregationParams,
-    Still,
+    PositionState,
     aggregation,
     swarm_radius,
 )
@@ -16,8 +17,8 @@ from jaxswarm.swarms._boids import BoidsParams, boids
 from jaxswarm.swarms._couzin import CouzinParams, couzin
 from jaxswarm.swarms._cucker_smale import CuckerSmaleParams, cucker_smale
 from jaxswarm.swarms._kuramoto import KuramotoInfo, KuramotoParams, Oscillators, kuramoto
-from jaxswarm.swarms._vicsek import Headed, VicsekParams, vicsek
-from jaxswarm.swarms.law import Law, Swarm, SwarmInfo
+from jaxswarm.swarms._vicsek import HeadingState, VicsekParams, vicsek
+from jaxswarm.swarms.dynamics import Dynamics, Swarm, SwarmInfo
 from jaxswarm.swarms.order import (
     clusters,
     largest_cluster,
@@ -34,12 +35,12 @@ __all__ = [
     "BoidsParams",
     "CouzinParams",
     "CuckerSmaleParams",
-    "Headed",
+    "Dynamics",
+    "HeadingState",
     "KuramotoInfo",
     "KuramotoParams",
-    "Law",
     "Oscillators",
-    "Still",
+    "PositionState",
     "Swarm",
     "SwarmInfo",
     "VicsekParams",

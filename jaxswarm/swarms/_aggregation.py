@@ -1,7 +1,7 @@
-"""Aggregation: everyone is drawn to everyone, and pushed off by those too near.
+"""The Gazi-Passino aggregation model: all-to-all attraction with short-range repulsion.
 
-The centre never moves, and however the swarm starts it ends inside a ball whose radius does not
-depend on how many there are.
+The swarm's centre never moves, and from any start the swarm contracts into a ball whose radius
+does not depend on the number of agents.
 
 Shapes: ``N`` agents, ``d`` dimensions.
 
@@ -10,41 +10,54 @@ References:
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxswarm import agents
 from jaxswarm.space import Space, length, search
-from jaxswarm.swarms.law import Law, check_numbers, everyone
+from jaxswarm.swarms.dynamics import (
+    Dynamics,
+    Number,
+    active_mask,
+    check_numbers,
+    check_space,
+    check_step,
+)
 
-_FAR = 1e9  # everyone sees everyone
+_UNBOUNDED = 1e9  # an interaction radius beyond all distances
 
 
 class AggregationParams(NamedTuple):
-    """Numbers of the law; all may be traced.
+    """Parameters of the aggregation model; all may be traced.
 
     Attributes:
-        attraction: ``a``, linear in the distance.
+        attraction: ``a``, attraction per unit of distance.
         repulsion: ``b``, above ``a`` for a finite spacing.
-        width: ``c``, the squared reach of the repulsion.
+        width: ``c``, squared range of the repulsion.
     """
 
-    attraction: Any = 1.0
-    repulsion: Any = 20.0
-    width: Any = 0.2
+    attraction: Number = 1.0
+    repulsion: Number = 20.0
+    width: Number = 0.2
 
 
-class Still(NamedTuple):
-    """Agents without momentum: ``positions [N, d]``, ``active bool[N]``."""
+class PositionState(NamedTuple):
+    """The state of agents without momentum: ``positions [N, d]``, ``active bool[N]``."""
 
     positions: jax.Array
     active: jax.Array
 
 
 class AggregationInfo(NamedTuple):
-    """``radius []``, distance of the farthest from the centre; ``nonfinite int32[]``."""
+    """Measurements of one step.
+
+    Attributes:
+        radius: ``[]``, distance of the farthest agent from the swarm's centre.
+        nonfinite: ``int32[]``, number of agents at a NaN or infinite position.
+    """
 
     radius: jax.Array
     nonfinite: jax.Array
@@ -54,61 +67,71 @@ def aggregation(
     space: Space,
     num_agents: int,
     *,
-    parameters: AggregationParams = AggregationParams(),  # noqa: B008
+    attraction: Number = 1.0,
+    repulsion: Number = 20.0,
+    width: Number = 0.2,
     dt: float | None = None,
-) -> Law:
-    """``x_i' = Σ_j (a − b e^{−|x_j − x_i|² / c}) (x_j − x_i)``, by Euler's rule.
-
-    All pairs, as one matrix product.
+) -> Dynamics:
+    """``x_i' = Σ_j (a − b e^{−|x_j − x_i|² / c}) (x_j − x_i)``, by Euler's method.
 
     Args:
-        space: open; agents start anywhere in its box.
-        num_agents: ``N``.
-        parameters: of the forces.
+        space: with open boundary; agents start at uniform positions in its box.
+        num_agents: ``N``; the cost is ``O(N²)``, all pairs as one matrix product.
+        attraction: ``a``.
+        repulsion: ``b``.
+        width: ``c``.
         dt: time step; ``0.2 / (N (a + b))`` if omitted, which is stable.
 
     Returns:
-        A :class:`Law` over :class:`Still`.
+        A :class:`Dynamics` over :class:`PositionState`.
 
     Raises:
-        ValueError: a space with borders, negative numbers, a width or step that is not positive.
+        ValueError: for a space that is not open, negative numbers, or a ``dt`` that is not
+            positive.
     """
+    check_space(space)
     if space.boundary != "open":
-        raise ValueError(f"space: expected an open boundary, got {space.boundary!r}")
-    look = search(space, _FAR, num_agents, method="pairs")
-    check_numbers(**parameters._asdict())
+        raise ValueError(
+            "space: expected an open boundary, Space(sides, 'open'), got "
+            f"boundary {space.boundary!r}"
+        )
+    neighbors = search(space, _UNBOUNDED, num_agents, method="pairs")
+    defaults = AggregationParams(attraction, repulsion, width)
+    check_numbers(**defaults._asdict())
     if dt is None:
-        strongest = float(jnp.max(parameters.attraction + jnp.asarray(parameters.repulsion)))
+        strongest = float(jnp.max(attraction + jnp.asarray(repulsion)))
         dt = 0.2 / (num_agents * max(strongest, 1e-12))
-    if not math.isfinite(dt) or dt <= 0.0:
-        raise ValueError(f"dt: expected a positive finite time step, got {dt}")
+    check_step(dt)
 
-    def init(key: jax.Array, active: Any = None) -> Still:
-        places = space.uniform(agents.keys(key, num_agents))
-        return Still(places, everyone(num_agents, active))
+    def init(key: jax.Array, active: ArrayLike | None = None) -> PositionState:
+        positions = space.uniform(agents.keys(key, num_agents))
+        return PositionState(positions, active_mask(num_agents, active))
 
-    def step(key: jax.Array, state: Still, given: Any = None) -> tuple[Still, AggregationInfo]:
+    def step(
+        key: jax.Array, state: PositionState, parameters: AggregationParams | None = None
+    ) -> tuple[PositionState, AggregationInfo]:
         del key
-        p = parameters if given is None else given
+        p = defaults if parameters is None else parameters
 
         def force(squared: jax.Array) -> jax.Array:
             return p.attraction - p.repulsion * jnp.exp(-squared / p.width)
 
         at = state.positions
-        (pull, weight), report = look.sum(
+        (pull, weight), report = neighbors.sum(
             at, (at, jnp.ones(num_agents)), force, active=state.active
         )
         velocity = jnp.where(report.flagged[:, None], 0.0, pull - weight[:, None] * at)
         positions = jnp.where(state.active[:, None], at + dt * velocity, at)
-        taking = state.active & ~report.flagged
-        center = agents.mean(jnp.where(taking[:, None], positions, 0.0), taking)
-        away = jnp.where(taking, length(positions - center[None, :]), 0.0)
-        return Still(positions, state.active), AggregationInfo(jnp.max(away), report.nonfinite)
+        valid = state.active & ~report.flagged
+        center = agents.mean(jnp.where(valid[:, None], positions, 0.0), valid)
+        away = jnp.where(valid, length(positions - center[None, :]), 0.0)
+        after = PositionState(positions, state.active)
+        return after, AggregationInfo(jnp.max(away), report.nonfinite)
 
-    return Law(init, step, parameters)
+    return Dynamics(init, step, defaults)
 
 
 def swarm_radius(parameters: AggregationParams) -> jax.Array:
-    """``(b / a) √(c / 2) e^{−1/2}``: nobody ends farther from the centre, whatever ``N`` is."""
+    """Bound ``(b / a) √(c / 2) e^{−1/2}`` on the swarm's final radius, for any ``N``."""
     a, b, c = parameters
     return b / a * jnp.sqrt(c / 2.0) * math.exp(-0.5)

@@ -1,4 +1,4 @@
-"""Kuramoto's oscillators: everyone, over a graph, or within a disc around fixed positions.
+"""Kuramoto oscillators, coupled all to all, over a graph, or within a distance.
 
 Shapes: ``N`` oscillators.
 
@@ -9,39 +9,63 @@ References:
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxswarm import agents
 from jaxswarm.gossip import Mixing, mix
 from jaxswarm.space import Report, Search
-from jaxswarm.swarms.law import Law, check_numbers, everyone, normals
+from jaxswarm.space._common import check_count
+from jaxswarm.swarms.dynamics import (
+    Dynamics,
+    Number,
+    active_mask,
+    check_numbers,
+    check_step,
+    normals,
+)
 from jaxswarm.swarms.order import phase_order
 
 
 class KuramotoParams(NamedTuple):
-    """Numbers of the law; all may be traced. ``coupling`` is ``K``, ``noise`` per root time."""
+    """Parameters of the Kuramoto model; all may be traced.
 
-    coupling: Any = 1.0
-    noise: Any = 0.0
+    Attributes:
+        coupling: ``K``, radians per unit of time.
+        noise: strength ``σ`` of the additive noise ``σ dW``, radians per square root of time.
+    """
+
+    coupling: Number = 1.0
+    noise: Number = 0.0
 
 
 class Oscillators(NamedTuple):
-    """``phases [N]`` in radians, natural ``frequencies [N]``, ``active bool[N]``.
+    """The state of coupled oscillators.
 
-    ``positions [N, d]`` or ``None``, used by the disc only.
+    Attributes:
+        phases: ``[N]`` radians in ``[0, 2π)``.
+        frequencies: ``[N]``, natural frequencies, radians per unit of time.
+        active: ``bool[N]``.
+        positions: ``[N, d]``, or ``None`` unless coupled within a distance.
     """
 
     phases: jax.Array
     frequencies: jax.Array
     active: jax.Array
-    positions: Any = None
+    positions: jax.Array | None = None
 
 
 class KuramotoInfo(NamedTuple):
-    """``order``: ``r`` in ``[0, 1]``; ``overflow`` and ``nonfinite`` of the neighbour search."""
+    """Measurements of one step.
+
+    Attributes:
+        order: ``[]``, the order parameter ``r`` in ``[0, 1]`` (1 in full synchrony).
+        overflow: ``int32[]``, see :class:`jaxswarm.space.Report`.
+        nonfinite: ``int32[]``, likewise.
+    """
 
     order: jax.Array
     overflow: jax.Array
@@ -52,85 +76,99 @@ def kuramoto(
     num_agents: int,
     *,
     among: Mixing | Search | None = None,
-    coupling: Any = 1.0,
-    noise: Any = 0.0,
+    coupling: Number = 1.0,
+    noise: Number = 0.0,
     dt: float = 0.05,
     frequencies: Callable[[jax.Array], jax.Array] = jax.random.normal,
-) -> Law:
-    """``θ_i' = ω_i + K Σ_j w_ij sin(θ_j − θ_i)``, by Runge and Kutta's fourth-order rule.
+) -> Dynamics:
+    """Phase oscillators ``θ_i' = ω_i + K Σ_j w_ij sin(θ_j − θ_i)``, by fourth-order Runge-Kutta.
 
     Args:
         num_agents: ``N``.
-        among: ``None`` couples all with all, ``w_ij = 1/N``, in ``O(N)``. A mixing operator of
-            :func:`jaxswarm.gossip` gives ``w_ij``. A :class:`jaxswarm.space.Search` puts
-            oscillators at uniform fixed positions and averages over those within its radius.
-        coupling: ``K``, may be traced.
-        noise: strength of additive noise, ``σ dW``; may be traced.
+        among: the coupling weights ``w_ij``. ``None`` couples all to all, ``w_ij = 1/N``, in
+            ``O(N)``; a mixing operator of :func:`jaxswarm.gossip.mixing` gives them over a graph; a
+            :class:`jaxswarm.space.Search` puts oscillators at fixed uniform positions and averages
+            over the neighbours within its radius.
+        coupling: ``K``.
+        noise: strength ``σ`` of the additive noise ``σ dW``.
         dt: time step.
-        frequencies: draws one natural frequency from a key; ``jax.random.cauchy`` is Lorentzian.
+        frequencies: draws one natural frequency from a key; ``jax.random.cauchy`` gives the
+            Lorentzian distribution.
 
     Returns:
-        A :class:`Law` over :class:`Oscillators`.
+        A :class:`Dynamics` over :class:`Oscillators`.
 
     Raises:
-        ValueError: zero agents, ``dt`` not positive, negative noise, or an operator or search for
-            another number of agents.
+        ValueError: for zero agents, a ``dt`` that is not positive, negative noise, or an ``among``
+            of another kind or for another number of agents.
+
+    Example:
+        >>> import jax, jaxswarm as js
+        >>> model = js.swarms.kuramoto(50, coupling=5.0)
+        >>> state = model.init(jax.random.key(0))
+        >>> state, records = js.rollout(model.step, state, 200, key=jax.random.key(1))
+        >>> bool(records.info.order[-1] > 0.9)
+        True
     """
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
-    if not math.isfinite(dt) or dt <= 0.0:
-        raise ValueError(f"dt: expected a positive finite time step, got {dt}")
+    num_agents = check_count("num_agents", num_agents)
+    check_step(dt)
+    if among is not None and not isinstance(among, Mixing | Search):
+        raise ValueError(
+            "among: expected a mixing operator, a jaxswarm.space.Search or None, got "
+            f"{type(among).__name__}"
+        )
     if among is not None and among.num_agents != num_agents:
         raise ValueError(f"among: expected {num_agents} agents, got {among.num_agents}")
     check_numbers(noise=noise)
     defaults = KuramotoParams(coupling, noise)
 
-    def init(key: jax.Array, active: Any = None) -> Oscillators:
-        start, natural, places = jax.random.split(key, 3)
+    def init(key: jax.Array, active: ArrayLike | None = None) -> Oscillators:
+        phase_key, frequency_key, position_key = jax.random.split(key, 3)
         positions = None
         if isinstance(among, Search):
-            positions = among.space.uniform(agents.keys(places, num_agents))
+            positions = among.space.uniform(agents.keys(position_key, num_agents))
         return Oscillators(
-            2.0 * jnp.pi * jax.vmap(jax.random.uniform)(agents.keys(start, num_agents)),
-            jax.vmap(frequencies)(agents.keys(natural, num_agents)),
-            everyone(num_agents, active),
+            2.0 * jnp.pi * jax.vmap(jax.random.uniform)(agents.keys(phase_key, num_agents)),
+            jax.vmap(frequencies)(agents.keys(frequency_key, num_agents)),
+            active_mask(num_agents, active),
             positions,
         )
 
     def field(phases: jax.Array, state: Oscillators) -> tuple[jax.Array, Report]:
-        """``Σ_j w_ij sin(θ_j − θ_i)``."""
+        """The coupling term ``Σ_j w_ij sin(θ_j − θ_i)`` and the search's report."""
         own = jnp.where(
             state.active[:, None], jnp.stack([jnp.cos(phases), jnp.sin(phases)], axis=1), 0.0
         )
         report = Report(jnp.int32(0), jnp.int32(0), jnp.zeros(num_agents, bool))
         if among is None:
             mean = jnp.sum(own, axis=0) / jnp.maximum(jnp.sum(state.active), 1)
-            seen = jnp.broadcast_to(mean, own.shape)
+            average = jnp.broadcast_to(mean, own.shape)
         elif isinstance(among, Search):
+            assert state.positions is not None
             ones = jnp.ones(num_agents)
-            (seen, count), report = among.sum(state.positions, (own, ones), active=state.active)
-            seen = seen / jnp.maximum(count, 1.0)[:, None]
+            (total, count), report = among.sum(state.positions, (own, ones), active=state.active)
+            average = total / jnp.maximum(count, 1.0)[:, None]
         else:
-            seen = mix(among, own)
-        return seen[:, 1] * jnp.cos(phases) - seen[:, 0] * jnp.sin(phases), report
+            average = mix(among, own)
+        return average[:, 1] * jnp.cos(phases) - average[:, 0] * jnp.sin(phases), report
 
     def step(
-        key: jax.Array, state: Oscillators, parameters: Any = None
+        key: jax.Array, state: Oscillators, parameters: KuramotoParams | None = None
     ) -> tuple[Oscillators, KuramotoInfo]:
         p = defaults if parameters is None else parameters
 
-        def slope(phases: jax.Array) -> tuple[jax.Array, Report]:
+        def derivative(phases: jax.Array) -> tuple[jax.Array, Report]:
             pull, report = field(phases, state)
             return state.frequencies + p.coupling * pull, report
 
-        one, report = slope(state.phases)
-        two, _ = slope(state.phases + 0.5 * dt * one)
-        three, _ = slope(state.phases + 0.5 * dt * two)
-        four, _ = slope(state.phases + dt * three)
-        phases = state.phases + dt / 6.0 * (one + 2.0 * two + 2.0 * three + four)
+        k1, report = derivative(state.phases)
+        k2, _ = derivative(state.phases + 0.5 * dt * k1)
+        k3, _ = derivative(state.phases + 0.5 * dt * k2)
+        k4, _ = derivative(state.phases + dt * k3)
+        phases = state.phases + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
         phases = phases + p.noise * math.sqrt(dt) * normals(key, num_agents, 1)[:, 0]
         phases = jnp.where(state.active, jnp.mod(phases, 2.0 * jnp.pi), state.phases)
         after = state._replace(phases=phases)
         return after, KuramotoInfo(phase_order(phases, state.active), *report[:2])
 
-    return Law(init, step, defaults)
+    return Dynamics(init, step, defaults)

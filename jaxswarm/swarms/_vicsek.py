@@ -1,4 +1,4 @@
-"""Vicsek's self-propelled particles: take the mean direction around you, with an error.
+"""The Vicsek model: self-propelled particles that align with their neighbours, with noise.
 
 Shapes: ``N`` agents.
 
@@ -7,33 +7,42 @@ References:
     system of self-driven particles, 1995.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxswarm import agents
 from jaxswarm.space import Space, search
-from jaxswarm.swarms.law import Law, SwarmInfo, check_numbers, check_speed, everyone
+from jaxswarm.swarms.dynamics import (
+    Dynamics,
+    Number,
+    SwarmInfo,
+    active_mask,
+    check_numbers,
+    check_space,
+    check_speed,
+)
 from jaxswarm.swarms.order import phase_order
 
 
 class VicsekParams(NamedTuple):
-    """Numbers of the law; all may be traced.
+    """Parameters of the Vicsek model; all may be traced.
 
     Attributes:
         speed: distance per step, not negative.
-        noise: ``η``, the error is uniform in ``[-η/2, η/2]`` radians.
-        radius: how far agents see, at most the law's.
+        noise: ``η``; angular noise is uniform in ``[-η/2, η/2]`` radians.
+        radius: interaction radius, at most the ``radius`` given to :func:`vicsek`.
     """
 
-    speed: Any = 0.03
-    noise: Any = 0.1
-    radius: Any = 1.0
+    speed: Number = 0.03
+    noise: Number = 0.1
+    radius: Number = 1.0
 
 
-class Headed(NamedTuple):
-    """Agents with a direction only.
+class HeadingState(NamedTuple):
+    """The state of agents with a position and a heading.
 
     Attributes:
         positions: ``[N, 2]``.
@@ -50,65 +59,78 @@ def vicsek(
     space: Space,
     num_agents: int,
     *,
-    speed: Any = 0.03,
-    noise: Any = 0.1,
+    speed: Number = 0.03,
+    noise: Number = 0.1,
     radius: float = 1.0,
     capacity: int | None = None,
     method: str = "auto",
-) -> Law:
-    """Everyone moves at one speed and takes the mean direction of those within the radius.
+) -> Dynamics:
+    """Agents at constant speed take the mean heading of their neighbours within a radius.
 
-    Positions advance with the old direction, as in the paper.
+    Positions advance with the old heading, as in the paper. Neighbourhoods are discs with a hard
+    edge, so the gradient with respect to the radius is zero.
 
     Args:
         space: of two dimensions.
         num_agents: ``N``.
-        speed: see :class:`VicsekParams`.
-        noise: likewise.
-        radius: static, the width of the search's cells.
-        capacity: see :func:`jaxswarm.space`.
-        method: likewise.
+        speed: distance per step.
+        noise: width ``η`` of the uniform angular noise, radians.
+        radius: interaction radius; static, it fixes the width of the search's cells.
+        capacity: see :func:`jaxswarm.space.search`; a number makes reverse-mode differentiation
+            possible for large ``N``.
+        method: see :func:`jaxswarm.space.search`.
 
     Returns:
-        A :class:`Law` over :class:`Headed`.
+        A :class:`Dynamics` over :class:`HeadingState`.
 
     Raises:
-        ValueError: another dimension than two, negative numbers, a speed above the radius, and
-            what :func:`jaxswarm.space` refuses.
+        ValueError: for another dimension than two, negative numbers, a speed above the radius, and
+            what :func:`jaxswarm.space.search` refuses.
+
+    Example:
+        >>> import jax, jaxswarm as js
+        >>> model = js.swarms.vicsek(js.space.Space((5.0, 5.0)), 20, noise=0.0)
+        >>> state = model.init(jax.random.key(0))
+        >>> state, records = js.rollout(model.step, state, 100, key=jax.random.key(1))
+        >>> bool(records.info.polarization[-1] > records.info.polarization[0])
+        True
     """
+    check_space(space)
     if space.dimensions != 2:
         raise ValueError(f"space: expected two dimensions, got {space.dimensions}")
-    look = search(space, radius, num_agents, capacity=capacity, method=method)
+    neighbors = search(space, radius, num_agents, capacity=capacity, method=method)
     check_numbers(speed=speed, noise=noise)
     check_speed(speed, 1.0, radius)
     defaults = VicsekParams(speed, noise, radius)
 
-    def init(key: jax.Array, active: Any = None) -> Headed:
-        places, ways = jax.random.split(key)
-        return Headed(
-            space.uniform(agents.keys(places, num_agents)),
-            errors(ways, num_agents, 2.0 * jnp.pi),
-            everyone(num_agents, active),
+    def init(key: jax.Array, active: ArrayLike | None = None) -> HeadingState:
+        position_key, angle_key = jax.random.split(key)
+        return HeadingState(
+            space.uniform(agents.keys(position_key, num_agents)),
+            centered_uniforms(angle_key, num_agents, 2.0 * jnp.pi),
+            active_mask(num_agents, active),
         )
 
-    def step(key: jax.Array, state: Headed, parameters: Any = None) -> tuple[Headed, SwarmInfo]:
+    def step(
+        key: jax.Array, state: HeadingState, parameters: VicsekParams | None = None
+    ) -> tuple[HeadingState, SwarmInfo]:
         p = defaults if parameters is None else parameters
         own = jnp.stack([jnp.cos(state.angles), jnp.sin(state.angles)], axis=1)
-        seen, report = look.sum(state.positions, own, radius=p.radius, active=state.active)
-        total = own + seen
-        turned = jnp.arctan2(total[:, 1], total[:, 0]) + errors(key, num_agents, p.noise)
+        summed, report = neighbors.sum(state.positions, own, radius=p.radius, active=state.active)
+        total = own + summed
+        turned = jnp.arctan2(total[:, 1], total[:, 0]) + centered_uniforms(key, num_agents, p.noise)
         moved = state.positions + p.speed * own
         positions, bounced = space.move(moved, jnp.stack([jnp.cos(turned), jnp.sin(turned)], 1))
         if space.boundary == "reflecting":
             turned = jnp.arctan2(bounced[:, 1], bounced[:, 0])
         turned = jnp.mod(turned + jnp.pi, 2.0 * jnp.pi) - jnp.pi
-        after = Headed(positions, turned, state.active)
+        after = HeadingState(positions, turned, state.active)
         after = agents.where(state.active, after, state)
         return after, SwarmInfo(phase_order(after.angles, state.active), *report[:2])
 
-    return Law(init, step, defaults)
+    return Dynamics(init, step, defaults)
 
 
-def errors(key: jax.Array, n: int, width: Any) -> jax.Array:
-    """``[N]`` uniform numbers in ``[-width/2, width/2]``, every agent from its own stream."""
+def centered_uniforms(key: jax.Array, n: int, width: Number) -> jax.Array:
+    """``[N]`` uniform numbers in ``[-width/2, width/2]``, each agent from its own stream."""
     return width * (jax.vmap(jax.random.uniform)(agents.keys(key, n)) - 0.5)

@@ -1,9 +1,7 @@
-"""How ordered a swarm is.
+"""Order parameters of a swarm: polarization, phase order, milling, distances and clusters.
 
-Shapes: ``N`` agents, ``d`` dimensions.
+Shapes: ``N`` agents, ``d`` dimensions. ``active: bool[N]`` restricts a measure to active agents.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,36 +11,43 @@ from jaxswarm.space import Search, Space, length
 
 
 def polarization(velocities: jax.Array, active: jax.Array | None = None) -> jax.Array:
-    """Length of the mean direction of ``[N, d]``: 1 if all go one way, near 0 in disorder."""
+    """Length of the mean direction of velocities ``[N, d]``: 1 if all are parallel, ~0 in disorder.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(polarization(jnp.array([[1.0, 0.0], [3.0, 0.0]])))
+        1.0
+    """
     speed = length(velocities)[:, None]
     directions = velocities / jnp.where(speed > 0.0, speed, 1.0)
     return length(agents.mean(directions, active))
 
 
 def phase_order(phases: jax.Array, active: jax.Array | None = None) -> jax.Array:
-    """Kuramoto's ``r = |mean e^{iθ}|`` of ``[N]`` angles; the polarisation of headings."""
+    """Kuramoto's order parameter ``r = |mean e^{iθ}|`` of angles ``[N]``, in ``[0, 1]``."""
     return length(agents.mean(jnp.stack([jnp.cos(phases), jnp.sin(phases)], axis=1), active))
 
 
 def milling(
     positions: jax.Array, velocities: jax.Array, active: jax.Array | None = None
 ) -> jax.Array:
-    """How much the swarm turns about its centre, 0 to 1: the mean ``|r̂ × v̂|`` vector's length.
+    """Rotation of the swarm about its centre: length of the mean of ``r̂ × v̂``, in ``[0, 1]``.
 
     For two or three dimensions, in an open space (the centre is the mean position).
     """
     arm = positions - agents.mean(positions, active)[None, :]
     arm = arm / jnp.maximum(length(arm), 1e-12)[:, None]
-    way = velocities / jnp.maximum(length(velocities), 1e-12)[:, None]
+    heading = velocities / jnp.maximum(length(velocities), 1e-12)[:, None]
     if positions.shape[1] == 2:
-        return jnp.abs(agents.mean(arm[:, 0] * way[:, 1] - arm[:, 1] * way[:, 0], active))
-    return length(agents.mean(jnp.cross(arm, way), active))
+        cross = arm[:, 0] * heading[:, 1] - arm[:, 1] * heading[:, 0]
+        return jnp.abs(agents.mean(cross, active))
+    return length(agents.mean(jnp.cross(arm, heading), active))
 
 
 def mean_pair_distance(
     space: Space, positions: jax.Array, active: jax.Array | None = None
 ) -> jax.Array:
-    """Mean distance of two different agents; all pairs, for up to a few thousand."""
+    """Mean distance between two different agents; ``O(N²)``, for up to a few thousand agents."""
     mask = jnp.ones(len(positions), bool) if active is None else active
     both = mask[:, None] & mask[None, :] & ~jnp.eye(len(positions), dtype=bool)
     apart = space.distance(positions[:, None, :], positions[None, :, :])
@@ -52,28 +57,28 @@ def mean_pair_distance(
 def nearest_distance(
     search: Search, positions: jax.Array, active: jax.Array | None = None
 ) -> jax.Array:
-    """``[N]``: distance to the nearest other within the search's radius, else infinite."""
+    """``[N]``: distance to the nearest neighbour within the search's radius, else infinite."""
     return search.reduce(
         positions, lambda own, other, offset: length(offset), op="min", active=active
     )[0]
 
 
-def clusters(search: Search, positions: jax.Array, active: jax.Array | None = None) -> Any:
-    """``int32[N]``: the least id of each agent's cluster; one sees another, so they are in one.
+def clusters(search: Search, positions: jax.Array, active: jax.Array | None = None) -> jax.Array:
+    """Connected components of the graph of neighbours within the search's radius, ``int32[N]``.
 
-    Inactive agents are labelled -1. Labels spread by neighbours, so a long thin cluster takes as
-    many searches as it is long.
+    The label is the smallest agent id of the cluster, -1 for inactive agents. Labels spread from
+    neighbour to neighbour, so the number of searches is the graph's diameter at most.
     """
     n = search.num_agents
     ids = jnp.arange(n, dtype=jnp.float32)
 
     def spread(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         label, _ = carry
-        seen, _ = search.reduce(
+        smallest, _ = search.reduce(
             positions, lambda own, other, offset: other, label, op="min", active=active
         )
-        least = jnp.minimum(label, seen)
-        return least, jnp.any(least != label)
+        smallest = jnp.minimum(label, smallest)
+        return smallest, jnp.any(smallest != label)
 
     label, _ = jax.lax.while_loop(lambda carry: carry[1], spread, (ids, jnp.bool_(True)))
     mask = jnp.ones(n, bool) if active is None else active
@@ -81,7 +86,7 @@ def clusters(search: Search, positions: jax.Array, active: jax.Array | None = No
 
 
 def largest_cluster(labels: jax.Array) -> jax.Array:
-    """Share of the labelled agents that are in the largest cluster of ``labels [N]``."""
+    """Share of the labelled agents in the largest cluster, given :func:`clusters`' labels."""
     labeled = labels >= 0
     slot = jnp.where(labeled, labels, len(labels))
     sizes = jnp.zeros(len(labels), jnp.int32).at[slot].add(1, mode="drop")

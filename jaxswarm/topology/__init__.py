@@ -1,12 +1,13 @@
 """Communication graphs as arrays.
 
-A :class:`Topology` says who hears whom. Build one with a family (:func:`ring`, :func:`torus`,
-:func:`random_regular`, ...), :func:`from_edges` or :func:`from_networkx`; many in a row, in time or
-as a batch, with :func:`stack` and the sequences (:func:`one_peer_exponential`, ...). How loudly
-each neighbour is heard is chosen in :mod:`~jaxswarm.topology.weights`, how fast that mixes is read
-off in :mod:`~jaxswarm.topology.spectra`, how often each edge is best used says
-:func:`optimal_rates`, and :func:`require_connected` and its kin check a graph on
-the host.
+A :class:`Topology` is a directed edge list: which agent sends to which. Build one with a family
+(:func:`ring`, :func:`torus`, :func:`random_regular`, ...), :func:`from_edges` or
+:func:`from_networkx`; many in a row, in time or as a batch, with :func:`stack` and the sequences
+(:func:`one_peer_exponential`, ...). How much each neighbour weighs is chosen in
+:mod:`~jaxswarm.topology.weights`, how fast that mixes is computed in
+:mod:`~jaxswarm.topology.spectra`, :func:`optimal_rates` finds how often each edge is best used,
+:func:`in_neighbors` gives padded neighbour lists, and :func:`require_connected` and the like check
+a graph on the host.
 """
 
 from jaxswarm.topology import spectra, weights
@@ -26,6 +27,7 @@ from jaxswarm.topology.families import (
     torus,
 )
 from jaxswarm.topology.graph import Topology, from_edges, per_member, reverse_slots
+from jaxswarm.topology.neighbors import InNeighbors, in_neighbors
 from jaxswarm.topology.random_families import (
     barabasi_albert,
     erdos_renyi,
@@ -43,15 +45,18 @@ from jaxswarm.topology.sequences import (
 )
 from jaxswarm.topology.validation import (
     components,
+    degrees,
     is_balanced,
     is_connected,
     is_regular,
     is_symmetric,
     require_connected,
     require_symmetric,
+    require_topology,
 )
 
 __all__ = [
+    "InNeighbors",
     "OptimalRates",
     "Topology",
     "barabasi_albert",
@@ -60,6 +65,7 @@ __all__ = [
     "cluster",
     "complete",
     "components",
+    "degrees",
     "directed_ring",
     "erdos_renyi",
     "exponential",
@@ -67,6 +73,7 @@ __all__ = [
     "from_networkx",
     "grid",
     "hypercube",
+    "in_neighbors",
     "is_balanced",
     "is_connected",
     "is_regular",
@@ -80,6 +87,7 @@ __all__ = [
     "random_regular",
     "require_connected",
     "require_symmetric",
+    "require_topology",
     "resampled_random_regular",
     "reverse_slots",
     "rewired_watts_strogatz",

@@ -1,4 +1,4 @@
-"""To and from networkx."""
+"""Convert topologies to and from networkx graphs."""
 
 from typing import TYPE_CHECKING, Any, overload
 
@@ -20,22 +20,30 @@ def from_networkx(
 def from_networkx(
     graph: Any, *, weight: str | None = None, name: str | None = None
 ) -> Topology | tuple[Topology, np.ndarray]:
-    """A topology from a networkx graph.
+    """Convert a networkx graph to a topology.
 
     Args:
-        graph: a ``Graph``, or a ``DiGraph`` whose edge ``(u, v)`` says that ``v`` hears ``u``. Any
-            labels; agent ``i`` is the ``i``-th of ``graph.nodes``.
-        weight: the edge attribute to read. Pass what comes back to ``gossip.mixing(topology,
+        graph: a ``Graph``, or a ``DiGraph`` whose edge ``(u, v)`` means that ``v`` receives from
+            ``u``. Any labels; agent ``i`` is the ``i``-th of ``graph.nodes``.
+        weight: the edge attribute to read. Pass the weights returned to ``gossip.mixing(topology,
             weights)``, which takes an array of edge weights wherever it takes the name of a scheme.
         name: for tables and messages; the graph's own name by default.
 
     Returns:
         The topology, or ``(topology, weights)`` with ``weights: float32[E]`` in the order of the
-        topology's edges if ``weight`` is given. Self-weights are what is missing to one.
+        topology's edges if ``weight`` is given. Self-weights complete each row to one.
+
+    Example:
+        >>> import networkx as nx
+        >>> from_networkx(nx.path_graph(3), name="path")
+        Topology('path', 3 agents, 4 directed edges)
 
     Raises:
-        ValueError: on an empty graph, a multigraph, self-loops, or an edge without the attribute.
+        ValueError: if this is no networkx graph; on an empty graph, a multigraph, self-loops, or an
+            edge without the attribute.
     """
+    if not hasattr(graph, "is_multigraph"):
+        raise ValueError(f"graph: expected a networkx graph, got {type(graph).__name__}")
     if graph.is_multigraph():
         raise ValueError(
             f"graph: expected simple edges, got a {type(graph).__name__}; convert it with "
@@ -64,7 +72,7 @@ def from_networkx(
 
 
 def to_networkx(topology: Topology, *, weights: Any = None) -> "nx.Graph | nx.DiGraph":
-    """A networkx graph on nodes ``0 ... N - 1``.
+    """Convert a topology to a networkx graph on nodes ``0 ... N - 1``.
 
     Args:
         topology: a single topology; index a sequence first.

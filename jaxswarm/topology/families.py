@@ -1,7 +1,7 @@
-"""Deterministic graph families.
+"""Deterministic graph families: ring, path, complete, star, grid, torus, hypercube and others.
 
-Sizes come first; every family works from ``N = 1`` on, without self-loops or double edges. All of
-them are built by vectorised numpy: a ring of 100,000 agents takes milliseconds.
+Every family works from ``N = 1`` on, without self-loops or double edges. All of them are built by
+vectorised numpy: a ring of 100,000 agents takes milliseconds.
 
 References:
     Ying, Yuan, Chen, Hu, Pan, Yin, Exponential Graph is Provably Efficient for Decentralized Deep
@@ -16,39 +16,54 @@ from jaxswarm.errors import unknown
 from jaxswarm.topology.graph import Topology, from_edges
 
 
-def ring(n: int) -> Topology:
-    """Cycle of ``n`` agents, both directions; ``ring(2)`` is one edge, ``ring(1)`` has none."""
-    return circulant(n, sorted({1 % _size(n), (n - 1) % n} - {0}), name="ring")
+def ring(num_agents: int) -> Topology:
+    """Build a cycle of agents, both directions; ``ring(2)`` is one edge, ``ring(1)`` has none.
 
+    Example:
+        >>> graph = ring(5)
+        >>> graph
+        Topology('ring', 5 agents, 10 directed edges)
+        >>> graph.in_degrees().tolist()
+        [2, 2, 2, 2, 2]
 
-def directed_ring(n: int) -> Topology:
-    """Every agent ``i`` hears only its left neighbour ``i - 1`` (the “left ring”)."""
-    return circulant(n, [n - 1] if _size(n) > 1 else [], name="directed_ring")
-
-
-def exponential(n: int) -> Topology:
-    """Static exponential graph: agent ``i`` hears ``i + 2^k (mod n)`` for every ``2^k < n``.
-
-    Directed; about ``log2 n`` neighbours each, and with equal weights and even ``n`` a spectral gap
-    of ``2 / (1 + ceil(log2 n))``.
+    Raises:
+        ValueError: if ``num_agents < 1``.
     """
-    _size(n)
+    n = check_size(num_agents)
+    return circulant(n, sorted({1 % n, (n - 1) % n} - {0}), name="ring")
+
+
+def directed_ring(num_agents: int) -> Topology:
+    """Build a directed cycle: agent ``i`` receives only from agent ``i - 1`` (the “left ring”)."""
+    n = check_size(num_agents)
+    return circulant(n, [n - 1] if n > 1 else [], name="directed_ring")
+
+
+def exponential(num_agents: int) -> Topology:
+    """Build the static exponential graph: ``i`` receives from ``i + 2^k (mod N)``, ``2^k < N``.
+
+    Directed; about ``log2 N`` neighbours each, and with equal weights and even ``N`` a spectral gap
+    of ``2 / (1 + ceil(log2 N))``.
+    """
+    n = check_size(num_agents)
     return circulant(n, [1 << k for k in range((n - 1).bit_length())], name="exponential")
 
 
-def circulant(n: int, offsets: list[int] | tuple[int, ...], *, name: str = "circulant") -> Topology:
-    """Agent ``i`` hears ``(i + o) mod n`` for every ``o`` in ``offsets``.
+def circulant(
+    num_agents: int, offsets: list[int] | tuple[int, ...], *, name: str = "circulant"
+) -> Topology:
+    """Build a circulant graph: ``i`` receives from ``(i + o) mod N`` for every offset ``o``.
 
     Args:
-        n: number of agents.
-        offsets: distinct hops modulo ``n``, none of them 0 modulo ``n``. Symmetric hops
-            (``o`` and ``n - o``) make the graph undirected.
+        num_agents: ``N``.
+        offsets: distinct hops modulo ``N``, none of them 0 modulo ``N``. Symmetric hops
+            (``o`` and ``N - o``) make the graph undirected.
         name: for tables and messages.
 
     Raises:
-        ValueError: on ``n < 1`` and on zero or repeated hops.
+        ValueError: on ``num_agents < 1`` and on zero or repeated hops.
     """
-    _size(n)
+    n = check_size(num_agents)
     hops = [int(o) % n for o in offsets]
     if 0 in hops or len(set(hops)) != len(hops):
         raise ValueError(
@@ -60,25 +75,28 @@ def circulant(n: int, offsets: list[int] | tuple[int, ...], *, name: str = "circ
     return from_edges(edges, n, directed=True, offsets=tuple(sorted(hops)), name=name)
 
 
-def path(n: int) -> Topology:
-    """A line of ``n`` agents."""
-    left = np.arange(_size(n) - 1)
+def path(num_agents: int) -> Topology:
+    """Build a line of agents: ``i`` and ``i + 1`` are neighbours."""
+    n = check_size(num_agents)
+    left = np.arange(n - 1)
     return from_edges(np.stack([left, left + 1], axis=1), n, name="path")
 
 
-def complete(n: int) -> Topology:
-    """Everyone hears everyone: ``n (n - 1)`` directed edges."""
-    return from_edges(_clique(np.arange(_size(n))), n, name="complete")
+def complete(num_agents: int) -> Topology:
+    """Build the complete graph: all pairs are neighbours, ``N (N - 1)`` directed edges."""
+    n = check_size(num_agents)
+    return from_edges(_clique(np.arange(n)), n, name="complete")
 
 
-def star(n: int) -> Topology:
-    """Agent 0 in the centre, ``n - 1`` leaves (``n`` counts the centre)."""
-    leaves = np.arange(1, _size(n))
+def star(num_agents: int) -> Topology:
+    """Build a star: agent 0 in the centre, ``N - 1`` leaves (``N`` counts the centre)."""
+    n = check_size(num_agents)
+    leaves = np.arange(1, n)
     return from_edges(np.stack([np.zeros_like(leaves), leaves], axis=1), n, name="star")
 
 
 def grid(*shape: int) -> Topology:
-    """Rectangular grid without wrap-around, ``grid(rows, columns)`` or any number of dimensions.
+    """Build a rectangular grid without wrap-around, ``grid(rows, columns)``, of any dimension.
 
     Agents are numbered row by row (C order), so ``values.reshape(shape)`` draws the grid.
     """
@@ -86,7 +104,7 @@ def grid(*shape: int) -> Topology:
 
 
 def torus(*shape: int) -> Topology:
-    """Grid whose sides are glued together, ``torus(rows, columns)`` or any number of dimensions.
+    """Build a grid with wrap-around, ``torus(rows, columns)``, of any dimension.
 
     A side of length 2 has one edge between its two agents, a side of length 1 none.
     """
@@ -94,7 +112,7 @@ def torus(*shape: int) -> Topology:
 
 
 def hypercube(dimension: int) -> Topology:
-    """``2^dimension`` agents; neighbours differ in one bit of their number.
+    """Build a hypercube of ``2^dimension`` agents; neighbours differ in one bit of their number.
 
     Raises:
         ValueError: on a negative dimension or one above 24.
@@ -107,7 +125,7 @@ def hypercube(dimension: int) -> Topology:
 
 
 def barbell(clique: int, bridge: int = 0) -> Topology:
-    """Two cliques of ``clique`` agents joined by a path of ``bridge`` agents between them.
+    """Build two cliques of ``clique`` agents joined by a path of ``bridge`` agents between them.
 
     The bottleneck is a single edge, which makes it the usual hard case: ``N = 2 clique + bridge``.
 
@@ -116,7 +134,7 @@ def barbell(clique: int, bridge: int = 0) -> Topology:
     """
     if bridge < 0:
         raise ValueError(f"bridge: expected at least 0, got {bridge}")
-    n = 2 * _size(clique, "clique") + bridge
+    n = 2 * check_size(clique, "clique") + bridge
     line = np.arange(clique - 1, clique + bridge)
     pairs = [
         _clique(np.arange(clique)),
@@ -127,7 +145,7 @@ def barbell(clique: int, bridge: int = 0) -> Topology:
 
 
 def cluster(num_clusters: int, size: int, *, backbone: str = "ring") -> Topology:
-    """Two levels: cliques of ``size`` agents whose heads are joined by a backbone.
+    """Build a two-level graph: cliques of ``size`` agents whose heads are joined by a backbone.
 
     Agents ``c * size ... (c + 1) * size - 1`` form cluster ``c``; its head is the first of them.
 
@@ -142,7 +160,7 @@ def cluster(num_clusters: int, size: int, *, backbone: str = "ring") -> Topology
     families = {"ring": ring, "path": path, "star": star, "complete": complete}
     if backbone not in families:
         raise unknown("backbone", backbone, families)
-    n = _size(num_clusters, "num_clusters") * _size(size, "size")
+    n = check_size(num_clusters, "num_clusters") * check_size(size, "size")
     members = np.arange(n).reshape(num_clusters, size)
     first, second = np.triu_indices(size, k=1)
     inside = np.stack([members[:, first].ravel(), members[:, second].ravel()], axis=1)
@@ -156,7 +174,7 @@ def _lattice(shape: tuple[int, ...], wrap: bool, name: str) -> Topology:
     if not shape:
         raise ValueError("shape: expected at least one side, got none")
     for side in shape:
-        _size(side, "shape")
+        check_size(side, "shape")
     n = math.prod(shape)
     agents = np.arange(n).reshape(shape)
     pairs = []
@@ -177,7 +195,12 @@ def _joined(pairs: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.zeros((0, 2), np.int64), *pairs])
 
 
-def _size(value: int, name: str = "n") -> int:
+def check_size(value: int, name: str = "num_agents") -> int:
+    """Return ``value`` as an ``int`` if it is an integer of at least 1.
+
+    Raises:
+        ValueError: otherwise, naming the argument.
+    """
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     return int(value)

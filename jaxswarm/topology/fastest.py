@@ -1,10 +1,10 @@
-"""Fastest mixing: edge weights optimised for one graph by gradient descent.
+"""Fastest mixing weights: minimise the second eigenvalue modulus of one graph by descent.
 
 Minimises the second largest eigenvalue modulus of the mixing matrix over symmetric edge weights,
-either through the spectrum (a soft maximum of eigenvalue moduli that sharpens as it goes) or
-through the gossip simulation itself (how much disagreement is left after some rounds). The problem
-is convex, so the start does not matter in the end; the best iterate is returned, never worse than
-Metropolis weights.
+either through the spectrum (a soft maximum of eigenvalue moduli whose sharpness grows) or through
+the gossip simulation itself (the disagreement left after some rounds). The problem is convex, so
+the start does not matter in the end; the best iterate is returned, never worse than Metropolis
+weights.
 
 References:
     Boyd, Diaconis, Xiao, Fastest mixing Markov chain on a graph, 2004. Xiao, Boyd, Fast linear
@@ -18,13 +18,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm.errors import unknown
+from jaxswarm.topology._local_weights import best_constant, metropolis
 from jaxswarm.topology.graph import Topology, per_member, reverse_slots
 from jaxswarm.topology.large import power_modulus
 from jaxswarm.topology.validation import is_concrete, require_connected, require_symmetric
-from jaxswarm.topology.weights import best_constant, metropolis
 
-DENSE_LIMIT = 256  # agents up to which each step diagonalises the dense matrix
-BLOCK = 12  # vectors followed by subspace iteration beyond it
+DENSE_LIMIT = 256
+"""Number of agents up to which each step diagonalises the dense matrix."""
+BLOCK = 12
+"""Number of vectors of the subspace iteration beyond ``DENSE_LIMIT`` agents."""
 
 
 def fastest_mixing(
@@ -37,7 +39,7 @@ def fastest_mixing(
     rounds: int = 32,
     key: jax.Array | None = None,
 ) -> jax.Array:
-    """Symmetric edge weights ``[..., E]`` with the smallest ``|lambda_2|`` that descent finds.
+    """Optimise symmetric edge weights ``[..., E]`` for the smallest ``|lambda_2|``.
 
     Doubly stochastic. Traceable in the topology's arrays, so batches are optimised together. Beyond
     ``DENSE_LIMIT`` agents the spectrum is followed by subspace iteration and nothing is dense.
@@ -45,8 +47,8 @@ def fastest_mixing(
     Args:
         topology: undirected and connected.
         steps: of Adam.
-        through: ``"spectrum"``, or ``"simulation"``: minimise what is left of random disagreement
-            after ``rounds`` rounds of gossip, which scales with the edges alone.
+        through: ``"spectrum"``, or ``"simulation"``: minimise the disagreement of random values
+            left after ``rounds`` rounds of gossip, whose cost grows with the edges alone.
         nonnegative: keep all weights, self-weights included, non-negative (the fastest mixing
             Markov chain); otherwise signs are free, which is never slower.
         learning_rate: of the first step, relative to the scale of the weights; decays to zero.
@@ -55,7 +57,7 @@ def fastest_mixing(
 
     Raises:
         ValueError: on a directed or disconnected graph, ``steps`` or ``rounds`` below 1, or an
-            unknown word for ``through``.
+            unknown value of ``through``.
     """
     if through not in ("spectrum", "simulation"):
         raise unknown("way to differentiate", through, ("spectrum", "simulation"))
@@ -107,8 +109,8 @@ def _descend(
     back = reverse_slots(topology)
     scale = 1.0 / (1.0 + topology.in_degrees().max())
 
-    def read(raw: jax.Array) -> jax.Array:
-        """Symmetric and, if wanted, feasible weights; feasible ones are their own image."""
+    def project(raw: jax.Array) -> jax.Array:
+        """Symmetric and, if asked for, non-negative weights; maps such weights to themselves."""
         raw = jnp.where(topology.mask, scale * (raw + raw[back]) / 2.0, 0.0)
         if not nonnegative:
             return raw
@@ -134,18 +136,20 @@ def _descend(
     def soft_maximum(
         raw: jax.Array, sharpness: jax.Array, block: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        values = moduli(read(raw), block)
+        values = moduli(project(raw), block)
         return jax.nn.logsumexp(sharpness * values) / sharpness, values.max()
 
-    def remaining(raw: jax.Array, _: jax.Array, block: jax.Array) -> tuple[jax.Array, jax.Array]:
-        weights = read(raw)
+    def remaining_disagreement(
+        raw: jax.Array, _: jax.Array, block: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        weights = project(raw)
 
-        def one(values: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+        def one_round(values: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
             values = apply(weights, values)
             size = jnp.sqrt(jnp.sum(values**2) + 1e-30)
             return values / size, jnp.log(size)
 
-        _, logs = jax.lax.scan(one, block, None, length=rounds)
+        _, logs = jax.lax.scan(one_round, block, None, length=rounds)
         rate = logs[1:].mean() if rounds > 1 else logs[0]
         return rate, jnp.exp(logs[rounds // 2 :].mean())
 
@@ -158,7 +162,7 @@ def _descend(
             block, _ = jnp.linalg.qr(apply(weights, apply(weights, block)))
         return block
 
-    objective = soft_maximum if through == "spectrum" else remaining
+    objective = soft_maximum if through == "spectrum" else remaining_disagreement
     optimizer = optax.scale_by_adam(b2=0.99)
     sharpness = jnp.geomspace(20.0, 4000.0, steps)
     rates = learning_rate * (1.0 + jnp.cos(jnp.linspace(0.0, jnp.pi, steps))) / 2.0
@@ -166,12 +170,12 @@ def _descend(
     def step(carry: Any, inputs: Any) -> tuple[Any, None]:
         raw, moments, block, best, best_value = carry
         sharpness, rate, key = inputs
-        block = refreshed(read(raw), block, key)
-        (_, value), slope = jax.value_and_grad(objective, has_aux=True)(raw, sharpness, block)
+        block = refreshed(project(raw), block, key)
+        (_, value), grads = jax.value_and_grad(objective, has_aux=True)(raw, sharpness, block)
         better = value < best_value
         best = jnp.where(better, raw, best)
         best_value = jnp.where(better, value, best_value)
-        updates, moments = optimizer.update(slope, moments, raw)
+        updates, moments = optimizer.update(grads, moments, raw)
         raw = raw - rate * jnp.asarray(updates)
         raw = jnp.maximum(raw, 0.0) if nonnegative else raw
         return (raw, moments, block, best, best_value), None
@@ -183,8 +187,8 @@ def _descend(
     keys = jax.random.split(jax.random.fold_in(key, 1), steps)
     (raw, _, _, best, _), _ = jax.lax.scan(step, carry, (sharpness, rates, keys))
 
-    # Noisy or partial values chose ``best``: let exact ones decide between the candidates.
-    candidates = jnp.stack([read(constant / scale), simple, read(raw), read(best)])
+    # ``best`` was chosen by noisy or partial values: compare the candidates by exact ones.
+    candidates = jnp.stack([project(constant / scale), simple, project(raw), project(best)])
 
     def exact(weights: jax.Array) -> jax.Array:
         if is_dense:

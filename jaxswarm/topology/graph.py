@@ -1,7 +1,6 @@
-"""The `Topology` pytree: who hears whom, as arrays.
+"""The communication graph ``Topology``: a directed edge list as a pytree of arrays.
 
-Shapes: ``N`` agents, ``E`` directed edge slots, ``K`` in-neighbour slots of the padded form, ``T``
-rounds.
+Shapes: ``N`` agents, ``E`` directed edge slots, ``T`` members of a sequence.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,27 +13,28 @@ import numpy as np
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Topology:
     """A communication graph over ``N`` agents as a directed edge list sorted by receiver.
 
-    An undirected graph holds both directions of every edge. There are no self-loops: an agent
-    always hears itself, and how loudly is a matter of the mixing weights. Build one with the
-    families of :mod:`jaxswarm.topology`, :func:`from_edges` or ``from_networkx``; they validate on
-    the host, so that the arrays can be trusted inside ``jit``.
+    An undirected graph holds both directions of every edge. There are no self-loops: how much an
+    agent weighs its own value is a matter of the mixing weights. Build one with the families of
+    :mod:`jaxswarm.topology`, :func:`from_edges` or ``from_networkx``; they validate on the host, so
+    that the arrays can be trusted inside ``jit``.
 
     A *sequence* (time-varying topology) or a *batch* is the same pytree with a leading axis on
-    every array, padded to a common ``E``; ``topology[t]`` selects one member, with a Python or a
-    traced index.
+    every array, padded to a common ``E`` (see :func:`jaxswarm.topology.stack`); ``topology[t]``
+    selects one member, with a Python or a traced index.
 
     Attributes:
-        senders: ``int32[..., E]``, the agent that is heard.
-        receivers: ``int32[..., E]``, the agent that hears, ascending; padding slots hold ``N - 1``.
+        senders: ``int32[..., E]``, the agent that sends along each edge.
+        receivers: ``int32[..., E]``, the agent that receives, ascending; padding slots hold
+            ``N - 1``.
         mask: ``bool[..., E]``, false on padding slots.
         num_agents: ``N``, static.
         offsets: static; the distinct non-zero hops ``o`` if the graph is circulant, meaning that
-            every agent ``i`` hears exactly ``(i + o) mod N``; ``None`` otherwise.
-        name: static; what the graph is called in tables and messages.
+            every agent ``i`` receives exactly from ``(i + o) mod N``; ``None`` otherwise.
+        name: static; name of the graph in tables and messages.
     """
 
     senders: Any
@@ -77,20 +77,31 @@ class Topology:
         )
 
     def in_degrees(self) -> jax.Array:
-        """``int32[..., N]``: how many others each agent hears."""
+        """Number of in-neighbours of each agent, ``int32[..., N]``."""
         return per_member(_in_degrees, self)
 
     def out_degrees(self) -> jax.Array:
-        """``int32[..., N]``: how many others hear each agent."""
+        """Number of out-neighbours of each agent, ``int32[..., N]``."""
         return per_member(_out_degrees, self)
 
     def adjacency(self) -> jax.Array:
-        """``bool[..., N, N]``; entry ``[i, j]`` says that ``i`` hears ``j``. Dense."""
+        """Dense adjacency ``bool[..., N, N]``; entry ``[i, j]``: ``i`` receives from ``j``."""
         return per_member(_adjacency, self)
+
+    def __repr__(self) -> str:
+        shape = getattr(self.mask, "shape", None)
+        parts = [repr(self.name), f"{self.num_agents} agents"]
+        if shape is not None and len(shape) > 1:
+            parts.append(f"{' x '.join(map(str, shape[:-1]))} members")
+        if shape is not None and len(shape) == 1 and isinstance(self.mask, np.ndarray):
+            parts.append(f"{int(self.mask.sum())} directed edges")
+        elif shape:
+            parts.append(f"{shape[-1]} edge slots")
+        return f"Topology({', '.join(parts)})"
 
 
 def per_member(function: Callable[..., Any], topology: Topology, *extra: Any) -> Any:
-    """``function(topology, *extra)`` for a single topology, ``vmap``ped over the axes of a batch.
+    """Apply a function of a single topology, ``vmap``ped over the axes of a sequence or batch.
 
     Args:
         function: takes a single topology whose arrays are jax arrays. Its name and hops are left
@@ -105,9 +116,9 @@ def per_member(function: Callable[..., Any], topology: Topology, *extra: Any) ->
 
 
 def reverse_slots(topology: Topology) -> jax.Array:
-    """``int32[..., E]``: for each edge slot of an undirected graph, that of the other direction.
+    """Edge slot of the opposite direction of each edge of an undirected graph, ``int32[..., E]``.
 
-    Padding slots map to padding slots. Meaningless where the opposite direction is missing.
+    Padding slots map to padding slots. Undefined where the opposite direction is missing.
     """
     return per_member(_reverse_slots, topology)
 
@@ -120,7 +131,7 @@ def from_edges(
     offsets: Sequence[int] | None = None,
     name: str = "graph",
 ) -> Topology:
-    """A topology from ``(sender, receiver)`` pairs, validated on the host.
+    """Build a topology from ``(sender, receiver)`` pairs, validated on the host.
 
     Args:
         edges: ``[E, 2]`` integer pairs; for ``directed=False`` each undirected edge once.
@@ -128,6 +139,10 @@ def from_edges(
         directed: keep the pairs as they are instead of adding the reverse of each.
         offsets: hops, if the caller knows the graph to be circulant (see :class:`Topology`).
         name: for tables and messages.
+
+    Example:
+        >>> from_edges([(0, 1), (1, 2)], 3)
+        Topology('graph', 3 agents, 4 directed edges)
 
     Raises:
         ValueError: on ``N < 1``, ends out of ``[0, N)``, self-loops or duplicate edges; the message

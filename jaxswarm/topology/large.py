@@ -1,6 +1,7 @@
-"""Extreme eigenvalues without a matrix: closed form, Lanczos and Arnoldi, power iteration.
+"""Extreme eigenvalues of large graphs without dense matrices.
 
-The workers of :mod:`jaxswarm.topology.spectra` for graphs too large for dense matrices.
+Closed form for circulant graphs, Lanczos and Arnoldi (ARPACK), power iteration; used by
+:mod:`jaxswarm.topology.spectra`.
 
 References:
     Davis, Circulant Matrices, 1979. Lehoucq, Sorensen, Yang, ARPACK Users' Guide, 1998.
@@ -16,7 +17,7 @@ from jaxswarm.topology.graph import Topology, per_member
 
 
 def hop_weights(topology: Topology, weights: Any) -> np.ndarray | None:
-    """``[K]`` weight of each of a circulant graph's hops, ``None`` if agents differ in them."""
+    """Weight ``[K]`` of each hop of a circulant graph, or ``None`` if agents differ in them."""
     if topology.offsets is None or topology.is_sequence:
         return None
     n = topology.num_agents
@@ -60,7 +61,7 @@ def lanczos_modulus(topology: Topology, weights: Any, kind: str) -> float:
 
 
 def power_modulus(topology: Topology, weights: Any, kind: str, iterations: int = 1000) -> jax.Array:
-    """Estimate of ``|lambda_2|``: how fast a random vector shrinks in the later of many rounds.
+    """Estimate ``|lambda_2|`` by power iteration: how fast a random vector shrinks in late rounds.
 
     Traceable. Below the true value unless converged, by a relative error of about
     ``log(N) / iterations``.
@@ -76,9 +77,9 @@ def power_modulus(topology: Topology, weights: Any, kind: str, iterations: int =
         diagonal = 1.0 - jax.ops.segment_sum(weights, ends, num_segments=n)
 
         def step(x: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-            heard = weights * x[member.senders]
+            received = weights * x[member.senders]
             x = diagonal * x + jax.ops.segment_sum(
-                heard, member.receivers, num_segments=n, indices_are_sorted=True
+                received, member.receivers, num_segments=n, indices_are_sorted=True
             )
             x = x - x.mean()
             size = jnp.linalg.norm(x)
@@ -93,7 +94,7 @@ def power_modulus(topology: Topology, weights: Any, kind: str, iterations: int =
 
 
 def laplacian_extremes(topology: Topology, rates: Any = None) -> tuple[float, float]:
-    """``(lambda_2, lambda_max)`` of the Laplacian of one large undirected graph."""
+    """Return ``(lambda_2, lambda_max)`` of the Laplacian of one large undirected graph."""
     rates = np.asarray(topology.mask if rates is None else rates, float)
     values = hop_weights(topology, rates)
     if values is not None:
@@ -139,7 +140,7 @@ def _sparse(topology: Topology, values: np.ndarray) -> Any:
 def _extreme(apply: Any, n: int, symmetric: bool, which: str) -> Any:
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, eigsh
 
-    if n < 8:  # ARPACK wants room; build the few columns instead
+    if n < 8:  # too small for ARPACK: build the few columns instead
         matrix = np.stack([apply(column) for column in np.eye(n)], axis=1)
         values = np.linalg.eigvalsh(matrix) if symmetric else np.linalg.eigvals(matrix)
         return values[np.argmax(np.abs(values) if which == "LM" else values.real)]

@@ -1,7 +1,7 @@
-"""Random graph families; the same ``seed`` gives the same graph.
+"""Random graph families: regular, Erdős–Rényi, Barabási–Albert, Watts–Strogatz, geometric.
 
-``connected=True`` (the default) draws again, a bounded number of times, until the graph is
-connected.
+The same ``seed`` gives the same graph. ``connected=True`` (the default) draws again, a bounded
+number of times, until the graph is connected.
 
 References:
     Erdős, Rényi, On random graphs, 1959. Watts, Strogatz, Collective dynamics of “small-world”
@@ -14,29 +14,35 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxswarm.topology.families import _size
+from jaxswarm.topology.families import check_size
 from jaxswarm.topology.graph import Topology, from_edges
 from jaxswarm.topology.validation import components, is_connected
 
 ATTEMPTS = 32  # draws before a family gives up on being connected
 
 
-def random_regular(n: int, degree: int, *, seed: int = 0, connected: bool = True) -> Topology:
-    """Every agent has ``degree`` neighbours, chosen at random.
+def random_regular(
+    num_agents: int, degree: int, *, seed: int = 0, connected: bool = True
+) -> Topology:
+    """Draw a random regular graph: every agent has ``degree`` random neighbours.
 
     Stubs are paired at random, and offending pairs (loops, repeats) are switched with random others
     until none is left; vectorised, so 100,000 agents take a fraction of a second. For degrees from
     3 on such graphs are expanders and almost surely connected.
 
+    Example:
+        >>> random_regular(100, 4, seed=1)
+        Topology('random_regular', 100 agents, 400 directed edges)
+
     Raises:
-        ValueError: if ``degree`` is outside ``[0, n - 1]``, ``n * degree`` is odd, or no connected
+        ValueError: if ``degree`` is outside ``[0, N - 1]``, ``N * degree`` is odd, or no connected
             graph was found.
     """
-    _size(n)
+    n = check_size(num_agents)
     if not 0 <= degree < n:
-        raise ValueError(f"degree: expected 0 to n - 1 = {n - 1}, got {degree}")
+        raise ValueError(f"degree: expected 0 to num_agents - 1 = {n - 1}, got {degree}")
     if n * degree % 2:
-        raise ValueError(f"degree: expected n * degree to be even, got {n} * {degree}")
+        raise ValueError(f"degree: expected num_agents * degree to be even, got {n} * {degree}")
 
     def draw(rng: np.random.Generator) -> Topology:
         if 2 * degree > n - 1:  # dense: the complement is sparse and as random
@@ -51,15 +57,17 @@ def random_regular(n: int, degree: int, *, seed: int = 0, connected: bool = True
     return _drawn(draw, seed, connected, f"random_regular({n}, {degree})")
 
 
-def erdos_renyi(n: int, probability: float, *, seed: int = 0, connected: bool = True) -> Topology:
-    """Each of the ``n (n - 1) / 2`` possible edges is there with the given probability.
+def erdos_renyi(
+    num_agents: int, probability: float, *, seed: int = 0, connected: bool = True
+) -> Topology:
+    """Draw an Erdős–Rényi graph: each possible undirected edge exists with the given probability.
 
-    Connected graphs are likely above ``log(n) / n``.
+    Connected graphs are likely above ``log(N) / N``.
 
     Raises:
         ValueError: if ``probability`` is outside ``[0, 1]``, or no connected graph was found.
     """
-    _size(n)
+    n = check_size(num_agents)
     _probability(probability)
     total = n * (n - 1) // 2
 
@@ -70,30 +78,31 @@ def erdos_renyi(n: int, probability: float, *, seed: int = 0, connected: bool = 
     return _drawn(draw, seed, connected, f"erdos_renyi({n}, {probability})")
 
 
-def barabasi_albert(n: int, attachments: int, *, seed: int = 0) -> Topology:
-    """Scale-free: each new agent attaches to ``attachments`` others, the popular ones preferred.
+def barabasi_albert(num_agents: int, attachments: int, *, seed: int = 0) -> Topology:
+    """Draw a scale-free graph: each new agent attaches to ``attachments`` others by their degree.
 
-    Always connected.
+    Preferential attachment (Barabási–Albert). Always connected.
 
     Raises:
-        ValueError: unless ``1 <= attachments < n``.
+        ValueError: unless ``1 <= attachments < N``.
     """
     import networkx as nx
 
-    if not 1 <= attachments < _size(n):
-        raise ValueError(f"attachments: expected 1 to n - 1 = {n - 1}, got {attachments}")
-    graph = nx.barabasi_albert_graph(n, attachments, seed=int(_generator(seed, 0).integers(2**31)))
+    n = check_size(num_agents)
+    if not 1 <= attachments < n:
+        raise ValueError(f"attachments: expected 1 to num_agents - 1 = {n - 1}, got {attachments}")
+    graph = nx.barabasi_albert_graph(n, attachments, seed=int(generator(seed, 0).integers(2**31)))
     return from_edges(np.array(graph.edges, np.int64), n, name="barabasi_albert")
 
 
 def watts_strogatz(
-    n: int, degree: int, probability: float, *, seed: int = 0, connected: bool = True
+    num_agents: int, degree: int, probability: float, *, seed: int = 0, connected: bool = True
 ) -> Topology:
-    """Small world: a ring of ``degree`` nearest neighbours with edges rewired at random.
+    """Draw a small-world graph: a ring of ``degree`` nearest neighbours, edges rewired at random.
 
     Args:
-        n: number of agents.
-        degree: neighbours before rewiring, even, below ``n``.
+        num_agents: ``N``.
+        degree: neighbours before rewiring, even, below ``N``.
         probability: chance in ``[0, 1]`` that an edge gets a random other end.
         seed: of the generator.
         connected: draw again until the graph is connected.
@@ -103,8 +112,11 @@ def watts_strogatz(
     """
     import networkx as nx
 
-    if degree % 2 or not 0 <= degree < _size(n):
-        raise ValueError(f"degree: expected an even number from 0 to n - 1 = {n - 1}, got {degree}")
+    n = check_size(num_agents)
+    if degree % 2 or not 0 <= degree < n:
+        raise ValueError(
+            f"degree: expected an even number from 0 to num_agents - 1 = {n - 1}, got {degree}"
+        )
     _probability(probability)
 
     def draw(rng: np.random.Generator) -> Topology:
@@ -115,7 +127,7 @@ def watts_strogatz(
 
 
 def random_geometric(
-    n: int,
+    num_agents: int,
     radius: float,
     *,
     max_degree: int | None = None,
@@ -124,10 +136,10 @@ def random_geometric(
     connected: bool = True,
     repair: bool = False,
 ) -> Topology:
-    """Agents at random points of the unit square, joined when closer than ``radius``.
+    """Draw a random geometric graph: points of the unit square, joined when closer than ``radius``.
 
     Args:
-        n: number of agents.
+        num_agents: ``N``.
         radius: positive.
         max_degree: cap on the number of neighbours; shorter edges are kept first.
         positions: ``[N, D]`` points to use instead of random ones (nothing is drawn then).
@@ -140,7 +152,7 @@ def random_geometric(
     Raises:
         ValueError: on arguments out of range, or if no connected graph was found.
     """
-    _size(n)
+    n = check_size(num_agents)
     if not radius > 0:
         raise ValueError(f"radius: expected a positive number, got {radius}")
     if max_degree is not None and max_degree < 1:
@@ -167,19 +179,24 @@ def _drawn(
     what: str,
     attempts: int = ATTEMPTS,
 ) -> Topology:
-    worst = ""
+    last = ""
     for attempt in range(attempts if connected else 1):
-        topology = draw(_generator(seed, attempt))
+        topology = draw(generator(seed, attempt))
         if not connected or is_connected(topology):
             return topology
-        worst = f"{components(topology).max() + 1} components"
+        last = f"{components(topology).max() + 1} components"
     raise ValueError(
-        f"{what}: no connected graph in {attempts} draws from seed {seed} (the last had {worst}); "
+        f"{what}: no connected graph in {attempts} draws from seed {seed} (the last had {last}); "
         "ask for more edges, or pass connected=False"
     )
 
 
-def _generator(seed: int, attempt: int) -> np.random.Generator:
+def generator(seed: int, attempt: int) -> np.random.Generator:
+    """Random generator of one attempt of a seed.
+
+    Raises:
+        ValueError: if ``seed < 0``.
+    """
     if seed < 0:
         raise ValueError(f"seed: expected at least 0, got {seed}")
     return np.random.default_rng([seed, attempt])

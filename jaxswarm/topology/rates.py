@@ -1,4 +1,4 @@
-"""How often each edge should be used, so that asynchronous gossip agrees with the fewest uses.
+"""Optimal edge rates for asynchronous gossip: minimise the communications needed for consensus.
 
 Shapes: ``N`` agents, ``E`` edge slots, ``K = E/2`` undirected edges.
 
@@ -21,7 +21,7 @@ OBJECTIVES = ("product", "chi1", "chi2")
 
 
 class OptimalRates(NamedTuple):
-    """Rates and what they reach.
+    """Edge rates and the graph constants that they reach.
 
     Attributes:
         rates: ``float64[E]``, equal on both slots of an edge, summing to 1 over undirected edges.
@@ -42,7 +42,7 @@ def optimal_rates(
     objective: Literal["product", "chi1", "chi2"] = "product",
     iterations: int = 3000,
 ) -> OptimalRates:
-    """Edge rates, of total 1, that minimise ``χ₁ χ₂`` (DADAO's communications go like its root).
+    """Optimise edge rates of total 1: minimise ``χ₁ χ₂``, whose root DADAO's communications follow.
 
     ``log λ₂`` is concave in the rates and so is ``log`` of a conductance, the inverse of an
     effective resistance; ``log(χ₁ χ₂)`` is therefore convex, and this problem needs no relaxation.

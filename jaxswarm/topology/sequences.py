@@ -1,4 +1,4 @@
-"""Time-varying topologies: the same pytree with a leading axis of ``T`` rounds.
+"""Time-varying topologies (sequences) and batches: ``Topology`` with a leading axis of ``T``.
 
 Round ``t`` uses ``sequence[t % T]``. A sequence of length ``T`` holds ``T * E`` edge slots.
 
@@ -12,16 +12,29 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxswarm.topology.families import _size, circulant
+from jaxswarm.topology.families import check_size, circulant
 from jaxswarm.topology.graph import Topology
-from jaxswarm.topology.random_families import _generator, random_regular, watts_strogatz
+from jaxswarm.topology.random_families import generator, random_regular, watts_strogatz
 
 
 def stack(topologies: Sequence[Topology], *, name: str | None = None) -> Topology:
-    """Topologies over the same agents as one with a leading axis: a sequence in time, or a batch.
+    """Stack topologies over the same agents along a leading axis: a sequence in time, or a batch.
 
-    The shorter edge lists are padded; padding slots hold ``N - 1`` twice and a false mask. Hops
-    (``offsets``) survive if they are the same everywhere.
+    Use this rather than ``jax.tree.map(jnp.stack, …)``, which refuses graphs of different size or
+    name. The shorter edge lists are padded; padding slots hold ``N - 1`` twice and a false mask.
+    Hops (``offsets``) are kept if all members have the same.
+
+    Args:
+        topologies: single topologies, at least one.
+        name: of the result, for tables and messages; by default the members' common one.
+
+    Example:
+        >>> from jaxswarm.topology.families import ring, star
+        >>> graphs = stack([ring(5), star(5)], name="ring and star")
+        >>> graphs
+        Topology('ring and star', 5 agents, 2 members, 10 edge slots)
+        >>> graphs[1].in_degrees().tolist()
+        [4, 1, 1, 1, 1]
 
     Raises:
         ValueError: on an empty list, a sequence among the members, or different numbers of agents.
@@ -45,31 +58,37 @@ def stack(topologies: Sequence[Topology], *, name: str | None = None) -> Topolog
         mask[i, used] = member.mask
     offsets = members[0].offsets
     same = all(member.offsets == offsets for member in members)
-    return Topology(senders, receivers, mask, n, offsets if same else None, name or members[0].name)
+    names = {member.name for member in members}
+    if name is None:
+        name = names.pop() if len(names) == 1 else "stack"
+    return Topology(senders, receivers, mask, n, offsets if same else None, name)
 
 
-def one_peer_exponential(n: int) -> Topology:
-    """In round ``t`` agent ``i`` hears only ``i + 2^t (mod n)``, for ``T = ceil(log2 n)`` rounds.
+def one_peer_exponential(num_agents: int) -> Topology:
+    """Build the one-peer exponential sequence of graphs.
 
-    Directed. With weights one half (``"metropolis"``, ``"uniform"`` and ``"push"`` all give them)
-    every round is doubly stochastic, and if ``n`` is a power of two, ``T`` rounds average exactly.
+    In round ``t`` agent ``i`` receives only from ``i + 2^t (mod N)``, for ``T = ceil(log2 N)``
+    rounds. Directed. With weights one half (``"metropolis"``,
+    ``"uniform"`` and ``"push"`` all give them) every round is doubly stochastic, and if ``N`` is a
+    power of two, ``T`` rounds average exactly.
     """
-    rounds = max(1, (_size(n) - 1).bit_length())
+    n = check_size(num_agents)
+    rounds = max(1, (n - 1).bit_length())
     return stack(
         [circulant(n, [1 << t] if n > 1 else []) for t in range(rounds)],
         name="one_peer_exponential",
     )
 
 
-def random_matching(n: int, rounds: int, *, seed: int = 0) -> Topology:
-    """In each round the agents are paired uniformly at random; for odd ``n`` one stays alone.
+def random_matching(num_agents: int, rounds: int, *, seed: int = 0) -> Topology:
+    """Draw a sequence of uniform random matchings; for odd ``N`` one agent has no partner.
 
     Raises:
-        ValueError: on ``n < 1`` or ``rounds < 1``.
+        ValueError: on ``num_agents < 1`` or ``rounds < 1``.
     """
-    _size(n)
-    _size(rounds, "rounds")
-    order = _generator(seed, 0).permuted(np.tile(np.arange(n, dtype=np.int32), (rounds, 1)), axis=1)
+    n = check_size(num_agents)
+    check_size(rounds, "rounds")
+    order = generator(seed, 0).permuted(np.tile(np.arange(n, dtype=np.int32), (rounds, 1)), axis=1)
     left, right = order[:, 0 : n - 1 : 2], order[:, 1:n:2]
     senders, receivers = np.concatenate([left, right], 1), np.concatenate([right, left], 1)
     by_receiver = np.argsort(receivers, axis=1)
@@ -83,16 +102,16 @@ def random_matching(n: int, rounds: int, *, seed: int = 0) -> Topology:
 
 
 def rewired_watts_strogatz(
-    n: int, degree: int, probability: float, rounds: int, *, every: int = 1, seed: int = 0
+    num_agents: int, degree: int, probability: float, rounds: int, *, every: int = 1, seed: int = 0
 ) -> Topology:
-    """Periodic rewiring: a fresh small-world graph every ``every`` rounds, each member connected.
+    """Draw a new connected small-world graph every ``every`` rounds, as a sequence.
 
     Args:
-        n: number of agents.
-        degree: neighbours before rewiring, even, below ``n``.
+        num_agents: ``N``.
+        degree: neighbours before rewiring, even, below ``N``.
         probability: chance in ``[0, 1]`` that an edge gets a random other end.
         rounds: ``T``.
-        every: how long each graph stays.
+        every: rounds for which each graph is used.
         seed: of the generator.
 
     Raises:
@@ -100,30 +119,38 @@ def rewired_watts_strogatz(
     """
 
     def draw(seed: int) -> Topology:
-        return watts_strogatz(n, degree, probability, seed=seed)
+        return watts_strogatz(num_agents, degree, probability, seed=seed)
 
     return _resampled(draw, rounds, every, seed)
 
 
 def resampled_random_regular(
-    n: int, degree: int, rounds: int, *, every: int = 1, seed: int = 0, connected: bool = True
+    num_agents: int,
+    degree: int,
+    rounds: int,
+    *,
+    every: int = 1,
+    seed: int = 0,
+    connected: bool = True,
 ) -> Topology:
-    """A fresh random regular graph every ``every`` rounds (see :func:`random_regular`).
+    """Draw a new random regular graph every ``every`` rounds, as a sequence.
+
+    See :func:`jaxswarm.topology.random_regular`.
 
     Raises:
         ValueError: on arguments out of range, or if no connected graph was found.
     """
 
     def draw(seed: int) -> Topology:
-        return random_regular(n, degree, seed=seed, connected=connected)
+        return random_regular(num_agents, degree, seed=seed, connected=connected)
 
     return _resampled(draw, rounds, every, seed)
 
 
 def _resampled(draw: Callable[[int], Topology], rounds: int, every: int, seed: int) -> Topology:
-    _size(rounds, "rounds")
-    _size(every, "every")
+    check_size(rounds, "rounds")
+    check_size(every, "every")
     count = -(-rounds // every)
-    seeds = _generator(seed, 0).integers(2**31, size=count)
+    seeds = generator(seed, 0).integers(2**31, size=count)
     graphs = [draw(int(s)) for s in seeds]
     return stack([graphs[t // every] for t in range(rounds)])

@@ -1,7 +1,7 @@
-"""What can be said about a graph on the host: connected, symmetric, balanced.
+"""Checks of a graph on the host: connected, undirected, balanced, regular.
 
 A sequence counts as connected when the union of its members is (no single matching is connected,
-yet gossip over many of them reaches everyone).
+yet gossip over many of them reaches all agents).
 """
 
 from typing import Any
@@ -14,17 +14,17 @@ from jaxswarm.topology.graph import Topology
 
 
 def is_concrete(topology: Topology) -> bool:
-    """Whether the arrays hold values that can be inspected; false for arguments of ``jit``."""
+    """Return whether the arrays can be inspected; false for arguments of ``jit``."""
     return not any(is_traced(leaf) for leaf in jax.tree.leaves(topology))
 
 
 def is_traced(value: Any) -> bool:
-    """Whether a value is unknown because ``jit``, ``vmap`` or ``grad`` is tracing it."""
+    """Return whether ``jit``, ``vmap`` or ``grad`` is tracing a value, so that it is unknown."""
     return isinstance(value, Tracer)
 
 
 def is_symmetric(topology: Topology) -> bool:
-    """Whether the graph is undirected: every edge has its opposite, in every member."""
+    """Return whether the graph is undirected: every edge has its opposite, in every member."""
     senders, receivers, mask = _edges(topology)
     n = topology.num_agents
     there = np.where(mask, receivers * n + senders, -1)
@@ -33,25 +33,44 @@ def is_symmetric(topology: Topology) -> bool:
 
 
 def is_balanced(topology: Topology) -> bool:
-    """Whether every agent hears as many as hear it, in every member."""
-    incoming, outgoing = _degrees(topology)
+    """Return whether the in-degree of every agent is its out-degree, in every member."""
+    incoming, outgoing = degrees(topology)
     return bool(np.array_equal(incoming, outgoing))
 
 
 def is_regular(topology: Topology) -> bool:
-    """Whether all in- and out-degrees are one number, in every member (the number may differ)."""
-    degrees = np.concatenate(_degrees(topology), axis=-1)
-    return bool(np.all(degrees == degrees[..., :1]))
+    """Return whether all degrees of a member are one number (which may differ between members)."""
+    numbers = np.concatenate(degrees(topology), axis=-1)
+    return bool(np.all(numbers == numbers[..., :1]))
+
+
+def degrees(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
+    """Count ``(in-neighbours, out-neighbours)`` of every agent on the host, ``int64[..., N]`` each.
+
+    Unlike :meth:`Topology.in_degrees` it can be called while ``jit`` traces something else.
+
+    Raises:
+        ValueError: if the topology itself is traced.
+    """
+    senders, receivers, mask = _edges(topology)
+    n = topology.num_agents
+    leading = mask.shape[:-1]
+    first = np.arange(int(np.prod(leading))).reshape(*leading, 1) * n  # of each member
+    incoming, outgoing = (
+        np.bincount((ends + first)[mask], minlength=first.size * n).reshape(*leading, n)
+        for ends in (receivers, senders)
+    )
+    return incoming, outgoing
 
 
 def components(topology: Topology, alive: Any = None) -> np.ndarray:
-    """``int32[N]``: the strongly connected component of each agent, numbered from 0.
+    """Number the strongly connected component of each agent from 0, ``int32[N]``.
 
     In an undirected graph these are the usual connected components. For a sequence, of the union.
 
     Args:
         topology: concrete.
-        alive: ``bool[N]``; the dead and their edges are left out, and get ``-1``.
+        alive: ``bool[N]``; absent agents and their edges are left out, and get ``-1``.
 
     Raises:
         ValueError: if ``alive`` is not one flag per agent.
@@ -74,12 +93,24 @@ def components(topology: Topology, alive: Any = None) -> np.ndarray:
 
 
 def is_connected(topology: Topology) -> bool:
-    """Whether everyone can reach everyone along edges (strongly, if the graph is directed)."""
+    """Return whether all agents reach each other along edges (strongly, if it is directed)."""
     return bool(components(topology).max() == 0)
 
 
+def require_topology(value: Any, what: str = "topology") -> None:
+    """Check that a value is a :class:`Topology`.
+
+    Raises:
+        ValueError: naming ``what`` and what came instead.
+    """
+    if not isinstance(value, Topology):
+        raise ValueError(
+            f"{what}: expected a Topology such as topology.ring(64), got {type(value).__name__}"
+        )
+
+
 def require_connected(topology: Topology) -> None:
-    """Refuse a graph on which consensus is impossible.
+    """Check that a graph is connected, without which consensus is impossible.
 
     Raises:
         ValueError: naming the number of (strongly connected) components and their sizes.
@@ -95,7 +126,11 @@ def require_connected(topology: Topology) -> None:
 
 
 def require_symmetric(topology: Topology, purpose: str) -> None:
-    """Refuse a directed graph where an undirected one is needed; ``purpose`` says by whom.
+    """Check that a graph is undirected.
+
+    Args:
+        topology: concrete; of a sequence every member is checked.
+        purpose: what needs it, for the message.
 
     Raises:
         ValueError: naming one edge that has no opposite.
@@ -107,25 +142,13 @@ def require_symmetric(topology: Topology, purpose: str) -> None:
     flat = (np.atleast_2d(senders), np.atleast_2d(receivers), np.atleast_2d(mask))
     for sender, receiver, real in zip(*flat, strict=True):
         codes = receiver[real] * n + sender[real]
-        lonely = codes[~np.isin(codes, sender[real] * n + receiver[real])]
-        if len(lonely):
-            edge = (int(lonely[0] % n), int(lonely[0] // n))
+        single = codes[~np.isin(codes, sender[real] * n + receiver[real])]
+        if len(single):
+            edge = (int(single[0] % n), int(single[0] // n))
             raise ValueError(
                 f"{topology.name}: {purpose} expects an undirected graph, "
                 f"got edge {edge} without its opposite"
             )
-
-
-def _degrees(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
-    senders, receivers, mask = _edges(topology)
-    n = topology.num_agents
-    leading = mask.shape[:-1]
-    first = np.arange(int(np.prod(leading))).reshape(*leading, 1) * n  # of each member
-    incoming, outgoing = (
-        np.bincount((ends + first)[mask], minlength=first.size * n).reshape(*leading, n)
-        for ends in (receivers, senders)
-    )
-    return incoming, outgoing
 
 
 def _edges(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

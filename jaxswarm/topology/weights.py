@@ -1,23 +1,19 @@
-"""Mixing weights: how much of each neighbour's value an agent takes over.
+"""Mixing weights: how much each agent weighs the value of each in-neighbour.
 
 Every scheme maps a topology to edge weights ``[..., E]``, zero on padding slots; the weight of edge
-``e`` is what ``receivers[e]`` gives to ``senders[e]``. The mixing matrix is completed by
-self-weights
-(:func:`self_weights`): what is missing to one in a row, or in a column for ``"push"``. All of it is
-traceable and accepts sequences and batches. What a scheme needs of the graph (symmetry, say) is
-checked when the arrays are concrete, that is outside ``jit`` and ``vmap``.
+``e`` is what ``receivers[e]`` gives to the value of ``senders[e]``. The mixing matrix is completed
+by self-weights (:func:`self_weights`): one minus the rest of a row, or of a column for ``"push"``.
+All of it is traceable and accepts sequences and batches. What a scheme needs of the graph
+(symmetry, say) is checked when the arrays are concrete, that is outside ``jit`` and ``vmap``.
 
-Shapes: ``N`` agents, ``E`` edge slots, ``d_i`` the number of neighbours agent ``i`` hears.
+Schemes by name are in :data:`SCHEMES`: :func:`metropolis`, :func:`max_degree`, :func:`lazy`,
+:func:`uniform`, :func:`push`, :func:`best_constant`, :func:`fastest_mixing`; :func:`size_weighted`
+needs the agents' data sizes as well.
 
-References:
-    Xiao, Boyd, Fast linear iterations for distributed averaging, 2004 (max-degree, best constant).
-    Xiao, Boyd, Lall, A scheme for robust distributed sensor fusion based on average consensus, 2005
-    (Metropolis). Kempe, Dobra, Gehrke, Gossip-based computation of aggregate information, 2003
-    (push).
+Shapes: ``N`` agents, ``E`` edge slots.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -25,42 +21,35 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm.errors import unknown
-from jaxswarm.topology.graph import Topology, per_member
-from jaxswarm.topology.spectra import laplacian_extremes
-from jaxswarm.topology.validation import (
-    is_balanced,
-    is_concrete,
-    is_regular,
-    is_symmetric,
-    is_traced,
-    require_connected,
-    require_symmetric,
+from jaxswarm.topology._local_weights import (
+    best_constant,
+    dense,
+    max_degree,
+    metropolis,
+    push,
+    self_weights,
+    size_weighted,
+    uniform,
 )
+from jaxswarm.topology.fastest import fastest_mixing
+from jaxswarm.topology.graph import Topology
+from jaxswarm.topology.validation import is_traced
 
-
-def metropolis(topology: Topology) -> jax.Array:
-    """Metropolis–Hastings weights ``1 / (1 + max(d_i, d_j))``: doubly stochastic.
-
-    Raises:
-        ValueError: on a directed graph, unless it is regular (all in- and out-degrees equal, as in
-            a directed ring), where the weights are doubly stochastic all the same.
-    """
-    if is_concrete(topology) and not (is_symmetric(topology) or is_regular(topology)):
-        require_symmetric(topology, "'metropolis'")
-
-    return per_member(_metropolis, topology)
-
-
-def max_degree(topology: Topology) -> jax.Array:
-    """``1 / (1 + max_i d_i)`` on every edge: doubly stochastic if the graph is balanced.
-
-    Raises:
-        ValueError: on a graph in which an agent does not hear as many as hear it.
-    """
-    if is_concrete(topology) and not is_balanced(topology):
-        require_symmetric(topology, "'max_degree'")
-
-    return per_member(_max_degree, topology)
+__all__ = [
+    "SCHEMES",
+    "STOCHASTICITY",
+    "best_constant",
+    "dense",
+    "edge_weights",
+    "fastest_mixing",
+    "lazy",
+    "max_degree",
+    "metropolis",
+    "push",
+    "self_weights",
+    "size_weighted",
+    "uniform",
+]
 
 
 def lazy(
@@ -68,13 +57,13 @@ def lazy(
     weights: Any = "metropolis",
     self_weight: float | jax.Array = 0.5,
 ) -> jax.Array:
-    """``s I + (1 - s) W``: every agent keeps at least the share ``s`` of its own value.
+    """Compute ``s I + (1 - s) W``: every agent keeps at least the share ``s`` of its own value.
 
     At the default of one half ``(I + W) / 2`` has no negative eigenvalues, which EXTRA and exact
     diffusion ask for.
 
     Args:
-        topology: who hears whom.
+        topology: the graph.
         weights: the scheme or edge weights of ``W``.
         self_weight: ``s`` in ``[0, 1]``; may be traced.
 
@@ -89,94 +78,8 @@ def lazy(
     return (1.0 - self_weight) * edge_weights(topology, weights)
 
 
-def uniform(topology: Topology) -> jax.Array:
-    """``1 / (1 + d_i)``: a plain average with those one hears; row-stochastic."""
-    return per_member(_uniform, topology)
-
-
-def push(topology: Topology) -> jax.Array:
-    """Column-stochastic: a sender splits itself evenly over those who hear it and itself.
-
-    For push-sum. The self-weights are ``1 / (1 + out-degree)``, not what is missing in a row; see
-    :func:`self_weights`.
-    """
-    return per_member(_push, topology)
-
-
-def best_constant(topology: Topology) -> jax.Array:
-    """``I - a L`` with the best constant, ``a = 2 / (lambda_2(L) + lambda_max(L))``.
-
-    Doubly stochastic; on graphs with hubs self-weights may be negative (a star's centre), and the
-    values of a round may then leave the range of the last.
-
-    Raises:
-        ValueError: on a directed or disconnected graph.
-    """
-    if is_concrete(topology):
-        require_symmetric(topology, "'best_constant'")
-        for member in _members(topology):
-            require_connected(member)
-    if topology.num_agents == 1:
-        return jnp.zeros(topology.mask.shape)
-    second, largest = laplacian_extremes(topology)
-    constant = jnp.asarray(2.0 / (second + largest), jnp.result_type(float))
-    return jnp.where(topology.mask, constant[..., None], 0.0)
-
-
-def size_weighted(topology: Topology, sizes: Any) -> jax.Array:
-    """Weights in proportion to how much data the heard agents hold; row-stochastic.
-
-    ``W_ij = n_j / sum of n_k over i and those it hears``; an agent in a neighbourhood without any
-    data averages it uniformly.
-
-    Args:
-        topology: who hears whom.
-        sizes: ``[..., N]`` non-negative numbers of samples.
-
-    Raises:
-        ValueError: on another shape, and on negative or non-finite sizes.
-    """
-    sizes = sizes if is_traced(sizes) else np.asarray(sizes)
-    if sizes.shape[-1:] != (topology.num_agents,):
-        expected = f"[..., {topology.num_agents}]"
-        raise ValueError(f"sizes: expected shape {expected}, got {list(sizes.shape)}")
-    if isinstance(sizes, np.ndarray) and not bool(np.all(np.isfinite(sizes) & (sizes >= 0))):
-        agent = int(np.argmin(np.isfinite(sizes) & (sizes >= 0)) % topology.num_agents)
-        raise ValueError(f"sizes: expected finite non-negative numbers, not so at agent {agent}")
-    sizes = jnp.asarray(sizes, jnp.result_type(float))
-    leading = topology.mask.shape[:-1]
-    sizes = jnp.broadcast_to(sizes, (*leading, topology.num_agents))
-
-    return per_member(_size_weighted, topology, sizes)
-
-
-def self_weights(topology: Topology, weights: Any, *, stochastic: str = "row") -> jax.Array:
-    """The diagonal ``[..., N]`` that completes edge weights to a mixing matrix.
-
-    Args:
-        topology: who hears whom.
-        weights: ``[..., E]`` edge weights.
-        stochastic: ``"row"`` for one minus what an agent gives to others' values (right for every
-            scheme but ``"push"``), ``"column"`` for one minus what others take of the agent's.
-
-    Raises:
-        ValueError: on another word for ``stochastic``.
-    """
-    if stochastic not in ("row", "column"):
-        raise unknown("stochasticity", stochastic, ("row", "column"))
-
-    return per_member(partial(_diagonal, kind=stochastic), topology, jnp.asarray(weights))
-
-
-def dense(topology: Topology, weights: Any, *, stochastic: str = "row") -> jax.Array:
-    """The mixing matrix ``[..., N, N]`` of edge weights: for tests, spectra and small ``N``."""
-    weights = jnp.asarray(weights)
-    diagonal = self_weights(topology, weights, stochastic=stochastic)
-    return per_member(_dense, topology, weights, diagonal)
-
-
 def edge_weights(topology: Topology, weights: Any) -> jax.Array:
-    """Edge weights from the name of a scheme, or from an array ``[..., E]``, which is checked.
+    """Return edge weights from the name of a scheme, or check an array ``[..., E]``.
 
     Raises:
         ValueError: on an unknown name, another shape, or non-finite values.
@@ -195,13 +98,6 @@ def edge_weights(topology: Topology, weights: Any) -> jax.Array:
     return jnp.asarray(weights)
 
 
-def fastest_mixing(topology: Topology, **options: Any) -> jax.Array:
-    """Optimised symmetric weights; options of :func:`jaxswarm.topology.fastest.fastest_mixing`."""
-    from jaxswarm.topology import fastest
-
-    return fastest.fastest_mixing(topology, **options)
-
-
 SCHEMES: dict[str, Callable[[Topology], jax.Array]] = {
     "metropolis": metropolis,
     "max_degree": max_degree,
@@ -211,9 +107,8 @@ SCHEMES: dict[str, Callable[[Topology], jax.Array]] = {
     "best_constant": best_constant,
     "fastest_mixing": fastest_mixing,
 }
+"""Name -> ``scheme(topology) -> [..., E]``."""
 
-#: What each scheme's mixing matrix is: ``"doubly"``, ``"row"`` or ``"column"``. Only ``"push"``
-#: needs ``self_weights(..., stochastic="column")``.
 STOCHASTICITY: dict[str, str] = {
     "metropolis": "doubly",
     "max_degree": "doubly",
@@ -223,56 +118,7 @@ STOCHASTICITY: dict[str, str] = {
     "best_constant": "doubly",
     "fastest_mixing": "doubly",
 }
+"""What each scheme's mixing matrix is: ``"doubly"``, ``"row"`` or ``"column"`` stochastic.
 
-
-def _sum_to(ends: jax.Array, values: jax.Array, member: Topology) -> jax.Array:
-    return jax.ops.segment_sum(values, ends, num_segments=member.num_agents)
-
-
-def _members(topology: Topology) -> list[Topology]:
-    return [topology[t] for t in range(topology.length)] if topology.is_sequence else [topology]
-
-
-@jax.jit
-def _metropolis(member: Topology) -> jax.Array:
-    degrees = member.in_degrees()
-    larger = jnp.maximum(degrees[member.receivers], degrees[member.senders])
-    return jnp.where(member.mask, 1.0 / (1.0 + larger), 0.0)
-
-
-@jax.jit
-def _max_degree(member: Topology) -> jax.Array:
-    largest = jnp.max(member.in_degrees())
-    return jnp.where(member.mask, 1.0 / (1.0 + largest), 0.0)
-
-
-@jax.jit
-def _uniform(member: Topology) -> jax.Array:
-    return jnp.where(member.mask, 1.0 / (1.0 + member.in_degrees()[member.receivers]), 0.0)
-
-
-@jax.jit
-def _push(member: Topology) -> jax.Array:
-    return jnp.where(member.mask, 1.0 / (1.0 + member.out_degrees()[member.senders]), 0.0)
-
-
-@jax.jit
-def _size_weighted(member: Topology, sizes: jax.Array) -> jax.Array:
-    heard = jnp.where(member.mask, sizes[member.senders], 0.0)
-    total = sizes + _sum_to(member.receivers, heard, member)
-    fallback = 1.0 / (1.0 + member.in_degrees()[member.receivers])
-    there = total[member.receivers]
-    share = jnp.where(there > 0, heard / jnp.where(there > 0, there, 1.0), fallback)
-    return jnp.where(member.mask, share, 0.0)
-
-
-@partial(jax.jit, static_argnames="kind")
-def _diagonal(member: Topology, weights: jax.Array, kind: str) -> jax.Array:
-    ends = member.receivers if kind == "row" else member.senders
-    return 1.0 - _sum_to(ends, jnp.where(member.mask, weights, 0.0), member)
-
-
-@jax.jit
-def _dense(member: Topology, weights: jax.Array, diagonal: jax.Array) -> jax.Array:
-    values = jnp.where(member.mask, weights, 0.0)
-    return jnp.diag(diagonal).at[member.receivers, member.senders].add(values)
+Only ``"push"`` needs ``self_weights(..., stochastic="column")``.
+"""

@@ -14,7 +14,7 @@ from benchmarks.scaling import __main__ as command
 from benchmarks.scaling import learners, local, mixing, report, timing, variants
 from benchmarks.scaling.timing import Program
 from jaxswarm import gossip, topology
-from jaxswarm.gossip.regular import Mean
+from jaxswarm.gossip.regular_layouts import Mean
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_two_rounds_a_body_are_two_rounds():
 def test_the_fused_local_step_is_the_learners():
     n = 5
     batch = local.fixed_batch(n)
-    alone = learners.learner(gossip.none(), sample=None)
+    alone = learners.learner(gossip.identity(), sample=None)
     state = learners.initial(n)
     moved, _ = jax.jit(alone.step)(jax.random.key(1), state, batch)
     by_hand = jax.jit(variants.fused_step)(state.params, batch)

@@ -1,4 +1,4 @@
-"""Surfaces, tasks and rewards against slow loops; what they refuse."""
+"""Surfaces, tasks and rewards against slow loops; bad input."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxswarm import collective
-from jaxswarm.collective import Domain, HeadingParams
+from jaxswarm.collective import Domain, HeadingTaskParams
 
 MIRRORED = ("moebius", "klein", "projective")
 
@@ -20,7 +20,7 @@ def headings_equal(one, two):
 @pytest.mark.parametrize("name", collective.DOMAINS)
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=10, derandomize=True)
-def test_wrapping_ends_inside_and_twice_across_is_home(name, seed):
+def test_wrapping_ends_inside_and_crossing_twice_is_the_identity(name, seed):
     rng = np.random.default_rng(seed)
     domain = Domain(name, 2.0)
     positions = rng.uniform(0.05, 1.95, (5, 2)).astype(np.float32)
@@ -51,7 +51,7 @@ def test_walls_reflect_position_and_heading():
 
 @pytest.mark.parametrize("name", ["torus", "box", *MIRRORED])
 def test_local_heading_against_a_loop(name):
-    """Everyone's images within the radius, by stepping across each border."""
+    """All images within the radius, by stepping across each border."""
     rng = np.random.default_rng(0)
     domain, radius, n = Domain(name, 1.0), 0.3, 12
     positions = rng.uniform(size=(n, 2)).astype(np.float32)
@@ -68,7 +68,7 @@ def test_local_heading_against_a_loop(name):
         total, count = np.zeros(2), 0
         for j in range(n):
             for tile in tiles:
-                # Standing in that tile, where is one's own base, and which way does it look?
+                # Position and direction of agent j's image in that tile.
                 x, y = positions[j]
                 vector = np.array([np.cos(headings[j]), np.sin(headings[j])])
                 if tile[0] and name in MIRRORED:
@@ -108,9 +108,9 @@ def test_order_has_the_best_reward_and_disorder_the_worst():
 
 
 TASKS = {
-    "aggregation": lambda n: collective.aggregation(n),
-    "kuramoto": lambda n: collective.kuramoto(n, parameters=HeadingParams(blur=0.1)),
-    "vicsek": lambda n: collective.vicsek(n, domain=Domain("klein")),
+    "aggregation": lambda n: collective.aggregation_task(n),
+    "kuramoto": lambda n: collective.kuramoto_task(n, params=HeadingTaskParams(blur=0.1)),
+    "vicsek": lambda n: collective.vicsek_task(n, domain=Domain("klein")),
 }
 
 
@@ -136,17 +136,17 @@ def test_agents_are_interchangeable(name, key):
         assert features.of(state).shape == (features.size,)
 
 
-def test_the_histogram_counts_and_kernels_are_level_for_even_swarms():
-    task = collective.kuramoto(64)
-    state = collective.SwarmState(jnp.zeros((64, 2)), jnp.linspace(-3.1, 3.1, 64))
+def test_histogram_and_kernel_features_are_constant_for_uniform_swarms():
+    task = collective.kuramoto_task(64)
+    state = collective.TaskState(jnp.zeros((64, 2)), jnp.linspace(-3.1, 3.1, 64))
     counts = collective.histogram(task, bins=4).of(state)
     assert float(counts.sum()) == pytest.approx(4.0)
     np.testing.assert_allclose(counts, 1.0, atol=0.1)
     np.testing.assert_allclose(collective.kernel_features(task).of(state), 1.0, atol=0.1)
 
 
-def test_one_agent_sees_itself_and_is_in_order(key):
-    task = collective.kuramoto(1)
+def test_one_agent_observes_itself_and_is_aligned(key):
+    task = collective.kuramoto_task(1)
     state = jax.jit(task.init)(key, task.params)
     seen = jax.jit(task.observe)(key, task.params, state)
     np.testing.assert_allclose(seen, [[1.0, 0.0]], atol=1e-6)
@@ -156,22 +156,22 @@ def test_one_agent_sees_itself_and_is_in_order(key):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: collective.kuramoto(0), "num_agents: expected at least 1"),
-        (lambda: collective.aggregation(0), "num_agents: expected at least 1"),
-        (lambda: collective.kuramoto(4, radius=0.0), "radius: expected within"),
-        (lambda: collective.vicsek(4, radius=-1.0), "speed|radius"),
-        (lambda: collective.kuramoto(4, radius=0.6), "radius: expected within"),
-        (lambda: collective.kuramoto(4, parameters=HeadingParams(noise=-0.1)), "noise"),
-        (lambda: collective.kuramoto(4, parameters=HeadingParams(noise=np.nan)), "noise"),
+        (lambda: collective.kuramoto_task(0), "num_agents: expected at least 1"),
+        (lambda: collective.aggregation_task(0), "num_agents: expected at least 1"),
+        (lambda: collective.kuramoto_task(4, radius=0.0), "radius: expected within"),
+        (lambda: collective.vicsek_task(4, radius=-1.0), "speed|radius"),
+        (lambda: collective.kuramoto_task(4, radius=0.6), "radius: expected within"),
+        (lambda: collective.kuramoto_task(4, params=HeadingTaskParams(noise=-0.1)), "noise"),
+        (lambda: collective.kuramoto_task(4, params=HeadingTaskParams(noise=np.nan)), "noise"),
         (
-            lambda: collective.vicsek(4, parameters=HeadingParams(speed=0.5)),
+            lambda: collective.vicsek_task(4, params=HeadingTaskParams(speed=0.5)),
             "agents would jump",
         ),
         (lambda: Domain("sphere"), "unknown domain 'sphere'"),
         (lambda: Domain("torus", 0.0), "side: expected a positive"),
-        (lambda: collective.histogram(collective.kuramoto(4), bins=0), "bins: expected"),
+        (lambda: collective.histogram(collective.kuramoto_task(4), bins=0), "bins: expected"),
         (
-            lambda: collective.kernel_features(collective.kuramoto(4), bandwidth=0.0),
+            lambda: collective.kernel_features(collective.kuramoto_task(4), bandwidth=0.0),
             "bandwidth: expected",
         ),
     ],

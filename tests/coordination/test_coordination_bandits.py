@@ -70,7 +70,7 @@ def test_thompson_draws_from_the_posterior():
 def test_fully_mixed_gossip_is_the_pooled_learner(seed, n):
     x, r = data(seed, 6 * n)
     x, r = x.reshape(6, n, D), r.reshape(6, n)
-    rule = gossip.averaging(gossip.everyone(n))
+    rule = gossip.averaging(gossip.complete_mean(n))
     state = bandits.init_pooled(bandits.empty_sums(D, (n,)), rule)
     for t in range(6):
         state = state._replace(fresh=bandits.add_observation(state.fresh, x[t], r[t]))
@@ -105,7 +105,7 @@ def test_sparse_gossip_keeps_the_total_and_approaches_the_pooled_learner():
 
 
 def test_dead_learners_keep_what_they_have_not_shared():
-    rule = gossip.averaging(gossip.everyone(3))
+    rule = gossip.averaging(gossip.complete_mean(3))
     state = bandits.init_pooled(bandits.empty_sums(D, (3,)), rule)
     x, r = data(0, 3)
     state = state._replace(fresh=bandits.add_observation(state.fresh, x, r))

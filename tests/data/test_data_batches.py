@@ -10,7 +10,7 @@ from jaxswarm.data import batches
 
 @pytest.fixture(scope="module")
 def numbered():
-    """Row ``s`` has feature ``s``, so that a batch tells which rows it drew."""
+    """Row ``s`` has feature ``s``, so that a batch shows which rows it contains."""
     rng = np.random.default_rng(0)
     return data.from_arrays(np.arange(200.0)[:, None], rng.integers(0, 5, 200), name="numbered")
 
@@ -124,7 +124,7 @@ def test_stacked_data_keeps_its_agents(key):
     batch = data.full_batches()(key, data.stacked(x, y))
     np.testing.assert_array_equal(batch.x, x)
     np.testing.assert_array_equal(batch.y, y)
-    with pytest.raises(ValueError, match=r"features \[N, M, ...\]"):
+    with pytest.raises(ValueError, match=r"features, labels: expected shapes \[N, M, ...\]"):
         data.stacked(x, y[:2])
 
 
@@ -168,17 +168,17 @@ def test_class_distributions_sweep_alpha_under_vmap(numbered, key):
 
     with pytest.raises(ValueError, match="alpha"):
         data.class_distributions(key, 3, 5, 0.0)
-    with pytest.raises(ValueError, match="agents and classes"):
+    with pytest.raises(ValueError, match="num_agents: expected at least 1, got 0"):
         data.class_distributions(key, 0, 5, 1.0)
 
 
 def test_bad_class_distributions_are_refused(numbered):
     with pytest.raises(ValueError, match=r"expected \[N, 5\]"):
         data.class_shards(numbered, np.ones((2, 4)) / 4)
-    with pytest.raises(ValueError, match="row 1 is no distribution"):
+    with pytest.raises(ValueError, match=r"probabilities: expected distributions, got .* in row 1"):
         data.class_shards(numbered, np.array([[1.0, 0, 0, 0, 0], [0.5, 0, 0, 0, 0]]))
     gap = data.from_arrays(np.zeros((4, 1)), [0, 0, 2, 2])
-    with pytest.raises(ValueError, match="agent 1 asks for a class"):
+    with pytest.raises(ValueError, match=r"weight 0 on classes without samples .* in row 1"):
         data.class_shards(gap, np.array([[0.5, 0, 0.5], [0, 0.5, 0.5]]))
 
 

@@ -70,10 +70,10 @@ def test_non_finite_features_are_refused_by_row(value):
 @pytest.mark.parametrize(
     ("features", "labels", "classes", "message"),
     [
-        (np.zeros((3, 2)), [0, 1], None, "3 rows but there are 2 labels"),
+        (np.zeros((3, 2)), [0, 1], None, "got 2 labels for 3 rows"),
         (np.zeros((2, 2)), [0, 5], 3, r"\[0, 3\), got 5 in row 1"),
         (np.zeros((2, 2)), [0, -1], None, "got -1 in row 1"),
-        (np.zeros((2, 2)), [0.5, 1.0], None, "integer classes"),
+        (np.zeros((2, 2)), [0.5, 1.0], None, r"integer classes.*use jaxswarm\.data\.stacked"),
         (np.zeros((0, 2)), [], None, "at least one sample"),
         (np.array([["a"], ["b"]]), [0, 1], None, "real numbers"),
         (np.zeros((2, 2)), [[0], [1]], None, r"labels \[S\]"),
@@ -100,5 +100,5 @@ def test_bundled_sets_take_no_path_and_fractions_are_checked(tmp_path):
     for fraction in (0.0, 1.0, -0.1):
         with pytest.raises(ValueError, match="test_fraction"):
             data.load("iris", test_fraction=fraction)
-    with pytest.raises(ValueError, match="leaves one side empty"):
+    with pytest.raises(ValueError, match="leaves no side empty"):
         data.split_by_class(data.from_arrays([[0.0]], [0]), test_fraction=0.2)

@@ -10,7 +10,7 @@ LABELS = np.random.default_rng(0).integers(0, 10, 600)
 COVERING = sorted(set(data.PARTITIONERS) - {"dirichlet_over_classes"})
 
 
-def check_laws(partition, num_samples):
+def check_properties(partition, num_samples):
     indices, mask, counts = partition.indices, partition.mask, partition.counts
     np.testing.assert_array_equal(mask.sum(axis=1), counts)
     assert indices.shape == mask.shape == (partition.num_agents, partition.capacity)
@@ -32,7 +32,7 @@ def check_laws(partition, num_samples):
 def test_every_sample_is_dealt_exactly_once(name, num_agents):
     options = {"classes_per_agent": 10} if name == "consecutive_classes" else {}
     partition = data.deal(name, LABELS, num_agents, seed=2, **options)
-    check_laws(partition, len(LABELS))
+    check_properties(partition, len(LABELS))
     assert not partition.overlap
     assert sorted(partition.indices[partition.mask].tolist()) == list(range(len(LABELS)))
     assert partition.counts.min() >= 1
@@ -52,11 +52,11 @@ def test_same_seed_same_deal(name):
     num_agents=st.integers(1, 4),
     seed=st.integers(0, 99),
 )
-def test_laws_hold_for_any_labels(name, labels, num_agents, seed):
+def test_properties_hold_for_any_labels(name, labels, num_agents, seed):
     labels = [*labels, *range(5)]
     options = {"classes_per_agent": 5} if name == "consecutive_classes" else {}
     partition = data.deal(name, labels, num_agents, seed=seed, **options)
-    check_laws(partition, len(labels))
+    check_properties(partition, len(labels))
     assert partition.num_agents == num_agents
     assert partition.counts.min() >= 1
     if not partition.overlap:
@@ -96,7 +96,7 @@ def test_dirichlet_skew_grows_as_alpha_falls():
     assert shares == sorted(shares, reverse=True)
 
 
-def test_dirichlet_proportions_have_the_moments_of_the_law():
+def test_dirichlet_proportions_have_the_moments_of_the_distribution():
     # One class: sizes / S are Dirichlet(α·1_N), with variance (1/N)(1 − 1/N) / (Nα + 1).
     labels, n, alpha = np.zeros(2000, int), 5, 2.0
     shares = np.concatenate(
@@ -119,7 +119,7 @@ def test_dirichlet_over_classes_declares_overlap_and_keeps_sizes_equal():
     partition = data.dirichlet_over_classes(LABELS, 20, alpha=0.1, size=50)
     assert partition.overlap
     assert (partition.counts == 50).all()
-    check_laws(partition, len(LABELS))
+    check_properties(partition, len(LABELS))
     # More of a class than there is: drawn with replacement, still the size asked for.
     assert (data.dirichlet_over_classes(LABELS, 2, alpha=0.01, size=900).counts == 900).all()
 
@@ -136,7 +136,7 @@ def test_disjoint_classes_follow_the_modulus():
 def test_truncated_makes_sizes_equal():
     partition = data.truncated(data.disjoint_classes(LABELS, 10))
     assert (partition.counts == np.bincount(LABELS).min()).all()
-    check_laws(partition, len(LABELS))
+    check_properties(partition, len(LABELS))
     with pytest.raises(ValueError, match="size"):
         data.truncated(partition, 0)
 
@@ -154,26 +154,26 @@ def test_label_shards_limit_the_classes_of_an_agent():
     assert (partition.counts == 20).all()
 
 
-def test_quantity_skew_laws():
-    power = data.quantity_skew(LABELS, 10, law="power", alpha=1.0)
+def test_quantity_skew_distributions():
+    power = data.quantity_skew(LABELS, 10, sizes="power", alpha=1.0)
     sizes = np.sort(power.counts)[::-1]
     expected = 1 + 590 / np.arange(1, 11) / (1 / np.arange(1, 11)).sum()
     np.testing.assert_allclose(sizes, expected, atol=1.0)
     even = data.quantity_skew(LABELS, 10, alpha=1e9)
     assert (even.counts == 60).all()
     with pytest.raises(ValueError, match="did you mean 'power'"):
-        data.quantity_skew(LABELS, 10, law="powr")
+        data.quantity_skew(LABELS, 10, sizes="powr")
 
 
 def test_without_data_empties_and_redeals():
     partition = data.iid(LABELS, 10)
     bare = data.without_data(partition, [2, 5])
-    check_laws(bare, len(LABELS))
+    check_properties(bare, len(LABELS))
     assert bare.counts[[2, 5]].tolist() == [0, 0]
     assert bare.counts.sum() == 480
     assert not bare.indices[2].any()
     redealt = data.without_data(partition, np.isin(np.arange(10), [2, 5]), redeal=True)
-    check_laws(redealt, len(LABELS))
+    check_properties(redealt, len(LABELS))
     assert redealt.counts.sum() == 600
     assert np.ptp(redealt.counts[redealt.counts > 0]) <= 1
     assert "2 without data" in redealt.describe()
@@ -199,7 +199,7 @@ def test_rotation_by_a_quarter_turn_is_rot90():
     partition = data.with_feature_skew(data.iid([0, 0], 2), kind="rotation", strength=90.0)
     turned = partition.skew.transform(image, 1).reshape(4, 4)
     np.testing.assert_allclose(turned, np.rot90(image.reshape(4, 4)), atol=1e-4)
-    with pytest.raises(ValueError, match="rotation needs images"):
+    with pytest.raises(ValueError, match="images to rotate"):
         partition.skew.transform(np.zeros((1, 15)), 1)
 
 
@@ -234,13 +234,13 @@ def test_alpha_must_be_positive(alpha):
 def test_other_bad_options_are_refused():
     with pytest.raises(ValueError, match="expected 1 to 10 classes, got 11"):
         data.consecutive_classes(LABELS, 4, classes_per_agent=11)
-    with pytest.raises(ValueError, match="to nobody; expected at least 5"):
+    with pytest.raises(ValueError, match="expected at least 5, so that"):
         data.consecutive_classes(LABELS, 2, classes_per_agent=4)
     with pytest.raises(ValueError, match="shards_per_agent"):
         data.label_shards(LABELS, 4, shards_per_agent=0)
     with pytest.raises(ValueError, match="at least 3 samples for each"):
         data.label_shards([0, 1, 2, 3], 2, shards_per_agent=3)
-    with pytest.raises(ValueError, match="would hold no sample"):
+    with pytest.raises(ValueError, match="at least one sample per agent"):
         data.disjoint_classes([0, 0, 2, 2], 3)
     with pytest.raises(ValueError, match="did you mean 'iid'"):
         data.deal("idd", LABELS, 4)
@@ -261,18 +261,24 @@ def test_other_bad_options_are_refused():
 
 
 def test_own_partitions_are_validated():
-    with pytest.raises(ValueError, match="row 1 is dealt more than once"):
+    with pytest.raises(ValueError, match="expected every row once, got row 1"):
         data.from_rows([[0, 1], [1]], 3)
     with pytest.raises(ValueError, match=r"rows in \[0, 3\), got 3"):
         data.from_rows([[0], [3]], 3)
-    with pytest.raises(ValueError, match="empty partition"):
+    with pytest.raises(ValueError, match="got an empty partition"):
         data.from_rows([[], []], 3, allow_empty=True)
-    with pytest.raises(ValueError, match="agent 1 would hold no sample"):
+    with pytest.raises(ValueError, match="got none for agent 1"):
         data.from_rows([[0], []], 3)
     with pytest.raises(ValueError, match="at least one agent"):
         data.from_rows([], 3)
     with pytest.raises(ValueError, match=r"owners in \[0, 2\), got 2"):
         data.from_owners([0, 1, 2], 2)
     small = data.from_arrays(np.zeros((2, 1)), [0, 1])
-    with pytest.raises(ValueError, match="names row 2"):
+    with pytest.raises(
+        ValueError, match=r"dataset: expected a Dataset, got Split; pass split\.train"
+    ):
+        data.shards(data.load("iris"), data.iid(LABELS, 2))
+    with pytest.raises(ValueError, match="partition: expected a Partition"):
+        data.shards(data.load("iris").train, [0, 1])
+    with pytest.raises(ValueError, match="got row 2"):
         data.shards(small, data.from_rows([[0], [2]], 3))

@@ -54,12 +54,12 @@ def test_honest_draws_are_those_of_the_plain_sampler(key):
 
 def test_the_score_counts_only_the_class_under_attack():
     labels = np.array([0, 0, 1, 1])
-    said = np.array([[1, 0, 1, 1], [1, 1, 0, 0]])
-    assert np.array_equal(data.attack_score(said, labels, 0, 1), [0.5, 1.0])
+    predicted = np.array([[1, 0, 1, 1], [1, 1, 0, 0]])
+    assert np.array_equal(data.attack_score(predicted, labels, 0, 1), [0.5, 1.0])
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: data.flip_pair(1, 1), "different"),
         (lambda: data.flip_all(1), "num_classes"),
@@ -70,9 +70,12 @@ def test_the_score_counts_only_the_class_under_attack():
         (lambda: data.square_patch(4, 4, 5), "size"),
         (lambda: data.stamp(np.zeros((3, 5)), PATCH), "patch"),
         (lambda: data.poisoned(data.full_batches(), data.flip_all(3), [1, 0]), "malicious"),
-        (lambda: data.attack_score(np.zeros(2), np.ones(2), 0, 1), "no sample"),
+        (
+            lambda: data.attack_score(np.zeros(2), np.ones(2), 0, 1),
+            "source: expected a class among",
+        ),
     ],
 )
-def test_bad_input_is_named(make, said):
-    with pytest.raises(ValueError, match=said):
+def test_bad_input_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
         make()

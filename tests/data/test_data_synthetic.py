@@ -65,7 +65,7 @@ def test_quadratics_have_the_chosen_spectrum_and_heterogeneity():
     eigenvalues = np.linalg.eigvalsh(problem.data.A.astype(np.float64))
     np.testing.assert_allclose(eigenvalues[:, 0], 0.5, rtol=1e-5)
     np.testing.assert_allclose(eigenvalues[:, -1], 4.0, rtol=1e-5)
-    # Without heterogeneity everybody's own minimiser is the common one.
+    # Without heterogeneity each agent's own minimiser is the common one.
     own = np.linalg.solve(problem.data.A, problem.data.b[..., None])[..., 0]
     np.testing.assert_allclose(own, np.tile(problem.optimum, (5, 1)), rtol=1e-3, atol=1e-4)
     shared = data.quadratics(5, 3, shared_curvature=True)
@@ -107,7 +107,7 @@ def test_problems_are_determined_by_their_seed():
         (lambda: data.quadratics(3, 3, smoothness=0.0), "smoothness"),
         (lambda: data.quadratics(3, 3, condition_number=0.5), "condition_number"),
         (lambda: data.quadratics(3, 3, heterogeneity=-1.0), "heterogeneity"),
-        (lambda: data.linear_regression(2, 1, 5), "undetermined"),
+        (lambda: data.linear_regression(2, 1, 5), "samples_per_agent: expected enough samples"),
         (lambda: data.linear_regression(2, 5, 2, noise=np.nan), "noise"),
         (lambda: data.logistic_regression(2, 5, 2, l2=0.0), "l2: expected a finite number above 0"),
         (lambda: data.gaussian_blobs(2, 3, 2), "num_samples"),

@@ -100,13 +100,13 @@ class Oracle:
         for d, step in enumerate(STEPS):
             bodies = [Body([tuple(c)], static=True) for c in np.argwhere(self.terrain > 0)]
             forces = [0] * len(bodies)
-            who = []
+            pushed = []
             for agent, cell in enumerate(self.position):
                 if self.present[agent] and self.inside(cell):
                     bodies.append(Body([cell]))
                     action = actions[agent]
                     forces.append(2 if action == d else -2 if action == d ^ 1 else 0)
-                    who.append((agent, bodies[-1]))
+                    pushed.append((agent, bodies[-1]))
             if self.prey is not None:
                 bodies.append(Body([self.prey], static=self.prey_static))
                 forces.append(0)
@@ -118,7 +118,7 @@ class Oracle:
             else:
                 box = None
             one_pass(bodies, forces, step)
-            for agent, body in who:
+            for agent, body in pushed:
                 (self.position[agent],) = body.cells
             if self.prey is not None:
                 (self.prey,) = prey.cells

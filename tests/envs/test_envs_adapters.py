@@ -1,4 +1,4 @@
-"""Adapted environments keep our laws, and the original's numbers."""
+"""Adapted environments pass the conformance test and keep the original's numbers."""
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +54,7 @@ def test_jumanji_environments_conform(name):
         assert timestep.discount.tolist() == [1.0] * 5  # theirs is 0 in SearchAndRescue
 
 
-def test_a_team_reward_is_everyones():
+def test_a_scalar_reward_is_given_to_all_agents():
     env = envs.from_jumanji(RobotWarehouse(time_limit=3))
     state, first = jax.jit(env.reset)(jax.random.key(0))
     assert first.reward.shape == (env.num_agents,)
@@ -76,7 +76,7 @@ def test_the_originals_discount_can_be_kept():
     assert last_discount(succeeded=lambda state: jnp.ones((), bool)) == [0.0] * 3
 
 
-def test_ours_are_in_jumanjis_registry():
+def test_environments_of_this_package_are_in_jumanjis_registry():
     assert "jaxswarm.SimpleSpread-v0" in envs.register()
     envs.register()
     env = jumanji.make("jaxswarm.SimpleSpread-v0", num_agents=5)

@@ -97,11 +97,11 @@ def check_by_hand(original, steps):
     env = envs.from_brax(original, num_agents=3)
     state, timestep = jax.jit(env.reset)(jax.random.key(2))
     start, _ = jax.random.split(jax.random.key(2))
-    reset, step, ours = jax.jit(original.reset), jax.jit(original.step), jax.jit(env.step)
+    reset, step, adapted = jax.jit(original.reset), jax.jit(original.step), jax.jit(env.step)
     by_hand = [reset(k) for k in agents.keys(start, 3)]
     for index in range(steps):
         action = jax.random.uniform(jax.random.key(index), env.action_spec.shape, minval=-1.0)
-        state, timestep = ours(state, action)
+        state, timestep = adapted(state, action)
         by_hand = [step(own, a) for own, a in zip(by_hand, action, strict=True)]
         for i, own in enumerate(by_hand):
             np.testing.assert_allclose(timestep.observation.view[i], own.obs, rtol=1e-4, atol=1e-5)

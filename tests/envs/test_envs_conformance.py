@@ -1,4 +1,4 @@
-"""Every environment passes the battery, and environments that break a law do not."""
+"""Every environment passes the conformance test, and environments with a fault do not."""
 
 from functools import cached_property
 
@@ -100,7 +100,7 @@ class Broken(envs.SimpleSpread):
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         ("favourite", "permuting"),
         ("loop", "program grows"),
@@ -110,8 +110,8 @@ class Broken(envs.SimpleSpread):
         ("comes back", "came back"),
     ],
 )
-def test_the_battery_finds_the_fault(fault, said):
-    with pytest.raises(AssertionError, match=said):
+def test_the_conformance_test_finds_the_fault(fault, message):
+    with pytest.raises(AssertionError, match=message):
         envs.conformance.check(lambda n: Broken(n, fault))
 
 
@@ -220,7 +220,12 @@ BAD = {
         ),
         r"params\['gain'\]",
     ),
-    "steps": (lambda: envs.unroll(envs.SimpleSpread(), None, jax.random.key(0), 0), "num_steps"),
+    "steps": (lambda: envs.unroll(jax.random.key(0), envs.SimpleSpread(), None, 0), "num_steps"),
+    "policy": (lambda: envs.unroll(jax.random.key(0), envs.SimpleSpread(), 3, 2), "policy"),
+    "order": (
+        lambda: envs.unroll(jax.random.key(0), envs.SimpleSpread(), None, 2),
+        "env: expected",
+    ),
     "bounds": (lambda: envs.continuous_actions(3, 2, 1.0, -1.0), "low, high"),
     "spec": (lambda: envs.spec_of(jnp.zeros(3)), "NamedTuple"),
 }

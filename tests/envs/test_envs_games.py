@@ -65,7 +65,7 @@ def test_the_ladder_is_the_papers():
     assert set(map(frozenset, graph.edges)) == set(map(frozenset, expected.edges))
 
 
-def test_neighbours_who_both_send_collide():
+def test_neighbors_that_both_send_collide():
     env = envs.Aloha(num_agents=4, topology=topology.path(4))
     backlog = jnp.array([2, 1, 0, 1])
     silent = envs.aloha.AlohaParams(arrival=0.0)
@@ -96,7 +96,7 @@ def test_the_straight_way_is_shorter_and_riskier(key):
     assert int(advance(env, rim, jnp.zeros((n, 2)), key=key).metrics["struck"]) == 0
 
 
-def test_who_arrives_stays_and_earns_no_more():
+def test_an_agent_that_arrived_stays_and_earns_no_more():
     env = envs.RiskyPointMass(num_agents=2)
     calm = RiskyParams(noise=0.0, risk=0.0)
     state, _ = env.reset(jax.random.key(0), calm)
@@ -265,7 +265,7 @@ BAD = {
         lambda: envs.TwoObjectiveGrid(treasures=(((0, 1), (1, 1)), ((0, 1), (2, 1)))),
         "one per cell",
     ),
-    "worth": (lambda: envs.TwoObjectiveGrid(treasures=(((0, 1), (1, np.nan)),)), "finite worths"),
+    "worth": (lambda: envs.TwoObjectiveGrid(treasures=(((0, 1), (1, np.nan)),)), "finite values"),
 }
 
 

@@ -1,4 +1,4 @@
-"""gymnax's environments, one copy per agent: the original's numbers, with its clock told apart."""
+"""gymnax's environments, one copy per agent: equal numbers, the time limit as truncation."""
 
 import dataclasses
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class State(NamedTuple):
 
 
 class Walk:
-    """gymnax's interface, as in 0.0.9: a walker who falls off at 3, and ``done`` by the clock."""
+    """gymnax's interface, as in 0.0.9: a walker falls off at 3; ``done`` also at the time limit."""
 
     default_params = Params()
     clock_is_done = True
@@ -96,8 +96,12 @@ def test_a_termination_is_none_of_the_clocks(original):
     assert first.observation.view.shape == (3, 2)
     state, seen = advance(env, state, *[[2, 1, 0]] * 3, [2, 2, 2], [1, 1, 1])
     assert [t.reward.tolist() for t in seen] == [
-        [1, 0, -1], [2, 0, -2], [3, 0, -3], [0, 1, 0], [0, 1, 0],
-    ]  # fmt: skip
+        [1, 0, -1],
+        [2, 0, -2],
+        [3, 0, -3],
+        [0, 1, 0],
+        [0, 1, 0],
+    ]
     masks = [t.observation.agent_mask.tolist() for t in seen]
     assert masks == [[True] * 3, [True] * 3, *[[False, True, False]] * 3]
     assert [bool(t.last()) for t in seen] == [False] * 4 + [True]
@@ -182,7 +186,8 @@ BAD = {
     "wrapped": (lambda: envs.from_gymnax(FlattenWrapper(Walk())), "FlattenWrapper"),
     "agents": (lambda: envs.from_gymnax(Walk(), num_agents=0), "num_agents"),
     "limit": (lambda: envs.from_gymnax(Walk(), time_limit=0), "time_limit"),
-    "no limit": (lambda: envs.from_gymnax(Endless()), "time_limit: .* expected one"),
+    "no limit": (lambda: envs.from_gymnax(Endless()), "time_limit: expected a number of steps"),
+    "positional": (lambda: envs.from_gymnax(Walk(), 4), "env_params: .* num_agents="),
     "views": (lambda: envs.from_gymnax(TwoViews()), "one array, got dict"),
     "space": (lambda: envs.from_gymnax(Walk((1, 2))), "box of them, got actions in a tuple"),
     "bounds": (lambda: envs.from_gymnax(Walk(Box(-jnp.inf, 1.0, (1,)))), "finite increasing"),

@@ -14,7 +14,7 @@ from jaxswarm.envs.search_and_rescue import SearchParams, SearchWorld
 from jaxswarm.envs.search_and_rescue.environment import rays
 
 N, M = 5, 12
-OURS = envs.SearchAndRescue(num_agents=N, num_targets=M, num_rays=32)
+ENV = envs.SearchAndRescue(num_agents=N, num_targets=M, num_rays=32)
 THEIRS = Original(
     generator=RandomGenerator(num_targets=M, num_searchers=N),
     target_dynamics=lambda key, targets, size: targets,  # type: ignore[arg-type]
@@ -56,8 +56,8 @@ def scene(seed):
 @jax.numpy_rank_promotion("allow")  # jumanji's views promote
 def test_a_step_is_jumanjis():
     step = jax.jit(THEIRS.step)
-    advance = jax.jit(lambda w, a: OURS.advance(jax.random.key(0), w, a, STILL))
-    observe = jax.jit(lambda w: OURS.observe(w, STILL, w.time))
+    advance = jax.jit(lambda w, a: ENV.advance(jax.random.key(0), w, a, STILL))
+    observe = jax.jit(lambda w: ENV.observe(w, STILL, w.time))
     finds = 0
     for seed in range(8):
         theirs = scene(seed)
@@ -94,7 +94,7 @@ def test_rays_are_those_of_a_comparison_of_every_ray_with_every_body(num_rays):
     np.testing.assert_allclose(found, slow, atol=1e-6)
 
 
-def test_those_who_find_a_target_together_share_the_point(key):
+def test_searchers_that_find_a_target_together_share_the_point(key):
     env = envs.SearchAndRescue(num_agents=2, num_targets=1, time_limit=10)
     side = jnp.array([[0.49, 0.5], [0.51, 0.5]])
     world = SearchWorld(
@@ -117,8 +117,8 @@ def test_those_who_find_a_target_together_share_the_point(key):
 
 def test_targets_drift_no_faster_than_they_may(key):
     wild = SearchParams(drift=0.01)
-    state, _ = OURS.reset(key, wild)
-    step = jax.jit(OURS.step)
+    state, _ = ENV.reset(key, wild)
+    step = jax.jit(ENV.step)
     for _ in range(3):
         before = state.world.targets
         state, _ = step(state, jnp.zeros((N, 2)))

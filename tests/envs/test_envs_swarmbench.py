@@ -1,4 +1,4 @@
-"""SwarmBench: equal to a slow reference round by round, and the laws of pushing and hearing."""
+"""SwarmBench: equal to a slow reference round by round, and rules of pushing and messages."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ ROUNDS, SEEDS = 100, 3
 
 
 def herd(key, rounds, n, actions):
-    """Random actions of agents who often agree, so that pushing happens; ``int32[T, N]``."""
+    """Random actions that often agree, so that pushing happens; ``int32[T, N]``."""
     common, own, agree = jax.random.split(key, 3)
     shared = jnp.repeat(jax.random.randint(common, (rounds // 5,), 0, 4), 5)
     each = jax.random.randint(own, (rounds, n), 0, actions)
@@ -29,7 +29,7 @@ def herd(key, rounds, n, actions):
     return jnp.where(follow, shared[:, None], each)
 
 
-SLOW = ("foraging", "flocking", "synchronization")  # the others push, move and talk, too
+SLOW = ("foraging", "flocking", "synchronization")  # the others push, move and send messages, too
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_every_round_equals_the_slow_reference(task):
     def episode(key):
         reset_key, action_key = jax.random.split(key)
         start, _ = env.reset(reset_key)
-        if task == "foraging":  # else hardly anybody finds both
+        if task == "foraging":  # otherwise few agents find both
             carrying = jnp.arange(env.num_agents) % 2 == 0
             start = start._replace(world=start.world._replace(marked=carrying))
         actions = herd(action_key, ROUNDS, env.num_agents, env.num_actions)
@@ -110,7 +110,7 @@ def line(text):
         ("22222B.", "xxxxx..", True),  # five push the box
         (".2222B.", ".......", False),  # four do not
         ("22222B#", ".......", False),
-        ("22222B0.", "........", False),  # whoever is in front must be pushed too
+        ("22222B0.", "........", False),  # agents in front must be pushed too
         ("222222B0.", "xxxxxx.x.", True),
         ("22222B2.", "xxxxx.x.", True),
         (".2222B2.", "......x.", False),
@@ -137,7 +137,7 @@ def test_five_agents_push_the_box_and_four_do_not(key):
         assert after.world.task.shift.tolist() == shift
 
 
-def test_messages_are_heard_within_the_window_and_nowhere_else(key):
+def test_messages_are_received_within_the_window_and_nowhere_else(key):
     env = swarmbench.make(
         "synchronization", num_agents=3, size=9, view=3, message_length=2, vocabulary=9
     )
@@ -149,12 +149,12 @@ def test_messages_are_heard_within_the_window_and_nowhere_else(key):
     step = jax.jit(env.step)
     state, timestep = step(state, action)
     seen = timestep.observation
-    assert seen.heard.tolist() == [1, 1, 1]  # speakers hear themselves
+    assert seen.num_messages.tolist() == [1, 1, 1]  # senders receive their own
     assert seen.inbox[:, 0].tolist() == [[3, 1], [3, 1], [5, 5]]
     assert int(timestep.extras["messages"]) == 2
-    deaf = state._replace(params=SwarmBenchParams(hearing=jnp.float32(0.0)))
-    _, timestep = step(deaf, action)
-    assert timestep.observation.heard.tolist() == [0, 0, 0]
+    dropped = state._replace(params=SwarmBenchParams(communication=jnp.float32(0.0)))
+    _, timestep = step(dropped, action)
+    assert timestep.observation.num_messages.tolist() == [0, 0, 0]
 
 
 def test_more_messages_than_slots_are_counted(key):
@@ -164,7 +164,7 @@ def test_more_messages_than_slots_are_counted(key):
     state, _ = env.reset(key)
     action = jnp.stack([jnp.full(6, 4), jnp.arange(6) + 1], axis=1)
     _, timestep = jax.jit(env.step)(state, action)
-    assert timestep.observation.heard.tolist() == [6] * 6
+    assert timestep.observation.num_messages.tolist() == [6] * 6
     assert timestep.observation.inbox[:, :, 0].tolist() == [[1, 2]] * 6
 
 
@@ -177,15 +177,15 @@ def test_a_short_sight_hides_what_is_far(key):
     assert bool((short.observation.view[:, :2] == 10).all())
 
 
-def test_the_clock_synchronises_without_a_word(key):
-    """The reference shows the round, and a light that follows its parity scores in every round."""
+def test_the_round_number_synchronizes_without_messages(key):
+    """The reference shows the round; a light that follows its parity scores in every round."""
     env = swarmbench.make("synchronization", num_agents=10, time_limit=50)
 
     def act(key, seen):
         want = (seen.round + 1) % 2 == 1
         return jnp.where((seen.status[:, 0] > 0) != want, 5, 4)
 
-    _, done = envs.unroll(env, envs.scripted(act), key, 50)
+    _, done = envs.unroll(key, env, envs.scripted(act), 50)
     assert float(done.timestep.extras["score"][-1]) >= 49
 
 
@@ -211,7 +211,7 @@ def test_measures_of_a_round(key):
     state = state._replace(world=state.world._replace(position=spots))
     _, timestep = jax.jit(env.step)(
         state, jnp.array([3, 4, 1, 1])
-    )  # 0 shoves 1; 2 and 3 go down together
+    )  # 0 pushes 1; 2 and 3 move down together
     seen = {k: float(v) for k, v in timestep.extras.items()}
     assert seen["pushes"] == 1
     assert seen["structure"] == 2
@@ -223,35 +223,37 @@ def test_measures_of_a_round(key):
     assert seen["explored"] >= 4
 
 
-def test_text_agents_read_their_views_and_are_understood(key):
+def test_text_agents_get_their_views_and_their_answers_are_parsed(key):
     env = swarmbench.make(
         "synchronization", num_agents=3, size=6, view=5, message_length=120, time_limit=4
     )
-    tape = []
+    prompts_by_round = []
 
     def answers(prompts):
-        tape.append(prompts)
+        prompts_by_round.append(prompts)
         replies = []
         for prompt in prompts:
             off = "Your light is off" in prompt
-            replies.append(f"**ACTION: {'switch' if off else 'STAY'}**\nMSG: I count {len(tape)}?")
+            replies.append(
+                f"**ACTION: {'switch' if off else 'STAY'}**\nMSG: I count {len(prompts_by_round)}?"
+            )
         return replies
 
     played = swarmbench.play(
-        env, swarmbench.text_policy(env, answers), key, rounds=2, progress=False
+        key, env, swarmbench.text_policy(env, answers), rounds=2, progress=False
     )
     assert played.extras[0]["score"] == 1.0  # all turned on
     assert played.extras[0]["messages"] == 3
-    assert "Heard: I count 1?" in tape[1][0]
-    assert "You did: " in tape[1][0]
-    assert "Round: 1" in tape[1][0]
-    lines = tape[0][1].split("Your view now:\n")[1].splitlines()[:6]
+    assert "Messages received: I count 1?" in prompts_by_round[1][0]
+    assert "Your previous actions: " in prompts_by_round[1][0]
+    assert "Round: 1" in prompts_by_round[1][0]
+    lines = prompts_by_round[0][1].split("Your view now:\n")[1].splitlines()[:6]
     center = lines[3].split()
     assert center[1 + 2] == "Y"
     assert int(center[0]) == int(played.states[0].world.position[1, 0])
 
 
-def test_what_cannot_be_read_means_to_stay():
+def test_an_answer_that_cannot_be_parsed_means_to_stay():
     assert swarmbench.parse("I will go up").action == 4
     assert swarmbench.parse("ACTION: SWITCH").action == 4
     assert swarmbench.parse("ACTION: SWITCH", can_switch=True).action == 5
@@ -264,7 +266,9 @@ def test_messages_are_cut_and_measured():
 
     assert decode(encode("x" * 200, 120)) == "x" * 117 + "..."
     assert decode(encode("añb", 120)) == "a?b"
-    found = swarmbench.talk_measures(["go 12", "why?"], embed=lambda m: [[1.0, 0.0], [1.0, 1.0]])
+    found = swarmbench.message_statistics(
+        ["go 12", "why?"], embed=lambda m: [[1.0, 0.0], [1.0, 1.0]]
+    )
     assert found["length_mean"] == 4.5
     assert found["questions"] == 0.5
     assert found["digits"] == pytest.approx(2 / 9)
@@ -272,12 +276,15 @@ def test_messages_are_cut_and_measured():
 
 
 BAD = {
-    "task": (lambda: swarmbench.make("dancing"), "task: expected one of pursuit"),
+    "task": (lambda: swarmbench.make("dancing"), "unknown task 'dancing'"),
     "view": (lambda: swarmbench.make("pursuit", view=4), "view"),
     "no view": (lambda: swarmbench.make("pursuit", view=-1), "view"),
     "square": (lambda: swarmbench.make("foraging", size=(8, 9)), "square"),
     "small": (lambda: swarmbench.make("transport", size=6), "size"),
-    "crowd": (lambda: swarmbench.make("synchronization", num_agents=65, size=10), "64 free cells"),
+    "crowd": (
+        lambda: swarmbench.make("synchronization", num_agents=65, size=10),
+        "expected at most 64",
+    ),
     "few": (lambda: swarmbench.make("flocking", num_agents=3), "num_agents"),
     "many": (lambda: swarmbench.make("flocking", num_agents=65, size=20), "num_agents"),
     "rounds": (lambda: swarmbench.make("pursuit", time_limit=0), "time_limit"),
@@ -302,7 +309,7 @@ BAD = {
         "vocabulary",
     ),
     "no rounds": (
-        lambda: swarmbench.play(swarmbench.make("pursuit"), None, jax.random.key(0), rounds=0),
+        lambda: swarmbench.play(jax.random.key(0), swarmbench.make("pursuit"), None, rounds=0),
         "rounds",
     ),
     "window": (lambda: grid.windows(jnp.zeros((3, 3)), jnp.zeros((1, 2), int), 2, 0), "size"),

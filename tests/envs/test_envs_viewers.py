@@ -1,4 +1,4 @@
-"""Pictures and films of worlds."""
+"""Renderings and animations of environments."""
 
 import jax
 import numpy as np
@@ -33,7 +33,7 @@ def pixels(axes):
 
 def episode(env, steps):
     policy = envs.random_policy(env.action_spec)
-    run = jax.jit(lambda k: envs.unroll(env, policy, k, steps, keep_states=True))
+    run = jax.jit(lambda k: envs.unroll(k, env, policy, steps, keep_states=True))
     return run(jax.random.key(3))[1].state
 
 
@@ -42,7 +42,7 @@ def member(states, t):
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS, ids=lambda env: type(env).__name__)
-def test_every_world_is_drawn_and_the_picture_shows_what_happens(env):
+def test_every_environment_is_drawn_and_its_state_is_visible(env):
     states = episode(env, 4)
     one = pixels(env.render(member(states, 0)))
     assert (one != 255).any()
@@ -51,7 +51,7 @@ def test_every_world_is_drawn_and_the_picture_shows_what_happens(env):
         assert (one != pixels(env.render(member(states, 3)))).any()
 
 
-def test_an_episode_becomes_a_film_with_a_frame_a_step(tmp_path):
+def test_an_episode_is_animated_with_one_frame_per_step(tmp_path):
     env = envs.SimpleSpread()
     states = episode(env, 3)
     env.animate(states, save_path=tmp_path / "films" / "stacked.gif")
@@ -73,7 +73,7 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
         env.animate(states, save_path=tmp_path / "film.avi")
     with pytest.raises(ValueError, match="states: expected leaves that lead with the steps"):
         env.animate(member(states, 0))
-    with pytest.raises(NotImplementedError, match="Blank has no picture yet"):
+    with pytest.raises(NotImplementedError, match="Blank has no rendering yet"):
         Blank().render(member(states, 0))
 
 
@@ -91,13 +91,17 @@ def test_tiles_and_discs_refuse_what_does_not_fit():
         plotting.discs(ax, np.zeros(3), 1.0, "red")
 
 
-def test_jumanji_makes_every_one_of_ours_by_name():
+def test_jumanji_makes_every_environment_of_this_package_by_name():
     import jumanji
 
     names = envs.register()
     made = {type(jumanji.make(name)) for name in names}
-    assert len(made) == len(names)
+    assert len(made) == len(names) == len(envs.ENVIRONMENTS)
     assert made >= {type(env) for env in ENVIRONMENTS}
     assert {task.__name__ for task in made if issubclass(task, envs.swarmbench.SwarmBench)} == {
-        "Flocking", "Foraging", "Pursuit", "Synchronization", "Transport"
-    }  # fmt: skip
+        "Flocking",
+        "Foraging",
+        "Pursuit",
+        "Synchronization",
+        "Transport",
+    }

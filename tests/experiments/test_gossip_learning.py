@@ -1,6 +1,8 @@
-"""The main job at toy size: arms, table, figure, records, resume and refusals."""
+"""The quickstart script at toy size: arms, table, figure, records, resume and refusals."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -75,7 +77,13 @@ def test_a_resumed_run_ends_where_an_unstopped_one_does(outcome, tmp_path):
         ({"baselines": ("sever",)}, "did you mean 'server'"),
         ({"partition": "idd"}, "did you mean 'iid'"),
         ({"weights": "metropolic"}, "did you mean 'metropolis'"),
+        ({"data": "digit"}, "did you mean 'digits'"),
         ({"agents": 5000}, "5000 agents"),
+        ({"agents": 1}, "agents: expected at least 2, got 1"),
+        ({"lr": 0.0}, "lr: expected a positive number, got 0.0"),
+        ({"lr": float("nan")}, "lr: expected a positive number, got nan"),
+        ({"resume": True}, "resume: expected --checkpoint FOLDER as well"),
+        ({"devices": 99}, "devices: expected at most 8 .* XLA_FLAGS=--xla_force_host"),
     ],
 )
 def test_bad_choices_are_named(change, message):
@@ -83,13 +91,66 @@ def test_bad_choices_are_named(change, message):
         gossip_learning.run(replace(TINY, **change))
 
 
-def test_command_line_says_what_is_wrong():
-    command = [sys.executable, "experiments/gossip_learning.py"]
-    shown = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert shown.returncode == 0
-    assert "--topology" in shown.stdout
+def test_an_arm_without_disagreement_is_drawn(outcome, tmp_path):
+    arms, _ = outcome
+    path = gossip_learning.plot({"server": arms["server"]}, tmp_path / "figure.png")
+    assert path.stat().st_size > 5_000
+
+
+def test_choices_and_help_texts_of_the_command_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gossip_learning.py", "--help"])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as stop:
+        gossip_learning.command_line()
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    for options in (gossip_learning.FAMILIES, gossip_learning.PARTITIONERS):
+        assert "{" + ",".join(options) + "}" in shown
+    assert "\n    python experiments/gossip_learning.py --devices 8 " in shown
+    blocks = re.split(r"\n│ --", shown)[1:]
+    assert [block.split()[0] for block in blocks if len(block.split("(default:")[0]) < 40] == []
+
+
+def _command_line(monkeypatch, *args: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["gossip_learning.py", *map(str, args)])
+    return gossip_learning.command_line()
+
+
+def test_ctrl_c_ends_with_one_line(monkeypatch, capsys, tmp_path):
+    def interrupted(config):
+        if config.checkpoint is None:
+            raise KeyboardInterrupt  # outside the simulation
+        raise KeyboardInterrupt("stopped after 20 of 40 rounds")
+
+    monkeypatch.setattr(gossip_learning, "main", interrupted)
+    assert _command_line(monkeypatch, "--checkpoint", tmp_path) == 130
+    assert capsys.readouterr().err == (
+        f"stopped after 20 of 40 rounds; continue with --checkpoint {tmp_path} --resume\n"
+    )
+    assert _command_line(monkeypatch) == 130
+    assert capsys.readouterr().err == "stopped; nothing saved, see --checkpoint\n"
+
+
+def test_checkpoint_errors_name_options_of_the_command_line(monkeypatch, capsys, tmp_path):
+    config = replace(TINY, topology=("ring",), baselines=(), checkpoint=tmp_path, rounds=10)
+    gossip_learning.run(config)
+    options = "--agents 12 --rounds 10 --every 10 --hidden 8 --no-progress --topology ring".split()
+    options += ["--checkpoint", str(tmp_path), "--baselines"]
+    assert _command_line(monkeypatch, *options) == 2
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path} holds a run: add --resume, delete it or give another --checkpoint\n"
+    )
+    assert _command_line(monkeypatch, *options, "--resume", "--lr", "0.3") == 2
+    assert "delete the folder or give another --checkpoint" in capsys.readouterr().err
+
+
+def test_the_script_runs_as_a_file():
     wrong = subprocess.run(
-        [*command, "--topology", "rnig"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "experiments/gossip_learning.py", "--topology", "rnig"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert wrong.returncode == 2
-    assert "did you mean 'ring'" in wrong.stderr
+    assert wrong.stderr.startswith("error: unknown topology 'rnig', did you mean 'ring'?")

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from experiments.sac_arms import closed_form
+from experiments.sac.bandit import closed_form_temperature
 
 
 def test_the_closed_form_of_the_temperature_is_a_best_response():
     """By brute force: among squashed Gaussians, the best for its α has the entropy asked for."""
-    alpha = closed_form(-0.5)
+    alpha = closed_form_temperature(-0.5)
     eps = np.random.default_rng(0).normal(size=(400_000, 1))
     stds = np.linspace(0.1, 0.3, 81)
     raw = eps * stds

@@ -1,11 +1,11 @@
-"""Every published system runs at smoke scale, in seconds, and says something about each claim."""
+"""Every published system runs at smoke scale, in seconds, and measures each of its claims."""
 
 import numpy as np
 import pytest
 
 from experiments import SYSTEMS, harness
 
-# These compile for most of a minute; their rooms' own tests run every time.
+# These compile for most of a minute; the tests of the packages they use run every time.
 MINUTES = (
     "networked_actor_critic",
     "sac",
@@ -30,9 +30,9 @@ MINUTES = (
     [pytest.param(name, marks=[pytest.mark.slow] if name in MINUTES else []) for name in SYSTEMS],
 )
 def test_smoke(name, tmp_path):
-    module = harness.load(name)
-    config = module.SCALES["smoke"]
-    outcome = harness.execute(module, config, scale="smoke", runs=tmp_path)
+    experiment = harness.load(name)
+    config = experiment.SCALES["smoke"]
+    outcome = harness.run_and_record(experiment, config, scale="smoke", runs=tmp_path)
     assert outcome.error is None
     assert outcome.folder is not None
     assert (outcome.folder / "figure.png").stat().st_size > 5_000

@@ -1,4 +1,4 @@
-"""Every layout equals the dense oracle; weights are what they promise; bad input is refused."""
+"""Every layout equals the dense oracle; weights are as declared; bad input is refused."""
 
 import jax
 import jax.numpy as jnp
@@ -31,26 +31,26 @@ def tree_of(key, n):
 
 
 @jax.jit
-def dense_and_mixed(operators, tree, told):
-    return [(W.dense(), gossip.mix(W, tree, told), W.num_messages()) for W in operators]
+def dense_and_mixed(operators, tree, sent):
+    return [(W.dense(), gossip.mix(W, tree, sent), W.num_messages()) for W in operators]
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_layouts_equal_the_numpy_oracle(key, name):
     graph = GRAPHS[name]()
     scheme = "metropolis" if name != "directed" else "uniform"
-    tree, told = tree_of(key, graph.num_agents), tree_of(jax.random.key(1), graph.num_agents)
+    tree, sent = tree_of(key, graph.num_agents), tree_of(jax.random.key(1), graph.num_agents)
     layouts = [x for x in LAYOUTS if x != "circulant" or graph.offsets is not None]
     operators = [gossip.mixing(graph, scheme, layout) for layout in layouts]
     assert [W.layout for W in operators[1:]] == layouts[1:]
-    for matrix, mixed, messages in dense_and_mixed(operators, tree, told):
+    for matrix, mixed, messages in dense_and_mixed(operators, tree, sent):
         matrix = np.asarray(matrix, np.float64)
         np.testing.assert_allclose(matrix.sum(axis=1), 1.0, atol=1e-6)
         off = matrix - np.diag(np.diag(matrix))
         np.testing.assert_array_equal(off != 0, np.asarray(graph.adjacency()))
         assert float(messages) == graph.num_edge_slots
         for name_, leaf in mixed.items():
-            flat = [np.asarray(t[name_], np.float64).reshape(len(leaf), -1) for t in (tree, told)]
+            flat = [np.asarray(t[name_], np.float64).reshape(len(leaf), -1) for t in (tree, sent)]
             wanted = (np.diag(np.diag(matrix)) @ flat[0] + off @ flat[1]).reshape(leaf.shape)
             assert leaf.dtype == tree[name_].dtype
             tolerance = 1e-5 if leaf.dtype == jnp.float32 else 2e-2
@@ -109,15 +109,15 @@ def test_circulant_and_mean_under_loss_equal_dense(key):
         np.testing.assert_allclose(other, dense, atol=1e-6)
 
 
-def test_everyone_is_the_complete_graph_without_its_edges(key):
+def test_the_complete_mean_is_the_complete_graph_without_its_edges(key):
     x = jax.random.normal(key, (6, 3))
-    edges, plain = gossip.mixing(topology.complete(6), layout="dense"), gossip.everyone(6)
+    edges, plain = gossip.mixing(topology.complete(6), layout="dense"), gossip.complete_mean(6)
     np.testing.assert_allclose(plain.dense(), edges.dense(), atol=1e-7)
     np.testing.assert_allclose(gossip.mix(plain, x), gossip.mix(edges, x), atol=1e-6)
     assert float(plain.num_messages()) == float(edges.num_messages()) == 30
-    assert jax.tree.leaves(gossip.everyone(100_000))[0].size == 100_000
+    assert jax.tree.leaves(gossip.complete_mean(100_000))[0].size == 100_000
     with pytest.raises(ValueError, match="at least 1"):
-        gossip.everyone(0)
+        gossip.complete_mean(0)
 
 
 def test_column_stochastic_weights_return_to_the_sender():
@@ -132,7 +132,7 @@ def test_column_stochastic_weights_return_to_the_sender():
 def test_contracts_at_the_spectral_rate_and_keeps_the_average(key):
     graph = topology.torus(4, 5)
     W = gossip.mixing(graph)
-    rate = float(gossip.second_eigenvalue(W))
+    rate = float(topology.spectra.second_eigenvalue(W))
     values = np.linalg.eigvalsh(np.asarray(W.dense()))
     assert rate == pytest.approx(sorted(np.abs(values))[-2], abs=1e-5)
     x = jax.random.normal(key, (20, 7))
@@ -151,7 +151,7 @@ def test_power_iteration_agrees_with_the_dense_spectrum():
     W = gossip.mixing(graph)
     angle = np.cos(2 * np.pi / 33)
     wanted = (1 + 2 * (1 + angle)) / 5
-    assert float(gossip.second_eigenvalue(W)) == pytest.approx(wanted, abs=2e-4)
+    assert float(topology.spectra.second_eigenvalue(W)) == pytest.approx(wanted, abs=2e-4)
 
 
 def test_permuting_agents_permutes_the_result(key):
@@ -258,7 +258,7 @@ BAD = {
         lambda: gossip.mixing(
             topology.path(2), np.array([0.5, 0.2], np.float32), stochasticity="doubly"
         ),
-        "promised doubly stochastic",
+        "expected doubly stochastic ones",
     ),
     "rows": (lambda: gossip.from_matrix(np.eye(3) * 0.5), "row 0 sums to 0.5"),
     "not square": (lambda: gossip.from_matrix(np.ones((2, 3))), "square"),
@@ -266,6 +266,19 @@ BAD = {
     "leading axis": (
         lambda: gossip.mix(gossip.mixing(topology.ring(4)), {"w": jnp.ones((5, 2))}),
         r"\['w'\].*4 agents.*\(5, 2\)",
+    ),
+    "topology": (
+        lambda: gossip.mix(topology.ring(4), jnp.ones(4)),
+        "got Topology; call gossip.mixing",
+    ),
+    "swapped": (
+        lambda: gossip.mix(jnp.ones(4), gossip.mixing(topology.ring(4))),
+        r"the order of arguments is mix\(W, tree\)",
+    ),
+    "no topology": (lambda: gossip.mixing("ring"), "topology: expected a Topology .* got str"),
+    "messages": (
+        lambda: gossip.mix(gossip.mixing(topology.ring(4)), jnp.ones((4, 3)), jnp.ones((4, 1))),
+        "messages: expected the parameters' shapes",
     ),
     "integer leaf": (
         lambda: gossip.mix(gossip.mixing(topology.ring(4)), {"n": jnp.ones((4, 2), jnp.int32)}),

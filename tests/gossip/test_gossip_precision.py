@@ -11,7 +11,7 @@ from jaxswarm import agents, gossip, sharding, topology
 N, P, ROUNDS = 16, 40, 100
 BF16 = 2.0**-8  # relative error of rounding to bfloat16
 W = gossip.mixing(topology.torus(4, 4))
-TOLD = gossip.compressed(gossip.averaging(W), gossip.cast(), error_feedback=False)
+BF16_MESSAGES = gossip.compressed(gossip.averaging(W), gossip.cast(), error_feedback=False)
 
 
 def start(key, dtype=jnp.float32):
@@ -32,7 +32,7 @@ def after(rule, x, rounds=ROUNDS):
 def test_messages_in_bfloat16_are_half_the_bytes_and_keep_the_average(key):
     x = start(key)
     wide, full = after(gossip.averaging(W), x)
-    narrow, half = after(TOLD, x)
+    narrow, half = after(BF16_MESSAGES, x)
     assert narrow.dtype == jnp.float32
     np.testing.assert_array_equal(2 * half, full)
     # Roundings enter as W C(x) − C(x), which sums to nothing: float32 accuracy, any round count.

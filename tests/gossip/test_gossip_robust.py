@@ -1,4 +1,4 @@
-"""Robust rules: one battery for all of them, then the law that is each rule's point."""
+"""Robust rules: one battery for all of them, then the law that characterises each."""
 
 import chex
 import jax
@@ -12,10 +12,10 @@ from jaxswarm.gossip.robust.order import _comparators, mean_of_ranks
 
 N = 14
 GRAPH = topology.random_regular(N, 6, seed=0)
-HEARS = np.asarray(GRAPH.adjacency()) | np.eye(N, dtype=bool)
-UNIFORM = HEARS / HEARS.sum(axis=1, keepdims=True)
+RECEIVES = np.asarray(GRAPH.adjacency()) | np.eye(N, dtype=bool)
+UNIFORM = RECEIVES / RECEIVES.sum(axis=1, keepdims=True)
 METROPOLIS = np.asarray(gossip.mixing(GRAPH).dense())
-RULES = {name: (lambda g, make=make: make(g, 2)) for name, make in gossip.RULES.items()}
+RULES = {name: (lambda g, make=make: make(g, 2)) for name, make in gossip.ROBUST_RULES.items()}
 ROBUST = sorted(set(RULES) - {"averaging", "norm_clipping", "foolsgold"})
 KEY = jax.random.key(5)
 
@@ -25,9 +25,9 @@ def start(n=N, key=KEY):
     return {"w": jax.random.normal(a, (n, 3, 2)), "b": jax.random.normal(b, (n, 4))}
 
 
-def mix(rule, params, round=None, **extra):
-    round = gossip.Exchange(jnp.int32(0)) if round is None else round
-    return jax.jit(rule.mix)(KEY, params, rule.init(params), round, **extra)
+def mix(rule, params, exchange=None, **fields):
+    exchange = gossip.Exchange(jnp.int32(0)) if exchange is None else exchange
+    return jax.jit(rule.mix)(KEY, params, rule.init(params), exchange._replace(**fields))
 
 
 def flat(tree):
@@ -79,8 +79,8 @@ def test_agreement_is_a_fixed_point(name):
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"averaging"}))
 def test_messages_that_are_not_finite_are_dropped(name):
     params = start()
-    lies = jax.tree.map(lambda x: x.at[3].set(jnp.nan).at[5].set(jnp.inf), params)
-    got, _, traffic = mix(RULES[name](GRAPH), params, messages=lies)
+    bad = jax.tree.map(lambda x: x.at[3].set(jnp.nan).at[5].set(jnp.inf), params)
+    got, _, traffic = mix(RULES[name](GRAPH), params, messages=bad)
     cut = ~np.isin(GRAPH.senders, [3, 5])
     expected, _, _ = mix(RULES[name](GRAPH), params, gossip.Exchange(0, delivered=jnp.asarray(cut)))
     np.testing.assert_allclose(flat(got), flat(expected), atol=1e-6)
@@ -89,21 +89,21 @@ def test_messages_that_are_not_finite_are_dropped(name):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_rounds_are_honoured_and_the_unheard_keep_their_own(name):
+def test_exchanges_are_honoured_and_agents_without_messages_keep_their_own(name):
     params = start()
     alive = jnp.arange(N) != 2
     takes_part = jnp.arange(N) != 4
-    deaf = np.asarray(GRAPH.receivers) != 6
-    round = gossip.Exchange(0, alive, takes_part, jnp.asarray(deaf))
-    got, _, traffic = mix(RULES[name](GRAPH), params, round)
+    unreached = np.asarray(GRAPH.receivers) != 6
+    exchange = gossip.Exchange(0, alive, takes_part, jnp.asarray(unreached))
+    got, _, traffic = mix(RULES[name](GRAPH), params, exchange)
     for agent in (2, 4, 6):
         np.testing.assert_array_equal(flat(got)[agent], flat(params)[agent])
     absent = [2, 4]
-    there = deaf & ~np.isin(GRAPH.senders, absent) & ~np.isin(GRAPH.receivers, absent)
-    assert float(traffic.messages) == there.sum()
-    ghosts = jax.tree.map(lambda x: x.at[jnp.array(absent)].set(1e6), params)
-    haunted, _, _ = mix(RULES[name](GRAPH), params, round, messages=ghosts)
-    np.testing.assert_array_equal(flat(haunted), flat(got))
+    arrived = unreached & ~np.isin(GRAPH.senders, absent) & ~np.isin(GRAPH.receivers, absent)
+    assert float(traffic.messages) == arrived.sum()
+    replaced = jax.tree.map(lambda x: x.at[jnp.array(absent)].set(1e6), params)
+    again, _, _ = mix(RULES[name](GRAPH), params, exchange, messages=replaced)
+    np.testing.assert_array_equal(flat(again), flat(got))
 
 
 UNBIASED = {
@@ -111,7 +111,7 @@ UNBIASED = {
     "multi_krum": (lambda: robust.multi_krum(GRAPH, 0), UNIFORM),
     "centered_clipping": (lambda: robust.centered_clipping(GRAPH, jnp.inf), METROPOLIS),
     "norm_clipping": (lambda: robust.norm_clipping(GRAPH, 1e6), METROPOLIS),
-    "averaging": (lambda: gossip.RULES["averaging"](GRAPH, 0), UNIFORM),
+    "averaging": (lambda: gossip.ROBUST_RULES["averaging"](GRAPH, 0), UNIFORM),
 }
 
 
@@ -123,7 +123,7 @@ def test_without_attackers_and_safety_margin_it_is_the_mean(name):
 
 
 def near(matrix, i):
-    return matrix[HEARS[i]]
+    return matrix[RECEIVES[i]]
 
 
 @pytest.mark.parametrize("name", ["median", "trimmed_mean", "krum", "multi_krum"])
@@ -131,16 +131,16 @@ def test_rules_equal_their_definition_in_numpy(name):
     x = flat(start())
     got = flat(mix(RULES[name](GRAPH), start())[0])
     for i in range(N):
-        voices = near(x, i)
+        models = near(x, i)
         if name == "median":
-            expected = np.median(voices, axis=0)
+            expected = np.median(models, axis=0)
         elif name == "trimmed_mean":
-            expected = np.sort(voices, axis=0)[2:-2].mean(axis=0)
+            expected = np.sort(models, axis=0)[2:-2].mean(axis=0)
         else:
-            distances = ((voices[:, None] - voices[None]) ** 2).sum(axis=2)
-            scores = np.sort(distances, axis=1)[:, 1 : len(voices) - 3].sum(axis=1)
-            best = np.argsort(scores)[: 1 if name == "krum" else len(voices) - 2]
-            expected = voices[best].mean(axis=0)
+            distances = ((models[:, None] - models[None]) ** 2).sum(axis=2)
+            scores = np.sort(distances, axis=1)[:, 1 : len(models) - 3].sum(axis=1)
+            best = np.argsort(scores)[: 1 if name == "krum" else len(models) - 2]
+            expected = models[best].mean(axis=0)
         np.testing.assert_allclose(got[i], expected, atol=1e-5)
 
 
@@ -148,14 +148,14 @@ def test_the_geometric_median_has_the_least_sum_of_distances():
     x = flat(start())
     got = flat(mix(robust.geometric_median(GRAPH, iterations=100), start())[0])
 
-    def cost(point, voices):
-        return np.linalg.norm(voices - point, axis=1).sum()
+    def cost(point, models):
+        return np.linalg.norm(models - point, axis=1).sum()
 
     for i in range(N):
-        voices = near(x, i)
-        least = cost(got[i], voices)
-        assert least <= min(cost(voice, voices) for voice in voices)
-        slope = sum((got[i] - v) / np.linalg.norm(got[i] - v) for v in voices)
+        models = near(x, i)
+        least = cost(got[i], models)
+        assert least <= min(cost(model, models) for model in models)
+        slope = sum((got[i] - v) / np.linalg.norm(got[i] - v) for v in models)
         assert np.linalg.norm(slope) < 1e-2
 
 
@@ -173,7 +173,7 @@ def test_wide_neighbourhoods_use_the_general_sort():
     np.testing.assert_allclose(got, jnp.median(x, axis=0), atol=1e-6)
 
 
-LIES = {
+BAD_MESSAGES = {
     "far": lambda key, x: jnp.full_like(x, 1e6),
     "huge": lambda key, x: jnp.full_like(x, 3e38),
     "random": lambda key, x: 50 * jax.random.normal(key, x.shape),
@@ -181,21 +181,21 @@ LIES = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("kind", BAD_MESSAGES)
 @pytest.mark.parametrize("name", ["median", "trimmed_mean", "krum", "multi_krum"])
-def test_honest_agents_stay_within_the_honest_range(name, lie):
+def test_honest_agents_stay_within_the_honest_range(name, kind):
     """With at most b = 2 attackers anywhere; for Krum the range of all it may choose from."""
     x = start()
-    liars = np.zeros(N, bool)
-    liars[[1, 8]] = True
-    lies = jax.tree.map(lambda leaf: LIES[lie](KEY, leaf), x)
-    told = agents.where(jnp.asarray(liars), lies, x)
-    got = flat(mix(RULES[name](GRAPH), x, messages=told)[0])
-    voices = flat(told)
-    for i in np.flatnonzero(~liars):
-        honest = voices[HEARS[i] & ~liars]
-        if "krum" in name and lie == "inside":
-            honest = near(voices, i)
+    byzantine = np.zeros(N, bool)
+    byzantine[[1, 8]] = True
+    bad = jax.tree.map(lambda leaf: BAD_MESSAGES[kind](KEY, leaf), x)
+    sent = agents.where(jnp.asarray(byzantine), bad, x)
+    got = flat(mix(RULES[name](GRAPH), x, messages=sent)[0])
+    models = flat(sent)
+    for i in np.flatnonzero(~byzantine):
+        honest = models[RECEIVES[i] & ~byzantine]
+        if "krum" in name and kind == "inside":
+            honest = near(models, i)
         assert (got[i] >= honest.min(axis=0) - 1e-5).all()
         assert (got[i] <= honest.max(axis=0) + 1e-5).all()
 
@@ -203,10 +203,10 @@ def test_honest_agents_stay_within_the_honest_range(name, lie):
 @pytest.mark.parametrize("name", RULES)
 def test_two_attackers_move_every_robust_rule_little_and_averaging_far(name):
     x = start()
-    liars = np.zeros(N, bool)
-    liars[[1, 8]] = True
-    lies = agents.where(jnp.asarray(liars), jax.tree.map(lambda v: 0 * v + 1e6, x), x)
-    got = flat(mix(RULES[name](GRAPH), x, messages=lies)[0])[~liars]
+    byzantine = np.zeros(N, bool)
+    byzantine[[1, 8]] = True
+    bad = agents.where(jnp.asarray(byzantine), jax.tree.map(lambda v: 0 * v + 1e6, x), x)
+    got = flat(mix(RULES[name](GRAPH), x, messages=bad)[0])[~byzantine]
     reach = np.abs(got).max()
     if name in ("averaging", "foolsgold"):  # foolsgold: see its own test
         assert reach > 1e4 or name == "foolsgold"
@@ -228,35 +228,35 @@ def test_clipping_bounds_what_one_message_can_do(name):
     assert (moved <= bound + 1e-5).all()
 
 
-def test_centred_clipping_keeps_the_average_for_any_radius():
+def test_centered_clipping_keeps_the_average_for_any_radius():
     got = flat(mix(robust.centered_clipping(GRAPH, 0.7), start())[0])
     np.testing.assert_allclose(got.mean(axis=0), flat(start()).mean(axis=0), atol=1e-5)
     assert np.abs(got - METROPOLIS @ flat(start())).max() > 1e-2
 
 
-def test_foolsgold_silences_copies_and_trusts_the_different():
+def test_foolsgold_gives_copies_no_weight_and_different_histories_full_weight():
     base = jax.random.normal(KEY, (7, 400))
     histories = base.at[5].set(base[4]).at[6].set(base[4])
-    trust = jax.jit(robust.foolsgold_weights)
-    weights = trust(histories, jnp.ones(7, bool))
+    weights_of = jax.jit(robust.foolsgold_weights)
+    weights = weights_of(histories, jnp.ones(7, bool))
     assert (np.asarray(weights[:4]) > 0.9).all()
     assert (np.asarray(weights[4:]) < 0.01).all()
-    padded = trust(histories.at[6].set(0), jnp.arange(7) < 6)
+    padded = weights_of(histories.at[6].set(0), jnp.arange(7) < 6)
     assert float(padded[6]) == 0.0
-    assert float(trust(base[:1], jnp.ones(1, bool))[0]) == 1.0
-    lonely = trust(jnp.zeros((3, 5)), jnp.ones(3, bool))
-    assert np.isfinite(lonely).all()
+    assert float(weights_of(base[:1], jnp.ones(1, bool))[0]) == 1.0
+    zero = weights_of(jnp.zeros((3, 5)), jnp.ones(3, bool))
+    assert np.isfinite(zero).all()
 
 
 def test_foolsgold_outvotes_sybils_that_pull_together():
     x = {"w": jax.random.normal(KEY, (N, 300))}
-    liars = jnp.arange(N) >= N - 4
-    lie = jnp.broadcast_to(20.0 * jax.random.normal(jax.random.key(9), (1, 300)), (N, 300))
-    told = {"w": jnp.where(liars[:, None], lie, x["w"])}
-    fooled, _, _ = mix(robust.foolsgold(GRAPH), x, messages=told)
-    plain, _, _ = mix(RULES["averaging"](GRAPH), x, messages=told)
-    several = np.asarray((HEARS & np.asarray(liars)[None]).sum(axis=1)) >= 2
-    honest = several & ~np.asarray(liars)
+    byzantine = jnp.arange(N) >= N - 4
+    copy = jnp.broadcast_to(20.0 * jax.random.normal(jax.random.key(9), (1, 300)), (N, 300))
+    sent = {"w": jnp.where(byzantine[:, None], copy, x["w"])}
+    fooled, _, _ = mix(robust.foolsgold(GRAPH), x, messages=sent)
+    plain, _, _ = mix(RULES["averaging"](GRAPH), x, messages=sent)
+    several = np.asarray((RECEIVES & np.asarray(byzantine)[None]).sum(axis=1)) >= 2
+    honest = several & ~np.asarray(byzantine)
     far = np.abs(np.asarray(plain["w"]))[honest].mean()
     assert np.abs(np.asarray(fooled["w"]))[honest].mean() < 0.2 * far
 
@@ -280,12 +280,12 @@ def test_strengths_can_be_swept_in_one_program():
         np.testing.assert_allclose(row, flat(one), rtol=1e-5, atol=1e-6)
 
 
-def test_too_few_voices_keep_their_own_rather_than_trust_a_majority_of_liars():
+def test_with_too_few_candidates_agents_keep_their_own_model():
     first = np.asarray(GRAPH.receivers) == 0
     few = first & (np.cumsum(first) > 3)
-    round = gossip.Exchange(0, delivered=jnp.asarray(~few))
+    exchange = gossip.Exchange(0, delivered=jnp.asarray(~few))
     for name in ("trimmed_mean", "krum", "multi_krum"):
-        got, _, _ = mix(RULES[name](GRAPH), start(), round)
+        got, _, _ = mix(RULES[name](GRAPH), start(), exchange)
         np.testing.assert_array_equal(flat(got)[0], flat(start())[0])
 
 
@@ -299,7 +299,7 @@ def test_half_precision_is_aggregated_in_single_and_returned_in_half():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: robust.trimmed_mean(GRAPH, 4), "agent 0 has n = 7 voices"),
+        (lambda: robust.trimmed_mean(GRAPH, 4), "agent 0 has n = 7 candidates"),
         (lambda: robust.trimmed_mean(GRAPH, -1), "num_byzantine"),
         (lambda: robust.trimmed_mean(GRAPH, 1.5), "num_byzantine"),  # type: ignore[arg-type]
         (lambda: robust.krum(topology.ring(5), 1), "n - b - 2 >= 1"),

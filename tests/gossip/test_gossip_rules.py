@@ -1,4 +1,4 @@
-"""One battery for every rule, then the law that is each rule's point."""
+"""One battery for every rule and wrapper, then the law that characterises each."""
 
 import chex
 import jax
@@ -21,13 +21,13 @@ RULES = {
     ),
     "random neighbours": lambda: gossip.averaging(gossip.random_neighbors(N, 1.5)),
     "chebyshev": lambda: gossip.chebyshev(W, steps=3),
-    "memory": lambda: gossip.memory(W),
+    "momentum": lambda: gossip.momentum_averaging(W),
     "pairwise": lambda: gossip.pairwise(RING),
     "matching": lambda: gossip.pairwise(RING, parallel=True),
     "push-sum": lambda: gossip.push_sum(gossip.mixing(topology.directed_ring(N), "push")),
     "server": gossip.server,
     "variance": lambda: gossip.variance_corrected(W, correct=False),
-    "choco top-k": lambda: gossip.compressed(gossip.averaging(W), gossip.top_k(0.5), step_size=0.3),
+    "choco top-k": lambda: gossip.choco(W, gossip.top_k(0.5), step_size=0.3),
     "choco random-k": lambda: gossip.compressed(
         gossip.averaging(W), gossip.random_k(0.5), step_size=0.3
     ),
@@ -40,7 +40,7 @@ RULES = {
         gossip.averaging(W), gossip.cast(), error_feedback=False
     ),
     "delayed": lambda: gossip.delayed(gossip.averaging(W), 2),
-    "scheduled": lambda: gossip.scheduled(gossip.averaging(W), gossip.every(2)),
+    "scheduled": lambda: gossip.scheduled(gossip.averaging(W), gossip.every_k_rounds(2)),
 }
 KEEPS_THE_AVERAGE = set(RULES) - {"random neighbours", "delayed", "push-sum"}
 
@@ -85,7 +85,7 @@ def test_battery(name, key):
             np.testing.assert_allclose(mean, np.broadcast_to(leaf, mean.shape), atol=2e-5)
     assert float(traffic.messages.sum()) > 0
     if "choco" not in name and "bfloat16" not in name:
-        size = agents.size_of_one(params)[1] + (4 if name == "push-sum" else 0)
+        size = agents.message_size(params)[1] + (4 if name == "push-sum" else 0)
         np.testing.assert_allclose(traffic.bytes, traffic.messages * size)
 
 
@@ -108,7 +108,7 @@ def test_jit_equals_eager_and_replicas_are_independent(name, key):
 
 def test_chebyshev_needs_fewer_exchanges_and_follows_its_polynomial(key):
     ring = gossip.mixing(topology.ring(30))
-    gamma = float(gossip.second_eigenvalue(ring))
+    gamma = float(topology.spectra.second_eigenvalue(ring))
     x = jax.random.normal(key, (30, 2))
     for steps in (1, 4, 12):
         mixed, *_ = gossip.chebyshev(ring, steps=steps).mix(key, x, (), gossip.Exchange(0))
@@ -123,13 +123,13 @@ def test_chebyshev_needs_fewer_exchanges_and_follows_its_polynomial(key):
     assert float(agents.disagreement(fast)) < 0.5 * float(agents.disagreement(plain))
 
 
-def test_memory_accelerates_and_local_steps_move_the_average_exactly(key):
+def test_momentum_accelerates_and_local_steps_move_the_average_exactly(key):
     ring = gossip.mixing(topology.ring(30))
     x = jax.random.normal(key, (30, 2))
-    fast = run(gossip.memory(ring), x, 60, key)[1]
+    fast = run(gossip.momentum_averaging(ring), x, 60, key)[1]
     slow = run(gossip.averaging(ring), x, 60, key)[1]
     assert float(fast[-1]) < 0.05 * float(slow[-1])
-    rule = gossip.memory(ring)
+    rule = gossip.momentum_averaging(ring)
     state, moved = rule.init(x), x.mean(axis=0)
     for index in range(5):
         push = 0.1 * jax.random.normal(jax.random.fold_in(key, index), x.shape)
@@ -229,21 +229,21 @@ def test_delay_shows_neighbours_their_past_and_agents_their_present(key):
     mix = jax.jit(rule.mix)
     for t, now in enumerate(history):
         mixed, state, _ = mix(key, now, state, gossip.Exchange(jnp.int32(t)))
-        told = np.stack([np.asarray(history[max(t - delays[i], 0)])[i] for i in range(N)])
-        wanted = np.asarray(W.self_weights)[:, None] * np.asarray(now) + off @ told
+        sent = np.stack([np.asarray(history[max(t - delays[i], 0)])[i] for i in range(N)])
+        wanted = np.asarray(W.self_weights)[:, None] * np.asarray(now) + off @ sent
         np.testing.assert_allclose(mixed, wanted, atol=1e-6)
 
 
 def test_schedule_runs_each_rule_in_its_rounds(key):
     x = start(key)
-    rule = gossip.scheduled(gossip.server(), gossip.at(3), gossip.none())
+    rule = gossip.scheduled(gossip.server(), gossip.at_rounds(3), gossip.identity())
     _, disagreement, _, traffic = jax.jit(lambda p: run(rule, p, 6, key))(x)
     np.testing.assert_allclose(disagreement[:3], agents.disagreement(x), rtol=1e-6)
     assert float(disagreement[3:].max()) < 1e-10
     np.testing.assert_array_equal(traffic.messages, [0, 0, 0, 2 * N, 0, 0])
 
 
-def test_server_weights_and_absentees(key):
+def test_server_weights_and_absent_agents(key):
     x = jax.random.normal(key, (4, 3))
     present = jnp.array([True, True, False, True])
     alive = jnp.array([True, True, True, False])
@@ -260,9 +260,9 @@ def test_random_neighbours_draw_distinct_uniform_peers(key):
     operators = jax.jit(jax.vmap(lambda k: draw(k, 0)))(jax.random.split(key, 4000))
     matrices = np.asarray(jax.vmap(lambda w: w.dense())(operators))
     np.testing.assert_allclose(matrices.sum(axis=2), 1.0, atol=1e-6)
-    heard = (matrices > 0).sum(axis=2) - 1
-    assert set(np.unique(heard)) == {2, 3}
-    assert heard.mean() == pytest.approx(2.25, abs=0.02)
+    received = (matrices > 0).sum(axis=2) - 1
+    assert set(np.unique(received)) == {2, 3}
+    assert received.mean() == pytest.approx(2.25, abs=0.02)
     frequency = (matrices > 0).mean(axis=0)
     others = ~np.eye(6, dtype=bool)
     np.testing.assert_allclose(frequency[others], 0.45, atol=0.03)
@@ -293,7 +293,7 @@ def test_averaging_independent_models_divides_variance_and_correction_restores_i
         )
 
 
-def test_variance_correction_leaves_the_isolated_alone(key):
+def test_variance_correction_leaves_isolated_agents_unchanged(key):
     graph = topology.from_edges([(0, 1)], 3)
     rule = gossip.variance_corrected(gossip.mixing(graph, connected=False))
     x = jax.random.normal(key, (3, 10))
@@ -303,14 +303,15 @@ def test_variance_correction_leaves_the_isolated_alone(key):
 
 def test_messages_reach_others_only(key):
     x = start(key)
-    lies = jax.tree.map(lambda v: v + 100.0, x)
-    for name in ("averaging", "chebyshev", "memory", "matching", "variance"):
+    shifted = jax.tree.map(lambda v: v + 100.0, x)
+    now = gossip.Exchange(0)
+    for name in ("averaging", "chebyshev", "momentum", "matching", "variance"):
         rule = RULES[name]()
-        honest = rule.mix(key, x, rule.init(x), gossip.Exchange(0))[0]
-        same = rule.mix(key, x, rule.init(x), gossip.Exchange(0), messages=x)[0]
-        chex.assert_trees_all_close(same, honest)
-        told = rule.mix(key, x, rule.init(x), gossip.Exchange(0), messages=lies)[0]
-        assert float(jnp.abs(told["w"] - honest["w"]).max()) > 10.0
+        plain = rule.mix(key, x, rule.init(x), now)[0]
+        same = rule.mix(key, x, rule.init(x), now._replace(messages=x))[0]
+        chex.assert_trees_all_close(same, plain)
+        other = rule.mix(key, x, rule.init(x), now._replace(messages=shifted))[0]
+        assert float(jnp.abs(other["w"] - plain["w"]).max()) > 10.0
 
 
 BAD = {
@@ -324,7 +325,7 @@ BAD = {
         "single mixing operator",
     ),
     "eigenvalue": (lambda: gossip.chebyshev(W, steps=2, eigenvalue=1.0), r"\[0, 1\)"),
-    "omega": (lambda: gossip.memory(W, omega=2.0), r"omega.*\[1, 2\)"),
+    "omega": (lambda: gossip.momentum_averaging(W, omega=2.0), r"omega.*\[1, 2\)"),
     "push row": (
         lambda: gossip.push_sum(gossip.mixing(topology.star(4), "uniform")),
         "column-stochastic",
@@ -345,7 +346,10 @@ BAD = {
         lambda: gossip.delayed(gossip.averaging(W), np.arange(3)).init(jnp.ones((N, 1))),
         "one per agent",
     ),
-    "period": (lambda: gossip.every(0), "period"),
+    "period": (lambda: gossip.every_k_rounds(0), "k: expected at least 1 round"),
+    "no rule": (lambda: gossip.scheduled(W, gossip.every_k_rounds(2)), "rule: expected a gossip"),
+    "topology": (lambda: gossip.averaging(RING), "got Topology; call gossip.mixing"),
+    "matrix": (lambda: gossip.averaging(np.eye(3)), "got ndarray; gossip.from_matrix"),
     "too many": (lambda: gossip.random_neighbors(4, 3.5), r"\[0, 3\]"),
     "negative": (lambda: gossip.random_neighbors(4, -0.1), "count"),
     "schedule": (lambda: gossip.random_neighbors(4, lambda t: 1.0), "maximum"),

@@ -82,10 +82,8 @@ def test_a_sweep_over_schedules_compiles_once(key):
 
 
 def test_random_gossip_follows_its_schedule(key):
-    everyone = communication_schedule(
-        "dense_window", 10, start=0.5, dense=7.0, point=0.5, width=0.1
-    )
-    rule = gossip.random_gossip(N, everyone)
+    window = communication_schedule("dense_window", 10, start=0.5, dense=7.0, point=0.5, width=0.1)
+    rule = gossip.random_gossip(N, window)
     x = jax.random.normal(key, (N, 4))
     step = jax.jit(rule.mix)
     state, sent, apart = rule.init(x), [], []

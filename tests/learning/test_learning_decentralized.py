@@ -123,7 +123,7 @@ NAMED = {
         lambda **k: learning.fedavg(PROBLEM.loss, weights=jnp.arange(1.0, N + 1), **k),
         {"gossip": gossip.server(jnp.arange(1.0, N + 1))},
     ),
-    "isolated": (lambda **k: learning.isolated(PROBLEM.loss, **k), {"gossip": gossip.none()}),
+    "isolated": (lambda **k: learning.isolated(PROBLEM.loss, **k), {"gossip": gossip.identity()}),
 }
 
 
@@ -164,7 +164,7 @@ def test_full_averaging_from_one_start_is_centralised_descent():
 
 
 def test_isolated_agents_reach_their_own_minimisers():
-    state, _ = run(make("diffusion", gossip=gossip.none(), local_steps=5), START, 400)
+    state, _ = run(make("diffusion", gossip=gossip.identity(), local_steps=5), START, 400)
     np.testing.assert_allclose(gradients(state.params), 0.0, atol=1e-4)
     assert float(agents.disagreement(state.params)) > 0.1
 
@@ -227,7 +227,7 @@ def test_agents_learn_digits_together_better_than_alone(digits):
     final = {}
     for name, rule in {
         "together": gossip.averaging(gossip.mixing(topology.exponential(16))),
-        "alone": gossip.none(),
+        "alone": gossip.identity(),
     }.items():
         learner = learning.decentralized(
             learning.classification_loss(model),
@@ -287,7 +287,10 @@ def test_a_step_of_forty_thousand_agents_agrees_with_numpy(key):
 
 
 BAD = {
-    "loss": (lambda: learning.decentralized(3, local=optax.sgd(1.0), gossip=gossip.none()), "loss"),
+    "loss": (
+        lambda: learning.decentralized(3, local=optax.sgd(1.0), gossip=gossip.identity()),
+        "loss",
+    ),
     "local": (
         lambda: make("diffusion", local=0.1),
         "local: expected an optax optimizer, got float",
@@ -296,7 +299,7 @@ BAD = {
     "steps": (lambda: make("diffusion", local_steps=0), "local_steps"),
     "order": (
         lambda: learning.decentralized(
-            PROBLEM.loss, local=optax.sgd(1.0), gossip=gossip.none(), order="adapt_than_combine"
+            PROBLEM.loss, local=optax.sgd(1.0), gossip=gossip.identity(), order="adapt_than_combine"
         ),
         "did you mean 'adapt_then_combine'",
     ),
@@ -308,7 +311,7 @@ BAD = {
     ),
     "scalar": (
         lambda: run(
-            learning.decentralized(lambda p, b: p, local=optax.sgd(1.0), gossip=gossip.none()),
+            learning.decentralized(lambda p, b: p, local=optax.sgd(1.0), gossip=gossip.identity()),
             START,
             1,
         ),

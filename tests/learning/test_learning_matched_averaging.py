@@ -25,9 +25,9 @@ RING, COMPLETE = topology.ring(N), topology.complete(N)
 KEY = jax.random.key(0)
 
 
-def mixed(rule, params=PARAMS, round=None, **extra):
-    round = Exchange(jnp.int32(0)) if round is None else round
-    return rule.mix(KEY, params, rule.init(params), round, **extra)
+def mixed(rule, params=PARAMS, round=None, **extras):
+    exchange = Exchange(jnp.int32(0)) if round is None else round
+    return rule.mix(KEY, params, rule.init(params), exchange.with_extras(**extras))
 
 
 def model_of(i, params=PARAMS):
@@ -71,7 +71,7 @@ def test_merge_equals_the_slow_oracle_on_the_models_of_before():
     gap = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), wanted, one_after_another)
     assert max(jax.tree.leaves(gap)) > 0.05
     assert float(traffic.messages) == 2 * N
-    assert float(traffic.bytes) == 2 * N * agents.size_of_one(PARAMS)[1]
+    assert float(traffic.bytes) == 2 * N * agents.message_size(PARAMS)[1]
 
 
 def test_local_inputs_are_those_of_the_receiver():
@@ -274,7 +274,7 @@ def test_merge_and_train_refuses_missing_matching_data():
             learning.classification_loss(MODEL),
             model=MODEL,
             local=optax.sgd(0.1),
-            gossip=gossip.none(),
+            gossip=gossip.identity(),
             local_steps=0,
         )
 
@@ -287,7 +287,7 @@ def test_a_fresh_optimizer_has_no_momentum():
             lambda params, batch: jnp.sum(params["w"] * batch),
             model=MODEL,
             local=optax.sgd(0.1, 0.9),
-            gossip=gossip.none(),
+            gossip=gossip.identity(),
             local_steps=1,
             fresh_optimizer=fresh,
         )

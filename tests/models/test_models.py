@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxswarm import agents, models
+from jaxswarm import agents, data, models
 
 X = np.random.default_rng(0).random((12, 64), np.float32)
 Y = np.arange(12) % 10
@@ -66,7 +66,7 @@ def test_parameter_shapes(key):
         "Dense_0": {"kernel": (64, 16), "bias": (16,)},
         "Dense_1": {"kernel": (16, 10), "bias": (10,)},
     }
-    assert agents.size_of_one(stack(make("logistic"), key, 2))[0] == 650
+    assert agents.message_size(stack(make("logistic"), key, 2))[0] == 650
     assert jax.eval_shape(make("cnn").init, key)["Dense_0"]["kernel"].shape == (2 * 2 * 8, 16)
 
 
@@ -157,8 +157,12 @@ def test_bad_networks_are_refused(key):
         models.mlp(4, 2, initializer="xavir")
     with pytest.raises(ValueError, match="did you mean 'batch'"):
         models.cnn(2, norm="batsh")
-    with pytest.raises(ValueError, match="a convolution"):
+    with pytest.raises(ValueError, match="channels: expected at least one"):
         models.cnn(2, channels=())
+    with pytest.raises(ValueError, match=r"module: expected a flax\.linen module, got int"):
+        models.functional(3, jnp.zeros((1, 4)))
+    with pytest.raises(ValueError, match=r"example_x: expected an array .*, got Split"):
+        models.functional(models.mlp(3), data.load("iris"))
     with pytest.raises(ValueError, match="square images"):
         models.functional(models.cnn(2), jnp.zeros((1, 15)))
     with pytest.raises(ValueError, match="expected images"):

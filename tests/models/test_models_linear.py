@@ -31,8 +31,8 @@ def test_value_and_derivatives_in_both_modes(operands):
         lambda f: jax.grad(lambda x, w: jnp.sum(jnp.tanh(f(x, w))), argnums=(0, 1)),
         lambda f: jax.hessian(lambda x, w: jnp.sum(jnp.tanh(f(x, w))), argnums=1),
     ):
-        ours, theirs = function(linear.matmul)(*primals), function(plain)(*primals)
-        chex.assert_trees_all_close(ours, theirs, atol=1e-5)
+        custom, plain_result = function(linear.matmul)(*primals), function(plain)(*primals)
+        chex.assert_trees_all_close(custom, plain_result, atol=1e-5)
 
 
 def test_vmapped_over_agents(operands):

@@ -1,4 +1,4 @@
-"""Every process: the battery first, then what each of them promises."""
+"""Network processes: properties of all of them first, then those of each."""
 
 import json
 
@@ -27,7 +27,7 @@ PROCESSES = {
     "stragglers": lambda: network.stragglers(np.linspace(0.2, 1.0, N)),
     "random stragglers": lambda: network.stragglers(np.linspace(0.2, 1.0, N), random=True),
     "sample": lambda: network.sampled(N, 5),
-    "sample of the living": lambda: network.sampled(N, 5, among=network.churn(N, crash=0.2)),
+    "sample of the alive": lambda: network.sampled(N, 5, among=network.churn(N, crash=0.2)),
     "all together": lambda: network.combine(
         network.link_loss(GRAPH, 0.2),
         network.sampled(N, 5, among=network.churn(N, crash=0.1, recover=0.3)),
@@ -62,7 +62,7 @@ def test_rounds_have_flags_of_the_right_shape_or_none(name, played):
 
 
 @pytest.mark.parametrize("name", sorted(set(PROCESSES) - {"reliable"}))
-def test_a_recorded_plan_replays_to_the_bit(name, played):
+def test_a_recorded_plan_replays_bit_for_bit(name, played):
     plan = network.record(PROCESSES[name](), 20, jax.random.key(3))
     again = network.FaultPlan.from_dict(json.loads(json.dumps(plan.to_dict())))
     for each in (plan, again):
@@ -80,12 +80,12 @@ def test_which_stochasticity_survives(name, played):
     columns_broken = False
     for t in range(20):
         now = jax.tree.map(lambda x, t=t: x[t], played[name])
-        matrix = np.asarray(gossip.operator(doubly, jax.random.key(0), now).dense())
+        matrix = np.asarray(gossip.current_operator(doubly, jax.random.key(0), now).dense())
         assert np.allclose(matrix.sum(axis=1), 1.0, atol=1e-5)
         columns = np.allclose(matrix.sum(axis=0), 1.0, atol=1e-5)
         columns_broken |= not columns
         assert columns or name not in SYMMETRIC
-        sums = np.asarray(gossip.operator(push, jax.random.key(0), now).dense()).sum(axis=0)
+        sums = np.asarray(gossip.current_operator(push, jax.random.key(0), now).dense()).sum(axis=0)
         assert np.allclose(sums, 1.0, atol=1e-5)
     assert columns_broken == (name not in SYMMETRIC)
 
@@ -100,7 +100,7 @@ def test_streams_do_not_depend_on_padding(key):
     assert np.array_equal(link_uniforms(key, longer)[inside], link_uniforms(key, shorter))
 
 
-def test_sampling_ignores_dead_padding(key):
+def test_sampling_ignores_padding_that_is_not_alive(key):
     there = network.sampled(2 * N, 4, among=network.disaster(jnp.arange(2 * N) >= N, 0))
     assert np.array_equal(
         play(there, 10, key).participates[:, :N],
@@ -133,13 +133,13 @@ def test_loss_over_a_sequence_of_graphs_follows_the_links(key):
     assert np.array_equal(delivered[3], expected)
 
 
-def test_churn_settles_where_the_chain_says(key):
+def test_churn_reaches_the_stationary_share(key):
     process = network.churn(500, crash=0.1, recover=0.2, leave=0.05, join=0.1)
     alive = play(process, 300, key).alive[50:]
     assert abs(float(jnp.mean(alive)) - 0.5) < 0.02
 
 
-def test_churn_tells_leaving_from_crashing(key):
+def test_churn_distinguishes_leaving_from_crashing(key):
     process = network.churn(N, leave=1.0, join=0.0)
     state, now = process.step(key, process.init(), 0)
     assert not now.alive.any()
@@ -187,7 +187,7 @@ def test_samples_have_the_asked_for_size_and_are_fair(key):
     assert np.all(np.abs(chosen.mean(axis=0) - 5 / N) < 5 * np.sqrt(5 / N * 7 / N / 600))
 
 
-def test_samples_come_from_the_living_and_shrink_with_them(key):
+def test_samples_come_from_the_alive_and_shrink_with_them(key):
     dead = jnp.arange(N) >= 3
     few = play(network.sampled(N, 5, among=network.disaster(dead, 1)), 3, key)
     assert (few.participates.sum(axis=1) == jnp.array([5, 3, 3])).all()
@@ -237,7 +237,7 @@ def test_a_learner_runs_in_a_bad_network(key):
 EVENTS = [(3, "crash", 2), (5, "recover", 2), (1, "rest", 0), (2, "cut", (0, 1))]
 
 
-def test_plans_from_events_do_what_they_say(key):
+def test_plans_from_events_replay_the_events(key):
     ring = topology.ring(4)
     plan = network.fault_plan(EVENTS, 4, ring)
     rounds = play(network.replay(plan), 7, key)
@@ -253,7 +253,7 @@ def test_plans_from_events_do_what_they_say(key):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: network.link_loss(GRAPH, 1.5), "probability"),
         (lambda: network.link_loss(GRAPH, float("nan")), "probability"),
@@ -262,6 +262,8 @@ def test_plans_from_events_do_what_they_say(key):
         (lambda: network.partitioned(GRAPH, [0, 1], 3), "groups"),
         (lambda: network.partitioned(GRAPH, HALVES, 3, 3), "heals"),
         (lambda: network.partitioned(GRAPH, HALVES, -1), "at"),
+        (lambda: network.link_loss(3, 0.1), "topology: expected a Topology, got int"),
+        (lambda: network.hubs("ring", 0.1), "topology: expected a Topology, got str"),
         (lambda: network.churn(0), "num_agents"),
         (lambda: network.churn(3, crash=0.7, leave=0.7), "crash"),
         (lambda: network.churn(3, join=-0.1), "join"),
@@ -284,18 +286,21 @@ def test_plans_from_events_do_what_they_say(key):
         (lambda: network.fault_plan([(0, "cut", (0, 2))], 4, topology.ring(4)), "unknown entity"),
         (lambda: network.fault_plan([(0, "cut", 0)], 4), "unknown entity"),
         (lambda: network.fault_plan([(0, "crush", 0)], 4), "did you mean 'crash'"),
-        (lambda: network.fault_plan([(-1, "crash", 0)], 4), "negative"),
-        (lambda: network.fault_plan([(0, "crash", 1), (0, "join", 1)], 4), "at once"),
+        (lambda: network.fault_plan([(-1, "crash", 0)], 4), "round of at least 0"),
+        (
+            lambda: network.fault_plan([(0, "crash", 1), (0, "join", 1)], 4),
+            "one event per entity and round",
+        ),
         (lambda: network.fault_plan([(0, "crash", 1)], 4, topology.ring(5)), "topology"),
-        (lambda: network.FaultPlan.from_dict({"time": []}), "lacks"),
+        (lambda: network.FaultPlan.from_dict({"time": []}), "missing"),
         (lambda: network.uniform_delays(jax.random.key(0), GRAPH, 3, 1), "low"),
         (lambda: network.geometric_delays(jax.random.key(0), GRAPH, -1.0, 3), "mean"),
         (lambda: network.distance_delays(GRAPH, np.zeros((N, 2)), 0.0), "speed"),
         (lambda: network.distance_delays(GRAPH, np.zeros((3, 2)), 1.0), "positions"),
     ],
 )
-def test_bad_input_is_named(make, said):
-    with pytest.raises(ValueError, match=said):
+def test_bad_input_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
         make()
 
 

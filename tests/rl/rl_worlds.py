@@ -1,4 +1,4 @@
-"""Tiny worlds whose optimum is known by hand."""
+"""Small environments whose optimum is known analytically."""
 
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jaxswarm.envs import Outcome, SwarmEnvironment, discrete_actions
 
 
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     value: jax.Array
     agent_mask: jax.Array
 
 
 class Bandit(SwarmEnvironment):
-    """One step, one state: arm ``a`` pays agent ``i`` the physics' ``[i, a]``."""
+    """Bandit of one step: arm ``a`` has reward ``params[i, a]`` for agent ``i``."""
 
     def __init__(self, payoff: Any):
         self._payoff = payoff
@@ -37,13 +37,13 @@ class Bandit(SwarmEnvironment):
         return Outcome(world, reward, jnp.ones((), bool), {})
 
     def observe(self, world, params, step_count):
-        return Seen(jnp.ones((self.num_agents, 1)), jnp.ones(self.num_agents, bool))
+        return Observation(jnp.ones((self.num_agents, 1)), jnp.ones(self.num_agents, bool))
 
 
 class Clock(SwarmEnvironment):
-    """Everyone sees the step count and earns 1; the last step truncates, or terminates.
+    """Agents observe the step count, rewards are 1; the last step truncates, or terminates.
 
-    The physics says whether it terminates.
+    ``params`` is true if it terminates.
     """
 
     def __init__(self, num_agents: int = 2, time_limit: int = 4):
@@ -66,14 +66,14 @@ class Clock(SwarmEnvironment):
 
     def observe(self, world, params, step_count):
         now = jnp.broadcast_to(world.astype(jnp.float32), (self.num_agents, 1))
-        return Seen(now, jnp.ones(self.num_agents, bool))
+        return Observation(now, jnp.ones(self.num_agents, bool))
 
     def global_state(self, state):
         return 100.0 + state.world.astype(jnp.float32)[None]
 
 
 class Recall(SwarmEnvironment):
-    """A bit is shown at the first of three steps only; the last action earns 1 if it is the bit."""
+    """A bit is observed in the first of three steps only; the last action should repeat it."""
 
     def __init__(self):
         super().__init__(1, time_limit=3)
@@ -94,4 +94,4 @@ class Recall(SwarmEnvironment):
     def observe(self, world, params, step_count):
         step, bit = world
         cue = jnp.where(step == 0, 2.0 * bit - 1.0, 0.0)
-        return Seen(cue[None, None].astype(jnp.float32), jnp.ones(1, bool))
+        return Observation(cue[None, None].astype(jnp.float32), jnp.ones(1, bool))

@@ -1,4 +1,4 @@
-"""Action heads against integrals and samples, and what networks refuse."""
+"""Action heads against integrals and samples, and bad input of heads and networks."""
 
 import jax
 import jax.numpy as jnp
@@ -28,25 +28,25 @@ def test_densities_integrate_to_one(make, state_dependent):
         (rl.squashed_gaussian(2, -2.0, 2.0), jnp.array([0.1, -1.0, -0.3, 0.2])),
     ],
 )
-def test_entropy_is_the_mean_surprise(head, outputs, key):
+def test_entropy_is_the_mean_of_minus_log_prob(head, outputs, key):
     keys = jax.random.split(key, 20_000)
     raw = jax.vmap(head.sample, (0, None))(keys, outputs)
-    surprise = -jax.vmap(head.log_prob, (None, 0))(outputs, raw).mean()
+    mean = -jax.vmap(head.log_prob, (None, 0))(outputs, raw).mean()
     entropy = jax.vmap(head.entropy, (0, None))(jax.random.split(keys[0], 20_000), outputs).mean()
-    assert float(entropy) == pytest.approx(float(surprise), abs=0.03)
+    assert float(entropy) == pytest.approx(float(mean), abs=0.03)
 
 
 def test_saturated_actions_have_finite_probabilities():
     head = rl.squashed_gaussian(1)
     outputs = jnp.array([30.0, 0.0])
     raw = jnp.array([31.0])
-    value, slope = jax.value_and_grad(head.log_prob)(outputs, raw)
+    value, grads = jax.value_and_grad(head.log_prob)(outputs, raw)
     assert bool(jnp.isfinite(value))
-    assert bool(jnp.isfinite(slope).all())
+    assert bool(jnp.isfinite(grads).all())
     assert float(head.action(raw)[0]) == 1.0
 
 
-def test_actions_keep_to_their_bounds(key):
+def test_actions_are_within_their_bounds(key):
     for make in (rl.gaussian, rl.squashed_gaussian):
         head = make(2, jnp.array([-1.0, 0.0]), jnp.array([1.0, 4.0]), initial_std=3.0)
         action = head.action(head.sample(key, jnp.array([0.0, 0.0, 1.0, 1.0])))
@@ -73,10 +73,19 @@ def test_heads_are_read_off_the_spec():
         (lambda: rl.gaussian(1, 1.0, -1.0), "low, high: expected finite increasing"),
         (lambda: rl.squashed_gaussian(1, initial_std=0.0), "initial_std: expected a positive"),
         (lambda: rl.head_of(jax.ShapeDtypeStruct((2,), jnp.float32)), "spec: expected discrete"),
-        (lambda: rl.actor_critic(rl.categorical(2), 0), "expected positive sizes"),
-        (lambda: rl.actor_critic(rl.categorical(2), 1, memory=-1), "memory: expected a width"),
-        (lambda: rl.actor_critic(rl.categorical(2), 1, critic="all"), "unknown critic 'all'"),
-        (lambda: rl.actor_critic(rl.categorical(2), 1, activation="rel"), "did you mean 'relu'"),
+        (lambda: rl.actor_critic_network(rl.categorical(2), 0), "widths: expected positive sizes"),
+        (
+            lambda: rl.actor_critic_network(rl.categorical(2), 1, hidden_size=-1),
+            "hidden_size: expected at",
+        ),
+        (
+            lambda: rl.actor_critic_network(rl.categorical(2), 1, critic="all"),
+            "unknown critic 'all'",
+        ),
+        (
+            lambda: rl.actor_critic_network(rl.categorical(2), 1, activation="rel"),
+            "did you mean 'relu'",
+        ),
     ],
 )
 def test_refuses(make, message):
@@ -97,5 +106,5 @@ def test_several_choices_are_independent_categoricals(key):
         -float(jnp.sum(jnp.exp(log_prob) * log_prob)), abs=1e-5
     )
     assert jnp.array_equal(head.mode(outputs), raw[jnp.argmax(log_prob)])
-    with pytest.raises(ValueError, match="counts"):
+    with pytest.raises(ValueError, match="num_options"):
         rl.categoricals(())

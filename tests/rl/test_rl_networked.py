@@ -1,4 +1,4 @@
-"""Networked actor–critics: exact limits, a numpy step, contraction, and that neighbours matter."""
+"""Networked actor–critics: exact limits, a numpy step, contraction, and the effect of gossip."""
 
 import jax
 import jax.numpy as jnp
@@ -31,13 +31,13 @@ def last(algorithm, start, steps, seed=0):
 
 
 def scattered(algorithm, game=GAME):
-    """A state whose agents believe different things."""
+    """A state whose agents have different critics."""
     rng = np.random.default_rng(0)
     state = algorithm.init(jnp.asarray(rng.normal(size=blank(game).shape), jnp.float32))
     critics = jax.tree.map(
         lambda x: jnp.asarray(rng.normal(size=x.shape), jnp.float32), state.critics
     )
-    return state._replace(critics=critics, average=jnp.arange(N, dtype=jnp.float32), time=3)
+    return state._replace(critics=critics, average_reward=jnp.arange(N, dtype=jnp.float32), time=3)
 
 
 def test_exact_solutions_agree_with_a_long_simulation():
@@ -45,12 +45,12 @@ def test_exact_solutions_agree_with_a_long_simulation():
     policy = rng.dirichlet(np.ones(2), size=(N, 4))
     solved = networked.solve(GAME, policy)
     P, r = induced(GAME, policy)
-    place, seen, total = 0, np.zeros(4), 0.0
+    place, visits, total = 0, np.zeros(4), 0.0
     for _ in range(20_000):
-        seen[place] += 1
+        visits[place] += 1
         total += r[place]
         place = rng.choice(4, p=P[place] / P[place].sum())
-    np.testing.assert_allclose(seen / seen.sum(), solved.stationary, atol=0.02)
+    np.testing.assert_allclose(visits / visits.sum(), solved.stationary, atol=0.02)
     assert total / 20_000 == pytest.approx(solved.average, abs=0.02)
     np.testing.assert_allclose(r - solved.average + P @ solved.values, solved.values, atol=1e-6)
 
@@ -62,29 +62,31 @@ def test_a_step_is_the_numpy_recursion(key):
     t = 4.0
     beta, alpha = 0.5 / t**0.65, 0.3 / t**0.85
     # Which joint action was taken is found from what it did to the actors.
-    moved = np.asarray(after.actors - state.actors)[:, int(state.place)]
+    moved = np.asarray(after.actors - state.actors)[:, int(state.game_state)]
     value, model = (np.asarray(state.critics[k], np.float64) for k in ("value", "reward"))
-    here, there = (np.asarray(FEATURES.value, np.float64)[int(s.place)] for s in (state, after))
-    reward, mu = np.asarray(info.reward, np.float64), np.asarray(state.average)
+    here, there = (
+        np.asarray(FEATURES.value, np.float64)[int(s.game_state)] for s in (state, after)
+    )
+    reward, mu = np.asarray(info.reward, np.float64), np.asarray(state.average_reward)
     gain = value @ there - value @ here
     matrix = _ring_matrix()
     fits = []
     for actions in GAME.actions():
         joint = int(GAME.joint(jnp.asarray(actions)))
-        seen = np.asarray(FEATURES.reward, np.float64)[int(state.place), joint]
-        chance = np.asarray(jax.nn.softmax(state.actors[:, int(state.place)]))
-        advantage = model @ seen - mu + gain
+        f = np.asarray(FEATURES.reward, np.float64)[int(state.game_state), joint]
+        chance = np.asarray(jax.nn.softmax(state.actors[:, int(state.game_state)]))
+        advantage = model @ f - mu + gain
         expected = alpha * advantage[:, None] * (np.eye(2)[actions] - chance)
         critics = {
             "value": matrix @ (value + beta * (reward - mu + gain)[:, None] * here),
-            "reward": matrix @ (model + beta * (reward - model @ seen)[:, None] * seen),
+            "reward": matrix @ (model + beta * (reward - model @ f)[:, None] * f),
         }
         fits.append(
             np.allclose(moved, expected, atol=1e-4)
             and all(np.allclose(after.critics[k], critics[k], atol=1e-4) for k in critics)
         )
     assert sum(fits) == 1
-    np.testing.assert_allclose(after.average, mu + beta * (reward - mu), atol=1e-5)
+    np.testing.assert_allclose(after.average_reward, mu + beta * (reward - mu), atol=1e-5)
     assert float(after.ledger.total.messages) == 2 * N
 
 
@@ -109,22 +111,24 @@ def test_jit_is_eager_and_rates_are_traced(key):
 
 
 def test_all_critics_reach_the_team_s_fixed_point_on_private_rewards():
-    """The theorem: under a fixed policy everybody's critic tends to that of the mean reward."""
+    """The theorem: under a fixed policy all critics tend to that of the mean reward."""
     algorithm = learner(RING, actor=0.0)
     state = last(algorithm, blank(GAME), 60_000)
-    expected = networked.limit(GAME, FEATURES, np.full((N, 4, 2), 0.5))
+    expected = networked.critic_fixed_point(GAME, FEATURES, np.full((N, 4, 2), 0.5))
     for name, target in expected.items():
         found = np.asarray(state.critics[name])
         assert np.abs(found - found.mean(axis=0)).max() < 0.01
         assert np.linalg.norm(found.mean(axis=0) - target) < 0.1 * max(np.linalg.norm(target), 1.0)
-    own = networked.limit(GAME._replace(reward=_only(0)), FEATURES, np.full((N, 4, 2), 0.5))
-    alone = last(learner(gossip.none(), actor=0.0), blank(GAME), 60_000)
+    own = networked.critic_fixed_point(
+        GAME._replace(reward=_only(0)), FEATURES, np.full((N, 4, 2), 0.5)
+    )
+    alone = last(learner(gossip.identity(), actor=0.0), blank(GAME), 60_000)
     gap = np.linalg.norm(own["reward"] - expected["reward"])
     assert np.linalg.norm(np.asarray(alone.critics["reward"][0]) - own["reward"]) < 0.3 * gap
 
 
 def _only(agent):
-    """The game in which all are paid like one."""
+    """The game in which all agents have the reward of one."""
     return jnp.broadcast_to(GAME.reward[agent], GAME.reward.shape)
 
 
@@ -133,7 +137,7 @@ def test_full_averaging_is_the_centralised_critic(key):
     start = algorithm.init(blank(GAME))
     state, info = jax.jit(algorithm.step)(key, start._replace(time=jnp.int32(2)))
     beta = 1.0 / 3.0**0.65
-    here = np.asarray(FEATURES.value)[int(start.place)]
+    here = np.asarray(FEATURES.value)[int(start.game_state)]
     for row in np.asarray(state.critics["value"]):
         np.testing.assert_allclose(row, beta * np.mean(info.reward) * here, atol=1e-5)
 
@@ -150,12 +154,12 @@ def test_disagreement_contracts_at_the_spectral_rate(key):
         before = after
 
 
-def test_neighbours_make_the_difference_in_a_dilemma():
+def test_gossip_makes_agents_cooperate_in_a_dilemma():
     game = networked.dilemma(N)
     features = networked.additive_features(game)
     best = networked.solve(game, np.broadcast_to([0.0, 1.0], (N, 2, 2))).average
     team = {}
-    for name, rule in (("alone", gossip.none()), ("ring", RING)):
+    for name, rule in (("alone", gossip.identity()), ("ring", RING)):
         state = last(learner(rule, game, features), blank(game), 8000)
         team[name] = networked.solve(game, np.asarray(jax.nn.softmax(state.actors))).average
     assert team["ring"] > 0.8 * best
@@ -168,17 +172,17 @@ NETWORK = rl.network_for(ENV, critic="global", widths=(16,))
 
 def ppo(rule, **options):
     sizes = {"num_envs": 4, "num_steps": 20, "epochs": 2, "minibatches": 1, "reward_widths": (8,)}
-    numbers = rl.PPOHyperparameters(lr=1e-2, discount=0.9)
-    return networked.networked_ppo(ENV, NETWORK, rule, parameters=numbers, **(sizes | options))
+    hp = rl.PPOHyperparameters(lr=1e-2, discount=0.9)
+    return networked.networked_ppo(ENV, NETWORK, rule, hyperparameters=hp, **(sizes | options))
 
 
 def begun(algorithm, key):
-    return algorithm.init(networked.networked_parameters(key, NETWORK, 4), key)
+    return algorithm.init(networked.initial_params(key, NETWORK, 4), key)
 
 
-def test_networked_ppo_averages_critics_and_keeps_actors_at_home(key):
-    everyone = gossip.averaging(gossip.mixing(topology.complete(4), "uniform"))
-    algorithm = ppo(everyone)
+def test_networked_ppo_averages_critics_and_not_actors(key):
+    complete = gossip.averaging(gossip.mixing(topology.complete(4), "uniform"))
+    algorithm = ppo(complete)
     step = jax.jit(algorithm.step)
     state, info = step(key, begun(algorithm, key))
     again, _ = step(key, state)
@@ -187,18 +191,18 @@ def test_networked_ppo_averages_critics_and_keeps_actors_at_home(key):
         name: float(agents.disagreement(again.learner.params[name])) for name in ("actor", "critic")
     }
     assert spread["critic"] < 1e-9 < spread["actor"]
-    assert float(agents.disagreement(again.rewards)) < 1e-9
+    assert float(agents.disagreement(again.reward_model.params)) < 1e-9
     assert float(info.traffic.messages) == 2 * 4 * 3
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(again.learner.params))
-    alike = ppo(everyone, average_actors=True)
+    alike = ppo(complete, average_actors=True)
     state, _ = jax.jit(alike.step)(key, begun(alike, key))
     assert float(agents.disagreement(state.learner.params["actor"])) < 1e-9
 
 
-def test_networked_ppo_gives_where_lone_learners_keep():
+def test_networked_ppo_gives_where_isolated_learners_do_not():
     mean = {}
     for name, rule in (
-        ("alone", gossip.none()),
+        ("alone", gossip.identity()),
         ("ring", gossip.averaging(gossip.mixing(topology.ring(4)))),
     ):
         algorithm = ppo(rule)
@@ -226,12 +230,12 @@ def test_bad_inputs_are_named():
     with pytest.raises(ValueError, match=r"actors: expected logits \(5, 4, 2\)"):
         learner(RING).init(jnp.zeros((5, 4, 3)))
     with pytest.raises(ValueError, match="joint"):
-        ppo(gossip.none(), joint="sum")
+        ppo(gossip.identity(), joint="sum")
     with pytest.raises(ValueError, match="reward_steps"):
-        ppo(gossip.none(), reward_steps=0)
+        ppo(gossip.identity(), reward_steps=0)
     with pytest.raises(ValueError, match="reward_lr"):
-        ppo(gossip.none(), reward_lr=0.0)
+        ppo(gossip.identity(), reward_lr=0.0)
     with pytest.raises(ValueError, match="minibatches"):
-        ppo(gossip.none(), minibatches=3)
+        ppo(gossip.identity(), minibatches=3)
     with pytest.raises(ValueError, match="topology"):
         envs.Donations(4, topology=topology.ring(5))

@@ -1,7 +1,7 @@
 """Networked learners under every kind of gossip rule: laws that hold whatever is learned.
 
-Each rule is told what learners held after their own updates and what came of it (``recorded``), so
-that an exchange can be checked against numpy without knowing what was learned in between.
+Each rule records the messages that learners sent after their own updates (``recorded``), so that an
+exchange can be checked against numpy without knowing what was learned in between.
 """
 
 import functools
@@ -18,19 +18,19 @@ from jumanji import specs
 from jaxswarm import agents, envs, gossip, rl, simulate, topology
 from jaxswarm.envs import Outcome, SwarmEnvironment
 from jaxswarm.rl import networked
-from jaxswarm.rl.networked.ppo import _encoded
-from tests.rl.rl_worlds import Seen
+from jaxswarm.rl.networked.reward_model import encode_actions
+from tests.rl.rl_worlds import Observation
 
 N, WIDTH, FRACTION = 5, 4, 0.25
 GRAPHS = {
     "ring": topology.ring(N),
     "complete": topology.complete(N),
     "star": topology.star(N),
-    "silence": topology.from_edges(np.zeros((0, 2), np.int32), N),
+    "empty": topology.from_edges(np.zeros((0, 2), np.int32), N),
 }
-EDGES = {"ring": 2 * N, "complete": N * (N - 1), "star": 2 * (N - 1), "silence": 0}
+EDGES = {"ring": 2 * N, "complete": N * (N - 1), "star": 2 * (N - 1), "empty": 0}
 EVERY = gossip.mixing(topology.stack(list(GRAPHS.values())), layout="dense", connected=False)
-LIARS = np.arange(N) == 1
+BYZANTINE = np.arange(N) == 1
 
 
 def sequence(*names):
@@ -43,35 +43,35 @@ def sequence(*names):
 RING = sequence("ring", "ring", "ring")
 FULL = sequence("complete", "complete", "complete")
 MOVING = sequence("ring", "complete", "star")
-SILENCE = sequence("silence", "silence", "silence")
-NOBODY = np.zeros(N, bool)
+EMPTY = sequence("empty", "empty", "empty")
+NONE = np.zeros(N, bool)
 
 
 class Recorded(NamedTuple):
-    told: Any
+    sent: Any
     inner: Any
 
 
 def recorded(rule):
-    """``rule``, whose state also has what it was given."""
+    """``rule``, whose state also has the messages that it got."""
 
-    def mix(key, params, state, round, **extra):
-        out, inner, sent = rule.mix(key, params, state.inner, round, **extra)
+    def mix(key, params, state, exchange):
+        out, inner, sent = rule.mix(key, params, state.inner, exchange)
         return out, Recorded(params, inner), sent
 
     return gossip.GossipTransformation(lambda params: Recorded(params, rule.init(params)), mix)
 
 
 RULES = {
-    "averaging": lambda W, liars: gossip.attacked(
-        gossip.averaging(W), gossip.attacks.sign_flip(10.0), liars
+    "averaging": lambda W, byzantine: gossip.attacked(
+        gossip.averaging(W), gossip.attacks.sign_flip(10.0), byzantine
     ),
-    "compressed": lambda W, liars: gossip.compressed(
+    "compressed": lambda W, byzantine: gossip.compressed(
         gossip.averaging(W), gossip.top_k(FRACTION), step_size=0.3
     ),
-    "delayed": lambda W, liars: gossip.delayed(gossip.averaging(W), 1),
-    "trimmed_mean": lambda W, liars: gossip.attacked(
-        gossip.robust.trimmed_mean(GRAPHS["complete"], 1), gossip.attacks.sign_flip(10.0), liars
+    "delayed": lambda W, byzantine: gossip.delayed(gossip.averaging(W), 1),
+    "trimmed_mean": lambda W, byzantine: gossip.attacked(
+        gossip.robust.trimmed_mean(GRAPHS["complete"], 1), gossip.attacks.sign_flip(10.0), byzantine
     ),
 }
 
@@ -82,10 +82,10 @@ def one_of(rules, which):
     def init(params):
         return tuple(rule.init(params) for rule in rules)
 
-    def mix(key, params, state, round, **extra):
+    def mix(key, params, state, exchange):
         def branch(index):
             def chosen():
-                out, inner, sent = rules[index].mix(key, params, state[index], round, **extra)
+                out, inner, sent = rules[index].mix(key, params, state[index], exchange)
                 return out, (*state[:index], inner, *state[index + 1 :]), sent
 
             return chosen
@@ -96,25 +96,27 @@ def one_of(rules, which):
 
 
 class Inputs(NamedTuple):
-    """Of a run: all that differs between the tests, so that each learner compiles once."""
+    """Inputs of a run: all that differs between the tests, so that each learner compiles once."""
 
     rule: Any  # number in RULES
     W: Any
-    liars: Any
+    byzantine: Any
     team: Any
-    numbers: Any
+    hp: Any
 
     def gossip(self):
-        return recorded(one_of([make(self.W, self.liars) for make in RULES.values()], self.rule))
+        return recorded(
+            one_of([make(self.W, self.byzantine) for make in RULES.values()], self.rule)
+        )
 
 
 class Case(NamedTuple):
-    """A learner: how it is made and begun, and where its state keeps what it exchanges."""
+    """A learner: how it is made and started, and where its state keeps what it exchanges."""
 
     make: Any
     params: Any  # params(key, apart)
     begin: Any  # begin(algorithm, params, key)
-    exchanges: Any  # exchanges(state) -> [(rule's memory, held), …]
+    exchanges: Any  # exchanges(state) -> [(state of the rule, result), …]
     critics: Any
     actors: Any
     learning: Any
@@ -161,15 +163,16 @@ def sac_exchange(state):
     held = state.agents.learner
     parts = {
         "critic": held.sac.params["critic"],
-        "target": held.sac.target,
-        "rewards": held.rewards,
-        "squares": held.reward_optimizer.nu,
+        "target_critic": held.sac.target_critic,
+        "reward_model": held.reward_model.params,
+        "second_moments": held.reward_model.opt_state.nu,
     }
     return [(state.gossip, parts)]
 
 
 def ppo_exchange(state):
-    models = {"rewards": state.rewards, "squares": state.reward_optimizer[0].nu}
+    held = state.reward_model
+    models = {"reward_model": held.params, "second_moments": held.opt_state.nu}
     critics = {"critic": state.learner.params["critic"]}
     return [(state.reward_gossip, models), (state.critic_gossip, critics)]
 
@@ -218,29 +221,29 @@ CASES = {
         [2, 3],
     ),
 }
-everyone = pytest.mark.parametrize(
+all_learners = pytest.mark.parametrize(
     "name", ["ppo", "linear", pytest.param("sac", marks=pytest.mark.slow)]
 )
 
 
 @functools.cache
 def program(name, **options):
-    """The learner, its beginning and what is looked at after each round."""
+    """Jitted start, step, and what is recorded after each round."""
     case = CASES[name]
 
     def learner(inputs):
         return case.make(inputs.gossip(), team_reward=inputs.team, **options)
 
     def step(key, state, inputs):
-        return learner(inputs).step(key, state, inputs.numbers)
+        return learner(inputs).step(key, state, inputs.hp)
 
     def look(state):
         return {
-            "told": [memory.told for memory, _ in case.exchanges(state)],
+            "messages": [memory.sent for memory, _ in case.exchanges(state)],
             "held": [held for _, held in case.exchanges(state)],
             "critics": case.critics(state),
             "actors": case.actors(state),
-            "sent": state.ledger.total,
+            "traffic": state.ledger.total,
         }
 
     begin = jax.jit(lambda params, key, inputs: case.begin(learner(inputs), params, key))
@@ -253,18 +256,18 @@ def run(
     rounds,
     W=RING,
     *,
-    liars=NOBODY,
+    byzantine=NONE,
     team=True,
     frozen=False,
     apart=False,
     options=(),
     **saving,
 ):
-    """What was looked at before the first round and after each one."""
+    """Records before the first round and after each one."""
     case = CASES[name]
     begin, step, look = program(name, **dict(options))
-    numbers = case.frozen if frozen else case.learning
-    inputs = Inputs(list(RULES).index(rule), W, liars, team, numbers)
+    hp = case.frozen if frozen else case.learning
+    inputs = Inputs(list(RULES).index(rule), W, byzantine, team, hp)
     inputs = jax.tree.map(jnp.asarray, inputs)
     key = jax.random.key(1)
     state = begin(case.params(key, apart), key, inputs)
@@ -297,32 +300,32 @@ def same(one, two):
     return all((a == b).all() for a, b in zip(arrays(one), arrays(two), strict=True))
 
 
-@everyone
+@all_learners
 def test_each_round_mixes_with_its_own_graph(name):
     for index, now in enumerate(run(name, "averaging", 4, MOVING, apart=True)[0][1:]):
-        for told, held in zip(now["told"], now["held"], strict=True):
-            close(arrays(held), mixed(MOVING[index % 3].dense(), told))
+        for message, held in zip(now["messages"], now["held"], strict=True):
+            close(arrays(held), mixed(MOVING[index % 3].dense(), message))
             together = float(agents.disagreement(held)) < 1e-9
             assert together == (index == 1)
 
 
-@everyone
-def test_messages_and_bytes_are_those_counted_by_hand(name):
+@all_learners
+def test_messages_and_bytes_are_counted(name):
     last = run(name, "averaging", 4, MOVING)[0][-1]
     sent = EDGES["ring"] + EDGES["complete"] + EDGES["star"] + EDGES["ring"]
-    assert float(last["sent"].messages) == len(last["told"]) * sent
-    assert float(last["sent"].bytes) == 4 * sum(CASES[name].sizes) * sent
-    found = sorted(leaf[0].size for leaf in jax.tree.leaves(last["told"]))
+    assert float(last["traffic"].messages) == len(last["messages"]) * sent
+    assert float(last["traffic"].bytes) == 4 * sum(CASES[name].sizes) * sent
+    found = sorted(leaf[0].size for leaf in jax.tree.leaves(last["messages"]))
     assert found == sorted(CASES[name].sizes)
 
 
-@everyone
+@all_learners
 def test_compressed_messages_are_fewer_bytes_and_agree_all_the_same(name):
     sizes, rounds = CASES[name].sizes, 60
     seen, _ = run(name, "compressed", rounds, frozen=True, apart=True)
     kept = sum(int(np.ceil(FRACTION * size)) for size in sizes)
     sent = rounds * EDGES["ring"]
-    assert float(seen[-1]["sent"].bytes) == 8 * kept * sent < 4 * sum(sizes) * sent
+    assert float(seen[-1]["traffic"].bytes) == 8 * kept * sent < 4 * sum(sizes) * sent
     apart = [float(agents.disagreement(now["critics"])) for now in seen]
     assert apart[-1] < 0.02 * apart[0]
     assert apart[20] > apart[40] > apart[60]
@@ -330,45 +333,47 @@ def test_compressed_messages_are_fewer_bytes_and_agree_all_the_same(name):
     run(name, "compressed", 5)  # nothing infinite, whatever is learned
 
 
-@everyone
-def test_late_messages_are_the_last_round_s(name):
-    """First only one's own learning counts, then neighbours' of the round before."""
+@all_learners
+def test_delayed_messages_are_those_of_the_round_before(name):
+    """First only the own learning counts, then neighbours' of the round before."""
     W = np.asarray(RING[0].dense(), np.float64)
     own = np.diag(np.diag(W))
     seen, _ = run(name, "delayed", 3, apart=True)
     for before, now in itertools.pairwise(seen):
-        for past, told, held in zip(before["told"], now["told"], now["held"], strict=True):
-            late = zip(mixed(own, told), mixed(W - own, past), strict=True)
+        for past, message, held in zip(
+            before["messages"], now["messages"], now["held"], strict=True
+        ):
+            late = zip(mixed(own, message), mixed(W - own, past), strict=True)
             close(arrays(held), [a + b for a, b in late])
-            assert not agree(arrays(held), mixed(W, told))
+            assert not agree(arrays(held), mixed(W, message))
 
 
-@everyone
+@all_learners
 def test_a_robust_rule_keeps_honest_critics_where_they_were(name):
-    honest, moved = ~LIARS, {}
+    honest, moved = ~BYZANTINE, {}
     for rule in ("averaging", "trimmed_mean"):
-        calm, attacked = (run(name, rule, 3, FULL, liars=who)[0] for who in (NOBODY, LIARS))
+        calm, attacked = (run(name, rule, 3, FULL, byzantine=who)[0] for who in (NONE, BYZANTINE))
         ends = (arrays(seen[-1]["critics"]) for seen in (calm, attacked))
         gaps = [np.square(a - b)[honest].sum() for a, b in zip(*ends, strict=True)]
         moved[rule] = np.sqrt(np.sum(gaps))
         within = []
         for now in attacked[1:]:
-            for told, held in zip(arrays(now["told"]), arrays(now["held"]), strict=True):
-                low, high = (f(told[honest], axis=0) for f in (np.min, np.max))
+            for message, held in zip(arrays(now["messages"]), arrays(now["held"]), strict=True):
+                low, high = (f(message[honest], axis=0) for f in (np.min, np.max))
                 within.append(((held >= low - 1e-6) & (held <= high + 1e-6))[honest].all())
         assert all(within) == (rule == "trimmed_mean")
     assert moved["trimmed_mean"] < 0.2 * moved["averaging"]
 
 
-@everyone
-def test_actors_stay_at_home(name):
-    """In a first round neighbours reach an actor through what the reward model says, or not."""
-    alone, ring = (run(name, "averaging", 1, W, team=False)[0][1] for W in (SILENCE, RING))
+@all_learners
+def test_actors_are_not_exchanged(name):
+    """In a first round actors depend on neighbours only through the reward model."""
+    alone, ring = (run(name, "averaging", 1, W, team=False)[0][1] for W in (EMPTY, RING))
     assert same(alone["actors"], ring["actors"])
     assert not same(alone["critics"], ring["critics"])
 
 
-def test_training_resumes_to_the_bit_with_what_neighbours_believe(tmp_path):
+def test_training_resumes_bit_identically_with_the_state_of_the_rule(tmp_path):
     whole = run("ppo", "compressed", 5)
     run("ppo", "compressed", 3, checkpoint=tmp_path)
     again = run("ppo", "compressed", 5, checkpoint=tmp_path, resume=True)
@@ -380,19 +385,19 @@ def test_training_resumes_to_the_bit_with_what_neighbours_believe(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ppo", "sac"])
-def test_actors_are_told_where_asked_for(name):
+def test_actors_are_exchanged_on_request(name):
     alone, ring = (
         run(name, "averaging", 1, W, team=False, options=(("average_actors", True),))[0][1]
-        for W in (SILENCE, RING)
+        for W in (EMPTY, RING)
     )
     close(arrays(ring["actors"]), mixed(RING[0].dense(), alone["actors"]))
     assert not same(alone["actors"], ring["actors"])
     entries = sum(leaf[0].size for leaf in jax.tree.leaves(alone["actors"]))
-    assert float(ring["sent"].bytes) == 4 * (sum(CASES[name].sizes) + entries) * EDGES["ring"]
+    assert float(ring["traffic"].bytes) == 4 * (sum(CASES[name].sizes) + entries) * EDGES["ring"]
 
 
 class Menu(SwarmEnvironment):
-    """Two choices at once, of two and of three options; only the right pair is paid."""
+    """Two choices at once, of two and of three options; only one pair has a reward."""
 
     @cached_property
     def action_spec(self):
@@ -407,10 +412,10 @@ class Menu(SwarmEnvironment):
         return Outcome(world, reward, jnp.zeros((), bool), {})
 
     def observe(self, world, params, step_count):
-        return Seen(jnp.ones((self.num_agents, 1)), jnp.ones(self.num_agents, bool))
+        return Observation(jnp.ones((self.num_agents, 1)), jnp.ones(self.num_agents, bool))
 
 
-HEADS = {  # the environment, what the critic sees, numbers of an action, options of the network
+HEADS = {  # environment, inputs of the critic, numbers of an action, options of the network
     "choices": (Menu(3, 4), 1, 2 + 3, {}),
     "squashed": (envs.SimpleSpread(3, time_limit=4), None, 2, {}),
     "clipped": (envs.Pendulum(3, time_limit=4), 3, 1, {"squash": False}),
@@ -429,16 +434,18 @@ def tiny(kind, joint="all"):
 
 @pytest.mark.parametrize("joint", ["all", "mean"])
 @pytest.mark.parametrize("kind", list(HEADS))
-def test_reward_models_see_every_number_of_an_action(kind, joint, key):
+def test_reward_models_get_every_number_of_an_action(kind, joint, key):
     _, begin = tiny(kind, joint)
     state = jax.eval_shape(begin, key)
-    (entries,) = (x.shape[1] for x in jax.tree.leaves(state.rewards) if x.shape[2:] == (3,))
-    (seen,) = (
+    (entries,) = (
+        x.shape[1] for x in jax.tree.leaves(state.reward_model.params) if x.shape[2:] == (3,)
+    )
+    (inputs,) = (
         x.shape[1] for x in jax.tree.leaves(state.learner.params["critic"]) if x.shape[2:] == (4,)
     )
     _, expected, numbers, _ = HEADS[kind]
-    assert expected in (seen, None)
-    assert entries == seen + (3 if joint == "all" else 1) * numbers
+    assert expected in (inputs, None)
+    assert entries == inputs + (3 if joint == "all" else 1) * numbers
 
 
 @pytest.mark.parametrize(
@@ -452,7 +459,7 @@ def test_reward_models_see_every_number_of_an_action(kind, joint, key):
 )
 def test_actions_as_numbers(head, raw, numbers):
     many = jnp.broadcast_to(jnp.asarray(raw), (2, 3, 4, *np.shape(raw)))
-    found = _encoded(rl.actor_critic(head, 1), many)
+    found = encode_actions(rl.actor_critic_network(head, 1), many)
     np.testing.assert_allclose(found, np.broadcast_to(numbers, (2, 3, 4, len(numbers))), atol=1e-6)
 
 
@@ -462,7 +469,9 @@ def test_any_kind_of_action_is_learned_jitted_as_eagerly(kind, key):
     algorithm, begin = tiny(kind)
     state = jax.jit(begin)(key)
     after, info = jax.jit(algorithm.step)(key, state)
-    assert all(np.isfinite(x).all() for x in arrays((after.learner.params, after.rewards, info)))
+    assert all(
+        np.isfinite(x).all() for x in arrays((after.learner.params, after.reward_model, info))
+    )
     assert not same(after.learner.params, state.learner.params)
     eager = algorithm.step(key, state, None)
-    close(*(arrays((s.learner.params, s.rewards, i)) for s, i in ((after, info), eager)))
+    close(*(arrays((s.learner.params, s.reward_model, i)) for s, i in ((after, info), eager)))

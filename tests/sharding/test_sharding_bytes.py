@@ -93,7 +93,7 @@ def test_a_whole_learning_round_moves_no_more_than_its_gossip():
     data = sharding.replicate(np.ones((500, 90), np.float32), mesh())
     compiled = jax.jit(learner.step).lower(jax.random.key(0), state, data).compile()
     sent = sharding.moved_bytes(compiled)
-    size = agents.size_of_one(params)[1]
+    size = agents.message_size(params)[1]
     assert sent.pop("collective-permute") == 2 * size
     assert sum(sent.values()) <= SCALARS, sent
 

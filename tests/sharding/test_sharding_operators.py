@@ -114,8 +114,8 @@ def test_sequences_are_indexed_by_traced_rounds(layout):
 def test_wide_neighbourhoods_and_messages_other_than_what_is_held(degree):
     graph = topology.random_regular(N, degree, seed=1)
     W = gossip.mixing(graph, layout="gather")
-    told = swarm(5)
-    close(gossip.mix(sharding.shard(W, mesh()), swarm(), told), gossip.mix(W, swarm(), told))
+    sent = swarm(5)
+    close(gossip.mix(sharding.shard(W, mesh()), swarm(), sent), gossip.mix(W, swarm(), sent))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_agents_functions_and_server_by_plain_jit(key):
 
 def test_spectral_rules_accept_sharded_operators(key):
     W, sharded = operators("torus", "auto")
-    for make in (functools.partial(gossip.chebyshev, steps=3), gossip.memory):
+    for make in (functools.partial(gossip.chebyshev, steps=3), gossip.momentum_averaging):
         plain, many = make(W), make(sharded)
         a, _, _ = plain.mix(key, swarm(), plain.init(swarm()), Exchange(0))
         b, _, _ = jax.jit(many.mix)(key, swarm(), many.init(swarm()), Exchange(0))

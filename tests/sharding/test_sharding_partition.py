@@ -71,7 +71,7 @@ def test_identity_keeps_what_is_known_of_the_graph():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="10 agents cannot be dealt evenly to 4"):
+    with pytest.raises(ValueError, match="10 agents cannot be divided evenly among 4"):
         sharding.partition(topology.ring(10), 4)
     with pytest.raises(ValueError, match="order: expected a permutation"):
         sharding.relabel(topology.ring(4), [0, 0, 1, 2])

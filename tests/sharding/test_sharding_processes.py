@@ -177,7 +177,7 @@ def test_a_single_process_needs_nobody(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("host:1", 2, None), r"arguments: .* lacks \['process'\]"),
+        (("host:1", 2, None), r"arguments: .* missing \['process'\]"),
         (("host", 2, 0), "HOST:PORT, got 'host'"),
         (("host:1", 2, 2), r"process: expected a number in \[0, 2\), got 2"),
     ],
@@ -190,4 +190,8 @@ def test_bad_teams_are_refused(given, message):
 def test_bad_command_lines(capsys):
     assert launch.main(["--processes", "0", "x.py"]) == 2
     assert launch.main(["--processes", "2", "--process-id", "1", "x.py"]) == 2
-    assert "belong together" in capsys.readouterr().err
+    for nothing_to_run in ([], ["-m"], ["no_such_file.py"]):
+        assert launch.main(["--processes", "2", *nothing_to_run]) == 2
+    errors = capsys.readouterr().err
+    assert "--coordinator, --process-id: expected both or neither" in errors
+    assert "SCRIPT: expected a Python file, no_such_file.py does not exist" in errors

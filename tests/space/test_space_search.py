@@ -77,7 +77,7 @@ def test_gradients_are_finite_even_where_agents_coincide(method):
 
 
 @pytest.mark.parametrize("method", ["pairs", "strips"])
-def test_a_bad_position_is_counted_and_nobody_sees_it(method):
+def test_a_bad_position_is_counted_and_has_no_neighbors(method):
     search = space.search(space.Space((1.0, 1.0)), 0.3, 20, method=method)
     at = jnp.full((20, 2), 0.5).at[3].set(jnp.nan)
     count, report = jax.jit(lambda at: search.sum(at, jnp.ones(20)))(at)
@@ -87,7 +87,7 @@ def test_a_bad_position_is_counted_and_nobody_sees_it(method):
 
 @pytest.mark.parametrize("method", ["pairs", "strips"])
 def test_a_bad_feature_stays_with_its_agent(method):
-    """A product with a matrix would hand 0 · NaN to everyone."""
+    """A matrix product would spread 0 · NaN to all agents."""
     search = space.search(space.Space((1.0, 1.0)), 0.3, 20, method=method)
     at = jnp.full((20, 2), 0.5)
     bad = jnp.ones((20, 2)).at[3, 1].set(jnp.inf).at[7, 0].set(jnp.nan)
@@ -101,7 +101,7 @@ def test_a_bad_feature_stays_with_its_agent(method):
 
 @pytest.mark.parametrize("method", ["pairs", "strips"])
 @pytest.mark.parametrize("boundary", space.BOUNDARIES)
-def test_renaming_agents_renames_sums_and_radii_are_traced(boundary, method):
+def test_permuting_agents_permutes_sums_and_radii_are_traced(boundary, method):
     box = space.Space((1.0, 1.5), boundary)
     search = space.search(box, 0.3, 40, method=method)
     at = jnp.asarray(points(5, 40, box, clumped=True))
@@ -113,7 +113,7 @@ def test_renaming_agents_renames_sums_and_radii_are_traced(boundary, method):
             count(at, radius), search.sum(at, jnp.ones(40), radius=radius)[0]
         )
     assert count._cache_size() == 1
-    own = jnp.linspace(0.05, 0.3, 40)  # everybody sees as far as it sees
+    own = jnp.linspace(0.05, 0.3, 40)  # a radius of each agent's own
     each = [float(count(at, float(radius))[i]) for i, radius in enumerate(own)]
     np.testing.assert_array_equal(search.sum(at, jnp.ones(40), radius=own)[0], each)
 

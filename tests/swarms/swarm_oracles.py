@@ -1,4 +1,4 @@
-"""One noiseless step of every law in plain numpy, agent by agent."""
+"""One noiseless step of every model of motion in plain numpy, agent by agent."""
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def boids(box, state, p, radius, dt):
         steer = p.separation * away + p.alignment * (v[near].mean(axis=0) - v[i])
         new[i] = v[i] + dt * (steer + p.cohesion * gaps.mean(axis=0))
     speed = np.linalg.norm(new, axis=1, keepdims=True)
-    new = new * np.clip(speed, p.slowest, p.fastest) / speed
+    new = new * np.clip(speed, p.min_speed, p.max_speed) / speed
     return _moved(box, state, new, dt), np.where(state.active[:, None], new, v)
 
 

@@ -24,7 +24,7 @@ def tables_of(key, game):
 
 
 @pytest.mark.parametrize("kind", DAGS)
-def test_the_joint_law_is_that_of_a_loop(kind, key):
+def test_the_joint_distribution_is_that_of_a_loop(kind, key):
     game, dag = bn_actor_critic.coordination_game(3), DAGS[kind](3)
     tables = tables_of(key, game)
     found = np.asarray(bn_actor_critic.log_joint(tables, game, jnp.asarray(dag)))
@@ -50,29 +50,33 @@ def test_without_edges_it_is_a_product_of_policies(key):
         assert float(jnp.max(jnp.abs(joint - product.reshape(8, 8)))) < 1e-12
 
 
-def test_the_full_graph_represents_any_joint_law(key):
-    """Conditionals of a random joint law, written into the tables, give that law."""
+def test_the_full_graph_represents_any_joint_distribution(key):
+    """Conditionals of a random joint distribution, written into tables, give that distribution."""
     game, dag = bn_actor_critic.coordination_game(3), bn_actor_critic.full(3)
-    law = np.random.default_rng(1).dirichlet(np.ones(8), size=8)  # [S, J]
-    cube = law.reshape(8, 2, 2, 2)
+    joint = np.random.default_rng(1).dirichlet(np.ones(8), size=8)  # [S, J]
+    cube = joint.reshape(8, 2, 2, 2)
     tables = np.zeros((3, 8, 8, 2))
     for a, b in itertools.product((0, 1), repeat=2):
         tables[0, :, 0] = np.log(cube.sum(axis=(2, 3)))
         tables[1, :, 4 * a] = np.log(cube.sum(axis=3)[:, a])
         tables[2, :, 4 * a + 2 * b] = np.log(cube[:, a, b])
     found = np.exp(bn_actor_critic.log_joint(jnp.asarray(tables), game, jnp.asarray(dag)))
-    assert (law * np.log(law / found)).sum(axis=1).max() < 1e-6
+    assert (joint * np.log(joint / found)).sum(axis=1).max() < 1e-6
 
 
-def test_samples_follow_the_enumerated_law(key):
+def test_samples_follow_the_enumerated_distribution(key):
     game, dag = bn_actor_critic.coordination_game(3), bn_actor_critic.line(3)
     tables = tables_of(key, game)
     draws = jax.jit(
-        jax.vmap(lambda k: game.joint(bn_actor_critic.sample(k, tables, game, dag, jnp.int32(3))))
+        jax.vmap(
+            lambda k: game.joint(
+                bn_actor_critic.sample_joint_action(k, tables, game, dag, jnp.int32(3))
+            )
+        )
     )(jax.random.split(key, 20_000))
     share = np.bincount(np.asarray(draws), minlength=8) / 20_000
-    law = np.exp(np.asarray(bn_actor_critic.log_joint(tables, game, jnp.asarray(dag))[3]))
-    np.testing.assert_allclose(share, law, atol=4 * np.sqrt(0.25 / 20_000))
+    expected = np.exp(np.asarray(bn_actor_critic.log_joint(tables, game, jnp.asarray(dag))[3]))
+    np.testing.assert_allclose(share, expected, atol=4 * np.sqrt(0.25 / 20_000))
 
 
 def test_the_table_is_the_environment(key):
@@ -98,27 +102,27 @@ def test_the_exact_gradient_is_that_of_finite_differences(kind):
 
         def objective(tables):
             policy = jnp.exp(bn_actor_critic.log_joint(tables, game, dag))
-            return jnp.mean(bn_actor_critic.values(policy, game, 0.95))
+            return jnp.mean(bn_actor_critic.state_values(policy, game, 0.95))
 
         learner = bn_actor_critic.bayesian_policy_gradient(game)
-        numbers = bn_actor_critic.BayesianHyperparameters(dag, 1.0, 0.95)
-        after, info = learner.step(jax.random.key(0), learner.init(tables), numbers)
-        slope = jnp.sum((after - tables) * direction)
+        hp = bn_actor_critic.BayesianHyperparameters(dag, 1.0, 0.95)
+        after, info = learner.step(jax.random.key(0), learner.init(tables), hp)
+        gradient = jnp.sum((after - tables) * direction)
         h = 1e-5
         ahead, back = objective(tables + h * direction), objective(tables - h * direction)
-        assert float(slope) == pytest.approx(float((ahead - back) / (2 * h)), rel=1e-6)
+        assert float(gradient) == pytest.approx(float((ahead - back) / (2 * h)), rel=1e-6)
         assert float(info.value) == pytest.approx(float(objective(tables)))
 
 
-def test_the_nash_gap_is_what_the_best_table_gains(key):
-    """Every deterministic table of one agent, tried."""
+def test_the_nash_gap_is_the_gain_of_the_best_table(key):
+    """Against all deterministic tables of one agent."""
     game, dag = bn_actor_critic.coordination_game(2), bn_actor_critic.full(2)
     tables = tables_of(key, game)
     gap = np.asarray(bn_actor_critic.nash_gap(tables, game, jnp.asarray(dag), 0.5, 60))
 
     def mean_value(tables):
         return jnp.mean(
-            bn_actor_critic.values(
+            bn_actor_critic.state_values(
                 jnp.exp(bn_actor_critic.log_joint(tables, game, jnp.asarray(dag))), game, 0.5
             )
         )
@@ -139,43 +143,43 @@ def test_the_nash_gap_is_what_the_best_table_gains(key):
 def test_ascent_reaches_a_nash_equilibrium(key):
     game = bn_actor_critic.coordination_game(2)
     learner = bn_actor_critic.bayesian_policy_gradient(game)
-    numbers = bn_actor_critic.BayesianHyperparameters(
-        jnp.asarray(bn_actor_critic.full(2)), 1.0, 0.9
-    )
+    hp = bn_actor_critic.BayesianHyperparameters(jnp.asarray(bn_actor_critic.full(2)), 1.0, 0.9)
     start = learner.init(tables_of(key, game))
 
     @jax.jit
     def train(start):
-        end, records = rollout(lambda k, s, _: learner.step(k, s, numbers), start, 400, key=key)
+        end, records = rollout(lambda k, s, _: learner.step(k, s, hp), start, 400, key=key)
         return end, records.info.value
 
     end, value = train(start)
-    before = bn_actor_critic.nash_gap(start, game, numbers.dag, 0.9)
-    after = bn_actor_critic.nash_gap(end, game, numbers.dag, 0.9)
+    before = bn_actor_critic.nash_gap(start, game, hp.dag, 0.9)
+    after = bn_actor_critic.nash_gap(end, game, hp.dag, 0.9)
     assert (np.diff(np.asarray(value)) > -1e-4).all()
     assert float(jnp.max(after)) < 0.1 * float(jnp.max(before))
 
 
 @pytest.mark.parametrize("kind", ["none", "line"])
-def test_networked_policies_follow_their_law_and_climb_its_gradient(kind, key):
+def test_networked_policies_sample_from_and_ascend_their_distribution(kind, key):
     """``none`` through tables of joint actions is also the product of policies, step for step."""
     game = bn_actor_critic.coordination_game(3)
     dag = {"none": bn_actor_critic.independent, "line": bn_actor_critic.line}[kind](3)
     acting = bn_actor_critic.bayesian_policies(game, dag)
     tables = jax.random.normal(key, acting.shape)
-    law = jax.jit(lambda tables: bn_actor_critic.log_joint(tables, game, jnp.asarray(dag)))
+    log_joint = jax.jit(lambda tables: bn_actor_critic.log_joint(tables, game, jnp.asarray(dag)))
     state = jnp.int32(5)
-    draws = jax.jit(jax.vmap(lambda k: acting.choose(k, tables, state)))(
+    draws = jax.jit(jax.vmap(lambda k: acting.sample(k, tables, state)))(
         jax.random.split(key, 4_000)
     )
     counts = np.bincount(np.asarray(draws) @ np.array([4, 2, 1]), minlength=8) / 4_000
-    chance = np.exp(np.asarray(law(tables))[5])
+    chance = np.exp(np.asarray(log_joint(tables))[5])
     assert np.abs(counts - chance).max() < 4 * np.sqrt(0.25 / 4_000)
 
     actions, rates = jnp.array([1, 0, 1]), jnp.array([0.5, -1.0, 2.0])
-    slope = jax.grad(lambda tables: law(tables)[5, 5])(tables)  # joint action 101 is number 5
+    gradient = jax.grad(lambda tables: log_joint(tables)[5, 5])(
+        tables
+    )  # joint action 101 is number 5
     moved = acting.ascend(tables, state, actions, rates) - tables
-    np.testing.assert_allclose(moved, rates[:, None, None, None] * slope, atol=1e-6)
+    np.testing.assert_allclose(moved, rates[:, None, None, None] * gradient, atol=1e-6)
     if kind == "none":
         product = networked.product_policies(game)
         flat = product.ascend(tables[:, :, 0], state, actions, rates)
@@ -183,11 +187,12 @@ def test_networked_policies_follow_their_law_and_climb_its_gradient(kind, key):
 
 
 def test_networked_agents_on_a_path_learn_with_their_parents(key):
-    """The same seed, told its own pay or the team's: only the critics' exchange differs."""
     game, n = bn_actor_critic.coordination_game(3), 3
     path = topology.from_edges(np.array([(0, 1), (1, 2)]), n)
-    heard = np.asarray(path.adjacency()) > 0
-    acting = bn_actor_critic.bayesian_policies(game, bn_actor_critic.line(n), communicates=heard)
+    communicates = np.asarray(path.adjacency()) > 0
+    acting = bn_actor_critic.bayesian_policies(
+        game, bn_actor_critic.line(n), communicates=communicates
+    )
     here = jnp.eye(8)
     features = networked.Features(
         here[:, 1:], jnp.broadcast_to(here[:, None, :], (8, 8, 8)).astype(jnp.float32)
@@ -219,7 +224,7 @@ BAD = {
     "cycle": (lambda: bn_actor_critic.check_dag(np.array([[0, 1], [1, 0]])), "cycle"),
     "square": (lambda: bn_actor_critic.check_dag(np.zeros((2, 3))), r"\[N, N\]"),
     "weights": (lambda: bn_actor_critic.check_dag(np.full((2, 2), 0.5)), "0 and 1"),
-    "deaf": (
+    "unreachable": (
         lambda: bn_actor_critic.check_dag(bn_actor_critic.full(3), np.eye(3, k=1, dtype=bool)),
         "communication",
     ),

@@ -1,4 +1,4 @@
-"""Graphs that are drawn, and teams that act along them: BN-MAPPO."""
+"""Sampled graphs, and teams with Bayesian-network policies: BN-MAPPO."""
 
 import itertools
 
@@ -19,36 +19,36 @@ RING = np.array(nx.to_numpy_array(nx.cycle_graph(N)), bool)
 
 
 @jax.jit
-def drawn(seed, heard, temperature):
+def sampled(seed, communicates, temperature):
     one, two, three = jax.random.split(jax.random.key(seed), 3)
     logits = bn_actor_critic.DagLogits(
         2.0 * jax.random.normal(one, (N, N)), 2.0 * jax.random.normal(two, (N, N, 2))
     )
     return bn_actor_critic.sample_dag(
-        logits, bn_actor_critic.dag_noise(three, N), temperature, communicates=heard
+        logits, bn_actor_critic.dag_noise(three, N), temperature, communicates=communicates
     )
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.booleans(), st.sampled_from([0.2, 1.0, 3.0]))
-def test_a_drawn_graph_is_acyclic_follows_its_order_and_keeps_to_who_is_heard(seed, ring, warm):
-    heard = RING if ring else np.ones((N, N), bool)
-    dag = drawn(seed, heard, warm)
+def test_a_sampled_graph_is_acyclic_and_within_the_communication_graph(seed, ring, temperature):
+    communicates = RING if ring else np.ones((N, N), bool)
+    dag = sampled(seed, communicates, temperature)
     graph, order = np.asarray(dag.graph), np.asarray(dag.order)
     assert set(np.unique(graph)) <= {0.0, 1.0}
     assert sorted(order) == list(range(N))
     assert nx.is_directed_acyclic_graph(nx.from_numpy_array(graph, create_using=nx.DiGraph))
     place = np.argsort(order)
     assert all(place[j] < place[i] for j, i in np.argwhere(graph))
-    assert (heard | ~graph.astype(bool)).all()
+    assert (communicates | ~graph.astype(bool)).all()
 
 
-def test_sinkhorn_is_doubly_stochastic_and_the_matching_is_the_best():
+def test_sinkhorn_is_doubly_stochastic_and_the_matching_is_optimal():
     scores = jax.random.normal(jax.random.key(0), (N, N))
     soft = np.asarray(bn_actor_critic.sinkhorn(scores, 60))
     np.testing.assert_allclose(soft.sum(axis=0), 1.0, atol=1e-5)
     np.testing.assert_allclose(soft.sum(axis=1), 1.0, atol=1e-3)
-    found = np.asarray(bn_actor_critic.matching(jnp.asarray(soft)))
+    found = np.asarray(bn_actor_critic.max_weight_matching(jnp.asarray(soft)))
     best = max(sum(soft[a, p[a]] for a in range(N)) for p in itertools.permutations(range(N)))
     assert (soft * found).sum() == pytest.approx(best)
     assert (found.sum(axis=0) == 1).all()
@@ -59,7 +59,7 @@ def test_matchings_are_scipys(n):
     """Up to six agents by comparing all, beyond by the Hungarian algorithm; not a number is 0."""
     weights = jax.random.normal(jax.random.key(n), (8, n, n))
     weights = weights.at[0, 0, 0].set(jnp.nan)
-    found = np.asarray(jax.jit(jax.vmap(bn_actor_critic.matching))(weights))
+    found = np.asarray(jax.jit(jax.vmap(bn_actor_critic.max_weight_matching))(weights))
     plain = np.nan_to_num(np.asarray(weights))
     for one, permutation in zip(plain, found, strict=True):
         row, column = scipy.optimize.linear_sum_assignment(-one)
@@ -67,16 +67,16 @@ def test_matchings_are_scipys(n):
         assert sorted(np.argmax(permutation, axis=1)) == list(range(n))
 
 
-def test_sinkhorn_by_factors_is_sinkhorn_by_logarithms_and_stands_extremes():
+def test_sinkhorn_by_factors_is_sinkhorn_by_logarithms_and_finite_for_extremes():
     scores = 3.0 * jax.random.normal(jax.random.key(3), (N, N))
     slow = scores
     for _ in range(20):
         slow = jax.nn.log_softmax(jax.nn.log_softmax(slow, axis=1), axis=0)
     np.testing.assert_allclose(bn_actor_critic.sinkhorn(scores), np.exp(slow), atol=1e-5)
     wild = jnp.array([[0.0, -300.0], [500.0, 0.0]])
-    value, slope = jax.value_and_grad(lambda s: jnp.sum(bn_actor_critic.sinkhorn(s)[0] * 2.0))(wild)
+    value, grads = jax.value_and_grad(lambda s: jnp.sum(bn_actor_critic.sinkhorn(s)[0] * 2.0))(wild)
     assert np.isfinite(value)
-    assert np.isfinite(slope).all()
+    assert np.isfinite(grads).all()
 
 
 def test_gradients_reach_both_logits_and_are_finite():
@@ -87,8 +87,8 @@ def test_gradients_reach_both_logits_and_are_finite():
             bn_actor_critic.sample_dag(logits, noise).graph * jnp.arange(16.0).reshape(4, 4)
         )
 
-    slope = jax.grad(weight)(bn_actor_critic.DagLogits(jnp.zeros((N, N)), jnp.zeros((N, N, 2))))
-    for leaf in slope:
+    grads = jax.grad(weight)(bn_actor_critic.DagLogits(jnp.zeros((N, N)), jnp.zeros((N, N, 2))))
+    for leaf in grads:
         assert jnp.isfinite(leaf).all()
         assert jnp.abs(leaf).max() > 0
 
@@ -100,47 +100,47 @@ PARAMS = NETWORK.init(jax.random.key(2))
 JOINT = jnp.array(list(itertools.product(range(2), repeat=3)), jnp.int32)
 
 
-def loud(params, scale=40.0):
-    """Heads that hear: the output layer of a fresh network hardly listens."""
+def amplified(params, scale=40.0):
+    """Larger weights of the heads, which initially hardly depend on the parents' actions."""
     grown = jax.tree.map(lambda x: scale * x, params["actor"]["head"])
     return {**params, "actor": {**params["actor"], "head": grown}}
 
 
-def seen(seed=3):
+def observe(seed=3):
     return TEAM.reset(jax.random.key(seed))[1].observation
 
 
 @pytest.mark.parametrize("kind", ["independent", "line", "full", "learnt", "random"])
-def test_the_joint_law_sums_to_one_and_sampling_follows_it(kind):
-    params = bn_actor_critic.with_wiring(loud(PARAMS), bn_actor_critic.wiring(kind, 3))
-    here = seen()
+def test_the_joint_distribution_sums_to_one_and_samples_follow_it(kind):
+    params = bn_actor_critic.with_graph(amplified(PARAMS), bn_actor_critic.graph_settings(kind, 3))
+    here = observe()
     each = jax.vmap(lambda a: bn_actor_critic.joint_log_prob(NETWORK, params, here, a))(JOINT)
-    law = np.exp(np.asarray(each.sum(axis=1)))
-    assert law.sum() == pytest.approx(1.0, abs=1e-5)
+    joint = np.exp(np.asarray(each.sum(axis=1)))
+    assert joint.sum() == pytest.approx(1.0, abs=1e-5)
     outputs = NETWORK.actor(params["actor"], (), rl.features_of(here)[0])[1]
-    draws, logs = jax.jit(jax.vmap(lambda k: NETWORK.law.sample(params["actor"], k, outputs)))(
-        jax.random.split(jax.random.key(4), 4_000)
-    )
+    draws, logs = jax.jit(
+        jax.vmap(lambda k: NETWORK.distribution.sample(k, params["actor"], outputs))
+    )(jax.random.split(jax.random.key(4), 4_000))
     index = np.asarray(draws) @ np.array([4, 2, 1])
     counts = np.bincount(index, minlength=8) / 4_000
-    assert np.abs(counts - law).max() < 4 * np.sqrt(0.25 / 4_000)
-    np.testing.assert_allclose(logs.sum(axis=1), np.log(law)[index], atol=1e-4)
-    marginals = [law[np.asarray(JOINT)[:, i] == 1].sum() for i in range(3)]
+    assert np.abs(counts - joint).max() < 4 * np.sqrt(0.25 / 4_000)
+    np.testing.assert_allclose(logs.sum(axis=1), np.log(joint)[index], atol=1e-4)
+    marginals = [joint[np.asarray(JOINT)[:, i] == 1].sum() for i in range(3)]
     product = np.array(
         [np.prod([m if x else 1 - m for m, x in zip(marginals, a, strict=True)]) for a in JOINT]
     )
     if kind == "independent":
-        np.testing.assert_allclose(law, product, atol=1e-5)
+        np.testing.assert_allclose(joint, product, atol=1e-5)
     if kind == "full":
-        assert np.abs(law - product).max() > 1e-3
+        assert np.abs(joint - product).max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", ["independent", "full"])
-def test_a_graph_that_is_given_need_not_be_drawn(kind):
-    plain = bn_actor_critic.team_network(TEAM, widths=(16,), graph_width=8, draws=False)
+def test_a_given_graph_need_not_be_sampled(kind):
+    plain = bn_actor_critic.team_network(TEAM, widths=(16,), graph_width=8, sampled=False)
     params, here = (
-        bn_actor_critic.with_wiring(loud(PARAMS), bn_actor_critic.wiring(kind, 3)),
-        seen(),
+        bn_actor_critic.with_graph(amplified(PARAMS), bn_actor_critic.graph_settings(kind, 3)),
+        observe(),
     )
     one, two = (
         jax.vmap(lambda a, n=net: bn_actor_critic.joint_log_prob(n, params, here, a))(JOINT)
@@ -149,17 +149,19 @@ def test_a_graph_that_is_given_need_not_be_drawn(kind):
     np.testing.assert_allclose(one, two, atol=1e-6)
 
 
-def test_the_graph_depends_on_what_is_seen_and_only_if_it_is_learnt():
+def test_the_graph_depends_on_observations_only_if_it_is_learned():
     key = jax.random.key(5)
     grown = {**PARAMS["actor"], "pairs": jax.tree.map(lambda x: 30 * x, PARAMS["actor"]["pairs"])}
     params = {**PARAMS, "actor": grown}
 
     def graphs(kind):
-        held = bn_actor_critic.with_wiring(params, bn_actor_critic.wiring(kind, 3))
+        held = bn_actor_critic.with_graph(params, bn_actor_critic.graph_settings(kind, 3))
 
         def one(seed):
             here = TEAM.reset(jax.random.fold_in(key, seed))[1].observation
-            same = here._replace(edges=jnp.zeros((1, 3, 3, 2)), permutation=jnp.zeros((1, 3, 3)))
+            same = here._replace(
+                edge_noise=jnp.zeros((1, 3, 3, 2)), permutation_noise=jnp.zeros((1, 3, 3))
+            )
             return bn_actor_critic.graph_of(NETWORK, held, same).graph
 
         return np.asarray(jax.vmap(one)(jnp.arange(16)))
@@ -180,16 +182,16 @@ def test_the_first_ratio_is_one_and_all_graphs_are_one_program():
     step = jax.jit(made.step)
     state = made.init(PARAMS, jax.random.key(6))
     for kind in ("learnt", "full", "independent", "random"):
-        given = bn_actor_critic.TeamHyperparameters(bn_actor_critic.wiring(kind, 3))
+        given = bn_actor_critic.TeamHyperparameters(bn_actor_critic.graph_settings(kind, 3))
         _, info = step(jax.random.key(7), state, given)
         # One epoch of one minibatch: the policy is compared with itself, on the same graph.
-        assert float(info.ppo.clipped) == 0.0
+        assert float(info.ppo.clip_fraction) == 0.0
         assert float(info.ppo.kl) == pytest.approx(0.0, abs=1e-5)
         assert 0.0 <= float(info.density) <= 1.0
     assert step._cache_size() == 1
 
 
-def test_annealing_drives_the_density_to_nothing():
+def test_annealing_drives_the_density_to_zero():
     schedule = bn_actor_critic.annealing(100)
     factors, thresholds = jax.vmap(schedule)(jnp.arange(100))
     assert float(thresholds[0]) == 1.0
@@ -199,7 +201,8 @@ def test_annealing_drives_the_density_to_nothing():
     assert float(factors[69]) == 1.0
     assert float(factors[99]) > 9.0
     strong = bn_actor_critic.TeamHyperparameters(
-        bn_actor_critic.wiring("learnt", 3, alpha=3.0), rl.PPOHyperparameters(lr=2e-2)
+        bn_actor_critic.graph_settings("learnt", 3, density_weight=3.0),
+        rl.PPOHyperparameters(lr=2e-2),
     )
     made = learner(schedule=bn_actor_critic.annealing(60, begin=0.1, late=0.4))
     state = made.init(PARAMS, jax.random.key(8))
@@ -214,27 +217,36 @@ def test_annealing_drives_the_density_to_nothing():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: bn_actor_critic.wiring("tree", 3), "graph"),
-        (lambda: bn_actor_critic.wiring(np.ones((3, 3)), 3), r"(?i)cycle|loop|dag"),
-        (lambda: bn_actor_critic.wiring(np.zeros((2, 2)), 3), "graph: expected shape"),
-        (lambda: bn_actor_critic.wiring("full", 4, communicates=RING), r"(?i)hear|communicat|edge"),
-        (lambda: bn_actor_critic.wiring("learnt", 3, threshold=1.5), "threshold"),
-        (lambda: bn_actor_critic.wiring("learnt", 3, temperature=0.0), "temperature"),
-        (lambda: bn_actor_critic.wiring("learnt", 3, alpha=-1.0), "alpha"),
-        (lambda: bn_actor_critic.wiring("learnt", 3, communicates=RING), "communicates"),
+        (lambda: bn_actor_critic.graph_settings("tree", 3), "graph"),
+        (lambda: bn_actor_critic.graph_settings(np.ones((3, 3)), 3), r"(?i)cycle|loop|dag"),
+        (lambda: bn_actor_critic.graph_settings(np.zeros((2, 2)), 3), "graph: expected shape"),
+        (
+            lambda: bn_actor_critic.graph_settings("full", 4, communicates=RING),
+            r"(?i)hear|communicat|edge",
+        ),
+        (
+            lambda: bn_actor_critic.graph_settings("learnt", 3, density_threshold=1.5),
+            "density_threshold",
+        ),
+        (lambda: bn_actor_critic.graph_settings("learnt", 3, temperature=0.0), "temperature"),
+        (
+            lambda: bn_actor_critic.graph_settings("learnt", 3, density_weight=-1.0),
+            "density_weight",
+        ),
+        (lambda: bn_actor_critic.graph_settings("learnt", 3, communicates=RING), "communicates"),
         (lambda: bn_actor_critic.sinkhorn(jnp.zeros((2, 2)), 0), "iterations"),
-        (lambda: bn_actor_critic.permutation(np.array([0, 0])), "order"),
-        (lambda: bn_actor_critic.compose(jnp.eye(2), jnp.eye(3)), "edges: expected"),
+        (lambda: bn_actor_critic.permutation_matrix(np.array([0, 0])), "order"),
+        (lambda: bn_actor_critic.compose_dag(jnp.eye(2), jnp.eye(3)), "edges: expected"),
         (lambda: bn_actor_critic.team_network(TEAM, iterations=0), "iterations"),
         (lambda: bn_actor_critic.team_network(TEAM, widths=()), "widths"),
         (lambda: bn_actor_critic.Team(envs.SimpleSpread()), "discrete"),
         (lambda: bn_actor_critic.annealing(10, begin=0.8), "begin, late"),
         (
-            lambda: bn_actor_critic.joint_log_prob(NETWORK, PARAMS, seen(), np.array([0, 2, 0])),
+            lambda: bn_actor_critic.joint_log_prob(NETWORK, PARAMS, observe(), np.array([0, 2, 0])),
             "action: expected each within",
         ),
         (
-            lambda: bn_actor_critic.joint_log_prob(NETWORK, PARAMS, seen(), np.zeros(2, int)),
+            lambda: bn_actor_critic.joint_log_prob(NETWORK, PARAMS, observe(), np.zeros(2, int)),
             "action",
         ),
     ],

@@ -42,9 +42,10 @@ def heads_of(n=N, seed=0, noise=0.5):
     return jnp.asarray(np.eye(F)[:, :C] + noise * rng.normal(size=(n, F, C)), jnp.float32)
 
 
-def merge(heads, context, rule=None, round=ROUND, **extra):
+def merge(heads, context, rule=None, round=ROUND, messages=None, **extras):
     rule = RULE if rule is None else rule
-    return jax.jit(rule.mix)(KEY, heads, rule.init(heads), round, context=context, **extra)
+    exchange = round._replace(messages=messages).with_extras(context=context, **extras)
+    return jax.jit(rule.mix)(KEY, heads, rule.init(heads), exchange)
 
 
 def slow_round(heads, tests, num_certain):
@@ -243,7 +244,7 @@ def learner(rule=None, **options):
 def test_only_familiar_columns_are_copied_back():
     dataset, train, test = world()
     peers = bristle.peers(dataset, train, test)
-    alone = gossip.none()
+    alone = gossip.identity()
     algorithm = learner(alone)
     start = bristle.centered(heads_of())
     state, info = jax.jit(algorithm.step)(KEY, algorithm.init(start), peers)
@@ -305,7 +306,7 @@ def test_peers_learn_each_others_classes_in_spite_of_a_byzantine_one():
         return jax.vmap(lambda h: models.accuracy(x @ h, y))(state.params)[:-1]
 
     noise = gossip.attacks.one_sided_noise(0.5)
-    calm, attacked = jax.jit(lambda: (final(gossip.ATTACKS["none"]()), final(noise)))()
+    calm, attacked = jax.jit(lambda: (final(gossip.attacks.no_attack()), final(noise)))()
     assert float(calm.min()) > 0.8  # three classes of four would be 0.75 at best
     assert float(attacked.min()) > 0.8
 
@@ -360,14 +361,15 @@ def test_bad_heads_and_tests_are_refused():
     def refused(expected, heads=heads, messages=None, rule=rule, **changes):
         context = tests._replace(**changes) if changes else tests
         with pytest.raises(ValueError, match=expected):
-            rule.mix(KEY, heads, (), ROUND, messages=messages, context=context)
+            rule.mix(KEY, heads, (), ROUND._replace(messages=messages).with_extras(context=context))
 
     refused("context.x: expected shape", x=tests.x[:, :, :-1])
     refused("agent 3 has labels not in", y=tests.y.at[3, 0].set(C))
     refused("agent 1 has no test data", weight=tests.weight.at[1].set(0.0))
     refused("agent 2 is familiar with fewer", familiar=tests.familiar.at[2].set(False))
     with pytest.raises(ValueError, match="public: expected flags"):
-        rule.mix(KEY, heads, (), ROUND, context=tests, public=tests.familiar[:, :-1])
+        public = ROUND.with_extras(context=tests, public=tests.familiar[:, :-1])
+        rule.mix(KEY, heads, (), public)
     refused("heads: expected one array", heads={"w": heads})
     refused("messages: expected the parameters' shapes", messages=heads[:, :, :-1])
     refused(

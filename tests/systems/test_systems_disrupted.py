@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import disrupted_arms
-from experiments.disrupted import Config
+from experiments.disrupted.config import Config
+from experiments.disrupted.partitions import class_balanced
 from jaxswarm import data, gossip, network, rollout, topology
 from jaxswarm.systems import disrupted
 
@@ -148,7 +148,7 @@ def test_redealing_keeps_the_total_and_takes_data_only_from_the_failing():
     doomed = np.zeros((2, 20), bool)
     doomed[:, :4] = True
     for heavier in (0, 4):
-        deal = disrupted_arms.deals(config, train, doomed, heavier)
+        deal = class_balanced(config, train, doomed, heavier)
         counts = np.asarray(deal["counts"])
         assert (counts.sum(axis=1) == 120).all()
         if heavier:

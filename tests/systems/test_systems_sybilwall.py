@@ -1,4 +1,4 @@
-"""SybilWall: the records' protocol against dictionaries, the weights' laws, the attacker's form."""
+"""SybilWall: stored records, the law of forwarding, the weights, and the Sybil attack."""
 
 import jax
 import jax.numpy as jnp
@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from jaxswarm import agents, gossip, topology
-from jaxswarm.gossip.robust._foolsgold import foolsgold_weights
-from jaxswarm.gossip.robust._neighborhoods import neighborhoods
-from jaxswarm.systems.sybilwall import sybilwall
-from jaxswarm.systems.sybilwall._sybilwall import _picked
-from jaxswarm.systems.sybilwall.graphs import with_sybils
+from jaxswarm.gossip.robust import foolsgold_weights
+from jaxswarm.systems.sybilwall import sybilwall, with_sybils
+from jaxswarm.systems.sybilwall._sybilwall import pick_records
 
 N = 10
 
@@ -20,18 +18,22 @@ def graph():
     return topology.random_geometric(N, 0.35, seed=3, repair=True)
 
 
-def play(rule, x, rounds, key, change=0.1):
+def lists_of(graph):
+    return topology.InNeighbors(*map(jnp.asarray, topology.in_neighbors(graph)))
+
+
+def run(rule, x, rounds, key, change=0.1):
     """Messages drift, so that histories differ from round to round; every state."""
-    state, states, told = rule.init(x), [], []
+    state, states, sent = rule.init(x), [], []
     step = jax.jit(rule.mix)
     for index in range(rounds):
-        told.append(x)
+        sent.append(x)
         mixed, state, traffic = step(
             jax.random.fold_in(key, index), x, state, gossip.Exchange(jnp.int32(index))
         )
         states.append((mixed, state, traffic))
         x = x + change * jax.random.normal(jax.random.fold_in(key, 100 + index), x.shape)
-    return states, told
+    return states, sent
 
 
 def near(graph):
@@ -42,16 +44,16 @@ def near(graph):
 
 
 def test_records_are_true_and_where_they_may_be(graph, key):
-    states, told = play(sybilwall(graph, traveled=5), jax.random.normal(key, (N, 6)), 8, key)
+    states, sent = run(sybilwall(graph, traveled=5), jax.random.normal(key, (N, 6)), 8, key)
     neighbors, width = near(graph), int(graph.in_degrees().max())
     seen = set()
     for _, state, _ in states:
         records = jax.tree.map(np.asarray, state.records)
         for i in range(N):
             ids = records.identity[i]
-            assert i not in ids  # nobody keeps a record of itself
+            assert i not in ids  # no agent keeps a record of itself
             present = ids[ids >= 0]
-            assert len(set(present.tolist())) == len(present)  # nor two of another
+            assert len(set(present.tolist())) == len(present)  # nor two records of another
             assert set(ids[:width][ids[:width] >= 0].tolist()) == neighbors[i]
             assert (records.distance[i, :width][ids[:width] >= 0] == 1).all()
             for slot in range(width, len(ids)):
@@ -61,20 +63,20 @@ def test_records_are_true_and_where_they_may_be(graph, key):
                 assert records.source[i, slot] in neighbors[i]
                 distance, when = records.distance[i, slot], records.round[i, slot]
                 assert distance >= 2
-                np.testing.assert_allclose(  # it is what that node told in that round
-                    records.history[i, slot], told[when][ids[slot]], rtol=1e-6
+                np.testing.assert_allclose(  # the message of that agent in that round
+                    records.history[i, slot], sent[when][ids[slot]], rtol=1e-6
                 )
                 seen.add(int(distance))
     assert {2, 3} <= seen
 
 
-def test_a_record_is_not_told_back_nor_to_whom_it_is_about(graph, key):
-    states, _ = play(sybilwall(graph, traveled=5), jax.random.normal(key, (N, 6)), 6, key)
-    lists = neighborhoods(graph)
+def test_a_record_is_not_returned_to_its_source_nor_sent_to_its_subject(graph, key):
+    states, _ = run(sybilwall(graph, traveled=5), jax.random.normal(key, (N, 6)), 6, key)
+    lists = lists_of(graph)
     records = states[-1][1].records
     for draw in range(20):
-        carried = _picked(jax.random.key(draw), records, lists, lists.real, 0.8)
-        identity, real = np.asarray(carried.identity), np.asarray(lists.real)
+        carried = pick_records(jax.random.key(draw), records, lists, lists.mask, 0.8)
+        identity, real = np.asarray(carried.identity), np.asarray(lists.mask)
         for i, d in zip(*np.nonzero(real & (identity >= 0)), strict=True):
             sender = int(lists.neighbors[i, d])
             assert identity[i, d] not in (i, sender)
@@ -82,7 +84,7 @@ def test_a_record_is_not_told_back_nor_to_whom_it_is_about(graph, key):
             assert int(records.source[sender, held[0]]) != i
 
 
-def test_near_records_are_passed_on_more_often_by_the_stated_law(key):
+def test_near_records_are_forwarded_with_the_stated_probabilities(key):
     graph = topology.star(3)
     rule = sybilwall(graph, traveled=4, decay=0.8)
     records = rule.init(jnp.zeros((3, 1))).records
@@ -90,8 +92,8 @@ def test_near_records_are_passed_on_more_often_by_the_stated_law(key):
     records = records._replace(
         identity=ids, distance=records.distance.at[0, 2:5].set(jnp.array([2, 3, 5]))
     )
-    lists = neighborhoods(graph)
-    pick = jax.vmap(lambda k: _picked(k, records, lists, lists.real, 0.8).identity[1, 0])
+    lists = lists_of(graph)
+    pick = jax.vmap(lambda k: pick_records(k, records, lists, lists.mask, 0.8).identity[1, 0])
     drawn = np.asarray(pick(jax.random.split(key, 4000)))
     weights = np.exp(-0.8 * np.array([1.0, 2.0, 4.0]))
     shares = np.array([(drawn == name).mean() for name in (7, 8, 9)])
@@ -99,9 +101,9 @@ def test_near_records_are_passed_on_more_often_by_the_stated_law(key):
 
 
 def test_used_weights_are_trusts_over_their_sum(graph, key):
-    """An oracle in numpy: similarities over all that is stored, neighbours' weights alone used."""
+    """An oracle in numpy: similarities over all stored records, weights of neighbours alone."""
     x = jax.random.normal(key, (N, 6))
-    states, told = play(sybilwall(graph, traveled=5), x, 5, key)
+    states, sent = run(sybilwall(graph, traveled=5), x, 5, key)
     mixed, state, _ = states[-1]
     neighbors, width = near(graph), int(graph.in_degrees().max())
     for i in range(N):
@@ -119,19 +121,19 @@ def test_used_weights_are_trusts_over_their_sum(graph, key):
         trust = trust / (trust.max() or 1.0)
         certain = np.clip(trust, 1e-6, 1 - 1e-6)
         weights = np.clip(np.log(certain / (1 - certain)) + 0.5, 0.0, 1.0) * (trust > 0)
-        expected = np.asarray(told[-1][i], np.float64)
+        expected = np.asarray(sent[-1][i], np.float64)
         for weight, slot in zip(weights, stored[own_slots], strict=True):
-            expected = expected + weight * np.asarray(told[-1][ids[slot]])
+            expected = expected + weight * np.asarray(sent[-1][ids[slot]])
         np.testing.assert_allclose(mixed[i], expected / (1 + weights.sum()), rtol=2e-3, atol=2e-3)
     assert all(len(neighbors[i]) for i in range(N))
 
 
-def test_copies_get_nothing_and_the_only_one_of_its_kind_everything():
+def test_copies_get_no_weight_and_a_different_history_full_weight():
     histories = jnp.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     weights = foolsgold_weights(histories, jnp.array([True, True, True, False]))
     assert weights.tolist() == [0.0, 0.0, 1.0, 0.0]
-    asked = jnp.array([True, False, True, False])
-    assert foolsgold_weights(histories, jnp.ones(4, bool), asked).tolist() == [0.0, 0.0, 1.0, 0.0]
+    counted = jnp.array([True, False, True, False])
+    assert foolsgold_weights(histories, jnp.ones(4, bool), counted).tolist() == [0.0, 0.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1.0, 1e19, 1e38])
@@ -146,7 +148,7 @@ def test_copies_cannot_hide_in_size(key, scale):
     assert foolsgold_weights(everything, jnp.ones(2, bool)).tolist() == [0.0, 0.0]
 
 
-def test_who_withholds_passes_nothing_on(key):
+def test_agents_that_withhold_forward_no_record(key):
     """On a path every record travels through the middle."""
     graph = topology.path(5)
     x = jax.random.normal(key, (5, 4))
@@ -159,26 +161,25 @@ def test_who_withholds_passes_nothing_on(key):
                 jax.random.fold_in(key, index),
                 x,
                 state,
-                gossip.Exchange(jnp.int32(index)),
-                withholds=withholds,
+                gossip.Exchange(jnp.int32(index)).with_extras(withholds=withholds),
             )
         return [set(row[row >= 0].tolist()) for row in np.asarray(state.records.identity)], traffic
 
-    everyone, most = known(None)
+    complete, most = known(jnp.zeros(5, bool))
     some, fewer = known(jnp.arange(5) == 2)
-    assert everyone[0] == {1, 2, 3, 4}
+    assert complete[0] == {1, 2, 3, 4}
     assert some[0] == {1, 2}
     assert some[2] == {0, 1, 3, 4}
     assert float(fewer.messages) < float(most.messages)
 
 
-def test_a_copy_two_hops_away_condemns_the_near_one(key):
-    """Path 0-1-2-3: Sybil 0 tells 1, its copy 3 tells 2; only travelling records reveal it."""
+def test_a_copy_two_hops_away_removes_the_weight_of_the_near_one(key):
+    """Path 0-1-2-3: Sybil 0 sends to 1, its copy 3 to 2; only travelling records reveal it."""
     graph = topology.path(4)
-    lie = jnp.array([5.0, -5.0, 5.0, -5.0])
-    x = jax.random.normal(key, (4, 4)).at[0].set(lie).at[3].set(lie)
+    copy = jnp.array([5.0, -5.0, 5.0, -5.0])
+    x = jax.random.normal(key, (4, 4)).at[0].set(copy).at[3].set(copy)
 
-    def heard(**options):
+    def mixed_with(**options):
         rule = sybilwall(graph, **options)
         state = rule.init(x)
         for index in range(6):
@@ -187,9 +188,9 @@ def test_a_copy_two_hops_away_condemns_the_near_one(key):
             )
         return mixed
 
-    together, apart = heard(), heard(gossip_histories=False)
+    together, apart = mixed_with(), mixed_with(gossip_histories=False)
     np.testing.assert_allclose(together[1], (x[1] + x[2]) / 2, rtol=1e-5)
-    assert float(jnp.linalg.norm(apart[1] - lie)) < float(jnp.linalg.norm(together[1] - lie))
+    assert float(jnp.linalg.norm(apart[1] - copy)) < float(jnp.linalg.norm(together[1] - copy))
 
 
 def test_all_copies_leave_the_own_model(key):
@@ -205,7 +206,7 @@ def test_displacement_is_the_model_less_where_it_began(graph, key):
     rule = sybilwall(graph, history="displacement", traveled=5)
     state = rule.init(start)
     now = start + jax.random.normal(jax.random.key(9), (N, 6))
-    # Every node subtracts its own start: from one common start they agree on what to subtract.
+    # Every agent subtracts its own start.
     _, state, _ = rule.mix(key, now, state, gossip.Exchange(jnp.int32(0)))
     width = int(graph.in_degrees().max())
     ids = np.asarray(state.records.identity[:, :width])
@@ -216,44 +217,43 @@ def test_displacement_is_the_model_less_where_it_began(graph, key):
         )
 
 
-def test_a_full_memory_counts_what_it_forgets(key):
+def test_evictions_from_full_slots_are_counted(key):
     graph = topology.path(12)
     x = jax.random.normal(key, (12, 3))
-    states, _ = play(sybilwall(graph, traveled=1, decay=0.1), x, 30, key)
+    states, _ = run(sybilwall(graph, traveled=1, decay=0.1), x, 30, key)
     records, evicted = states[-1][1].records, int(states[-1][1].evicted)
     assert evicted > 0
     assert records.identity.shape == (12, 3)
     full = np.asarray(records.identity)[1:-1]
-    assert (full[:, :2] >= 0).all()  # neighbours never give way
+    assert (full[:, :2] >= 0).all()  # neighbours are never replaced
 
 
-def test_messages_that_are_not_finite_are_not_heard(graph, key):
+def test_messages_that_are_not_finite_are_dropped(graph, key):
     x = jax.random.normal(key, (N, 6))
     rule = sybilwall(graph)
-    mixed, state, _ = rule.mix(
-        key, x, rule.init(x), gossip.Exchange(jnp.int32(0)), messages=x.at[2].set(jnp.nan)
-    )
+    exchange = gossip.Exchange(jnp.int32(0), messages=x.at[2].set(jnp.nan))
+    mixed, state, _ = rule.mix(key, x, rule.init(x), exchange)
     assert bool(jnp.isfinite(mixed).all())
     assert 2 not in np.asarray(state.records.identity)
 
 
-def test_one_attacker_speaks_with_one_voice(graph, key):
+def test_all_sybils_send_one_model_and_share_one_average(graph, key):
     swarm = with_sybils(graph, 1.0, max_degree=4)
     n = swarm.topology.num_agents
     x = jax.random.normal(key, (n, 2))
     touched = np.isin(np.arange(n), swarm.attack_edges[:, 0])
-    spy = {}
+    seen = {}
 
-    def listen(key, params, state, round, *, messages=None, **extra):
-        spy["told"] = messages
+    def record(key, params, state, exchange):
+        seen.update(messages=exchange.messages, **exchange.extras)
         return params, state, gossip.no_traffic()
 
-    rule = gossip.one_attacker(
-        gossip.GossipTransformation(lambda p: (), listen), swarm.sybil, jnp.asarray(touched)
-    )
+    inner = gossip.GossipTransformation(lambda p: (), record, {"messages", "withholds"})
+    rule = gossip.sybil_attack(inner, swarm.sybil, jnp.asarray(touched))
     mixed, _, _ = rule.mix(key, x, (), gossip.Exchange(0))
-    np.testing.assert_array_equal(spy["told"][N:], np.tile(x[N], (n - N, 1)))
-    np.testing.assert_array_equal(spy["told"][:N], x[:N])
+    np.testing.assert_array_equal(seen["messages"][N:], np.tile(x[N], (n - N, 1)))
+    np.testing.assert_array_equal(seen["messages"][:N], x[:N])
+    np.testing.assert_array_equal(seen["withholds"], swarm.sybil)
     average = np.asarray(x)[np.append(np.flatnonzero(touched), N)].mean(axis=0)
     np.testing.assert_allclose(mixed[N:], np.tile(average, (n - N, 1)), rtol=1e-5)
 
@@ -273,7 +273,7 @@ def test_attack_edges_are_as_many_as_asked_and_as_spread(graph, density):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("most", [1, 3, 6, 7, 30])
-def test_no_sybil_meets_a_victim_twice(seed, most):
+def test_no_sybil_has_two_edges_to_one_victim(seed, most):
     graph = topology.random_geometric(20, 0.35, seed=seed, repair=True)
     for density in np.arange(0.25, 3.1, 0.25):
         for victims in (None, [7, 2, 7, 11]):
@@ -317,7 +317,10 @@ BAD = {
     "degree": (lambda: with_sybils(topology.ring(4), 1.0, max_degree=0), "max_degree"),
     "victims": (lambda: with_sybils(topology.ring(4), 1.0, victims=[9]), "victims"),
     "total": (lambda: with_sybils(topology.ring(4), 1.0, total=4), "total"),
-    "flags": (lambda: gossip.one_attacker(gossip.none(), np.ones(3), np.ones(3)), "sybil"),
+    "flags": (
+        lambda: gossip.sybil_attack(gossip.identity(), np.ones(3), np.ones(3)),
+        "sybil",
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Symphony's parts against numpy, and that a step learns from one loss."""
+"""Symphony's parts against numpy, and the gradients of its joint loss."""
 
 import math
 
@@ -9,15 +9,13 @@ import pytest
 
 from jaxswarm import envs, rl
 from jaxswarm.systems import symphony
-from jaxswarm.systems.symphony._symphony import (
+from jaxswarm.systems.symphony import (
     NOISE,
-    advantage_loss,
-    parts,
-    pessimistic,
-    square_loss,
-    steady_adam,
+    adam_without_bias_correction,
+    split_outputs,
     swaddling,
 )
+from jaxswarm.systems.symphony.losses import advantage_loss, pessimistic_mean, square_loss
 
 ENV = envs.Pendulum(time_limit=20)
 NET = symphony.symphony_network_for(ENV, width=8, nodes=6)
@@ -27,14 +25,14 @@ def test_the_pessimistic_mean_is_a_weighted_sort_and_so_is_its_gradient():
     values = jnp.array([[3.0, -1.0, 2.0, 2.0], [0.0, 0.0, 0.0, 0.0]])
     weight = np.tanh((np.pi * (1 - np.arange(4) / 4)) ** np.e)
     weight /= weight.sum()
-    found = pessimistic(values)
+    found = pessimistic_mean(values)
     np.testing.assert_allclose(found, np.sort(values, axis=1) @ weight, rtol=1e-5)
     assert float(found[0]) < 1.5
-    slope = jax.grad(lambda v: pessimistic(v)[0])(values)[0]
-    np.testing.assert_allclose(slope, weight[[3, 0, 1, 2]], rtol=1e-5)
+    grads = jax.grad(lambda v: pessimistic_mean(v)[0])(values)[0]
+    np.testing.assert_allclose(grads, weight[[3, 0, 1, 2]], rtol=1e-5)
 
 
-def test_swaddling_is_least_near_one_over_e_and_forbids_one():
+def test_the_regularizer_is_minimal_near_one_over_e_and_large_near_one():
     scale = np.linspace(0.02, 0.98, 97)
     width = np.full_like(scale, 0.1)
     raw = 2.0 * np.arctanh(np.stack([0 * scale, scale, width], axis=-1))
@@ -42,12 +40,12 @@ def test_swaddling_is_least_near_one_over_e_and_forbids_one():
     assert scale[np.argmin(cost)] == pytest.approx(1.0 / math.e, abs=0.03)
     assert cost[-1] > 1.0
     assert np.isfinite(cost).all()
-    _, s, b = parts(jnp.array([0.0, 1e3, -1e3]))
+    _, s, b = split_outputs(jnp.array([0.0, 1e3, -1e3]))
     assert 0.0 < float(s[0]) < 1.0
     assert 0.0 < float(b[0]) < 1.0
 
 
-def test_noise_is_bounded_and_actions_keep_off_the_bounds(key):
+def test_noise_and_actions_are_bounded(key):
     outputs = jnp.array([1e3, 1e3, 0.0])
     raw = jax.vmap(lambda k: NET.head.sample(k, outputs))(jax.random.split(key, 2000))
     middle = float(NET.head.mode(outputs)[0])
@@ -58,14 +56,14 @@ def test_noise_is_bounded_and_actions_keep_off_the_bounds(key):
         NET.head.log_prob(outputs, raw[0])
 
 
-def test_adam_without_correction_is_the_numpy_recursion():
-    direction = steady_adam(0.5, 0.9)
-    state = direction.init(jnp.zeros(2))
+def test_adam_without_bias_correction_is_the_numpy_recursion():
+    optimizer = adam_without_bias_correction(0.5, 0.9)
+    state = optimizer.init(jnp.zeros(2))
     m = v = np.zeros(2)
-    for slope in ([1.0, -2.0], [0.5, 3.0], [-1.0, 1.0]):
-        change, state = direction.update(jnp.array(slope), state)
-        m = 0.5 * m + 0.5 * np.array(slope)
-        v = 0.9 * v + 0.1 * np.square(slope)
+    for grads in ([1.0, -2.0], [0.5, 3.0], [-1.0, 1.0]):
+        change, state = optimizer.update(jnp.array(grads), state)
+        m = 0.5 * m + 0.5 * np.array(grads)
+        v = 0.9 * v + 0.1 * np.square(grads)
         np.testing.assert_allclose(change, m / (np.sqrt(v) + 1e-8), rtol=1e-5)
 
 
@@ -75,7 +73,7 @@ def test_losses_are_even_and_odd():
     np.testing.assert_allclose(advantage_loss(x), -advantage_loss(-x))
 
 
-def test_a_step_moves_actor_and_critic_by_one_loss_and_keeps_its_units(key):
+def test_a_step_updates_actor_and_critic_and_keeps_the_reward_scale(key):
     learner = symphony.symphony(ENV, NET, updates=2, batch_size=8, capacity=64, warm_up=16)
     state = jax.jit(lambda k: learner.init(NET.init(k), k))(key)
     step = jax.jit(learner.step)
@@ -89,11 +87,11 @@ def test_a_step_moves_actor_and_critic_by_one_loss_and_keeps_its_units(key):
         )
         assert any((a != b).any() for a, b in pairs)
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(after.learner))
-    assert float(after.replay.unit) == float(state.replay.unit)
+    assert float(after.replay.reward_scale) == float(state.replay.reward_scale)
     newest = int(after.replay.newest)
     assert newest == 0
-    paid = after.replay.items.reward[newest] * after.replay.unit
-    assert float(paid) == pytest.approx(float(info.reward), rel=1e-5)
+    reward = after.replay.items.reward[newest] * after.replay.reward_scale
+    assert float(reward) == pytest.approx(float(info.reward), rel=1e-5)
 
 
 def test_the_actor_s_gradient_comes_through_the_target_critic(key):
@@ -103,12 +101,12 @@ def test_the_actor_s_gradient_comes_through_the_target_critic(key):
     batch = rl.Experience(x, x[:, :1], x[:, 0], jnp.ones(8), x, jnp.ones(8, bool))
     update = jax.jit(learner.update)
     one, _ = update(key, state, batch, symphony.SymphonyHyperparameters())
-    flat = state._replace(target=jax.tree.map(lambda p: 0.0 * p, state.target))
+    flat = state._replace(target_critic=jax.tree.map(lambda p: 0.0 * p, state.target_critic))
     two, _ = update(key, flat, batch, symphony.SymphonyHyperparameters())
 
     def middle(s):
-        """The row of the last layer that says ``A``, which swaddling does not touch."""
-        return np.asarray(s.optimizer[0]["actor"]["Dense_2"]["kernel"])[:, 0]
+        """Weights of the output ``A``, which the regularizer does not depend on."""
+        return np.asarray(s.opt_state[0]["actor"]["Dense_2"]["kernel"])[:, 0]
 
     assert np.abs(middle(one)).max() > 0.0
     np.testing.assert_array_equal(middle(two), 0.0)
@@ -123,5 +121,5 @@ def test_bad_inputs_are_named():
         symphony.symphony_network_for(envs.Donations(3))
     with pytest.raises(ValueError, match="capacity: expected a multiple of the warm-up's 10"):
         symphony.symphony(ENV, NET, batch_size=8, capacity=64, warm_up=10)
-    with pytest.raises(ValueError, match="memory"):
-        symphony.symphony(ENV, NET, parameters=symphony.SymphonyHyperparameters(memory=1.5))
+    with pytest.raises(ValueError, match="ema"):
+        symphony.symphony(ENV, NET, hyperparameters=symphony.SymphonyHyperparameters(ema=1.5))

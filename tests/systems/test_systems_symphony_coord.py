@@ -44,7 +44,7 @@ def run_all(route, world, steps):
 def sharing():
     """Twelve steps with all options at once: delay, gossip and cached screening."""
     found = requesters()
-    rule = gossip.averaging(gossip.everyone(3))
+    rule = gossip.averaging(gossip.complete_mean(3))
     route = symphony_coord.router(
         found, bandits.linucb(6), delay=5, screening="cached", gossip=rule
     )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import agents
 from jaxswarm.coordination.bandits.ridge import Ridge, add_sums, scale_sums
 from jaxswarm.gossip import Exchange, GossipTransformation, Traffic
 from jaxswarm.types import Key, PyTree
@@ -54,7 +55,7 @@ def effective_sums(state: Pooled, num_learners: float | jax.Array) -> Ridge:
 
 
 def exchange_sums(
-    key: Key, state: Pooled, rule: GossipTransformation, round: Exchange
+    key: Key, state: Pooled, rule: GossipTransformation, exchange: Exchange
 ) -> tuple[Pooled, Traffic]:
     """Run one exchange of sums between learners.
 
@@ -62,21 +63,15 @@ def exchange_sums(
         key: for the rule.
         state: before.
         rule: such as ``gossip.averaging(gossip.mixing(topology))``; it must keep the average.
-        round: which learners are alive and which messages arrive.
+        exchange: which learners are alive and which messages arrive.
     """
     total = add_sums(state.mixed, state.fresh)
-    if round.alive is not None:
+    if exchange.alive is not None:
         # Dead learners do not exchange; they keep the observations that they have not shared.
-        keep = _like(round.alive, state.mixed)
-        total = jax.tree.map(jnp.where, keep, total, state.mixed)
-        left = jax.tree.map(lambda k, f: jnp.where(k, 0.0, f), keep, state.fresh)
+        zeros = jax.tree.map(jnp.zeros_like, state.fresh)
+        total = agents.where(exchange.alive, total, state.mixed)
+        left = agents.where(exchange.alive, zeros, state.fresh)
     else:
         left = jax.tree.map(jnp.zeros_like, state.fresh)
-    mixed, rule_state, traffic = rule.mix(key, total, state.rule, round)
+    mixed, rule_state, traffic = rule.mix(key, total, state.rule, exchange)
     return Pooled(mixed, left, rule_state), traffic
-
-
-def _like(flags: jax.Array, tree: Ridge) -> Ridge:
-    return jax.tree.map(
-        lambda x: jnp.broadcast_to(flags.reshape(-1, *([1] * (x.ndim - 1))), x.shape), tree
-    )

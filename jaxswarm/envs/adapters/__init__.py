@@ -1,13 +1,13 @@
-"""Environments of others as ours.
+"""Adapters that turn environments of other libraries into :class:`jaxswarm.envs.SwarmEnvironment`.
 
-jumanji's multi-agent ones, JaxMARL's, and a copy per agent of gymnax's and brax's single-agent ones
-(jumanji alone is a dependency).
+jumanji's and JaxMARL's multi-agent environments, and one copy per agent of gymnax's and brax's
+single-agent environments. Of these libraries only jumanji is a dependency.
 """
 
 from jaxswarm.envs.adapters.brax import from_brax
 from jaxswarm.envs.adapters.gymnax import from_gymnax
 from jaxswarm.envs.adapters.jaxmarl import from_jaxmarl
-from jaxswarm.envs.adapters.jumanji import from_jumanji, register
+from jaxswarm.envs.adapters.jumanji import from_jumanji
 from jaxswarm.envs.adapters.observation import AdaptedObservation
 
 __all__ = [
@@ -16,5 +16,4 @@ __all__ = [
     "from_gymnax",
     "from_jaxmarl",
     "from_jumanji",
-    "register",
 ]

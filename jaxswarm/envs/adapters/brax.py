@@ -1,7 +1,7 @@
-"""brax's environments, one copy per agent.
+"""Adapter for brax environments, one copy per agent.
 
-brax is not a dependency; install it beside (``pip install brax``) and hand over one of its
-environments. Tried with its release 0.14.2.
+brax is not a dependency; install it (``pip install brax``) and pass one of its environments. Tested
+with its release 0.14.2.
 
 References:
     C. D. Freeman et al., Brax: a differentiable physics engine for large scale rigid body
@@ -14,10 +14,10 @@ from typing import Any
 import jax
 from jumanji import specs
 
-from jaxswarm.envs.adapters.copies import IndependentCopies, Moved, require, require_one_array
+from jaxswarm.envs.adapters.copies import CopyStep, IndependentCopies, require, require_one_array
 from jaxswarm.envs.environment import SwarmEnvironment, continuous_actions
+from jaxswarm.types import PyTree
 
-PyTree = Any
 # Parts of the names of brax's training wrappers, which count, restart or stack episodes themselves.
 _TRAINING = ("AutoReset", "Episode", "Vmap", "Eval")
 
@@ -31,37 +31,37 @@ class FromBrax(IndependentCopies):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, A]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, A]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, int(self._env.action_size))
 
     def begin(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
-        """The original's reset."""
+        """Reset the original environment."""
         del params
         state = self._env.reset(key)
         return state, state.obs
 
-    def move(self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree) -> Moved:
-        """The original's step; its ``done`` is a failure, as it has no clock."""
+    def move(self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree) -> CopyStep:
+        """The original's step; its ``done`` is a termination, as it has no time limit."""
         del key, params
         state = self._env.step(state, action)
-        return Moved(state, state.obs, state.reward, state.done > 0.5, dict(state.metrics))
+        return CopyStep(state, state.obs, state.reward, state.done > 0.5, dict(state.metrics))
 
 
 def from_brax(env: Any, *, num_agents: int = 1, time_limit: int = 1_000) -> SwarmEnvironment:
-    """A brax environment as :class:`jaxswarm.envs.SwarmEnvironment`, a copy for every agent.
+    """Turn a brax environment into a :class:`jaxswarm.envs.SwarmEnvironment`, a copy per agent.
 
     The copies are independent; actions are ``float32[N, A]`` in ``[-1, 1]``, observations
     ``[N, O]``. brax's ``done``, such as a fall, terminates; a copy that is done is masked out until
     all are. The time limit truncates (discount 1). brax's metrics are in ``extras``, ``[N]`` each.
 
     Args:
-        env: what ``brax.envs.get_environment`` returns; of ``brax.envs.create`` only with
+        env: an environment of ``brax.envs.get_environment``; of ``brax.envs.create`` only with
             ``episode_length=None, auto_reset=False``.
         num_agents: ``N``.
-        time_limit: steps, brax's usual ones unless given.
+        time_limit: steps, by default brax's usual number.
 
     Raises:
-        ValueError: if ``env`` is no brax environment, is in one of brax's training wrappers, or
+        ValueError: if ``env`` is not a brax environment, is in one of brax's training wrappers, or
             has observations that are not one array.
     """
     require(env, ("reset", "step", "action_size"), "brax")

@@ -1,7 +1,7 @@
-"""gymnax's environments, one copy per agent.
+"""Adapter for gymnax environments, one copy per agent.
 
-gymnax is not a dependency; install it beside (``pip install gymnax``) and hand over one of its
-environments. Tried with its releases 0.0.9 and 1.0.1.
+gymnax is not a dependency; install it (``pip install gymnax``) and pass one of its environments.
+Tested with its releases 0.0.9 and 1.0.1.
 
 References:
     R. T. Lange, gymnax: a JAX-based reinforcement learning environment library, 2022.
@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
-from jaxswarm.envs.adapters.copies import IndependentCopies, Moved, require, require_one_array
+from jaxswarm.envs.adapters.copies import CopyStep, IndependentCopies, require, require_one_array
+from jaxswarm.envs.adapters.observation import NO_TIME_LIMIT
 from jaxswarm.envs.environment import SwarmEnvironment, discrete_actions
+from jaxswarm.types import PyTree
 
-PyTree = Any
-CLOCK = "max_steps_in_episode"
+TIME_LIMIT = "max_steps_in_episode"
 
 
 class FromGymnax(IndependentCopies):
@@ -33,7 +34,7 @@ class FromGymnax(IndependentCopies):
 
     @property
     def params(self) -> PyTree:
-        """The original's, with the time limit in them."""
+        """The original's parameters, including the time limit."""
         return self._params
 
     @cached_property
@@ -47,58 +48,66 @@ class FromGymnax(IndependentCopies):
         return specs.BoundedArray(shape, jnp.float32, low, high, "action")
 
     def begin(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
-        """The original's ``reset_env``."""
+        """Reset one copy by the original's ``reset_env``."""
         view, state = self._env.reset_env(key, _limited(params, self.time_limit))
         return state, view
 
-    def move(self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree) -> Moved:
-        """The original's ``step_env``, which does not reset by itself as its ``step`` does.
+    def move(self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree) -> CopyStep:
+        """The original's ``step_env``, which unlike its ``step`` does not reset.
 
-        Its ``done`` may be due to its clock; whether the copy is over is asked of the same step
-        under a limit that is never reached. Nothing else of that step is used, so that a compiler
-        leaves no more of it than a comparison.
+        Its ``done`` may be due to its time limit; whether the copy has terminated is read from the
+        same step under an infinite limit. Nothing else of that step is used, so the compiler
+        reduces it to a comparison.
         """
         step, limited = self._env.step_env, _limited(params, self.time_limit)
         view, after, reward, _, _ = step(key, state, action, limited)
         *_, over, _ = step(key, state, action, _limited(params, None))
-        return Moved(after, view, jnp.reshape(reward, ()), jnp.reshape(over, ()).astype(bool), {})
+        terminated = jnp.reshape(over, ()).astype(bool)
+        return CopyStep(after, view, jnp.reshape(reward, ()), terminated, {})
 
 
 def from_gymnax(
-    env: Any, params: PyTree = None, *, num_agents: int = 1, time_limit: int | None = None
+    env: Any, env_params: PyTree = None, *, num_agents: int = 1, time_limit: int | None = None
 ) -> SwarmEnvironment:
-    """A gymnax environment as :class:`jaxswarm.envs.SwarmEnvironment`, a copy for every agent.
+    """Turn a gymnax environment into a :class:`jaxswarm.envs.SwarmEnvironment`, a copy per agent.
 
     The copies are independent; actions are ``int32[N]`` or ``float32[N, ...]``, observations
-    ``[N, ...]``. The time limit truncates (discount 1), also where gymnax only says ``done``; a
-    copy that terminates is masked out until all are over.
+    ``[N, ...]``. The time limit truncates (discount 1), also where gymnax only returns ``done``; a
+    copy that terminates is masked out until all have terminated.
 
     gymnax's parameters are the physics: ``reset(key, params)`` takes others, traced or ``vmap``ped,
-    each leaf one for all agents or with a leading ``N``. Only ``max_steps_in_episode`` is not asked
-    there: it is ``time_limit``.
+    each leaf one for all agents or with a leading ``N``. Only ``max_steps_in_episode`` is not used
+    there: ``time_limit`` replaces it.
 
     Args:
-        env: the first of what ``gymnax.make`` returns, without wrappers.
-        params: the second; ``env.default_params`` if omitted.
+        env: the environment that ``gymnax.make`` returns, without wrappers.
+        env_params: its parameters, which ``gymnax.make`` also returns; ``env.default_params`` if
+            omitted.
         num_agents: ``N``.
-        time_limit: read from ``params.max_steps_in_episode`` if omitted.
+        time_limit: read from ``env_params.max_steps_in_episode`` if omitted.
 
     Raises:
-        ValueError: if ``env`` is no gymnax environment, is wrapped, has other spaces than discrete
-            or bounded actions and observations that are one array; or the time limit is unknown.
+        ValueError: if ``env`` is not a gymnax environment, is wrapped, has other spaces than
+            discrete or bounded actions and observations that are one array; or the time limit is
+            unknown.
     """
     require(env, ("default_params", "reset_env", "step_env", "action_space"), "gymnax")
     if "_env" in getattr(env, "__dict__", {}):
         raise ValueError(
-            f"env: expected a gymnax environment itself, got one in a {type(env).__name__}, "
-            "whose own reset and step would be passed by"
+            f"env: expected a gymnax environment without wrappers, got a {type(env).__name__}, "
+            "whose own reset and step would not be used"
         )
-    params = env.default_params if params is None else params
-    limit = _whole(getattr(params, CLOCK, None)) if time_limit is None else time_limit
+    if isinstance(env_params, int):
+        raise ValueError(
+            f"env_params: expected parameters such as env.default_params, got {env_params}; the "
+            "number of agents is a keyword, num_agents="
+        )
+    params = env.default_params if env_params is None else env_params
+    limit = _whole(getattr(params, TIME_LIMIT, None)) if time_limit is None else time_limit
     if limit is None:
-        raise ValueError("time_limit: the environment does not say its own; expected one")
-    if hasattr(params, CLOCK):
-        params = dataclasses.replace(params, **{CLOCK: limit})
+        raise ValueError(NO_TIME_LIMIT)
+    if hasattr(params, TIME_LIMIT):
+        params = dataclasses.replace(params, **{TIME_LIMIT: limit})
     _check_actions(env.action_space(params))
     with jax.numpy_rank_promotion("allow"):
         view, _ = jax.eval_shape(env.reset_env, jax.random.key(0), params)
@@ -107,7 +116,7 @@ def from_gymnax(
 
 
 def _whole(limit: Any) -> Any:
-    """A limit as an integer; one of the originals writes ``100.0``, and theirs may be arrays."""
+    """A time limit as an integer; some originals have ``100.0`` or arrays."""
     if limit is None or np.ndim(limit) or int(limit) != limit:
         return limit
     return int(limit)
@@ -127,13 +136,13 @@ def _check_actions(space: Any) -> None:
 
 
 def _limited(params: PyTree, steps: int | None) -> PyTree:
-    """Parameters under another time limit, ``None`` for none at all."""
-    if not hasattr(params, CLOCK):
+    """Parameters with another time limit, ``None`` for an infinite one."""
+    if not hasattr(params, TIME_LIMIT):
         return params
-    limit = jnp.asarray(getattr(params, CLOCK))
+    limit = jnp.asarray(getattr(params, TIME_LIMIT))
     if steps is None:
         whole = jnp.issubdtype(limit.dtype, jnp.integer)
         limit = jnp.full_like(limit, jnp.iinfo(limit.dtype).max if whole else jnp.inf)
     else:
         limit = jnp.full_like(limit, steps)
-    return dataclasses.replace(params, **{CLOCK: limit})
+    return dataclasses.replace(params, **{TIME_LIMIT: limit})

@@ -1,8 +1,8 @@
-"""JaxMARL's environments with arrays in place of dictionaries keyed by agent.
+"""Adapter for JaxMARL environments: arrays in place of dictionaries keyed by agent.
 
-JaxMARL is not a dependency; install it beside (``pip install jaxmarl``) and hand over one of its
-environments. The dictionaries are stacked in the order of ``env.agents``, once, so that nothing
-downstream grows with ``N``; the environment inside still does.
+JaxMARL is not a dependency; install it (``pip install jaxmarl``) and pass one of its environments.
+The dictionaries are stacked once in the order of ``env.agents``, so that programs downstream do not
+grow with ``N``; the environment's own program still does.
 
 References:
     A. Rutherford et al., JaxMARL: multi-agent RL environments and algorithms in JAX, 2023.
@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jumanji import specs
 
-from jaxswarm.envs.adapters.observation import AdaptedObservation
+from jaxswarm.envs.adapters.observation import NO_TIME_LIMIT, AdaptedObservation
 from jaxswarm.envs.environment import (
     Outcome,
     SwarmEnvironment,
@@ -25,7 +25,13 @@ from jaxswarm.envs.environment import (
 
 
 class JaxmarlWorld(NamedTuple):
-    """JaxMARL's own state, what it last showed ``[N, ...]``, and who is done ``bool[N]``."""
+    """The original's state.
+
+    Attributes:
+        state: JaxMARL's own.
+        view: the last observations, ``[N, ...]``.
+        done: ``bool[N]``, agents that have terminated.
+    """
 
     state: Any
     view: jax.Array
@@ -42,7 +48,7 @@ class FromJaxmarl(SwarmEnvironment):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """One space for all agents."""
+        """Action spec of all agents, from the original's space of one agent."""
         space = self._env.action_space(self._names[0])
         if hasattr(space, "n"):
             return discrete_actions(self.num_agents, int(space.n))
@@ -54,27 +60,27 @@ class FromJaxmarl(SwarmEnvironment):
         )
 
     def start(self, key: jax.Array, params: Any) -> JaxmarlWorld:
-        """The original's reset."""
+        """Reset the original environment."""
         del params
-        seen, state = self._env.reset(key)
-        return JaxmarlWorld(state, self._stacked(seen), jnp.zeros(self.num_agents, bool))
+        views, state = self._env.reset(key)
+        return JaxmarlWorld(state, self._stacked(views), jnp.zeros(self.num_agents, bool))
 
     def advance(
         self, key: jax.Array, world: JaxmarlWorld, action: jax.Array, params: Any
     ) -> Outcome:
-        """The original's ``step_env``, which does not reset by itself as its ``step`` does."""
+        """The original's ``step_env``, which unlike its ``step`` does not reset."""
         del params
         actions = {name: action[index] for index, name in enumerate(self._names)}
-        seen, state, rewards, dones, _ = self._env.step_env(key, world.state, actions)
+        views, state, rewards, dones, _ = self._env.step_env(key, world.state, actions)
         done = self._stacked(dones).astype(bool)
-        clock = self._clock(state)
-        over = jnp.asarray(dones["__all__"], bool) & ~clock
-        gone = world.done | (done & ~clock)
+        at_limit = self._at_limit(state)
+        terminated = jnp.asarray(dones["__all__"], bool) & ~at_limit
+        done = world.done | (done & ~at_limit)
         reward = self._stacked(rewards).astype(jnp.float32)
-        return Outcome(JaxmarlWorld(state, self._stacked(seen), gone), reward, over, {})
+        return Outcome(JaxmarlWorld(state, self._stacked(views), done), reward, terminated, {})
 
     def observe(self, world: JaxmarlWorld, params: Any, step_count: jax.Array) -> Any:
-        """The stacked observation."""
+        """Stacked observations of all agents."""
         del params, step_count
         return AdaptedObservation(world.view, ~world.done)
 
@@ -85,21 +91,21 @@ class FromJaxmarl(SwarmEnvironment):
     def _stacked(self, by_name: dict[str, Any]) -> jax.Array:
         return jnp.stack([jnp.asarray(by_name[name]) for name in self._names])
 
-    def _clock(self, state: Any) -> jax.Array:
+    def _at_limit(self, state: Any) -> jax.Array:
         step = getattr(state, "step", None)
-        return (
-            jnp.zeros((), bool) if step is None else jnp.all(jnp.asarray(step) >= self.time_limit)
-        )
+        if step is None:
+            return jnp.zeros((), bool)
+        return jnp.all(jnp.asarray(step) >= self.time_limit)
 
 
 def from_jaxmarl(env: Any, *, time_limit: int | None = None) -> SwarmEnvironment:
-    """A JaxMARL environment as :class:`jaxswarm.envs.SwarmEnvironment`.
+    """Turn a JaxMARL environment into a :class:`jaxswarm.envs.SwarmEnvironment`.
 
-    All agents done at the time limit is a truncation (discount 1); an agent done before is masked
+    The end at the time limit is a truncation (discount 1); an agent that is done before is masked
     out from then on.
 
     Args:
-        env: what ``jaxmarl.make`` returns.
+        env: an environment of ``jaxmarl.make``.
         time_limit: read from ``env.max_steps`` if omitted.
 
     Raises:
@@ -108,7 +114,9 @@ def from_jaxmarl(env: Any, *, time_limit: int | None = None) -> SwarmEnvironment
     """
     for name in ("agents", "reset", "step_env", "action_space", "observation_space"):
         if not hasattr(env, name):
-            raise ValueError(f"env: expected a JaxMARL environment, got one without {name!r}")
+            raise ValueError(
+                f"env: expected a JaxMARL environment, got {type(env).__name__} without {name!r}"
+            )
     for kind in ("observation", "action"):
         spaces = {agent: getattr(env, f"{kind}_space")(agent) for agent in env.agents}
         kinds = {agent: _kind(space) for agent, space in spaces.items()}
@@ -121,7 +129,7 @@ def from_jaxmarl(env: Any, *, time_limit: int | None = None) -> SwarmEnvironment
                 )
     limit = getattr(env, "max_steps", None) if time_limit is None else time_limit
     if limit is None:
-        raise ValueError("time_limit: the environment does not say its own; expected one")
+        raise ValueError(NO_TIME_LIMIT)
     return FromJaxmarl(env, int(limit))
 
 

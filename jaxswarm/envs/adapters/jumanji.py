@@ -1,6 +1,6 @@
-"""jumanji's multi-agent environments with an agents axis everywhere, and ours in its registry.
+"""Adapter for jumanji's multi-agent environments: agents on axis 0 of every leaf.
 
-Tried with LevelBasedForaging, SearchAndRescue, Connector, RobotWarehouse and Cleaner.
+Tested with LevelBasedForaging, SearchAndRescue, Connector, RobotWarehouse and Cleaner.
 """
 
 import inspect
@@ -13,39 +13,16 @@ import jax
 import jax.numpy as jnp
 from jumanji import specs
 from jumanji.env import Environment
-from jumanji.registration import register as register_in_jumanji
-from jumanji.registration import registered_environments
 
-from jaxswarm.envs.adapters.observation import AdaptedObservation
+from jaxswarm.envs.adapters.observation import NO_TIME_LIMIT, AdaptedObservation
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, SwarmState, spec_of
 
-# Fields that jumanji gives once for all agents although their first axis may happen to be N long.
+# Fields that jumanji gives once for all agents although their first axis may be of length N.
 _SHARED = {"Connector": ("grid",), "Cleaner": ("grid",)}
-
-# Environments of ours that jumanji can make by name: jumanji.make("jaxswarm.SimpleSpread-v0").
-_OURS = {
-    "Aloha-v0": "jaxswarm.envs.aloha:Aloha",
-    "CoordinationGame-v0": "jaxswarm.envs.coordination_game:CoordinationGame",
-    "CorridorMaze-v0": "jaxswarm.envs.corridor_maze:CorridorMaze",
-    "Donations-v0": "jaxswarm.envs.donations:Donations",
-    "Pendulum-v0": "jaxswarm.envs.pendulum:Pendulum",
-    "Porters-v0": "jaxswarm.envs.porters:Porters",
-    "RiskyPointMass-v0": "jaxswarm.envs.risky_point_mass:RiskyPointMass",
-    "SearchAndRescue-v0": "jaxswarm.envs.search_and_rescue:SearchAndRescue",
-    "SimpleSpread-v0": "jaxswarm.envs.spread:SimpleSpread",
-    "SimpleTag-v0": "jaxswarm.envs.tag:SimpleTag",
-    "SumGuessing-v0": "jaxswarm.envs.sum_guessing:SumGuessing",
-    "Flocking-v0": "jaxswarm.envs.swarmbench:Flocking",
-    "Foraging-v0": "jaxswarm.envs.swarmbench:Foraging",
-    "Pursuit-v0": "jaxswarm.envs.swarmbench:Pursuit",
-    "Synchronization-v0": "jaxswarm.envs.swarmbench:Synchronization",
-    "Transport-v0": "jaxswarm.envs.swarmbench:Transport",
-    "TwoObjectiveGrid-v0": "jaxswarm.envs.two_objectives:TwoObjectiveGrid",
-}
 
 
 class JumanjiWorld(NamedTuple):
-    """jumanji's own state, and what it last showed."""
+    """The original's state and its last observation."""
 
     state: Any
     view: Any
@@ -71,26 +48,25 @@ class FromJumanji(SwarmEnvironment):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """The original's."""
+        """The original's action spec."""
         return self._env.action_spec
 
     @cached_property
     def observation_spec(self) -> specs.Spec:
         """Shapes and dtypes, every leaf ``[N, ...]``."""
         state = jax.eval_shape(self._example)
-        seen = jax.eval_shape(self.observe, state.world, state.params, state.step_count)
-        view = seen.view if hasattr(seen.view, "_fields") else None
-        if view is None:
-            return specs.Spec(
-                AdaptedObservation,
-                "AdaptedObservation",
-                view=_leaf_specs(seen.view),
-                agent_mask=specs.BoundedArray((self.num_agents,), bool, False, True, "agent_mask"),
-            )
-        return spec_of(seen)
+        observation = jax.eval_shape(self.observe, state.world, state.params, state.step_count)
+        if hasattr(observation.view, "_fields"):
+            return spec_of(observation)
+        return specs.Spec(
+            AdaptedObservation,
+            "AdaptedObservation",
+            view=_leaf_specs(observation.view),
+            agent_mask=specs.BoundedArray((self.num_agents,), bool, False, True, "agent_mask"),
+        )
 
     def start(self, key: jax.Array, params: Any) -> JumanjiWorld:
-        """The original's reset."""
+        """Reset the original environment."""
         del params
         state, timestep = self._env.reset(key)
         return JumanjiWorld(state, timestep.observation)
@@ -98,21 +74,21 @@ class FromJumanji(SwarmEnvironment):
     def advance(
         self, key: jax.Array, world: JumanjiWorld, action: jax.Array, params: Any
     ) -> Outcome:
-        """The original's step. Its own time limit is undone if it counts as a truncation."""
+        """The original's step, without termination at its time limit if that is a truncation."""
         del key, params
         state, timestep = self._env.step(world.state, action)
-        over = timestep.last() & jnp.all(timestep.discount == 0.0)
+        terminated = timestep.last() & jnp.all(timestep.discount == 0.0)
         if self._truncates:
-            clock = jnp.asarray(_steps(state) >= self.time_limit)
-            excused = ~clock if self._succeeded is None else ~clock | self._succeeded(state)
-            over = jnp.logical_and(over, excused)
+            at_limit = jnp.asarray(_steps(state) >= self.time_limit)
+            counts = ~at_limit if self._succeeded is None else ~at_limit | self._succeeded(state)
+            terminated = jnp.logical_and(terminated, counts)
         reward = jnp.broadcast_to(timestep.reward, (self.num_agents,)).astype(jnp.float32)
         extras = timestep.extras if isinstance(timestep.extras, dict) else {}
         world = JumanjiWorld(state, timestep.observation)
-        return Outcome(world, reward, jnp.asarray(over), dict(extras))
+        return Outcome(world, reward, jnp.asarray(terminated), dict(extras))
 
     def observe(self, world: JumanjiWorld, params: Any, step_count: jax.Array) -> Any:
-        """The original's observation, repeated per agent where it was given once."""
+        """The original's observation, repeated for each agent where it is given once for all."""
         del params, step_count
         n = self.num_agents
 
@@ -126,14 +102,14 @@ class FromJumanji(SwarmEnvironment):
         return AdaptedObservation(view, jnp.ones(n, bool))
 
     def render(self, state: SwarmState, ax: Any = None) -> Any:
-        """The original's picture, in a window of its own: ``ax`` is not used."""
+        """The original's rendering, in a window of its own: ``ax`` is not used."""
         del ax
         return self._env.render(state.world.state)
 
     def animate(
         self, states: Any, interval: float = 100.0, save_path: str | Path | None = None
     ) -> Any:
-        """The original's animation of states, or of one whose leaves lead with the steps."""
+        """The original's animation of a sequence of states, or of leaves that lead with steps."""
         if isinstance(states, SwarmState):
             worlds = states.world.state
             count = jnp.shape(states.step_count)[0]
@@ -155,21 +131,21 @@ def from_jumanji(
     time_limit_is_truncation: bool = True,
     succeeded: Callable[[Any], jax.Array] | None = None,
 ) -> SwarmEnvironment:
-    """A jumanji environment of several agents, as :class:`jaxswarm.envs.SwarmEnvironment`.
+    """Turn a multi-agent jumanji environment into a :class:`jaxswarm.envs.SwarmEnvironment`.
 
-    A scalar reward becomes every agent's. Several of jumanji's environments *terminate* (discount
-    0) at their time limit, which teaches a critic that the future is worth nothing there; by
-    default that end is a truncation (discount 1) here.
+    A scalar reward is given to every agent. Several of jumanji's environments *terminate* (discount
+    0) at their time limit, which makes a critic learn a value of zero there; by default that end is
+    a truncation (discount 1) here.
 
     Args:
         env: the original.
         num_agents: ``N``, read from its action spec if omitted.
-        shared: fields of its observation that are not per agent although their first axis is
-            ``N`` long; known for jumanji's own environments.
-        time_limit: its limit, read from ``env.time_limit`` if omitted.
+        shared: fields of its observation that are not per agent although their first axis has
+            length ``N``; known for jumanji's own environments.
+        time_limit: its time limit, read from ``env.time_limit`` if omitted.
         time_limit_is_truncation: false keeps the original's discount at the limit.
-        succeeded: ``succeeded(state) -> bool[]``, to tell a success in the very last step from
-            the clock; without it that step counts as truncated.
+        succeeded: ``succeeded(state) -> bool[]``, to distinguish a success in the last step from
+            the time limit; without it that step counts as truncated.
 
     Raises:
         ValueError: if ``env`` has no agents axis in its actions, no state field that counts steps,
@@ -183,33 +159,18 @@ def from_jumanji(
             raise ValueError("env: expected actions with an agents axis, got a scalar action")
         num_agents = int(shape[0])
     if shape[:1] != (num_agents,):
-        raise ValueError(f"num_agents: actions have shape {shape}, got {num_agents} agents")
+        raise ValueError(
+            f"num_agents: expected the first axis of actions of shape {shape}, got {num_agents}"
+        )
     limit = getattr(env, "time_limit", None) if time_limit is None else time_limit
     if limit is None:
-        raise ValueError("time_limit: the environment does not say its own; expected one")
+        raise ValueError(NO_TIME_LIMIT)
     state, _ = jax.eval_shape(env.reset, jax.random.key(0))
     if _steps(state) is None:
         raise ValueError("env: expected a state with a field step_count or step, got neither")
     name = type(env.unwrapped).__name__
     fields = _SHARED.get(name, ()) if shared is None else tuple(shared)
     return FromJumanji(env, num_agents, int(limit), fields, time_limit_is_truncation, succeeded)
-
-
-def register() -> list[str]:
-    """Put our environments into jumanji's registry, ``jumanji.make("jaxswarm.SimpleSpread-v0")``.
-
-    (Its names allow no slash.)
-
-    Returns:
-        Their names. Calling it again changes nothing.
-    """
-    names = []
-    for name, entry_point in _OURS.items():
-        full = f"jaxswarm.{name}"
-        if full not in registered_environments():
-            register_in_jumanji(full, entry_point=entry_point)
-        names.append(full)
-    return names
 
 
 def _steps(state: Any) -> Any:
@@ -220,7 +181,7 @@ def _steps(state: Any) -> Any:
 
 
 def _leaf_specs(view: Any) -> specs.Spec:
-    """The spec of a dataclass observation."""
+    """Spec of a dataclass observation."""
     fields = {
         name: specs.Array(getattr(view, name).shape, getattr(view, name).dtype, name)
         for name in inspect.signature(type(view)).parameters

@@ -1,16 +1,20 @@
-"""What agents of an adapted environment see."""
+"""The observation of adapted environments, and their common error message."""
 
 from typing import Any, NamedTuple
 
 import jax
 
+NO_TIME_LIMIT = (
+    "time_limit: expected a number of steps, got None, and the environment has no limit of its own"
+)
+
 
 class AdaptedObservation(NamedTuple):
-    """Another library's observation, agents first.
+    """Another library's observation with agents on axis 0.
 
     Attributes:
-        view: the original, every leaf ``[N, ...]``; what the original gives once for all agents
-            is repeated for each.
+        view: the original, every leaf ``[N, ...]``; leaves that the original gives once for all
+            agents are repeated for each.
         agent_mask: ``bool[N]``.
     """
 

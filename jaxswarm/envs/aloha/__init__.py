@@ -1,4 +1,4 @@
-"""Slotted Aloha: agents with backlogs share a channel with their neighbours."""
+"""Slotted Aloha: agents with backlogs share a radio channel with their neighbours."""
 
 from jaxswarm.envs.aloha.environment import (
     Aloha,

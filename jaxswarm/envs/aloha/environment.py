@@ -1,7 +1,7 @@
-"""Slotted Aloha: agents with backlogs decide whether to send; neighbours who both send collide.
+"""Slotted Aloha: agents with backlogs decide whether to send; neighbours that both send collide.
 
-Everybody earns +0.1 for each clean transmission and −10 for each sender that collides, so silence
-beats chaos and taking turns beats silence.
+All agents get +0.1 for each successful transmission and −10 for each sender that collides, so never
+sending is better than random access, and taking turns is best.
 
 Shapes: ``N`` agents, any interference graph.
 
@@ -25,13 +25,13 @@ from jaxswarm.topology import Topology, from_edges
 
 
 class AlohaParams(NamedTuple):
-    """Traced.
+    """Physics, traced.
 
     Attributes:
         arrival: probability that a message arrives at an agent in a step.
-        capacity: largest backlog; what arrives beyond is lost.
-        clean: reward of a transmission that nobody disturbs, to all.
-        collision: penalty for each sender that is disturbed, to all.
+        capacity: largest backlog; messages that arrive beyond it are lost.
+        clean: reward of all agents for each transmission without collision.
+        collision: penalty of all agents for each sender that collides.
     """
 
     arrival: Any = 0.6
@@ -41,7 +41,13 @@ class AlohaParams(NamedTuple):
 
 
 class AlohaObservation(NamedTuple):
-    """``backlog float32[N, 1]``, ``position float32[N, N]`` one-hot, ``agent_mask bool[N]``."""
+    """Observation of each agent.
+
+    Attributes:
+        backlog: ``float32[N, 1]``, its own, as a share of the capacity.
+        position: ``float32[N, N]``, its id one-hot.
+        agent_mask: ``bool[N]``, always true.
+    """
 
     backlog: jax.Array
     position: jax.Array
@@ -49,7 +55,7 @@ class AlohaObservation(NamedTuple):
 
 
 def ladder(num_agents: int) -> Topology:
-    """Two rows of ``N/2`` with rungs and one link from the end of a row to the next one's start.
+    """Ladder graph: two rows of ``N/2`` with rungs, and a link from the first row to the second.
 
     For 10 agents the paper's graph: a 2×5 ladder and the link 4–5.
 
@@ -57,7 +63,7 @@ def ladder(num_agents: int) -> Topology:
         ValueError: if ``N`` is odd or below 4.
     """
     if num_agents < 4 or num_agents % 2:
-        raise ValueError(f"num_agents: expected an even number from 4 on, got {num_agents}")
+        raise ValueError(f"num_agents: expected an even number of at least 4, got {num_agents}")
     half = num_agents // 2
     rows = [(i, i + 1) for i in range(num_agents - 1)]  # the link half − 1, half included
     rungs = [(i, i + half) for i in range(half) if i + 1 != i + half]
@@ -65,12 +71,12 @@ def ladder(num_agents: int) -> Topology:
 
 
 class Aloha(SwarmEnvironment):
-    """Actions ``int32[N]``: 1 sends, 0 waits.
+    """Slotted Aloha with actions ``int32[N]``: 1 sends, 0 waits.
 
     Args:
         num_agents: ``N``.
         time_limit: steps of an episode.
-        topology: who disturbs whom; :func:`ladder` if omitted.
+        topology: interference graph; :func:`ladder` if omitted.
 
     Raises:
         ValueError: if the topology has another number of agents or is a sequence.
@@ -89,32 +95,32 @@ class Aloha(SwarmEnvironment):
 
     @property
     def params(self) -> AlohaParams:
-        """The paper's."""
+        """The paper's physics."""
         return AlohaParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]``, 0 or 1."""
+        """Actions ``int32[N]``, 0 or 1."""
         return discrete_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: AlohaParams) -> jax.Array:
-        """``int32[N]``: a backlog of one each."""
+        """A backlog of one message each, ``int32[N]``."""
         del key, params
         return jnp.ones(self.num_agents, jnp.int32)
 
     def advance(
         self, key: jax.Array, world: jax.Array, action: jax.Array, params: AlohaParams
     ) -> Outcome:
-        """Transmissions, then arrivals. Who has nothing to send stays silent."""
+        """Transmissions, then arrivals. An agent without backlog does not send."""
         sends = (action == 1) & (world > 0)
-        heard = jax.ops.segment_sum(
+        sending_neighbors = jax.ops.segment_sum(
             (sends[self.topology.senders] & self.topology.mask).astype(jnp.int32),
             self.topology.receivers,
             self.num_agents,
             indices_are_sorted=True,
         )
-        clean = sends & (heard == 0)
-        collides = sends & (heard > 0)
+        clean = sends & (sending_neighbors == 0)
+        collides = sends & (sending_neighbors > 0)
         reward = params.clean * jnp.sum(clean) - params.collision * jnp.sum(collides)
         draws = jax.vmap(lambda k: jax.random.uniform(k))(agents.keys(key, self.num_agents))
         arrives = (draws < params.arrival).astype(jnp.int32)
@@ -128,13 +134,13 @@ class Aloha(SwarmEnvironment):
         )
 
     def draw(self, world: jax.Array, params: AlohaParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.aloha.viewer`."""
+        """Draw the graph with backlogs; see :mod:`jaxswarm.envs.aloha.viewer`."""
         viewer.draw(world, self.topology, params.capacity, ax)
 
     def observe(
         self, world: jax.Array, params: AlohaParams, step_count: jax.Array
     ) -> AlohaObservation:
-        """Everyone's own backlog as a share of the capacity, and its place."""
+        """Each agent's own backlog as a share of the capacity, and its id."""
         del step_count
         return AlohaObservation(
             backlog=(world / params.capacity).astype(jnp.float32)[:, None],

@@ -1,4 +1,4 @@
-"""The interference graph with every agent's backlog."""
+"""Rendering of Aloha: the interference graph coloured by backlog."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from jaxswarm.topology import Topology
 
 
 def draw(world: Any, topology: Topology, capacity: float, ax: Any) -> None:
-    """Backlogs as colours."""
+    """Draw the graph with backlogs as colours."""
     plotting.graph(
         topology, world, limits=(0.0, float(capacity)), cmap="YlOrRd", title="backlog", ax=ax
     )

@@ -1,4 +1,4 @@
-"""The coordination game: binary choices whose team reward has a bad and a good consensus."""
+"""The coordination game: binary actions whose team reward has a poor and a good consensus."""
 
 from jaxswarm.envs.coordination_game.environment import (
     CoordinationGame,

@@ -1,9 +1,9 @@
-"""The coordination game: binary choices, a good crowd and a better one.
+"""The coordination game: binary actions whose team reward has a poor and a good consensus.
 
-Everyone's state bit becomes its action, flipped with some probability; all observe all bits. With
+Each agent's state bit becomes its action, flipped with some probability; all observe all bits. With
 ``z`` zeros and ``o`` ones the team earns 1 or 0 if the counts are within ``margin`` (1 if there are
-fewer zeros), else 3 if zeros lead and 2 if ones do. Independent learners settle for the worse
-crowd.
+fewer zeros), else 3 if zeros lead and 2 if ones do. Independent learners converge to the worse
+consensus.
 
 Shapes: ``N`` agents.
 
@@ -24,11 +24,16 @@ from jaxswarm.envs.coordination_game import viewer
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, discrete_actions
 
 MARGINS = {2: 1, 3: 1, 5: 2, 10: 3}
-"""The paper's margin for its numbers of agents; others need their own."""
+"""The paper's margin for its numbers of agents."""
 
 
 class CoordinationParams(NamedTuple):
-    """``flip``: probability that a bit is not what its agent chose; ``margin`` between crowds."""
+    """Physics, traced.
+
+    Attributes:
+        flip: probability that a bit differs from its agent's action.
+        margin: largest difference of the counts without a consensus.
+    """
 
     flip: Any
     margin: Any
@@ -42,12 +47,13 @@ class CoordinationObservation(NamedTuple):
 
 
 class CoordinationGame(SwarmEnvironment):
-    """Binary actions ``int32[N]``, one shared reward in ``{0, 1, 2, 3}``.
+    """Coordination game with binary actions ``int32[N]`` and a shared reward in ``{0, 1, 2, 3}``.
 
     Args:
         num_agents: ``N``.
         time_limit: steps of an episode.
-        margin: lead that makes a crowd; the paper's for 2, 3, 5 and 10 agents if omitted.
+        margin: largest difference of the counts without a consensus; the paper's for 2, 3, 5 and
+            10 agents if omitted.
 
     Raises:
         ValueError: if ``margin`` is omitted for another number of agents, or not in ``[0, N)``.
@@ -57,27 +63,27 @@ class CoordinationGame(SwarmEnvironment):
         if margin is None:
             if num_agents not in MARGINS:
                 raise ValueError(
-                    f"margin: the paper has one for {sorted(MARGINS)} agents; expected yours for "
-                    f"{num_agents}"
+                    f"margin: expected a number for {num_agents} agents, got None; the paper has "
+                    f"one for {sorted(MARGINS)} agents only"
                 )
             margin = MARGINS[num_agents]
         if not 0 <= margin < num_agents:
-            raise ValueError(f"margin: expected a lead in [0, {num_agents}), got {margin}")
+            raise ValueError(f"margin: expected a number in [0, {num_agents}), got {margin}")
         self._margin = margin
         super().__init__(num_agents, time_limit)
 
     @property
     def params(self) -> CoordinationParams:
-        """One bit in ten flips."""
+        """Physics with a flip probability of 0.1."""
         return CoordinationParams(flip=0.1, margin=float(self._margin))
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]``, 0 or 1."""
+        """Actions ``int32[N]``, 0 or 1."""
         return discrete_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: CoordinationParams) -> jax.Array:
-        """``bool[N]``: fair coins."""
+        """Uniformly random bits, ``bool[N]``."""
         del params
         return jax.vmap(jax.random.bernoulli)(agents.keys(key, self.num_agents))
 
@@ -87,9 +93,9 @@ class CoordinationGame(SwarmEnvironment):
         """The reward of the present bits, then the next bits."""
         ones = jnp.sum(world)
         zeros = self.num_agents - ones
-        close = jnp.where(zeros < ones, 1.0, 0.0)
-        crowd = jnp.where(zeros > ones, 3.0, 2.0)
-        reward = jnp.where(jnp.abs(zeros - ones) <= params.margin, close, crowd)
+        no_consensus = jnp.where(zeros < ones, 1.0, 0.0)
+        consensus = jnp.where(zeros > ones, 3.0, 2.0)
+        reward = jnp.where(jnp.abs(zeros - ones) <= params.margin, no_consensus, consensus)
         flips = jax.vmap(lambda k: jax.random.uniform(k))(agents.keys(key, self.num_agents))
         world = (action == 1) ^ (flips < params.flip)
         return Outcome(
@@ -97,13 +103,13 @@ class CoordinationGame(SwarmEnvironment):
         )
 
     def draw(self, world: jax.Array, params: CoordinationParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.coordination_game.viewer`."""
+        """Draw the bits; see :mod:`jaxswarm.envs.coordination_game.viewer`."""
         viewer.draw(world, params, ax)
 
     def observe(
         self, world: jax.Array, params: CoordinationParams, step_count: jax.Array
     ) -> CoordinationObservation:
-        """Everyone's bits in cyclic order from one's own."""
+        """All bits, in cyclic order from each agent's own."""
         del params, step_count
         order = jnp.arange(self.num_agents)
         around = (order[:, None] + order[None, :]) % self.num_agents

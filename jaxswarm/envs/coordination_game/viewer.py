@@ -1,4 +1,4 @@
-"""Everyone's bit, as many tiles in a row as fit."""
+"""Rendering of the coordination game: the agents' bits as tiles."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ from jaxswarm import plotting
 
 
 def draw(world: Any, params: Any, ax: Any) -> None:
-    """Blue zeros and orange ones; blanks fill the last row."""
+    """Draw zeros blue and ones orange; blanks fill the last row."""
     del params
     width = math.ceil(math.sqrt(len(world)))
     codes = np.full(width * math.ceil(len(world) / width), 2)

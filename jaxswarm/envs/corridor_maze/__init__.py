@@ -1,4 +1,4 @@
-"""A long winding corridor with a goal at its end: a reward that must be carried far back."""
+"""Corridor maze: a long winding corridor with a sparse reward at its end."""
 
 from jaxswarm.envs.corridor_maze.environment import (
     MOVES,

@@ -1,8 +1,8 @@
-"""A long winding corridor with a goal at its end.
+"""Corridor maze: a long winding corridor with a sparse reward at its end.
 
-Rows of floor are joined at alternating ends, so that the way from start to goal visits every cell:
-a reward that is as far away as the grid is large. With ``slip`` above zero a step sometimes repeats
-the one before (a sticky corridor), so that plans made long ahead go wrong. Agents do not meet.
+Rows of floor are joined at alternating ends, so that the path from start to goal visits every cell:
+the horizon grows with the grid. With ``slip`` above zero a step sometimes repeats the previous move
+(sticky actions), so that long open-loop plans fail. Agents do not interact.
 
 Shapes: ``N`` agents, a grid ``[2R − 1, C]`` for ``R`` rows of floor.
 
@@ -28,13 +28,13 @@ MOVES = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]], np.int32)
 
 
 class CorridorParams(NamedTuple):
-    """``slip``: probability that the previous move is repeated in place of the chosen one."""
+    """Physics, traced. ``slip``: probability that the previous move is repeated."""
 
     slip: Any = 0.0
 
 
 class CorridorWorld(NamedTuple):
-    """``position int32[N, 2]``, ``last int32[N]`` the move before, ``arrived bool[N]``."""
+    """``position int32[N, 2]``; ``last int32[N]``, the previous move; ``arrived bool[N]``."""
 
     position: jax.Array
     last: jax.Array
@@ -42,7 +42,7 @@ class CorridorWorld(NamedTuple):
 
 
 class CorridorObservation(NamedTuple):
-    """What each agent sees.
+    """Observation of each agent.
 
     Attributes:
         position: ``[N, 2]``, row and column as shares of the grid.
@@ -56,10 +56,10 @@ class CorridorObservation(NamedTuple):
 
 
 class CorridorMaze(SwarmEnvironment):
-    """Moves ``int32[N]``: up, down, left, right; reward 1 on arrival, else 0.
+    """Corridor maze with moves ``int32[N]``: up, down, left, right; reward 1 on arrival, else 0.
 
     Args:
-        num_agents: walkers side by side.
+        num_agents: independent agents.
         rows: rows of floor, at least 1.
         columns: cells of a row, at least 2.
         time_limit: steps of an episode; four times the corridor's length if omitted.
@@ -88,16 +88,16 @@ class CorridorMaze(SwarmEnvironment):
 
     @property
     def params(self) -> CorridorParams:
-        """No slipping."""
+        """Physics without slipping."""
         return CorridorParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]`` below 4."""
+        """Actions ``int32[N]`` below 4."""
         return discrete_actions(self.num_agents, 4)
 
     def start(self, key: jax.Array, params: CorridorParams) -> CorridorWorld:
-        """Everyone in the first cell."""
+        """All agents in the first cell."""
         del key, params
         n = self.num_agents
         return CorridorWorld(
@@ -105,13 +105,13 @@ class CorridorMaze(SwarmEnvironment):
         )
 
     def agent_mask(self, world: CorridorWorld) -> jax.Array:
-        """Who has not arrived."""
+        """Agents that have not arrived, ``bool[N]``."""
         return ~world.arrived
 
     def advance(
         self, key: jax.Array, world: CorridorWorld, action: jax.Array, params: CorridorParams
     ) -> Outcome:
-        """Move, unless a wall is in the way."""
+        """Move, unless a wall blocks the way."""
         draws = jax.vmap(lambda k: jax.random.uniform(k))(agents.keys(key, self.num_agents))
         move = jnp.where(draws < params.slip, world.last, action).astype(jnp.int32)
         there = world.position + jnp.asarray(MOVES)[move]
@@ -124,14 +124,14 @@ class CorridorMaze(SwarmEnvironment):
         return Outcome(CorridorWorld(position, move, arrived), reward, jnp.all(arrived), metrics)
 
     def draw(self, world: CorridorWorld, params: CorridorParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.corridor_maze.viewer`."""
+        """Draw the maze; see :mod:`jaxswarm.envs.corridor_maze.viewer`."""
         del params
         viewer.draw(world, self.floor, self.goal, ax)
 
     def observe(
         self, world: CorridorWorld, params: CorridorParams, step_count: jax.Array
     ) -> CorridorObservation:
-        """Place and walls around."""
+        """Each agent's position and the walls around it."""
         del params, step_count
         size = jnp.maximum(jnp.array(self.floor.shape, jnp.float32) - 1.0, 1.0)
         around = world.position[:, None, :] + jnp.asarray(MOVES)[None, :, :]

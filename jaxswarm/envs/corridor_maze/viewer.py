@@ -1,4 +1,4 @@
-"""Floor, walls, the goal and the walkers."""
+"""Rendering of the corridor maze: floor, walls, goal and agents."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxswarm import plotting
 
 
 def draw(world: Any, floor: np.ndarray, goal: np.ndarray, ax: Any) -> None:
-    """Walkers that share a cell cover each other."""
+    """Draw the maze; agents that share a cell cover each other."""
     codes = floor.astype(int)
     codes[tuple(goal)] = 2
     colors = {0: plotting.PALETTE[6], 1: "#F1F1F1", 2: plotting.PALETTE[2]}

@@ -1,4 +1,4 @@
-"""The donation game: what I give costs me and helps my neighbours."""
+"""The donation game on a graph: giving has a private cost and benefits the neighbours."""
 
 from jaxswarm.envs.donations.environment import (
     DonationObservation,

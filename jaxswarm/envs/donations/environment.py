@@ -1,9 +1,9 @@
-"""The donation game on a graph: give and be out of pocket, or keep and live off others.
+"""The donation game on a graph: giving has a private cost and benefits the neighbours.
 
-Who has something to give may give it; the cost is its own, the larger benefit goes to its
-neighbours. The more is given, the more everyone has to give in the next step. The team is best off
-if all give always, each agent by itself if it never does: private rewards that pull against the
-team's, which is what networked learners are for.
+An agent that has a donation may give it; the cost is its own, the larger benefit is shared by its
+neighbours. The more agents give, the more likely all agents are to have a donation in the next
+step. The team's return is largest if all agents always give, an agent's own if it never does: a
+conflict of private and team rewards, as in networked reinforcement learning.
 
 Shapes: ``N`` agents, any graph.
 
@@ -25,14 +25,14 @@ from jaxswarm.topology import Topology, ring
 
 
 class DonationParams(NamedTuple):
-    """Traced.
+    """Physics, traced.
 
     Attributes:
-        benefit: of a gift, shared equally among the giver's neighbours; above ``cost`` for a
-            dilemma.
+        benefit: of a donation, shared equally among the giver's neighbours; above ``cost`` for a
+            social dilemma.
         cost: of giving.
-        income: probability of having something to give when nobody gave.
-        growth: added to it when everybody did.
+        income: probability of having a donation when no agent gave in the step before.
+        growth: added to it in proportion to the share of agents that gave.
     """
 
     benefit: Any = 3.0
@@ -42,17 +42,17 @@ class DonationParams(NamedTuple):
 
 
 class DonationWorld(NamedTuple):
-    """``has bool[N]``, who has something to give; ``gave bool[N]`` in the step before."""
+    """``has bool[N]``: agents with a donation; ``gave bool[N]``: that gave in the step before."""
 
     has: jax.Array
     gave: jax.Array
 
 
 class DonationObservation(NamedTuple):
-    """What each agent sees.
+    """Observation of each agent.
 
     Attributes:
-        has: ``[N, 1]``, its own.
+        has: ``[N, 1]``, whether it has a donation.
         received: ``[N, 1]``, the share of its neighbours that gave in the step before.
         agent_mask: ``bool[N]``, always true.
     """
@@ -63,16 +63,16 @@ class DonationObservation(NamedTuple):
 
 
 class Donations(SwarmEnvironment):
-    """Actions ``int32[N]``: 0 keeps, 1 gives; the rewards are private.
+    """The donation game with actions ``int32[N]``: 0 keeps, 1 gives; rewards are private.
 
     Args:
         num_agents: ``N``.
         time_limit: steps of an episode.
-        topology: who gives to whom; a ring if omitted.
+        topology: edges from givers to receivers; a ring if omitted.
 
     Raises:
-        ValueError: if the topology is a sequence or has another number of agents, or somebody has
-            nobody to give to or to receive from.
+        ValueError: if the topology is a sequence or has another number of agents, or an agent
+            without in- or out-neighbours.
     """
 
     def __init__(self, num_agents: int = 8, time_limit: int = 20, topology: Topology | None = None):
@@ -82,24 +82,25 @@ class Donations(SwarmEnvironment):
                 f"topology: expected a single graph of {num_agents} agents, got {graph.num_agents}"
             )
         self.topology = graph
-        self._takers = self._total(jnp.ones(num_agents), graph.receivers, graph.senders)
-        self._givers = self._total(jnp.ones(num_agents), graph.senders, graph.receivers)
-        if int(jnp.minimum(self._takers, self._givers).min()) < 1:
-            raise ValueError("topology: expected a giver and a taker for everyone")
+        self._out_degree = self._total(jnp.ones(num_agents), graph.receivers, graph.senders)
+        self._in_degree = self._total(jnp.ones(num_agents), graph.senders, graph.receivers)
+        least = int(jnp.minimum(self._out_degree, self._in_degree).min())
+        if least < 1:
+            raise ValueError("topology: expected in- and out-degrees of at least 1, got 0")
         super().__init__(num_agents, time_limit)
 
     @property
     def params(self) -> DonationParams:
-        """Gifts are worth three times their cost."""
+        """Physics in which a donation is worth three times its cost."""
         return DonationParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]``, 0 or 1."""
+        """Actions ``int32[N]``, 0 or 1."""
         return discrete_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: DonationParams) -> DonationWorld:
-        """Nobody gave yet."""
+        """Donations drawn at the income rate; no agent gave yet."""
         return DonationWorld(
             self._draw(key, jnp.asarray(params.income)), jnp.zeros(self.num_agents, bool)
         )
@@ -107,35 +108,35 @@ class Donations(SwarmEnvironment):
     def advance(
         self, key: jax.Array, world: DonationWorld, action: jax.Array, params: DonationParams
     ) -> Outcome:
-        """Gifts change hands, then fortunes are drawn anew."""
+        """Donations are received, then new ones are drawn."""
         gives = world.has & (action == 1)
-        shares = jnp.where(gives, params.benefit / self._takers, 0.0)
-        got = self._total(shares, self.topology.senders, self.topology.receivers)
-        reward = got - params.cost * gives
+        shares = jnp.where(gives, params.benefit / self._out_degree, 0.0)
+        received = self._total(shares, self.topology.senders, self.topology.receivers)
+        reward = received - params.cost * gives
         share = jnp.mean(gives.astype(jnp.float32))
         has = self._draw(key, params.income + params.growth * share)
         metrics = {"given": jnp.sum(gives).astype(jnp.int32)}
         return Outcome(DonationWorld(has, gives), reward, jnp.zeros((), bool), metrics)
 
     def draw(self, world: DonationWorld, params: DonationParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.donations.viewer`."""
+        """Draw the graph; see :mod:`jaxswarm.envs.donations.viewer`."""
         viewer.draw(world, self.topology, ax)
 
     def observe(
         self, world: DonationWorld, params: DonationParams, step_count: jax.Array
     ) -> DonationObservation:
-        """Own fortune, and how generous the neighbours were."""
+        """Each agent's own donation, and the share of its neighbours that gave."""
         del params, step_count
         gave = world.gave.astype(jnp.float32)
         received = self._total(gave, self.topology.senders, self.topology.receivers)
         return DonationObservation(
             has=world.has.astype(jnp.float32)[:, None],
-            received=(received / self._givers)[:, None],
+            received=(received / self._in_degree)[:, None],
             agent_mask=jnp.ones(self.num_agents, bool),
         )
 
     def global_state(self, state: SwarmState) -> jax.Array:
-        """``float32[2]``: the shares that have and that gave; the graph adds nothing to a team."""
+        """Shares of agents that have a donation and that gave, ``float32[2]``."""
         world = state.world
         return jnp.stack([jnp.mean(x.astype(jnp.float32)) for x in (world.has, world.gave)])
 
@@ -144,6 +145,6 @@ class Donations(SwarmEnvironment):
         return draws < chance
 
     def _total(self, values: jax.Array, sources: Any, ends: Any) -> jax.Array:
-        """For every agent the sum of ``values`` over the edges that end at it."""
-        told = jnp.where(self.topology.mask, values[sources], 0.0)
-        return jnp.zeros_like(values).at[ends].add(told)
+        """For every agent the sum of ``values`` of the sources of its edges."""
+        per_edge = jnp.where(self.topology.mask, values[sources], 0.0)
+        return jnp.zeros_like(values).at[ends].add(per_edge)

@@ -1,4 +1,4 @@
-"""The graph: who gave, who only had, who had nothing."""
+"""Rendering of the donation game: the graph coloured by donations held and given."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from jaxswarm.topology import Topology
 
 
 def draw(world: Any, topology: Topology, ax: Any) -> None:
-    """Two shades for those who have, the darker for those who gave in the step before."""
+    """Draw agents that gave in the step before dark, other agents with a donation light."""
     values = np.where(world.gave, 1.0, np.where(world.has, 0.5, 0.0))
     title = f"{int(np.sum(world.gave))} gave (dark), {int(np.sum(world.has))} have"
     plotting.graph(topology, values, limits=(0.0, 1.0), cmap="YlGn", title=title, ax=ax)

@@ -1,4 +1,4 @@
-"""Worlds made of square cells: views, places, distances, and who pushes whom.
+"""Grid-world operations: local views, placement, shortest distances, and pushing.
 
 Grids are ``[H, W]`` arrays, positions ``int32[N, 2]`` as (row, column); rows grow downward.
 """

@@ -1,4 +1,4 @@
-"""Reading and writing cells: windows around agents, agents on a grid, free places, distances.
+"""Reading and writing cells: windows around agents, placement on a grid, shortest distances.
 
 Shapes: a grid ``[H, W]``, ``N`` agents, windows of ``k × k`` cells.
 """
@@ -8,19 +8,19 @@ import jax.numpy as jnp
 
 
 def windows(grid: jax.Array, position: jax.Array, size: int, outside: int) -> jax.Array:
-    """The cells around each agent, ``[N, k, k]``.
+    """Extract the cells around each agent, ``[N, k, k]``.
 
     Args:
         grid: ``[H, W]``.
         position: ``int32[N, 2]``; up to one cell outside the grid is allowed.
         size: ``k``, odd.
-        outside: what cells beyond the grid hold.
+        outside: value of cells beyond the grid.
 
     Raises:
         ValueError: for an even or non-positive size.
     """
     if size < 1 or size % 2 == 0:
-        raise ValueError(f"size: expected an odd number of cells, got {size}")
+        raise ValueError(f"size: expected an odd number of cells of at least 1, got {size}")
     margin = size // 2 + 1
     padded = jnp.pad(grid, margin, constant_values=outside)
     corner = position + margin - size // 2
@@ -30,7 +30,7 @@ def windows(grid: jax.Array, position: jax.Array, size: int, outside: int) -> ja
 def place(
     grid: jax.Array, position: jax.Array, value: jax.Array | int | bool, present: jax.Array
 ) -> jax.Array:
-    """Write ``value [N]`` where the present agents stand; positions outside are left out.
+    """Write ``value [N]`` into the cells of the present agents; positions outside are ignored.
 
     Args:
         grid: ``[H, W]``.
@@ -47,13 +47,13 @@ def place(
 
 
 def draw_cells(key: jax.Array, free: jax.Array, count: int) -> jax.Array:
-    """Different free cells, uniformly at random, ``int32[count, 2]``.
+    """Draw distinct free cells uniformly at random, ``int32[count, 2]``.
 
     Args:
         key: a random key.
         free: ``bool[H, W]``; with fewer than ``count`` free cells others are drawn as well, so
             check before.
-        count: static.
+        count: number of cells, static.
     """
     score = jnp.where(free.ravel(), jax.random.uniform(key, (free.size,)), -1.0)
     _, index = jax.lax.top_k(score, count)
@@ -61,10 +61,10 @@ def draw_cells(key: jax.Array, free: jax.Array, count: int) -> jax.Array:
 
 
 def distances(free: jax.Array, goals: jax.Array) -> jax.Array:
-    """Steps to the nearest goal over free cells, ``int32[H, W]``; ``H W`` where there is no way.
+    """Shortest-path lengths to the nearest goal over free cells, ``int32[H, W]``; ``H W`` if none.
 
     Args:
-        free: ``bool[H, W]``, cells that may be walked; goals count as free.
+        free: ``bool[H, W]``, cells that may be entered; goals count as free.
         goals: ``bool[H, W]``.
     """
     far = free.size

@@ -1,16 +1,16 @@
-"""Who moves when many push: chains of agents, things in their way, and one rigid body.
+"""Pushing on a grid: chains of single-cell bodies, walls, and one rigid body of many cells.
 
-In one pass everybody who pushes does so in the same direction. A body moves if it is pushed with at
-least its mass, by its own force and by what those directly behind it have left over; whatever is in
-front of a moving body moves too; walls never do. Among all ways to satisfy this, the one in which
-most bodies move is what happens.
+In one pass all pushing bodies push in the same direction. A body moves if it is pushed with at
+least its mass, by its own force and by the surplus force of the bodies directly behind it; bodies
+in front of a moving body move too; walls never do. Of all solutions, the one in which most bodies
+move is taken.
 
-That is a small integer programme, but on a grid it has a closed form. Bodies of one cell stand in
+That is a small integer program, but on a grid it has a closed form. Bodies of one cell stand in
 chains along the direction. Of a chain, the longest tail that can push its own weight moves, and it
 also delivers the most force at its front, since every shorter tail has less behind it. A rigid body
-of many cells adds up what the chains behind it deliver, carries whom it encloses, and must push
-every chain in front. Two scans along the lines find all of it, exactly, for any number of bodies of
-one cell and one of many.
+of many cells adds up the forces of the chains behind it, carries the bodies that it encloses, and
+must push every chain in front. Two scans along the lines solve this exactly for any number of
+single-cell bodies and one rigid body.
 
 References:
     K. Ruan et al., Benchmarking LLMs' swarm intelligence, 2025 (the rules of pushing).
@@ -34,18 +34,18 @@ def push(
     body: jax.Array | None = None,
     mass: int = 0,
 ) -> tuple[jax.Array, jax.Array]:
-    """One pass in one direction.
+    """Find which bodies move in one pass of pushing in one direction.
 
     Args:
-        net: ``int32[H, W]``, force minus mass of the bodies of one cell.
-        loose: ``bool[H, W]``, where these stand.
-        static: ``bool[H, W]``, what never moves. Cells beyond the grid are free.
+        net: ``int32[H, W]``, force minus mass of the single-cell bodies.
+        loose: ``bool[H, W]``, cells of single-cell bodies.
+        static: ``bool[H, W]``, cells that never move. Cells beyond the grid are free.
         direction: index into :data:`DIRECTIONS`; may be traced.
         body: ``bool[H, W]``, the cells of one rigid body, if there is any.
         mass: of that body.
 
     Returns:
-        ``(moves, shifts)``: ``bool[H, W]``, the bodies of one cell that go one cell further, and
+        ``(moves, shifts)``: ``bool[H, W]``, the single-cell bodies that move by one cell, and
         ``bool[]``, whether the rigid body does.
     """
     kind = jnp.where(static, STATIC, jnp.where(loose, LOOSE, FREE))
@@ -53,7 +53,7 @@ def push(
         kind = jnp.where(body, BODY, kind)
     (height, width), direction = kind.shape, jnp.asarray(direction)
     side = max(height, width)
-    square = ((0, side - height), (0, side - width))  # what is added is free
+    square = ((0, side - height), (0, side - width))  # the added cells are free
     kind = _turn(jnp.pad(kind, square), direction)
     net = _turn(jnp.pad(jnp.where(loose, net, 0), square), direction)
     top, least = _from_front(kind, net)
@@ -80,7 +80,7 @@ def push(
 
 
 def _from_front(kind: jax.Array, net: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """For chains, front first: what the front touches, and the least running force from here on."""
+    """For chains, from the front: what the front touches, and the least running force."""
 
     def row(carry: tuple[jax.Array, ...], cell: tuple[jax.Array, jax.Array]) -> tuple:
         kind_ahead, top_ahead, least_ahead = carry
@@ -97,7 +97,7 @@ def _from_front(kind: jax.Array, net: jax.Array) -> tuple[jax.Array, jax.Array]:
 def _from_rear(
     kind: jax.Array, net: jax.Array, starts: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Rear first: what is behind the chain, who is in a moving tail, and that tail's force."""
+    """For chains, from the rear: what is behind, membership in a moving tail, and its force."""
 
     def row(carry: tuple[jax.Array, ...], cell: tuple[jax.Array, ...]) -> tuple:
         kind_behind, back_behind, goes_behind, force_behind = carry
@@ -114,7 +114,7 @@ def _from_rear(
 
 
 def _turn(grid: jax.Array, direction: jax.Array) -> jax.Array:
-    """Bring the direction to the first axis, front first; square grids."""
+    """Rotate a square grid so that the direction is along the first axis, front first."""
     grid = jnp.where(direction >= 2, grid.T, grid)
     return jnp.where(direction % 2 == 1, grid[::-1], grid)
 

@@ -1,9 +1,9 @@
 """Pendulum: swing a rod up with a motor too weak to lift it.
 
-A rod hangs from a motor; the angle is 0 when it stands and grows anticlockwise. The motor cannot
-lift it directly: it has to be swung. Every step costs ``angle² + 0.1 velocity² + 0.001 torque²``,
-so that about -150 over 200 steps is good and -1,200 is chance. Agents do not meet: each has a
-pendulum, and its mass, length or motor may be its own.
+A rod hangs from a motor; the angle is 0 when it is upright and grows anticlockwise. The motor
+cannot lift it directly: it has to be swung. Every step costs ``angle² + 0.1 velocity² + 0.001
+torque²``, so that a return of about -150 over 200 steps is good and -1,200 is that of random
+actions. Agents do not interact: each has a pendulum, and its mass, length or motor may be its own.
 
 Shapes: ``N`` agents.
 
@@ -24,15 +24,15 @@ from jaxswarm.envs.pendulum import viewer
 
 
 class PendulumParams(NamedTuple):
-    """Traced; a number for all agents or ``[N]`` each.
+    """Physics, traced; a number for all agents or ``[N]``.
 
     Attributes:
         mass: of the rod, kg.
         length: of the rod, m.
         gravity: m/s².
-        torque: the motor's largest, N m.
-        top_speed: the velocity is clipped to this, rad/s.
-        seconds: of one step.
+        torque: the motor's largest torque, N m.
+        top_speed: bound of the angular velocity, rad/s.
+        seconds: duration of one step.
     """
 
     mass: Any = 1.0
@@ -51,7 +51,13 @@ class PendulumWorld(NamedTuple):
 
 
 class PendulumObservation(NamedTuple):
-    """``tip [N, 2]``: up and left, in rod lengths; ``velocity [N]``, share of the top speed."""
+    """Observation of each agent.
+
+    Attributes:
+        tip: ``[N, 2]``, position of the rod's end, up and left, in rod lengths.
+        velocity: ``[N]``, share of the top speed.
+        agent_mask: ``bool[N]``, always true.
+    """
 
     tip: jax.Array
     velocity: jax.Array
@@ -59,11 +65,11 @@ class PendulumObservation(NamedTuple):
 
 
 class Pendulum(SwarmEnvironment):
-    """Actions ``float32[N, 1]`` in ``[-1, 1]``, shares of the largest torque.
+    """Pendulum swing-up; actions ``float32[N, 1]`` in ``[-1, 1]`` are shares of the largest torque.
 
     Args:
-        num_agents: pendula side by side.
-        time_limit: steps of an episode, which only ever is truncated.
+        num_agents: independent pendula.
+        time_limit: steps of an episode; episodes never terminate before.
     """
 
     def __init__(self, num_agents: int = 1, time_limit: int = 200):
@@ -71,16 +77,16 @@ class Pendulum(SwarmEnvironment):
 
     @property
     def params(self) -> Any:
-        """Pendulum-v1's."""
+        """The physics of Pendulum-v1."""
         return PendulumParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 1]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, 1]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, 1)
 
     def start(self, key: jax.Array, params: Any) -> PendulumWorld:
-        """Any angle, and a velocity of at most 1."""
+        """Uniform angles, and velocities uniform in ``[-1, 1]``."""
         del params
 
         def draw(key: jax.Array) -> jax.Array:
@@ -108,18 +114,18 @@ class Pendulum(SwarmEnvironment):
     def cost(
         self, angle: jax.Array, velocity: jax.Array, torque: jax.Array, params: Any
     ) -> jax.Array:
-        """``[N]``, of a step from there."""
+        """Cost of a step from a state, ``[N]``."""
         del params
         return jnp.square(angle) + 0.1 * jnp.square(velocity) + 0.001 * jnp.square(torque)
 
     def draw(self, world: PendulumWorld, params: Any, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.pendulum.viewer`."""
+        """Draw the rods; see :mod:`jaxswarm.envs.pendulum.viewer`."""
         viewer.draw(world, params, ax)
 
     def observe(
         self, world: PendulumWorld, params: Any, step_count: jax.Array
     ) -> PendulumObservation:
-        """Everyone's own pendulum."""
+        """Each agent's own pendulum."""
         del step_count
         tip = jnp.stack([jnp.cos(world.angle), jnp.sin(world.angle)], axis=1)
         share = world.velocity / params.top_speed
@@ -127,5 +133,5 @@ class Pendulum(SwarmEnvironment):
 
 
 def wrapped(angle: jax.Array) -> jax.Array:
-    """The same direction, in ``[-π, π)``."""
+    """The angle wrapped to ``[-π, π)``."""
     return jnp.mod(angle + jnp.pi, 2.0 * jnp.pi) - jnp.pi

@@ -1,4 +1,4 @@
-"""Rods side by side, eight to a row; upright ones green."""
+"""Rendering of pendula: rods side by side, eight to a row; upright ones green."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxswarm import plotting
 
 
 def draw(world: Any, params: Any, ax: Any) -> None:
-    """Every rod at its own length, thicker if it is heavier."""
+    """Draw every rod at its own length, thicker if it is heavier."""
     n = len(world.angle)
     length, mass = (np.broadcast_to(x, (n,)) for x in (params.length, params.mass))
     cell, columns = 2.4 * length.max(), min(n, 8)

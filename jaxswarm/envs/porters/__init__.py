@@ -1,4 +1,4 @@
-"""Porters: walkers in a row carry one long package over rough ground (in place of multiwalker)."""
+"""Porters: walkers in a row carry one long package over rough ground (a multiwalker substitute)."""
 
 from jaxswarm.envs.porters.environment import (
     Porters,

@@ -1,9 +1,9 @@
 """Porters: walkers in a row carry one long package over rough ground.
 
-A replacement for “multiwalker”, which has no JAX port, and not that task: there are no legs and no
-rigid-body solver here. What is kept is its coordination problem: all must advance together, a
-package carried by walkers that drift apart, crowd or tip falls, and each sees only itself, its two
-neighbours and the ground ahead.
+A substitute for “multiwalker”, which has no JAX port, and not that task: there are no legs and no
+rigid-body solver here. The coordination problem is kept: all must advance together, the package
+falls if walkers drift apart, crowd or tilt it, and each observes only itself, its two neighbours
+and the ground ahead.
 
 Walkers are point masses on a line. The package rests on their heads: it falls when a gap between
 neighbours leaves ``[gap_min, gap_max]`` or its slope, fitted through the heads, is too steep.
@@ -28,7 +28,7 @@ from jaxswarm.envs.porters import viewer
 
 
 class PortersParams(NamedTuple):
-    """Traced; lengths in units of the gap at rest.
+    """Physics, traced; lengths in units of the gap at rest.
 
     Attributes:
         time_step: seconds.
@@ -36,11 +36,11 @@ class PortersParams(NamedTuple):
         acceleration: of a full action.
         gravity: pull of a slope of one.
         roughness: height of the ground's waves.
-        gap_min: neighbours nearer than this drop the package.
-        gap_max: neighbours further apart drop the package.
-        slope_max: steepest package.
-        progress: reward per unit of length the package advances.
-        fall: what a fall costs everyone.
+        gap_min: smallest gap between neighbours that holds the package.
+        gap_max: largest gap between neighbours that holds the package.
+        slope_max: largest slope of the package.
+        progress: reward per unit of length that the package advances.
+        fall: penalty of every walker when the package falls.
     """
 
     time_step: Any = 0.1
@@ -56,7 +56,7 @@ class PortersParams(NamedTuple):
 
 
 class PortersWorld(NamedTuple):
-    """``position, velocity [N]`` along the line; ``phase [3]`` of the ground's waves."""
+    """``position``, ``velocity``: ``[N]`` along the line; ``phase [3]`` of the ground's waves."""
 
     position: jax.Array
     velocity: jax.Array
@@ -64,11 +64,11 @@ class PortersWorld(NamedTuple):
 
 
 class PortersObservation(NamedTuple):
-    """What each walker sees.
+    """Observation of each walker.
 
     Attributes:
         velocity: ``[N, 1]``, its own.
-        neighbours: ``[N, 4]``: gap and relative velocity to the one behind and the one in front,
+        neighbors: ``[N, 4]``: gap and relative velocity to the walker behind and the one in front,
             zeros where there is none.
         ends: ``[N, 2]``: 1 if it is the last, 1 if it is the first.
         ground: ``[N, 5]``, heights ahead relative to its own.
@@ -85,7 +85,7 @@ class PortersObservation(NamedTuple):
 
 
 class Porters(SwarmEnvironment):
-    """Forces ``float32[N, 1]`` in ``[-1, 1]``, forward positive.
+    """Porters with forces ``float32[N, 1]`` in ``[-1, 1]`` as actions, forward positive.
 
     Args:
         num_agents: ``N``, at least 2.
@@ -97,17 +97,17 @@ class Porters(SwarmEnvironment):
 
     def __init__(self, num_agents: int = 3, time_limit: int = 200):
         if num_agents < 2:
-            raise ValueError(f"num_agents: expected at least 2 to carry, got {num_agents}")
+            raise ValueError(f"num_agents: expected at least 2, got {num_agents}")
         super().__init__(num_agents, time_limit)
 
     @property
     def params(self) -> PortersParams:
-        """Gentle hills."""
+        """Physics with gentle hills."""
         return PortersParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 1]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, 1]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, 1)
 
     def start(self, key: jax.Array, params: PortersParams) -> PortersWorld:
@@ -124,7 +124,7 @@ class Porters(SwarmEnvironment):
     def advance(
         self, key: jax.Array, world: PortersWorld, action: jax.Array, params: PortersParams
     ) -> Outcome:
-        """Walk; score the package's progress; end with its fall."""
+        """Move; reward the package's progress; end the episode if it falls."""
         del key
         pull = -params.gravity * jax.vmap(jax.grad(self._height), (0, None, None))(
             world.position, world.phase, params
@@ -143,7 +143,7 @@ class Porters(SwarmEnvironment):
         return Outcome(after, jnp.full(self.num_agents, reward), fell, metrics)
 
     def draw(self, world: PortersWorld, params: PortersParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.porters.viewer`."""
+        """Draw a side view; see :mod:`jaxswarm.envs.porters.viewer`."""
         viewer.draw(world, params, ax)
 
     def observe(
@@ -153,9 +153,9 @@ class Porters(SwarmEnvironment):
         del step_count
         n = self.num_agents
         gaps = jnp.stack([jnp.diff(world.position), jnp.diff(world.velocity)], axis=1)
-        nobody = jnp.zeros((1, 2))
-        behind = jnp.concatenate([nobody, gaps])
-        front = jnp.concatenate([gaps, nobody])
+        none = jnp.zeros((1, 2))
+        behind = jnp.concatenate([none, gaps])
+        front = jnp.concatenate([gaps, none])
         height = jax.vmap(jax.vmap(self._height, (0, None, None)), (0, None, None))
         ahead = world.position[:, None] + 0.5 * jnp.arange(6.0)[None, :]
         ground = height(ahead, world.phase, params)
@@ -174,7 +174,7 @@ class Porters(SwarmEnvironment):
         return params.roughness * jnp.mean(jnp.sin(waves * x + phase))
 
     def _slope(self, world: PortersWorld, params: PortersParams) -> jax.Array:
-        """Least squares through the heads."""
+        """Slope of the least-squares line through the heads."""
         heights = jax.vmap(self._height, (0, None, None))(world.position, world.phase, params)
         x = world.position - jnp.mean(world.position)
         return jnp.sum(x * heights) / jnp.maximum(jnp.sum(jnp.square(x)), 1e-6)

@@ -1,4 +1,4 @@
-"""The ground, the walkers on it, the package on their heads."""
+"""Rendering of porters: the ground, the walkers, and the package on their heads."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ WAVES = np.array([0.7, 1.3, 2.9])
 
 
 def draw(world: Any, params: Any, ax: Any) -> None:
-    """Side view, moving with the row."""
+    """Draw a side view that moves with the row."""
     middle, reach = float(np.mean(world.position)), 0.5 * len(world.position) + 1.5
 
     def height(x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""RiskyPointMass: the straight way to the goal crosses a disc where large losses are rare."""
+"""RiskyPointMass: the straight path to the goal crosses a disc with rare, large losses."""
 
 from jaxswarm.envs.risky_point_mass.environment import (
     RiskyObservation,

@@ -1,12 +1,11 @@
-"""RiskyPointMass: the straight way to the goal crosses a disc where large losses are rare.
+"""RiskyPointMass: the straight path to the goal crosses a disc with rare, large losses.
 
-Points in the unit square walk to the origin. Every step costs ``distance + 0.1``; inside the disc
-a step costs 10 more with a small probability, largest at its centre. An expectation can be
-indifferent to the disc; whoever minds the spread goes around it. Agents do not meet: each plays its
-own game, side by side.
+Points in the unit square move to the origin. Every step costs ``distance + 0.1``; inside the disc
+a step costs 10 more with a small probability, largest at its centre. A risk-neutral policy can be
+indifferent to the disc; a risk-averse one goes around it. Agents do not interact.
 
-The published code means to redraw starts that lie in the disc but its test is always true, so that
-it never does; here starts may lie anywhere as well.
+The published code intends to redraw starts inside the disc, but its test is always true, so it
+never does; here starts may lie anywhere as well.
 
 Shapes: ``N`` agents.
 
@@ -27,16 +26,16 @@ from jaxswarm.envs.risky_point_mass import viewer
 
 
 class RiskyParams(NamedTuple):
-    """Traced; lengths are shares of the square's side.
+    """Physics, traced; lengths are shares of the square's side.
 
     Attributes:
-        speed: of a full action.
+        speed: length of the step of a full action.
         noise: half width of the uniform noise on each step.
         goal_radius: an agent nearer to the origin has arrived and leaves.
-        disc_centre: both coordinates.
+        disc_center: both coordinates of the disc's centre.
         disc_radius: of the disc.
         risk: probability of the loss at the disc's centre.
-        loss: what it costs.
+        loss: cost of the loss.
     """
 
     speed: Any = 0.1
@@ -63,10 +62,10 @@ class RiskyObservation(NamedTuple):
 
 
 class RiskyPointMass(SwarmEnvironment):
-    """Actions ``float32[N, 2]`` in ``[-1, 1]``, the step in units of the speed.
+    """Risky point mass with actions ``float32[N, 2]`` in ``[-1, 1]``, steps in units of the speed.
 
     Args:
-        num_agents: games side by side.
+        num_agents: independent agents.
         time_limit: steps of an episode.
     """
 
@@ -75,23 +74,23 @@ class RiskyPointMass(SwarmEnvironment):
 
     @property
     def params(self) -> RiskyParams:
-        """The paper's."""
+        """The paper's physics."""
         return RiskyParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 2]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, 2]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: RiskyParams) -> RiskyWorld:
-        """Uniform in ``[0.3, 1]²``."""
+        """Agents at uniform positions in ``[0.3, 1]²``."""
         del params
         draw = jax.vmap(lambda k: jax.random.uniform(k, (2,), minval=0.3, maxval=1.0))
         position = draw(agents.keys(key, self.num_agents))
         return RiskyWorld(position, jnp.zeros(self.num_agents, bool))
 
     def agent_mask(self, world: RiskyWorld) -> jax.Array:
-        """Who has not arrived."""
+        """Agents that have not arrived, ``bool[N]``."""
         return ~world.arrived
 
     def advance(
@@ -122,12 +121,12 @@ class RiskyPointMass(SwarmEnvironment):
         return Outcome(RiskyWorld(moved, arrived), reward, jnp.all(arrived), metrics)
 
     def draw(self, world: RiskyWorld, params: RiskyParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.risky_point_mass.viewer`."""
+        """Draw the square and its disc; see :mod:`jaxswarm.envs.risky_point_mass.viewer`."""
         viewer.draw(world, params, ax)
 
     def observe(
         self, world: RiskyWorld, params: RiskyParams, step_count: jax.Array
     ) -> RiskyObservation:
-        """Everyone's own position."""
+        """Each agent's own position."""
         del params, step_count
         return RiskyObservation(world.position, ~world.arrived)

@@ -1,4 +1,4 @@
-"""The square, its disc shaded by risk, the goal in the corner."""
+"""Rendering of the risky point mass: the disc shaded by risk, the goal in the corner."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxswarm import plotting
 
 
 def draw(world: Any, params: Any, ax: Any) -> None:
-    """Agents blue, those that arrived pale."""
+    """Draw agents blue, those that arrived pale."""
     side = np.linspace(0.0, 1.0, 200)
     away = np.hypot(*(np.stack(np.meshgrid(side, side)) - params.disc_center))
     risk = np.where(

@@ -1,9 +1,9 @@
 """Search and rescue: searchers steer through a periodic square and find drifting targets.
 
-The task, numbers and views of jumanji's environment of that name, written for many searchers: views
-take a time that hardly depends on the number of rays, and the time limit truncates (jumanji's
-terminates there). A target is found by being near a searcher and inside its cone of vision; those
-who find it together share one point, which is worth less the later it is.
+The task, numbers and views of jumanji's environment of that name, written for many searchers: the
+time to compute views hardly depends on the number of rays, and the time limit truncates (jumanji's
+terminates there). A target is found when it is near a searcher and inside its cone of vision;
+searchers that find it in the same step share one point, which is worth less the later it is.
 
 Shapes: ``N`` searchers, ``M`` targets, ``R`` rays.
 
@@ -26,22 +26,22 @@ from jaxswarm.space import Space, length
 
 SQUARE = Space((1.0, 1.0))
 NOTHING = -1.0
-"""What a ray shows that meets nobody."""
+"""Value of a ray that meets no body."""
 
 
 class SearchParams(NamedTuple):
-    """Lengths in sides of the square, angles in units of π, per step; traced.
+    """Physics, traced: lengths in sides of the square, angles in units of π, per step.
 
     Attributes:
-        contact: how near a target must be to be found.
-        max_rotate: of a full action.
-        max_accelerate: of a full action.
-        min_speed: nobody stands still.
-        max_speed: of a searcher.
-        searcher_vision: how far other searchers are seen.
-        target_vision: how far targets are seen.
-        view_angle: the cone reaches this far to either side of the heading.
-        radius: of everything seen; the nearer it is, the more rays it covers.
+        contact: distance below which a target is found.
+        max_rotate: rotation of a full action.
+        max_accelerate: acceleration of a full action.
+        min_speed: lower bound of a searcher's speed.
+        max_speed: upper bound of a searcher's speed.
+        searcher_vision: distance up to which other searchers are visible.
+        target_vision: distance up to which targets are visible.
+        view_angle: half angle of the cone of vision.
+        radius: of all bodies; the nearer a body is, the more rays it covers.
         drift: standard deviation of a target's acceleration.
         max_drift: a target's top speed.
     """
@@ -60,13 +60,13 @@ class SearchParams(NamedTuple):
 
 
 class SearchWorld(NamedTuple):
-    """Where everything is.
+    """State of searchers and targets.
 
     Attributes:
         position: ``[N, 2]`` in ``[0, 1)``.
         heading: ``[N]`` in ``[0, 2π)``.
         speed: ``[N]``.
-        targets: ``[M, 2]``.
+        targets: ``[M, 2]``, their positions.
         drift: ``[M, 2]``, their velocities.
         found: ``bool[M]``.
         time: ``int32[]``, steps so far.
@@ -82,12 +82,12 @@ class SearchWorld(NamedTuple):
 
 
 class SearchObservation(NamedTuple):
-    """What each searcher sees.
+    """Observation of each searcher.
 
     Attributes:
         views: ``[N, 3, R]``: along each ray, from the left edge of the cone to the right, the
-            distance to the nearest searcher, found target and missing target as a share of how far
-            they can be seen; −1 where there is none.
+            distance to the nearest searcher, found target and missing target as a share of the
+            visibility; −1 where there is none.
         remaining: ``[N, 1]``, the share of targets that are missing.
         time: ``[N, 1]``, the share of the episode that has passed.
         position: ``[N, 2]``, its own.
@@ -102,10 +102,10 @@ class SearchObservation(NamedTuple):
 
 
 class SearchAndRescue(SwarmEnvironment):
-    """Actions ``float32[N, 2]`` in ``[-1, 1]``: rotate and accelerate.
+    """Search and rescue with actions ``float32[N, 2]`` in ``[-1, 1]``: rotate and accelerate.
 
     Args:
-        num_agents: searchers, ``N``.
+        num_agents: number of searchers, ``N``.
         num_targets: ``M``.
         num_rays: ``R``.
         time_limit: steps of an episode, which ends before if all targets are found.
@@ -135,11 +135,11 @@ class SearchAndRescue(SwarmEnvironment):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 2]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, 2]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: SearchParams) -> SearchWorld:
-        """Everything anywhere, targets at rest."""
+        """Searchers and targets at uniform positions, targets at rest."""
         searcher_key, target_key = jax.random.split(key)
         draw = jax.vmap(lambda k: jax.random.uniform(k, (4,)))
         x = draw(agents.keys(searcher_key, self.num_agents))
@@ -157,7 +157,7 @@ class SearchAndRescue(SwarmEnvironment):
     def advance(
         self, key: jax.Array, world: SearchWorld, action: jax.Array, params: SearchParams
     ) -> Outcome:
-        """Steer and move, let the targets drift, then see who found what."""
+        """Steer and move, let the targets drift, then find targets."""
         action = jnp.clip(action, -1.0, 1.0)
         turn = params.max_rotate * jnp.pi * action[:, 0]
         heading = jnp.mod(world.heading + turn, 2.0 * jnp.pi)
@@ -179,29 +179,29 @@ class SearchAndRescue(SwarmEnvironment):
         finders = jnp.sum(found, axis=0)
         points = jnp.sum(found / jnp.maximum(finders, 1)[None, :], axis=1)
         reward = points * (self.time_limit - world.time) / self.time_limit
-        every = world.found | (finders > 0)
-        world = SearchWorld(position, heading, speed, targets, drift, every, world.time + 1)
-        metrics = {"found": jnp.sum(every).astype(jnp.int32)}
-        return Outcome(world, reward.astype(jnp.float32), jnp.all(every), metrics)
+        all_found = world.found | (finders > 0)
+        world = SearchWorld(position, heading, speed, targets, drift, all_found, world.time + 1)
+        metrics = {"found": jnp.sum(all_found).astype(jnp.int32)}
+        return Outcome(world, reward.astype(jnp.float32), jnp.all(all_found), metrics)
 
     def draw(self, world: SearchWorld, params: SearchParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.search_and_rescue.viewer`."""
+        """Draw searchers and targets; see :mod:`jaxswarm.envs.search_and_rescue.viewer`."""
         viewer.draw(world, params, ax)
 
     def observe(
         self, world: SearchWorld, params: SearchParams, step_count: jax.Array
     ) -> SearchObservation:
-        """Rays over the cone, and how the search goes."""
+        """Rays over the cone of vision, and the progress of the search."""
         del step_count
         n = self.num_agents
-        crew = _bearings(world.position, world.heading, world.position)
-        aims = _bearings(world.position, world.heading, world.targets)
+        to_searchers = _bearings(world.position, world.heading, world.position)
+        to_targets = _bearings(world.position, world.heading, world.targets)
         others = jnp.where(jnp.eye(n, dtype=bool), -1, 0)
-        kinds = jnp.broadcast_to(jnp.where(world.found, 0, 1)[None, :], aims[0].shape)
+        kinds = jnp.broadcast_to(jnp.where(world.found, 0, 1)[None, :], to_targets[0].shape)
         cone = (params.view_angle * jnp.pi, params.radius)
         views = [
-            rays(*crew, others, 1, self.num_rays, params.searcher_vision, *cone),
-            rays(*aims, kinds, 2, self.num_rays, params.target_vision, *cone),
+            rays(*to_searchers, others, 1, self.num_rays, params.searcher_vision, *cone),
+            rays(*to_targets, kinds, 2, self.num_rays, params.target_vision, *cone),
         ]
         return SearchObservation(
             views=jnp.concatenate(views, axis=1),
@@ -215,7 +215,7 @@ class SearchAndRescue(SwarmEnvironment):
 def _bearings(
     position: jax.Array, heading: jax.Array, others: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Distances ``[N, M]``, and how far the heading is past each of them, in ``[-π, π]``."""
+    """Distances ``[N, M]``, and angles from each body to the heading, in ``[-π, π]``."""
     dx = SQUARE.shorten(others[None, :, 0] - position[:, None, 0], 0)
     dy = SQUARE.shorten(others[None, :, 1] - position[:, None, 1], 1)
     squared = jnp.square(dx) + jnp.square(dy)
@@ -239,18 +239,18 @@ def rays(
     """Distance to the nearest body of each kind along every ray, ``[N, num_kinds, R]``.
 
     A body covers a run of neighbouring rays. It is entered in the table of the largest power of two
-    that fits into its run, at the run's two ends; then every table hands its minima down to the one
-    of half the length. That is ``M + R log R`` steps an agent, where comparing every ray with every
-    body takes ``R M``. Views jump from ray to ray and carry no gradient.
+    that fits into its run, at the run's two ends; then the minima of every table are passed to the
+    one of half the length. That is ``M + R log R`` steps per agent, where comparing every ray with
+    every body takes ``R M``. Views jump from ray to ray and have no gradient.
 
     Args:
         away: ``[N, M]`` distances.
-        bearing: ``[N, M]``, how far the heading is past each body.
-        kinds: ``int32[N, M]``, −1 for what is not shown.
-        num_kinds: how many there are.
+        bearing: ``[N, M]``, angles from each body to the heading, radians.
+        kinds: ``int32[N, M]``, −1 for bodies that are not shown.
+        num_kinds: number of kinds.
         num_rays: ``R``, evenly from ``-angle`` to ``angle``.
-        vision: what is further away is not seen; 1 in the views.
-        angle: half of the cone, in radians.
+        vision: distance up to which bodies are visible; distance 1 in the views.
+        angle: half angle of the cone, radians.
         radius: of the bodies.
     """
     away, bearing = jax.lax.stop_gradient((away, bearing))
@@ -261,13 +261,13 @@ def rays(
     last = jnp.floor((bearing + half + angle) * per_radian)
     first = jnp.maximum(first, 0.0).astype(jnp.int32)
     last = jnp.minimum(last, num_rays - 1.0).astype(jnp.int32)
-    seen = (last >= first) & (away < vision) & (kinds >= 0)
+    visible = (last >= first) & (away < vision) & (kinds >= 0)
     levels = (num_rays - 1).bit_length() + 1
     level = 31 - jax.lax.clz(jnp.maximum(last - first + 1, 1))
     table = jnp.full((n, num_kinds, levels, num_rays), jnp.inf)
     agent = jnp.arange(n)[:, None]
     for at in (first, last - (1 << level) + 1):
-        at = jnp.where(seen, at, num_rays)  # beyond the table: dropped
+        at = jnp.where(visible, at, num_rays)  # beyond the table: dropped
         table = table.at[agent, kinds, level, at].min(away / vision, mode="drop")
     nearest = table[:, :, -1]
     for size in reversed(range(levels - 1)):

@@ -1,4 +1,4 @@
-"""Searchers as arrows with their cones, targets as dots."""
+"""Rendering of search and rescue: searchers as arrows with their cones, targets as dots."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxswarm import plotting
 
 
 def draw(world: Any, params: Any, ax: Any) -> None:
-    """Missing targets red, found ones green; a cone reaches as far as targets are seen."""
+    """Draw missing targets red, found ones green, and cones up to the visibility of targets."""
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Wedge
 

@@ -1,4 +1,4 @@
-"""Cooperative navigation (simple spread): N agents cover N landmarks."""
+"""Cooperative navigation (simple spread): ``N`` agents cover ``N`` landmarks."""
 
 from jaxswarm.envs.spread.environment import (
     SimpleSpread,

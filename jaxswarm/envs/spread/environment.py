@@ -1,8 +1,8 @@
-"""Cooperative navigation: N agents spread over N landmarks without colliding.
+"""Cooperative navigation (simple spread): ``N`` agents cover ``N`` landmarks without collisions.
 
 The physics of the multi-agent particle environments: point masses with damping, soft contact
-forces, accelerations as actions. The reward every agent gets is
-``−Σ_landmarks min_agents distance`` (the team's) mixed with ``−1`` per collision of its own.
+forces, accelerations as actions. Each agent's reward is the team's
+``−Σ_landmarks min_agents distance``, mixed with ``−1`` per collision of its own.
 
 Shapes: ``N`` agents and as many landmarks.
 
@@ -35,7 +35,7 @@ class SpreadParams(NamedTuple):
         agent_radius: two agents collide when closer than twice this.
         contact_force: stiffness of a contact.
         contact_margin: softness of a contact, a distance.
-        team_share: in ``[0, 1]``: 1 counts the team's reward alone, 0 collisions alone.
+        team_share: weight of the team's reward, in ``[0, 1]``; collisions get the rest.
     """
 
     time_step: Any = 0.1
@@ -48,7 +48,7 @@ class SpreadParams(NamedTuple):
 
 
 class SpreadWorld(NamedTuple):
-    """Positions and velocities ``[N, 2]``; landmarks ``[N, 2]``."""
+    """``position``, ``velocity`` and ``landmarks``, each ``[N, 2]``."""
 
     position: jax.Array
     velocity: jax.Array
@@ -56,12 +56,12 @@ class SpreadWorld(NamedTuple):
 
 
 class SpreadObservation(NamedTuple):
-    """What each agent sees.
+    """Observation of each agent.
 
     Attributes:
         velocity: ``[N, 2]``, its own.
         position: ``[N, 2]``, its own.
-        landmarks: ``[N, N, 2]``, all of them, relative to it.
+        landmarks: ``[N, N, 2]``, all landmarks, relative to it.
         others: ``[N, N − 1, 2]``, the other agents relative to it, in order after it.
         agent_mask: ``bool[N]``, always true.
     """
@@ -91,7 +91,7 @@ class SimpleSpread(SwarmEnvironment):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 2]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, 2]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: SpreadParams) -> SpreadWorld:
@@ -126,7 +126,7 @@ class SimpleSpread(SwarmEnvironment):
         return Outcome(world, reward.astype(jnp.float32), jnp.zeros((), bool), metrics)
 
     def draw(self, world: SpreadWorld, params: SpreadParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.spread.viewer`."""
+        """Draw agents and landmarks; see :mod:`jaxswarm.envs.spread.viewer`."""
         viewer.draw(world, params, ax)
 
     def observe(

@@ -1,4 +1,4 @@
-"""Sum guessing: one step, each agent sees one number and guesses the sum of all."""
+"""Sum guessing: in one step, each agent observes one number and guesses the sum of all."""
 
 from jaxswarm.envs.sum_guessing.environment import (
     SumGuessing,

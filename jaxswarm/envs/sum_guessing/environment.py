@@ -1,7 +1,7 @@
-"""Sum guessing: one step, each agent sees one number and guesses the sum of all.
+"""Sum guessing: in one step, each agent observes one number and guesses the sum of all.
 
-Nobody can do better than guess its own number without being told the others': what a message is
-worth is the whole game.
+Without messages the best guess of an agent is its own number, so the gain from communication can be
+measured exactly.
 
 Shapes: ``N`` agents.
 
@@ -23,7 +23,7 @@ from jaxswarm.envs.sum_guessing import viewer
 
 
 class SumGuessingParams(NamedTuple):
-    """``spread``: numbers are uniform in ``[−spread, spread]``; traced."""
+    """Physics, traced. ``spread``: numbers are uniform in ``[−spread, spread]``."""
 
     spread: Any = 10.0
 
@@ -36,7 +36,7 @@ class SumGuessingObservation(NamedTuple):
 
 
 class SumGuessing(SwarmEnvironment):
-    """One-step guessing with actions ``float32[N, 1]``; the reward is ``−|guess − sum|``.
+    """Sum guessing with actions ``float32[N, 1]``; the reward is ``−|guess − sum|``.
 
     Args:
         num_agents: ``N``.
@@ -49,35 +49,35 @@ class SumGuessing(SwarmEnvironment):
 
     @property
     def params(self) -> SumGuessingParams:
-        """Numbers up to ten."""
+        """Physics with numbers in ``[-10, 10]``."""
         return SumGuessingParams()
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 1]``, a guess of the sum."""
+        """Actions ``float32[N, 1]``, a guess of the sum."""
         return continuous_actions(self.num_agents, 1, -self._largest, self._largest)
 
     def start(self, key: jax.Array, params: SumGuessingParams) -> jax.Array:
-        """``float32[N]``: a number for everyone."""
+        """One number per agent, ``float32[N]``."""
         draw = jax.vmap(lambda k: jax.random.uniform(k, (), minval=-1.0, maxval=1.0))
         return params.spread * draw(agents.keys(key, self.num_agents))
 
     def advance(
         self, key: jax.Array, world: jax.Array, action: jax.Array, params: SumGuessingParams
     ) -> Outcome:
-        """Score the guesses; the game is over."""
+        """Score the guesses; the episode ends."""
         del key, params
         error = jnp.abs(action[:, 0] - jnp.sum(world))
         metrics = {"error": jnp.mean(error)}
         return Outcome(world, -error, jnp.ones((), bool), metrics)
 
     def draw(self, world: jax.Array, params: SumGuessingParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.sum_guessing.viewer`."""
+        """Draw the numbers; see :mod:`jaxswarm.envs.sum_guessing.viewer`."""
         viewer.draw(world, params, ax)
 
     def observe(
         self, world: jax.Array, params: SumGuessingParams, step_count: jax.Array
     ) -> SumGuessingObservation:
-        """Everyone's own number."""
+        """Each agent's own number."""
         del params, step_count
         return SumGuessingObservation(world[:, None], jnp.ones(self.num_agents, bool))

@@ -1,4 +1,4 @@
-"""Everyone's number, and the sum to guess."""
+"""Rendering of sum guessing: the agents' numbers and their sum."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxswarm import plotting
 
 
 def draw(world: Any, params: Any, ax: Any) -> None:
-    """Bars, and the sum as a line."""
+    """Draw numbers as bars and their sum as a line."""
     del params
     plotting.tidy(ax)
     ax.bar(np.arange(len(world)), world, color=plotting.PALETTE[0])

@@ -1,24 +1,26 @@
-"""SwarmBench: five tasks of coordination with local sight, pushing and anonymous messages.
+"""SwarmBench: five coordination tasks with local views, pushing and anonymous messages.
 
->>> env = swarmbench.make("pursuit", num_agents=10, size=10, view=5)
+References:
+    K. Ruan et al., Benchmarking LLMs' swarm intelligence, 2025.
 """
 
 from typing import Any
 
-from jaxswarm.envs.swarmbench.base import (
-    SwarmBench,
-    SwarmBenchFeatures,
-    SwarmBenchObservation,
-    SwarmBenchParams,
-    SwarmBenchWorld,
-)
+from jaxswarm.envs.swarmbench.base import SwarmBench
 from jaxswarm.envs.swarmbench.flocking import Flocking, formation_distance
 from jaxswarm.envs.swarmbench.foraging import Foraging
 from jaxswarm.envs.swarmbench.pursuit import Pursuit
 from jaxswarm.envs.swarmbench.scripted import scripted_policy
 from jaxswarm.envs.swarmbench.synchronization import Synchronization
-from jaxswarm.envs.swarmbench.text import parse, play, render, talk_measures, text_policy
+from jaxswarm.envs.swarmbench.text import message_statistics, parse, play, render, text_policy
 from jaxswarm.envs.swarmbench.transport import Transport
+from jaxswarm.envs.swarmbench.types import (
+    SwarmBenchFeatures,
+    SwarmBenchObservation,
+    SwarmBenchParams,
+    SwarmBenchWorld,
+)
+from jaxswarm.errors import unknown
 
 TASKS: dict[str, type[SwarmBench]] = {
     "pursuit": Pursuit,
@@ -27,20 +29,27 @@ TASKS: dict[str, type[SwarmBench]] = {
     "flocking": Flocking,
     "transport": Transport,
 }
+"""Name -> class of the five tasks."""
 
 
 def make(task: str, **options: Any) -> SwarmBench:
-    """One of the five tasks by name.
+    """Make one of the five tasks by name.
 
     Args:
         task: a key of :data:`TASKS`.
         **options: of :class:`SwarmBench`.
 
     Raises:
-        ValueError: for another name, or options that cannot be.
+        ValueError: for an unknown name (with a suggestion), or impossible options.
+
+    Example:
+        >>> from jaxswarm.envs import swarmbench
+        >>> env = swarmbench.make("pursuit", num_agents=10, size=10, view=5)
+        >>> env.num_agents, env.action_spec.shape
+        (10, (10,))
     """
     if task not in TASKS:
-        raise ValueError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
+        raise unknown("task", task, TASKS)
     return TASKS[task](**options)
 
 
@@ -58,10 +67,10 @@ __all__ = [
     "Transport",
     "formation_distance",
     "make",
+    "message_statistics",
     "parse",
     "play",
     "render",
     "scripted_policy",
-    "talk_measures",
     "text_policy",
 ]

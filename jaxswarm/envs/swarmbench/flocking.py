@@ -1,4 +1,4 @@
-"""Form a hollow square, anywhere on the map."""
+"""SwarmBench flocking: form a hollow square anywhere on the map."""
 
 from typing import Any, NamedTuple
 
@@ -13,18 +13,18 @@ LARGEST = 64
 
 
 class FlockingTask(NamedTuple):
-    """``initial``, ``distance``: ``int32[]``, from the formation, at first and now."""
+    """``initial``, ``distance``: ``int32[]``, distance from the formation at the start and now."""
 
     initial: jax.Array
     distance: jax.Array
 
 
 class Flocking(SwarmBench):
-    """The score is by how much the swarm has come closer to the formation, at its best.
+    """Flocking: the score is the largest decrease of the distance to the formation so far.
 
     The formation is a hollow square of side ``N // 4 + 1``; spare agents may stand anywhere. The
-    distance is the least sum of steps (L1) of an assignment of agents to its cells, over all
-    translations that put some agent onto some cell. At 0 the episode ends.
+    distance is the smallest sum of steps (L1) of an assignment of agents to its cells, over all
+    translations that put some agent onto some cell. At distance 0 the episode ends.
 
     Args:
         *args: as :class:`SwarmBench`.
@@ -37,9 +37,11 @@ class Flocking(SwarmBench):
     smallest = 4
 
     def check(self, num_agents: int) -> None:
-        """Also between 4 and 64 agents."""
+        """Also refuse fewer than 4 or more than 64 agents."""
         if not 4 <= num_agents <= LARGEST:
-            raise ValueError(f"num_agents: flocking takes 4 to {LARGEST} agents, got {num_agents}")
+            raise ValueError(
+                f"num_agents: expected 4 to {LARGEST} agents for flocking, got {num_agents}"
+            )
         super().check(num_agents)
 
     @property
@@ -50,7 +52,7 @@ class Flocking(SwarmBench):
         inner[1:-1, 1:-1] = True
         return np.argwhere(~inner).astype(np.int32)
 
-    def _room(self) -> int:
+    def _num_free(self) -> int:
         return (self.shape[0] - 2) * (self.shape[1] - 2)
 
     def _lay(self, key: jax.Array) -> Any:
@@ -74,15 +76,15 @@ class Flocking(SwarmBench):
         return Update(world, reward, distance == 0)
 
     def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """Steps that the swarm came closer."""
+        """Decrease of the distance to the formation."""
         closer = (before.task.distance - after.task.distance).astype(jnp.float32)
         return jnp.full(self.num_agents, closer)
 
 
 def formation_distance(position: jax.Array, formation: np.ndarray) -> jax.Array:
-    """Least L1 distance of ``[N, 2]`` agents from a formation ``[n, 2]`` anywhere, ``int32[]``.
+    """Smallest L1 distance of agents ``[N, 2]`` from a translated formation ``[n, 2]``.
 
-    Of every translation that puts an agent onto a cell of the formation, exactly.
+    Exact minimum over all translations that put an agent onto a cell of the formation.
     """
     difference = position[:, None, :] - jnp.asarray(formation)[None, :, :]
     offsets = difference.reshape(-1, 2)

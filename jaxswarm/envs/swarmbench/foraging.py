@@ -1,4 +1,4 @@
-"""Carry food through a maze to the nest, one piece at a time."""
+"""SwarmBench foraging: carry food through a maze to the nest, one piece at a time."""
 
 from typing import Any, NamedTuple
 
@@ -14,18 +14,19 @@ ORTHOGONAL = np.array([[0, 1], [0, -1], [1, 0], [-1, 0]], np.int32)
 
 
 class ForagingTask(NamedTuple):
-    """``to_food``, ``to_nest``: ``int32[H, W]``, steps over free cells to stand beside them."""
+    """``to_food``, ``to_nest``: ``int32[H, W]``, path lengths to a cell beside food or nest."""
 
     to_food: jax.Array
     to_nest: jax.Array
 
 
 class Foraging(SwarmBench):
-    """A point for every piece brought home: pick up beside the food, drop beside the nest.
+    """Foraging: a point for every piece of food brought to the nest.
 
-    Food and nest are blocks of 2 × 2 in opposite corners, in front of comb walls every four rows or
-    columns with gaps of a third at alternating ends. Only square maps: the reference mixes up
-    width and height. With ``shaping`` an agent is paid for steps toward what it needs next.
+    Agents pick up food beside it and drop it beside the nest. Both are blocks of 2 × 2 in opposite
+    corners, separated by walls every four rows or columns with gaps of a third at alternating ends.
+    Only square maps: the reference confuses width and height. With ``shaping`` an agent is rewarded
+    for steps toward food or, if it carries food, toward the nest.
 
     Args:
         *args: as :class:`SwarmBench`.
@@ -38,12 +39,12 @@ class Foraging(SwarmBench):
     smallest = 7
 
     def check(self, num_agents: int) -> None:
-        """Also a square map."""
+        """Also refuse a map that is not square."""
         if self.shape[0] != self.shape[1]:
-            raise ValueError(f"size: foraging needs a square map, got {self.shape}")
+            raise ValueError(f"size: expected a square map for foraging, got {self.shape}")
         super().check(num_agents)
 
-    def _room(self) -> int:
+    def _num_free(self) -> int:
         return int(min((terrain == 0).sum() for terrain in self._maps))
 
     @property
@@ -92,7 +93,7 @@ class Foraging(SwarmBench):
         return Update(world, brought, jnp.zeros((), bool))
 
     def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """Half a point for picking up, and a tenth per step toward what is needed."""
+        """Half a point for picking up food, and a tenth per step toward food or nest."""
         picked = (after.marked & ~before.marked).astype(jnp.float32)
         task = before.task
 
@@ -109,6 +110,6 @@ def _ways(terrain: jax.Array) -> ForagingTask:
 
 
 def beside(where: jax.Array) -> jax.Array:
-    """``bool[H, W]``: cells with such a cell above, below, left or right of them."""
+    """Cells with a neighbour (above, below, left or right) in ``where``, ``bool[H, W]``."""
     padded = jnp.pad(where, 1)
     return padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]

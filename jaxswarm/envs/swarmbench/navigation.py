@@ -1,4 +1,4 @@
-"""A map in the head: what an agent has seen, and the next step toward somewhere.
+"""Mapping and path planning of the scripted policies: remembered cells and shortest paths.
 
 Shapes: ``N`` agents, a map ``[H, W]``, windows ``k × k``.
 """
@@ -20,18 +20,18 @@ from jaxswarm.envs.swarmbench.codes import (
 
 
 def blank(num_agents: int, shape: tuple[int, int]) -> jax.Array:
-    """Nothing seen yet, ``int32[N, H, W]``."""
+    """Maps of agents that have not observed any cell, ``int32[N, H, W]``."""
     return jnp.full((num_agents, *shape), UNSEEN, jnp.int32)
 
 
 def remember(known: jax.Array, view: jax.Array, position: jax.Array) -> jax.Array:
-    """Write what is in view into the map; agents come and go and are not kept, ``[N, H, W]``."""
+    """Write the views into the maps ``[N, H, W]``; agents, which move, are not stored."""
     k = view.shape[1]
     margin = k // 2 + 1
     moving = (view == AGENT) | (view == DIM_AGENT) | (view == SELF)
     view = jnp.where(moving, EMPTY, view)
 
-    def one(known: jax.Array, view: jax.Array, at: jax.Array) -> jax.Array:
+    def update(known: jax.Array, view: jax.Array, at: jax.Array) -> jax.Array:
         padded = jnp.pad(known, margin, constant_values=OUTSIDE)
         corner = at + margin - k // 2
         old = jax.lax.dynamic_slice(padded, (corner[0], corner[1]), (k, k))
@@ -39,22 +39,22 @@ def remember(known: jax.Array, view: jax.Array, position: jax.Array) -> jax.Arra
         padded = jax.lax.dynamic_update_slice(padded, kept, (corner[0], corner[1]))
         return padded[margin:-margin, margin:-margin]
 
-    return jax.vmap(one)(known, view, position)
+    return jax.vmap(update)(known, view, position)
 
 
 def others(view: jax.Array, position: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """``bool[N, H, W]``: where each agent sees another one."""
+    """Cells where each agent sees another one, ``bool[N, H, W]``."""
     known = remember(jnp.zeros((len(view), *shape), jnp.int32), _only_agents(view), position)
     return known == AGENT + 100
 
 
 def _only_agents(view: jax.Array) -> jax.Array:
-    """Agents under a code that :func:`remember` keeps, all else empty."""
+    """Agents under a code that :func:`remember` stores, all other cells empty."""
     return jnp.where((view == AGENT) | (view == DIM_AGENT), AGENT + 100, EMPTY)
 
 
 def at(cell: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """``bool[N, H, W]``, true in the one cell ``int32[N, 2]`` of each agent."""
+    """Mask ``bool[N, H, W]`` that is true in one cell ``int32[N, 2]`` of each agent."""
     row = jnp.arange(shape[0])[None, :, None] == cell[:, 0, None, None]
     column = jnp.arange(shape[1])[None, None, :] == cell[:, 1, None, None]
     return row & column
@@ -68,15 +68,15 @@ def step_toward(
     crowd: jax.Array,
     noise: float = 0.1,
 ) -> jax.Array:
-    """The move along a shortest way, ``int32[N]``; it avoids neighbours if another way is as good.
+    """Next move on a shortest path, ``int32[N]``; of equal paths one that avoids other agents.
 
     Args:
-        key: for the share ``noise`` of random moves, which resolve jams; agents draw apart.
+        key: for the share ``noise`` of random moves, which resolve jams; agents draw independently.
         walkable: ``bool[N, H, W]``.
-        goals: ``bool[N, H, W]``; whoever stands on one stays.
+        goals: ``bool[N, H, W]``; an agent on a goal stays.
         position: ``int32[N, 2]``.
         crowd: ``bool[N, H, W]``, cells where another agent is seen.
-        noise: in [0, 1].
+        noise: probability of a random move, in [0, 1].
     """
     shape = goals.shape[1:]
     far = shape[0] * shape[1]

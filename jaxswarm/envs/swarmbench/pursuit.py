@@ -1,4 +1,4 @@
-"""Corner a prey that is twice as fast."""
+"""SwarmBench pursuit: surround a prey that is twice as fast."""
 
 from typing import Any, NamedTuple
 
@@ -24,16 +24,16 @@ class PursuitTask(NamedTuple):
 
 
 class Pursuit(SwarmBench):
-    """A point whenever the prey has an agent or a wall on all four sides.
+    """Pursuit: a point whenever the prey has an agent or a wall on all four sides.
 
-    Agents start in the upper left, the prey in the lower right. It runs up to two steps per round
-    to where it counts the fewest agents and walls (0.9 each) around it, and appears elsewhere once
-    caught. It sees the whole neighbourhood ``[c − 4, c + 4)``, which is not symmetric.
+    Agents start in the upper left, the prey in the lower right. It moves up to two steps per round
+    to the cell with the fewest agents and walls (0.9 each) around it, and reappears elsewhere once
+    caught. It observes the whole neighbourhood ``[c − 4, c + 4)``, which is not symmetric.
 
-    ``faithful``: the reference lets the prey run only if somewhere is better than the cell *left*
-    of it (a stale loop variable) and makes every prey but the first immovable. Without it, better
-    than where it stands, and agents can push every prey. Dangers are compared in exact tenths,
-    where the reference's sums of 0.9 may break ties by rounding.
+    ``faithful``: in the reference the prey moves only if a cell is better than the one *left* of it
+    (a stale loop variable), and every prey but the first is immovable. Without it, the prey
+    compares with its own cell, and agents can push every prey. Dangers are compared in exact
+    tenths, where the reference's sums of 0.9 may break ties by rounding.
 
     Args:
         *args: as :class:`SwarmBench`.
@@ -44,12 +44,12 @@ class Pursuit(SwarmBench):
 
     @property
     def _quarter(self) -> np.ndarray:
-        """Where agents may start, ``bool[H, W]``."""
+        """Cells where agents may start, ``bool[H, W]``."""
         free = np.zeros(self.shape, bool)
         free[1 : max(self.shape[0] // 2, 5) + 1, 1 : max(self.shape[1] // 2, 5) + 1] = True
         return free & (walled(self.shape) == 0)
 
-    def _room(self) -> int:
+    def _num_free(self) -> int:
         return int(self._quarter.sum()) - 1
 
     def _lay(self, key: jax.Array) -> Any:
@@ -90,7 +90,7 @@ class Pursuit(SwarmBench):
         return Update(world, reward, jnp.zeros((), bool))
 
     def _danger(self, world: SwarmBenchWorld) -> jax.Array:
-        """``int32[H, W]``: fear of each cell in tenths, from running sums over the map."""
+        """Danger of each cell in tenths, from cumulative sums over the map, ``int32[H, W]``."""
         fear = jnp.where(world.terrain == WALL, WALL_FEAR, 0).astype(jnp.int32)
         fear = place(fear, world.position, AGENT_FEAR, world.present)
         total = jnp.pad(jnp.cumsum(jnp.cumsum(fear, axis=0), axis=1), ((1, 0), (1, 0)))
@@ -105,9 +105,9 @@ class Pursuit(SwarmBench):
         return corner(bottom, right) - corner(top, right) - corner(bottom, left) + corner(top, left)
 
     def _flee(self, free: jax.Array, danger: jax.Array, prey: jax.Array) -> jax.Array:
-        """The least dangerous of 16 ways of two steps; the first of equals."""
+        """The least dangerous of the 16 paths of two steps; the first of equals."""
         pairs = jnp.asarray(PAIRS)
-        padded = jnp.pad(free, 2)  # nowhere to go beyond the map
+        padded = jnp.pad(free, 2)  # cells beyond the map are not free
 
         def is_free(cell: jax.Array) -> jax.Array:
             return padded[cell[:, 0] + 2, cell[:, 1] + 2]
@@ -132,7 +132,7 @@ class Pursuit(SwarmBench):
         return jnp.stack([chosen // width, chosen % width]).astype(jnp.int32)
 
     def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """A tenth per step of one's own toward where the prey was."""
+        """A tenth per step of each agent toward the prey's previous position."""
 
         def away(position: jax.Array) -> jax.Array:
             return jnp.sum(jnp.abs(position - before.task.prey[None, :]), axis=1)

@@ -1,8 +1,8 @@
-"""What a careful programmer would have agents do: one policy per task, from local sight alone.
+"""Scripted baseline policies of SwarmBench, one per task, from local observations only.
 
-Every policy remembers a map of what its agent saw and walks shortest ways on it; with messages it
-also says what it sees. They are baselines and subjects of experiments, not stand-ins for language
-models.
+Every policy keeps a map of the cells that its agent observed and follows shortest paths on it; with
+messages it also sends the positions that it observes. They are baselines, not substitutes for
+language models.
 
 Carries are ``(known int32[N, H, W], ...)`` with agents first.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxswarm.envs.policies import Policy
 from jaxswarm.envs.swarmbench import navigation
-from jaxswarm.envs.swarmbench.base import SwarmBench, SwarmBenchObservation
+from jaxswarm.envs.swarmbench.base import SwarmBench
 from jaxswarm.envs.swarmbench.codes import (
     BOX,
     EMPTY,
@@ -36,17 +36,18 @@ from jaxswarm.envs.swarmbench.foraging import Foraging, beside
 from jaxswarm.envs.swarmbench.pursuit import Pursuit
 from jaxswarm.envs.swarmbench.synchronization import Synchronization
 from jaxswarm.envs.swarmbench.transport import GAP, NUM_BOXES, Transport
+from jaxswarm.envs.swarmbench.types import SwarmBenchObservation
 
-MEMORY = 6  # rounds that a prey out of sight is still believed where it was
-STAGES = 6  # of a box: as it began, one aside, and up to four out
+MEMORY = 6  # rounds for which the last known position of a prey is kept
+STAGES = 6  # of a box: at its start, one cell aside, and up to four cells out
 
 
 def scripted_policy(env: SwarmBench) -> Policy:
-    """The policy for a task.
+    """Scripted baseline policy for a SwarmBench task.
 
     Raises:
-        ValueError: if ``env`` observes features, is not of the benchmark, or its vocabulary is too
-            small to name a cell.
+        ValueError: if ``env`` observes features, is not a SwarmBench task, or its vocabulary is too
+            small to encode a cell.
     """
     makers: dict[type, Callable[[Any], Policy]] = {
         Pursuit: _pursuit,
@@ -56,17 +57,19 @@ def scripted_policy(env: SwarmBench) -> Policy:
         Transport: _transport,
     }
     if type(env) not in makers:
-        raise ValueError(f"env: expected a task of the benchmark, got {env!r}")
+        raise ValueError(f"env: expected a SwarmBench task, got {env!r}")
     if env.as_features:
-        raise ValueError("env: scripted policies read codes, got as_features=True")
+        raise ValueError("env: expected observations of codes, got as_features=True")
     needed = max(env.shape[0] * env.shape[1], NUM_BOXES * STAGES) + 1
     if env.message_length and env.vocabulary < needed:
-        raise ValueError(f"vocabulary: expected at least {needed} to name cells")
+        raise ValueError(
+            f"vocabulary: expected at least {needed} tokens to encode cells, got {env.vocabulary}"
+        )
     return makers[type(env)](env)
 
 
-def _said(env: SwarmBench, move: jax.Array, *tokens: jax.Array) -> jax.Array:
-    """Moves with as many of the tokens ``[N]`` behind as messages are long."""
+def _with_message(env: SwarmBench, move: jax.Array, *tokens: jax.Array) -> jax.Array:
+    """Append to the moves as many of the tokens ``[N]`` as messages are long."""
     if not env.message_length:
         return move
     message = jnp.zeros((len(move), env.message_length), jnp.int32)
@@ -75,75 +78,75 @@ def _said(env: SwarmBench, move: jax.Array, *tokens: jax.Array) -> jax.Array:
     return jnp.concatenate([move[:, None], message], axis=1)
 
 
-def _heard(seen: SwarmBenchObservation, place: int) -> jax.Array:
-    """The largest token heard in a place of the messages, ``int32[N]``, 0 for none."""
-    if seen.inbox.shape[2] <= place:
-        return jnp.zeros(seen.inbox.shape[0], jnp.int32)
-    return jnp.max(seen.inbox[:, :, place], axis=1)
+def _received(observation: SwarmBenchObservation, place: int) -> jax.Array:
+    """The largest token received in a place of the messages, ``int32[N]``, 0 for none."""
+    if observation.inbox.shape[2] <= place:
+        return jnp.zeros(observation.inbox.shape[0], jnp.int32)
+    return jnp.max(observation.inbox[:, :, place], axis=1)
 
 
 def _find(known: jax.Array, code: int) -> jax.Array:
-    """``1 +`` the number of the last cell with a code, ``int32[N]``, 0 for none."""
+    """Token of the last cell with a code, ``1 +`` its flat index, ``int32[N]``, 0 for none."""
     flat = (known == code).reshape(len(known), -1)
     return jnp.max(jnp.where(flat, jnp.arange(flat.shape[1])[None, :] + 1, 0), axis=1)
 
 
 def _cell(token: jax.Array, env: SwarmBench) -> jax.Array:
-    """The cell ``[N, 2]`` that a token above 0 names."""
+    """The cell ``[N, 2]`` that a token above 0 encodes."""
     number = jnp.maximum(token, 1) - 1
     return jnp.stack([number // env.shape[1], number % env.shape[1]], axis=1)
 
 
 def _pursuit(env: Pursuit) -> Policy:
-    """Stand beside the prey, or where it was said to be, or look around."""
+    """Go beside the prey's observed, received or last known position, else to random waypoints."""
     n, shape = env.num_agents, env.shape
     inside = jnp.zeros(shape, bool).at[1:-1, 1:-1].set(True)[None]
 
-    def init(seen: SwarmBenchObservation) -> Any:
-        return jnp.zeros(n, jnp.int32), jnp.zeros(n, jnp.int32), seen.position
+    def init(obs: SwarmBenchObservation) -> Any:
+        return jnp.zeros(n, jnp.int32), jnp.zeros(n, jnp.int32), obs.position
 
-    def act(key: jax.Array, params: Any, carry: Any, seen: SwarmBenchObservation) -> Any:
-        believed, age, waypoint = carry
-        fresh = navigation.remember(navigation.blank(n, shape), seen.view, seen.position)
+    def act(key: jax.Array, params: Any, carry: Any, obs: SwarmBenchObservation) -> Any:
+        estimate, age, waypoint = carry
+        fresh = navigation.remember(navigation.blank(n, shape), obs.view, obs.position)
         sighted = _find(fresh, PREY)
-        told = jnp.where(sighted > 0, sighted, _heard(seen, 0))
-        age = jnp.where(told > 0, 0, age + 1)
-        believed = jnp.where(told > 0, told, jnp.where(age > MEMORY, 0, believed))
-        walk_key, way_key = jax.random.split(key)
-        there = jnp.all(seen.position == waypoint, axis=1)
-        new = jax.random.randint(way_key, (n, 2), 1, jnp.array(shape) - 1)
-        waypoint = jnp.where((there | (believed > 0))[:, None], new, waypoint)
-        prey = navigation.at(_cell(believed, env), shape)
+        current = jnp.where(sighted > 0, sighted, _received(obs, 0))
+        age = jnp.where(current > 0, 0, age + 1)
+        estimate = jnp.where(current > 0, current, jnp.where(age > MEMORY, 0, estimate))
+        walk_key, waypoint_key = jax.random.split(key)
+        there = jnp.all(obs.position == waypoint, axis=1)
+        new = jax.random.randint(waypoint_key, (n, 2), 1, jnp.array(shape) - 1)
+        waypoint = jnp.where((there | (estimate > 0))[:, None], new, waypoint)
+        prey = navigation.at(_cell(estimate, env), shape)
         ring = jax.vmap(beside)(prey) & inside
-        goals = jnp.where((believed > 0)[:, None, None], ring, navigation.at(waypoint, shape))
-        crowd = navigation.others(seen.view, seen.position, shape)
-        walk = inside & ~(prey & (believed > 0)[:, None, None])
-        move = navigation.step_toward(walk_key, walk, goals, seen.position, crowd)
-        return _said(env, move, sighted), (believed, age, waypoint)
+        goals = jnp.where((estimate > 0)[:, None, None], ring, navigation.at(waypoint, shape))
+        crowd = navigation.others(obs.view, obs.position, shape)
+        walk = inside & ~(prey & (estimate > 0)[:, None, None])
+        move = navigation.step_toward(walk_key, walk, goals, obs.position, crowd)
+        return _with_message(env, move, sighted), (estimate, age, waypoint)
 
     return Policy(init, act)
 
 
 def _synchronization(env: Synchronization) -> Policy:
-    """Without memory: count aloud; a light is on in odd counts. Unheard, follow the neighbours.
+    """Send a count of the rounds; a light is on in odd counts. Without messages, use the majority.
 
-    Whoever hears nothing, not even itself, copies the majority in view, and switches by chance
-    where all in view agree.
+    An agent that receives no message, not even its own, copies the majority of the lights in view,
+    and switches at random where all of them agree. The policy has no memory.
     """
 
-    def init(seen: SwarmBenchObservation) -> Any:
+    def init(obs: SwarmBenchObservation) -> Any:
         return ()
 
-    def act(key: jax.Array, params: Any, carry: Any, seen: SwarmBenchObservation) -> Any:
-        light = seen.status[:, 0] > 0
-        count = _heard(seen, 0) + 1
-        on = jnp.sum(seen.view == 3, axis=(1, 2)) + light
-        off = jnp.sum(seen.view == 4, axis=(1, 2)) + ~light
+    def act(key: jax.Array, params: Any, carry: Any, obs: SwarmBenchObservation) -> Any:
+        light = obs.status[:, 0] > 0
+        count = _received(obs, 0) + 1
+        on = jnp.sum(obs.view == 3, axis=(1, 2)) + light
+        off = jnp.sum(obs.view == 4, axis=(1, 2)) + ~light
         flip = jax.random.bernoulli(key, 0.5, light.shape)
-        agreed = jnp.where((on == 0) | (off == 0), light ^ flip, on > off)
-        want = jnp.where(seen.heard > 0, count % 2 == 1, agreed)
-        move = jnp.where(want != light, SWITCH, STAY).astype(jnp.int32)
-        return _said(env, move, jnp.minimum(count, env.vocabulary - 1)), carry
+        majority = jnp.where((on == 0) | (off == 0), light ^ flip, on > off)
+        target = jnp.where(obs.num_messages > 0, count % 2 == 1, majority)
+        move = jnp.where(target != light, SWITCH, STAY).astype(jnp.int32)
+        return _with_message(env, move, jnp.minimum(count, env.vocabulary - 1)), carry
 
     return Policy(init, act)
 
@@ -152,52 +155,52 @@ def _foraging(env: Foraging) -> Policy:
     """Explore until food and nest are known, then go back and forth."""
     n, shape = env.num_agents, env.shape
 
-    def init(seen: SwarmBenchObservation) -> Any:
+    def init(obs: SwarmBenchObservation) -> Any:
         return navigation.blank(n, shape)
 
-    def act(key: jax.Array, params: Any, carry: Any, seen: SwarmBenchObservation) -> Any:
-        known = navigation.remember(carry, seen.view, seen.position)
+    def act(key: jax.Array, params: Any, carry: Any, obs: SwarmBenchObservation) -> Any:
+        known = navigation.remember(carry, obs.view, obs.position)
         tokens = []
         for place, code in enumerate((FOOD, NEST)):
             tokens.append(_find(known, code))
-            told = _heard(seen, place)
-            cell = navigation.at(_cell(told, env), shape) & (told > 0)[:, None, None]
+            received = _received(obs, place)
+            cell = navigation.at(_cell(received, env), shape) & (received > 0)[:, None, None]
             known = jnp.where(cell, code, known)
-        carrying = seen.status[:, 0] > 0
+        carrying = obs.status[:, 0] > 0
         aim = jnp.where(carrying, NEST, FOOD)[:, None, None]
         walk = (known == EMPTY) | (known == UNSEEN)
         goals = jax.vmap(beside)(known == aim) & walk
         lost = ~jnp.any(goals, axis=(1, 2), keepdims=True)
         goals = jnp.where(lost, known == UNSEEN, goals)
-        crowd = navigation.others(seen.view, seen.position, shape)
-        move = navigation.step_toward(key, walk, goals, seen.position, crowd)
-        return _said(env, move, *tokens), known
+        crowd = navigation.others(obs.view, obs.position, shape)
+        move = navigation.step_toward(key, walk, goals, obs.position, crowd)
+        return _with_message(env, move, *tokens), known
 
     return Policy(init, act)
 
 
 def _flocking(env: Flocking) -> Policy:
-    """Take the nearest place, not seen taken, of a formation in the middle of the map."""
+    """Go to the nearest free place, as far as visible, of a formation in the middle of the map."""
     n, shape = env.num_agents, env.shape
     cells = env.formation + (np.array(shape) - env.formation.max(axis=0) - 1) // 2
     formation = jnp.zeros(shape, bool).at[cells[:, 0], cells[:, 1]].set(True)
     inside = jnp.zeros(shape, bool).at[1:-1, 1:-1].set(True)
 
-    def init(seen: SwarmBenchObservation) -> Any:
+    def init(obs: SwarmBenchObservation) -> Any:
         return ()
 
-    def act(key: jax.Array, params: Any, carry: Any, seen: SwarmBenchObservation) -> Any:
-        crowd = navigation.others(seen.view, seen.position, shape)
+    def act(key: jax.Array, params: Any, carry: Any, obs: SwarmBenchObservation) -> Any:
+        crowd = navigation.others(obs.view, obs.position, shape)
         goals = formation[None] & ~crowd
         walk = jnp.broadcast_to(inside, (n, *shape))
-        move = navigation.step_toward(key, walk, goals, seen.position, crowd)
-        return _said(env, move), carry
+        move = navigation.step_toward(key, walk, goals, obs.position, crowd)
+        return _with_message(env, move), carry
 
     return Policy(init, act)
 
 
 def _transport(env: Transport) -> Policy:
-    """Tell from the view where the box is and how far out, line up behind it, push, leave."""
+    """Infer the box's position from the view, line up behind it, push it out, and leave."""
     n, shape, k = env.num_agents, env.shape, env.view
     maps, direction, lanes = (jnp.asarray(table) for table in _plans(env))
     count = len(maps)
@@ -208,40 +211,40 @@ def _transport(env: Transport) -> Policy:
         corner = at + margin - k // 2
         return jax.lax.dynamic_slice(padded, (0, corner[0], corner[1]), (count, k, k))
 
-    def init(seen: SwarmBenchObservation) -> Any:
+    def init(obs: SwarmBenchObservation) -> Any:
         return navigation.blank(n, shape), jnp.zeros(n, jnp.int32)
 
-    def act(key: jax.Array, params: Any, carry: Any, seen: SwarmBenchObservation) -> Any:
+    def act(key: jax.Array, params: Any, carry: Any, obs: SwarmBenchObservation) -> Any:
         known, plan = carry
-        known = navigation.remember(known, seen.view, seen.position)
-        agents_here = (seen.view == SELF) | (seen.view == 3) | (seen.view == 4)
-        view = jnp.where(agents_here, EMPTY, seen.view)
-        rows = seen.position[:, 0, None, None] + jnp.arange(k)[None, :, None] - k // 2
-        columns = seen.position[:, 1, None, None] + jnp.arange(k)[None, None, :] - k // 2
+        known = navigation.remember(known, obs.view, obs.position)
+        agents_here = (obs.view == SELF) | (obs.view == 3) | (obs.view == 4)
+        view = jnp.where(agents_here, EMPTY, obs.view)
+        rows = obs.position[:, 0, None, None] + jnp.arange(k)[None, :, None] - k // 2
+        columns = obs.position[:, 1, None, None] + jnp.arange(k)[None, None, :] - k // 2
         border = (rows == 0) | (rows == shape[0] - 1) | (columns == 0) | (columns == shape[1] - 1)
-        telling = jnp.any((view == BOX) | (border & (view == EMPTY)), axis=(1, 2))
-        wrong = (jax.vmap(expected)(seen.position) != view[:, None]) & (view != UNSEEN)[:, None]
-        best = jnp.argmin(jnp.sum(wrong, axis=(2, 3)), axis=1)
-        sighted = jnp.where(telling, best + 1, 0)
-        told = _heard(seen, 0)
-        plan = jnp.where(sighted > 0, sighted, jnp.where(told > 0, told, plan))
-        now = jnp.maximum(plan, 1) - 1
-        lane = lanes[now] & (plan > 0)[:, None, None]
-        walk = jnp.where((plan > 0)[:, None, None], maps[now] == EMPTY, known != WALL)
+        informative = jnp.any((view == BOX) | (border & (view == EMPTY)), axis=(1, 2))
+        differs = (jax.vmap(expected)(obs.position) != view[:, None]) & (view != UNSEEN)[:, None]
+        best = jnp.argmin(jnp.sum(differs, axis=(2, 3)), axis=1)
+        sighted = jnp.where(informative, best + 1, 0)
+        received = _received(obs, 0)
+        plan = jnp.where(sighted > 0, sighted, jnp.where(received > 0, received, plan))
+        current = jnp.maximum(plan, 1) - 1
+        lane = lanes[current] & (plan > 0)[:, None, None]
+        walk = jnp.where((plan > 0)[:, None, None], maps[current] == EMPTY, known != WALL)
         goals = jnp.where((plan > 0)[:, None, None], lane, known == UNSEEN)
-        crowd = navigation.others(seen.view, seen.position, shape)
+        crowd = navigation.others(obs.view, obs.position, shape)
         free = goals & ~crowd
         goals = jnp.where(jnp.any(free, axis=(1, 2), keepdims=True), free, goals)
-        move = navigation.step_toward(key, walk, goals, seen.position, crowd)
-        in_lane = lane[jnp.arange(n), seen.position[:, 0], seen.position[:, 1]]
-        move = jnp.where(in_lane, direction[now], move)
-        return _said(env, move, sighted), (known, plan)
+        move = navigation.step_toward(key, walk, goals, obs.position, crowd)
+        in_lane = lane[jnp.arange(n), obs.position[:, 0], obs.position[:, 1]]
+        move = jnp.where(in_lane, direction[current], move)
+        return _with_message(env, move, sighted), (known, plan)
 
     return Policy(init, act)
 
 
 def _plans(env: Transport) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each box and stage: the map, where to push, and from which cells.
+    """For each box and stage: the map, the direction to push, and the cells to push from.
 
     Returns:
         ``(maps int32[48, H, W], direction int32[48], lanes bool[48, H, W])``.
@@ -266,13 +269,13 @@ def _plans(env: Transport) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _shifted(mask: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """What of it is still on the map."""
+    """The mask shifted, without the part that is no longer on the map."""
     padded = np.roll(np.pad(mask, GAP + 2), shift, axis=(0, 1))
     return padded[GAP + 2 : -GAP - 2, GAP + 2 : -GAP - 2]
 
 
 def _lane(grid: np.ndarray, step: np.ndarray, walls: np.ndarray) -> np.ndarray:
-    """Free cells in line behind the box; without a box, those in line with the gap."""
+    """Free cells in line behind the box or, without a box, in line with the gap."""
     lane = np.zeros(grid.shape, bool)
     if (grid == BOX).any():
         sources = [tuple(cell) for cell in np.argwhere(grid == BOX)]

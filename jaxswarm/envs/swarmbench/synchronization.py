@@ -1,4 +1,4 @@
-"""All lights on, then all lights off."""
+"""SwarmBench synchronization: all lights on, then all lights off, in turn."""
 
 from typing import Any, NamedTuple
 
@@ -16,10 +16,10 @@ class SynchronizationTask(NamedTuple):
 
 
 class Synchronization(SwarmBench):
-    """A point whenever all lights agree, in the other state than the last time.
+    """Synchronization: a point whenever all lights agree, in the other state than the last time.
 
-    There is one more action, switch. Who shows its number of the round to agents gives the task
-    away: lights that follow the parity of the round score in nearly every one, without a word.
+    There is one more action, switch. With the round number in the observation the task is trivial:
+    lights that follow its parity score in nearly every round without messages.
     ``observe_round=False`` hides it.
 
     Args:
@@ -30,7 +30,7 @@ class Synchronization(SwarmBench):
     num_actions = 6
     smallest = 3
 
-    def _room(self) -> int:
+    def _num_free(self) -> int:
         return (self.shape[0] - 2) * (self.shape[1] - 2)
 
     def _lay(self, key: jax.Array) -> Any:
@@ -58,7 +58,7 @@ class Synchronization(SwarmBench):
         return Update(world, reward, jnp.zeros((), bool))
 
     def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """How many more lights are in the state that scores next, as a share."""
+        """Increase of the share of lights in the state that scores next."""
         aim = jnp.where(after.task.last == 1, 0.0, 1.0)
         share = jnp.mean(jnp.abs(after.marked - aim) < 0.5)
         was = jnp.mean(jnp.abs(before.marked - aim) < 0.5)

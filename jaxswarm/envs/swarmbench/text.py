@@ -1,11 +1,11 @@
-"""Text in and out: what an agent sees as a prompt, what it answers as an action.
+"""Text interface of SwarmBench for language models: observations as prompts, answers as actions.
 
-A :class:`jaxswarm.envs.Policy` around a function of yours, a language model for instance, that is
-given one prompt per agent and returns one answer each. It runs on the host, round by round, with
-:func:`play`; no network code is here, and nothing of it runs inside ``jit``.
+A :class:`jaxswarm.envs.Policy` around a user's function, for instance a language model, that gets
+one prompt per agent and returns one answer each. It runs on the host, round by round, with
+:func:`play`; there is no network code here, and none of it runs inside ``jit``.
 
-An answer holds a line ``ACTION: UP`` and, if the swarm can talk, a line ``MSG: …``. Whatever cannot
-be read means to stay and to say nothing.
+An answer has a line ``ACTION: UP`` and, if agents can send messages, a line ``MSG: …``. An answer
+that cannot be parsed means to stay and to send nothing.
 
 References:
     K. Ruan et al., Benchmarking LLMs' swarm intelligence, 2025 (the fields of the prompt).
@@ -21,10 +21,12 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxswarm.envs.policies import Policy
-from jaxswarm.envs.swarmbench.base import SwarmBench, SwarmBenchObservation
+from jaxswarm.envs.swarmbench.base import SwarmBench
 from jaxswarm.envs.swarmbench.codes import DIM_AGENT, MOVES, STAY, SWITCH, SYMBOLS
+from jaxswarm.envs.swarmbench.types import SwarmBenchObservation
+from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
-MEMORY = 5  # views and own actions that a prompt repeats
+MEMORY = 5  # previous views and own actions that a prompt repeats
 
 GOALS = {
     "Pursuit": (
@@ -49,21 +51,22 @@ RULES = """Actions: {actions}.
 You weigh 1 and push with 2. Things in a row move if those behind push with at least their weight;
 B weighs 5. Walls W never move. There is no pulling. Rows grow downward, columns to the right.
 Symbols: Y you, a number another agent, . free, * outside the map, ? out of sight."""
-TALK = (
-    "A message reaches everybody in your view next round, without your name, up to {} characters."
+MESSAGES = (
+    "A message reaches all agents in your view in the next round, without your number, up to {} "
+    "characters."
 )
 
 
-def render(view: Any, numbers: Any, position: Any) -> str:
-    """One agent's view as text, with global row and column numbers.
+def render(view: ArrayLike, numbers: ArrayLike, position: ArrayLike) -> str:
+    """Render one agent's view as text, with global row and column numbers.
 
     Args:
         view: ``int[k, k]`` codes.
-        numbers: ``int[k, k]``, −1 for nobody.
+        numbers: ``int[k, k]``, ids of agents, −1 for none.
         position: ``int[2]`` of the centre.
     """
     view, numbers = np.asarray(view), np.asarray(numbers)
-    row, column = (int(x) - len(view) // 2 for x in position)
+    row, column = (int(x) - len(view) // 2 for x in np.asarray(position))
     lines = ["    " + "".join(f"{column + j:>4}" for j in range(len(view)))]
     for i, codes in enumerate(view):
         cells = []
@@ -75,77 +78,82 @@ def render(view: Any, numbers: Any, position: Any) -> str:
 
 
 class Answer(NamedTuple):
-    """``action``: an index; ``message``: what is said, empty for silence."""
+    """A parsed answer: the index of an ``action`` and a ``message``, empty for silence."""
 
     action: int
     message: str
 
 
 def parse(answer: str, *, can_switch: bool = False) -> Answer:
-    """Read an answer; the last action named counts.
+    """Parse an answer; the last action in it counts.
 
     Args:
-        answer: whatever was written.
+        answer: any text.
         can_switch: whether SWITCH is an action.
+
+    Example:
+        >>> from jaxswarm.envs import swarmbench
+        >>> swarmbench.parse("ACTION: LEFT")
+        Answer(action=2, message='')
     """
     names = (*MOVES, "SWITCH") if can_switch else MOVES
     actions = re.findall(r"ACTION\s*:\s*\W*([A-Za-z]+)", answer, flags=re.IGNORECASE)
     action = actions[-1].upper() if actions else "STAY"
-    said = re.findall(r"^\W*MSG\W*?:[ \t]*(.*)$", answer, flags=re.IGNORECASE | re.MULTILINE)
+    messages = re.findall(r"^\W*MSG\W*?:[ \t]*(.*)$", answer, flags=re.IGNORECASE | re.MULTILINE)
     chosen = names.index(action) if action in names else STAY
-    return Answer(chosen, said[-1].strip().strip("\"'") if said else "")
+    return Answer(chosen, messages[-1].strip().strip("\"'") if messages else "")
 
 
 def encode(message: str, length: int) -> np.ndarray:
-    """Characters as tokens ``int32[length]``; long messages end in dots, ASCII only."""
+    """Encode ASCII characters as tokens ``int32[length]``; long messages are cut and end in ..."""
     if len(message) > length:
         message = message[: max(length - 3, 0)] + "..."[:length]
     codes = [ord(c) if 0 < ord(c) < 128 else ord("?") for c in message]
     return np.array(codes + [0] * (length - len(codes)), np.int32)
 
 
-def decode(tokens: Any) -> str:
-    """The inverse of :func:`encode`, up to the first silence."""
+def decode(tokens: ArrayLike) -> str:
+    """Decode tokens of :func:`encode`, up to the first zero."""
     return "".join(map(chr, np.asarray(tokens).tolist())).split("\0")[0]
 
 
 def text_policy(env: SwarmBench, answers: Callable[[list[str]], Sequence[str]]) -> Policy:
-    """Agents that read and write.
+    """Build a policy that asks a function for text answers to text prompts.
 
     Args:
         env: a task; for messages its ``message_length`` is in characters, 120 in the benchmark,
             and its vocabulary is 128.
-        answers: ``answers(prompts) -> answers``, one prompt and one answer per agent still there.
-            Keep a tape of both if you want to play it again.
+        answers: ``answers(prompts) -> answers``, one prompt and one answer per agent that is
+            present. Record both to replay an episode.
 
     Returns:
         A policy for :func:`play`; its ``act`` runs on the host.
 
     Raises:
-        ValueError: if ``env`` observes features or cannot hold characters; in ``act``, if another
-            number of answers comes back.
+        ValueError: if ``env`` observes features or its vocabulary is too small for characters; in
+            ``act``, if another number of answers is returned.
     """
     if env.as_features:
-        raise ValueError("env: text needs codes, got as_features=True")
+        raise ValueError("env: expected observations of codes, got as_features=True")
     if env.message_length and env.vocabulary < 128:
-        raise ValueError(f"vocabulary: characters need 128 tokens, got {env.vocabulary}")
+        raise ValueError(f"vocabulary: expected 128 tokens for characters, got {env.vocabulary}")
     can_switch = env.num_actions > SWITCH
 
-    def init(seen: SwarmBenchObservation) -> Any:
-        del seen
+    def init(obs: SwarmBenchObservation) -> Any:
+        del obs
         return [([], []) for _ in range(env.num_agents)]
 
-    def act(key: jax.Array, params: Any, carry: Any, seen: SwarmBenchObservation) -> Any:
+    def act(key: jax.Array, params: Any, carry: Any, obs: SwarmBenchObservation) -> Any:
         del key, params
-        seen = jax.tree.map(np.asarray, seen)
-        there = np.flatnonzero(seen.agent_mask).tolist()
-        prompts = [_prompt(env, carry[agent], seen, agent) for agent in there]
+        obs = jax.tree.map(np.asarray, obs)
+        present = np.flatnonzero(obs.agent_mask).tolist()
+        prompts = [_prompt(env, carry[agent], obs, agent) for agent in present]
         replies = list(answers(prompts))
         if len(replies) != len(prompts):
             raise ValueError(f"answers: expected {len(prompts)}, got {len(replies)}")
         action = np.zeros((env.num_agents, 1 + env.message_length), np.int32)
         action[:, 0] = STAY
-        for agent, reply in zip(there, replies, strict=True):
+        for agent, reply in zip(present, replies, strict=True):
             chosen = parse(reply, can_switch=can_switch)
             action[agent, 0] = chosen.action
             action[agent, 1:] = encode(chosen.message, env.message_length)
@@ -156,33 +164,33 @@ def text_policy(env: SwarmBench, answers: Callable[[list[str]], Sequence[str]]) 
     return Policy(init, act)
 
 
-def _prompt(env: SwarmBench, memory: Any, seen: SwarmBenchObservation, agent: int) -> str:
+def _prompt(env: SwarmBench, memory: Any, obs: SwarmBenchObservation, agent: int) -> str:
     views, acts = memory
-    views.append(render(seen.view[agent], seen.numbers[agent], seen.position[agent]))
+    views.append(render(obs.view[agent], obs.numbers[agent], obs.position[agent]))
     goal = GOALS[type(env).__name__].format(shape=_shape(env))
     names = (*MOVES, "SWITCH") if env.num_actions > SWITCH else MOVES
     parts = [
-        f"You are agent {agent} of a team that only sees and hears what is near.",
+        f"You are agent {agent} of a team. You only see what is near you.",
         f"Task: {goal}",
         RULES.format(actions=", ".join(names)),
     ]
     if env.observe_round:
-        parts.append(f"Round: {int(seen.round[agent])}")
-    status = float(seen.status[agent, 0])
-    told = {
+        parts.append(f"Round: {int(obs.round[agent])}")
+    status = float(obs.status[agent, 0])
+    status_text = {
         "Pursuit": f"Score: {status:g}",
         "Synchronization": f"Your light is {'on' if status else 'off'}.",
         "Foraging": f"You carry {'food' if status else 'nothing'}.",
     }
-    parts.append(told.get(type(env).__name__, ""))
+    parts.append(status_text.get(type(env).__name__, ""))
     for back, view in enumerate(reversed(views[-MEMORY:])):
         parts.append(f"{'Your view now' if back == 0 else f'{back} rounds ago'}:\n{view}")
     if env.message_length:
-        parts.append(TALK.format(env.message_length))
-        heard = [decode(message) for message in seen.inbox[agent] if message.any()]
-        parts.append("Heard: " + (" | ".join(heard) if heard else "nothing"))
-    parts.append("You did: " + ("; ".join(acts[-MEMORY:]) if acts else "nothing yet"))
-    parts.append("Answer with a line ACTION: … and, to say something, a line MSG: …")
+        parts.append(MESSAGES.format(env.message_length))
+        received = [decode(message) for message in obs.inbox[agent] if message.any()]
+        parts.append("Messages received: " + (" | ".join(received) if received else "none"))
+    parts.append("Your previous actions: " + ("; ".join(acts[-MEMORY:]) if acts else "none"))
+    parts.append("Answer with a line ACTION: … and, to send a message, a line MSG: …")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -195,33 +203,38 @@ def _shape(env: SwarmBench) -> str:
     return "\n".join(" ".join(row) for row in grid)
 
 
-class Played(NamedTuple):
-    """``states``: of all rounds, for ``env.animate``; ``extras``: metrics of all rounds."""
+class Episode(NamedTuple):
+    """An episode of :func:`play`.
+
+    Attributes:
+        states: of all rounds, for ``env.animate``.
+        extras: metrics of all rounds.
+    """
 
     states: list[Any]
     extras: list[dict[str, float]]
 
 
 def play(
+    key: Key,
     env: SwarmBench,
     policy: Policy,
-    key: jax.Array,
     *,
     rounds: int | None = None,
-    params: Any = (),
-    physics: Any = None,
+    params: Params = (),
+    env_params: PyTree = None,
     progress: bool = True,
-) -> Played:
-    """One episode on the host, for policies that cannot run inside ``jit``.
+) -> Episode:
+    """Run one episode on the host, for policies that cannot run inside ``jit``.
 
     Args:
+        key: a typed key.
         env: a task.
-        policy: any, :func:`text_policy` for instance.
-        key: a random key.
-        rounds: at most so many; the time limit by default.
-        params: of the policy.
-        physics: of the environment.
-        progress: show a bar.
+        policy: any, for instance of :func:`text_policy`.
+        rounds: maximum number of rounds; the time limit by default.
+        params: the policy's learned parameters.
+        env_params: the environment's physics, the default ones if ``None``.
+        progress: show a progress bar.
 
     Raises:
         ValueError: for ``rounds`` below 1.
@@ -230,36 +243,36 @@ def play(
     if rounds < 1:
         raise ValueError(f"rounds: expected at least 1, got {rounds}")
     reset_key, run_key = jax.random.split(key)
-    state, timestep = env.reset(reset_key) if physics is None else env.reset(reset_key, physics)
+    state, timestep = env.reset(reset_key, env_params)
     step, carry = jax.jit(env.step), policy.init(timestep.observation)
     states, extras = [state], []
-    with tqdm(total=rounds, desc=type(env).__name__, disable=not progress) as bar:
+    with tqdm(total=rounds, desc=type(env).__name__, disable=not progress) as progress_bar:
         for round_number in range(rounds):
             draw = jax.random.fold_in(run_key, round_number)
             action, carry = policy.act(draw, params, carry, timestep.observation)
             state, timestep = step(state, action)
             states.append(state)
             extras.append({name: float(x) for name, x in timestep.extras.items()})
-            bar.update()
-            bar.set_postfix(score=extras[-1]["score"])
+            progress_bar.update()
+            progress_bar.set_postfix(score=extras[-1]["score"])
             if bool(timestep.last()):
                 break
-    return Played(states, extras)
+    return Episode(states, extras)
 
 
-def talk_measures(
-    messages: Sequence[str], embed: Callable[[Sequence[str]], Any] | None = None
+def message_statistics(
+    messages: Sequence[str], embed: Callable[[Sequence[str]], ArrayLike] | None = None
 ) -> dict[str, float]:
-    """The benchmark's measures of what was said in one round.
+    """The benchmark's measures of the messages sent in one round.
 
     Args:
-        messages: of that round, silence left out.
-        embed: ``embed(messages) -> [n, D]`` sentence embeddings of your choice.
+        messages: of that round, without silence.
+        embed: ``embed(messages) -> [n, D]``, sentence embeddings.
 
     Returns:
         ``length_mean`` and ``length_std`` in characters, ``questions`` and ``digits`` as shares of
-        messages and of characters, and with ``embed`` the ``homogeneity``: the mean cosine between
-        two different messages, 1 if all say the same.
+        messages and of characters, and with ``embed`` the ``homogeneity``: the mean cosine
+        similarity of two different messages, 1 if all are equal.
     """
     lengths = np.array([len(message) for message in messages], float)
     characters = "".join(messages)

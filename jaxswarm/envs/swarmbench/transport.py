@@ -1,4 +1,4 @@
-"""Five push the box out of the only gap, and everybody leaves."""
+"""SwarmBench transport: push a box out of the only gap and leave the map."""
 
 import warnings
 from typing import Any, NamedTuple
@@ -24,34 +24,36 @@ NUM_BOXES = 8
 
 
 class TransportTask(NamedTuple):
-    """``box int32[]`` of the eight, ``shift int32[2]`` from where it began."""
+    """``box int32[]``, index of the layout; ``shift int32[2]``, displacement of the box."""
 
     box: jax.Array
     shift: jax.Array
 
 
 class Transport(SwarmBench):
-    """Whoever leaves the map in round ``t`` of ``T`` adds ``(T − t) / T``; all out ends it.
+    """Transport: an agent that leaves the map in round ``t`` of ``T`` earns ``(T − t) / T``.
 
-    A box of mass 5 plugs a gap of four cells in a corner. It is as wide as the gap and hooked: push
-    it one cell sideways first, then out. An agent can push 2, and needs 1 for itself.
+    A box of mass 5 blocks a gap of four cells in a corner. It is as wide as the gap and hooked: it
+    must be pushed one cell sideways first, then out. An agent pushes with 2 and weighs 1. The
+    episode ends when all agents have left.
 
     Args:
         *args: as :class:`SwarmBench`.
         **kwargs: likewise.
 
     Warns:
-        UserWarning: below 5 agents, who cannot move the box.
+        UserWarning: below 5 agents, which cannot move the box.
     """
 
     smallest = 7
 
     def check(self, num_agents: int) -> None:
-        """Also enough agents to push the box, else a warning."""
+        """Also warn of too few agents to push the box."""
         super().check(num_agents)
         if num_agents < BOX_MASS:
             warnings.warn(
-                f"num_agents: {num_agents} agents cannot push a box of mass {BOX_MASS}",
+                f"num_agents: expected at least {BOX_MASS}, fewer cannot push a box of mass "
+                f"{BOX_MASS}, got {num_agents}",
                 stacklevel=4,
             )
 
@@ -72,7 +74,7 @@ class Transport(SwarmBench):
         box, wall = (grid[:: -1 if up else 1, :: -1 if left else 1] for grid in turned)
         return box, wall
 
-    def _room(self) -> int:
+    def _num_free(self) -> int:
         boxes, walls = self.layouts
         return int((~boxes & ~walls)[:, 1:-1, 1:-1].sum(axis=(1, 2)).min())
 
@@ -87,7 +89,7 @@ class Transport(SwarmBench):
     def _body(self, world: SwarmBenchWorld) -> Body:
         boxes = jnp.asarray(np.pad(self.layouts[0], ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))))
         cells = jnp.roll(boxes[world.task.box], world.task.shift, axis=(0, 1))
-        on_map = jnp.any(cells[MARGIN:-MARGIN, MARGIN:-MARGIN])  # else it is gone
+        on_map = jnp.any(cells[MARGIN:-MARGIN, MARGIN:-MARGIN])  # otherwise it has left
         return Body(cells & on_map, BOX_MASS)
 
     def _carried(
@@ -107,6 +109,6 @@ class Transport(SwarmBench):
         return Update(world, reward, jnp.all(out))
 
     def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """Half a point to everybody for every cell the box moves toward where it comes free."""
+        """Half a point for all agents for every cell that the box moves."""
         moved = jnp.sum(jnp.abs(after.task.shift)) - jnp.sum(jnp.abs(before.task.shift))
         return jnp.full(self.num_agents, 0.5 * moved.astype(jnp.float32))

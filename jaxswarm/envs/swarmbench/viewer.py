@@ -1,4 +1,4 @@
-"""The map as tiles, agents with their numbers."""
+"""Rendering of SwarmBench: the map as tiles, agents with their ids."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from jaxswarm.envs.swarmbench.codes import BOX, FOOD, NEST, PREY, WALL
 
 
 def draw(codes: Any, world: Any, ax: Any) -> None:
-    """Agents whose light is on, or who carry food, are filled; the others are rings."""
+    """Draw agents dark whose light is on or that carry food, the others light."""
     tiles = np.asarray(codes)
     tiles = np.where(np.isin(tiles, (WALL, BOX, PREY, FOOD, NEST)), tiles, 0)
     colors = {

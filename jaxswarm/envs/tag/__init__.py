@@ -1,4 +1,4 @@
-"""Predators and prey (simple tag): slow hunters, fast prey, obstacles."""
+"""Predator and prey (simple tag): slow hunters, fast prey, obstacles."""
 
 from jaxswarm.envs.tag.environment import (
     SimpleTag,

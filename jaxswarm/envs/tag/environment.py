@@ -1,7 +1,7 @@
-"""Predators and prey (simple tag): slow hunters share what any of them catches, prey run.
+"""Predator and prey (simple tag): slow hunters share the reward of a catch, fast prey flee.
 
-All agents learn; a role is data, not code: ``is_prey`` in the world, so that hunters and prey are
-one program whatever their numbers.
+All agents learn. Roles are data, ``is_prey`` in the world, so that hunters and prey are one program
+for any numbers of them.
 
 Shapes: ``N`` agents (hunters first, then prey), ``K`` obstacles.
 
@@ -23,7 +23,7 @@ from jaxswarm.envs.tag import viewer
 
 
 class TagParams(NamedTuple):
-    """Traced; pairs are (hunter, prey). Units: the arena's half width, seconds.
+    """Physics, traced; pairs are (hunter, prey). Units: the arena's half width, seconds.
 
     Attributes:
         time_step: seconds.
@@ -34,7 +34,7 @@ class TagParams(NamedTuple):
         obstacle_radius: of an obstacle.
         contact_force: stiffness of a contact.
         contact_margin: softness of a contact.
-        catch: what a catch brings to every hunter and costs its prey.
+        catch: reward of a catch for every hunter, and its cost for the prey.
     """
 
     time_step: Any = 0.1
@@ -49,7 +49,7 @@ class TagParams(NamedTuple):
 
 
 class TagWorld(NamedTuple):
-    """``position, velocity [N, 2]``, ``is_prey bool[N]``, ``obstacles [K, 2]``."""
+    """``position``, ``velocity``: ``[N, 2]``; ``is_prey bool[N]``; ``obstacles [K, 2]``."""
 
     position: jax.Array
     velocity: jax.Array
@@ -58,7 +58,7 @@ class TagWorld(NamedTuple):
 
 
 class TagObservation(NamedTuple):
-    """What each agent sees.
+    """Observation of each agent.
 
     Attributes:
         velocity: ``[N, 2]``, its own.
@@ -78,11 +78,11 @@ class TagObservation(NamedTuple):
 
 
 class SimpleTag(SwarmEnvironment):
-    """Accelerations ``float32[N, 2]`` in ``[-1, 1]``.
+    """Predator and prey with accelerations ``float32[N, 2]`` in ``[-1, 1]`` as actions.
 
     Args:
-        num_hunters: slow ones.
-        num_prey: fast ones.
+        num_hunters: number of hunters, which are slow.
+        num_prey: number of prey, which are fast.
         num_obstacles: ``K``.
         time_limit: steps of an episode.
 
@@ -112,11 +112,11 @@ class SimpleTag(SwarmEnvironment):
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``float32[N, 2]`` in ``[-1, 1]``."""
+        """Actions ``float32[N, 2]`` in ``[-1, 1]``."""
         return continuous_actions(self.num_agents, 2)
 
     def start(self, key: jax.Array, params: TagParams) -> TagWorld:
-        """Uniform places at rest; obstacles nearer to the middle."""
+        """Agents uniform in the arena, at rest; obstacles nearer to the centre."""
         del params
         agent_key, obstacle_key = jax.random.split(key)
         draw = jax.vmap(lambda k: jax.random.uniform(k, (2,), minval=-1.0, maxval=1.0))
@@ -131,7 +131,7 @@ class SimpleTag(SwarmEnvironment):
     def advance(
         self, key: jax.Array, world: TagWorld, action: jax.Array, params: TagParams
     ) -> Outcome:
-        """Forces, capped velocities, positions; then catches and the price of leaving."""
+        """Forces, clipped velocities, positions; then catches and the penalty for leaving."""
         del key
         acceleration, top_speed, radius = (
             jnp.where(world.is_prey, prey, hunter)
@@ -158,7 +158,7 @@ class SimpleTag(SwarmEnvironment):
         return Outcome(world, reward, jnp.zeros((), bool), {"catches": catches})
 
     def draw(self, world: TagWorld, params: TagParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.tag.viewer`."""
+        """Draw agents and obstacles; see :mod:`jaxswarm.envs.tag.viewer`."""
         viewer.draw(world, params, ax)
 
     def observe(self, world: TagWorld, params: TagParams, step_count: jax.Array) -> TagObservation:
@@ -181,7 +181,7 @@ class SimpleTag(SwarmEnvironment):
 
 
 def _outside(position: jax.Array) -> jax.Array:
-    """The price of coordinates beyond 0.9: linear up to 1, then exponential, at most 10."""
+    """Penalty of coordinates beyond 0.9: linear up to 1, then exponential, at most 10."""
     x = jnp.abs(position)
     near = (x - 0.9) * 10.0
     far = jnp.minimum(jnp.exp(2.0 * jnp.minimum(x, 3.0) - 2.0), 10.0)

@@ -1,4 +1,4 @@
-"""Hunters, prey and obstacles as discs."""
+"""Rendering of simple tag: hunters, prey and obstacles as discs."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxswarm import plotting
 
 
 def draw(world: Any, params: Any, ax: Any) -> None:
-    """The arena, half again as wide as the square that agents start in."""
+    """Draw the arena, half again as wide as the square that agents start in."""
     colors = np.where(world.is_prey, plotting.PALETTE[2], plotting.PALETTE[1])
     radius = np.where(world.is_prey, params.radius[1], params.radius[0])
     plotting.discs(ax, world.obstacles, params.obstacle_radius, "#B8B8B8", layer=1.0)

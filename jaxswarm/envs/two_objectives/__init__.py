@@ -1,4 +1,4 @@
-"""A small grid with treasures of two kinds of worth: a Pareto front that can be enumerated."""
+"""Two-objective grid: treasures with two values each, and a Pareto front that can be enumerated."""
 
 from jaxswarm.envs.two_objectives.environment import (
     MOVES,

@@ -1,15 +1,15 @@
-"""A small grid with treasures of two kinds of worth: a Pareto front that can be enumerated.
+"""Two-objective grid: treasures with two values each, and a Pareto front that can be enumerated.
 
-Agents collect treasures before time runs out; each is worth something in two objectives and
-whoever comes first takes it for the team. ``extras["objectives"]`` is the vector reward; the scalar
-reward of everyone is its product with the preference in the physics, so that a batch of preferences
-is a batch of environments.
+Agents collect treasures before the time limit; each has a value in two objectives, and the first
+agent that reaches it takes it for the team. ``extras["objectives"]`` is the vector reward; the
+scalar reward of all agents is its product with the preference in the physics, so that a batch of
+preferences is a batch of environments.
 
 Shapes: ``N`` agents, ``K`` treasures, ``S`` × ``S`` cells.
 
 References:
     T. Hu, B. Luo, C. Yang, T. Huang, MO-MIX: multi-objective multi-agent cooperative
-    decision-making with deep reinforcement learning, 2023 (the setting; the game is ours).
+    decision-making with deep reinforcement learning, 2023 (the setting; not this game).
 """
 
 from functools import cached_property
@@ -34,29 +34,30 @@ TREASURES = (
     ((2, 2), (0.8, 0.8)),
     ((3, 3), (1.0, 1.0)),
 )
-"""Cells and worths of the default game: five efficient hauls, two best for no preference."""
+"""Cells and values of the default game: of its five Pareto-optimal returns, two are best for no
+linear preference."""
 
 
 class TwoObjectiveParams(NamedTuple):
-    """``preference [2]``: weight of each objective in the scalar reward; traced."""
+    """Physics, traced. ``preference [2]``: weight of each objective in the scalar reward."""
 
     preference: Any
 
 
 class TwoObjectiveWorld(NamedTuple):
-    """``position int32[N, 2]``, ``left bool[K]``: treasures still there."""
+    """``position int32[N, 2]``; ``left bool[K]``, treasures not yet taken."""
 
     position: jax.Array
     left: jax.Array
 
 
 class TwoObjectiveObservation(NamedTuple):
-    """What each agent sees.
+    """Observation of each agent.
 
     Attributes:
         position: ``[N, 2]``, its own, as shares of the grid.
-        others: ``[N, N − 1, 2]`` relative to it, in order after it.
-        left: ``[N, K]``, 1 where a treasure is still there.
+        others: ``[N, N − 1, 2]``, the other agents relative to it, in order after it.
+        left: ``[N, K]``, 1 for treasures not yet taken.
         agent_mask: ``bool[N]``.
     """
 
@@ -67,16 +68,16 @@ class TwoObjectiveObservation(NamedTuple):
 
 
 class TwoObjectiveGrid(SwarmEnvironment):
-    """Moves ``int32[N]``: stay, up, down, left, right.
+    """Two-objective grid with moves ``int32[N]``: stay, up, down, left, right.
 
     Args:
         num_agents: ``N``, all start in the first cell.
         size: ``S``.
         time_limit: steps of an episode.
-        treasures: pairs of cell and worth ``((row, column), (first, second))``.
+        treasures: pairs of cell and values ``((row, column), (first, second))``.
 
     Raises:
-        ValueError: if a treasure lies outside, two share a cell, a worth is not two finite
+        ValueError: if a treasure lies outside, two share a cell, its values are not two finite
             numbers, or there is none.
     """
 
@@ -90,7 +91,7 @@ class TwoObjectiveGrid(SwarmEnvironment):
         cells = np.array([cell for cell, _ in treasures], np.int32).reshape(-1, 2)
         worths = np.array([worth for _, worth in treasures], np.float32)
         if not len(cells) or worths.shape != (len(cells), 2) or not np.isfinite(worths).all():
-            raise ValueError(f"treasures: expected cells with two finite worths, got {treasures}")
+            raise ValueError(f"treasures: expected cells with two finite values, got {treasures}")
         if (cells < 0).any() or (cells >= size).any():
             raise ValueError(f"treasures: expected cells within {size} x {size}, got {cells}")
         if len(np.unique(cells, axis=0)) < len(cells):
@@ -100,16 +101,16 @@ class TwoObjectiveGrid(SwarmEnvironment):
 
     @property
     def params(self) -> TwoObjectiveParams:
-        """Both objectives alike."""
+        """Physics with equal weights of both objectives."""
         return TwoObjectiveParams(np.full(2, 0.5, np.float32))
 
     @cached_property
     def action_spec(self) -> specs.Array:
-        """``int32[N]`` below 5."""
+        """Actions ``int32[N]`` below 5."""
         return discrete_actions(self.num_agents, 5)
 
     def start(self, key: jax.Array, params: TwoObjectiveParams) -> TwoObjectiveWorld:
-        """Everyone in the first cell, all treasures there."""
+        """All agents in the first cell, no treasure taken."""
         del key, params
         return TwoObjectiveWorld(
             jnp.zeros((self.num_agents, 2), jnp.int32), jnp.ones(len(self.cells), bool)
@@ -122,7 +123,7 @@ class TwoObjectiveGrid(SwarmEnvironment):
         action: jax.Array,
         params: TwoObjectiveParams,
     ) -> Outcome:
-        """Move within the grid and take what lies there."""
+        """Move within the grid and take the treasures reached."""
         del key
         moved = world.position + jnp.asarray(MOVES)[action]
         position = jnp.clip(moved, 0, self.size - 1)
@@ -136,14 +137,14 @@ class TwoObjectiveGrid(SwarmEnvironment):
         )
 
     def draw(self, world: TwoObjectiveWorld, params: TwoObjectiveParams, ax: Any) -> None:
-        """See :mod:`jaxswarm.envs.two_objectives.viewer`."""
+        """Draw the grid; see :mod:`jaxswarm.envs.two_objectives.viewer`."""
         del params
         viewer.draw(world, self.size, self.cells, self.worths, ax)
 
     def observe(
         self, world: TwoObjectiveWorld, params: TwoObjectiveParams, step_count: jax.Array
     ) -> TwoObjectiveObservation:
-        """Own place, the others', and what is left."""
+        """Each agent's position, the others' relative to it, and the treasures left."""
         del params, step_count
         n = self.num_agents
         scale = max(self.size - 1, 1)

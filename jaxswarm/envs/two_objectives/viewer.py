@@ -1,4 +1,4 @@
-"""The grid, what lies in it, and who is where."""
+"""Rendering of the two-objective grid: agents, and treasures with both values."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxswarm import plotting
 
 
 def draw(world: Any, size: int, cells: np.ndarray, worths: np.ndarray, ax: Any) -> None:
-    """Treasures with both worths; a taken one leaves an empty cell."""
+    """Draw treasures with both values; a taken one leaves an empty cell."""
     plotting.tiles(ax, np.zeros((size, size), int), {0: "#F1F1F1"})
     for cell, worth, there in zip(cells, worths, world.left, strict=True):
         if there:

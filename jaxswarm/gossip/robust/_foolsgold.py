@@ -1,4 +1,4 @@
-"""FoolsGold over neighbourhoods: who always pulls the same way as another is thought a Sybil.
+"""FoolsGold over neighbourhoods: weights that fall with the similarity of message histories.
 
 Shapes: ``N`` agents, ``K`` in-neighbour slots, ``P`` parameters of one agent.
 
@@ -7,83 +7,89 @@ References:
     2020.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip.robust._neighborhoods import Near, over_neighborhoods
+from jaxswarm.gossip.robust._neighborhoods import Neighborhood, over_neighborhoods
+from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.gossip.types import Exchange, GossipTransformation
-from jaxswarm.topology import Topology
+from jaxswarm.topology import Topology, require_topology
+from jaxswarm.types import Key, Params, PyTree
 
 
 def foolsgold(
     topology: Topology, *, chunk: int | None = None, member: int | jax.Array | None = None
 ) -> GossipTransformation:
-    """Average with weights that fall with the similarity of two neighbours' histories.
+    """Average with weights that fall with the similarity of two neighbours' histories (FoolsGold).
 
-    The history of a neighbour is the sum, over the rounds in which it was heard, of the difference
-    of its message to the receiver's own model: what it has pulled for. (The paper sums updates to a
-    server's model; without a server the receiver's own model takes its place.) The own model weighs
-    1, a neighbour at most 1, and one whose history equals another's 0. Made against colluding
-    copies, blind to a lone attacker; without attackers it is the uniform mean only where histories
-    are not alike.
+    The history of a neighbour is the sum, over the rounds in which its message arrived, of the
+    difference of that message to the receiver's own model. (The paper sums updates to a server's
+    model; without a server the receiver's own model takes its place.) The own model weighs 1, a
+    neighbour at most 1, and one whose history equals another's 0. Made against colluding copies, no
+    defence against a single attacker; without attackers it is the uniform mean only where histories
+    differ.
 
     The state is ``float32[N, K, P]``: as large as all messages of a round.
 
     Args:
-        topology: who hears whom; a single graph, since histories belong to its edges, or a batch of
-            which ``member`` is used.
+        topology: a single graph, since histories belong to its edges, or a batch of which
+            ``member`` is used.
         chunk: agents at a time, see :func:`over_neighborhoods`.
         member: which graph of a batch; may be traced, so that a sweep over graphs compiles once.
 
     Raises:
         ValueError: for a sequence of topologies without ``member``.
     """
+    require_topology(topology)
     if topology.is_sequence and member is None:
         raise ValueError(
             "topology: foolsgold expects a single graph, got a sequence; pass member for a batch"
         )
 
-    def aggregate(near: Near, history: jax.Array) -> tuple[jax.Array, jax.Array]:
-        pulled = jnp.where(near.arrived[:, None], near.received - near.own[None], 0.0)
-        history = history + jnp.where(jnp.isfinite(pulled), pulled, 0.0)
+    def aggregate(near: Neighborhood, history: jax.Array) -> tuple[jax.Array, jax.Array]:
+        change = jnp.where(near.arrived[:, None], near.received - near.own[None], 0.0)
+        history = history + jnp.where(jnp.isfinite(change), change, 0.0)
         weights = foolsgold_weights(history, near.arrived)
-        voices = 1.0 + jnp.sum(weights)
-        mixed = (near.own + jnp.sum(weights[:, None] * near.received, axis=0)) / voices
+        total = 1.0 + jnp.sum(weights)
+        mixed = (near.own + jnp.sum(weights[:, None] * near.received, axis=0)) / total
         return mixed, history
 
     rule = over_neighborhoods(
         topology,
         aggregate,
-        remember=lambda n, width, size: jnp.zeros((n, width, size)),
+        init_state=lambda n, width, size: jnp.zeros((n, width, size)),
         chunk=chunk,
     )
     if member is None:
         return rule
 
-    def of_member(key: Any, params: Any, state: Any, round: Exchange, **extra: Any) -> Any:
-        return rule.mix(key, params, state, round._replace(index=member), **extra)
+    def mix_member(
+        key: Key, params: Params, state: PyTree, exchange: Exchange
+    ) -> tuple[Params, PyTree, Traffic]:
+        return rule.mix(key, params, state, exchange._replace(index=member))
 
-    return GossipTransformation(rule.init, of_member)
+    return GossipTransformation(rule.init, mix_member, rule.supports)
 
 
 def foolsgold_weights(
     histories: jax.Array, valid: jax.Array, counted: jax.Array | None = None
 ) -> jax.Array:
-    """``float32[K]`` in ``[0, 1]``: trust in each of the histories ``[K, P]``.
+    """Compute FoolsGold's weights in ``[0, 1]`` of histories by their cosine similarities.
 
     Cosine similarities to the others, pardoning, inversion, rescaling to a maximum of 1 and a logit
-    about 1/2, all clipped to ``[0, 1]``. A zero history is similar to nothing; fewer than two
-    histories cannot be compared and are trusted.
+    about 1/2, all clipped to ``[0, 1]``. A zero history is similar to nothing; a single history
+    cannot be compared and gets full weight.
 
     Args:
         histories: ``[K, P]``.
-        valid: ``bool[K]``: which of them are there to be compared.
-        counted: ``bool[K]``: whose trust is asked for, all that are there by default. The others
-            only serve to compare with: they get 0 and do not set the scale.
+        valid: ``bool[K]``: which of them are compared.
+        counted: ``bool[K]``: which of them get a weight, all valid ones by default. The others
+            only serve as comparisons: they get 0 and do not set the scale.
+
+    Returns:
+        ``float32[K]``.
     """
-    # Scaled first: the square of a model blown up on purpose overflows and would look like none.
+    # Scaled first: the square of a very large model overflows and would look like a zero history.
     histories = jnp.clip(jnp.nan_to_num(histories), -1e37, 1e37)  # 1 / 1e38 would underflow
     largest = jnp.max(jnp.abs(histories), axis=1, initial=0.0, keepdims=True)
     histories = histories / jnp.where(largest > 0, largest, 1.0)

@@ -1,4 +1,4 @@
-"""MOZI, also known as UBAR: keep the nearest models, and of these what does no worse than the own.
+"""MOZI (UBAR): average the nearest models whose loss is no larger than the agent's own.
 
 Shapes: ``K`` in-neighbour slots, ``P`` parameters of one agent.
 
@@ -12,12 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip.robust._neighborhoods import Near, over_neighborhoods
+from jaxswarm.gossip.robust._neighborhoods import Neighborhood, over_neighborhoods
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.topology import Topology
 from jaxswarm.topology.validation import is_traced
 
-_HUGE = 3e38  # a loss that is not finite still ranks before a model that is not tried
+_HUGE = 3e38  # ranks a loss that is not finite before models that are not evaluated
 
 
 def mozi(
@@ -28,15 +28,15 @@ def mozi(
     own_weight: float | jax.Array = 0.5,
     chunk: int | None = None,
 ) -> GossipTransformation:
-    """Mix the own model with the mean of the near ones whose loss is no larger than the own.
+    """Mix the own model with the mean of near models whose loss is no larger than the own.
 
-    Of the models that arrived, the ``⌈share · n⌉`` nearest to the own are tried on the agent's own
-    samples, which ``mix`` takes as ``context`` (:func:`jaxswarm.gossip.informed`). Those with a
-    loss up to the own one are averaged, or the best one if none is that good. Without attackers it
-    prefers models like the own: non-IID agents learn little from each other.
+    Of the models that arrived, the ``⌈share · n⌉`` nearest to the own are evaluated on the agent's
+    own samples, the extra ``context`` of the exchange (:func:`jaxswarm.gossip.with_extras`). Those
+    with a loss up to the own one are averaged, or the best one if none is that good. Without
+    attackers it prefers models like the own: non-IID agents learn little from each other.
 
     Args:
-        topology: who hears whom; a sequence is used cyclically.
+        topology: the graph; a sequence is used cyclically.
         loss: ``loss(params, context) -> scalar`` of one agent; not finite counts as infinite.
         share: of the models that arrived, in ``(0, 1]``; the expected share of honest ones. May be
             traced.
@@ -54,7 +54,7 @@ def mozi(
     if not is_traced(own_weight) and not 0.0 <= float(own_weight) <= 1.0:
         raise ValueError(f"own_weight: expected a weight in [0, 1], got {own_weight}")
 
-    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+    def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
         if near.context is None:
             raise ValueError("context: mozi expects every agent's own samples, got None")
         values = jnp.concatenate([near.own[None], near.received])
@@ -69,6 +69,6 @@ def mozi(
         best = jnp.argmin(jnp.where(tried, jnp.minimum(losses[1:], _HUGE), jnp.inf))
         good = jnp.where(good.any(), good, tried & (jnp.arange(len(good)) == best))
         mean = jnp.sum(jnp.where(good[:, None], near.received, 0.0), axis=0) / jnp.sum(good)
-        return own_weight * near.own + (1.0 - own_weight) * mean, memory
+        return own_weight * near.own + (1.0 - own_weight) * mean, state
 
     return over_neighborhoods(topology, aggregate, chunk=chunk)

@@ -1,10 +1,10 @@
-"""Robust rules that bound how far one message may pull: centred clipping, norm clipping.
+"""Robust rules that bound the influence of one message: centered clipping, norm clipping.
 
 Shapes: ``K`` in-neighbour slots, ``P`` parameters of one agent.
 
 References:
     S. P. Karimireddy, L. He, M. Jaggi, Learning from history for Byzantine robust optimization,
-    2021 (centred clipping). L. He, S. P. Karimireddy, M. Jaggi, Byzantine-robust decentralized
+    2021 (centered clipping). L. He, S. P. Karimireddy, M. Jaggi, Byzantine-robust decentralized
     learning via self-centered clipping, 2022. Z. Sun et al., Can you really backdoor federated
     learning?, 2019 (norm bounds).
 """
@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip.robust._neighborhoods import Near, over_neighborhoods
+from jaxswarm.gossip.robust._neighborhoods import Neighborhood, over_neighborhoods
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.topology import Topology
 from jaxswarm.topology.validation import is_traced
@@ -28,7 +28,7 @@ def centered_clipping(
     iterations: int = 1,
     chunk: int | None = None,
 ) -> GossipTransformation:
-    """Average differences to the own model, each clipped to ``radius``.
+    """Average differences to the own model, each clipped to ``radius`` (self-centered clipping).
 
     ``v ← v + Σ_j w_ij clip(x_j − v)`` from ``v = x_i``, the own model weighing the rest. No message
     moves an agent by more than ``w_ij · radius`` per iteration. With an infinite radius and one
@@ -36,11 +36,20 @@ def centered_clipping(
     any radius, because both ends of an edge clip the same difference.
 
     Args:
-        topology: who hears whom; a sequence is used cyclically.
+        topology: the graph; a sequence is used cyclically.
         radius: ``τ > 0``; may be traced.
         weights: a scheme of ``topology.weights.SCHEMES``, or ``[..., E]``.
-        iterations: at least 1; more of them forget the centre.
+        iterations: at least 1; with more of them the center moves away from the own model.
         chunk: agents at a time, see :func:`over_neighborhoods`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import gossip, topology
+        >>> rule = centered_clipping(topology.ring(4), radius=3.0)
+        >>> x = jnp.array([0.0, 0.0, 0.0, 90.0])[:, None]
+        >>> y, _, _ = jax.jit(rule.mix)(jax.random.key(0), x, rule.init(x), gossip.Exchange(0))
+        >>> y.ravel().round().tolist()  # weights are 1/3: no message moves an agent by more than 1
+        [1.0, 0.0, 1.0, 88.0]
 
     Raises:
         ValueError: if ``radius`` is not positive or ``iterations < 1``.
@@ -49,17 +58,17 @@ def centered_clipping(
     if iterations < 1:
         raise ValueError(f"iterations: expected at least 1, got {iterations}")
 
-    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+    def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
         values = jnp.concatenate([near.own[None], near.received])
         share = jnp.concatenate([1.0 - jnp.sum(near.weights, keepdims=True), near.weights])
         point = near.own
         for _ in range(iterations):
-            away = values - point[None]
-            length = jnp.linalg.norm(away, axis=1)
+            difference = values - point[None]
+            length = jnp.linalg.norm(difference, axis=1)
             scale = share * jnp.minimum(1.0, radius / jnp.where(length > 0, length, 1.0))
             scale = jnp.where(jnp.isfinite(length), scale, 0.0)
-            point = point + jnp.sum(scale[:, None] * away, axis=0)
-        return point, memory
+            point = point + jnp.sum(scale[:, None] * difference, axis=0)
+        return point, state
 
     return over_neighborhoods(topology, aggregate, weights=weights, chunk=chunk)
 
@@ -71,12 +80,12 @@ def norm_clipping(
     weights: str | Any = "metropolis",
     chunk: int | None = None,
 ) -> GossipTransformation:
-    """Average models after scaling those down that are longer than ``factor`` times the own.
+    """Average models after clipping the norm of each to ``factor`` times the own model's norm.
 
-    Stops attacks by magnitude only. Where no model is longer than that it is ``x ← W x``.
+    Stops attacks by magnitude only. Where no model exceeds that it is ``x ← W x``.
 
     Args:
-        topology: who hears whom; a sequence is used cyclically.
+        topology: the graph; a sequence is used cyclically.
         factor: positive; may be traced.
         weights: a scheme of ``topology.weights.SCHEMES``, or ``[..., E]``.
         chunk: agents at a time, see :func:`over_neighborhoods`.
@@ -86,14 +95,14 @@ def norm_clipping(
     """
     _check_positive("factor", factor)
 
-    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+    def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
         bound = factor * jnp.linalg.norm(near.own)
         length = jnp.linalg.norm(near.received, axis=1)
         scale = near.weights * jnp.minimum(1.0, bound / jnp.where(length > 0, length, 1.0))
         kept = jnp.isfinite(length)
         own = 1.0 - jnp.sum(jnp.where(kept, near.weights, 0.0))
-        heard = jnp.sum(jnp.where(kept, scale, 0.0)[:, None] * near.received, axis=0)
-        return own * near.own + heard, memory
+        others = jnp.sum(jnp.where(kept, scale, 0.0)[:, None] * near.received, axis=0)
+        return own * near.own + others, state
 
     return over_neighborhoods(topology, aggregate, weights=weights, chunk=chunk)
 

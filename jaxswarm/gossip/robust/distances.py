@@ -1,6 +1,6 @@
 """Robust rules by distances between models: Krum, multi-Krum, the geometric median.
 
-Shapes: ``K`` in-neighbour slots, ``M = K + 1`` voices, ``P`` parameters of one agent.
+Shapes: ``K`` in-neighbour slots, ``M = K + 1`` candidates, ``P`` parameters of one agent.
 
 References:
     P. Blanchard et al., Machine learning with adversaries: Byzantine tolerant gradient descent,
@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm.gossip.robust._neighborhoods import (
-    Near,
-    expect_majority,
+    Neighborhood,
+    candidates,
     over_neighborhoods,
-    with_own,
+    require_majority,
 )
 from jaxswarm.gossip.robust.order import mean_of_ranks
 from jaxswarm.gossip.types import GossipTransformation
@@ -28,15 +28,24 @@ from jaxswarm.topology.validation import is_traced
 def krum(
     topology: Topology, num_byzantine: int | jax.Array, *, chunk: int | None = None
 ) -> GossipTransformation:
-    """Adopt the one model, own included, that is closest to its ``n − b − 2`` closest others.
+    """Adopt the one model, own included, closest to its ``n − b − 2`` closest others (Krum).
 
     Without attackers it is still one model, not the mean; non-IID agents lose most by it.
 
     Args:
-        topology: who hears whom; a sequence is used cyclically.
-        num_byzantine: ``b``, attackers among the neighbours of one agent; may be traced. An agent
-            that gets ``n < b + 3`` voices in a round (its own included) keeps its own.
+        topology: the graph; a sequence is used cyclically.
+        num_byzantine: ``b``, Byzantine in-neighbours of one agent; may be traced. An agent with
+            ``n < b + 3`` candidates in a round (its own included) keeps its own.
         chunk: agents at a time, see :func:`over_neighborhoods`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import gossip, topology
+        >>> rule = krum(topology.complete(5), num_byzantine=1)
+        >>> x = jnp.array([1.0, 2.0, 3.0, 5.0, -50.0])[:, None]
+        >>> y, _, _ = jax.jit(rule.mix)(jax.random.key(0), x, rule.init(x), gossip.Exchange(0))
+        >>> y[:4].ravel().tolist()
+        [2.0, 2.0, 2.0, 2.0]
 
     Raises:
         ValueError: if ``n − b − 2 >= 1`` does not hold in every neighbourhood; the agent is named.
@@ -51,12 +60,12 @@ def multi_krum(
     *,
     chunk: int | None = None,
 ) -> GossipTransformation:
-    """The mean of the ``m`` models with the best Krum scores.
+    """Average the ``m`` models with the best Krum scores (multi-Krum).
 
     With ``b = 0`` and the default ``m`` it is the plain uniform mean.
 
     Args:
-        topology: who hears whom; a sequence is used cyclically.
+        topology: the graph; a sequence is used cyclically.
         num_byzantine: as for :func:`krum`.
         num_chosen: ``m >= 1``, may be traced; ``n − b`` if omitted, and never more.
         chunk: agents at a time, see :func:`over_neighborhoods`.
@@ -64,12 +73,12 @@ def multi_krum(
     Raises:
         ValueError: as :func:`krum`; if ``num_chosen < 1``.
     """
-    b = expect_majority(topology, num_byzantine, "krum", lambda b: b + 3, "n - b - 2 >= 1")
+    b = require_majority(topology, num_byzantine, "krum", lambda b: b + 3, "n - b - 2 >= 1")
     if num_chosen is not None and not is_traced(num_chosen) and num_chosen < 1:
         raise ValueError(f"num_chosen: expected at least 1 model, got {num_chosen}")
 
-    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
-        values, valid = with_own(near)
+    def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
+        values, valid = candidates(near)
         distances, valid = squared_distances(values, valid)
         count = jnp.sum(valid)
         closest = jnp.sort(distances, axis=1)
@@ -81,7 +90,7 @@ def multi_krum(
         chosen = count - b if num_chosen is None else jnp.minimum(num_chosen, count - b)
         share = jnp.where((rank < chosen) & valid, 1.0 / jnp.maximum(chosen, 1), 0.0)
         mean = jnp.sum(share[:, None] * values, axis=0)
-        return jnp.where(count >= b + 3, mean, near.own), memory
+        return jnp.where(count >= b + 3, mean, near.own), state
 
     return over_neighborhoods(topology, aggregate, chunk=chunk)
 
@@ -93,16 +102,16 @@ def geometric_median(
     smoothing: float = 1e-6,
     chunk: int | None = None,
 ) -> GossipTransformation:
-    """The point with the least sum of distances to the own and the received models.
+    """Take the point with the least sum of distances to the candidates (geometric median, RFA).
 
     Smoothed Weiszfeld iterations ``z ← Σ x_j / max(ν, ‖z − x_j‖) / Σ 1 / max(ν, ‖z − x_j‖)`` from
     the coordinate median, which no minority can move far. Without attackers it is a median, not a
-    mean: robust up to half of the voices.
+    mean: robust up to half of the candidates.
 
     Args:
-        topology: who hears whom; a sequence is used cyclically.
+        topology: the graph; a sequence is used cyclically.
         iterations: Weiszfeld steps, at least 1.
-        smoothing: ``ν > 0``, distance below which a voice's pull grows no more.
+        smoothing: ``ν > 0``, distance below which the weight of a candidate grows no more.
         chunk: agents at a time, see :func:`over_neighborhoods`.
 
     Raises:
@@ -113,28 +122,29 @@ def geometric_median(
     if not smoothing > 0:
         raise ValueError(f"smoothing: expected a positive distance, got {smoothing}")
 
-    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
-        values, valid = with_own(near)
+    def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
+        values, valid = candidates(near)
         count = jnp.sum(valid)
         start = mean_of_ranks(values, valid, (count - 1) // 2, count // 2 + 1)
 
         def closer(_: int, point: jax.Array) -> jax.Array:
             distance = jnp.linalg.norm(values - point[None], axis=1)
-            pull = jnp.where(valid, 1.0 / jnp.maximum(distance, smoothing), 0.0)
-            pull = jnp.where(jnp.isfinite(distance), pull, 0.0)
-            total = jnp.sum(pull)
-            moved = jnp.sum((pull / jnp.where(total > 0, total, 1.0))[:, None] * values, axis=0)
+            weight = jnp.where(valid, 1.0 / jnp.maximum(distance, smoothing), 0.0)
+            weight = jnp.where(jnp.isfinite(distance), weight, 0.0)
+            total = jnp.sum(weight)
+            moved = jnp.sum((weight / jnp.where(total > 0, total, 1.0))[:, None] * values, axis=0)
             return jnp.where(total > 0, moved, point)
 
-        return jax.lax.fori_loop(0, iterations, closer, start), memory
+        return jax.lax.fori_loop(0, iterations, closer, start), state
 
     return over_neighborhoods(topology, aggregate, chunk=chunk)
 
 
 def squared_distances(values: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """``(‖x_i − x_j‖² [M, M], valid [M])``, infinite for ``i = j`` and for whoever is not valid.
+    """Compute all squared distances ``‖x_i − x_j‖²``, infinite for ``i = j`` and invalid rows.
 
-    A voice so far off that its square overflows is not valid any more.
+    Returns:
+        ``(distances [M, M], valid [M])``; a row so far off that its square overflows is invalid.
     """
     centered = values - values[:1]
     products = jnp.matmul(centered, centered.T, precision=jax.lax.Precision.HIGHEST)

@@ -1,4 +1,4 @@
-"""Robust rules by order statistics, coordinate by coordinate: median and trimmed mean.
+"""Robust rules by coordinate-wise order statistics: median and trimmed mean (BRIDGE).
 
 Shapes: ``K`` in-neighbour slots, ``P`` parameters of one agent.
 
@@ -14,33 +14,33 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm.gossip.robust._neighborhoods import (
-    Near,
-    expect_majority,
+    Neighborhood,
+    candidates,
     over_neighborhoods,
-    with_own,
+    require_majority,
 )
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.topology import Topology
 
 NETWORK_LIMIT = 32
-"""Voices up to which a sorting network of minima and maxima beats a general sort."""
+"""Number of candidates up to which a sorting network is faster than a general sort."""
 
 
 def median(topology: Topology, *, chunk: int | None = None) -> GossipTransformation:
-    """Every coordinate becomes the median of the own and the received ones.
+    """Take the coordinate-wise median of the own and the received models.
 
-    Stays within the range of the honest voices of a neighbourhood as long as they are the majority.
-    Bias without attackers: median instead of mean.
+    Stays within the range of the honest candidates of a neighbourhood as long as they are the
+    majority. Bias without attackers: median instead of mean.
 
     Args:
-        topology: who hears whom; a sequence is used cyclically.
+        topology: the graph; a sequence is used cyclically.
         chunk: agents at a time, see :func:`over_neighborhoods`.
     """
 
-    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
-        values, valid = with_own(near)
+    def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
+        values, valid = candidates(near)
         count = jnp.sum(valid)
-        return mean_of_ranks(values, valid, (count - 1) // 2, count // 2 + 1), memory
+        return mean_of_ranks(values, valid, (count - 1) // 2, count // 2 + 1), state
 
     return over_neighborhoods(topology, aggregate, chunk=chunk)
 
@@ -48,29 +48,36 @@ def median(topology: Topology, *, chunk: int | None = None) -> GossipTransformat
 def trimmed_mean(
     topology: Topology, num_byzantine: int | jax.Array, *, chunk: int | None = None
 ) -> GossipTransformation:
-    """Of every coordinate the mean without the ``b`` smallest and the ``b`` largest.
+    """Average every coordinate without its ``b`` smallest and ``b`` largest values (trimmed mean).
 
-    Stays within the range of the honest voices if at most ``b`` of a neighbourhood's are not.
-    ``b = 0`` is the plain uniform mean.
+    Stays within the range of the honest candidates if at most ``b`` of a neighbourhood's are
+    Byzantine. ``b = 0`` is the plain uniform mean. With gradient steps between rounds it is BRIDGE.
 
     Args:
-        topology: who hears whom; a sequence is used cyclically.
-        num_byzantine: ``b``, attackers among the neighbours of one agent; may be traced. An agent
-            that gets ``n <= 2 b`` voices in a round (its own included) keeps its own.
+        topology: the graph; a sequence is used cyclically.
+        num_byzantine: ``b``, Byzantine in-neighbours of one agent; may be traced. An agent with
+            ``n <= 2 b`` candidates in a round (its own included) keeps its own.
         chunk: agents at a time, see :func:`over_neighborhoods`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import gossip, topology
+        >>> rule = trimmed_mean(topology.complete(5), num_byzantine=1)
+        >>> x = jnp.array([1.0, 2.0, 3.0, 4.0, -50.0])[:, None]
+        >>> y, _, _ = jax.jit(rule.mix)(jax.random.key(0), x, rule.init(x), gossip.Exchange(0))
+        >>> y.ravel().tolist()
+        [2.0, 2.0, 2.0, 2.0, 2.0]
 
     Raises:
         ValueError: if ``n > 2 b`` does not hold in every neighbourhood; the agent is named.
     """
-    b = expect_majority(
-        topology, num_byzantine, "trimmed_mean", lambda b: 2 * b + 1, "n > 2 b voices"
-    )
+    b = require_majority(topology, num_byzantine, "trimmed_mean", lambda b: 2 * b + 1, "n > 2 b")
 
-    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
-        values, valid = with_own(near)
+    def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
+        values, valid = candidates(near)
         count = jnp.sum(valid)
         trimmed = mean_of_ranks(values, valid, b, count - b)
-        return jnp.where(count > 2 * b, trimmed, near.own), memory
+        return jnp.where(count > 2 * b, trimmed, near.own), state
 
     return over_neighborhoods(topology, aggregate, chunk=chunk)
 
@@ -78,7 +85,7 @@ def trimmed_mean(
 def mean_of_ranks(
     values: jax.Array, valid: jax.Array, first: jax.Array, stop: jax.Array
 ) -> jax.Array:
-    """``[P]``: of every column of ``values [M, P]`` the mean of the ranks ``first <= r < stop``.
+    """Average the ranks ``first <= r < stop`` of every column of ``values [M, P]``, to ``[P]``.
 
     Rows that are not ``valid`` rank last. No rank at all gives 0.
     """

@@ -15,7 +15,8 @@ import optax
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.types import GossipTransformation, Traffic
+from jaxswarm.gossip.traffic import Traffic
+from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.learning.local import Loss, Sample, objective, train
 from jaxswarm.learning.matching.merge import LocalInputs, SharedInputs, check_inputs
 from jaxswarm.learning.state import (
@@ -104,7 +105,7 @@ def merge_and_train(
         network_state, now = world.step(network_key, state.network, state.round)
         match_inputs = None if match_data is None else match_data(data_key, inputs)
         params, gossip_state, traffic = gossip.mix(
-            gossip_key, state.params, state.gossip, now, match_inputs=match_inputs
+            gossip_key, state.params, state.gossip, now.with_extras(match_inputs=match_inputs)
         )
         stats = recalibrate(params, match_inputs) if model.has_stats else state.model_state
         merged = None if watch is None else watch(params, stats)

@@ -18,9 +18,9 @@ from jax.typing import ArrayLike
 from jaxswarm import agents, errors
 from jaxswarm.gossip._mixing import mix as mix_with
 from jaxswarm.gossip._mixing import mixing
-from jaxswarm.gossip.robust._neighborhoods import Near, over_neighborhoods
-from jaxswarm.gossip.rounds import traffic_of
-from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
+from jaxswarm.gossip.robust._neighborhoods import Neighborhood, over_neighborhoods
+from jaxswarm.gossip.traffic import Traffic, traffic_of
+from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.learning.matching.matchers import Matcher
 from jaxswarm.learning.matching.spec import PermutationSpec, permute, sizes
 from jaxswarm.topology import Topology
@@ -73,9 +73,9 @@ def matched_averaging(
             64 MB.
 
     Returns:
-        A rule whose ``mix`` takes the extra ``match_inputs``, :class:`SharedInputs` or
-        :class:`LocalInputs`, if the matcher needs data; with ``basis="first"``, agent 0's of the
-        latter.
+        A rule that supports ``messages``, ``per_receiver`` (with ``basis="own"``) and the extra
+        ``match_inputs``, :class:`SharedInputs` or :class:`LocalInputs`, if the matcher needs data;
+        with ``basis="first"``, agent 0's of the latter.
 
     Raises:
         ValueError: on weights that are negative, not row-stochastic or not zero off the graph, an
@@ -115,20 +115,15 @@ def matched_averaging(
         return ()
 
     def mix(
-        key: jax.Array,
-        params: PyTree,
-        state: PyTree,
-        round: Exchange,
-        *,
-        match_inputs: SharedInputs | LocalInputs | None = None,
-        **extra: Any,
+        key: jax.Array, params: PyTree, state: PyTree, exchange: Exchange
     ) -> tuple[PyTree, PyTree, Traffic]:
         _expect_fit(spec, params, n)
+        match_inputs: SharedInputs | LocalInputs | None = exchange.extras.get("match_inputs")
         check_inputs(match_inputs, n, matcher.needs_data)
         _, unravel = agents.ravel(params)
         own_data = match_inputs.x if isinstance(match_inputs, LocalInputs) else None
 
-        def aggregate(near: Near, own_data: Any) -> tuple[jax.Array, Any]:
+        def aggregate(near: Neighborhood, own_data: Any) -> tuple[jax.Array, Any]:
             own = jax.tree.map(lambda leaf: leaf[0], unravel(near.own[None]))
             others = unravel(near.received)
             x = match_inputs.x if isinstance(match_inputs, SharedInputs) else own_data
@@ -139,10 +134,11 @@ def matched_averaging(
             return own_weight * near.own + near.weights @ received, own_data
 
         rule = over_neighborhoods(topology, aggregate, weights=pi, chunk=chunk)
-        params, _, traffic = rule.mix(key, params, own_data, round, **extra)
+        params, _, traffic = rule.mix(key, params, own_data, exchange)
         return params, state, traffic
 
-    return GossipTransformation(init, mix)
+    supports = frozenset({"messages", "per_receiver", "match_inputs"})
+    return GossipTransformation(init, mix, supports)
 
 
 def row_weights(topology: Topology, weights: str | ArrayLike) -> jax.Array:
@@ -221,19 +217,14 @@ def _into_first(
         return ()
 
     def mix(
-        key: jax.Array,
-        params: PyTree,
-        state: PyTree,
-        round: Exchange,
-        *,
-        messages: PyTree | None = None,
-        match_inputs: SharedInputs | LocalInputs | None = None,
-        **extra: Any,
+        key: jax.Array, params: PyTree, state: PyTree, exchange: Exchange
     ) -> tuple[PyTree, PyTree, Traffic]:
-        del key, extra
+        del key
+        match_inputs: SharedInputs | LocalInputs | None = exchange.extras.get("match_inputs")
         _expect_fit(spec, params, n)
         check_inputs(match_inputs, n, matcher.needs_data)
-        if any(part is not None for part in (round.alive, round.participates, round.delivered)):
+        masks = (exchange.alive, exchange.participates, exchange.delivered)
+        if any(mask is not None for mask in masks):
             raise ValueError("basis: 'first' needs a reliable network, got one that loses messages")
         first = jax.tree.map(lambda leaf: leaf[0], params)
         x = None if match_inputs is None else match_inputs.x
@@ -249,11 +240,11 @@ def _into_first(
             # Agent 0 is the basis: matched with itself it could only lose to ties.
             return jax.tree.map(lambda a, b: jnp.concatenate([a[:1], b]), models, rest)
 
-        sent = None if messages is None else aligned(messages)
+        sent = None if exchange.messages is None else aligned(exchange.sent(params))
         merged = mix_with(W, aligned(params), sent)
         return merged, state, traffic_of(W.num_messages(), params)
 
-    return GossipTransformation(init, mix)
+    return GossipTransformation(init, mix, frozenset({"messages", "match_inputs"}))
 
 
 def _from_matrix(topology: Topology, matrix: np.ndarray) -> jax.Array:

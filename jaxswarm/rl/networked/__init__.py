@@ -1,8 +1,8 @@
-"""Actor–critics of agents with private rewards who tell their neighbours what they believe.
+"""Actor–critics of networked agents with private rewards: critics are exchanged by gossip.
 
-:func:`networked_actor_critic` is the published algorithm with linear critics on finite games that
-:func:`solve` and :func:`limit` answer exactly; :func:`networked_ppo` the same idea around PPO,
-:func:`networked_sac` around SAC.
+:func:`networked_actor_critic` is the published algorithm with linear critics, on finite games that
+:func:`solve` and :func:`critic_fixed_point` solve exactly; :func:`networked_ppo` and
+:func:`networked_sac` apply the same idea to PPO and SAC.
 """
 
 from jaxswarm.rl.networked.games import MarkovGame, Solution, dilemma, random_game, solve
@@ -12,7 +12,7 @@ from jaxswarm.rl.networked.linear import (
     NetworkedState,
     Rates,
     additive_features,
-    limit,
+    critic_fixed_point,
     networked_actor_critic,
     random_features,
 )
@@ -20,15 +20,22 @@ from jaxswarm.rl.networked.policies import Policies, product_policies
 from jaxswarm.rl.networked.ppo import (
     NetworkedPPOInfo,
     NetworkedPPOState,
-    networked_parameters,
+    initial_params,
     networked_ppo,
 )
-from jaxswarm.rl.networked.sac import NetworkedSACInfo, NetworkedSACState, networked_sac
+from jaxswarm.rl.networked.reward_model import RewardModelState
+from jaxswarm.rl.networked.sac import (
+    NetworkedLearnerState,
+    NetworkedSACInfo,
+    NetworkedSACState,
+    networked_sac,
+)
 
 __all__ = [
     "Features",
     "MarkovGame",
     "NetworkedInfo",
+    "NetworkedLearnerState",
     "NetworkedPPOInfo",
     "NetworkedPPOState",
     "NetworkedSACInfo",
@@ -36,12 +43,13 @@ __all__ = [
     "NetworkedState",
     "Policies",
     "Rates",
+    "RewardModelState",
     "Solution",
     "additive_features",
+    "critic_fixed_point",
     "dilemma",
-    "limit",
+    "initial_params",
     "networked_actor_critic",
-    "networked_parameters",
     "networked_ppo",
     "networked_sac",
     "product_policies",

@@ -16,7 +16,7 @@ import numpy as np
 
 
 class MarkovGame(NamedTuple):
-    """One state that all see, private rewards.
+    """A game with one state that all agents observe, and private rewards.
 
     Attributes:
         transition: ``float32[S, J, S]``, rows sum to one.
@@ -39,9 +39,9 @@ class MarkovGame(NamedTuple):
         return self.reward.shape[1]
 
     def joint(self, actions: jax.Array) -> jax.Array:
-        """``int32[]``: which joint action ``int32[N]`` is."""
-        places = self.num_actions ** np.arange(self.num_agents)[::-1]
-        return jnp.sum(actions * jnp.asarray(places, jnp.int32))
+        """``int32[]``: index of the joint action ``int32[N]``."""
+        strides = self.num_actions ** np.arange(self.num_agents)[::-1]
+        return jnp.sum(actions * jnp.asarray(strides, jnp.int32))
 
     def actions(self) -> np.ndarray:
         """``int[J, N]``: every joint action, in order."""
@@ -52,10 +52,16 @@ class MarkovGame(NamedTuple):
 def random_game(
     num_agents: int = 4, num_states: int = 5, num_actions: int = 2, *, seed: int = 0
 ) -> MarkovGame:
-    """Transitions and rewards drawn at random, as in the paper.
+    """Draw transitions and rewards at random, as in the paper.
 
     Every agent's reward is uniform in ``[0, 4]`` for each state and joint action; transition
-    probabilities are uniform, then normalised, and bounded away from zero.
+    probabilities are uniform, then normalized, and bounded away from zero.
+
+    Args:
+        num_agents: ``N``.
+        num_states: ``S``.
+        num_actions: ``A``.
+        seed: of the game.
 
     Raises:
         ValueError: sizes below 1, or more than 4,096 joint actions.
@@ -78,10 +84,16 @@ def random_game(
 
 
 def dilemma(num_agents: int = 5, *, benefit: float = 3.0, cost: float = 1.0) -> MarkovGame:
-    """Give or keep, on a circle: what I give costs me and helps the next one only.
+    """Donation dilemma on a circle: giving costs the giver and benefits the next agent only.
 
-    ``r_i = benefit · a_{i−1} − cost · a_i``, and giving makes the good of two states likelier, in
-    which gifts are worth twice as much. Whoever looks at its own reward alone keeps.
+    ``r_i = benefit · a_{i−1} − cost · a_i``, and giving makes the better of two states likelier, in
+    which gifts have twice the benefit. An agent that maximizes its own reward never gives; the mean
+    reward is largest if all give.
+
+    Args:
+        num_agents: ``N``, at least 2.
+        benefit: of a gift in the worse state; above ``cost``.
+        cost: of giving, positive.
 
     Raises:
         ValueError: fewer than two agents, or a cost that is not between 0 and the benefit.
@@ -92,18 +104,18 @@ def dilemma(num_agents: int = 5, *, benefit: float = 3.0, cost: float = 1.0) -> 
         raise ValueError(f"benefit, cost: expected 0 < cost < benefit, got {benefit}, {cost}")
     actions = np.indices((2,) * num_agents).reshape(num_agents, -1)  # [N, J]
     gifts = benefit * np.roll(actions, 1, axis=0)
-    worth = np.array([1.0, 2.0])[None, :, None]
-    reward = worth * gifts[:, None, :] - cost * actions[:, None, :]
+    factor = np.array([1.0, 2.0])[None, :, None]
+    reward = factor * gifts[:, None, :] - cost * actions[:, None, :]
     good = 0.2 + 0.6 * actions.mean(axis=0)
     transition = np.stack([np.stack([1.0 - good, good], axis=-1)] * 2)
     return MarkovGame(jnp.asarray(transition, jnp.float32), jnp.asarray(reward, jnp.float32), 2)
 
 
 class Solution(NamedTuple):
-    """What a fixed joint policy is worth.
+    """Exact evaluation of a fixed joint policy.
 
     Attributes:
-        stationary: ``[S]``, how often each state is visited.
+        stationary: ``[S]``, stationary distribution of the states.
         average: ``[]``, the long-run mean of the agents' mean reward.
         values: ``[S]``, differential values of the mean reward, up to a constant.
     """
@@ -114,12 +126,20 @@ class Solution(NamedTuple):
 
 
 def solve(game: MarkovGame, policy: np.ndarray) -> Solution:
-    """Stationary distribution, average reward and differential values, by linear solves.
+    """Compute stationary distribution, average reward and differential values by linear solves.
 
     Args:
-        game: small.
-        policy: probabilities, ``[N, S, A]`` of agents that act apart, or ``[S, J]`` of joint
-            actions.
+        game: with few states and joint actions.
+        policy: probabilities, ``[N, S, A]`` of agents that act independently, or ``[S, J]`` of
+            joint actions.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxswarm.rl import networked
+        >>> game = networked.dilemma(3, benefit=3.0, cost=1.0)
+        >>> all_give = np.broadcast_to([0.0, 1.0], (3, 2, 2))
+        >>> round(networked.solve(game, all_give).average, 2)
+        4.4
     """
     P, r = induced(game, policy)
     S = game.num_states
@@ -133,15 +153,15 @@ def solve(game: MarkovGame, policy: np.ndarray) -> Solution:
 def induced(game: MarkovGame, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(transition [S, S], mean reward [S])`` under a policy ``[N, S, A]`` or ``[S, J]``."""
     joint = np.ndim(policy) == 2
-    chance = np.asarray(policy, np.float64) if joint else joint_probabilities(game, policy)
-    P = np.einsum("sj,sjt->st", chance, np.asarray(game.transition, np.float64))
-    r = np.einsum("sj,sj->s", chance, np.asarray(game.reward, np.float64).mean(axis=0))
+    pi = np.asarray(policy, np.float64) if joint else joint_probabilities(game, policy)
+    P = np.einsum("sj,sjt->st", pi, np.asarray(game.transition, np.float64))
+    r = np.einsum("sj,sj->s", pi, np.asarray(game.reward, np.float64).mean(axis=0))
     return P, r
 
 
 def joint_probabilities(game: MarkovGame, policy: np.ndarray) -> np.ndarray:
-    """``[S, J]``: agents act independently, ``policy [N, S, A]``."""
-    chance = np.ones((game.num_states, len(game.actions())))
+    """``[S, J]`` of agents that act independently, ``policy [N, S, A]``."""
+    pi = np.ones((game.num_states, len(game.actions())))
     for agent, column in enumerate(game.actions().T):
-        chance *= np.asarray(policy[agent], np.float64)[:, column]
-    return chance
+        pi *= np.asarray(policy[agent], np.float64)[:, column]
+    return pi

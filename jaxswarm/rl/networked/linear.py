@@ -1,11 +1,11 @@
-"""The networked actor–critic with linear critics: private rewards, critics that gossip.
+"""Networked actor–critic with linear critics: private rewards, critics that gossip.
 
-Every agent acts by its own policy, sees state and joint action, and is told its own reward alone.
-It learns two linear functions, the *team's* relative value ``φ(s)ᵀ v`` and the team's mean reward
-``f(s, a)ᵀ λ``: a local step on its own reward, then an exchange with its neighbours. Its actor
-follows the advantage that both imply and is never sent.
+Every agent acts by its own policy, observes the state and the joint action, and gets its own reward
+alone. It learns two linear functions, the *team's* relative value ``φ(s)ᵀ v`` and the team's mean
+reward ``f(s, a)ᵀ λ``: a local step on its own reward, then an exchange with its neighbours. Its
+actor follows the advantage that both imply and is never sent.
 
-Without any exchange each agent learns its own value and reward, and looks after itself.
+Without any exchange each agent learns its own value and reward, and maximizes its own reward.
 
 Shapes: ``N`` agents, ``S`` states, ``A`` actions, ``D`` value features, ``F`` reward features.
 
@@ -22,12 +22,11 @@ import numpy as np
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
+from jaxswarm.gossip.traffic import Ledger, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.rl.networked.games import MarkovGame, joint_probabilities, solve
 from jaxswarm.rl.networked.policies import Policies, product_policies
-
-PyTree = Any
+from jaxswarm.types import Key, PyTree
 
 
 class Rates(NamedTuple):
@@ -62,29 +61,29 @@ class Features(NamedTuple):
 
 
 class NetworkedState(NamedTuple):
-    """Of all agents.
+    """State of all agents and of the game.
 
     Attributes:
         actors: ``float32[N, S, A]`` logits, or of the policies' shape.
         critics: ``{"value": [N, D], "reward": [N, F]}``, what is exchanged.
-        average: ``float32[N]``, each agent's own long-run mean reward.
-        gossip: the rule's memory.
-        place: ``int32[]``, the game's state.
+        average_reward: ``float32[N]``, each agent's estimate of its own long-run mean reward.
+        gossip: state of the gossip rule.
+        game_state: ``int32[]``.
         time: ``int32[]``, steps so far.
         ledger: messages and bytes so far.
     """
 
     actors: jax.Array
     critics: dict[str, jax.Array]
-    average: jax.Array
+    average_reward: jax.Array
     gossip: PyTree
-    place: jax.Array
+    game_state: jax.Array
     time: jax.Array
     ledger: Ledger
 
 
 class NetworkedInfo(NamedTuple):
-    """``reward [N]``, the private ones of this step, and what it sent."""
+    """``reward float32[N]``: private rewards of the step; ``traffic``: its messages and bytes."""
 
     reward: jax.Array
     traffic: Traffic
@@ -95,19 +94,20 @@ def networked_actor_critic(
     features: Features,
     gossip: GossipTransformation,
     *,
-    rates: Rates = Rates(),  # noqa: B008
+    rates: Rates | None = None,
     policies: Policies | None = None,
 ) -> Algorithm:
-    """One transition of the game a step, as published.
+    """Make the published learner: one transition of the game per step.
 
     Args:
         game: whose private rewards are drawn around their means (uniform, ±0.5).
         features: of values and rewards; see :func:`random_features`, :func:`additive_features`.
-        gossip: how critics are exchanged after the local step: any rule, compressed, delayed,
-            robust, attacked. ``gossip.averaging(mixing)`` is the paper's.
-        rates: used where ``step`` gets ``None`` as inputs.
-        policies: how agents act; by the state alone if omitted, see :func:`product_policies`, and
-            :func:`jaxswarm.systems.bn_actor_critic.bayesian_policies` for agents that hear each other.
+        gossip: rule by which critics are exchanged after the local step: any, also compressed,
+            delayed, robust or attacked. ``gossip.averaging(mixing)`` is the paper's.
+        rates: used where ``step`` gets ``None`` as inputs; the paper's decays if omitted.
+        policies: joint policy; independent given the state if omitted, see
+            :func:`product_policies`. :func:`jaxswarm.systems.bn_actor_critic.bayesian_policies`
+            makes policies that depend on other agents' actions.
 
     Returns:
         ``init(actors) -> NetworkedState``, from logits of the policies' shape, ``[N, S, A]``, and
@@ -115,14 +115,28 @@ def networked_actor_critic(
 
     Raises:
         ValueError: features of other sizes than the game's; while mixing, what the rule refuses.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import gossip, topology
+        >>> from jaxswarm.rl import networked
+        >>> game = networked.dilemma(4)
+        >>> ring = gossip.averaging(gossip.mixing(topology.ring(4)))
+        >>> features = networked.additive_features(game)
+        >>> learner = networked.networked_actor_critic(game, features, ring)
+        >>> state = learner.init(jnp.zeros((4, 2, 2)))
+        >>> state, info = learner.step(jax.random.key(0), state)
+        >>> info.reward.shape, int(info.traffic.messages)
+        ((4,), 8)
     """
     n = game.num_agents
     check_features(game, features)
-    act = product_policies(game) if policies is None else policies
+    policies = product_policies(game) if policies is None else policies
+    rates = Rates() if rates is None else rates
 
     def init(actors: jax.Array) -> NetworkedState:
-        if jnp.shape(actors) != act.shape:
-            raise ValueError(f"actors: expected logits {act.shape}, got {jnp.shape(actors)}")
+        if jnp.shape(actors) != policies.shape:
+            raise ValueError(f"actors: expected logits {policies.shape}, got {jnp.shape(actors)}")
         critics = {
             "value": jnp.zeros((n, features.value.shape[-1])),
             "reward": jnp.zeros((n, features.reward.shape[-1])),
@@ -137,44 +151,53 @@ def networked_actor_critic(
             Ledger.empty(),
         )
 
+    def play(
+        key: Key, reward_key: Key, state: NetworkedState, actions: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """The game's next state, and private rewards ``[N]``."""
+        joint = game.joint(actions)
+        probabilities = game.transition[state.game_state, joint]
+        next_state = jax.random.choice(key, game.num_states, p=probabilities).astype(jnp.int32)
+        noise = jax.vmap(lambda k: jax.random.uniform(k, minval=-0.5, maxval=0.5))
+        reward = game.reward[:, state.game_state, joint] + noise(agents.keys(reward_key, n))
+        return next_state, reward
+
     def step(
-        key: jax.Array, state: NetworkedState, inputs: Rates | None = None
+        key: Key, state: NetworkedState, inputs: Rates | None = None
     ) -> tuple[NetworkedState, NetworkedInfo]:
-        p = rates if inputs is None else inputs
-        act_key, move_key, reward_key, gossip_key = jax.random.split(key, 4)
+        now = rates if inputs is None else inputs
+        action_key, game_key, reward_key, gossip_key = jax.random.split(key, 4)
         t = (state.time + 1).astype(jnp.float32)
-        critic_rate = p.critic / t**p.critic_decay
-        actor_rate = p.actor / t**p.actor_decay
+        critic_rate = now.critic / t**now.critic_decay
+        actor_rate = now.actor / t**now.actor_decay
 
-        acts = act.choose(act_key, state.actors, state.place)
-        joint = game.joint(acts)
-        chance = game.transition[state.place, joint]
-        after = jax.random.choice(move_key, game.num_states, p=chance).astype(jnp.int32)
-        luck = jax.vmap(lambda k: jax.random.uniform(k, minval=-0.5, maxval=0.5))
-        reward = game.reward[:, state.place, joint] + luck(agents.keys(reward_key, n))
+        actions = policies.sample(action_key, state.actors, state.game_state)
+        next_state, reward = play(game_key, reward_key, state, actions)
 
-        here, there = features.value[state.place], features.value[after]
-        seen = features.reward[state.place, joint]
-        value, model = state.critics["value"], state.critics["reward"]
-        gain = value @ there - value @ here
-        surprise = reward - state.average + gain
-        stepped = {
-            "value": value + critic_rate * surprise[:, None] * here[None, :],
-            "reward": model + critic_rate * (reward - model @ seen)[:, None] * seen[None, :],
+        phi, next_phi = features.value[state.game_state], features.value[next_state]
+        f = features.reward[state.game_state, game.joint(actions)]
+        v, lam = state.critics["value"], state.critics["reward"]
+        value_change = v @ next_phi - v @ phi
+        td_error = reward - state.average_reward + value_change
+        critics = {
+            "value": v + critic_rate * td_error[:, None] * phi[None, :],
+            "reward": lam + critic_rate * (reward - lam @ f)[:, None] * f[None, :],
         }
-        advantage = model @ seen - state.average + gain
-        actors = act.ascend(state.actors, state.place, acts, actor_rate * advantage)
-        critics, memory, sent = gossip.mix(gossip_key, stepped, state.gossip, Exchange(state.time))
-        new = NetworkedState(
+        advantage = lam @ f - state.average_reward + value_change
+        actors = policies.ascend(state.actors, state.game_state, actions, actor_rate * advantage)
+        critics, gossip_state, traffic = gossip.mix(
+            gossip_key, critics, state.gossip, Exchange(state.time)
+        )
+        new_state = NetworkedState(
             actors,
             critics,
-            state.average + critic_rate * (reward - state.average),
-            memory,
-            after,
+            state.average_reward + critic_rate * (reward - state.average_reward),
+            gossip_state,
+            next_state,
             state.time + 1,
-            state.ledger.add(sent),
+            state.ledger.add(traffic),
         )
-        return new, NetworkedInfo(reward, sent)
+        return new_state, NetworkedInfo(reward, traffic)
 
     return Algorithm(init, step)  # type: ignore[arg-type]
 
@@ -182,7 +205,13 @@ def networked_actor_critic(
 def random_features(
     game: MarkovGame, num_value: int, num_reward: int, *, seed: int = 0
 ) -> Features:
-    """Uniform in ``[0, 1]``, as in the paper's first experiment.
+    """Draw features uniformly in ``[0, 1]``, as in the paper's first experiment.
+
+    Args:
+        game: whose sizes are meant.
+        num_value: ``D``, below the number of states.
+        num_reward: ``F``.
+        seed: of the features.
 
     Raises:
         ValueError: fewer than one feature, or as many value features as states (then a combination
@@ -204,7 +233,7 @@ def random_features(
 
 
 def additive_features(game: MarkovGame) -> Features:
-    """Exact where rewards add up over agents: each state with each agent's action.
+    """Make features that represent rewards exactly if these are sums over agents' actions.
 
     Values: one column per state but the first. Rewards: ``[S (1 + N (A − 1))]``, a constant and
     every agent's action (but its first) in each state.
@@ -216,32 +245,36 @@ def additive_features(game: MarkovGame) -> Features:
     return Features(jnp.asarray(np.eye(S)[:, 1:], jnp.float32), jnp.asarray(reward, jnp.float32))
 
 
-def limit(game: MarkovGame, features: Features, policy: np.ndarray) -> dict[str, np.ndarray]:
-    """What all critics converge to under a fixed policy: ``{"value": [D], "reward": [F]}``.
+def critic_fixed_point(
+    game: MarkovGame, features: Features, policy: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Limit of all critics under a fixed policy: ``{"value": [D], "reward": [F]}``.
 
     The fixed point of temporal differences on the agents' *mean* reward, and the least-squares fit
-    of that mean, both weighted by how often states and joint actions occur.
+    of that mean, both weighted by the stationary distribution of states and joint actions.
 
     Args:
-        game: small.
+        game: with few states and joint actions.
         features: linearly independent.
         policy: ``[N, S, A]`` probabilities.
     """
     solved = solve(game, policy)
-    chance = solved.stationary[:, None] * joint_probabilities(game, policy)  # [S, J]
+    occupancy = solved.stationary[:, None] * joint_probabilities(game, policy)  # [S, J]
     P = np.einsum(
-        "sj,sjt->st", chance / solved.stationary[:, None], np.asarray(game.transition, np.float64)
+        "sj,sjt->st",
+        occupancy / solved.stationary[:, None],
+        np.asarray(game.transition, np.float64),
     )
     mean = np.asarray(game.reward, np.float64).mean(axis=0)
     phi = np.asarray(features.value, np.float64)
-    weigh = phi.T * solved.stationary[None, :]
-    r = (chance * mean).sum(axis=1) / solved.stationary
-    value = np.linalg.solve(weigh @ (phi - P @ phi), weigh @ (r - solved.average))
+    weighted = phi.T * solved.stationary[None, :]
+    r = (occupancy * mean).sum(axis=1) / solved.stationary
+    value = np.linalg.solve(weighted @ (phi - P @ phi), weighted @ (r - solved.average))
     flat = np.asarray(features.reward, np.float64).reshape(-1, features.reward.shape[-1])
-    weight = chance.reshape(-1)
+    weight = occupancy.reshape(-1)
     gram = (flat.T * weight) @ flat
-    model = np.linalg.lstsq(gram, (flat.T * weight) @ mean.reshape(-1), rcond=None)[0]
-    return {"value": value, "reward": model}
+    reward = np.linalg.lstsq(gram, (flat.T * weight) @ mean.reshape(-1), rcond=None)[0]
+    return {"value": value, "reward": reward}
 
 
 def check_features(game: MarkovGame, features: Features) -> None:

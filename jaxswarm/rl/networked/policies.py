@@ -1,4 +1,4 @@
-"""How the agents of a finite game act: by themselves, or any other joint policy in tables.
+"""Tabular joint policies of finite games: products of softmax policies, and their interface.
 
 Shapes: ``N`` agents with ``A`` actions each, ``S`` states.
 """
@@ -13,25 +13,25 @@ from jaxswarm.rl.networked.games import MarkovGame
 
 
 class Policies(NamedTuple):
-    """A joint policy's tables of logits and what is done with them.
+    """A tabular joint policy as functions of its tables of logits.
 
     Attributes:
         shape: of the tables, ``(N, S, …)``.
-        choose: ``choose(key, tables, state) -> int32[N]``.
+        sample: ``sample(key, tables, state) -> actions int32[N]``.
         ascend: ``ascend(tables, state, actions, rates [N]) -> tables``, every agent's own table
             moved by its rate along the gradient of its log-probability.
     """
 
     shape: tuple[int, ...]
-    choose: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+    sample: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
     ascend: Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 def product_policies(game: MarkovGame) -> Policies:
-    """Everybody acts by the state alone; tables ``[N, S, A]``."""
+    """Independent softmax policies given the state; tables ``[N, S, A]``."""
     n, size = game.num_agents, game.num_actions
 
-    def choose(key: jax.Array, tables: jax.Array, state: jax.Array) -> jax.Array:
+    def sample(key: jax.Array, tables: jax.Array, state: jax.Array) -> jax.Array:
         return jax.vmap(jax.random.categorical)(agents.keys(key, n), tables[:, state])
 
     def ascend(
@@ -40,4 +40,4 @@ def product_policies(game: MarkovGame) -> Policies:
         score = jax.nn.one_hot(actions, size) - jax.nn.softmax(tables[:, state])
         return tables.at[:, state].add(rates[:, None] * score)
 
-    return Policies((n, game.num_states, size), choose, ascend)
+    return Policies((n, game.num_states, size), sample, ascend)

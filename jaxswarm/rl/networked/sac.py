@@ -1,22 +1,19 @@
-"""SAC among networked agents: own buffers and actors; critics and reward models that gossip.
+"""SAC of networked agents: own buffers and actors; critics and reward models that gossip.
 
-One iteration of an agent: act, remember; fit its reward model to its own rewards, take what the
-model says as the *team's* reward, update; exchange critics, targets and reward models. Nobody is
-told another's reward. Actors and temperatures stay at home unless asked for; the optimisers'
-moments always do.
+One iteration of an agent: act and store; fit its reward model to its own rewards, take the model's
+predictions as the *team's* reward, update; exchange critics, target critics and reward models. No
+reward is sent. Actors and temperatures are sent only on request, the optimizers' states of the
+networks never.
 
 Averaged critics alone are the team's in the limit of small steps; with Adam's, which are as large
-for an agent that is paid nothing as for the others, they are not (experiment ``sac``). Hence the
-reward model, the λ of the published algorithm, whose own Adam has a common second moment: it is
-exchanged too.
+for an agent without rewards as for the others, they are not (experiment ``sac``). Hence the reward
+model, the λ of the published algorithm.
 
 Shapes: ``N`` agents, ``B`` items of a batch.
 
 References:
     K. Zhang, Z. Yang, H. Liu, T. Zhang, T. Başar, Fully decentralized multi-agent reinforcement
     learning with networked agents, 2018 (critic and reward consensus).
-    X. Chen, B. Karimi, W. Zhao, P. Li, On the convergence of decentralized adaptive gradient
-    methods, 2022 (consensus of second moments).
     T. Haarnoja et al., Soft actor-critic algorithms and applications, 2018.
 """
 
@@ -25,42 +22,43 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
-from jaxswarm import models
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.types import Exchange, GossipTransformation, Traffic
+from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.gossip.traffic import Ledger, Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.rl._off_policy import Learner, OffPolicyInfo, OffPolicyState, off_policy
-from jaxswarm.rl._sac import SACHyperparameters, SACLearner, check_parameters, sac_learner
+from jaxswarm.rl._sac import SACHyperparameters, SACState, check_hyperparameters, sac_learner
+from jaxswarm.rl.networked.reward_model import (
+    RewardModelState,
+    messages,
+    reward_model,
+    with_received,
+)
 from jaxswarm.rl.q_networks import QNetwork
-from jaxswarm.rl.replay import Experience, uniform
-from jaxswarm.rl.returns import masked_mean
-
-PyTree = Any
+from jaxswarm.rl.replay import Experience
+from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
 
-class NetworkedLearner(NamedTuple):
-    """Of one agent.
+class NetworkedLearnerState(NamedTuple):
+    """State of one agent's learner.
 
     Attributes:
         sac: actor, critics, temperature.
-        rewards: parameters of the reward model.
-        reward_optimiser: its optimiser's state.
+        reward_model: weights and optimizer of the reward model.
     """
 
-    sac: SACLearner
-    rewards: PyTree
-    reward_optimizer: PyTree
+    sac: SACState
+    reward_model: RewardModelState
 
 
 class NetworkedSACState(NamedTuple):
-    """Of all agents; leaves lead with ``N``.
+    """State of all agents; leaves lead with ``N``.
 
     Attributes:
         agents: learners, buffers and environments.
-        gossip: the rule's memory.
+        gossip: state of the gossip rule.
         round: ``int32[]``, iterations so far.
         ledger: messages and bytes so far.
     """
@@ -72,152 +70,141 @@ class NetworkedSACState(NamedTuple):
 
 
 class NetworkedSACInfo(NamedTuple):
-    """``sac``: an :class:`OffPolicyInfo`; ``traffic`` of the iteration."""
+    """``sac``: an :class:`jaxswarm.rl.OffPolicyInfo`; ``traffic`` of the iteration."""
 
     sac: OffPolicyInfo
     traffic: Traffic
 
 
 def networked_sac(
-    env: Any,
+    env: SwarmEnvironment,
     network: QNetwork,
     gossip: GossipTransformation,
     *,
-    num_envs: int = 1,
-    num_steps: int = 1,
-    updates: int = 1,
-    batch_size: int = 256,
-    capacity: int = 100_000,
-    warm_up: int = 1000,
     team_reward: bool | jax.Array = True,
     average_actors: bool = False,
     average_temperatures: bool = False,
     reward_widths: Sequence[int] = (32,),
     reward_lr: float = 3e-3,
     optimizer: optax.GradientTransformation | None = None,
-    parameters: SACHyperparameters = SACHyperparameters(),  # noqa: B008
+    hyperparameters: SACHyperparameters | None = None,
+    **options: Any,
 ) -> Algorithm:
     """Make the learner.
 
     Args:
-        env: a :class:`jaxswarm.envs.SwarmEnvironment` with bounded actions, not wrapped; rewards
-            or physics may differ between agents.
+        env: environment with bounded continuous actions, not wrapped; rewards or physics may differ
+            between agents.
         network: from :func:`jaxswarm.rl.q_network_for`.
-        gossip: how critics and reward models are exchanged after each iteration: any rule, also
-            compressed, delayed, robust or attacked.
-        num_envs: see :func:`jaxswarm.rl`, as all sizes.
-        num_steps: environment steps between updates.
-        updates: gradient steps after them.
-        batch_size: ``B``, of each agent.
-        capacity: items of each agent's buffer.
-        warm_up: random steps before learning.
+        gossip: rule by which critics and reward models are exchanged after each iteration: any,
+            also compressed, delayed, robust or attacked.
         team_reward: false leaves every agent with its own reward, and only critics gossip; may be
             traced.
-        average_actors: exchange actors too, which only makes sense where agents are alike.
+        average_actors: exchange actors too, which only makes sense for agents with the same task.
         average_temperatures: exchange ``log α`` too.
-        reward_widths: hidden layers of the reward models, of what an agent sees and does.
-        reward_lr: of their Adam, a step per update.
-        optimizer: see :func:`jaxswarm.rl`.
-        parameters: used where ``step`` gets ``None`` as inputs.
+        reward_widths: hidden layers of the reward models, whose inputs are the own observation and
+            action.
+        reward_lr: step size of their Adam, one step per update.
+        optimizer: see :func:`jaxswarm.rl.sac`.
+        hyperparameters: used where ``step`` gets ``None`` as inputs; the defaults if omitted.
+        options: of :func:`jaxswarm.rl.off_policy`, such as ``num_envs``, ``batch_size`` (of each
+            agent), ``capacity`` (of each agent's buffer) and ``warm_up``.
 
     Returns:
-        ``init(params, key, physics=None, temperature=1.0) -> NetworkedSACState`` with ``params``
-        from :func:`jaxswarm.rl.networked.networked_parameters`, and ``step(key, state, inputs)``.
+        ``init(params, key, env_params=None, temperature=1.0) -> NetworkedSACState`` with ``params``
+        from :func:`jaxswarm.rl.networked.initial_params`, and ``step(key, state, inputs)``.
 
     Raises:
-        ValueError: as :func:`jaxswarm.rl`; a rate that is not positive; while mixing, what the
-            rule refuses.
-    """
-    check_parameters(parameters)
-    if not 0.0 < reward_lr < np.inf:
-        raise ValueError(f"reward_lr: expected a positive number, got {reward_lr}")
-    inner = sac_learner(env, network, optimizer=optimizer)
-    width = network.num_features + network.num_actions
-    model = models.functional(models.mlp(*reward_widths, 1), jnp.zeros((1, width)))
-    fitting = optax.scale_by_adam()
-    start = model.init(jax.random.key(0))  # common: averages of apart starts are worth little
+        ValueError: as :func:`jaxswarm.rl.sac`; a reward step size that is not positive; while
+            mixing, what the rule refuses.
 
-    def begin(params: PyTree, temperature: Any = 1.0) -> NetworkedLearner:
-        return NetworkedLearner(
-            inner.init(params, temperature=temperature), start, fitting.init(start)
-        )
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs, gossip, rl, topology
+        >>> from jaxswarm.rl import networked
+        >>> env = envs.Pendulum(4)
+        >>> network = rl.q_network_for(env, widths=(8,))
+        >>> ring = gossip.averaging(gossip.mixing(topology.ring(4)))
+        >>> learner = networked.networked_sac(env, network, ring, batch_size=8, warm_up=8)
+        >>> params = networked.initial_params(jax.random.key(0), network, 4)
+        >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
+        >>> _, info = jax.eval_shape(learner.step, jax.random.key(2), state)
+        >>> info.sac.learning["reward_error"].shape
+        (4,)
+    """
+    hp = SACHyperparameters() if hyperparameters is None else hyperparameters
+    check_hyperparameters(hp)
+    sac = sac_learner(env, network, optimizer=optimizer)
+    num_inputs = network.num_features + network.num_actions
+    model = reward_model(num_inputs, widths=reward_widths, lr=reward_lr)
+    # Averages of networks with different initial weights perform badly: all start from the same.
+    initial_model = model.init(jax.random.key(0))
+
+    def init_learner(params: Params, temperature: ArrayLike = 1.0) -> NetworkedLearnerState:
+        return NetworkedLearnerState(sac.init(params, temperature=temperature), initial_model)
+
+    def act(key: Key, state: NetworkedLearnerState, features: jax.Array) -> jax.Array:
+        return sac.act(key, state.sac, features)
 
     def update(
-        key: jax.Array, state: NetworkedLearner, batch: Experience, p: SACHyperparameters
-    ) -> tuple[NetworkedLearner, dict[str, jax.Array]]:
-        x = jnp.concatenate([batch.features, network.unit(batch.raw)], axis=1)
+        key: Key, state: NetworkedLearnerState, batch: Experience, hp: SACHyperparameters
+    ) -> tuple[NetworkedLearnerState, dict[str, jax.Array]]:
+        inputs = jnp.concatenate([batch.features, network.unit_action(batch.raw)], axis=1)
+        model_state, error, predicted = model.step(
+            state.reward_model, inputs, batch.reward, batch.mask
+        )
+        reward = jnp.where(jnp.asarray(team_reward), predicted, batch.reward)
+        sac_state, metrics = sac.update(key, state.sac, batch._replace(reward=reward), hp)
+        return NetworkedLearnerState(sac_state, model_state), {**metrics, "reward_error": error}
 
-        def error(params: PyTree) -> tuple[jax.Array, jax.Array]:
-            said = model.apply(params, x)[:, 0]
-            return masked_mean(jnp.square(said - batch.reward), batch.mask), said
-
-        (wrong, said), slope = jax.value_and_grad(error, has_aux=True)(state.rewards)
-        change, fitted = fitting.update(slope, state.reward_optimizer, state.rewards)
-        earned = jnp.where(jnp.asarray(team_reward), said, batch.reward)
-        learner, info = inner.update(key, state.sac, batch._replace(reward=earned), p)
-        change = jax.tree.map(lambda x: -reward_lr * x, change)
-        rewards = optax.apply_updates(state.rewards, change)
-        return NetworkedLearner(learner, rewards, fitted), {**info, "reward_error": wrong}
-
-    def act(key: jax.Array, state: NetworkedLearner, features: jax.Array) -> jax.Array:
-        return inner.act(key, state.sac, features)
-
-    alone = off_policy(
+    loop = off_policy(
         env,
         network,
-        Learner(begin, act, update),
-        uniform(capacity, batch_size),
-        num_envs=num_envs,
-        num_steps=num_steps,
-        updates=updates,
-        warm_up=warm_up,
+        Learner(init_learner, act, update),
         shared=False,
-        parameters=parameters,
+        hyperparameters=hp,
+        **options,
     )
 
-    def told(learner: NetworkedLearner) -> PyTree:
-        held = learner.sac
-        parts = {
-            "critic": held.params["critic"],
-            "target": held.target,
-            "rewards": learner.rewards,
-            "squares": learner.reward_optimizer.nu,
-        }
+    def exchanged(learner: NetworkedLearnerState) -> dict[str, PyTree]:
+        state = learner.sac
+        parts = {"critic": state.params["critic"], "target_critic": state.target_critic}
+        parts |= messages(learner.reward_model)
         if average_actors:
-            parts["actor"] = held.params["actor"]
+            parts["actor"] = state.params["actor"]
         if average_temperatures:
-            parts["temperature"] = held.log_temperature
+            parts["temperature"] = state.log_alpha
         return parts
 
-    def heard(learner: NetworkedLearner, parts: PyTree) -> NetworkedLearner:
-        held = learner.sac
-        own = {"actor": held.params["actor"], "temperature": held.log_temperature} | parts
-        held = held._replace(
-            params={"actor": own["actor"], "critic": own["critic"]},
-            target=own["target"],
-            log_temperature=own["temperature"],
+    def with_exchanged(
+        learner: NetworkedLearnerState, received: dict[str, PyTree]
+    ) -> NetworkedLearnerState:
+        state = learner.sac
+        state = state._replace(
+            params=state.params | {k: received[k] for k in state.params if k in received},
+            target_critic=received["target_critic"],
+            log_alpha=received.get("temperature", state.log_alpha),
         )
-        told = jax.tree.map(lambda x: jnp.maximum(x, 0.0), own["squares"])  # despite liars
-        squares = learner.reward_optimizer._replace(nu=told)
-        return NetworkedLearner(held, own["rewards"], squares)
+        return NetworkedLearnerState(state, with_received(learner.reward_model, received))
 
     def init(
-        params: PyTree, key: jax.Array, physics: PyTree = None, temperature: Any = 1.0
+        params: Params, key: Key, env_params: PyTree = None, temperature: ArrayLike = 1.0
     ) -> NetworkedSACState:
-        state: Any = alone.init(params, key, physics, temperature=temperature)
-        memory = gossip.init(told(state.learner))
-        return NetworkedSACState(state, memory, jnp.int32(0), Ledger.empty())
+        state: OffPolicyState = loop.init(params, key, env_params, temperature=temperature)
+        gossip_state = gossip.init(exchanged(state.learner))
+        return NetworkedSACState(state, gossip_state, jnp.int32(0), Ledger.empty())
 
     def step(
-        key: jax.Array, state: NetworkedSACState, inputs: SACHyperparameters | None = None
+        key: Key, state: NetworkedSACState, inputs: SACHyperparameters | None = None
     ) -> tuple[NetworkedSACState, NetworkedSACInfo]:
-        own_key, gossip_key = jax.random.split(key)
-        held, info = alone.step(own_key, state.agents, inputs)
-        parts, memory, traffic = gossip.mix(
-            gossip_key, told(held.learner), state.gossip, Exchange(state.round)
+        learn_key, gossip_key = jax.random.split(key)
+        agents, info = loop.step(learn_key, state.agents, inputs)
+        received, gossip_state, traffic = gossip.mix(
+            gossip_key, exchanged(agents.learner), state.gossip, Exchange(state.round)
         )
-        held = held._replace(learner=heard(held.learner, parts))
-        after = NetworkedSACState(held, memory, state.round + 1, state.ledger.add(traffic))
-        return after, NetworkedSACInfo(info, traffic)
+        agents = agents._replace(learner=with_exchanged(agents.learner, received))
+        ledger = state.ledger.add(traffic)
+        new_state = NetworkedSACState(agents, gossip_state, state.round + 1, ledger)
+        return new_state, NetworkedSACInfo(info, traffic)
 
     return Algorithm(init, step)  # type: ignore[arg-type]

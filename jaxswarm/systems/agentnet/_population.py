@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxswarm.topology import Topology
+from jaxswarm.topology import Topology, in_neighbors
 from jaxswarm.types import Key
 
 
@@ -88,13 +87,13 @@ def population(
     special = (jnp.arange(n) % num_types)[:, None] == jnp.arange(num_types)[None, :]
     noise = 0.4 * jax.random.normal(keys[0], (n, num_types))
     skill = jnp.where(special, specialist_skill, other_skill) + noise
-    neighbors, linked = _padded_in_neighbors(topology)
+    lists = in_neighbors(topology)
     return Population(
         skill,
         _unit(jax.random.normal(keys[1], (num_types, size))),
         _unit(jax.random.normal(keys[2], (num_types, num_topics, size))),
-        jnp.asarray(neighbors),
-        jnp.asarray(linked),
+        jnp.asarray(lists.neighbors),
+        jnp.asarray(lists.mask),
     )
 
 
@@ -125,19 +124,6 @@ def sample_tasks(
     extra = jax.random.uniform(keys[3], (count, parts)) < part_probability
     active = jnp.cumprod(extra.at[:, 0].set(True), axis=1).astype(bool)
     return Tasks(kind, topic, embedding, active, jax.random.uniform(keys[4], (count,)))
-
-
-def _padded_in_neighbors(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
-    """In-neighbours ``int32[N, J]`` and which slots hold one, ``bool[N, J]``."""
-    n = topology.num_agents
-    mask = np.asarray(topology.mask)
-    senders, receivers = np.asarray(topology.senders)[mask], np.asarray(topology.receivers)[mask]
-    counts = np.bincount(receivers, minlength=n)
-    slots = max(int(counts.max(initial=0)), 1)
-    neighbors, linked = np.zeros((n, slots), np.int32), np.zeros((n, slots), bool)
-    column = np.arange(len(receivers)) - np.repeat(np.cumsum(counts) - counts, counts)
-    neighbors[receivers, column], linked[receivers, column] = senders, True
-    return neighbors, linked
 
 
 def _unit(x: jax.Array) -> jax.Array:

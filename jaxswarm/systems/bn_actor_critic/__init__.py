@@ -1,18 +1,22 @@
-"""Joint policies as Bayesian networks: agents that hear others' actions before they choose.
+"""Bayesian-network actor-critic: joint policies in which agents condition on parents' actions.
 
 Graphs over agents; the tabular form with exact values, gradients and Nash gaps, and as policies of
-networked agents with private rewards; and BN-MAPPO, whose graph is drawn for every state from
-learnt logits: ``team = Team(env)``, ``network = team_network(team)``, ``bn_mappo(team, network)``.
+networked agents with private rewards; and BN-MAPPO, whose graph is sampled for every state from
+learned logits: ``team = Team(env)``, ``network = team_network(team)``, ``bn_mappo(team, network)``.
 """
 
-from jaxswarm.systems.bn_actor_critic._wiring import Wiring, wiring, with_wiring
+from jaxswarm.systems.bn_actor_critic._graph_settings import (
+    GraphSettings,
+    graph_settings,
+    with_graph,
+)
 from jaxswarm.systems.bn_actor_critic.graphs import (
     check_dag,
     full,
     independent,
     line,
-    order,
-    permutation,
+    permutation_matrix,
+    topological_order,
 )
 from jaxswarm.systems.bn_actor_critic.mappo import (
     TeamHyperparameters,
@@ -21,7 +25,7 @@ from jaxswarm.systems.bn_actor_critic.mappo import (
     annealing,
     bn_mappo,
 )
-from jaxswarm.systems.bn_actor_critic.neighbors import bayesian_policies
+from jaxswarm.systems.bn_actor_critic.networked_policies import bayesian_policies
 from jaxswarm.systems.bn_actor_critic.policy import (
     TeamOutputs,
     graph_of,
@@ -32,10 +36,10 @@ from jaxswarm.systems.bn_actor_critic.sampling import (
     Dag,
     DagLogits,
     DagNoise,
-    compose,
+    compose_dag,
     dag_noise,
     density,
-    matching,
+    max_weight_matching,
     sample_dag,
     sample_edges,
     sample_permutation,
@@ -45,57 +49,57 @@ from jaxswarm.systems.bn_actor_critic.tabular import (
     BayesianHyperparameters,
     BayesianInfo,
     bayesian_policy_gradient,
-    best_values,
     coordination_game,
     log_joint,
     nash_gap,
-    rows,
-    sample,
-    values,
+    optimal_values,
+    sample_joint_action,
+    state_values,
+    table_rows,
 )
 from jaxswarm.systems.bn_actor_critic.team import Team, TeamObservation
 
 __all__ = [
-    "BayesianInfo",
     "BayesianHyperparameters",
+    "BayesianInfo",
     "Dag",
     "DagLogits",
     "DagNoise",
+    "GraphSettings",
     "Team",
+    "TeamHyperparameters",
     "TeamInfo",
     "TeamObservation",
     "TeamOutputs",
-    "TeamHyperparameters",
     "TeamState",
-    "Wiring",
     "annealing",
     "bayesian_policies",
     "bayesian_policy_gradient",
-    "best_values",
     "bn_mappo",
     "check_dag",
-    "compose",
+    "compose_dag",
     "coordination_game",
     "dag_noise",
     "density",
     "full",
     "graph_of",
+    "graph_settings",
     "independent",
     "joint_log_prob",
     "line",
     "log_joint",
-    "matching",
+    "max_weight_matching",
     "nash_gap",
-    "order",
-    "permutation",
-    "rows",
-    "sample",
+    "optimal_values",
+    "permutation_matrix",
     "sample_dag",
     "sample_edges",
+    "sample_joint_action",
     "sample_permutation",
     "sinkhorn",
+    "state_values",
+    "table_rows",
     "team_network",
-    "values",
-    "wiring",
-    "with_wiring",
+    "topological_order",
+    "with_graph",
 ]

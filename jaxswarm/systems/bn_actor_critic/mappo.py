@@ -1,8 +1,8 @@
-"""PPO for a team whose members hear each other's actions: BN-MAPPO, and density that is annealed.
+"""BN-MAPPO: PPO of a team with a Bayesian-network policy, and annealing of the graph's density.
 
-:func:`jaxswarm.rl` does the learning; a team is its one agent. Here are the graph's settings,
-handed in as numbers, and a schedule for them: towards the end of training graphs are driven to have
-no edges, so that members can act without hearing anybody.
+:func:`jaxswarm.rl.ppo` does the learning; a team is its one agent. Here are the graph's settings,
+passed in as numbers, and a schedule for them: towards the end of training the density of sampled
+graphs is driven to 0, so that members can act without knowing any other action.
 
 References:
     D. Chen, Q. Zhang, Context-aware Bayesian network actor-critic methods for cooperative
@@ -12,42 +12,46 @@ References:
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.rl._ppo import PPOHyperparameters, PPOInfo, PPOState, check_parameters, ppo
-from jaxswarm.rl.networks import Network
-from jaxswarm.systems.bn_actor_critic._wiring import Wiring, wiring, with_wiring
+from jaxswarm.rl import Network, PPOHyperparameters, PPOInfo, PPOState, ppo
+from jaxswarm.rl.ppo_loss import check_hyperparameters
+from jaxswarm.systems.bn_actor_critic._graph_settings import (
+    GraphSettings,
+    graph_settings,
+    with_graph,
+)
 from jaxswarm.systems.bn_actor_critic.policy import graph_of
 from jaxswarm.systems.bn_actor_critic.sampling import density
 from jaxswarm.systems.bn_actor_critic.team import Team
+from jaxswarm.types import Key, Params, PyTree
 
-PyTree = Any
-Schedule = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
-"""``schedule(iteration int32[]) -> (factor, threshold)``: alpha's factor and the density asked."""
+Schedule: TypeAlias = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+"""``schedule(iteration int32[]) -> (factor of the density's weight, density threshold)``."""
 
 PAPER = PPOHyperparameters(lr=7e-4, discount=0.99, gae_lambda=0.95, clip=0.2, entropy=0.01)
 
 
 class TeamHyperparameters(NamedTuple):
-    """``wiring``: the graph; ``ppo``: the learner's numbers. All traced."""
+    """``graph``: settings of the graph; ``ppo``: PPO's hyper-parameters. All traced."""
 
-    wiring: Wiring
+    graph: GraphSettings
     ppo: PPOHyperparameters = PAPER
 
 
 class TeamState(NamedTuple):
-    """``learner``: of PPO; ``iteration``: ``int32[]``, how many are done."""
+    """``learner``: of PPO; ``iteration``: ``int32[]``, iterations so far."""
 
     learner: PPOState
     iteration: jax.Array
 
 
 class TeamInfo(NamedTuple):
-    """``ppo``: a :class:`PPOInfo`; ``density``: mean over the graphs to be used next, ``[]``."""
+    """``ppo``: a :class:`jaxswarm.rl.PPOInfo`; ``density []``: mean over the next step's graphs."""
 
     ppo: PPOInfo
     density: jax.Array
@@ -58,7 +62,7 @@ def bn_mappo(
     network: Network,
     *,
     schedule: Schedule | None = None,
-    parameters: TeamHyperparameters | None = None,
+    hyperparameters: TeamHyperparameters | None = None,
     **options: Any,
 ) -> Algorithm:
     """Make the learner.
@@ -66,42 +70,56 @@ def bn_mappo(
     Args:
         team: the environment as one agent.
         network: from :func:`team_network`.
-        schedule: of the density's penalty, such as :func:`annealing`; it multiplies the wiring's
-            ``alpha`` and replaces its ``threshold``. The wiring's own numbers throughout if
-            omitted.
-        parameters: used where ``step`` gets ``None``; a learnt graph and the paper's numbers if
-            omitted.
-        options: of :func:`jaxswarm.rl`, such as ``num_envs``; members always share networks.
+        schedule: of the density's penalty, such as :func:`annealing`; it multiplies the settings'
+            ``density_weight`` and replaces their ``density_threshold``. Constant if omitted.
+        hyperparameters: used where ``step`` gets ``None``; a learned graph and the paper's PPO
+            hyper-parameters if omitted.
+        options: of :func:`jaxswarm.rl.ppo`, such as ``num_envs``; members always share networks.
 
     Returns:
-        ``init(params, key, physics=None) -> TeamState`` and ``step(key, state, inputs) -> (state,
-        TeamInfo)`` whose inputs are :class:`TeamHyperparameters` or ``None``.
+        ``init(params, key, env_params=None) -> TeamState`` and ``step(key, state, inputs) ->
+        (state, TeamInfo)`` whose inputs are :class:`TeamHyperparameters` or ``None``.
 
     Raises:
-        ValueError: see :func:`jaxswarm.rl`.
+        ValueError: see :func:`jaxswarm.rl.ppo`.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs
+        >>> from jaxswarm.systems import bn_actor_critic
+        >>> team = bn_actor_critic.Team(envs.CoordinationGame(3))
+        >>> network = bn_actor_critic.team_network(team, widths=(8,), graph_width=4)
+        >>> learner = bn_actor_critic.bn_mappo(team, network, num_envs=2, num_steps=4)
+        >>> params = jax.eval_shape(network.init, jax.random.key(0))
+        >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
+        >>> state.learner.params["actor"]["graph"].edges.shape
+        (3, 3)
     """
-    if parameters is None:
-        parameters = TeamHyperparameters(wiring("learnt", team.num_members))
-    check_parameters(parameters.ppo)
-    base: Any = ppo(team, network, shared=True, parameters=parameters.ppo, **options)
+    if hyperparameters is None:
+        hyperparameters = TeamHyperparameters(graph_settings("learnt", team.num_members))
+    check_hyperparameters(hyperparameters.ppo)
+    base: Any = ppo(team, network, shared=True, hyperparameters=hyperparameters.ppo, **options)
 
-    def init(params: PyTree, key: jax.Array, physics: PyTree = None) -> TeamState:
-        held = with_wiring(params, parameters.wiring)
-        return TeamState(base.init(held, key, physics), jnp.int32(0))
+    def init(params: Params, key: Key, env_params: PyTree = None) -> TeamState:
+        params = with_graph(params, hyperparameters.graph)
+        return TeamState(base.init(params, key, env_params), jnp.int32(0))
 
-    def step(key: jax.Array, state: TeamState, inputs: Any = None) -> tuple[TeamState, TeamInfo]:
-        given = parameters if inputs is None else inputs
-        held = given.wiring
+    def step(
+        key: Key, state: TeamState, inputs: TeamHyperparameters | None = None
+    ) -> tuple[TeamState, TeamInfo]:
+        hp = hyperparameters if inputs is None else inputs
+        settings = hp.graph
         if schedule is not None:
             factor, threshold = schedule(state.iteration)
-            held = held._replace(alpha=held.alpha * factor, threshold=threshold)
-        learner = state.learner._replace(params=with_wiring(state.learner.params, held))
-        learner, info = base.step(key, learner, given.ppo)
-        graphs = jax.vmap(lambda seen: graph_of(network, learner.params, seen).graph)(
-            learner.acting.observation
+            weight = settings.density_weight * factor
+            settings = settings._replace(density_weight=weight, density_threshold=threshold)
+        learner = state.learner._replace(params=with_graph(state.learner.params, settings))
+        learner, info = base.step(key, learner, hp.ppo)
+        graphs = jax.vmap(lambda observation: graph_of(network, learner.params, observation).graph)(
+            learner.runner.observation
         )
-        seen = TeamInfo(info, jnp.mean(density(graphs)))
-        return TeamState(learner, state.iteration + 1), seen
+        new_state = TeamState(learner, state.iteration + 1)
+        return new_state, TeamInfo(info, jnp.mean(density(graphs)))
 
     return Algorithm(init, step)  # type: ignore[arg-type]
 
@@ -114,18 +132,24 @@ def annealing(
     steps: int = 6,
     rise: float = 10.0,
 ) -> Schedule:
-    """From dense graphs to none: the threshold falls in steps, then the penalty's weight rises.
+    """Make a schedule from dense graphs to none: the threshold falls, then the weight rises.
 
     Args:
         iterations: of the training.
-        begin: share of the training at which the threshold leaves 1.
-        late: share at which it is 0, and the weight begins to rise linearly.
-        steps: in how many equal steps the threshold falls.
+        begin: share of the training after which the threshold leaves 1.
+        late: share after which it is 0, and the weight begins to rise linearly.
+        steps: number of equal steps in which the threshold falls.
         rise: the weight's factor at the end.
 
     Raises:
         ValueError: for sizes below 1, shares that are not ``0 ≤ begin < late < 1``, or a rise below
             1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> factor, threshold = annealing(100)(jnp.int32(70))
+        >>> float(factor), float(threshold)
+        (1.0, 0.0)
     """
     if min(iterations, steps) < 1:
         raise ValueError(f"iterations, steps: expected at least 1, got {iterations} and {steps}")
@@ -135,10 +159,10 @@ def annealing(
         raise ValueError(f"rise: expected at least 1, got {rise}")
 
     def schedule(iteration: jax.Array) -> tuple[jax.Array, jax.Array]:
-        at = iteration / iterations
-        gone = jnp.clip((at - begin) / (late - begin), 0.0, 1.0)
-        threshold = 1.0 - jnp.ceil(gone * steps) / steps
-        raised = jnp.clip((at - late) / (1.0 - late), 0.0, 1.0)
-        return 1.0 + (rise - 1.0) * raised, threshold
+        elapsed = iteration / iterations
+        fallen = jnp.clip((elapsed - begin) / (late - begin), 0.0, 1.0)
+        threshold = 1.0 - jnp.ceil(fallen * steps) / steps
+        risen = jnp.clip((elapsed - late) / (1.0 - late), 0.0, 1.0)
+        return 1.0 + (rise - 1.0) * risen, threshold
 
     return schedule

@@ -1,15 +1,15 @@
-"""The policy of a team: a graph drawn for what it sees, members who hear their parents act.
+"""Bayesian-network policy of a team: a graph sampled per state, members that know parents' actions.
 
-Everybody shares one network and is told who it is. From what all see, two small networks give the
-logits of an order and of edges (a DeepSet: every pair of members, beside the sum over all), from
-which the step's noise draws a graph. A member's head reads its own features and the one-hot actions
-of its parents; the other actions are zeroed. Actions are drawn in the graph's order by a scan;
-log-probabilities of given actions need one batched pass.
+All members share one network, which gets their one-hot ids. From all observations two small
+networks compute the logits of an order and of edges (a DeepSet: every pair of members, beside the
+sum over all), from which the step's noise samples a graph. A member's head reads its own features
+and the one-hot actions of its parents; other actions are zeroed. Actions are sampled in the graph's
+order by a scan; log-probabilities of given actions need one batched pass.
 
-:class:`jaxswarm.systems.bn_actor_critic.Wiring` says which graph is used; it is held in the parameters
-and traced, so one program sweeps fixed, learnt and random graphs.
+:class:`jaxswarm.systems.bn_actor_critic.GraphSettings` determine which graph is used; they are kept
+beside the weights and traced, so one program sweeps fixed, learned and random graphs.
 
-Shapes: ``N`` members with ``A`` actions each, ``F`` numbers seen by one, ``H`` features.
+Shapes: ``N`` members with ``A`` actions each, ``F`` features observed by one, ``H`` hidden ones.
 
 References:
     D. Chen, Q. Zhang, Context-aware Bayesian network actor-critic methods for cooperative
@@ -17,7 +17,9 @@ References:
     M. Zaheer et al., Deep sets, 2017.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -26,24 +28,28 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxswarm.rl.heads import categorical
-from jaxswarm.rl.networks import Law, Network, features_of
-from jaxswarm.systems.bn_actor_critic._wiring import Wiring, wiring
+from jaxswarm.rl import Network, PolicyDistribution, categorical, distribution_of, features_of
+from jaxswarm.systems.bn_actor_critic._graph_settings import GraphSettings, graph_settings
 from jaxswarm.systems.bn_actor_critic.sampling import (
     Dag,
     DagLogits,
-    compose,
+    compose_dag,
     density,
     sample_edges,
     sample_permutation,
 )
-from jaxswarm.systems.bn_actor_critic.team import Seen, Team
-
-PyTree = Any
+from jaxswarm.systems.bn_actor_critic.team import MemberFeatures, Team, TeamObservation
+from jaxswarm.types import Key, Params, PyTree
 
 
 class TeamOutputs(NamedTuple):
-    """Of the actor: ``features [N, H]``, ``present [N]``, and the graph."""
+    """Outputs of the actor.
+
+    Attributes:
+        features: ``[N, H]``, hidden features of the members.
+        present: ``float32[N]``, 1 for members that are present.
+        dag: the graph.
+    """
 
     features: jax.Array
     present: jax.Array
@@ -51,7 +57,7 @@ class TeamOutputs(NamedTuple):
 
 
 class _Layers(nn.Module):
-    """Tanh layers, and optionally a linear output that starts small."""
+    """Tanh layers, and optionally a linear output with small initial weights."""
 
     widths: Sequence[int]
     num_outputs: int = 0
@@ -88,162 +94,211 @@ def team_network(
     widths: Sequence[int] = (64, 64),
     graph_width: int = 32,
     iterations: int = 20,
-    draws: bool = True,
+    sampled: bool = True,
 ) -> Network:
-    """Actor, graph and centralised critic of a team, as networks of its one agent.
+    """Make actor, graph and centralized critic of a team, as networks of its one agent.
 
     Args:
         team: whose sizes are meant.
         widths: hidden layers of the members' features and of the critic; a head has one hidden
             layer, of the last width.
-        graph_width: of the two networks that give the graph's logits.
+        graph_width: of the two networks that compute the graph's logits.
         iterations: of Sinkhorn.
-        draws: whether the graph may be drawn. Without, every wiring's ``edges`` count as given and
-            the program is cheaper; parameters are the same.
+        sampled: whether the graph may be sampled. If not, the settings' ``edges`` always count as
+            given and the program is cheaper; weights are the same.
 
     Returns:
-        A network whose parameters hold a wiring, a learnt graph to begin with; see
-        :func:`jaxswarm.systems.bn_actor_critic.with_wiring`. Its critic sees what all members see, and nothing
-        of the graph.
+        A network whose weights hold :class:`GraphSettings`, those of a learned graph to begin with;
+        see :func:`jaxswarm.systems.bn_actor_critic.with_graph`. Its critic sees the observations of
+        all members, and nothing of the graph.
 
     Raises:
         ValueError: for sizes below 1.
     """
     if not widths or min(*widths, graph_width) < 1:
-        raise ValueError(f"widths: expected positive sizes, got {widths} and {graph_width}")
+        raise ValueError(
+            f"widths, graph_width: expected positive sizes, got {widths} and {graph_width}"
+        )
     if iterations < 1:
         raise ValueError(f"iterations: expected at least 1, got {iterations}")
-    n, actions, f = team.num_members, team.num_actions, team.num_features
-    body, head = _Layers(tuple(widths)), _Layers((widths[-1],), actions)
-    places, pairs = _Layers((graph_width,), n * n, gain=0.1), _Edges(graph_width)
-    judge_net = _Layers(tuple(widths), 1, gain=1.0)
-    heard_by_one = widths[-1] + n * actions
-
-    def init(key: jax.Array) -> PyTree:
-        keys = jax.random.split(key, 5)
-        named = jnp.zeros((n, f + n))
-        actor = {
-            "body": body.init(keys[0], named)["params"],
-            "head": head.init(keys[1], jnp.zeros((n, heard_by_one)))["params"],
-            "places": places.init(keys[2], jnp.zeros(n * f))["params"],
-            "pairs": pairs.init(keys[3], named)["params"],
-            "wiring": wiring("learnt", n),
-        }
-        return {"actor": actor, "critic": judge_net.init(keys[4], jnp.zeros(n * f))["params"]}
-
-    def draw(params: PyTree, seen: Seen, named: jax.Array) -> Dag:
-        held: Wiring = jax.lax.stop_gradient(params["wiring"])
-        if not draws:
-            return compose(held.permutation, held.edges)
-        place = jnp.asarray(places.apply({"params": params["places"]}, seen.features.ravel()))
-        edge = jnp.asarray(pairs.apply({"params": params["pairs"]}, named))
-        chance = jnp.stack([jnp.log1p(-held.chance), jnp.log(held.chance)])
-        same = DagLogits(jnp.zeros((n, n)), jnp.broadcast_to(chance, (n, n, 2)))
-        logits = jax.tree.map(
-            lambda own, other: jnp.where(held.learnt > 0, own, other),
-            DagLogits(place.reshape(n, n), edge),
-            same,
-        )
-        drawn = sample_permutation(
-            logits.permutation, seen.noise.permutation, held.temperature, iterations
-        )
-        edges = held.heard * sample_edges(logits.edges, seen.noise.edges, held.temperature)
-        return compose(
-            jnp.where(held.fixed > 0, held.permutation, drawn),
-            jnp.where(held.fixed > 0, held.edges, edges),
-        )
-
-    def act(params: PyTree, carry: PyTree, features: jax.Array) -> tuple[PyTree, TeamOutputs]:
-        seen = team.seen(features)
-        named = jnp.concatenate([seen.features, jnp.eye(n)], axis=1)
-        own = jnp.asarray(body.apply({"params": params["body"]}, named))
-        return carry, TeamOutputs(own, seen.present, draw(params, seen, named))
-
-    def value(params: PyTree, carry: PyTree, seen: jax.Array) -> tuple[PyTree, jax.Array]:
-        found = judge_net.apply({"params": params}, team.seen(seen).features.ravel())
-        return carry, jnp.asarray(found)[0]
-
-    def logits_of(params: PyTree, own: jax.Array, parents: jax.Array) -> jax.Array:
-        """Logits ``[…, A]`` of members who hear ``parents […, N A]``."""
-        inputs = jnp.concatenate([own, parents], axis=-1)
-        return jnp.asarray(head.apply({"params": params["head"]}, inputs))
-
-    def in_order(pick: Any, params: PyTree, outputs: TeamOutputs) -> jax.Array:
-        """Joint action ``int32[N]``; ``pick(place, logits [A])`` chooses."""
-
-        def one(told: jax.Array, now: tuple[jax.Array, jax.Array]) -> Any:
-            place, i = now
-            parents = told * outputs.dag.graph[:, i][:, None]
-            chosen = pick(place, logits_of(params, outputs.features[i], parents.ravel()))
-            told = told.at[i].set(jax.nn.one_hot(chosen, actions) * outputs.present[i])
-            return told, chosen
-
-        order = outputs.dag.order
-        _, chosen = jax.lax.scan(one, jnp.zeros((n, actions)), (jnp.arange(n), order))
-        return jnp.zeros(n, jnp.int32).at[order].set(chosen.astype(jnp.int32))
-
-    def all_logits(params: PyTree, outputs: TeamOutputs, raw: jax.Array) -> jax.Array:
-        """Log-probabilities ``[N, A]`` of all members, given what their parents did."""
-        told = jax.nn.one_hot(raw, actions) * outputs.present[:, None]
-        parents = outputs.dag.graph.T[:, :, None] * told[None, :, :]  # [i, j, A]
-        logits = logits_of(params, outputs.features, parents.reshape(n, n * actions))
-        return jax.nn.log_softmax(logits)
-
-    def of_action(log_probs: jax.Array, outputs: TeamOutputs, raw: jax.Array) -> jax.Array:
-        chosen = jnp.take_along_axis(log_probs, raw[:, None], axis=1)[:, 0]
-        return chosen * outputs.present
-
-    def sample(params: PyTree, key: jax.Array, outputs: TeamOutputs) -> Any:
-        def pick(place: jax.Array, logits: jax.Array) -> jax.Array:
-            return jax.random.categorical(jax.random.fold_in(key, place), logits)
-
-        raw = in_order(pick, params, outputs)
-        return raw, of_action(all_logits(params, outputs, raw), outputs, raw)
-
-    def mode(params: PyTree, outputs: TeamOutputs) -> jax.Array:
-        return in_order(lambda place, logits: jnp.argmax(logits), params, outputs)
-
-    def judge(params: PyTree, key: jax.Array, outputs: TeamOutputs, raw: jax.Array) -> Any:
-        del key
-        log_probs = all_logits(params, outputs, raw)
-        entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=1) * outputs.present
-        held: Wiring = jax.lax.stop_gradient(params["wiring"])
-        penalty = held.alpha * jnp.abs(density(outputs.dag.graph) - held.threshold)
-        return of_action(log_probs, outputs, raw), entropy, penalty
-
-    blank = {"actor": (), "critic": ()}
+    policy = _TeamPolicy(team, tuple(widths), graph_width, iterations, sampled)
     return Network(
-        categorical(actions),
-        init,
-        lambda: blank,
-        act,
-        value,
-        False,
-        "own",
-        Law(sample, mode, judge),
+        categorical(team.num_actions),
+        policy.init,
+        lambda: {"actor": (), "critic": ()},
+        policy.actor,
+        policy.critic,
+        distribution=PolicyDistribution(policy.sample, policy.mode, policy.evaluate),
     )
 
 
-def graph_of(network: Network, params: PyTree, observation: PyTree) -> Dag:
-    """The graph that a team uses where it sees this :class:`TeamObservation`."""
-    return network.actor(params["actor"], (), features_of(observation)[0])[1].dag
+@dataclass(frozen=True)
+class _TeamPolicy:
+    """Functions of :func:`team_network`; ``params`` are the actor's unless said otherwise."""
+
+    team: Team
+    widths: tuple[int, ...]
+    graph_width: int
+    iterations: int
+    sampled: bool
+
+    @cached_property
+    def _modules(self) -> dict[str, nn.Module]:
+        n = self.team.num_members
+        return {
+            "body": _Layers(self.widths),
+            "head": _Layers((self.widths[-1],), self.team.num_actions),
+            "places": _Layers((self.graph_width,), n * n, gain=0.1),
+            "pairs": _Edges(self.graph_width),
+            "critic": _Layers(self.widths, 1, gain=1.0),
+        }
+
+    def _apply(self, name: str, params: Params, x: jax.Array) -> jax.Array:
+        return jnp.asarray(self._modules[name].apply({"params": params}, x))
+
+    def init(self, key: Key) -> Params:
+        """Draw all weights."""
+        n, f, size = self.team.num_members, self.team.num_features, self.team.num_actions
+        inputs = {
+            "body": jnp.zeros((n, f + n)),
+            "head": jnp.zeros((n, self.widths[-1] + n * size)),
+            "places": jnp.zeros(n * f),
+            "pairs": jnp.zeros((n, f + n)),
+            "critic": jnp.zeros(n * f),
+        }
+        keys = dict(zip(inputs, jax.random.split(key, 5), strict=True))
+        weights = {
+            name: self._modules[name].init(keys[name], x)["params"] for name, x in inputs.items()
+        }
+        critic = weights.pop("critic")
+        return {"actor": {**weights, "graph": graph_settings("learnt", n)}, "critic": critic}
+
+    def actor(
+        self, params: Params, carry: PyTree, features: jax.Array
+    ) -> tuple[PyTree, TeamOutputs]:
+        """Hidden features of the members, and the graph."""
+        observed = self.team.split_features(features)
+        ids = jnp.eye(self.team.num_members)
+        with_ids = jnp.concatenate([observed.features, ids], axis=1)
+        hidden = self._apply("body", params["body"], with_ids)
+        dag = self._graph(params, observed, with_ids)
+        return carry, TeamOutputs(hidden, observed.present, dag)
+
+    def critic(
+        self, params: Params, carry: PyTree, features: jax.Array
+    ) -> tuple[PyTree, jax.Array]:
+        """Value of all members' observations; ``params`` are the critic's."""
+        observed = self.team.split_features(features).features.ravel()
+        return carry, self._apply("critic", params, observed)[0]
+
+    def sample(self, key: Key, params: Params, outputs: TeamOutputs) -> tuple[jax.Array, jax.Array]:
+        """Joint action ``int32[N]``, sampled in the graph's order, and its log-probabilities."""
+
+        def pick(position: jax.Array, logits: jax.Array) -> jax.Array:
+            return jax.random.categorical(jax.random.fold_in(key, position), logits)
+
+        raw = self._choose_in_order(pick, params, outputs)
+        return raw, _chosen(self._log_probs(params, outputs, raw), outputs, raw)
+
+    def mode(self, params: Params, outputs: TeamOutputs) -> jax.Array:
+        """Joint action ``int32[N]`` of the likeliest actions given the parents' ones, in order."""
+        return self._choose_in_order(lambda _, logits: jnp.argmax(logits), params, outputs)
+
+    def evaluate(
+        self, key: Key, params: Params, outputs: TeamOutputs, raw: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Log-probabilities and entropies ``[N]`` of a given action, and the density's penalty."""
+        del key
+        log_probs = self._log_probs(params, outputs, raw)
+        entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=1) * outputs.present
+        settings: GraphSettings = jax.lax.stop_gradient(params["graph"])
+        distance = jnp.abs(density(outputs.dag.graph) - settings.density_threshold)
+        penalty = settings.density_weight * distance
+        return _chosen(log_probs, outputs, raw), entropy, penalty
+
+    def _graph(self, params: Params, observed: MemberFeatures, with_ids: jax.Array) -> Dag:
+        """The graph: given, or sampled from the networks' logits or from constant ones."""
+        settings: GraphSettings = jax.lax.stop_gradient(params["graph"])
+        if not self.sampled:
+            return compose_dag(settings.permutation, settings.edges)
+        n = self.team.num_members
+        places = self._apply("places", params["places"], observed.features.ravel())
+        learned = DagLogits(places.reshape(n, n), self._apply("pairs", params["pairs"], with_ids))
+        p = settings.edge_probability
+        edge = jnp.broadcast_to(jnp.stack([jnp.log1p(-p), jnp.log(p)]), (n, n, 2))
+        constant = DagLogits(jnp.zeros((n, n)), edge)
+        logits = jax.tree.map(lambda a, b: jnp.where(settings.learned > 0, a, b), learned, constant)
+        noise, temperature = observed.noise, settings.temperature
+        permutation = sample_permutation(
+            logits.permutation, noise.permutation, temperature, self.iterations
+        )
+        edges = settings.communicates * sample_edges(logits.edges, noise.edges, temperature)
+        return compose_dag(
+            jnp.where(settings.fixed > 0, settings.permutation, permutation),
+            jnp.where(settings.fixed > 0, settings.edges, edges),
+        )
+
+    def _logits(self, params: Params, hidden: jax.Array, parents: jax.Array) -> jax.Array:
+        """Logits ``[…, A]`` of members given their parents' one-hot actions ``[…, N A]``."""
+        return self._apply("head", params["head"], jnp.concatenate([hidden, parents], axis=-1))
+
+    def _choose_in_order(
+        self,
+        pick: Callable[[jax.Array, jax.Array], jax.Array],
+        params: Params,
+        outputs: TeamOutputs,
+    ) -> jax.Array:
+        """Joint action ``int32[N]``; ``pick(position, logits [A])`` chooses one action."""
+        n, size = self.team.num_members, self.team.num_actions
+
+        def choose(
+            actions: jax.Array, step: tuple[jax.Array, jax.Array]
+        ) -> tuple[jax.Array, jax.Array]:
+            position, i = step
+            parents = actions * outputs.dag.graph[:, i][:, None]
+            logits = self._logits(params, outputs.features[i], parents.ravel())
+            chosen = pick(position, logits)
+            one_hot = jax.nn.one_hot(chosen, size) * outputs.present[i]
+            return actions.at[i].set(one_hot), chosen
+
+        order = outputs.dag.order
+        _, chosen = jax.lax.scan(choose, jnp.zeros((n, size)), (jnp.arange(n), order))
+        return jnp.zeros(n, jnp.int32).at[order].set(chosen.astype(jnp.int32))
+
+    def _log_probs(self, params: Params, outputs: TeamOutputs, raw: jax.Array) -> jax.Array:
+        """Log-probabilities ``[N, A]`` of all members, given their parents' actions in ``raw``."""
+        n, size = self.team.num_members, self.team.num_actions
+        actions = jax.nn.one_hot(raw, size) * outputs.present[:, None]
+        parents = outputs.dag.graph.T[:, :, None] * actions[None, :, :]  # [i, j, A]
+        logits = self._logits(params, outputs.features, parents.reshape(n, n * size))
+        return jax.nn.log_softmax(logits)
+
+
+def _chosen(log_probs: jax.Array, outputs: TeamOutputs, raw: jax.Array) -> jax.Array:
+    """Log-probabilities ``[N]`` of the actions taken, 0 for absent members."""
+    return jnp.take_along_axis(log_probs, raw[:, None], axis=1)[:, 0] * outputs.present
+
+
+def graph_of(network: Network, params: Params, observation: TeamObservation) -> Dag:
+    """The graph that a team uses given an observation."""
+    outputs: Any = network.actor(params["actor"], (), features_of(observation)[0])[1]
+    return outputs.dag
 
 
 def joint_log_prob(
-    network: Network, params: PyTree, observation: PyTree, action: jax.Array
+    network: Network, params: Params, observation: TeamObservation, action: jax.Array
 ) -> jax.Array:
     """``log π(a_i | s, a_pa(i))`` of each member, ``[N]``; their sum is the joint action's.
 
     Args:
         network: from :func:`team_network`.
-        params: its parameters.
-        observation: a :class:`TeamObservation`.
+        params: its weights.
+        observation: of the team.
         action: ``int32[N]``.
 
     Raises:
         ValueError: for another shape, or a known action that does not exist.
     """
-    assert network.law is not None
     outputs = network.actor(params["actor"], (), features_of(observation)[0])[1]
     if jnp.shape(action) != outputs.present.shape:
         raise ValueError(f"action: expected shape {outputs.present.shape}, got {jnp.shape(action)}")
@@ -253,4 +308,5 @@ def joint_log_prob(
         and not ((np.asarray(action) >= 0) & (np.asarray(action) < count)).all()
     ):
         raise ValueError(f"action: expected each within [0, {count}), got {action}")
-    return network.law.judge(params["actor"], jax.random.key(0), outputs, jnp.asarray(action))[0]
+    evaluate = distribution_of(network).evaluate
+    return evaluate(jax.random.key(0), params["actor"], outputs, jnp.asarray(action))[0]

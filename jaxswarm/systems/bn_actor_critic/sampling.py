@@ -1,14 +1,15 @@
-"""Directed acyclic graphs drawn from logits, with gradients: an order, and edges that follow it.
+"""Sample directed acyclic graphs from logits, with gradients: an order, and edges that follow it.
 
-An order is a permutation matrix, the matching nearest to what Sinkhorn's iterations make of noisy
-logits; an edge is the larger of two noisy logits. Both are hard going forward and soft going
-backward. ``G = U ⊙ (Pᵀ M P)`` with strictly upper triangular ``M`` keeps the edges that agree with
-the order, so it cannot have a cycle, and the order is read off ``P`` without sorting anything.
+An order is a permutation matrix, the matching nearest to the result of Sinkhorn's iterations on
+noisy logits; an edge is the larger of two noisy logits. Both are hard in the forward pass and soft
+in the backward pass (straight-through). ``G = U ⊙ (Pᵀ M P)`` with strictly upper triangular ``M``
+keeps the edges that agree with the order, so it cannot have a cycle, and the order is read off
+``P`` without sorting.
 
-The noise is an argument: who keeps it can draw the same graph again from other logits.
+The noise is an argument: with the same noise the same graph can be sampled from other logits.
 
-Shapes: ``N`` agents. ``P[a, j] = 1`` where agent ``j`` chooses in place ``a``; ``G[j, i] = 1``
-where ``i`` hears ``j``.
+Shapes: ``N`` agents. ``P[a, j] = 1`` where agent ``j`` chooses in position ``a``; ``G[j, i] = 1``
+where ``i`` knows ``j``'s action.
 
 References:
     D. Chen, Q. Zhang, Context-aware Bayesian network actor-critic methods for cooperative
@@ -19,7 +20,7 @@ References:
 """
 
 import itertools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,9 +28,11 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
+from jaxswarm.types import ArrayLike, Key
+
 
 class DagLogits(NamedTuple):
-    """``permutation [N, N]``: agent ``j`` in place ``a``; ``edges [N, N, 2]``: without and with."""
+    """``permutation [N, N]``: agent ``j`` in position ``a``; ``edges [N, N, 2]``: without, with."""
 
     permutation: jax.Array
     edges: jax.Array
@@ -49,22 +52,23 @@ class Dag(NamedTuple):
     order: jax.Array
 
 
-def dag_noise(key: jax.Array, num_agents: int) -> DagNoise:
-    """Noise of one graph."""
-    one, two = jax.random.split(key)
+def dag_noise(key: Key, num_agents: int) -> DagNoise:
+    """Draw the noise of one graph."""
+    permutation_key, edge_key = jax.random.split(key)
     shape = (num_agents, num_agents)
-    return DagNoise(jax.random.gumbel(one, shape), jax.random.gumbel(two, (*shape, 2)))
+    permutation = jax.random.gumbel(permutation_key, shape)
+    return DagNoise(permutation, jax.random.gumbel(edge_key, (*shape, 2)))
 
 
 def sample_dag(
     logits: DagLogits,
     noise: DagNoise,
-    temperature: Any = 1.0,
+    temperature: ArrayLike = 1.0,
     *,
     iterations: int = 20,
     communicates: jax.Array | None = None,
 ) -> Dag:
-    """One graph; ``vmap`` it over states. Gradients reach both logits.
+    """Sample one graph; ``vmap`` it over states. Gradients reach both logits.
 
     Args:
         logits: of the order and of the edges.
@@ -86,13 +90,13 @@ def sample_dag(
                 f"communicates: expected shape {edges.shape}, got {jnp.shape(communicates)}"
             )
         edges = edges * jnp.asarray(communicates, edges.dtype)
-    return compose(permutation, edges)
+    return compose_dag(permutation, edges)
 
 
 def sample_permutation(
-    logits: jax.Array, noise: jax.Array, temperature: Any = 1.0, iterations: int = 20
+    logits: jax.Array, noise: jax.Array, temperature: ArrayLike = 1.0, iterations: int = 20
 ) -> jax.Array:
-    """A permutation matrix ``[N, N]``, whose gradient is that of its Gumbel–Sinkhorn relaxation.
+    """Sample a permutation matrix ``[N, N]``, with the gradient of its Gumbel–Sinkhorn relaxation.
 
     Logits go through a log-sigmoid first, as in the authors' code, so that none is above zero.
 
@@ -105,11 +109,11 @@ def sample_permutation(
         )
     check_temperature(temperature)
     soft = sinkhorn((jax.nn.log_sigmoid(logits) + noise) / temperature, iterations)
-    return _straight_through(matching(soft), soft)
+    return _straight_through(max_weight_matching(soft), soft)
 
 
-def sample_edges(logits: jax.Array, noise: jax.Array, temperature: Any = 1.0) -> jax.Array:
-    """Independent edges ``[N, N]`` of 0 and 1, straight-through Gumbel-softmax of ``[N, N, 2]``.
+def sample_edges(logits: jax.Array, noise: jax.Array, temperature: ArrayLike = 1.0) -> jax.Array:
+    """Sample independent edges ``[N, N]`` of 0 and 1 by straight-through Gumbel-softmax.
 
     Raises:
         ValueError: see :func:`sample_dag`.
@@ -120,16 +124,16 @@ def sample_edges(logits: jax.Array, noise: jax.Array, temperature: Any = 1.0) ->
         )
     check_temperature(temperature)
     noisy = logits + noise
-    lead = noisy[:, :, 1] - noisy[:, :, 0]
-    return _straight_through((lead > 0).astype(logits.dtype), jax.nn.sigmoid(lead / temperature))
+    margin = noisy[:, :, 1] - noisy[:, :, 0]
+    hard = (margin > 0).astype(logits.dtype)
+    return _straight_through(hard, jax.nn.sigmoid(margin / temperature))
 
 
 def sinkhorn(scores: jax.Array, iterations: int = 20) -> jax.Array:
-    """Rows and columns of ``exp(scores)`` in turn brought to sum 1: nearly doubly stochastic.
+    """Normalize rows and columns of ``exp(scores)`` in turn: nearly doubly stochastic ``[N, N]``.
 
-    By factors of rows and columns, which takes a fifth of the time of logarithms. What lies 40 or
-    more below its row's largest score counts as 40 below, so that no factor can leave the range of
-    float32.
+    By factors of rows and columns, which takes a fifth of the time of logarithms. Scores are
+    clipped at 40 below the largest of their row, so that no factor can leave the range of float32.
 
     Args:
         scores: ``[N, N]``.
@@ -151,11 +155,11 @@ def sinkhorn(scores: jax.Array, iterations: int = 20) -> jax.Array:
     return rows[:, None] * weights / (rows @ weights)[None, :]
 
 
-def matching(weights: jax.Array) -> jax.Array:
-    """The permutation matrix ``[N, N]`` of largest total weight; no gradient.
+def max_weight_matching(weights: jax.Array) -> jax.Array:
+    """Permutation matrix ``[N, N]`` of largest total weight; no gradient.
 
     Up to six agents all permutations are compared, as one product; beyond, the Hungarian algorithm
-    runs, whose loops are long for a machine that does many small problems at once.
+    runs, whose loops are slow for many small problems at once.
     """
     # A weight that is not a number would keep the search for a matching from ending.
     weights = jnp.nan_to_num(jax.lax.stop_gradient(weights))
@@ -170,11 +174,12 @@ def matching(weights: jax.Array) -> jax.Array:
     return jnp.zeros_like(weights).at[row, column].set(1.0)
 
 
-def compose(permutation: jax.Array, edges: jax.Array) -> Dag:
-    """``U ⊙ (Pᵀ M P)`` and the order: edges that lead from earlier to later places.
+def compose_dag(permutation: jax.Array, edges: jax.Array) -> Dag:
+    """``U ⊙ (Pᵀ M P)`` and the order: keep the edges from earlier to later positions.
 
     Args:
-        permutation: ``[N, N]``, see :func:`jaxswarm.systems.bn_actor_critic.permutation` for an order's.
+        permutation: ``[N, N]``; :func:`jaxswarm.systems.bn_actor_critic.permutation_matrix` makes
+            an order's.
         edges: ``[N, N]`` of 0 and 1.
 
     Raises:
@@ -186,23 +191,23 @@ def compose(permutation: jax.Array, edges: jax.Array) -> Dag:
             raise ValueError(f"{name}: expected [N, N], got shape {given.shape}")
     later = jnp.triu(jnp.ones((n, n), permutation.dtype), 1)
     after = later @ permutation
-    # One sum, which a batch of small matrices has done sooner than a product of each.
+    # One sum, which is faster for a batch of small matrices than a product of each.
     follows = jnp.sum(permutation[:, :, None] * after[:, None, :], axis=0)
     order = jnp.argmax(permutation, axis=1).astype(jnp.int32)
     return Dag(edges * follows, order)
 
 
 def density(graph: jax.Array) -> jax.Array:
-    """Edges as a share of those of a full graph, ``[]`` of ``[N, N]``; 0 for a single agent."""
+    """Share of the full graph's edges that ``graph [N, N]`` has, ``[]``; 0 for a single agent."""
     n = graph.shape[-1]
     return jnp.sum(graph, axis=(-2, -1)) / max(n * (n - 1) / 2, 1)
 
 
-def check_temperature(temperature: Any) -> None:
+def check_temperature(temperature: ArrayLike) -> None:
     """Refuse a known temperature that is not positive and finite; traced ones pass.
 
     Raises:
-        ValueError: saying what came.
+        ValueError: naming it.
     """
     if isinstance(temperature, Tracer):
         return

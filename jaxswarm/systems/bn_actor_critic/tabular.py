@@ -1,8 +1,8 @@
-"""Joint policies as Bayesian networks, in tables: exact values, exact gradients, exact Nash gaps.
+"""Tabular Bayesian-network policies: exact values, policy gradients and Nash gaps.
 
-Every agent has a softmax for each state and each choice of its parents' actions. Tables have a row
-for every *joint* action, of which an agent reads the one in which all but its parents play 0; so
-graphs of any density share one shape, and one program sweeps them.
+Every agent has a softmax for each state and each combination of its parents' actions. Tables have a
+row for every *joint* action, of which an agent reads the one in which all but its parents play 0;
+so graphs of any density share one shape, and one program sweeps them.
 
 Shapes: ``N`` agents with ``A`` actions, ``S`` states, ``J = A^N`` joint actions, tables
 ``[N, S, J, A]``.
@@ -19,11 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.rl.networked.games import MarkovGame
+from jaxswarm.envs import CoordinationGame
+from jaxswarm.rl.networked import MarkovGame
+from jaxswarm.systems.bn_actor_critic.graphs import topological_order
+from jaxswarm.types import ArrayLike, Key
 
 
 def coordination_game(num_agents: int, flip: float = 0.1, margin: int | None = None) -> MarkovGame:
-    """:class:`jaxswarm.envs.CoordinationGame` as tables, one bit per agent.
+    """Make the tables of :class:`jaxswarm.envs.CoordinationGame`, one bit per agent.
 
     Args:
         num_agents: ``N``.
@@ -34,58 +37,62 @@ def coordination_game(num_agents: int, flip: float = 0.1, margin: int | None = N
         ValueError: for a flip out of range, or another number of agents than the paper's without
             a margin.
     """
-    from jaxswarm.envs import CoordinationGame
-
     if not 0.0 <= flip <= 0.5:
         raise ValueError(f"flip: expected a probability in [0, 0.5], got {flip}")
     env = CoordinationGame(num_agents, margin=margin)
     bits = np.indices((2,) * num_agents).reshape(num_agents, -1).T  # [J, N], states likewise
-    kept = bits[:, None, :] == bits[None, :, :]  # [J, S', N]
-    chance = np.prod(np.where(kept, 1.0 - flip, flip), axis=2)
+    unchanged = bits[:, None, :] == bits[None, :, :]  # [J, S', N]
+    probability = np.prod(np.where(unchanged, 1.0 - flip, flip), axis=2)
     ones = bits.sum(axis=1)
     zeros = num_agents - ones
-    crowd = np.where(zeros > ones, 3.0, 2.0)
+    clear = np.where(zeros > ones, 3.0, 2.0)
     close = np.where(zeros < ones, 1.0, 0.0)
-    reward = np.where(np.abs(zeros - ones) <= env.params.margin, close, crowd)
+    reward = np.where(np.abs(zeros - ones) <= env.params.margin, close, clear)
     states, joint = len(bits), len(bits)
     return MarkovGame(
-        jnp.asarray(np.broadcast_to(chance, (states, joint, states)).copy()),
+        jnp.asarray(np.broadcast_to(probability, (states, joint, states)).copy()),
         jnp.asarray(np.broadcast_to(reward[None, :, None], (num_agents, states, joint)).copy()),
         2,
     )
 
 
-def rows(game: MarkovGame, dag: jax.Array) -> jax.Array:
-    """Which row of its table each agent reads when all play ``j``, ``int32[N, J]``.
+def table_rows(game: MarkovGame, dag: jax.Array) -> jax.Array:
+    """Row of its table that each agent reads given joint action ``j``, ``int32[N, J]``.
 
     Args:
         game: whose actions are meant.
         dag: ``[N, N]``, may be traced; ``[j, i]`` nonzero where ``j`` is a parent of ``i``.
     """
-    places = game.num_actions ** np.arange(game.num_agents)[::-1]
-    heard = jnp.asarray(game.actions() * places, jnp.int32)  # [J, N]
-    return jnp.einsum("aj,ji->ia", heard, dag.astype(jnp.int32))
+    strides = game.num_actions ** np.arange(game.num_agents)[::-1]
+    digits = jnp.asarray(game.actions() * strides, jnp.int32)  # [J, N]
+    return jnp.einsum("aj,ji->ia", digits, dag.astype(jnp.int32))
 
 
 def log_joint(tables: jax.Array, game: MarkovGame, dag: jax.Array) -> jax.Array:
-    """``log π(a | s)`` of all joint actions, ``[S, J]``."""
+    """``log π(a | s)`` of all joint actions, ``[S, J]``.
+
+    Args:
+        tables: logits ``[N, S, J, A]``.
+        game: whose actions are meant.
+        dag: ``[N, N]``, may be traced.
+    """
     own = jnp.asarray(game.actions().T)  # [N, J]
-    read = rows(game, dag)
+    rows = table_rows(game, dag)
     log_prob = jax.nn.log_softmax(tables, axis=3)
 
     def agent(table: jax.Array, row: jax.Array, action: jax.Array) -> jax.Array:
         return table[:, row, action]
 
-    return jnp.sum(jax.vmap(agent)(log_prob, read, own), axis=0)
+    return jnp.sum(jax.vmap(agent)(log_prob, rows, own), axis=0)
 
 
-def sample(
-    key: jax.Array, tables: jax.Array, game: MarkovGame, dag: np.ndarray, state: jax.Array
+def sample_joint_action(
+    key: Key, tables: jax.Array, game: MarkovGame, dag: np.ndarray, state: jax.Array
 ) -> jax.Array:
-    """Choose in an order in which parents come first, ``int32[N]``.
+    """Sample a joint action, parents first, ``int32[N]``.
 
     Args:
-        key: a random key.
+        key: consumed; agent ``i`` draws from ``fold_in(key, i)``.
         tables: ``[N, S, J, A]``.
         game: whose actions are meant.
         dag: ``[N, N]``, known on the host.
@@ -94,32 +101,30 @@ def sample(
     Raises:
         ValueError: if ``dag`` is no acyclic graph of these agents.
     """
-    from jaxswarm.systems.bn_actor_critic.graphs import order
-
-    places = jnp.asarray(game.num_actions ** np.arange(game.num_agents)[::-1], jnp.int32)
+    strides = jnp.asarray(game.num_actions ** np.arange(game.num_agents)[::-1], jnp.int32)
     parents = jnp.asarray(dag, jnp.int32)
 
     def choose(actions: jax.Array, agent: jax.Array) -> tuple[jax.Array, None]:
-        row = jnp.sum(actions * places * parents[:, agent])
-        draw = jax.random.categorical(jax.random.fold_in(key, agent), tables[agent, state, row])
-        return actions.at[agent].set(draw.astype(jnp.int32)), None
+        row = jnp.sum(actions * strides * parents[:, agent])
+        drawn = jax.random.categorical(jax.random.fold_in(key, agent), tables[agent, state, row])
+        return actions.at[agent].set(drawn.astype(jnp.int32)), None
 
     start = jnp.zeros(game.num_agents, jnp.int32)
-    return jax.lax.scan(choose, start, jnp.asarray(order(dag)))[0]
+    return jax.lax.scan(choose, start, jnp.asarray(topological_order(dag)))[0]
 
 
-def values(policy: jax.Array, game: MarkovGame, discount: Any) -> jax.Array:
-    """``V[S]`` of a joint policy ``[S, J]``: discounted sums of the team's mean reward.
+def state_values(policy: jax.Array, game: MarkovGame, discount: ArrayLike) -> jax.Array:
+    """Values ``[S]`` of a joint policy ``[S, J]``: discounted sums of the agents' mean reward.
 
     By one linear solve; differentiable.
     """
     reward = jnp.sum(policy * jnp.mean(game.reward, axis=0), axis=1)
-    move = jnp.einsum("sj,sjt->st", policy, game.transition)
-    return jnp.linalg.solve(jnp.eye(len(move)) - discount * move, reward)
+    transition = jnp.einsum("sj,sjt->st", policy, game.transition)
+    return jnp.linalg.solve(jnp.eye(len(transition)) - discount * transition, reward)
 
 
-def best_values(game: MarkovGame, discount: Any, iterations: int = 1_000) -> jax.Array:
-    """``V*[S]`` by value iteration, to ``discount^iterations``."""
+def optimal_values(game: MarkovGame, discount: ArrayLike, iterations: int = 1_000) -> jax.Array:
+    """Optimal values ``[S]`` by value iteration, with an error of order ``discount^iterations``."""
     reward = jnp.mean(game.reward, axis=0)
 
     def improve(_: int, value: jax.Array) -> jax.Array:
@@ -129,40 +134,51 @@ def best_values(game: MarkovGame, discount: Any, iterations: int = 1_000) -> jax
 
 
 def nash_gap(
-    tables: jax.Array, game: MarkovGame, dag: jax.Array, discount: Any, iterations: int = 1_000
+    tables: jax.Array,
+    game: MarkovGame,
+    dag: jax.Array,
+    discount: ArrayLike,
+    iterations: int = 1_000,
 ) -> jax.Array:
-    """What the best change of one agent's table would gain, ``[N]``, in the mean over states.
+    """Gain in mean value by the best change of one agent's table, for each agent, ``[N]``.
 
-    The others keep theirs, and answer to the changed actions as their tables say. 0 everywhere in a
-    Nash equilibrium.
+    The others keep their tables and act given the changed actions of their parents. 0 everywhere in
+    a Nash equilibrium.
+
+    Args:
+        tables: logits ``[N, S, J, A]``.
+        game: a small one.
+        dag: ``[N, N]``, may be traced.
+        discount: in ``[0, 1)``.
+        iterations: of value iteration.
     """
     own = jnp.asarray(game.actions().T)
-    read = rows(game, dag)
+    rows = table_rows(game, dag)
     log_prob = jax.nn.log_softmax(tables, axis=3)
     reward = jnp.mean(game.reward, axis=0)
-    each = jax.vmap(lambda table, row, action: table[:, row, action])(log_prob, read, own)
-    now = values(jnp.exp(jnp.sum(each, axis=0)), game, discount)
+    each = jax.vmap(lambda table, row, action: table[:, row, action])(log_prob, rows, own)
+    current = state_values(jnp.exp(jnp.sum(each, axis=0)), game, discount)
 
     def agent(i: jax.Array) -> jax.Array:
         others = jnp.exp(jnp.sum(each, axis=0) - each[i])  # [S, J]
-        slot = read[i] * game.num_actions + own[i]  # which entry of the table is used
+        slot = rows[i] * game.num_actions + own[i]  # entry of the table that is used
 
         def improve(_: int, value: jax.Array) -> jax.Array:
-            worth = others * (reward + discount * game.transition @ value)
+            q = others * (reward + discount * game.transition @ value)
             shape = (game.num_states, game.transition.shape[1] * game.num_actions)
-            sums = jnp.zeros(shape, worth.dtype).at[:, slot].add(worth)
+            sums = jnp.zeros(shape, q.dtype).at[:, slot].add(q)
             sums = sums.reshape(game.num_states, -1, game.num_actions)
-            used = jnp.zeros(sums.shape[1], bool).at[read[i]].set(True)
+            used = jnp.zeros(sums.shape[1], bool).at[rows[i]].set(True)
             return jnp.sum(jnp.where(used[None, :], jnp.max(sums, axis=2), 0.0), axis=1)
 
-        best = jax.lax.fori_loop(0, iterations, improve, now)
-        return jnp.mean(best - now)
+        best = jax.lax.fori_loop(0, iterations, improve, current)
+        return jnp.mean(best - current)
 
     return jax.vmap(agent)(jnp.arange(game.num_agents))
 
 
 class BayesianHyperparameters(NamedTuple):
-    """Numbers of the learner, which may be traced.
+    """Hyper-parameters of the exact policy gradient, which may be traced.
 
     Attributes:
         dag: ``[N, N]``, the graph.
@@ -176,22 +192,22 @@ class BayesianHyperparameters(NamedTuple):
 
 
 class BayesianInfo(NamedTuple):
-    """``value``: ``J`` before the step, in the mean over states."""
+    """``value []``: objective before the step, the mean value over states."""
 
     value: jax.Array
 
 
 def bayesian_policy_gradient(game: MarkovGame, *, weight: float = 1.0) -> Algorithm:
-    """Exact policy gradient ascent of a joint policy in tables.
+    """Make exact policy gradient ascent of a tabular joint policy.
 
     Args:
         game: a cooperative one: the team's reward is the mean over agents.
-        weight: of each state in the objective, relative to ``1 / S``. The authors' code weighs
+        weight: of each state in the objective, relative to ``1 / S``. The authors' code weights
             states by ``1 / N``, which is ``S / N`` here and only scales the step.
 
     Returns:
-        ``init(tables) -> tables``, and ``step(key, tables, parameters) -> (tables, info)`` with
-        :class:`BayesianHyperparameters`.
+        ``init(tables) -> tables``, and ``step(key, tables, inputs) -> (tables, info)`` whose inputs
+        are :class:`BayesianHyperparameters`.
 
     Raises:
         ValueError: for a weight that is not positive; in ``init`` for tables of another shape.
@@ -206,14 +222,16 @@ def bayesian_policy_gradient(game: MarkovGame, *, weight: float = 1.0) -> Algori
             raise ValueError(f"tables: expected shape {shape}, got {jnp.shape(tables)}")
         return jnp.asarray(tables)
 
-    def step(key: jax.Array, tables: jax.Array, inputs: Any = None) -> Any:
+    def step(
+        key: Key, tables: jax.Array, inputs: BayesianHyperparameters
+    ) -> tuple[jax.Array, BayesianInfo]:
         del key
 
         def objective(tables: jax.Array) -> jax.Array:
             policy = jnp.exp(log_joint(tables, game, inputs.dag))
-            return jnp.mean(values(policy, game, inputs.discount))
+            return jnp.mean(state_values(policy, game, inputs.discount))
 
-        value, slope = jax.value_and_grad(objective)(tables)
-        return tables + inputs.lr * weight * slope, BayesianInfo(value)
+        value, grads = jax.value_and_grad(objective)(tables)
+        return tables + inputs.lr * weight * grads, BayesianInfo(value)
 
     return Algorithm(init, step)  # type: ignore[arg-type]

@@ -23,8 +23,9 @@ import optax
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.data import Batch
-from jaxswarm.gossip.robust import Near, over_neighborhoods
-from jaxswarm.gossip.types import Exchange, Forged, GossipTransformation, Traffic
+from jaxswarm.gossip.robust import Neighborhood, over_neighborhoods
+from jaxswarm.gossip.traffic import Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
 from jaxswarm.learning.local import Sample, objective, train
 from jaxswarm.learning.state import (
     LearnerInfo,
@@ -57,8 +58,8 @@ def performance_based(
 ) -> GossipTransformation:
     """Bristle's prioritizer and integrator as a gossip rule over heads ``float32[N, F, C]``.
 
-    Its ``mix`` takes every agent's private :class:`Tests` as ``context``. Heads that are not
-    finite, or whose outputs on the test set are not, have weight 0. Peers publish their familiar
+    The exchange carries every agent's private :class:`Tests` as the extra ``context``. Heads that
+    are not finite, or whose outputs on the test set are not, have weight 0. Peers publish their familiar
     classes as ``public: bool[N, C]``, by default those of their tests; in the authors' code a
     private set intersection gives the number that two of them share.
 
@@ -82,7 +83,7 @@ def performance_based(
     if num_certain is not None and num_certain < 1:
         raise ValueError(f"num_certain: expected at least 1 class, got {num_certain}")
 
-    def aggregate(near: Near, memory: Any) -> tuple[jax.Array, Any]:
+    def aggregate(near: Neighborhood, memory: Any) -> tuple[jax.Array, Any]:
         tests: Tests = near.context
         own = near.stack(near.own[None])[0]
         distances = jnp.sum(jnp.square(near.received - near.own[None]), axis=1)
@@ -95,32 +96,25 @@ def performance_based(
         scored = shared if num_certain is None else num_certain
         weights = performance_weights(f1[0], f1[1:], tests.familiar, scored)
         counts = real & jnp.isfinite(outputs[1:]).all(axis=(1, 2))
-        weights = jax.tree.map(lambda w: jnp.where(_rows(counts, w), w, 0.0), weights)
+        weights = jax.tree.map(lambda w: jnp.where(agents.expand(counts, w), w, 0.0), weights)
         return integrate(own, heads, weights, tests.familiar).reshape(-1), memory
 
     rule = over_neighborhoods(topology, aggregate, chunk=chunk)
 
     def mix_fn(
-        key: jax.Array,
-        params: Any,
-        state: Any,
-        round: Exchange,
-        *,
-        forged: Forged | None = None,
-        context: Any = None,
-        public: jax.Array | None = None,
-        **extra: Any,
+        key: jax.Array, params: Any, state: Any, exchange: Exchange
     ) -> tuple[Any, Any, Traffic]:
+        context: Any = exchange.extras.get("context")
+        public = exchange.extras.get("public")
         check_tests(params, context, num_certain)
         known = context.familiar if public is None else public
         if jnp.shape(known) != jnp.shape(context.familiar):
             raise ValueError(
                 f"public: expected flags {jnp.shape(context.familiar)}, got {jnp.shape(known)}"
             )
-        extra |= {"forged": forged, "context": context, "public": known}
-        return rule.mix(key, params, state, round, **extra)
+        return rule.mix(key, params, state, exchange.with_extras(public=known))
 
-    return GossipTransformation(rule.init, mix_fn)
+    return GossipTransformation(rule.init, mix_fn, rule.supports)
 
 
 def bristle(
@@ -152,6 +146,7 @@ def bristle(
     """
     optimizer = optax.adam(1e-3) if local is None else local
     check_parts(optimizer, gossip)
+    require_support(gossip, "context", purpose="bristle")
     check_local_steps(local_steps)
     work = objective(head_loss(weight_decay), sample)
     world = reliable() if network is None else network
@@ -165,7 +160,7 @@ def bristle(
         train_key, gossip_key, network_key = jax.random.split(key, 3)
         network_state, now = world.step(network_key, state.network, state.round)
         heads, gossip_state, traffic = gossip.mix(
-            gossip_key, state.params, state.gossip, now, context=inputs.test
+            gossip_key, state.params, state.gossip, now.with_extras(context=inputs.test)
         )
         heads = centered(heads)
         result = train(
@@ -238,10 +233,6 @@ def check_tests(heads: Any, tests: Any, num_certain: int | None) -> None:
     ):
         if wrong.any():
             raise ValueError(f"context: agent {int(np.argmax(wrong))} {reason}")
-
-
-def _rows(flags: jax.Array, like: jax.Array) -> jax.Array:
-    return flags.reshape(flags.shape + (1,) * (like.ndim - 1))
 
 
 def _shape(value: Any) -> Any:

@@ -8,18 +8,24 @@ References:
     disrupted peer-to-peer communication in disasters, 2023.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from jaxswarm import errors
+from jaxswarm import agents, errors
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip import Exchange, GossipTransformation, Mixing, Traffic, mix, mixing, operator
-from jaxswarm.gossip.rounds import both, traffic_of
+from jaxswarm.gossip import (
+    Exchange,
+    GossipTransformation,
+    Mixing,
+    Traffic,
+    current_operator,
+    mix,
+    mixing,
+)
+from jaxswarm.gossip.traffic import traffic_of
 from jaxswarm.learning import decentralized
 from jaxswarm.learning.local import Loss, Sample
 from jaxswarm.network.process import Network
@@ -86,33 +92,25 @@ def renormalized_averaging(W: Mixing) -> GossipTransformation:
     """
 
     def mix_fn(
-        key: jax.Array,
-        params: PyTree,
-        state: PyTree,
-        round: Exchange,
-        *,
-        messages: PyTree | None = None,
-        **extra: Any,
+        key: jax.Array, params: PyTree, state: PyTree, exchange: Exchange
     ) -> tuple[PyTree, PyTree, Traffic]:
-        del extra
-        now = operator(W, key, round)
+        now = current_operator(W, key, exchange)
         lost = now.self_weights - W.self_weights  # weight that fell back on the receiver
         left = 1.0 - lost
-        active = both(round.alive, round.participates)
+        active = exchange.active(W.num_agents)
         present = jnp.ones_like(lost, bool) if active is None else active
-        mixed = mix(now, params, messages)
+        mixed = mix(now, params, exchange.sent(params))
 
         def leaf(own: jax.Array, average: jax.Array) -> jax.Array:
-            column = (own.shape[0],) + (1,) * (own.ndim - 1)
-            missing, rest = lost.reshape(column), left.reshape(column)
+            missing, rest = agents.expand(lost, own), agents.expand(left, own)
             any_left = rest > 1e-6
             shared = (average - missing * own) / jnp.where(any_left, rest, 1.0)
             renormalized = jnp.where(any_left & (missing > 0.0), shared, average)
-            return jnp.where(present.reshape(column), renormalized, own).astype(own.dtype)
+            return jnp.where(agents.expand(present, own), renormalized, own).astype(own.dtype)
 
         return jax.tree.map(leaf, params, mixed), state, traffic_of(now.num_messages(), params)
 
-    return GossipTransformation(lambda params: (), mix_fn)
+    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages"}))
 
 
 def decavg(

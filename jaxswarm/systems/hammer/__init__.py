@@ -1,43 +1,52 @@
-"""HAMMER: one who sees everything whispers a few numbers to many who see little.
+"""HAMMER: learned messages from a central agent to local agents with limited observations.
 
-A central messenger reads all observations and sends every agent a short private message; each
-agent still chooses its own action from what it sees itself and the message. Three variants:
+A central agent observes everything and sends every local agent a short private message; each local
+agent chooses its action from its own observation and the message. Three variants:
 
-* :func:`messenger_ppo`: the messenger is a PPO agent of its own, paid the mean reward, and its
-  Gaussian messages are its actions;
-* :func:`hammer_network`, plain: messages are differentiable. In PPO's epochs they are computed
-  anew, and the agents' actor losses teach the messenger (critics do not; they see what the agent
-  sees);
-* the same, *discretised*: a sigmoid under noise in training and a hard bit when executed.
+* :func:`central_agent_ppo`: the central agent is a PPO agent of its own, its reward is the mean of
+  the agents' rewards, and its Gaussian messages are its actions;
+* :func:`hammer_network` with continuous messages: these are differentiable. PPO's epochs recompute
+  them, and the local agents' actor losses train the central agent (critics do not; they see the
+  local observation);
+* the same with *discretized* messages: a sigmoid under noise in training and a bit in execution.
 
-:class:`WithMessenger` puts what the messenger sees beside what an agent sees, so the composed
-policy is a :class:`jaxswarm.rl.Network` of one agent, and ``ppo(env, network)`` trains the last two
-with an exact ratio. Agents share their local network, which is told who they are.
+:class:`HammerEnvironment` puts the central agent's observation beside the local one, so the
+composed policy is a :class:`jaxswarm.rl.Network` of one agent, and ``ppo(env, network)`` trains the
+last two with an exact ratio. Local agents share their network, which gets their one-hot ids.
 """
 
-from jaxswarm.systems.hammer.agent import (
-    MessengerInfo,
-    MessengerState,
-    Sides,
-    agent_sides,
-    messenger_ppo,
-    side,
+from jaxswarm.systems.hammer.central_agent import (
+    CentralAgentInfo,
+    CentralAgentNetworks,
+    CentralAgentState,
+    central_agent_networks,
+    central_agent_ppo,
+    part_of,
 )
-from jaxswarm.systems.hammer.network import ARMS, Arm, hammer_network, with_arm
-from jaxswarm.systems.hammer.world import MessengerObservation, MessengerWorld, WithMessenger
+from jaxswarm.systems.hammer.environment import (
+    HammerEnvironment,
+    HammerObservation,
+    HammerWorld,
+)
+from jaxswarm.systems.hammer.network import (
+    MESSAGE_KINDS,
+    MessageKind,
+    hammer_network,
+    with_message_kind,
+)
 
 __all__ = [
-    "ARMS",
-    "Arm",
-    "MessengerInfo",
-    "MessengerObservation",
-    "MessengerState",
-    "MessengerWorld",
-    "Sides",
-    "WithMessenger",
-    "agent_sides",
+    "MESSAGE_KINDS",
+    "CentralAgentInfo",
+    "CentralAgentNetworks",
+    "CentralAgentState",
+    "HammerEnvironment",
+    "HammerObservation",
+    "HammerWorld",
+    "MessageKind",
+    "central_agent_networks",
+    "central_agent_ppo",
     "hammer_network",
-    "messenger_ppo",
-    "side",
-    "with_arm",
+    "part_of",
+    "with_message_kind",
 ]

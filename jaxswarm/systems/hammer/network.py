@@ -1,12 +1,13 @@
-"""The composed policy of HAMMER: messenger, message, local network; and which message arms get.
+"""Composed policy of HAMMER: central agent's message network and local network as one network.
 
-Shapes: ``N`` agents, ``F`` numbers of an observation, ``K`` of them seen by agents, messages ``L``.
+Shapes: ``N`` agents, ``F`` features of an observation, ``K`` of them visible to local agents, ``L``
+numbers of a message.
 
 References:
     N. Gupta, G. Srinivasaraghavan, S. Mohalik, N. Kumar, M. Taylor, HAMMER: multi-level
     coordination of reinforcement learning agents via learned messaging, 2021.
     J. Foerster et al., Learning to communicate with deep multi-agent reinforcement learning, 2016
-    (the discretise–regularise unit).
+    (the discretize–regularize unit).
 """
 
 from collections.abc import Sequence
@@ -16,19 +17,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.rl.heads import head_of
-from jaxswarm.rl.networks import Network
-from jaxswarm.systems.hammer.world import WithMessenger
-
-PyTree = Any
+from jaxswarm.rl import Network, head_of
+from jaxswarm.systems.hammer.environment import HammerEnvironment
+from jaxswarm.types import Key, Params, PyTree
 
 
-class Arm(NamedTuple):
-    """Which message agents get: 0 or 1 each, traced, so that one program runs all arms.
+class MessageKind(NamedTuple):
+    """Which message local agents receive: 0 or 1 each, traced, so that one program runs all kinds.
 
     Attributes:
-        learned: the messenger's.
-        discrete: squeezed to a bit; only with ``learned``.
+        learned: the central agent's.
+        discrete: reduced to a bit; only with ``learned``.
         random: noise instead.
     """
 
@@ -37,16 +36,16 @@ class Arm(NamedTuple):
     random: Any = 0.0
 
 
-ARMS = {
-    "learned": Arm(),
-    "discretised": Arm(1.0, 1.0, 0.0),
-    "random": Arm(0.0, 0.0, 1.0),
-    "none": Arm(0.0, 0.0, 0.0),
+MESSAGE_KINDS = {
+    "learned": MessageKind(),
+    "discretised": MessageKind(1.0, 1.0, 0.0),
+    "random": MessageKind(0.0, 0.0, 1.0),
+    "none": MessageKind(0.0, 0.0, 0.0),
 }
 
 
 class Dense(nn.Module):
-    """Tanh layers and a linear output, which starts small."""
+    """Tanh layers and a linear output with small initial weights."""
 
     widths: Sequence[int]
     num_outputs: int
@@ -61,7 +60,7 @@ class Dense(nn.Module):
 
 
 def hammer_network(
-    env: WithMessenger,
+    env: HammerEnvironment,
     *,
     widths: Sequence[int] = (64, 64),
     noise: float = 2.0,
@@ -69,91 +68,98 @@ def hammer_network(
     scale: float = 1.0,
     **options: Any,
 ) -> Network:
-    """The composed policy of one agent: messenger, message, local network.
+    """Make the composed policy of one agent: central agent, message, local network.
+
+    Messages are differentiable, so PPO's actor loss of the local agents trains the central agent.
 
     Args:
         env: whose sizes and actions are meant.
-        widths: of the messenger, the local network and the critic.
-        noise: standard deviation of the discretised message's noise in training.
-        executing: discretised messages are hard bits without noise; same parameters.
+        widths: of the message network, the local network and the critic.
+        noise: standard deviation of the discretized message's noise in training.
+        executing: discretized messages are bits without noise; same weights.
         scale: observations are divided by it.
         options: of :func:`jaxswarm.rl.head_of`.
 
     Returns:
-        A network whose parameters hold the :class:`Arm`; see :func:`with_arm`.
+        A network whose weights hold the :class:`MessageKind`; see :func:`with_message_kind`.
 
     Raises:
         ValueError: for negative noise or a scale that is not positive.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs, rl
+        >>> from jaxswarm.systems import hammer
+        >>> env = hammer.HammerEnvironment(envs.SumGuessing(4), message_length=1)
+        >>> network = hammer.hammer_network(env, widths=(8,))
+        >>> params = rl.initialize(jax.random.key(0), network, 4, shared=True)
+        >>> params = hammer.with_message_kind(params, hammer.MESSAGE_KINDS["discretised"])
+        >>> learner = rl.ppo(env, network, num_envs=2, num_steps=4)
+        >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
     """
     if noise < 0:
         raise ValueError(f"noise: expected at least 0, got {noise}")
     check_scale(scale)
     n, length = env.num_agents, env.message_length
     head = head_of(env.action_spec, **options)
-    messenger, local, judge = parts(env, head.num_outputs, widths)
-    cut = ends(env)
+    message_net, local_net, critic_net = make_networks(env, head.num_outputs, widths)
 
-    def init(key: jax.Array) -> PyTree:
-        one, two, three = jax.random.split(key, 3)
+    def init(key: Key) -> Params:
+        message_key, local_key, critic_key = jax.random.split(key, 3)
+        own = jnp.zeros(env.num_visible + n)
         actor = {
-            "messenger": messenger.init(one, jnp.zeros(n * env.size))["params"],
-            "local": local.init(two, jnp.zeros(env.visible + n + length))["params"],
+            "message_network": message_net.init(message_key, jnp.zeros(n * env.num_features))[
+                "params"
+            ],
+            "local": local_net.init(local_key, jnp.zeros(len(own) + length))["params"],
             "log_std": jnp.full(head.num_scales, head.initial_scale),
-            "arm": jax.tree.map(jnp.float32, Arm()),
+            "kind": jax.tree.map(jnp.float32, MessageKind()),
         }
-        critic = judge.init(three, jnp.zeros(env.visible + n))["params"]
-        return {"actor": actor, "critic": critic}
+        return {"actor": actor, "critic": critic_net.init(critic_key, own)["params"]}
 
-    def act(params: PyTree, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
-        everything, identity, drawn, own = jnp.split(features, cut)
-        arm = jax.lax.stop_gradient(params["arm"])
-        table = messenger.apply({"params": params["messenger"]}, everything / scale)
-        said = identity @ jnp.reshape(jnp.asarray(table), (n, length))
-        soft = jax.nn.sigmoid(said + noise * drawn)
-        bit = (said > 0).astype(jnp.float32) if executing else soft
-        message = arm.learned * jnp.where(arm.discrete > 0, bit, said) + arm.random * drawn
-        inputs = jnp.concatenate([own / scale, identity, message])
-        outputs = jnp.asarray(local.apply({"params": params["local"]}, inputs))
+    def actor(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
+        everything, identity, drawn, own = jnp.split(features, env.split_points)
+        kind = jax.lax.stop_gradient(params["kind"])
+        table = message_net.apply({"params": params["message_network"]}, everything / scale)
+        message = identity @ jnp.reshape(jnp.asarray(table), (n, length))
+        noisy_bit = jax.nn.sigmoid(message + noise * drawn)
+        bit = (message > 0).astype(jnp.float32) if executing else noisy_bit
+        learned = jnp.where(kind.discrete > 0, bit, message)
+        received = kind.learned * learned + kind.random * drawn
+        inputs = jnp.concatenate([own / scale, identity, received])
+        outputs = jnp.asarray(local_net.apply({"params": params["local"]}, inputs))
         return carry, jnp.concatenate([outputs, params["log_std"]])
 
-    def value(params: PyTree, carry: PyTree, seen: jax.Array) -> tuple[PyTree, jax.Array]:
-        _, identity, _, own = jnp.split(seen, cut)
-        found = judge.apply({"params": params}, jnp.concatenate([own / scale, identity]))
-        return carry, jnp.asarray(found)[0]
+    def critic(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
+        _, identity, _, own = jnp.split(features, env.split_points)
+        inputs = jnp.concatenate([own / scale, identity])
+        return carry, jnp.asarray(critic_net.apply({"params": params}, inputs))[0]
 
-    blank = {"actor": (), "critic": ()}
-    return Network(head, init, lambda: blank, act, value, False, "own")
+    return Network(head, init, lambda: {"actor": (), "critic": ()}, actor, critic)
 
 
-def parts(
-    env: WithMessenger, num_outputs: int, widths: Sequence[int]
-) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Messenger, local network and local critic, the same in all variants."""
-    wide = tuple(widths)
+def make_networks(
+    env: HammerEnvironment, num_outputs: int, widths: Sequence[int]
+) -> tuple[Dense, Dense, Dense]:
+    """Message network, local network and local critic, the same in all variants."""
+    widths = tuple(widths)
     return (
-        Dense(wide, env.num_agents * env.message_length),
-        Dense(wide, num_outputs),
-        Dense(wide, 1),
+        Dense(widths, env.num_agents * env.message_length),
+        Dense(widths, num_outputs),
+        Dense(widths, 1),
     )
 
 
-def ends(env: WithMessenger) -> tuple[int, int, int]:
-    """Where :func:`jaxswarm.rl.features_of` cuts everything, identity, noise and own apart."""
-    n = env.num_agents
-    return n * env.size, n * env.size + n, n * env.size + n + env.message_length
-
-
 def check_scale(scale: float) -> None:
-    """Refuse what observations cannot be divided by.
+    """Refuse a scale by which observations cannot be divided.
 
     Raises:
-        ValueError: saying what came.
+        ValueError: unless it is positive.
     """
     if not scale > 0:
         raise ValueError(f"scale: expected a positive number, got {scale}")
 
 
-def with_arm(params: PyTree, arm: Arm) -> PyTree:
-    """The same parameters under another arm."""
-    held = jax.tree.map(jnp.float32, arm)
-    return {**params, "actor": {**params["actor"], "arm": held}}
+def with_message_kind(params: Params, kind: MessageKind) -> Params:
+    """The same weights with another kind of message."""
+    return {**params, "actor": {**params["actor"], "kind": jax.tree.map(jnp.float32, kind)}}

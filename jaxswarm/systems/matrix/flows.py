@@ -44,7 +44,7 @@ class Flow:
 
 
 def flow(
-    route: ArrayLike,
+    route: ArrayLike | Sequence[Sequence[float]],
     *,
     service: ArrayLike = 1.0,
     field_size: ArrayLike = 400.0,

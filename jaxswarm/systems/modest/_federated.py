@@ -15,8 +15,7 @@ import optax
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.ledger import Ledger
-from jaxswarm.gossip.rounds import traffic_of
+from jaxswarm.gossip.traffic import Ledger, traffic_of
 from jaxswarm.learning.local import Loss, Sample, objective, train
 from jaxswarm.learning.state import check_local_steps
 from jaxswarm.systems.modest.actors import per_agent, shards_of

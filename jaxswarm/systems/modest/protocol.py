@@ -30,7 +30,7 @@ from jax.typing import ArrayLike
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.ledger import Ledger
+from jaxswarm.gossip.traffic import Ledger
 from jaxswarm.learning.local import Loss, Sample, objective
 from jaxswarm.systems.modest._membership import check_schedule
 from jaxswarm.systems.modest.actors import per_agent, shards_of

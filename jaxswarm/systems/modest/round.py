@@ -284,7 +284,7 @@ def _bytes(
     entries = count_entries(wake.rows, woken) + count_entries(handover.rows, handed)
     messages = (2 * (pings - failures) + setup.attempts * failures).astype(jnp.float32)
     return Bytes(
-        model=models * agents.size_of_one(aggregates)[1],
+        model=models * agents.message_size(aggregates)[1],
         view=entries * ENTRY_BYTES,
         ping=messages * PING_BYTES,
         membership=jnp.float32(0.0),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 
-from jaxswarm.gossip.ledger import Ledger
+from jaxswarm.gossip.traffic import Ledger
 from jaxswarm.systems.modest.views import View
 from jaxswarm.types import Params
 

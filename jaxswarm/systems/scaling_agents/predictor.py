@@ -36,8 +36,8 @@ class Fit(NamedTuple):
 
 def design(
     *,
-    ability: float | jax.Array,
-    tools: float | jax.Array,
+    ability: ArrayLike,
+    tools: ArrayLike,
     agents: ArrayLike,
     overhead: ArrayLike,
     density: ArrayLike,

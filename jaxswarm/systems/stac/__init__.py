@@ -2,9 +2,9 @@
 
 from jaxswarm.systems.stac._stac import (
     STACHyperparameters,
-    STACLearner,
-    averaged,
-    critic_law,
+    STACState,
+    critic_distribution,
+    mean_action_network,
     stac,
     stac_learner,
     stac_network_for,
@@ -12,9 +12,9 @@ from jaxswarm.systems.stac._stac import (
 
 __all__ = [
     "STACHyperparameters",
-    "STACLearner",
-    "averaged",
-    "critic_law",
+    "STACState",
+    "critic_distribution",
+    "mean_action_network",
     "stac",
     "stac_learner",
     "stac_network_for",

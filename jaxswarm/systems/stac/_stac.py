@@ -1,8 +1,9 @@
-"""STAC: an actor–critic whose one critic says how far its target scatters, and is minded for it.
+"""STAC: soft actor-critic with pessimism from a distributional critic's standard deviation.
 
-The critic is a Gaussian over the one-step target: its deviation is the spread of reward, transition
-and policy, not of what is unknown. Target and actor both take ``β`` deviations off, which replaces
-the smaller of two critics. A little dropout stays on while learning, in the target critic too.
+The critic is a Gaussian over the one-step target: its standard deviation is the spread of reward,
+transition and policy (aleatoric uncertainty), not of what is unknown. Target and actor both
+subtract ``β`` standard deviations, which replaces the smaller of two critics. A little dropout
+stays on while learning, in the target critic too.
 
 Shapes: ``N`` agents, ``B`` items of a batch.
 
@@ -19,27 +20,32 @@ import numpy as np
 import optax
 
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.rl._off_policy import Learner, check_numbers, off_policy
-from jaxswarm.rl._sac import check_temperature, sampled, stepped, usual_entropy
-from jaxswarm.rl.q_networks import QNetwork, q_network_for
-from jaxswarm.rl.replay import Experience, uniform
+from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.rl import Experience, Learner, QNetwork, off_policy, q_network_for
+from jaxswarm.rl.actor_critic import (
+    apply_gradients,
+    check_temperature,
+    default_target_entropy,
+    sample_and_log_prob,
+)
+from jaxswarm.rl.hyperparameters import check_ranges
 from jaxswarm.rl.returns import masked_mean
+from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
-PyTree = Any
-LOWEST = -5.0  # of the number whose softplus is the critic's deviation
+MIN_OUTPUT = -5.0  # of the output whose softplus is the critic's standard deviation
 
 
 class STACHyperparameters(NamedTuple):
-    """Numbers of the learner; all may be traced, and ``[N]`` each for agents of their own.
+    """Hyper-parameters of STAC; all may be traced, and ``[N]`` each for independent learners.
 
     Attributes:
         actor_lr: step size of the actor.
         critic_lr: of the critic.
         temperature_lr: of the temperature, which moves by a factor ``exp(lr α (H̄ - H))``; 0 keeps
             it as it was given to ``init``.
-        discount: ``γ``.
-        tau: share of the critic that moves into its target, in ``(0, 1]``.
-        beta: deviations taken off; below 0 seeks risk.
+        discount: ``γ`` in ``[0, 1]``.
+        tau: share of the critic that moves into its target in an update, in ``(0, 1]``.
+        beta: ``β``, standard deviations subtracted; below 0 seeks risk.
         target_entropy: ``H̄``; ``None`` for ``-A``, measured in units of half the actions' range.
     """
 
@@ -52,174 +58,230 @@ class STACHyperparameters(NamedTuple):
     target_entropy: Any = None
 
 
-class STACLearner(NamedTuple):
-    """Of one agent.
+class STACState(NamedTuple):
+    """State of one agent's learner.
 
     Attributes:
-        params: ``{"actor", "critic"}``.
-        target: of the critic.
-        temperature: ``α``, ``[]``.
-        optimiser: states for actor and critic.
+        params: weights ``{"actor", "critic"}``.
+        target_critic: weights of the target critic.
+        alpha: ``[]``, the temperature.
+        opt_state: of the optimizer, ``{"actor", "critic"}``.
     """
 
-    params: PyTree
-    target: PyTree
-    temperature: jax.Array
-    optimizer: PyTree
+    params: Params
+    target_critic: Params
+    alpha: jax.Array
+    opt_state: dict[str, PyTree]
 
 
-def stac_network_for(env: Any, *, dropout: float = 0.01, **options: Any) -> QNetwork:
-    """:func:`jaxswarm.rl.q_network_for` as STAC has it: one critic of mean and deviation.
+def stac_network_for(env: SwarmEnvironment, *, dropout: float = 0.01, **options: Any) -> QNetwork:
+    """Make STAC's networks: an actor and one critic that outputs mean and standard deviation.
 
     Args:
-        env: with bounded actions.
+        env: environment with bounded continuous actions.
         dropout: of the critic's hidden units; ``actor_dropout`` is an option of its own.
         options: of :func:`jaxswarm.rl.q_network_for`.
     """
-    usual: dict[str, Any] = {"layer_norm": True, "std": "softplus", "critic_dropout": dropout}
-    return q_network_for(env, num_critics=1, critic_outputs=2, **(usual | options))
+    defaults: dict[str, Any] = {"layer_norm": True, "std": "softplus", "critic_dropout": dropout}
+    return q_network_for(env, num_critics=1, critic_outputs=2, **(defaults | options))
 
 
 def stac(
-    env: Any,
+    env: SwarmEnvironment,
     network: QNetwork,
     *,
-    num_envs: int = 1,
-    num_steps: int = 1,
-    updates: int = 1,
-    batch_size: int = 256,
-    capacity: int = 100_000,
-    warm_up: int = 1000,
-    shared: bool = True,
     risk_seeking: bool = False,
     optimizer: optax.GradientTransformation | None = None,
-    parameters: STACHyperparameters = STACHyperparameters(),  # noqa: B008
+    hyperparameters: STACHyperparameters | None = None,
+    **options: Any,
 ) -> Algorithm:
-    """Make the learner.
+    """Make a STAC learner.
 
     Args:
-        env: a :class:`jaxswarm.envs.SwarmEnvironment` with bounded actions, not wrapped.
+        env: environment with bounded continuous actions, not wrapped.
         network: from :func:`stac_network_for`.
-        num_envs: ``E``.
-        num_steps: environment steps between updates.
-        updates: gradient steps after them.
-        batch_size: ``B``.
-        capacity: items a buffer holds.
-        warm_up: random steps of each environment before learning.
-        shared: one learner for all agents, else one each with its own buffer.
         risk_seeking: allow ``β < 0``.
-        optimizer: gives the direction, which is then scaled by a rate; Adam if omitted.
-        parameters: used where ``step`` gets ``None`` as inputs.
+        optimizer: gives the direction, which is then scaled by a step size; Adam if omitted.
+        hyperparameters: used where ``step`` gets ``None`` as inputs; the defaults if omitted.
+        options: of :func:`jaxswarm.rl.off_policy`, such as ``batch_size`` and ``warm_up``.
 
     Returns:
-        ``init(params, key, physics=None, temperature=0.2) -> OffPolicyState`` (the temperature may
-        be traced) and ``step(key, state, inputs) -> (state, OffPolicyInfo)``, where ``inputs`` is
-        :class:`STACHyperparameters` or ``None``.
+        ``init(params, key, env_params=None, temperature=0.2) -> OffPolicyState`` (the temperature
+        may be traced) and ``step(key, state, inputs) -> (state, OffPolicyInfo)``, where ``inputs``
+        is a :class:`STACHyperparameters` or ``None``.
 
     Raises:
-        ValueError: sizes below 1, a batch larger than buffer or warm-up, numbers out of range, a
-            network with other than one critic of two outputs, a temperature that is not positive.
+        ValueError: sizes below 1, a batch larger than buffer or warm-up, hyper-parameters out of
+            range, a network with other than one critic of two outputs, a temperature that is not
+            positive.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs, rl
+        >>> from jaxswarm.systems import stac
+        >>> env = envs.Pendulum(2)
+        >>> network = stac.stac_network_for(env, widths=(8,))
+        >>> learner = stac.stac(env, network, batch_size=8, warm_up=8)
+        >>> params = rl.initialize(jax.random.key(0), network, env.num_agents, shared=True)
+        >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
+        >>> state.learner.alpha.shape
+        ()
     """
-    lowest = -np.inf if risk_seeking else 0.0
-    ranges = {"actor_lr": (0.0, np.inf), "critic_lr": (0.0, np.inf)}
-    ranges |= {"temperature_lr": (0.0, np.inf), "discount": (0.0, 1.0), "beta": (lowest, np.inf)}
-    ranges |= {"tau": (1e-12, 1.0), "target_entropy": (-np.inf, np.inf)}
-    check_numbers(parameters, ranges)
-    return off_policy(
-        env,
-        network,
-        stac_learner(env, network, optimizer=optimizer),
-        uniform(capacity, batch_size),
-        num_envs=num_envs,
-        num_steps=num_steps,
-        updates=updates,
-        warm_up=warm_up,
-        shared=shared,
-        parameters=parameters,
-    )
+    hp = STACHyperparameters() if hyperparameters is None else hyperparameters
+    positive, unit = (0.0, np.inf), (0.0, 1.0)
+    ranges = {"actor_lr": positive, "critic_lr": positive, "temperature_lr": positive}
+    ranges |= {"discount": unit, "tau": (1e-12, 1.0), "target_entropy": (-np.inf, np.inf)}
+    check_ranges(hp, ranges | {"beta": (-np.inf if risk_seeking else 0.0, np.inf)})
+    learner = stac_learner(env, network, optimizer=optimizer)
+    return off_policy(env, network, learner, hyperparameters=hp, **options)
 
 
 def stac_learner(
-    env: Any, network: QNetwork, *, optimizer: optax.GradientTransformation | None = None
+    env: SwarmEnvironment,
+    network: QNetwork,
+    *,
+    optimizer: optax.GradientTransformation | None = None,
 ) -> Learner:
-    """STAC's :class:`jaxswarm.rl.Learner`, for a loop or a replay of one's own."""
+    """Make STAC's :class:`jaxswarm.rl.Learner`, for a training loop of one's own."""
     _check_critic(network)
-    direction = optax.scale_by_adam() if optimizer is None else optimizer
-    usual = usual_entropy(env.action_spec)
+    optimizer = optax.scale_by_adam() if optimizer is None else optimizer
+    default_entropy = default_target_entropy(env.action_spec)
 
-    def init(params: PyTree, temperature: Any = 0.2) -> STACLearner:
+    def init(params: Params, temperature: ArrayLike = 0.2) -> STACState:
         check_temperature(temperature)
-        optimizer = {name: direction.init(part) for name, part in params.items()}
-        start = jnp.asarray(temperature, jnp.float32)
-        return STACLearner(params, params["critic"], start, optimizer)
+        opt_state = {name: optimizer.init(part) for name, part in params.items()}
+        alpha = jnp.asarray(temperature, jnp.float32)
+        return STACState(params, params["critic"], alpha, opt_state)
 
-    def act(key: jax.Array, state: STACLearner, features: jax.Array) -> jax.Array:
-        return sampled(network, key, state.params["actor"], features)[0]
+    def act(key: Key, state: STACState, features: jax.Array) -> jax.Array:
+        return sample_and_log_prob(key, network, state.params["actor"], features)[0]
+
+    def descend(name: str, grads: PyTree, state: STACState, lr: float | jax.Array) -> STACState:
+        params, opt_state = apply_gradients(
+            optimizer, grads, state.opt_state[name], state.params[name], lr
+        )
+        return state._replace(
+            params=state.params | {name: params}, opt_state=state.opt_state | {name: opt_state}
+        )
+
+    def update_critic(
+        keys: Key, state: STACState, batch: Experience, hp: STACHyperparameters
+    ) -> tuple[STACState, dict[str, jax.Array]]:
+        target = critic_target(keys[:3], network, state, batch, hp)
+        loss_and_grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)
+        (loss, metrics), grads = loss_and_grads(
+            keys[3], state.params["critic"], network, batch, target
+        )
+        state = descend("critic", grads, state, hp.critic_lr)
+        return state, {"critic_loss": loss, **metrics}
+
+    def update_actor(
+        keys: Key, state: STACState, batch: Experience, hp: STACHyperparameters
+    ) -> tuple[STACState, dict[str, jax.Array]]:
+        actor, critic = state.params["actor"], state.params["critic"]
+        loss_and_grads = jax.value_and_grad(actor_loss, argnums=1, has_aux=True)
+        (loss, entropy), grads = loss_and_grads(
+            keys, actor, network, critic, state.alpha, batch, hp
+        )
+        return descend("actor", grads, state, hp.actor_lr), {"actor_loss": loss, "entropy": entropy}
 
     def update(
-        key: jax.Array, state: STACLearner, batch: Experience, p: STACHyperparameters
-    ) -> tuple[STACLearner, dict[str, jax.Array]]:
+        key: Key, state: STACState, batch: Experience, hp: STACHyperparameters
+    ) -> tuple[STACState, dict[str, jax.Array]]:
         keys = jax.random.split(key, 7)
-        actor, critic, alpha = state.params["actor"], state.params["critic"], state.temperature
-        raw, log_prob = sampled(network, keys[0], actor, batch.next_features, keys[1])
-        mean, std = critic_law(network, state.target, batch.next_features, raw, keys[2])
-        soft = mean - p.beta * std - alpha * log_prob
-        target = batch.reward + p.discount * batch.discount * soft
-
-        def critic_loss(critic: PyTree) -> tuple[jax.Array, jax.Array]:
-            mean, std = critic_law(network, critic, batch.features, batch.raw, keys[3])
-            miss = 0.5 * jnp.square((target - mean) / std) + jnp.log(std)
-            seen = masked_mean(mean, batch.mask), masked_mean(std, batch.mask)
-            return masked_mean(miss, batch.mask) + 0.5 * np.log(2.0 * np.pi), jnp.stack(seen)
-
-        (wrong, seen), slope = jax.value_and_grad(critic_loss, has_aux=True)(critic)
-        critic, judging = stepped(direction, slope, state.optimizer["critic"], critic, p.critic_lr)
-
-        def actor_loss(actor: PyTree) -> tuple[jax.Array, jax.Array]:
-            raw, log_prob = sampled(network, keys[4], actor, batch.features, keys[5])
-            mean, std = critic_law(network, critic, batch.features, raw, keys[6])
-            regret = alpha * log_prob - (mean - p.beta * std)
-            return masked_mean(regret, batch.mask), -masked_mean(log_prob, batch.mask)
-
-        (regret, entropy), slope = jax.value_and_grad(actor_loss, has_aux=True)(actor)
-        actor, acting = stepped(direction, slope, state.optimizer["actor"], actor, p.actor_lr)
-        wanted = usual if p.target_entropy is None else p.target_entropy
-        after = STACLearner(
-            {"actor": actor, "critic": critic},
-            optax.incremental_update(critic, state.target, p.tau),
-            alpha * jnp.exp(p.temperature_lr * alpha * (wanted - entropy)),
-            {"actor": acting, "critic": judging},
-        )
-        info = {
-            "critic_loss": wrong,
-            "actor_loss": regret,
-            "value": seen[0],
-            "deviation": seen[1],
-            "entropy": entropy,
-            "temperature": after.temperature,
-        }
-        return after, info
+        state, critic_metrics = update_critic(keys[:4], state, batch, hp)
+        state, actor_metrics = update_actor(keys[4:], state, batch, hp)
+        target_entropy = default_entropy if hp.target_entropy is None else hp.target_entropy
+        missing = target_entropy - actor_metrics["entropy"]
+        alpha = state.alpha * jnp.exp(hp.temperature_lr * state.alpha * missing)
+        target = optax.incremental_update(state.params["critic"], state.target_critic, hp.tau)
+        metrics = critic_metrics | actor_metrics | {"temperature": alpha}
+        return state._replace(alpha=alpha, target_critic=target), metrics
 
     return Learner(init, act, update)
 
 
-def critic_law(
+def critic_target(
+    keys: Key, network: QNetwork, state: STACState, batch: Experience, hp: STACHyperparameters
+) -> jax.Array:
+    """Soft one-step targets ``[B]``, from the target critic's mean less ``β`` deviations.
+
+    The three ``keys`` draw the actions, the actor's dropout and the target critic's dropout.
+    """
+    raw, log_prob = sample_and_log_prob(
+        keys[0], network, state.params["actor"], batch.next_features, dropout_key=keys[1]
+    )
+    mean, std = critic_distribution(network, state.target_critic, batch.next_features, raw, keys[2])
+    soft_value = mean - hp.beta * std - state.alpha * log_prob
+    return batch.reward + hp.discount * batch.discount * soft_value
+
+
+def critic_loss(
+    key: Key, critic: Params, network: QNetwork, batch: Experience, target: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Negative log-likelihood of the target, and the critic's means of mean and std.
+
+    ``key`` draws the critic's dropout.
+    """
+    mean, std = critic_distribution(network, critic, batch.features, batch.raw, key)
+    nll = 0.5 * jnp.square((target - mean) / std) + jnp.log(std)
+    metrics = {
+        "value": masked_mean(mean, batch.mask),
+        "deviation": masked_mean(std, batch.mask),
+    }
+    return masked_mean(nll, batch.mask) + 0.5 * np.log(2.0 * np.pi), metrics
+
+
+def actor_loss(
+    keys: Key,
+    actor: Params,
     network: QNetwork,
-    params: PyTree,
+    critic: Params,
+    alpha: jax.Array,
+    batch: Experience,
+    hp: STACHyperparameters,
+) -> tuple[jax.Array, jax.Array]:
+    """``α log π − (mean − β std)`` at sampled actions, and the entropy of the policy.
+
+    The three ``keys`` draw the actions, the actor's dropout and the critic's dropout.
+    """
+    raw, log_prob = sample_and_log_prob(
+        keys[0], network, actor, batch.features, dropout_key=keys[1]
+    )
+    mean, std = critic_distribution(network, critic, batch.features, raw, keys[2])
+    loss = alpha * log_prob - (mean - hp.beta * std)
+    return masked_mean(loss, batch.mask), -masked_mean(log_prob, batch.mask)
+
+
+def critic_distribution(
+    network: QNetwork,
+    critic: Params,
     features: jax.Array,
     raw: jax.Array,
-    key: jax.Array | None = None,
+    dropout_key: Key | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """Mean and deviation ``[B]`` that the critic gives; ``key`` draws its dropout."""
-    said = network.values(params, features, network.unit(raw), key)[0]
-    return said[:, 0], jax.nn.softplus(jnp.maximum(said[:, 1], LOWEST))
+    """Mean and standard deviation ``[B]`` of the critic's Gaussian over returns.
+
+    Args:
+        network: from :func:`stac_network_for`.
+        critic: weights of the critic.
+        features: ``[B, F]``.
+        raw: raw actions, ``[B, A]``.
+        dropout_key: draws dropout; without one there is none.
+    """
+    outputs = network.q_values(critic, features, network.unit_action(raw), dropout_key)[0]
+    return outputs[:, 0], jax.nn.softplus(jnp.maximum(outputs[:, 1], MIN_OUTPUT))
 
 
-def averaged(network: QNetwork, samples: int = 10) -> QNetwork:
-    """The network that does the mean of some sampled actions, as STAC is evaluated.
+def mean_action_network(network: QNetwork, samples: int = 10) -> QNetwork:
+    """Make the network whose action is the mean of sampled actions, as STAC is evaluated.
 
-    For :func:`jaxswarm.rl.policy`; its ``raw`` actions are ``[samples, A]``, and it knows the
-    densities of the samples, ``[samples]``, not of their mean.
+    For :func:`jaxswarm.rl.policy`; its raw actions are ``[samples, A]``, and its log-probabilities
+    are those of the samples, ``[samples]``, not of their mean.
+
+    Args:
+        network: from :func:`stac_network_for`.
+        samples: number of sampled actions, at least 1.
 
     Raises:
         ValueError: if ``samples < 1``.
@@ -229,26 +291,23 @@ def averaged(network: QNetwork, samples: int = 10) -> QNetwork:
     head = network.head
     action: Callable[[jax.Array], jax.Array] = jax.vmap(head.action)
 
-    def sample(key: jax.Array, outputs: jax.Array) -> jax.Array:
+    def sample(key: Key, outputs: jax.Array) -> jax.Array:
         return jax.vmap(lambda k: head.sample(k, outputs))(jax.random.split(key, samples))
 
-    mean = head._replace(
+    mean_head = head._replace(
         sample=sample,
         log_prob=jax.vmap(head.log_prob, (None, 0)),
         action=lambda raw: jnp.mean(action(raw), axis=0),
     )
-    return network._replace(head=mean)
+    return network._replace(head=mean_head)
 
 
 def _check_critic(network: QNetwork) -> None:
-    def values(key: jax.Array) -> jax.Array:
-        params = network.init(key)["critic"]
-        return network.values(
-            params, jnp.zeros((1, network.num_features)), jnp.zeros((1, network.num_actions))
-        )
+    def q_values(key: Key) -> jax.Array:
+        features, action = jnp.zeros((1, network.num_features)), jnp.zeros((1, network.num_actions))
+        return network.q_values(network.init(key)["critic"], features, action)
 
-    key = jax.random.key(0)
-    shape = jax.eval_shape(values, key).shape
+    shape = jax.eval_shape(q_values, jax.random.key(0)).shape
     if shape != (1, 1, 2):
         raise ValueError(
             f"network: expected one critic with two outputs, got {shape[0]} with {shape[2]}"

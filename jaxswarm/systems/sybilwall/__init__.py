@@ -1,4 +1,8 @@
-"""SybilWall: aggregation that weighs down similar histories, exchanged between agents."""
+"""SybilWall: aggregation against Sybil attacks by histories that agents exchange.
+
+References:
+    T. Werthenbach, J. Pouwelse, Towards Sybil resilience in decentralized learning, 2023.
+"""
 
 from jaxswarm.systems.sybilwall._sybilwall import HISTORIES, Records, SybilWallState, sybilwall
 from jaxswarm.systems.sybilwall.graphs import SybilSwarm, with_sybils

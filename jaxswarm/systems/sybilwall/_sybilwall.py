@@ -1,20 +1,22 @@
-"""SybilWall: compare neighbours' histories with histories that travel, so that copies meet.
+"""SybilWall: FoolsGold weights over histories that are also exchanged beyond the neighbours.
 
 A Sybil attacker sends one model from many identities. If each identity has another victim, no
-victim ever sees two copies side by side. So every node passes on, with every model it sends, one
-record about somebody else: whose it is, how recent, how many hops away, and its history. A node
-weighs its *neighbours* by how unlike their histories are to all it has stored.
+victim receives two copies to compare. So every agent forwards, with every model it sends, one
+record of another agent: its identity, how recent it is, how many hops it travelled, and the
+history. An agent weighs its *neighbours* by how unlike their histories are to all that it has
+stored.
 
-**What a history is.** The published code starts it as the first model heard and adds the difference
-of successive models: that sum telescopes to the latest model, which is what ``history="model"``
-keeps. From a common start of non-linear networks all models point nearly the same way; for these
-``history="displacement"`` subtracts each node's own initial model, the sum without its first term.
+**Definition of a history.** The published code starts it as the first model received and adds the
+difference of successive models: that sum telescopes to the latest model, which is what
+``history="model"`` keeps. From a common start of non-linear networks all models point nearly the
+same way; for these ``history="displacement"`` subtracts each agent's own initial model, the sum
+without its first term.
 
-The released code's last revision pairs the own model with a distant node's weight and loses mass;
+The released code's last revision pairs the own model with a distant agent's weight and loses mass;
 this follows the paper and the revision before: only neighbours' weights are used, the own model
-weighs 1, and what is used sums to one.
+weighs 1, and the weights used sum to one.
 
-Shapes: ``N`` agents, ``D`` in-neighbour slots, ``K`` slots of a node's memory (``D`` for its
+Shapes: ``N`` agents, ``D`` in-neighbour slots, ``K`` record slots of an agent (``D`` for its
 neighbours, the rest for records that travelled), ``P`` parameters.
 
 References:
@@ -28,28 +30,27 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxswarm import agents, errors
-from jaxswarm.gossip.robust._foolsgold import foolsgold_weights
-from jaxswarm.gossip.robust._neighborhoods import Neighborhoods, neighborhoods
-from jaxswarm.gossip.rounds import both
-from jaxswarm.gossip.types import Exchange, GossipTransformation, PyTree, Traffic
-from jaxswarm.topology import Topology
+from jaxswarm.gossip.robust import foolsgold_weights
+from jaxswarm.gossip.traffic import Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation
+from jaxswarm.topology import InNeighbors, Topology, in_neighbors, require_symmetric
+from jaxswarm.types import Key, Params
 
 HISTORIES = ("model", "displacement")
-_NOBODY = -1
-_FURTHER = 1_000_000  # rounds of age that one hop outweighs; whole numbers, exact to 2,000 hops
+_EMPTY = -1  # identity in a slot without a record
+_HOP_WEIGHT = 1_000_000  # rounds of age that one hop outweighs; exact in int32 to 2,000 hops
 
 
 class Records(NamedTuple):
-    """What nodes remember of others; the first ``D`` slots are the neighbours', in their order.
+    """Records that agents store of others; the first ``D`` slots are the neighbours', in order.
 
     Attributes:
-        identity: ``int32[N, K]``, whose it is, ``-1`` in an empty slot.
-        round: ``int32[N, K]``, when that node's history was last heard by a neighbour of it.
+        identity: ``int32[N, K]``, the agent a record is about, ``-1`` in an empty slot.
+        round: ``int32[N, K]``, when a neighbour of that agent last received its model.
         distance: ``int32[N, K]``, hops it travelled; 1 for neighbours.
-        source: ``int32[N, K]``, from whom it came.
+        source: ``int32[N, K]``, the neighbour that sent it.
         history: ``float32[N, K, P]``.
     """
 
@@ -61,7 +62,7 @@ class Records(NamedTuple):
 
 
 class SybilWallState(NamedTuple):
-    """``records``, the initial models ``[N, P]`` or ``None``, and how many were evicted so far."""
+    """``records``, initial models ``[N, P]`` or ``None``, and the number of records evicted."""
 
     records: Records
     initial: Any
@@ -78,26 +79,26 @@ def sybilwall(
     member: int | jax.Array = 0,
     chunk: int | None = None,
 ) -> GossipTransformation:
-    """Average with weights that fall with the similarity of histories, near and travelled.
+    """Average with weights that fall with the similarity of stored histories (SybilWall).
 
     Args:
         topology: undirected; a single graph, or a batch of which ``member`` is used.
-        decay: ``λ > 0``: a record ``d`` hops away is passed on with chance proportional to
+        decay: ``λ > 0``: a record ``d`` hops away is forwarded with probability proportional to
             ``λ e^(−λ(d − 1))``. The paper's is 0.8.
-        travelled: slots for records of non-neighbours, at least 1. Beyond it the furthest, then the
-            oldest, gives way; evictions are counted in the state.
+        traveled: slots for records of non-neighbours, at least 1. When they are full, the furthest
+            record, then the oldest, is replaced; evictions are counted in the state.
         history: ``"model"`` (as published) or ``"displacement"``.
         gossip_histories: false compares neighbours only: the ablation.
         member: which graph of a batch; may be traced, so that a sweep over graphs compiles once.
-        chunk: agents that compare at a time, by default 64; on a CPU one, whose histories stay in
-            the cache.
+        chunk: agents whose histories are compared at a time, by default 64; on a CPU one, whose
+            histories stay in the cache.
 
     Returns:
-        A rule whose traffic counts a model and a record for every link. Its extra ``withholds:
-        bool[N]`` names agents that pass no record on, as an attacker would not.
+        A rule that supports ``messages`` and the extra ``withholds: bool[N]``, agents that forward
+        no record, as an attacker would not. Its traffic counts a model and a record for every link.
 
     Raises:
-        ValueError: on ``decay <= 0``, ``travelled < 1``, ``chunk < 1``, an unknown history or a
+        ValueError: on ``decay <= 0``, ``traveled < 1``, ``chunk < 1``, an unknown history or a
             directed graph.
     """
     if not (decay > 0.0 and math.isfinite(decay)):
@@ -108,62 +109,55 @@ def sybilwall(
         raise ValueError(f"chunk: expected at least 1 agent at a time, got {chunk}")
     if history not in HISTORIES:
         raise errors.unknown("history", history, HISTORIES)
-    _expect_undirected(topology)
-    lists = neighborhoods(topology)
-    n, width = lists.real.shape[-2:]
+    lists = InNeighbors(*map(jnp.asarray, in_neighbors(topology)))
+    require_symmetric(topology, "sybilwall")
+    n, width = lists.mask.shape[-2:]
     slots = width + traveled
     together = chunk or (1 if jax.default_backend() == "cpu" else 64)
 
-    def init(params: PyTree) -> SybilWallState:
-        agents.check_leading_axis(params, n, "params")
+    def init(params: Params) -> SybilWallState:
+        agents.check_params(params, n)
         flat, _ = agents.ravel(params)
         empty = jnp.zeros((n, slots), jnp.int32)
         records = Records(
-            identity=jnp.full((n, slots), _NOBODY, jnp.int32),
+            identity=jnp.full((n, slots), _EMPTY, jnp.int32),
             round=empty - 1,
             distance=empty,
-            source=jnp.full((n, slots), _NOBODY, jnp.int32),
+            source=jnp.full((n, slots), _EMPTY, jnp.int32),
             history=jnp.zeros((n, slots, flat.shape[1]), jnp.float32),
         )
         initial = flat.astype(jnp.float32) if history == "displacement" else None
         return SybilWallState(records, initial, jnp.int32(0))
 
     def mix_fn(
-        key: jax.Array,
-        params: PyTree,
-        state: SybilWallState,
-        round: Exchange,
-        *,
-        messages: PyTree | None = None,
-        withholds: jax.Array | None = None,
-        **extra: Any,
-    ) -> tuple[PyTree, SybilWallState, Traffic]:
-        del extra
-        agents.check_leading_axis(params, n, "params")
-        index = jnp.asarray(round.index, jnp.int32)
+        key: Key, params: Params, state: SybilWallState, exchange: Exchange
+    ) -> tuple[Params, SybilWallState, Traffic]:
+        agents.check_params(params, n)
+        withholds = exchange.extras.get("withholds")
+        index = jnp.asarray(exchange.index, jnp.int32)
         here = _member(lists, member) if topology.is_sequence else lists
         own, unravel = agents.ravel(params)
-        told = own if messages is None else agents.ravel(messages)[0]
-        own, told = own.astype(jnp.float32), told.astype(jnp.float32)
-        arrived = _arrived(here, told, round, n)
-        told = jnp.where(jnp.isfinite(told), told, 0.0)
+        own = own.astype(jnp.float32)
+        messages = agents.ravel(exchange.sent(params))[0].astype(jnp.float32)
+        arrived = _arrived(here, messages, exchange, n)
+        messages = jnp.where(jnp.isfinite(messages), messages, 0.0)
 
         records, evicted = state.records, state.evicted
         if gossip_histories:
-            passes = arrived if withholds is None else arrived & ~withholds[here.neighbors]
-            carried = _picked(key, records, here, passes, decay)
-            records, lost = _received(records, carried, here, width)
+            forwards = arrived if withholds is None else arrived & ~withholds[here.neighbors]
+            carried = pick_records(key, records, here, forwards, decay)
+            records, lost = _store_carried(records, carried, here, width)
             evicted = evicted + lost
-        told_history = told if state.initial is None else told - state.initial
-        records = _heard(records, told_history, here, arrived, index, width)
+        histories = messages if state.initial is None else messages - state.initial
+        records = _store_neighbors(records, histories, here, arrived, index, width)
 
         def aggregate(slot: Any) -> jax.Array:
             own, neighbors, arrived, identity, history = slot
-            there = identity != _NOBODY
+            stored = identity != _EMPTY
             near = jnp.zeros(slots, bool).at[:width].set(arrived)
-            weights = foolsgold_weights(history, there, near)[:width]
+            weights = foolsgold_weights(history, stored, near)[:width]
             total = 1.0 + jnp.sum(weights)
-            return (own + weights @ told[neighbors]) / total
+            return (own + weights @ messages[neighbors]) / total
 
         mixed = jax.lax.map(
             aggregate,
@@ -171,53 +165,54 @@ def sybilwall(
             batch_size=min(n, together),
         )
         count = jnp.sum(arrived).astype(jnp.float32)
-        size = agents.size_of_one(params)[1]
-        passed = jnp.float32(0.0)
+        size = agents.message_size(params)[1]
+        forwarded = jnp.float32(0.0)
         if gossip_histories:
-            passed = jnp.sum(carried.identity != _NOBODY).astype(jnp.float32)
-        traffic = Traffic(count + passed, (count + passed) * size)
-        return (
-            unravel(mixed.astype(own.dtype)),
-            SybilWallState(records, state.initial, evicted),
-            (traffic),
-        )
+            forwarded = jnp.sum(carried.identity != _EMPTY).astype(jnp.float32)
+        traffic = Traffic(count + forwarded, (count + forwarded) * size)
+        state = SybilWallState(records, state.initial, evicted)
+        return unravel(mixed.astype(own.dtype)), state, traffic
 
-    return GossipTransformation(init, mix_fn)
+    return GossipTransformation(init, mix_fn, frozenset({"messages", "withholds"}))
 
 
-def _member(lists: Neighborhoods, index: int | jax.Array) -> Neighborhoods:
+def _member(lists: InNeighbors, index: int | jax.Array) -> InNeighbors:
     return jax.tree.map(lambda leaf: leaf[index], lists)
 
 
-def _arrived(member: Neighborhoods, told: jax.Array, round: Exchange, n: int) -> jax.Array:
-    """``bool[N, D]``: which slots bring a sound message this round."""
-    sound = jnp.isfinite(told).all(axis=1)
-    arrived = member.real & sound[member.neighbors]
-    active = both(round.alive, round.participates)
+def _arrived(lists: InNeighbors, messages: jax.Array, exchange: Exchange, n: int) -> jax.Array:
+    """Mask ``bool[N, D]`` of slots in which a finite message arrives this round."""
+    finite = jnp.isfinite(messages).all(axis=1)
+    arrived = lists.mask & finite[lists.neighbors]
+    active = exchange.active(n)
     if active is not None:
-        arrived &= active[:, None] & active[member.neighbors]
-    if round.delivered is not None:
-        arrived &= round.delivered[member.edges]
+        arrived &= active[:, None] & active[lists.neighbors]
+    if exchange.delivered is not None:
+        arrived &= exchange.delivered[lists.edges]
     return arrived
 
 
-def _picked(
-    key: jax.Array, records: Records, member: Neighborhoods, arrived: jax.Array, decay: float
+def pick_records(
+    key: Key, records: Records, lists: InNeighbors, arrived: jax.Array, decay: float
 ) -> Records:
-    """What comes along each slot: leaves ``[N, D, ...]``, identity ``-1`` where nothing does."""
-    n, width = member.neighbors.shape
+    """Draw the record that is forwarded along each slot, near ones with higher probability.
+
+    Returns:
+        Leaves ``[N, D, ...]``, identity ``-1`` where none is forwarded.
+    """
+    n, width = lists.neighbors.shape
     receiver = jnp.arange(n, dtype=jnp.int32)
 
-    def one(key: jax.Array, receiver: jax.Array, sender: jax.Array, comes: jax.Array) -> Records:
+    def pick(key: jax.Array, receiver: jax.Array, sender: jax.Array, comes: jax.Array) -> Records:
         identity, source = records.identity[sender], records.source[sender]
-        # Neither the receiver's own, nor what it told the sender. Nobody stores its own record.
-        fit = (identity != _NOBODY) & (identity != receiver) & (source != receiver)
+        # Neither about the receiver, nor received from it. No agent stores a record of itself.
+        fit = (identity != _EMPTY) & (identity != receiver) & (source != receiver)
         far = records.distance[sender].astype(jnp.float32)
-        lots = -decay * (far - 1.0) + jax.random.gumbel(key, identity.shape)
-        slot = jnp.argmax(jnp.where(fit, lots, -jnp.inf))
-        some = comes & jnp.any(fit)
+        priority = -decay * (far - 1.0) + jax.random.gumbel(key, identity.shape)
+        slot = jnp.argmax(jnp.where(fit, priority, -jnp.inf))
+        found = comes & jnp.any(fit)
         return Records(
-            identity=jnp.where(some, identity[slot], _NOBODY),
+            identity=jnp.where(found, identity[slot], _EMPTY),
             round=records.round[sender, slot],
             distance=records.distance[sender, slot] + 1,
             source=sender,
@@ -225,75 +220,64 @@ def _picked(
         )
 
     keys = jax.vmap(lambda k: jax.random.split(k, width))(agents.keys(key, n))
-    over_slots = jax.vmap(one, (0, None, 0, 0))
-    return jax.vmap(over_slots)(keys, receiver, member.neighbors, arrived)
+    over_slots = jax.vmap(pick, (0, None, 0, 0))
+    return jax.vmap(over_slots)(keys, receiver, lists.neighbors, arrived)
 
 
-def _received(
-    records: Records, carried: Records, member: Neighborhoods, width: int
+def _store_carried(
+    records: Records, carried: Records, lists: InNeighbors, width: int
 ) -> tuple[Records, jax.Array]:
-    """Store what arrived, slot by slot; ``(records, evictions)``."""
+    """Store the forwarded records, slot by slot; ``(records, evictions)``."""
 
-    def node(mine: Records, brought: Records, neighbors: jax.Array, real: jax.Array) -> Any:
+    def store(own: Records, received: Records, neighbors: jax.Array, real: jax.Array) -> Any:
         def insert(carry: Any, new: Records) -> tuple[Any, None]:
-            mine, lost = carry
-            traveled = jnp.arange(mine.identity.shape[0]) >= width
+            own, lost = carry
+            traveled = jnp.arange(own.identity.shape[0]) >= width
             known_near = jnp.any((neighbors == new.identity) & real)
-            same = traveled & (mine.identity == new.identity)
-            empty = traveled & (mine.identity == _NOBODY)
-            # Who gives way: the furthest, among these the oldest.
-            worth = jnp.where(traveled, mine.distance * _FURTHER - mine.round, -_FURTHER)
-            worst = jnp.argmax(worth)
-            incoming = new.distance * _FURTHER - new.round
+            same = traveled & (own.identity == new.identity)
+            empty = traveled & (own.identity == _EMPTY)
+            # Replaced first: the furthest, among these the oldest.
+            rank = jnp.where(traveled, own.distance * _HOP_WEIGHT - own.round, -_HOP_WEIGHT)
+            worst = jnp.argmax(rank)
+            incoming = new.distance * _HOP_WEIGHT - new.round
             held = jnp.any(same)
             place = jnp.where(
                 held, jnp.argmax(same), jnp.where(jnp.any(empty), jnp.argmax(empty), worst)
             )
-            fresher = new.round > mine.round[place]
-            better = incoming < worth[worst]
+            fresher = new.round > own.round[place]
+            better = incoming < rank[worst]
             keep = jnp.where(held, fresher, jnp.any(empty) | better)
-            keep &= (new.identity != _NOBODY) & ~known_near
-            full = ~held & ~jnp.any(empty) & (new.identity != _NOBODY) & ~known_near
+            keep &= (new.identity != _EMPTY) & ~known_near
+            full = ~held & ~jnp.any(empty) & (new.identity != _EMPTY) & ~known_near
             stored = jax.tree.map(
-                lambda old, x: old.at[place].set(jnp.where(keep, x, old[place])), mine, new
+                lambda old, x: old.at[place].set(jnp.where(keep, x, old[place])), own, new
             )
             return (stored, lost + full.astype(jnp.int32)), None
 
-        return jax.lax.scan(insert, (mine, jnp.int32(0)), brought)[0]
+        return jax.lax.scan(insert, (own, jnp.int32(0)), received)[0]
 
-    stored, lost = jax.vmap(node)(records, carried, member.neighbors, member.real)
+    stored, lost = jax.vmap(store)(records, carried, lists.neighbors, lists.mask)
     return stored, jnp.sum(lost)
 
 
-def _heard(
+def _store_neighbors(
     records: Records,
-    told: jax.Array,
-    member: Neighborhoods,
+    histories: jax.Array,
+    lists: InNeighbors,
     arrived: jax.Array,
     index: jax.Array,
     width: int,
 ) -> Records:
-    """Neighbours' own slots after their messages of this round."""
+    """Update the neighbours' slots by their messages of this round."""
 
     def put(field: jax.Array, new: Any) -> jax.Array:
-        column = arrived.reshape(arrived.shape + (1,) * (field.ndim - 2))
-        return field.at[:, :width].set(jnp.where(column, new, field[:, :width]))
+        old = field[:, :width]
+        return field.at[:, :width].set(jnp.where(agents.expand(arrived, old), new, old))
 
     return Records(
-        identity=put(records.identity, member.neighbors),
+        identity=put(records.identity, lists.neighbors),
         round=put(records.round, index),
         distance=put(records.distance, 1),
-        source=put(records.source, member.neighbors),
-        history=put(records.history, told[member.neighbors]),
+        source=put(records.source, lists.neighbors),
+        history=put(records.history, histories[lists.neighbors]),
     )
-
-
-def _expect_undirected(topology: Topology) -> None:
-    members = [topology[t] for t in range(topology.length)] if topology.is_sequence else [topology]
-    for member in members:
-        mask = np.asarray(member.mask)
-        senders, receivers = np.asarray(member.senders)[mask], np.asarray(member.receivers)[mask]
-        n = member.num_agents
-        forward = np.sort(senders.astype(np.int64) * n + receivers)
-        if not np.array_equal(forward, np.sort(receivers.astype(np.int64) * n + senders)):
-            raise ValueError("topology: sybilwall expects an undirected graph, got a directed one")

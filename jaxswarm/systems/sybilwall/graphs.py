@@ -1,4 +1,4 @@
-"""Sybils: one attacker behind many identities, tied to honest agents by attack edges.
+"""Graphs with Sybils: many identities of one attacker, joined to honest agents by attack edges.
 
 References:
     H. Yu, M. Kaminsky, P. Gibbons, A. Flaxman, SybilGuard: defending against Sybil attacks via
@@ -38,12 +38,12 @@ def with_sybils(
     victims: np.ndarray | None = None,
     total: int | None = None,
 ) -> SybilSwarm:
-    """Tie Sybils to an honest graph by ``density`` attack edges for each honest agent.
+    """Join Sybils to an honest graph by ``density`` attack edges for each honest agent.
 
     The whole part of the density gives every agent that many attack edges; the rest goes to agents
-    spread over the graph, each the furthest from those chosen before (greedy k-centre, in hops, in
+    spread over the graph, each the furthest from those chosen before (greedy k-center, in hops, in
     place of the paper's k-medoids). A Sybil has at most ``max_degree`` victims, all different, so
-    up to density 1 no victim sees two Sybils.
+    up to density 1 no victim is joined to two Sybils.
 
     Args:
         honest: undirected.
@@ -54,12 +54,14 @@ def with_sybils(
 
     Raises:
         ValueError: on a directed graph, a density or degree out of range, unknown victims, or a
-            ``total`` that has no room for the Sybils.
+            ``total`` that is too small for the Sybils.
     """
     require_symmetric(honest, "attack edges")
     n = honest.num_agents
     if not (density >= 0.0 and math.isfinite(density)):
-        raise ValueError(f"density: expected attack edges per honest agent, at least 0: {density}")
+        raise ValueError(
+            f"density: expected attack edges per honest agent, at least 0, got {density}"
+        )
     if max_degree < 1:
         raise ValueError(f"max_degree: expected at least 1, got {max_degree}")
     count = round(density * n)
@@ -77,9 +79,9 @@ def with_sybils(
     size = n + sybils if total is None else total
     if size < n + sybils:
         raise ValueError(f"total: expected at least {n} honest and {sybils} Sybils, got {total}")
-    # Dealt in turn: the edges of one victim are next to each other, so they get different Sybils.
-    dealt = n + np.arange(count) % max(sybils, 1)
-    attack = np.stack([np.sort(stubs), dealt], axis=1).astype(np.int32)
+    # Assigned in turn: edges of one victim are next to each other, so they get different Sybils.
+    assigned = n + np.arange(count) % max(sybils, 1)
+    attack = np.stack([np.sort(stubs), assigned], axis=1).astype(np.int32)
     mask = np.asarray(honest.mask)
     ends = np.stack([np.asarray(honest.senders)[mask], np.asarray(honest.receivers)[mask]], axis=1)
     edges = np.concatenate([ends[ends[:, 0] < ends[:, 1]], attack])
@@ -87,7 +89,7 @@ def with_sybils(
 
 
 def _spread(topology: Topology, count: int) -> np.ndarray:
-    """``count`` agents far from each other."""
+    """Choose ``count`` agents far from each other."""
     import networkx as nx
 
     if not count:

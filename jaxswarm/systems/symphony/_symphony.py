@@ -1,344 +1,238 @@
-"""Symphony: a deterministic actor that is swaddled, and one loss for actor and critic together.
+"""Symphony: an off-policy actor-critic with bounded noise and a regularizer of the actor's scale.
 
-The actor says an action ``A``, a scale ``S`` and a width ``B``; what is done is ``tanh(S A + N)``
-with bounded noise ``N``. Swaddling draws ``S`` to ``1/e`` where nothing speaks for more. The
-actor's gradient flows through the *target* critic at the next state, as an advantage over a slow
-mean of its values; critic and actor take the same optimiser step. Replay fades
-(:func:`jaxswarm.rl.fading`), and its rewards are in units of their mean size while exploring.
+The actor outputs an action ``A``, a scale ``S`` and a width ``B``; the executed action is
+``tanh(S A + N)`` with bounded noise ``N``. The regularizer, which the paper calls *swaddling*, has
+its minimum at ``S = 1/e``. The actor's gradient flows through the *target* critic at the next
+state, as an advantage over a moving average of its values; critic and actor share one loss and one
+optimizer step. Replay prefers recent items (:func:`jaxswarm.rl.fading_replay`) and divides rewards
+by their mean absolute value during the warm-up.
 
-There are several Symphonies; this is the code of December 2025. Left out: keeping terminal items
-for one more cycle of the buffer, and cutting actions near the time limit (which truncates here).
+There are several versions of Symphony; this follows the code of December 2025. Left out: keeping
+terminal items for one more cycle of the buffer, and shortening actions near the time limit (which
+truncates here).
 
-Shapes: ``B`` items of a batch, ``A`` numbers of an action, ``n`` nodes of all critics.
+Shapes: ``B`` items of a batch, ``A`` numbers of an action, ``n`` nodes of all critics, ``K``
+critics with ``H`` nodes each.
 
 References:
     T. Ishuov et al., Symphony, 2025.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.models.linear import dot_general
-from jaxswarm.rl._off_policy import Learner, check_numbers, off_policy
-from jaxswarm.rl._sac import draw
-from jaxswarm.rl.heads import Head, squashed_gaussian
-from jaxswarm.rl.q_networks import QNetwork, q_network_for
-from jaxswarm.rl.replay import Experience, fading
+from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.rl import (
+    Experience,
+    Learner,
+    QNetwork,
+    fading_replay,
+    off_policy,
+)
+from jaxswarm.rl.actor_critic import sample_actions
+from jaxswarm.rl.hyperparameters import check_ranges
 from jaxswarm.rl.returns import masked_mean
+from jaxswarm.systems.symphony.losses import (
+    advantage_loss,
+    join_critics,
+    pessimistic_mean,
+    split_outputs,
+    square_loss,
+    swaddling,
+)
+from jaxswarm.types import Key, Params, PyTree
 
-PyTree = Any
-CRITICS = 3
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
-NOISE = 1.0 / math.e  # deviation of the noise, which is bounded by 1
+DEFAULTS = {"updates": 3, "batch_size": 384, "capacity": 512_000, "warm_up": 10_240}
 
 
 class SymphonyHyperparameters(NamedTuple):
-    """Numbers of the learner; all may be traced, and ``[N]`` each for agents of their own.
+    """Hyper-parameters of Symphony; all may be traced, and ``[N]`` each for independent learners.
 
     Attributes:
         lr: step size.
-        discount: ``γ``.
-        tau: share of the critic that moves into its target, in ``(0, 1]``.
-        memory: share of the slow mean of values that is kept in an update, in ``[0, 1]``.
+        discount: ``γ`` in ``[0, 1]``.
+        tau: share of the critic that moves into its target in an update, in ``(0, 1]``.
+        ema: share of the moving average of values that is kept in an update, in ``[0, 1]``.
         decay: of the weights, per unit of ``lr``.
     """
 
     lr: Any = 1e-4
     discount: Any = 0.99
     tau: Any = 0.005
-    memory: Any = GOLDEN
+    ema: Any = GOLDEN
     decay: Any = 0.01
 
 
-class SymphonyLearner(NamedTuple):
-    """Of one agent.
+class SymphonyState(NamedTuple):
+    """State of one agent's learner.
 
     Attributes:
-        params: ``{"actor", "critic"}``.
-        target: of the critic.
-        mean_value: ``[]``, the slow mean.
-        optimiser: its state.
+        params: weights ``{"actor", "critic"}``.
+        target_critic: weights of the target critics.
+        mean_value: ``[]``, moving average of the values.
+        opt_state: of the optimizer.
     """
 
-    params: PyTree
-    target: PyTree
+    params: Params
+    target_critic: Params
     mean_value: jax.Array
-    optimizer: PyTree
+    opt_state: PyTree
 
 
 def symphony(
-    env: Any,
+    env: SwarmEnvironment,
     network: QNetwork,
     *,
-    num_envs: int = 1,
-    num_steps: int = 1,
-    updates: int = 3,
-    batch_size: int = 384,
-    capacity: int = 512_000,
-    warm_up: int = 10_240,
-    shared: bool = True,
     fade: bool | jax.Array = True,
-    parameters: SymphonyHyperparameters = SymphonyHyperparameters(),  # noqa: B008
+    hyperparameters: SymphonyHyperparameters | None = None,
+    **options: Any,
 ) -> Algorithm:
-    """Make the learner.
+    """Make a Symphony learner.
 
     Args:
-        env: a :class:`jaxswarm.envs.SwarmEnvironment` with bounded actions, not wrapped.
+        env: environment with bounded continuous actions, not wrapped.
         network: from :func:`symphony_network_for`.
-        num_envs: ``E``.
-        num_steps: environment steps between updates.
-        updates: gradient steps after them.
-        batch_size: ``B``; the paper takes as many as the critics have nodes.
-        capacity: items a buffer holds, a multiple of the warm-up's.
-        warm_up: random steps of each environment before learning, repeated to fill the buffer.
-        shared: one learner for all agents, else one each with its own buffer.
         fade: false replays uniformly, for comparison; may be traced.
-        parameters: used where ``step`` gets ``None`` as inputs.
+        hyperparameters: used where ``step`` gets ``None`` as inputs; the defaults if omitted.
+        options: of :func:`jaxswarm.rl.off_policy`. Other defaults here: 3 ``updates``; a
+            ``batch_size`` of 384 (the paper takes as many as the critics have nodes); a ``warm_up``
+            of 10,240 steps, whose items are repeated to fill the buffer; a ``capacity`` of 512,000
+            items, which must be a multiple of the warm-up's.
 
     Returns:
-        ``init(params, key, physics=None) -> OffPolicyState`` and ``step(key, state, inputs) ->
+        ``init(params, key, env_params=None) -> OffPolicyState`` and ``step(key, state, inputs) ->
         (state, OffPolicyInfo)``, where ``inputs`` is :class:`SymphonyHyperparameters` or ``None``.
 
     Raises:
-        ValueError: sizes below 1, a capacity that the warm-up does not divide, numbers out of
-            range.
+        ValueError: sizes below 1, a capacity that the warm-up does not divide, hyper-parameters
+            out of range.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import envs, rl
+        >>> from jaxswarm.systems import symphony
+        >>> env = envs.Pendulum(2)
+        >>> network = symphony.symphony_network_for(env, width=8, nodes=6)
+        >>> learner = symphony.symphony(env, network, batch_size=8, warm_up=8, capacity=160)
+        >>> params = rl.initialize(jax.random.key(0), network, env.num_agents, shared=True)
+        >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
+        >>> state.replay.items.reward.shape
+        (160,)
     """
-    ranges = {"lr": (0.0, np.inf), "discount": (0.0, 1.0), "memory": (0.0, 1.0)}
-    ranges |= {"decay": (0.0, np.inf), "tau": (1e-12, 1.0)}
-    check_numbers(parameters, ranges)
-    items = warm_up * num_envs * (env.num_agents if shared else 1)
-    if items < 1 or capacity % items:
+    hp = SymphonyHyperparameters() if hyperparameters is None else hyperparameters
+    ranges = {"lr": (0.0, np.inf), "discount": (0.0, 1.0), "ema": (0.0, 1.0)}
+    check_ranges(hp, ranges | {"decay": (0.0, np.inf), "tau": (1e-12, 1.0)})
+    options = DEFAULTS | options
+    copies = env.num_agents if options.get("shared", True) else 1
+    items = options["warm_up"] * options.get("num_envs", 1) * copies
+    if items < 1 or options["capacity"] % items:
         raise ValueError(
-            f"capacity: expected a multiple of the warm-up's {items} items, got {capacity}"
+            f"capacity: expected a multiple of the warm-up's {items} items, "
+            f"got {options['capacity']}"
         )
     return off_policy(
         env,
         network,
         symphony_learner(network),
-        fading(capacity, batch_size, fade=fade),
-        num_envs=num_envs,
-        num_steps=num_steps,
-        updates=updates,
-        warm_up=warm_up,
-        shared=shared,
-        parameters=parameters,
+        replay=lambda capacity, batch_size: fading_replay(capacity, batch_size, fade=fade),
+        hyperparameters=hp,
+        **options,
     )
 
 
 def symphony_learner(network: QNetwork) -> Learner:
-    """Symphony's :class:`jaxswarm.rl.Learner`, for a loop or a replay of one's own."""
-    direction = steady_adam()
+    """Make Symphony's :class:`jaxswarm.rl.Learner`, for a training loop of one's own."""
+    optimizer = adam_without_bias_correction()
 
-    def init(params: PyTree) -> SymphonyLearner:
-        return SymphonyLearner(params, params["critic"], jnp.zeros(()), direction.init(params))
+    def init(params: Params) -> SymphonyState:
+        opt_state = optimizer.init(params)
+        return SymphonyState(params, params["critic"], jnp.zeros(()), opt_state)
 
-    def act(key: jax.Array, state: SymphonyLearner, features: jax.Array) -> jax.Array:
-        return draw(network, key, network.outputs(state.params["actor"], features))
+    def act(key: Key, state: SymphonyState, features: jax.Array) -> jax.Array:
+        outputs = network.actor_outputs(state.params["actor"], features)
+        return sample_actions(key, network, outputs)
 
     def update(
-        key: jax.Array, state: SymphonyLearner, batch: Experience, p: SymphonyHyperparameters
-    ) -> tuple[SymphonyLearner, dict[str, jax.Array]]:
-        def loss(params: PyTree) -> tuple[jax.Array, Any]:
-            outputs = network.outputs(params["actor"], batch.next_features)
-            raw = draw(network, key, outputs)
-            nodes = network.values(state.target, batch.next_features, network.unit(raw))
-            ahead = pessimistic(joined(nodes))  # the actor's gradient: through the target critic
-            mean = masked_mean(jax.lax.stop_gradient(ahead), batch.mask)
-            slow = p.memory * state.mean_value + (1.0 - p.memory) * mean
-            gain = masked_mean(advantage_loss((ahead - slow) / (jnp.abs(slow) + 1e-3)), batch.mask)
-            known = jax.lax.stop_gradient(ahead)
-            target = batch.reward + p.discount * batch.discount * known
-            values = joined(
-                network.values(params["critic"], batch.features, network.unit(batch.raw))
-            )
-            error = jnp.mean(square_loss(values - target[:, None]), axis=1)
-            wrong = masked_mean(error, batch.mask)
-            tight = masked_mean(swaddling(outputs), batch.mask)
-            _, scale, width = parts(outputs)
-            seen = (slow, wrong, mean, jnp.mean(scale), jnp.mean(width), tight)
-            return wrong - gain + tight, seen
-
-        slope, seen = jax.grad(loss, has_aux=True)(state.params)
-        change, optimizer = direction.update(slope, state.optimizer, state.params)
-        params = jax.tree.map(lambda x, d: x - p.lr * (d + p.decay * x), state.params, change)
-        target = optax.incremental_update(params["critic"], state.target, p.tau)
-        names = ("critic_loss", "value", "scale", "width", "swaddling")
-        info: dict[str, jax.Array] = dict(zip(names, seen[1:], strict=True))
-        return SymphonyLearner(params, target, seen[0], optimizer), info
+        key: Key, state: SymphonyState, batch: Experience, hp: SymphonyHyperparameters
+    ) -> tuple[SymphonyState, dict[str, jax.Array]]:
+        loss_and_grads = jax.grad(joint_loss, argnums=1, has_aux=True)
+        grads, (mean_value, metrics) = loss_and_grads(key, state.params, network, state, batch, hp)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = jax.tree.map(lambda x, d: x - hp.lr * (d + hp.decay * x), state.params, updates)
+        target = optax.incremental_update(params["critic"], state.target_critic, hp.tau)
+        return SymphonyState(params, target, mean_value, opt_state), metrics
 
     return Learner(init, act, update)
 
 
-def parts(outputs: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """``A`` in ``(-1, 1)``, ``S`` and ``B`` in ``(0, 1)``, each ``[…, A]``, of ``[…, 3 A]``."""
-    action, scale, width = jnp.split(jnp.tanh(outputs / 2.0), 3, axis=-1)
-    low, high = 1e-3, 1.0 - 1e-3
-    return action, jnp.clip(jnp.abs(scale), low, high), jnp.clip(jnp.abs(width), low, high)
+def joint_loss(
+    key: Key,
+    params: Params,
+    network: QNetwork,
+    state: SymphonyState,
+    batch: Experience,
+    hp: SymphonyHyperparameters,
+) -> tuple[jax.Array, tuple[jax.Array, dict[str, jax.Array]]]:
+    """Critic loss less advantage plus regularizer: the loss of actor and critic together.
 
+    Args:
+        key: draws the noise of the actions.
+        params: weights ``{"actor", "critic"}``.
+        network: of the agent.
+        state: target critics and moving average.
+        batch: from replay.
+        hp: scalars.
 
-def swaddling(outputs: jax.Array) -> jax.Array:
-    """What scales cost, ``[B]``: least at ``S = 1/e``, no bound as ``S`` or ``B`` tend to 1."""
-    _, scale, width = parts(outputs)
-    wide = bound(scale ** (1.0 / jax.lax.stop_gradient(width)))
-    return jnp.mean(wide + width * scale * jnp.log(scale) + bound(width**2), axis=-1)
-
-
-def bound(x: jax.Array) -> jax.Array:
-    """``ln((1 + x) / (1 - x))``: nothing at 0, without bound towards 1."""
-    return jnp.log1p(x) - jnp.log1p(-x)
-
-
-def square_loss(x: jax.Array) -> jax.Array:
-    """``x tanh(x/2)``: half the square when small, the size when large."""
-    return x * jnp.tanh(x / 2.0)
-
-
-def advantage_loss(x: jax.Array) -> jax.Array:
-    """``|x| tanh(x/2)``: as ``square_loss``, with the sign of ``x``."""
-    return jnp.abs(x) * jnp.tanh(x / 2.0)
-
-
-def joined(nodes: jax.Array) -> jax.Array:
-    """``[K, B, H] -> [B, K H]``."""
-    return jnp.moveaxis(nodes, 0, 1).reshape(nodes.shape[1], -1)
-
-
-def pessimistic(values: jax.Array) -> jax.Array:
-    """``[B]`` of ``[B, n]``: the lower a node's value, the more it counts.
-
-    Ranks are counted rather than sorted, which takes a CPU a fraction of the time at these sizes.
+    Returns:
+        ``(loss [], (moving average [], metrics))``.
     """
-    n = values.shape[-1]
-    own, other = values[:, :, None], values[:, None, :]
-    before = (other < own) | ((other == own) & np.tri(n, k=-1, dtype=bool)[None])
-    rank = jnp.sum(before, axis=-1)
-    weight = jnp.tanh((np.pi * (1.0 - rank / n)) ** np.e)
-    return jnp.sum(values * weight, axis=-1) / np.sum(
-        np.tanh((np.pi * (1.0 - np.arange(n) / n)) ** np.e)
-    )
+    outputs = network.actor_outputs(params["actor"], batch.next_features)
+    action = network.unit_action(sample_actions(key, network, outputs))
+    nodes = network.q_values(state.target_critic, batch.next_features, action)
+    next_q = pessimistic_mean(join_critics(nodes))  # the actor's gradient flows through it
+    fixed_next_q = jax.lax.stop_gradient(next_q)
+    mean = masked_mean(fixed_next_q, batch.mask)
+    mean_value = hp.ema * state.mean_value + (1.0 - hp.ema) * mean
+    advantage = advantage_loss((next_q - mean_value) / (jnp.abs(mean_value) + 1e-3))
+    target = batch.reward + hp.discount * batch.discount * fixed_next_q
+    taken = network.unit_action(batch.raw)
+    q = join_critics(network.q_values(params["critic"], batch.features, taken))
+    error = jnp.mean(square_loss(q - target[:, None]), axis=1)
+    critic_loss = masked_mean(error, batch.mask)
+    regularizer = masked_mean(swaddling(outputs), batch.mask)
+    _, scale, width = split_outputs(outputs)
+    metrics = {
+        "critic_loss": critic_loss,
+        "value": mean,
+        "scale": jnp.mean(scale),
+        "width": jnp.mean(width),
+        "swaddling": regularizer,
+    }
+    loss = critic_loss - masked_mean(advantage, batch.mask) + regularizer
+    return loss, (mean_value, metrics)
 
 
-def steady_adam(b1: float = GOLDEN, b2: float = 0.995) -> optax.GradientTransformation:
-    """Adam's direction without the correction of its moments' start."""
+def adam_without_bias_correction(
+    b1: float = GOLDEN, b2: float = 0.995
+) -> optax.GradientTransformation:
+    """Adam's direction without bias correction of its moments."""
 
     def init(params: PyTree) -> tuple[PyTree, PyTree]:
-        blank = jax.tree.map(jnp.zeros_like, params)
-        return blank, blank
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return zeros, zeros
 
     def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
         del params
         first = jax.tree.map(lambda m, g: b1 * m + (1.0 - b1) * g, state[0], updates)
         second = jax.tree.map(lambda v, g: b2 * v + (1.0 - b2) * g * g, state[1], updates)
-        change = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + 1e-8), first, second)
-        return change, (first, second)
+        direction = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + 1e-8), first, second)
+        return direction, (first, second)
 
     return optax.GradientTransformation(init, update)
-
-
-class _Resine(nn.Module):
-    """``y σ(1.5 y/s)`` of ``y = s sin(x/s)``, ``s = σ(learned)``."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        s = jax.nn.sigmoid(self.param("s", nn.initializers.zeros, (x.shape[-1],)))
-        s = jnp.broadcast_to(s, x.shape)
-        y = s * jnp.sin(x / s)
-        return y * jax.nn.sigmoid(1.5 * y / s)
-
-
-class _Layers(nn.Module):
-    """Dense, layer norm, dense, resine, dense."""
-
-    width: int
-    num_outputs: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        x = nn.LayerNorm()(nn.Dense(self.width, dot_general=dot_general)(x))
-        x = _Resine()(nn.Dense(self.width, dot_general=dot_general)(x))
-        return nn.Dense(self.num_outputs, dot_general=dot_general)(x)
-
-
-def symphony_network_for(env: Any, *, width: int = 512, nodes: int = 384) -> QNetwork:
-    """Actor and three critics whose sizes are read off an environment.
-
-    Args:
-        env: a :class:`jaxswarm.envs.SwarmEnvironment` with bounded actions.
-        width: of the hidden layers.
-        nodes: ``n``, of all critics together.
-
-    Raises:
-        ValueError: sizes below 1, nodes that three do not divide, or what
-            :func:`jaxswarm.rl.q_network_for` refuses.
-    """
-    if width < 1 or nodes < 1:
-        raise ValueError(f"width, nodes: expected at least 1, got {width}, {nodes}")
-    if nodes % CRITICS:
-        raise ValueError(f"nodes: expected a multiple of {CRITICS}, got {nodes}")
-    plain = q_network_for(env)  # for its checks, sizes and bounds
-    size, count = plain.num_actions, plain.num_features
-    acting, judging = _Layers(width, 3 * size), _Layers(width, nodes // CRITICS)
-
-    def init(key: jax.Array) -> PyTree:
-        one, two = jax.random.split(key)
-        seen = jnp.zeros((1, count + size))
-        make = jax.vmap(lambda k: judging.init(k, seen)["params"])
-        return {
-            "actor": acting.init(one, seen[:, :count])["params"],
-            "critic": make(jax.random.split(two, CRITICS)),
-        }
-
-    def outputs(params: PyTree, features: jax.Array, key: Any = None) -> jax.Array:
-        result: Any = acting.apply({"params": params}, features)
-        return result
-
-    def values(params: PyTree, features: jax.Array, action: jax.Array, key: Any = None) -> Any:
-        x = jnp.concatenate([features, action], axis=1)
-        return jax.vmap(lambda p: judging.apply({"params": p}, x))(params)
-
-    def actor(params: PyTree, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
-        return carry, outputs(params, features[None])[0]
-
-    head = symphony_head(plain.head.action, size)
-    return QNetwork(
-        head, count, size, init, outputs, values, jnp.tanh, lambda: {"actor": ()}, actor
-    )
-
-
-def symphony_head(action: Callable[[jax.Array], jax.Array], size: int) -> Head:
-    """``raw = S A + N`` with noise bounded by 1; it has no density to speak of.
-
-    Args:
-        action: what the environment is given of a raw action.
-        size: ``A``.
-    """
-
-    def mode(outputs: jax.Array) -> jax.Array:
-        middle, scale, _ = parts(outputs)
-        return middle * scale
-
-    def sample(key: jax.Array, outputs: jax.Array) -> jax.Array:
-        noise = jnp.clip(jax.random.normal(key, (size,)), -math.e, math.e)
-        return mode(outputs) + NOISE * noise
-
-    def no_density(*args: Any) -> jax.Array:
-        raise NotImplementedError("Symphony's actor is deterministic: it has no log-probability")
-
-    blank = squashed_gaussian(size)
-    return blank._replace(
-        num_outputs=3 * size,
-        num_scales=0,
-        sample=sample,
-        log_prob=no_density,
-        entropy=no_density,
-        mode=mode,
-        action=action,
-    )

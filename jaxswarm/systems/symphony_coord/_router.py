@@ -48,7 +48,7 @@ from jaxswarm.coordination.bandits import (
     step_regret,
 )
 from jaxswarm.gossip import Exchange, GossipTransformation, Traffic
-from jaxswarm.gossip import none as no_gossip
+from jaxswarm.gossip import identity as no_gossip
 from jaxswarm.systems.symphony_coord._world import World
 from jaxswarm.systems.symphony_coord.scoring import (
     FEATURES,

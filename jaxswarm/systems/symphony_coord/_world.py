@@ -3,6 +3,7 @@
 Shapes: ``M`` workers, ``K`` task types.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -42,8 +43,8 @@ def world(
     pool: Workers,
     match: ArrayLike,
     *,
-    types: ArrayLike,
-    static: ArrayLike | None = None,
+    types: ArrayLike | Sequence[float],
+    static: ArrayLike | Sequence[int] | None = None,
     shock: int = 2**30,
     skill_after: ArrayLike | None = None,
     match_after: ArrayLike | None = None,

@@ -1,0 +1,64 @@
+"""Running one experiment: results, claims and figure go to a new folder ``runs/NAME/TIME``."""
+
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from experiments.harness import records
+from experiments.harness.protocol import Experiment, Outcome, Progress
+
+
+def run_and_record(
+    experiment: Experiment,
+    config: Any,
+    *,
+    scale: str = "custom",
+    command: str = "",
+    runs: str | Path = "runs",
+    figure: bool = True,
+) -> Outcome:
+    """Run an experiment and write config, metrics, claims, versions and figure of the run.
+
+    Claims and figure are made from the metrics as read back from disk, so both can be made again
+    from ``config.json`` and ``metrics.npz`` alone. An exception is printed and kept in the outcome;
+    ``KeyboardInterrupt`` is not caught.
+
+    Args:
+        experiment: of :func:`experiments.harness.load`.
+        config: an ``experiment.Config``.
+        scale: name of the scale that ``config`` comes from, for the record.
+        command: shell command that repeats the run, for the record.
+        runs: folder under which ``NAME/TIME`` is created.
+        figure: whether to draw ``figure.png``.
+    """
+    progress = Progress(experiment.name)
+    start = time.perf_counter()
+    outcome = Outcome(
+        experiment.name, scale, command, seed=getattr(config, "seed", None), about=experiment
+    )
+    try:
+        folder = records.new_folder(runs, experiment.name)
+        records.save_config(folder / "config.json", config, system=experiment.name, scale=scale)
+        records.write_json(folder / "versions.json", records.versions())
+        try:
+            results = experiment.run(config, progress)
+        finally:
+            progress.close()
+        records.save_metrics(folder / "metrics.npz", results)
+        results = records.load_metrics(folder / "metrics.npz")
+        seconds = time.perf_counter() - start
+        claims = tuple(
+            replace(each, seconds=round(seconds, 3)) for each in experiment.claims(config, results)
+        )
+        if not claims:
+            raise ValueError(f"{experiment.name}: expected at least one claim, got none")
+        records.save_claims(folder / "claims.json", claims, is_judged=outcome.is_judged)
+        if figure:
+            experiment.plot(config, results, folder / "figure.png")
+        return replace(outcome, seconds=seconds, claims=claims, folder=folder)
+    except Exception as error:
+        traceback.print_exc()
+        message = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        return replace(outcome, seconds=time.perf_counter() - start, error=message)

@@ -1,0 +1,59 @@
+"""What both search methods share: the reductions, and the handling of non-finite agents.
+
+Shapes: ``N`` agents.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxswarm import agents
+from jaxswarm.types import PyTree
+
+OPERATIONS: dict[str, tuple[float, Callable[..., Any], Callable[..., Any]]] = {
+    "sum": (0.0, jnp.add, jnp.sum),
+    "min": (jnp.inf, jnp.minimum, jnp.min),
+    "max": (-jnp.inf, jnp.maximum, jnp.max),
+}
+"""Name -> neutral element, binary operation, reduction over an axis."""
+
+
+def usable(
+    positions: jax.Array, features: PyTree, active: jax.Array | None
+) -> tuple[jax.Array, PyTree, jax.Array, jax.Array]:
+    """Set non-finite agents to zero and mark them: ``(positions, features, taking, flagged)``.
+
+    ``taking: bool[N]`` are the finite active agents, the only ones that see and are seen;
+    ``flagged: bool[N]`` are active agents with a NaN or infinite number, which a matrix product
+    would spread to all others.
+    """
+    n = len(positions)
+    finite = jnp.all(jnp.isfinite(positions), axis=1)
+    for leaf in jax.tree.leaves(features):
+        finite = finite & jnp.all(jnp.isfinite(leaf.reshape(n, -1)), axis=1)
+    flagged = ~finite if active is None else ~finite & active
+    taking = finite if active is None else finite & active
+    safe, features = agents.where(
+        finite, (positions, features), jax.tree.map(jnp.zeros_like, (positions, features))
+    )
+    return safe, features, taking, flagged
+
+
+def check_count(name: str, value: Any) -> int:
+    """``value`` as an ``int`` of at least 1.
+
+    Raises:
+        ValueError: naming the argument and what came.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(
+            f"{name}: expected a whole number of at least 1, got {type(value).__name__}"
+        ) from None
+    if number < 1:
+        raise ValueError(f"{name}: expected at least 1, got {number}")
+    return number
