@@ -3,9 +3,9 @@
 Graphs, gossip, learners, environments, policies and networks are pure functions over pytrees whose
 first axis is the agents', so thousands of agents run as one XLA program on one CPU, GPU or TPU.
 
-``import jaxswarm as js`` is light: it loads no package below. ``js.gossip``, ``js.topology``, ``js.rl`` …
-are loaded when they are first used, and so are the functions ``js.simulate``, ``js.rollout`` and
-``js.sweep``.
+``import jaxswarm as js`` is light: it loads no package below. ``js.gossip``, ``js.topology``,
+``js.rl`` and the others load when they are first used, and so do the functions ``js.simulate``,
+``js.rollout`` and ``js.sweep``.
 """
 
 import importlib

@@ -16,12 +16,11 @@
 # %% [markdown]
 # # Gossip in ten minutes
 #
-# A crowd of agents. Each has its own model and its own data, nobody is in charge, and each can
-# talk to a few neighbours only. Can they learn together what none of them could learn alone?
+# 64 agents, each with its own model and its own data. There is no server: each agent exchanges
+# parameters with a few neighbours only. Can they learn together what none could learn alone?
 #
-# We go there in five steps: **who talks to whom** → **how a rumour spreads** → **learning** → **a
-# gossip rule of your own** → **a gradient through the whole network**. Everything is real, and
-# all of it runs on two CPU cores in less than a minute.
+# Five steps: **the graph** → **averaging by gossip** → **learning** → **a gossip rule of your own** →
+# **a gradient through the whole network**. All of it runs on two CPU cores in about a minute.
 
 # %%
 import jax
@@ -32,10 +31,10 @@ import optax
 from jaxswarm import agents, data, gossip, learning, models, plotting, rollout, simulate, topology
 
 # %% [markdown]
-# ## 1 · Who talks to whom
+# ## 1 · The communication graph
 #
-# A *topology* is a graph over `N` agents, kept as arrays: edge `e` says that `receivers[e]` hears
-# `senders[e]`. Families are called by their usual names, and any networkx graph will do as well
+# A *topology* is a graph over `N` agents, kept as arrays: edge `e` carries messages from `senders[e]`
+# to `receivers[e]`. Families have their usual names, and any networkx graph will do as well
 # (`topology.from_networkx`).
 
 # %%
@@ -48,11 +47,11 @@ graphs = {
 {name: f"{graph.num_edge_slots} directed edges" for name, graph in graphs.items()}
 
 # %% [markdown]
-# ## 2 · How a rumour spreads
+# ## 2 · Averaging by gossip
 #
-# In a round of gossip everyone replaces what it holds by a weighted average of what it hears,
-# itself included: $x \leftarrow W x$. The weights sit in a *mixing operator* `W`. It never
-# becomes an $N \times N$ matrix unless you ask: on a ring, `mix` is two shifts and a sum.
+# In a gossip round every agent replaces its parameters by a weighted average of its own and those
+# it receives from its in-neighbours: $x \leftarrow W x$. The weights are held by a *mixing operator*
+# `W`. It becomes an $N \times N$ matrix only on request: on a ring, `mix` is two shifts and a sum.
 
 # %%
 W = {name: gossip.mixing(graph) for name, graph in graphs.items()}
@@ -60,18 +59,17 @@ W = {name: gossip.mixing(graph) for name, graph in graphs.items()}
 np.asarray(gossip.mixing(topology.ring(5)).dense()).round(2)  # a small one, to look at
 
 # %% [markdown]
-# Rows sum to one, so agreement is never destroyed. Columns do too, so the average of the crowd
-# never moves.
+# Rows sum to one, so agreement is a fixed point. Columns do too, so the average over all agents
+# never changes.
 #
-# Now agent 0 learns a secret (it holds 1, all others 0) and we let it travel for ten rounds. A
-# round is an ordinary JAX function of an ordinary array, or of any pytree whose leaves lead with
-# the agents.
+# Now agent 0 holds 1 and all others 0, for ten rounds. A round is an ordinary JAX function of an
+# array, or of any pytree whose leaves lead with the agents.
 
 
 # %%
 def after(rounds, W):
-    secret = jnp.zeros(N).at[0].set(1.0)
-    return jax.lax.fori_loop(0, rounds, lambda _, x: gossip.mix(W, x), secret)
+    x = jnp.zeros(N).at[0].set(1.0)
+    return jax.lax.fori_loop(0, rounds, lambda _, x: gossip.mix(W, x), x)
 
 
 panels = plotting.panels(1, 3, width=3.6, height=3.3)
@@ -80,13 +78,13 @@ for ax, (name, graph) in zip(panels[0], graphs.items(), strict=True):
 panels[0, 0]
 
 # %% [markdown]
-# A colour of 1 means “knows exactly as much as is fair”. On the ring the news is still a local
-# affair. On the exponential graph, where agent `i` hears `i + 1, + 2, + 4, + 8, …`, everybody has
-# heard all of it.
+# A value of 1 means that the agent holds the average (times `N`). On the ring the information is still
+# local after ten rounds. On the exponential graph, where agent `i` receives from `i + 1, + 2, + 4, + 8, …`,
+# all agents hold the average.
 #
-# How fast is fast? Disagreement shrinks at least by the factor $|\lambda_2|^2$ a round, where
-# $\lambda_2$ is the second largest eigenvalue of `W`. The library knows it without simulating
-# anything (`topology.spectra`). Let us hold the simulation against it.
+# How fast is it? Disagreement shrinks at least by the factor $|\lambda_2|^2$ a round, where
+# $\lambda_2$ is the second-largest eigenvalue of `W`. `topology.spectra` computes it without
+# simulation. We compare the simulation with it.
 
 
 # %%
@@ -109,9 +107,9 @@ left = {name: float(curve[20] / curve[0]) for name, curve in curves.items()}
 # %% [markdown]
 # ## 3 · Learning
 #
-# Now the numbers that travel are neural networks. We deal scikit-learn's handwritten digits to
-# the 64 agents, 22 each on average and so unevenly that an agent typically has not a single
-# example of four or five of the ten digits.
+# Now the exchanged parameters are those of neural networks. We partition scikit-learn's handwritten
+# digits over the 64 agents, 22 images each on average and so unevenly that an agent typically has
+# no example of four or five of the ten digits.
 
 # %%
 split = data.load("digits")
@@ -123,13 +121,12 @@ plotting.heatmap(
     rows=[f"agent {i}" for i in range(8)],
     columns=[str(digit) for digit in range(10)],
     format=".0f",
-    title="how many of each digit the first eight agents have",
+    title="number of images of each digit, first eight agents",
 )
 
 # %% [markdown]
-# A *learner* is a sentence: **this loss, that optimiser, this way of gossiping**. Any loss of one
-# agent, any optax optimiser and any gossip rule go together. `identity()` is the control: everyone
-# for itself.
+# A *learner* combines **a loss, an optimizer and a gossip rule**. Any loss of one agent, any optax
+# optimizer and any gossip rule can be combined. `gossip.identity()` is the control: isolated agents.
 
 # %%
 model = models.functional(models.mlp(32, 10), split.train.features[:1])
@@ -160,76 +157,75 @@ def learn(rule, rounds=200):
 runs = {
     "exponential": learn(gossip.averaging(W["exponential"])),
     "ring": learn(gossip.averaging(W["ring"])),
-    "alone": learn(gossip.identity()),
+    "isolated": learn(gossip.identity()),
 }
 
 # %%
 plotting.curves(
     {name: run.evaluation.accuracy.T for name, run in runs.items()},
     runs["ring"].round,
-    ylabel="accuracy on digits nobody has seen",
-    title="the median agent, and the middle half of all",
+    ylabel="test accuracy",
+    title="median agent, and the middle half of all agents",
 )
 
 # %% [markdown]
-# Each of these runs is one compiled program: 64 networks, their minibatches, their gossip. Alone,
-# an agent recognises what it owns and little else. Together, they recognise digits of which they
-# *never had a single example*: what travels is not data but what others have made of theirs.
+# Each of these runs is one compiled program: 64 networks, their minibatches and their gossip. An
+# isolated agent recognizes the digits it holds and little else. With gossip, agents recognize digits
+# of which they *have no example*: only parameters are exchanged, not data.
 #
-# Who does worst? Colour the ring by accuracy and look.
+# Which agents are least accurate? Colour the ring by accuracy.
 
 # %%
 last_on_ring = runs["ring"].evaluation.accuracy[-1].min()
-best_alone = runs["alone"].evaluation.accuracy[-1].max()
+best_isolated = runs["isolated"].evaluation.accuracy[-1].max()
 plotting.graph(
     graphs["ring"],
     runs["ring"].evaluation.accuracy[-1],
     label="final accuracy",
-    title=f"the last on the ring: {last_on_ring:.2f}, the best alone: {best_alone:.2f}",
+    title=f"lowest on the ring: {last_on_ring:.2f}, highest of isolated agents: {best_isolated:.2f}",
 )
 
 # %% [markdown]
 # ## 4 · A gossip rule of your own
 #
-# A rule is a pair of pure functions, like an optax optimiser: `init(params)` makes what the rule
-# remembers, and `mix(key, params, state, exchange)` returns new parameters, new memory and the
-# traffic it caused.
+# A rule is a pair of pure functions, like an optax optimizer: `init(params)` makes the state that the
+# rule keeps, and `mix(key, params, state, exchange)` returns new parameters, the new state and the
+# traffic of the round.
 #
-# Here is one that the library does not have: **speak only when you have news**. An agent
-# broadcasts its model when it has moved by more than `threshold` since its last broadcast;
-# otherwise it stays silent and its neighbours go on with the last thing they heard. Adding `W @
-# told - told` to what one holds keeps the crowd's average exact, silent or not.
+# This one is not in the library: **event-triggered gossip**. An agent broadcasts its model when it
+# has moved by more than `threshold` since its last broadcast; otherwise it sends nothing, and its
+# neighbours go on with its last broadcast. Adding `W @ sent - sent` to the parameters keeps the average
+# exact in either case.
 
 
 # %%
-def when_there_is_news(W, threshold):
-    def mix(key, params, told, exchange):
-        words = exchange.sent(params)
-        news, _ = agents.ravel(jax.tree.map(jnp.subtract, words, told))
-        speaks = jnp.linalg.norm(news, axis=1) > threshold
-        told = agents.where(speaks, words, told)
-        heard = gossip.mix(W, told)
-        params = jax.tree.map(lambda x, h, t: x + h - t, params, heard, told)
-        sent = W.num_messages() * speaks.mean()
-        return params, told, gossip.Traffic(sent, sent * agents.message_size(params)[1])
+def event_triggered(W, threshold):
+    def mix(key, params, sent, exchange):
+        change, _ = agents.ravel(jax.tree.map(jnp.subtract, params, sent))
+        sends = jnp.linalg.norm(change, axis=1) > threshold
+        sent = agents.where(sends, params, sent)
+        received = gossip.mix(W, sent)
+        params = jax.tree.map(lambda x, r, s: x + r - s, params, received, sent)
+        messages = W.num_messages() * sends.mean()
+        return params, sent, gossip.traffic_of(messages, params)
 
-    return gossip.GossipTransformation(lambda params: params, mix, supports={"messages"})
+    return gossip.GossipTransformation(lambda params: params, mix)
 
 
 # %% [markdown]
-# That is all. It trains, it records, it counts bytes, it would run on ten thousand agents or
-# inside the library's wrappers (`gossip.compressed`, `gossip.scheduled`, `gossip.delayed`).
+# That is all. It trains, it is recorded, it counts bytes, and it runs on ten thousand agents or inside
+# the library's wrappers (`gossip.compressed`, `gossip.scheduled`, `gossip.delayed`).
 
 # %%
-runs["only news"] = learn(when_there_is_news(W["exponential"], threshold=0.5))
+runs["event-triggered"] = learn(event_triggered(W["exponential"], threshold=0.5))
 
-shown = ["exponential", "only news"]
+shown = ["exponential", "event-triggered"]
 plotting.curves(
     {name: runs[name].evaluation.accuracy.T for name in shown},
     {name: runs[name].evaluation.megabytes for name in shown},
     xlabel="megabytes sent by all agents",
     ylabel="accuracy",
-    title="the same learning for less talk",
+    title="the same accuracy for fewer bytes",
 )
 
 # %%
@@ -239,23 +235,23 @@ last = {name: jax.tree.map(lambda x: x[-1], runs[name].evaluation) for name in s
 # %% [markdown]
 # ## 5 · A gradient through the whole network
 #
-# Because everything is a pure function, everything has a gradient: also *how the crowd ends* with
-# respect to *how loudly each neighbour is heard*. Take three villages, everybody talking to
-# everybody inside, and one road between any two of them. The textbook weights
-# (Metropolis–Hastings) treat a road like any alley.
+# Because everything is a pure function, everything has a gradient: also *the final disagreement*
+# with respect to *the weight of every edge*. Take three clusters of five agents, complete inside, and
+# one bridge between any two of them. The textbook weights (Metropolis–Hastings) treat a bridge like
+# any other edge.
 #
-# We start from random opinions, gossip for twenty rounds, and differentiate the final
-# disagreement with respect to every edge weight. Both directions of an edge share one weight,
-# which keeps the crowd's average; nothing else is imposed.
+# We start from random values, gossip for twenty rounds, and differentiate the final disagreement with
+# respect to every edge weight. Both directions of an edge share one weight, which keeps the average;
+# nothing else is imposed.
 
 # %%
-villages = topology.cluster(3, 5)
-opposite = topology.reverse_slots(villages)
-opinions = jax.random.normal(jax.random.key(3), (villages.num_agents, 256))
+clusters = topology.cluster(3, 5)
+opposite = topology.reverse_slots(clusters)
+values = jax.random.normal(jax.random.key(3), (clusters.num_agents, 256))
 
 
 def gossiped(weights, x, rounds=20):
-    W = gossip.mixing(villages, weights, layout="dense")
+    W = gossip.mixing(clusters, weights, layout="dense")
     return jax.lax.fori_loop(0, rounds, lambda _, x: gossip.mix(W, x), x)
 
 
@@ -265,7 +261,7 @@ def symmetric(weights):
 
 @jax.value_and_grad
 def log_disagreement(weights):
-    return jnp.log(agents.disagreement(gossiped(symmetric(weights), opinions)))
+    return jnp.log(agents.disagreement(gossiped(symmetric(weights), values)))
 
 
 # %% [markdown]
@@ -277,13 +273,13 @@ adam = optax.adam(0.01)
 
 
 def descend(key, carry, _):
-    weights, memory = carry
-    value, slope = log_disagreement(weights)
-    change, memory = adam.update(slope, memory)
-    return (optax.apply_updates(weights, change), memory), jnp.exp(value)
+    weights, opt_state = carry
+    value, grads = log_disagreement(weights)
+    updates, opt_state = adam.update(grads, opt_state)
+    return (optax.apply_updates(weights, updates), opt_state), jnp.exp(value)
 
 
-metropolis = topology.weights.metropolis(villages)
+metropolis = topology.weights.metropolis(clusters)
 begin = metropolis, adam.init(metropolis)
 (weights, _), steps = rollout(descend, begin, 150, key=jax.random.key(4))
 learned = symmetric(weights)
@@ -291,35 +287,35 @@ learned = symmetric(weights)
 plotting.disagreement(
     {"learned": steps.info},
     xlabel="gradient step",
-    title="how far apart twenty rounds of gossip leave the crowd",
+    title="disagreement after twenty rounds of gossip",
 )
 
 # %% [markdown]
-# What has it found out? Below, thickness is weight, next to the loudest of its picture, and colour
-# is what everyone holds after the twenty rounds, if the first village starts with 1 and the other
-# two with 0. A fair share is a third.
+# What are the learned weights? Below, the width of an edge is its weight, relative to the largest in
+# its picture, and colour is the value of each agent after the twenty rounds, if the first cluster starts
+# with 1 and the other two with 0. The average is a third.
 
 # %%
-first_village = (jnp.arange(villages.num_agents) < 5).astype(jnp.float32)
+first_cluster = (jnp.arange(clusters.num_agents) < 5).astype(jnp.float32)
 panels = plotting.panels(1, 2, width=4.6, height=4.0)
 for ax, (name, w) in zip(
     panels[0], {"Metropolis": metropolis, "learned": learned}.items(), strict=True
 ):
-    share = gossiped(w, first_village)
-    plotting.graph(villages, share, edges=w, limits=(0, 2 / 3), cmap="RdYlBu_r", title=name, ax=ax)
+    share = gossiped(w, first_cluster)
+    plotting.graph(clusters, share, edges=w, limits=(0, 2 / 3), cmap="RdYlBu_r", title=name, ax=ax)
 panels[0, 0]
 
 # %% [markdown]
-# Next to the roads, the chatter inside the villages falls silent, and each village listens to the
-# one among them who lives by the road. That is no trick of the opinions it was trained on: here are
-# new ones, and beside ours the weights that theory calls fastest. Those minimise $|\lambda_2|$, the
-# rate in the very long run; we asked for the best after twenty rounds, and got it.
+# The weights inside the clusters become small next to those of the bridges, and each cluster weighs its
+# agent at the bridge most. This is not special to the values it was trained on: here are new ones, and
+# beside the learned weights those that minimize $|\lambda_2|$, the asymptotic rate. We asked for the best
+# after twenty rounds, and got it.
 
 # %%
-fresh = jax.random.normal(jax.random.key(5), opinions.shape)
+fresh = jax.random.normal(jax.random.key(5), values.shape)
 candidates = {
     "metropolis": metropolis,
-    "fastest_mixing": topology.weights.edge_weights(villages, "fastest_mixing"),
+    "fastest_mixing": topology.weights.edge_weights(clusters, "fastest_mixing"),
     "learned": learned,
 }
 {name: f"{agents.disagreement(gossiped(w, fresh)):.2f}" for name, w in candidates.items()}
@@ -332,4 +328,5 @@ candidates = {
 # * `python -m experiments list`: published systems, each with claims that can fail.
 # * `simulate(..., checkpoint="runs/mine", resume=True)` for long runs; `jaxswarm.rollout` to
 #   `vmap` whole runs over seeds.
-# * CONTRIBUTING.md: where to put a gossip rule, a learner or an experiment of yours.
+# * `docs/methods.md`: every method under its usual name; CONTRIBUTING.md: how to add a gossip rule, a
+#   learner or an experiment.

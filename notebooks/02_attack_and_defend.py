@@ -16,10 +16,10 @@
 # %% [markdown]
 # # Attack and defend
 #
-# Nobody is in charge of a gossiping crowd, so nobody checks what is said in it. Here some agents
-# lie. We let **one kind of liar after another** loose on plain averaging, defend with **robust
-# rules**, look for the place **where the defence breaks**, write **an attack and a defence of our
-# own**, and end with a **disaster** that we can replay to the bit. Two CPU cores, about a minute.
+# Without a server, no party checks the messages that agents exchange. Here some agents are Byzantine:
+# they send what an attack chooses. We let **several attacks** loose on plain averaging, defend with
+# **Byzantine-robust rules**, find **where the defence breaks**, write **an attack and a rule of our
+# own**, and end with a **disaster** that replays bit-identically. Two CPU cores, about a minute.
 
 # %%
 import jax
@@ -31,45 +31,45 @@ from jaxswarm import agents, data, gossip, learning, models, network, plotting, 
 from jaxswarm.gossip import robust
 
 # %% [markdown]
-# ## 1 · A crowd, and some liars in it
+# ## 1 · A network with Byzantine agents
 #
-# 24 agents learn to read handwritten digits, softmax regression each, every one hearing eight
-# others. The liars are chosen so that no agent hears more than two of them.
+# 24 agents learn to classify handwritten digits by softmax regression, each with eight neighbours. The
+# Byzantine agents are chosen so that no agent has more than two of them as neighbours.
 
 # %%
 N, DEGREE, TOLERATED = 24, 8, 2
 graph = topology.random_regular(N, DEGREE, seed=0)
-hears = np.asarray(graph.adjacency()).astype(int)
+adjacency = np.asarray(graph.adjacency()).astype(int)
 
 
-def liars(at_most):
-    """Add liars one by one while nobody hears more than `at_most` of them."""
+def choose_byzantine(at_most):
+    """Add Byzantine agents while no agent has more than `at_most` of them as neighbours."""
     chosen = np.zeros(N, bool)
     for agent in range(N):
         trial = chosen | (np.arange(N) == agent)
-        if (hears @ trial).max() <= at_most:
+        if (adjacency @ trial).max() <= at_most:
             chosen = trial
     return chosen
 
 
-byzantine = liars(TOLERATED)
+byzantine = choose_byzantine(TOLERATED)
 plotting.graph(
     graph,
     np.where(byzantine, 1.0, 0.0),
     cmap="RdYlGn_r",
     limits=(0, 1),
-    title=f"{byzantine.sum()} liars (red) among {N}, at most {TOLERATED} in any neighbourhood",
+    title=f"{byzantine.sum()} Byzantine of {N} agents (red), at most {TOLERATED} in a neighbourhood",
 )
 
 # %% [markdown]
-# A learner is a loss, an optimiser and a gossip rule. An attack is a wrapper around the rule:
-# `gossip.attacked(rule, attack, byzantine)` changes what the liars *tell*, and the rule is not
-# told who they are. We score the honest.
+# A learner is a loss, an optimizer and a gossip rule. An attack is a wrapper around the rule:
+# `gossip.attacked(rule, attack, byzantine)` replaces the messages of the Byzantine agents, and the rule
+# does not know which they are. Accuracy is that of the honest agents.
 
 # %%
 split = data.load("digits")
-deal = data.dirichlet_over_classes(split.train.labels, N, alpha=1.0, seed=0)
-shards = data.shards(split.train, deal)
+partition = data.dirichlet_over_classes(split.train.labels, N, alpha=1.0, seed=0)
+shards = data.shards(split.train, partition)
 model = models.functional(models.logistic(10), split.train.features[:1])
 params = agents.initialize(jax.random.key(0), model.init, N, shared=True)
 score = learning.evaluation(model, split.test)
@@ -98,28 +98,31 @@ def learn(rule, rounds=60, **options):
 
 averaging = robust.ROBUST_RULES["averaging"](graph, TOLERATED)
 trimmed = robust.trimmed_mean(graph, TOLERATED)
-lie = gossip.attacks.sign_flip(4.0)
+sign_flip = gossip.attacks.sign_flip(4.0)
 
 runs = {
-    "averaging, no liars": jax.jit(lambda: learn(averaging))(),
-    "trimmed mean, liars": jax.jit(lambda: learn(gossip.attacked(trimmed, lie, byzantine)))(),
-    "averaging, liars": jax.jit(lambda: learn(gossip.attacked(averaging, lie, byzantine)))(),
+    "averaging, no attack": jax.jit(lambda: learn(averaging))(),
+    "trimmed mean, attack": jax.jit(
+        lambda: learn(gossip.attacked(trimmed, sign_flip, byzantine))
+    )(),
+    "averaging, attack": jax.jit(lambda: learn(gossip.attacked(averaging, sign_flip, byzantine)))(),
 }
 plotting.curves(
     {name: run.T[~byzantine] for name, run in runs.items()},
     np.arange(5, 61, 5),
     ylabel="test accuracy of the honest agents",
-    title="sign flipping: the liars tell minus four times their model",
+    title="sign flipping: Byzantine agents send minus four times their model",
 )
 
 # %% [markdown]
-# Averaging trusts everybody equally, so a handful of liars owns the crowd. The trimmed mean sorts
-# what it hears, coordinate by coordinate, and throws away the two largest and the two smallest.
+# Averaging gives every message the same weight, so a few Byzantine agents control the result. The
+# trimmed mean sorts the received values, coordinate by coordinate, and drops the two largest and the
+# two smallest.
 
 # %% [markdown]
 # ## 2 · Every rule against every attack
 #
-# An attack is a pure function, so which one it is can be an array: `lax.switch` over a menu, and
+# An attack is a pure function, so which one it is can be an array: `lax.switch` over a list, and
 # `vmap` runs all attacks of a row at once.
 
 # %%
@@ -153,33 +156,39 @@ plotting.heatmap(
     rows=defences,
     columns=list(menu),
     limits=(0.1, 1.0),
-    title="accuracy of the honest after 60 rounds",
+    title="accuracy of honest agents after 60 rounds",
 )
 
 # %% [markdown]
-# Read it by rows. Averaging falls to three of the four attacks. Rules that sort stand, and give away
-# two to four points when nobody lies. Krum believes a single neighbour: when liars agree among
-# themselves, it believes them. Clipping the length of what one hears is not enough here. And “a
-# little is enough” does no harm to this small convex problem: an attack is a bet, too.
-# `experiments/byzantine_grid.py` is this table with eight rules, six attacks, five seeds and
-# verdicts.
+# Read it by rows. Averaging fails under three of the four attacks. Rules that sort survive, and lose
+# two to four points without an attack. Krum selects a single message: when the Byzantine agents send the
+# same one, it selects theirs. Clipping the norm of messages is not enough here. And ALIE (a little is
+# enough) does no harm to this small convex problem. `python -m experiments run byzantine_grid` is this
+# table with eight rules, six attacks, five seeds and verdicts.
 
 # %% [markdown]
 # ## 3 · Where the defence breaks
 #
-# A robust rule is a bet on how many liars sit in a neighbourhood. The trimmed mean that throws away
-# two on each side survives two. What about three, four, five?
+# A robust rule assumes a largest number of Byzantine in-neighbours. The trimmed mean that drops two on
+# each side survives two. What happens at three, four, five?
 
 # %%
-loud = gossip.attacks.inner_product_manipulation(4.0)
-crowds = {at_most: liars(at_most) for at_most in range(6)}
-flags = jnp.stack([jnp.asarray(chosen) for chosen in crowds.values()])
+large_attack = gossip.attacks.inner_product_manipulation(4.0)
+byzantine_sets = {at_most: choose_byzantine(at_most) for at_most in range(6)}
+flags = jnp.stack([jnp.asarray(chosen) for chosen in byzantine_sets.values()])
 
 
 def against(rule):
-    run = jax.jit(jax.vmap(lambda who: learn(gossip.attacked(rule, loud, who))[-1]))
+    run = jax.jit(
+        jax.vmap(lambda byzantine: learn(gossip.attacked(rule, large_attack, byzantine))[-1])
+    )
     accuracy = np.asarray(run(flags))
-    return np.array([row[~who].mean() for row, who in zip(accuracy, crowds.values(), strict=True)])
+    return np.array(
+        [
+            row[~byzantine].mean()
+            for row, byzantine in zip(accuracy, byzantine_sets.values(), strict=True)
+        ]
+    )
 
 
 breaking = {
@@ -189,17 +198,17 @@ breaking = {
 }
 plotting.curves(
     breaking,
-    list(crowds),
-    xlabel="liars that an agent may hear, of eight neighbours",
-    ylabel="accuracy of the honest",
-    title="a defence is a bet on numbers",
+    list(byzantine_sets),
+    xlabel="largest number of Byzantine agents among eight neighbours",
+    ylabel="accuracy of honest agents",
+    title="accuracy against the number of Byzantine neighbours",
 )
 
 # %% [markdown]
-# The rule breaks where its bet is lost. That is no flaw of the code: with half of a neighbourhood
-# lying in concert, nobody can tell which half it is. (Do not trust the recovery on the right. With
-# that many liars averaging flips the sign of everybody's model in every round, and round 60 happens
-# to be an even one.) `robust.trimmed_mean(graph, 5)` refuses to be built at all on eight
+# The rule breaks where its assumption is violated. That is no flaw of the code: with half of a
+# neighbourhood Byzantine and in agreement, no rule can distinguish the halves. (The recovery on the right
+# means nothing. With so many Byzantine agents averaging flips the sign of every model in every round, and
+# round 60 happens to be an even one.) `robust.trimmed_mean(graph, 5)` refuses to be built on eight
 # neighbours, and says why.
 
 # %%
@@ -210,15 +219,15 @@ except ValueError as error:
 refusal
 
 # %% [markdown]
-# ## 4 · An attack and a defence of your own
+# ## 4 · An attack and a robust rule of your own
 #
-# An attack is one function: what would the liars say, given what everyone would say? This one is
-# **flattery**: each liar repeats the average of the honest, so that it is above suspicion, with the
-# rows of two digits swapped.
+# An attack is one function: which messages do Byzantine agents send, given the messages that all agents
+# would send? This one sends **the average of the honest agents** with the rows of two digits swapped,
+# so that its messages are close to honest ones.
 
 
 # %%
-def flattery(one, other):
+def swapped_classes(one, other):
     def forge(key, params, messages, byzantine, exchange):
         honest = agents.mean(messages, ~byzantine)
         swapped = jax.tree.map(
@@ -230,8 +239,8 @@ def flattery(one, other):
 
 
 # %% [markdown]
-# And a defence: **listen to the nearer half**. `over_neighborhoods` turns what *one* agent does
-# into a rule for all of them, with missing messages, sharding and memory taken care of.
+# And a robust rule: **average the nearer half of the messages**. `over_neighborhoods` turns what *one*
+# agent computes into a rule for all of them, and takes care of missing messages, sharding and state.
 
 
 # %%
@@ -245,7 +254,7 @@ def nearer_half(near, memory):
 
 mine = gossip.robust.over_neighborhoods(graph, nearer_half)
 rules = {"averaging": averaging, "trimmed mean": trimmed, "nearer half": mine}
-attack = flattery(3, 8)
+attack = swapped_classes(3, 8)
 swapped = {
     name: np.asarray(jax.jit(lambda r=rule: learn(gossip.attacked(r, attack, byzantine))[-1])())
     for name, rule in rules.items()
@@ -254,58 +263,58 @@ ours = {name: float(accuracy[~byzantine].mean()) for name, accuracy in swapped.i
 {name: f"{value:.3f}" for name, value in ours.items()}
 
 # %% [markdown]
-# Flattery costs our rule more than it costs the others: the liars *are* the nearest. Is it any good,
-# then? Look before you believe: the same rule under the louder attack of section 3.
+# The attack reduces the accuracy of our rule more than that of the others: the Byzantine messages *are*
+# the nearest. How does the same rule do under the larger attack of section 3?
 
 # %%
 plotting.curves(
     {**breaking, "nearer half": against(mine)},
-    list(crowds),
-    xlabel="liars that an agent may hear, of eight neighbours",
-    ylabel="accuracy of the honest",
-    title="our own rule beside the textbook's",
+    list(byzantine_sets),
+    xlabel="largest number of Byzantine agents among eight neighbours",
+    ylabel="accuracy of honest agents",
+    title="the nearer half beside the textbook rules",
 )
 
 # %% [markdown]
-# Against shouting it is the best of them, up to half a neighbourhood of liars. No rule is best
-# against everything; that is why there is a grid.
+# Against large messages it is the best of the three, up to half a neighbourhood of Byzantine agents. No
+# rule is best against every attack; that is why there is a grid.
 
 # %% [markdown]
 # ## 5 · A disaster, replayed
 #
-# Not every fault is a lie. A network with hubs loses its three best connected agents in round 20.
-# A *process* says what happens; `record` writes it down as a plan of `(round, agent, kind)`
-# events, and `replay` does exactly that again, whatever the key: to compare two rules under the
-# same misfortune, or to send a colleague the very run that failed.
+# Not every fault is an attack. A network with hubs loses its three best-connected agents in round 20.
+# A *network process* draws what happens; `record` writes it down as a plan of `(round, agent, kind)`
+# events, and `replay` does exactly that again, whatever the key: to compare two rules under the same
+# faults, or to share the very run that failed.
 
 # %%
 hubbed = topology.barabasi_albert(N, 1, seed=3)
 victims = network.hubs(hubbed, 3 / N)
-blow = network.disaster(victims, at=20)
-plan = network.record(blow, 60, jax.random.key(2))
+removal = network.disaster(victims, at=20)
+plan = network.record(removal, 60, jax.random.key(2))
 plan.events()
 
 # %%
 W = gossip.mixing(hubbed, "uniform")
-fates = {
+runs_with_faults = {
     "no disaster": learn(gossip.averaging(W)),
-    "disaster": learn(gossip.averaging(W), network=blow),
+    "disaster": learn(gossip.averaging(W), network=removal),
     "the plan, replayed": learn(gossip.averaging(W), network=network.replay(plan)),
 }
 survivors = ~np.asarray(victims)
 panels = plotting.panels(1, 2, width=4.8, height=4.0)
 plotting.graph(
     hubbed,
-    np.where(survivors, fates["disaster"][-1], np.nan),
+    np.where(survivors, runs_with_faults["disaster"][-1], np.nan),
     label="final accuracy",
-    title="hollow: lost in round 20",
+    title="hollow: removed in round 20",
     ax=panels[0, 0],
 )
 plotting.curves(
-    {name: fates[name].T[survivors] for name in ("no disaster", "disaster")},
+    {name: runs_with_faults[name].T[survivors] for name in ("no disaster", "disaster")},
     np.arange(5, 61, 5),
-    ylabel="accuracy of those who survive",
-    title="islands learn slowly",
+    ylabel="accuracy of the surviving agents",
+    title="accuracy after the loss of hubs",
     ax=panels[0, 1],
 )
 panels[0, 0]
@@ -314,7 +323,7 @@ panels[0, 0]
 # The replay is not similar, it is equal:
 
 # %%
-same = bool((fates["disaster"] == fates["the plan, replayed"]).all())
+same = bool((runs_with_faults["disaster"] == runs_with_faults["the plan, replayed"]).all())
 {
     "replayed exactly": same,
     "averaging under sign flips": round(float(table[0, 1]), 3),
@@ -327,4 +336,4 @@ same = bool((fates["disaster"] == fates["the plan, replayed"]).all())
 # * `python -m experiments reproduce byzantine_grid`: the whole grid, with verdicts.
 # * `gossip.robust` and `gossip.attacks` say for each rule and attack what it assumes and who
 #   published it; `network` has churn, lost links, partitions, stragglers and delays.
-# * An attack by receiver (`gossip.attacks.dissensus`) tells each neighbour another lie.
+# * An attack by receiver (`gossip.attacks.dissensus`) sends each neighbour a different message.

@@ -32,7 +32,7 @@ def _looking_finds_more(shown: str) -> bool:
     return by_hand > 1.5 * at_random
 
 
-def _neighbours_make_a_team_and_resume_to_the_bit(shown: str) -> bool:
+def _gossip_helps_and_resumption_is_exact(shown: str) -> bool:
     ring, alone = (float(x) for x in re.findall(r"\d+\.\d+", shown))
     return "'resumed exactly': True" in shown and ring > alone + 0.5
 
@@ -46,7 +46,7 @@ CONCLUSIONS = {
     "01_gossip_in_ten_minutes": _learned_weights_win,
     "02_attack_and_defend": _defence_holds_and_replay_is_exact,
     "03_swarms": _looking_finds_more,
-    "04_networked_actor_critic": _neighbours_make_a_team_and_resume_to_the_bit,
+    "04_networked_actor_critic": _gossip_helps_and_resumption_is_exact,
     "05_who_should_do_what": _gossip_learns_and_all_results_are_equal,
 }
 
@@ -99,14 +99,14 @@ def test_notebook_runs_and_shows_its_pictures(script, monkeypatch):
     assert CONCLUSIONS[script.stem](outputs[-1]["data"]["text/plain"])
 
 
-def test_the_first_notebook_keeps_its_promises():
+def test_the_rule_of_the_first_notebook_is_short():
     source = (ROOT / "notebooks" / "01_gossip_in_ten_minutes.py").read_text(encoding="utf-8")
-    rule = re.search(r"def when_there_is_news.*?\n\n\n", source, re.DOTALL)
+    rule = re.search(r"def event_triggered.*?\n\n\n", source, re.DOTALL)
     assert rule is not None
     assert len(rule.group().strip().splitlines()) <= 20
 
 
-@pytest.mark.parametrize("name", ["flattery", "nearer_half"])
+@pytest.mark.parametrize("name", ["swapped_classes", "nearer_half"])
 def test_an_attack_and_a_defence_take_fifteen_lines(name):
     source = (ROOT / "notebooks" / "02_attack_and_defend.py").read_text(encoding="utf-8")
     written = re.search(rf"def {name}.*?\n\n\n", source, re.DOTALL)

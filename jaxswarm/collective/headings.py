@@ -74,7 +74,7 @@ def kuramoto_task(
         >>> import jax
         >>> from jaxswarm import collective
         >>> task = collective.kuramoto_task(6)
-        >>> state = task.init(jax.random.key(0), task.params)
+        >>> state = jax.jit(task.init)(jax.random.key(0), task.params)
         >>> task.observe(jax.random.key(1), task.params, state).shape
         (6, 2)
     """

@@ -113,7 +113,7 @@ def ppo(
         >>> network = rl.network_for(env, widths=(8,))
         >>> learner = rl.ppo(env, network, num_envs=2, num_steps=4, epochs=1, minibatches=1)
         >>> params = rl.initialize(jax.random.key(0), network, env.num_agents, shared=True)
-        >>> state = learner.init(params, jax.random.key(1))
+        >>> state = jax.jit(learner.init)(params, jax.random.key(1))
         >>> state, info = jax.jit(learner.step)(jax.random.key(2), state)
         >>> int(info.episodes.count), info.episodes.mean_return.shape
         (2, (3,))
@@ -184,7 +184,7 @@ def ippo(
         >>> network = rl.network_for(env, widths=(8,))
         >>> learner = rl.ippo(env, network, num_envs=2, num_steps=8)
         >>> params = rl.initialize(jax.random.key(0), network, 3, shared=False)
-        >>> state = learner.init(params, jax.random.key(1))
+        >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
         >>> _, info = jax.eval_shape(learner.step, jax.random.key(2), state)
         >>> info.value_loss.shape  # one loss per learner
         (3,)
@@ -223,7 +223,7 @@ def mappo(
         >>> network = rl.network_for(env, critic="global", widths=(8,))
         >>> learner = rl.mappo(env, network, num_envs=2, num_steps=8)
         >>> params = rl.initialize(jax.random.key(0), network, 3, shared=True)
-        >>> state = learner.init(params, jax.random.key(1))
+        >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
         >>> _, info = jax.eval_shape(learner.step, jax.random.key(2), state)
         >>> info.value_loss.shape  # one loss: all agents share the networks
         ()

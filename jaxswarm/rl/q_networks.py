@@ -194,7 +194,7 @@ def q_network_for(
         >>> import jax, jax.numpy as jnp
         >>> from jaxswarm import envs, rl
         >>> network = rl.q_network_for(envs.Pendulum(2), widths=(16, 16))
-        >>> params = rl.initialize(jax.random.key(0), network, 2, shared=True)
+        >>> params = jax.jit(network.init)(jax.random.key(0))
         >>> network.q_values(params["critic"], jnp.zeros((5, 3)), jnp.zeros((5, 1))).shape
         (2, 5, 1)
     """

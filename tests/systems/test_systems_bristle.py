@@ -367,8 +367,8 @@ def test_bad_heads_and_tests_are_refused():
     refused("agent 3 has labels not in", y=tests.y.at[3, 0].set(C))
     refused("agent 1 has no test data", weight=tests.weight.at[1].set(0.0))
     refused("agent 2 is familiar with fewer", familiar=tests.familiar.at[2].set(False))
+    public = ROUND.with_extras(context=tests, public=tests.familiar[:, :-1])
     with pytest.raises(ValueError, match="public: expected flags"):
-        public = ROUND.with_extras(context=tests, public=tests.familiar[:, :-1])
         rule.mix(KEY, heads, (), public)
     refused("heads: expected one array", heads={"w": heads})
     refused("messages: expected the parameters' shapes", messages=heads[:, :, :-1])

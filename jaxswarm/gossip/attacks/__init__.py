@@ -44,14 +44,14 @@ def _plain(attack: Callable[..., Attack]) -> Callable[..., Attack]:
     return make
 
 
-def _dissensus(
+def _dissensus_on(
     topology: Topology, num_byzantine: int, *, weights: Any = "metropolis", **options: Any
 ) -> Attack:
     del num_byzantine
     return dissensus(mixing(topology, weights, connected=False), **options)
 
 
-def _fang_krum(topology: Topology, num_byzantine: int, **options: Any) -> Attack:
+def _fang_krum_on(topology: Topology, num_byzantine: int, **options: Any) -> Attack:
     largest = int(degrees(topology)[0].max()) + 1
     return fang_krum(num_byzantine, **{"num_candidates": largest, **options})
 
@@ -63,9 +63,9 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "one_sided_noise": _plain(one_sided_noise),
     "alie": _plain(alie),
     "inner_product_manipulation": _plain(inner_product_manipulation),
-    "dissensus": _dissensus,
+    "dissensus": _dissensus_on,
     "fang_trimmed_mean": _plain(fang_trimmed_mean),
-    "fang_krum": _fang_krum,
+    "fang_krum": _fang_krum_on,
     "sybil_copies": _plain(sybil_copies),
 }
 """Name -> ``(topology, num_byzantine, **options) -> Attack``; the options are the attack's own.

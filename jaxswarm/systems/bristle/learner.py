@@ -59,9 +59,9 @@ def performance_based(
     """Bristle's prioritizer and integrator as a gossip rule over heads ``float32[N, F, C]``.
 
     The exchange carries every agent's private :class:`Tests` as the extra ``context``. Heads that
-    are not finite, or whose outputs on the test set are not, have weight 0. Peers publish their familiar
-    classes as ``public: bool[N, C]``, by default those of their tests; in the authors' code a
-    private set intersection gives the number that two of them share.
+    are not finite, or whose outputs on the test set are not, have weight 0. Peers publish their
+    familiar classes as ``public: bool[N, C]``, by default those of their tests; in the authors'
+    code a private set intersection gives the number that two of them share.
 
     Args:
         topology: edges from senders to receivers; a sequence is used cyclically.

@@ -92,7 +92,7 @@ def hammer_network(
         >>> from jaxswarm.systems import hammer
         >>> env = hammer.HammerEnvironment(envs.SumGuessing(4), message_length=1)
         >>> network = hammer.hammer_network(env, widths=(8,))
-        >>> params = rl.initialize(jax.random.key(0), network, 4, shared=True)
+        >>> params = jax.jit(network.init)(jax.random.key(0))
         >>> params = hammer.with_message_kind(params, hammer.MESSAGE_KINDS["discretised"])
         >>> learner = rl.ppo(env, network, num_envs=2, num_steps=4)
         >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))

@@ -117,12 +117,12 @@ def stac(
 
     Example:
         >>> import jax
-        >>> from jaxswarm import envs, rl
+        >>> from jaxswarm import envs
         >>> from jaxswarm.systems import stac
         >>> env = envs.Pendulum(2)
         >>> network = stac.stac_network_for(env, widths=(8,))
         >>> learner = stac.stac(env, network, batch_size=8, warm_up=8)
-        >>> params = rl.initialize(jax.random.key(0), network, env.num_agents, shared=True)
+        >>> params = jax.eval_shape(network.init, jax.random.key(0))
         >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
         >>> state.learner.alpha.shape
         ()

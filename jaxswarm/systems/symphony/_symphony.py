@@ -116,12 +116,12 @@ def symphony(
 
     Example:
         >>> import jax
-        >>> from jaxswarm import envs, rl
+        >>> from jaxswarm import envs
         >>> from jaxswarm.systems import symphony
         >>> env = envs.Pendulum(2)
         >>> network = symphony.symphony_network_for(env, width=8, nodes=6)
         >>> learner = symphony.symphony(env, network, batch_size=8, warm_up=8, capacity=160)
-        >>> params = rl.initialize(jax.random.key(0), network, env.num_agents, shared=True)
+        >>> params = jax.eval_shape(network.init, jax.random.key(0))
         >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
         >>> state.replay.items.reward.shape
         (160,)
