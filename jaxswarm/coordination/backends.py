@@ -137,7 +137,7 @@ def stochastic_backend(
         ...     worker=jnp.array([0, 1]), entity=jnp.arange(2), event=jnp.zeros(2, jnp.int32),
         ...     demand=jnp.ones((2, 1)), context=jnp.zeros(2), truth=jnp.ones(2, jnp.int32),
         ...     active=jnp.ones(2, bool))
-        >>> state, reply = backend.answer(jax.random.key(0), backend.init(), calls)
+        >>> state, reply = jax.jit(backend.answer)(jax.random.key(0), backend.init(), calls)
         >>> reply.answer.tolist()  # worker 0 is always right, worker 1 never
         [1, 0]
     """

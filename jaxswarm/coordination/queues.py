@@ -46,11 +46,11 @@ def empty_queues(num_queues: int, capacity: int, message: PyTree) -> Queues:
         ValueError: if ``num_queues`` or ``capacity`` is below 1.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import jax, jax.numpy as jnp
         >>> from jaxswarm import coordination
         >>> queues = coordination.empty_queues(2, 4, jnp.int32(0))
-        >>> queues = coordination.push(queues, jnp.array([0, 1, 0]), jnp.array([7, 8, 9]),
-        ...                            jnp.ones(3, bool))
+        >>> queues = jax.jit(coordination.push)(
+        ...     queues, jnp.array([0, 1, 0]), jnp.array([7, 8, 9]), jnp.ones(3, bool))
         >>> queues, messages, exist = coordination.pop(queues, now=0.0)
         >>> messages[:, 0].tolist(), queues.size.tolist()
         ([7, 8], [1, 0])

@@ -62,7 +62,7 @@ def dpsgd(
         >>> learner = learning.dpsgd(lambda x, t: 0.5 * jnp.sum((x - t) ** 2), W,
         ...                          local=optax.sgd(0.5))
         >>> state = learner.init(jnp.array([0.0, 4.0]))
-        >>> state, info = learner.step(jax.random.key(0), state, jnp.array([1.0, 1.0]))
+        >>> state, info = jax.jit(learner.step)(jax.random.key(0), state, jnp.array([1.0, 1.0]))
         >>> state.params.tolist()  # mean 2, less half of the own gradients -1 and 3
         [2.5, 0.5]
     """
@@ -111,7 +111,7 @@ def local_sgd(
         >>> learner = learning.local_sgd(lambda x, t: 0.5 * jnp.sum((x - t) ** 2), W,
         ...                              local=optax.sgd(0.5), local_steps=2)
         >>> state = learner.init(jnp.array([0.0, 4.0]))
-        >>> state, info = learner.step(jax.random.key(0), state, jnp.array([0.0, 4.0]))
+        >>> state, info = jax.jit(learner.step)(jax.random.key(0), state, jnp.array([0.0, 4.0]))
         >>> state.params.tolist()  # both agents start at their optimum and are averaged
         [2.0, 2.0]
     """
@@ -158,7 +158,7 @@ def fedavg(
         ...                           local=optax.sgd(1.0), local_steps=1,
         ...                           weights=jnp.array([3.0, 1.0]))
         >>> state = learner.init(jnp.zeros(2))
-        >>> state, info = learner.step(jax.random.key(0), state, jnp.array([0.0, 4.0]))
+        >>> state, info = jax.jit(learner.step)(jax.random.key(0), state, jnp.array([0.0, 4.0]))
         >>> state.params.tolist()
         [1.0, 1.0]
     """

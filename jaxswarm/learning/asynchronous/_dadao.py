@@ -233,13 +233,13 @@ def dadao(
 
     Example:
         >>> import jax, jax.numpy as jnp
-        >>> from jaxswarm import learning, rollout, topology
+        >>> from jaxswarm import learning, topology
         >>> gradient = lambda x, a: x - a  # of f_i(x) = (x - a_i)²/2
-        >>> method = learning.dadao(gradient, topology.ring(4), smoothness=1.0, convexity=1.0)
-        >>> state = method.init(jnp.zeros(4))
-        >>> state, info = rollout(method.step, state, 20, key=jax.random.key(0),
-        ...                       inputs=jnp.array([1.0, 2.0, 3.0, 6.0]))
-        >>> state.agents.params.round(1).tolist()  # the mean of all a_i
+        >>> method = learning.dadao(gradient, topology.ring(4), smoothness=1.0, convexity=1.0,
+        ...                         events_per_step=2000)
+        >>> a = jnp.array([1.0, 2.0, 3.0, 6.0])
+        >>> state, info = jax.jit(method.step)(jax.random.key(0), method.init(jnp.zeros(4)), a)
+        >>> [round(float(x), 1) for x in state.agents.params]  # the mean of all a_i
         [3.0, 3.0, 3.0, 3.0]
     """
     options = {"smoothness": smoothness, "convexity": convexity, "gossip_rate": gossip_rate}

@@ -92,7 +92,7 @@ def matched_averaging(
         ...     topology.complete(2), spec, matching.weight_matching())
         >>> params = {"w": jnp.array([[[1.0, 5.0]], [[5.0, 1.0]]]),  # the same two units,
         ...           "v": jnp.array([[[2.0], [7.0]], [[7.0], [2.0]]])}  # in another order
-        >>> mixed, _, _ = rule.mix(
+        >>> mixed, _, _ = jax.jit(rule.mix)(
         ...     jax.random.key(0), params, rule.init(params), gossip.Exchange(jnp.int32(0)))
         >>> mixed["w"].tolist()
         [[[1.0, 5.0]], [[5.0, 1.0]]]

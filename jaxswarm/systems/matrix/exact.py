@@ -129,8 +129,9 @@ def run(
         >>> from jaxswarm.systems import matrix
         >>> flow = matrix.flow([[0.0, 1.0]], service=1.0, servers=2)  # one role, one hop
         >>> work = matrix.sample_work(jax.random.key(0), flow, 4, max_hops=1, hop_spread=0.0)
-        >>> outcome = matrix.run(work, flow, matrix.RunSettings(concurrency=4, tau=0.0), slots=4)
-        >>> float(outcome.makespan)  # four calls of one second on two servers
+        >>> settings = matrix.RunSettings(concurrency=4, tau=0.0)
+        >>> result = jax.jit(lambda w: matrix.run(w, flow, settings, slots=4))(work)
+        >>> float(result.makespan)  # four calls of one second on two servers
         2.0
     """
     if slots < 1:

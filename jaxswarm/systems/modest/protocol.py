@@ -95,17 +95,16 @@ def modest(
 
     Example:
         >>> import jax, jax.numpy as jnp, numpy as np, optax
-        >>> from jaxswarm import data, rollout
+        >>> from jaxswarm import data
         >>> from jaxswarm.systems import modest
         >>> shards = data.stacked(np.ones((8, 2, 1), np.float32), np.zeros((8, 2), np.int32))
         >>> protocol = modest.modest(
-        ...     lambda x, batch: jnp.mean((x - batch.x) ** 2), 8, local=optax.sgd(0.5),
+        ...     lambda x, batch: jnp.mean((x[None] - batch.x) ** 2), 8, local=optax.sgd(0.5),
         ...     sample_size=3, sample=data.full_batches())
-        >>> state, info = rollout(protocol.step, protocol.init(jnp.zeros(1)), 5,
-        ...                       key=jax.random.key(0),
-        ...                       inputs=(shards, modest.always_online(5, 8)))
-        >>> int(state.round), float(state.aggregates[0, 0])
-        (5, 1.0)
+        >>> state, inputs = protocol.init(jnp.zeros(1)), (shards, modest.always_online(5, 8))
+        >>> state, info = jax.jit(protocol.step)(jax.random.key(0), state, inputs)
+        >>> int(state.round), int(info.trained), float(state.aggregates[0, 0])
+        (1, 3, 1.0)
     """
     n, s, a = num_agents, sample_size, aggregators
     if not 1 <= s <= n:

@@ -137,8 +137,9 @@ def run_task(
         >>> from jaxswarm.systems import scaling_agents
         >>> chain = coordination.layered_task(depth=3, width=1, num_skills=1)
         >>> single = scaling_agents.architecture("single", 1)
-        >>> trace = scaling_agents.run_task(
-        ...     jax.random.key(0), chain, single, scaling_agents.team(1), ability=1.0)
+        >>> run = jax.jit(lambda key: scaling_agents.run_task(
+        ...     key, chain, single, scaling_agents.team(1), ability=1.0))
+        >>> trace = run(jax.random.key(0))
         >>> float(trace.score), int(trace.turns)  # three answers and three checks
         (1.0, 6)
     """
