@@ -203,7 +203,7 @@ def _esquilax_boids(box: space.Space, law: Any, start: Any, n: int) -> list[Runn
         steer = p.separation * away + p.alignment * align + p.cohesion * offset / some
         velocities = state.velocities + steer
         speed = space.length(velocities)[:, None]
-        velocities *= jnp.clip(speed, p.slowest, p.fastest) / jnp.maximum(speed, 1e-9)
+        velocities *= jnp.clip(speed, p.min_speed, p.max_speed) / jnp.maximum(speed, 1e-9)
         positions, velocities = box.move(state.positions + velocities, velocities)
         state = state._replace(positions=positions, velocities=velocities)
         return state, swarms.polarization(velocities)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxswarm import errors
 from jaxswarm._intervals import (
@@ -35,7 +36,6 @@ from jaxswarm._intervals import (
     interquartile_mean,
     t_interval,
 )
-from jaxswarm.types import ArrayLike
 
 __all__ = [
     "Comparison",

@@ -5,6 +5,7 @@ import importlib
 import io
 from pathlib import Path
 
+import jax
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,8 +40,9 @@ def test_examples_run(name):
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     examples = [test for test in doctest.DocTestFinder().find(module) if test.examples]
     assert examples, f"{name}: '>>>' stands where no example is found"
-    for example in examples:
-        runner.run(example, out=report.write, clear_globs=True)
+    with jax.numpy_rank_promotion("allow"):  # as users run them
+        for example in examples:
+            runner.run(example, out=report.write, clear_globs=True)
     assert not runner.failures, report.getvalue()
 
 

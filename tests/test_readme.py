@@ -3,16 +3,25 @@
 import re
 from pathlib import Path
 
-import pytest
-
 README = Path(__file__).resolve().parent.parent / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+QUICKSTART, TRAINING = re.findall(
+    r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_block_runs_and_learns(block, capsys):
+def _printed(block: str, capsys) -> list[float]:
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
-    accuracies = [float(x) for x in re.findall(r"0\.\d+", capsys.readouterr().out)]
+    return [float(x) for x in re.findall(r"\d+\.\d+(?:e-?\d+)?", capsys.readouterr().out)]
+
+
+def test_the_quickstart_mixes(capsys):
+    assert len(QUICKSTART.splitlines()) <= 10
+    (disagreement,) = _printed(QUICKSTART, capsys)
+    assert 0.0 < disagreement < 0.3 * 1000  # 1,000 independent normal numbers to begin with
+
+
+def test_the_custom_rule_learns(capsys):
+    accuracies = _printed(TRAINING, capsys)
     assert len(accuracies) == 4
     assert accuracies[-1] > 0.8
     assert accuracies[-1] > accuracies[0]

@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jumanji import specs
 
 from jaxswarm.rl.q_networks import QNetwork
-from jaxswarm.types import Key, Params, PyTree
+from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
 
 def sample_actions(key: Key, network: QNetwork, outputs: jax.Array) -> jax.Array:
@@ -75,7 +75,7 @@ def default_target_entropy(action_spec: specs.Array) -> float:
     return float(np.sum(np.log(half)) - half.size)
 
 
-def check_temperature(temperature: Any) -> None:
+def check_temperature(temperature: ArrayLike) -> None:
     """Refuse known temperatures that are not positive; traced ones pass.
 
     Raises:

@@ -6,9 +6,10 @@ transition, so that truncated episodes bootstrap correctly.
 Shapes: ``T`` steps, ``E`` environments, ``N`` agents, ``F`` features, ``G`` inputs of the critic.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -178,7 +179,7 @@ class OnPolicyRunner:
         return state, self._with_values(value_of, state.carry, transitions), stats
 
     def _with_values(
-        self, value_of: Any, carry: PolicyCarry, transitions: Transition
+        self, value_of: Callable[..., jax.Array], carry: PolicyCarry, transitions: Transition
     ) -> Transition:
         """Add the values of all steps (at once if not recurrent) and of the next observations."""
         if not self.network.centralized:
@@ -226,7 +227,7 @@ def restart(carry: PyTree, initial: PyTree, first: jax.Array) -> PyTree:
     return jax.tree.map(leaf, carry, initial)
 
 
-def _only_if(condition: jax.Array, compute: Any) -> jax.Array:
+def _only_if(condition: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:
     """``compute()`` where needed, else zeros; in most steps no episode ends."""
     shape = jax.eval_shape(compute)
     return jax.lax.cond(condition, compute, lambda: jnp.zeros(shape.shape, shape.dtype))

@@ -107,6 +107,12 @@ def torus(*shape: int) -> Topology:
     """Build a grid with wrap-around, ``torus(rows, columns)``, of any dimension.
 
     A side of length 2 has one edge between its two agents, a side of length 1 none.
+
+    Example:
+        >>> from jaxswarm import topology
+        >>> graph = topology.torus(4, 4)
+        >>> graph.num_agents, int(graph.in_degrees()[0])
+        (16, 4)
     """
     return _lattice(shape, wrap=True, name="torus")
 

@@ -71,6 +71,7 @@ def test_layouts_of_a_ring_and_of_a_regular_graph():
     assert names == ["mix:circulant", "mix:gather", "mix:dense", "mix:segment"]
 
 
+@pytest.mark.slow
 def test_report_has_the_promised_form(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(gossip, "_torch_peers", tuple)
     path = tmp_path / "deep" / "gossip.json"

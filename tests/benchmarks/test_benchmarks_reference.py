@@ -58,7 +58,7 @@ def test_a_checkout_without_the_script_is_named(tmp_path):
 
 def test_scripts_know_one_clip_for_ratios_and_values():
     for setting in (CARTPOLE, BRAX):
-        assert setting.parameters.value_clip == setting.parameters.clip
+        assert setting.hyperparameters.value_clip == setting.hyperparameters.clip
 
 
 def test_rows_say_what_they_measured():

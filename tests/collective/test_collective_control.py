@@ -110,6 +110,7 @@ def test_execution_is_control_without_the_mean_field(key):
     assert float(one.returns) == pytest.approx(float(one.rewards @ 0.99 ** np.arange(8)), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_order_grows_towards_the_limit_as_the_swarm_does(key):
     """``J^N`` of a fixed rule approaches the density's return."""
     physics = HeadingTaskParams(width=0.8)

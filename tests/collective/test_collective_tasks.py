@@ -165,7 +165,7 @@ def test_one_agent_observes_itself_and_is_aligned(key):
         (lambda: collective.kuramoto_task(4, params=HeadingTaskParams(noise=np.nan)), "noise"),
         (
             lambda: collective.vicsek_task(4, params=HeadingTaskParams(speed=0.5)),
-            "agents would jump",
+            "agents would pass through each other",
         ),
         (lambda: Domain("sphere"), "unknown domain 'sphere'"),
         (lambda: Domain("torus", 0.0), "side: expected a positive"),

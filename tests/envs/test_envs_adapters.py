@@ -32,7 +32,10 @@ MAKERS = {
 }
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "rescue" else name for name in MAKERS],
+)
 def test_jumanji_environments_conform(name):
     original = MAKERS[name](5)
     env = envs.from_jumanji(original)
@@ -62,6 +65,7 @@ def test_a_scalar_reward_is_given_to_all_agents():
     assert timestep.reward.shape == (env.num_agents,)
 
 
+@pytest.mark.slow
 def test_the_originals_discount_can_be_kept():
     def last_discount(**options):
         env = envs.from_jumanji(

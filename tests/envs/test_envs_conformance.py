@@ -223,7 +223,7 @@ BAD = {
     "steps": (lambda: envs.unroll(jax.random.key(0), envs.SimpleSpread(), None, 0), "num_steps"),
     "policy": (lambda: envs.unroll(jax.random.key(0), envs.SimpleSpread(), 3, 2), "policy"),
     "order": (
-        lambda: envs.unroll(jax.random.key(0), envs.SimpleSpread(), None, 2),
+        lambda: envs.unroll(jax.random.key(0), None, envs.SimpleSpread(), 2),  # swapped
         "env: expected",
     ),
     "bounds": (lambda: envs.continuous_actions(3, 2, 1.0, -1.0), "low, high"),

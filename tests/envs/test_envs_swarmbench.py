@@ -29,7 +29,7 @@ def herd(key, rounds, n, actions):
     return jnp.where(follow, shared[:, None], each)
 
 
-SLOW = ("foraging", "flocking", "synchronization")  # the others push, move and send messages, too
+SLOW = ("foraging", "flocking", "synchronization", "pursuit")  # transport pushes and sends, too
 
 
 @pytest.mark.parametrize(

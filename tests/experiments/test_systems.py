@@ -22,6 +22,9 @@ MINUTES = (
     "dec_pomfc",
     "swarmbench",
     "hammer",
+    "dadao",
+    "variance_correction",
+    "bn_actor_critic",
 )
 
 

@@ -79,6 +79,15 @@ class SimpleSpread(SwarmEnvironment):
     Args:
         num_agents: ``N``, also the number of landmarks.
         time_limit: steps of an episode.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm import envs
+        >>> env = envs.SimpleSpread(num_agents=3)
+        >>> state, timestep = env.reset(jax.random.key(0))
+        >>> state, timestep = env.step(state, jnp.zeros((3, 2)))
+        >>> timestep.reward.shape
+        (3,)
     """
 
     def __init__(self, num_agents: int = 3, time_limit: int = 25):

@@ -1,4 +1,4 @@
-"""Symphony: an off-policy actor-critic with bounded noise and a replay buffer that prefers the new.
+"""Symphony: an off-policy actor-critic with bounded noise and replay of mostly recent items.
 
 The regularizer ``swaddling``, ``split_outputs`` of the actor, the noise's standard deviation
 ``NOISE`` and the optimizer are exported for experiments that look at them.
