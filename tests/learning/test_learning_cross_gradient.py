@@ -23,7 +23,7 @@ def loss(params, batch):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**16), st.booleans())
-def test_agreeable_is_the_nearest_vector_no_gradient_objects_to(seed, opposed):
+def test_the_projection_is_the_nearest_vector_without_conflicts(seed, opposed):
     rng = np.random.default_rng(seed)
     gradient, others = rng.normal(size=P), rng.normal(size=(2, P))
     if opposed:
@@ -41,7 +41,7 @@ def test_agreeable_is_the_nearest_vector_no_gradient_objects_to(seed, opposed):
     assert (rows @ found > -2e-2 * lengths).all()
 
 
-def test_where_nobody_objects_it_is_the_own_gradient():
+def test_without_conflicts_it_is_the_own_gradient():
     gradient = jnp.array([1.0, 2.0, 0.0])
     others = jnp.array([[1.0, 0.0, 5.0], [0.0, 0.0, 0.0]])
     np.testing.assert_allclose(AGREE(gradient, others), gradient, atol=1e-6)

@@ -203,7 +203,7 @@ def test_absent_agents_keep_their_state_and_dead_ones_have_no_influence(key):
     np.testing.assert_array_equal(other.params[keep], state.params[keep])
 
 
-def test_ledger_does_not_forget_small_amounts():
+def test_ledger_keeps_small_amounts():
     ledger = learning.Ledger.empty()
     amount = Traffic(jnp.float32(3.0), jnp.float32(12345.0))
     ledger, _ = jax.lax.scan(lambda c, _: (c.add(amount), None), ledger, length=200_000)

@@ -25,9 +25,11 @@ RING, COMPLETE = topology.ring(N), topology.complete(N)
 KEY = jax.random.key(0)
 
 
-def mixed(rule, params=PARAMS, round=None, **extras):
+def mixed(rule, params=PARAMS, round=None, *, eager=False, **extras):
+    """One exchange; tests that share a rule share its compiled programs."""
     exchange = Exchange(jnp.int32(0)) if round is None else round
-    return rule.mix(KEY, params, rule.init(params), exchange.with_extras(**extras))
+    mix = rule.mix if eager else jax.jit(rule.mix)
+    return mix(KEY, params, rule.init(params), exchange.with_extras(**extras))
 
 
 def model_of(i, params=PARAMS):
@@ -63,8 +65,11 @@ def rule_for(graph, matcher=ACTIVATIONS, **options):
     return matching.matched_averaging(graph, SPEC, matcher, weights="uniform", **options)
 
 
+ON_RING = rule_for(RING)
+
+
 def test_merge_equals_the_slow_oracle_on_the_models_of_before():
-    got, _, traffic = mixed(rule_for(RING), match_inputs=SharedInputs(X))
+    got, _, traffic = mixed(ON_RING, match_inputs=SharedInputs(X))
     wanted = oracle(RING, lambda i: X)
     chex.assert_trees_all_close(got, wanted, atol=1e-5)
     one_after_another = oracle(RING, lambda i: X, sequential=True)
@@ -76,7 +81,7 @@ def test_merge_equals_the_slow_oracle_on_the_models_of_before():
 
 def test_local_inputs_are_those_of_the_receiver():
     own = jnp.asarray(RNG.normal(size=(N, 2, 8, 9)), jnp.float32)
-    got, _, _ = mixed(rule_for(RING), match_inputs=LocalInputs(own))
+    got, _, _ = mixed(ON_RING, match_inputs=LocalInputs(own))
     chex.assert_trees_all_close(got, oracle(RING, lambda i: own[i]), atol=1e-5)
 
 
@@ -107,7 +112,7 @@ def test_rows_sum_to_one_so_permuted_copies_merge_without_loss(lost):
     alive = jnp.arange(N) != 3
     round = Exchange(jnp.int32(0), alive=alive, delivered=delivered)
     params = copies()
-    got, _, traffic = mixed(rule_for(RING), params, round, match_inputs=SharedInputs(X))
+    got, _, traffic = mixed(ON_RING, params, round, match_inputs=SharedInputs(X))
     chex.assert_trees_all_close(got, params, atol=1e-6)
     both = alive[RING.senders] & alive[RING.receivers] & delivered
     assert float(traffic.messages) == int(both.sum())
@@ -128,14 +133,14 @@ def test_in_agent_0s_order_all_end_with_one_model():
 
 
 def test_one_compilation_chunks_and_eager_agree():
-    rule = rule_for(RING)
+    rule = ON_RING
     chex.clear_trace_counter()
     step = jax.jit(
         chex.assert_max_traces(lambda p, x: mixed(rule, p, match_inputs=SharedInputs(x)), n=1)
     )
     got, _, _ = step(PARAMS, X)
     step(copies(), X + 1.0)
-    eager, _, _ = mixed(rule, match_inputs=SharedInputs(X))
+    eager, _, _ = mixed(rule, eager=True, match_inputs=SharedInputs(X))
     chex.assert_trees_all_close(got, eager, atol=1e-6)
     few = jax.jit(lambda p: mixed(rule_for(RING, chunk=2), p, match_inputs=SharedInputs(X)))
     chex.assert_trees_all_close(got, few(PARAMS)[0], atol=1e-6)
@@ -143,10 +148,10 @@ def test_one_compilation_chunks_and_eager_agree():
 
 def test_a_network_of_nan_is_not_merged():
     broken = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), PARAMS)
-    got, _, _ = mixed(rule_for(RING), broken, match_inputs=SharedInputs(X))
+    got, _, _ = mixed(ON_RING, broken, match_inputs=SharedInputs(X))
     for i in (0, 2, 3, 4):
         chex.assert_tree_all_finite(model_of(i, got))
-    whole, _, _ = mixed(rule_for(RING), match_inputs=SharedInputs(X))
+    whole, _, _ = mixed(ON_RING, match_inputs=SharedInputs(X))
     chex.assert_trees_all_close(model_of(4, got), model_of(4, whole), atol=1e-6)
 
 
@@ -191,7 +196,7 @@ def test_other_bad_input_is_refused():
         rule_for(RING, basis="mine")
     with pytest.raises(ValueError, match="chunk"):
         rule_for(RING, chunk=0)
-    rule = rule_for(RING)
+    rule = ON_RING
     for inputs, message in (
         (None, r"expected SharedInputs\(x\) or LocalInputs\(x\)"),
         (X, r"expected SharedInputs\(x\) or LocalInputs\(x\)"),
@@ -201,7 +206,7 @@ def test_other_bad_input_is_refused():
         (SharedInputs(X * jnp.nan), "expected finite inputs"),
     ):
         with pytest.raises(ValueError, match=message):
-            mixed(rule, match_inputs=inputs)
+            mixed(rule, eager=True, match_inputs=inputs)
     with pytest.raises(ValueError, match=r"params: leaf .* must lead with 5"):
         mixed(rule, jax.tree.map(lambda leaf: leaf[:3], PARAMS), match_inputs=SharedInputs(X))
     short = PermutationSpec({"Dense_0": SPEC.params["Dense_0"]})

@@ -21,6 +21,7 @@ RULE = bristle.performance_based(GRAPH)  # one object, so that its compiled prog
 F1_SCORES = jax.jit(bristle.f1_scores, static_argnums=3)
 PRIORITIZE = jax.jit(bristle.prioritize, static_argnums=(3, 5))
 THIRDS = jax.jit(bristle.thirds)
+WEIGHTS = jax.jit(bristle.performance_weights)
 
 
 def private(n=N, seed=0):
@@ -109,7 +110,7 @@ def test_ties_weigh_their_certainty_and_much_worse_heads_zero():
     own = jnp.array([0.9, 0.8, 0.9, 0.0])
     familiar = jnp.array([True, True, True, False])
     f1 = jnp.stack([own, own - jnp.array([0.6, 0.6, 0.6, 0.0]), jnp.array([1.0, 1.0, 1.0, 0.0])])
-    weights = bristle.performance_weights(own, f1, familiar, 3)
+    weights = WEIGHTS(own, f1, familiar, 3)
     sure = np.mean([0.9, 0.8, 0.9]) - np.std([0.9, 0.8, 0.9])
     np.testing.assert_allclose(weights.familiar[0], [sure, sure, sure, 0.0], rtol=1e-5)
     np.testing.assert_allclose(weights.foreign[0], sure, rtol=1e-5)
@@ -125,11 +126,11 @@ def test_a_foreign_class_is_weighted_by_the_unbounded_sum():
     familiar = jnp.array([True, True, True, False])
     # Much better in one class, much worse in another: bounded, the two would cancel.
     f1 = jnp.array([[1.0, 0.3, 1.0, 0.0]])
-    weights = bristle.performance_weights(own, f1, familiar, 3)
+    weights = WEIGHTS(own, f1, familiar, 3)
     assert float(weights.foreign[0]) == 0.0
     assert float(weights.familiar[0, 2]) > 0.0
     # Scored by its two best classes only, it loses nothing for the one without data.
-    two = bristle.performance_weights(own, f1, familiar, jnp.array([2]))
+    two = WEIGHTS(own, f1, familiar, jnp.array([2]))
     assert float(two.foreign[0]) > 0.0
     np.testing.assert_array_equal(np.asarray(two.familiar[0]) > 0, [True, False, True, False])
 
