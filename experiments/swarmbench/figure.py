@@ -31,15 +31,6 @@ def draw_scores(config: Config, task: str, found: Results, ax: Any) -> None:
         )
         for name, messages in (("messages", True), ("no messages", False))
     }
-    plotting.curves(
-        series,
-        views,
-        title=task.capitalize(),
-        xlabel="view: k of k × k cells",
-        ylabel="score of an episode (median, quartiles)",
-        ax=ax,
-    )
-    ax.set_xticks(views)
     ax.axhline(
         random_scores(found).mean(),
         color="#9A9A9A",
@@ -55,6 +46,15 @@ def draw_scores(config: Config, task: str, found: Results, ax: Any) -> None:
             markersize=5,
             label="trained networks",
         )
+    plotting.curves(
+        series,
+        views,
+        title=task.capitalize(),
+        xlabel="view: k of k × k cells",
+        ylabel="score of an episode (median, quartiles)",
+        ax=ax,
+    )
+    ax.set_xticks(views)
     handles, labels = ax.get_legend_handles_labels()
     marked = [
         (handle, label)
