@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.gossip.types import (
     Exchange,
@@ -23,7 +24,6 @@ from jaxswarm.gossip.types import (
     require_support,
 )
 from jaxswarm.topology import Topology, require_topology
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key, Params, PyTree
 
 

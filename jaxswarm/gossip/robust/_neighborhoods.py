@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents, errors
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip._operator import keep
 from jaxswarm.gossip.traffic import Traffic, traffic_of
 from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.topology import Topology, degrees, in_neighbors
 from jaxswarm.topology import weights as schemes
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key, Params, PyTree
 
 CHUNK_BYTES = 2**26

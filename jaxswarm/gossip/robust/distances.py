@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip.robust._neighborhoods import (
     Neighborhood,
     candidates,
@@ -22,7 +23,6 @@ from jaxswarm.gossip.robust._neighborhoods import (
 from jaxswarm.gossip.robust.order import mean_of_ranks
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.topology import Topology
-from jaxswarm.topology.validation import is_traced
 
 
 def krum(
