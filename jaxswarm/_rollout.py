@@ -8,6 +8,7 @@ Shapes: ``R`` records kept, ``C`` records that one chunk can hold.
 
 import functools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
