@@ -9,12 +9,17 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
 FEATURES: dict[str, str] = {
     "messages": "what agents send may differ from what they hold (Exchange.messages)",
+    "byzantine": "messages of a round may be forged, not delayed (implied by messages)",
+    "broadcast": (
+        "each active agent sends one message a round, the same to every out-neighbour, so that "
+        "these can keep a copy of it (compression with error feedback)"
+    ),
     "per_receiver": "adversarial messages may differ by receiver (Exchange.per_receiver)",
     "context": "private data of every agent (Exchange.extras), leaves [N, ...]",
     "public": "data that every agent publishes to its out-neighbours (Exchange.extras)",
@@ -91,11 +96,9 @@ class Exchange(NamedTuple):
         for name, mask in (("alive", self.alive), ("participates", self.participates)):
             if mask is None:
                 continue
-            is_flags = jnp.issubdtype(jnp.result_type(mask), jnp.bool_)
-            if jnp.shape(mask) != (num_agents,) or not is_flags:
-                found = f"{jnp.result_type(mask)}{list(jnp.shape(mask))}"
-                raise ValueError(f"{name}: expected bool[{num_agents}], got {found}")
-        return combine_masks(self.alive, self.participates)
+            checks.mask(name, mask, (num_agents,))
+        both = combine_masks(self.alive, self.participates)
+        return None if both is None else jnp.asarray(both)
 
     def with_extras(self, **extras: PyTree) -> "Exchange":
         """Return the exchange with some extras added or replaced."""
@@ -154,7 +157,7 @@ def combine_masks(a: jax.Array | None, b: jax.Array | None) -> jax.Array | None:
     """Return ``a & b``, where ``None`` means all true."""
     if a is None or b is None:
         return b if a is None else a
-    return a & b
+    return jnp.asarray(a) & jnp.asarray(b)
 
 
 def require_support(rule: Any, *needed: str, purpose: str) -> None:
@@ -173,7 +176,8 @@ def require_support(rule: Any, *needed: str, purpose: str) -> None:
             f"rule: expected a gossip rule such as gossip.averaging(W), got {type(rule).__name__}"
         )
     supports = getattr(rule, "supports", ())
-    missing = [name for name in needed if name not in supports]
+    implied = {"byzantine"} if "messages" in supports else set()
+    missing = [name for name in needed if name not in supports and name not in implied]
     if missing:
         known = ", ".join(sorted(supports)) or "nothing"
         raise ValueError(
