@@ -14,9 +14,15 @@ import numpy as np
 from jaxswarm import agents, checks
 from jaxswarm.gossip._mixing import mix
 from jaxswarm.gossip._operator import Mixing, accumulator, float_dtype, weighted
-from jaxswarm.gossip.sources import Source, current_operator, require_source
+from jaxswarm.gossip.sources import Source, current_operator, require_source, restrictions
 from jaxswarm.gossip.traffic import Traffic, no_traffic, traffic_of
-from jaxswarm.gossip.types import FEATURES, Exchange, GossipTransformation, PerReceiverMessages
+from jaxswarm.gossip.types import (
+    FEATURES,
+    RESTRICTIONS,
+    Exchange,
+    GossipTransformation,
+    PerReceiverMessages,
+)
 from jaxswarm.types import Key, Params, PyTree
 
 
@@ -29,8 +35,7 @@ def averaging(W: Source, *, steps: int = 1) -> GossipTransformation:
             them.
 
     Returns:
-        A rule that supports ``messages`` and ``per_receiver``, and ``broadcast`` for one step over
-        a fixed operator or a sequence.
+        A rule that supports ``messages`` and ``per_receiver``.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -48,9 +53,9 @@ def averaging(W: Source, *, steps: int = 1) -> GossipTransformation:
     """
     require_source(W, "averaging")
     steps = checks.whole("steps", steps, 1)
-    supports = {"messages", "per_receiver"}
-    if isinstance(W, Mixing) and steps == 1:
-        supports.add("broadcast")
+    supports = {"messages", "per_receiver"} | restrictions(W)
+    if steps > 1:
+        supports.add("only_first")
 
     def mix_fn(
         key: Key, params: Params, state: PyTree, exchange: Exchange
@@ -80,7 +85,7 @@ def server(weights: jax.Array | None = None) -> GossipTransformation:
             of an agent of weight 0 has no influence.
 
     Returns:
-        A rule that supports ``messages`` and ``broadcast``.
+        A rule that supports ``messages``.
 
     Raises:
         ValueError: if concrete ``weights`` are not a vector, negative, not finite or all zero;
@@ -109,10 +114,13 @@ def server(weights: jax.Array | None = None) -> GossipTransformation:
         def leaf(own: jax.Array, message: jax.Array) -> jax.Array:
             flat = message.reshape(n, -1).astype(accumulator(message))
             counted = share.astype(flat.dtype)
+            # Differences from one of the agents: agreement is kept exactly, however many they are.
+            first = flat[jnp.argmax(counted > 0)]
+            away = flat - first[None]
             if present is not None or weights is not None:
-                flat = jnp.where((counted != 0)[:, None] | jnp.isfinite(flat), flat, 0.0)
-            average = jnp.matmul(counted, flat, precision="highest").astype(own.dtype)
-            return jnp.broadcast_to(average.reshape(1, *own.shape[1:]), own.shape)
+                away = jnp.where((counted != 0)[:, None], away, 0.0)
+            average = first + jnp.matmul(counted, away, precision="highest")
+            return jnp.broadcast_to(average.reshape(1, *own.shape[1:]), own.shape).astype(own.dtype)
 
         averaged = jax.tree.map(leaf, params, exchange.sent(params))
         receives = (jnp.ones(n, bool) if exchange.alive is None else exchange.alive) & (total > 0)
@@ -120,7 +128,7 @@ def server(weights: jax.Array | None = None) -> GossipTransformation:
         down = jnp.sum(receives).astype(jnp.float32)
         return agents.where(receives, averaged, params), state, traffic_of(up + down, params)
 
-    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages", "broadcast"}))
+    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages"}))
 
 
 def identity() -> GossipTransformation:
@@ -135,7 +143,7 @@ def identity() -> GossipTransformation:
         del key, exchange
         return params, state, no_traffic()
 
-    return GossipTransformation(lambda params: (), mix_fn, frozenset(FEATURES))
+    return GossipTransformation(lambda params: (), mix_fn, frozenset(FEATURES) - RESTRICTIONS)
 
 
 def _mix_per_receiver(

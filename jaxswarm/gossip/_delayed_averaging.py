@@ -83,4 +83,4 @@ def delayed_averaging(W: Mixing, delays: np.ndarray | jax.Array) -> GossipTransf
         new = HistoryState(history, state.count + 1)
         return mixed, new, traffic_of(now.num_messages(), params)
 
-    return GossipTransformation(init, mix_fn, frozenset({"messages", "broadcast"}))
+    return GossipTransformation(init, mix_fn, frozenset({"messages"}))

@@ -3,12 +3,15 @@
 Shapes: ``N`` agents, ``E`` directed edges, ``T`` members of a sequence.
 """
 
+import math
 from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents, checks
+
+_BLOCKED = 4096
 
 
 class Mixing:
@@ -100,6 +103,17 @@ def require_operator(value: Any, what: str = "W") -> None:
     )
 
 
+def total(values: jax.Array) -> jax.Array:
+    """Sum ``[n, ...]`` over agents to ``[1, ...]``, in blocks: rounding grows as ``√n``."""
+    n = values.shape[0]
+    if n >= _BLOCKED:
+        width = math.isqrt(n)
+        rest = values[n - n % width :]
+        blocks = values[: n - n % width].reshape(-1, width, *values.shape[1:])
+        values = jnp.concatenate([jnp.sum(blocks, axis=1), rest])
+    return jnp.sum(values, axis=0, keepdims=True)
+
+
 def float_dtype() -> Any:
     """Return the dtype of weights: float32, or float64 where jax's 64-bit mode is on."""
     return jnp.result_type(float)
@@ -148,7 +162,8 @@ def keep(
     if active is not None:
         keep &= active[senders] & active[receivers]
     if delivered is not None:
-        keep &= jnp.asarray(check_delivered(delivered, num_edges))[edges]
+        flags = jnp.asarray(check_delivered(delivered, num_edges))
+        keep &= flags[edges] if flags.size else True
     return keep
 
 

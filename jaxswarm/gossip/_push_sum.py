@@ -45,8 +45,8 @@ def push_sum(W: Source) -> GossipTransformation:
             stochastic one, a sequence of them, or ``(key, round index) -> operator``.
 
     Returns:
-        A rule that supports ``byzantine``: a message belongs to the weight sent with it, so it can
-        be forged but neither delayed nor compressed.
+        A rule that supports ``messages`` of the same round (``only_fresh``): a message belongs to
+        the weight sent with it, so it can be forged but neither delayed nor compressed.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -93,7 +93,7 @@ def push_sum(W: Source) -> GossipTransformation:
         traffic = Traffic(traffic.messages, traffic.bytes + 4.0 * count)  # the weight is sent too
         return estimates, PushSumState(biased, weight), traffic
 
-    return GossipTransformation(init, mix_fn, frozenset({"byzantine"}))
+    return GossipTransformation(init, mix_fn, frozenset({"messages", "only_fresh"}))
 
 
 def _scaled(leaf: jax.Array, factor: jax.Array) -> jax.Array:

@@ -77,7 +77,7 @@ def chebyshev(
             previous, current = current, _extrapolate(omega, mix(now, current), previous)
         return current, state, traffic_of(now.num_messages() * steps, params)
 
-    supports = {"messages", "broadcast"} if steps == 1 else {"messages"}
+    supports = {"messages"} if steps == 1 else {"messages", "only_first"}
     return GossipTransformation(lambda params: (), mix_fn, frozenset(supports))
 
 
@@ -123,6 +123,7 @@ def momentum_averaging(
         weight = jnp.asarray(omega, float_dtype())
 
     def init(params: Params) -> MomentumState:
+        agents.check_params(params, W.num_agents)
         return MomentumState(params, params, jnp.zeros((), jnp.int32))
 
     def mix_fn(
@@ -145,7 +146,7 @@ def momentum_averaging(
             )
         return mixed, new, traffic_of(now.num_messages(), params)
 
-    return GossipTransformation(init, mix_fn, frozenset({"messages", "broadcast"}))
+    return GossipTransformation(init, mix_fn, frozenset({"messages"}))
 
 
 def _extrapolate(omega: jax.Array, mixed: PyTree, previous: PyTree) -> PyTree:

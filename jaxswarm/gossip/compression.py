@@ -180,8 +180,8 @@ def compressed(
     at the compression error.
 
     Args:
-        rule: a linear rule, for instance ``averaging(W)``; with error feedback one that supports
-            ``broadcast``, since the public copies are those of all neighbours in all rounds.
+        rule: a linear rule of one exchange a round, for instance ``averaging(W)``; with error
+            feedback not one that draws neighbours anew, since all of them keep public copies.
         compressor: see :func:`top_k`, :func:`random_k`, :func:`quantize`, :func:`sign`,
             :func:`cast`; applied leaf by leaf.
         step_size: consensus step ``γ`` in ``(0, 1]``. Coarse compressors diverge at 1. By default
@@ -205,13 +205,14 @@ def compressed(
         (8.0, 256.0)
 
     Raises:
-        ValueError: if the rule does not support ``messages``, or ``broadcast`` with error feedback;
-            if ``step_size`` is outside ``(0, 1]``, or missing where the compressor does not state
-            its contraction; while mixing, with error feedback if messages get lost (public copies
-            would drift apart), or if ``exchange.messages`` is set.
+        ValueError: if the rule does not support ``messages``, or is restricted to what compression
+            cannot keep (see :data:`jaxswarm.gossip.FEATURES`); if ``step_size`` is outside
+            ``(0, 1]``, or missing where the compressor does not state its contraction; while
+            mixing, with error feedback if messages get lost (public copies would drift apart), or
+            if ``exchange.messages`` is set.
     """
-    needed = ("messages", "broadcast") if error_feedback else ("messages",)
-    require_support(rule, *needed, purpose="compressed")
+    refused = ["only_fresh", "only_first"] + ["only_drawn"] * error_feedback
+    require_support(rule, "messages", purpose="compressed", refused=refused)
     if not (hasattr(compressor, "compress") and hasattr(compressor, "num_bits")):
         raise ValueError(
             "compressor: expected a Compressor such as gossip.top_k(0.1), got "

@@ -106,7 +106,7 @@ def pairwise(topology: Topology, *, parallel: bool = False) -> GossipTransformat
         mixed = jax.tree.map(leaf, params, exchange.sent(params))
         return mixed, state, traffic_of(count, params)
 
-    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages"}))
+    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages", "only_drawn"}))
 
 
 def random_neighbors(

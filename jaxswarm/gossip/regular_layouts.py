@@ -18,6 +18,7 @@ from jaxswarm.gossip._operator import (
     check_delivered,
     keep,
     settle,
+    total,
     weighted,
 )
 
@@ -157,9 +158,7 @@ class Mean(Mixing):
         return self.num_agents * (self.num_agents - 1)
 
     def receive(self, messages: jax.Array) -> jax.Array:
-        return mean_of_others(
-            messages, self.num_agents, self.active, lambda x: jnp.sum(x, axis=0, keepdims=True)
-        )
+        return mean_of_others(messages, self.num_agents, self.active, total)
 
     def dense(self) -> jax.Array:
         n = self.num_agents
@@ -207,7 +206,7 @@ def product(matrix: jax.Array, messages: jax.Array) -> jax.Array:
     and added one sender at a time, where their weight is not 0.
     """
     finite = jnp.isfinite(messages)
-    total = jnp.matmul(
+    summed = jnp.matmul(
         matrix, jnp.where(finite, messages, 0.0), precision=jax.lax.Precision.HIGHEST
     )
     odd = jnp.where(finite, 0.0, jax.lax.stop_gradient(messages))
@@ -224,17 +223,17 @@ def product(matrix: jax.Array, messages: jax.Array) -> jax.Array:
 
     count = jnp.sum(broken)
     # Zeros made of the operands: they have the carry's type inside a checked shard_map.
-    nothing = jax.lax.stop_gradient(total).astype(bool).astype(total.dtype) * 0
+    nothing = jax.lax.stop_gradient(summed).astype(bool).astype(summed.dtype) * 0
     start = (count * 0, nothing)
     _, extra = jax.lax.while_loop(lambda carry: carry[0] < count, add, start)
-    return total + extra
+    return summed + extra
 
 
 def mean_of_others(
     messages: jax.Array,
     num_agents: int,
     active: jax.Array | None,
-    total: Callable[[jax.Array], jax.Array],
+    sum_over_agents: Callable[[jax.Array], jax.Array],
 ) -> jax.Array:
     """Sum the active others' messages over ``num_agents``, 0 for agents that are not active.
 
@@ -242,12 +241,12 @@ def mean_of_others(
         messages: ``[n, ...]``, of all agents or of those of a device.
         num_agents: ``N``.
         active: ``bool[n]``, or ``None`` for all.
-        total: sums ``[n, ...]`` over all agents to ``[1, ...]``.
+        sum_over_agents: sums ``[n, ...]`` over all agents to ``[1, ...]``.
     """
     exact = messages.astype(accumulator(messages))
     if active is not None:
         exact = jnp.where(agents.expand(active, exact), exact, 0.0)
-    all_of_them = total(exact)
+    all_of_them = sum_over_agents(exact)
 
     def plain() -> jax.Array:
         return all_of_them / num_agents - exact / num_agents
@@ -256,9 +255,9 @@ def mean_of_others(
         """An agent's own NaN is no message to itself."""
         finite = jnp.isfinite(exact)
         usual = jnp.where(finite, exact, 0.0)
-        broken = total(jnp.where(finite, 0.0, 1.0).astype(exact.dtype))
+        broken = sum_over_agents(jnp.where(finite, 0.0, 1.0).astype(exact.dtype))
         others = broken - jnp.where(finite, 0.0, 1.0).astype(exact.dtype)
-        mean = (total(usual) - usual) / num_agents
+        mean = (sum_over_agents(usual) - usual) / num_agents
         return mean + jnp.where(others > 0, all_of_them, 0.0)
 
     received = jax.lax.cond(jnp.all(jnp.isfinite(all_of_them)), plain, without_own)

@@ -25,7 +25,7 @@ from jaxswarm.gossip._averaging import averaging
 from jaxswarm.gossip._mixing import complete_mean
 from jaxswarm.gossip.randomized import random_neighbors
 from jaxswarm.gossip.traffic import Traffic
-from jaxswarm.gossip.types import Exchange, GossipTransformation
+from jaxswarm.gossip.types import Exchange, GossipTransformation, common_support
 from jaxswarm.types import Key, Params, PyTree
 
 Progress = Callable[[Any], Any]
@@ -213,7 +213,7 @@ def random_gossip(
             lambda: sparse.mix(key, params, state, exchange),
         )
 
-    return GossipTransformation(sparse.init, mix_fn, frozenset(sparse.supports))
+    return GossipTransformation(sparse.init, mix_fn, common_support(full, sparse))
 
 
 def _check(**numbers: float) -> None:

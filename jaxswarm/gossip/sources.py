@@ -72,6 +72,11 @@ def by_columns(W: Mixing) -> Mixing:
     return replace(W, stochasticity="column")  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
+def restrictions(source: Source) -> frozenset[str]:
+    """Return what averaging over a source is restricted to: graphs drawn anew keep no copies."""
+    return frozenset() if isinstance(source, Mixing) else frozenset({"only_drawn"})
+
+
 def require_source(source: Any, rule: str) -> None:
     """Check that ``source`` is an operator, a sequence of operators or a function.
 

@@ -15,18 +15,28 @@ from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
 FEATURES: dict[str, str] = {
     "messages": "what agents send may differ from what they hold (Exchange.messages)",
-    "byzantine": "messages of a round may be forged, not delayed (implied by messages)",
-    "broadcast": (
-        "each active agent sends one message a round, the same to every out-neighbour, so that "
-        "these can keep a copy of it (compression with error feedback)"
-    ),
     "per_receiver": "adversarial messages may differ by receiver (Exchange.per_receiver)",
     "context": "private data of every agent (Exchange.extras), leaves [N, ...]",
     "public": "data that every agent publishes to its out-neighbours (Exchange.extras)",
     "withholds": "bool[N], agents that forward no record of others (Exchange.extras)",
     "match_inputs": "inputs on which units of networks are matched (Exchange.extras)",
+    "only_fresh": "restriction: messages are of this round (no delay, no compression)",
+    "only_drawn": (
+        "restriction: messages go to neighbours drawn anew each round, which keep no copy of them "
+        "(no compression with error feedback)"
+    ),
+    "only_first": (
+        "restriction: of several exchanges a round only the first carries Exchange.messages "
+        "(no compression)"
+    ),
 }
-"""What a rule may say it ``supports``. Names of further extras may be added by any rule."""
+"""What a rule may say it ``supports``. Names of further extras may be added by any rule.
+
+Names that begin with ``only_`` are restrictions: a wrapper passes them on, whatever it wraps.
+"""
+
+RESTRICTIONS = frozenset(name for name in FEATURES if name.startswith("only_"))
+"""The restrictions among :data:`FEATURES`."""
 
 
 class PerReceiverMessages(NamedTuple):
@@ -160,24 +170,35 @@ def combine_masks(a: jax.Array | None, b: jax.Array | None) -> jax.Array | None:
     return jnp.asarray(a) & jnp.asarray(b)
 
 
-def require_support(rule: Any, *needed: str, purpose: str) -> None:
+def common_support(*rules: "GossipTransformation") -> frozenset[str]:
+    """Return what all rules support, with the restrictions of each."""
+    supports = [frozenset(rule.supports) for rule in rules]
+    return frozenset.intersection(*supports) | (frozenset.union(*supports) & RESTRICTIONS)
+
+
+def require_support(rule: Any, *needed: str, purpose: str, refused: Collection[str] = ()) -> None:
     """Check that a value is a gossip rule that supports what a wrapper needs.
 
     Args:
         rule: what the caller gave.
         needed: names of :data:`FEATURES`.
         purpose: the wrapper or attack, for the message.
+        refused: restrictions that the wrapper cannot keep to.
 
     Raises:
-        ValueError: if it is not a rule, or naming what it does not support.
+        ValueError: if it is not a rule, naming what it does not support or what restricts it.
     """
     if not (hasattr(rule, "init") and hasattr(rule, "mix")):
         raise ValueError(
             f"rule: expected a gossip rule such as gossip.averaging(W), got {type(rule).__name__}"
         )
     supports = getattr(rule, "supports", ())
-    implied = {"byzantine"} if "messages" in supports else set()
-    missing = [name for name in needed if name not in supports and name not in implied]
+    missing = [name for name in needed if name not in supports]
+    for name in refused:
+        if name in supports:
+            raise ValueError(
+                f"rule: {purpose} expects a rule without {name}, got one with this {FEATURES[name]}"
+            )
     if missing:
         known = ", ".join(sorted(supports)) or "nothing"
         raise ValueError(

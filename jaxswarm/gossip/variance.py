@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents, checks, errors
-from jaxswarm.gossip._operator import Mixing, weighted
-from jaxswarm.gossip.sources import Source, current_operator, require_source
+from jaxswarm.gossip._operator import weighted
+from jaxswarm.gossip.sources import Source, current_operator, require_source, restrictions
 from jaxswarm.gossip.traffic import Traffic, traffic_of
 from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.types import Key, Params, PyTree
@@ -62,7 +62,7 @@ def variance_corrected(
         epsilon: positive floor below which a variance counts as zero (then nothing is rescaled).
 
     Returns:
-        A rule that supports ``messages`` and ``broadcast`` (of a fixed operator or a sequence).
+        A rule that supports ``messages``.
 
     Raises:
         ValueError: if ``W`` is no operator, on an unknown target, ``self_weight`` outside
@@ -107,5 +107,5 @@ def variance_corrected(
         mixed = jax.tree.map(leaf, params, exchange.sent(params))
         return mixed, state, traffic_of(now.num_messages(), params)
 
-    supports = {"messages", "broadcast"} if isinstance(W, Mixing) else {"messages"}
+    supports = {"messages"} | restrictions(W)
     return GossipTransformation(lambda params: (), mix_fn, frozenset(supports))

@@ -13,7 +13,12 @@ import numpy as np
 from jaxswarm import agents, checks
 from jaxswarm.gossip._averaging import identity
 from jaxswarm.gossip.traffic import Traffic
-from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
+from jaxswarm.gossip.types import (
+    Exchange,
+    GossipTransformation,
+    common_support,
+    require_support,
+)
 from jaxswarm.types import Key, Params, PyTree
 
 Predicate = Callable[[jax.Array], jax.Array]
@@ -75,9 +80,7 @@ def scheduled(
     require_support(rule, purpose="scheduled")
     rest = identity() if otherwise is None else otherwise
     require_support(rest, purpose="scheduled")
-    supports = frozenset(rule.supports)
-    if otherwise is not None:
-        supports &= frozenset(otherwise.supports)
+    supports = frozenset(rule.supports) if otherwise is None else common_support(rule, rest)
 
     def init(params: Params) -> ScheduledState:
         return ScheduledState(rule.init(params), rest.init(params), jnp.zeros(2, jnp.int32))
@@ -161,10 +164,10 @@ def delayed(rule: GossipTransformation, delay: int | np.ndarray) -> GossipTransf
         A rule that supports what ``rule`` supports, without ``per_receiver``.
 
     Raises:
-        ValueError: if the rule does not support ``messages``, or a delay is negative or not an
-            integer; while initialising, if there is not one per agent.
+        ValueError: if the rule does not support ``messages`` or only fresh ones, or a delay is
+            negative or not an integer; while initialising, if there is not one per agent.
     """
-    require_support(rule, "messages", purpose="delayed")
+    require_support(rule, "messages", purpose="delayed", refused=("only_fresh",))
     if checks.is_traced(delay):
         raise ValueError(
             "delay: expected concrete numbers, which size the history, got traced ones"

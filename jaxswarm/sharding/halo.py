@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.gossip._operator import Mixing, accumulator, weighted
+from jaxswarm.gossip._operator import Mixing, accumulator, total, weighted
 from jaxswarm.gossip.regular_layouts import Circulant, Dense, Mean, mean_of_others, product
 from jaxswarm.gossip.sparse_layouts import Bucket, Gather, gather_sum
 
@@ -65,10 +65,10 @@ def receive(whole: Mixing, halo: Halo | None, messages: jax.Array, axis: str, sh
         return summed.reshape(messages.shape)
     assert isinstance(whole, Mean)
 
-    def total(values: jax.Array) -> jax.Array:
-        return jax.lax.psum(jnp.sum(values, axis=0, keepdims=True), axis)
+    def over_devices(values: jax.Array) -> jax.Array:
+        return jax.lax.psum(total(values), axis)
 
-    return mean_of_others(messages, whole.num_agents, whole.active, total)
+    return mean_of_others(messages, whole.num_agents, whole.active, over_devices)
 
 
 def fetch(messages: jax.Array, shift: int, axis: str, shards: int) -> jax.Array:

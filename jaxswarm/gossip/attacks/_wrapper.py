@@ -71,8 +71,8 @@ def attacked(
     Only messages of Byzantine agents change. The rule does not know which agents these are.
 
     Args:
-        rule: any gossip rule that supports ``messages`` (or just ``byzantine`` ones); for an attack
-            per receiver one that supports ``per_receiver``: plain averaging and the rules of
+        rule: any gossip rule that supports ``messages``; for an attack per receiver one that
+            supports ``per_receiver``: plain averaging and the rules of
             :mod:`jaxswarm.gossip.robust`.
         attack: see :data:`jaxswarm.gossip.ATTACKS`.
         byzantine: ``bool[N]``; may be traced, so that a sweep over attackers compiles once.
@@ -252,7 +252,7 @@ def _require_attackable(rule: GossipTransformation, attacks: Sequence[Attack]) -
             raise ValueError(
                 f"attack: expected an Attack such as attacks.alie(), got {type(attack).__name__}"
             )
-    needed = {"per_receiver" if attack.per_receiver else "byzantine" for attack in attacks}
+    needed = {"per_receiver" if attack.per_receiver else "messages" for attack in attacks}
     require_support(rule, *sorted(needed), purpose="attacked")
 
 

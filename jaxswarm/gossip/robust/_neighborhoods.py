@@ -269,7 +269,7 @@ def _weighted_lists(topology: Topology, weights: str | Any) -> WeightedLists:
     if topology.is_sequence:
         picked = jnp.take_along_axis(values[:, None, :], edges, axis=2)
     else:
-        picked = values[edges]
+        picked = values[edges] if values.size else jnp.zeros(edges.shape, values.dtype)
     return WeightedLists(neighbors, edges, mask, jnp.where(mask, picked, 0.0))
 
 
