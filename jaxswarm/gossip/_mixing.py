@@ -118,7 +118,15 @@ def mixing(
     else:
         chosen = layout
     built = _BUILDERS[chosen](topology, edge_weights, self_weights, kind)
+    if isinstance(built, Circulant | Gather | Segment):
+        built = replace(built, selects=_has_zeros(built))
     return jax.tree.map(jnp.asarray, built)
+
+
+def _has_zeros(W: Circulant | Gather | Segment) -> bool:
+    """Whether a weight is 0, padding included, or may be, since it is traced."""
+    floats = [x for x in jax.tree.leaves(W) if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
+    return any(checks.is_traced(x) or not np.all(x) for x in floats)
 
 
 def from_matrix(

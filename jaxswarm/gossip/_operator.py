@@ -30,6 +30,7 @@ class Mixing:
         num_edges: ``E`` of the topology, static: how many flags ``delivered`` has. ``None`` if
             messages cannot be told apart.
         self_weights: ``float[..., N]``.
+        selects: static; false if no weight is 0, so that messages need not be selected.
     """
 
     layout: ClassVar[str]
@@ -37,6 +38,7 @@ class Mixing:
     stochasticity: str
     num_edges: int | None
     self_weights: Any
+    selects: bool = True
 
     @property
     def is_sequence(self) -> bool:
@@ -129,19 +131,22 @@ def rows(weights: jax.Array, like: jax.Array) -> jax.Array:
     return agents.expand(weights.astype(accumulator(like)), like)
 
 
-def weighted(weights: jax.Array, messages: jax.Array) -> jax.Array:
+def weighted(weights: jax.Array, messages: jax.Array, select: bool = True) -> jax.Array:
     """Multiply messages ``[n, ...]`` by weights ``[n]``, in the dtype of sums.
 
     A message of weight 0 has no influence, even if it is NaN or infinite. The derivative with
-    respect to a weight of 0 is the message all the same.
+    respect to a weight of 0 is the message all the same. Where no weight is 0, ``select`` may be
+    false, which saves the test.
     """
     weights = rows(weights, messages)
+    if not select:
+        return weights * messages
     return weights * jnp.where((weights != 0) | jnp.isfinite(messages), messages, 0)
 
 
 def apply(mixing: Mixing, own: jax.Array, messages: jax.Array) -> jax.Array:
     """Compute ``w_ii x_i + Σ_{j≠i} w_ij m_j`` for one leaf; accumulates in at least float32."""
-    mixed = weighted(mixing.self_weights, own) + mixing.receive(messages)
+    mixed = weighted(mixing.self_weights, own, mixing.selects) + mixing.receive(messages)
     return mixed.astype(own.dtype)
 
 

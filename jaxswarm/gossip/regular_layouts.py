@@ -40,13 +40,14 @@ class Circulant(Mixing):
     num_agents: int = field(metadata={"static": True})
     stochasticity: str = field(metadata={"static": True})
     num_edges: int | None = field(metadata={"static": True})
+    selects: bool = field(default=True, metadata={"static": True})
 
     layout = "circulant"
 
     def receive(self, messages: jax.Array) -> jax.Array:
         total = jnp.zeros(messages.shape, accumulator(messages))
         for hop, weights in zip(self.offsets, self.weights, strict=True):
-            total = total + weighted(weights, jnp.roll(messages, -hop, axis=0))
+            total = total + weighted(weights, jnp.roll(messages, -hop, axis=0), self.selects)
         return total
 
     def _senders(self) -> jax.Array:
@@ -79,6 +80,7 @@ class Circulant(Mixing):
             self_weights=settle(self.self_weights, returned, total(jnp.abs(weights))),
             weights=weights,
             stochasticity=after_loss(self.stochasticity),
+            selects=True,
         )
 
     def num_messages(self) -> jax.Array:

@@ -67,8 +67,9 @@ def by_columns(W: Mixing) -> Mixing:
         )
     if W.stochasticity == "column":
         return W
-    if hasattr(W, "whole"):  # on a mesh: the operator is inside
-        return replace(W, whole=by_columns(W.whole))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    whole = getattr(W, "whole", None)
+    if whole is not None:  # on a mesh: the operator is inside
+        return replace(W, whole=by_columns(whole))  # pyright: ignore[reportCallIssue, reportArgumentType]
     return replace(W, stochasticity="column")  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 

@@ -40,13 +40,14 @@ class Gather(Mixing):
     num_agents: int = field(metadata={"static": True})
     stochasticity: str = field(metadata={"static": True})
     num_edges: int | None = field(metadata={"static": True})
+    selects: bool = field(default=True, metadata={"static": True})
 
     layout = "gather"
 
     def receive(self, messages: jax.Array) -> jax.Array:
         total = None
         for bucket in self.buckets:
-            part = gather_sum(bucket.neighbors, bucket.weights, messages)
+            part = gather_sum(bucket.neighbors, bucket.weights, messages, self.selects)
             if bucket.rows is None:
                 return part
             if total is None:
@@ -84,6 +85,7 @@ class Gather(Mixing):
             self_weights=settle(self.self_weights, returned, remaining),
             buckets=tuple(buckets),
             stochasticity=after_loss(self.stochasticity),
+            selects=True,
         )
 
     def num_messages(self) -> jax.Array:
@@ -91,14 +93,16 @@ class Gather(Mixing):
         return sum(counts, jnp.zeros((), jnp.int32)).astype(jnp.float32)
 
 
-def gather_sum(neighbors: jax.Array, weights: jax.Array, messages: jax.Array) -> jax.Array:
+def gather_sum(
+    neighbors: jax.Array, weights: jax.Array, messages: jax.Array, select: bool = True
+) -> jax.Array:
     """Sum ``Σ_k w[:, k] · messages[nbr[:, k]]`` by K fused gathers, without an ``[n, K, ...]``."""
     n, num_slots = neighbors.shape
 
     def add(total: jax.Array, neighbors: jax.Array, weights: jax.Array) -> jax.Array:
         for k in range(neighbors.shape[1]):
             row = messages[neighbors[:, k]]
-            total = total + weighted(weights[:, k], row)
+            total = total + weighted(weights[:, k], row, select)
         return total
 
     total = jnp.zeros((n, *messages.shape[1:]), accumulator(messages))
@@ -134,6 +138,7 @@ class Segment(Mixing):
     receivers: Any
     num_agents: int = field(metadata={"static": True})
     stochasticity: str = field(metadata={"static": True})
+    selects: bool = field(default=True, metadata={"static": True})
 
     layout = "segment"
 
@@ -143,7 +148,7 @@ class Segment(Mixing):
 
     def receive(self, messages: jax.Array) -> jax.Array:
         sent = jnp.asarray(messages)[self.senders]
-        sent = weighted(jnp.asarray(self.weights), sent)
+        sent = weighted(jnp.asarray(self.weights), sent, self.selects)
         return jax.ops.segment_sum(sent, self.receivers, self.num_agents, indices_are_sorted=True)
 
     def dense(self) -> jax.Array:
@@ -163,6 +168,7 @@ class Segment(Mixing):
             self_weights=settle(self.self_weights, returned, remaining),
             weights=weights,
             stochasticity=after_loss(self.stochasticity),
+            selects=True,
         )
 
     def num_messages(self) -> jax.Array:

@@ -114,7 +114,7 @@ def _circulant(whole: Circulant, messages: jax.Array, axis: str, shards: int) ->
             head, tail = got[shift]
             parts.append(head[:stop] if start == 0 else tail[tail.shape[0] - (n - start) :])
         received = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
-        total = total + weighted(weights, received)
+        total = total + weighted(weights, received, whole.selects)
     return total
 
 
@@ -135,7 +135,7 @@ def _gather(whole: Gather, halo: Halo, messages: jax.Array, axis: str, shards: i
     known = jnp.concatenate([messages, *received]) if received else messages
     total = None
     for bucket, sources, receivers in zip(whole.buckets, halo.sources, halo.rows, strict=True):
-        part = gather_sum(sources, bucket.weights, known)
+        part = gather_sum(sources, bucket.weights, known, whole.selects)
         if receivers is None:
             return part
         if total is None:
@@ -184,7 +184,8 @@ def gather_halo(whole: Gather, shards: int) -> tuple[Gather, Halo]:
     else:
         joined_sends = tuple(np.stack(x) for x in zip(*sends, strict=True))
         joined_sources = tuple(np.stack(x) for x in zip(*sources, strict=True))
-    split = replace(whole, buckets=tuple(buckets))
+    padded = any(bucket.rows is not None for bucket in whole.buckets)
+    split = replace(whole, buckets=tuple(buckets), selects=whole.selects or padded)
     return split, Halo(joined_sends, joined_sources, tuple(rows), tuple(int(s) for s in shifts))
 
 

@@ -51,6 +51,10 @@ class Sharded(Mixing):
         return self.whole.num_edges
 
     @property
+    def selects(self) -> bool:
+        return self.whole.selects
+
+    @property
     def self_weights(self) -> Any:
         return self.whole.self_weights
 
@@ -119,6 +123,10 @@ class Local(Mixing):
     @property
     def num_edges(self) -> int | None:
         return self.whole.num_edges
+
+    @property
+    def selects(self) -> bool:
+        return self.whole.selects
 
     @property
     def self_weights(self) -> Any:

@@ -315,7 +315,10 @@ def test_messages_reach_others_only(key):
 
 
 BAD = {
-    "steps": (lambda: gossip.averaging(W, steps=0), "steps: expected a whole number of at least 1, got 0"),
+    "steps": (
+        lambda: gossip.averaging(W, steps=0),
+        "steps: expected a whole number of at least 1, got 0",
+    ),
     "chebyshev row": (
         lambda: gossip.chebyshev(gossip.mixing(topology.star(4), "uniform"), steps=2),
         "doubly stochastic",
