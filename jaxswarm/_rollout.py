@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.types import EvaluateFn, Key, PyTree, StepFn
 
 MAX_ROUNDS = 2**31 - 2  # rounds are counted in int32
@@ -79,7 +80,7 @@ def rollout(
         (12, [3, 6], [4, 10])
     """
     num_rounds, every = check_rounds(num_rounds, every)
-    check_key(key)
+    checks.key(key)
     state = as_arrays(state)
     stepped = jax.jit(as_function("step", step))
     evaluated = None if evaluate is None else as_function("evaluate", evaluate)
@@ -235,37 +236,9 @@ def check_rounds(num_rounds: Any, every: Any) -> tuple[int, int]:
         ValueError: unless ``0 <= num_rounds <= MAX_ROUNDS`` and ``1 <= every <= MAX_ROUNDS``.
     """
     return (
-        whole("num_rounds", num_rounds, 0, MAX_ROUNDS),
-        whole("every", every, 1, MAX_ROUNDS),
+        checks.whole("num_rounds", num_rounds, 0, MAX_ROUNDS),
+        checks.whole("every", every, 1, MAX_ROUNDS),
     )
-
-
-def whole(name: str, value: Any, low: int, high: int) -> int:
-    """Validate a whole number in ``[low, high]`` and return it as ``int``.
-
-    Raises:
-        ValueError: naming the argument, the range and what came.
-    """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if isinstance(value, bool) or number is None or not low <= number <= high:
-        raise ValueError(f"{name}: expected a whole number in [{low}, {high}], got {value!r}")
-    return number
-
-
-def check_key(key: Any) -> None:
-    """Refuse anything but a single typed key.
-
-    Raises:
-        ValueError: naming what came.
-    """
-    if not is_key(key):
-        found = f"{type(key).__name__} {getattr(key, 'dtype', '')}{getattr(key, 'shape', '')}"
-        raise ValueError(f"key: expected a typed key from jax.random.key(seed), got {found}")
-    if key.shape != ():
-        raise ValueError(f"key: expected a single key of shape (), got shape {key.shape}")
 
 
 def is_key(leaf: Any) -> bool:

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import _rollout
+from jaxswarm import _rollout, checks
 from jaxswarm._rollout import Records, rollout
 from jaxswarm.checkpoint import Checkpoint, Store, fingerprint
 from jaxswarm.progress import NonFinite, NonFiniteWarning, bar, interruptible
@@ -126,10 +126,10 @@ def simulate(
         (1.0, [4.0, 2.0, 1.0], [8.0, 4.0, 2.0])
     """
     num_rounds, every = _rollout.check_rounds(num_rounds, every)
-    _rollout.check_key(key)
+    checks.key(key)
     step = _rollout.as_function("step", step)
     evaluate = None if evaluate is None else _rollout.as_function("evaluate", evaluate)
-    length = 1 if chunk is None else _rollout.whole("chunk", chunk, 1, _rollout.MAX_ROUNDS)
+    length = 1 if chunk is None else checks.whole("chunk", chunk, 1, _rollout.MAX_ROUNDS)
     nonfinite = NonFinite(on_nonfinite)
     if resume and checkpoint is None:
         raise ValueError("resume: expected a checkpoint to resume from, got checkpoint=None")

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.types import Key, Params, PyTree
 
 
@@ -106,9 +107,8 @@ def keys(key: Key, num_agents: int, *, offset: int | jax.Array = 0) -> jax.Array
     Raises:
         ValueError: if ``key`` is not a typed key.
     """
-    found = getattr(key, "dtype", type(key))
-    if not jnp.issubdtype(found, jax.dtypes.prng_key):
-        raise ValueError(f"key: expected a typed key from jax.random.key(seed), got {found}")
+    checks.key(key)
+    num_agents = checks.whole("num_agents", num_agents)
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(num_agents) + offset)
 
 
@@ -154,8 +154,7 @@ def broadcast(tree: PyTree, num_agents: int) -> PyTree:
     Raises:
         ValueError: if ``num_agents < 1``.
     """
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least one agent, got {num_agents}")
+    num_agents = checks.whole("num_agents", num_agents, 1)
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (num_agents, *jnp.shape(x))), tree)
 
 
@@ -183,8 +182,9 @@ def initialize(
     Raises:
         ValueError: if ``num_agents < 1``.
     """
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least one agent, got {num_agents}")
+    checks.function("init", init)
+    checks.key(key)
+    num_agents = checks.whole("num_agents", num_agents, 1)
     if shared:
         return broadcast(init(key), num_agents)
     return jax.vmap(init)(keys(key, num_agents))
@@ -206,10 +206,12 @@ def mean(tree: PyTree, mask: jax.Array | None = None) -> PyTree:
         [2.0, 3.0]
 
     Raises:
-        ValueError: if ``mask`` is not ``[N]``.
+        ValueError: if ``mask`` is not ``bool[N]``, or a leaf holds random keys.
     """
+    n = _check_numbers(tree)
     if mask is None:
         return jax.tree.map(lambda x: jnp.mean(x, axis=0), tree)
+    mask = jnp.asarray(checks.mask("mask", mask, (n,)))
     count = jnp.maximum(jnp.sum(mask), 1)
 
     def leaf(x: jax.Array) -> jax.Array:
@@ -226,7 +228,11 @@ def squared_distance_to_mean(tree: PyTree) -> jax.Array:
     In float32 at least, whatever the leaves' dtype. Distances are taken from agent 0 first, so
     agents that are equal to the last bit are at distance zero, and a large common offset costs no
     accuracy.
+
+    Raises:
+        ValueError: if a leaf holds random keys.
     """
+    n = _check_numbers(tree)
 
     def leaf(x: jax.Array) -> jax.Array:
         x = x.astype(_accumulator(x))
@@ -234,7 +240,7 @@ def squared_distance_to_mean(tree: PyTree) -> jax.Array:
         difference = difference - jnp.mean(difference, axis=0, keepdims=True)
         return jnp.sum(jnp.square(difference).reshape(x.shape[0], -1), axis=1)
 
-    return sum(map(leaf, jax.tree.leaves(tree)), jnp.zeros(num_agents(tree)))
+    return sum(map(leaf, jax.tree.leaves(tree)), jnp.zeros(n))
 
 
 def disagreement(tree: PyTree) -> jax.Array:
@@ -254,12 +260,22 @@ def ravel(tree: PyTree) -> tuple[jax.Array, Callable[[jax.Array], PyTree]]:
     Returns:
         ``(matrix [N, P], unravel)`` with ``unravel(matrix) -> tree``. Mixed dtypes are promoted to
         a common one and restored by ``unravel``.
+
+    Raises:
+        ValueError: if a leaf holds random keys, or integers that the common dtype cannot carry
+            exactly (beside floating leaves).
     """
-    n = num_agents(tree)
-    leaves, treedef = jax.tree.flatten(tree)
+    n = _check_numbers(tree)
+    leaves, treedef = jax.tree.flatten(jax.tree.map(jnp.asarray, tree))
     shapes = [leaf.shape[1:] for leaf in leaves]
     dtypes = [leaf.dtype for leaf in leaves]
     common = jnp.result_type(*dtypes)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if not _carries(common, jnp.result_type(leaf)):
+            raise ValueError(
+                f"tree: leaf {_name(path)}: expected a dtype that {common} carries exactly, got "
+                f"{jnp.result_type(leaf)}; keep it apart from the others"
+            )
     rows = [leaf.reshape(n, -1).astype(common) for leaf in leaves]
     splits = []
     for row in rows[:-1]:
@@ -342,9 +358,34 @@ def _accumulator(x: jax.Array) -> Any:
 
 
 def _expand_mask(mask: jax.Array, leaf: jax.Array) -> jax.Array:
-    if mask.shape != leaf.shape[:1]:
-        raise ValueError(f"mask: expected shape {leaf.shape[:1]}, got {mask.shape}")
-    return expand(mask, leaf)
+    if jnp.shape(mask) != jnp.shape(leaf)[:1]:
+        raise ValueError(f"mask: expected shape {jnp.shape(leaf)[:1]}, got {jnp.shape(mask)}")
+    return expand(jnp.asarray(mask), leaf)
+
+
+def _check_numbers(tree: PyTree) -> int:
+    """Check that leaves are arrays of numbers that share a leading axis, and return ``N``."""
+    n = num_agents(tree)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key):
+            raise ValueError(
+                f"tree: leaf {_name(path)}: expected numbers, got random keys "
+                f"{leaf.dtype}{list(leaf.shape)}"
+            )
+    return n
+
+
+def _carries(common: Any, dtype: Any) -> bool:
+    """Whether all numbers of ``dtype`` are numbers of ``common``."""
+    if not jnp.issubdtype(dtype, jnp.integer):
+        return True
+    if jnp.issubdtype(common, jnp.integer):
+        given, target = jnp.iinfo(dtype), jnp.iinfo(common)
+        return target.min <= given.min and given.max <= target.max
+    if not jnp.issubdtype(common, jnp.floating):
+        return True
+    bits = jnp.iinfo(dtype).bits - int(jnp.issubdtype(dtype, jnp.signedinteger))
+    return bits <= jnp.finfo(common).nmant + 1
 
 
 def _name(path: tuple[Any, ...]) -> str:

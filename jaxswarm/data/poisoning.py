@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
+from jaxswarm.checks import is_traced
 from jaxswarm.data.batches import Batch, Sampler
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import ArrayLike
 
 DataAttack = Callable[[jax.Array, Batch], Batch]

@@ -9,14 +9,20 @@ References:
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
+import numpy as np
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.gossip._mixing import mix
-from jaxswarm.gossip._operator import Mixing, rows
-from jaxswarm.gossip.sources import Source, current_operator, require_source
+from jaxswarm.gossip._operator import Mixing, accumulator, float_dtype, weighted
+from jaxswarm.gossip.sources import Source, current_operator, require_source, restrictions
 from jaxswarm.gossip.traffic import Traffic, no_traffic, traffic_of
-from jaxswarm.gossip.types import FEATURES, Exchange, GossipTransformation, PerReceiverMessages
+from jaxswarm.gossip.types import (
+    FEATURES,
+    RESTRICTIONS,
+    Exchange,
+    GossipTransformation,
+    PerReceiverMessages,
+)
 from jaxswarm.types import Key, Params, PyTree
 
 
@@ -46,8 +52,10 @@ def averaging(W: Source, *, steps: int = 1) -> GossipTransformation:
         ValueError: if ``W`` is neither an operator nor a function, or ``steps < 1``.
     """
     require_source(W, "averaging")
-    if steps < 1:
-        raise ValueError(f"steps: expected at least 1, got {steps}")
+    steps = checks.whole("steps", steps, 1)
+    supports = {"messages", "per_receiver"} | restrictions(W)
+    if steps > 1:
+        supports.add("only_first")
 
     def mix_fn(
         key: Key, params: Params, state: PyTree, exchange: Exchange
@@ -62,27 +70,30 @@ def averaging(W: Source, *, steps: int = 1) -> GossipTransformation:
             params = mix(now, params)
         return params, state, traffic_of(now.num_messages() * steps, params)
 
-    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages", "per_receiver"}))
+    return GossipTransformation(lambda params: (), mix_fn, frozenset(supports))
 
 
 def server(weights: jax.Array | None = None) -> GossipTransformation:
     """Average all agents on a server and broadcast the result (the aggregation of FedAvg).
 
     Sends ``2 N`` messages a round, up and down. Agents that do not participate, or are not alive,
-    are left out of the average; all agents that are alive get the result.
+    are left out of the average; all agents that are alive get the result, also those that do not
+    participate (a sampled client begins with the server's model).
 
     Args:
-        weights: ``float[N]``, non-negative, for example data counts; uniform if omitted.
+        weights: ``float[N]``, non-negative, for example data counts; uniform if omitted. The model
+            of an agent of weight 0 has no influence.
 
     Returns:
         A rule that supports ``messages``.
 
     Raises:
-        ValueError: if concrete ``weights`` are negative, not finite or all zero.
+        ValueError: if concrete ``weights`` are not a vector, negative, not finite or all zero;
+            while mixing, if there is not one for each agent.
     """
-    if weights is not None and not isinstance(weights, Tracer):
-        bad = ~jnp.isfinite(weights) | (weights < 0)
-        if bool(bad.any()) or not bool((jnp.asarray(weights) > 0).any()):
+    if weights is not None:
+        checks.real("weights", weights, 0.0, shape=(None,))
+        if not checks.is_traced(weights) and not np.any(np.asarray(weights) > 0):
             raise ValueError("weights: expected non-negative finite weights, not all zero")
 
     def mix_fn(
@@ -92,16 +103,24 @@ def server(weights: jax.Array | None = None) -> GossipTransformation:
         n = agents.num_agents(params)
         agents.check_params(params, n)
         present = exchange.active(n)
-        share = jnp.ones(n) if weights is None else jnp.asarray(weights, jnp.float32)
+        share = jnp.ones(n) if weights is None else jnp.asarray(weights, float_dtype())
+        if share.shape != (n,):
+            raise ValueError(f"weights: expected one per agent ({n}), got {share.shape[0]}")
         if present is not None:
             share = jnp.where(present, share, 0.0)
         total = jnp.sum(share)
         share = share / jnp.where(total > 0, total, 1.0)
 
         def leaf(own: jax.Array, message: jax.Array) -> jax.Array:
-            flat = message.reshape(n, -1)
-            average = jnp.matmul(share.astype(flat.dtype), flat, precision="highest")
-            return jnp.broadcast_to(average.reshape(1, *own.shape[1:]), own.shape)
+            flat = message.reshape(n, -1).astype(accumulator(message))
+            counted = share.astype(flat.dtype)
+            # Differences from one of the agents: agreement is kept exactly, however many they are.
+            first = flat[jnp.argmax(counted > 0)]
+            away = flat - first[None]
+            if present is not None or weights is not None:
+                away = jnp.where((counted != 0)[:, None], away, 0.0)
+            average = first + jnp.matmul(counted, away, precision="highest")
+            return jnp.broadcast_to(average.reshape(1, *own.shape[1:]), own.shape).astype(own.dtype)
 
         averaged = jax.tree.map(leaf, params, exchange.sent(params))
         receives = (jnp.ones(n, bool) if exchange.alive is None else exchange.alive) & (total > 0)
@@ -124,7 +143,7 @@ def identity() -> GossipTransformation:
         del key, exchange
         return params, state, no_traffic()
 
-    return GossipTransformation(lambda params: (), mix_fn, frozenset(FEATURES))
+    return GossipTransformation(lambda params: (), mix_fn, frozenset(FEATURES) - RESTRICTIONS)
 
 
 def _mix_per_receiver(
@@ -132,9 +151,9 @@ def _mix_per_receiver(
 ) -> Params:
     zeros = jax.tree.map(jnp.zeros_like, sent)
     honest = mix(W, params, agents.where(replaced.senders, zeros, sent))
-    share = W.receive(replaced.senders.astype(jnp.float32))
+    share = W.receive(replaced.senders.astype(float_dtype()))
     return jax.tree.map(
-        lambda x, message: (x + rows(share, message) * message).astype(x.dtype),
+        lambda x, message: (x + weighted(share, message)).astype(x.dtype),
         honest,
         replaced.messages,
     )

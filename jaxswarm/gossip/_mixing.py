@@ -16,13 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxswarm import agents, errors
-from jaxswarm.gossip._operator import Mixing, apply, require_operator
+from jaxswarm import agents, checks, errors
+from jaxswarm.gossip._operator import Mixing, apply, float_dtype, require_operator
 from jaxswarm.gossip.regular_layouts import Circulant, Dense, Mean
 from jaxswarm.gossip.sparse_layouts import Bucket, Gather, Segment
 from jaxswarm.topology import Topology, degrees, from_edges, require_connected, require_topology
 from jaxswarm.topology import weights as schemes
 from jaxswarm.topology.neighbors import padded_lists
+from jaxswarm.topology.validation import is_concrete
 from jaxswarm.types import PyTree
 
 LAYOUTS = ("auto", "circulant", "gather", "segment", "dense", "mean")
@@ -30,6 +31,7 @@ DENSE_FRACTION = 1 / 8
 """Mean degree over ``N`` beyond which a matrix product is faster (see benchmarks/README.md)."""
 
 _TOLERANCE = 1e-4
+_POWER_STEPS = 200
 
 
 def mixing(
@@ -48,8 +50,10 @@ def mixing(
             edge, ``[..., E]``, in the topology's edge order: what the receiver gives the sender.
             The rest of a row is the self-weight (of a column, for ``stochasticity="column"``). May
             be traced, so ``W`` can be differentiated with respect to it.
+            Weights are ``float32``, ``float64`` where jax's 64-bit mode is on.
         layout: ``"auto"`` or one of ``circulant``, ``gather``, ``segment``, ``dense``, ``mean``;
-            all are equal to ``W.dense()`` up to rounding.
+            all are equal to ``W.dense()`` up to rounding. A traced topology (an argument of ``jit``
+            or ``vmap``) has ``segment`` or ``dense`` only; ``"auto"`` takes ``segment``.
         stochasticity: declares the weights ``"doubly"``, ``"row"`` or ``"column"`` stochastic;
             checked when they are concrete, found out when omitted (traced weights count as
             ``"row"``).
@@ -69,15 +73,22 @@ def mixing(
 
     Raises:
         ValueError: something else than a topology, unknown scheme or layout, wrong number of
-            weights, non-finite weights, weights that are not doubly stochastic as declared, a
-            disconnected graph, or a layout that the graph does not admit.
+            weights, weights that are no finite real numbers, that are not stochastic as declared,
+            or with which values grow (an eigenvalue beyond 1, as for weights of a graph that are
+            no mixing weights), a disconnected graph, or a layout that the graph does not admit.
     """
     require_topology(topology)
+    traced = not is_concrete(topology)
     if layout not in LAYOUTS:
         raise errors.unknown("layout", layout, LAYOUTS)
     if stochasticity not in (None, "doubly", "row", "column"):
         raise errors.unknown("stochasticity", stochasticity, ("doubly", "row", "column"))
-    if connected and not topology.is_sequence and topology.num_agents > 1:
+    if traced and layout in ("circulant", "gather", "mean"):
+        raise ValueError(
+            f"layout: expected 'segment' or 'dense' for a traced topology, got {layout!r}, whose "
+            "lists are made on the host"
+        )
+    if connected and not traced and not topology.is_sequence and topology.num_agents > 1:
         require_connected(topology)
     if isinstance(weights, str):
         if weights not in schemes.SCHEMES:
@@ -86,19 +97,36 @@ def mixing(
         edge_weights = schemes.SCHEMES[weights](topology)
     else:
         declared = stochasticity
-        edge_weights = jnp.asarray(weights, jnp.float32)
+        checks.real("weights", weights, shape=None)
+        edge_weights = weights if checks.is_traced(weights) else np.asarray(weights)
         if edge_weights.shape != topology.senders.shape:
             raise ValueError(
                 f"weights: expected one per directed edge, shape {topology.senders.shape}, "
                 f"got {edge_weights.shape}"
             )
-    edge_weights = jnp.where(jnp.asarray(topology.mask), edge_weights, 0.0)
+    # On the host where possible, so that 64-bit weights keep their digits.
+    where = jnp.where if checks.is_traced(edge_weights) or traced else np.where
+    edge_weights = where(topology.mask, edge_weights, 0.0)
+    edge_weights = jnp.asarray(edge_weights, float_dtype())
     kind = _settle_stochasticity(topology, edge_weights, declared)
     own_end = topology.senders if kind == "column" else topology.receivers
     self_weights = 1.0 - _sum_per_agent(edge_weights, own_end, topology.num_agents)
-    chosen = _choose(topology, edge_weights) if layout == "auto" else layout
+    if not isinstance(weights, str):
+        _require_stable(topology, edge_weights, self_weights)
+    if layout == "auto":
+        chosen = "segment" if traced else _choose(topology, edge_weights)
+    else:
+        chosen = layout
     built = _BUILDERS[chosen](topology, edge_weights, self_weights, kind)
+    if isinstance(built, Circulant | Gather | Segment):
+        built = replace(built, selects=_has_zeros(built))
     return jax.tree.map(jnp.asarray, built)
+
+
+def _has_zeros(W: Circulant | Gather | Segment) -> bool:
+    """Whether a weight is 0, padding included, or may be, since it is traced."""
+    floats = [x for x in jax.tree.leaves(W) if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
+    return any(checks.is_traced(x) or not np.all(x) for x in floats)
 
 
 def from_matrix(
@@ -109,11 +137,13 @@ def from_matrix(
     Raises:
         ValueError: if the matrix is not square, not finite, or a row does not sum to one.
     """
-    entries = np.asarray(matrix, np.float32)
+    if checks.is_traced(matrix):
+        raise ValueError("matrix: expected concrete numbers, got traced ones: build it outside jit")
+    checks.real("tolerance", tolerance, 0.0)
+    checks.real("matrix", matrix, shape=None)
+    entries = np.asarray(matrix, np.float64)
     if entries.ndim != 2 or entries.shape[0] != entries.shape[1]:
         raise ValueError(f"matrix: expected a square matrix [N, N], got shape {entries.shape}")
-    if not np.isfinite(entries).all():
-        raise ValueError("matrix: expected finite entries, got NaN or infinity")
     sums = entries.sum(axis=1)
     worst = int(np.argmax(np.abs(sums - 1.0)))
     if abs(sums[worst] - 1.0) > tolerance:
@@ -134,8 +164,7 @@ def complete_mean(num_agents: int) -> Mixing:
     Raises:
         ValueError: if ``num_agents < 1``.
     """
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1 agent, got {num_agents}")
+    num_agents = checks.whole("num_agents", num_agents, 1)
     return Mean(jnp.full(num_agents, 1.0 / num_agents), num_agents)
 
 
@@ -200,11 +229,40 @@ def _settle_stochasticity(topology: Topology, weights: jax.Array, declared: str 
     return declared or "row"
 
 
+def _require_stable(topology: Topology, weights: Any, self_weights: Any) -> None:
+    """Refuse weights of the caller's own with which values grow: an eigenvalue beyond 1.
+
+    Non-negative weights are stable. With negative ones, the growth of a random vector is measured.
+    """
+    if checks.is_traced(weights) or checks.is_traced(self_weights) or not is_concrete(topology):
+        return
+    own = np.atleast_2d(np.asarray(self_weights, np.float64))
+    others = np.atleast_2d(np.asarray(weights, np.float64))
+    if own.min(initial=0.0) >= -_TOLERANCE and others.min(initial=0.0) >= -_TOLERANCE:
+        return
+    n = topology.num_agents
+    senders, receivers = np.atleast_2d(topology.senders), np.atleast_2d(topology.receivers)
+    for w, s, sender, receiver in zip(others, own, senders, receivers, strict=True):
+        x = np.random.default_rng(0).normal(size=n)
+        for _ in range(_POWER_STEPS):
+            y = s * x + np.bincount(receiver, w * x[sender], minlength=n)
+            growth = np.linalg.norm(y) / max(np.linalg.norm(x), 1e-300)
+            x = y / max(np.linalg.norm(y), 1e-300)
+        if growth > 1.0 + 1e-3:
+            agent = int(np.argmin(s))
+            raise ValueError(
+                "weights: expected mixing weights, with which values do not grow, got an "
+                f"eigenvalue of size {growth:.4g} (agent {agent} is left with self-weight "
+                f"{s[agent]:.4g}); weights of a graph are no mixing weights: divide them, or use a "
+                "scheme such as 'metropolis'"
+            )
+
+
 def _sum_per_agent(weights: jax.Array, ends: Any, n: int) -> Any:
     """Sum edge weights at one end, ``[..., N]``; on the host when they are concrete."""
     if not isinstance(weights, Tracer) and not isinstance(ends, Tracer):
         values, agent = np.asarray(weights), np.asarray(ends)
-        total = np.zeros((*values.shape[:-1], n), np.float32)
+        total = np.zeros((*values.shape[:-1], n), values.dtype)
         np.add.at(total, (*np.indices(values.shape)[:-1], agent), values)
         return total
     single = lambda w, e: jax.ops.segment_sum(w, e, num_segments=n)  # noqa: E731
@@ -237,15 +295,17 @@ def _circulant(topology: Topology, weights: jax.Array, own: jax.Array, kind: str
     agent = np.arange(n)[None, :]
     wanted = agent * n + (agent + np.asarray(topology.offsets)[:, None]) % n
     edges = np.searchsorted(codes, wanted)
-    if not np.array_equal(codes[np.minimum(edges, len(codes) - 1)], wanted):
+    complete = wanted.size == int(np.sum(topology.mask))  # not only edges: all the edges
+    if not complete or not np.array_equal(codes[np.minimum(edges, len(codes) - 1)], wanted):
         raise ValueError(f"layout: offsets {topology.offsets} do not describe the edges")
-    return Circulant(own, weights[edges], edges.astype(np.int32), topology.offsets, n, kind)
+    slots = topology.num_edge_slots
+    return Circulant(own, weights[edges], edges.astype(np.int32), topology.offsets, n, kind, slots)
 
 
 def _gather(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
-    n = topology.num_agents
+    n, slots = topology.num_agents, topology.num_edge_slots
     if not np.any(topology.mask):
-        return Gather(own, (), n, kind)
+        return Gather(own, (), n, kind, slots)
     if topology.is_sequence:
         width = int(degrees(topology)[0].max(initial=0))
         members = [
@@ -253,18 +313,19 @@ def _gather(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -
             for t, w in zip(_members(topology), weights, strict=True)
         ]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
-        return Gather(own, (stacked,), n, kind)
+        return Gather(own, (stacked,), n, kind, slots)
     counts, _ = degrees(topology)
     width = int(counts.max(initial=0))
     if n * width <= 2 * max(int(counts.sum()), n):
-        return Gather(own, (_bucket(topology, weights, np.arange(n), width),), n, kind)
+        whole = _bucket(topology, weights, np.arange(n), width)
+        return Gather(own, (whole,), n, kind, slots)
     buckets = []
     for exponent in range(int(width).bit_length()):
         rows = np.flatnonzero((counts >= 2**exponent) & (counts < 2 ** (exponent + 1)))
         if len(rows):
             bucket = _bucket(topology, weights, rows, int(counts[rows].max()))
             buckets.append(replace(bucket, rows=rows.astype(np.int32)))
-    return Gather(own, tuple(buckets), n, kind)
+    return Gather(own, tuple(buckets), n, kind, slots)
 
 
 def _members(topology: Topology) -> list[Topology]:
@@ -293,7 +354,7 @@ def _dense(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) ->
     n = topology.num_agents
 
     def single(w: jax.Array, senders: Any, receivers: Any) -> jax.Array:
-        return jnp.zeros((n, n)).at[receivers, senders].add(w)
+        return jnp.zeros((n, n), w.dtype).at[receivers, senders].add(w)
 
     for _ in range(weights.ndim - 1):
         single = jax.vmap(single)

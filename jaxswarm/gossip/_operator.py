@@ -3,12 +3,15 @@
 Shapes: ``N`` agents, ``E`` directed edges, ``T`` members of a sequence.
 """
 
+import math
 from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
+
+_BLOCKED = 4096
 
 
 class Mixing:
@@ -24,13 +27,18 @@ class Mixing:
         num_agents: ``N``, static.
         stochasticity: ``"doubly"``, ``"row"`` or ``"column"``, static. Rows summing to one keep
             consensus, columns summing to one keep the average.
+        num_edges: ``E`` of the topology, static: how many flags ``delivered`` has. ``None`` if
+            messages cannot be told apart.
         self_weights: ``float[..., N]``.
+        selects: static; false if no weight is 0, so that messages need not be selected.
     """
 
     layout: ClassVar[str]
     num_agents: int
     stochasticity: str
+    num_edges: int | None
     self_weights: Any
+    selects: bool = True
 
     @property
     def is_sequence(self) -> bool:
@@ -58,7 +66,11 @@ class Mixing:
 
         The weight of a missing message falls back on its receiver, so rows still sum to one;
         columns do too when losses are symmetric. A column-stochastic operator returns it to the
-        sender instead, so that push-sum keeps its mass.
+        sender instead, so that push-sum keeps its mass. An agent without any message left keeps
+        its own value exactly.
+
+        Raises:
+            ValueError: if ``delivered`` is not one flag per edge of the topology.
         """
         raise NotImplementedError
 
@@ -93,6 +105,22 @@ def require_operator(value: Any, what: str = "W") -> None:
     )
 
 
+def total(values: jax.Array) -> jax.Array:
+    """Sum ``[n, ...]`` over agents to ``[1, ...]``, in blocks: rounding grows as ``√n``."""
+    n = values.shape[0]
+    if n >= _BLOCKED:
+        width = math.isqrt(n)
+        rest = values[n - n % width :]
+        blocks = values[: n - n % width].reshape(-1, width, *values.shape[1:])
+        values = jnp.concatenate([jnp.sum(blocks, axis=1), rest])
+    return jnp.sum(values, axis=0, keepdims=True)
+
+
+def float_dtype() -> Any:
+    """Return the dtype of weights: float32, or float64 where jax's 64-bit mode is on."""
+    return jnp.result_type(float)
+
+
 def accumulator(leaf: jax.Array) -> Any:
     """Return the dtype in which sums over agents are taken: at least float32."""
     return jnp.promote_types(leaf.dtype, jnp.float32)
@@ -103,9 +131,22 @@ def rows(weights: jax.Array, like: jax.Array) -> jax.Array:
     return agents.expand(weights.astype(accumulator(like)), like)
 
 
+def weighted(weights: jax.Array, messages: jax.Array, select: bool = True) -> jax.Array:
+    """Multiply messages ``[n, ...]`` by weights ``[n]``, in the dtype of sums.
+
+    A message of weight 0 has no influence, even if it is NaN or infinite. The derivative with
+    respect to a weight of 0 is the message all the same. Where no weight is 0, ``select`` may be
+    false, which saves the test.
+    """
+    weights = rows(weights, messages)
+    if not select:
+        return weights * messages
+    return weights * jnp.where((weights != 0) | jnp.isfinite(messages), messages, 0)
+
+
 def apply(mixing: Mixing, own: jax.Array, messages: jax.Array) -> jax.Array:
     """Compute ``w_ii x_i + Σ_{j≠i} w_ij m_j`` for one leaf; accumulates in at least float32."""
-    mixed = rows(mixing.self_weights, own) * own + mixing.receive(messages)
+    mixed = weighted(mixing.self_weights, own, mixing.selects) + mixing.receive(messages)
     return mixed.astype(own.dtype)
 
 
@@ -115,23 +156,39 @@ def keep(
     senders: jax.Array,
     receivers: jax.Array,
     edges: jax.Array,
+    num_edges: int | None,
 ) -> jax.Array:
-    """Mask of edge slots that carry a message this round, ``bool`` like ``senders``."""
+    """Mask of edge slots that carry a message this round, ``bool`` like ``senders``.
+
+    Raises:
+        ValueError: if ``delivered`` is not ``bool[num_edges]``.
+    """
     keep = jnp.ones(senders.shape, bool)
     if active is not None:
         keep &= active[senders] & active[receivers]
     if delivered is not None:
-        keep &= jnp.take(delivered, edges, mode="clip")
+        flags = jnp.asarray(check_delivered(delivered, num_edges))
+        keep &= flags[edges] if flags.size else True
     return keep
 
 
-def fall_back(mixing: Any, lost: jax.Array, senders: jax.Array, axis: int | None) -> jax.Array:
-    """Self-weights plus weights of lost messages, at receivers (sum over ``axis``) or senders."""
-    if mixing.stochasticity == "column":
-        n = mixing.num_agents
-        return mixing.self_weights + jax.ops.segment_sum(lost.ravel(), senders.ravel(), n)
-    assert axis is not None
-    return mixing.self_weights + jnp.sum(lost, axis=axis)
+def check_delivered(delivered: Any, num_edges: int | None) -> Any:
+    """Check that there is one flag for each directed edge slot and return the flags.
+
+    Raises:
+        ValueError: naming both numbers.
+    """
+    if num_edges is None:
+        raise ValueError(
+            "delivered: expected None, since this operator does not number its edges, got "
+            f"{checks.shown(delivered)}; draw neighbours from a topology"
+        )
+    return checks.mask("delivered", delivered, (num_edges,))
+
+
+def settle(self_weights: jax.Array, returned: jax.Array, kept: jax.Array) -> jax.Array:
+    """Self-weights after weight has been ``returned``; exactly 1 where no weight is ``kept``."""
+    return jnp.where(kept > 0, self_weights + returned, 1.0).astype(self_weights.dtype)
 
 
 def after_loss(stochasticity: str) -> str:

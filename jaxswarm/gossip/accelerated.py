@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
+from jaxswarm import agents, checks
 from jaxswarm.gossip._mixing import mix
-from jaxswarm.gossip._operator import Mixing
+from jaxswarm.gossip._operator import Mixing, accumulator, float_dtype
 from jaxswarm.gossip.sources import (
     current_operator,
-    require_doubly_stochastic,
     require_static_operator,
+    require_symmetric_operator,
 )
 from jaxswarm.gossip.traffic import Traffic, traffic_of
 from jaxswarm.gossip.types import Exchange, GossipTransformation
@@ -58,13 +58,12 @@ def chebyshev(
         True
 
     Raises:
-        ValueError: if ``W`` is not one doubly stochastic operator, ``steps < 1`` or ``eigenvalue``
-            is out of range.
+        ValueError: if ``W`` is not one doubly stochastic, symmetric operator, ``steps < 1`` or
+            ``eigenvalue`` is out of range.
     """
     require_static_operator(W, "chebyshev")
-    require_doubly_stochastic(W, "chebyshev")
-    if steps < 1:
-        raise ValueError(f"steps: expected at least 1, got {steps}")
+    require_symmetric_operator(W, "chebyshev")
+    steps = checks.whole("steps", steps, 1)
     gamma = _second_eigenvalue(W, eigenvalue, "chebyshev")
 
     def mix_fn(
@@ -78,7 +77,8 @@ def chebyshev(
             previous, current = current, _extrapolate(omega, mix(now, current), previous)
         return current, state, traffic_of(now.num_messages() * steps, params)
 
-    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages"}))
+    supports = {"messages"} if steps == 1 else {"messages", "only_first"}
+    return GossipTransformation(lambda params: (), mix_fn, frozenset(supports))
 
 
 class MomentumState(NamedTuple):
@@ -110,19 +110,20 @@ def momentum_averaging(
         A rule that supports ``messages``.
 
     Raises:
-        ValueError: if ``W`` is not one doubly stochastic operator, or ``omega`` is out of range.
+        ValueError: if ``W`` is not one doubly stochastic, symmetric operator, or ``omega`` is out
+            of range.
     """
     require_static_operator(W, "momentum_averaging")
-    require_doubly_stochastic(W, "momentum_averaging")
+    require_symmetric_operator(W, "momentum_averaging")
     if omega is None:
         gamma = _second_eigenvalue(W, eigenvalue, "momentum_averaging")
         weight = 2.0 / (1.0 + jnp.sqrt(1.0 - jnp.square(gamma)))
     else:
-        if not isinstance(omega, jax.Array) and not 1.0 <= omega < 2.0:
-            raise ValueError(f"omega: expected a momentum in [1, 2), got {omega}")
-        weight = jnp.asarray(omega, jnp.float32)
+        checks.real("omega", omega, 1.0, below=2.0)
+        weight = jnp.asarray(omega, float_dtype())
 
     def init(params: Params) -> MomentumState:
+        agents.check_params(params, W.num_agents)
         return MomentumState(params, params, jnp.zeros((), jnp.int32))
 
     def mix_fn(
@@ -134,14 +135,26 @@ def momentum_averaging(
         mixed = mix(now, params, exchange.sent(params))
         mixed = _extrapolate(jnp.where(first, 1.0, weight), mixed, previous)
         new = MomentumState(mixed, params, state.rounds + 1)
+        active = exchange.active(now.num_agents)
+        if active is not None or exchange.delivered is not None:
+            moves = now.self_weights != 1.0  # agents without a message keep their values
+            mixed = agents.where(moves, mixed, params)
+            new = MomentumState(
+                agents.where(moves, mixed, state.current),
+                agents.where(moves, params, state.previous),
+                state.rounds + jnp.any(moves),
+            )
         return mixed, new, traffic_of(now.num_messages(), params)
 
     return GossipTransformation(init, mix_fn, frozenset({"messages"}))
 
 
 def _extrapolate(omega: jax.Array, mixed: PyTree, previous: PyTree) -> PyTree:
+    """Compute ``ω m + (1 − ω) b``, exactly ``b`` where ``m`` is ``b``."""
+
     def leaf(m: jax.Array, b: jax.Array) -> jax.Array:
-        return (omega * m + (1.0 - omega) * b).astype(m.dtype)
+        exact = b.astype(accumulator(b))
+        return (exact + omega * (m.astype(exact.dtype) - exact)).astype(m.dtype)
 
     return jax.tree.map(leaf, mixed, previous)
 
@@ -149,6 +162,5 @@ def _extrapolate(omega: jax.Array, mixed: PyTree, previous: PyTree) -> PyTree:
 def _second_eigenvalue(W: Mixing, given: Any, rule: str) -> jax.Array:
     if given is None:
         given = second_eigenvalue(W)
-    if not isinstance(given, Tracer) and not 0.0 <= float(given) < 1.0:
-        raise ValueError(f"{rule}: eigenvalue: expected a number in [0, 1), got {float(given):.6g}")
-    return jnp.asarray(given, jnp.float32)
+    checks.real(f"{rule}: eigenvalue", given, 0.0, below=1.0)
+    return jnp.asarray(given, float_dtype())

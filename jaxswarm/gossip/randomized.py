@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
+from jaxswarm.gossip._operator import accumulator, check_delivered
 from jaxswarm.gossip.sparse_layouts import Bucket, Gather
 from jaxswarm.gossip.traffic import Traffic, traffic_of
 from jaxswarm.gossip.types import Exchange, GossipTransformation
@@ -90,20 +91,22 @@ def pairwise(topology: Topology, *, parallel: bool = False) -> GossipTransformat
         if active is not None:
             meets &= active & active[partner]
         if exchange.delivered is not None:
-            delivered = exchange.delivered[slots]
+            flags = check_delivered(exchange.delivered, topology.num_edge_slots)
+            delivered = jnp.asarray(flags)[slots]
             pair = jnp.where(senders == partner[receivers], delivered, True)
             arrives = jax.ops.segment_min(pair.astype(jnp.int32), receivers, n) > 0
             meets &= arrives & arrives[partner]
 
         def leaf(own: jax.Array, message: jax.Array) -> jax.Array:
-            midpoint = (own + message[partner]) * 0.5
+            exact = own.astype(accumulator(own))  # the sum of two float16 may overflow
+            midpoint = (exact + message[partner]) * 0.5
             return jnp.where(agents.expand(meets, own), midpoint, own).astype(own.dtype)
 
         count = jnp.sum(meets).astype(jnp.float32)
         mixed = jax.tree.map(leaf, params, exchange.sent(params))
         return mixed, state, traffic_of(count, params)
 
-    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages"}))
+    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages", "only_drawn"}))
 
 
 def random_neighbors(
@@ -126,6 +129,8 @@ def random_neighbors(
             range).
         maximum: slots ``K`` of the draw; needed for a schedule, default ``⌈r⌉``.
         topology: a single graph whose in-neighbours are the candidates; all agents if omitted.
+            ``Exchange.delivered`` has one flag for each edge of it, or of ``topology.complete(N)``;
+            a message that is drawn gets lost if its edge is down.
 
     Returns:
         ``(key, round index) -> operator``.
@@ -134,10 +139,16 @@ def random_neighbors(
         ValueError: if ``num_agents < 2``, ``r`` is negative or beyond ``maximum`` or the
             candidates, or a schedule comes without ``maximum``.
     """
-    n = num_agents
-    if n < 2:
-        raise ValueError(f"num_agents: expected at least 2 agents, got {n}")
-    largest = n - 1 if topology is None else int(degrees(topology)[0].max(initial=0))
+    n = checks.whole("num_agents", num_agents, 2)
+    largest = n - 1
+    if topology is not None:
+        require_topology(topology)
+        if topology.is_sequence or topology.num_agents != n:
+            raise ValueError(
+                f"topology: expected a single graph of {n} agents, got "
+                f"{'a sequence' if topology.is_sequence else topology.num_agents}"
+            )
+        largest = int(degrees(topology)[0].max(initial=0))
     if callable(count):
         if maximum is None:
             raise ValueError(
@@ -145,18 +156,20 @@ def random_neighbors(
             )
         schedule = count
     else:
-        if not 0.0 <= count <= largest:
-            raise ValueError(f"count: expected neighbours in [0, {largest}], got {count}")
+        if maximum is None or not checks.is_traced(count):
+            checks.real("count", float(count) if maximum is None else count, 0.0, largest)
         maximum = int(np.ceil(count)) if maximum is None else maximum
         schedule = _constant(count)
-    if not 0 <= maximum <= largest:
-        raise ValueError(f"maximum: expected slots in [0, {largest}], got {maximum}")
+    maximum = checks.whole("maximum", maximum, 0, largest)
     slots = max(maximum, 1)
     candidates = None
     if topology is not None:
         lists = in_neighbors(topology)
         available = jnp.asarray(lists.mask.sum(axis=1), jnp.int32)
-        candidates = (jnp.asarray(lists.neighbors), available)
+        candidates = (jnp.asarray(lists.neighbors), jnp.asarray(lists.edges), available)
+        num_edges = topology.num_edge_slots
+    else:  # slots of topology.complete(n), as far as they can be numbered
+        num_edges = n * (n - 1) if n * (n - 1) <= checks.LARGEST else None
 
     def draw(key: jax.Array, index: jax.Array) -> Gather:
         ratio = jnp.clip(schedule(index), 0.0, maximum)
@@ -166,22 +179,26 @@ def random_neighbors(
         chosen = whole.astype(jnp.int32) + one_more
         if candidates is None:
             hops = jax.vmap(lambda k: _distinct(k, n - 1, slots))(choice_keys) + 1
-            neighbors = (jnp.arange(n)[:, None] + hops) % n
+            receivers = jnp.arange(n)[:, None]
+            neighbors = (receivers + hops) % n
+            edges = jnp.zeros(neighbors.shape, jnp.int32)
+            if num_edges is not None:
+                edges = receivers * (n - 1) + neighbors - (neighbors > receivers)
             available = jnp.full(n, n - 1)
         else:
-            table, available = candidates
+            table, edge_table, available = candidates
             width = table.shape[1]
             priority = jax.vmap(lambda k: jax.random.gumbel(k, (width,)))(choice_keys)
             real = jnp.arange(width)[None, :] < available[:, None]
             _, picks = jax.lax.top_k(jnp.where(real, priority, -jnp.inf), slots)
             neighbors = jnp.take_along_axis(table, picks, axis=1)
+            edges = jnp.take_along_axis(edge_table, picks, axis=1)
         chosen = jnp.minimum(chosen, available)
         used = jnp.arange(slots)[None, :] < chosen[:, None]
         weight = 1.0 / (chosen + 1.0)
         weights = jnp.where(used, weight[:, None], 0.0)
-        edges = jnp.zeros(neighbors.shape, jnp.int32)
-        bucket = Bucket(None, neighbors.astype(jnp.int32), weights, edges)
-        return Gather(weight, (bucket,), n, "row")
+        bucket = Bucket(None, neighbors.astype(jnp.int32), weights, edges.astype(jnp.int32))
+        return Gather(weight, (bucket,), n, "row", num_edges)
 
     return draw
 

@@ -11,7 +11,6 @@ References:
 """
 
 import inspect
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +20,13 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import errors
+from jaxswarm import checks, errors
 from jaxswarm.gossip._averaging import averaging
 from jaxswarm.gossip._mixing import complete_mean
 from jaxswarm.gossip.randomized import random_neighbors
-from jaxswarm.gossip.types import GossipTransformation
-from jaxswarm.gossip.wrappers import scheduled
+from jaxswarm.gossip.traffic import Traffic
+from jaxswarm.gossip.types import Exchange, GossipTransformation, common_support
+from jaxswarm.types import Key, Params, PyTree
 
 Progress = Callable[[Any], Any]
 
@@ -131,8 +131,7 @@ def communication_schedule(name: str, num_rounds: int, **options: Any) -> Commun
     """
     if name not in SCHEDULES:
         raise errors.unknown("communication schedule", name, SCHEDULES)
-    if num_rounds < 1:
-        raise ValueError(f"num_rounds: expected at least 1, got {num_rounds}")
+    num_rounds = checks.whole("num_rounds", num_rounds, 1)
     parameters = inspect.signature(SCHEDULES[name]).parameters
     for option in options:
         if option not in parameters:
@@ -186,10 +185,10 @@ def random_gossip(
         ValueError: as :func:`jaxswarm.gossip.random_neighbors`, and if a schedule asks for more
             than ``N − 1`` neighbours.
     """
-    n = num_agents
+    n = checks.whole("num_agents", num_agents, 2)
     full = averaging(complete_mean(n))
     if not callable(r):
-        if r == n - 1:
+        if not checks.is_traced(r) and r == n - 1:
             return full
         return averaging(random_neighbors(n, r, maximum=maximum))
     if isinstance(r, CommunicationSchedule) and not isinstance(r.values, jax.core.Tracer):
@@ -203,16 +202,25 @@ def random_gossip(
             sparse_rounds = values[values < n - 1]
             maximum = int(np.ceil(sparse_rounds.max(initial=0.0)))
     sparse = averaging(random_neighbors(n, r, maximum=maximum))
-    return scheduled(full, lambda index: r(index) >= n - 1, sparse)
+
+    def mix_fn(
+        key: Key, params: Params, state: PyTree, exchange: Exchange
+    ) -> tuple[Params, PyTree, Traffic]:
+        # Not ``scheduled``, which would number the sparse rounds anew: r is one of all rounds.
+        return jax.lax.cond(
+            jnp.asarray(r(jnp.asarray(exchange.index))) >= n - 1,
+            lambda: full.mix(key, params, state, exchange),
+            lambda: sparse.mix(key, params, state, exchange),
+        )
+
+    return GossipTransformation(sparse.init, mix_fn, common_support(full, sparse))
 
 
 def _check(**numbers: float) -> None:
     for name, value in numbers.items():
-        if not (value >= 0.0 and math.isfinite(value)):
-            raise ValueError(f"{name}: expected a finite number that is not negative, got {value}")
+        checks.real(name, value, 0.0)
 
 
 def _check_share(**numbers: float) -> None:
     for name, value in numbers.items():
-        if not 0.0 <= value <= 1.0:
-            raise ValueError(f"{name}: expected a share of the run in [0, 1], got {value}")
+        checks.probability(name, value)

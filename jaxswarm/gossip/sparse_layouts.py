@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip._operator import Mixing, accumulator, after_loss, keep, rows
+from jaxswarm.gossip._operator import Mixing, accumulator, after_loss, keep, settle, weighted
 
 UNROLLED_SLOTS = 16
 """Slots summed in straight-line code; wider neighbourhoods loop over groups of this many."""
@@ -39,13 +39,15 @@ class Gather(Mixing):
     buckets: tuple[Bucket, ...]
     num_agents: int = field(metadata={"static": True})
     stochasticity: str = field(metadata={"static": True})
+    num_edges: int | None = field(metadata={"static": True})
+    selects: bool = field(default=True, metadata={"static": True})
 
     layout = "gather"
 
     def receive(self, messages: jax.Array) -> jax.Array:
         total = None
         for bucket in self.buckets:
-            part = gather_sum(bucket.neighbors, bucket.weights, messages)
+            part = gather_sum(bucket.neighbors, bucket.weights, messages, self.selects)
             if bucket.rows is None:
                 return part
             if total is None:
@@ -66,23 +68,24 @@ class Gather(Mixing):
     def restrict(
         self, active: jax.Array | None = None, delivered: jax.Array | None = None
     ) -> "Gather":
-        self_weights = self.self_weights
+        returned = remaining = jnp.zeros_like(self.self_weights)
         buckets = []
         for bucket in self.buckets:
             receivers = self._receivers(bucket)
-            kept = keep(active, delivered, bucket.neighbors, receivers, bucket.edges)
-            lost = jnp.where(kept, 0.0, bucket.weights)
-            if self.stochasticity == "column":
-                home = bucket.neighbors
-            else:
-                home = receivers
-            self_weights = self_weights.at[home].add(lost)
-            buckets.append(replace(bucket, weights=jnp.where(kept, bucket.weights, 0.0)))
+            kept = keep(
+                active, delivered, bucket.neighbors, receivers, bucket.edges, self.num_edges
+            )
+            weights = jnp.where(kept, bucket.weights, 0.0)
+            home = bucket.neighbors if self.stochasticity == "column" else receivers
+            returned = returned.at[home].add(jnp.where(kept, 0.0, bucket.weights))
+            remaining = remaining.at[home].add(jnp.abs(weights))
+            buckets.append(replace(bucket, weights=weights))
         return replace(
             self,
-            self_weights=self_weights,
+            self_weights=settle(self.self_weights, returned, remaining),
             buckets=tuple(buckets),
             stochasticity=after_loss(self.stochasticity),
+            selects=True,
         )
 
     def num_messages(self) -> jax.Array:
@@ -90,14 +93,16 @@ class Gather(Mixing):
         return sum(counts, jnp.zeros((), jnp.int32)).astype(jnp.float32)
 
 
-def gather_sum(neighbors: jax.Array, weights: jax.Array, messages: jax.Array) -> jax.Array:
+def gather_sum(
+    neighbors: jax.Array, weights: jax.Array, messages: jax.Array, select: bool = True
+) -> jax.Array:
     """Sum ``Σ_k w[:, k] · messages[nbr[:, k]]`` by K fused gathers, without an ``[n, K, ...]``."""
     n, num_slots = neighbors.shape
 
     def add(total: jax.Array, neighbors: jax.Array, weights: jax.Array) -> jax.Array:
         for k in range(neighbors.shape[1]):
             row = messages[neighbors[:, k]]
-            total = total + rows(weights[:, k], row) * row
+            total = total + weighted(weights[:, k], row, select)
         return total
 
     total = jnp.zeros((n, *messages.shape[1:]), accumulator(messages))
@@ -133,12 +138,17 @@ class Segment(Mixing):
     receivers: Any
     num_agents: int = field(metadata={"static": True})
     stochasticity: str = field(metadata={"static": True})
+    selects: bool = field(default=True, metadata={"static": True})
 
     layout = "segment"
 
+    @property
+    def num_edges(self) -> int:
+        return self.senders.shape[-1]
+
     def receive(self, messages: jax.Array) -> jax.Array:
         sent = jnp.asarray(messages)[self.senders]
-        sent = rows(jnp.asarray(self.weights), sent) * sent
+        sent = weighted(jnp.asarray(self.weights), sent, self.selects)
         return jax.ops.segment_sum(sent, self.receivers, self.num_agents, indices_are_sorted=True)
 
     def dense(self) -> jax.Array:
@@ -148,14 +158,17 @@ class Segment(Mixing):
         self, active: jax.Array | None = None, delivered: jax.Array | None = None
     ) -> "Segment":
         edges = jnp.arange(self.senders.shape[0])
-        kept = keep(active, delivered, self.senders, self.receivers, edges)
-        lost = jnp.where(kept, 0.0, self.weights)
+        kept = keep(active, delivered, self.senders, self.receivers, edges, self.num_edges)
+        weights = jnp.where(kept, self.weights, 0.0)
         home = self.senders if self.stochasticity == "column" else self.receivers
+        returned = jax.ops.segment_sum(jnp.where(kept, 0.0, self.weights), home, self.num_agents)
+        remaining = jax.ops.segment_sum(jnp.abs(weights), home, self.num_agents)
         return replace(
             self,
-            self_weights=self.self_weights + jax.ops.segment_sum(lost, home, self.num_agents),
-            weights=jnp.where(kept, self.weights, 0.0),
+            self_weights=settle(self.self_weights, returned, remaining),
+            weights=weights,
             stochasticity=after_loss(self.stochasticity),
+            selects=True,
         )
 
     def num_messages(self) -> jax.Array:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
@@ -20,8 +20,23 @@ FEATURES: dict[str, str] = {
     "public": "data that every agent publishes to its out-neighbours (Exchange.extras)",
     "withholds": "bool[N], agents that forward no record of others (Exchange.extras)",
     "match_inputs": "inputs on which units of networks are matched (Exchange.extras)",
+    "only_fresh": "restriction: messages are of this round (no delay, no compression)",
+    "only_drawn": (
+        "restriction: messages go to neighbours drawn anew each round, which keep no copy of them "
+        "(no compression with error feedback)"
+    ),
+    "only_first": (
+        "restriction: of several exchanges a round only the first carries Exchange.messages "
+        "(no compression)"
+    ),
 }
-"""What a rule may say it ``supports``. Names of further extras may be added by any rule."""
+"""What a rule may say it ``supports``. Names of further extras may be added by any rule.
+
+Names that begin with ``only_`` are restrictions: a wrapper passes them on, whatever it wraps.
+"""
+
+RESTRICTIONS = frozenset(name for name in FEATURES if name.startswith("only_"))
+"""The restrictions among :data:`FEATURES`."""
 
 
 class PerReceiverMessages(NamedTuple):
@@ -91,11 +106,9 @@ class Exchange(NamedTuple):
         for name, mask in (("alive", self.alive), ("participates", self.participates)):
             if mask is None:
                 continue
-            is_flags = jnp.issubdtype(jnp.result_type(mask), jnp.bool_)
-            if jnp.shape(mask) != (num_agents,) or not is_flags:
-                found = f"{jnp.result_type(mask)}{list(jnp.shape(mask))}"
-                raise ValueError(f"{name}: expected bool[{num_agents}], got {found}")
-        return combine_masks(self.alive, self.participates)
+            checks.mask(name, mask, (num_agents,))
+        both = combine_masks(self.alive, self.participates)
+        return None if both is None else jnp.asarray(both)
 
     def with_extras(self, **extras: PyTree) -> "Exchange":
         """Return the exchange with some extras added or replaced."""
@@ -154,19 +167,26 @@ def combine_masks(a: jax.Array | None, b: jax.Array | None) -> jax.Array | None:
     """Return ``a & b``, where ``None`` means all true."""
     if a is None or b is None:
         return b if a is None else a
-    return a & b
+    return jnp.asarray(a) & jnp.asarray(b)
 
 
-def require_support(rule: Any, *needed: str, purpose: str) -> None:
+def common_support(*rules: "GossipTransformation") -> frozenset[str]:
+    """Return what all rules support, with the restrictions of each."""
+    supports = [frozenset(rule.supports) for rule in rules]
+    return frozenset.intersection(*supports) | (frozenset.union(*supports) & RESTRICTIONS)
+
+
+def require_support(rule: Any, *needed: str, purpose: str, refused: Collection[str] = ()) -> None:
     """Check that a value is a gossip rule that supports what a wrapper needs.
 
     Args:
         rule: what the caller gave.
         needed: names of :data:`FEATURES`.
         purpose: the wrapper or attack, for the message.
+        refused: restrictions that the wrapper cannot keep to.
 
     Raises:
-        ValueError: if it is not a rule, or naming what it does not support.
+        ValueError: if it is not a rule, naming what it does not support or what restricts it.
     """
     if not (hasattr(rule, "init") and hasattr(rule, "mix")):
         raise ValueError(
@@ -174,6 +194,11 @@ def require_support(rule: Any, *needed: str, purpose: str) -> None:
         )
     supports = getattr(rule, "supports", ())
     missing = [name for name in needed if name not in supports]
+    for name in refused:
+        if name in supports:
+            raise ValueError(
+                f"rule: {purpose} expects a rule without {name}, got one with this {FEATURES[name]}"
+            )
     if missing:
         known = ", ".join(sorted(supports)) or "nothing"
         raise ValueError(

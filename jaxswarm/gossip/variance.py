@@ -13,8 +13,9 @@ References:
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents, errors
-from jaxswarm.gossip.sources import Source, current_operator, require_source
+from jaxswarm import agents, checks, errors
+from jaxswarm.gossip._operator import weighted
+from jaxswarm.gossip.sources import Source, current_operator, require_source, restrictions
 from jaxswarm.gossip.traffic import Traffic, traffic_of
 from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.types import Key, Params, PyTree
@@ -65,15 +66,13 @@ def variance_corrected(
 
     Raises:
         ValueError: if ``W`` is no operator, on an unknown target, ``self_weight`` outside
-            ``[0, 1]`` or ``epsilon <= 0``.
+            ``[0, 1]``, ``epsilon <= 0``, or either of them NaN.
     """
     require_source(W, "variance_corrected")
     if target not in TARGETS:
         raise errors.unknown("target", target, TARGETS)
-    if not isinstance(self_weight, jax.Array) and not 0.0 <= self_weight <= 1.0:
-        raise ValueError(f"self_weight: expected a number in [0, 1], got {self_weight}")
-    if epsilon <= 0:
-        raise ValueError(f"epsilon: expected a positive number, got {epsilon}")
+    checks.probability("self_weight", self_weight)
+    checks.real("epsilon", epsilon, above=0.0)
 
     def mix_fn(
         key: Key, params: Params, state: PyTree, exchange: Exchange
@@ -88,7 +87,7 @@ def variance_corrected(
 
         def leaf(own: jax.Array, message: jax.Array) -> jax.Array:
             received = now.receive(message)
-            mixed = agents.expand(own_share, own) * own + agents.expand(share, own) * received
+            mixed = weighted(own_share, own) + weighted(share, received)
             if not correct or own.size == own.shape[0]:
                 return mixed.astype(own.dtype)
             own_variance = layer_variance(own)
@@ -108,4 +107,5 @@ def variance_corrected(
         mixed = jax.tree.map(leaf, params, exchange.sent(params))
         return mixed, state, traffic_of(now.num_messages(), params)
 
-    return GossipTransformation(lambda params: (), mix_fn, frozenset({"messages"}))
+    supports = {"messages"} | restrictions(W)
+    return GossipTransformation(lambda params: (), mix_fn, frozenset(supports))

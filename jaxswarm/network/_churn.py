@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip.types import Exchange
 from jaxswarm.network.links import check_window, during
 from jaxswarm.network.process import Network, check_agents, check_probability, expect_single
 from jaxswarm.topology import Topology
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import ArrayLike
 
 PRESENT, AWAY, CRASHED = 0, 1, 2

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip.types import Exchange
 from jaxswarm.network.process import (
     Network,
@@ -25,7 +26,7 @@ from jaxswarm.network.process import (
     expect_topology,
 )
 from jaxswarm.topology import Topology, require_symmetric
-from jaxswarm.topology.validation import is_concrete, is_traced
+from jaxswarm.topology.validation import is_concrete
 from jaxswarm.types import ArrayLike
 
 

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip.types import Exchange, combine_masks
 from jaxswarm.network.process import Network, check_agents, check_probability
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import ArrayLike, PyTree
 
 

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip.types import Exchange, combine_masks
 from jaxswarm.topology import Topology
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import ArrayLike, PyTree
 
 

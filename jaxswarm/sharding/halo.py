@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.gossip._operator import Mixing, accumulator, rows
-from jaxswarm.gossip.regular_layouts import Circulant, Dense, Mean
+from jaxswarm.gossip._operator import Mixing, accumulator, total, weighted
+from jaxswarm.gossip.regular_layouts import Circulant, Dense, Mean, mean_of_others, product
 from jaxswarm.gossip.sparse_layouts import Bucket, Gather, gather_sum
 
 
@@ -61,14 +61,14 @@ def receive(whole: Mixing, halo: Halo | None, messages: jax.Array, axis: str, sh
         flat = messages.reshape(messages.shape[0], -1)
         gathered = jax.lax.all_gather(flat, axis, tiled=True)
         gathered = gathered.astype(accumulator(messages))
-        product = jnp.matmul(
-            whole.off_diagonal.astype(gathered.dtype), gathered, precision=jax.lax.Precision.HIGHEST
-        )
-        return product.reshape(messages.shape)
+        summed = product(whole.off_diagonal.astype(gathered.dtype), gathered)
+        return summed.reshape(messages.shape)
     assert isinstance(whole, Mean)
-    exact = messages.astype(accumulator(messages))
-    total = jax.lax.psum(jnp.sum(exact, axis=0, keepdims=True), axis)
-    return (total - exact) / whole.num_agents
+
+    def over_devices(values: jax.Array) -> jax.Array:
+        return jax.lax.psum(total(values), axis)
+
+    return mean_of_others(messages, whole.num_agents, whole.active, over_devices)
 
 
 def fetch(messages: jax.Array, shift: int, axis: str, shards: int) -> jax.Array:
@@ -114,7 +114,7 @@ def _circulant(whole: Circulant, messages: jax.Array, axis: str, shards: int) ->
             head, tail = got[shift]
             parts.append(head[:stop] if start == 0 else tail[tail.shape[0] - (n - start) :])
         received = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
-        total = total + rows(weights, messages) * received
+        total = total + weighted(weights, received, whole.selects)
     return total
 
 
@@ -135,7 +135,7 @@ def _gather(whole: Gather, halo: Halo, messages: jax.Array, axis: str, shards: i
     known = jnp.concatenate([messages, *received]) if received else messages
     total = None
     for bucket, sources, receivers in zip(whole.buckets, halo.sources, halo.rows, strict=True):
-        part = gather_sum(sources, bucket.weights, known)
+        part = gather_sum(sources, bucket.weights, known, whole.selects)
         if receivers is None:
             return part
         if total is None:
@@ -184,7 +184,8 @@ def gather_halo(whole: Gather, shards: int) -> tuple[Gather, Halo]:
     else:
         joined_sends = tuple(np.stack(x) for x in zip(*sends, strict=True))
         joined_sources = tuple(np.stack(x) for x in zip(*sources, strict=True))
-    split = replace(whole, buckets=tuple(buckets))
+    padded = any(bucket.rows is not None for bucket in whole.buckets)
+    split = replace(whole, buckets=tuple(buckets), selects=whole.selects or padded)
     return split, Halo(joined_sends, joined_sources, tuple(rows), tuple(int(s) for s in shifts))
 
 
@@ -204,7 +205,7 @@ def _split_bucket(bucket: Any, n: int, shards: int) -> tuple[Bucket, np.ndarray]
     split = Bucket(
         rows.astype(np.int32),
         np.where(wide, bucket.neighbors[place], stand_in[:, None]).astype(np.int32),
-        np.where(wide, bucket.weights[place], 0.0).astype(np.float32),
+        np.where(wide, bucket.weights[place], 0.0).astype(bucket.weights.dtype),
         np.where(wide, bucket.edges[place], 0).astype(np.int32),
     )
     return split, np.where(real, rows % n, n).astype(np.int32)

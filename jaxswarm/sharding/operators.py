@@ -47,6 +47,14 @@ class Sharded(Mixing):
         return self.whole.stochasticity
 
     @property
+    def num_edges(self) -> int | None:
+        return self.whole.num_edges
+
+    @property
+    def selects(self) -> bool:
+        return self.whole.selects
+
+    @property
     def self_weights(self) -> Any:
         return self.whole.self_weights
 
@@ -111,6 +119,14 @@ class Local(Mixing):
     @property
     def stochasticity(self) -> str:
         return self.whole.stochasticity
+
+    @property
+    def num_edges(self) -> int | None:
+        return self.whole.num_edges
+
+    @property
+    def selects(self) -> bool:
+        return self.whole.selects
 
     @property
     def self_weights(self) -> Any:
@@ -247,7 +263,7 @@ def _as_gather(W: Segment) -> Gather:
             for member in zip(weights, senders, receivers, strict=True)
         ]
         buckets = (jax.tree.map(lambda *x: np.stack(x), *members),)
-        return Gather(W.self_weights, buckets, n, W.stochasticity)
+        return Gather(W.self_weights, buckets, n, W.stochasticity, W.num_edges)
     degrees = np.bincount(receivers[weights != 0], minlength=n)
     found = []
     for exponent in range(int(degrees.max(initial=0)).bit_length()):
@@ -255,14 +271,14 @@ def _as_gather(W: Segment) -> Gather:
         if len(rows):
             bucket = _bucket(weights, senders, receivers, n, rows=rows)
             found.append(replace(bucket, rows=rows.astype(np.int32)))
-    return Gather(W.self_weights, tuple(found), n, W.stochasticity)
+    return Gather(W.self_weights, tuple(found), n, W.stochasticity, W.num_edges)
 
 
 def _bucket(
     weights: np.ndarray, senders: np.ndarray, receivers: np.ndarray, n: int, **options: Any
 ) -> Bucket:
     lists = padded_lists(senders, receivers, weights != 0, n, **options)
-    padded = np.where(lists.mask, weights[lists.edges], 0.0).astype(np.float32)
+    padded = np.where(lists.mask, weights[lists.edges], 0.0).astype(weights.dtype)
     return Bucket(None, lists.neighbors, padded, lists.edges)
 
 
@@ -276,7 +292,8 @@ def _specs(whole: Any, halo: Halo | None) -> tuple[Any, Any]:
         spec = replace(whole, self_weights=first, off_diagonal=first, senders=P(), receivers=P())
         return spec, None
     if isinstance(whole, Mean):
-        return replace(whole, self_weights=first), None
+        active = None if whole.active is None else first
+        return replace(whole, self_weights=first, active=active), None
     split = functools.partial(jax.tree.map, lambda _: first)
     buckets = tuple(split(bucket) for bucket in whole.buckets)
     return replace(whole, self_weights=first, buckets=buckets), split(halo)

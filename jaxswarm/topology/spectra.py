@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm.checks import is_traced
 from jaxswarm.errors import unknown
 from jaxswarm.topology import large
 from jaxswarm.topology._laplacian import (
@@ -35,7 +36,7 @@ from jaxswarm.topology._laplacian import (
     laplacian_extremes,
 )
 from jaxswarm.topology.graph import Topology
-from jaxswarm.topology.validation import is_concrete, is_symmetric, is_traced
+from jaxswarm.topology.validation import is_concrete, is_symmetric
 from jaxswarm.topology.weights import STOCHASTICITY, dense, edge_weights
 
 METHODS = ("auto", "dense", "circulant", "lanczos", "power")

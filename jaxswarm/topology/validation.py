@@ -8,19 +8,14 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.core import Tracer
 
+from jaxswarm.checks import is_traced
 from jaxswarm.topology.graph import Topology
 
 
 def is_concrete(topology: Topology) -> bool:
     """Return whether the arrays can be inspected; false for arguments of ``jit``."""
     return not any(is_traced(leaf) for leaf in jax.tree.leaves(topology))
-
-
-def is_traced(value: Any) -> bool:
-    """Return whether ``jit``, ``vmap`` or ``grad`` is tracing a value, so that it is unknown."""
-    return isinstance(value, Tracer)
 
 
 def is_symmetric(topology: Topology) -> bool:

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm.checks import is_traced
 from jaxswarm.errors import unknown
 from jaxswarm.topology._local_weights import (
     best_constant,
@@ -33,7 +34,6 @@ from jaxswarm.topology._local_weights import (
 )
 from jaxswarm.topology.fastest import fastest_mixing
 from jaxswarm.topology.graph import Topology
-from jaxswarm.topology.validation import is_traced
 
 __all__ = [
     "SCHEMES",

@@ -133,7 +133,7 @@ def test_wrappers_pass_on_what_they_keep():
     averaging, push_sum = gossip.averaging(W), gossip.RULES["push_sum"](GRAPH)
     always = gossip.every_k_rounds(1)
     assert gossip.scheduled(averaging, always).supports == averaging.supports
-    assert gossip.scheduled(averaging, always, push_sum).supports == {"messages"}
+    assert gossip.scheduled(averaging, always, push_sum).supports == {"messages", "only_fresh"}
     assert gossip.delayed(averaging, 1).supports == {"messages"}
     assert gossip.compressed(averaging, gossip.sign()).supports == frozenset()
     flipped = gossip.attacked(averaging, attacks.sign_flip(), BYZANTINE)

@@ -315,7 +315,10 @@ def test_messages_reach_others_only(key):
 
 
 BAD = {
-    "steps": (lambda: gossip.averaging(W, steps=0), "steps: expected at least 1, got 0"),
+    "steps": (
+        lambda: gossip.averaging(W, steps=0),
+        "steps: expected a whole number of at least 1, got 0",
+    ),
     "chebyshev row": (
         lambda: gossip.chebyshev(gossip.mixing(topology.star(4), "uniform"), steps=2),
         "doubly stochastic",
@@ -346,7 +349,7 @@ BAD = {
         lambda: gossip.delayed(gossip.averaging(W), np.arange(3)).init(jnp.ones((N, 1))),
         "one per agent",
     ),
-    "period": (lambda: gossip.every_k_rounds(0), "k: expected at least 1 round"),
+    "period": (lambda: gossip.every_k_rounds(0), "k: expected a whole number of at least 1"),
     "no rule": (lambda: gossip.scheduled(W, gossip.every_k_rounds(2)), "rule: expected a gossip"),
     "topology": (lambda: gossip.averaging(RING), "got Topology; call gossip.mixing"),
     "matrix": (lambda: gossip.averaging(np.eye(3)), "got ndarray; gossip.from_matrix"),
@@ -354,7 +357,7 @@ BAD = {
     "negative": (lambda: gossip.random_neighbors(4, -0.1), "count"),
     "schedule": (lambda: gossip.random_neighbors(4, lambda t: 1.0), "maximum"),
     "directed pairs": (lambda: gossip.pairwise(topology.directed_ring(4)), "undirected"),
-    "server": (lambda: gossip.server(jnp.array([1.0, -1.0])), "non-negative"),
+    "server": (lambda: gossip.server(jnp.array([1.0, -1.0])), "weights: expected finite"),
 }
 
 

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm.checks import is_traced
 from jaxswarm.coordination.bandits.ridge import (
     Ridge,
     add_observation,
@@ -30,7 +31,6 @@ from jaxswarm.coordination.bandits.ridge import (
     scale_sums,
     widths,
 )
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key
 
 NO_CANDIDATE = -1

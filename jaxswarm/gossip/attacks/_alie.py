@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.gossip.attacks._honest import honest_moments
+from jaxswarm import checks
+from jaxswarm.gossip.attacks._honest import honest_agents, honest_moments
 from jaxswarm.gossip.attacks._wrapper import Attack
 from jaxswarm.gossip.types import Exchange
 from jaxswarm.types import Key, Params, PyTree
@@ -26,16 +27,22 @@ def alie(z: float | jax.Array | None = None) -> Attack:
     Args:
         z: deviations; may be traced. If omitted, the paper's largest that still has enough honest
             supporters, from the numbers of all agents and of Byzantine ones (0.3 at least).
+
+    Raises:
+        ValueError: if a concrete ``z`` is not a finite number.
     """
+    if z is not None:
+        checks.real("z", z)
 
     def forge(
         key: Key, params: Params, messages: PyTree, byzantine: jax.Array, exchange: Exchange
     ) -> PyTree:
-        del key, params, exchange
+        del key, params
+        honest = honest_agents(messages, byzantine, exchange)
         deviations = largest_z(byzantine) if z is None else z
 
         def leaf(x: jax.Array) -> jax.Array:
-            mean, deviation = honest_moments(x, byzantine)
+            mean, deviation = honest_moments(x, honest)
             return jnp.broadcast_to(mean - deviations * deviation, x.shape).astype(x.dtype)
 
         return jax.tree.map(leaf, messages)

@@ -8,8 +8,8 @@ References:
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
-from jaxswarm.gossip._operator import rows
+from jaxswarm import agents, checks
+from jaxswarm.gossip._operator import float_dtype, rows
 from jaxswarm.gossip.attacks._wrapper import Attack
 from jaxswarm.gossip.sources import Source, current_operator, require_source
 from jaxswarm.gossip.types import Exchange
@@ -26,15 +26,19 @@ def dissensus(W: Source, epsilon: float | jax.Array = 1.0) -> Attack:
     Args:
         W: the weights that the attackers assume (those of averaging, typically).
         epsilon: strength, at least 0; may be traced.
+
+    Raises:
+        ValueError: if ``W`` is no operator, or a concrete ``epsilon`` is negative or not finite.
     """
+    checks.real("epsilon", epsilon, 0.0)
     require_source(W, "dissensus")
 
     def forge(
         key: Key, params: Params, messages: PyTree, byzantine: jax.Array, exchange: Exchange
     ) -> PyTree:
         now = current_operator(W, key, exchange)
-        honest_weight = now.receive((~byzantine).astype(jnp.float32))
-        byzantine_weight = now.receive(byzantine.astype(jnp.float32))
+        honest_weight = now.receive((~byzantine).astype(float_dtype()))
+        byzantine_weight = now.receive(byzantine.astype(float_dtype()))
         strength = epsilon / jnp.where(byzantine_weight > 0, byzantine_weight, 1.0)
 
         def leaf(own: jax.Array, message: jax.Array) -> jax.Array:

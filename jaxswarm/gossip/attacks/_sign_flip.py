@@ -2,6 +2,7 @@
 
 import jax
 
+from jaxswarm import checks
 from jaxswarm.gossip.attacks._wrapper import Attack
 from jaxswarm.gossip.types import Exchange
 from jaxswarm.types import Key, Params, PyTree
@@ -20,7 +21,12 @@ def no_attack() -> Attack:
 
 
 def sign_flip(scale: float | jax.Array = 1.0) -> Attack:
-    """Send ``−scale`` times the own message."""
+    """Send ``−scale`` times the own message.
+
+    Raises:
+        ValueError: if a concrete ``scale`` is not a finite number.
+    """
+    checks.real("scale", scale)
 
     def forge(
         key: Key, params: Params, messages: PyTree, byzantine: jax.Array, exchange: Exchange

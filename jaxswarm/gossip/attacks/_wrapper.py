@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.gossip.types import (
     Exchange,
@@ -23,7 +24,6 @@ from jaxswarm.gossip.types import (
     require_support,
 )
 from jaxswarm.topology import Topology, require_topology
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key, Params, PyTree
 
 
@@ -128,7 +128,8 @@ def attacked(
         if not attack.needs_previous:
             return rule.mix(rule_key, params, state, exchange)
         params, own, traffic = rule.mix(rule_key, params, state.rule, exchange)
-        return params, AttackedState(honest_messages, own), traffic
+        previous = _sent_last(honest_messages, state.previous, exchange)
+        return params, AttackedState(previous, own), traffic
 
     supports = frozenset(rule.supports)
     if attack.per_receiver:
@@ -158,10 +159,7 @@ def attacked_by_one_of(
     flags = check_byzantine(byzantine)
     if not attacks:
         raise ValueError("attacks: expected at least one to choose from, got none")
-    if not is_traced(which):
-        given = np.asarray(which)
-        if given.ndim or given.dtype.kind not in "iu" or not 0 <= given < len(attacks):
-            raise ValueError(f"which: expected an index in [0, {len(attacks)}), got {which!r}")
+    which = checks.index("which", which, len(attacks))
     _require_attackable(rule, attacks)
     any_per_receiver = any(attack.per_receiver for attack in attacks)
 
@@ -192,12 +190,19 @@ def attacked_by_one_of(
             replaced = PerReceiverMessages(flags & per_receiver, by_receiver)
             exchange = exchange._replace(per_receiver=replaced)
         params, own, traffic = rule.mix(rule_key, params, state.rule, exchange)
-        return params, AttackedState(honest_messages, own), traffic
+        previous = _sent_last(honest_messages, state.previous, exchange)
+        return params, AttackedState(previous, own), traffic
 
     supports = frozenset(rule.supports)
     if any_per_receiver:
         supports -= {"per_receiver"}
     return GossipTransformation(init, mix_fn, supports)
+
+
+def _sent_last(messages: PyTree, before: PyTree, exchange: Exchange) -> PyTree:
+    """Messages of this round; of absent agents, those of before."""
+    active = exchange.active(agents.num_agents(messages))
+    return messages if active is None else agents.where(active, messages, before)
 
 
 def check_byzantine(byzantine: Any) -> jax.Array:
@@ -206,9 +211,7 @@ def check_byzantine(byzantine: Any) -> jax.Array:
     Raises:
         ValueError: if they are not a vector of flags, or concrete and leave no honest agent.
     """
-    flags = jnp.asarray(byzantine)
-    if flags.ndim != 1 or flags.dtype != bool:
-        raise ValueError(f"byzantine: expected bool[N], got {flags.dtype}{list(flags.shape)}")
+    flags = jnp.asarray(checks.mask("byzantine", byzantine, (None,)))
     if not is_traced(byzantine) and np.asarray(byzantine).all():
         raise ValueError(f"byzantine: expected an honest agent among {len(flags)}, got none")
     return flags
@@ -223,9 +226,8 @@ def check_byzantine_neighbors(topology: Topology, byzantine: Any, num_byzantine:
     """
     require_topology(topology)
     n = topology.num_agents
-    flags = np.asarray(byzantine)
-    if flags.shape != (n,) or flags.dtype != bool:
-        raise ValueError(f"byzantine: expected bool[{n}], got {flags.dtype}{list(flags.shape)}")
+    flags = np.asarray(checks.mask("byzantine", byzantine, (n,)))
+    num_byzantine = checks.whole("num_byzantine", num_byzantine)
     senders, receivers, mask = (
         np.atleast_2d(x) for x in (topology.senders, topology.receivers, topology.mask)
     )

@@ -14,7 +14,8 @@ References:
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
+from jaxswarm.gossip.attacks._honest import honest_agents
 from jaxswarm.gossip.attacks._wrapper import Attack
 from jaxswarm.gossip.robust.distances import squared_distances
 from jaxswarm.gossip.types import Exchange
@@ -30,7 +31,11 @@ def fang_trimmed_mean(reach: float | jax.Array = 2.0) -> Attack:
 
     Args:
         reach: at least 1; 1 sends the extreme honest value itself. May be traced.
+
+    Raises:
+        ValueError: if a concrete ``reach`` is below 1 or not finite.
     """
+    checks.real("reach", reach, 1.0)
 
     def forge(
         key: Key, params: Params, messages: PyTree, byzantine: jax.Array, exchange: Exchange
@@ -38,8 +43,9 @@ def fang_trimmed_mean(reach: float | jax.Array = 2.0) -> Attack:
         del params
         now, unravel = agents.ravel(messages)
         past = agents.ravel(exchange.extras["previous"])[0]
-        mean, direction = _mean_and_direction(now, past, ~byzantine)
-        honest = ~byzantine[:, None]
+        flags = honest_agents((messages, past), byzantine, exchange)
+        mean, direction = _mean_and_direction(now, past, flags)
+        honest = flags[:, None]
         low = jnp.min(jnp.where(honest, now, jnp.inf), axis=0)
         high = jnp.max(jnp.where(honest, now, -jnp.inf), axis=0)
         below = jnp.where(low > 0, low / reach, low * reach)
@@ -49,7 +55,8 @@ def fang_trimmed_mean(reach: float | jax.Array = 2.0) -> Attack:
         keys = agents.keys(key, now.shape[0])
         share = jax.vmap(lambda k: jax.random.uniform(k, now.shape[1:]))(keys)
         outside = near[None] + share * (far - near)[None]
-        return unravel(jnp.where(direction[None] == 0, mean[None], outside).astype(now.dtype))
+        outside = jnp.where((direction[None] == 0) | ~flags.any(), mean[None], outside)
+        return unravel(outside.astype(now.dtype))
 
     return Attack(forge, needs_previous=True)
 
@@ -74,11 +81,10 @@ def fang_krum(
     Raises:
         ValueError: if ``b < 1``, ``halvings < 1`` or ``n − b − 2 < 1``; the last also while mixing.
     """
-    if num_byzantine < 1:
-        raise ValueError(f"num_byzantine: expected at least 1 attacker, got {num_byzantine}")
-    if halvings < 1:
-        raise ValueError(f"halvings: expected at least 1, got {halvings}")
+    num_byzantine = checks.whole("num_byzantine", num_byzantine, 1)
+    halvings = checks.whole("halvings", halvings, 1)
     if num_candidates is not None:
+        num_candidates = checks.whole("num_candidates", num_candidates, 1)
         _check_candidates(num_candidates, num_byzantine)
 
     def forge(
@@ -89,10 +95,11 @@ def fang_krum(
         past = agents.ravel(exchange.extras["previous"])[0]
         n = now.shape[0] if num_candidates is None else min(num_candidates, now.shape[0])
         _check_candidates(n, num_byzantine)
-        _, direction = _mean_and_direction(now, past, ~byzantine)
-        start = _mean(past, ~byzantine)
-        first = jnp.argsort(byzantine, stable=True)[: n - num_byzantine]
-        compared, honest = now[first], ~byzantine[first]
+        flags = honest_agents((messages, past), byzantine, exchange)
+        _, direction = _mean_and_direction(now, past, flags)
+        start = _mean(past, flags)
+        first = jnp.argsort(~flags, stable=True)[: n - num_byzantine]
+        compared, honest = now[first], flags[first]
         between, honest = squared_distances(compared, honest)
         away = jnp.where(honest[:, None], compared - start[None], 0.0)
         square, slope = jnp.sum(jnp.square(away), axis=1), away @ direction

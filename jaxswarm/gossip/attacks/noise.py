@@ -12,14 +12,19 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.gossip.attacks._wrapper import Attack
 from jaxswarm.gossip.types import Exchange
 from jaxswarm.types import Key, Params, PyTree
 
 
 def scaled_noise(scale: float | jax.Array = 1.0) -> Attack:
-    """Send the own message plus Gaussian noise of standard deviation ``scale``."""
+    """Send the own message plus Gaussian noise of standard deviation ``scale``.
+
+    Raises:
+        ValueError: if a concrete ``scale`` is negative or not finite.
+    """
+    checks.real("scale", scale, 0.0)
 
     def draw(key: jax.Array, leaf: jax.Array) -> jax.Array:
         return leaf + scale * _per_agent(key, leaf, jax.random.normal)
@@ -32,7 +37,11 @@ def one_sided_noise(scale: float | jax.Array = 0.5) -> Attack:
 
     The middle is that of the last axis of each leaf, so that Byzantine agents that draw
     independently still push in the same direction.
+
+    Raises:
+        ValueError: if a concrete ``scale`` is negative or not finite.
     """
+    checks.real("scale", scale, 0.0)
 
     def draw(key: jax.Array, leaf: jax.Array) -> jax.Array:
         noise = _per_agent(key, leaf, jax.random.uniform)

@@ -9,7 +9,7 @@ References:
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.gossip.attacks._wrapper import Attack
 from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
@@ -53,17 +53,8 @@ def sybil_attack(
         ValueError: if the flags are not two vectors of one length, or the rule does not support
             ``messages``.
     """
-    sybils, victims = jnp.asarray(sybil), jnp.asarray(touched)
-    if (
-        sybils.ndim != 1
-        or sybils.dtype != bool
-        or victims.shape != sybils.shape
-        or victims.dtype != bool
-    ):
-        raise ValueError(
-            f"sybil, touched: expected bool[N] both, got {sybils.dtype}{list(sybils.shape)} and "
-            f"{victims.dtype}{list(victims.shape)}"
-        )
+    sybils = jnp.asarray(checks.mask("sybil", sybil, (None,)))
+    victims = jnp.asarray(checks.mask("touched", touched, sybils.shape))
     require_support(rule, "messages", purpose="sybil_attack")
 
     def mix_fn(
@@ -79,9 +70,13 @@ def sybil_attack(
             exchange = exchange.with_extras(withholds=sybils)
         mixed, state, traffic = rule.mix(key, params, state, exchange)
         averaged = victims | (jnp.arange(n) == jnp.argmax(sybils))
+        active = exchange.active(n)
+        if active is not None:
+            averaged &= active
         average = agents.broadcast(agents.mean(messages, averaged), n)
         average = jax.tree.map(lambda x, like: x.astype(like.dtype), average, mixed)
-        return agents.where(sybils, average, mixed), state, traffic
+        receives = sybils & averaged.any() if active is None else sybils & active & averaged.any()
+        return agents.where(receives, average, mixed), state, traffic
 
     return GossipTransformation(rule.init, mix_fn, frozenset(rule.supports) - {"per_receiver"})
 

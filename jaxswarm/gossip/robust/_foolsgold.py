@@ -10,6 +10,7 @@ References:
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.gossip.robust._neighborhoods import Neighborhood, over_neighborhoods
 from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.gossip.types import Exchange, GossipTransformation
@@ -38,13 +39,16 @@ def foolsgold(
         member: which graph of a batch; may be traced, so that a sweep over graphs compiles once.
 
     Raises:
-        ValueError: for a sequence of topologies without ``member``.
+        ValueError: for a sequence of topologies without ``member``, or a ``member`` that it does
+            not have.
     """
     require_topology(topology)
     if topology.is_sequence and member is None:
         raise ValueError(
             "topology: foolsgold expects a single graph, got a sequence; pass member for a batch"
         )
+    if member is not None:
+        member = checks.index("member", member, topology.length if topology.is_sequence else 1)
 
     def aggregate(near: Neighborhood, history: jax.Array) -> tuple[jax.Array, jax.Array]:
         change = jnp.where(near.arrived[:, None], near.received - near.own[None], 0.0)

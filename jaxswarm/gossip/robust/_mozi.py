@@ -12,10 +12,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.gossip.robust._neighborhoods import Neighborhood, over_neighborhoods
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.topology import Topology
-from jaxswarm.topology.validation import is_traced
 
 _HUGE = 3e38  # ranks a loss that is not finite before models that are not evaluated
 
@@ -47,12 +47,9 @@ def mozi(
         ValueError: if ``share`` or ``own_weight`` is out of range, ``loss`` is not callable; while
             mixing, without ``context``.
     """
-    if not callable(loss):
-        raise ValueError(f"loss: expected a function of (params, context), got {loss!r}")
-    if not is_traced(share) and not 0.0 < float(share) <= 1.0:
-        raise ValueError(f"share: expected a share in (0, 1], got {share}")
-    if not is_traced(own_weight) and not 0.0 <= float(own_weight) <= 1.0:
-        raise ValueError(f"own_weight: expected a weight in [0, 1], got {own_weight}")
+    checks.function("loss", loss)
+    checks.real("share", share, above=0.0, high=1.0)
+    checks.probability("own_weight", own_weight)
 
     def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
         if near.context is None:

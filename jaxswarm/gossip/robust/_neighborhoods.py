@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents, errors
-from jaxswarm.gossip._operator import keep
-from jaxswarm.gossip.traffic import Traffic, traffic_of
+from jaxswarm import agents, checks, errors
+from jaxswarm.checks import is_traced
+from jaxswarm.gossip._operator import float_dtype, keep
+from jaxswarm.gossip.traffic import Traffic, no_traffic, traffic_of
 from jaxswarm.gossip.types import Exchange, GossipTransformation
-from jaxswarm.topology import Topology, degrees, in_neighbors
+from jaxswarm.topology import Topology, degrees, in_neighbors, require_topology
 from jaxswarm.topology import weights as schemes
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key, Params, PyTree
 
 CHUNK_BYTES = 2**26
@@ -84,9 +84,10 @@ def over_neighborhoods(
 ) -> GossipTransformation:
     """Build a gossip rule from a function that aggregates the neighbourhood of one agent.
 
-    All agents read the messages of before the round. A message with a NaN or infinity is dropped; a
-    missing one (lost, sender or receiver absent) is not counted; an agent that gets none keeps its
-    own model. The extra ``context``, leaves ``[N, ...]``, is handed to ``aggregate`` agent by
+    All agents read the messages of before the round. A message with an entry that is NaN, infinite,
+    or so large that the sum over a neighbourhood could overflow is dropped; a missing one (lost,
+    sender or receiver absent) is not counted; an agent that gets none keeps its own model and
+    state. The extra ``context``, leaves ``[N, ...]``, is handed to ``aggregate`` agent by
     agent, and ``public`` to the out-neighbours; neither is counted as traffic (see
     :func:`jaxswarm.gossip.with_extras`). The neighbourhoods are gathered ``chunk`` agents at a
     time, so memory is ``O(chunk · K · P)`` beside the parameters, whatever ``N`` is.
@@ -119,10 +120,11 @@ def over_neighborhoods(
             leaves that do not lead with ``N`` or are not floating, messages of other shapes than
             the parameters.
     """
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk: expected at least 1 agent at a time, got {chunk}")
+    chunk = None if chunk is None else checks.whole("chunk", chunk, 1)
+    checks.function("aggregate", aggregate)
     lists = _weighted_lists(topology, weights)
     n, width = lists.mask.shape[-2:]
+    num_edges = topology.num_edge_slots
 
     def init(params: Params) -> PyTree:
         agents.check_leading_axis(params, n, "params")
@@ -140,19 +142,22 @@ def over_neighborhoods(
         if lists.mask.ndim > 2:
             member = jax.tree.map(lambda x: x[jnp.asarray(exchange.index) % x.shape[0]], lists)
         active = exchange.active(n)
+        if not width:  # a graph without edges
+            return params, state, no_traffic()
         receivers = jnp.broadcast_to(jnp.arange(n)[:, None], (n, width))
         arrived = member.mask & keep(
-            active, exchange.delivered, member.neighbors, receivers, member.edges
+            active, exchange.delivered, member.neighbors, receivers, member.edges, num_edges
         )
         num_messages = jnp.sum(arrived).astype(jnp.float32)
         own, unravel = agents.ravel(params)
         dtype = own.dtype
         own = own.astype(jnp.promote_types(dtype, jnp.float32))
-        messages, finite = _finite(agents.ravel(exchange.sent(params))[0], own.dtype)
+        largest = float(jnp.finfo(own.dtype).max) / (4.0 * (width + 1))
+        messages, finite = _finite(agents.ravel(exchange.sent(params))[0], own.dtype, largest)
         replaced = None
         if exchange.per_receiver is not None:
             replaced, plausible = _finite(
-                agents.ravel(exchange.per_receiver.messages)[0], own.dtype
+                agents.ravel(exchange.per_receiver.messages)[0], own.dtype, largest
             )
             is_replaced = exchange.per_receiver.senders[member.neighbors]
             arrived &= jnp.where(is_replaced, plausible[:, None], finite[member.neighbors])
@@ -175,8 +180,10 @@ def over_neighborhoods(
                 None if public is None else jax.tree.map(lambda x: x[neighbors], public),
                 unravel,
             )
-            new, state = aggregate(neighborhood, state)
-            return jnp.where(jnp.any(arrived), new, own), state
+            new, new_state = aggregate(neighborhood, state)
+            some = jnp.any(arrived)
+            state = jax.tree.map(lambda a, b: jnp.where(some, a, b), new_state, state)
+            return jnp.where(some, new, own), state
 
         slots = (
             own,
@@ -232,16 +239,15 @@ def require_majority(
     """
     if is_traced(num_byzantine):
         return jnp.asarray(num_byzantine, jnp.int32)
-    given = np.asarray(num_byzantine)
-    if given.ndim or not np.issubdtype(given.dtype, np.integer) or given < 0:
-        raise ValueError(f"num_byzantine: expected a whole number >= 0, got {num_byzantine!r}")
+    require_topology(topology)
+    given = checks.whole("num_byzantine", num_byzantine)
     smallest = np.atleast_2d(degrees(topology)[0]).min(axis=0)
     agent = int(np.argmin(smallest))
-    if smallest[agent] + 1 < needed(int(given)):
+    if smallest[agent] + 1 < needed(given):
         raise ValueError(
             f"num_byzantine: {rule} tolerates b Byzantine neighbours if {condition}; agent {agent} "
             f"has n = {smallest[agent] + 1} candidates (its own included), too few for "
-            f"b = {int(given)}"
+            f"b = {given}"
         )
     return jnp.asarray(given, jnp.int32)
 
@@ -252,7 +258,8 @@ def _weighted_lists(topology: Topology, weights: str | Any) -> WeightedLists:
         if weights not in schemes.SCHEMES:
             raise errors.unknown("weights", weights, schemes.SCHEMES)
         weights = schemes.SCHEMES[weights](topology)
-    values = jnp.asarray(weights, jnp.float32)
+    checks.real("weights", weights, shape=None)
+    values = jnp.asarray(weights, float_dtype())
     if values.shape != topology.senders.shape:
         raise ValueError(
             f"weights: expected one per directed edge, shape {topology.senders.shape}, "
@@ -262,11 +269,11 @@ def _weighted_lists(topology: Topology, weights: str | Any) -> WeightedLists:
     if topology.is_sequence:
         picked = jnp.take_along_axis(values[:, None, :], edges, axis=2)
     else:
-        picked = values[edges]
+        picked = values[edges] if values.size else jnp.zeros(edges.shape, values.dtype)
     return WeightedLists(neighbors, edges, mask, jnp.where(mask, picked, 0.0))
 
 
-def _finite(matrix: jax.Array, dtype: Any) -> tuple[jax.Array, jax.Array]:
+def _finite(matrix: jax.Array, dtype: Any, largest: float) -> tuple[jax.Array, jax.Array]:
     matrix = matrix.astype(dtype)
-    finite = jnp.isfinite(matrix).all(axis=1)
+    finite = (jnp.abs(matrix) <= largest).all(axis=1)  # false for NaN, too
     return jnp.where(finite[:, None], matrix, 0.0), finite

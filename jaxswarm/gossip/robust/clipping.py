@@ -14,10 +14,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.gossip.robust._neighborhoods import Neighborhood, over_neighborhoods
 from jaxswarm.gossip.types import GossipTransformation
 from jaxswarm.topology import Topology
-from jaxswarm.topology.validation import is_traced
 
 
 def centered_clipping(
@@ -54,9 +54,8 @@ def centered_clipping(
     Raises:
         ValueError: if ``radius`` is not positive or ``iterations < 1``.
     """
-    _check_positive("radius", radius)
-    if iterations < 1:
-        raise ValueError(f"iterations: expected at least 1, got {iterations}")
+    checks.real("radius", radius, above=0.0, infinite=True)
+    iterations = checks.whole("iterations", iterations, 1)
 
     def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
         values = jnp.concatenate([near.own[None], near.received])
@@ -93,7 +92,7 @@ def norm_clipping(
     Raises:
         ValueError: if ``factor`` is not positive.
     """
-    _check_positive("factor", factor)
+    checks.real("factor", factor, above=0.0, infinite=True)
 
     def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
         bound = factor * jnp.linalg.norm(near.own)
@@ -105,8 +104,3 @@ def norm_clipping(
         return own * near.own + others, state
 
     return over_neighborhoods(topology, aggregate, weights=weights, chunk=chunk)
-
-
-def _check_positive(name: str, value: Any) -> None:
-    if not is_traced(value) and not float(value) > 0:
-        raise ValueError(f"{name}: expected a positive number, got {value}")

@@ -13,6 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip.robust._neighborhoods import (
     Neighborhood,
     candidates,
@@ -21,8 +23,7 @@ from jaxswarm.gossip.robust._neighborhoods import (
 )
 from jaxswarm.gossip.robust.order import mean_of_ranks
 from jaxswarm.gossip.types import GossipTransformation
-from jaxswarm.topology import Topology
-from jaxswarm.topology.validation import is_traced
+from jaxswarm.topology import Topology, degrees
 
 
 def krum(
@@ -67,15 +68,17 @@ def multi_krum(
     Args:
         topology: the graph; a sequence is used cyclically.
         num_byzantine: as for :func:`krum`.
-        num_chosen: ``m >= 1``, may be traced; ``n − b`` if omitted, and never more.
+        num_chosen: ``m``, from 1 to the size of the largest neighbourhood; may be traced; ``n − b``
+            if omitted, and never more.
         chunk: agents at a time, see :func:`over_neighborhoods`.
 
     Raises:
-        ValueError: as :func:`krum`; if ``num_chosen < 1``.
+        ValueError: as :func:`krum`; if a concrete ``num_chosen`` is out of range.
     """
     b = require_majority(topology, num_byzantine, "krum", lambda b: b + 3, "n - b - 2 >= 1")
-    if num_chosen is not None and not is_traced(num_chosen) and num_chosen < 1:
-        raise ValueError(f"num_chosen: expected at least 1 model, got {num_chosen}")
+    if num_chosen is not None and not is_traced(num_chosen):
+        most = int(degrees(topology)[0].max(initial=0)) + 1
+        num_chosen = checks.whole("num_chosen", num_chosen, 1, most)
 
     def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
         values, valid = candidates(near)
@@ -117,10 +120,8 @@ def geometric_median(
     Raises:
         ValueError: if ``iterations < 1`` or ``smoothing <= 0``.
     """
-    if iterations < 1:
-        raise ValueError(f"iterations: expected at least 1, got {iterations}")
-    if not smoothing > 0:
-        raise ValueError(f"smoothing: expected a positive distance, got {smoothing}")
+    iterations = checks.whole("iterations", iterations, 1)
+    checks.real("smoothing", smoothing, above=0.0)
 
     def aggregate(near: Neighborhood, state: Any) -> tuple[jax.Array, Any]:
         values, valid = candidates(near)
@@ -146,10 +147,11 @@ def squared_distances(values: jax.Array, valid: jax.Array) -> tuple[jax.Array, j
     Returns:
         ``(distances [M, M], valid [M])``; a row so far off that its square overflows is invalid.
     """
-    centered = values - values[:1]
-    products = jnp.matmul(centered, centered.T, precision=jax.lax.Precision.HIGHEST)
-    square = jnp.diagonal(products)
-    valid = valid & jnp.isfinite(square)
-    distances = jnp.maximum(square[:, None] + square[None, :] - 2.0 * products, 0.0)
+    far = jnp.sum(jnp.square(values - values[:1]), axis=1)
+    valid = valid & jnp.isfinite(far)
+    # From the differences themselves: by products, close models far from the first one would all
+    # be at distance 0.
+    sane = jnp.where(valid[:, None], values, 0.0)
+    distances = jax.vmap(lambda one: jnp.sum(jnp.square(sane - one[None]), axis=1))(sane)
     counted = valid[:, None] & valid[None, :] & ~jnp.eye(len(valid), dtype=bool)
     return jnp.where(counted, distances, jnp.inf), valid

@@ -25,6 +25,7 @@ from jax.typing import ArrayLike
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
+from jaxswarm.checks import is_traced
 from jaxswarm.learning.asynchronous.clocks import (
     Clocks,
     agent_clocks,
@@ -40,7 +41,6 @@ from jaxswarm.learning.asynchronous.events import (
     poisson_events,
 )
 from jaxswarm.topology import Topology, spectra
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key, Params
 
 GRADIENT, GOSSIP = 0, 1  # kinds of events

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm.checks import is_traced
 from jaxswarm.topology import Topology, from_edges, require_connected, require_symmetric
-from jaxswarm.topology.validation import is_traced
 
 
 class Clocks(NamedTuple):

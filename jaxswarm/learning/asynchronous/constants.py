@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxswarm.topology.validation import is_traced
+from jaxswarm.checks import is_traced
 
 
 class DadaoConstants(NamedTuple):

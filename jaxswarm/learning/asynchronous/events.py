@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents
+from jaxswarm.checks import is_traced
 from jaxswarm.learning.asynchronous.clocks import Clocks
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key, PyTree
 
 SKIPPED = -1  # the kind of a thinned-out event, which changes nothing

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm.checks import is_traced
 from jaxswarm.learning.matching.spec import NORM_MODULES, hidden_layers
 from jaxswarm.models import ACTIVATIONS, CNN, MLP
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Params, PyTree
 
 Features = Callable[[Params, PyTree, jax.Array], dict[str, jax.Array]]

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.topology.validation import is_traced
+from jaxswarm.checks import is_traced
 
 
 class _Search(NamedTuple):

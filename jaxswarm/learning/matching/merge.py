@@ -16,6 +16,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxswarm import agents, errors
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip._mixing import mix as mix_with
 from jaxswarm.gossip._mixing import mixing
 from jaxswarm.gossip.robust._neighborhoods import Neighborhood, over_neighborhoods
@@ -25,7 +26,7 @@ from jaxswarm.learning.matching.matchers import Matcher
 from jaxswarm.learning.matching.spec import PermutationSpec, permute, sizes
 from jaxswarm.topology import Topology
 from jaxswarm.topology import weights as schemes
-from jaxswarm.topology.validation import is_concrete, is_traced
+from jaxswarm.topology.validation import is_concrete
 from jaxswarm.types import PyTree
 
 BASES = ("own", "first")

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import agents, errors
+from jaxswarm.checks import is_traced
 from jaxswarm.models import CNN, MLP
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key, Params, PyTree
 
 Permutations = dict[str, jax.Array]

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import jax
 
+from jaxswarm.checks import is_traced
 from jaxswarm.coordination.memory import Memory
-from jaxswarm.topology.validation import is_traced
 
 
 class Choices(NamedTuple):

@@ -22,6 +22,7 @@ import optax
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
+from jaxswarm.checks import is_traced
 from jaxswarm.data import Batch
 from jaxswarm.gossip.robust import Neighborhood, over_neighborhoods
 from jaxswarm.gossip.traffic import Traffic
@@ -43,7 +44,6 @@ from jaxswarm.systems.bristle.body import centered
 from jaxswarm.systems.bristle.integrator import f1_scores, integrate, performance_weights
 from jaxswarm.systems.bristle.prioritizer import check_prioritizer, prioritize
 from jaxswarm.topology import Topology
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key, PyTree
 
 

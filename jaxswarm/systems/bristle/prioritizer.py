@@ -10,8 +10,8 @@ References:
 import jax
 import jax.numpy as jnp
 
+from jaxswarm.checks import is_traced
 from jaxswarm.errors import unknown
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key
 
 SELECTIONS = ("thirds", "random", "nearest", "mostly_nearest")

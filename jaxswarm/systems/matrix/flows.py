@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm.checks import is_traced
 from jaxswarm.coordination import event_keys
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key
 
 SCHEDULERS = ("central", "p2p", "dispatcher")

@@ -9,9 +9,9 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm.checks import is_traced
 from jaxswarm.network import FaultPlan
 from jaxswarm.systems.matrix.flows import Flow
-from jaxswarm.topology.validation import is_traced
 
 PENDING, DONE, TOMBSTONE = 0, 1, 2
 """Status of a row: not finished, finished, lost in a crash."""

@@ -30,6 +30,7 @@ from jax.typing import ArrayLike
 
 from jaxswarm import agents
 from jaxswarm.algorithm import Algorithm
+from jaxswarm.checks import is_traced
 from jaxswarm.gossip.traffic import Ledger
 from jaxswarm.learning.local import Loss, Sample, objective
 from jaxswarm.systems.modest._membership import check_schedule
@@ -44,7 +45,6 @@ from jaxswarm.systems.modest.views import (
     empty_view,
     initial_views,
 )
-from jaxswarm.topology.validation import is_traced
 from jaxswarm.types import Key, Params
 
 

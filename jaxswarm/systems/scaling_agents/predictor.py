@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxswarm.topology.validation import is_traced
+from jaxswarm.checks import is_traced
 
 COLUMNS = (
     "1", "I", "I²", "log(1+T)", "log(1+n)", "log(1+O)", "c", "R", "E_c", "log(1+A_e)", "P_SA",

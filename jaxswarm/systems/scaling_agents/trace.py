@@ -8,9 +8,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxswarm.checks import is_traced
 from jaxswarm.coordination import Workers, workers
 from jaxswarm.systems.scaling_agents.architectures import Architecture
-from jaxswarm.topology.validation import is_traced
 
 
 class Costs(NamedTuple):
