@@ -179,7 +179,7 @@ def test_a_single_process_needs_nobody(monkeypatch):
     [
         (("host:1", 2, None), r"arguments: .* missing \['process'\]"),
         (("host", 2, 0), "HOST:PORT, got 'host'"),
-        (("host:1", 2, 2), r"process: expected a number in \[0, 2\), got 2"),
+        (("host:1", 2, 2), r"process: expected an index in \[0, 2\), got 2"),
     ],
 )
 def test_bad_teams_are_refused(given, message):
