@@ -81,5 +81,5 @@ def test_bad_arguments_are_named():
         sweep(lambda a: a, jnp.zeros(0))
     with pytest.raises(ValueError, match=r"axes\[0\].* got \[\(\)\]"):
         sweep(lambda a: a, 1.0)
-    with pytest.raises(ValueError, match="at_once: expected at least 1 combination, got 0"):
+    with pytest.raises(ValueError, match="at_once: expected a whole number of at least 1, got 0"):
         sweep(lambda a: a, jnp.zeros(2), at_once=0)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.sharding._mesh import agents_per_device
 from jaxswarm.topology import Topology
+from jaxswarm.topology.validation import require_topology
 
 _SWEEPS = 30
 

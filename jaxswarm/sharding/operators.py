@@ -149,6 +149,11 @@ class Local(Mixing):
         return self.whole.num_messages()
 
     def _part(self) -> tuple[Any, Any]:
+        size = jax.lax.axis_size(self.axis_name)
+        if size != self.shards:
+            raise ValueError(
+                f"shards: expected {size}, the size of axis {self.axis_name!r}, got {self.shards}"
+            )
         index = jax.lax.axis_index(self.axis_name)
         parts = (self.whole, self.halo)
 
