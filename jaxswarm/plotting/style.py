@@ -124,12 +124,12 @@ def limits_of(limits: Any, finite: np.ndarray) -> tuple[float, float]:
     """Return the limits of a colour scale, by default the span of the values.
 
     Raises:
-        ValueError: unless ``limits`` is an increasing pair of numbers or ``None``.
+        ValueError: unless ``limits`` is a lower and a higher number, or ``None``.
     """
     if limits is None:
         return span(finite)
     low, high = np.asarray(checks.real("limits", limits, shape=2), dtype=np.float64).tolist()
-    if not low < high:
+    if not low <= high:
         raise ValueError(f"limits: expected a lower and a higher number, got {limits}")
     return low, high
 
