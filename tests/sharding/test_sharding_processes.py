@@ -139,12 +139,12 @@ mesh = sharding.mesh()
 x = sharding.shard(jnp.arange(8.0)[:, None], mesh)
 folder = sys.argv[1] + (str(process) if sys.argv[2] == "apart" else "")
 
-def never(key, state, inputs):
+def step(key, state, inputs):
     return state + 1, state.mean()
 
 try:
     simulate(
-        never, x, 20, key=jax.random.key(0), checkpoint=Checkpoint(folder, every_rounds=10),
+        step, x, 20, key=jax.random.key(0), checkpoint=Checkpoint(folder, every_rounds=10),
         resume=sys.argv[2] != "again", progress=False,
     )
 except ValueError as error:
