@@ -1,6 +1,9 @@
 """One checkpoint's files: arrays written and read by orbax, metadata as JSON, both verified."""
 
+import contextlib
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ def write(folder: Path, done: int, arrays: Arrays, entries: dict[str, Any]) -> N
         "crc32": {what: {k: crc32(x) for k, x in part.items()} for what, part in arrays.items()},
         "versions": {"jax": jax.__version__, "orbax": ocp.__version__},
     }
-    with _checkpointer() as writer:
+    with _without_log(), _checkpointer() as writer:
         writer.save(
             folder,
             ocp.args.Composite(
@@ -74,6 +77,21 @@ def read_arrays(folder: Path, meta: dict[str, Any]) -> Arrays:
     if stored != meta["round"]:
         raise ValueError(f"the metadata names round {meta['round']}, the arrays are of {stored}")
     return arrays
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep orbax's tracebacks of failures out of the log: they are raised as well."""
+    logger = logging.getLogger("absl")
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "orbax" not in record.pathname
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def _checkpointer() -> Any:

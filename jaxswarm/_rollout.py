@@ -215,7 +215,8 @@ def as_arrays(
     def convert(path: tuple[Any, ...], leaf: Any) -> jax.Array:
         where = f"at leaf {leaf_name(path)}"
         try:
-            array = jnp.array(leaf) if copy else jnp.asarray(leaf)
+            with np.errstate(over="ignore"):  # checked below
+                array = jnp.array(leaf) if copy else jnp.asarray(leaf)
         except OverflowError:
             raise _does_not_fit(name, where, leaf, "int32") from None
         except (TypeError, ValueError):

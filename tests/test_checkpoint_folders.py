@@ -422,6 +422,7 @@ def test_older_checkpoints_stay_when_a_save_fails(tmp_path, full_disk):
     assert rounds(tmp_path) == ["round_0000000005", "round_0000000010"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # orbax's own
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting needs root")
 def test_a_disk_that_is_really_full(tmp_path):
     disk = tmp_path / "disk"
