@@ -251,7 +251,7 @@ BAD = {
     "node_size": ([-1, np.nan, "x"], lambda v: plotting.graph(_ring(4), np.ones(4), node_size=v)),
     "matrix": (NO_NUMBERS, plotting.heatmap),
     "rows": (["ab", 2, ["a"]], lambda v: plotting.heatmap(np.eye(2), v)),
-    "format": ([3, "zzz", None], lambda v: plotting.heatmap(np.eye(2), format=v)),
+    "format": (["zzz", None, [1]], lambda v: plotting.heatmap(np.eye(2), format=v)),
     "positions: expected": (NO_NUMBERS, lambda v: plotting.swarm(v, np.ones(4))),
     "headings": (NO_NUMBERS, lambda v: plotting.swarm(POINTS, v)),
     "box": (

@@ -74,12 +74,20 @@ def save(figure: Any, path: str | Path, *, dpi: int = 160) -> Path:
 
     Parent folders are created. The file contains no date or program version, so equal figures give
     equal bytes.
+
+    Raises:
+        ValueError: if ``figure`` is neither a figure nor axes, or ``path`` names no file.
     """
     from matplotlib import rc_context
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     whole = getattr(figure, "figure", None) or figure
+    if not hasattr(whole, "savefig"):
+        raise ValueError(
+            f"figure: expected a matplotlib figure or axes, got {checks.shown(figure)}"
+        )
+    path = file_path("path", path)
+    checks.real("dpi", dpi, above=0.0)
+    path.parent.mkdir(parents=True, exist_ok=True)
     kind = path.suffix.lower()
     metadata: dict[str, Any] = {"Software": None} if kind == ".png" else {}
     if kind in (".pdf", ".ps", ".eps"):
