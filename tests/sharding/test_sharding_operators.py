@@ -245,14 +245,14 @@ def test_operators_inside_a_pytree_are_sharded_as_operators(name, layout):
     assert placed[1]["round"].sharding.spec == jax.P()
 
 
-def test_operators_tell_the_number_of_agents_of_their_tree():
+def test_operators_give_the_number_of_agents_of_their_tree():
     W, _ = operators("ring", "auto")
     placed = sharding.shard((W, jnp.zeros(5), jnp.zeros((N, 2))), mesh())
     assert placed[1].sharding.spec == jax.P()
     assert placed[2].sharding.spec == jax.P("agents")
     with pytest.raises(ValueError, match=r"num_agents: expected 48 like the operator .* got 8"):
         sharding.shard((W, jnp.zeros(8)), mesh(), num_agents=8)
-    with pytest.raises(ValueError, match=r"num_agents: expected leaves .* got [16, 48]"):
+    with pytest.raises(ValueError, match=r"num_agents: expected leaves .* got \[16, 48\]"):
         sharding.shard((W, gossip.mixing(topology.ring(16))), mesh())
 
 
