@@ -1,6 +1,7 @@
 """The checkpoints in one folder, written and read for one run, by one process or several."""
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -356,6 +357,9 @@ def _like(saved: np.ndarray | None, leaf: jax.Array) -> jax.Array:
 
 
 def _brief(error: Exception) -> str:
-    """The kind of an error and the first line of its message."""
+    """The kind of an error and its cause, or else the first line of its message."""
+    for cause in map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)):
+        if cause in str(error):  # orbax hides it in a long text
+            return f"{type(error).__name__}: {cause}"
     line = (str(error).strip().splitlines() or ["no message"])[0][:200]
     return f"{type(error).__name__}: {line}"

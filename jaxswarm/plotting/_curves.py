@@ -52,7 +52,7 @@ def curves(
         ('round', 2)
     """
     mapping("series", series)
-    colors = {} if colors is None else mapping("colors", colors)
+    chosen = mapping("colors", {} if colors is None else colors)
     band = _band(band)
     if not series:
         raise ValueError("series: expected at least one curve, got none")
@@ -67,7 +67,7 @@ def curves(
             raise ValueError(f"x: expected shape {y.shape[1:]} like {name!r}, got {at.shape}")
         if log:
             y = np.where(y > 0.0, y, np.nan)
-        color = colors.get(name, PALETTE[position % len(PALETTE)])
+        color = chosen.get(name, PALETTE[position % len(PALETTE)])
         low, middle, high = _percentiles(y, band)
         ax.plot(at, middle, color=color, linewidth=2.2, label=name, solid_capstyle="round")
         if band is not None and y.shape[0] > 1:
