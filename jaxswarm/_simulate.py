@@ -19,10 +19,8 @@ import jax
 import numpy as np
 
 from jaxswarm import _rollout, checks
-from jaxswarm._fingerprint import fingerprint
 from jaxswarm._rollout import Records, rollout
-from jaxswarm._store import Store
-from jaxswarm.checkpoint import Checkpoint
+from jaxswarm.checkpoint import Checkpoint, Store, fingerprint
 from jaxswarm.progress import NonFinite, NonFiniteWarning, bar, interruptible
 from jaxswarm.sharding import processes
 from jaxswarm.sharding._mesh import place

@@ -20,14 +20,13 @@ import simulation_program as program
 from simulation_program import run, start, step
 
 from jaxswarm import Timing, simulate
-from jaxswarm import checkpoint as checkpoints
-from jaxswarm._store import Store
 from jaxswarm.checkpoint import (
     Checkpoint,
     CheckpointCorruptError,
     CheckpointExistsError,
     CheckpointMismatchError,
     CheckpointWarning,
+    Store,
 )
 from jaxswarm.progress import interruptible
 
@@ -238,7 +237,7 @@ def test_kill_before_the_name_is_given_leaves_the_previous(tmp_path, monkeypatch
 
     run(tmp_path, 7)
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.os, "replace", die)
+        patch.setattr(os, "replace", die)
         with pytest.raises(SystemExit):
             run(tmp_path, 14, resume=True)
     assert rounds(tmp_path) == [7]

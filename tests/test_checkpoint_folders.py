@@ -17,13 +17,15 @@ import pytest
 import simulation_program as program
 from simulation_program import run
 
-from jaxswarm import _folders, _orbax, simulate
+from jaxswarm import simulate
 from jaxswarm.checkpoint import (
     Checkpoint,
     CheckpointError,
     CheckpointLockedError,
     CheckpointMismatchError,
     CheckpointWarning,
+    _folders,
+    _orbax,
 )
 
 ROOT = Path(__file__).resolve().parent.parent

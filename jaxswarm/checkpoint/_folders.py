@@ -14,7 +14,7 @@ import socket
 import time
 from pathlib import Path
 
-from jaxswarm import _orbax
+from jaxswarm.checkpoint import _orbax
 
 MARKER = ".jaxswarm_checkpoint"
 """File that marks a folder as the store's; written first, deleted last."""

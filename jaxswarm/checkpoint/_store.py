@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import _folders, _orbax
-from jaxswarm._fingerprint import to_host
 from jaxswarm._rollout import Records, is_key
-from jaxswarm.checkpoint import (
+from jaxswarm.checkpoint import _folders, _orbax
+from jaxswarm.checkpoint._fingerprint import to_host
+from jaxswarm.checkpoint._spec import (
     Checkpoint,
     CheckpointCorruptError,
     CheckpointError,

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxswarm._fingerprint import crc32
+from jaxswarm.checkpoint._fingerprint import crc32
 
 Arrays = dict[str, dict[str, np.ndarray]]
 """``{"state" or "records": {position of the leaf: array}}``."""
