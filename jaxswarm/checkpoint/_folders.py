@@ -69,6 +69,18 @@ def remove(folder: Path) -> None:
     folder.rmdir()
 
 
+def discard(folder: Path) -> None:
+    """Delete a temporary folder that this process has made, as far as that is possible now.
+
+    Threads of a failed save may write there for a moment, and create it anew without a marker.
+    """
+    try:
+        remove(folder)
+    except OSError:
+        if not is_marked(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_leftovers(parent: Path) -> None:
     """Delete marked temporary folders that a killed run has left."""
     for folder in parent.iterdir():

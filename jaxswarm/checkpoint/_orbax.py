@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import jax
 import numpy as np
 
 from jaxswarm.checkpoint._fingerprint import crc32
+
+_LEFT_SECONDS = 5.0
 
 Arrays = dict[str, dict[str, np.ndarray]]
 """``{"state" or "records": {position of the leaf: array}}``."""
@@ -27,13 +30,17 @@ def write(folder: Path, done: int, arrays: Arrays, entries: dict[str, Any]) -> N
         "versions": {"jax": jax.__version__, "orbax": ocp.__version__},
     }
     with _without_log(), _checkpointer() as writer:
-        writer.save(
-            folder,
-            ocp.args.Composite(
-                arrays=ocp.args.PyTreeSave({**arrays, "round": np.int64(done)}),
-                meta=ocp.args.JsonSave(meta),
-            ),
-        )
+        try:
+            writer.save(
+                folder,
+                ocp.args.Composite(
+                    arrays=ocp.args.PyTreeSave({**arrays, "round": np.int64(done)}),
+                    meta=ocp.args.JsonSave(meta),
+                ),
+            )
+        except Exception:
+            _wait_for_threads()
+            raise
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
@@ -92,6 +99,13 @@ def _without_log() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(is_other)
+
+
+def _wait_for_threads() -> None:
+    """Wait until the threads that orbax leaves behind when one of them fails have ended."""
+    for thread in threading.enumerate():
+        if type(thread).__module__.startswith("orbax"):
+            thread.join(_LEFT_SECONDS)
 
 
 def _checkpointer() -> Any:

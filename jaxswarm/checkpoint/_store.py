@@ -55,6 +55,7 @@ class Store:
         self._saved_at = time.monotonic()
         self._failing = False
         self._lock: _folders.Lock | None = None
+        self._unfinished: list[Path] = []
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +66,9 @@ class Store:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        deadline = time.monotonic() + _SEEN_SECONDS
+        while self._remove_unfinished() and time.monotonic() < deadline:
+            time.sleep(0.05)  # threads of orbax may still be writing there
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -280,6 +284,7 @@ class Store:
     def _try_to_write(self, done: int, arrays: _orbax.Arrays) -> str:
         """Write a checkpoint; returns what went wrong, empty if nothing did."""
         unfinished, problem = None, ""
+        self._remove_unfinished()
         try:
             name = _folders.free_name(self.path, done)
             folder = self.path / name
@@ -292,12 +297,19 @@ class Store:
         except Exception as error:  # orbax raises errors of many types
             problem = _brief(error)
         if unfinished is not None:
-            with contextlib.suppress(OSError):
-                _folders.remove(unfinished)
+            self._unfinished.append(unfinished)
+            self._remove_unfinished()
         if not problem:
             with contextlib.suppress(OSError):  # what cannot be deleted now is deleted later
                 self._delete_old()
         return problem
+
+    def _remove_unfinished(self) -> bool:
+        """Delete the folders of this run's saves; returns whether some could not be deleted."""
+        for folder in self._unfinished:
+            _folders.discard(folder)
+        self._unfinished = [folder for folder in self._unfinished if folder.exists()]
+        return bool(self._unfinished)
 
     def _delete_old(self) -> None:
         found = _folders.checkpoints(self.path)
