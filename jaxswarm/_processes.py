@@ -99,7 +99,7 @@ def _blame(code: int) -> int:
 
 
 def _is_suspended(pid: int) -> bool:
-    """Whether a process is stopped by a signal or a debugger, as far as ``/proc`` tells."""
+    """Whether ``/proc`` shows that a process is stopped by a signal or a debugger."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
