@@ -223,15 +223,19 @@ def as_arrays(
             raise ValueError(
                 f"{name}: expected an array or a number {where}, got {type(leaf).__name__}"
             ) from None
-        _check_fits(name, where, leaf, array)
+        check_fits(name, where, leaf, array)
         weak = not strong or is_key(array)
         return array if weak else jax.lax.convert_element_type(array, array.dtype)
 
     return jax.tree_util.tree_map_with_path(convert, tree)
 
 
-def _check_fits(name: str, where: str, leaf: Any, array: jax.Array) -> None:
-    """Refuse values that the conversion to 32 bits wrapped around or made infinite."""
+def check_fits(name: str, where: str, leaf: Any, array: jax.Array) -> None:
+    """Check that the conversion of a leaf to 32 bits wrapped no value around nor made it infinite.
+
+    Raises:
+        ValueError: naming the argument, where the leaf is, and the value.
+    """
     if isinstance(leaf, jax.Array) or checks.is_traced(array):
         return
     given = np.asarray(leaf)
@@ -241,7 +245,7 @@ def _check_fits(name: str, where: str, leaf: Any, array: jax.Array) -> None:
         limits = jnp.iinfo(array.dtype)
         bad = (given < limits.min) | (given > limits.max)
     elif given.dtype.kind == "f":
-        bad = np.isfinite(given) & ~np.isfinite(np.asarray(array))
+        bad = np.isfinite(given) & (np.abs(given) > float(jnp.finfo(array.dtype).max))
     else:
         return
     if bad.any():

@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxswarm import checks
+from jaxswarm._rollout import check_fits, leaf_name
 from jaxswarm.gossip._operator import Mixing
 from jaxswarm.types import PyTree
 
@@ -140,13 +141,16 @@ def is_mixing(value: Any) -> bool:
 
 
 def _put(path: tuple[Any, ...], leaf: Any, sharding: NamedSharding) -> Any:
+    where = f"at leaf {leaf_name(path)}"
     try:
-        return place(leaf, sharding)
-    except TypeError:
+        with np.errstate(over="ignore"):  # checked below
+            placed = place(leaf, sharding)
+    except (TypeError, OverflowError):
         raise ValueError(
-            f"tree: expected an array or a number at leaf {jax.tree_util.keystr(path) or '<root>'}"
-            f", got {type(leaf).__name__}"
+            f"tree: expected an array or a number {where}, got {checks.shown(leaf)}"
         ) from None
+    check_fits("tree", where, leaf, placed)
+    return placed
 
 
 def agents_axis(shape: tuple[int, ...], num_agents: int) -> PartitionSpec:

@@ -265,7 +265,7 @@ BAD = {
     "topology": [8, None, "ring"],
     "axis_name": [None, 0, 1.5],
     "compiled": [None, 3],
-    "tree": ["text", object],
+    "tree": ["text", object, 2**40, np.array([1, 2**40]), np.array([1e300])],
     "W": [None, "ring", np.eye(4)],
 }
 

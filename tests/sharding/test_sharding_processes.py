@@ -249,11 +249,31 @@ def test_a_single_process_needs_nobody(monkeypatch):
         (("host:1", 2, None), r"arguments: .* missing \['process'\]"),
         (("host", 2, 0), "HOST:PORT, got 'host'"),
         (("host:1", 2, 2), r"process: expected an index in \[0, 2\), got 2"),
+        (("host:1", 2, 0.5), r"process: expected an index in \[0, 2\), got 0.5"),
+        (("host:1", 2.5, 0), "processes: expected a whole number of at least 1, got 2.5"),
+        (("host:1", "2", 0), "processes: expected a whole number of at least 1, got .2."),
+        (("host:1", True, 0), "processes: expected a whole number of at least 1, got True"),
+        ((3, 2, 0), "coordinator: expected HOST:PORT, got 3"),
     ],
 )
 def test_bad_teams_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         launch.initialize(*given)
+
+
+@pytest.mark.parametrize("name", ["start_timeout_s", "heartbeat_timeout_s"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, float("nan"), None, "30", True])
+def test_bad_timeouts_are_named(name, value):
+    with pytest.raises(ValueError, match=f"{name}: expected a whole number of at least 1"):
+        launch.initialize(**{name: value})
+
+
+def test_bad_environments_are_named(monkeypatch):
+    monkeypatch.setenv(launch.COORDINATOR, "host:1")
+    monkeypatch.setenv(launch.PROCESSES, "two")
+    monkeypatch.setenv(launch.PROCESS_ID, "0")
+    with pytest.raises(ValueError, match=f"{launch.PROCESSES}: expected a whole .* got .two."):
+        launch.initialize()
 
 
 def test_bad_command_lines(capsys):
