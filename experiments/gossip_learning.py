@@ -44,7 +44,11 @@ from jaxswarm import (
     simulate,
     topology,
 )
-from jaxswarm.checkpoint import CheckpointError, CheckpointExistsError
+from jaxswarm.checkpoint import (
+    CheckpointCorruptError,
+    CheckpointExistsError,
+    CheckpointMismatchError,
+)
 from jaxswarm.data import PARTITIONERS
 from jaxswarm.data.datasets import BUNDLED
 from jaxswarm.sharding import processes
@@ -323,7 +327,7 @@ def command_line() -> int:
         return 0
     except CheckpointExistsError:
         message = f"{checkpoint} holds a run: add --resume, delete it or give another --checkpoint"
-    except CheckpointError as error:
+    except (CheckpointCorruptError, CheckpointMismatchError) as error:
         message = f"{error}; delete the folder or give another --checkpoint"
     except ValueError as error:
         message = str(error)

@@ -9,28 +9,44 @@ from typing import Any
 
 import numpy as np
 
+from jaxswarm import checks
+
 _RESAMPLES = 9_999
 
 
 def interquartile_mean(values: Any, axis: int = -1) -> Any:
     """Interquartile mean (IQM): a quarter of the entries (rounded down) is cut from each end.
 
+    Args:
+        values: numbers ``[...]``; infinite entries count as the largest or smallest.
+        axis: the axis to average over.
+
     Raises:
-        ValueError: if the axis is empty.
+        ValueError: for NaN, which has no place in the order, an axis that is empty or not there.
 
     Example:
         >>> float(interquartile_mean([0.0, 1.0, 3.0, 100.0]))
         2.0
     """
-    x = np.sort(np.asarray(values, dtype=np.float64), axis=axis)
-    size = x.shape[axis]
-    if size == 0:
+    x = checks.as_array("values", values, "numbers").astype(np.float64)
+    if x.ndim == 0:
+        raise ValueError("values: expected at least one axis, got a single number")
+    axis = checks.whole("axis", axis, -x.ndim, x.ndim - 1)
+    if x.shape[axis] == 0:
         raise ValueError("values: expected at least one entry along axis, got none")
+    if np.isnan(x).any():
+        raise ValueError("values: expected numbers, got nan")
+    return _interquartile_mean(x, axis)
+
+
+def _interquartile_mean(x: np.ndarray, axis: int = -1) -> Any:
+    x = np.sort(x, axis=axis)
+    size = x.shape[axis]
     cut = size // 4
     return np.take(x, np.arange(cut, size - cut), axis=axis).mean(axis=axis)
 
 
-STATISTICS = {"mean": np.mean, "iqm": interquartile_mean, "median": np.median}
+STATISTICS = {"mean": np.mean, "iqm": _interquartile_mean, "median": np.median}
 
 
 def collapse(x: np.ndarray) -> np.ndarray:

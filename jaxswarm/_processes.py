@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import IO
 
 _POLL_SECONDS = 0.05
@@ -29,7 +30,9 @@ def watch(children: dict[int, subprocess.Popen[str]], count: int, asked: list[in
             threads.append(threading.Thread(target=_copy, args=(index, stream, out), daemon=True))
             threads[-1].start()
     dead = _first_death(children, asked)
-    _stop([child for child in children.values() if child.poll() is None])
+    running = [(index, child) for index, child in children.items() if child.poll() is None]
+    suspended = [str(index) for index, child in running if _is_suspended(child.pid)]
+    _stop([child for _, child in running])
     for thread in threads:
         thread.join(timeout=_GRACE_SECONDS)
     if dead is None:
@@ -39,6 +42,14 @@ def watch(children: dict[int, subprocess.Popen[str]], count: int, asked: list[in
         print("jaxswarm.launch: interrupted", file=sys.stderr, flush=True)
         return 128 + signal.SIGINT
     how = f"exit status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
+    if suspended and _blame(status):  # the process that died may have waited for it
+        print(
+            f"jaxswarm.launch: process {', '.join(suspended)} of {count} was suspended (SIGSTOP or "
+            f"SIGTSTP) and did not answer, then process {index} died ({how}); all were stopped",
+            file=sys.stderr,
+            flush=True,
+        )
+        return 128 + signal.SIGSTOP
     others = "; the others were stopped" if len(children) > 1 else ""
     print(
         f"jaxswarm.launch: process {index} of {count} died ({how}){others}",
@@ -85,6 +96,15 @@ def _blame(code: int) -> int:
     if code > 0:
         return 1
     return 2 if -code == signal.SIGABRT else 0
+
+
+def _is_suspended(pid: int) -> bool:
+    """Whether ``/proc`` shows that a process is stopped by a signal or a debugger."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in "Tt"
 
 
 def _stop(children: list[subprocess.Popen[str]]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxswarm import checks
 from jaxswarm.types import EvaluateFn, Key, PyTree, StepFn
@@ -82,6 +83,7 @@ def rollout(
     num_rounds, every = check_rounds(num_rounds, every)
     checks.key(key)
     state = as_arrays(state)
+    inputs = as_arrays(inputs, "inputs", strong=False)
     stepped = jax.jit(as_function("step", step))
     evaluated = None if evaluate is None else as_function("evaluate", evaluate)
     blank, _ = record_structure(stepped, evaluated, state, key, inputs)
@@ -194,24 +196,67 @@ def jitted(function: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(function)
 
 
-def as_arrays(state: PyTree, *, copy: bool = False) -> PyTree:
-    """Convert all leaves to strongly typed arrays.
+def as_arrays(
+    tree: PyTree, name: str = "state", *, copy: bool = False, strong: bool = True
+) -> PyTree:
+    """Convert all leaves to arrays.
+
+    Args:
+        tree: arrays and numbers.
+        name: the argument, for the message.
+        copy: whether arrays are copied.
+        strong: whether Python numbers lose their weak type.
 
     Raises:
-        ValueError: naming the leaf that is neither an array nor a number.
+        ValueError: naming the leaf that is neither an array nor a number, or whose 64-bit values
+            do not fit the 32 bits that jax keeps without ``jax_enable_x64``.
     """
 
     def convert(path: tuple[Any, ...], leaf: Any) -> jax.Array:
+        where = f"at leaf {leaf_name(path)}"
         try:
-            array = jnp.array(leaf) if copy else jnp.asarray(leaf)
-        except TypeError:
-            name, kind = leaf_name(path), type(leaf).__name__
+            with np.errstate(over="ignore"):  # checked below
+                array = jnp.array(leaf) if copy else jnp.asarray(leaf)
+        except OverflowError:
+            raise _does_not_fit(name, where, leaf, "int32") from None
+        except (TypeError, ValueError):
             raise ValueError(
-                f"state: expected an array or a number at leaf {name}, got {kind}"
+                f"{name}: expected an array or a number {where}, got {type(leaf).__name__}"
             ) from None
-        return array if is_key(array) else jax.lax.convert_element_type(array, array.dtype)
+        check_fits(name, where, leaf, array)
+        weak = not strong or is_key(array)
+        return array if weak else jax.lax.convert_element_type(array, array.dtype)
 
-    return jax.tree_util.tree_map_with_path(convert, state)
+    return jax.tree_util.tree_map_with_path(convert, tree)
+
+
+def check_fits(name: str, where: str, leaf: Any, array: jax.Array) -> None:
+    """Check that the conversion of a leaf to 32 bits wrapped no value around nor made it infinite.
+
+    Raises:
+        ValueError: naming the argument, where the leaf is, and the value.
+    """
+    if isinstance(leaf, jax.Array) or checks.is_traced(array):
+        return
+    given = np.asarray(leaf)
+    if given.dtype == array.dtype:
+        return
+    if given.dtype.kind in "iu":
+        limits = jnp.iinfo(array.dtype)
+        bad = (given < limits.min) | (given > limits.max)
+    elif given.dtype.kind == "f":
+        bad = np.isfinite(given) & (np.abs(given) > float(jnp.finfo(array.dtype).max))
+    else:
+        return
+    if bad.any():
+        raise _does_not_fit(name, where, given[bad].flat[0], str(array.dtype))
+
+
+def _does_not_fit(name: str, where: str, value: Any, dtype: str) -> ValueError:
+    return ValueError(
+        f"{name}: expected values that fit {dtype} {where}, got {checks.shown(value)}; jax keeps "
+        "64 bits with jax.config.update('jax_enable_x64', True)"
+    )
 
 
 def as_function(name: str, function: Any) -> Any:
@@ -220,8 +265,7 @@ def as_function(name: str, function: Any) -> Any:
     Raises:
         ValueError: if it is not callable, naming the argument and its type.
     """
-    if not callable(function):
-        raise ValueError(f"{name}: expected a function, got {type(function).__name__}")
+    checks.function(name, function)
     try:
         hash(function)
     except TypeError:  # such as a dataclass with __call__: works, but every run compiles it anew

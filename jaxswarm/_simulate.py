@@ -11,11 +11,11 @@ Shapes: ``R`` records kept, one every ``every`` rounds.
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import _rollout, checks
@@ -94,9 +94,12 @@ def simulate(
         evaluate: ``evaluate(state) -> pytree``, run on the device when a record is kept.
         chunk: rounds per chunk, at least 1; by default about half a second's worth.
         checkpoint: a folder, or a :class:`Checkpoint` that says how often to save and how many to
-            keep.
+            keep. One run at a time uses a folder. A save that fails (a full disk) is a warning: the
+            run continues, tries again when the next save is due, and returns its result.
         resume: continue from the newest checkpoint, bit-identical to a run that never stopped;
             start from ``state`` if there is none. Without it an existing checkpoint is refused.
+            Refused too is one of a run with other ``inputs`` (their values are compared), key,
+            shapes, ``config`` or flags of jax; not compared is what ``step`` closes over.
         config: a dict or dataclass of JSON values, kept in the checkpoint; a run that resumes with
             another one is refused.
         progress: draw a progress bar on stderr.
@@ -131,77 +134,91 @@ def simulate(
     evaluate = None if evaluate is None else _rollout.as_function("evaluate", evaluate)
     length = 1 if chunk is None else checks.whole("chunk", chunk, 1, _rollout.MAX_ROUNDS)
     nonfinite = NonFinite(on_nonfinite)
+    if describe is not None:
+        checks.function("describe", describe)
+    if timing is not None:
+        checks.instance("timing", timing, Timing, "jaxswarm.Timing()")
+    resume, progress = (
+        bool(checks.mask(name, value, ()))
+        for name, value in (("resume", resume), ("progress", progress))
+    )
     if resume and checkpoint is None:
         raise ValueError("resume: expected a checkpoint to resume from, got checkpoint=None")
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(checkpoint)
 
-    timing = timing or Timing()
+    timing = Timing() if timing is None else timing
     began = time.perf_counter()
     state = _rollout.as_arrays(state, copy=True)  # the copy is donated, not the caller's state
-    inputs = jax.tree.map(jnp.asarray, inputs)
+    inputs = _rollout.as_arrays(inputs, "inputs", strong=False)
     state, key, inputs, placement = _place(state, key, inputs)
     shared = placement is not None and processes.is_shared(placement[0])
     progress = progress and (not shared or processes.is_primary())
     traced = _rollout.jitted(step), None if evaluate is None else _rollout.jitted(evaluate)
     record = _rollout.record_structure(*traced, state, key, inputs)
 
-    start, kept = 0, [_no_records(record)]
-    store = None
-    if checkpoint is not None:
-        entries = fingerprint(
-            state=state, record=record, inputs=inputs, key=key, every=every, config=config
-        )
-        store = Store(checkpoint, entries, shared=shared)
-        store.prepare(resume)
-        if resume and (found := store.load(state, record, num_rounds)) is not None:
-            state, records, start = found
-            kept = [records]
-    first = saved = start
+    with ExitStack() as context:  # holds the checkpoint folder's lock
+        start, kept = 0, [_no_records(record)]
+        store = None
+        if checkpoint is not None:
+            entries = fingerprint(
+                state=state, record=record, inputs=inputs, key=key, every=every, config=config
+            )
+            store = context.enter_context(Store(checkpoint, entries, shared=shared))
+            store.prepare(resume)
+            if resume and (found := store.load(state, record, num_rounds)) is not None:
+                state, records, start = found
+                kept = [records]
+        first = saved = start
 
-    capacity = _rollout.capacity(record)
-    program = _rollout.chunk_program(step, evaluate, every, capacity, placement)
-    with bar(progress, num_rounds, start, "compiling"):
-        out = program(
-            state, key, inputs, np.int32(start), np.int32(start)
-        )  # no rounds: compiles only
-        del state
-        jax.block_until_ready(out)
-    nonfinite.start(out)
-    timing.compile_s = time.perf_counter() - began
+        capacity = _rollout.capacity(record)
+        program = _rollout.chunk_program(step, evaluate, every, capacity, placement)
+        with bar(progress, num_rounds, start, "compiling"):
+            out = program(
+                state, key, inputs, np.int32(start), np.int32(start)
+            )  # no rounds: compiles only
+            del state
+            jax.block_until_ready(out)
+        nonfinite.start(out)
+        timing.compile_s = time.perf_counter() - began
 
-    began = time.perf_counter()
-    label = f"compiled in {timing.compile_s:.1f} s"
-    with interruptible() as interrupt, bar(progress, num_rounds, start, label) as shown:
-        asked = False
-        while start < num_rounds and not asked:
-            end = min(start + length, (start // every + capacity) * every, num_rounds)
-            if store is not None:
-                end = min(end, store.next_stop(start) or end)
-            tick = time.perf_counter()
-            out = program(out.state, key, inputs, np.int32(start), np.int32(end))
-            interrupt.wait(out.finite)
-            if chunk is None:
-                longest = (end - start) * _WAKE_SECONDS / max(time.perf_counter() - tick, 1e-9)
-                length = max(1, int(min(longest, 8 * (end - start))))
-            kept.append(_take(out, start, end, every))
-            nonfinite.check(out, start, end)
-            start = end
-            shown.update(start, kept[-1], describe)
-            due, asked = store is not None and store.due(start), interrupt.asked
-            if shared:
-                length, due, asked = processes.agree(length, due, asked)
-            if store is not None and due and start < num_rounds:
-                kept = [_join(kept)]
-                store.save(start, out.state, kept[0])
+        began = time.perf_counter()
+        label = f"compiled in {timing.compile_s:.1f} s"
+        with interruptible() as interrupt, bar(progress, num_rounds, start, label) as shown:
+            asked = False
+            while start < num_rounds and not asked:
+                end = min(start + length, (start // every + capacity) * every, num_rounds)
+                if store is not None:
+                    end = min(end, store.next_stop(start) or end)
+                tick = time.perf_counter()
+                out = program(out.state, key, inputs, np.int32(start), np.int32(end))
+                interrupt.wait(out.finite)
+                if chunk is None:
+                    longest = (end - start) * _WAKE_SECONDS / max(time.perf_counter() - tick, 1e-9)
+                    length = max(1, int(min(longest, 8 * (end - start))))
+                kept.append(_take(out, start, end, every))
+                nonfinite.check(out, start, end)
+                start = end
+                shown.update(start, kept[-1], describe)
+                due, asked = store is not None and store.due(start), interrupt.asked
+                if shared:
+                    length, due, asked = processes.agree(length, due, asked)
+                if store is not None and due and start < num_rounds:
+                    kept = [_join(kept)]
+                    if store.save(start, out.state, kept[0]):
+                        saved = start
+            if (
+                store is not None
+                and start != saved
+                and store.save(start, out.state, _join(kept), True)
+            ):
                 saved = start
-        if store is not None and start != saved:
-            store.save(start, out.state, _join(kept))
-    timing.run_s, timing.rounds = time.perf_counter() - began, start - first
-    if asked:
-        where = f", checkpoint in {store.path}" if store is not None and start else ""
-        raise KeyboardInterrupt(f"stopped after {start} of {num_rounds} rounds{where}")
-    return out.state, _join(kept)
+        timing.run_s, timing.rounds = time.perf_counter() - began, start - first
+        if asked:
+            of = "" if saved == start else f" of round {saved}"
+            where = f", checkpoint{of} in {store.path}" if store is not None and saved else ""
+            raise KeyboardInterrupt(f"stopped after {start} of {num_rounds} rounds{where}")
+        return out.state, _join(kept)
 
 
 def _place(state: PyTree, key: jax.Array, inputs: PyTree) -> tuple[PyTree, jax.Array, PyTree, Any]:

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
+from jaxswarm import checks
 from jaxswarm.types import PyTree
 
 CACHE_BYTES = 5_000_000
@@ -56,14 +57,13 @@ def sweep(run: Callable[..., PyTree], *axes: PyTree, at_once: int | None = None)
         >>> js.sweep(lambda a, b: a * b, jnp.arange(3), jnp.array([1, 10])).tolist()
         [[0, 0], [1, 10], [2, 20]]
     """
-    if not callable(run):
-        raise ValueError(f"run: expected a function, got {type(run).__name__}")
+    checks.function("run", run)
     lengths = [_length(index, axis) for index, axis in enumerate(axes)]
     if not lengths:
         raise ValueError("axes: expected at least one axis to sweep over, got none")
     total = math.prod(lengths)
-    if at_once is not None and at_once < 1:
-        raise ValueError(f"at_once: expected at least 1 combination, got {at_once}")
+    if at_once is not None:
+        at_once = checks.whole("at_once", at_once, 1)
 
     def run_combination(chosen: jax.Array) -> PyTree:
         members = (
@@ -119,7 +119,14 @@ def _size(aval: Any) -> int:
 
 
 def _length(index: int, axis: PyTree) -> int:
-    found = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(axis)}
+    found = set()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(axis):
+        if not hasattr(leaf, "shape") and not isinstance(leaf, (bool, int, float, complex)):
+            raise ValueError(
+                f"axes[{index}]: expected arrays, got {checks.shown(leaf)} at leaf "
+                f"{jax.tree_util.keystr(path) or '<root>'}"
+            )
+        found.add(jnp.shape(leaf)[:1])
     if len(found) != 1 or found & {(), (0,)}:
         raise ValueError(
             f"axes[{index}]: expected leaves with one common leading axis of at least 1 member, "

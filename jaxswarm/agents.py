@@ -13,6 +13,9 @@ import jax.numpy as jnp
 from jaxswarm import checks
 from jaxswarm.types import Key, Params, PyTree
 
+_shares: dict[tuple[Any, int], None] = {}
+"""Mapped axes over which :func:`jaxswarm.sharding.local` splits agents, with agents per device."""
+
 
 def num_agents(tree: PyTree) -> int:
     """Return ``N``, the size of the leading axis that all leaves of ``tree`` share.
@@ -90,7 +93,7 @@ def check_same_shapes(tree: PyTree, expected: PyTree, what: str = "messages") ->
         raise ValueError(f"{what}: expected the parameters' shapes {wanted}, got {found}")
 
 
-def keys(key: Key, num_agents: int, *, offset: int | jax.Array = 0) -> jax.Array:
+def keys(key: Key, num_agents: int, *, offset: int | jax.Array | None = None) -> jax.Array:
     """Derive one random key per agent: ``fold_in(key, global agent id)``.
 
     The stream of agent ``i`` depends on ``key`` and ``i`` only, never on ``N``, padding or the
@@ -99,7 +102,9 @@ def keys(key: Key, num_agents: int, *, offset: int | jax.Array = 0) -> jax.Array
     Args:
         key: typed key of ``jax.random.key``.
         num_agents: how many keys.
-        offset: global id of the first agent (where a device's share begins).
+        offset: global id of the first agent (where a device's share begins); 0 by default, and
+            inside a function that is mapped over the axis of a :func:`jaxswarm.sharding.local`
+            operator the first of this device's ``num_agents`` agents.
 
     Returns:
         Typed keys ``[N]``.
@@ -109,7 +114,28 @@ def keys(key: Key, num_agents: int, *, offset: int | jax.Array = 0) -> jax.Array
     """
     checks.key(key)
     num_agents = checks.whole("num_agents", num_agents)
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(num_agents) + offset)
+    first = _first_agent(num_agents) if offset is None else offset
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(num_agents) + first)
+
+
+def register_share(axis_name: Any, num_agents: int) -> None:
+    """Let :func:`keys` draw by global id where an axis is mapped on which devices hold a share.
+
+    Args:
+        axis_name: the mapped axis.
+        num_agents: agents on each device; draws for another number are not of the agents.
+    """
+    _shares[axis_name, num_agents] = None
+
+
+def _first_agent(num_agents: int) -> int | jax.Array:
+    for axis_name, share in _shares:
+        if share == num_agents:
+            try:
+                return jax.lax.axis_index(axis_name) * share
+            except NameError:  # not mapped here
+                continue
+    return 0
 
 
 def stack(trees: Sequence[PyTree]) -> PyTree:

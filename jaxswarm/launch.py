@@ -85,15 +85,23 @@ def initialize(
         process: number of this process, in ``[0, processes)``.
         start_timeout_s: seconds to wait for the other processes to start.
         heartbeat_timeout_s: seconds without a heartbeat after which a process counts as dead; the
-            others then end with an error that names it.
+            others then end with an error. ``jaxswarm.launch`` names the process that died or was
+            suspended.
 
     Raises:
         ValueError: if only some of the three are given, or one is out of its range.
     """
+    from jaxswarm import checks
+
+    for name, seconds in (
+        ("start_timeout_s", start_timeout_s),
+        ("heartbeat_timeout_s", heartbeat_timeout_s),
+    ):
+        checks.whole(name, seconds, 1)
     given = _given(coordinator, processes, process)
     options: dict[str, Any] = {
-        "initialization_timeout": start_timeout_s,
-        "heartbeat_timeout_seconds": heartbeat_timeout_s,
+        "initialization_timeout": int(start_timeout_s),
+        "heartbeat_timeout_seconds": int(heartbeat_timeout_s),
     }
     if given is not None:
         address, count, index = given
@@ -117,29 +125,28 @@ def initialize(
 def _given(
     coordinator: str | None, processes: int | None, process: int | None
 ) -> tuple[str, int, int] | None:
+    from jaxswarm import checks
+
     source = "arguments"
-    found = {"coordinator": coordinator, "processes": processes, "process": process}
-    if all(value is None for value in found.values()):
+    names = ("coordinator", "processes", "process")
+    values: list[Any] = [coordinator, processes, process]
+    if all(value is None for value in values):
         source = f"environment ({COORDINATOR}, {PROCESSES}, {PROCESS_ID})"
         names = (COORDINATOR, PROCESSES, PROCESS_ID)
-        found = dict(zip(found, map(os.environ.get, names), strict=True))
-        if all(value is None for value in found.values()):
+        values = [os.environ.get(name) for name in names]
+        if all(value is None for value in values):
             return None
-    missing = [name for name, value in found.items() if value is None]
+        values = [int(value) if value and value.isdigit() else value for value in values]
+    missing = [name for name, value in zip(names, values, strict=True) if value is None]
     if missing:
         raise ValueError(
             f"{source}: expected coordinator, processes and process, missing {missing}"
         )
-    address = str(found["coordinator"])
-    if not re.fullmatch(r"\S+:\d+", address):
-        raise ValueError(f"coordinator: expected HOST:PORT, got {address!r}")
-    try:
-        count, index = int(found["processes"] or 0), int(found["process"] or 0)
-    except ValueError:
-        raise ValueError(f"{source}: expected whole numbers, got {found}") from None
-    if count < 1 or not 0 <= index < count:
-        raise ValueError(f"process: expected a number in [0, {count}), got {index}")
-    return address, count, index
+    address, count, index = values
+    if not isinstance(address, str) or not re.fullmatch(r"\S+:\d+", address):
+        raise ValueError(f"{names[0]}: expected HOST:PORT, got {address!r}")
+    count = checks.whole(names[1], count, 1)
+    return address, count, checks.index(names[2], index, count)
 
 
 def _tasks() -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxswarm import errors
+from jaxswarm import checks, errors
 from jaxswarm._rollout import Chunk, Records
 
 _NUMBERS_SHOWN = 4
@@ -38,7 +38,12 @@ class Bar:
             return
         if len(records.round):
             numbers = (describe or scalars)(jax.tree.map(lambda x: x[-1], records))
-            shown = {name: f"{float(value):.4g}" for name, value in numbers.items()}
+            try:
+                shown = {name: f"{float(value):.4g}" for name, value in numbers.items()}
+            except (AttributeError, TypeError, ValueError):
+                raise ValueError(
+                    f"describe: expected a dict of numbers, got {checks.shown(numbers)}"
+                ) from None
             self._tqdm.set_postfix(shown, refresh=False)
         self._tqdm.update(done - self._tqdm.n)
 

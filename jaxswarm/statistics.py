@@ -27,7 +27,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxswarm import errors
+from jaxswarm import checks, errors
 from jaxswarm._intervals import (
     STATISTICS,
     bootstrap_one,
@@ -154,6 +154,7 @@ def compare(
     """
     a, b = _per_seed(arm, "arm"), _per_seed(baseline, "baseline")
     _check_options(statistic, confidence, method)
+    paired, relative = _flag("paired", paired), _flag("relative", relative)
     if paired and len(a) != len(b):
         raise ValueError(
             f"baseline: expected {len(a)} seeds like arm for a paired comparison, got {len(b)}; "
@@ -293,32 +294,31 @@ def time_to_target(
         ``[...]`` float64 positions of the first entry at or beyond the target.
 
     Raises:
-        ValueError: if ``curve`` has no points, ``target`` is not finite, or ``x`` has another
-            length.
+        ValueError: if ``curve`` has no points, ``target`` or ``x`` is not finite, or ``x`` has
+            another length.
 
     Example:
         >>> from jaxswarm import statistics
         >>> statistics.time_to_target([[0.1, 0.5, 0.9], [0.1, 0.2, 0.3]], 0.5).tolist()
         [1.0, inf]
     """
-    y = np.asarray(curve, dtype=np.float64)
+    y = checks.as_array("curve", curve, "numbers [..., T]").astype(np.float64)
+    rising = _flag("rising", rising)
     if y.ndim == 0 or y.shape[-1] == 0:
         raise ValueError(f"curve: expected [..., T] with at least one point, got shape {y.shape}")
-    if not np.isfinite(target):
-        raise ValueError(f"target: expected a finite level, got {target}")
-    at = np.arange(y.shape[-1]) if x is None else np.asarray(x)
+    target = float(checks.real("target", target))
+    count = y.shape[-1]
+    at = np.arange(count) if x is None else np.asarray(checks.real("x", x, shape=count))
     at = at.astype(np.float64)
-    if at.shape != y.shape[-1:]:
-        raise ValueError(
-            f"x: expected shape {y.shape[-1:]} like the curve's last axis, got {at.shape}"
-        )
     reached = y >= target if rising else y <= target
     first = at[np.argmax(reached, axis=-1)]
     return np.where(reached.any(axis=-1), first, np.inf)
 
 
 def _per_seed(values: ArrayLike, name: str, what: str = "seeds") -> np.ndarray:
-    x = np.asarray(values, dtype=np.float64)
+    x = checks.as_array(name, values, f"one number for each of {what}, shape [S]").astype(
+        np.float64
+    )
     if x.ndim != 1:
         raise ValueError(
             f"{name}: expected one number for each of {what}, shape [S], got {x.shape}"
@@ -333,14 +333,17 @@ def _per_seed(values: ArrayLike, name: str, what: str = "seeds") -> np.ndarray:
 
 
 def _check_options(statistic: str, confidence: float, method: str) -> None:
-    if statistic not in STATISTICS:
+    if statistic not in tuple(STATISTICS):
         raise errors.unknown("statistic", statistic, STATISTICS)
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence: expected a level in (0, 1), got {confidence}")
+    checks.real("confidence", confidence, above=0.0, below=1.0)
     if method not in _METHODS:
         raise errors.unknown("method", method, _METHODS)
     if method == "t" and statistic != "mean":
         raise ValueError(f"method: expected statistic='mean' for 't', got statistic={statistic!r}")
+
+
+def _flag(name: str, value: bool) -> bool:
+    return bool(checks.mask(name, value, ()))
 
 
 def _use_t(method: str, statistic: str, seeds: int) -> bool:

@@ -20,13 +20,13 @@ import simulation_program as program
 from simulation_program import run, start, step
 
 from jaxswarm import Timing, simulate
-from jaxswarm import checkpoint as checkpoints
 from jaxswarm.checkpoint import (
     Checkpoint,
     CheckpointCorruptError,
     CheckpointExistsError,
     CheckpointMismatchError,
     CheckpointWarning,
+    Store,
 )
 from jaxswarm.progress import interruptible
 
@@ -94,10 +94,8 @@ def test_resume_with_nothing_there_starts_fresh(tmp_path):
 
 def test_saves_where_asked_and_keeps_the_newest(tmp_path, monkeypatch):
     written = []
-    save = checkpoints.Store.save
-    monkeypatch.setattr(
-        checkpoints.Store, "save", lambda self, n, *a: (written.append(n), save(self, n, *a))
-    )
+    save = Store.save
+    monkeypatch.setattr(Store, "save", lambda self, n, *a: (written.append(n), save(self, n, *a)))
     run(Checkpoint(tmp_path / "a", every_rounds=8, keep=3), 36)
     assert written == [8, 16, 24, 32, 36]
     assert rounds(tmp_path / "a") == [24, 32, 36]
@@ -239,7 +237,7 @@ def test_kill_before_the_name_is_given_leaves_the_previous(tmp_path, monkeypatch
 
     run(tmp_path, 7)
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.os, "replace", die)
+        patch.setattr(os, "replace", die)
         with pytest.raises(SystemExit):
             run(tmp_path, 14, resume=True)
     assert rounds(tmp_path) == [7]
@@ -322,9 +320,15 @@ def test_sharded_state_comes_back_where_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every_seconds": -1}, "every_seconds: expected at least 0, got -1"),
-        ({"every_rounds": 0}, "every_rounds: expected at least 1, got 0"),
-        ({"keep": 0}, "keep: expected at least 1, got 0"),
+        ({"every_seconds": -1}, "every_seconds: expected a number >= 0, got -1"),
+        ({"every_rounds": 0}, "every_rounds: expected a whole number of at least 1, got 0"),
+        ({"keep": 0}, "keep: expected a whole number of at least 1, got 0"),
+        ({"every_rounds": np.nan}, "every_rounds: expected a whole number .* got nan"),
+        ({"every_rounds": 2.5}, "every_rounds: expected a whole number .* got 2.5"),
+        ({"every_seconds": np.nan}, "every_seconds: expected a number >= 0, got nan"),
+        ({"every_seconds": "30"}, "every_seconds: expected a number >= 0, got .30."),
+        ({"keep": True}, "keep: expected a whole number .* got True"),
+        ({"overwrite": "yes"}, r"overwrite: expected bool\[\], got .yes."),
     ],
 )
 def test_bad_options_are_named(tmp_path, options, message):

@@ -1,5 +1,7 @@
 """Every plot is rendered and read back: lines, scales, colours, gaps, files."""
 
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -203,6 +205,96 @@ def test_panels_share_one_figure(series):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+NO_NUMBERS = ["text", None, object(), [[1.0], [1.0, 2.0]], [1j]]
+NO_SIZES = [0.0, -1.0, np.nan, np.inf, "wide", None, [1.0, 2.0]]
+NO_AXES = ["axes", 3, np.zeros(3)]
+NO_MAPPING = [[1, 2], "abc", 3, np.ones(3)]
+LINES = {"a": [1.0, 2.0]}
+POINTS = np.ones((4, 2))
+
+
+def _made(**options):
+    return plotting.movie(lambda ax, frame: None, **{"num_frames": 1, **options})
+
+
+BAD = {
+    "series": (NO_MAPPING, lambda v: plotting.curves(v)),
+    "series['a']": (NO_NUMBERS, lambda v: plotting.curves({"a": v})),
+    "colors": (NO_MAPPING, lambda v: plotting.curves(LINES, colors=v)),
+    "band": (
+        [3, (10,), (90, 10), (-1, 50), (0, 101), "ab", (np.nan, 50)],
+        lambda v: plotting.curves(LINES, band=v),
+    ),
+    "effects": (NO_MAPPING, plotting.intervals),
+    "effects['a']": ([3, "abc", (1, 2), None], lambda v: plotting.intervals({"a": v})),
+    "threshold": (
+        ["x", np.nan, [1, 2]],
+        lambda v: plotting.intervals({"a": (1, 0, 2)}, threshold=v),
+    ),
+    "topology": ([None, 4, "ring"], lambda v: plotting.graph(v, np.ones(4))),
+    "topology:": ([None, 4, "ring"], plotting.layout),
+    "values": (NO_NUMBERS, lambda v: plotting.graph(_ring(4), v)),
+    "positions": (
+        [x for x in NO_NUMBERS if x is not None],
+        lambda v: plotting.graph(_ring(4), np.ones(4), positions=v),
+    ),
+    "edges": (
+        [x for x in NO_NUMBERS if x is not None],
+        lambda v: plotting.graph(_ring(4), np.ones(4), edges=v),
+    ),
+    "limits": (
+        [3, (1,), (2, 1), (np.nan, 1), "ab"],
+        lambda v: plotting.heatmap(np.eye(2), limits=v),
+    ),
+    "node_size": ([-1, np.nan, "x"], lambda v: plotting.graph(_ring(4), np.ones(4), node_size=v)),
+    "matrix": (NO_NUMBERS, plotting.heatmap),
+    "rows": (["ab", 2, ["a"]], lambda v: plotting.heatmap(np.eye(2), v)),
+    "format": (["zzz", None, [1]], lambda v: plotting.heatmap(np.eye(2), format=v)),
+    "positions: expected": (NO_NUMBERS, lambda v: plotting.swarm(v, np.ones(4))),
+    "headings": (NO_NUMBERS, lambda v: plotting.swarm(POINTS, v)),
+    "box": (
+        [0.0, -1.0, "x", (1, 2, 3), np.nan],
+        lambda v: plotting.swarm(POINTS, np.ones(4), box=v),
+    ),
+    "fps": (NO_SIZES, lambda v: plotting.animate(POINTS[None], np.ones((1, 4)), "x.gif", fps=v)),
+    "headings:": (
+        [3.0, "x", np.ones((2, 4))],
+        lambda v: plotting.animate(POINTS[None], v, "x.gif"),
+    ),
+    "save_path": (
+        [3, "", ".", "x.txt"],
+        lambda v: plotting.animate(POINTS[None], np.ones((1, 4)), v),
+    ),
+    "width": (NO_SIZES, lambda v: plotting.axes(width=v)),
+    "height": (NO_SIZES, lambda v: plotting.panels(1, 1, height=v)),
+    "columns": ([0, 1.5, "x", np.nan], lambda v: plotting.panels(1, v)),
+    "ax": (NO_AXES, lambda v: plotting.curves(LINES, ax=v)),
+    "ax:": (NO_AXES, plotting.tidy),
+    "ax: expected": (NO_AXES, plotting.stage),
+    "ax: expected matplotlib": (NO_AXES, lambda v: plotting.swarm(POINTS, np.ones(4), ax=v)),
+    "figure": ([3, "figure", None], lambda v: plotting.save(v, "x.png")),
+    "path": ([3, None, ""], lambda v: plotting.save(plotting.axes(), v)),
+    "dpi": (NO_SIZES, lambda v: plotting.save(plotting.axes(), "x.png", dpi=v)),
+    "radius": (
+        [-1.0, np.nan, [1.0, 2.0], "x"],
+        lambda v: plotting.discs(plotting.axes(), POINTS, v, "red"),
+    ),
+    "codes": (NO_NUMBERS, lambda v: plotting.tiles(plotting.axes(), v, {0: "red"})),
+    "colors:": (NO_MAPPING, lambda v: plotting.tiles(plotting.axes(), np.zeros((2, 2)), v)),
+    "draw": ([3, None], lambda v: plotting.movie(v, 1)),
+    "num_frames": ([0, 1.5, np.nan, "x"], lambda v: _made(num_frames=v)),
+    "interval": (NO_SIZES, lambda v: _made(interval=v)),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_every_bad_argument_is_named(name):
+    values, call = BAD[name]
+    for value in values:
+        with pytest.raises(ValueError, match=re.escape(name)):
+            call(value)
 
 
 def test_axes_and_figures_display_themselves_in_a_notebook():

@@ -271,8 +271,8 @@ def keep(key, state, inputs):
         ({"num_rounds": 2.5}, "num_rounds: expected a whole number in .* got 2.5"),
         ({"num_rounds": True}, "num_rounds"),
         ({"every": 0}, "every: expected a whole number in .* got 0"),
-        ({"step": "no"}, "step: expected a function, got str"),
-        ({"evaluate": 3}, "evaluate: expected a function, got int"),
+        ({"step": "no"}, "step: expected a function, got 'no'"),
+        ({"evaluate": 3}, "evaluate: expected a function, got 3"),
         ({"key": np.zeros(2, np.uint32)}, r"jax\.random\.key"),
         ({"key": 0}, r"jax\.random\.key"),
         ({"step": lambda k, s, i: s}, r"expected to return \(state, info\), got dict"),
@@ -294,6 +294,24 @@ def keep(key, state, inputs):
             {"state": {"w": "text"}},
             r"state: expected an array or a number at leaf \['w'\], got str",
         ),
+        ({"inputs": {"a": object()}}, r"inputs: expected an array .* leaf \['a'\], got object"),
+        *(
+            (
+                {what: {"w": value}},
+                rf"{what}: expected values that fit {dtype} at leaf \['w'\], got ",
+            )
+            for what in ("state", "inputs")
+            for value, dtype in (
+                (2**40, "int32"),
+                (2**70, "int32"),
+                (-(2**31) - 1, "int32"),
+                (np.int64(2**40), "int32"),
+                (np.array([1, 2**40]), "int32"),
+                (np.array([1, 2**40], np.uint64), "uint32"),
+                (np.array([1e300, 1.0]), "float32"),
+                (-1e39, "float32"),
+            )
+        ),
     ],
 )
 def test_bad_input_is_named(key, function, change, message):
@@ -308,6 +326,12 @@ def test_bad_input_is_named(key, function, change, message):
         ({"chunk": 0}, "chunk: expected a whole number"),
         ({"on_nonfinite": "explode"}, "unknown on_nonfinite 'explode'.*'ignore', 'raise', 'warn'"),
         ({"resume": True}, "resume: expected a checkpoint"),
+        ({"resume": "yes"}, r"resume: expected bool"),
+        ({"progress": 1}, r"progress: expected bool"),
+        ({"describe": "loss"}, "describe: expected a function, got 'loss'"),
+        ({"timing": 0.0}, r"timing: expected a Timing such as jaxswarm.Timing\(\), got 0.0"),
+        ({"checkpoint": 3}, "checkpoint path: expected a folder .*, got 3"),
+        ({"checkpoint": ""}, "checkpoint path: expected a folder .*, got ''"),
         ({"key": jax.random.split(jax.random.key(0), 2)}, r"shape \(\), got shape \(2,\)"),
     ],
 )
@@ -325,3 +349,20 @@ def test_a_callable_that_cannot_be_hashed_still_works(key):
 
     state, _ = run(Doubling(), jnp.ones(2), 3, key=key)
     assert state.tolist() == [8.0, 8.0]
+
+
+def test_values_that_fit_32_bits_pass(key):
+    state = {
+        "i": np.array([2**31 - 1, -(2**31)]),
+        "u": np.array([2**32 - 1], np.uint64),
+        "f": np.array([0.1, np.inf, np.nan]),
+        "b": True,
+    }
+    found, _ = run(keep, state, 2, key=key, inputs=state, on_nonfinite="ignore")
+    assert found["i"].tolist() == state["i"].tolist()
+    assert found["u"].tolist() == state["u"].tolist()
+
+
+def test_descriptions_that_are_no_dict_are_named(key):
+    with pytest.raises(ValueError, match="describe: expected a dict of numbers, got 3"):
+        simulate(keep, {"w": jnp.ones(3)}, 4, key=key, describe=lambda record: 3)

@@ -73,7 +73,7 @@ def test_mean_of_few_seeds_is_students_interval():
     np.testing.assert_allclose(found.interval, [expected.low, expected.high], rtol=1e-12)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("seeds", [2, 4, 12])
 def test_swapping_the_arms_mirrors_the_comparison(options, seeds):
     a, b = _arms(seeds)
@@ -106,7 +106,7 @@ def test_effects_shift_and_scale_with_the_data(shift, scale):
     )
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS)
 def test_equal_effects_give_a_zero_width_interval(options):
     found = compare([0.9, 0.9, 0.9], [0.7, 0.7, 0.7], **options)
     assert found.interval == (found.effect, found.effect)
@@ -235,3 +235,75 @@ def test_import_is_light():
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+NO_NUMBERS = ["text", ["a", "b"], None, [1.0, None], [[1.0], [1.0, 2.0]], [1j, 2j], object()]
+SEEDS = [1.0, 2.0, 4.0]
+ARRAYS = {
+    "arm": (lambda v: compare(v, SEEDS), lambda v: statistics.probability_of_improvement(v, SEEDS)),
+    "baseline": (
+        lambda v: compare(SEEDS, v, paired=False),
+        lambda v: statistics.probability_of_improvement(SEEDS, v),
+    ),
+    "values": (summarize, statistics.interquartile_mean),
+    "x": (lambda v: linear_fit(v, SEEDS), lambda v: time_to_target(SEEDS, 2.0, [v, v])),
+    "y": (lambda v: linear_fit(SEEDS, v),),
+    "curve": (lambda v: time_to_target(v, 1.0),),
+}
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize("name", ARRAYS)
+def test_what_is_no_array_of_numbers_is_named(name, value):
+    for call in ARRAYS[name]:
+        with pytest.raises(ValueError, match=f"{name}: expected"):
+            call(value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["arm", "baseline", "x", "y"])
+def test_numbers_that_are_not_finite_are_named(name, value):
+    for call in ARRAYS[name]:
+        with pytest.raises(ValueError, match=f"{name}: expected"):
+            call([value, 1.0, 2.0])
+
+
+def test_the_interquartile_mean_refuses_nan_and_orders_infinities():
+    with pytest.raises(ValueError, match="values: expected numbers, got nan"):
+        statistics.interquartile_mean([1.0, 2.0, np.nan, 3.0])
+    assert statistics.interquartile_mean([1.0, 2.0, np.inf, -np.inf]) == 1.5
+    with pytest.raises(ValueError, match=r"axis: expected a whole number in \[-1, 0\], got 1"):
+        statistics.interquartile_mean([1.0, 2.0], axis=1)
+    with pytest.raises(ValueError, match="values: expected at least one axis"):
+        statistics.interquartile_mean(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("statistic", value) for value in (None, 3, ["mean"], {})),
+        *(("method", value) for value in (None, 3, ["t"])),
+        *(("confidence", value) for value in (None, "x", 0.0, 1.0, np.nan, [0.9, 0.9])),
+        *(("paired", value) for value in (None, "yes", 1)),
+        *(("relative", value) for value in (None, "yes", 1)),
+    ],
+)
+def test_bad_options_are_named(name, value):
+    with pytest.raises(ValueError, match=name):
+        compare(SEEDS, SEEDS, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("target", None),
+        ("target", "x"),
+        ("target", np.inf),
+        ("x", [0, 1, np.nan]),
+        ("x", [0, 1]),
+        ("rising", 1),
+    ],
+)
+def test_bad_options_of_time_to_target_are_named(name, value):
+    with pytest.raises(ValueError, match=f"{name}: expected"):
+        time_to_target(SEEDS, **{"target": 2.0, name: value})

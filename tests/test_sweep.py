@@ -81,5 +81,23 @@ def test_bad_arguments_are_named():
         sweep(lambda a: a, jnp.zeros(0))
     with pytest.raises(ValueError, match=r"axes\[0\].* got \[\(\)\]"):
         sweep(lambda a: a, 1.0)
-    with pytest.raises(ValueError, match="at_once: expected at least 1 combination, got 0"):
+    with pytest.raises(ValueError, match="at_once: expected a whole number of at least 1, got 0"):
         sweep(lambda a: a, jnp.zeros(2), at_once=0)
+
+
+@pytest.mark.parametrize("at_once", [2.5, float("nan"), True, "all", -1])
+def test_bad_group_sizes_are_named(at_once):
+    with pytest.raises(ValueError, match="at_once: expected a whole number of at least 1"):
+        sweep(lambda a: a, jnp.zeros(2), at_once=at_once)
+
+
+@pytest.mark.parametrize("axis", ["abc", {"a": object()}, [None, "x"], None, [1.0, 2.0]])
+def test_axes_without_arrays_are_named(axis):
+    with pytest.raises(ValueError, match=r"axes\[1\]: expected"):
+        sweep(lambda a, b: a, jnp.zeros(2), axis)
+
+
+@pytest.mark.parametrize("run", [None, 3, "run"])
+def test_what_is_no_function_is_named(run):
+    with pytest.raises(ValueError, match="run: expected a function"):
+        sweep(run, jnp.zeros(2))

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxswarm.plotting.style import INK, PALETTE, axes, tidy, titles
+from jaxswarm import checks
+from jaxswarm.plotting.style import INK, PALETTE, axes, mapping, numbers, tidy, titles
 
 
 def curves(
@@ -50,6 +51,9 @@ def curves(
         >>> ax.get_xlabel(), len(ax.lines)
         ('round', 2)
     """
+    mapping("series", series)
+    chosen = mapping("colors", {} if colors is None else colors)
+    band = _band(band)
     if not series:
         raise ValueError("series: expected at least one curve, got none")
     ax = axes() if ax is None else tidy(ax)
@@ -63,7 +67,7 @@ def curves(
             raise ValueError(f"x: expected shape {y.shape[1:]} like {name!r}, got {at.shape}")
         if log:
             y = np.where(y > 0.0, y, np.nan)
-        color = (colors or {}).get(name, PALETTE[position % len(PALETTE)])
+        color = chosen.get(name, PALETTE[position % len(PALETTE)])
         low, middle, high = _percentiles(y, band)
         ax.plot(at, middle, color=color, linewidth=2.2, label=name, solid_capstyle="round")
         if band is not None and y.shape[0] > 1:
@@ -107,17 +111,16 @@ def intervals(
         ax: axes to draw into.
 
     Raises:
-        ValueError: if there are no effects.
+        ValueError: if there are no effects, or one is neither of these.
     """
+    mapping("effects", effects)
     if not effects:
         raise ValueError("effects: expected at least one, got none")
+    if threshold is not None:
+        checks.real("threshold", threshold)
     ax = axes(height=1.3 + 0.42 * len(effects)) if ax is None else tidy(ax)
     for row, (name, given) in enumerate(effects.items()):
-        if isinstance(given, tuple):
-            effect, low, high = given
-        else:
-            effect = given.effect if hasattr(given, "effect") else given.value
-            low, high = given.interval
+        effect, low, high = _effect(name, given)
         reached = threshold is None or effect >= threshold
         color = PALETTE[0] if reached else "#9A9A9A"
         ax.plot([low, high], [row, row], color=color, linewidth=2.4, solid_capstyle="round")
@@ -140,11 +143,35 @@ def _positions(x: Any, name: str, count: int) -> np.ndarray:
         if name not in x:
             raise ValueError(f"x: expected positions for {name!r}, got {sorted(x)}")
         x = x[name]
-    return np.arange(count) if x is None else np.asarray(x)
+    if x is None:
+        return np.arange(count)
+    try:
+        return np.asarray(x)
+    except ValueError:  # ragged
+        raise ValueError(f"x: expected positions [T], got {checks.shown(x)}") from None
+
+
+def _band(band: Any) -> tuple[float, float] | None:
+    if band is None:
+        return None
+    checked = checks.real("band", band, 0.0, 100.0, shape=2)
+    low, high = np.asarray(checked, dtype=np.float64).tolist()
+    if low > high:
+        raise ValueError(f"band: expected a lower and a higher percentile, got {band}")
+    return low, high
+
+
+def _effect(name: str, given: Any) -> tuple[float, float, float]:
+    """``(effect, low, high)`` of a comparison, a summary or the three numbers."""
+    effect = getattr(given, "effect", getattr(given, "value", None))
+    found = given if effect is None else (effect, *given.interval)
+    three = checks.real(f"effects[{name!r}]", found, shape=3, infinite=True)
+    effect, low, high = np.asarray(three, dtype=np.float64).tolist()
+    return effect, low, high
 
 
 def _curve(values: Any, name: str) -> np.ndarray:
-    y = np.asarray(values, dtype=np.float64)
+    y = numbers(f"series[{name!r}]", values, "numbers [S, T] or [T]")
     if y.ndim == 1:
         y = y[None]
     if y.ndim != 2 or y.size == 0:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxswarm.plotting.style import INK, axes, colorbar, span
+from jaxswarm import checks
+from jaxswarm.plotting.style import INK, axes, colorbar, limits_of, numbers, require_axes
 from jaxswarm.topology.graph import Topology
+from jaxswarm.topology.validation import require_topology
 
 _LARGEST_SPRING_LAYOUT = 2_000
 
@@ -49,16 +51,21 @@ def graph(
     """
     from matplotlib.collections import LineCollection
 
+    _require_single(topology)
     n = topology.num_agents
-    if topology.is_sequence:
-        raise ValueError("topology: expected a single topology, got a sequence; pass topology[t]")
-    value = np.asarray(values, dtype=np.float64)
+    value = numbers("values", values, f"numbers [{n}]")
     if value.shape != (n,):
         raise ValueError(f"values: expected shape ({n},), one per agent, got {value.shape}")
-    at = layout(topology) if positions is None else np.asarray(positions, dtype=np.float64)
+    at = (
+        layout(topology)
+        if positions is None
+        else numbers("positions", positions, f"numbers [{n}, 2]")
+    )
     if at.shape != (n, 2):
         raise ValueError(f"positions: expected shape ({n}, 2), got {at.shape}")
-    ax = axes(width=5.6, height=4.8) if ax is None else ax
+    if node_size is not None:
+        checks.real("node_size", node_size, 0.0)
+    ax = axes(width=5.6, height=4.8) if ax is None else require_axes(ax)
     ends, slot = _undirected(topology)
     alpha = float(np.clip(14.0 / math.sqrt(len(ends) + 1.0), 0.06, 0.75))
     width, dashes = _strokes(topology, edges, slot)
@@ -74,7 +81,7 @@ def graph(
     )
     finite = np.isfinite(value)
     size = float(np.clip(9_000.0 / n, 6.0, 240.0)) if node_size is None else node_size
-    low, high = limits or (span(value[finite]))
+    low, high = limits_of(limits, value[finite])
     ax.scatter(
         *at[~finite].T, s=size, facecolor="white", edgecolor="#9A9A9A", linewidth=1.0, zorder=2
     )
@@ -99,7 +106,12 @@ def graph(
 
 
 def layout(topology: Topology) -> np.ndarray:
-    """Positions for drawing, ``[N, 2]``: circle, springs or spectrum, as in :func:`graph`."""
+    """Positions for drawing, ``[N, 2]``: circle, springs or spectrum, as in :func:`graph`.
+
+    Raises:
+        ValueError: if ``topology`` is not a single topology.
+    """
+    _require_single(topology)
     n = topology.num_agents
     if topology.offsets is not None or n <= 2:
         angle = np.pi / 2 - 2 * np.pi * np.arange(n) / max(n, 1)
@@ -117,6 +129,12 @@ def layout(topology: Topology) -> np.ndarray:
         rounds = int(np.clip(12_000 / n, 6, 60))
         found = nx.spring_layout(network, pos=start, seed=0, iterations=rounds)
     return _without_outliers(np.array([found[i] for i in range(n)]))
+
+
+def _require_single(topology: Any) -> None:
+    require_topology(topology)
+    if topology.is_sequence:
+        raise ValueError("topology: expected a single topology, got a sequence; pass topology[t]")
 
 
 def _without_outliers(at: np.ndarray) -> np.ndarray:
@@ -139,7 +157,7 @@ def _strokes(topology: Topology, edges: Any, slot: np.ndarray) -> tuple[Any, Any
     """Line widths and styles of the undirected edges."""
     if edges is None:
         return 0.8, "solid"
-    value = np.asarray(edges, dtype=np.float64)
+    value = numbers("edges", edges, "one number per directed edge")
     if value.shape != topology.mask.shape:
         raise ValueError(
             f"edges: expected one number per directed edge, shape {topology.mask.shape}, "

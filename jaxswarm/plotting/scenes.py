@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxswarm.plotting.style import INK, axes
+from jaxswarm import checks
+from jaxswarm.plotting.style import INK, axes, file_path, mapping, numbers, require_axes
 
 
 def stage(
@@ -25,7 +26,14 @@ def stage(
         y: limits from bottom to top.
         title: one line.
         equal: equal scales of both axes.
+
+    Raises:
+        ValueError: if ``ax`` is not matplotlib axes, or limits are not two numbers.
     """
+    require_axes(ax)
+    for name, limits in (("x", x), ("y", y)):
+        if limits is not None:
+            checks.real(name, limits, shape=2)
     ax.grid(False)
     ax.set(xticks=[], yticks=[], xlim=x, ylim=y)
     if equal:
@@ -59,13 +67,17 @@ def discs(
         layer: drawing order; higher layers cover lower ones.
 
     Raises:
-        ValueError: if positions are not ``[M, 2]``.
+        ValueError: if positions are not ``[M, 2]``, or there is not one radius, or one each.
     """
     from matplotlib.collections import EllipseCollection
 
-    at = np.asarray(positions, dtype=np.float64)
+    require_axes(ax)
+    at = numbers("positions", positions, "numbers [M, 2]")
     if at.ndim != 2 or at.shape[1] != 2:
         raise ValueError(f"positions: expected [M, 2], got shape {at.shape}")
+    shape = (len(at),) if np.ndim(radius) else ()
+    checks.real("radius", radius, 0.0, shape=shape)
+    checks.probability("alpha", alpha)
     width = 2.0 * np.broadcast_to(np.asarray(radius, dtype=np.float64), len(at))
     drawn = EllipseCollection(
         width,
@@ -100,8 +112,12 @@ def tiles(
     """
     from matplotlib.colors import to_rgb
 
-    grid = np.asarray(codes)
-    if grid.ndim != 2:
+    require_axes(ax)
+    mapping("colors", colors)
+    if symbols is not None:
+        mapping("symbols", symbols)
+    grid = checks.as_array("codes", codes, "whole numbers [H, W]")
+    if grid.ndim != 2 or grid.size == 0:
         raise ValueError(f"codes: expected [H, W], got shape {grid.shape}")
     missing = sorted(set(np.unique(grid).tolist()) - set(colors))
     if missing:
@@ -147,10 +163,10 @@ def movie(
     """
     from matplotlib.animation import FuncAnimation
 
-    if num_frames < 1:
-        raise ValueError(f"num_frames: expected at least 1, got {num_frames}")
-    if interval <= 0:
-        raise ValueError(f"interval: expected milliseconds above 0, got {interval}")
+    checks.function("draw", draw)
+    num_frames = checks.whole("num_frames", num_frames, 1)
+    checks.real("interval", interval, above=0.0)
+    checks.real("dpi", dpi, above=0.0)
     writer = None if save_path is None else animation_writer(save_path, fps=1000.0 / interval)
     ax = axes(width=width, height=height)
 
@@ -174,7 +190,7 @@ def animation_writer(save_path: str | Path, *, fps: float) -> Any:
     from matplotlib.animation import FFMpegWriter, PillowWriter
 
     writers: dict[str, Any] = {".gif": PillowWriter, ".mp4": FFMpegWriter}
-    path = Path(save_path)
+    path = file_path("save_path", save_path)
     kind = path.suffix.lower()
     if kind not in writers:
         raise ValueError(f"save_path: expected a name that ends in .gif or .mp4, got {save_path}")

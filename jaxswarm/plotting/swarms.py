@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.plotting.scenes import animation_writer
-from jaxswarm.plotting.style import INK, PALETTE, axes, colorbar, span
+from jaxswarm.plotting.style import INK, PALETTE, axes, colorbar, numbers, require_axes, span
 
 
 def swarm(
@@ -39,14 +40,17 @@ def swarm(
     Raises:
         ValueError: if shapes do not fit.
     """
-    at = np.asarray(positions, dtype=np.float64)
+    at = numbers("positions", positions, "numbers [N, 2]")
     if at.ndim != 2 or at.shape[1] != 2:
         raise ValueError(f"positions: expected [N, 2], got shape {at.shape}")
     angle = _angles(headings, len(at))
-    color = np.mod(angle, 2 * np.pi) if values is None else np.asarray(values, dtype=np.float64)
+    color = np.mod(angle, 2 * np.pi)
+    if values is not None:
+        color = numbers("values", values, f"numbers [{len(at)}]")
     if color.shape != angle.shape:
         raise ValueError(f"values: expected shape {angle.shape}, got {color.shape}")
-    ax = axes(width=5.0, height=5.0) if ax is None else ax
+    sides = _sides(box)
+    ax = axes(width=5.0, height=5.0) if ax is None else require_axes(ax)
     arrows = ax.quiver(
         *at.T,
         np.cos(angle),
@@ -62,9 +66,8 @@ def swarm(
         headlength=4.5,
         headaxislength=4.0,
     )
-    if box is not None:
-        wide, high = (box, box) if isinstance(box, int | float) else box
-        ax.set(xlim=(0.0, wide), ylim=(0.0, high))
+    if sides is not None:
+        ax.set(xlim=(0.0, sides[0]), ylim=(0.0, sides[1]))
     else:
         ax.margins(0.05)
     ax.set_aspect("equal")
@@ -105,12 +108,16 @@ def animate(
     """
     from matplotlib.animation import FuncAnimation
 
-    at = np.asarray(positions, dtype=np.float64)
+    checks.real("fps", fps, above=0.0)
+    checks.real("dpi", dpi, above=0.0)
+    at = numbers("positions", positions, "numbers [T, N, 2]")
     if at.ndim != 3 or at.shape[2] != 2 or not len(at):
         raise ValueError(f"positions: expected [T, N, 2] with T > 0, got shape {at.shape}")
-    if len(headings) != len(at):
-        raise ValueError(f"headings: expected {len(at)} frames like positions, got {len(headings)}")
-    angles = np.stack([_angles(frame, at.shape[1]) for frame in np.asarray(headings)])
+    turned = numbers("headings", headings, "numbers [T, N] or [T, N, 2]")
+    if turned.ndim == 0 or len(turned) != len(at):
+        found = len(turned) if turned.ndim else "a single number"
+        raise ValueError(f"headings: expected {len(at)} frames like positions, got {found}")
+    angles = np.stack([_angles(frame, at.shape[1]) for frame in turned])
     writer = animation_writer(save_path, fps=fps)
     ax = axes(width=4.5, height=4.5)
     swarm(at[0], angles[0], box=box, title=title, ax=ax)
@@ -129,6 +136,15 @@ def animate(
     return Path(save_path)
 
 
+def _sides(box: Any) -> tuple[float, float] | None:
+    """The box's two sides."""
+    if box is None:
+        return None
+    shape = (2,) if np.ndim(box) else ()
+    sides = np.broadcast_to(np.asarray(checks.real("box", box, above=0.0, shape=shape)), 2)
+    return float(sides[0]), float(sides[1])
+
+
 def _compass() -> Any:
     """Cyclic colour map without pale colours, which hide arrows on white."""
     from matplotlib.colors import LinearSegmentedColormap
@@ -137,7 +153,7 @@ def _compass() -> Any:
 
 
 def _angles(headings: Any, n: int) -> np.ndarray:
-    given = np.asarray(headings, dtype=np.float64)
+    given = numbers("headings", headings, f"numbers [{n}] or [{n}, 2]")
     angle = np.arctan2(given[:, 1], given[:, 0]) if given.shape == (n, 2) else given
     if angle.shape != (n,):
         raise ValueError(f"headings: expected shape ({n},) or ({n}, 2), got {given.shape}")

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxswarm.plotting.style import INK, axes, colorbar, span, tidy, titles
+from jaxswarm import checks
+from jaxswarm.plotting.style import INK, axes, colorbar, limits_of, numbers, tidy, titles
 
 _LEVEL_NAMES = 8  # characters; columns with longer names are labelled at a slant
 
@@ -40,18 +41,24 @@ def heatmap(
         ax: axes to draw into.
 
     Raises:
-        ValueError: if ``matrix`` is not two-dimensional or the number of names does not fit it.
+        ValueError: if ``matrix`` is not two-dimensional, the number of names does not fit it, or
+            ``format`` or ``limits`` is none.
     """
-    x = np.asarray(matrix, dtype=np.float64)
+    x = numbers("matrix", matrix, "numbers [rows, columns]")
     if x.ndim != 2:
         raise ValueError(f"matrix: expected [rows, columns], got shape {x.shape}")
     for name, given, extent in (("rows", rows, x.shape[0]), ("columns", columns, x.shape[1])):
-        if given is not None and len(given) != extent:
+        if given is None:
+            continue
+        if isinstance(given, str) or not hasattr(given, "__len__"):
+            raise ValueError(f"{name}: expected {extent} names, got {checks.shown(given)}")
+        if len(given) != extent:
             raise ValueError(f"{name}: expected {extent} names, got {len(given)}")
+    _check_format(format)
     if ax is None:
         ax = axes(width=2.4 + 0.8 * x.shape[1], height=1.4 + 0.55 * x.shape[0])
     tidy(ax, grid=False)
-    low, high = limits or span(x[np.isfinite(x)])
+    low, high = limits_of(limits, x[np.isfinite(x)])
     image = ax.imshow(x, cmap=cmap, vmin=low, vmax=high, aspect="auto")
     for (i, j), value in np.ndenumerate(x):
         if format and np.isfinite(value):
@@ -63,7 +70,7 @@ def heatmap(
         ax.set_yticks(range(x.shape[0]), list(rows))
     if columns is not None:
         ax.set_xticks(range(x.shape[1]), list(columns))
-        if max(map(len, columns)) > _LEVEL_NAMES:
+        if max(len(str(name)) for name in columns) > _LEVEL_NAMES:
             ax.tick_params(axis="x", labelrotation=30)
             for name in ax.get_xticklabels():
                 name.set(ha="right", rotation_mode="anchor")
@@ -74,3 +81,12 @@ def heatmap(
     titles(ax, title, xlabel, "")
     ax.set_ylabel(ylabel)
     return ax
+
+
+def _check_format(format: Any) -> None:
+    try:
+        f"{0.0:{format}}"
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"format: expected one of a number such as '.2f', got {checks.shown(format)}"
+        ) from None

@@ -9,10 +9,17 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxswarm.sharding._mesh import AXIS, agents_per_device, mesh, replicate, shard_tree
+from jaxswarm.sharding._mesh import (
+    AXIS,
+    agents_per_device,
+    mesh,
+    replicate,
+    require_mesh,
+    shard_tree,
+)
 from jaxswarm.sharding._partition import Cut, cut, partition, relabel
 from jaxswarm.sharding.collectives import moved_bytes
-from jaxswarm.sharding.operators import Local, Sharded, is_operator, local, shard_operator
+from jaxswarm.sharding.operators import Local, Sharded, local, shard_operator
 
 __all__ = [
     "AXIS",
@@ -35,12 +42,13 @@ def shard(tree: Any, mesh: Mesh, *, num_agents: int | None = None) -> Any:
     """Split arrays with an agents' axis over the mesh and replicate the rest.
 
     Args:
-        tree: a pytree, or a mixing operator (a single one or a sequence). Leaves whose axis 0 (or
-            axis 1, behind a history's time axis) has ``N`` entries are split, typed keys ``[N]``
-            too; everything else (scalars, shared data) goes whole to every device.
+        tree: a pytree, a mixing operator (a single one or a sequence), or a pytree that contains
+            operators. Leaves whose axis 0 (or axis 1, behind a history's time axis) has ``N``
+            entries are split, typed keys ``[N]`` too; everything else (scalars, shared data) goes
+            whole to every device.
         mesh: of :func:`mesh`.
-        num_agents: ``N``; found from ``tree.num_agents``, ``tree.params`` or the leaves' common
-            leading axis if omitted.
+        num_agents: ``N``; found from ``tree.num_agents``, the operators in the tree,
+            ``tree.params`` or the leaves' common leading axis if omitted.
 
     Returns:
         The same tree, placed; for an operator a :class:`Sharded` one with the same members.
@@ -56,8 +64,8 @@ def shard(tree: Any, mesh: Mesh, *, num_agents: int | None = None) -> Any:
 
     Raises:
         ValueError: if the device count does not divide ``N`` (the message says what to do), if
-            ``N`` cannot be told from the leaves, or if an operator is traced or sharded already.
+            ``N`` cannot be found from the leaves or is not the length of an axis of one, or if an
+            operator is traced or sharded already.
     """
-    if is_operator(tree):
-        return shard_operator(tree, mesh)
-    return shard_tree(tree, mesh, num_agents)
+    require_mesh(mesh)
+    return shard_tree(tree, mesh, num_agents, lambda W: shard_operator(W, mesh))

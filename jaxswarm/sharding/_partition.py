@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.sharding._mesh import agents_per_device
 from jaxswarm.topology import Topology
+from jaxswarm.topology.validation import require_topology
 
 _SWEEPS = 30
 
@@ -39,6 +41,7 @@ def cut(topology: Topology, num_shards: int) -> Cut:
         ValueError: if ``num_shards`` does not divide ``N`` or the topology is a sequence.
     """
     senders, receivers = _edges(topology)
+    num_shards = checks.whole("num_shards", num_shards, 1)
     n = agents_per_device(topology.num_agents, num_shards)
     home, other = receivers // n, senders // n
     crossing = home != other
@@ -71,6 +74,7 @@ def partition(topology: Topology, num_shards: int) -> np.ndarray:
     from scipy.sparse import csr_matrix
 
     senders, receivers = _edges(topology)
+    num_shards = checks.whole("num_shards", num_shards, 1)
     n = agents_per_device(topology.num_agents, num_shards)
     shape = (topology.num_agents, topology.num_agents)
     matrix = csr_matrix((np.ones(len(senders)), (receivers, senders)), shape=shape)
@@ -87,11 +91,11 @@ def relabel(topology: Topology, order: Any) -> Topology:
     Raises:
         ValueError: if ``order`` is not a permutation of the agents, or the topology is a sequence.
     """
-    order = np.asarray(order)
+    senders, receivers = _edges(topology)
     n = topology.num_agents
+    order = checks.wholes("order", order, 0, n - 1, shape=n)
     if not np.array_equal(np.sort(order), np.arange(n)):
         raise ValueError(f"order: expected a permutation of 0 … {n - 1}, got {order!r}")
-    senders, receivers = _edges(topology)
     if np.array_equal(order, np.arange(n)):
         return topology
     new = np.empty(n, np.int32)
@@ -108,6 +112,7 @@ def relabel(topology: Topology, order: Any) -> Topology:
 
 
 def _edges(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
+    require_topology(topology)
     if topology.is_sequence:
         raise ValueError("topology: expected a single graph, got a sequence")
     real = np.asarray(topology.mask)

@@ -4,6 +4,8 @@ import math
 import re
 from typing import Any
 
+from jaxswarm import checks
+
 _COLLECTIVE = re.compile(
     r"= (?P<shape>.+?) (?P<kind>all-gather|all-reduce|all-to-all|collective-broadcast"
     r"|collective-permute|ragged-all-to-all|reduce-scatter)(?P<start>-start)?\("
@@ -27,7 +29,15 @@ def moved_bytes(compiled: Any) -> dict[str, int]:
     Example:
         >>> moved_bytes("%x = f32[1,8]{1,0} collective-permute(%y), channel_id=1")
         {'collective-permute': 32}
+
+    Raises:
+        ValueError: for anything else.
     """
+    if not isinstance(compiled, str) and not hasattr(compiled, "as_text"):
+        raise ValueError(
+            "compiled: expected jax.jit(f).lower(…).compile() or its text, got "
+            f"{checks.shown(compiled)}"
+        )
     text = compiled if isinstance(compiled, str) else compiled.as_text()
     moved: dict[str, int] = {}
     for found in _COLLECTIVE.finditer(text):

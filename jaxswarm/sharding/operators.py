@@ -17,6 +17,7 @@ from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from jaxswarm import agents, checks
 from jaxswarm.gossip._operator import Mixing
 from jaxswarm.gossip.regular_layouts import Circulant, Dense, Mean
 from jaxswarm.gossip.sparse_layouts import Bucket, Gather, Segment
@@ -164,6 +165,11 @@ class Local(Mixing):
         return self.whole.num_messages()
 
     def _part(self) -> tuple[Any, Any]:
+        size = jax.lax.axis_size(self.axis_name)
+        if size != self.shards:
+            raise ValueError(
+                f"shards: expected {size}, the size of axis {self.axis_name!r}, got {self.shards}"
+            )
         index = jax.lax.axis_index(self.axis_name)
         parts = (self.whole, self.halo)
 
@@ -208,10 +214,15 @@ def local(W: Mixing, axis_name: str, shards: int | None = None) -> Local:
         axis_name: the mapped axis.
         shards: its size ``D``; may be left out when called inside the mapped function.
 
+    Rules that draw random numbers draw them by global agent id: :func:`jaxswarm.agents.keys` finds
+    this device's share inside a function that is mapped over ``axis_name``, so that results do not
+    depend on ``D``. Give all devices the same key.
+
     Raises:
         ValueError: as for :func:`jaxswarm.sharding.shard`, or if ``shards`` is missing outside the
             function.
     """
+    checks.instance("axis_name", axis_name, (str, tuple), '"agents"')
     if shards is None:
         try:
             shards = int(jax.lax.axis_size(axis_name))
@@ -219,7 +230,9 @@ def local(W: Mixing, axis_name: str, shards: int | None = None) -> Local:
             raise ValueError(
                 f"shards: expected the size of axis {axis_name!r}, not mapped here; got None"
             ) from None
+    shards = checks.whole("shards", shards, 1)
     whole, halo = _prepare(W, shards)
+    agents.register_share(axis_name, whole.num_agents // shards)
     parts = jax.tree.map(jnp.asarray, (whole, halo))
     return Local(parts[0], parts[1], axis_name, shards)
 

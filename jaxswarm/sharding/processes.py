@@ -10,6 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
+_TEXT_BYTES = 8192
+
 
 def is_primary() -> bool:
     """Return whether this is process 0, the one that prints and writes."""
@@ -48,3 +50,18 @@ def to_host(leaf: Any) -> np.ndarray:
 
         return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))
     return np.asarray(leaf)
+
+
+def share(text: str) -> list[str]:
+    """Return the texts of all processes, in their order; all processes must call this.
+
+    Args:
+        text: at most 8192 bytes of UTF-8; what is longer is cut off.
+    """
+    from jax.experimental import multihost_utils
+
+    line = np.zeros(_TEXT_BYTES, np.uint8)
+    data = text.encode()[:_TEXT_BYTES]
+    line[: len(data)] = np.frombuffer(data, np.uint8)
+    lines = np.asarray(multihost_utils.process_allgather(line)).reshape(-1, _TEXT_BYTES)
+    return [bytes(line).rstrip(b"\0").decode(errors="ignore") for line in lines]

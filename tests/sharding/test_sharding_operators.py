@@ -232,6 +232,84 @@ def test_indivisible_swarms_are_refused_with_advice():
         sharding.local(gossip.mixing(topology.ring(50)), "i", 8)
 
 
+@pytest.mark.parametrize(("name", "layout"), CASES)
+def test_operators_inside_a_pytree_are_sharded_as_operators(name, layout):
+    W, _ = operators(name, layout)
+    tree = (W, {"state": swarm(), "history": jnp.zeros((3, N)), "round": jnp.int32(0)}, [W])
+    placed = sharding.shard(tree, mesh())
+    for operator in (placed[0], placed[2][0]):
+        assert isinstance(operator, sharding.Sharded)
+        close(mixed(operator, placed[1]["state"]), mixed(W, swarm()))
+    assert placed[1]["state"]["w"].sharding.spec == jax.P("agents")
+    assert placed[1]["history"].sharding.spec == jax.P(None, "agents")
+    assert placed[1]["round"].sharding.spec == jax.P()
+
+
+def test_operators_give_the_number_of_agents_of_their_tree():
+    W, _ = operators("ring", "auto")
+    placed = sharding.shard((W, jnp.zeros(5), jnp.zeros((N, 2))), mesh())
+    assert placed[1].sharding.spec == jax.P()
+    assert placed[2].sharding.spec == jax.P("agents")
+    with pytest.raises(ValueError, match=r"num_agents: expected 48 like the operator .* got 8"):
+        sharding.shard((W, jnp.zeros(8)), mesh(), num_agents=8)
+    with pytest.raises(ValueError, match=r"num_agents: expected leaves .* got \[16, 48\]"):
+        sharding.shard((W, gossip.mixing(topology.ring(16))), mesh())
+
+
+BAD = {
+    "devices": [2.5, "2", True, 0, -1, float("nan"), [0], ["cpu"], lambda: [jax.devices()[0]] * 2],
+    "num_agents": [2.5, "8", True, 0, float("nan"), 16],
+    "shards": [2.5, "8", True, 0, -1, float("nan")],
+    "mesh": [8, None, "agents", lambda: jax.sharding.Mesh(np.array(jax.devices()), ("x",))],
+    "order": [[0.5, 1], "ab", [0, 0, 1, 2], None],
+    "topology": [8, None, "ring"],
+    "axis_name": [None, 0, 1.5],
+    "compiled": [None, 3],
+    "tree": ["text", object, 2**40, np.array([1, 2**40]), np.array([1e300])],
+    "W": [None, "ring", np.eye(4)],
+}
+
+
+def arguments(*names):
+    return [(name, value) for name in names for value in BAD[name]]
+
+
+def ring():
+    return topology.ring(4)
+
+
+CALLS = {
+    "devices": lambda v: sharding.mesh(v),
+    "num_agents": lambda v: sharding.shard(jnp.zeros((8, 2)), mesh(), num_agents=v),
+    "shards": lambda v: sharding.agents_per_device(8, v),
+    "mesh": lambda v: sharding.shard(jnp.zeros(8), v),
+    "order": lambda v: sharding.relabel(ring(), v),
+    "topology": lambda v: sharding.cut(v, 2),
+    "axis_name": lambda v: sharding.local(gossip.mixing(ring()), v, 2),
+    "compiled": sharding.moved_bytes,
+    "tree": lambda v: sharding.shard({"a": jnp.zeros(8), "b": v}, mesh(), num_agents=8),
+    "W": lambda v: sharding.local(v, "i", 2),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), arguments(*BAD))
+def test_bad_arguments_are_named(name, value):
+    value = value() if callable(value) and value is not object else value
+    with pytest.raises(ValueError, match=name):
+        CALLS[name](value)
+
+
+@pytest.mark.parametrize("value", BAD["shards"])
+def test_bad_numbers_of_shards_are_named(value):
+    for call in (sharding.cut, sharding.partition):
+        with pytest.raises(ValueError, match="num_shards: expected"):
+            call(ring(), value)
+    with pytest.raises(ValueError, match="shards: expected"):
+        sharding.local(gossip.mixing(ring()), "i", value)
+    with pytest.raises(ValueError, match="num_agents: expected"):
+        sharding.agents_per_device(value, 1)
+
+
 def test_bad_arguments():
     W, sharded = operators("ring", "auto")
     with pytest.raises(ValueError, match="not sharded yet"):

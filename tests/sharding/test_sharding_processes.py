@@ -105,6 +105,75 @@ def test_a_killed_process_stops_the_others_and_is_named(victim, tmp_path):
     assert f"[{victim}] alive 8.0" in done.stdout.splitlines()
 
 
+SUSPENDED = """
+import os, signal, sys
+import jax, jax.numpy as jnp
+from jaxswarm import launch, sharding
+process, _ = launch.initialize(heartbeat_timeout_s=5)
+total = jax.jit(jnp.sum)
+x = sharding.shard(jnp.ones(8), sharding.mesh())
+print("alive", total(x), flush=True)
+if process == int(sys.argv[1]):
+    os.kill(os.getpid(), signal.SIGSTOP)
+while True:
+    total(x).block_until_ready()
+"""
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_suspended_process_is_named_not_the_one_that_waited_for_it(victim, tmp_path):
+    script = tmp_path / "suspended.py"
+    script.write_text(SUSPENDED)
+    done = launched(victim, devices=1, script=script)
+    assert done.returncode == 128 + signal.SIGSTOP, done.stderr
+    named = f"process {victim} of 2 was suspended (SIGSTOP or SIGTSTP) and did not answer, then"
+    assert named in done.stderr, done.stderr
+
+
+APART = """
+import sys
+import jax, jax.numpy as jnp
+from jaxswarm import Checkpoint, launch, sharding, simulate
+process, _ = launch.initialize(heartbeat_timeout_s=10)
+mesh = sharding.mesh()
+x = sharding.shard(jnp.arange(8.0)[:, None], mesh)
+folder = sys.argv[1] + (str(process) if sys.argv[2] == "apart" else "")
+
+def step(key, state, inputs):
+    return state + 1, state.mean()
+
+try:
+    simulate(
+        step, x, 20, key=jax.random.key(0), checkpoint=Checkpoint(folder, every_rounds=10),
+        resume=sys.argv[2] != "again", progress=False,
+    )
+except ValueError as error:
+    print(type(error).__name__, str(error), flush=True)
+"""
+
+
+def test_what_keeps_one_process_from_its_checkpoints_is_named_by_all(tmp_path):
+    script = tmp_path / "apart.py"
+    script.write_text(APART)
+
+    def lines(*arguments):
+        done = launched(*arguments, devices=1, script=script)
+        assert done.returncode == 0, done.stderr
+        return sorted(done.stdout.splitlines())
+
+    began = time.monotonic()
+    found = lines(tmp_path / "run", "apart")
+    assert time.monotonic() - began < 60
+    assert [line[:20] for line in found] == ["[0] CheckpointError ", "[1] CheckpointError "]
+    assert all("process 1 (on " in line and f"in {tmp_path}/run1" in line for line in found)
+    assert [p.name for p in (tmp_path / "run0").iterdir()] == []
+    assert lines(tmp_path / "run", "together") == []
+    assert [line[:26] for line in lines(tmp_path / "run", "again")] == [
+        "[0] CheckpointExistsError ",
+        "[1] CheckpointExistsError ",
+    ]
+
+
 @pytest.mark.parametrize("to", ["launcher", "one process"])
 def test_ctrl_c_saves_a_checkpoint_and_ends_every_process(to, tmp_path):
     checkpoint = tmp_path / "run"
@@ -179,12 +248,32 @@ def test_a_single_process_needs_nobody(monkeypatch):
     [
         (("host:1", 2, None), r"arguments: .* missing \['process'\]"),
         (("host", 2, 0), "HOST:PORT, got 'host'"),
-        (("host:1", 2, 2), r"process: expected a number in \[0, 2\), got 2"),
+        (("host:1", 2, 2), r"process: expected an index in \[0, 2\), got 2"),
+        (("host:1", 2, 0.5), r"process: expected an index in \[0, 2\), got 0.5"),
+        (("host:1", 2.5, 0), "processes: expected a whole number of at least 1, got 2.5"),
+        (("host:1", "2", 0), "processes: expected a whole number of at least 1, got .2."),
+        (("host:1", True, 0), "processes: expected a whole number of at least 1, got True"),
+        ((3, 2, 0), "coordinator: expected HOST:PORT, got 3"),
     ],
 )
 def test_bad_teams_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         launch.initialize(*given)
+
+
+@pytest.mark.parametrize("name", ["start_timeout_s", "heartbeat_timeout_s"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, float("nan"), None, "30", True])
+def test_bad_timeouts_are_named(name, value):
+    with pytest.raises(ValueError, match=f"{name}: expected a whole number of at least 1"):
+        launch.initialize(**{name: value})
+
+
+def test_bad_environments_are_named(monkeypatch):
+    monkeypatch.setenv(launch.COORDINATOR, "host:1")
+    monkeypatch.setenv(launch.PROCESSES, "two")
+    monkeypatch.setenv(launch.PROCESS_ID, "0")
+    with pytest.raises(ValueError, match=f"{launch.PROCESSES}: expected a whole .* got .two."):
+        launch.initialize()
 
 
 def test_bad_command_lines(capsys):
