@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxswarm import agents, errors
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip._averaging import identity
 from jaxswarm.gossip.traffic import no_traffic
@@ -24,10 +24,10 @@ from jaxswarm.learning.local import Loss, Objective, Sample, objective, train
 from jaxswarm.learning.state import (
     LearnerInfo,
     LearnerState,
-    check_local_steps,
     check_parts,
     initial_state,
     keep_absent,
+    keep_dead,
     next_round,
 )
 from jaxswarm.network.process import Network, reliable
@@ -68,6 +68,9 @@ def decentralized(
             parameters, added to the average: D-PSGD as published, where computing and sending
             overlap).
         network: which agents are alive and which messages arrive, round by round; all by default.
+            Agents that are dead or do not participate do not train: they keep parameters, optimiser
+            state and model state. Only a rule that sends to agents that do not participate, such as
+            ``gossip.server``, changes the parameters of those, never of dead ones.
         stateful: the loss carries a model state (normalisation statistics), which gossip never
             mixes.
         stochastic: the loss takes a key.
@@ -97,10 +100,9 @@ def decentralized(
         >>> int(state.traffic.total.messages)  # 2 neighbours of 8 agents, 100 rounds
         1600
     """
-    check_parts(local, gossip)
-    check_local_steps(local_steps)
-    if order not in ORDERS:
-        raise errors.unknown("order", order, ORDERS)
+    check_parts(local, gossip, network)
+    local_steps = checks.whole("local_steps", local_steps, 1)
+    checks.choice("order", order, ORDERS)
     work = objective(loss, sample, stateful=stateful, stochastic=stochastic, chunk=chunk)
     world = reliable() if network is None else network
 
@@ -123,16 +125,21 @@ def decentralized(
         if order == "adapt_then_combine":
             result = keep_absent(now, adapt(state.params), state)
             params, gossip_state, traffic = combine(result.params)
+            params = keep_dead(now, params, state.params)
         elif order == "combine_then_adapt":
             params, gossip_state, traffic = combine(state.params)
+            params = keep_dead(now, params, state.params)
             result = keep_absent(now, adapt(params), state._replace(params=params))
             params = result.params
         else:
             result = keep_absent(now, adapt(state.params), state)
-            params, gossip_state, traffic = combine(state.params)
+            mixed, gossip_state, traffic = combine(state.params)
             params = jax.tree.map(
-                lambda mixed, new, old: mixed + (new - old), params, result.params, state.params
+                lambda mixed, new, old: mixed + (new - old), mixed, result.params, state.params
             )
+            present = now.active(agents.num_agents(mixed))
+            if present is not None:
+                params = keep_dead(now, agents.where(present, params, mixed), state.params)
         new = next_round(
             state,
             traffic,
@@ -170,7 +177,7 @@ def centralized(
             parameters that do not lead with 1.
     """
     check_parts(local, None)
-    check_local_steps(local_steps)
+    local_steps = checks.whole("local_steps", local_steps, 1)
     work = objective(loss, sample)
 
     def pooled_gradient(
