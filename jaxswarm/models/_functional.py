@@ -128,7 +128,9 @@ def functional(module: nn.Module, example_x: Any) -> Model:
         with nn.intercept_methods(_masked_batch_norm(counts | ~any_counts)):
             output, updated = module.apply(variables, x, train=True, mutable=["batch_stats"])
         measured = updated["batch_stats"]
-        return output, jax.tree.map(lambda new, old: jnp.where(any_counts, new, old), measured, stats)
+        return output, jax.tree.map(
+            lambda new, old: jnp.where(any_counts, new, old), measured, stats
+        )
 
     def recalibrate(params: PyTree, x: jax.Array) -> PyTree:
         if not has_stats:
@@ -150,9 +152,7 @@ def functional(module: nn.Module, example_x: Any) -> Model:
 def _masked_batch_norm(counts: jax.Array) -> Callable[..., Any]:
     """Interceptor by which batch normalization measures only the samples that ``counts: [B]``."""
 
-    def interceptor(
-        next_fun: Callable[..., Any], args: Any, kwargs: Any, context: Any
-    ) -> Any:
+    def interceptor(next_fun: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
         norm = isinstance(context.module, nn.BatchNorm) and context.method_name == "__call__"
         if not norm or kwargs.get("mask") is not None:
             return next_fun(*args, **kwargs)

@@ -109,7 +109,8 @@ def _numbers(name: str, value: jax.Array) -> jax.Array:
 
 def _checked_weight(weight: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """The weights as an array, which are those of that many samples, finite and not negative."""
-    if getattr(weight, "dtype", None) == bool:
+    dtype = getattr(weight, "dtype", None)
+    if dtype is not None and jnp.issubdtype(dtype, jnp.bool_):
         weight = jnp.asarray(weight).astype(jnp.float32)
     return jnp.asarray(checks.real("weight", weight, 0.0, shape=shape))
 
