@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from jaxswarm import agents, errors
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip import (
     Exchange,
@@ -30,6 +30,7 @@ from jaxswarm.learning import decentralized
 from jaxswarm.learning.local import Loss, Sample
 from jaxswarm.network.process import Network
 from jaxswarm.topology import Topology
+from jaxswarm.topology.validation import require_topology
 from jaxswarm.topology.weights import size_weighted
 from jaxswarm.types import PyTree
 
@@ -59,8 +60,10 @@ def decavg_mixing(
         ValueError: on an unknown weighting, missing or bad sizes, or a neighbourhood that holds no
             data at all under ``"size"``.
     """
-    if weighting not in WEIGHTINGS:
-        raise errors.unknown("weighting", weighting, WEIGHTINGS)
+    require_topology(topology)
+    checks.choice("weighting", weighting, WEIGHTINGS)
+    if sizes is not None:
+        checks.real("sizes", sizes, 0.0, shape=(topology.num_agents,))
     if weighting == "uniform":
         return mixing(topology, "uniform", layout, connected=False)
     if sizes is None:
