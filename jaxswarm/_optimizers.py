@@ -66,7 +66,10 @@ def independent_keys(state: PyTree, ids: ArrayLike, *, index: ArrayLike | None =
     def leaf(path: tuple[Any, ...], value: Any) -> Any:
         if not _is_key(path, value):
             return value
-        return jax.vmap(fold)(value, jnp.asarray(ids))
+        if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+            return jax.vmap(fold)(value, jnp.asarray(ids))
+        keys = jax.vmap(fold)(jax.random.wrap_key_data(value), jnp.asarray(ids))
+        return jax.random.key_data(keys)
 
     return jax.tree_util.tree_map_with_path(leaf, state)
 

@@ -50,7 +50,8 @@ def cross_entropy(logits: jax.Array, y: jax.Array, weight: jax.Array | None = No
     if weight is not None:  # rows of weight 0 would have a NaN gradient if they are NaN
         weight = _checked_weight(weight, logits.shape[:-1])
         logits = jnp.where((weight > 0)[..., None], logits, 0.0)
-    is_label = y[..., None] == jnp.arange(logits.shape[-1])
+    classes = jnp.arange(logits.shape[-1]).reshape((1,) * y.ndim + (-1,))
+    is_label = y[..., None] == classes
     picked = jnp.sum(jnp.where(is_label, logits, 0.0), axis=-1)
     return weighted_mean(jax.nn.logsumexp(logits, axis=-1) - picked, weight)
 

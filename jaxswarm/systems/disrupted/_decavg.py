@@ -25,6 +25,7 @@ from jaxswarm.gossip import (
     mix,
     mixing,
 )
+from jaxswarm.gossip._operator import require_operator
 from jaxswarm.gossip.traffic import traffic_of
 from jaxswarm.learning import decentralized
 from jaxswarm.learning.local import Loss, Sample
@@ -91,14 +92,19 @@ def renormalized_averaging(W: Mixing) -> GossipTransformation:
     weight left.
 
     Args:
-        W: mixing matrix.
+        W: mixing matrix, or a sequence of them, used cyclically.
+
+    Raises:
+        ValueError: if ``W`` is no mixing operator.
     """
+    require_operator(W)
 
     def mix_fn(
         key: jax.Array, params: PyTree, state: PyTree, exchange: Exchange
     ) -> tuple[PyTree, PyTree, Traffic]:
         now = current_operator(W, key, exchange)
-        lost = now.self_weights - W.self_weights  # weight that fell back on the receiver
+        undisturbed = current_operator(W, key, Exchange(exchange.index))
+        lost = now.self_weights - undisturbed.self_weights  # what fell back on the receiver
         left = 1.0 - lost
         active = exchange.active(W.num_agents)
         present = jnp.ones_like(lost, bool) if active is None else active
