@@ -231,7 +231,8 @@ def truncated(
 
     What is kept has the distribution of what was there: one random sample of each of ``size`` equal
     stretches of an agent's rows, so that a set that is stored class by class keeps its class shares
-    up to one sample a class. With ``labels`` the rows are ordered by class first: so does any set.
+    to within two samples a class. With ``labels`` the choice is stratified: any set keeps its class
+    shares to within one.
 
     Args:
         partition: of ``N`` agents.
@@ -258,12 +259,16 @@ def truncated(
     indices = np.asarray(partition.indices)[:, :width].copy()
     for agent in np.flatnonzero(counts > width):
         rows = partition.rows(int(agent))
-        order = np.arange(len(rows))
-        if classes is not None:
-            order = np.argsort(classes[rows], kind="stable")
-        ends = np.arange(width + 1) * len(rows) // width
-        drawn = np.random.default_rng([seed, int(agent)]).integers(ends[:-1], ends[1:])
-        indices[agent] = rows[np.sort(order[drawn])]
+        rng = np.random.default_rng([seed, int(agent)])
+        if classes is None:
+            ends = np.arange(width + 1) * len(rows) // width
+            kept = rng.integers(ends[:-1], ends[1:])
+        else:
+            order = rng.permutation(len(rows))
+            order = order[np.argsort(classes[rows[order]], kind="stable")]
+            places = (np.arange(width) + rng.random()) * (len(rows) / width)
+            kept = np.sort(order[np.minimum(places.astype(np.int64), len(rows) - 1)])
+        indices[agent] = rows[kept]
     return replace(
         partition,
         indices=indices,

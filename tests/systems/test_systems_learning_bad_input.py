@@ -358,3 +358,44 @@ def test_decavg_on_a_sequence_renormalizes_each_member():
         one, _, _ = single.mix(RANDOM, x, (), gossip.Exchange(0, alive=alive))
         other, _, _ = rule.mix(RANDOM, x, (), gossip.Exchange(index, alive=alive))
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def _tests_of(n):
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(n, 6, 3)), jnp.float32)
+    y = jnp.arange(n * 6).reshape(n, 6) % 2
+    return bristle.Tests(x, y, jnp.ones((n, 6)), jnp.ones((n, 2), bool))
+
+
+COMPLETE = topology.complete(4)
+RULES = {
+    "sybilwall": (sybilwall.sybilwall(COMPLETE), {}),
+    "sybilwall, displacement": (sybilwall.sybilwall(RING, history="displacement"), {}),
+    "performance_based": (bristle.performance_based(COMPLETE), {"context": _tests_of(4)}),
+    "renormalized_averaging": (
+        disrupted.renormalized_averaging(disrupted.decavg_mixing(COMPLETE)),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("field", ["alive", "participates"])
+@pytest.mark.parametrize("name", RULES)
+def test_absent_agents_change_nothing_and_send_nothing_under_a_rule(name, field):
+    rule, extras = RULES[name]
+    rng = np.random.default_rng(0)
+    params = jnp.asarray(rng.normal(size=(4, 3, 2)), jnp.float32)
+    mix = jax.jit(rule.mix)
+    state = rule.init(params)
+    params, state, _ = mix(RANDOM, params, state, gossip.Exchange(0).with_extras(**extras))
+    here = jnp.array([True, True, True, False])
+    absent = gossip.Exchange(1, **{field: here}).with_extras(**extras)
+    after, new_state, _ = mix(RANDOM, params, state, absent)
+    spoiled = params.at[3].set(jnp.nan)
+    other, other_state, _ = mix(RANDOM, spoiled, state, absent)
+    np.testing.assert_array_equal(after[3], params[3])
+    np.testing.assert_array_equal(after[:3], other[:3])
+    leaves = map(jax.tree.leaves, (state, new_state, other_state))
+    for before, now, with_nan in zip(*leaves, strict=True):
+        if before.shape[:1] == (4,):
+            np.testing.assert_array_equal(before[3], now[3])
+            np.testing.assert_array_equal(now[:3], with_nan[:3])
