@@ -154,6 +154,14 @@ def decentralized(
     return Algorithm(init, step)
 
 
+def _holders(batch: Any, n: int) -> jax.Array | None:
+    """Mask ``bool[N]`` of the agents with a sample in their batch; ``None`` without weights."""
+    weight = getattr(batch, "weight", None)
+    if weight is None or jnp.ndim(weight) < 2 or jnp.shape(weight)[0] != n:
+        return None
+    return jnp.any((weight > 0).reshape(n, -1), axis=1)
+
+
 def centralized(
     loss: Loss,
     *,
@@ -164,7 +172,8 @@ def centralized(
     """Centralised minibatch SGD, the baseline: one model, the mean gradient of all minibatches.
 
     Its parameters lead with 1, the only “agent”; the inputs are those of the ``N`` agents whose
-    data it uses. No traffic is counted: there is no network.
+    data it uses. Agents without data, those whose ``batch.weight`` is 0 throughout, do not count in
+    the mean. No traffic is counted: there is no network.
 
     Args:
         loss: ``loss(params, batch) -> scalar``.
@@ -186,8 +195,8 @@ def centralized(
         n = agents.num_agents(batch)
         copies = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape[1:])), params)
         losses, _, grads = work.value_and_grad(key, copies, None, batch)
-        grads = jax.tree.map(lambda g: jnp.mean(g, axis=0, keepdims=True), grads)
-        return losses, model_state, grads
+        grads = agents.mean(grads, _holders(batch, n))
+        return losses, model_state, jax.tree.map(lambda g: g[None], grads)
 
     pooled = Objective(pooled_gradient, work.sample)
 

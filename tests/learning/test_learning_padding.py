@@ -215,3 +215,15 @@ def test_evaluation_of_a_model_on_a_graph_with_padding_is_that_without():
     calibration = jnp.asarray(garbage[:20]).reshape(2, 10, 4)
     metrics = learning.evaluation(model, test, calibration=calibration)(one)
     assert np.isfinite(metrics.accuracy).all()
+
+
+def test_the_centralized_baseline_is_not_diluted_by_agents_without_data():
+    model = models.functional(models.mlp(6, 3), jnp.zeros((1, 4)))
+    learner = learning.centralized(learning.classification_loss(model), local=optax.sgd(0.1))
+    start = learner.init(jax.tree.map(lambda x: x[None], model.init(KEY)))
+    batch = Batch(
+        jax.random.normal(KEY, (2, 5, 4)), jnp.arange(10).reshape(2, 5) % 3, jnp.ones((2, 5))
+    )
+    empty = jax.tree.map(lambda x: jnp.concatenate([x, jnp.zeros_like(x)]), batch)
+    step = jax.jit(learner.step)
+    close(step(KEY, start, batch)[0].params, step(KEY, start, empty)[0].params)
