@@ -23,7 +23,7 @@ KEY = jax.random.key(0)
 NOISY = {
     "noisy_sgd": optax.noisy_sgd(0.1, eta=1.0, gamma=0.0, key=0),
     "add_noise": optax.chain(optax.add_noise(1.0, 0.0, key=jax.random.key(3)), optax.adam(0.1)),
-    "dpsgd": optax.contrib.dpsgd(0.1, 1.0, 1.0, 1),
+    "dpsgd": optax.contrib.differentially_private_aggregate(1.0, 1.0, key=1),
 }
 PLAIN = {
     "sgd": optax.sgd(0.1, momentum=0.9),

@@ -32,7 +32,7 @@ from jaxswarm.learning.state import (
 )
 from jaxswarm.network.process import Network, reliable
 from jaxswarm.topology import Topology, in_neighbors
-from jaxswarm.topology.validation import require_symmetric
+from jaxswarm.topology.validation import require_symmetric, require_topology
 from jaxswarm.types import Key, Params
 
 NETWORK_STREAM = 3
@@ -74,6 +74,7 @@ def cross_gradient(
         ValueError: on a directed topology or a sequence, ``iterations < 1``, or parts of the wrong
             kind.
     """
+    require_topology(topology)
     require_symmetric(topology, "cross gradients")
     if topology.is_sequence:
         raise ValueError("topology: cross gradients need a single topology, got a sequence")

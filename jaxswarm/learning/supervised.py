@@ -179,7 +179,12 @@ def _expect_outputs(model: Model, test: Dataset) -> None:
     """Refuse a test set with more classes than the model has outputs."""
     params = jax.eval_shape(model.init, jax.random.key(0))
     x = jax.ShapeDtypeStruct((1, *test.features.shape[1:]), jnp.result_type(test.features.dtype))
-    logits = jax.eval_shape(model.apply, params, x)
+    try:
+        logits = jax.eval_shape(model.apply, params, x)
+    except Exception as error:  # flax and jax raise many types for inputs that do not fit
+        raise ValueError(
+            f"test: expected samples that the model takes, got some of shape {x.shape[1:]}: {error}"
+        ) from error
     if logits.shape[-1] < test.num_classes:
         raise ValueError(
             f"test: expected at most {logits.shape[-1]} classes, the outputs of the model, got "

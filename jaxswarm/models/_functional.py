@@ -73,7 +73,7 @@ def functional(module: nn.Module, example_x: Any) -> Model:
             "example_x: expected an array of one input batch [B, ...] with at least one feature "
             f"axis, got {checks.shown(example_x)}"
         )
-    x_spec = jax.ShapeDtypeStruct(example_x.shape, jnp.result_type(example_x.dtype))
+    x_spec = jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(example_x.dtype))
 
     def init_all(key: jax.Array) -> PyTree:
         return module.init(key, jnp.zeros(x_spec.shape, x_spec.dtype), train=False)

@@ -271,7 +271,7 @@ def test_gain_skew_and_data_less_agents():
 def test_bad_deals_are_refused(name):
     with pytest.raises(ValueError, match=r"num_agents.*got 3 samples"):
         data.deal(name, [0, 1, 2], 4)
-    with pytest.raises(ValueError, match="num_agents: expected at least 1"):
+    with pytest.raises(ValueError, match="num_agents: expected a whole number of at least 1"):
         data.deal(name, [0, 1, 2], 0)
     with pytest.raises(ValueError, match="got -1 in row 1"):
         data.deal(name, [0, -1, 2], 1)
@@ -282,12 +282,12 @@ def test_bad_deals_are_refused(name):
 @pytest.mark.parametrize("alpha", [0.0, -1.0, np.nan, np.inf])
 def test_alpha_must_be_positive(alpha):
     for name in ("dirichlet_over_agents", "dirichlet_over_classes", "quantity_skew"):
-        with pytest.raises(ValueError, match="alpha: expected a finite number above 0"):
+        with pytest.raises(ValueError, match="alpha: expected a finite number > 0"):
             data.deal(name, LABELS, 4, alpha=alpha)
 
 
 def test_other_bad_options_are_refused():
-    with pytest.raises(ValueError, match="expected 1 to 10 classes, got 11"):
+    with pytest.raises(ValueError, match=r"classes_per_agent: .* in \[1, 10\], got 11"):
         data.consecutive_classes(LABELS, 4, classes_per_agent=11)
     with pytest.raises(ValueError, match="expected at least 5, so that"):
         data.consecutive_classes(LABELS, 2, classes_per_agent=4)
