@@ -34,14 +34,14 @@ HEADED = bristle.with_head(BODY, 6, 3)
 HALVES = [data.from_rows([np.arange(i, 120, 4), np.arange(i + 1, 120, 4)], 120) for i in (0, 2)]
 MASK = np.ones(4, bool)
 BAD_MASK = (np.ones(3, bool), np.ones(4), [0, 1], "x", None)
-ALPHA = tuple(v for v in SHARE if v != [0.5])
+ALPHA = SHARE
 RULE = bristle.performance_based(RING)
 WALL = sybilwall.sybilwall(RING)
 HEADS = jnp.zeros((4, 3, 2))
 
 
 def loss(params, batch):
-    return jnp.sum((params - batch.x) ** 2)
+    return jnp.sum((params[None] - batch.x) ** 2)
 
 
 def wall_mix(params, withholds=None):

@@ -105,6 +105,6 @@ def centered(heads: jax.Array) -> jax.Array:
     Raises:
         ValueError: unless there are at least two axes.
     """
-    if jnp.ndim(heads) < 2:
-        raise ValueError(f"heads: expected shape [..., F, C], got {jnp.shape(heads)}")
+    if getattr(heads, "ndim", 0) < 2:
+        raise ValueError(f"heads: expected an array [..., F, C], got {checks.shown(heads)}")
     return heads - jnp.mean(heads, axis=-2, keepdims=True)

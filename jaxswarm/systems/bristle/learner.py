@@ -43,6 +43,7 @@ from jaxswarm.systems.bristle.body import centered
 from jaxswarm.systems.bristle.integrator import f1_scores, integrate, performance_weights
 from jaxswarm.systems.bristle.prioritizer import check_prioritizer, prioritize
 from jaxswarm.topology import Topology
+from jaxswarm.topology.validation import require_topology
 from jaxswarm.types import Key, PyTree
 
 
@@ -78,7 +79,9 @@ def performance_based(
             agent has no test sample, a label that is no class or fewer than ``num_certain``
             familiar classes (these where the tests are not traced).
     """
+    require_topology(topology)
     check_prioritizer(quota, alpha, selection)
+    chunk = None if chunk is None else checks.whole("chunk", chunk, 1)
     if num_certain is not None:
         num_certain = checks.whole("num_certain", num_certain, 1)
 
