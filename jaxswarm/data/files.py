@@ -113,7 +113,7 @@ def read_idx(path: str | Path) -> np.ndarray:
             raise ValueError(f"{path}: truncated or damaged gzip file ({error})") from None
 
 
-def _read_idx(file: IO[bytes], path: Path) -> np.ndarray:
+def _read_idx(file: IO[bytes] | gzip.GzipFile, path: Path) -> np.ndarray:
     """Read header, then data, never more than the header declares and one byte."""
     magic = file.read(4)
     if len(magic) < 4 or magic[0] or magic[1] or magic[2] not in _DTYPES:
@@ -137,7 +137,7 @@ def _read_idx(file: IO[bytes], path: Path) -> np.ndarray:
     return array.astype(dtype.newbyteorder("="))
 
 
-def _read_at_most(file: IO[bytes], size: int) -> bytes:
+def _read_at_most(file: IO[bytes] | gzip.GzipFile, size: int) -> bytes:
     """Read in chunks, so that memory is only taken for what is really there."""
     chunks, left = [], size
     while left > 0 and (chunk := file.read(min(left, 2**20))):

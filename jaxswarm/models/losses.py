@@ -136,6 +136,6 @@ def _checked_labels(logits: jax.Array, y: jax.Array, weight: jax.Array | None) -
             known = not checks.is_traced(weight) and np.shape(weight) == labels.shape
             outside &= (np.asarray(weight) > 0) if known else False
         if outside.any():
-            raise ValueError(f"y: expected {wanted}, got {labels[outside].flat[0]}")
+            raise ValueError(f"y: expected {wanted}, got {np.asarray(labels)[outside][0]}")
     labels = jnp.asarray(y)
     return labels.astype(jnp.int32) if labels.dtype == bool else labels

@@ -255,7 +255,15 @@ CALLS = {
     "row_weights": Call(
         matching.row_weights,
         {"topology": RING, "weights": "metropolis"},
-        {"weights": (np.full(8, NAN), np.full(8, -0.1), np.ones(8), np.ones((4, 4)) / 4, "nothing")},
+        {
+            "weights": (
+                np.full(8, NAN),
+                np.full(8, -0.1),
+                np.ones(8),
+                np.ones((4, 4)) / 4,
+                "nothing",
+            )
+        },
     ),
     "agent_clocks": Call(
         asynchronous.agent_clocks,

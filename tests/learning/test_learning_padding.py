@@ -88,7 +88,10 @@ def test_an_agent_without_data_keeps_its_statistics_and_has_no_gradient(name, no
 def test_agents_without_data_in_a_learner():
     labels = np.array([0, 1, 2, 0, 1, 2])
     train = data.from_arrays(np.random.default_rng(0).normal(size=(6, 4)), labels)
-    shards = data.shards(train, data.from_rows([[0, 1, 2], [], [3]], 6, allow_empty=True))
+    shards = data.shards(
+        train,
+        data.from_rows([np.array(rows) for rows in ([0, 1, 2], [], [3])], 6, allow_empty=True),
+    )
     model = models.functional(models.mlp(8, 3, norm="batch"), train.features[:1])
     learner = learning.decentralized(
         learning.classification_loss(model),

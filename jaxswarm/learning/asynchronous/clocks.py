@@ -177,8 +177,7 @@ def check_clocks(clocks: Clocks) -> None:
 
 
 def _check_rates(rates: ArrayLike, shape: tuple[int, ...], name: str) -> None:
-    single = checks.is_traced(rates) and rates.shape == ()
-    single = single or (not isinstance(rates, (list, tuple)) and np.ndim(rates) == 0)
+    single = not isinstance(rates, list | tuple) and np.ndim(rates) == 0
     checks.real(name, rates, above=0.0, shape=() if single else shape)
 
 
