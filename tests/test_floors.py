@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-CORE = {"agents", "algorithm", "checks", "errors", "gossip", "topology", "types"}
+CORE = {"_optimizers", "agents", "algorithm", "checks", "errors", "gossip", "topology", "types"}
 RUNNING = {
     "_intervals",
     "_processes",

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from experiments.bristle.config import Config
+from experiments.harness.images import flattened
 from jaxswarm import agents, data, models
 from jaxswarm.systems import bristle
 
@@ -58,7 +59,7 @@ def split_data(config: Config) -> tuple[data.Dataset, data.Dataset, data.Dataset
 
     The parts are disjoint and each has samples of every class.
     """
-    split = data.load(config.data, path=config.path, seed=config.seed)
+    split = flattened(data.load(config.data, path=config.path, seed=config.seed))
     body_set, pool = data.split_by_class(
         split.train, test_fraction=1.0 - config.body_share, seed=config.seed
     )

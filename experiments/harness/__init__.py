@@ -20,6 +20,7 @@ records         the files of one run: config, metrics (npz), claims, versions
 report          the table in the terminal and the generated ``results/REPRODUCTION.md``
 cli             ``python -m experiments list | run | reproduce | report``
 compile         :func:`jit_fast_compile`, ``jax.jit`` that compiles sooner on CPUs
+images          :func:`flattened`, for networks and attacks that take flat images
 ==============  ==================================================================================
 
 Names are imported on first use, so that importing ``experiments.NAME`` does not import JAX.

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.harness.images import flattened
 from experiments.harness.protocol import Results
 from experiments.sybilwall.config import ATTACKS, LOCAL_ONLY, SYBILWALL, Config, scenario_names
 from experiments.sybilwall.scenarios import build_scenarios, partition_data
@@ -58,7 +59,7 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
         ``{"score": {rule: table}, "accuracy": {rule: table}}``; tables are
         ``[attacks, scenarios, S]``, in the order of ``ATTACKS`` and ``scenario_names(config)``.
     """
-    split = data.load(config.data, path=config.path)
+    split = flattened(data.load(config.data, path=config.path))
     setup = build_setup(config, split)
     samples, parts = partition_data(config, split.train, setup.graphs.num_agents)
     results: Results = {"score": {}, "accuracy": {}}

@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents
-from jaxswarm.data.dataset import Dataset, Split
-from jaxswarm.data.partition import Partition
+from jaxswarm import agents, checks
+from jaxswarm.data.dataset import Dataset, check_dataset
+from jaxswarm.data.partition import Partition, check_partition
 from jaxswarm.types import ArrayLike
 
 
@@ -86,14 +86,8 @@ def shards(dataset: Dataset, partition: Partition) -> Shards:
         >>> parts.num_agents, parts.counts.tolist()
         (4, [30, 30, 30, 30])
     """
-    if not isinstance(dataset, Dataset):
-        hint = "; pass split.train" if isinstance(dataset, Split) else ""
-        raise ValueError(f"dataset: expected a Dataset, got {type(dataset).__name__}{hint}")
-    if not isinstance(partition, Partition):
-        raise ValueError(
-            "partition: expected a Partition, as jaxswarm.data.iid returns, got "
-            f"{type(partition).__name__}"
-        )
+    check_dataset(dataset)
+    check_partition(partition)
     largest = int(np.asarray(partition.indices).max())
     if largest >= dataset.num_samples:
         raise ValueError(
@@ -122,7 +116,7 @@ def stacked(features: ArrayLike, labels: ArrayLike) -> Shards:
     """Build shards from data with an agents axis, ``[N, M, ...]`` and ``[N, M]``, of any dtype.
 
     Raises:
-        ValueError: if the two leading axes differ or one is empty.
+        ValueError: if the two leading axes differ or one is empty, or something is no array.
 
     Example:
         >>> import jax.numpy as jnp
@@ -130,6 +124,9 @@ def stacked(features: ArrayLike, labels: ArrayLike) -> Shards:
         >>> data.stacked(jnp.zeros((4, 10, 3)), jnp.zeros((4, 10))).counts.tolist()
         [10, 10, 10, 10]
     """
+    for name, value in (("features", features), ("labels", labels)):
+        if not checks.is_traced(value) and not isinstance(value, jax.Array):
+            checks.as_array(name, value, "an array [N, M, ...]")
     shape = jnp.shape(labels)
     if len(shape) != 2 or jnp.shape(features)[:2] != shape or 0 in shape:
         raise ValueError(
@@ -171,8 +168,8 @@ def minibatches(batch_size: int, *, replace: bool = True) -> Sampler:
         >>> batch.x.shape, batch.y.shape
         ((4, 8, 4), (4, 8))
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+    batch_size = checks.whole("batch_size", batch_size, 1)
+    replace = checks.flag("replace", replace)
 
     def with_replacement(key: jax.Array, capacity: int, count: jax.Array) -> jax.Array:
         del capacity
@@ -182,6 +179,7 @@ def minibatches(batch_size: int, *, replace: bool = True) -> Sampler:
         return _fit(random_order(key, capacity, count), batch_size)
 
     def sample(key: jax.Array, shards: Shards, *, offset: int | jax.Array = 0) -> Batch:
+        _expect_shards(shards)
         keys = agents.keys(key, shards.num_agents, offset=offset)
         draw = with_replacement if replace else without
         capacity = shards.indices.shape[1]
@@ -210,12 +208,14 @@ def epoch_batches(batch_size: int) -> Sampler:
     Raises:
         ValueError: if ``batch_size < 1``.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+    batch_size = checks.whole("batch_size", batch_size, 1)
 
     def sample(
         key: jax.Array, shards: Shards, step: int | jax.Array, *, offset: int | jax.Array = 0
     ) -> Batch:
+        _expect_shards(shards)
+        if not checks.is_traced(step):
+            checks.whole("step", step)
         keys = agents.keys(key, shards.num_agents, offset=offset)
         capacity = shards.indices.shape[1]
 
@@ -237,6 +237,7 @@ def full_batches() -> Sampler:
 
     def sample(key: jax.Array, shards: Shards, *, offset: int | jax.Array = 0) -> Batch:
         del key, offset
+        _expect_shards(shards)
         return _read(shards, shards.indices, shards.mask)
 
     return sample
@@ -270,6 +271,10 @@ def random_order(key: jax.Array, capacity: int, count: jax.Array) -> jax.Array:
     slots = jnp.arange(capacity)
     noise = jax.random.bits(key, (capacity,)) >> 1
     return jnp.argsort(jnp.where(slots < count, noise, jnp.uint32(0xFFFFFFFF)))
+
+
+def _expect_shards(shards: Shards) -> None:
+    checks.instance("shards", shards, Shards, "data.shards(dataset, partition)")
 
 
 def _read(shards: Shards, rows: jax.Array, real: jax.Array) -> Batch:

@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.types import ArrayLike
+
+MAX_CLASSES = 2**20
+"""Most classes that labels may imply; more need ``num_classes`` to be given."""
 
 
 @jax.tree_util.register_dataclass
@@ -64,7 +68,8 @@ def from_arrays(
         >>> dataset.num_samples, dataset.num_classes
         (2, 2)
     """
-    x, y = np.asarray(features), np.asarray(labels)
+    x = _plain(name, "features", features, "real numbers [S, ...]")
+    y = _plain(name, "labels", labels, "integers [S]")
     if x.ndim < 1 or y.ndim != 1:
         raise ValueError(
             f"{name}: expected features [S, ...] and labels [S], got shapes {x.shape} and {y.shape}"
@@ -98,7 +103,7 @@ def check_labels(
     Raises:
         ValueError: naming the first offending position.
     """
-    y = np.asarray(labels)
+    y = checks.as_array(name, labels, "a non-empty vector [S] of integer classes")
     if y.ndim != 1 or not y.size:
         raise ValueError(f"{name}: expected a non-empty vector [S], got shape {y.shape}")
     if y.dtype.kind not in "iub":
@@ -108,8 +113,16 @@ def check_labels(
                 f"{name}: expected integer classes, got dtype {y.dtype}; for other targets use "
                 "jaxswarm.data.stacked"
             )
-    y = y.astype(np.int64)
-    classes = int(y.max()) + 1 if num_classes is None else num_classes
+    if num_classes is None:
+        largest = y.max()
+        if largest >= MAX_CLASSES:
+            raise ValueError(
+                f"{name}: expected classes below {MAX_CLASSES} unless num_classes is given, got "
+                f"{largest} in row {int(np.argmax(y))}"
+            )
+        classes = max(int(largest) + 1, 1)
+    else:
+        classes = checks.whole("num_classes", num_classes, 1)
     outside = (y < 0) | (y >= classes)
     if outside.any():
         row = int(np.argmax(outside))
@@ -121,10 +134,13 @@ def split_by_class(dataset: Dataset, *, test_fraction: float = 0.2, seed: int = 
     """Stratified random train/test split: the same share of every class (rounded) is held out.
 
     Raises:
-        ValueError: if ``test_fraction`` is outside ``(0, 1)`` or one side would be empty.
+        ValueError: if ``test_fraction`` is outside ``(0, 1)``, one side would be empty, or
+            ``dataset`` is no concrete :class:`Dataset`.
     """
-    if not 0.0 < test_fraction < 1.0:
-        raise ValueError(f"test_fraction: expected a share in (0, 1), got {test_fraction}")
+    check_dataset(dataset)
+    checks.real("test_fraction", test_fraction, above=0.0, below=1.0)
+    seed = check_seed(seed)
+    test_fraction = float(test_fraction)
     rng = np.random.default_rng(seed)
     labels = np.asarray(dataset.labels)
     held_out = np.zeros(len(labels), bool)
@@ -140,7 +156,17 @@ def split_by_class(dataset: Dataset, *, test_fraction: float = 0.2, seed: int = 
 
 
 def standardized(split: Split) -> Split:
-    """Standardize features by their *training* mean and deviation; constant features become 0."""
+    """Standardize features by their *training* mean and deviation; constant features become 0.
+
+    Raises:
+        ValueError: if ``split`` is no :class:`Split` of concrete data sets of one sample shape.
+    """
+    checks.instance("split", split, Split, 'data.load("digits")')
+    for name, dataset in zip(("train", "test"), split, strict=True):
+        check_dataset(dataset, f"split.{name}")
+    shapes = [np.shape(dataset.features)[1:] for dataset in split]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"split: expected samples of one shape, got {shapes[0]} and {shapes[1]}")
     center = split.train.features.mean(axis=0)
     scale = split.train.features.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
@@ -150,6 +176,31 @@ def standardized(split: Split) -> Split:
         return Dataset(x, dataset.labels, num_classes=dataset.num_classes, name=dataset.name)
 
     return Split(apply(split.train), apply(split.test))
+
+
+def check_seed(seed: int) -> int:
+    """Return a seed of numpy's generators.
+
+    Raises:
+        ValueError: unless it is a whole number in ``[0, 2**63)``.
+    """
+    return checks.whole("seed", seed, 0, 2**63 - 1)
+
+
+def check_dataset(dataset: Dataset, name: str = "dataset") -> None:
+    """Refuse what is no data set, or a traced one.
+
+    Raises:
+        ValueError: naming the argument and what came.
+    """
+    if isinstance(dataset, Split):
+        raise ValueError(f"{name}: expected a Dataset, got Split; pass split.train")
+    checks.instance(name, dataset, Dataset, "data.from_arrays(features, labels)")
+    checks.concrete(name, dataset)
+
+
+def _plain(name: str, what: str, value: ArrayLike, wanted: str) -> np.ndarray:
+    return checks.as_array(f"{name}: {what}", value, wanted)
 
 
 def _take(dataset: Dataset, rows: np.ndarray) -> Dataset:

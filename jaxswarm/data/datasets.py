@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxswarm.data.dataset import Split, from_arrays, split_by_class, standardized
-from jaxswarm.data.files import FILE_SETS, is_on_disk, load_files
+from jaxswarm import checks
+from jaxswarm.data.dataset import Split, check_seed, from_arrays, split_by_class, standardized
+from jaxswarm.data.files import FILE_SETS, check_name, is_on_disk, load_files
 from jaxswarm.errors import unknown
 
 
@@ -37,8 +38,8 @@ def load(
             ``None`` does so for tabular sets and leaves images in ``[0, 1]``.
 
     Raises:
-        ValueError: for an unknown name (with a suggestion), missing files (named), or arguments out
-            of range.
+        ValueError: for an unknown name (with a suggestion) or one that would leave the folder of
+            data sets, missing files (named), or arguments out of range.
 
     Example:
         >>> from jaxswarm import data
@@ -46,6 +47,11 @@ def load(
         >>> train.features.shape, train.num_classes, test.num_samples
         ((1438, 64), 10, 359)
     """
+    check_name(name)
+    checks.real("test_fraction", test_fraction, above=0.0, below=1.0)
+    seed = check_seed(seed)
+    if standardize is not None:
+        standardize = checks.flag("standardize", standardize)
     if name in BUNDLED:
         if path is not None:
             raise ValueError(

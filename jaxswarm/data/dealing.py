@@ -1,8 +1,10 @@
 """Partitioners by name, for command lines and sweeps."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
+from jaxswarm import checks
 from jaxswarm.data.partition import Partition
 from jaxswarm.data.partitioners import (
     consecutive_classes,
@@ -13,7 +15,6 @@ from jaxswarm.data.partitioners import (
     label_shards,
 )
 from jaxswarm.data.skew import feature_skew, quantity_skew
-from jaxswarm.errors import unknown
 from jaxswarm.types import ArrayLike
 
 PARTITIONERS: dict[str, Callable[..., Partition]] = {
@@ -42,13 +43,15 @@ def deal(
         **options: further arguments of the partitioner.
 
     Raises:
-        ValueError: for an unknown name (with a suggestion), and as the partitioner does.
+        ValueError: for an unknown name (with a suggestion) or option, and as the partitioner does.
 
     Example:
         >>> from jaxswarm import data
         >>> data.deal("iid", [0, 0, 1, 1], 2).counts.tolist()
         [2, 2]
     """
-    if name not in PARTITIONERS:
-        raise unknown("partitioner", name, PARTITIONERS)
+    checks.choice("partitioner", name, PARTITIONERS)
+    known = set(inspect.signature(PARTITIONERS[name]).parameters) - {"labels", "num_agents", "seed"}
+    for option in options:
+        checks.choice(f"option of {name}", option, known)
     return PARTITIONERS[name](labels, num_agents, seed=seed, **options)

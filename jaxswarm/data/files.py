@@ -7,14 +7,16 @@ References:
 """
 
 import gzip
+import math
 import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.data.dataset import Split, check_labels, from_arrays, split_by_class
 
 ENVIRONMENT = "JAXSWARM_DATA"
@@ -22,6 +24,9 @@ ENVIRONMENT = "JAXSWARM_DATA"
 
 FILE_SETS = ("mnist", "fashion_mnist", "kmnist")
 """Data sets found by name in that folder; any other name works with a path."""
+
+MAX_BYTES = 2**32
+"""Largest array that is read from a file, 4 GiB; a header that declares more is refused."""
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _PREFIXES = ("train", "t10k")
@@ -46,8 +51,12 @@ def load_files(
     ``.npz``: arrays ``x_train, y_train, x_test, y_test``, or ``features, labels`` (or ``x, y``),
     which are split likewise. Archives with pickled objects are refused.
 
+    Headers are checked before memory is allocated: what is decompressed is at most what the header
+    declares, and an array of more than :data:`MAX_BYTES` is refused.
+
     Args:
-        name: of the set; looked for as ``path``, ``path/name`` or ``path/name.npz``.
+        name: of the set, without folders; looked for as ``path``, ``path/name`` or
+            ``path/name.npz``.
         path: an ``.npz`` file or a folder; default: the environment variable ``JAXSWARM_DATA``.
         test_fraction: share of every class held out, in ``(0, 1)``.
         seed: of the split.
@@ -57,8 +66,10 @@ def load_files(
 
     Raises:
         ValueError: if files are missing (naming them and where they were looked for), truncated,
-            not IDX, or images and labels do not fit together.
+            not IDX, too large, or images and labels do not fit together; for a name that would
+            leave the folder.
     """
+    check_name(name)
     root = _root(name, path)
     archives = [root / f"{name}.npz", root / name / f"{name}.npz"]
     if root.suffix == ".npz":
@@ -84,29 +95,80 @@ def read_idx(path: str | Path) -> np.ndarray:
     """Read one IDX file, raw or gzipped (detected by content), as an array of native byte order.
 
     Raises:
-        ValueError: naming the file, if it is not an IDX file, damaged, or of another length than
-            its header says.
+        ValueError: naming the file, if it is not an IDX file, damaged, of another length than its
+            header says, or larger than :data:`MAX_BYTES`.
     """
-    path = Path(path)
-    raw = path.read_bytes()
-    if raw[:2] == b"\x1f\x8b":
+    path = _as_path(path)
+    if not path.is_file():
+        raise ValueError(f"path: expected an IDX file, {path} is none")
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not zipped:
+            return _read_idx(file, path)
         try:
-            raw = gzip.decompress(raw)
+            with gzip.GzipFile(fileobj=file) as unzipped:
+                return _read_idx(unzipped, path)
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{path}: truncated or damaged gzip file ({error})") from None
-    if len(raw) < 4 or raw[0] or raw[1] or raw[2] not in _DTYPES:
-        raise ValueError(f"{path}: not an IDX file, magic number 0x{raw[:4].hex() or '(empty)'}")
-    dtype, ndim = np.dtype(_DTYPES[raw[2]]), raw[3]
+
+
+def _read_idx(file: IO[bytes] | gzip.GzipFile, path: Path) -> np.ndarray:
+    """Read header, then data, never more than the header declares and one byte."""
+    magic = file.read(4)
+    if len(magic) < 4 or magic[0] or magic[1] or magic[2] not in _DTYPES:
+        raise ValueError(f"{path}: not an IDX file, magic number 0x{magic.hex() or '(empty)'}")
+    dtype, ndim = np.dtype(_DTYPES[magic[2]]), magic[3]
     start = 4 + 4 * ndim
-    if len(raw) < start:
-        raise ValueError(f"{path}: truncated IDX header, expected {start} bytes, got {len(raw)}")
-    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", ndim, 4))
-    expected = start + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-    if len(raw) != expected:
-        state = "truncated" if len(raw) < expected else "too long"
-        raise ValueError(f"{path}: {state}, shape {shape} needs {expected} bytes, got {len(raw)}")
-    array = np.frombuffer(raw, dtype, offset=start).reshape(shape)
+    extents = file.read(4 * ndim)
+    if len(extents) < 4 * ndim:
+        raise ValueError(
+            f"{path}: truncated IDX header, expected {start} bytes, got {4 + len(extents)}"
+        )
+    shape = tuple(int(n) for n in np.frombuffer(extents, ">u4"))
+    size = dtype.itemsize * math.prod(shape)
+    _check_size(path, f"shape {shape}", size)
+    data = _read_at_most(file, size + 1)
+    if len(data) != size:
+        state = "truncated" if len(data) < size else "too long"
+        found = f"{start + len(data)}" if len(data) < size else "more"
+        raise ValueError(f"{path}: {state}, shape {shape} needs {start + size} bytes, got {found}")
+    array = np.frombuffer(data, dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="))
+
+
+def _read_at_most(file: IO[bytes] | gzip.GzipFile, size: int) -> bytes:
+    """Read in chunks, so that memory is only taken for what is really there."""
+    chunks, left = [], size
+    while left > 0 and (chunk := file.read(min(left, 2**20))):
+        chunks.append(chunk)
+        left -= len(chunk)
+    return b"".join(chunks)
+
+
+def check_name(name: str) -> str:
+    """Return the name of a data set, which must not lead out of the folder of data sets.
+
+    Raises:
+        ValueError: if it is no string, is empty, or contains a folder.
+    """
+    plain = isinstance(name, str) and name.strip() not in ("", ".", "..")
+    if not plain or any(mark in name for mark in "/\\\0:"):
+        raise ValueError(
+            f"name: expected the name of a data set, without folders, got {checks.shown(name)}"
+        )
+    return name
+
+
+def _as_path(path: str | Path) -> Path:
+    if not isinstance(path, str | os.PathLike) or not str(path):
+        raise ValueError(f"path: expected a file or folder, got {checks.shown(path)}")
+    return Path(path).expanduser()
+
+
+def _check_size(path: Path, what: str, size: int) -> None:
+    if size > MAX_BYTES:
+        raise _SizeError(f"{path}: {what} needs {size} bytes, more than {MAX_BYTES} are not read")
 
 
 def is_on_disk(name: str) -> bool:
@@ -123,7 +185,7 @@ def _root(name: str, path: str | Path | None) -> Path:
                 f"path: expected the folder that holds {name}/ with IDX files, or {name}.npz, got "
                 f"None; pass path= or set the environment variable {ENVIRONMENT}"
             )
-    root = Path(path).expanduser()
+    root = _as_path(path)
     if not root.exists():
         raise ValueError(f"path: expected a file or folder for {name!r}, {root} does not exist")
     return root
@@ -158,8 +220,11 @@ def _load_idx(folder: Path, name: str, test_fraction: float, seed: int) -> Split
 
 
 def _pixels(array: np.ndarray, path: Path) -> np.ndarray:
-    if array.ndim < 2:
-        raise ValueError(f"{path}: expected images [S, H, W], got shape {array.shape}")
+    if array.ndim < 2 or array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{path}: expected images [S, H, W] of numbers, got {array.dtype} of shape "
+            f"{array.shape}"
+        )
     return array.astype(np.float32) / np.float32(255.0) if array.dtype == np.uint8 else array
 
 
@@ -180,12 +245,62 @@ def _official(train: tuple[Any, Any], test: tuple[Any, Any], name: str) -> Split
     return Split(*parts)
 
 
-def _load_npz(path: Path, name: str, test_fraction: float, seed: int) -> Split:
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Read all arrays of an archive; their sizes are checked before memory is allocated."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        with zipfile.ZipFile(path) as archive:
+            arrays: dict[str, np.ndarray] = {}
+            total = 0
+            for member in archive.infolist():
+                total += member.file_size
+                _check_size(path, f"its contents up to {member.filename!r}", total)
+                if member.filename.endswith(".npy"):
+                    with archive.open(member) as file:
+                        _check_npy(path, member, file)
+                    with archive.open(member) as file:
+                        name = member.filename.removesuffix(".npy")
+                        arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+            return arrays
+    except _SizeError as error:
+        raise ValueError(str(error)) from None
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        MemoryError,
+        NotImplementedError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise ValueError(f"{path}: not a readable .npz of plain arrays ({error})") from None
+
+
+def _check_npy(path: Path, member: zipfile.ZipInfo, file: IO[bytes]) -> None:
+    """Refuse an array whose header declares another size than the archive does."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"version {version} of {member.filename!r}")
+    if dtype.hasobject:
+        raise ValueError(f"{member.filename!r} holds Python objects")
+    size = dtype.itemsize * math.prod(shape)
+    if size != member.file_size - file.tell():
+        raise _SizeError(
+            f"{path}: {member.filename!r} of shape {shape} needs {size} bytes, got "
+            f"{member.file_size - file.tell()}"
+        )
+
+
+class _SizeError(ValueError):
+    """An array that is larger than the file says, or than what is read."""
+
+
+def _load_npz(path: Path, name: str, test_fraction: float, seed: int) -> Split:
+    arrays = _read_npz(path)
     for x_key, y_key in _NPZ_TRAIN:
         if x_key in arrays and y_key in arrays:
             x, y = _pixels(arrays[x_key], path), arrays[y_key]

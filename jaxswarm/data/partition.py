@@ -10,7 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxswarm.data.dataset import check_labels
+from jaxswarm import checks
+from jaxswarm.data.dataset import check_labels, check_seed
 from jaxswarm.types import ArrayLike
 
 
@@ -49,12 +50,22 @@ class Partition:
         return self.indices.shape[1]
 
     def rows(self, agent: int) -> np.ndarray:
-        """Rows that ``agent`` holds, ``int32[counts[agent]]`` (host side)."""
+        """Rows that ``agent`` holds, ``int32[counts[agent]]`` (host side).
+
+        Raises:
+            ValueError: if there is no such agent.
+        """
+        agent = checks.index("agent", agent, self.num_agents)
         return np.asarray(self.indices)[agent, : int(self.counts[agent])]
 
     def class_counts(self, labels: ArrayLike, num_classes: int | None = None) -> np.ndarray:
-        """Number of samples per agent and class, ``int64[N, C]`` (host side)."""
+        """Number of samples per agent and class, ``int64[N, C]`` (host side).
+
+        Raises:
+            ValueError: for bad labels, or fewer than there are rows.
+        """
         y, classes = check_labels(labels, num_classes)
+        _expect_rows(self, y)
         table = np.zeros((self.num_agents, classes), np.int64)
         agents = np.broadcast_to(np.arange(self.num_agents)[:, None], self.indices.shape)
         mask = np.asarray(self.mask)
@@ -103,12 +114,17 @@ def from_rows(
         name: for tables and messages.
 
     Raises:
-        ValueError: without agents, for rows outside ``[0, S)``, repeated rows without ``overlap``,
-            agents without data unless allowed, or no data at all.
+        ValueError: without agents, for rows that are no integers or lie outside ``[0, S)``,
+            repeated rows without ``overlap``, agents without data unless allowed, or no data at
+            all.
     """
+    if checks.is_traced(rows) or not hasattr(rows, "__len__") or isinstance(rows, str | dict):
+        raise ValueError(f"rows: expected one vector of rows per agent, got {checks.shown(rows)}")
     if not len(rows):
         raise ValueError(f"{name}: expected at least one agent, got none")
-    parts = [np.asarray(part, np.int64).reshape(-1) for part in rows]
+    num_samples = checks.whole("num_samples", num_samples)
+    overlap, allow_empty = checks.flag("overlap", overlap), checks.flag("allow_empty", allow_empty)
+    parts = [_row_numbers(f"{name}: rows of agent {i}", part) for i, part in enumerate(rows)]
     counts = np.array([len(part) for part in parts], np.int32)
     if not counts.sum():
         raise ValueError(f"{name}: expected at least one sample, got an empty partition")
@@ -133,6 +149,16 @@ def from_rows(
     return Partition(indices, mask, counts, overlap=overlap, name=name)
 
 
+def _row_numbers(name: str, part: ArrayLike) -> np.ndarray:
+    wanted = "a vector of whole numbers"
+    array = checks.as_array(name, part, wanted)
+    if array.size == 0:
+        return np.zeros(0, np.int64)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: expected {wanted}, got {checks.shown(array)}")
+    return array.reshape(-1).astype(np.int64)
+
+
 def from_owners(owners: ArrayLike, num_agents: int, *, name: str = "partition") -> Partition:
     """Build the partition in which row ``s`` belongs to agent ``owners[s]``.
 
@@ -144,7 +170,8 @@ def from_owners(owners: ArrayLike, num_agents: int, *, name: str = "partition") 
     Raises:
         ValueError: as :func:`from_rows`, or if an owner is outside ``[0, N)``.
     """
-    owner = np.asarray(owners)
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    owner = _row_numbers(f"{name}: owners", owners)
     if owner.size and (owner.min() < 0 or owner.max() >= num_agents):
         bad = owner[(owner < 0) | (owner >= num_agents)][0]
         raise ValueError(f"{name}: expected owners in [0, {num_agents}), got {bad}")
@@ -163,15 +190,17 @@ def without_data(partition: Partition, agents: ArrayLike, *, redeal: bool = Fals
             the same; without it they are dropped.
 
     Raises:
-        ValueError: if an id is out of range or no agent would keep data.
+        ValueError: if an id is no integer or out of range, or no agent would keep data.
     """
+    check_partition(partition)
+    redeal = checks.flag("redeal", redeal)
     n = partition.num_agents
-    chosen = np.asarray(agents)
+    chosen = checks.as_array("agents", agents, f"bool[{n}] or agent ids")
     if chosen.dtype == bool:
         if chosen.shape != (n,):
             raise ValueError(f"agents: expected bool[{n}] or agent ids, got shape {chosen.shape}")
         chosen = np.flatnonzero(chosen)
-    chosen = chosen.reshape(-1).astype(np.int64)
+    chosen = _row_numbers("agents", chosen)
     if chosen.size and (chosen.min() < 0 or chosen.max() >= n):
         raise ValueError(f"agents: expected ids in [0, {n}), got {chosen.tolist()}")
     bare = np.isin(np.arange(n), chosen)
@@ -191,20 +220,86 @@ def without_data(partition: Partition, agents: ArrayLike, *, redeal: bool = Fals
     return replace(result, skew=partition.skew, name=name)
 
 
-def truncated(partition: Partition, size: int | None = None) -> Partition:
+def truncated(
+    partition: Partition,
+    size: int | None = None,
+    *,
+    labels: ArrayLike | None = None,
+    seed: int = 0,
+) -> Partition:
     """Keep at most ``size`` samples per agent, by default the smallest count of an agent with data.
 
+    What is kept has the distribution of what was there: one random sample of each of ``size`` equal
+    stretches of an agent's rows, so that a set that is stored class by class keeps its class shares
+    to within two samples a class. With ``labels`` the choice is stratified: any set keeps its class
+    shares to within one.
+
+    Args:
+        partition: of ``N`` agents.
+        size: largest number of samples, at least 1.
+        labels: ``[S]`` classes of the data set's rows.
+        seed: of the choice; an agent's choice depends on its id and ``seed`` alone.
+
     Raises:
-        ValueError: if ``size < 1``.
+        ValueError: if ``size < 1``, or for bad labels.
+
+    Example:
+        >>> from jaxswarm import data
+        >>> labels = [0] * 30 + [1] * 10
+        >>> partition = data.truncated(data.iid(labels, 2), 8)
+        >>> partition.class_counts(labels).tolist()
+        [[6, 2], [6, 2]]
     """
+    check_partition(partition)
+    seed = check_seed(seed)
     counts = np.asarray(partition.counts)
-    limit = int(counts[counts > 0].min()) if size is None else size
-    if limit < 1:
-        raise ValueError(f"size: expected at least 1, got {limit}")
+    limit = int(counts[counts > 0].min()) if size is None else checks.whole("size", size, 1)
     width = min(limit, partition.capacity)
+    classes = None if labels is None else _classes_of(partition, labels)
+    indices = np.asarray(partition.indices)[:, :width].copy()
+    for agent in np.flatnonzero(counts > width):
+        rows = partition.rows(int(agent))
+        rng = np.random.default_rng([seed, int(agent)])
+        if classes is None:
+            ends = np.arange(width + 1) * len(rows) // width
+            kept = rng.integers(ends[:-1], ends[1:])
+        else:
+            order = rng.permutation(len(rows))
+            order = order[np.argsort(classes[rows[order]], kind="stable")]
+            places = (np.arange(width) + rng.random()) * (len(rows) / width)
+            kept = np.sort(order[np.minimum(places.astype(np.int64), len(rows) - 1)])
+        indices[agent] = rows[kept]
     return replace(
         partition,
-        indices=np.asarray(partition.indices)[:, :width],
+        indices=indices,
         mask=np.asarray(partition.mask)[:, :width],
         counts=np.minimum(counts, width).astype(np.int32),
     )
+
+
+def check_partition(partition: Partition, name: str = "partition") -> None:
+    """Refuse what is no partition, or a traced one.
+
+    Raises:
+        ValueError: naming the argument and what came.
+    """
+    if not isinstance(partition, Partition):
+        raise ValueError(
+            f"{name}: expected a Partition, as jaxswarm.data.iid returns, got "
+            f"{checks.shown(partition)}"
+        )
+    checks.concrete(name, partition)
+
+
+def _classes_of(partition: Partition, labels: ArrayLike) -> np.ndarray:
+    y, _ = check_labels(labels)
+    _expect_rows(partition, y)
+    return y
+
+
+def _expect_rows(partition: Partition, labels: np.ndarray) -> None:
+    largest = int(np.asarray(partition.indices).max())
+    if largest >= len(labels):
+        raise ValueError(
+            f"labels: expected those of at least {largest + 1} samples, got {len(labels)}"
+        )

@@ -17,7 +17,8 @@ References:
 
 import numpy as np
 
-from jaxswarm.data.dataset import check_labels
+from jaxswarm import checks
+from jaxswarm.data.dataset import check_labels, check_seed
 from jaxswarm.data.partition import Partition, from_owners, from_rows
 from jaxswarm.types import ArrayLike
 
@@ -41,8 +42,9 @@ def iid(labels: ArrayLike, num_agents: int, *, seed: int = 0, balanced: bool = T
         >>> partition.class_counts([0, 0, 0, 0, 1, 1]).tolist()
         [[2, 1], [2, 1]]
     """
-    y, _ = check_deal(labels, num_agents)
-    rng = np.random.default_rng(seed)
+    y, _, num_agents = check_deal(labels, num_agents)
+    rng = np.random.default_rng(check_seed(seed))
+    balanced = checks.flag("balanced", balanced)
     order = rng.permutation(len(y))
     if balanced:
         order = order[np.argsort(y[order], kind="stable")]
@@ -85,11 +87,10 @@ def dirichlet_over_agents(
         >>> partition.num_agents, int(partition.counts.sum()) == len(labels)
         (10, True)
     """
-    y, classes = check_deal(labels, num_agents, min_size=min_size)
-    check_positive("alpha", alpha)
-    if max_draws < 1:
-        raise ValueError(f"max_draws: expected at least 1, got {max_draws}")
-    rng = np.random.default_rng(seed)
+    y, classes, num_agents = check_deal(labels, num_agents, min_size=min_size)
+    alpha = float(checks.real("alpha", alpha, above=0.0))
+    max_draws = checks.whole("max_draws", max_draws, 1)
+    rng = np.random.default_rng(check_seed(seed))
     members = [np.flatnonzero(y == c) for c in range(classes)]
     owners = np.zeros(len(y), np.int64)
     for _ in range(max_draws):
@@ -130,14 +131,11 @@ def dirichlet_over_classes(
     Raises:
         ValueError: for bad labels, ``alpha <= 0`` or ``size < 1``.
     """
-    y, classes = check_deal(labels, num_agents if size is None else 1)
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
-    check_positive("alpha", alpha)
-    each = len(y) // num_agents if size is None else size
-    if each < 1:
-        raise ValueError(f"size: expected at least one sample per agent, got {each}")
-    rng = np.random.default_rng(seed)
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    y, classes, _ = check_deal(labels, num_agents if size is None else 1)
+    alpha = float(checks.real("alpha", alpha, above=0.0))
+    each = len(y) // num_agents if size is None else checks.whole("size", size, 1)
+    rng = np.random.default_rng(check_seed(seed))
     members = [np.flatnonzero(y == c) for c in range(classes)]
     present = np.array([len(rows) > 0 for rows in members])
     parts = []
@@ -163,7 +161,7 @@ def disjoint_classes(labels: ArrayLike, num_agents: int, *, seed: int = 0) -> Pa
     Raises:
         ValueError: for bad labels, fewer samples than agents, or an agent without samples.
     """
-    y, classes = check_deal(labels, num_agents)
+    y, classes, num_agents = check_deal(labels, num_agents)
     holders = [
         np.array([c % num_agents])
         if num_agents <= classes
@@ -190,10 +188,8 @@ def consecutive_classes(
     Raises:
         ValueError: for bad labels, ``k`` out of range, or a class without holder.
     """
-    y, classes = check_deal(labels, num_agents)
-    k = classes_per_agent
-    if not 1 <= k <= classes:
-        raise ValueError(f"classes_per_agent: expected 1 to {classes} classes, got {k}")
+    y, classes, num_agents = check_deal(labels, num_agents)
+    k = checks.whole("classes_per_agent", classes_per_agent, 1, classes)
     if num_agents * k < classes:
         raise ValueError(
             f"classes_per_agent: expected at least {-(-classes // num_agents)}, so that "
@@ -220,10 +216,9 @@ def label_shards(
     Raises:
         ValueError: for bad labels, ``s < 1``, or fewer samples than shards.
     """
-    if shards_per_agent < 1:
-        raise ValueError(f"shards_per_agent: expected at least 1, got {shards_per_agent}")
-    y, _ = check_deal(labels, num_agents, min_size=shards_per_agent)
-    rng = np.random.default_rng(seed)
+    shards_per_agent = checks.whole("shards_per_agent", shards_per_agent, 1)
+    y, _, num_agents = check_deal(labels, num_agents, min_size=shards_per_agent)
+    rng = np.random.default_rng(check_seed(seed))
     order = rng.permutation(len(y))
     order = order[np.argsort(y[order], kind="stable")]
     shards = np.array_split(order, num_agents * shards_per_agent)
@@ -232,33 +227,23 @@ def label_shards(
     return from_rows(parts, len(y), name=f"label_shards({shards_per_agent})")
 
 
-def check_deal(labels: ArrayLike, num_agents: int, *, min_size: int = 1) -> tuple[np.ndarray, int]:
-    """Validate labels and that every agent can get ``min_size`` samples: ``(int32[S], C)``.
+def check_deal(
+    labels: ArrayLike, num_agents: int, *, min_size: int = 1
+) -> tuple[np.ndarray, int, int]:
+    """Validate labels and that every agent can get ``min_size`` samples: ``(int32[S], C, N)``.
 
     Raises:
         ValueError: for bad labels, ``num_agents < 1``, ``min_size < 1`` or ``S < N * min_size``.
     """
     y, classes = check_labels(labels)
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
-    if min_size < 1:
-        raise ValueError(f"min_size: expected at least 1, got {min_size}; see without_data")
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    min_size = checks.whole("min_size", min_size, 1)
     if len(y) < num_agents * min_size:
         raise ValueError(
             f"num_agents: expected at least {min_size} samples for each of {num_agents} agents,"
             f" got {len(y)} samples in all"
         )
-    return y, classes
-
-
-def check_positive(name: str, value: float) -> None:
-    """Refuse a ``value`` that is not a finite number above zero.
-
-    Raises:
-        ValueError: naming ``name`` and the value.
-    """
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name}: expected a finite number above 0, got {value}")
+    return y, classes, num_agents
 
 
 def dirichlet(rng: np.random.Generator, alpha: float, size: int) -> np.ndarray:
@@ -284,7 +269,7 @@ def _deal_classes(
     y: np.ndarray, holders: list[np.ndarray], num_agents: int, seed: int, name: str
 ) -> Partition:
     """Split each class evenly over its holders; odd samples go to random holders of the class."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     owners = np.zeros(len(y), np.int64)
     for c, ids in enumerate(holders):
         rows = rng.permutation(np.flatnonzero(y == c))

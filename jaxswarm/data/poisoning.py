@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.checks import is_traced
 from jaxswarm.data.batches import Batch, Sampler
 from jaxswarm.types import ArrayLike
@@ -34,7 +34,9 @@ def flip_pair(source: int, target: int, *, both: bool = True) -> DataAttack:
     Raises:
         ValueError: if the classes are equal or negative.
     """
-    if source == target or min(source, target) < 0:
+    source, target = checks.whole("source", source), checks.whole("target", target)
+    both = checks.flag("both", both)
+    if source == target:
         raise ValueError(f"target: expected two different classes, got {source} and {target}")
 
     def attack(key: jax.Array, batch: Batch) -> Batch:
@@ -55,10 +57,11 @@ def flip_all(num_classes: int, shift: int | None = None) -> DataAttack:
     Raises:
         ValueError: if ``num_classes < 2``, or ``shift`` moves no class.
     """
-    if num_classes < 2:
-        raise ValueError(f"num_classes: expected at least 2, got {num_classes}")
-    if shift is not None and shift % num_classes == 0:
-        raise ValueError(f"shift: expected a shift not divisible by {num_classes}, got {shift}")
+    num_classes = checks.whole("num_classes", num_classes, 2)
+    if shift is not None:
+        shift = checks.whole("shift", shift, -checks.LARGEST)
+        if shift % num_classes == 0:
+            raise ValueError(f"shift: expected a shift not divisible by {num_classes}, got {shift}")
 
     def attack(key: jax.Array, batch: Batch) -> Batch:
         del key
@@ -93,10 +96,9 @@ def backdoor(
             f"patch: expected a boolean mask with at least one entry set, got {spot.dtype}"
             f"{list(spot.shape)} with {int(np.count_nonzero(spot))} set"
         )
-    if target < 0:
-        raise ValueError(f"target: expected a class of at least 0, got {target}")
-    if not is_traced(share) and not 0.0 <= share <= 1.0:
-        raise ValueError(f"share: expected a probability in [0, 1], got {share}")
+    target = checks.whole("target", target)
+    checks.real("value", value)
+    checks.probability("share", share)
 
     def attack(key: jax.Array, batch: Batch) -> Batch:
         hit = jax.random.uniform(key, batch.y.shape) < share
@@ -111,9 +113,16 @@ def stamp(features: ArrayLike, patch: ArrayLike, value: float = 1.0) -> jax.Arra
     """Set ``features [..., sample shape]`` to ``value`` under the patch, for attack and evaluation.
 
     Raises:
-        ValueError: if the patch has not the shape of a sample.
+        ValueError: if the patch is no boolean mask of the shape of a sample.
     """
+    if not is_traced(patch):
+        patch = checks.as_array("patch", patch, "a boolean mask")
+    if not is_traced(features) and not isinstance(features, jax.Array):
+        features = checks.as_array("features", features, "numbers [..., sample shape]")
+    checks.real("value", value)
     x, spot = jnp.asarray(features), jnp.asarray(patch)
+    if spot.dtype != bool:
+        raise ValueError(f"patch: expected a boolean mask, got {spot.dtype}{list(spot.shape)}")
     if spot.ndim == 0 or x.shape[x.ndim - spot.ndim :] != spot.shape:
         raise ValueError(f"patch: expected the shape of a sample of {x.shape}, got {spot.shape}")
     spot = spot.reshape((1,) * (x.ndim - spot.ndim) + spot.shape)
@@ -126,8 +135,9 @@ def square_patch(height: int, width: int, size: int = 3, *, flat: bool = True) -
     Raises:
         ValueError: if ``size`` is not in ``[1, min(height, width)]``.
     """
-    if not 1 <= size <= min(height, width):
-        raise ValueError(f"size: expected 1 to {min(height, width)}, got {size}")
+    height, width = checks.whole("height", height, 1), checks.whole("width", width, 1)
+    size = checks.whole("size", size, 1, min(height, width))
+    flat = checks.flag("flat", flat)
     spot = np.zeros((height, width), bool)
     spot[:size, :size] = True
     return spot.ravel() if flat else spot
@@ -144,13 +154,14 @@ def poisoned(sampler: Sampler, attack: DataAttack, malicious: ArrayLike) -> Samp
     Raises:
         ValueError: if ``malicious`` is not a boolean vector; while sampling, if it is not ``[N]``.
     """
-    bad = jnp.asarray(malicious)
-    if bad.ndim != 1 or bad.dtype != bool:
-        raise ValueError(f"malicious: expected bool[N], got {bad.dtype}{list(bad.shape)}")
+    checks.function("sampler", sampler)
+    checks.function("attack", attack)
+    bad = jnp.asarray(checks.mask("malicious", malicious, (None,)))
 
     def sample(key: jax.Array, shards: Any, *, offset: int | jax.Array = 0) -> Batch:
         batch = sampler(key, shards, offset=offset)
         n = agents.num_agents(batch)
+        checks.mask("malicious", bad, (n,))
         keys = agents.keys(jax.random.fold_in(key, 0x7015), n, offset=offset)
         return agents.where(bad, jax.vmap(attack)(keys, batch), batch)
 
@@ -169,6 +180,14 @@ def attack_score(predictions: ArrayLike, labels: ArrayLike, source: int, target:
     Raises:
         ValueError: if concrete labels hold no sample of ``source``, or the classes are equal.
     """
+    source, target = checks.whole("source", source), checks.whole("target", target)
+    for name, value in (("predictions", predictions), ("labels", labels)):
+        checks.wholes(name, value, -checks.LARGEST)
+    if jnp.ndim(labels) != 1 or jnp.shape(predictions)[-1:] != jnp.shape(labels):
+        raise ValueError(
+            "predictions, labels: expected shapes [..., S] and [S], got "
+            f"{jnp.shape(predictions)} and {jnp.shape(labels)}"
+        )
     if source == target:
         raise ValueError(f"target: expected two different classes, got {source} twice")
     if not is_traced(labels) and not (np.asarray(labels) == source).any():

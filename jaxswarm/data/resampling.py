@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.data.batches import Batch, Sampler, below
-from jaxswarm.data.dataset import Dataset
-from jaxswarm.data.partitioners import check_positive
+from jaxswarm.data.dataset import Dataset, check_dataset
 from jaxswarm.types import ArrayLike
 
 
@@ -56,11 +54,10 @@ def class_distributions(
     Raises:
         ValueError: if a concrete ``alpha`` is not above 0, or sizes are below 1.
     """
-    for name, size in (("num_agents", num_agents), ("num_classes", num_classes)):
-        if size < 1:
-            raise ValueError(f"{name}: expected at least 1, got {size}")
-    if not isinstance(alpha, jax.core.Tracer):
-        check_positive("alpha", float(alpha))
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    num_classes = checks.whole("num_classes", num_classes, 1)
+    checks.key(key)
+    checks.real("alpha", alpha, above=0.0)
     concentration = jnp.full(num_classes, alpha, jnp.float32)
     keys = agents.keys(key, num_agents)
     return jax.vmap(lambda k: jax.random.dirichlet(k, concentration))(keys)
@@ -77,16 +74,19 @@ def class_shards(dataset: Dataset, probabilities: ArrayLike) -> ClassShards:
         ValueError: for another shape, rows that are negative or do not sum to one, or weight on a
             class without samples.
     """
+    check_dataset(dataset)
     labels = np.asarray(dataset.labels)
     classes = dataset.num_classes
     order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels, minlength=classes)
+    if not checks.is_traced(probabilities):
+        checks.as_array("probabilities", probabilities, f"distributions [N, {classes}]")
     if jnp.ndim(probabilities) != 2 or jnp.shape(probabilities)[1] != classes:
         raise ValueError(
             f"probabilities: expected [N, {classes}] for {dataset.name}, got shape"
             f" {jnp.shape(probabilities)}"
         )
-    if not isinstance(probabilities, jax.core.Tracer):
+    if not checks.is_traced(probabilities):
         p = np.asarray(probabilities, np.float64)
         bad = ~((p >= 0).all(axis=1) & (np.abs(p.sum(axis=1) - 1.0) < 1e-3))
         if bad.any():
@@ -118,10 +118,10 @@ def class_batches(batch_size: int) -> Sampler:
     Raises:
         ValueError: if ``batch_size < 1``.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+    batch_size = checks.whole("batch_size", batch_size, 1)
 
     def sample(key: jax.Array, shards: ClassShards, *, offset: int | jax.Array = 0) -> Batch:
+        checks.instance("shards", shards, ClassShards, "data.class_shards(dataset, p)")
         keys = agents.keys(key, shards.num_agents, offset=offset)
         bits = jax.vmap(lambda k: jax.random.bits(k, (2, batch_size)))(keys)
         uniform = (bits[:, 0] >> 8).astype(jnp.float32) * 2.0**-24

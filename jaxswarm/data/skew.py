@@ -13,10 +13,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxswarm.data.partition import Partition, from_owners
-from jaxswarm.data.partitioners import check_deal, check_positive, dirichlet, iid
-from jaxswarm.errors import unknown
+from jaxswarm import checks
+from jaxswarm.data.dataset import check_seed
+from jaxswarm.data.partition import Partition, check_partition, from_owners
+from jaxswarm.data.partitioners import check_deal, dirichlet, iid
 from jaxswarm.types import ArrayLike
+
+SIZES = ("dirichlet", "power")
+"""Distributions of the sizes of :func:`quantity_skew`."""
 
 KINDS = ("noise", "gain", "rotation")
 """Kinds of feature skew."""
@@ -44,9 +48,10 @@ class FeatureSkew:
 
         Raises:
             ValueError: if the agent's angle is not 0 and features are not images ``[S, H, W]``,
-                ``[S, H, W, C]`` or flat with a square number of pixels.
+                ``[S, H, W, C]`` or flat with a square number of pixels; if there is no such agent.
         """
-        x = np.asarray(features, np.float32)
+        x = checks.as_array("features", features, "numbers [S, ...]").astype(np.float32)
+        agent = checks.index("agent", agent, len(self.angle))
         angle, gain, noise = (float(v[agent]) for v in (self.angle, self.gain, self.noise))
         if angle:
             x = _rotated(x, angle)
@@ -82,16 +87,15 @@ def quantity_skew(
     Raises:
         ValueError: for bad labels, an unknown ``sizes``, ``alpha <= 0``, or too few samples.
     """
-    y, _ = check_deal(labels, num_agents, min_size=min_size)
-    check_positive("alpha", alpha)
-    rng = np.random.default_rng(seed)
+    y, _, num_agents = check_deal(labels, num_agents, min_size=min_size)
+    alpha = float(checks.real("alpha", alpha, above=0.0))
+    checks.choice("distribution of sizes", sizes, SIZES)
+    rng = np.random.default_rng(check_seed(seed))
     if sizes == "dirichlet":
         share = dirichlet(rng, alpha, num_agents)
-    elif sizes == "power":
+    else:
         share = rng.permutation(np.arange(1.0, num_agents + 1.0) ** -alpha)
         share = share / share.sum()
-    else:
-        raise unknown("distribution of sizes", sizes, ("dirichlet", "power"))
     spare = len(y) - num_agents * min_size
     extra = np.floor(share * spare).astype(np.int64)
     largest_remainders = np.argsort(extra - share * spare, kind="stable")
@@ -132,10 +136,10 @@ def with_feature_skew(
     Raises:
         ValueError: for an unknown kind or bad strength.
     """
-    if kind not in KINDS:
-        raise unknown("kind of feature skew", kind, KINDS)
-    if not (np.isfinite(strength) and strength >= 0):
-        raise ValueError(f"strength: expected a finite number of at least 0, got {strength}")
+    check_partition(partition)
+    seed = check_seed(seed)
+    checks.choice("kind of feature skew", kind, KINDS)
+    strength = float(checks.real("strength", strength, 0.0))
     n = partition.num_agents
     grade = np.linspace(0.0, 1.0, n) if n > 1 else np.ones(1)
     values = {"angle": np.zeros(n), "gain": np.ones(n), "noise": np.zeros(n)}

@@ -17,8 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.data.batches import Batch
-from jaxswarm.data.dataset import Dataset, from_arrays
+from jaxswarm.data.dataset import Dataset, check_seed, from_arrays
 
 TOLERANCE = 1e-10
 """Largest gradient norm of the average loss at a returned optimum, in float64."""
@@ -100,11 +101,12 @@ def quadratics(
         >>> bool(jnp.abs(gradient).max() < 1e-5)
         True
     """
-    _check_sizes(num_agents=num_agents, dim=dim)
-    _check_range("smoothness", smoothness, smoothness > 0, "above 0")
-    _check_range("condition_number", condition_number, condition_number >= 1, "of at least 1")
-    _check_range("heterogeneity", heterogeneity, heterogeneity >= 0, "of at least 0")
-    rng = np.random.default_rng(seed)
+    num_agents, dim = checks.whole("num_agents", num_agents, 1), checks.whole("dim", dim, 1)
+    smoothness = float(checks.real("smoothness", smoothness, above=0.0))
+    condition_number = float(checks.real("condition_number", condition_number, 1.0))
+    heterogeneity = float(checks.real("heterogeneity", heterogeneity, 0.0))
+    shared_curvature = checks.flag("shared_curvature", shared_curvature)
+    rng = np.random.default_rng(check_seed(seed))
     mu = smoothness / condition_number if dim > 1 else smoothness
     shape = 1 if shared_curvature else num_agents
     eigenvalues = np.exp(rng.uniform(np.log(mu), np.log(smoothness), (shape, dim)))
@@ -145,10 +147,11 @@ def linear_regression(
     Raises:
         ValueError: for values out of range, or if the average loss has no unique minimiser.
     """
-    _check_sizes(num_agents=num_agents, samples_per_agent=samples_per_agent, dim=dim)
-    for name, value in (("noise", noise), ("heterogeneity", heterogeneity), ("l2", l2)):
-        _check_range(name, value, value >= 0, "of at least 0")
-    rng = np.random.default_rng(seed)
+    num_agents, dim = checks.whole("num_agents", num_agents, 1), checks.whole("dim", dim, 1)
+    samples_per_agent = checks.whole("samples_per_agent", samples_per_agent, 1)
+    noise, l2 = float(checks.real("noise", noise, 0.0)), float(checks.real("l2", l2, 0.0))
+    heterogeneity = float(checks.real("heterogeneity", heterogeneity, 0.0))
+    rng = np.random.default_rng(check_seed(seed))
     x, weights = _features(rng, num_agents, samples_per_agent, dim, heterogeneity)
     y = np.einsum("nmd,nd->nm", x, weights) + noise * rng.standard_normal(x.shape[:2])
     data = _as_batch(x, y)
@@ -193,10 +196,11 @@ def logistic_regression(
     Raises:
         ValueError: for values out of range.
     """
-    _check_sizes(num_agents=num_agents, samples_per_agent=samples_per_agent, dim=dim)
-    _check_range("heterogeneity", heterogeneity, heterogeneity >= 0, "of at least 0")
-    _check_range("l2", l2, l2 > 0, "above 0")
-    rng = np.random.default_rng(seed)
+    num_agents, dim = checks.whole("num_agents", num_agents, 1), checks.whole("dim", dim, 1)
+    samples_per_agent = checks.whole("samples_per_agent", samples_per_agent, 1)
+    heterogeneity = float(checks.real("heterogeneity", heterogeneity, 0.0))
+    l2 = float(checks.real("l2", l2, above=0.0))
+    rng = np.random.default_rng(check_seed(seed))
     x, weights = _features(rng, num_agents, samples_per_agent, dim, heterogeneity)
     chance = 1.0 / (1.0 + np.exp(-np.einsum("nmd,nd->nm", x, weights)))
     data = _as_batch(x, (rng.random(chance.shape) < chance).astype(np.int32))
@@ -223,13 +227,14 @@ def gaussian_blobs(
     Raises:
         ValueError: for values out of range.
     """
-    _check_sizes(num_samples=num_samples, num_classes=num_classes, dim=dim)
-    _check_range("separation", separation, separation >= 0, "of at least 0")
+    num_samples, dim = checks.whole("num_samples", num_samples, 1), checks.whole("dim", dim, 1)
+    num_classes = checks.whole("num_classes", num_classes, 1)
+    separation = float(checks.real("separation", separation, 0.0))
     if num_samples < num_classes:
         raise ValueError(
             f"num_samples: expected at least one per class, {num_classes}, got {num_samples}"
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     centers = rng.standard_normal((num_classes, dim))
     centers *= separation / np.linalg.norm(centers, axis=1, keepdims=True)
     labels = rng.permutation(np.arange(num_samples) % num_classes)
@@ -243,6 +248,7 @@ def _quadratic_loss(params: jax.Array, batch: Quadratic) -> jax.Array:
 
 def _ridge_loss(l2: float) -> Callable[[jax.Array, Batch], jax.Array]:
     def loss(params: jax.Array, batch: Batch) -> jax.Array:
+        batch = _without_padding(batch)
         residual = jnp.square(jnp.dot(batch.x, params) - batch.y)
         return 0.5 * _mean(residual, batch.weight) + 0.5 * l2 * jnp.sum(jnp.square(params))
 
@@ -251,11 +257,21 @@ def _ridge_loss(l2: float) -> Callable[[jax.Array, Batch], jax.Array]:
 
 def _logistic_loss(l2: float) -> Callable[[jax.Array, Batch], jax.Array]:
     def loss(params: jax.Array, batch: Batch) -> jax.Array:
+        batch = _without_padding(batch)
         sign = 2.0 * batch.y.astype(params.dtype) - 1.0
         cost = jax.nn.softplus(-sign * jnp.dot(batch.x, params))
         return _mean(cost, batch.weight) + 0.5 * l2 * jnp.sum(jnp.square(params))
 
     return loss
+
+
+def _without_padding(batch: Batch) -> Batch:
+    """The batch with zeros for samples of weight 0, whose values must not have any influence."""
+    real = batch.weight > 0
+    return batch._replace(
+        x=jnp.where(real[:, None], batch.x, 0.0),
+        y=jnp.where(real, batch.y, 0).astype(batch.y.dtype),
+    )
 
 
 def _mean(values: jax.Array, weight: jax.Array) -> jax.Array:
@@ -299,14 +315,3 @@ def _features(
 def _as_batch(x: np.ndarray, y: np.ndarray) -> Batch:
     kept = y if y.dtype == np.int32 else y.astype(np.float32)
     return Batch(x.astype(np.float32), kept, np.ones(y.shape, np.float32))
-
-
-def _check_sizes(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name}: expected at least 1, got {size}")
-
-
-def _check_range(name: str, value: float, holds: bool, expected: str) -> None:
-    if not (np.isfinite(value) and holds):
-        raise ValueError(f"{name}: expected a finite number {expected}, got {value}")

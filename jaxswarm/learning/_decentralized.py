@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxswarm import agents, errors
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip._averaging import identity
 from jaxswarm.gossip.traffic import no_traffic
@@ -24,10 +24,10 @@ from jaxswarm.learning.local import Loss, Objective, Sample, objective, train
 from jaxswarm.learning.state import (
     LearnerInfo,
     LearnerState,
-    check_local_steps,
     check_parts,
     initial_state,
     keep_absent,
+    keep_dead,
     next_round,
 )
 from jaxswarm.network.process import Network, reliable
@@ -68,6 +68,9 @@ def decentralized(
             parameters, added to the average: D-PSGD as published, where computing and sending
             overlap).
         network: which agents are alive and which messages arrive, round by round; all by default.
+            Agents that are dead or do not participate do not train: they keep parameters, optimiser
+            state and model state. Only a rule that sends to agents that do not participate, such as
+            ``gossip.server``, changes the parameters of those, never of dead ones.
         stateful: the loss carries a model state (normalisation statistics), which gossip never
             mixes.
         stochastic: the loss takes a key.
@@ -97,10 +100,9 @@ def decentralized(
         >>> int(state.traffic.total.messages)  # 2 neighbours of 8 agents, 100 rounds
         1600
     """
-    check_parts(local, gossip)
-    check_local_steps(local_steps)
-    if order not in ORDERS:
-        raise errors.unknown("order", order, ORDERS)
+    check_parts(local, gossip, network)
+    local_steps = checks.whole("local_steps", local_steps, 1)
+    checks.choice("order", order, ORDERS)
     work = objective(loss, sample, stateful=stateful, stochastic=stochastic, chunk=chunk)
     world = reliable() if network is None else network
 
@@ -123,16 +125,21 @@ def decentralized(
         if order == "adapt_then_combine":
             result = keep_absent(now, adapt(state.params), state)
             params, gossip_state, traffic = combine(result.params)
+            params = keep_dead(now, params, state.params)
         elif order == "combine_then_adapt":
             params, gossip_state, traffic = combine(state.params)
+            params = keep_dead(now, params, state.params)
             result = keep_absent(now, adapt(params), state._replace(params=params))
             params = result.params
         else:
             result = keep_absent(now, adapt(state.params), state)
-            params, gossip_state, traffic = combine(state.params)
+            mixed, gossip_state, traffic = combine(state.params)
             params = jax.tree.map(
-                lambda mixed, new, old: mixed + (new - old), params, result.params, state.params
+                lambda mixed, new, old: mixed + (new - old), mixed, result.params, state.params
             )
+            present = now.active(agents.num_agents(mixed))
+            if present is not None:
+                params = keep_dead(now, agents.where(present, params, mixed), state.params)
         new = next_round(
             state,
             traffic,
@@ -147,6 +154,14 @@ def decentralized(
     return Algorithm(init, step)
 
 
+def _holders(batch: Any, n: int) -> jax.Array | None:
+    """Mask ``bool[N]`` of the agents with a sample in their batch; ``None`` without weights."""
+    weight = getattr(batch, "weight", None)
+    if weight is None or jnp.ndim(weight) < 2 or jnp.shape(weight)[0] != n:
+        return None
+    return jnp.any((weight > 0).reshape(n, -1), axis=1)
+
+
 def centralized(
     loss: Loss,
     *,
@@ -157,7 +172,8 @@ def centralized(
     """Centralised minibatch SGD, the baseline: one model, the mean gradient of all minibatches.
 
     Its parameters lead with 1, the only “agent”; the inputs are those of the ``N`` agents whose
-    data it uses. No traffic is counted: there is no network.
+    data it uses. Agents without data, those whose ``batch.weight`` is 0 throughout, do not count in
+    the mean. No traffic is counted: there is no network.
 
     Args:
         loss: ``loss(params, batch) -> scalar``.
@@ -170,7 +186,7 @@ def centralized(
             parameters that do not lead with 1.
     """
     check_parts(local, None)
-    check_local_steps(local_steps)
+    local_steps = checks.whole("local_steps", local_steps, 1)
     work = objective(loss, sample)
 
     def pooled_gradient(
@@ -179,8 +195,8 @@ def centralized(
         n = agents.num_agents(batch)
         copies = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape[1:])), params)
         losses, _, grads = work.value_and_grad(key, copies, None, batch)
-        grads = jax.tree.map(lambda g: jnp.mean(g, axis=0, keepdims=True), grads)
-        return losses, model_state, grads
+        grads = agents.mean(grads, _holders(batch, n))
+        return losses, model_state, jax.tree.map(lambda g: g[None], grads)
 
     pooled = Objective(pooled_gradient, work.sample)
 

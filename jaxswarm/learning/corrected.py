@@ -3,6 +3,16 @@
 Plain decentralised SGD settles where local gradients and averaging balance, not at the optimum of
 the average loss, whenever agents' data differ. These methods cancel the difference.
 
+Agents that are dead or do not participate in a round change nothing: parameters, optimiser state
+and memory stay as they are, and nothing of theirs is used. With a rule that averages those that
+take part in a doubly stochastic way (symmetric weights, whose losses fall back on the receivers),
+this keeps the identities that the methods rest on, over *all* agents with the memory of the absent
+ones as of their last round: the mean of the tracked directions is the mean of the remembered
+gradients; in exact diffusion and D² the mean of the parameters is that of the adapted ones. An
+agent that comes back goes on from there and the fixed point is unchanged. An agent that dies for
+good after it took part takes its share of the correction with it: the others then settle near, not
+at, the optimum of their own average loss. An agent that is dead from the first round on has none.
+
 Shapes: ``N`` agents on axis 0 of every leaf.
 
 References:
@@ -21,6 +31,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.types import GossipTransformation, Traffic
 from jaxswarm.learning.local import Loss, Sample, descend, objective
@@ -36,11 +47,17 @@ from jaxswarm.types import Key, Params, PyTree
 
 MixFn = Callable[[PyTree], tuple[PyTree, PyTree, Traffic]]
 GradientFn = Callable[[Params], tuple[jax.Array, PyTree]]
-UpdateFn = Callable[[LearnerState, MixFn, GradientFn], tuple[dict[str, PyTree], Traffic, jax.Array]]
+KeepFn = Callable[[PyTree, PyTree], PyTree]
+UpdateFn = Callable[
+    [LearnerState, MixFn, GradientFn, KeepFn], tuple[dict[str, PyTree], Traffic, jax.Array]
+]
 
 
 class Tracker(NamedTuple):
-    """Gradient tracking's memory: ``mean(direction) == mean(gradient)`` at all times."""
+    """Gradient tracking's memory: ``mean(direction) == mean(gradient)`` over all agents, always.
+
+    Those of agents that are absent are as of their last round.
+    """
 
     direction: PyTree
     gradient: PyTree
@@ -65,11 +82,11 @@ def gradient_tracking(
         local: optax optimiser; the theory is for plain ``sgd``.
         gossip: a linear, average-preserving rule.
         sample: ``(key, inputs) -> batch``; omitted, the inputs of a round are the batch.
-        network: which agents are alive and which messages arrive; all by default. Dead agents keep
-            their memory.
+        network: which agents are alive and which messages arrive; all by default. Agents that are
+            dead or do not participate keep parameters, optimiser state and memory.
 
     Raises:
-        ValueError: if ``local`` is no optimiser or ``gossip`` no rule.
+        ValueError: if ``local`` is no optimiser, ``gossip`` no rule or ``network`` no process.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -85,13 +102,14 @@ def gradient_tracking(
         >>> [round(float(x), 3) for x in state.params]  # Σ a² / Σ a, the average loss's optimum
         [1.5, 1.5, 1.5, 1.5]
     """
-    check_parts(local, gossip)
+    check_parts(local, gossip, network)
 
     def update(
-        state: LearnerState, mix: MixFn, gradient: GradientFn
+        state: LearnerState, mix: MixFn, gradient: GradientFn, keep: KeepFn
     ) -> tuple[dict[str, PyTree], Traffic, jax.Array]:
         tracker: Tracker = state.correction
         params, opt_state = descend(local, tracker.direction, state.opt_state, state.params)
+        params = keep(params, state.params)
         (params, direction), gossip_state, traffic = mix((params, tracker.direction))
         losses, grads = gradient(params)
         direction = jax.tree.map(
@@ -131,11 +149,13 @@ def exact_diffusion(
         local: optax optimiser; the theory is for plain ``sgd``.
         gossip: a linear, average-preserving rule.
         sample: ``(key, inputs) -> batch``; omitted, the inputs of a round are the batch.
-        network: which agents are alive and which messages arrive; all by default.
+        network: which agents are alive and which messages arrive; all by default. Agents that are
+            dead or do not participate keep parameters, optimiser state and memory.
         lazy: use ``W̄``; false uses ``W`` itself, which is D² and needs ``λ_min(W) > −1/3``.
 
     Raises:
-        ValueError: if ``local`` is no optimiser or ``gossip`` no rule.
+        ValueError: if ``local`` is no optimiser, ``gossip`` no rule, ``network`` no process or
+            ``lazy`` no flag.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -151,16 +171,18 @@ def exact_diffusion(
         >>> [round(float(x), 3) for x in state.params]
         [1.5, 1.5, 1.5, 1.5]
     """
-    check_parts(local, gossip)
+    check_parts(local, gossip, network)
+    lazy = checks.flag("lazy", lazy)
 
     def update(
-        state: LearnerState, mix: MixFn, gradient: GradientFn
+        state: LearnerState, mix: MixFn, gradient: GradientFn, keep: KeepFn
     ) -> tuple[dict[str, PyTree], Traffic, jax.Array]:
         losses, grads = gradient(state.params)
         adapted, opt_state = descend(local, grads, state.opt_state, state.params)
         corrected = jax.tree.map(
             lambda psi, x, old: psi + (x - old), adapted, state.params, state.correction
         )
+        corrected = keep(corrected, state.params)
         mixed, gossip_state, traffic = mix(corrected)
         if lazy:
             mixed = jax.tree.map(lambda a, b: 0.5 * (a + b), mixed, corrected)
@@ -211,8 +233,10 @@ def _corrected(
         sample: ``(key, inputs) -> batch`` or ``None``.
         network: network process or ``None``.
         memory: ``params -> correction``, what the method remembers before the first round.
-        update: ``(state, mix, gradient) -> (changes, traffic, losses [N])``: ``mix(tree)`` is the
-            exchange of this round, ``gradient(params) -> (losses, grads)`` on its minibatches.
+        update: ``(state, mix, gradient, keep) -> (changes, traffic, losses [N])``: ``mix(tree)`` is
+            the exchange of this round, ``gradient(params) -> (losses, grads)`` on its minibatches,
+            ``keep(new, old)`` takes ``old`` of the agents that are absent. What ``update`` changes
+            of those is undone, but for the gossip rule's state.
     """
     work = objective(loss, sample)
     world = reliable() if network is None else network
@@ -232,7 +256,14 @@ def _corrected(
             losses, _, grads = work.value_and_grad(loss_key, params, None, batch)
             return losses, grads
 
-        changes, traffic, losses = update(state, mix, gradient)
+        present = now.active(agents.num_agents(state.params))
+
+        def keep(new: PyTree, old: PyTree) -> PyTree:
+            return new if present is None else agents.where(present, new, old)
+
+        changes, traffic, losses = update(state, mix, gradient, keep)
+        for name in ("params", "opt_state", "correction"):
+            changes[name] = keep(changes[name], getattr(state, name))
         new = next_round(state, traffic, network=network_state, **changes)
         return new, LearnerInfo(losses, traffic)
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.types import Key, Params, PyTree
 
 Loss = Callable[..., Any]
@@ -56,10 +56,12 @@ def objective(
         ValueError: if ``loss`` is not callable or ``chunk < 1``; while tracing, if it does not
             return a scalar or the batch does not lead with ``N``.
     """
-    if not callable(loss):
-        raise ValueError(f"loss: expected a function of (params, batch), got {type(loss).__name__}")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk: expected at least 1 agent at a time, got {chunk}")
+    checks.function("loss", loss)
+    if sample is not None:
+        checks.function("sample", sample)
+    chunk = None if chunk is None else checks.whole("chunk", chunk, 1)
+    stateful = checks.flag("stateful", stateful)
+    stochastic = checks.flag("stochastic", stochastic)
 
     def single(params: Params, model_state: PyTree, batch: Any, key: Key) -> tuple[Any, Any]:
         arguments = (params, model_state, batch) if stateful else (params, batch)

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from jaxswarm import checks
 from jaxswarm.types import Params, PyTree
 
 
@@ -38,9 +39,12 @@ def mixed_precision(
     Raises:
         ValueError: if ``loss`` is not callable or ``dtype`` is not a floating type.
     """
-    if not callable(loss):
-        raise ValueError(f"loss: expected a function of (params, batch), got {type(loss).__name__}")
-    if not jnp.issubdtype(dtype, jnp.floating):
+    checks.function("loss", loss)
+    try:
+        floating = dtype is not None and jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
+    except TypeError:
+        floating = False
+    if not floating:
         raise ValueError(f"dtype: expected a floating type such as bfloat16, got {dtype!r}")
 
     def narrow(tree: PyTree) -> PyTree:

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
+from jaxswarm._optimizers import init_per_agent
 from jaxswarm.gossip.traffic import Ledger, Traffic
 from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.learning.local import LocalResult
@@ -66,7 +67,8 @@ def initial_state(
     """Build the state of ``N`` agents before the first round.
 
     Args:
-        local: optax optimiser; every agent gets a state of its own.
+        local: optax optimiser; every agent gets a state of its own, with a random key of its own
+            if the optimiser draws noise.
         gossip: gossip rule.
         network: network process.
         params: leaves ``[N, ...]``.
@@ -74,13 +76,16 @@ def initial_state(
         correction: memory of the method, any pytree.
 
     Raises:
-        ValueError: if the leaves of ``params`` do not lead with one number of agents.
+        ValueError: if the leaves of ``params`` are not floating or those of ``params`` and
+            ``model_state`` do not lead with one number of agents.
     """
-    agents.num_agents(params)
+    n = agents.num_agents(params)
+    agents.check_params(params, n)
+    agents.check_leading_axis(model_state, n, "model_state")
     params = jax.tree.map(jnp.asarray, params)
     return LearnerState(
         params=params,
-        opt_state=jax.vmap(local.init)(params),
+        opt_state=init_per_agent(local, params),
         model_state=model_state,
         gossip=gossip.init(params),
         network=network.init(),
@@ -101,32 +106,26 @@ def next_round(state: LearnerState, traffic: Traffic, **changes: PyTree) -> Lear
     return state._replace(round=state.round + 1, traffic=state.traffic.add(traffic), **changes)
 
 
-def check_parts(local: Any, gossip: Any) -> None:
-    """Refuse arguments that are not an optimiser or a gossip rule.
+def check_parts(local: Any, gossip: Any, network: Any = None) -> None:
+    """Refuse arguments that are not an optimiser, a gossip rule or a network process.
 
     Args:
         local: what should be an optax optimiser.
         gossip: what should be a gossip rule; ``None`` is not checked.
+        network: what should be a network process; ``None`` is not checked.
 
     Raises:
         ValueError: naming the argument and the type that was given.
     """
-    if not (hasattr(local, "init") and hasattr(local, "update")):
-        raise ValueError(f"local: expected an optax optimizer, got {type(local).__name__}")
-    if gossip is not None and not (hasattr(gossip, "init") and hasattr(gossip, "mix")):
-        raise ValueError(
-            f"gossip: expected a rule such as gossip.averaging(W), got {type(gossip).__name__}"
-        )
-
-
-def check_local_steps(local_steps: int) -> None:
-    """Refuse fewer than one optimiser step per round.
-
-    Raises:
-        ValueError: if ``local_steps < 1``.
-    """
-    if local_steps < 1:
-        raise ValueError(f"local_steps: expected at least 1, got {local_steps}")
+    for name, value, methods, example in (
+        ("local", local, ("init", "update"), "an optax optimizer such as optax.sgd(0.1)"),
+        ("gossip", gossip, ("init", "mix"), "a rule such as gossip.averaging(W)"),
+        ("network", network, ("init", "step"), "a process such as network.churn(8, crash=0.1)"),
+    ):
+        if value is None and name != "local":
+            continue
+        if isinstance(value, type) or not all(callable(getattr(value, m, None)) for m in methods):
+            raise ValueError(f"{name}: expected {example}, got {checks.shown(value)}")
 
 
 def keep_absent(now: Exchange, result: LocalResult, state: LearnerState) -> LocalResult:
@@ -145,3 +144,17 @@ def keep_absent(now: Exchange, result: LocalResult, state: LearnerState) -> Loca
         opt_state=agents.where(present, result.opt_state, state.opt_state),
         model_state=agents.where(present, result.model_state, state.model_state),
     )
+
+
+def keep_dead(now: Exchange, params: Params, before: Params) -> Params:
+    """Undo what gossip did to the parameters of dead agents, whatever the rule.
+
+    Agents that are alive and only do not participate are left to the rule: a server sends them its
+    average too.
+
+    Args:
+        now: what the network delivers in this round.
+        params: after gossip.
+        before: before the round.
+    """
+    return params if now.alive is None else agents.where(now.alive, params, before)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.data import Dataset
 from jaxswarm.learning.state import LearnerState
 from jaxswarm.models import Model, losses
@@ -26,13 +26,21 @@ def classification_loss(
 ) -> Callable[..., Any]:
     """Cross-entropy loss of one agent's weighted batch, in nats, plus ``½ λ ‖params‖²``.
 
+    Samples of weight 0 are padding: neither they nor their labels have any influence, batch
+    statistics included, even if they are NaN. An agent whose batch is all padding keeps its
+    statistics, and its loss and gradient are those of the penalty.
+
     Args:
         model: of ``models.functional``.
-        weight_decay: ``λ``, at least 0; may be traced.
+        weight_decay: ``λ``, at least 0 and finite; may be traced.
 
     Returns:
         ``loss(params, batch)``; for a model with normalisation statistics
         ``loss(params, stats, batch) -> (scalar, stats)``, to be used with ``stateful=True``.
+
+    Raises:
+        ValueError: if ``model`` is no :class:`~jaxswarm.models.Model` or ``weight_decay`` is
+            negative or not finite.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -43,6 +51,8 @@ def classification_loss(
         >>> round(float(learning.classification_loss(model)(params, batch)), 3)  # log 3
         1.099
     """
+    _expect_model(model)
+    checks.real("weight_decay", weight_decay, 0.0)
     decays = isinstance(weight_decay, jax.Array) or weight_decay != 0.0
 
     def penalty(params: Params) -> jax.Array | float:
@@ -51,11 +61,12 @@ def classification_loss(
         return 0.5 * weight_decay * sum(jnp.sum(jnp.square(p)) for p in jax.tree.leaves(params))
 
     def stateless(params: Params, batch: Any) -> jax.Array:
-        logits = model.apply(params, batch.x)
+        logits = model.apply(params, losses.zero_padding(batch.x, batch.weight))
         return losses.cross_entropy(logits, batch.y, batch.weight) + penalty(params)
 
     def with_stats(params: Params, stats: PyTree, batch: Any) -> tuple[jax.Array, PyTree]:
-        logits, stats = model.apply_train(params, stats, batch.x)
+        x = losses.zero_padding(batch.x, batch.weight)
+        logits, stats = model.apply_train(params, stats, x, batch.weight)
         return losses.cross_entropy(logits, batch.y, batch.weight) + penalty(params), stats
 
     return with_stats if model.has_stats else stateless
@@ -89,10 +100,11 @@ def evaluation(
         test: the global test set, the same for all agents.
         calibration: ``[num_batches, B, ...]`` inputs with which the merged model's normalisation
             statistics are recomputed; needed if the model has any.
-        chunk: agents evaluated at a time, to bound memory; all at once by default.
+        chunk: agents evaluated at a time, to bound memory, at least 1; all at once by default.
 
     Raises:
-        ValueError: if the model has normalisation statistics and ``calibration`` is missing.
+        ValueError: if the model has normalisation statistics and ``calibration`` is missing, has
+            fewer outputs than the test set has classes, or an argument is of another kind.
 
     Example:
         >>> import jax, optax
@@ -106,6 +118,9 @@ def evaluation(
         ((3,), 0.0)
     """
     _expect_calibration(model, calibration)
+    checks.instance("test", test, Dataset, 'data.load("digits").test')
+    chunk = None if chunk is None else checks.whole("chunk", chunk, 1)
+    _expect_outputs(model, test)
 
     def score(params: Params, stats: PyTree) -> jax.Array:
         logits = model.apply(params, test.features, stats if model.has_stats else None)
@@ -149,13 +164,41 @@ def merge(
         ValueError: if the model has normalisation statistics and ``calibration`` is missing.
     """
     _expect_calibration(model, calibration)
+    agents.num_agents(params)
     average = agents.mean(params)
     if calibration is None:
         return average, {}
     return average, model.recalibrate(average, calibration)
 
 
+def _expect_model(model: Model) -> None:
+    checks.instance("model", model, Model, "models.functional(module, example_x)")
+
+
+def _expect_outputs(model: Model, test: Dataset) -> None:
+    """Refuse a test set with more classes than the model has outputs."""
+    params = jax.eval_shape(model.init, jax.random.key(0))
+    x = jax.ShapeDtypeStruct((1, *test.features.shape[1:]), jnp.result_type(test.features.dtype))
+    try:
+        logits = jax.eval_shape(model.apply, params, x)
+    except Exception as error:  # flax and jax raise many types for inputs that do not fit
+        raise ValueError(
+            f"test: expected samples that the model takes, got some of shape {x.shape[1:]}: {error}"
+        ) from error
+    if logits.shape[-1] < test.num_classes:
+        raise ValueError(
+            f"test: expected at most {logits.shape[-1]} classes, the outputs of the model, got "
+            f"{test.num_classes}"
+        )
+
+
 def _expect_calibration(model: Model, calibration: jax.Array | None) -> None:
+    _expect_model(model)
+    if calibration is not None and (jnp.ndim(calibration) < 2 or 0 in jnp.shape(calibration)[:2]):
+        raise ValueError(
+            "calibration: expected inputs [num_batches, B, ...], got shape "
+            f"{jnp.shape(calibration)}"
+        )
     if model.has_stats and calibration is None:
         raise ValueError(
             "calibration: this model has normalisation statistics, which have to be recomputed "

@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.types import Key, Params, PyTree
 
 
@@ -26,8 +27,9 @@ class Model(NamedTuple):
             only ``params`` work as well.
         init_stats: ``init_stats() -> stats``, initial batch-normalization statistics; ``{}`` if
             the network has none.
-        apply_train: ``apply_train(params, stats, x) -> (output, stats)``: normalizes by batch
-            statistics and returns their moving average.
+        apply_train: ``apply_train(params, stats, x, weight=None) -> (output, stats)``: normalizes
+            by batch statistics and returns their moving average. Samples with ``weight: [B]`` of 0
+            do not count in the statistics; without any that counts, ``stats`` stay as they are.
         recalibrate: ``recalibrate(params, x) -> stats``, the statistics of ``params`` over
             calibration data ``x: [num_batches, B, ...]`` (equal weight to every batch, not a moving
             average; the variance is the pooled one).
@@ -37,7 +39,7 @@ class Model(NamedTuple):
     init: Callable[[Key], Params]
     apply: Callable[..., Any]
     init_stats: Callable[[], PyTree]
-    apply_train: Callable[[Params, PyTree, jax.Array], tuple[Any, PyTree]]
+    apply_train: Callable[..., tuple[Any, PyTree]]
     recalibrate: Callable[[Params, jax.Array], PyTree]
     has_stats: bool
 
@@ -52,8 +54,9 @@ def functional(module: nn.Module, example_x: Any) -> Model:
             dtype are used, so ``B = 1`` will do.
 
     Raises:
-        ValueError: if ``module`` is not a flax.linen module, ``example_x`` is not an array, or the
-            module has other variable collections.
+        ValueError: if ``module`` is not a flax.linen module, ``example_x`` is not an array of at
+            least two axes or is one that the module cannot take, or the module has other variable
+            collections.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -63,19 +66,27 @@ def functional(module: nn.Module, example_x: Any) -> Model:
         >>> jax.vmap(model.apply)(params, jnp.ones((5, 8, 4))).shape
         (5, 8, 3)
     """
-    if not isinstance(module, nn.Module):
-        raise ValueError(f"module: expected a flax.linen module, got {type(module).__name__}")
-    if not (hasattr(example_x, "shape") and hasattr(example_x, "dtype")):
+    checks.instance("module", module, nn.Module, "models.mlp(128, 10)")
+    shape = getattr(example_x, "shape", None)
+    if shape is None or not hasattr(example_x, "dtype") or len(shape) < 2 or 0 in shape:
         raise ValueError(
-            "example_x: expected an array of one input batch [B, ...], got "
-            f"{type(example_x).__name__}"
+            "example_x: expected an array of one input batch [B, ...] with at least one feature "
+            f"axis, got {checks.shown(example_x)}"
         )
-    x_spec = jax.ShapeDtypeStruct(example_x.shape, jnp.result_type(example_x.dtype))
+    x_spec = jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(example_x.dtype))
 
     def init_all(key: jax.Array) -> PyTree:
         return module.init(key, jnp.zeros(x_spec.shape, x_spec.dtype), train=False)
 
-    spec = jax.eval_shape(init_all, jax.random.key(0))
+    try:
+        spec = jax.eval_shape(init_all, jax.random.key(0))
+    except ValueError:
+        raise
+    except Exception as error:  # flax and jax raise many types for inputs that do not fit
+        raise ValueError(
+            f"module, example_x: {type(module).__name__} cannot be applied to "
+            f"{x_spec.dtype}{list(x_spec.shape)} as module(x, train=False): {error}"
+        ) from error
     extra = sorted(set(spec) - {"params", "batch_stats"})
     if extra:
         raise ValueError(
@@ -100,12 +111,26 @@ def functional(module: nn.Module, example_x: Any) -> Model:
             return module.apply(variables, x, train=True, mutable=["batch_stats"])[0]
         return module.apply({"params": params, "batch_stats": stats}, x, train=False)
 
-    def apply_train(params: PyTree, stats: PyTree, x: jax.Array) -> tuple[Any, PyTree]:
+    def apply_train(
+        params: PyTree, stats: PyTree, x: jax.Array, weight: jax.Array | None = None
+    ) -> tuple[Any, PyTree]:
         if not has_stats:
             return module.apply({"params": params}, x, train=True), stats
         variables = {"params": params, "batch_stats": stats}
-        output, updated = module.apply(variables, x, train=True, mutable=["batch_stats"])
-        return output, updated["batch_stats"]
+        if weight is None:
+            output, updated = module.apply(variables, x, train=True, mutable=["batch_stats"])
+            return output, updated["batch_stats"]
+        if jnp.shape(weight) != jnp.shape(x)[:1]:
+            raise ValueError(f"weight: expected shape {jnp.shape(x)[:1]}, got {jnp.shape(weight)}")
+        counts = jnp.asarray(weight) > 0
+        any_counts = jnp.any(counts)
+        # Statistics of no sample would be NaN: those of the padding are measured, and dropped.
+        with nn.intercept_methods(_masked_batch_norm(counts | ~any_counts)):
+            output, updated = module.apply(variables, x, train=True, mutable=["batch_stats"])
+        measured = updated["batch_stats"]
+        return output, jax.tree.map(
+            lambda new, old: jnp.where(any_counts, new, old), measured, stats
+        )
 
     def recalibrate(params: PyTree, x: jax.Array) -> PyTree:
         if not has_stats:
@@ -122,6 +147,22 @@ def functional(module: nn.Module, example_x: Any) -> Model:
         return _pooled(jax.lax.map(measure, x))
 
     return Model(init, apply, init_stats, apply_train, recalibrate, has_stats)
+
+
+def _masked_batch_norm(counts: jax.Array) -> Callable[..., Any]:
+    """Interceptor by which batch normalization measures only the samples that ``counts: [B]``."""
+
+    def interceptor(next_fun: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        norm = isinstance(context.module, nn.BatchNorm) and context.method_name == "__call__"
+        if not norm or kwargs.get("mask") is not None:
+            return next_fun(*args, **kwargs)
+        x = args[0] if args else kwargs["x"]
+        if x.shape[0] != counts.shape[0]:  # not one row per sample: no row is known to be padding
+            return next_fun(*args, **kwargs)
+        mask = counts.reshape(counts.shape + (1,) * (x.ndim - 1))
+        return next_fun(*args, **{**kwargs, "mask": mask})
+
+    return interceptor
 
 
 def _pooled(stats: PyTree) -> PyTree:

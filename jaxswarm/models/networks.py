@@ -10,7 +10,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxswarm.errors import unknown
+from jaxswarm import checks
 from jaxswarm.models.linear import dot_general
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -118,10 +118,11 @@ def mlp(
         >>> network.apply(params, jnp.zeros((5, 64))).shape
         (5, 10)
     """
-    if not widths or min(widths) < 1:
-        raise ValueError(f"widths: expected at least one positive width, got {widths}")
+    if not widths:
+        raise ValueError("widths: expected at least one width, got none")
+    widths = tuple(checks.whole("widths", width, 1) for width in widths)
     _check_names(activation, initializer, norm)
-    return MLP(tuple(widths), activation, initializer, norm)
+    return MLP(widths, activation, initializer, norm)
 
 
 def logistic(num_classes: int, *, initializer: str = "zeros") -> MLP:
@@ -130,7 +131,7 @@ def logistic(num_classes: int, *, initializer: str = "zeros") -> MLP:
     Raises:
         ValueError: if ``num_classes < 1``, or for an unknown initializer.
     """
-    return mlp(num_classes, initializer=initializer)
+    return mlp(checks.whole("num_classes", num_classes, 1), initializer=initializer)
 
 
 def cnn(
@@ -155,23 +156,24 @@ def cnn(
     Raises:
         ValueError: for sizes below 1, no convolution, or an unknown name.
     """
-    if num_outputs < 1:
-        raise ValueError(f"num_outputs: expected at least 1, got {num_outputs}")
-    if not channels or min(channels) < 1:
-        raise ValueError(f"channels: expected at least one positive number, got {channels}")
-    if widths and min(widths) < 1:
-        raise ValueError(f"widths: expected positive widths, got {widths}")
+    num_outputs = checks.whole("num_outputs", num_outputs, 1)
+    channels, widths = _sizes("channels", channels), _sizes("widths", widths)
+    if not channels:
+        raise ValueError("channels: expected at least one convolution, got none")
     _check_names(activation, initializer, norm)
-    return CNN(num_outputs, tuple(channels), tuple(widths), activation, initializer, norm)
+    return CNN(num_outputs, channels, widths, activation, initializer, norm)
+
+
+def _sizes(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise ValueError(f"{name}: expected a sequence of sizes, got {checks.shown(values)}")
+    return tuple(checks.whole(name, value, 1) for value in values)
 
 
 def _check_names(activation: str, initializer: str, norm: str) -> None:
-    if activation not in ACTIVATIONS:
-        raise unknown("activation", activation, ACTIVATIONS)
-    if initializer not in INITIALIZERS:
-        raise unknown("initializer", initializer, INITIALIZERS)
-    if norm not in NORMS:
-        raise unknown("norm", norm, NORMS)
+    checks.choice("activation", activation, ACTIVATIONS)
+    checks.choice("initializer", initializer, INITIALIZERS)
+    checks.choice("norm", norm, NORMS)
 
 
 def _normalized(x: jax.Array, norm: str, train: bool) -> jax.Array:

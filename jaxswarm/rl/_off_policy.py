@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents
+from jaxswarm._optimizers import independent_keys
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.rl.hyperparameters import check_positive_sizes
@@ -221,6 +222,8 @@ def off_policy(
         learner_state = each(lambda params, options: learner.init(params, **options))(
             params, options
         )
+        if not shared:
+            learner_state = independent_keys(learner_state, jnp.arange(n))
         return OffPolicyState(learner_state, each(buffer.init)(by_learner(experience)), state)
 
     def update(key: Key, state: PyTree, items: PyTree, hp: Any) -> tuple[PyTree, PyTree]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from jaxswarm._optimizers import init_per_agent
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.rl.networks import Network
@@ -134,8 +135,8 @@ def ppo(
     update = update_shared(update) if shared else update_each(update, env.num_agents)
 
     def init(params: Params, key: Key, env_params: PyTree = None) -> PPOState:
-        init_optimizer = optimizer.init if shared else jax.vmap(optimizer.init)
-        return PPOState(params, init_optimizer(params), runner.reset(key, env_params))
+        opt_state = optimizer.init(params) if shared else init_per_agent(optimizer, params)
+        return PPOState(params, opt_state, runner.reset(key, env_params))
 
     def step(
         key: Key, state: PPOState, inputs: PPOHyperparameters | None = None

@@ -1,12 +1,15 @@
 import gzip
 import os
 import struct
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxswarm import data
+from jaxswarm.data import files
 
 CODES = {"u1": 0x08, ">i4": 0x0C, ">f4": 0x0D}
 
@@ -166,3 +169,107 @@ def test_real_mnist_if_it_is_here():
     assert split.train.features.shape[1:] == (28, 28)
     assert split.train.num_classes == 10
     assert 0.1 < split.train.features.mean() < 0.16
+
+
+def idx_header(shape, code=0x08):
+    return struct.pack(">BBBB", 0, 0, code, len(shape)) + struct.pack(f">{len(shape)}I", *shape)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (2**31, 2**31, 4),  # the product is 2**64, which wraps to 0 in int64
+        (2**32 - 1, 2**32 - 1, 2**32 - 1),
+        (2**16, 2**16, 2**16),
+        (2**32 - 1, 2),
+    ],
+)
+def test_an_idx_header_that_declares_too_much_is_refused_before_memory_is_taken(
+    tmp_path, shape, zipped
+):
+    raw = idx_header(shape) + b"abc"
+    (tmp_path / "huge-file").write_bytes(gzip.compress(raw) if zipped else raw)
+    with pytest.raises(ValueError, match=r"huge-file: shape .* needs \d+ bytes, more than"):
+        data.read_idx(tmp_path / "huge-file")
+
+
+def peak_memory(call):
+    tracemalloc.start()
+    try:
+        call()
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return peak
+
+
+def test_decompression_stops_at_the_declared_size(tmp_path):
+    bomb = tmp_path / "bomb"
+    with gzip.open(bomb, "wb") as file:
+        file.write(idx_header((3, 4)))
+        for _ in range(64):
+            file.write(bytes(2**20))
+
+    def read():
+        with pytest.raises(ValueError, match="bomb: too long"):
+            data.read_idx(bomb)
+
+    assert peak_memory(read) < 2**23
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_memory_is_only_taken_for_what_is_there(tmp_path, zipped):
+    raw = idx_header((2**30,)) + b"abc"
+    (tmp_path / "short").write_bytes(gzip.compress(raw) if zipped else raw)
+
+    def read():
+        with pytest.raises(ValueError, match=r"short: truncated, shape \(1073741824,\) needs"):
+            data.read_idx(tmp_path / "short")
+
+    assert peak_memory(read) < 2**23
+
+
+def npy_bytes(shape, content=b"", descr="<f8"):
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + content
+
+
+@pytest.mark.parametrize(
+    "shape", ["(1000000000000,)", "(4294967296, 4294967296)", "(99,)", "(-1,)", "(2, 3)"]
+)
+def test_an_npz_array_of_another_size_than_its_header_says_is_refused(tmp_path, shape):
+    with zipfile.ZipFile(tmp_path / "f.npz", "w") as archive:
+        archive.writestr("x.npy", npy_bytes(shape, b"12345678"))
+        archive.writestr("y.npy", npy_bytes("(1,)", b"12345678"))
+    with pytest.raises(ValueError, match=r"f\.npz: 'x\.npy' of shape .* needs"):
+        data.load("f", path=tmp_path)
+
+
+def test_an_npz_that_unpacks_to_more_than_is_read_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MAX_BYTES", 2**20)
+    x, y = images(6)
+    np.savez_compressed(tmp_path / "g.npz", x=np.zeros((6, 600, 600), np.uint8), y=y)
+    with pytest.raises(ValueError, match=r"g\.npz: .*more than 1048576 are not read"):
+        data.load("g", path=tmp_path)
+    np.savez_compressed(tmp_path / "h.npz", x=np.repeat(x, 5, axis=0), y=np.tile(y, 5))
+    assert data.load("h", path=tmp_path).train.num_samples > 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../outside/x", "..", ".", "", "a/b", "/etc/passwd", "a\\b", "x\0y", "C:x", " ", 3, None],
+)
+def test_a_name_that_leaves_the_folder_is_refused(tmp_path, monkeypatch, name):
+    inside, outside = tmp_path / "inside", tmp_path / "outside" / "x"
+    inside.mkdir()
+    write_pair(outside, "train", *images(30))
+    write_pair(inside / "a" / "b", "train", *images(30))
+    monkeypatch.setenv("JAXSWARM_DATA", str(inside))
+    for call in (
+        lambda: data.load(name),
+        lambda: data.load(name, path=inside),
+        lambda: data.load_files(name, path=inside),
+    ):
+        with pytest.raises(ValueError, match="name: expected the name of a data set"):
+            call()

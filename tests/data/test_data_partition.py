@@ -141,6 +141,61 @@ def test_truncated_makes_sizes_equal():
         data.truncated(partition, 0)
 
 
+STORED = {
+    "by class": np.repeat(np.arange(4), 50),
+    "in turn": np.arange(200) % 4,
+    "shuffled": np.random.default_rng(0).permutation(np.repeat(np.arange(4), 50)),
+    "two blocks": np.repeat([0, 1, 2, 3, 0, 1, 2, 3], 25),
+}
+
+
+@pytest.mark.parametrize("name", ["iid", "dirichlet_over_agents", "quantity_skew", "feature_skew"])
+@pytest.mark.parametrize("order", STORED)
+def test_truncated_keeps_class_shares_however_the_set_is_stored(order, name):
+    labels = STORED[order]
+    before = data.deal(name, labels, 3, seed=1)
+    table = before.class_counts(labels)
+    for size in (40, 12):
+        for seed in (0, 1):
+            after = data.truncated(before, size, labels=labels, seed=seed)
+            kept = after.class_counts(labels)
+            assert (kept.sum(axis=1) == np.minimum(table.sum(axis=1), size)).all()
+            shares = table * np.minimum(1.0, size / table.sum(axis=1))[:, None]
+            assert (np.abs(kept - shares) <= 1.0 + 1e-9).all()
+            assert (kept <= table).all()
+            assert len(np.unique(after.indices[after.mask])) == after.counts.sum()
+
+
+@pytest.mark.parametrize("order", ["by class", "two blocks"])
+def test_truncated_keeps_class_shares_of_a_sorted_set_without_labels(order):
+    labels = STORED[order]
+    for deal in (data.iid(labels, 2), data.iid(labels, 5, balanced=False)):
+        table = deal.class_counts(labels)
+        kept = data.truncated(deal, 20).class_counts(labels)
+        shares = table * (20 / table.sum(axis=1))[:, None]
+        assert (np.abs(kept - shares) <= 2.0).all()
+        assert (kept > 0).all()
+
+
+def test_truncated_is_unbiased_on_a_set_stored_in_turn_and_depends_on_its_seed():
+    labels = STORED["in turn"]
+    whole = data.from_rows([np.arange(200)], 200)
+    tables = [data.truncated(whole, 50, seed=seed).class_counts(labels)[0] for seed in range(40)]
+    np.testing.assert_allclose(np.mean(tables, axis=0), 12.5, atol=1.5)
+    assert len({tuple(t) for t in tables}) > 10
+    again = data.truncated(whole, 50, seed=3)
+    np.testing.assert_array_equal(again.indices, data.truncated(whole, 50, seed=3).indices)
+
+
+def test_truncated_keeps_those_below_the_size_as_they_are():
+    partition = data.from_rows([[5, 3, 1], [0, 2, 4, 6, 8, 7], []], 9, allow_empty=True)
+    kept = data.truncated(partition, 3)
+    assert kept.rows(0).tolist() == [5, 3, 1]
+    assert kept.counts.tolist() == [3, 3, 0]
+    assert set(kept.rows(1)) <= {0, 2, 4, 6, 8, 7}
+    np.testing.assert_array_equal(data.truncated(partition, 6).indices, partition.indices)
+
+
 def test_consecutive_classes_are_consecutive_and_cyclic():
     table = data.consecutive_classes(LABELS, 20, classes_per_agent=4).class_counts(LABELS)
     for i in range(20):
@@ -216,7 +271,7 @@ def test_gain_skew_and_data_less_agents():
 def test_bad_deals_are_refused(name):
     with pytest.raises(ValueError, match=r"num_agents.*got 3 samples"):
         data.deal(name, [0, 1, 2], 4)
-    with pytest.raises(ValueError, match="num_agents: expected at least 1"):
+    with pytest.raises(ValueError, match="num_agents: expected a whole number of at least 1"):
         data.deal(name, [0, 1, 2], 0)
     with pytest.raises(ValueError, match="got -1 in row 1"):
         data.deal(name, [0, -1, 2], 1)
@@ -227,12 +282,12 @@ def test_bad_deals_are_refused(name):
 @pytest.mark.parametrize("alpha", [0.0, -1.0, np.nan, np.inf])
 def test_alpha_must_be_positive(alpha):
     for name in ("dirichlet_over_agents", "dirichlet_over_classes", "quantity_skew"):
-        with pytest.raises(ValueError, match="alpha: expected a finite number above 0"):
+        with pytest.raises(ValueError, match="alpha: expected a finite number > 0"):
             data.deal(name, LABELS, 4, alpha=alpha)
 
 
 def test_other_bad_options_are_refused():
-    with pytest.raises(ValueError, match="expected 1 to 10 classes, got 11"):
+    with pytest.raises(ValueError, match=r"classes_per_agent: .* in \[1, 10\], got 11"):
         data.consecutive_classes(LABELS, 4, classes_per_agent=11)
     with pytest.raises(ValueError, match="expected at least 5, so that"):
         data.consecutive_classes(LABELS, 2, classes_per_agent=4)

@@ -71,7 +71,7 @@ def test_the_score_counts_only_the_class_under_attack():
         (lambda: data.stamp(np.zeros((3, 5)), PATCH), "patch"),
         (lambda: data.poisoned(data.full_batches(), data.flip_all(3), [1, 0]), "malicious"),
         (
-            lambda: data.attack_score(np.zeros(2), np.ones(2), 0, 1),
+            lambda: data.attack_score(np.zeros(2, int), np.ones(2, int), 0, 1),
             "source: expected a class among",
         ),
     ],

@@ -102,14 +102,14 @@ def test_problems_are_determined_by_their_seed():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: data.quadratics(0, 3), "num_agents: expected at least 1"),
+        (lambda: data.quadratics(0, 3), "num_agents: expected a whole number of at least 1"),
         (lambda: data.quadratics(3, 0), "dim"),
         (lambda: data.quadratics(3, 3, smoothness=0.0), "smoothness"),
         (lambda: data.quadratics(3, 3, condition_number=0.5), "condition_number"),
         (lambda: data.quadratics(3, 3, heterogeneity=-1.0), "heterogeneity"),
         (lambda: data.linear_regression(2, 1, 5), "samples_per_agent: expected enough samples"),
         (lambda: data.linear_regression(2, 5, 2, noise=np.nan), "noise"),
-        (lambda: data.logistic_regression(2, 5, 2, l2=0.0), "l2: expected a finite number above 0"),
+        (lambda: data.logistic_regression(2, 5, 2, l2=0.0), "l2: expected a finite number > 0"),
         (lambda: data.gaussian_blobs(2, 3, 2), "num_samples"),
     ],
 )

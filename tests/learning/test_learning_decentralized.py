@@ -293,7 +293,7 @@ BAD = {
     ),
     "local": (
         lambda: make("diffusion", local=0.1),
-        "local: expected an optax optimizer, got float",
+        "local: expected an optax optimizer such as .*, got 0.1",
     ),
     "gossip": (lambda: make("diffusion", gossip=W), "gossip: expected a rule"),
     "steps": (lambda: make("diffusion", local_steps=0), "local_steps"),

@@ -190,7 +190,7 @@ def test_weights_that_are_no_average_are_refused(weights, message):
 
 
 def test_other_bad_input_is_refused():
-    with pytest.raises(ValueError, match="matcher: expected a Matcher, got str"):
+    with pytest.raises(ValueError, match="matcher: expected a Matcher such as weight_matching"):
         rule_for(RING, "activations")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="unknown basis 'mine'"):
         rule_for(RING, basis="mine")

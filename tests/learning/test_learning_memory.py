@@ -82,5 +82,5 @@ def test_chunks_bound_activations_and_change_nothing():
 
 
 def test_bad_chunks_are_named():
-    with pytest.raises(ValueError, match="chunk: expected at least 1 agent at a time, got 0"):
+    with pytest.raises(ValueError, match="chunk: expected a whole number of at least 1, got 0"):
         learner(4, chunk=0)

@@ -341,10 +341,10 @@ def test_a_head_over_a_body():
 
 
 BAD_OPTIONS = {
-    "quota": ({"quota": 0}, "quota: expected at least 1"),
-    "alpha": ({"alpha": 1.1}, "alpha: expected a number in"),
+    "quota": ({"quota": 0}, "quota: expected a whole number of at least 1"),
+    "alpha": ({"alpha": 1.1}, "alpha: expected a finite number in"),
     "selection": ({"selection": "nearst"}, "did you mean 'nearest'"),
-    "num_certain": ({"num_certain": 0}, "num_certain: expected at least 1"),
+    "num_certain": ({"num_certain": 0}, "num_certain: expected a whole number of at least 1"),
 }
 
 
@@ -394,7 +394,7 @@ def test_bad_peers_are_refused():
     rows = [train.rows(i) for i in range(N)]
     size = dataset.num_samples
     refused("fewer than 4", num_certain=4)
-    refused("num_certain: expected at least 1", num_certain=0)
+    refused("num_certain: expected a whole number of at least 1", num_certain=0)
     refused("agent 0 would test on row", test=train)
     refused("of train, got 5", test=data.from_rows(rows[:-1], size))
     empty = data.from_rows([*rows[:-1], []], size, allow_empty=True)
@@ -414,7 +414,7 @@ def test_bad_bodies_are_refused():
     if normalized.has_stats:
         with pytest.raises(ValueError, match="body: expected a network without"):
             bristle.with_head(normalized, 3, C)
-    with pytest.raises(ValueError, match="num_classes: expected at least 1"):
+    with pytest.raises(ValueError, match="num_classes: expected a whole number of at least 1"):
         bristle.with_head(plain, 3, 0)
     with pytest.raises(ValueError, match="steps"):
         bristle.pretrained(KEY, bristle.with_head(plain, 3, C), dataset, steps=0)

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.checks import is_traced
 from jaxswarm.learning.asynchronous.clocks import (
@@ -41,6 +41,7 @@ from jaxswarm.learning.asynchronous.events import (
     poisson_events,
 )
 from jaxswarm.topology import Topology, spectra
+from jaxswarm.topology.validation import require_topology
 from jaxswarm.types import Key, Params
 
 GRADIENT, GOSSIP = 0, 1  # kinds of events
@@ -120,7 +121,13 @@ def dadao_process(gradient: GradientFn, constants: DadaoConstants) -> PointProce
     Returns:
         The process; its agents are :class:`DadaoAgent` (from :func:`start`), its ``inputs`` the
         agents' data, leaves ``[N, ...]``.
+
+    Raises:
+        ValueError: if ``gradient`` is no function or ``constants`` are no
+            :class:`~jaxswarm.learning.asynchronous.constants.DadaoConstants`.
     """
+    checks.function("gradient", gradient)
+    checks.instance("constants", constants, DadaoConstants)
     c = constants
 
     def descend(key: Key, pair: DadaoAgent, ids: jax.Array, inputs: Any) -> DadaoAgent:
@@ -229,7 +236,8 @@ def dadao(
 
     Raises:
         ValueError: on a disconnected or directed graph or member, edge rates that leave agents
-            apart, ``rates`` with a sequence, ``period`` without one, or constants out of range.
+            apart, ``rates`` with a sequence, ``period`` without one, constants out of range, or
+            ``events_per_step < 1``.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -242,6 +250,9 @@ def dadao(
         >>> [round(float(x), 1) for x in state.agents.params]  # the mean of all a_i
         [3.0, 3.0, 3.0, 3.0]
     """
+    checks.function("gradient", gradient)
+    require_topology(topology)
+    events_per_step = checks.whole("events_per_step", events_per_step, 1)
     options = {"smoothness": smoothness, "convexity": convexity, "gossip_rate": gossip_rate}
     intensity = None
     if topology.is_sequence:
@@ -255,6 +266,7 @@ def dadao(
     else:
         weights = rates
         if rates is not None and not is_traced(rates):
+            checks.real("rates", rates, 0.0, shape=topology.mask.shape)
             total = np.asarray(rates, float)[np.asarray(topology.mask)].sum() / 2.0
             weights = np.asarray(rates, float) / total
         chi1, chi2 = spectra.chi(topology, weights)

@@ -21,11 +21,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.learning.asynchronous._dadao import GradientFn
 from jaxswarm.learning.asynchronous.constants import check_smooth_and_convex
 from jaxswarm.topology import Topology, require_connected, require_symmetric, spectra
+from jaxswarm.topology.validation import require_topology
 from jaxswarm.types import Key, Params, PyTree
 
 
@@ -73,6 +74,7 @@ def gossip_matrix(topology: Topology, *, multi_consensus: bool = False) -> Gossi
     Raises:
         ValueError: on a directed or disconnected graph, a sequence, or a single agent.
     """
+    multi_consensus = checks.flag("multi_consensus", multi_consensus)
     matrix, chi = normalized_laplacian(topology)
     rounds = max(1, math.ceil(chi * math.log(2.0) - 1e-9)) if multi_consensus else 1
     if rounds > 1:
@@ -108,10 +110,9 @@ def adom_plus(
     Raises:
         ValueError: on a disconnected or directed graph, ``μ <= 0`` or ``L < μ``.
     """
+    checks.function("gradient", gradient)
     check_smooth_and_convex(smoothness, convexity)
-    if isinstance(topology, Topology):
-        topology = gossip_matrix(topology, multi_consensus=multi_consensus)
-    matrix, chi, edge_uses = topology
+    matrix, chi, edge_uses = as_gossip_matrix(topology, multi_consensus=multi_consensus)
     n = matrix.shape[0]
     spent = Costs(jnp.asarray(n, jnp.int32), jnp.asarray(edge_uses, jnp.int32))
     big, mu = jnp.asarray(smoothness, float), jnp.asarray(convexity, float)
@@ -166,12 +167,33 @@ def adom_plus(
     return Algorithm(init, step)
 
 
+def as_gossip_matrix(
+    topology: Topology | GossipMatrix, *, multi_consensus: bool = False
+) -> GossipMatrix:
+    """The gossip matrix of a topology, or the one that was given, checked.
+
+    Raises:
+        ValueError: as :func:`gossip_matrix`; for anything else, a matrix that is not square, or
+            numbers ``chi < 1`` and ``edge_uses < 0``.
+    """
+    if isinstance(topology, Topology):
+        return gossip_matrix(topology, multi_consensus=multi_consensus)
+    checks.instance("topology", topology, (Topology, GossipMatrix), "topology.ring(64)")
+    checks.flag("multi_consensus", multi_consensus)
+    n = jnp.shape(topology.matrix)[-1] if jnp.ndim(topology.matrix) else 0
+    checks.real("topology.matrix", topology.matrix, shape=(n, n))
+    checks.real("topology.chi", topology.chi, 1.0 - 1e-6)
+    checks.real("topology.edge_uses", topology.edge_uses, 0.0)
+    return topology
+
+
 def normalized_laplacian(topology: Topology) -> tuple[np.ndarray, float]:
     """Normalised Laplacian: ``(Laplacian/λ_max [N, N], χ = λ_max/λ_2)`` of a connected graph.
 
     Raises:
         ValueError: on a directed or disconnected graph, a sequence, or a single agent.
     """
+    require_topology(topology)
     if topology.is_sequence:
         raise ValueError(f"{topology.name}: expected a single topology, got a sequence")
     require_symmetric(topology, "a Laplacian gossip matrix")

@@ -11,8 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm import checks
 from jaxswarm.checks import is_traced
 from jaxswarm.topology import Topology, from_edges, require_connected, require_symmetric
+from jaxswarm.topology.validation import require_topology
 
 
 class Clocks(NamedTuple):
@@ -38,10 +40,10 @@ def agent_clocks(num_agents: int, rate: float | jax.Array = 1.0, *, kind: int = 
         kind: of its events.
 
     Raises:
-        ValueError: on a rate that is not positive and finite, or of another shape.
+        ValueError: on a rate that is not positive and finite, or of another shape, or sizes out of
+            range.
     """
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
+    num_agents, kind = checks.whole("num_agents", num_agents, 1), checks.whole("kind", kind)
     _check_rates(rate, (num_agents,), "rate")
     pairs = np.stack([np.arange(num_agents), np.full(num_agents, num_agents)], axis=1)
     rates = jnp.broadcast_to(jnp.asarray(rate, float), (num_agents,))
@@ -72,16 +74,16 @@ def edge_clocks(
             all zero, zero on edges that connection needs, unequal in the two directions or of
             another shape; on ``total <= 0``.
     """
+    require_topology(topology)
+    kind = checks.whole("kind", kind)
     require_symmetric(topology, "gossip along edges")
     require_connected(topology)
     slots, pairs = undirected_slots(topology)
     expected = topology.mask.shape
-    rates = np.ones(expected) if rates is None else rates
-    if np.shape(rates) != expected:
-        raise ValueError(f"rates: expected shape {list(expected)}, got {list(np.shape(rates))}")
+    rates = np.ones(expected) if rates is None else checks.real("rates", rates, 0.0, shape=expected)
     if not is_traced(rates):
         found = np.asarray(rates)[np.asarray(topology.mask)]
-        if not (np.all(np.isfinite(found)) and np.all(found >= 0) and found.any()):
+        if not found.any():
             raise ValueError("rates: expected non-negative numbers, not all zero")
         _check_both_ways(topology, np.asarray(rates))
         used = pairs[np.asarray(rates)[slots] > 0]
@@ -101,6 +103,8 @@ def superpose(*clocks: Clocks) -> Clocks:
     """
     if not clocks:
         raise ValueError("clocks: expected at least one set, got none")
+    for part in clocks:
+        check_clocks(part)
     return Clocks(*(jnp.concatenate([jnp.asarray(p) for p in part]) for part in zip(*clocks)))  # noqa: B905
 
 
@@ -124,8 +128,12 @@ def switching_edge_clocks(
         ValueError: if a member is directed or disconnected; on a single topology, or ``period`` or
             ``total`` not positive.
     """
+    require_topology(sequence, "sequence")
+    if not sequence.is_sequence:
+        raise ValueError(f"sequence: expected a sequence of topologies, got {sequence.name}")
     _check_rates(period, (), "period")
     _check_rates(total, (), "total")
+    kind = checks.whole("kind", kind)
     length, n = sequence.length, sequence.num_agents
     codes = []
     for t in range(length):
@@ -153,13 +161,24 @@ def undirected_slots(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
     return slots, np.stack([senders[slots], receivers[slots]], axis=1).astype(np.int32)
 
 
+def check_clocks(clocks: Clocks) -> None:
+    """Refuse what are no clocks, or clocks whose arrays do not fit together.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    checks.instance("clocks", clocks, Clocks, "agent_clocks(8)")
+    count = jnp.shape(clocks.rates)[0] if jnp.ndim(clocks.rates) else 0
+    checks.real("clocks.rates", clocks.rates, 0.0, shape=(count,))
+    checks.wholes("clocks.agents", clocks.agents, 0, shape=(count, 2))
+    checks.wholes("clocks.kinds", clocks.kinds, 0, shape=(count,))
+    if not count:
+        raise ValueError("clocks: expected at least one, got none")
+
+
 def _check_rates(rates: ArrayLike, shape: tuple[int, ...], name: str) -> None:
-    if np.shape(rates) not in ((), shape):
-        raise ValueError(f"{name}: expected a number or shape {shape}, got {np.shape(rates)}")
-    if not is_traced(rates):
-        found = np.asarray(rates, float)
-        if not (np.all(np.isfinite(found)) and np.all(found > 0)):
-            raise ValueError(f"{name}: expected positive finite numbers, got {rates}")
+    single = not isinstance(rates, list | tuple) and np.ndim(rates) == 0
+    checks.real(name, rates, above=0.0, shape=() if single else shape)
 
 
 def _check_both_ways(topology: Topology, rates: np.ndarray) -> None:

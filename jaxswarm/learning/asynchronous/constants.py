@@ -5,14 +5,13 @@ References:
     2023.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
+from jaxswarm import checks
 from jaxswarm.checks import is_traced
 
 
@@ -77,15 +76,10 @@ def constants(
     """
     check_smooth_and_convex(smoothness, convexity)
     for name, value in (("chi1", chi1), ("chi2", chi2)):
-        _check(
-            value,
-            name,
-            lambda v: np.isfinite(v) & (v > 0),
-            "positive and finite (a connected graph)",
-        )
+        checks.real(name, value, above=0.0, shape=None)
     if gossip_rate is not None:
-        _check(gossip_rate, "gossip_rate", lambda v: np.isfinite(v) & (v > 0), "positive, finite")
-    _check(gradient_rate, "gradient_rate", lambda v: np.isfinite(v) & (v >= 1), "at least 1")
+        checks.real("gossip_rate", gossip_rate, above=0.0, shape=None)
+    checks.real("gradient_rate", gradient_rate, 1.0, shape=None)
     needed = (2.0 * jnp.asarray(chi1, float) * chi2) ** 0.5
     if gossip_rate is None:
         gossip_rate = needed
@@ -120,17 +114,10 @@ def check_smooth_and_convex(smoothness: float | jax.Array, convexity: float | ja
     Raises:
         ValueError: if not ``0 < convexity <= smoothness``, both finite.
     """
-    _check(convexity, "convexity", lambda v: np.isfinite(v) & (v > 0), "positive (strongly convex)")
-    _check(smoothness, "smoothness", np.isfinite, "finite")
+    checks.real("convexity", convexity, above=0.0, shape=None)
+    checks.real("smoothness", smoothness, above=0.0, shape=None)
     if not (is_traced(smoothness) or is_traced(convexity)):
         if not np.all(np.asarray(smoothness) >= np.asarray(convexity)):
             raise ValueError(
                 f"smoothness: expected at least convexity {convexity}, got {smoothness}"
             )
-
-
-def _check(
-    value: ArrayLike, name: str, valid: Callable[[np.ndarray], np.ndarray | np.bool_], expected: str
-) -> None:
-    if not is_traced(value) and not np.all(valid(np.asarray(value, float))):
-        raise ValueError(f"{name}: expected {expected}, got {value}")

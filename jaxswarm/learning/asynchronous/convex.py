@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.errors import unknown
+from jaxswarm import checks
 
 Task = Literal["least_squares", "logistic"]
 TASKS = ("least_squares", "logistic")
@@ -56,8 +56,8 @@ def gradient(
     Raises:
         ValueError: on an unknown task.
     """
-    if task not in TASKS:
-        raise unknown("task", task, TASKS)
+    checks.choice("task", task, TASKS)
+    checks.real("ridge", ridge, 0.0)
 
     def least_squares(x: jax.Array, samples: Samples) -> jax.Array:
         residual = samples.features @ x - samples.targets
@@ -106,16 +106,16 @@ def heterogeneous(
     Raises:
         ValueError: on sizes or ``condition`` out of range, or an unknown task.
     """
-    if task not in TASKS:
-        raise unknown("task", task, TASKS)
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
-    if not 1 <= dimension <= samples:
-        raise ValueError(f"dimension: expected 1 to samples = {samples}, got {dimension}")
-    if not (np.isfinite(condition) and condition >= 1 and (condition > 1 or task != "logistic")):
-        raise ValueError(f"condition: expected a finite number from 1 upwards, got {condition}")
-    if not (np.isfinite(spread) and spread >= 0):
-        raise ValueError(f"spread: expected a number of at least 0, got {spread}")
+    checks.choice("task", task, TASKS)
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    samples = checks.whole("samples", samples, 1)
+    dimension = checks.whole("dimension", dimension, 1, samples)
+    if task == "logistic":
+        condition = float(checks.real("condition", condition, above=1.0))
+    else:
+        condition = float(checks.real("condition", condition, 1.0))
+    spread = float(checks.real("spread", spread, 0.0))
+    seed = checks.whole("seed", seed)
     rng = np.random.default_rng(seed)
     shape = (num_agents, samples, dimension)
     own = spread * rng.normal(size=(num_agents, dimension))
@@ -147,10 +147,11 @@ def problem(samples: Samples, *, task: Task = "least_squares", ridge: float = 0.
             rank and no ridge), on a negative ridge, numbers that are not finite, labels other than
             ``±1``, or shapes that do not fit.
     """
-    if task not in TASKS:
-        raise unknown("task", task, TASKS)
-    features = np.asarray(samples.features, np.float64)
-    targets = np.asarray(samples.targets, np.float64)
+    checks.choice("task", task, TASKS)
+    checks.instance("samples", samples, Samples)
+    features = checks.as_array("samples.features", samples.features, "numbers [N, M, d]")
+    targets = checks.as_array("samples.targets", samples.targets, "numbers [N, M]")
+    features, targets = features.astype(np.float64), targets.astype(np.float64)
     if features.ndim != 3 or targets.shape != features.shape[:2]:
         raise ValueError(
             "samples: expected features [N, M, d] and targets [N, M], "
@@ -161,8 +162,7 @@ def problem(samples: Samples, *, task: Task = "least_squares", ridge: float = 0.
             raise ValueError(f"samples.{leaf}: expected finite numbers")
     if task == "logistic" and not np.all(np.abs(targets) == 1.0):
         raise ValueError("samples.targets: expected labels -1 and 1 for the logistic task")
-    if not (np.isfinite(ridge) and ridge >= 0):
-        raise ValueError(f"ridge: expected a number of at least 0, got {ridge}")
+    ridge = float(checks.real("ridge", ridge, 0.0))
     count, dimension = features.shape[1:]
     covariance = np.swapaxes(features, 1, 2) @ features / count
     values = np.linalg.eigvalsh(covariance)

@@ -19,14 +19,14 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.learning.asynchronous.adom import (
     Costs,
     GossipMatrix,
     apply,
+    as_gossip_matrix,
     combine,
-    gossip_matrix,
 )
 from jaxswarm.learning.asynchronous.clocks import Clocks, edge_clocks
 from jaxswarm.learning.asynchronous.constants import check_smooth_and_convex
@@ -71,10 +71,9 @@ def msda(
     Raises:
         ValueError: on a disconnected or directed graph, ``μ <= 0`` or ``L < μ``.
     """
+    checks.function("dual_gradient", dual_gradient)
     check_smooth_and_convex(smoothness, convexity)
-    if isinstance(topology, Topology):
-        topology = gossip_matrix(topology)
-    matrix, chi, edge_uses = topology
+    matrix, chi, edge_uses = as_gossip_matrix(topology)
     n = matrix.shape[0]
     gamma = jnp.minimum(1.0, 1.0 / jnp.asarray(chi, float))
     rounds = jnp.maximum(1, (gamma**-0.5 + 1e-6).astype(int))
@@ -160,9 +159,12 @@ def continuized(
         :class:`ContinuizedAgent` of zeros. Its duals must sum to 0.
 
     Raises:
-        ValueError: on ``μ <= 0`` or ``L < μ``.
+        ValueError: on ``μ <= 0`` or ``L < μ``, or ``chi1`` and ``chi2`` that are not positive.
     """
+    checks.function("dual_gradient", dual_gradient)
     check_smooth_and_convex(smoothness, convexity)
+    for name, value in (("chi1", chi1), ("chi2", chi2)):
+        checks.real(name, value, above=0.0, shape=None)
     big, mu = jnp.asarray(smoothness, float), jnp.asarray(convexity, float)
     theta = jnp.sqrt(mu / big) / (2.0 * jnp.sqrt(jnp.asarray(chi1, float) * chi2))
     slow, fast = mu / 2.0, theta * big * chi1
@@ -206,7 +208,11 @@ def quadratic_dual_gradient(hessian_and_linear: Callable[[Any], tuple[Any, Any]]
 
     Args:
         hessian_and_linear: ``shard -> (H [d, d], b [d])``, ``H`` positive definite.
+
+    Raises:
+        ValueError: if it is no function.
     """
+    checks.function("hessian_and_linear", hessian_and_linear)
 
     def dual_gradient(dual: jax.Array, shard: Any) -> jax.Array:
         hessian, linear = hessian_and_linear(shard)

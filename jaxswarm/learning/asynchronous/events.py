@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.checks import is_traced
-from jaxswarm.learning.asynchronous.clocks import Clocks
+from jaxswarm.learning.asynchronous.clocks import Clocks, check_clocks
 from jaxswarm.types import Key, PyTree
 
 SKIPPED = -1  # the kind of a thinned-out event, which changes nothing
@@ -85,10 +85,14 @@ def poisson_events(
             probability ``intensity / rate`` (thinning), the others are ``SKIPPED``.
 
     Raises:
-        ValueError: on ``num_events < 1``.
+        ValueError: on ``num_events < 1``, what are no clocks, or a ``start`` that is not finite.
     """
-    if num_events < 1:
-        raise ValueError(f"num_events: expected at least 1, got {num_events}")
+    checks.key(key)
+    check_clocks(clocks)
+    num_events = checks.whole("num_events", num_events, 1)
+    checks.real("start", start)
+    if intensity is not None:
+        checks.function("intensity", intensity)
     wait_key, clock_key, keep_key = jax.random.split(key, 3)
     rates = jnp.asarray(clocks.rates, float)
     cumulative = jnp.cumsum(rates)
@@ -144,12 +148,15 @@ def point_process(
         >>> state.counts.tolist()
         [10]
     """
-    if not jumps:
-        raise ValueError("jumps: expected at least one, got none")
+    checks.function("drift", drift)
+    if not isinstance(jumps, Sequence) or not jumps:
+        raise ValueError(f"jumps: expected at least one function, got {checks.shown(jumps)}")
+    for jump in jumps:
+        checks.function("jumps", jump)
 
     def init(values: PyTree, time: float | jax.Array = 0.0) -> ProcessState:
         n = agents.num_agents(values)
-        start = jnp.asarray(time, float)
+        start = jnp.asarray(checks.real("time", time), float)
         return ProcessState(
             values, jnp.full((n,), start), start, jnp.zeros((len(jumps),), jnp.int32)
         )
@@ -188,8 +195,10 @@ def point_process(
         every: int = 1,
         evaluate: Callable[[ProcessState], Any] | None = None,
     ) -> tuple[ProcessState, Any]:
+        checks.instance("events", events, Events, "poisson_events(key, clocks, 100)")
         count = events.time.shape[0]
-        if every < 1 or count % every:
+        every = checks.whole("every", every, 1)
+        if count % every:
             raise ValueError(f"every: expected a divisor of {count} events, got {every}")
         _check_events(state, events, len(jumps))
 
@@ -208,6 +217,9 @@ def point_process(
     def run_rounds(
         key: Key, state: ProcessState, rounds: Events, inputs: Any = None
     ) -> ProcessState:
+        checks.instance("rounds", rounds, Events, "matching_rounds(events, 8)")
+        if jnp.ndim(rounds.time) != 2:
+            raise ValueError(f"rounds: expected leaves [R, B], got {jnp.shape(rounds.time)}")
         width = rounds.time.shape[1]
 
         def one_batch(state: ProcessState, batch: Events) -> tuple[ProcessState, None]:

@@ -9,6 +9,7 @@ Shapes: ``N`` agents, ``M`` events, ``R`` batches of ``B`` events.
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.learning.asynchronous.events import SKIPPED, Events
 
 
@@ -31,11 +32,12 @@ def matching_rounds(events: Events, num_agents: int, *, width: int | None = None
         Events with leaves ``[R, B, ...]``, filled up with skipped ones at the end of each batch.
 
     Raises:
-        ValueError: on ``width < 1`` or events with agents out of range.
+        ValueError: on ``width < 1``, events with agents out of range or traced ones.
     """
-    width = max(1, num_agents // 4) if width is None else width
-    if width < 1:
-        raise ValueError(f"width: expected at least 1, got {width}")
+    checks.instance("events", events, Events, "poisson_events(key, clocks, 100)")
+    checks.concrete("events", events)
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    width = max(1, num_agents // 4) if width is None else checks.whole("width", width, 1)
     time, ids, kind = (np.asarray(leaf) for leaf in events)
     if ids.size and not (0 <= ids.min() and ids[:, 0].max() < num_agents >= ids[:, 1].max()):
         raise ValueError(

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.checks import is_traced
 from jaxswarm.learning.matching.spec import NORM_MODULES, hidden_layers
 from jaxswarm.models import ACTIVATIONS, CNN, MLP
@@ -100,7 +101,9 @@ def cross_correlation(batches: Iterable[tuple[Any, Any]]) -> jax.Array:
     moments = None
     for x, y in batches:
         for name, features in (("x", x), ("y", y)):
-            if not is_traced(features) and not np.isfinite(np.asarray(features)).all():
+            if is_traced(features):
+                continue
+            if not np.isfinite(checks.as_array(name, features, "numbers [..., D]")).all():
                 raise ValueError(f"{name}: expected finite features, got NaN or infinity")
         shape = jnp.shape(x)
         if shape != jnp.shape(y) or not shape or 0 in shape:
@@ -138,6 +141,10 @@ def captured_features(
     Raises:
         ValueError: if ``where`` is empty; while tracing, if a path names no submodule.
     """
+    checks.instance("module", module, nn.Module, "models.mlp(128, 10)")
+    checks.instance("where", where, Mapping)
+    if activation is not None:
+        checks.function("activation", activation)
     if not where:
         raise ValueError("where: expected at least one group of units, got none")
     paths = {

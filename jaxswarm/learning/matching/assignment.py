@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.checks import is_traced
 
 
@@ -60,6 +61,9 @@ def assign(score: jax.Array, *, maximize: bool = False) -> jax.Array:
         >>> assign(jnp.array([[1.0, 2.0], [0.0, 5.0]])).tolist()
         [1, 0]
     """
+    if not is_traced(score):
+        checks.as_array("score", score, "a square matrix [D, D] of numbers")
+    maximize = checks.flag("maximize", maximize)
     shape = jnp.shape(score)
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
         raise ValueError(f"score: expected a square matrix [D, D] with D >= 1, got shape {shape}")

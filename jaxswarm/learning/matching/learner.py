@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
+from jaxswarm._optimizers import init_per_agent
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.gossip.types import GossipTransformation
@@ -21,10 +22,10 @@ from jaxswarm.learning.local import Loss, Sample, objective, train
 from jaxswarm.learning.matching.merge import LocalInputs, SharedInputs, check_inputs
 from jaxswarm.learning.state import (
     LearnerState,
-    check_local_steps,
     check_parts,
     initial_state,
     keep_absent,
+    keep_dead,
     next_round,
 )
 from jaxswarm.models import Model
@@ -73,7 +74,8 @@ def merge_and_train(
         sample: ``(key, inputs) -> batch``; omitted, the inputs of a round are the batch.
         match_data: ``(key, inputs) -> SharedInputs | LocalInputs``, on which units are matched and
             statistics recomputed; may be omitted if neither is needed.
-        network: which agents are alive and which messages arrive; all by default.
+        network: which agents are alive and which messages arrive; all by default. Agents that are
+            dead or do not participate keep parameters, optimiser state and statistics.
         fresh_optimizer: whether every round starts with a new optimiser state, as published: the
             last one's may be in another order of units than the merged model.
         watch: ``watch(params, stats) -> pytree``, evaluated right after the merge, for the info.
@@ -85,8 +87,13 @@ def merge_and_train(
         ValueError: ``local_steps < 1``, parts of the wrong kind, or a model with normalisation
             statistics without ``match_data``.
     """
-    check_parts(local, gossip)
-    check_local_steps(local_steps)
+    checks.instance("model", model, Model, "models.functional(module, example_x)")
+    check_parts(local, gossip, network)
+    local_steps = checks.whole("local_steps", local_steps, 1)
+    fresh_optimizer = checks.flag("fresh_optimizer", fresh_optimizer)
+    for name, function in (("match_data", match_data), ("watch", watch)):
+        if function is not None:
+            checks.function(name, function)
     if model.has_stats and match_data is None:
         raise ValueError(
             "match_data: this model's normalisation statistics are recomputed after a merge; "
@@ -107,12 +114,17 @@ def merge_and_train(
         params, gossip_state, traffic = gossip.mix(
             gossip_key, state.params, state.gossip, now.with_extras(match_inputs=match_inputs)
         )
+        params = keep_dead(now, params, state.params)
         stats = recalibrate(params, match_inputs) if model.has_stats else state.model_state
+        present = now.active(agents.num_agents(params))
+        if present is not None:
+            stats = agents.where(present, stats, state.model_state)
         merged = None if watch is None else watch(params, stats)
-        opt_state = jax.vmap(local.init)(params) if fresh_optimizer else state.opt_state
-        before = state._replace(params=params, opt_state=opt_state, model_state=stats)
+        opt_state = state.opt_state
+        if fresh_optimizer:
+            opt_state = init_per_agent(local, params, index=state.round)
         result = train(train_key, work, local, local_steps, params, opt_state, stats, inputs)
-        result = keep_absent(now, result, before)
+        result = keep_absent(now, result, state._replace(params=params))
         new = next_round(
             state,
             traffic,

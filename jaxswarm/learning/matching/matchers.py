@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.learning.matching.activations import Features, Moments
 from jaxswarm.learning.matching.assignment import assign
 from jaxswarm.learning.matching.spec import (
@@ -54,7 +54,13 @@ def activation_matching(
         features: activations of the units, for instance ``features_of(module)``.
         recalibrate: ``Model.recalibrate``, for networks with normalisation statistics: they are
             recomputed on the matching data before units are compared.
+
+    Raises:
+        ValueError: if an argument is no function.
     """
+    checks.function("features", features)
+    if recalibrate is not None:
+        checks.function("recalibrate", recalibrate)
 
     def match(spec: PermutationSpec, own: Params, others: Params, x: Any) -> Permutations:
         groups = sizes(spec, *jax.eval_shape(lambda p: (p, statistics(p, x)), own))
@@ -95,8 +101,7 @@ def weight_matching(*, sweeps: int = 1) -> Matcher:
     Raises:
         ValueError: if ``sweeps < 1``.
     """
-    if sweeps < 1:
-        raise ValueError(f"sweeps: expected at least 1, got {sweeps}")
+    sweeps = checks.whole("sweeps", sweeps, 1)
 
     def match(spec: PermutationSpec, own: Params, others: Params, x: Any) -> Permutations:
         del x

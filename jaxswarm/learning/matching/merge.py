@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxswarm import agents, errors
+from jaxswarm import agents, checks
 from jaxswarm.checks import is_traced
 from jaxswarm.gossip._mixing import mix as mix_with
 from jaxswarm.gossip._mixing import mixing
@@ -26,7 +26,7 @@ from jaxswarm.learning.matching.matchers import Matcher
 from jaxswarm.learning.matching.spec import PermutationSpec, permute, sizes
 from jaxswarm.topology import Topology
 from jaxswarm.topology import weights as schemes
-from jaxswarm.topology.validation import is_concrete
+from jaxswarm.topology.validation import is_concrete, require_topology
 from jaxswarm.types import PyTree
 
 BASES = ("own", "first")
@@ -98,12 +98,11 @@ def matched_averaging(
         >>> mixed["w"].tolist()
         [[[1.0, 5.0]], [[5.0, 1.0]]]
     """
-    if not hasattr(matcher, "match"):
-        raise ValueError(f"matcher: expected a Matcher, got {type(matcher).__name__}")
-    if basis not in BASES:
-        raise errors.unknown("basis", basis, BASES)
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk: expected at least 1 agent at a time, got {chunk}")
+    require_topology(topology)
+    checks.instance("spec", spec, PermutationSpec, "permutation_spec(module, params)")
+    checks.instance("matcher", matcher, Matcher, "weight_matching()")
+    checks.choice("basis", basis, BASES)
+    chunk = None if chunk is None else checks.whole("chunk", chunk, 1)
     if not is_concrete(topology):
         raise ValueError("topology: expected a concrete one, got traced arrays")
     pi = row_weights(topology, weights)
@@ -161,7 +160,7 @@ def row_weights(topology: Topology, weights: str | ArrayLike) -> jax.Array:
     values = schemes.edge_weights(topology, weights)
     if is_traced(values):
         return values
-    if (np.asarray(values) < 0).any():
+    if not (np.asarray(values) >= 0).all():
         raise ValueError(f"weights: expected none below 0, got {np.asarray(values).min():.4g}")
     own = np.atleast_2d(np.asarray(schemes.self_weights(topology, values)))
     if own.min() < -1e-5:

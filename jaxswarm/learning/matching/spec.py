@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents, errors
+from jaxswarm import agents, checks, errors
 from jaxswarm.checks import is_traced
 from jaxswarm.models import CNN, MLP
 from jaxswarm.types import Key, Params, PyTree
@@ -102,6 +102,7 @@ def sizes(spec: PermutationSpec, params: PyTree, stats: PyTree = None) -> dict[s
             wrong number of axes, an axis that is no multiple of its blocks, or a group whose size
             differs from leaf to leaf; or if there is no group at all.
     """
+    checks.instance("spec", spec, PermutationSpec, "permutation_spec(module, params)")
     found: dict[str, tuple[int, str]] = {}
     for what, tree, shape in (("params", spec.params, params), ("stats", spec.stats, stats)):
         axes_of = dict(_entries(tree))
@@ -153,6 +154,7 @@ def permutation_spec(module: nn.Module, params: Params, stats: PyTree = None) ->
     if not layers:
         raise ValueError("module: expected hidden units to permute, got a network without any")
     norm = NORM_MODULES.get(module.norm)
+    _expect_layers(module, params)
     axes: dict[str, Any] = {}
     before: Axis = None
     for position, name in enumerate(layers):
@@ -178,6 +180,17 @@ def permutation_spec(module: nn.Module, params: Params, stats: PyTree = None) ->
     return spec
 
 
+def _expect_layers(module: MLP | CNN, params: Params) -> None:
+    """Refuse parameters that are not those of the module."""
+    dense = len(module.widths) + (0 if isinstance(module, MLP) else 1)
+    names = [*hidden_layers(module), f"Dense_{dense - 1}"]
+    for name in names:
+        layer = params.get(name) if isinstance(params, Mapping) else None
+        if not isinstance(layer, Mapping) or "kernel" not in layer:
+            found = sorted(params) if isinstance(params, Mapping) else checks.shown(params)
+            raise ValueError(f"params: expected layers {names} of the module, got {found}")
+
+
 NORM_MODULES = {"batch": "BatchNorm", "layer": "LayerNorm"}
 
 
@@ -196,11 +209,18 @@ def permute(tree: PyTree, permutations: Permutations, axes: PyTree) -> PyTree:
         tree: parameters or statistics of one agent.
         permutations: ``{group: int32[D]}``; groups that are missing are not permuted.
         axes: the spec of this tree, ``spec.params`` or ``spec.stats``.
+
+    Raises:
+        ValueError: naming a leaf that ``axes`` does not cover.
     """
     lookup = dict(_entries(axes))
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: permute_leaf(leaf, lookup[_name(path)], permutations), tree
-    )
+
+    def moved(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
+        if _name(path) not in lookup:
+            raise ValueError(f"axes: does not cover leaf {_name(path)} of the tree")
+        return permute_leaf(leaf, lookup[_name(path)], permutations)
+
+    return jax.tree_util.tree_map_with_path(moved, tree)
 
 
 def permute_leaf(
@@ -221,16 +241,20 @@ def permute_leaf(
 
 def invert(permutations: Permutations) -> Permutations:
     """Inverse permutations of all groups."""
+    checks.instance("permutations", permutations, Mapping)
     return {name: jnp.argsort(order).astype(jnp.int32) for name, order in permutations.items()}
 
 
 def identity(group_sizes: Mapping[str, int]) -> Permutations:
     """Identity permutations of all groups."""
+    group_sizes = _checked_sizes(group_sizes)
     return {name: jnp.arange(size, dtype=jnp.int32) for name, size in group_sizes.items()}
 
 
 def random_permutations(key: Key, group_sizes: Mapping[str, int]) -> Permutations:
     """Draw independent uniform permutations of all groups."""
+    checks.key(key)
+    group_sizes = _checked_sizes(group_sizes)
     keys = agents.keys(key, len(group_sizes))
     return {
         name: jax.random.permutation(own_key, size).astype(jnp.int32)
@@ -244,6 +268,8 @@ def check_permutations(permutations: Permutations, group_sizes: Mapping[str, int
     Raises:
         ValueError: naming the group.
     """
+    checks.instance("permutations", permutations, Mapping)
+    group_sizes = _checked_sizes(group_sizes)
     for name in permutations:
         if name not in group_sizes:
             raise errors.unknown("group of permutations", name, group_sizes)
@@ -252,8 +278,17 @@ def check_permutations(permutations: Permutations, group_sizes: Mapping[str, int
             raise ValueError(
                 f"permutations: group {name!r} has {size} units, got shape {jnp.shape(order)}"
             )
+        if not jnp.issubdtype(jnp.result_type(order), jnp.integer):
+            raise ValueError(
+                f"permutations: group {name!r}: expected integers, got {jnp.result_type(order)}"
+            )
         if not is_traced(order) and sorted(np.asarray(order).tolist()) != list(range(size)):
             raise ValueError(f"permutations: group {name!r}: every unit must occur exactly once")
+
+
+def _checked_sizes(group_sizes: Mapping[str, int]) -> dict[str, int]:
+    checks.instance("group_sizes", group_sizes, Mapping)
+    return {name: checks.whole(f"group_sizes[{name!r}]", n, 1) for name, n in group_sizes.items()}
 
 
 def by_unit(leaf: jax.Array, axes: tuple[Axis, ...], position: int) -> jax.Array:

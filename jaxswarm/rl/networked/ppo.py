@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm import agents, errors
+from jaxswarm._optimizers import init_per_agent
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.gossip.traffic import Ledger, Traffic
@@ -180,7 +181,7 @@ def networked_ppo(
         agents.check_leading_axis(params, n, "params")
         reset_key, model_key = jax.random.split(key)
         reward_models = agents.initialize(model_key, model.init, n, shared=True)
-        opt_state = jax.vmap(optimizer.init)(params)
+        opt_state = init_per_agent(optimizer, params)
         return NetworkedPPOState(
             PPOState(params, opt_state, runner.reset(reset_key, env_params)),
             reward_models,

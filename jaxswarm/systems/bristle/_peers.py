@@ -10,7 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.data import Dataset, Partition, Shards, shards
+from jaxswarm.data.dataset import check_dataset
+from jaxswarm.data.partition import check_partition
 
 
 class Tests(NamedTuple):
@@ -56,6 +59,10 @@ def peers(dataset: Dataset, train: Partition, test: Partition, *, num_certain: i
             an agent has no training or no test data, a familiar class without a test sample, a row
             in both its sets, or fewer than ``num_certain`` familiar classes.
     """
+    check_dataset(dataset)
+    check_partition(train, "train")
+    check_partition(test, "test")
+    num_certain = checks.whole("num_certain", num_certain, 1)
     if np.ndim(dataset.features) != 2:
         raise ValueError(
             f"dataset: expected features [S, F] of a frozen body, got {np.shape(dataset.features)}"
@@ -64,8 +71,6 @@ def peers(dataset: Dataset, train: Partition, test: Partition, *, num_certain: i
         raise ValueError(
             f"test: expected the {train.num_agents} agents of train, got {test.num_agents}"
         )
-    if num_certain < 1:
-        raise ValueError(f"num_certain: expected at least 1 class, got {num_certain}")
     classes = dataset.num_classes
     learned = train.class_counts(dataset.labels, classes) > 0
     tested = test.class_counts(dataset.labels, classes) > 0

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxswarm import rollout
+from jaxswarm import checks, rollout
 from jaxswarm.data import Dataset, from_rows, minibatches, shards
+from jaxswarm.data.dataset import check_dataset
 from jaxswarm.learning import centralized, classification_loss
 from jaxswarm.models import Model
 from jaxswarm.types import Key, Params, PyTree
@@ -26,11 +27,11 @@ def with_head(body: Model, num_features: int, num_classes: int) -> Model:
     Raises:
         ValueError: if the body has normalisation statistics or a size is below 1.
     """
+    checks.instance("body", body, Model, "models.functional(module, example_x)")
     if body.has_stats:
         raise ValueError("body: expected a network without normalisation statistics")
-    for name, value in (("num_features", num_features), ("num_classes", num_classes)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    num_features = checks.whole("num_features", num_features, 1)
+    num_classes = checks.whole("num_classes", num_classes, 1)
     draw = jax.nn.initializers.lecun_normal()
 
     def init(key: Key) -> Params:
@@ -44,7 +45,7 @@ def with_head(body: Model, num_features: int, num_classes: int) -> Model:
     return body._replace(
         init=init,
         apply=apply,
-        apply_train=lambda params, stats, x: (apply(params, x), stats),
+        apply_train=lambda params, stats, x, weight=None: (apply(params, x), stats),
     )
 
 
@@ -73,10 +74,12 @@ def pretrained(
         local: optimiser; Adam at 0.001 by default.
 
     Raises:
-        ValueError: if ``steps < 1``.
+        ValueError: if ``steps < 1`` or ``batch < 1``, or an argument is of another kind.
     """
-    if steps < 1:
-        raise ValueError(f"steps: expected at least 1, got {steps}")
+    checks.key(key)
+    checks.instance("model", model, Model, "bristle.with_head(body, 32, 10)")
+    check_dataset(dataset)
+    steps, batch = checks.whole("steps", steps, 1), checks.whole("batch", batch, 1)
     init_key, run_key = jax.random.split(key)
     learner = centralized(
         classification_loss(model),
@@ -97,5 +100,11 @@ def pretrained(
 
 
 def centered(heads: jax.Array) -> jax.Array:
-    """Subtract from every column of heads ``[..., F, C]`` its mean over the features."""
+    """Subtract from every column of heads ``[..., F, C]`` its mean over the features.
+
+    Raises:
+        ValueError: unless there are at least two axes.
+    """
+    if getattr(heads, "ndim", 0) < 2:
+        raise ValueError(f"heads: expected an array [..., F, C], got {checks.shown(heads)}")
     return heads - jnp.mean(heads, axis=-2, keepdims=True)

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.checks import is_traced
 from jaxswarm.data import Batch
@@ -31,7 +31,6 @@ from jaxswarm.learning.local import Sample, objective, train
 from jaxswarm.learning.state import (
     LearnerInfo,
     LearnerState,
-    check_local_steps,
     check_parts,
     initial_state,
     keep_absent,
@@ -44,6 +43,7 @@ from jaxswarm.systems.bristle.body import centered
 from jaxswarm.systems.bristle.integrator import f1_scores, integrate, performance_weights
 from jaxswarm.systems.bristle.prioritizer import check_prioritizer, prioritize
 from jaxswarm.topology import Topology
+from jaxswarm.topology.validation import require_topology
 from jaxswarm.types import Key, PyTree
 
 
@@ -79,9 +79,11 @@ def performance_based(
             agent has no test sample, a label that is no class or fewer than ``num_certain``
             familiar classes (these where the tests are not traced).
     """
+    require_topology(topology)
     check_prioritizer(quota, alpha, selection)
-    if num_certain is not None and num_certain < 1:
-        raise ValueError(f"num_certain: expected at least 1 class, got {num_certain}")
+    chunk = None if chunk is None else checks.whole("chunk", chunk, 1)
+    if num_certain is not None:
+        num_certain = checks.whole("num_certain", num_certain, 1)
 
     def aggregate(near: Neighborhood, memory: Any) -> tuple[jax.Array, Any]:
         tests: Tests = near.context
@@ -145,9 +147,11 @@ def bristle(
             tracing, heads that are not ``[N, F, C]`` and what :func:`performance_based` refuses.
     """
     optimizer = optax.adam(1e-3) if local is None else local
-    check_parts(optimizer, gossip)
+    check_parts(optimizer, gossip, network)
     require_support(gossip, "context", purpose="bristle")
-    check_local_steps(local_steps)
+    local_steps = checks.whole("local_steps", local_steps, 1)
+    checks.real("weight_decay", weight_decay, 0.0)
+    checks.function("sample", sample)
     work = objective(head_loss(weight_decay), sample)
     world = reliable() if network is None else network
 
@@ -157,6 +161,7 @@ def bristle(
         return initial_state(optimizer, gossip, world, params, model_state)
 
     def step(key: Key, state: LearnerState, inputs: Peers) -> tuple[LearnerState, LearnerInfo]:
+        checks.instance("inputs", inputs, Peers, "bristle.peers(dataset, train, test)")
         train_key, gossip_key, network_key = jax.random.split(key, 3)
         network_state, now = world.step(network_key, state.network, state.round)
         heads, gossip_state, traffic = gossip.mix(
@@ -182,15 +187,27 @@ def bristle(
 
 
 def keep_familiar(consolidated: jax.Array, trained: jax.Array, familiar: jax.Array) -> jax.Array:
-    """Trained columns ``[..., F, C]`` where ``familiar: bool[..., C]``, else consolidated ones."""
+    """Trained columns ``[..., F, C]`` where ``familiar: bool[..., C]``, else consolidated ones.
+
+    Raises:
+        ValueError: if ``familiar`` are no such flags.
+    """
+    shape = jnp.shape(trained)
+    familiar = checks.mask("familiar", familiar, (*shape[:-2], shape[-1]))
     return jnp.where(familiar[..., None, :], trained, consolidated)
 
 
 def head_loss(weight_decay: float | jax.Array = 0.0) -> Callable[[jax.Array, Batch], jax.Array]:
-    """Loss of a head ``[F, C]``: cross-entropy of ``x @ head`` in nats plus ``½ λ ‖head‖²``."""
+    """Loss of a head ``[F, C]``: cross-entropy of ``x @ head`` in nats plus ``½ λ ‖head‖²``.
+
+    Raises:
+        ValueError: if ``weight_decay`` is negative or not finite.
+    """
+    checks.real("weight_decay", weight_decay, 0.0)
 
     def loss(head: jax.Array, batch: Batch) -> jax.Array:
-        error = losses.cross_entropy(batch.x @ head, batch.y, batch.weight)
+        x = losses.zero_padding(batch.x, batch.weight)
+        error = losses.cross_entropy(x @ head, batch.y, batch.weight)
         return error + 0.5 * weight_decay * jnp.sum(jnp.square(head))
 
     return loss

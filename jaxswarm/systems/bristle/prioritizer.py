@@ -10,8 +10,7 @@ References:
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.checks import is_traced
-from jaxswarm.errors import unknown
+from jaxswarm import checks
 from jaxswarm.types import Key
 
 SELECTIONS = ("thirds", "random", "nearest", "mostly_nearest")
@@ -49,6 +48,9 @@ def prioritize(
         ValueError: if ``quota < 1``, ``alpha`` is out of range or the selection is unknown.
     """
     check_prioritizer(quota, alpha, selection)
+    if jnp.ndim(distances) != 1:
+        raise ValueError(f"distances: expected shape [K], got {jnp.shape(distances)}")
+    checks.mask("valid", valid, jnp.shape(distances))
     slots = distances.shape[0]
     quota = min(quota, slots)
     count = jnp.sum(valid, dtype=jnp.int32)
@@ -105,12 +107,9 @@ def check_prioritizer(quota: int, alpha: float | jax.Array, selection: str) -> N
     Raises:
         ValueError: naming the option.
     """
-    if quota < 1:
-        raise ValueError(f"quota: expected at least 1 head to test, got {quota}")
-    if not is_traced(alpha) and not 0.0 <= float(alpha) <= 1.0:
-        raise ValueError(f"alpha: expected a number in [0, 1], got {alpha}")
-    if selection not in SELECTIONS:
-        raise unknown("selection", selection, SELECTIONS)
+    checks.whole("quota", quota, 1)
+    checks.real("alpha", alpha, 0.0, 1.0)
+    checks.choice("selection", selection, SELECTIONS)
 
 
 def _sizes(count: int | jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from jaxswarm import agents, errors
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip import (
     Exchange,
@@ -25,11 +25,13 @@ from jaxswarm.gossip import (
     mix,
     mixing,
 )
+from jaxswarm.gossip._operator import require_operator
 from jaxswarm.gossip.traffic import traffic_of
 from jaxswarm.learning import decentralized
 from jaxswarm.learning.local import Loss, Sample
 from jaxswarm.network.process import Network
 from jaxswarm.topology import Topology
+from jaxswarm.topology.validation import require_topology
 from jaxswarm.topology.weights import size_weighted
 from jaxswarm.types import PyTree
 
@@ -59,8 +61,10 @@ def decavg_mixing(
         ValueError: on an unknown weighting, missing or bad sizes, or a neighbourhood that holds no
             data at all under ``"size"``.
     """
-    if weighting not in WEIGHTINGS:
-        raise errors.unknown("weighting", weighting, WEIGHTINGS)
+    require_topology(topology)
+    checks.choice("weighting", weighting, WEIGHTINGS)
+    if sizes is not None:
+        checks.real("sizes", sizes, 0.0, shape=(topology.num_agents,))
     if weighting == "uniform":
         return mixing(topology, "uniform", layout, connected=False)
     if sizes is None:
@@ -88,14 +92,19 @@ def renormalized_averaging(W: Mixing) -> GossipTransformation:
     weight left.
 
     Args:
-        W: mixing matrix.
+        W: mixing matrix, or a sequence of them, used cyclically.
+
+    Raises:
+        ValueError: if ``W`` is no mixing operator.
     """
+    require_operator(W)
 
     def mix_fn(
         key: jax.Array, params: PyTree, state: PyTree, exchange: Exchange
     ) -> tuple[PyTree, PyTree, Traffic]:
         now = current_operator(W, key, exchange)
-        lost = now.self_weights - W.self_weights  # weight that fell back on the receiver
+        undisturbed = current_operator(W, key, Exchange(exchange.index))
+        lost = now.self_weights - undisturbed.self_weights  # what fell back on the receiver
         left = 1.0 - lost
         active = exchange.active(W.num_agents)
         present = jnp.ones_like(lost, bool) if active is None else active

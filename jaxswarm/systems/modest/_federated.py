@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
+from jaxswarm._optimizers import init_per_agent
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.traffic import Ledger, traffic_of
 from jaxswarm.learning.local import Loss, Sample, objective, train
-from jaxswarm.learning.state import check_local_steps
+from jaxswarm.learning.state import check_parts
+from jaxswarm.systems.modest._membership import check_schedule, check_step_inputs
 from jaxswarm.systems.modest.actors import per_agent, shards_of
 from jaxswarm.systems.modest.sampling import ResolvedSample, resolve_sample, sample_order
 from jaxswarm.types import Key, Params
@@ -62,9 +64,12 @@ def federated(
     Raises:
         ValueError: if ``s`` is out of range or ``local_steps < 1``.
     """
-    if not 1 <= sample_size <= num_agents:
-        raise ValueError(f"sample_size: expected 1 to {num_agents} agents, got {sample_size}")
-    check_local_steps(local_steps)
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    sample_size = checks.whole("sample_size", sample_size, 1, num_agents)
+    local_steps = checks.whole("local_steps", local_steps, 1)
+    check_parts(local, None)
+    if sample is not None:
+        checks.function("sample", sample)
     draw = per_agent(sample) if sample is not None else lambda key, inputs: shards_of(*inputs)
     work = objective(loss, draw)
     ids = jnp.arange(num_agents, dtype=jnp.int32)
@@ -73,7 +78,8 @@ def federated(
         return FederatedState(agents.broadcast(params, 1), jnp.int32(0), Ledger.empty())
 
     def step(key: Key, state: FederatedState, inputs: Any) -> tuple[FederatedState, ResolvedSample]:
-        shards, schedule = inputs
+        shards, schedule = check_step_inputs(inputs)
+        check_schedule(schedule, num_agents)
         online = schedule.online[state.round]
         order = sample_order(ids, state.round)
         found = resolve_sample(order, online, online, jnp.int32(-1), sample_size)
@@ -82,7 +88,7 @@ def federated(
             lambda leaf: jnp.broadcast_to(leaf, (sample_size, *leaf.shape[1:])), state.model
         )
         agent = jnp.maximum(found.members, 0)
-        opt_state = jax.vmap(local.init)(start)
+        opt_state = init_per_agent(local, start, agent, index=state.round)
         train_key = jax.random.split(key, 3)[0]  # as modest does: equal samples, equal models
         trained = train(
             train_key, work, local, local_steps, start, opt_state, None, (shards, agent)

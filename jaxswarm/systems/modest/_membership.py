@@ -3,13 +3,15 @@
 Shapes: ``T`` rounds, ``N`` agents.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm import checks
+from jaxswarm.data import Shards
 from jaxswarm.network.faults import FaultPlan
 from jaxswarm.systems.modest.views import check_present
 
@@ -34,7 +36,15 @@ class Membership(NamedTuple):
 
 
 def always_online(rounds: int, num_agents: int) -> Membership:
-    """Schedule of ``rounds`` rounds in which all agents are online."""
+    """Schedule of ``rounds`` rounds in which all agents are online.
+
+    Raises:
+        ValueError: if ``rounds < 1`` or ``num_agents < 1``.
+    """
+    rounds, num_agents = (
+        checks.whole("rounds", rounds, 1),
+        checks.whole("num_agents", num_agents, 1),
+    )
     none = jnp.zeros((rounds, num_agents), bool)
     return Membership(jnp.ones((rounds + 1, num_agents), bool), none, none, jnp.zeros((), bool))
 
@@ -57,8 +67,8 @@ def membership(
     Raises:
         ValueError: if ``rounds < 1``, an agent leaves in round 0, or ``present`` is not ``[N]``.
     """
-    if rounds < 1:
-        raise ValueError(f"rounds: expected at least 1, got {rounds}")
+    checks.instance("plan", plan, FaultPlan, "network.fault_plan(events, 8)")
+    rounds, in_flight = checks.whole("rounds", rounds, 1), checks.flag("in_flight", in_flight)
     n = plan.num_agents
     events = [event for event in plan.events() if event[1] in ("crash", "recover", "leave", "join")]
     if present is None:
@@ -93,6 +103,7 @@ def check_schedule(schedule: Membership, num_agents: int) -> None:
     Raises:
         ValueError: naming the array, what was expected and what was given.
     """
+    checks.instance("membership", schedule, Membership, "always_online(100, 8)")
     rounds = max(jnp.shape(schedule.online)[0] - 1, 0) if jnp.ndim(schedule.online) else 0
     extents = (("online", rounds + 1, "T + 1"), ("joins", rounds, "T"), ("leaves", rounds, "T"))
     for name, extent, shown in extents:
@@ -102,3 +113,15 @@ def check_schedule(schedule: Membership, num_agents: int) -> None:
                 f"membership.{name}: expected bool[{shown}, {num_agents}] with one T of at least "
                 f"1, got {array.dtype}{list(array.shape)}"
             )
+
+
+def check_step_inputs(inputs: Any) -> tuple[Any, Membership]:
+    """Return the inputs of a step, ``(shards, membership)``.
+
+    Raises:
+        ValueError: if they are no pair, or without :class:`jaxswarm.data.Shards`.
+    """
+    if not isinstance(inputs, tuple | list) or len(inputs) != 2:
+        raise ValueError(f"inputs: expected (shards, membership), got {checks.shown(inputs)}")
+    checks.instance("shards", inputs[0], Shards, "data.shards(dataset, partition)")
+    return inputs[0], inputs[1]

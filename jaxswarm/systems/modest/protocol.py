@@ -28,12 +28,13 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.checks import is_traced
 from jaxswarm.gossip.traffic import Ledger
 from jaxswarm.learning.local import Loss, Sample, objective
-from jaxswarm.systems.modest._membership import check_schedule
+from jaxswarm.learning.state import check_parts
+from jaxswarm.systems.modest._membership import check_schedule, check_step_inputs
 from jaxswarm.systems.modest.actors import per_agent, shards_of
 from jaxswarm.systems.modest.announcements import announce
 from jaxswarm.systems.modest.round import Setup, run_round
@@ -106,19 +107,18 @@ def modest(
         >>> int(state.round), int(info.trained), float(state.aggregates[0, 0])
         (1, 3, 1.0)
     """
-    n, s, a = num_agents, sample_size, aggregators
-    if not 1 <= s <= n:
-        raise ValueError(f"sample_size: expected 1 to {n} agents, got {s}")
-    if not 1 <= a <= s:
-        raise ValueError(f"aggregators: expected 1 to sample_size = {s}, got {a}")
-    if not is_traced(success) and not 0.0 < success <= 1.0:
-        raise ValueError(f"success: expected a share in (0, 1], got {success}")
-    if not is_traced(inactivity) and inactivity < 1:
-        raise ValueError(f"inactivity: expected at least 1 round, got {inactivity}")
-    counts = {"local_steps": local_steps, "patience": patience, "attempts": attempts}
-    for name, value in counts.items():
-        if value is not None and not is_traced(value) and value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    n = checks.whole("num_agents", num_agents, 2)
+    s = checks.whole("sample_size", sample_size, 1, n)
+    a = checks.whole("aggregators", aggregators, 1, s)
+    checks.real("success", success, high=1.0, above=0.0)
+    local_steps = checks.whole("local_steps", local_steps, 1)
+    attempts = checks.whole("attempts", attempts, 1)
+    checks.wholes("inactivity", inactivity, 1, shape=())
+    if patience is not None:
+        checks.wholes("patience", patience, 1, shape=())
+    check_parts(local, None)
+    if sample is not None:
+        checks.function("sample", sample)
     # A share such as 0.3 of 10 is three models, whatever the rounding.
     needed = (
         jnp.ceil(s * success - 1e-4) if is_traced(success) else math.ceil(s * float(success) - 1e-4)
@@ -156,7 +156,7 @@ def modest(
         )
 
     def step(key: Key, state: ModestState, inputs: Any) -> tuple[ModestState, ModestInfo]:
-        shards, schedule = inputs
+        shards, schedule = check_step_inputs(inputs)
         check_schedule(schedule, n)
         _check_shards(shards, n)
         train_key, news_key, arrival_key = jax.random.split(key, 3)

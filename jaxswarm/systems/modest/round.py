@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm import agents
+from jaxswarm._optimizers import init_per_agent
 from jaxswarm.data import Shards
 from jaxswarm.learning.local import Objective, train
 from jaxswarm.systems.modest.actors import (
@@ -119,7 +120,9 @@ def run_round(
     wake_key, push_key = jax.random.split(arrival_key)
     views, wake = _wake_sample(setup, state, acting, now)
     received = wake.receives
-    trained = _train(setup, train_key, wake_key, state.aggregates, wake, received, shards)
+    trained = _train(
+        setup, train_key, wake_key, state.aggregates, wake, received, shards, state.tick
+    )
     views, handover = _hand_over(setup, views, wake, received, state.round, later, in_flight)
     arrived = handover.receives
     averaged, complete = _aggregate(setup, push_key, trained, wake.agent, handover.target, arrived)
@@ -190,13 +193,14 @@ def _train(
     wake: _Wake,
     received: jax.Array,
     shards: Shards,
+    tick: jax.Array,
 ) -> Params:
     """Trainers train the model that arrives first; of the others they only merge the views."""
     agent = wake.agent
     priority = jnp.where(received, pair_priorities(wake_key, agent, wake.holder), -1)
     model = jnp.argmax(priority, axis=1)
     start = jax.tree.map(lambda leaf: leaf[model], aggregates)
-    opt_state = jax.vmap(setup.local.init)(start)
+    opt_state = init_per_agent(setup.local, start, agent, index=tick)
     result = train(
         train_key, setup.work, setup.local, setup.local_steps, start, opt_state, None,
         (shards, agent),

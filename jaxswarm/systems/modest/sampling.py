@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.types import Key
 
 
@@ -65,7 +66,12 @@ def sample_order(ids: jax.Array, round: jax.Array) -> jax.Array:
     Args:
         ids: ``int32[N]``.
         round: ``int32[]``.
+
+    Raises:
+        ValueError: if they are no integers, or ``ids`` no vector.
     """
+    checks.wholes("ids", ids, -checks.LARGEST, shape=(None,))
+    checks.wholes("round", round, -checks.LARGEST, shape=())
     return jnp.lexsort((ids, hashed(ids, round))).astype(jnp.int32)
 
 
@@ -79,8 +85,15 @@ def resolve_sample(
         candidate: ``bool[N]``, by the pinging agent's view.
         online: ``bool[N]``, agents that would answer; used only for those that are pinged.
         own: ``int32[]``, the pinging agent, which needs no ping itself.
-        wanted: ``s``, static.
+        wanted: ``s``, at least 1; static.
+
+    Raises:
+        ValueError: for masks that are not ``bool[N]``, or ``wanted < 1``.
     """
+    wanted = checks.whole("wanted", wanted, 1)
+    n = jnp.shape(order)
+    for name, value in (("candidate", candidate), ("online", online)):
+        checks.mask(name, value, n)
     in_order = candidate[order]
     answers = in_order & online[order]
     rank = jnp.cumsum(answers)  # 1 for the first that answers

@@ -20,6 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm import checks
+
 LARGEST = 4096
 """Agents beyond which all views together (six ``N × N`` arrays) are refused."""
 
@@ -55,8 +57,7 @@ def initial_views(num_agents: int, present: ArrayLike | None = None) -> View:
         ValueError: if there are fewer than two agents or more than ``LARGEST``, or ``present`` is
             not ``bool[N]``.
     """
-    if num_agents < 2:
-        raise ValueError(f"num_agents: expected at least 2, got {num_agents}")
+    num_agents = checks.whole("num_agents", num_agents, 2)
     if num_agents > LARGEST:
         raise ValueError(
             f"num_agents: views of all agents take N² entries, expected at most {LARGEST}, got "
@@ -73,12 +74,9 @@ def check_present(num_agents: int, present: ArrayLike | None) -> jax.Array:
     Raises:
         ValueError: if ``present`` is not ``bool[N]``.
     """
-    flags = jnp.ones(num_agents, bool) if present is None else jnp.asarray(present)
-    if flags.shape != (num_agents,) or flags.dtype != bool:
-        raise ValueError(
-            f"present: expected bool[{num_agents}], got {flags.dtype}{list(flags.shape)}"
-        )
-    return flags
+    if present is None:
+        return jnp.ones(num_agents, bool)
+    return jnp.asarray(checks.mask("present", present, (num_agents,)))
 
 
 def empty_view(*shape: int) -> View:
@@ -126,6 +124,9 @@ def check_view(view: View, before: View | None = None) -> None:
     Raises:
         ValueError: naming the agent.
     """
+    for name, value in (("view", view), ("before", before)):
+        if value is not None or name == "view":
+            checks.concrete(name, checks.instance(name, value, View, "initial_views(8)"))
     last, counter = np.asarray(view.last_active), np.asarray(view.counter)
     n = last.shape[-1]
     if last.shape != (n, n):

@@ -25,21 +25,22 @@ References:
     2020 (the weights).
 """
 
-import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents, errors
+from jaxswarm import agents, checks
 from jaxswarm.gossip.robust import foolsgold_weights
 from jaxswarm.gossip.traffic import Traffic
 from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.topology import InNeighbors, Topology, in_neighbors, require_symmetric
+from jaxswarm.topology.validation import require_topology
 from jaxswarm.types import Key, Params
 
 HISTORIES = ("model", "displacement")
 _EMPTY = -1  # identity in a slot without a record
+_LARGE = 1e15  # entries up to which squares of histories of 10^8 parameters stay finite
 _HOP_WEIGHT = 1_000_000  # rounds of age that one hop outweighs; exact in int32 to 2,000 hops
 
 
@@ -83,13 +84,14 @@ def sybilwall(
 
     Args:
         topology: undirected; a single graph, or a batch of which ``member`` is used.
-        decay: ``λ > 0``: a record ``d`` hops away is forwarded with probability proportional to
+        decay: ``λ`` in ``(0, 1]``: a record ``d`` hops away is forwarded with probability ∝
             ``λ e^(−λ(d − 1))``. The paper's is 0.8.
         traveled: slots for records of non-neighbours, at least 1. When they are full, the furthest
             record, then the oldest, is replaced; evictions are counted in the state.
         history: ``"model"`` (as published) or ``"displacement"``.
         gossip_histories: false compares neighbours only: the ablation.
-        member: which graph of a batch; may be traced, so that a sweep over graphs compiles once.
+        member: which graph of a batch, 0 for a single one; may be traced, so that a sweep over
+            graphs compiles once.
         chunk: agents whose histories are compared at a time, by default 64; on a CPU one, whose
             histories stay in the cache.
 
@@ -98,17 +100,16 @@ def sybilwall(
         no record, as an attacker would not. Its traffic counts a model and a record for every link.
 
     Raises:
-        ValueError: on ``decay <= 0``, ``traveled < 1``, ``chunk < 1``, an unknown history or a
-            directed graph.
+        ValueError: on ``decay`` outside ``(0, 1]``, ``traveled < 1``, ``chunk < 1``, an unknown
+            history, a ``member`` that the batch does not have or a directed graph.
     """
-    if not (decay > 0.0 and math.isfinite(decay)):
-        raise ValueError(f"decay: expected a positive number, got {decay}")
-    if traveled < 1:
-        raise ValueError(f"traveled: expected at least 1 slot, got {traveled}")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk: expected at least 1 agent at a time, got {chunk}")
-    if history not in HISTORIES:
-        raise errors.unknown("history", history, HISTORIES)
+    require_topology(topology)
+    checks.real("decay", decay, high=1.0, above=0.0)
+    traveled = checks.whole("traveled", traveled, 1)
+    chunk = None if chunk is None else checks.whole("chunk", chunk, 1)
+    checks.choice("history", history, HISTORIES)
+    gossip_histories = checks.flag("gossip_histories", gossip_histories)
+    member = checks.index("member", member, topology.length if topology.is_sequence else 1)
     lists = InNeighbors(*map(jnp.asarray, in_neighbors(topology)))
     require_symmetric(topology, "sybilwall")
     n, width = lists.mask.shape[-2:]
@@ -134,6 +135,8 @@ def sybilwall(
     ) -> tuple[Params, SybilWallState, Traffic]:
         agents.check_params(params, n)
         withholds = exchange.extras.get("withholds")
+        if withholds is not None:
+            withholds = checks.mask("withholds", withholds, (n,))
         index = jnp.asarray(exchange.index, jnp.int32)
         here = _member(lists, member) if topology.is_sequence else lists
         own, unravel = agents.ravel(params)
@@ -149,6 +152,7 @@ def sybilwall(
             records, lost = _store_carried(records, carried, here, width)
             evicted = evicted + lost
         histories = messages if state.initial is None else messages - state.initial
+        histories = _bounded(histories)
         records = _store_neighbors(records, histories, here, arrived, index, width)
 
         def aggregate(slot: Any) -> jax.Array:
@@ -157,7 +161,11 @@ def sybilwall(
             near = jnp.zeros(slots, bool).at[:width].set(arrived)
             weights = foolsgold_weights(history, stored, near)[:width]
             total = 1.0 + jnp.sum(weights)
-            return (own + weights @ messages[neighbors]) / total
+            average = (own + weights @ messages[neighbors]) / total
+            # The sum of finite models may overflow, their average cannot.
+            without_sum = own / total + (weights / total) @ messages[neighbors]
+            overflows = jnp.isfinite(without_sum) & ~jnp.isfinite(average)
+            return jnp.where(overflows, without_sum, average)
 
         mixed = jax.lax.map(
             aggregate,
@@ -178,6 +186,13 @@ def sybilwall(
 
 def _member(lists: InNeighbors, index: int | jax.Array) -> InNeighbors:
     return jax.tree.map(lambda leaf: leaf[index], lists)
+
+
+def _bounded(histories: jax.Array) -> jax.Array:
+    """Scale down histories whose squares would overflow, which keeps their directions."""
+    histories = jnp.clip(histories, -jnp.finfo(jnp.float32).max, jnp.finfo(jnp.float32).max)
+    peak = jnp.max(jnp.abs(histories), axis=1, keepdims=True, initial=0.0)
+    return jnp.where(peak > _LARGE, histories / jnp.maximum(peak, 1.0) * _LARGE, histories)
 
 
 def _arrived(lists: InNeighbors, messages: jax.Array, exchange: Exchange, n: int) -> jax.Array:

@@ -6,14 +6,14 @@ References:
     decentralized learning, 2023 (their density and placement).
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.topology.convert import to_networkx
 from jaxswarm.topology.graph import Topology, from_edges
-from jaxswarm.topology.validation import require_symmetric
+from jaxswarm.topology.validation import require_symmetric, require_topology
 
 
 class SybilSwarm(NamedTuple):
@@ -56,27 +56,26 @@ def with_sybils(
         ValueError: on a directed graph, a density or degree out of range, unknown victims, or a
             ``total`` that is too small for the Sybils.
     """
+    require_topology(honest, "honest")
+    if honest.is_sequence:
+        raise ValueError(f"honest: expected a single topology, got the sequence {honest.name}")
     require_symmetric(honest, "attack edges")
     n = honest.num_agents
-    if not (density >= 0.0 and math.isfinite(density)):
-        raise ValueError(
-            f"density: expected attack edges per honest agent, at least 0, got {density}"
-        )
-    if max_degree < 1:
-        raise ValueError(f"max_degree: expected at least 1, got {max_degree}")
+    density = float(checks.real("density", density, 0.0, 2.0**20))
+    max_degree = checks.whole("max_degree", max_degree, 1)
     count = round(density * n)
     if victims is None:
         whole = np.tile(np.arange(n), count // n)
         rest = count - len(whole)
         stubs = np.concatenate([whole, _spread(honest, rest)]).astype(np.int64)
     else:
-        chosen = np.unique(np.asarray(victims, np.int64))
-        if not len(chosen) or chosen.min() < 0 or chosen.max() >= n:
-            raise ValueError(f"victims: expected agents in [0, {n}), got {victims}")
+        chosen = np.unique(checks.wholes("victims", victims, 0, n - 1, shape=(None,)))
+        if not len(chosen):
+            raise ValueError("victims: expected at least one agent, got none")
         stubs = np.resize(chosen, count)
     per_sybil = min(max_degree, len(np.unique(stubs))) if count else max_degree
     sybils = -(-count // per_sybil)
-    size = n + sybils if total is None else total
+    size = n + sybils if total is None else checks.whole("total", total, 1)
     if size < n + sybils:
         raise ValueError(f"total: expected at least {n} honest and {sybils} Sybils, got {total}")
     # Assigned in turn: edges of one victim are next to each other, so they get different Sybils.

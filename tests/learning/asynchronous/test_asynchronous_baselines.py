@@ -111,8 +111,8 @@ def test_bad_constants_and_graphs_are_refused():
     gradient = convex.gradient("least_squares")
     good = {"smoothness": 4.0, "convexity": 1.0}
     for wrong, match in (
-        ({"convexity": 0.0}, "convexity: expected positive"),
-        ({"convexity": -1.0}, "convexity: expected positive"),
+        ({"convexity": 0.0}, "convexity: expected finite numbers > 0"),
+        ({"convexity": -1.0}, "convexity: expected finite numbers > 0"),
         ({"smoothness": 0.5}, "smoothness: expected at least"),
         ({"smoothness": np.inf}, "smoothness: expected finite"),
     ):
