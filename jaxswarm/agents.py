@@ -297,7 +297,7 @@ def ravel(tree: PyTree) -> tuple[jax.Array, Callable[[jax.Array], PyTree]]:
     dtypes = [leaf.dtype for leaf in leaves]
     common = jnp.result_type(*dtypes)
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if not _carries(common, jnp.result_type(leaf)):
+        if not _carries(common, leaf):
             raise ValueError(
                 f"tree: leaf {_name(path)}: expected a dtype that {common} carries exactly, got "
                 f"{jnp.result_type(leaf)}; keep it apart from the others"
@@ -401,7 +401,19 @@ def _check_numbers(tree: PyTree) -> int:
     return n
 
 
-def _carries(common: Any, dtype: Any) -> bool:
+def _carries(common: Any, leaf: Any) -> bool:
+    """Whether the numbers of a leaf are numbers of dtype ``common``: all possible ones, if traced."""
+    dtype = jnp.result_type(leaf)
+    if _contains(common, dtype):
+        return True
+    if checks.is_traced(leaf):
+        return False
+    with jax.ensure_compile_time_eval():
+        values = jnp.asarray(leaf)
+        return bool((values.astype(common).astype(dtype) == values).all())
+
+
+def _contains(common: Any, dtype: Any) -> bool:
     """Whether all numbers of ``dtype`` are numbers of ``common``."""
     if not jnp.issubdtype(dtype, jnp.integer):
         return True

@@ -186,19 +186,31 @@ def test_expand_broadcasts_leading_axes():
         ),
         (
             lambda: agents.initialize(jax.random.key(0), lambda k: k, 0),
-            "num_agents: expected at least one agent, got 0",
+            "num_agents: expected a whole number of at least 1, got 0",
         ),
         (
             lambda: agents.broadcast({"a": jnp.ones(2)}, 0),
-            "num_agents: expected at least one agent, got 0",
+            "num_agents: expected a whole number of at least 1, got 0",
         ),
+        (
+            lambda: agents.ravel({"w": jnp.ones(2), "n": jnp.array([0, 2**24 + 1])}),
+            r"tree: leaf \['n'\]: expected a dtype that float32 carries exactly, got int32",
+        ),
+        (
+            lambda: jax.jit(lambda n: agents.ravel({"w": jnp.ones(2), "n": n})[0])(jnp.arange(2)),
+            r"tree: leaf \['n'\]: expected a dtype that float32 carries exactly, got int32",
+        ),
+        *[
+            (lambda f=f: f({"rng": jax.random.split(jax.random.key(0), 3)}), r"leaf \['rng'\]")
+            for f in (agents.mean, agents.disagreement, agents.ravel)
+        ],
         (
             lambda: agents.keys(jnp.zeros(2, jnp.uint32), 3),
             r"key: expected a typed key from jax\.random\.key",
         ),
         (
             lambda: agents.mean({"a": jnp.ones((3, 2))}, jnp.ones(4, bool)),
-            r"mask: expected shape \(3,\), got \(4,\)",
+            r"mask: expected bool\[3\], got bool\[4\]",
         ),
         (
             lambda: agents.where(jnp.ones(4, bool), {"a": jnp.ones(3)}, {"a": jnp.ones(3)}),

@@ -236,6 +236,8 @@ def mean_of_others(
     num_agents: int,
     active: jax.Array | None,
     sum_over_agents: Callable[[jax.Array], jax.Array],
+    *,
+    own_apart: bool = True,
 ) -> jax.Array:
     """Sum the active others' messages over ``num_agents``, 0 for agents that are not active.
 
@@ -244,6 +246,8 @@ def mean_of_others(
         num_agents: ``N``.
         active: ``bool[n]``, or ``None`` for all.
         sum_over_agents: sums ``[n, ...]`` over all agents to ``[1, ...]``.
+        own_apart: keep an agent's own message out of what it receives even if it is not finite, at
+            the price of two more sums in such a round.
     """
     exact = messages.astype(accumulator(messages))
     if active is not None:
@@ -262,5 +266,8 @@ def mean_of_others(
         mean = (sum_over_agents(usual) - usual) / num_agents
         return mean + jnp.where(others > 0, all_of_them, 0.0)
 
-    received = jax.lax.cond(jnp.all(jnp.isfinite(all_of_them)), plain, without_own)
+    if own_apart:
+        received = jax.lax.cond(jnp.all(jnp.isfinite(all_of_them)), plain, without_own)
+    else:
+        received = plain()
     return received if active is None else jnp.where(agents.expand(active, exact), received, 0.0)

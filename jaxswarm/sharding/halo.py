@@ -68,7 +68,7 @@ def receive(whole: Mixing, halo: Halo | None, messages: jax.Array, axis: str, sh
     def over_devices(values: jax.Array) -> jax.Array:
         return jax.lax.psum(total(values), axis)
 
-    return mean_of_others(messages, whole.num_agents, whole.active, over_devices)
+    return mean_of_others(messages, whole.num_agents, whole.active, over_devices, own_apart=False)
 
 
 def fetch(messages: jax.Array, shift: int, axis: str, shards: int) -> jax.Array:
