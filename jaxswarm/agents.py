@@ -402,7 +402,7 @@ def _check_numbers(tree: PyTree) -> int:
 
 
 def _carries(common: Any, leaf: Any) -> bool:
-    """Whether the numbers of a leaf are numbers of dtype ``common``: all possible ones, if traced."""
+    """Whether a leaf's numbers are numbers of ``common``; all possible ones, if it is traced."""
     dtype = jnp.result_type(leaf)
     if _contains(common, dtype):
         return True
