@@ -20,6 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxswarm import errors
+
 LARGEST = 2**31 - 1
 """The largest ``int32``: round numbers, sizes and identifiers lie below it."""
 
@@ -238,6 +240,60 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], example: str 
         wanted = " or ".join(k.__name__ for k in kinds)
         hint = f" such as {example}" if example else ""
         raise ValueError(f"{name}: expected a {wanted}{hint}, got {shown(value)}")
+    return value
+
+
+def numbers(name: str, value: Any, shape: Any = None) -> jax.Array:
+    """Return real numbers as a floating ``jax.Array``; NaN and infinity pass, unlike :func:`real`.
+
+    For data that a run produces, where a NaN is an outcome and not a wrong argument.
+
+    Raises:
+        ValueError: for another shape, complex numbers, flags, keys or what is no array.
+    """
+    wanted = "real numbers" if shape is None else f"real numbers {_shape_text(shape)}"
+    known = is_traced(value) or isinstance(value, jax.Array)
+    array = value if known else as_array(name, value, wanted)
+    floating = jnp.issubdtype(array.dtype, jnp.floating)
+    if not floating and not jnp.issubdtype(array.dtype, jnp.integer):
+        raise ValueError(f"{name}: expected {wanted}, got {shown(value)}")
+    _expect_shape(name, array, shape)
+    return jnp.asarray(array) if floating else jnp.asarray(array, jnp.float32)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a setting that is on or off as ``bool``.
+
+    Raises:
+        ValueError: anything but ``True`` and ``False``, also traced flags.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}: expected True or False, got {shown(value)}")
+    return bool(value)
+
+
+def choice(kind: str, value: Any, options: Any) -> str:
+    """Return one of several names.
+
+    Raises:
+        ValueError: naming the known ones, as :func:`jaxswarm.errors.unknown` words it.
+    """
+    if not isinstance(value, str) or value not in options:
+        raise errors.unknown(kind, value, options)
+    return value
+
+
+def concrete(name: str, value: Any) -> Any:
+    """Check that nothing in a pytree is traced, for what numpy computes, and return it.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if any(is_traced(leaf) for leaf in jax.tree.leaves(value)):
+        raise ValueError(
+            f"{name}: expected concrete arrays, got traced ones; call this outside jit, vmap and "
+            "grad"
+        )
     return value
 
 

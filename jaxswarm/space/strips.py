@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.space._common import OPERATIONS, usable
+from jaxswarm.space._common import OPERATIONS, neutral, usable
 from jaxswarm.space.domain import Space
 from jaxswarm.types import PyTree
 
@@ -279,7 +279,7 @@ def reduce(
     safe, features, taking, flagged = usable(positions, features, active)
     windows = arrange(plan, safe, taking)
     order, mine, n = windows.order, windows.mine, len(windows.order)
-    empty, combine, _ = OPERATIONS[op]
+    combine = OPERATIONS[op][1]
     squared_reach = jnp.square(jnp.broadcast_to(reach, (n,)))[order][mine]
     at = [x[mine] for x in windows.columns]
     # One array per number of a feature: gathers of scalars are ten times faster than of rows.
@@ -304,7 +304,7 @@ def reduce(
         value = paired(own, other, jnp.stack([jnp.where(near, x, 1.0) for x in offset]))
         return jax.tree.map(
             lambda c, x: combine(
-                c, jnp.where(jnp.broadcast_to(near, x.shape), x, jnp.asarray(empty, x.dtype))
+                c, jnp.where(jnp.broadcast_to(near, x.shape), x, neutral(op, x.dtype))
             ),
             carry,
             value,
@@ -313,12 +313,12 @@ def reduce(
     blank = jax.eval_shape(
         paired, own, assemble(lambda column: column[mine[0]], mine.shape[1:]), jnp.stack(at)
     )
-    start = jax.tree.map(lambda x: jnp.full(x.shape, empty, x.dtype), blank)
+    start = jax.tree.map(lambda x: jnp.full(x.shape, neutral(op, x.dtype), x.dtype), blank)
     out = _loop(plan, windows, look, start)
 
     def restore(x: jax.Array) -> jax.Array:
         rows = x.reshape(*x.shape[:-2], -1)[..., windows.back]
-        rows = jnp.where(jnp.broadcast_to(taking, rows.shape), rows, jnp.asarray(empty, x.dtype))
+        rows = jnp.where(jnp.broadcast_to(taking, rows.shape), rows, neutral(op, x.dtype))
         return jnp.moveaxis(rows, -1, 0)
 
     return jax.tree.map(restore, out), _overflow(plan, windows), flagged
