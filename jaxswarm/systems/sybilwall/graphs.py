@@ -6,14 +6,14 @@ References:
     decentralized learning, 2023 (their density and placement).
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.topology.convert import to_networkx
 from jaxswarm.topology.graph import Topology, from_edges
-from jaxswarm.topology.validation import require_symmetric
+from jaxswarm.topology.validation import require_symmetric, require_topology
 
 
 class SybilSwarm(NamedTuple):
@@ -56,24 +56,24 @@ def with_sybils(
         ValueError: on a directed graph, a density or degree out of range, unknown victims, or a
             ``total`` that is too small for the Sybils.
     """
+    require_topology(honest, "honest")
     require_symmetric(honest, "attack edges")
     n = honest.num_agents
-    if not (density >= 0.0 and math.isfinite(density)):
-        raise ValueError(
-            f"density: expected attack edges per honest agent, at least 0, got {density}"
-        )
-    if max_degree < 1:
-        raise ValueError(f"max_degree: expected at least 1, got {max_degree}")
-    count = round(density * n)
+    checks.real("density", checks.concrete("density", density), 0.0)
+    max_degree = checks.whole("max_degree", max_degree, 1)
+    if total is not None:
+        total = checks.whole("total", total, n)
+    count = round(float(density) * n)
     if victims is None:
         whole = np.tile(np.arange(n), count // n)
         rest = count - len(whole)
         stubs = np.concatenate([whole, _spread(honest, rest)]).astype(np.int64)
     else:
-        chosen = np.unique(np.asarray(victims, np.int64))
-        if not len(chosen) or chosen.min() < 0 or chosen.max() >= n:
-            raise ValueError(f"victims: expected agents in [0, {n}), got {victims}")
-        stubs = np.resize(chosen, count)
+        given = checks.concrete("victims", victims)
+        chosen = np.unique(checks.wholes("victims", given, 0, n - 1, shape=(None,)))
+        if not len(chosen):
+            raise ValueError(f"victims: expected agents in [0, {n}), got none")
+        stubs = np.resize(chosen.astype(np.int64), count)
     per_sybil = min(max_degree, len(np.unique(stubs))) if count else max_degree
     sybils = -(-count // per_sybil)
     size = n + sybils if total is None else total
