@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxswarm import checks
 
@@ -68,8 +69,8 @@ def add_observation(
     _check_sums("sums", sums)
     leading, d = sums.count.shape, sums.moment.shape[-1]
     x = checks.numbers("x", x, (*leading, d))
-    reward = checks.numbers("reward", reward, leading)
-    weight = checks.numbers("weight", weight)
+    reward = checks.numbers("reward", as_number(reward), leading)
+    weight = checks.numbers("weight", as_number(weight))
     if weight.shape not in ((), leading):
         raise ValueError(f"weight: expected a scalar or shape {leading}, got {weight.shape}")
     weight = jnp.broadcast_to(weight.astype(jnp.float32), leading)
@@ -151,6 +152,12 @@ def widths(low: jax.Array, features: jax.Array) -> jax.Array:
     """Confidence widths ``[..., L]``: ``√(xᵀ (L Lᵀ)⁻¹ x)`` of ``features [..., L, d]``."""
     half = jax.scipy.linalg.solve_triangular(low, jnp.swapaxes(features, -1, -2), lower=True)
     return jnp.sqrt(jnp.sum(half**2, axis=-2))
+
+
+def as_number(value: ArrayLike) -> ArrayLike:
+    """Successes and selections are flags: as 0 and 1."""
+    flags = isinstance(value, bool) or getattr(value, "dtype", None) == bool
+    return jnp.asarray(value, jnp.float32) if flags else value
 
 
 def _check_sums(name: str, sums: Ridge) -> None:

@@ -25,6 +25,7 @@ from jaxswarm import checks
 from jaxswarm.coordination.bandits.ridge import (
     Ridge,
     add_observation,
+    as_number,
     cholesky_factor,
     cholesky_solve,
     empty_sums,
@@ -262,8 +263,8 @@ def _learner(num_arms: int | None, discount: float | jax.Array) -> Callable[...,
         weight: float | jax.Array = 1.0,
     ) -> Ridge:
         x = checks.numbers("x", x, sums.moment.shape[-1:])
-        reward = checks.numbers("reward", reward, ()).astype(jnp.float32)
-        weight = checks.numbers("weight", weight, ()).astype(jnp.float32)
+        reward = checks.numbers("reward", as_number(reward), ()).astype(jnp.float32)
+        weight = checks.numbers("weight", as_number(weight), ()).astype(jnp.float32)
         most = checks.LARGEST if num_arms is None else num_arms - 1
         arm = jnp.asarray(checks.wholes("arm", arm, NO_CANDIDATE, most, shape=()))
         # No candidate, or an arm that does not exist: nothing was observed, nothing is discounted.
