@@ -266,7 +266,10 @@ SCALING = {
         scaling_agents.design,
         SINGLES,
         {name: [np.full(60, NAN), np.ones(3), "x", None] for name in SINGLES if name != "ability"}
-        | dict.fromkeys(("tools", "agents", "amplification"), [-np.ones(60), np.full(60, NAN), "x"])
+        | {
+            key: [-np.ones(60), np.full(60, NAN), "x"]
+            for key in ("tools", "agents", "amplification")
+        }
         | {"ability": [np.full(60, NAN), "x", None]},
     ),
     "fit": (
@@ -398,8 +401,7 @@ def test_a_dead_agent_s_nan_changes_nothing_for_the_living(rule):
     lost = system.init()
     lost = lost._replace(capability=lost.capability.at[2].set(jnp.nan))
     for i in range(2):
-        task = jax.tree.map(lambda x: x[i], agentnet.sample_tasks(KEY, WORLD, 2))
-        lost, info = step(jax.random.key(i), lost, task, Choices(), alive, jnp.bool_(True))
+        lost, info = step(jax.random.key(i), lost, TASK, Choices(), alive, jnp.bool_(True))
         assert 2 not in np.asarray(info.agent)
     rest = np.delete(np.asarray(lost.capability), 2, axis=0)
     assert np.isfinite(rest).all()
