@@ -156,7 +156,8 @@ def widths(low: jax.Array, features: jax.Array) -> jax.Array:
 
 def as_number(value: ArrayLike) -> ArrayLike:
     """Successes and selections are flags: as 0 and 1."""
-    flags = isinstance(value, bool) or getattr(value, "dtype", None) == bool
+    dtype = getattr(value, "dtype", None)
+    flags = isinstance(value, bool) or (dtype is not None and jnp.issubdtype(dtype, jnp.bool_))
     return jnp.asarray(value, jnp.float32) if flags else value
 
 
