@@ -50,3 +50,8 @@ def neutral(op: str, dtype: Any) -> jax.Array:
     if op != "sum" and not jnp.issubdtype(dtype, jnp.floating):
         raise ValueError(f"fn: expected floating results for op {op!r}, got {dtype}")
     return jnp.asarray(OPERATIONS[op][0], dtype)
+
+
+def squared_reach(reach: jax.Array) -> jax.Array:
+    """Largest squared distance of neighbours; below 0, hence none, for a negative or NaN radius."""
+    return jnp.where(reach >= 0.0, jnp.square(reach), -1.0)

@@ -263,8 +263,8 @@ class Search:
         shape = () if jnp.ndim(radius) == 0 else (self.num_agents,)
         most = self.radius * (1 + 1e-6)
         given = jnp.asarray(checks.real("radius", radius, 0.0, most, shape=shape), jnp.float32)
-        # A traced radius may be negative, and rounding to float32 must not widen the search.
-        return jnp.minimum(jnp.where(given >= 0.0, given, jnp.nan), self.radius)
+        # Rounding the caller's equal radius to float32 must not widen the search.
+        return jnp.minimum(given, self.radius)
 
     def _checked(self, positions: Any, features: Any, active: Any) -> tuple[Any, Any, Any]:
         n = self.num_agents

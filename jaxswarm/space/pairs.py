@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.space._common import OPERATIONS, neutral, usable
+from jaxswarm.space._common import OPERATIONS, neutral, squared_reach, usable
 from jaxswarm.space.domain import Space
 from jaxswarm.types import PyTree
 
@@ -35,7 +35,7 @@ def weighted_sum(
     def rows(block: tuple[jax.Array, jax.Array, jax.Array, jax.Array]) -> jax.Array:
         at, number, sees, radius = block
         squared = _squared(space, at, safe)
-        near = (squared <= jnp.square(radius)[:, None]) & taking[None, :]
+        near = (squared <= squared_reach(radius)[:, None]) & taking[None, :]
         near = near & (number[:, None] != jnp.arange(n, dtype=jnp.int32)[None, :])
         value = near.astype(table.dtype)
         if weight is not None:
@@ -71,7 +71,7 @@ def reduce(
         def pair(other_at: Any, other: Any, other_number: Any, taking: Any) -> Any:
             offset = space.displacement(at, other_at)
             near = sees & taking & (other_number != number)
-            near = near & (jnp.sum(jnp.square(offset)) <= jnp.square(radius))
+            near = near & (jnp.sum(jnp.square(offset)) <= squared_reach(radius))
             # Far pairs get a harmless offset, so that their gradient is finite too.
             value = jax.tree.map(jnp.asarray, fn(own, other, jnp.where(near, offset, 1.0)))
             return jax.tree.map(lambda x: jnp.where(near, x, neutral(op, x.dtype)), value)
@@ -94,7 +94,7 @@ def neighbors(
 
     def rows(block: Any) -> Any:
         at, number, sees, radius = block
-        near = _squared(space, at, safe) <= jnp.square(radius)[:, None]
+        near = _squared(space, at, safe) <= squared_reach(radius)[:, None]
         near = near & (number[:, None] != numbers[None, :]) & taking[None, :] & sees[:, None]
         slot = jnp.where(near, jnp.cumsum(near, axis=1) - 1, slots)
         lists = jnp.zeros((len(at), slots), jnp.int32)

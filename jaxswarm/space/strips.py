@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.space._common import OPERATIONS, neutral, usable
+from jaxswarm.space._common import OPERATIONS, neutral, squared_reach, usable
 from jaxswarm.space.domain import Space
 from jaxswarm.types import PyTree
 
@@ -245,7 +245,7 @@ def _near(
     plan: Plan,
     windows: Sorted,
     own: list[jax.Array],
-    squared_reach: jax.Array,
+    limit: jax.Array,
     rank: jax.Array,
     filled: jax.Array,
 ) -> tuple[jax.Array, list[jax.Array]]:
@@ -255,7 +255,7 @@ def _near(
         for i, (x, at) in enumerate(zip(windows.columns, own, strict=True))
     ]
     squared = sum(jnp.square(x) for x in offset)
-    near = filled[None, :] & windows.sees & (squared <= squared_reach)
+    near = filled[None, :] & windows.sees & (squared <= limit)
     return near & (rank[None, :] != windows.mine), offset
 
 
@@ -280,7 +280,7 @@ def reduce(
     windows = arrange(plan, safe, taking)
     order, mine, n = windows.order, windows.mine, len(windows.order)
     combine = OPERATIONS[op][1]
-    squared_reach = jnp.square(jnp.broadcast_to(reach, (n,)))[order][mine]
+    limit = squared_reach(jnp.broadcast_to(reach, (n,)))[order][mine]
     at = [x[mine] for x in windows.columns]
     # One array per number of a feature: gathers of scalars are ten times faster than of rows.
     leaves, treedef = jax.tree.flatten(features)
@@ -298,7 +298,7 @@ def reduce(
     paired = jax.vmap(jax.vmap(fn, -1, -1), (-2, None, -2), -2)
 
     def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
-        near, offset = _near(plan, windows, at, squared_reach, rank, filled)
+        near, offset = _near(plan, windows, at, limit, rank, filled)
         other = assemble(lambda column: column[rank], rank.shape)
         # Far pairs get a harmless offset, so that their gradient is finite too.
         value = paired(own, other, jnp.stack([jnp.where(near, x, 1.0) for x in offset]))
@@ -331,13 +331,13 @@ def neighbors(
     safe, _, taking, flagged = usable(positions, None, active)
     windows = arrange(plan, safe, taking)
     order, mine, n = windows.order, windows.mine, len(windows.order)
-    squared_reach = jnp.square(jnp.broadcast_to(reach, (n,)))[order][mine]
+    limit = squared_reach(jnp.broadcast_to(reach, (n,)))[order][mine]
     at = [x[mine] for x in windows.columns]
     row = jnp.arange(mine.size, dtype=jnp.int32).reshape(mine.shape)
 
     def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
         lists, count = carry
-        near, _ = _near(plan, windows, at, squared_reach, rank, filled)
+        near, _ = _near(plan, windows, at, limit, rank, filled)
         slot = jnp.where(near, count, slots)
         agent = jnp.broadcast_to(order[rank][None, :], mine.shape)
         return lists.at[row, slot].set(agent, mode="drop"), count + near

@@ -27,6 +27,7 @@ MODELS = {
     "kuramoto on a ring": swarms.kuramoto(N, among=RING, coupling=2.0),
     "kuramoto in a disc": swarms.kuramoto(N, among=DISC, coupling=2.0),
 }
+STEPS = {name: jax.jit(model.step) for name, model in MODELS.items()}
 LEAVES = [
     (name, leaf)
     for name, model in MODELS.items()
@@ -46,7 +47,7 @@ def test_every_model_is_tried():
 def test_a_living_nan_is_counted_and_reaches_at_most_its_neighbors(name, leaf):
     model = MODELS[name]
     state = model.init(jax.random.key(0))
-    step = jax.jit(model.step)
+    step = STEPS[name]
     for bad in BADS.values():
         lost = state._replace(**{leaf: getattr(state, leaf).at[LOST].set(bad)})
         after, info = step(jax.random.key(1), lost)
@@ -68,7 +69,7 @@ ORDER_INFO = ("polarization", "order", "radius")
 def test_an_absent_nan_has_no_influence(name, leaf):
     model = MODELS[name]
     state = model.init(jax.random.key(0), ABSENT)
-    step = jax.jit(model.step)
+    step = STEPS[name]
     want, expected = step(jax.random.key(1), state)
     for bad in BADS.values():
         lost = state._replace(**{leaf: getattr(state, leaf).at[LOST].set(bad)})
