@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import refusals
 
-from jaxswarm import coordination, gossip, network, topology
+from jaxswarm import coordination, network, topology
 from jaxswarm.coordination import bandits
 from jaxswarm.systems import agentnet, matrix, scaling_agents, symphony_coord
 from jaxswarm.systems.sybilwall import with_sybils
@@ -406,11 +406,3 @@ def test_a_dead_agent_s_nan_changes_nothing_for_the_living(rule):
     rest = np.delete(np.asarray(lost.capability), 2, axis=0)
     assert np.isfinite(rest).all()
     assert np.isnan(np.asarray(lost.capability)[2]).all()
-
-
-def test_pooling_a_router_without_gossip_learns_as_without_sharing():
-    rule = symphony_coord.router(FOUND, bandits.linucb(6), shortlist=2, gossip=gossip.identity())
-    state = rule.init(WORKERS)
-    state, _ = rule.step(KEY, WORKERS, state, 0, 0)
-    shared, _ = rule.share(KEY, state, 0)
-    jax.tree.map(np.testing.assert_array_equal, shared.sums, state.sums)

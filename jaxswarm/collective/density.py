@@ -214,8 +214,8 @@ def _check_physics(params: Any, kind: type, discount: ArrayLike) -> None:
 def _sequence(rule: DecisionRule, rule_params: jax.Array, num_steps: int) -> jax.Array:
     check_rule_params(rule, rule_params)
     checks.real("rule_params", rule_params, shape=None)
-    if jnp.ndim(rule_params) > 2:
-        raise ValueError(f"rule_params: expected [T, P] or [P], got {jnp.shape(rule_params)}")
-    if jnp.ndim(rule_params) == 2 and len(rule_params) != num_steps:
+    if np.ndim(rule_params) > 2:
+        raise ValueError(f"rule_params: expected [T, P] or [P], got {np.shape(rule_params)}")
+    if np.ndim(rule_params) == 2 and len(rule_params) != num_steps:
         raise ValueError(f"rule_params: expected {num_steps} rules, got {len(rule_params)}")
     return jnp.broadcast_to(jnp.asarray(rule_params), (num_steps, rule.num_params))

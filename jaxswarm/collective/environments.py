@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jumanji import specs
 
 from jaxswarm import agents, checks
@@ -240,8 +241,8 @@ def act_by_rule(
         ValueError: if ``rule_params`` are for another grid.
     """
     check_rule_params(rule, rule_params)
-    if jnp.ndim(rule_params) != 1:
-        raise ValueError(f"rule_params: expected one rule [P], got {jnp.shape(rule_params)}")
+    if np.ndim(rule_params) != 1:
+        raise ValueError(f"rule_params: expected one rule [P], got {np.shape(rule_params)}")
     observations = checks.numbers("observations", observations, (None, rule.grid.shape[1]))
     sample = jax.vmap(rule.sample, in_axes=(0, None, 0))
     return sample(agents.keys(key, len(observations)), rule_params, observations)

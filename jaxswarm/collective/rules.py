@@ -115,10 +115,10 @@ def check_rule_params(rule: DecisionRule, rule_params: jax.Array) -> None:
     """
     checks.instance("rule", rule, DecisionRule, "collective.kernel_rule(task)")
     checks.numbers("rule_params", rule_params)
-    if jnp.ndim(rule_params) < 1 or jnp.shape(rule_params)[-1] != rule.num_params:
+    if np.ndim(rule_params) < 1 or np.shape(rule_params)[-1] != rule.num_params:
         raise ValueError(
             f"rule_params: expected a last axis of {rule.num_params}, for a grid of "
-            f"{len(rule.grid)} observations, got shape {jnp.shape(rule_params)}"
+            f"{len(rule.grid)} observations, got shape {np.shape(rule_params)}"
         )
 
 

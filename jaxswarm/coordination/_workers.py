@@ -219,7 +219,7 @@ def check_load_model(load_model: LoadModel) -> None:
     checks.instance("load_model", load_model, LoadModel, "LoadModel()")
     ranges = {"decay": 1.0, "harm": 1.0}
     for name, value in load_model._asdict().items():
-        checks.real(name, value, 0.0, ranges.get(name, np.inf))
+        checks.real(f"load_model.{name}", value, 0.0, ranges.get(name, np.inf))
 
 
 def check_calls(pool: Workers, worker: ArrayLike) -> jax.Array:

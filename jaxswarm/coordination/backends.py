@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxswarm import checks
 from jaxswarm.coordination._workers import (
@@ -228,9 +229,9 @@ def network_backend(
         raise ValueError(f"module: expected a flax module, got {checks.shown(module)}")
     num_workers = checks.whole("num_workers", num_workers, 1)
     for leaf in jax.tree.leaves(params):
-        if jnp.shape(leaf)[:1] != (num_workers,):
+        if np.shape(leaf)[:1] != (num_workers,):
             raise ValueError(
-                f"params: expected leaves [{num_workers}, ...], got shape {jnp.shape(leaf)}"
+                f"params: expected leaves [{num_workers}, ...], got shape {np.shape(leaf)}"
             )
     checks.real("latency", latency, 0.0)
     checks.real("tokens", tokens, 0.0)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from jaxswarm import checks
@@ -95,7 +96,7 @@ def push(
         checks.wholes("owner", owner[active], 0, count - 1)
     active = active & (owner >= 0) & (owner < count)
     messages = _checked_messages(queues, messages, len(owner))
-    due_shape = () if jnp.ndim(due) == 0 else owner.shape
+    due_shape = () if np.ndim(due) == 0 else owner.shape
     checks.real("due", due, shape=due_shape, infinite=True)
     place = jnp.where(active, owner, count)
     rank = _rank(place)
@@ -142,7 +143,7 @@ def pop(
     most = checks.whole("most", most, 1, queues.capacity)
     rows, capacity = queues.due.shape
     checks.real("now", now, infinite=True)
-    count_shape = () if jnp.ndim(count) == 0 else (rows,)
+    count_shape = () if np.ndim(count) == 0 else (rows,)
     checks.wholes("count", count, 0, most, shape=count_shape)
     ahead = jnp.arange(most)
     slot = (queues.head[:, None] + ahead[None, :]) % capacity

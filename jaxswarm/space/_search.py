@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from jaxswarm import checks
@@ -260,7 +261,7 @@ class Search:
     def _reach(self, radius: ArrayLike | None) -> jax.Array:
         if radius is None:
             return jnp.float32(self.radius)
-        shape = () if jnp.ndim(radius) == 0 else (self.num_agents,)
+        shape = () if np.ndim(radius) == 0 else (self.num_agents,)
         most = self.radius * (1 + 1e-6)
         given = jnp.asarray(checks.real("radius", radius, 0.0, most, shape=shape), jnp.float32)
         # Rounding the caller's equal radius to float32 must not widen the search.
@@ -270,9 +271,9 @@ class Search:
         n = self.num_agents
         positions = checks.numbers("positions", positions, (n, self.space.dimensions))
         for leaf in jax.tree.leaves(features):
-            if jnp.shape(leaf)[:1] != (n,):
+            if np.shape(leaf)[:1] != (n,):
                 raise ValueError(
-                    f"features: expected leaves [{n}, ...], got shape {list(jnp.shape(leaf))}"
+                    f"features: expected leaves [{n}, ...], got shape {list(np.shape(leaf))}"
                 )
         features = jax.tree.map(jnp.asarray, features)
         if active is not None:

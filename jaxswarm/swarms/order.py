@@ -139,8 +139,10 @@ def largest_cluster(labels: jax.Array) -> jax.Array:
     Raises:
         ValueError: if the labels are not whole numbers ``[N]`` in ``[-1, N)``.
     """
-    n = len(labels) if hasattr(labels, "__len__") else 0
-    labels = jnp.asarray(checks.wholes("labels", labels, -1, n - 1, shape=(None,)))
+    labels = checks.wholes("labels", labels, -1, shape=(None,))
+    if not len(labels):
+        raise ValueError("labels: expected at least 1 agent, got none")
+    labels = jnp.asarray(checks.wholes("labels", labels, -1, len(labels) - 1))
     labeled = labels >= 0
     slot = jnp.where(labeled, labels, len(labels))
     sizes = jnp.zeros(len(labels), jnp.int32).at[slot].add(1, mode="drop")

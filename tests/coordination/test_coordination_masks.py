@@ -64,14 +64,12 @@ def test_a_candidate_that_is_not_valid_changes_no_score_and_is_never_chosen(labe
         odd = features.at[2].set(bad)
         got = jax.jit(rule.score)(KEY, sums, odd, arms)
         np.testing.assert_allclose(np.delete(got, 2), np.delete(want, 2), rtol=1e-5)
-        for valid in (
-            [True, True, False, True],
-            [False, True, True, True],
-            [False, False, False, True],
-        ):
+        for valid in ([True, True, False, True], [False, False, False, True]):
             chosen = int(bandits.choose(got, jnp.array(valid)))
             assert chosen != 2
             assert valid[chosen]
+    unknown = want.at[2].set(jnp.nan)  # a valid candidate of which nothing is known
+    assert int(bandits.choose(unknown, jnp.ones(ARMS, bool))) != 2
     assert int(bandits.choose(jnp.full(3, jnp.nan), jnp.array([False, True, False]))) == 1
     assert int(bandits.choose(jnp.full(3, -jnp.inf), jnp.array([False, False, True]))) == 2
     assert int(bandits.choose(jnp.full(3, jnp.nan), jnp.zeros(3, bool))) == bandits.NO_CANDIDATE

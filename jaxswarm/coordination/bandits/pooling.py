@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxswarm import agents, checks
 from jaxswarm.coordination.bandits.ridge import Ridge, add_sums, scale_sums
@@ -46,7 +47,7 @@ def init_pooled(empty: Ridge, rule: GossipTransformation) -> Pooled:
         ValueError: if these are no sums of ``N`` learners, or no rule.
     """
     checks.instance("empty", empty, Ridge, "bandits.empty_sums(6, (8,))")
-    if jnp.ndim(empty.count) < 1:
+    if np.ndim(empty.count) < 1:
         raise ValueError("empty: expected sums of N learners, leaves [N, ...], got a single one")
     require_support(rule, purpose="pooling")
     return Pooled(empty, empty, rule.init(empty))
