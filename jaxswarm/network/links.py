@@ -88,7 +88,7 @@ def partitioned(
 
     Args:
         topology: the graph whose edge slots are delivered or not.
-        groups: ``int[N]``, the group of each agent.
+        groups: ``int[N]``, the group of each agent; ``bool[N]`` for two groups.
         at: first round of the partition, at least 0; may be traced.
         heals: first round after it, later than ``at``; ``None`` for never.
 
@@ -97,6 +97,8 @@ def partitioned(
             topologies.
     """
     expect_single(topology, "partitioned")
+    if getattr(groups, "dtype", None) == np.bool_:  # two groups
+        groups = groups.astype(np.int32)
     wanted = (topology.num_agents,)
     label = jnp.asarray(checks.wholes("groups", groups, -checks.LARGEST, shape=wanted))
     start, stop = check_window(at, heals, "heals")
