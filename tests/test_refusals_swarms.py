@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import refusals
 
-from jaxswarm import collective, gossip, space, swarms, topology
+from jaxswarm import collective, envs, gossip, space, swarms, topology
 
 NAN, INF = refusals.NAN, refusals.INF
 KEY = jax.random.key(0)
@@ -338,9 +338,9 @@ COLLECTIVE = {
         {
             "key": KEY,
             "control": collective.MeanFieldControl(TASK, RULE),
-            "policy": lambda *given: None,
+            "policy": envs.scripted(lambda key, seen: None),
         },
-        {"key": "key", "control": "thing", "policy": "function"},
+        {"key": "key", "control": "thing", "policy": "thing"},
     ),
     **{
         name: (

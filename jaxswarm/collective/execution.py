@@ -66,7 +66,7 @@ def open_loop(
     """
     checks.key(key)
     checks.instance("control", control, MeanFieldControl)
-    checks.function("policy", policy)
+    checks.instance("policy", policy, Policy, "envs.scripted(act)")
     steps = control.time_limit
     _, trajectory = unroll(key, control, policy, steps, params=params, env_params=env_params)
     rewards: Any = trajectory.timestep.reward
