@@ -246,11 +246,11 @@ def replay(plan: FaultPlan) -> Network:
     """
     checks.instance("plan", plan, FaultPlan, "network.fault_plan([(3, 'crash', 0)], 8)")
     if not any(checks.is_traced(leaf) for leaf in jax.tree.leaves(plan)):
-        parts = (
+        time, entity, kind = (
             checks.wholes(name, getattr(plan, name), shape=(None,))
             for name in ("time", "entity", "kind")
         )
-        plan = _checked(*parts, plan.num_agents, plan.num_links, plan.fields)
+        plan = _checked(time, entity, kind, plan.num_agents, plan.num_links, plan.fields)
     events = np.shape(plan.time)[0]
     time, entity, kind = (jnp.asarray(x) for x in (plan.time, plan.entity, plan.kind))
 

@@ -98,7 +98,7 @@ def partitioned(
     """
     expect_single(topology, "partitioned")
     if getattr(groups, "dtype", None) == np.bool_:  # two groups
-        groups = groups.astype(np.int32)
+        groups = jnp.asarray(groups, jnp.int32)
     wanted = (topology.num_agents,)
     label = jnp.asarray(checks.wholes("groups", groups, -checks.LARGEST, shape=wanted))
     start, stop = check_window(at, heals, "heals")
