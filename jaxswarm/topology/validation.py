@@ -99,7 +99,10 @@ def require_topology(value: Any, what: str = "topology") -> None:
     Raises:
         ValueError: naming ``what`` and what came instead.
     """
-    checks.instance(what, value, Topology, "topology.ring(64)")
+    if not isinstance(value, Topology):
+        raise ValueError(
+            f"{what}: expected a Topology such as topology.ring(64), got {type(value).__name__}"
+        )
 
 
 def require_connected(topology: Topology) -> None:
