@@ -31,6 +31,15 @@ def is_traced(value: Any) -> bool:
     return isinstance(value, Tracer)
 
 
+def is_whole(value: Any) -> bool:
+    """Return whether a concrete value is a whole number: neither a flag nor ``2.0``."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, (bool, np.bool_))
+
+
 def whole(name: str, value: Any, low: int = 0, high: int = LARGEST) -> int:
     """Return a whole number as ``int``: a size, a count, a position.
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.collective.domains import Domain
-from jaxswarm.collective.task import SwarmTask, TaskState, check_num_agents, mean_distance
+from jaxswarm.collective.task import SwarmTask, TaskState, mean_distance
 from jaxswarm.swarms.dynamics import check_numbers, normals
 from jaxswarm.types import Key
 
@@ -52,8 +52,9 @@ def aggregation_task(
         ValueError: zero agents, a side that is not positive, negative or non-finite numbers.
     """
     default = AggregationTaskParams() if params is None else params
+    checks.instance("params", default, AggregationTaskParams, "AggregationTaskParams()")
     domain = Domain("box", side)
-    check_num_agents(num_agents)
+    num_agents, side = checks.whole("num_agents", num_agents, 1), domain.side
     check_numbers(**default._asdict())
     half = side / 2.0
 

@@ -14,15 +14,17 @@ References:
     particles, 1981 (cloud in cell).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.collective.aggregation import AggregationTaskParams
 from jaxswarm.collective.headings import HeadingTaskParams
 from jaxswarm.collective.rules import DecisionRule, check_rule_params
+from jaxswarm.swarms.dynamics import check_numbers
 from jaxswarm.types import ArrayLike
 
 
@@ -68,7 +70,9 @@ def kuramoto_limit(
     Raises:
         ValueError: parameters for another grid or length, sizes below 1 (cells below 8).
     """
-    sequence = _sequence(rule, rule_params, num_steps, cells, nodes)
+    num_steps, cells, nodes = _sizes(num_steps, cells, nodes)
+    _check_physics(params, HeadingTaskParams, discount)
+    sequence = _sequence(rule, rule_params, num_steps)
     step = 2.0 * np.pi / cells
     # Cell c is the middle of [−π + c step, −π + (c + 1) step).
     angles = jnp.asarray((-np.pi + step * (np.arange(cells) + 0.5)).astype(np.float32))
@@ -126,7 +130,10 @@ def aggregation_limit(
     as of :func:`kuramoto_limit`, with the physics of
     :func:`jaxswarm.collective.aggregation_task`.
     """
-    sequence = _sequence(rule, rule_params, num_steps, cells, nodes)
+    num_steps, cells, nodes = _sizes(num_steps, cells, nodes)
+    _check_physics(params, AggregationTaskParams, discount)
+    side = float(checks.real("side", checks.concrete("side", side), above=0.0))
+    sequence = _sequence(rule, rule_params, num_steps)
     step = side / cells
     middle = (step * (np.arange(cells) + 0.5)).astype(np.float32)
     centers = np.stack(np.meshgrid(middle, middle, indexing="ij"), -1).reshape(-1, 2)
@@ -190,15 +197,25 @@ def _reduced_std(noise: ArrayLike, step: float) -> jax.Array:
     return jnp.sqrt(jnp.maximum(jnp.square(jnp.asarray(noise)) - step**2 / 6.0, 0.0))
 
 
-def _sequence(
-    rule: DecisionRule, rule_params: jax.Array, num_steps: int, cells: int, nodes: int
-) -> jax.Array:
+def _sizes(num_steps: int, cells: int, nodes: int) -> tuple[int, int, int]:
+    return (
+        checks.whole("num_steps", num_steps, 1),
+        checks.whole("cells", cells, 8),
+        checks.whole("nodes", nodes, 1),
+    )
+
+
+def _check_physics(params: Any, kind: type, discount: ArrayLike) -> None:
+    checks.instance("params", params, kind, f"{kind.__name__}()")
+    check_numbers(**{name: x for name, x in params._asdict().items() if x is not None})
+    checks.probability("discount", discount)
+
+
+def _sequence(rule: DecisionRule, rule_params: jax.Array, num_steps: int) -> jax.Array:
     check_rule_params(rule, rule_params)
-    if num_steps < 1 or nodes < 1 or cells < 8:
-        raise ValueError(
-            f"num_steps, nodes, cells: expected at least 1, 1 and 8, got {num_steps}, {nodes}, "
-            f"{cells}"
-        )
-    if jnp.ndim(rule_params) == 2 and len(rule_params) != num_steps:
+    checks.real("rule_params", rule_params, shape=None)
+    if np.ndim(rule_params) > 2:
+        raise ValueError(f"rule_params: expected [T, P] or [P], got {np.shape(rule_params)}")
+    if np.ndim(rule_params) == 2 and len(rule_params) != num_steps:
         raise ValueError(f"rule_params: expected {num_steps} rules, got {len(rule_params)}")
-    return jnp.broadcast_to(rule_params, (num_steps, rule.num_params))
+    return jnp.broadcast_to(jnp.asarray(rule_params), (num_steps, rule.num_params))

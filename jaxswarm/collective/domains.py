@@ -6,14 +6,13 @@ reversed opposite one, so crossing it mirrors the agent, and crossing it twice c
 Shapes: ``N`` agents, ``I`` images of each.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import errors
+from jaxswarm import checks
 from jaxswarm.space import Space, search
 
 DOMAINS = ("torus", "box", "moebius", "klein", "projective")
@@ -40,10 +39,9 @@ class Domain:
     side: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.name not in DOMAINS:
-            raise errors.unknown("domain", self.name, DOMAINS)
-        if not math.isfinite(self.side) or self.side <= 0.0:
-            raise ValueError(f"side: expected a positive finite length, got {self.side}")
+        checks.choice("domain", self.name, DOMAINS)
+        side = checks.real("side", checks.concrete("side", self.side), above=0.0)
+        object.__setattr__(self, "side", float(side))
 
     @property
     def space(self) -> Space:
@@ -60,7 +58,11 @@ class Domain:
 
         Returns:
             Positions in the square and headings in ``[−π, π)``.
+
+        Raises:
+            ValueError: for other shapes.
         """
+        positions, headings = _pair(positions, headings, 0)
         x, y = positions[..., 0], positions[..., 1]
         if self.name == "torus":
             x, y = self._enter(x)[0], self._enter(y)[0]
@@ -92,7 +94,11 @@ class Domain:
         Returns:
             ``[I N, 2]`` each, the agents themselves first; ``I = 1`` for torus and box, whose
             search knows its border.
+
+        Raises:
+            ValueError: for other shapes.
         """
+        positions, vectors = _pair(positions, vectors, 1)
         if self.name in ("torus", "box"):
             return positions, vectors
         across, along = jnp.array([1.0, -1.0])[None, :], jnp.array([-1.0, 1.0])[None, :]
@@ -126,6 +132,15 @@ class Domain:
         return jnp.where(flip, 2.0 * self.side - folded, folded), flip
 
 
+def _pair(positions: jax.Array, other: jax.Array, axes: int) -> tuple[jax.Array, jax.Array]:
+    """Check ``positions [..., 2]`` and headings (``axes=0``) or vectors (1) of their agents."""
+    positions = checks.numbers("positions", positions)
+    if positions.shape[-1:] != (2,):
+        raise ValueError(f"positions: expected shape [..., 2], got {list(positions.shape)}")
+    leading = positions.shape[:-1] + positions.shape[-1:] * axes
+    return positions, checks.numbers("vectors" if axes else "headings", other, leading)
+
+
 def wrapped(angles: jax.Array) -> jax.Array:
     """Wrap angles to ``[−π, π)``."""
     return jnp.mod(angles + jnp.pi, 2.0 * jnp.pi) - jnp.pi
@@ -144,26 +159,29 @@ def local_heading(
     Returns:
         ``mean_heading(positions [N, 2], headings [N]) -> [N, 2]``: ``mean_j (cos, sin)(θ_j − θ_i)``
         over the agents within the radius, itself included, in the unit disc; (1, 0) if there are no
-        others or all are aligned.
+        others or all are aligned, NaN for an agent whose position or heading is not finite, which
+        is no other's neighbour.
 
     Raises:
         ValueError: zero agents, or a radius that is not in ``(0, side / 2]``.
     """
-    if not 0.0 < radius <= domain.side / 2.0:
-        raise ValueError(f"radius: expected within (0, {domain.side / 2.0}], got {radius}")
+    checks.instance("domain", domain, Domain, "Domain('torus', 1.0)")
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    known = checks.concrete("radius", radius)
+    radius = float(checks.real("radius", known, high=domain.side / 2.0, above=0.0))
     copies = {"torus": 1, "box": 1, "moebius": 3, "klein": 9, "projective": 5}[domain.name]
     shift = 0.0 if copies == 1 else domain.side
     space = domain.space if copies == 1 else Space((3.0 * domain.side,) * 2, "open")
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
     finder = search(space, radius, copies * num_agents)
 
     def mean_heading(positions: jax.Array, headings: jax.Array) -> jax.Array:
+        positions = checks.numbers("positions", positions, (num_agents, 2))
+        headings = checks.numbers("headings", headings, (num_agents,))
         own = jnp.stack([jnp.cos(headings), jnp.sin(headings)], axis=1)
         points, directions = domain.images(positions, own)
-        (total, count), _ = finder.sum(points + shift, (directions, jnp.ones(len(points))))
+        (total, count), report = finder.sum(points + shift, (directions, jnp.ones(len(points))))
         mean = (own + total[:num_agents]) / (1.0 + count[:num_agents, None])
         rotated = mean * own[:, :1] + jnp.stack([mean[:, 1], -mean[:, 0]], axis=1) * own[:, 1:]
-        return rotated
+        return jnp.where(report.flagged[:num_agents, None], jnp.nan, rotated)
 
     return mean_heading

@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jumanji import specs
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.collective.mean_field import MeanField, kernel_features
 from jaxswarm.collective.rules import DecisionRule, check_rule_params
-from jaxswarm.collective.task import SwarmTask, TaskState, clip_actions
+from jaxswarm.collective.task import SwarmTask, TaskState, check_task, clip_actions
 from jaxswarm.envs import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.swarms import phase_order
 from jaxswarm.types import Key, PyTree
@@ -108,8 +109,11 @@ class MeanFieldControl(_SwarmBase):
         mean_field: MeanField | None = None,
         time_limit: int = 50,
     ):
+        check_task(task)
+        checks.instance("rule", rule, DecisionRule, "collective.kernel_rule(task)")
         self.rule = rule
         self.mean_field = kernel_features(task) if mean_field is None else mean_field
+        checks.instance("mean_field", self.mean_field, MeanField, "kernel_features(task)")
         super().__init__(task, 1, time_limit)
 
     def with_rule(self, rule: DecisionRule) -> "MeanFieldControl":
@@ -118,6 +122,7 @@ class MeanFieldControl(_SwarmBase):
         Raises:
             ValueError: if its size differs.
         """
+        checks.instance("rule", rule, DecisionRule, "collective.kernel_rule(task)")
         if rule.num_params != self.rule.num_params:
             raise ValueError(
                 f"rule: expected {self.rule.num_params} parameters, got {rule.num_params}"
@@ -157,7 +162,9 @@ class FiniteSwarm(_SwarmBase):
     def __init__(
         self, task: SwarmTask, *, mean_field: MeanField | None = None, time_limit: int = 50
     ):
+        check_task(task)
         self.mean_field = kernel_features(task) if mean_field is None else mean_field
+        checks.instance("mean_field", self.mean_field, MeanField, "kernel_features(task)")
         super().__init__(task, task.num_agents, time_limit)
 
     def with_mean_field(self, mean_field: MeanField) -> "FiniteSwarm":
@@ -166,6 +173,7 @@ class FiniteSwarm(_SwarmBase):
         Raises:
             ValueError: if its size differs.
         """
+        checks.instance("mean_field", mean_field, MeanField, "kernel_features(task)")
         if mean_field.size != self.mean_field.size:
             raise ValueError(
                 f"mean_field: expected size {self.mean_field.size}, got {mean_field.size}"
@@ -233,5 +241,8 @@ def act_by_rule(
         ValueError: if ``rule_params`` are for another grid.
     """
     check_rule_params(rule, rule_params)
+    if np.ndim(rule_params) != 1:
+        raise ValueError(f"rule_params: expected one rule [P], got {np.shape(rule_params)}")
+    observations = checks.numbers("observations", observations, (None, rule.grid.shape[1]))
     sample = jax.vmap(rule.sample, in_axes=(0, None, 0))
     return sample(agents.keys(key, len(observations)), rule_params, observations)

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.collective.environments import MeanFieldControl, act_by_rule
 from jaxswarm.collective.rules import DecisionRule, check_rule_params, warn_unless_lipschitz
-from jaxswarm.collective.task import SwarmTask, TaskState
+from jaxswarm.collective.task import SwarmTask, TaskState, check_task
 from jaxswarm.envs import Policy, unroll
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
@@ -64,6 +64,9 @@ def open_loop(
         params: weights of the policy.
         env_params: physics of the task; its own if omitted.
     """
+    checks.key(key)
+    checks.instance("control", control, MeanFieldControl)
+    checks.instance("policy", policy, Policy, "envs.scripted(act)")
     steps = control.time_limit
     _, trajectory = unroll(key, control, policy, steps, params=params, env_params=env_params)
     rewards: Any = trajectory.timestep.reward
@@ -105,10 +108,19 @@ def execute(
         >>> result.rewards.shape
         (5,)
     """
+    checks.key(key)
+    check_task(task)
     check_rule_params(rule, rule_params)
+    checks.real("rule_params", rule_params, shape=None)
+    checks.probability("discount", discount)
+    rule_params = jnp.asarray(rule_params)
+    if rule_params.ndim > 2:
+        raise ValueError(f"rule_params: expected [T, P] or [P], got {rule_params.shape}")
+    if num_steps is not None:
+        num_steps = checks.whole("num_steps", num_steps, 1)
     if rule_params.ndim == 1:
-        if num_steps is None or num_steps < 1:
-            raise ValueError(f"num_steps: expected at least 1 for a single rule, got {num_steps}")
+        if num_steps is None:
+            raise ValueError("num_steps: expected at least 1 for a single rule, got None")
         rule_params = jnp.broadcast_to(rule_params, (num_steps, len(rule_params)))
     elif num_steps not in (None, len(rule_params)) or not len(rule_params):
         raise ValueError(
@@ -162,13 +174,17 @@ def convergence(
     Raises:
         ValueError: without sizes or repetitions, and what ``make_task`` and :func:`execute` refuse.
     """
-    if not sizes or repetitions < 1:
-        raise ValueError(
-            f"sizes, repetitions: expected at least one each, got {sizes}, {repetitions}"
-        )
+    checks.key(key)
+    checks.function("make_task", make_task)
+    checks.function("jit", jit)
+    repetitions = checks.whole("repetitions", repetitions, 1)
+    known = checks.wholes("sizes", checks.concrete("sizes", sizes), 1, shape=(None,))
+    if not known.size:
+        raise ValueError("sizes: expected at least one, got none")
+    check_rule_params(rule, rule_params)
     warn_unless_lipschitz(rule)
     returns = {}
-    for n in sizes:
+    for n in known.tolist():
         task = make_task(n)
 
         def run_all(keys: jax.Array, task: SwarmTask = task) -> jax.Array:

@@ -17,12 +17,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.collective.domains import Domain, local_heading, wrapped
 from jaxswarm.collective.task import (
     SwarmTask,
     TaskState,
-    check_num_agents,
     mean_phase_distance,
 )
 from jaxswarm.swarms.dynamics import check_numbers, check_speed, normals
@@ -79,7 +78,9 @@ def kuramoto_task(
         (6, 2)
     """
     params = HeadingTaskParams() if params is None else params
+    checks.instance("params", params, HeadingTaskParams, "HeadingTaskParams()")
     domain = Domain() if domain is None else domain
+    checks.instance("domain", domain, Domain, "Domain('torus', 1.0)")
     return _task("kuramoto", num_agents, params._replace(speed=0.0), domain, radius)
 
 
@@ -105,7 +106,10 @@ def vicsek_task(
         ValueError: as :func:`kuramoto_task`, and on a speed above the radius.
     """
     params = HeadingTaskParams(speed=0.03) if params is None else params
+    checks.instance("params", params, HeadingTaskParams, "HeadingTaskParams()")
     domain = Domain() if domain is None else domain
+    checks.instance("domain", domain, Domain, "Domain('torus', 1.0)")
+    checks.real("radius", checks.concrete("radius", radius), above=0.0)
     check_speed(params.speed, 1.0, radius)
     return _task("vicsek", num_agents, params, domain, radius)
 
@@ -113,7 +117,7 @@ def vicsek_task(
 def _task(
     name: str, num_agents: int, default: HeadingTaskParams, domain: Domain, radius: float
 ) -> SwarmTask:
-    check_num_agents(num_agents)
+    num_agents = checks.whole("num_agents", num_agents, 1)
     check_numbers(**{k: v for k, v in default._asdict().items() if v is not None})
     mean_heading = local_heading(domain, radius, num_agents)
     moves = name == "vicsek"

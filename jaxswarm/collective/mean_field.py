@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.collective.task import SwarmTask, TaskState
+from jaxswarm import checks
+from jaxswarm.collective.task import SwarmTask, TaskState, check_task
 
 
 class MeanField(NamedTuple):
@@ -29,7 +30,7 @@ class MeanField(NamedTuple):
 def histogram(task: SwarmTask, *, bins: int = 7) -> MeanField:
     """Make a histogram: fractions of the agents in ``bins ** D`` boxes, times the number of boxes.
 
-    1 everywhere is the uniform distribution, whatever ``bins``.
+    1 everywhere is the uniform distribution, whatever ``bins``; NaN if an agent is at a NaN.
 
     Args:
         task: gives coordinates and their ranges.
@@ -38,18 +39,20 @@ def histogram(task: SwarmTask, *, bins: int = 7) -> MeanField:
     Raises:
         ValueError: if ``bins < 1``.
     """
-    if bins < 1:
-        raise ValueError(f"bins: expected at least 1, got {bins}")
+    check_task(task)
+    bins = checks.whole("bins", bins, 1)
     low, high = (np.asarray(bound, np.float32) for bound in task.coordinate_bounds)
     size = bins ** len(low)
     strides = bins ** np.arange(len(low) - 1, -1, -1)
 
     def of(state: TaskState) -> jax.Array:
-        unit = (task.coordinates(state) - low[None, :]) / (high - low)[None, :]
+        x = task.coordinates(state)
+        unit = (x - low[None, :]) / (high - low)[None, :]
         bin_ = jnp.clip(jnp.floor(unit * bins), 0, bins - 1).astype(jnp.int32)
         box = jnp.sum(bin_ * strides[None, :], axis=1)
         counts = jnp.zeros(size).at[box].add(1.0, mode="drop")
-        return counts * (size / task.num_agents)
+        # An agent at NaN is in no box: the whole histogram is NaN, as kernel features are.
+        return jnp.where(jnp.isfinite(x).all(), counts * (size / task.num_agents), jnp.nan)
 
     return MeanField(size, of)
 
@@ -69,11 +72,10 @@ def kernel_features(
     Raises:
         ValueError: if ``points < 1``, or the bandwidth is not positive.
     """
-    if points < 1:
-        raise ValueError(f"points: expected at least 1, got {points}")
-    width = 0.6 if bandwidth is None else bandwidth
-    if not math.isfinite(width) or width <= 0.0:
-        raise ValueError(f"bandwidth: expected a positive finite number, got {bandwidth}")
+    check_task(task)
+    points = checks.whole("points", points, 1)
+    width = 0.6 if bandwidth is None else checks.concrete("bandwidth", bandwidth)
+    width = float(checks.real("bandwidth", width, above=0.0))
     low, high = (np.asarray(bound, np.float32) for bound in task.coordinate_bounds)
     period = np.where(np.asarray(task.periodic), high - low, np.inf).astype(np.float32)
     step = (high - low) / points

@@ -12,7 +12,6 @@ References:
     collective behavior, 2024 (kernels instead of bins).
 """
 
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,9 +19,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
-from jaxswarm.collective.task import SwarmTask, clip_actions
+from jaxswarm import checks
+from jaxswarm.collective.task import SwarmTask, check_task, clip_actions
 from jaxswarm.types import Key
 
 
@@ -77,8 +76,8 @@ def kernel_rule(
         >>> params.shape == (rule.num_params,)
         True
     """
-    if not isinstance(bandwidth, Tracer) and not (math.isfinite(bandwidth) and bandwidth > 0.0):
-        raise ValueError(f"bandwidth: expected a positive finite number, got {bandwidth}")
+    checks.real("bandwidth", bandwidth, above=0.0)
+    points = checks.whole("points", points, 2)
     grid, _, spacing = _midpoints(task, points)
 
     def weights(y: jax.Array) -> jax.Array:
@@ -96,12 +95,14 @@ def histogram_rule(
     Arguments and errors as of :func:`kernel_rule`; observations out of range fall in the outermost
     bin.
     """
+    points = checks.whole("points", points, 2)
     grid, low, spacing = _midpoints(task, points)
     strides = points ** np.arange(len(low) - 1, -1, -1)
 
     def weights(y: jax.Array) -> jax.Array:
         bin_ = jnp.clip(jnp.floor((y - low) / spacing), 0, points - 1).astype(jnp.int32)
-        return jax.nn.one_hot(jnp.sum(bin_ * strides), len(grid))
+        weight = jax.nn.one_hot(jnp.sum(bin_ * strides), len(grid))
+        return jnp.where(jnp.isfinite(y).all(), weight, jnp.nan)  # a NaN is in no bin
 
     return _rule(task, grid, weights, std_range, lipschitz=False)
 
@@ -112,10 +113,12 @@ def check_rule_params(rule: DecisionRule, rule_params: jax.Array) -> None:
     Raises:
         ValueError: if the last axis is not ``P``.
     """
-    if jnp.ndim(rule_params) < 1 or jnp.shape(rule_params)[-1] != rule.num_params:
+    checks.instance("rule", rule, DecisionRule, "collective.kernel_rule(task)")
+    checks.numbers("rule_params", rule_params)
+    if np.ndim(rule_params) < 1 or np.shape(rule_params)[-1] != rule.num_params:
         raise ValueError(
             f"rule_params: expected a last axis of {rule.num_params}, for a grid of "
-            f"{len(rule.grid)} observations, got shape {jnp.shape(rule_params)}"
+            f"{len(rule.grid)} observations, got shape {np.shape(rule_params)}"
         )
 
 
@@ -137,8 +140,9 @@ def _rule(
     *,
     lipschitz: bool,
 ) -> DecisionRule:
+    checks.real("std_range", checks.concrete("std_range", std_range), above=0.0, shape=(2,))
     least, most = std_range
-    if not (math.isfinite(most) and 0.0 < least < most):
+    if not least < most:
         raise ValueError(f"std_range: expected increasing positive numbers, got {std_range}")
     low, high = (np.asarray(bound, np.float32) for bound in task.action_bounds)
     size = len(low)
@@ -156,7 +160,12 @@ def _rule(
         return clip_actions(task, mean + std * jax.random.normal(key, mean.shape))
 
     def params_of(fn: Callable[[jax.Array], jax.Array], std: float = 0.1) -> jax.Array:
+        checks.function("fn", fn)
+        checks.real("std", std, above=0.0)
         means = jax.vmap(fn)(jnp.asarray(grid))
+        if means.shape != (len(grid), size):
+            wanted = (size,)
+            raise ValueError(f"fn: expected actions of shape {wanted}, got {means.shape[1:]}")
         stds = jnp.full_like(means, 2.0 * (std - least) / (most - least) - 1.0)
         table = jnp.concatenate([(means - middle[None, :]) / half[None, :], stds], axis=1)
         return jnp.clip(table, -1.0, 1.0).reshape(-1)
@@ -166,8 +175,7 @@ def _rule(
 
 def _midpoints(task: SwarmTask, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Midpoints ``[B, Y]`` of the bins, their lower bound ``[Y]`` and their width ``[Y]``."""
-    if points < 2:
-        raise ValueError(f"points: expected at least 2 per dimension, got {points}")
+    check_task(task)
     low, high = (np.asarray(bound, np.float32) for bound in task.observation_bounds)
     width = (high - low) / points
     axes = [a + s * (np.arange(points) + 0.5) for a, s in zip(low, width, strict=True)]

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.space import length
 from jaxswarm.types import Key, PyTree
 
@@ -62,14 +63,13 @@ class SwarmTask(NamedTuple):
     periodic: tuple[bool, ...]
 
 
-def check_num_agents(num_agents: int) -> None:
-    """Refuse swarms without agents.
+def check_task(task: SwarmTask) -> None:
+    """Refuse anything but a :class:`SwarmTask`.
 
     Raises:
-        ValueError: if ``num_agents < 1``.
+        ValueError: naming what came.
     """
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
+    checks.instance("task", task, SwarmTask, "collective.kuramoto_task(8)")
 
 
 def clip_actions(task: SwarmTask, actions: jax.Array) -> jax.Array:
@@ -82,8 +82,12 @@ def clip_actions(task: SwarmTask, actions: jax.Array) -> jax.Array:
 def mean_phase_distance(headings: jax.Array) -> jax.Array:
     """Mean phase distance of all pairs, ``(1/N²) Σ_ij |θ_i − θ_j|`` on the circle; ``O(N log N)``.
 
-    In ``[0, π/2]``: π/2 in perfect disorder, 0 if all are aligned.
+    In ``[0, π/2]``: π/2 in perfect disorder, 0 if all are aligned; NaN if a heading is NaN.
+
+    Raises:
+        ValueError: if headings are not ``[N]`` with an agent at least.
     """
+    headings = _agents_first("headings", headings, (None,))
     n = len(headings)
     turn = 2.0 * jnp.pi
     angles = jnp.sort(jnp.mod(headings, turn))
@@ -98,7 +102,15 @@ def mean_phase_distance(headings: jax.Array) -> jax.Array:
 
 
 def mean_distance(points: jax.Array, *, block: int = 512) -> jax.Array:
-    """Mean distance of all pairs, ``(1/N²) Σ_ij |x_i − x_j|``; computed in blocks of rows."""
+    """Mean distance of all pairs, ``(1/N²) Σ_ij |x_i − x_j|``; computed in blocks of rows.
+
+    NaN if a point is NaN.
+
+    Raises:
+        ValueError: if points are not ``[N, d]`` with an agent at least, or ``block < 1``.
+    """
+    points = _agents_first("points", points, (None, None))
+    block = checks.whole("block", block, 1)
     n = len(points)
     if n <= block:
         return jnp.mean(length(points[:, None, :] - points[None, :, :]))
@@ -107,3 +119,10 @@ def mean_distance(points: jax.Array, *, block: int = 512) -> jax.Array:
         return jnp.sum(length(points - point[None, :]))
 
     return jnp.sum(jax.lax.map(row, points, batch_size=block)) / n**2
+
+
+def _agents_first(name: str, values: jax.Array, shape: tuple[None, ...]) -> jax.Array:
+    values = checks.numbers(name, values, shape)
+    if not len(values):
+        raise ValueError(f"{name}: expected at least 1 agent, got {list(values.shape)}")
+    return values

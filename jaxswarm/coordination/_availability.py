@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.network import FaultPlan, replay
 
 
@@ -34,8 +35,8 @@ def availability(plan: FaultPlan, rounds: int) -> Availability:
     Raises:
         ValueError: if ``rounds < 1``, or the plan cuts links.
     """
-    if rounds < 1:
-        raise ValueError(f"rounds: expected at least 1, got {rounds}")
+    checks.instance("plan", plan, FaultPlan, "network.fault_plan([(3, 'crash', 0)], 8)")
+    rounds = checks.whole("rounds", rounds, 1)
     if "delivered" in plan.fields:
         raise ValueError("plan: expected events of workers only, got events of links")
     process = replay(plan)

@@ -8,11 +8,12 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.network.process import expect_single
 from jaxswarm.topology import Topology
 
@@ -61,18 +62,12 @@ def flood_search(
         [0, 2]
     """
     expect_single(topology, "flooding search")
+    checks.concrete("topology", topology)
     n = topology.num_agents
-    if ttl < 0:
-        raise ValueError(f"ttl: expected at least 0 hops, got {ttl}")
-    sources, targets = np.asarray(requesters, np.int64), np.asarray(workers, np.int64)
-    for name, nodes in (("requesters", sources), ("workers", targets)):
-        if nodes.ndim != 1 or not nodes.size or nodes.min() < 0 or nodes.max() >= n:
-            raise ValueError(f"{name}: expected nodes in [0, {n}), got {nodes.tolist()[:5]}")
-        if len(np.unique(nodes)) != len(nodes):
-            raise ValueError(f"{name}: expected different nodes, got one twice")
-    capacity = len(targets) if slots is None else slots
-    if capacity < 1:
-        raise ValueError(f"slots: expected at least 1, got {slots}")
+    ttl = checks.whole("ttl", ttl)
+    sources = _nodes("requesters", requesters, n)
+    targets = _nodes("workers", workers, n)
+    capacity = len(targets) if slots is None else checks.whole("slots", slots, 1)
     out_neighbors = _out_neighbors(topology)
     place = np.full(n, -1)
     place[targets] = np.arange(len(targets))
@@ -86,6 +81,15 @@ def flood_search(
         valid[row, :count] = True
         dropped[row] = len(near) - count
     return Candidates(worker, valid, messages, dropped)
+
+
+def _nodes(name: str, nodes: Any, n: int) -> np.ndarray:
+    known = checks.wholes(name, checks.concrete(name, nodes), 0, n - 1, shape=(None,))
+    if not known.size:
+        raise ValueError(f"{name}: expected nodes in [0, {n}), got none")
+    if len(np.unique(known)) != len(known):
+        raise ValueError(f"{name}: expected different nodes, got one twice")
+    return known.astype(np.int64)
 
 
 def _out_neighbors(topology: Topology) -> list[np.ndarray]:

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxswarm import errors
+from jaxswarm import checks
 
 ERRORS = ("contradiction", "drift", "omission", "coordination")
 """Kinds of error: logical contradiction, numerical drift, context omitted, failed coordination."""
@@ -111,31 +111,32 @@ def workers(
         >>> pool.num_workers, pool.price.tolist()
         (2, [1.0, 1.0])
     """
-    if link not in LINKS:
-        raise errors.unknown("link", link, LINKS)
+    checks.choice("link", link, LINKS)
+    most = 1.0 if link == "linear" else np.inf
+    least = 0.0 if link == "linear" else -np.inf
+    checks.real("skill", checks.concrete("skill", skill), least, most, shape=(None, None))
     skills = np.asarray(skill, np.float32)
-    if skills.ndim != 2 or 0 in skills.shape or not np.isfinite(skills).all():
-        raise ValueError(f"skill: expected finite [M, K], got shape {skills.shape}")
-    if link == "linear" and not ((skills >= 0) & (skills <= 1)).all():
-        raise ValueError("skill: expected probabilities in [0, 1] for the linear link")
+    if 0 in skills.shape:
+        raise ValueError(f"skill: expected at least one worker and skill, got {skills.shape}")
     m = len(skills)
     kinds = len(ERRORS)
-    equal = np.full((m, kinds), 1 / kinds)
-    shares = equal if error_mix is None else np.asarray(error_mix, np.float32)
+    shares = np.full((m, kinds), 1 / kinds)
+    if error_mix is not None:
+        checks.real("error_mix", checks.concrete("error_mix", error_mix), 0.0, 1.0, shape=None)
+        shares = np.asarray(error_mix, np.float32)
     if shares.shape not in ((m, kinds), (kinds,)):
         raise ValueError(f"error_mix: expected shape ({m}, {kinds}), got {shares.shape}")
-    if (shares < 0).any() or not np.allclose(shares.sum(axis=-1), 1.0, atol=1e-4):
+    if not np.allclose(shares.sum(axis=-1), 1.0, atol=1e-4):
         raise ValueError("error_mix: expected shares of at least 0 that sum to one")
     given = {"latency": latency, "tokens": tokens, "price": price, "window": window}
     columns: dict[str, np.ndarray] = {}
     for name, value in given.items():
+        low = 0.0 if name == "price" else float(np.finfo(np.float32).tiny)
+        largest = float(np.finfo(np.float32).max)
+        checks.real(name, checks.concrete(name, value), low, largest, shape=None)
         number = np.asarray(value, np.float32)
         if number.shape not in ((), (m,)):
             raise ValueError(f"{name}: expected a scalar or shape ({m},), got {number.shape}")
-        low = 0.0 if name == "price" else np.finfo(np.float32).tiny
-        if not (np.isfinite(number) & (number >= low)).all():
-            expected = "numbers of at least 0" if name == "price" else "positive numbers"
-            raise ValueError(f"{name}: expected finite {expected}, got {number.min():g}")
         columns[name] = np.broadcast_to(number, (m,)).copy()
     shares = np.broadcast_to(shares, (m, kinds)).astype(np.float32)
     return Workers(skills, shares, **columns, link=link)
@@ -156,7 +157,13 @@ def success_probability(
         demand: ``[B, K]``.
         load: ``[B]``, of those workers, in ``[0, 1]``.
         load_model: effect of load.
+
+    Raises:
+        ValueError: for unknown workers, and for other shapes.
     """
+    worker = check_calls(pool, worker)
+    demand = checks.numbers("demand", demand, (*worker.shape, pool.skill.shape[-1]))
+    load = checks.numbers("load", load, worker.shape)
     inner = jnp.sum(jnp.asarray(pool.skill)[worker] * demand, axis=-1)
     chance = jax.nn.sigmoid(inner) if pool.link == "logistic" else jnp.clip(inner, 0.0, 1.0)
     return chance * (1.0 - load_model.harm * load)
@@ -177,7 +184,13 @@ def latency_of(
         load: ``[B]``, of those workers, in ``[0, 1]``.
         noise: ``[B]``, standard normal.
         load_model: effect of load.
+
+    Raises:
+        ValueError: for unknown workers, and for other shapes.
     """
+    worker = check_calls(pool, worker)
+    load = checks.numbers("load", load, worker.shape)
+    noise = checks.numbers("noise", noise, worker.shape)
     mean = jnp.asarray(pool.latency)[worker] * (1.0 + load_model.slowdown * load)
     return mean * jnp.maximum(1.0 + load_model.jitter * noise, 0.05)
 
@@ -185,6 +198,35 @@ def latency_of(
 def add_load(
     load: jax.Array, worker: jax.Array, active: jax.Array, load_model: LoadModel = DEFAULT_LOAD
 ) -> jax.Array:
-    """Load ``[M]`` after calls to ``worker [B]`` where ``active [B]``, at most 1."""
+    """Load ``[M]`` after calls to ``worker [B]`` where ``active [B]``, at most 1.
+
+    Raises:
+        ValueError: for unknown workers, and for other shapes.
+    """
+    load = checks.numbers("load", load, (None,))
+    worker = jnp.asarray(checks.wholes("worker", worker, -1, len(load) - 1, shape=(None,)))
+    active = checks.mask("active", active, worker.shape) & (worker >= 0)
     place = jnp.where(active, worker, load.shape[0])
     return jnp.minimum(load.at[place].add(load_model.per_call, mode="drop"), 1.0)
+
+
+def check_load_model(load_model: LoadModel) -> None:
+    """Refuse numbers out of their range; traced ones are not checked.
+
+    Raises:
+        ValueError: naming the number.
+    """
+    checks.instance("load_model", load_model, LoadModel, "LoadModel()")
+    ranges = {"decay": 1.0, "harm": 1.0}
+    for name, value in load_model._asdict().items():
+        checks.real(f"load_model.{name}", value, 0.0, ranges.get(name, np.inf))
+
+
+def check_calls(pool: Workers, worker: ArrayLike) -> jax.Array:
+    """Return the workers ``int32[B]`` of calls, -1 for none.
+
+    Raises:
+        ValueError: unless ``pool`` is a pool and the workers are in it.
+    """
+    checks.instance("pool", pool, Workers, "coordination.workers([[0.9, 0.1]])")
+    return jnp.asarray(checks.wholes("worker", worker, -1, pool.num_workers - 1, shape=(None,)))

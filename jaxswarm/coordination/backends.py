@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.coordination._workers import (
     DEFAULT_LOAD,
     ERRORS,
     LoadModel,
     Workers,
     add_load,
+    check_load_model,
     latency_of,
     success_probability,
 )
@@ -141,17 +144,19 @@ def stochastic_backend(
         >>> reply.answer.tolist()  # worker 0 is always right, worker 1 never
         [1, 0]
     """
-    if num_answers < 2:
-        raise ValueError(f"num_answers: expected at least 2, got {num_answers}")
-    if timeout is not None and not timeout > 0:
-        raise ValueError(f"timeout: expected milliseconds above 0, got {timeout}")
+    checks.instance("pool", pool, Workers, "coordination.workers([[0.9, 0.1]])")
+    num_answers = checks.whole("num_answers", num_answers, 2)
+    check_load_model(load_model)
+    if timeout is not None:
+        checks.real("timeout", timeout, above=0.0, infinite=True)
 
     def init() -> BackendState:
         m = pool.num_workers
         return BackendState(jnp.zeros(m), jnp.ones(m, bool))
 
     def answer(key: Key, state: BackendState, request: Request) -> tuple[Any, Reply]:
-        worker = request.worker
+        checks.key(key)
+        worker, known = _known_workers(request, pool.num_workers)
         load = state.load[worker]
         keys = event_keys(key, request.entity, request.event)
         uniform = jax.vmap(lambda k: jax.random.uniform(k, (5,)))(keys)
@@ -170,7 +175,7 @@ def stochastic_backend(
         written = jnp.asarray(pool.tokens)[worker] * jnp.exp(0.2 * noise[:, 1])
         late = jnp.zeros_like(right) if timeout is None else latency > timeout
         status = jnp.where(late, TIMED_OUT, OK)
-        status = jnp.where(state.alive[worker], status, FAILED)
+        status = jnp.where(state.alive[worker] & known, status, FAILED)
         status = jnp.where(request.active, status, EMPTY)
         reply = Reply(
             answer=jnp.where(right, request.truth, wrong).astype(jnp.int32),
@@ -189,7 +194,13 @@ def stochastic_backend(
 
 
 def decay_load(state: BackendState, load_model: LoadModel = DEFAULT_LOAD) -> BackendState:
-    """Let the workers' load decay by one step of time."""
+    """Let the workers' load decay by one step of time.
+
+    Raises:
+        ValueError: if this is no state, or the factor is outside ``[0, 1]``.
+    """
+    checks.instance("state", state, BackendState, "backend.init()")
+    check_load_model(load_model)
     return state._replace(load=state.load * load_model.decay)
 
 
@@ -211,21 +222,31 @@ def network_backend(
         tokens: written per call.
 
     Raises:
-        ValueError: if ``num_workers < 1``.
+        ValueError: if this is no flax module, ``num_workers < 1``, parameters do not lead with the
+            workers, or a number is negative or not finite.
     """
-    if num_workers < 1:
-        raise ValueError(f"num_workers: expected at least 1, got {num_workers}")
+    if not callable(getattr(module, "apply", None)):
+        raise ValueError(f"module: expected a flax module, got {checks.shown(module)}")
+    num_workers = checks.whole("num_workers", num_workers, 1)
+    for leaf in jax.tree.leaves(params):
+        if np.shape(leaf)[:1] != (num_workers,):
+            raise ValueError(
+                f"params: expected leaves [{num_workers}, ...], got shape {np.shape(leaf)}"
+            )
+    checks.real("latency", latency, 0.0)
+    checks.real("tokens", tokens, 0.0)
 
     def init() -> BackendState:
         return BackendState(jnp.zeros(num_workers), jnp.ones(num_workers, bool))
 
     def answer(key: Key, state: BackendState, request: Request) -> tuple[Any, Reply]:
+        worker, known = _known_workers(request, num_workers)
         keys = event_keys(key, request.entity, request.event)
-        own = jax.tree.map(lambda x: x[request.worker], params)
+        own = jax.tree.map(lambda x: x[worker], params)
         logits = jax.vmap(lambda p, x: module.apply(p, x[None])[0])(own, request.demand)
         chosen = jax.vmap(jax.random.categorical)(keys, logits)
         chance = jnp.take_along_axis(jax.nn.softmax(logits), chosen[:, None], axis=1)[:, 0]
-        status = jnp.where(state.alive[request.worker], OK, FAILED)
+        status = jnp.where(state.alive[worker] & known, OK, FAILED)
         status = jnp.where(request.active, status, EMPTY).astype(jnp.int32)
         flat = jnp.ones(chosen.shape)
         none = jnp.full(chosen.shape, -1, jnp.int32)
@@ -241,6 +262,17 @@ def network_backend(
         return state, without_failures(reply)
 
     return AgentBackend(init, answer)
+
+
+def _known_workers(request: Request, num_workers: int) -> tuple[jax.Array, jax.Array]:
+    """Workers ``int32[B]`` in range, and which calls name one: a call to no worker fails."""
+    checks.instance("request", request, Request)
+    asked = jnp.asarray(checks.wholes("worker", request.worker, -1, shape=(None,)))
+    if not checks.is_traced(asked) and not checks.is_traced(request.active):
+        active = checks.mask("active", request.active, asked.shape)
+        checks.wholes("worker", asked[active], 0, num_workers - 1)
+    known = (asked >= 0) & (asked < num_workers)
+    return jnp.where(known, asked, 0), known
 
 
 def without_failures(reply: Reply) -> Reply:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxswarm import checks
 from jaxswarm.types import Key
 
 
@@ -25,13 +26,17 @@ def event_keys(key: Key, entities: ArrayLike, events: ArrayLike) -> jax.Array:
         Typed keys ``[...]``, the shape of the arguments' broadcast.
 
     Raises:
-        ValueError: if one of them is not an integer.
+        ValueError: if one of them is no integer of 32 bits, or they do not broadcast.
     """
-    entity, event = jnp.asarray(entities), jnp.asarray(events)
-    for name, value in (("entities", entity), ("events", event)):
-        if not jnp.issubdtype(value.dtype, jnp.integer):
-            raise ValueError(f"{name}: expected integers, got {value.dtype}")
-    shape = jnp.broadcast_shapes(entity.shape, event.shape)
+    checks.key(key)
+    entity = jnp.asarray(checks.wholes("entities", entities, -checks.LARGEST))
+    event = jnp.asarray(checks.wholes("events", events, -checks.LARGEST))
+    try:
+        shape = jnp.broadcast_shapes(entity.shape, event.shape)
+    except ValueError:
+        raise ValueError(
+            f"events: expected a shape that broadcasts against {entity.shape}, got {event.shape}"
+        ) from None
     entity, event = (jnp.broadcast_to(x, shape).ravel() for x in (entity, event))
     keys = jax.vmap(lambda a, b: jax.random.fold_in(jax.random.fold_in(key, a), b))(entity, event)
     return keys.reshape(shape)

@@ -25,6 +25,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.coordination.backends import (
     EMPTY,
     FAILED,
@@ -44,10 +45,15 @@ Call = tuple[int, int, int]
 """``(worker, entity, event)``."""
 
 _NUMBERS = ("confidence", "tokens_in", "tokens_out", "latency")
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Recording:
-    """Recorded replies by ``(worker, entity, event)``, in memory and as JSON lines."""
+    """Recorded replies by ``(worker, entity, event)``, in memory and as JSON lines.
+
+    Replies from a file are validated like those of a model: when they are read, and again for the
+    number of answers when they are replayed.
+    """
 
     def __init__(self) -> None:
         self._replies: dict[Call, dict[str, Any]] = {}
@@ -59,8 +65,10 @@ class Recording:
         """Record the reply to a call.
 
         Raises:
-            ValueError: if this call already has one.
+            ValueError: if this call already has one, or it is no call or no reply.
         """
+        call = _checked_call(call)
+        _check_row(reply)
         if call in self._replies:
             raise ValueError(f"call: (worker, entity, event) {call} is recorded already")
         self._replies[call] = dict(reply)
@@ -71,6 +79,7 @@ class Recording:
         Raises:
             ValueError: if there is none: the run differs from the recorded one.
         """
+        call = _checked_call(call)
         if call not in self._replies:
             raise ValueError(f"call: (worker, entity, event) {call} is not recorded")
         return dict(self._replies[call])
@@ -88,12 +97,15 @@ class Recording:
             ValueError: naming the line that is not a reply.
         """
         recording = cls()
-        for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"path: expected JSON lines in UTF-8, got {path}") from error
+        for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
-                worker, entity, event = (int(x) for x in row["call"])
-                recording.record((worker, entity, event), row["reply"])
-            except (KeyError, TypeError, ValueError) as error:
+                recording.record(tuple(row["call"]), row["reply"])
+            except (KeyError, TypeError, ValueError, RecursionError) as error:
                 raise ValueError(f"path: line {number} is not a reply ({error})") from error
         return recording
 
@@ -131,16 +143,18 @@ def host_worker(
     """
     if ask is None and recording is None:
         raise ValueError("ask: expected a function, or a recording to replay, got neither")
-    if num_answers < 1:
-        raise ValueError(f"num_answers: expected at least 1, got {num_answers}")
-    if not timeout > 0:
-        raise ValueError(f"timeout: expected milliseconds above 0, got {timeout}")
+    if ask is not None:
+        checks.function("ask", ask)
+    if recording is not None:
+        checks.instance("recording", recording, Recording, "coordination.Recording()")
+    num_answers = checks.whole("num_answers", num_answers, 1)
+    checks.real("timeout", timeout, above=0.0, infinite=True)
 
     def answer_call(request: Request, slot: int) -> dict[str, Any]:
         call = (int(request.worker[slot]), int(request.entity[slot]), int(request.event[slot]))
         if ask is None:
             assert recording is not None
-            return recording.replay(call)
+            return _replayed(recording.replay(call), call, num_answers, timeout)
         question = {
             "worker": call[0],
             "entity": call[1],
@@ -157,8 +171,12 @@ def host_worker(
         return row
 
     def answer(request: Request) -> Reply:
+        checks.instance("request", checks.concrete("request", request), Request)
         request = request._replace(**{k: np.asarray(v) for k, v in request._asdict().items()})
-        count = len(request.worker)
+        count = len(checks.wholes("worker", request.worker, shape=(None,)))
+        for name in ("entity", "event"):
+            checks.wholes(name, getattr(request, name), -checks.LARGEST, shape=(count,))
+        checks.mask("active", request.active, (count,))
         columns = {name: np.zeros(count, np.float32) for name in _NUMBERS}
         answers = np.full(count, -1, np.int32)
         status = np.full(count, EMPTY, np.int32)
@@ -188,7 +206,12 @@ def validated_reply(reply: Any, num_answers: int, timeout: float = math.inf) -> 
     Returns:
         ``answer``, ``confidence``, ``tokens_in``, ``tokens_out``, ``latency`` and the status
         ``ok``; otherwise the status ``invalid`` with a ``reason``, or ``timed out``.
+
+    Raises:
+        ValueError: if ``num_answers`` or ``timeout`` is out of range; never because of the reply.
     """
+    num_answers = checks.whole("num_answers", num_answers, 1)
+    checks.real("timeout", timeout, above=0.0, infinite=True)
 
     def invalid(reason: str) -> dict[str, Any]:
         return {"status": STATUSES[INVALID], "reason": reason}
@@ -204,10 +227,10 @@ def validated_reply(reply: Any, num_answers: int, timeout: float = math.inf) -> 
     for name in _NUMBERS:
         value = reply.get(name, 0.0)
         try:
-            number = float(value)
-        except (TypeError, ValueError):
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
             return invalid(f"{name}: expected a number, got {value!r}")
-        if not (math.isfinite(number) and number >= 0):
+        if not 0 <= number <= _LARGEST:
             return invalid(f"{name}: expected a finite number of at least 0, got {number}")
         row[name] = number
     if row["confidence"] > 1:
@@ -215,3 +238,35 @@ def validated_reply(reply: Any, num_answers: int, timeout: float = math.inf) -> 
     if row["latency"] > timeout:
         return {"status": STATUSES[TIMED_OUT]}
     return row
+
+
+def _checked_call(call: Any) -> Call:
+    if not isinstance(call, tuple) or len(call) != 3:
+        raise ValueError(f"call: expected (worker, entity, event), got {checks.shown(call)}")
+    worker, entity, event = (checks.whole("call", x, -checks.LARGEST) for x in call)
+    return worker, entity, event
+
+
+def _check_row(row: Any) -> None:
+    """Refuse what :func:`validated_reply` could not have returned, for any number of answers."""
+    if not isinstance(row, Mapping) or row.get("status") not in STATUSES or _is_empty(row):
+        known = [status for status in STATUSES if status != STATUSES[EMPTY]]
+        raise ValueError(f"reply: expected a mapping with a status of {known}, got {row!r}")
+    if row["status"] == STATUSES[OK]:
+        checked = validated_reply(row, checks.LARGEST)
+        if checked["status"] != STATUSES[OK]:
+            raise ValueError(f"reply: {checked['reason']}")
+
+
+def _is_empty(row: Mapping[str, Any]) -> bool:
+    return row["status"] == STATUSES[EMPTY]
+
+
+def _replayed(row: dict[str, Any], call: Call, num_answers: int, timeout: float) -> dict[str, Any]:
+    """A recorded row, validated like a live reply."""
+    if row["status"] != STATUSES[OK]:
+        return row
+    checked = validated_reply(row, num_answers, timeout)
+    if checked["status"] == STATUSES[INVALID]:
+        raise ValueError(f"recording: the reply to call {call} is invalid: {checked['reason']}")
+    return checked

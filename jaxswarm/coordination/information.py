@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm import checks
+
 
 class RoleInformation(NamedTuple):
     """Specialisation of workers, in bits.
@@ -39,6 +41,9 @@ def role_information(
     Returns:
         Bits; both are 0 without any executed task.
 
+    Raises:
+        ValueError: for numbers that are not whole or out of range, or different shapes.
+
     Example:
         >>> from jaxswarm import coordination
         >>> specialists = coordination.role_information([0, 1, 0, 1], [0, 1, 0, 1], 2, 2)
@@ -47,7 +52,16 @@ def role_information(
         >>> coordination.role_information([0, 0, 1, 1], [0, 1, 0, 1], 2, 2).mutual_information
         0.0
     """
-    workers, types = np.ravel(worker), np.ravel(kind)
+    num_workers = checks.whole("num_workers", num_workers, 1)
+    num_types = checks.whole("num_types", num_types, 1)
+    known = checks.concrete("worker", worker)
+    workers = checks.wholes("worker", known, -checks.LARGEST, num_workers - 1)
+    types = checks.wholes("kind", checks.concrete("kind", kind), -1, num_types - 1)
+    if types.shape != workers.shape:
+        raise ValueError(f"kind: expected shape {workers.shape} like worker, got {types.shape}")
+    workers, types = workers.ravel(), types.ravel()
+    if (types[workers >= 0] < 0).any():
+        raise ValueError("kind: expected the type of every executed task, got -1")
     table = np.zeros((num_workers, num_types))
     np.add.at(table, (workers[workers >= 0], types[workers >= 0]), 1.0)
     if table.sum() == 0:

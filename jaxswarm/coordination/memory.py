@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxswarm import checks
+
 
 class Memory(NamedTuple):
     """Stored fragments.
@@ -44,9 +46,7 @@ def empty_memory(capacity: int, size: int) -> Memory:
     Raises:
         ValueError: if ``capacity < 1`` or ``size < 1``.
     """
-    for name, value in (("capacity", capacity), ("size", size)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    capacity, size = checks.whole("capacity", capacity, 1), checks.whole("size", size, 1)
     zeros = jnp.zeros(capacity)
     return Memory(
         jnp.zeros((capacity, size)),
@@ -83,15 +83,26 @@ def retrieve(memory: Memory, embedding: jax.Array, k: int) -> tuple[jax.Array, j
         >>> int(fragments.content[slot[0]]), float(similarity[0])
         (7, 1.0)
     """
-    if not 1 <= k <= memory.filled.shape[0]:
-        raise ValueError(f"k: expected 1 to {memory.filled.shape[0]} fragments, got {k}")
-    similarity = jnp.where(memory.filled, memory.embedding @ embedding, -1.0)
+    _check_memory(memory)
+    k = checks.whole("k", k, 1, memory.filled.shape[0])
+    embedding = checks.numbers("embedding", embedding, memory.embedding.shape[1:])
+    similarity = memory.embedding @ embedding
+    known = memory.filled & ~jnp.isnan(similarity)  # a NaN resembles nothing
+    similarity = jnp.where(known, similarity, -1.0)
     best, slot = jax.lax.top_k(similarity, k)
     return slot, best
 
 
 def mark_used(memory: Memory, slot: jax.Array, hit: jax.Array, now: float | jax.Array) -> Memory:
-    """Count one use of the fragments ``slot [k]`` where ``hit [k]``, at time ``now``."""
+    """Count one use of the fragments ``slot [k]`` where ``hit [k]``, at time ``now``.
+
+    Raises:
+        ValueError: for unknown slots, or other shapes.
+    """
+    _check_memory(memory)
+    known = checks.wholes("slot", slot, 0, memory.filled.shape[0] - 1, shape=(None,))
+    slot, hit = jnp.asarray(known), checks.mask("hit", hit, known.shape)
+    checks.real("now", now)
     place = jnp.where(hit, slot, memory.filled.shape[0])
     return memory._replace(
         use_count=memory.use_count.at[place].add(1.0, mode="drop"),
@@ -106,12 +117,22 @@ def utility(memory: Memory, now: float | jax.Array, *, time_constant: float = 10
         memory: fragments.
         now: present time.
         time_constant: of the exponential decay of recency, above 0.
+
+    Raises:
+        ValueError: if this is no memory, or a number is out of range.
     """
+    _check_memory(memory)
+    checks.real("now", now)
+    checks.real("time_constant", time_constant, above=0.0)
     frequency = memory.use_count / (1.0 + memory.use_count)
     recency = jnp.exp(-(now - memory.last_used) / time_constant)
     c = memory.filled.shape[0]
-    similarity = jnp.where(jnp.eye(c, dtype=bool), 0.0, memory.embedding @ memory.embedding.T)
-    return frequency + recency + 1.0 - jnp.max(jnp.maximum(similarity, 0.0), axis=1)
+    similarity = memory.embedding @ memory.embedding.T
+    other = ~jnp.eye(c, dtype=bool) & memory.filled[None, :] & ~jnp.isnan(similarity)
+    resembled = jnp.max(jnp.maximum(jnp.where(other, similarity, 0.0), 0.0), axis=1)
+    total = frequency + recency + 1.0 - resembled
+    # A fragment that resembles nothing, not even itself, is of no use.
+    return jnp.where(jnp.isnan(memory.embedding).any(axis=1), -1.0, total)
 
 
 def store(
@@ -132,7 +153,17 @@ def store(
         outcome: ``float32[]`` in ``[0, 1]``.
         now: present time.
         active: ``bool[]``; false leaves the memory as it is.
+
+    Raises:
+        ValueError: for another shape, an embedding or a time that is not finite, or an outcome
+            outside ``[0, 1]``; traced numbers are not checked.
     """
+    _check_memory(memory)
+    checks.real("embedding", embedding, shape=memory.embedding.shape[1:])
+    checks.wholes("content", content, -checks.LARGEST, shape=())
+    checks.probability("outcome", outcome)
+    checks.real("now", now)
+    checks.mask("active", active, ())
     keep = jnp.where(memory.filled, utility(memory, now), -jnp.inf)
     place = jnp.where(active, jnp.argmin(keep), memory.filled.shape[0])
 
@@ -147,3 +178,7 @@ def store(
         put(memory.last_used, now),
         put(memory.filled, True),
     )
+
+
+def _check_memory(memory: Memory) -> None:
+    checks.instance("memory", memory, Memory, "memory.empty_memory(8, 2)")

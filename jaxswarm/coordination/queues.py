@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm import checks
 from jaxswarm.types import PyTree
 
 
@@ -55,9 +57,8 @@ def empty_queues(num_queues: int, capacity: int, message: PyTree) -> Queues:
         >>> messages[:, 0].tolist(), queues.size.tolist()
         ([7, 8], [1, 0])
     """
-    for name, value in (("num_queues", num_queues), ("capacity", capacity)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    num_queues = checks.whole("num_queues", num_queues, 1)
+    capacity = checks.whole("capacity", capacity, 1)
 
     def blank(leaf: Any) -> jax.Array:
         like = jnp.asarray(leaf)
@@ -82,8 +83,21 @@ def push(
         messages: leaves ``[B, ...]``.
         active: ``bool[B]``, false for empty slots of the batch.
         due: ``[B]`` or a scalar, time from which the messages may be read.
+
+    Raises:
+        ValueError: for unknown owners, messages unlike the queue's, or other shapes. A traced owner
+            that names no queue is skipped.
     """
+    checks.instance("queues", queues, Queues, "coordination.empty_queues(2, 4, 0)")
     count, capacity = queues.due.shape
+    owner = jnp.asarray(checks.wholes("owner", owner, -1, count - 1, shape=(None,)))
+    active = jnp.asarray(checks.mask("active", active, owner.shape))
+    if not checks.is_traced(owner) and not checks.is_traced(active):
+        checks.wholes("owner", owner[active], 0, count - 1)
+    active = active & (owner >= 0) & (owner < count)
+    messages = _checked_messages(queues, messages, len(owner))
+    due_shape = () if np.ndim(due) == 0 else owner.shape
+    checks.real("due", due, shape=due_shape, infinite=True)
     place = jnp.where(active, owner, count)
     rank = _rank(place)
     clipped = jnp.minimum(place, count - 1)
@@ -122,11 +136,15 @@ def pop(
         The queues, messages with leaves ``[Q, P, ...]``, and which of them exist, ``bool[Q, P]``.
 
     Raises:
-        ValueError: if ``most`` is not between 1 and the capacity.
+        ValueError: if ``most`` is not between 1 and the capacity, or ``count`` is above it or no
+            whole number.
     """
-    if not 1 <= most <= queues.capacity:
-        raise ValueError(f"most: expected 1 to the capacity {queues.capacity}, got {most}")
+    checks.instance("queues", queues, Queues, "coordination.empty_queues(2, 4, 0)")
+    most = checks.whole("most", most, 1, queues.capacity)
     rows, capacity = queues.due.shape
+    checks.real("now", now, infinite=True)
+    count_shape = () if np.ndim(count) == 0 else (rows,)
+    checks.wholes("count", count, 0, most, shape=count_shape)
     ahead = jnp.arange(most)
     slot = (queues.head[:, None] + ahead[None, :]) % capacity
     wanted = jnp.minimum(jnp.broadcast_to(jnp.asarray(count, jnp.int32), (rows,)), queues.size)
@@ -137,6 +155,21 @@ def pop(
     removed = jnp.sum(taken, axis=1, dtype=jnp.int32)
     left = queues._replace(head=(queues.head + removed) % capacity, size=queues.size - removed)
     return left, messages, taken
+
+
+def _checked_messages(queues: Queues, messages: PyTree, batch: int) -> PyTree:
+    stored, wanted = jax.tree.flatten(queues.messages)
+    leaves, found = jax.tree.flatten(messages)
+    if found != wanted:
+        raise ValueError(f"messages: expected the structure {wanted}, got {found}")
+    for new, old in zip(leaves, stored, strict=True):
+        shape, dtype = (batch, *old.shape[2:]), jnp.result_type(new)
+        fits = dtype == old.dtype or jnp.promote_types(dtype, old.dtype) == old.dtype
+        if jnp.shape(new) != shape or not fits:
+            raise ValueError(
+                f"messages: expected {old.dtype}{list(shape)}, got {dtype}{list(jnp.shape(new))}"
+            )
+    return jax.tree.map(jnp.asarray, messages)
 
 
 def _rank(place: jax.Array) -> jax.Array:

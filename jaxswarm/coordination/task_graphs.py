@@ -9,11 +9,14 @@ Shapes: ``S`` subtask slots, ``K`` skills.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+
+from jaxswarm import checks
 
 
 @jax.tree_util.register_dataclass
@@ -61,21 +64,18 @@ def task_graph(
     """
     import networkx as nx
 
+    checks.real("demand", checks.concrete("demand", demand), 0.0, shape=(None, None))
     needs = np.asarray(demand, np.float32)
-    if needs.ndim != 2 or 0 in needs.shape:
+    if 0 in needs.shape:
         raise ValueError(f"demand: expected a non-empty [S, K], got shape {needs.shape}")
-    if not np.isfinite(needs).all() or (needs < 0).any():
-        raise ValueError("demand: expected finite numbers of at least 0")
     idle = np.flatnonzero(needs.sum(axis=1) <= 0)
     if idle.size:
         raise ValueError(f"demand: expected something positive in every row, row {idle[0]} is zero")
     count, skills = needs.shape
-    slots = count if capacity is None else int(capacity)
-    if slots < count:
-        raise ValueError(f"capacity: expected at least {count} slots, got {capacity}")
+    slots = count if capacity is None else checks.whole("capacity", capacity, count)
     graph = nx.DiGraph()
     graph.add_nodes_from(range(count))
-    for parent, child in edges:
+    for parent, child in _pairs(edges):
         if not (0 <= parent < count and 0 <= child < count) or parent == child:
             raise ValueError(
                 f"edges: expected pairs of two of {count} subtasks, got {(parent, child)}"
@@ -126,12 +126,10 @@ def layered_task(
     Raises:
         ValueError: if a number is below 1 or ``fan_in > width``.
     """
-    for name, value in (("depth", depth), ("width", width), ("num_skills", num_skills)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
-    if not 1 <= fan_in <= width:
-        raise ValueError(f"fan_in: expected 1 to width={width}, got {fan_in}")
-    rng = np.random.default_rng(seed)
+    depth, width = checks.whole("depth", depth, 1), checks.whole("width", width, 1)
+    num_skills = checks.whole("num_skills", num_skills, 1)
+    fan_in = checks.whole("fan_in", fan_in, 1, width)
+    rng = np.random.default_rng(checks.whole("seed", seed, 0, 2**63 - 1))
     demand = np.eye(num_skills)[rng.integers(num_skills, size=depth * width)]
     edges = [
         (int((layer - 1) * width + parent), layer * width + child)
@@ -148,14 +146,19 @@ def ready_subtasks(graph: TaskGraph, completed: ArrayLike) -> jax.Array:
     Args:
         graph: a single task.
         completed: ``bool[S]``.
+
+    Raises:
+        ValueError: if this is no task graph, or ``completed`` is not ``bool[S]``.
     """
-    completed = jnp.asarray(completed)
+    _check_graph(graph)
+    completed = jnp.asarray(checks.mask("completed", completed, graph.mask.shape))
     waiting = (jnp.asarray(graph.parents) & ~completed[None, :]).any(axis=1)
     return jnp.asarray(graph.mask) & ~completed & ~waiting
 
 
 def num_subtasks(graph: TaskGraph) -> jax.Array:
     """Number of subtasks without padding, ``int32[]``."""
+    _check_graph(graph)
     return jnp.sum(jnp.asarray(graph.mask), dtype=jnp.int32)
 
 
@@ -165,9 +168,18 @@ def critical_path(graph: TaskGraph, durations: ArrayLike | None = None) -> jax.A
     Args:
         graph: a single task.
         durations: ``[S]``, at least 0; 1 each by default, which counts subtasks.
+
+    Raises:
+        ValueError: if this is no task graph, or a duration is negative, not finite or of another
+            shape; durations of padding slots have no influence.
     """
+    _check_graph(graph)
     mask = jnp.asarray(graph.mask)
-    given = jnp.ones(mask.shape) if durations is None else jnp.asarray(durations, jnp.float32)
+    given = jnp.ones(mask.shape)
+    if durations is not None:
+        given = checks.numbers("durations", durations, mask.shape).astype(jnp.float32)
+        if not checks.is_traced(given) and not checks.is_traced(mask):
+            checks.real("durations", given[mask], 0.0, shape=(None,))
     lengths = jnp.where(mask, given, 0.0)
 
     def body(i: jax.Array, finish: jax.Array) -> jax.Array:
@@ -179,6 +191,7 @@ def critical_path(graph: TaskGraph, durations: ArrayLike | None = None) -> jax.A
 
 def graph_width(graph: TaskGraph) -> jax.Array:
     """Width of the graph, ``int32[]``: the largest number of subtasks of one depth."""
+    _check_graph(graph)
     mask = jnp.asarray(graph.mask)
     return jnp.max(jnp.zeros(mask.shape[0], jnp.int32).at[graph.depth].add(mask.astype(jnp.int32)))
 
@@ -188,3 +201,21 @@ def graph_density(graph: TaskGraph) -> jax.Array:
     n = num_subtasks(graph).astype(jnp.float32)
     edges = jnp.sum(jnp.asarray(graph.parents), dtype=jnp.float32)
     return edges / jnp.maximum(n * (n - 1.0) / 2.0, 1.0)
+
+
+def _check_graph(graph: TaskGraph) -> None:
+    checks.instance("graph", graph, TaskGraph, "coordination.layered_task(3, 2, 1)")
+
+
+def _pairs(edges: Any) -> list[tuple[int, int]]:
+    wanted = "(parent, child) pairs of whole numbers"
+    checks.concrete("edges", edges)
+    if isinstance(edges, str) or not isinstance(edges, (Iterable, jax.Array)):
+        raise ValueError(f"edges: expected {wanted}, got {checks.shown(edges)}")
+    listed = list(edges)
+    if not listed:
+        return []
+    table = checks.wholes("edges", np.asarray(checks.as_array("edges", listed, wanted)), -1)
+    if table.ndim != 2 or table.shape[1] != 2:
+        raise ValueError(f"edges: expected {wanted}, got shape {table.shape}")
+    return [(int(parent), int(child)) for parent, child in table]

@@ -13,11 +13,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents
-from jaxswarm.checks import is_traced
+from jaxswarm import agents, checks
 from jaxswarm.gossip.types import Exchange
 from jaxswarm.network.links import check_window, during
-from jaxswarm.network.process import Network, check_agents, check_probability, expect_single
+from jaxswarm.network.process import (
+    Network,
+    check_integer,
+    check_probability,
+    expect_single,
+)
 from jaxswarm.topology import Topology
 from jaxswarm.types import ArrayLike
 
@@ -74,19 +78,19 @@ def churn(
         >>> bool(abs(exchange.alive.mean() - 1 / (1 + 0.1 / 0.3)) < 0.05)
         True
     """
-    n = check_agents(num_agents)
+    n = checks.whole("num_agents", num_agents, 1)
     crashes = check_probability("crash", crash, n)
     recovers = check_probability("recover", recover, n)
     leaves = check_probability("leave", leave, n)
     joins = check_probability("join", join, n)
     together = crashes + leaves
-    if not is_traced(together) and float(jnp.max(together)) > 1.0:
+    if not checks.is_traced(together) and float(jnp.max(together)) > 1.0:
         raise ValueError(
             f"leave: expected crash + leave of at most 1, got {float(jnp.max(together)):g}"
         )
-    start = jnp.ones(n, bool) if present is None else jnp.asarray(present)
-    if start.shape != (n,) or start.dtype != bool:
-        raise ValueError(f"present: expected bool[{n}], got {start.dtype}{list(start.shape)}")
+    start = jnp.ones(n, bool)
+    if present is not None:
+        start = jnp.asarray(checks.mask("present", present, (n,)))
 
     def init() -> ChurnState:
         return ChurnState(jnp.where(start, PRESENT, AWAY).astype(jnp.int8))
@@ -118,14 +122,12 @@ def disaster(
         ValueError: if ``victims`` is not ``bool[N]`` or leaves no survivor, ``at < 0`` or
             ``duration < 1``.
     """
-    failing = jnp.asarray(victims)
-    if failing.ndim != 1 or failing.dtype != bool:
-        raise ValueError(f"victims: expected bool[N], got {failing.dtype}{list(failing.shape)}")
-    if not is_traced(failing) and bool(failing.all()):
+    failing = jnp.asarray(checks.mask("victims", victims, (None,)))
+    if not checks.is_traced(failing) and bool(failing.all()):
         raise ValueError(f"victims: expected at least one survivor, got all {len(failing)} agents")
-    if duration is not None and not is_traced(duration) and duration < 1:
-        raise ValueError(f"duration: expected at least 1 round, got {duration}")
-    start, stop = check_window(at, None if duration is None else at + duration, "duration")
+    start = check_integer("at", at)
+    end = None if duration is None else start + check_integer("duration", duration, 1)
+    start, stop = check_window(start, end, "duration")
 
     def step(key: jax.Array, state: tuple[()], index: Any) -> tuple[tuple[()], Exchange]:
         del key
@@ -140,7 +142,8 @@ def random_victims(key: jax.Array, num_agents: int, share: float) -> jax.Array:
     Raises:
         ValueError: if ``share`` is not in ``[0, 1)`` or no agent would survive.
     """
-    check_agents(num_agents)
+    checks.whole("num_agents", num_agents, 1)
+    checks.key(checks.concrete("key", key))
     priorities = jax.vmap(jax.random.uniform)(agents.keys(key, num_agents))
     return _largest(priorities, share)
 
@@ -152,6 +155,7 @@ def hubs(topology: Topology, share: float) -> jax.Array:
         ValueError: if ``share`` is not in ``[0, 1)`` or no agent would survive; for a sequence.
     """
     expect_single(topology, "hubs")
+    checks.concrete("topology", topology)
     return _largest(jnp.asarray(topology.out_degrees()), share)
 
 
@@ -166,16 +170,15 @@ def data_holders(counts: ArrayLike, share: float) -> jax.Array:
         ValueError: if ``share`` is not in ``[0, 1)``, no agent would survive, or ``counts`` is not
             a vector.
     """
-    held = jnp.asarray(counts)
-    if held.ndim != 1 or not held.size:
-        raise ValueError(f"counts: expected one number per agent, got shape {held.shape}")
+    held = jnp.asarray(checks.real("counts", checks.concrete("counts", counts), 0, shape=(None,)))
+    if not held.size:
+        raise ValueError("counts: expected one number per agent, got an empty array")
     return _largest(held, share)
 
 
 def _largest(scores: jax.Array, share: float) -> jax.Array:
     n = scores.shape[0]
-    if not 0.0 <= share < 1.0:
-        raise ValueError(f"share: expected a share of the agents in [0, 1), got {share}")
+    checks.real("share", checks.concrete("share", share), 0.0, below=1.0)
     count = round(share * n)
     if count == n:
         raise ValueError(f"share: expected at least one survivor of {n} agents, got share {share}")

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.network.links import link_uniforms
 from jaxswarm.network.process import expect_single
 from jaxswarm.topology import Topology
@@ -36,10 +37,17 @@ def uniform_delays(
         ((8,), True)
     """
     expect_single(topology, "uniform_delays")
-    if not 0 <= low <= high:
-        raise ValueError(f"low: expected 0 <= low <= high, got low={low}, high={high}")
+    checks.concrete("topology", topology)
+    low = checks.whole("low", low)
+    high = checks.whole("high", high, low)
+    checks.flag("symmetric", symmetric)
+    checks.concrete("key", key)
     u = link_uniforms(key, topology, symmetric=symmetric)
-    return np.asarray(low + jnp.floor(u * (high - low + 1)), np.int32)
+    steps = np.asarray(
+        jnp.floor(u * float(high - low + 1)), np.int64
+    )  # rounded: may be one too many
+    # A product rounded up would be one step too many.
+    return np.minimum(low + steps, high).astype(np.int32)
 
 
 def geometric_delays(
@@ -58,8 +66,11 @@ def geometric_delays(
         ValueError: if ``mean`` or ``maximum`` is negative, or for a sequence.
     """
     expect_single(topology, "geometric_delays")
-    if not mean >= 0 or maximum < 0:
-        raise ValueError(f"mean, maximum: expected at least 0, got {mean} and {maximum}")
+    checks.concrete("topology", topology)
+    mean = float(checks.real("mean", checks.concrete("mean", mean), 0.0, checks.LARGEST))
+    maximum = checks.whole("maximum", maximum)
+    checks.flag("symmetric", symmetric)
+    checks.concrete("key", key)
     u = np.asarray(link_uniforms(key, topology, symmetric=symmetric), np.float64)
     if mean == 0:
         return np.zeros(len(u), np.int32)
@@ -79,12 +90,16 @@ def distance_delays(topology: Topology, positions: ArrayLike, speed: float) -> n
         ValueError: positions not ``[N, d]`` or not finite, ``speed <= 0``, or a sequence.
     """
     expect_single(topology, "distance_delays")
+    checks.concrete("topology", topology)
+    checks.concrete("positions", positions)
+    checks.real("positions", positions, shape=(topology.num_agents, None))
+    checks.real("speed", checks.concrete("speed", speed), above=0.0)
     where = np.asarray(positions, np.float64)
-    if where.ndim != 2 or len(where) != topology.num_agents or not np.isfinite(where).all():
-        raise ValueError(
-            f"positions: expected finite [{topology.num_agents}, d], got shape {where.shape}"
-        )
-    if not speed > 0:
-        raise ValueError(f"speed: expected a positive distance per round, got {speed}")
     hops = where[np.asarray(topology.senders)] - where[np.asarray(topology.receivers)]
-    return np.floor(np.linalg.norm(hops, axis=1) / speed).astype(np.int32)
+    with np.errstate(over="ignore"):
+        delays = np.floor(np.linalg.norm(hops, axis=1) / speed)
+    if not (delays <= checks.LARGEST).all():
+        raise ValueError(
+            f"speed: expected delays of at most {checks.LARGEST} rounds, got {delays.max():g}"
+        )
+    return delays.astype(np.int32)

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import errors
+from jaxswarm import checks
 from jaxswarm.gossip.types import Exchange
-from jaxswarm.network.process import Network, check_agents
+from jaxswarm.network.process import Network, check_process, expect_single
 from jaxswarm.topology import Topology
 from jaxswarm.types import ArrayLike
 
@@ -28,6 +28,8 @@ concern ``participates``, and ``cut``/``mend`` concern ``delivered``.
 """
 
 _FIELDS = ("alive", "alive", "participates", "delivered")  # one per pair of kinds
+_KNOWN_FIELDS = ("alive", "participates", "delivered")
+_VERSION = 1
 
 
 @jax.tree_util.register_dataclass
@@ -59,6 +61,7 @@ class FaultPlan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as lists and numbers, for ``json.dump``."""
         return {
+            "version": _VERSION,
             "num_agents": self.num_agents,
             "num_links": self.num_links,
             "fields": list(self.fields),
@@ -70,28 +73,32 @@ class FaultPlan:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "FaultPlan":
-        """Rebuild the plan that :meth:`to_dict` returned.
+        """Rebuild the plan that :meth:`to_dict` returned, validated like one of :func:`fault_plan`.
 
         Raises:
-            ValueError: if a part is missing, or the events are not valid (see :func:`fault_plan`).
+            ValueError: naming the part that is missing or wrong: numbers that are not whole or out
+                of range, an unknown kind, field or version, events of unknown agents or links.
         """
+        checks.instance("data", data, Mapping, "plan.to_dict()")
         parts = ("num_agents", "num_links", "fields", "kinds", "time", "entity", "kind")
         missing = [part for part in parts if part not in data]
         if missing:
             raise ValueError(f"data: expected the keys {parts}, missing {missing}")
-        for name in data["kinds"]:
-            if name not in KINDS:
-                raise errors.unknown("kind of fault", name, KINDS)
-        time, entity, kind = (np.asarray(data[part]) for part in ("time", "entity", "kind"))
-        if kind.size and not ((kind >= 0) & (kind < len(data["kinds"]))).all():
-            raise ValueError(
-                f"kind: expected numbers in [0, {len(data['kinds'])}), got {kind.tolist()}"
-            )
-        legend = np.array([KINDS.index(name) for name in data["kinds"]], np.int64)
-        numbers = legend[kind.astype(np.int64)] if kind.size else np.zeros(0, np.int64)
-        return _checked(
-            time, entity, numbers, data["num_agents"], data["num_links"], tuple(data["fields"])
+        version = data.get("version", _VERSION)
+        if type(version) is not int or version != _VERSION:
+            raise ValueError(f"version: expected {_VERSION}, got {checks.shown(version)}")
+        for part, known in (("kinds", KINDS), ("fields", _KNOWN_FIELDS)):
+            checks.instance(part, data[part], (list, tuple), str(list(known)))
+        kinds = [checks.choice("kind of fault", name, KINDS) for name in data["kinds"]]
+        time, entity = (
+            checks.wholes(part, data[part], shape=(None,)) for part in ("time", "entity")
         )
+        kind = checks.wholes("kind", data["kind"], 0, max(len(kinds) - 1, 0), shape=(None,))
+        if kind.size and not kinds:
+            raise ValueError("kinds: expected the names of the kinds of the events, got none")
+        legend = np.array([KINDS.index(name) for name in kinds] or [0], np.int64)
+        fields = tuple(data["fields"])
+        return _checked(time, entity, legend[kind], data["num_agents"], data["num_links"], fields)
 
     def events(self) -> list[tuple[int, str, int]]:
         """List of ``(time, kind, entity)``, with the names of the kinds."""
@@ -134,11 +141,11 @@ def fault_plan(
         2 [False  True]
         3 [ True  True]
     """
-    check_agents(num_agents)
+    num_agents = checks.whole("num_agents", num_agents, 1)
     slots: dict[tuple[int, int], int] = {}
     if topology is not None:
-        if topology.is_sequence:
-            raise ValueError("topology: a fault plan expects a single graph, got a sequence")
+        expect_single(topology, "a fault plan")
+        checks.concrete("topology", topology)
         if topology.num_agents != num_agents:
             raise ValueError(
                 f"topology: expected {num_agents} agents like num_agents, got {topology.num_agents}"
@@ -150,15 +157,21 @@ def fault_plan(
         )
         slots = {end: slot for slot, end in enumerate(ends)}
     rows = []
-    for time, kind, entity in events:
-        if kind not in KINDS:
-            raise errors.unknown("kind of fault", kind, KINDS)
+    for event in _listed(events):
+        time, kind, entity = event
+        checks.choice("kind of fault", kind, KINDS)
         if isinstance(entity, tuple):
             if KINDS.index(kind) < 6 or entity not in slots:
-                raise ValueError(f"events: unknown entity {entity} in {(time, kind, entity)}")
+                raise ValueError(f"events: unknown entity {entity} in {event}")
             entity = slots[entity]
-        rows.append((time, entity, KINDS.index(kind)))
-    table = np.asarray(rows) if rows else np.zeros((0, 3), np.int64)
+        if not checks.is_whole(time) or not 0 <= time <= checks.LARGEST:
+            raise ValueError(
+                f"events: expected a round of at least 0 and at most {checks.LARGEST}, got {event}"
+            )
+        if not checks.is_whole(entity) or not -checks.LARGEST <= entity <= checks.LARGEST:
+            raise ValueError(f"events: expected a whole number as entity, got {event}")
+        rows.append((int(time), int(entity), KINDS.index(kind)))
+    table = np.asarray(rows, np.int64) if rows else np.zeros((0, 3), np.int64)
     links = 0 if topology is None else topology.num_edge_slots
     return _checked(table[:, 0], table[:, 1], table[:, 2], num_agents, links, None)
 
@@ -173,8 +186,9 @@ def record(process: Network, rounds: int, key: jax.Array) -> FaultPlan:
         ValueError: if ``rounds < 1``, or the process has no faults to record (the reliable
             network).
     """
-    if rounds < 1:
-        raise ValueError(f"rounds: expected at least 1, got {rounds}")
+    check_process("process", process)
+    rounds = checks.whole("rounds", rounds, 1)
+    checks.key(checks.concrete("key", key))
 
     def body(state: Any, index: jax.Array) -> tuple[Any, tuple[Any, ...]]:
         state, exchange = process.step(jax.random.fold_in(key, index), state, index)
@@ -183,6 +197,8 @@ def record(process: Network, rounds: int, key: jax.Array) -> FaultPlan:
     _, flags_by_round = jax.lax.scan(body, process.init(), jnp.arange(rounds))
     alive, participates, delivered = flags_by_round
     sizes = {flags.shape[1] for flags in (alive, participates) if flags is not None}
+    if len(sizes) > 1:
+        raise ValueError(f"process: expected one number of agents, got {sorted(sizes)}")
     if not sizes and delivered is None:
         raise ValueError("process: expected one with faults to record, got the reliable network")
     times, entities, kinds, fields = [], [], [], []
@@ -223,7 +239,18 @@ def replay(plan: FaultPlan) -> Network:
 
     After its last event nothing changes any more. Every round costs as much as the one with the
     most events.
+
+    Raises:
+        ValueError: if this is no plan, or its arrays are not those of a valid one (traced arrays
+            are not checked).
     """
+    checks.instance("plan", plan, FaultPlan, "network.fault_plan([(3, 'crash', 0)], 8)")
+    if not any(checks.is_traced(leaf) for leaf in jax.tree.leaves(plan)):
+        time, entity, kind = (
+            checks.wholes(name, getattr(plan, name), shape=(None,))
+            for name in ("time", "entity", "kind")
+        )
+        plan = _checked(time, entity, kind, plan.num_agents, plan.num_links, plan.fields)
     events = np.shape(plan.time)[0]
     time, entity, kind = (jnp.asarray(x) for x in (plan.time, plan.entity, plan.kind))
 
@@ -260,6 +287,18 @@ def replay(plan: FaultPlan) -> Network:
     return Network(init, step)
 
 
+def _listed(events: Any) -> list[tuple[Any, Any, Any]]:
+    wanted = "(round, kind, entity) events such as (3, 'crash', 0)"
+    if isinstance(events, str) or not isinstance(events, Iterable):
+        raise ValueError(f"events: expected {wanted}, got {checks.shown(events)}")
+    listed = []
+    for event in events:
+        if not isinstance(event, (tuple, list)) or len(event) != 3:
+            raise ValueError(f"events: expected {wanted}, got {checks.shown(event)}")
+        listed.append((event[0], event[1], event[2]))
+    return listed
+
+
 def _checked(
     time: np.ndarray,
     entity: np.ndarray,
@@ -268,24 +307,22 @@ def _checked(
     num_links: int,
     fields: tuple[str, ...] | None,
 ) -> FaultPlan:
-    if not time.shape == entity.shape == kind.shape or time.ndim != 1:
+    """Validate the events of a plan, wherever they come from, and order them."""
+    num_agents = checks.whole("num_agents", num_agents)
+    num_links = checks.whole("num_links", num_links)
+    if not time.shape == entity.shape == kind.shape:
         raise ValueError(
             "events: expected vectors of one length, "
             f"got {time.shape}, {entity.shape}, {kind.shape}"
         )
-    if time.size and any(x.dtype.kind not in "iu" for x in (time, entity)):
-        raise ValueError(
-            f"events: expected integer rounds and entities, got {time.dtype} and {entity.dtype}"
-        )
+    if kind.size and not ((kind >= 0) & (kind < len(KINDS))).all():
+        raise ValueError(f"kind: expected numbers in [0, {len(KINDS)}), got {kind.max()}")
     group = kind // 2
     limit = np.where(group < 3, num_agents, num_links)
 
     def show(i: int) -> str:
         return f"({int(time[i])}, {KINDS[kind[i]]!r}, {int(entity[i])})"
 
-    if (time < 0).any():
-        bad = int(np.argmax(time < 0))
-        raise ValueError(f"events: expected a round of at least 0, got {show(bad)}")
     unknown = (entity < 0) | (entity >= limit)
     if unknown.any():
         bad = int(np.argmax(unknown))
@@ -303,18 +340,20 @@ def _checked(
             f"events: expected one event per entity and round, got {show(bad)} and {show(bad + 1)}"
         )
     used = {_FIELDS[g] for g in np.unique(kind // 2)}
-    known = ("alive", "participates", "delivered")
     if fields is None:
-        fields = tuple(name for name in known if name in used)
-    if any(name not in known for name in fields) or not used <= set(fields):
-        raise ValueError(f"fields: expected some of {known} that cover the events, got {fields}")
+        fields = tuple(name for name in _KNOWN_FIELDS if name in used)
+    good = all(isinstance(name, str) and name in _KNOWN_FIELDS for name in fields)
+    if not good or len(set(fields)) < len(fields) or not used <= set(fields):
+        raise ValueError(
+            f"fields: expected some of {_KNOWN_FIELDS} that cover the events, got {fields}"
+        )
     width = int(np.unique(time, return_counts=True)[1].max()) if time.size else 0
     return FaultPlan(
         time.astype(np.int32),
         entity.astype(np.int32),
         kind.astype(np.int8),
-        int(num_agents),
-        int(num_links),
+        num_agents,
+        num_links,
         width,
         tuple(fields),
     )

@@ -16,16 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.checks import is_traced
+from jaxswarm import checks
 from jaxswarm.gossip.types import Exchange
 from jaxswarm.network.process import (
     Network,
+    check_integer,
     check_probability,
-    check_round,
     expect_single,
-    expect_topology,
 )
-from jaxswarm.topology import Topology, require_symmetric
+from jaxswarm.topology import Topology, require_symmetric, require_topology, reverse_slots
 from jaxswarm.topology.validation import is_concrete
 from jaxswarm.types import ArrayLike
 
@@ -53,10 +52,18 @@ def link_loss(topology: Topology, probability: ArrayLike, *, symmetric: bool = F
         >>> exchange.delivered.shape, round(float(exchange.delivered.mean()), 1)
         ((1000,), 0.8)
     """
-    expect_topology(topology)
+    require_topology(topology)
+    checks.flag("symmetric", symmetric)
     loss = check_probability("probability", probability, topology.num_edge_slots)
     if symmetric and is_concrete(topology):
         require_symmetric(topology, "symmetric link loss")
+        if np.ndim(probability) and not checks.is_traced(probability):
+            back = np.asarray(reverse_slots(topology))
+            if not topology.is_sequence and not np.array_equal(loss, np.asarray(loss)[back]):
+                raise ValueError(
+                    "probability: expected the same for both directions of an edge with "
+                    "symmetric=True"
+                )
 
     def step(key: jax.Array, state: tuple[()], index: ArrayLike) -> tuple[tuple[()], Exchange]:
         member = topology
@@ -81,7 +88,7 @@ def partitioned(
 
     Args:
         topology: the graph whose edge slots are delivered or not.
-        groups: ``int[N]``, the group of each agent.
+        groups: ``int[N]``, the group of each agent; ``bool[N]`` for two groups.
         at: first round of the partition, at least 0; may be traced.
         heals: first round after it, later than ``at``; ``None`` for never.
 
@@ -90,13 +97,11 @@ def partitioned(
             topologies.
     """
     expect_single(topology, "partitioned")
-    if np.shape(groups) != (topology.num_agents,):
-        raise ValueError(
-            f"groups: expected one per agent, shape ({topology.num_agents},), "
-            f"got {np.shape(groups)}"
-        )
+    if getattr(groups, "dtype", None) == np.bool_:  # two groups
+        groups = jnp.asarray(groups, jnp.int32)
+    wanted = (topology.num_agents,)
+    label = jnp.asarray(checks.wholes("groups", groups, -checks.LARGEST, shape=wanted))
     start, stop = check_window(at, heals, "heals")
-    label = jnp.asarray(groups)
     inside = label[jnp.asarray(topology.senders)] == label[jnp.asarray(topology.receivers)]
 
     def step(key: jax.Array, state: tuple[()], index: ArrayLike) -> tuple[tuple[()], Exchange]:
@@ -110,7 +115,11 @@ def link_uniforms(key: jax.Array, topology: Topology, *, symmetric: bool = False
     """Uniform ``float32[E]`` in ``[0, 1)``, each from its link's own stream ``fold_in(key, ends)``.
 
     With ``symmetric`` both directions of an edge get the same number.
+
+    Raises:
+        ValueError: if the key is not a typed one.
     """
+    checks.key(key)
     senders, receivers = jnp.asarray(topology.senders), jnp.asarray(topology.receivers)
     if symmetric:
         senders, receivers = jnp.minimum(senders, receivers), jnp.maximum(senders, receivers)
@@ -129,13 +138,13 @@ def check_window(
     Raises:
         ValueError: if one is negative or ``end <= at``.
     """
-    start = check_round("at", at)
+    start = check_integer("at", at)
     if end is None:
-        return start, None
-    stop = check_round(name, end)
-    if not is_traced(at) and not is_traced(end) and int(end) <= int(at):
-        raise ValueError(f"{name}: expected a round after at={int(at)}, got {int(end)}")
-    return start, stop
+        return jnp.asarray(start, jnp.int32), None
+    stop = check_integer(name, end)
+    if isinstance(start, int) and isinstance(stop, int) and stop <= start:
+        raise ValueError(f"{name}: expected a round after at={start}, got {stop}")
+    return jnp.asarray(start, jnp.int32), jnp.asarray(stop, jnp.int32)
 
 
 def during(index: ArrayLike, start: jax.Array, stop: jax.Array | None) -> jax.Array:

@@ -9,12 +9,10 @@ Shapes: ``N`` agents.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxswarm import agents
-from jaxswarm.checks import is_traced
+from jaxswarm import agents, checks
 from jaxswarm.gossip.types import Exchange, combine_masks
-from jaxswarm.network.process import Network, check_agents, check_probability
+from jaxswarm.network.process import Network, check_integer, check_process
 from jaxswarm.types import ArrayLike, PyTree
 
 
@@ -33,14 +31,15 @@ def stragglers(
     Raises:
         ValueError: if ``speeds`` is not a vector, or a speed or phase is out of range.
     """
-    if np.ndim(speeds) != 1 or not np.size(speeds):
-        raise ValueError(f"speeds: expected one per agent, [N], got shape {np.shape(speeds)}")
-    n = np.shape(speeds)[0]
-    rate = check_probability("speeds", speeds, n)
-    if not is_traced(speeds) and not (np.asarray(speeds) > 0).all():
-        agent = int(np.argmin(np.asarray(speeds)))
-        raise ValueError(f"speeds: expected positive speeds, got 0 for agent {agent}")
-    begun = jnp.zeros(n) if phases is None else check_probability("phases", phases, n)
+    rate = jnp.asarray(checks.real("speeds", speeds, high=1.0, above=0.0, shape=(None,)))
+    n = len(rate)
+    if not n:
+        raise ValueError("speeds: expected one per agent, [N], got shape (0,)")
+    checks.flag("random", random)
+    begun = jnp.zeros(n)
+    if phases is not None:
+        begun = jnp.asarray(checks.real("phases", phases, 0.0, below=1.0, shape=(n,)))
+    rate, begun = rate.astype(jnp.float32), begun.astype(jnp.float32)
 
     def init() -> jax.Array:
         return jnp.broadcast_to(begun, (n,))
@@ -77,14 +76,16 @@ def sampled(num_agents: int, count: int | jax.Array, *, among: Network | None = 
         >>> int(exchange.participates.sum())
         3
     """
-    n = check_agents(num_agents)
-    if not is_traced(count) and not 1 <= count <= n:
-        raise ValueError(f"count: expected a sample of 1 to {n} participants, got {count}")
+    n = checks.whole("num_agents", num_agents, 1)
+    count = check_integer("count", count, 1, n)
+    if among is not None:
+        check_process("among", among)
 
     def init() -> PyTree:
         return () if among is None else among.init()
 
     def step(key: jax.Array, state: PyTree, index: ArrayLike) -> tuple[PyTree, Exchange]:
+        checks.key(key)
         priority_key, inner_key = jax.random.split(key)
         exchange = Exchange(index)
         if among is not None:

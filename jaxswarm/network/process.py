@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.checks import is_traced
+from jaxswarm import checks
 from jaxswarm.gossip.types import Exchange, combine_masks
-from jaxswarm.topology import Topology
+from jaxswarm.topology import Topology, require_topology
 from jaxswarm.types import ArrayLike, PyTree
 
 
@@ -58,16 +58,13 @@ def combine(*processes: Network) -> Network:
         ((8,), (16,))
     """
     for position, process in enumerate(processes):
-        if not (hasattr(process, "init") and hasattr(process, "step")):
-            raise ValueError(
-                "processes: expected network processes (init, step), got "
-                f"{type(process).__name__} at position {position}"
-            )
+        check_process(f"processes[{position}]", process)
 
     def init() -> PyTree:
         return tuple(process.init() for process in processes)
 
     def step(key: jax.Array, state: PyTree, index: ArrayLike) -> tuple[PyTree, Exchange]:
+        checks.key(key)
         states, alive, participates, delivered = [], None, None, None
         for i, (process, old) in enumerate(zip(processes, state, strict=True)):
             new, exchange = process.step(jax.random.fold_in(key, i), old, index)
@@ -80,6 +77,19 @@ def combine(*processes: Network) -> Network:
     return Network(init, step)
 
 
+def check_process(name: str, value: Any) -> None:
+    """Refuse anything but a network process.
+
+    Raises:
+        ValueError: naming the argument and what came.
+    """
+    if not (callable(getattr(value, "init", None)) and callable(getattr(value, "step", None))):
+        raise ValueError(
+            f"{name}: expected a network process (init, step) such as network.churn(64), got "
+            f"{checks.shown(value)}"
+        )
+
+
 def check_probability(name: str, value: ArrayLike, size: int | None = None) -> jax.Array:
     """``value`` as a float array of probabilities, a scalar or one per entity.
 
@@ -87,49 +97,24 @@ def check_probability(name: str, value: ArrayLike, size: int | None = None) -> j
         ValueError: if it has another shape than ``()`` or ``[size]``; if it is concrete and not in
             ``[0, 1]``.
     """
+    checks.probability(name, value, shape=None)
     if np.ndim(value) and (size is None or np.shape(value) != (size,)):
         expected = "a scalar" if size is None else f"a scalar or shape ({size},)"
         raise ValueError(f"{name}: expected {expected}, got shape {np.shape(value)}")
-    if not is_traced(value):
-        values = np.asarray(value, np.float64)
-        if not ((values >= 0.0) & (values <= 1.0)).all():
-            bad = values[~((values >= 0.0) & (values <= 1.0))].flat[0]
-            raise ValueError(f"{name}: expected probabilities in [0, 1], got {bad:g}")
     return jnp.asarray(value, jnp.float32)
 
 
-def check_agents(num_agents: int) -> int:
-    """Validate a number of agents of at least 1 and return it.
+def check_integer(
+    name: str, value: ArrayLike, low: int = 0, high: int = checks.LARGEST
+) -> int | jax.Array:
+    """A whole number that may be traced: a round, a duration, a size of a sample.
 
     Raises:
-        ValueError: otherwise.
+        ValueError: if it is no integer, or it is concrete and out of range.
     """
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
-    return num_agents
-
-
-def check_round(name: str, value: ArrayLike) -> jax.Array:
-    """A validated round number as ``int32[]``.
-
-    Raises:
-        ValueError: if it is concrete and negative or not an integer.
-    """
-    if not is_traced(value):
-        given = np.asarray(value)
-        if given.ndim or not np.issubdtype(given.dtype, np.integer) or given < 0:
-            raise ValueError(f"{name}: expected a round number of at least 0, got {value!r}")
-    return jnp.asarray(value, jnp.int32)
-
-
-def expect_topology(topology: Topology) -> None:
-    """Refuse anything but a topology.
-
-    Raises:
-        ValueError: naming the type that came.
-    """
-    if not isinstance(topology, Topology):
-        raise ValueError(f"topology: expected a Topology, got {type(topology).__name__}")
+    if not checks.is_traced(value):
+        return checks.whole(name, value, low, high)
+    return checks.wholes(name, value, low, high, shape=())
 
 
 def expect_single(topology: Topology, process: str) -> None:
@@ -138,7 +123,7 @@ def expect_single(topology: Topology, process: str) -> None:
     Raises:
         ValueError: naming the process.
     """
-    expect_topology(topology)
+    require_topology(topology)
     if topology.is_sequence:
         raise ValueError(f"topology: {process} expects a single graph, got a sequence")
 

@@ -3,7 +3,6 @@
 Shapes: ``N`` agents.
 """
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +32,7 @@ def usable(
     n = len(positions)
     finite = jnp.all(jnp.isfinite(positions), axis=1)
     for leaf in jax.tree.leaves(features):
-        finite = finite & jnp.all(jnp.isfinite(leaf.reshape(n, -1)), axis=1)
+        finite = finite & jnp.all(jnp.isfinite(jnp.reshape(leaf, (n, -1))), axis=1)
     flagged = ~finite if active is None else ~finite & active
     taking = finite if active is None else finite & active
     safe, features = agents.where(
@@ -42,18 +41,17 @@ def usable(
     return safe, features, taking, flagged
 
 
-def check_count(name: str, value: Any) -> int:
-    """``value`` as an ``int`` of at least 1.
+def neutral(op: str, dtype: Any) -> jax.Array:
+    """Neutral element of an operation of :data:`OPERATIONS` in a dtype.
 
     Raises:
-        ValueError: naming the argument and what came.
+        ValueError: for a minimum or maximum of integers, which have no infinity.
     """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ValueError(
-            f"{name}: expected a whole number of at least 1, got {type(value).__name__}"
-        ) from None
-    if number < 1:
-        raise ValueError(f"{name}: expected at least 1, got {number}")
-    return number
+    if op != "sum" and not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"fn: expected floating results for op {op!r}, got {dtype}")
+    return jnp.asarray(OPERATIONS[op][0], dtype)
+
+
+def squared_reach(reach: jax.Array) -> jax.Array:
+    """Largest squared distance of neighbours; below 0, hence none, for a negative or NaN radius."""
+    return jnp.where(reach >= 0.0, jnp.square(reach), -1.0)

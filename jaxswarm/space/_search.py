@@ -6,7 +6,6 @@ References:
     M. Allen, D. Tildesley, Computer simulation of liquids, 1987 (cell lists).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxswarm import errors
+from jaxswarm import checks
 from jaxswarm.space import pairs, strips
-from jaxswarm.space._common import OPERATIONS, check_count
+from jaxswarm.space._common import OPERATIONS
 from jaxswarm.space.domain import Space
 from jaxswarm.types import ArrayLike, PyTree
 
@@ -72,6 +71,9 @@ class Search:
         method: ``"auto"``, ``"pairs"`` or ``"strips"``.
         capacity: candidates tested per strip, or ``None`` for all.
         strict: an overflow turns every result into NaN.
+
+    Raises:
+        ValueError: as :func:`search`.
     """
 
     space: Space
@@ -80,6 +82,29 @@ class Search:
     method: str = "auto"
     capacity: int | None = None
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        checks.instance("space", self.space, Space, "Space((1.0, 1.0))")
+        num_agents = checks.whole("num_agents", self.num_agents, 1)
+        radius = float(checks.real("radius", checks.concrete("radius", self.radius), above=0.0))
+        if self.capacity is not None:
+            object.__setattr__(self, "capacity", checks.whole("capacity", self.capacity, 1))
+        checks.choice("method", self.method, METHODS)
+        checks.flag("strict", self.strict)
+        fits = strips.fits(self.space, radius)
+        if self.method == "strips" and not fits:
+            raise ValueError(
+                "radius: expected at most a third of each side of a periodic box for method "
+                f"'strips', got radius {radius} in a box of sides {self.space.sides}"
+            )
+        if self.method == "auto" and not fits and num_agents > PAIRS_MOST:
+            raise ValueError(
+                "radius: expected at most a third of each side of a periodic box for more than "
+                f"{PAIRS_MOST} agents, got {radius} in a box of sides {self.space.sides}; pass "
+                "method='pairs' to compare all pairs"
+            )
+        object.__setattr__(self, "num_agents", num_agents)
+        object.__setattr__(self, "radius", radius)
 
     def sum(
         self,
@@ -103,7 +128,14 @@ class Search:
         Returns:
             A tree like ``features``, and a :class:`Report`. With few agents this is a matrix
             product.
+
+        Raises:
+            ValueError: for positions, features, a radius or flags of another shape or kind, or a
+                larger radius than the search's.
         """
+        positions, features, active = self._checked(positions, features, active)
+        if weight is not None:
+            checks.function("weight", weight)
         if self._pairs(PAIRS_LINEAR):
             return self._finish(
                 *pairs.weighted_sum(
@@ -147,8 +179,9 @@ class Search:
         Raises:
             ValueError: for an unknown ``op``, positions of another shape, or a larger radius.
         """
-        if op not in OPERATIONS:
-            raise errors.unknown("op", op, OPERATIONS)
+        checks.choice("op", op, tuple(OPERATIONS))
+        checks.function("fn", fn)
+        positions, features, active = self._checked(positions, features, active)
         method = "pairs" if self._pairs(PAIRS_GENERAL) else "strips"
         return self._reduce(positions, fn, features, op, radius, active, method)
 
@@ -173,9 +206,8 @@ class Search:
         Raises:
             ValueError: if ``max_neighbors < 1``, or positions have another shape.
         """
-        if max_neighbors < 1:
-            raise ValueError(f"max_neighbors: expected at least 1, got {max_neighbors}")
-        self._check(positions)
+        max_neighbors = checks.whole("max_neighbors", max_neighbors, 1)
+        positions, _, active = self._checked(positions, None, active)
         reach = self._reach(radius)
         if self._pairs(PAIRS_GENERAL):
             lists = pairs.neighbors(self.space, positions, max_neighbors, reach, active)
@@ -195,7 +227,6 @@ class Search:
         active: jax.Array | None,
         method: str,
     ) -> tuple[PyTree, Report]:
-        self._check(positions)
         reach = self._reach(radius)
         if method == "pairs":
             found = pairs.reduce(self.space, positions, fn, features, op, reach, active)
@@ -228,16 +259,26 @@ class Search:
         return self.num_agents <= most or not strips.fits(self.space, self.radius)
 
     def _reach(self, radius: ArrayLike | None) -> jax.Array:
-        given = self.radius if radius is None else radius
-        if not isinstance(given, Tracer) and np.max(given) > self.radius * (1 + 1e-6):
-            raise ValueError(f"radius: expected at most the search's {self.radius}, got {given}")
+        if radius is None:
+            return jnp.float32(self.radius)
+        shape = () if np.ndim(radius) == 0 else (self.num_agents,)
+        most = self.radius * (1 + 1e-6)
+        given = jnp.asarray(checks.real("radius", radius, 0.0, most, shape=shape), jnp.float32)
         # Rounding the caller's equal radius to float32 must not widen the search.
-        return jnp.minimum(jnp.asarray(given, jnp.float32), self.radius)
+        return jnp.minimum(given, self.radius)
 
-    def _check(self, positions: jax.Array) -> None:
-        expected = (self.num_agents, self.space.dimensions)
-        if positions.shape != expected:
-            raise ValueError(f"positions: expected shape {expected}, got {positions.shape}")
+    def _checked(self, positions: Any, features: Any, active: Any) -> tuple[Any, Any, Any]:
+        n = self.num_agents
+        positions = checks.numbers("positions", positions, (n, self.space.dimensions))
+        for leaf in jax.tree.leaves(features):
+            if np.shape(leaf)[:1] != (n,):
+                raise ValueError(
+                    f"features: expected leaves [{n}, ...], got shape {list(np.shape(leaf))}"
+                )
+        features = jax.tree.map(jnp.asarray, features)
+        if active is not None:
+            active = jnp.asarray(checks.mask("active", active, (n,)))
+        return positions, features, active
 
 
 def search(
@@ -254,7 +295,8 @@ def search(
     Args:
         space: the domain.
         radius: positive and static: it fixes the size of the cells. A smaller, traced one can be
-            given with each call.
+            given with each call. In a periodic box narrower than two radii every other agent counts
+            once, at its nearest image.
         num_agents: ``N``, at least 1.
         method: ``"pairs"`` compares all pairs; ``"strips"`` is a cell list whose rows are
             contiguous windows; ``"auto"`` takes the faster one for ``N`` and the radius.
@@ -279,28 +321,4 @@ def search(
         >>> count.tolist()  # the first two are neighbours across the periodic boundary
         [1.0, 1.0, 0.0]
     """
-    if not isinstance(space, Space):
-        raise ValueError(
-            "space: expected a jaxswarm.space.Space such as Space((1.0, 1.0)), got "
-            f"{type(space).__name__}"
-        )
-    num_agents = check_count("num_agents", num_agents)
-    if not math.isfinite(radius) or radius <= 0.0:
-        raise ValueError(f"radius: expected a positive finite distance, got {radius}")
-    if capacity is not None and capacity < 1:
-        raise ValueError(f"capacity: expected at least 1 or None, got {capacity}")
-    if method not in METHODS:
-        raise errors.unknown("method", method, METHODS)
-    fits = strips.fits(space, radius)
-    if method == "strips" and not fits:
-        raise ValueError(
-            "radius: expected at most a third of each side of a periodic box for method 'strips', "
-            f"got radius {radius} in a box of sides {space.sides}"
-        )
-    if method == "auto" and not fits and num_agents > PAIRS_MOST:
-        raise ValueError(
-            "radius: expected at most a third of each side of a periodic box for more than "
-            f"{PAIRS_MOST} agents, got {radius} in a box of sides {space.sides}; pass "
-            "method='pairs' to compare all pairs"
-        )
-    return Search(space, float(radius), num_agents, method, capacity, strict)
+    return Search(space, radius, num_agents, method, capacity, strict)

@@ -3,14 +3,13 @@
 Shapes: ``d`` dimensions, ``...`` any leading axes.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import errors
+from jaxswarm import checks
 
 BOUNDARIES = ("periodic", "reflecting", "open")
 
@@ -41,17 +40,12 @@ class Space:
     boundary: str = "periodic"
 
     def __post_init__(self) -> None:
-        try:
-            sides = tuple(float(side) for side in self.sides)
-        except TypeError:
-            sides = ()
-        if not 1 <= len(sides) <= 3 or not all(math.isfinite(s) and s > 0.0 for s in sides):
-            raise ValueError(
-                "sides: expected a tuple of one to three positive lengths such as (1.0, 1.0), got "
-                f"{self.sides!r}"
-            )
-        if self.boundary not in BOUNDARIES:
-            raise errors.unknown("boundary", self.boundary, BOUNDARIES)
+        wanted = "a tuple of one to three positive lengths such as (1.0, 1.0)"
+        array = checks.as_array("sides", self.sides, wanted)
+        if array.ndim != 1 or not 1 <= array.size <= 3:
+            raise ValueError(f"sides: expected {wanted}, got {checks.shown(self.sides)}")
+        sides = tuple(float(s) for s in checks.real("sides", array, above=0.0, shape=(None,)))
+        checks.choice("boundary", self.boundary, BOUNDARIES)
         object.__setattr__(self, "sides", sides)
 
     @property
@@ -61,11 +55,19 @@ class Space:
 
     def uniform(self, keys: jax.Array) -> jax.Array:
         """Uniform random positions in the box, one per key: ``[N]`` keys to ``[N, d]``."""
+        checks.key(keys, "keys", shape=(None,))
         unit = jax.vmap(lambda key: jax.random.uniform(key, (self.dimensions,)))(keys)
         return unit * jnp.asarray(self.sides)[None, :]
 
     def displacement(self, one: jax.Array, two: jax.Array) -> jax.Array:
         """Vector from ``one`` to ``two``, ``[..., d]``; the shortest one in a periodic box."""
+        one, two = self._points("one", one), self._points("two", two)
+        try:
+            jnp.broadcast_shapes(one.shape, two.shape)
+        except ValueError:
+            raise ValueError(
+                f"two: expected a shape that broadcasts against {one.shape}, got {two.shape}"
+            ) from None
         offset = two - one
         return jnp.stack([self.shorten(offset[..., i], i) for i in range(self.dimensions)], axis=-1)
 
@@ -89,7 +91,12 @@ class Space:
 
         Returns:
             Positions in ``[0, side)`` (periodic) or ``[0, side]`` (reflecting), and velocities.
+
+        Raises:
+            ValueError: if positions are not ``[..., d]``, or velocities of another shape.
         """
+        positions = self._points("positions", positions)
+        velocities = checks.numbers("velocities", velocities, positions.shape)
         sides = jnp.broadcast_to(jnp.asarray(self.sides, positions.dtype), positions.shape)
         if self.boundary == "periodic":
             inside = positions - sides * jnp.floor(positions / sides)
@@ -104,11 +111,31 @@ class Space:
 
     def wrap(self, positions: jax.Array) -> jax.Array:
         """Apply the boundary condition to positions ``[..., d]`` of agents without velocity."""
+        positions = self._points("positions", positions)
         return self.move(positions, jnp.zeros_like(positions))[0]
+
+    def _points(self, name: str, points: jax.Array) -> jax.Array:
+        array = checks.numbers(name, points)
+        if array.shape[-1:] != (self.dimensions,):
+            raise ValueError(
+                f"{name}: expected shape [..., {self.dimensions}], got {list(array.shape)}"
+            )
+        return array
 
 
 def length(vectors: jax.Array) -> jax.Array:
-    """Euclidean norm over the last axis, with gradient zero at the zero vector."""
+    """Euclidean norm over the last axis, with gradient zero at the zero vector; NaN of a NaN.
+
+    Example:
+        >>> length(jnp.array([[3.0, 4.0], [0.0, 0.0], [jnp.nan, 0.0]])).tolist()
+        [5.0, 0.0, nan]
+
+    Raises:
+        ValueError: if this is no array of real numbers with at least one axis.
+    """
+    vectors = checks.numbers("vectors", vectors)
+    if not vectors.ndim:
+        raise ValueError("vectors: expected shape [..., d], got []")
     squared = jnp.sum(jnp.square(vectors), axis=-1)
-    positive = squared > 0.0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)
+    zero = squared == 0.0
+    return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, squared)))

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.space._common import OPERATIONS, usable
+from jaxswarm.space._common import OPERATIONS, neutral, squared_reach, usable
 from jaxswarm.space.domain import Space
 from jaxswarm.types import PyTree
 
@@ -35,9 +35,8 @@ def weighted_sum(
     def rows(block: tuple[jax.Array, jax.Array, jax.Array, jax.Array]) -> jax.Array:
         at, number, sees, radius = block
         squared = _squared(space, at, safe)
-        near = (squared <= jnp.square(radius)[:, None]) & (
-            number[:, None] != jnp.arange(n, dtype=jnp.int32)[None, :]
-        )
+        near = (squared <= squared_reach(radius)[:, None]) & taking[None, :]
+        near = near & (number[:, None] != jnp.arange(n, dtype=jnp.int32)[None, :])
         value = near.astype(table.dtype)
         if weight is not None:
             value = jnp.where(near, weight(jnp.where(near, squared, 1.0)), 0.0)
@@ -66,16 +65,16 @@ def reduce(
     safe, features, taking, flagged = usable(positions, features, active)
     n = len(safe)
     numbers = jnp.arange(n, dtype=jnp.int32)
-    empty, _, across = OPERATIONS[op]
+    across = OPERATIONS[op][2]
 
     def row(at: Any, own: Any, number: Any, sees: Any, radius: Any) -> Any:
         def pair(other_at: Any, other: Any, other_number: Any, taking: Any) -> Any:
             offset = space.displacement(at, other_at)
             near = sees & taking & (other_number != number)
-            near = near & (jnp.sum(jnp.square(offset)) <= jnp.square(radius))
+            near = near & (jnp.sum(jnp.square(offset)) <= squared_reach(radius))
             # Far pairs get a harmless offset, so that their gradient is finite too.
-            value = fn(own, other, jnp.where(near, offset, 1.0))
-            return jax.tree.map(lambda x: jnp.where(near, x, jnp.asarray(empty, x.dtype)), value)
+            value = jax.tree.map(jnp.asarray, fn(own, other, jnp.where(near, offset, 1.0)))
+            return jax.tree.map(lambda x: jnp.where(near, x, neutral(op, x.dtype)), value)
 
         values = jax.vmap(pair)(safe, features, numbers, taking)
         return jax.tree.map(lambda x: across(x, axis=0), values)
@@ -95,7 +94,7 @@ def neighbors(
 
     def rows(block: Any) -> Any:
         at, number, sees, radius = block
-        near = _squared(space, at, safe) <= jnp.square(radius)[:, None]
+        near = _squared(space, at, safe) <= squared_reach(radius)[:, None]
         near = near & (number[:, None] != numbers[None, :]) & taking[None, :] & sees[:, None]
         slot = jnp.where(near, jnp.cumsum(near, axis=1) - 1, slots)
         lists = jnp.zeros((len(at), slots), jnp.int32)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.space._common import OPERATIONS, usable
+from jaxswarm.space._common import OPERATIONS, neutral, squared_reach, usable
 from jaxswarm.space.domain import Space
 from jaxswarm.types import PyTree
 
@@ -245,7 +245,7 @@ def _near(
     plan: Plan,
     windows: Sorted,
     own: list[jax.Array],
-    squared_reach: jax.Array,
+    limit: jax.Array,
     rank: jax.Array,
     filled: jax.Array,
 ) -> tuple[jax.Array, list[jax.Array]]:
@@ -255,7 +255,7 @@ def _near(
         for i, (x, at) in enumerate(zip(windows.columns, own, strict=True))
     ]
     squared = sum(jnp.square(x) for x in offset)
-    near = filled[None, :] & windows.sees & (squared <= squared_reach)
+    near = filled[None, :] & windows.sees & (squared <= limit)
     return near & (rank[None, :] != windows.mine), offset
 
 
@@ -279,8 +279,8 @@ def reduce(
     safe, features, taking, flagged = usable(positions, features, active)
     windows = arrange(plan, safe, taking)
     order, mine, n = windows.order, windows.mine, len(windows.order)
-    empty, combine, _ = OPERATIONS[op]
-    squared_reach = jnp.square(jnp.broadcast_to(reach, (n,)))[order][mine]
+    combine = OPERATIONS[op][1]
+    limit = squared_reach(jnp.broadcast_to(reach, (n,)))[order][mine]
     at = [x[mine] for x in windows.columns]
     # One array per number of a feature: gathers of scalars are ten times faster than of rows.
     leaves, treedef = jax.tree.flatten(features)
@@ -298,13 +298,13 @@ def reduce(
     paired = jax.vmap(jax.vmap(fn, -1, -1), (-2, None, -2), -2)
 
     def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
-        near, offset = _near(plan, windows, at, squared_reach, rank, filled)
+        near, offset = _near(plan, windows, at, limit, rank, filled)
         other = assemble(lambda column: column[rank], rank.shape)
         # Far pairs get a harmless offset, so that their gradient is finite too.
         value = paired(own, other, jnp.stack([jnp.where(near, x, 1.0) for x in offset]))
         return jax.tree.map(
             lambda c, x: combine(
-                c, jnp.where(jnp.broadcast_to(near, x.shape), x, jnp.asarray(empty, x.dtype))
+                c, jnp.where(jnp.broadcast_to(near, x.shape), x, neutral(op, x.dtype))
             ),
             carry,
             value,
@@ -313,12 +313,12 @@ def reduce(
     blank = jax.eval_shape(
         paired, own, assemble(lambda column: column[mine[0]], mine.shape[1:]), jnp.stack(at)
     )
-    start = jax.tree.map(lambda x: jnp.full(x.shape, empty, x.dtype), blank)
+    start = jax.tree.map(lambda x: jnp.full(x.shape, neutral(op, x.dtype), x.dtype), blank)
     out = _loop(plan, windows, look, start)
 
     def restore(x: jax.Array) -> jax.Array:
         rows = x.reshape(*x.shape[:-2], -1)[..., windows.back]
-        rows = jnp.where(jnp.broadcast_to(taking, rows.shape), rows, jnp.asarray(empty, x.dtype))
+        rows = jnp.where(jnp.broadcast_to(taking, rows.shape), rows, neutral(op, x.dtype))
         return jnp.moveaxis(rows, -1, 0)
 
     return jax.tree.map(restore, out), _overflow(plan, windows), flagged
@@ -331,13 +331,13 @@ def neighbors(
     safe, _, taking, flagged = usable(positions, None, active)
     windows = arrange(plan, safe, taking)
     order, mine, n = windows.order, windows.mine, len(windows.order)
-    squared_reach = jnp.square(jnp.broadcast_to(reach, (n,)))[order][mine]
+    limit = squared_reach(jnp.broadcast_to(reach, (n,)))[order][mine]
     at = [x[mine] for x in windows.columns]
     row = jnp.arange(mine.size, dtype=jnp.int32).reshape(mine.shape)
 
     def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
         lists, count = carry
-        near, _ = _near(plan, windows, at, squared_reach, rank, filled)
+        near, _ = _near(plan, windows, at, limit, rank, filled)
         slot = jnp.where(near, count, slots)
         agent = jnp.broadcast_to(order[rank][None, :], mine.shape)
         return lists.at[row, slot].set(agent, mode="drop"), count + near

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.space import Space, length, search
 from jaxswarm.swarms.dynamics import (
     Dynamics,
@@ -25,6 +25,7 @@ from jaxswarm.swarms.dynamics import (
     check_numbers,
     check_space,
     check_step,
+    count_nonfinite,
 )
 
 _UNBOUNDED = 1e9  # an interaction radius beyond all distances
@@ -55,8 +56,9 @@ class AggregationInfo(NamedTuple):
     """Measurements of one step.
 
     Attributes:
-        radius: ``[]``, distance of the farthest agent from the swarm's centre.
-        nonfinite: ``int32[]``, number of agents at a NaN or infinite position.
+        radius: ``[]``, distance of the farthest agent from the swarm's centre; NaN with an active
+            agent at a NaN position.
+        nonfinite: ``int32[]``, active agents at a NaN or infinite position after the step.
     """
 
     radius: jax.Array
@@ -87,7 +89,7 @@ def aggregation(
 
     Raises:
         ValueError: for a space that is not open, negative numbers, or a ``dt`` that is not
-            positive.
+            positive or so long that the method diverges.
     """
     check_space(space)
     if space.boundary != "open":
@@ -96,11 +98,17 @@ def aggregation(
             f"boundary {space.boundary!r}"
         )
     neighbors = search(space, _UNBOUNDED, num_agents, method="pairs")
+    num_agents = neighbors.num_agents
     defaults = AggregationParams(attraction, repulsion, width)
     check_numbers(**defaults._asdict())
+    checks.real("width", width, above=0.0)
+    pull = 0.0 if checks.is_traced(attraction) else float(attraction)
     if dt is None:
-        strongest = float(jnp.max(attraction + jnp.asarray(repulsion)))
+        strongest = float(checks.concrete("dt", attraction) + checks.concrete("dt", repulsion))
         dt = 0.2 / (num_agents * max(strongest, 1e-12))
+    if pull > 0.0:
+        why = "2 / (num_agents · attraction), beyond which Euler's method diverges"
+        check_step(dt, 2.0 / (num_agents * pull), why)
     check_step(dt)
 
     def init(key: jax.Array, active: ArrayLike | None = None) -> PositionState:
@@ -122,16 +130,19 @@ def aggregation(
         )
         velocity = jnp.where(report.flagged[:, None], 0.0, pull - weight[:, None] * at)
         positions = jnp.where(state.active[:, None], at + dt * velocity, at)
-        valid = state.active & ~report.flagged
-        center = agents.mean(jnp.where(valid[:, None], positions, 0.0), valid)
-        away = jnp.where(valid, length(positions - center[None, :]), 0.0)
+        center = agents.mean(positions, state.active)
+        away = jnp.where(state.active, length(positions - center[None, :]), 0.0)
+        bad = count_nonfinite(state.active, positions)
         after = PositionState(positions, state.active)
-        return after, AggregationInfo(jnp.max(away), report.nonfinite)
+        return after, AggregationInfo(jnp.max(away), bad)
 
     return Dynamics(init, step, defaults)
 
 
 def swarm_radius(parameters: AggregationParams) -> jax.Array:
     """Bound ``(b / a) √(c / 2) e^{−1/2}`` on the swarm's final radius, for any ``N``."""
+    checks.instance("parameters", parameters, AggregationParams, "AggregationParams()")
     a, b, c = parameters
+    checks.real("attraction", a, above=0.0)
+    check_numbers(repulsion=b, width=c)
     return b / a * jnp.sqrt(c / 2.0) * math.exp(-0.5)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.space import Space, length, search
 from jaxswarm.swarms.dynamics import (
     Dynamics,
@@ -24,8 +24,8 @@ from jaxswarm.swarms.dynamics import (
     check_speed,
     clip_length,
     random_swarm,
+    swarm_info,
 )
-from jaxswarm.swarms.order import polarization
 
 
 class BoidsParams(NamedTuple):
@@ -86,8 +86,8 @@ def boids(
         A :class:`Dynamics` over :class:`Swarm`.
 
     Raises:
-        ValueError: for negative numbers, a displacement per step above the radius, and what
-            :func:`jaxswarm.space.search` refuses.
+        ValueError: for negative numbers, ``min_speed`` above ``max_speed``, a displacement per step
+            above the radius, and what :func:`jaxswarm.space.search` refuses.
 
     Example:
         >>> import jax, jaxswarm as js
@@ -99,9 +99,13 @@ def boids(
     """
     check_space(space)
     neighbors = search(space, radius, num_agents, capacity=capacity, method=method)
+    num_agents = neighbors.num_agents
     defaults = BoidsParams(separation, alignment, cohesion, personal, min_speed, max_speed)
     check_numbers(**defaults._asdict())
     check_speed(max_speed, dt, radius)
+    known = not any(checks.is_traced(number) for number in (min_speed, max_speed))
+    if known and float(min_speed) > float(max_speed):
+        raise ValueError(f"min_speed: expected at most max_speed = {max_speed}, got {min_speed}")
 
     def init(key: jax.Array, active: ArrayLike | None = None) -> Swarm:
         return random_swarm(key, space, num_agents, max_speed, active)
@@ -132,6 +136,6 @@ def boids(
         velocities = velocities * jnp.where(slow, p.min_speed / jnp.where(slow, speed, 1.0), 1.0)
         positions, velocities = space.move(state.positions + dt * velocities, velocities)
         after = agents.where(state.active, Swarm(positions, velocities, state.active), state)
-        return after, SwarmInfo(polarization(after.velocities, state.active), *report[:2])
+        return after, swarm_info(after, report)
 
     return Dynamics(init, step, defaults)

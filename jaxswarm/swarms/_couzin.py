@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.space import Space, length, search
 from jaxswarm.swarms.dynamics import (
     Dynamics,
@@ -31,8 +30,8 @@ from jaxswarm.swarms.dynamics import (
     check_speed,
     normals,
     random_swarm,
+    swarm_info,
 )
-from jaxswarm.swarms.order import polarization
 
 FIELD = math.radians(270.0)
 """The paper's field of view."""
@@ -111,11 +110,12 @@ def couzin(
     if space.dimensions < 2:
         raise ValueError(f"space: expected two or three dimensions, got {space.dimensions}")
     neighbors = search(space, radius, num_agents, capacity=capacity, method=method)
+    num_agents = neighbors.num_agents
     defaults = CouzinParams(repulsion, orientation, attraction, field, turn, noise, speed)
     check_numbers(**defaults._asdict())
     check_speed(speed, dt, radius)
     zones = (repulsion, orientation, attraction, radius)
-    known = [zone for zone in zones if not isinstance(zone, Tracer)]
+    known = [zone for zone in zones if not checks.is_traced(zone)]
     if any(float(a) > float(b) * (1 + 1e-6) for a, b in itertools.pairwise(known)):
         raise ValueError(
             "repulsion, orientation, attraction, radius: expected each at most the next, got "
@@ -158,7 +158,7 @@ def couzin(
             state.positions + dt * p.speed * turned, p.speed * turned
         )
         after = agents.where(state.active, Swarm(positions, velocities, state.active), state)
-        return after, SwarmInfo(polarization(after.velocities, state.active), *report[:2])
+        return after, swarm_info(after, report)
 
     return Dynamics(init, step, defaults)
 

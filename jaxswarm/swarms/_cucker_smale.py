@@ -23,8 +23,8 @@ from jaxswarm.swarms.dynamics import (
     check_space,
     check_speed,
     random_swarm,
+    swarm_info,
 )
-from jaxswarm.swarms.order import polarization
 
 
 class CuckerSmaleParams(NamedTuple):
@@ -71,6 +71,7 @@ def cucker_smale(
     """
     check_space(space)
     neighbors = search(space, radius, num_agents, capacity=capacity, method=method)
+    num_agents = neighbors.num_agents
     check_numbers(strength=strength, decay=decay, speed=speed)
     check_speed(speed, dt, radius)
     defaults = CuckerSmaleParams(strength, decay)
@@ -93,6 +94,6 @@ def cucker_smale(
         velocities = state.velocities + dt * change
         positions, velocities = space.move(state.positions + dt * state.velocities, velocities)
         after = agents.where(state.active, Swarm(positions, velocities, state.active), state)
-        return after, SwarmInfo(polarization(after.velocities, state.active), *report[:2])
+        return after, swarm_info(after, report)
 
     return Dynamics(init, step, defaults)

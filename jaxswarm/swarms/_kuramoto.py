@@ -15,19 +15,22 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.gossip import Mixing, mix
 from jaxswarm.space import Report, Search
-from jaxswarm.space._common import check_count
 from jaxswarm.swarms.dynamics import (
     Dynamics,
     Number,
     active_mask,
     check_numbers,
     check_step,
+    count_nonfinite,
     normals,
 )
 from jaxswarm.swarms.order import phase_order
+
+STABLE = 2.785
+"""Largest ``dt · coupling`` at which Runge-Kutta of fourth order is stable."""
 
 
 class KuramotoParams(NamedTuple):
@@ -64,7 +67,8 @@ class KuramotoInfo(NamedTuple):
     Attributes:
         order: ``[]``, the order parameter ``r`` in ``[0, 1]`` (1 in full synchrony).
         overflow: ``int32[]``, see :class:`jaxswarm.space.Report`.
-        nonfinite: ``int32[]``, likewise.
+        nonfinite: ``int32[]``, active oscillators with a NaN or infinite phase, frequency or
+            position after the step.
     """
 
     order: jax.Array
@@ -99,8 +103,8 @@ def kuramoto(
         A :class:`Dynamics` over :class:`Oscillators`.
 
     Raises:
-        ValueError: for zero agents, a ``dt`` that is not positive, negative noise, or an ``among``
-            of another kind or for another number of agents.
+        ValueError: for zero agents, a ``dt`` that is not positive or too long for the coupling,
+            negative noise, or an ``among`` of another kind or for another number of agents.
 
     Example:
         >>> import jax, jaxswarm as js
@@ -110,8 +114,8 @@ def kuramoto(
         >>> bool(records.info.order[-1] > 0.9)
         True
     """
-    num_agents = check_count("num_agents", num_agents)
-    check_step(dt)
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    checks.function("frequencies", frequencies)
     if among is not None and not isinstance(among, Mixing | Search):
         raise ValueError(
             "among: expected a mixing operator, a jaxswarm.space.Search or None, got "
@@ -120,9 +124,15 @@ def kuramoto(
     if among is not None and among.num_agents != num_agents:
         raise ValueError(f"among: expected {num_agents} agents, got {among.num_agents}")
     check_numbers(noise=noise)
+    checks.real("coupling", coupling)
+    strength = 0.0 if checks.is_traced(coupling) else abs(float(coupling))
+    if strength > 0.0:
+        check_step(dt, STABLE / strength, f"beyond which coupling {strength:g} is unstable")
+    check_step(dt)
     defaults = KuramotoParams(coupling, noise)
 
     def init(key: jax.Array, active: ArrayLike | None = None) -> Oscillators:
+        checks.key(key)
         phase_key, frequency_key, position_key = jax.random.split(key, 3)
         positions = None
         if isinstance(among, Search):
@@ -169,6 +179,7 @@ def kuramoto(
         phases = phases + p.noise * math.sqrt(dt) * normals(key, num_agents, 1)[:, 0]
         phases = jnp.where(state.active, jnp.mod(phases, 2.0 * jnp.pi), state.phases)
         after = state._replace(phases=phases)
-        return after, KuramotoInfo(phase_order(phases, state.active), *report[:2])
+        bad = count_nonfinite(state.active, phases, state.frequencies, state.positions)
+        return after, KuramotoInfo(phase_order(phases, state.active), report.overflow, bad)
 
     return Dynamics(init, step, defaults)

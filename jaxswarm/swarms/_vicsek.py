@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.space import Space, search
 from jaxswarm.swarms.dynamics import (
     Dynamics,
@@ -23,6 +23,7 @@ from jaxswarm.swarms.dynamics import (
     check_numbers,
     check_space,
     check_speed,
+    count_nonfinite,
 )
 from jaxswarm.swarms.order import phase_order
 
@@ -99,11 +100,13 @@ def vicsek(
     if space.dimensions != 2:
         raise ValueError(f"space: expected two dimensions, got {space.dimensions}")
     neighbors = search(space, radius, num_agents, capacity=capacity, method=method)
+    num_agents = neighbors.num_agents
     check_numbers(speed=speed, noise=noise)
     check_speed(speed, 1.0, radius)
     defaults = VicsekParams(speed, noise, radius)
 
     def init(key: jax.Array, active: ArrayLike | None = None) -> HeadingState:
+        checks.key(key)
         position_key, angle_key = jax.random.split(key)
         return HeadingState(
             space.uniform(agents.keys(position_key, num_agents)),
@@ -126,7 +129,9 @@ def vicsek(
         turned = jnp.mod(turned + jnp.pi, 2.0 * jnp.pi) - jnp.pi
         after = HeadingState(positions, turned, state.active)
         after = agents.where(state.active, after, state)
-        return after, SwarmInfo(phase_order(after.angles, state.active), *report[:2])
+        order = phase_order(after.angles, after.active)
+        bad = count_nonfinite(after.active, after.positions, after.angles)
+        return after, SwarmInfo(order, report.overflow, bad)
 
     return Dynamics(init, step, defaults)
 

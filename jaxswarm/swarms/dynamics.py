@@ -3,18 +3,16 @@
 Shapes: ``N`` agents, ``d`` dimensions.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxswarm import agents
-from jaxswarm.space import Space, length
-from jaxswarm.types import PyTree
+from jaxswarm import agents, checks
+from jaxswarm.space import Report, Space, length
+from jaxswarm.swarms.order import polarization
 
 Number: TypeAlias = float | jax.Array
 """A physical parameter; may be traced."""
@@ -58,7 +56,8 @@ class SwarmInfo(NamedTuple):
     Attributes:
         polarization: ``[]``, length of the mean direction of motion, in ``[0, 1]``.
         overflow: ``int32[]``, see :class:`jaxswarm.space.Report`.
-        nonfinite: ``int32[]``, number of agents at a NaN or infinite position.
+        nonfinite: ``int32[]``, active agents with a NaN or infinite number in their state after the
+            step.
     """
 
     polarization: jax.Array
@@ -66,24 +65,38 @@ class SwarmInfo(NamedTuple):
     nonfinite: jax.Array
 
 
+def swarm_info(after: Swarm, report: Report) -> SwarmInfo:
+    """Measurements of a step from the state after it and the search's report."""
+    bad = count_nonfinite(after.active, after.positions, after.velocities)
+    return SwarmInfo(polarization(after.velocities, after.active), report.overflow, bad)
+
+
 def active_mask(n: int, active: ArrayLike | None) -> jax.Array:
     """Validated mask ``bool[N]`` of the agents that take part, all true by default.
 
     Raises:
-        ValueError: for zero agents, or a mask of another shape.
+        ValueError: for a mask of another shape or dtype.
     """
-    if n < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {n}")
-    mask = jnp.ones(n, bool) if active is None else jnp.asarray(active, bool)
-    if mask.shape != (n,):
-        raise ValueError(f"active: expected shape ({n},), got {mask.shape}")
-    return mask
+    if active is None:
+        return jnp.ones(n, bool)
+    return jnp.asarray(checks.mask("active", active, (n,)))
+
+
+def count_nonfinite(active: jax.Array, *parts: jax.Array | None) -> jax.Array:
+    """Number ``int32[]`` of active agents with a NaN or infinity in a part ``[N, ...]``."""
+    bad = jnp.zeros(active.shape, bool)
+    for part in parts:
+        if part is not None:
+            finite = jnp.isfinite(part).reshape(len(active), -1)
+            bad = bad | ~jnp.all(finite, axis=1)
+    return jnp.sum(bad & active, dtype=jnp.int32)
 
 
 def random_swarm(
     key: jax.Array, space: Space, n: int, speed: Number, active: ArrayLike | None
 ) -> Swarm:
     """Agents at uniform random positions with uniform random directions, all at one speed."""
+    checks.key(key)
     mask = active_mask(n, active)
     position_key, direction_key = jax.random.split(key)
     direction = normals(direction_key, n, space.dimensions)
@@ -107,36 +120,30 @@ def check_space(space: Space) -> None:
     """Refuse anything but a :class:`jaxswarm.space.Space`.
 
     Raises:
-        ValueError: naming the type that came.
+        ValueError: naming what came.
     """
-    if not isinstance(space, Space):
-        raise ValueError(
-            "space: expected a jaxswarm.space.Space such as Space((1.0, 1.0)), got "
-            f"{type(space).__name__}"
-        )
+    checks.instance("space", space, Space, "Space((1.0, 1.0))")
 
 
-def check_numbers(**numbers: PyTree) -> None:
-    """Refuse negative or non-finite numbers by name; traced ones are not checked.
+def check_numbers(**numbers: Number) -> None:
+    """Refuse what is no finite number of at least 0, by name; values of traced ones pass.
 
     Raises:
         ValueError: naming the first bad one.
     """
     for name, value in numbers.items():
-        if isinstance(value, Tracer):
-            continue
-        if not bool(jnp.all(jnp.isfinite(jnp.asarray(value)) & (jnp.asarray(value) >= 0.0))):
-            raise ValueError(f"{name}: expected finite and not negative, got {value}")
+        checks.real(name, value, 0.0)
 
 
-def check_step(dt: float) -> None:
-    """Refuse a time step that is not positive and finite.
+def check_step(dt: float, most: float = float("inf"), why: str = "") -> None:
+    """Refuse a time step that is not positive and finite, or longer than ``most``.
 
     Raises:
         ValueError: naming ``dt``.
     """
-    if not math.isfinite(dt) or dt <= 0.0:
-        raise ValueError(f"dt: expected a positive finite time step, got {dt}")
+    checks.real("dt", checks.concrete("dt", dt), above=0.0)
+    if float(dt) > most:
+        raise ValueError(f"dt: expected at most {most:g}, {why}, got {dt}")
 
 
 def check_speed(speed: Number, dt: float, radius: float) -> None:
@@ -146,7 +153,8 @@ def check_speed(speed: Number, dt: float, radius: float) -> None:
         ValueError: if a speed that is not traced is too high, or ``dt`` is not positive.
     """
     check_step(dt)
-    if not isinstance(speed, Tracer) and float(jnp.max(jnp.asarray(speed))) * dt > radius:
+    checks.real("speed", speed, 0.0)
+    if not checks.is_traced(speed) and float(speed) * dt > radius:
         raise ValueError(
             f"speed: expected at most radius / dt = {radius / dt:g}, got {speed}; agents would "
             "pass through each other within one step: lower speed or dt"

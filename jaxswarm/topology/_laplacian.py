@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.topology import large
 from jaxswarm.topology.graph import Topology, per_member
 from jaxswarm.topology.validation import (
@@ -22,6 +23,7 @@ from jaxswarm.topology.validation import (
     is_traced,
     require_connected,
     require_symmetric,
+    require_topology,
 )
 
 DENSE_LIMIT = 1500
@@ -35,7 +37,8 @@ def laplacian(topology: Topology, rates: Any = None) -> Any:
 
     An undirected edge counts once: ``x^T L x = sum over edges of rate * (x_i - x_j)^2``.
     """
-    rates = np.ones(topology.mask.shape) if rates is None else rates
+    require_topology(topology)
+    rates = np.ones(topology.mask.shape) if rates is None else _checked_rates(topology, rates)
     if all_concrete(topology, rates):
         return dense_matrix(topology, -np.asarray(rates, float), 0.0, "row")
 
@@ -63,10 +66,13 @@ def laplacian_extremes(topology: Topology, rates: Any = None) -> tuple[Any, Any]
     Raises:
         ValueError: on a directed graph or a single agent.
     """
+    require_topology(topology)
     if topology.num_agents < 2:
         raise ValueError(f"{topology.name}: expected at least 2 agents, got 1")
     if is_concrete(topology):
         require_symmetric(topology, "the Laplacian's spectrum")
+    if rates is not None:
+        _checked_rates(topology, rates)
     is_large = topology.num_agents > DENSE_LIMIT and not topology.is_sequence
     if is_large and all_concrete(topology, rates):
         return large.laplacian_extremes(topology, rates)
@@ -157,12 +163,9 @@ def _pseudo_inverse(matrix: Any) -> Any:
 
 
 def _rates(topology: Topology, rates: Any) -> Any:
+    require_topology(topology)
     if rates is not None:
-        if np.shape(rates) != topology.mask.shape:
-            expected = list(topology.mask.shape)
-            raise ValueError(f"rates: expected shape {expected}, got {list(np.shape(rates))}")
-        if not is_traced(rates) and not np.all(np.asarray(rates) >= 0):
-            raise ValueError("rates: expected non-negative numbers")
+        checks.real("rates", _checked_rates(topology, rates), 0.0, shape=None)
         return rates
     xp = array_module(topology.mask)
     mask = xp.asarray(topology.mask)
@@ -170,7 +173,16 @@ def _rates(topology: Topology, rates: Any) -> Any:
     return mask / edges
 
 
+def _checked_rates(topology: Topology, rates: Any) -> Any:
+    checks.real("rates", rates, shape=None)
+    if np.shape(rates) != topology.mask.shape:
+        expected = list(topology.mask.shape)
+        raise ValueError(f"rates: expected shape {expected}, got {list(np.shape(rates))}")
+    return rates
+
+
 def _require_network(topology: Topology) -> None:
+    require_topology(topology)
     if topology.num_agents < 2:
         raise ValueError(f"{topology.name}: expected at least 2 agents, got 1")
     if is_concrete(topology):

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.errors import unknown
+from jaxswarm import checks
 from jaxswarm.topology._laplacian import laplacian_extremes
 from jaxswarm.topology.graph import Topology, per_member
 from jaxswarm.topology.validation import (
@@ -26,9 +26,9 @@ from jaxswarm.topology.validation import (
     is_concrete,
     is_regular,
     is_symmetric,
-    is_traced,
     require_connected,
     require_symmetric,
+    require_topology,
 )
 
 
@@ -44,6 +44,7 @@ def metropolis(topology: Topology) -> jax.Array:
         ValueError: on a directed graph, unless it is regular (all in- and out-degrees equal, as in
             a directed ring), where the weights are doubly stochastic all the same.
     """
+    require_topology(topology)
     if is_concrete(topology) and not (is_symmetric(topology) or is_regular(topology)):
         require_symmetric(topology, "'metropolis'")
 
@@ -56,6 +57,7 @@ def max_degree(topology: Topology) -> jax.Array:
     Raises:
         ValueError: on a graph in which an agent's in-degree is not its out-degree.
     """
+    require_topology(topology)
     if is_concrete(topology) and not is_balanced(topology):
         require_symmetric(topology, "'max_degree'")
 
@@ -85,6 +87,7 @@ def best_constant(topology: Topology) -> jax.Array:
     Raises:
         ValueError: on a directed or disconnected graph.
     """
+    require_topology(topology)
     if is_concrete(topology):
         require_symmetric(topology, "'best_constant'")
         for member in _members(topology):
@@ -109,15 +112,16 @@ def size_weighted(topology: Topology, sizes: Any) -> jax.Array:
     Raises:
         ValueError: on another shape, and on negative or non-finite sizes.
     """
-    sizes = sizes if is_traced(sizes) else np.asarray(sizes)
-    if sizes.shape[-1:] != (topology.num_agents,):
+    require_topology(topology)
+    checks.real("sizes", sizes, 0.0, shape=None)
+    if np.shape(sizes)[-1:] != (topology.num_agents,):
         expected = f"[..., {topology.num_agents}]"
-        raise ValueError(f"sizes: expected shape {expected}, got {list(sizes.shape)}")
-    if isinstance(sizes, np.ndarray) and not bool(np.all(np.isfinite(sizes) & (sizes >= 0))):
-        agent = int(np.argmin(np.isfinite(sizes) & (sizes >= 0)) % topology.num_agents)
-        raise ValueError(f"sizes: expected finite non-negative numbers, not so at agent {agent}")
+        raise ValueError(f"sizes: expected shape {expected}, got {list(np.shape(sizes))}")
     sizes = jnp.asarray(sizes, jnp.result_type(float))
     leading = topology.mask.shape[:-1]
+    if sizes.shape[:-1] not in ((), leading):
+        expected = [*leading, topology.num_agents]
+        raise ValueError(f"sizes: expected shape {expected}, got {list(sizes.shape)}")
     sizes = jnp.broadcast_to(sizes, (*leading, topology.num_agents))
 
     return per_member(_size_weighted, topology, sizes)
@@ -133,19 +137,25 @@ def self_weights(topology: Topology, weights: Any, *, stochastic: str = "row") -
             ``"push"``), ``"column"`` for one minus the column's.
 
     Raises:
-        ValueError: on another value of ``stochastic``.
+        ValueError: on another value of ``stochastic``, and on weights that are not ``[..., E]``.
     """
-    if stochastic not in ("row", "column"):
-        raise unknown("stochasticity", stochastic, ("row", "column"))
+    checks.choice("stochasticity", stochastic, ("row", "column"))
+    weights = _checked_weights(topology, weights)
 
-    return per_member(partial(_diagonal, kind=stochastic), topology, jnp.asarray(weights))
+    return per_member(partial(_diagonal, kind=stochastic), topology, weights)
 
 
 def dense(topology: Topology, weights: Any, *, stochastic: str = "row") -> jax.Array:
     """Build the mixing matrix ``[..., N, N]`` of edge weights, for small ``N``."""
-    weights = jnp.asarray(weights)
+    weights = _checked_weights(topology, weights)
     diagonal = self_weights(topology, weights, stochastic=stochastic)
     return per_member(_dense, topology, weights, diagonal)
+
+
+def _checked_weights(topology: Topology, weights: Any) -> jax.Array:
+    require_topology(topology)
+    checks.real("weights", weights, shape=topology.mask.shape)
+    return jnp.asarray(weights)
 
 
 def _sum_to(ends: jax.Array, values: jax.Array, member: Topology) -> jax.Array:

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.topology.graph import Topology, from_edges
-from jaxswarm.topology.validation import is_symmetric
+from jaxswarm.topology.validation import is_symmetric, require_topology
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -40,10 +41,12 @@ def from_networkx(
 
     Raises:
         ValueError: if this is no networkx graph; on an empty graph, a multigraph, self-loops, or an
-            edge without the attribute.
+            edge without the attribute or with one that is no finite number.
     """
     if not hasattr(graph, "is_multigraph"):
-        raise ValueError(f"graph: expected a networkx graph, got {type(graph).__name__}")
+        raise ValueError(f"graph: expected a networkx graph, got {checks.shown(graph)}")
+    if name is not None:
+        checks.instance("name", name, str, "'graph'")
     if graph.is_multigraph():
         raise ValueError(
             f"graph: expected simple edges, got a {type(graph).__name__}; convert it with "
@@ -65,6 +68,8 @@ def from_networkx(
     topology = from_edges(pairs, len(labels), directed=directed, name=title)
     if weight is None:
         return topology
+    for edge in edges:
+        checks.real(f"graph: attribute {weight!r} of edge {edge[:2]!r}", edge[2])
     values = np.array([e[2] for e in edges], np.float32)
     if not directed:
         pairs, values = np.concatenate([pairs, pairs[:, ::-1]]), np.concatenate([values, values])
@@ -83,15 +88,19 @@ def to_networkx(topology: Topology, *, weights: Any = None) -> "nx.Graph | nx.Di
         edges from sender to receiver.
 
     Raises:
-        ValueError: on a sequence or on weights of another shape.
+        ValueError: on a sequence, traced arrays, or weights of another shape or not finite.
     """
     import networkx as nx
 
+    require_topology(topology)
+    checks.concrete("topology", topology)
     if topology.is_sequence:
         raise ValueError(
             f"{topology.name}: expected a single topology, got a sequence; index it first"
         )
     mask = np.asarray(topology.mask, bool)
+    if weights is not None:
+        checks.real("weights", checks.concrete("weights", weights), shape=None)
     if weights is not None and np.shape(weights) != mask.shape:
         raise ValueError(
             f"weights: expected shape {list(mask.shape)}, got {list(np.shape(weights))}"

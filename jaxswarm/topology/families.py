@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from jaxswarm.errors import unknown
+from jaxswarm import checks
 from jaxswarm.topology.graph import Topology, from_edges
 
 
@@ -29,13 +29,13 @@ def ring(num_agents: int) -> Topology:
     Raises:
         ValueError: if ``num_agents < 1``.
     """
-    n = check_size(num_agents)
+    n = checks.whole("num_agents", num_agents, 1)
     return circulant(n, sorted({1 % n, (n - 1) % n} - {0}), name="ring")
 
 
 def directed_ring(num_agents: int) -> Topology:
     """Build a directed cycle: agent ``i`` receives only from agent ``i - 1`` (the “left ring”)."""
-    n = check_size(num_agents)
+    n = checks.whole("num_agents", num_agents, 1)
     return circulant(n, [n - 1] if n > 1 else [], name="directed_ring")
 
 
@@ -45,7 +45,7 @@ def exponential(num_agents: int) -> Topology:
     Directed; about ``log2 N`` neighbours each, and with equal weights and even ``N`` a spectral gap
     of ``2 / (1 + ceil(log2 N))``.
     """
-    n = check_size(num_agents)
+    n = checks.whole("num_agents", num_agents, 1)
     return circulant(n, [1 << k for k in range((n - 1).bit_length())], name="exponential")
 
 
@@ -63,11 +63,12 @@ def circulant(
     Raises:
         ValueError: on ``num_agents < 1`` and on zero or repeated hops.
     """
-    n = check_size(num_agents)
-    hops = [int(o) % n for o in offsets]
+    n = checks.whole("num_agents", num_agents, 1)
+    given = checks.wholes("offsets", offsets, -checks.LARGEST, shape=(None,))
+    hops = (np.asarray(checks.concrete("offsets", given), np.int64) % n).tolist()
     if 0 in hops or len(set(hops)) != len(hops):
         raise ValueError(
-            f"offsets: expected distinct non-zero hops modulo {n}, got {tuple(offsets)}"
+            f"offsets: expected distinct non-zero hops modulo {n}, got {tuple(given.tolist())}"
         )
     receivers = np.repeat(np.arange(n), len(hops))
     senders = (receivers + np.tile(np.asarray(hops, np.int64), n)) % n
@@ -77,20 +78,20 @@ def circulant(
 
 def path(num_agents: int) -> Topology:
     """Build a line of agents: ``i`` and ``i + 1`` are neighbours."""
-    n = check_size(num_agents)
+    n = checks.whole("num_agents", num_agents, 1)
     left = np.arange(n - 1)
     return from_edges(np.stack([left, left + 1], axis=1), n, name="path")
 
 
 def complete(num_agents: int) -> Topology:
     """Build the complete graph: all pairs are neighbours, ``N (N - 1)`` directed edges."""
-    n = check_size(num_agents)
+    n = checks.whole("num_agents", num_agents, 1)
     return from_edges(_clique(np.arange(n)), n, name="complete")
 
 
 def star(num_agents: int) -> Topology:
     """Build a star: agent 0 in the centre, ``N - 1`` leaves (``N`` counts the centre)."""
-    n = check_size(num_agents)
+    n = checks.whole("num_agents", num_agents, 1)
     leaves = np.arange(1, n)
     return from_edges(np.stack([np.zeros_like(leaves), leaves], axis=1), n, name="star")
 
@@ -123,8 +124,7 @@ def hypercube(dimension: int) -> Topology:
     Raises:
         ValueError: on a negative dimension or one above 24.
     """
-    if not 0 <= dimension <= 24:
-        raise ValueError(f"dimension: expected 0 to 24, got {dimension}")
+    dimension = checks.whole("dimension", dimension, 0, 24)
     agents = np.arange(1 << dimension)
     pairs = [np.stack([agents, agents ^ (1 << bit)], axis=1) for bit in range(dimension)]
     return from_edges(_joined(pairs), 1 << dimension, directed=True, name="hypercube")
@@ -138,9 +138,9 @@ def barbell(clique: int, bridge: int = 0) -> Topology:
     Raises:
         ValueError: on ``clique < 1`` or ``bridge < 0``.
     """
-    if bridge < 0:
-        raise ValueError(f"bridge: expected at least 0, got {bridge}")
-    n = 2 * check_size(clique, "clique") + bridge
+    bridge = checks.whole("bridge", bridge)
+    clique = checks.whole("clique", clique, 1)
+    n = 2 * clique + bridge
     line = np.arange(clique - 1, clique + bridge)
     pairs = [
         _clique(np.arange(clique)),
@@ -164,9 +164,10 @@ def cluster(num_clusters: int, size: int, *, backbone: str = "ring") -> Topology
         ValueError: on sizes below 1 or an unknown backbone.
     """
     families = {"ring": ring, "path": path, "star": star, "complete": complete}
-    if backbone not in families:
-        raise unknown("backbone", backbone, families)
-    n = check_size(num_clusters, "num_clusters") * check_size(size, "size")
+    checks.choice("backbone", backbone, families)
+    num_clusters = checks.whole("num_clusters", num_clusters, 1)
+    size = checks.whole("size", size, 1)
+    n = num_clusters * size
     members = np.arange(n).reshape(num_clusters, size)
     first, second = np.triu_indices(size, k=1)
     inside = np.stack([members[:, first].ravel(), members[:, second].ravel()], axis=1)
@@ -179,8 +180,7 @@ def cluster(num_clusters: int, size: int, *, backbone: str = "ring") -> Topology
 def _lattice(shape: tuple[int, ...], wrap: bool, name: str) -> Topology:
     if not shape:
         raise ValueError("shape: expected at least one side, got none")
-    for side in shape:
-        check_size(side, "shape")
+    shape = tuple(checks.whole("shape", side, 1) for side in shape)
     n = math.prod(shape)
     agents = np.arange(n).reshape(shape)
     pairs = []
@@ -199,14 +199,3 @@ def _clique(agents: np.ndarray) -> np.ndarray:
 
 def _joined(pairs: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.zeros((0, 2), np.int64), *pairs])
-
-
-def check_size(value: int, name: str = "num_agents") -> int:
-    """Return ``value`` as an ``int`` if it is an integer of at least 1.
-
-    Raises:
-        ValueError: otherwise, naming the argument.
-    """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
-    return int(value)

@@ -17,11 +17,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.errors import unknown
+from jaxswarm import checks
 from jaxswarm.topology._local_weights import best_constant, metropolis
 from jaxswarm.topology.graph import Topology, per_member, reverse_slots
 from jaxswarm.topology.large import power_modulus
-from jaxswarm.topology.validation import is_concrete, require_connected, require_symmetric
+from jaxswarm.topology.validation import (
+    is_concrete,
+    require_connected,
+    require_symmetric,
+    require_topology,
+)
 
 DENSE_LIMIT = 256
 """Number of agents up to which each step diagonalises the dense matrix."""
@@ -59,18 +64,18 @@ def fastest_mixing(
         ValueError: on a directed or disconnected graph, ``steps`` or ``rounds`` below 1, or an
             unknown value of ``through``.
     """
-    if through not in ("spectrum", "simulation"):
-        raise unknown("way to differentiate", through, ("spectrum", "simulation"))
-    for name, value in (("steps", steps), ("rounds", rounds)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    require_topology(topology)
+    checks.choice("way to differentiate", through, ("spectrum", "simulation"))
+    steps, rounds = checks.whole("steps", steps, 1), checks.whole("rounds", rounds, 1)
+    nonnegative = checks.flag("nonnegative", nonnegative)
+    checks.real("learning_rate", learning_rate, above=0.0)
+    key = jax.random.key(0) if key is None else checks.key(key)
     if is_concrete(topology):
         require_symmetric(topology, "'fastest_mixing'")
         for t in range(topology.length if topology.is_sequence else 1):
             require_connected(topology[t] if topology.is_sequence else topology)
     if topology.num_edge_slots == 0:
         return jnp.zeros(topology.mask.shape)
-    key = jax.random.key(0) if key is None else key
 
     known = is_concrete(topology) or topology.num_agents <= DENSE_LIMIT
     constant = best_constant(topology) if known else metropolis(topology)

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, repr=False)
@@ -69,6 +71,11 @@ class Topology:
         """Member ``index`` of a sequence; negative and traced indices work, no wrap-around."""
         if not self.is_sequence:
             raise ValueError(f"{self.name}: a single topology cannot be indexed")
+        if not checks.is_traced(index):
+            if not checks.is_whole(index):
+                raise ValueError(f"index: expected a whole number, got {checks.shown(index)}")
+            if not -self.length <= index < self.length:
+                raise IndexError(f"index: expected a member in [0, {self.length}), got {index}")
         return replace(
             self,
             senders=self.senders[index],
@@ -108,7 +115,12 @@ def per_member(function: Callable[..., Any], topology: Topology, *extra: Any) ->
             out, so that a jitted function compiles once per shape.
         topology: a single one, a sequence or a batch.
         extra: arrays with the same leading axes as the topology's.
+
+    Raises:
+        ValueError: if this is no function or no topology.
     """
+    checks.function("function", function)
+    checks.instance("topology", topology, Topology, "topology.ring(64)")
     for _ in range(topology.senders.ndim - 1):
         function = jax.vmap(function)
     bare = replace(topology, name="", offsets=None)
@@ -119,6 +131,9 @@ def reverse_slots(topology: Topology) -> jax.Array:
     """Edge slot of the opposite direction of each edge of an undirected graph, ``int32[..., E]``.
 
     Padding slots map to padding slots. Undefined where the opposite direction is missing.
+
+    Raises:
+        ValueError: if this is no topology.
     """
     return per_member(_reverse_slots, topology)
 
@@ -137,7 +152,8 @@ def from_edges(
         edges: ``[E, 2]`` integer pairs; for ``directed=False`` each undirected edge once.
         num_agents: ``N``, at least 1.
         directed: keep the pairs as they are instead of adding the reverse of each.
-        offsets: hops, if the caller knows the graph to be circulant (see :class:`Topology`).
+        offsets: hops, if the caller knows the graph to be circulant (see :class:`Topology`): every
+            agent then receives over each of them and over nothing else, which is checked.
         name: for tables and messages.
 
     Example:
@@ -145,12 +161,13 @@ def from_edges(
         Topology('graph', 3 agents, 4 directed edges)
 
     Raises:
-        ValueError: on ``N < 1``, ends out of ``[0, N)``, self-loops or duplicate edges; the message
-            names the offending edge.
+        ValueError: on ``N < 1``, ends out of ``[0, N)``, self-loops or duplicate edges (the message
+            names the offending edge), or offsets that do not describe all the edges.
     """
-    if num_agents < 1:
-        raise ValueError(f"num_agents: expected at least 1, got {num_agents}")
-    raw = np.asarray(edges if isinstance(edges, np.ndarray) else list(edges))
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    checks.flag("directed", directed)
+    checks.instance("name", name, str, "'graph'")
+    raw = _edge_array(edges)
     if raw.size and (raw.ndim != 2 or raw.shape[1] != 2):
         raise ValueError(f"edges: expected shape [E, 2], got {list(raw.shape)}")
     if raw.size and not (raw.dtype.kind in "iu" or _is_integral(raw)):
@@ -178,7 +195,7 @@ def from_edges(
         receivers=pairs[:, 1].astype(np.int32),
         mask=np.ones(len(pairs), bool),
         num_agents=num_agents,
-        offsets=None if offsets is None else tuple(int(o) for o in offsets),
+        offsets=None if offsets is None else _checked_offsets(offsets, pairs, num_agents),
         name=name,
     )
 
@@ -207,6 +224,31 @@ def _reverse_slots(member: Topology) -> jax.Array:
     forward = jnp.lexsort((member.senders, member.receivers, ~member.mask))
     backward = jnp.lexsort((member.receivers, member.senders, ~member.mask))
     return jnp.zeros(member.senders.shape, jnp.int32).at[forward].set(backward.astype(jnp.int32))
+
+
+def _edge_array(edges: Any) -> np.ndarray:
+    wanted = "(sender, receiver) pairs, shape [E, 2]"
+    if isinstance(edges, str) or not isinstance(edges, (np.ndarray, jax.Array, Iterable)):
+        raise ValueError(f"edges: expected {wanted}, got {checks.shown(edges)}")
+    checks.concrete("edges", edges)
+    is_array = isinstance(edges, (np.ndarray, jax.Array))
+    return checks.as_array("edges", edges if is_array else list(edges), wanted)
+
+
+def _checked_offsets(offsets: Any, pairs: np.ndarray, num_agents: int) -> tuple[int, ...]:
+    """Hops that describe all of ``pairs [E, 2]`` and nothing else."""
+    given = checks.concrete("offsets", offsets)
+    hops = checks.wholes("offsets", given, -checks.LARGEST, shape=(None,)).astype(np.int64)
+    found = (pairs[:, 0] - pairs[:, 1]) % num_agents
+    # No edge is given twice: N edges for each hop, all of these hops, are all of them.
+    distinct = np.unique(hops % num_agents)
+    complete = len(pairs) == num_agents * len(hops) and np.isin(found, distinct).all()
+    if len(distinct) != len(hops) or 0 in distinct or not complete:
+        raise ValueError(
+            "offsets: expected distinct hops that describe all edges of a circulant graph, got "
+            f"{tuple(hops.tolist())} for edges with hops {np.unique(found)[:8].tolist()}"
+        )
+    return tuple(hops.tolist())
 
 
 def _is_integral(raw: np.ndarray) -> bool:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.topology.graph import Topology
-from jaxswarm.topology.validation import degrees, is_concrete, require_topology
+from jaxswarm.topology.validation import degrees, require_topology
 
 
 class InNeighbors(NamedTuple):
@@ -46,16 +47,16 @@ def in_neighbors(topology: Topology, *, width: int | None = None) -> InNeighbors
         [True, False, False]
 
     Raises:
-        ValueError: if this is no topology, or a traced one.
+        ValueError: if this is no topology or a traced one, or a width below the largest in-degree.
     """
     require_topology(topology)
-    if not is_concrete(topology):
-        raise ValueError(
-            f"topology: expected concrete arrays, got traced ones ({topology.name}); list "
-            "neighbours outside jit and vmap"
-        )
+    checks.concrete("topology", topology)
+    largest = max(int(degrees(topology)[0].max(initial=0)), 1)
     if width is None:
-        width = max(int(degrees(topology)[0].max(initial=0)), 1)
+        width = largest
+    width = checks.whole("width", width)
+    if width < largest:
+        raise ValueError(f"width: expected at least the largest in-degree {largest}, got {width}")
     if not topology.is_sequence:
         return padded_lists(
             topology.senders, topology.receivers, topology.mask, topology.num_agents, width=width

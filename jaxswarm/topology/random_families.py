@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxswarm.topology.families import check_size
+from jaxswarm import checks
 from jaxswarm.topology.graph import Topology, from_edges
 from jaxswarm.topology.validation import components, is_connected
 
@@ -38,9 +38,8 @@ def random_regular(
         ValueError: if ``degree`` is outside ``[0, N - 1]``, ``N * degree`` is odd, or no connected
             graph was found.
     """
-    n = check_size(num_agents)
-    if not 0 <= degree < n:
-        raise ValueError(f"degree: expected 0 to num_agents - 1 = {n - 1}, got {degree}")
+    n = checks.whole("num_agents", num_agents, 1)
+    degree = checks.whole("degree", degree, 0, n - 1)
     if n * degree % 2:
         raise ValueError(f"degree: expected num_agents * degree to be even, got {n} * {degree}")
 
@@ -67,8 +66,8 @@ def erdos_renyi(
     Raises:
         ValueError: if ``probability`` is outside ``[0, 1]``, or no connected graph was found.
     """
-    n = check_size(num_agents)
-    _probability(probability)
+    n = checks.whole("num_agents", num_agents, 1)
+    checks.probability("probability", checks.concrete("probability", probability))
     total = n * (n - 1) // 2
 
     def draw(rng: np.random.Generator) -> Topology:
@@ -88,9 +87,8 @@ def barabasi_albert(num_agents: int, attachments: int, *, seed: int = 0) -> Topo
     """
     import networkx as nx
 
-    n = check_size(num_agents)
-    if not 1 <= attachments < n:
-        raise ValueError(f"attachments: expected 1 to num_agents - 1 = {n - 1}, got {attachments}")
+    n = checks.whole("num_agents", num_agents, 1)
+    attachments = checks.whole("attachments", attachments, 1, n - 1)
     graph = nx.barabasi_albert_graph(n, attachments, seed=int(generator(seed, 0).integers(2**31)))
     return from_edges(np.array(graph.edges, np.int64), n, name="barabasi_albert")
 
@@ -112,12 +110,13 @@ def watts_strogatz(
     """
     import networkx as nx
 
-    n = check_size(num_agents)
-    if degree % 2 or not 0 <= degree < n:
+    n = checks.whole("num_agents", num_agents, 1)
+    degree = checks.whole("degree", degree, 0, n - 1)
+    if degree % 2:
         raise ValueError(
             f"degree: expected an even number from 0 to num_agents - 1 = {n - 1}, got {degree}"
         )
-    _probability(probability)
+    checks.probability("probability", checks.concrete("probability", probability))
 
     def draw(rng: np.random.Generator) -> Topology:
         graph = nx.watts_strogatz_graph(n, degree, probability, seed=int(rng.integers(2**31)))
@@ -152,14 +151,15 @@ def random_geometric(
     Raises:
         ValueError: on arguments out of range, or if no connected graph was found.
     """
-    n = check_size(num_agents)
-    if not radius > 0:
-        raise ValueError(f"radius: expected a positive number, got {radius}")
-    if max_degree is not None and max_degree < 1:
-        raise ValueError(f"max_degree: expected at least 1, got {max_degree}")
-    given = None if positions is None else np.asarray(positions, float)
-    if given is not None and (given.ndim != 2 or len(given) != n or not np.isfinite(given).all()):
-        raise ValueError(f"positions: expected finite [{n}, D], got shape {list(given.shape)}")
+    n = checks.whole("num_agents", num_agents, 1)
+    radius = float(checks.real("radius", checks.concrete("radius", radius), above=0.0))
+    if max_degree is not None:
+        max_degree = checks.whole("max_degree", max_degree, 1)
+    checks.flag("repair", repair)
+    given = None
+    if positions is not None:
+        checks.real("positions", checks.concrete("positions", positions), shape=(n, None))
+        given = np.asarray(positions, float)
 
     def draw(rng: np.random.Generator) -> Topology:
         points = rng.random((n, 2)) if given is None else given
@@ -179,6 +179,7 @@ def _drawn(
     what: str,
     attempts: int = ATTEMPTS,
 ) -> Topology:
+    checks.flag("connected", connected)
     last = ""
     for attempt in range(attempts if connected else 1):
         topology = draw(generator(seed, attempt))
@@ -195,11 +196,9 @@ def generator(seed: int, attempt: int) -> np.random.Generator:
     """Random generator of one attempt of a seed.
 
     Raises:
-        ValueError: if ``seed < 0``.
+        ValueError: if the seed is no whole number of at least 0.
     """
-    if seed < 0:
-        raise ValueError(f"seed: expected at least 0, got {seed}")
-    return np.random.default_rng([seed, attempt])
+    return np.random.default_rng([checks.whole("seed", seed, 0, 2**63 - 1), attempt])
 
 
 def _regular_pairs(rng: np.random.Generator, n: int, degree: int) -> np.ndarray:
@@ -277,8 +276,3 @@ def _joined_components(points: np.ndarray, pairs: np.ndarray, cap: int | None) -
 def _with_room(agents: np.ndarray, degrees: np.ndarray, cap: int) -> np.ndarray:
     free = agents[degrees[agents] < cap]
     return free if len(free) else agents
-
-
-def _probability(value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"probability: expected a number in [0, 1], got {value}")

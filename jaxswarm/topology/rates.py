@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxswarm.errors import unknown
+from jaxswarm import checks
 from jaxswarm.topology.graph import Topology
-from jaxswarm.topology.validation import require_connected, require_symmetric
+from jaxswarm.topology.validation import require_connected, require_symmetric, require_topology
 
 OBJECTIVES = ("product", "chi1", "chi2")
 
@@ -60,14 +60,14 @@ def optimal_rates(
         ValueError: on a directed or disconnected graph, a sequence, a single agent, an unknown
             objective or ``iterations < 1``.
     """
-    if objective not in OBJECTIVES:
-        raise unknown("objective", objective, OBJECTIVES)
+    require_topology(topology)
+    checks.concrete("topology", topology)
+    checks.choice("objective", objective, OBJECTIVES)
+    iterations = checks.whole("iterations", iterations, 1)
     if topology.is_sequence:
         raise ValueError(f"{topology.name}: expected a single topology, got a sequence")
     if topology.num_agents < 2:
         raise ValueError(f"{topology.name}: expected at least 2 agents, got 1")
-    if iterations < 1:
-        raise ValueError(f"iterations: expected at least 1, got {iterations}")
     require_symmetric(topology, "optimal edge rates")
     require_connected(topology)
     senders, receivers = np.asarray(topology.senders), np.asarray(topology.receivers)

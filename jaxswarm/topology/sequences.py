@@ -8,13 +8,15 @@ References:
     Randomized gossip algorithms, 2006 (matchings).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from jaxswarm.topology.families import check_size, circulant
+from jaxswarm import checks
+from jaxswarm.topology.families import circulant
 from jaxswarm.topology.graph import Topology
 from jaxswarm.topology.random_families import generator, random_regular, watts_strogatz
+from jaxswarm.topology.validation import require_topology
 
 
 def stack(topologies: Sequence[Topology], *, name: str | None = None) -> Topology:
@@ -39,9 +41,17 @@ def stack(topologies: Sequence[Topology], *, name: str | None = None) -> Topolog
     Raises:
         ValueError: on an empty list, a sequence among the members, or different numbers of agents.
     """
+    if isinstance(topologies, Topology) or not isinstance(topologies, Iterable):
+        shown = checks.shown(topologies)
+        raise ValueError(f"topologies: expected a list of topologies, got {shown}")
     members = list(topologies)
+    if name is not None:
+        checks.instance("name", name, str, "'graphs'")
     if not members:
         raise ValueError("topologies: expected at least 1, got an empty list")
+    for i, member in enumerate(members):
+        require_topology(member, f"topologies[{i}]")
+        checks.concrete(f"topologies[{i}]", member)
     n = members[0].num_agents
     for i, member in enumerate(members):
         if member.is_sequence:
@@ -72,7 +82,7 @@ def one_peer_exponential(num_agents: int) -> Topology:
     ``"uniform"`` and ``"push"`` all give them) every round is doubly stochastic, and if ``N`` is a
     power of two, ``T`` rounds average exactly.
     """
-    n = check_size(num_agents)
+    n = checks.whole("num_agents", num_agents, 1)
     rounds = max(1, (n - 1).bit_length())
     return stack(
         [circulant(n, [1 << t] if n > 1 else []) for t in range(rounds)],
@@ -86,8 +96,8 @@ def random_matching(num_agents: int, rounds: int, *, seed: int = 0) -> Topology:
     Raises:
         ValueError: on ``num_agents < 1`` or ``rounds < 1``.
     """
-    n = check_size(num_agents)
-    check_size(rounds, "rounds")
+    n = checks.whole("num_agents", num_agents, 1)
+    rounds = checks.whole("rounds", rounds, 1)
     order = generator(seed, 0).permuted(np.tile(np.arange(n, dtype=np.int32), (rounds, 1)), axis=1)
     left, right = order[:, 0 : n - 1 : 2], order[:, 1:n:2]
     senders, receivers = np.concatenate([left, right], 1), np.concatenate([right, left], 1)
@@ -148,8 +158,8 @@ def resampled_random_regular(
 
 
 def _resampled(draw: Callable[[int], Topology], rounds: int, every: int, seed: int) -> Topology:
-    check_size(rounds, "rounds")
-    check_size(every, "every")
+    rounds = checks.whole("rounds", rounds, 1)
+    every = checks.whole("every", every, 1)
     count = -(-rounds // every)
     seeds = generator(seed, 0).integers(2**31, size=count)
     graphs = [draw(int(s)) for s in seeds]

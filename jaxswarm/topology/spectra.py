@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.checks import is_traced
-from jaxswarm.errors import unknown
 from jaxswarm.topology import large
 from jaxswarm.topology._laplacian import (
     DENSE_LIMIT,
@@ -98,8 +98,9 @@ def second_modulus(
 
     Arguments and errors as in :func:`spectral_gap`. A disconnected graph gives 1, a single agent 0.
     """
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
+    checks.choice("method", method, METHODS)
+    if symmetric is not None:
+        checks.flag("symmetric", symmetric)
     if not isinstance(graph, Topology):
         return _dense_modulus(graph.dense() if hasattr(graph, "dense") else graph, symmetric)
     stochasticity = STOCHASTICITY.get(weights, "row") if isinstance(weights, str) else "row"
@@ -149,7 +150,16 @@ def second_eigenvalue(W: Any, *, iterations: int = 2000) -> jax.Array:
         >>> from jaxswarm import gossip, topology
         >>> round(float(second_eigenvalue(gossip.mixing(topology.ring(16)))), 4)
         0.9493
+
+    Raises:
+        ValueError: if this is no mixing operator, or ``iterations < 1``.
     """
+    if not all(hasattr(W, name) for name in ("num_agents", "self_weights", "receive", "dense")):
+        raise ValueError(
+            "W: expected a mixing operator such as gossip.mixing(topology.ring(16)), got "
+            f"{checks.shown(W)}"
+        )
+    iterations = checks.whole("iterations", iterations, 1)
     n = W.num_agents
     if n <= OPERATOR_LIMIT:
         return jnp.asarray(second_modulus(W, symmetric=True), jnp.float32)
@@ -172,16 +182,18 @@ def contraction(matrix: Any) -> Any:
     """Compute ``||W - 11^T/N||_2`` of a doubly stochastic ``W [..., N, N]``: the worst-case round.
 
     Equals ``|lambda_2|`` for symmetric ``W``, and is never below it.
+
+    Raises:
+        ValueError: if this is no square matrix of finite numbers.
     """
+    _require_square("matrix", matrix)
     if not is_traced(matrix):
         matrix = np.asarray(matrix, float)
     return array_module(matrix).linalg.norm(matrix - 1.0 / matrix.shape[-1], ord=2, axis=(-2, -1))
 
 
 def _dense_modulus(matrix: Any, symmetric: bool | None) -> Any:
-    shape = np.shape(matrix)
-    if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ValueError(f"graph: expected a square matrix [..., N, N], got shape {list(shape)}")
+    shape = _require_square("graph", matrix)
     if shape[-1] == 1:
         return np.zeros(shape[:-2])[()]
     if not is_traced(matrix):
@@ -191,3 +203,11 @@ def _dense_modulus(matrix: Any, symmetric: bool | None) -> Any:
     xp = array_module(matrix)
     values = xp.linalg.eigvalsh(matrix) if symmetric else xp.linalg.eigvals(matrix)
     return xp.sort(xp.abs(values), axis=-1)[..., -2]
+
+
+def _require_square(name: str, matrix: Any) -> tuple[int, ...]:
+    checks.real(name, matrix, shape=None)
+    shape = np.shape(matrix)
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ValueError(f"{name}: expected a square matrix [..., N, N], got shape {list(shape)}")
+    return shape

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.checks import is_traced
 from jaxswarm.topology.graph import Topology
 
@@ -75,9 +76,9 @@ def components(topology: Topology, alive: Any = None) -> np.ndarray:
 
     senders, receivers, mask = _edges(topology)
     n = topology.num_agents
-    there = np.ones(n, bool) if alive is None else np.asarray(alive)
-    if there.shape != (n,) or there.dtype != bool:
-        raise ValueError(f"alive: expected bool[{n}], got {there.dtype}{list(there.shape)}")
+    there = np.ones(n, bool)
+    if alive is not None:
+        there = np.asarray(checks.mask("alive", checks.concrete("alive", alive), (n,)))
     mask = mask & there[senders] & there[receivers]
     ends = (receivers[mask], senders[mask])
     matrix = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(n, n)).tocsr()
@@ -147,10 +148,8 @@ def require_symmetric(topology: Topology, purpose: str) -> None:
 
 
 def _edges(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if not is_concrete(topology):
-        raise ValueError(
-            f"{topology.name}: expected concrete arrays, got traced ones; check before jit or vmap"
-        )
+    require_topology(topology)
+    checks.concrete("topology", topology)
     return (
         np.asarray(topology.senders, np.int64),
         np.asarray(topology.receivers, np.int64),

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.checks import is_traced
+from jaxswarm import checks
 from jaxswarm.errors import unknown
 from jaxswarm.topology._local_weights import (
     best_constant,
@@ -34,6 +34,7 @@ from jaxswarm.topology._local_weights import (
 )
 from jaxswarm.topology.fastest import fastest_mixing
 from jaxswarm.topology.graph import Topology
+from jaxswarm.topology.validation import require_topology
 
 __all__ = [
     "SCHEMES",
@@ -70,11 +71,7 @@ def lazy(
     Raises:
         ValueError: if ``self_weight`` is outside ``[0, 1]``, and what the scheme itself refuses.
     """
-    concrete = not is_traced(self_weight)
-    if concrete and not bool(
-        np.all((np.asarray(self_weight) >= 0) & (np.asarray(self_weight) <= 1))
-    ):
-        raise ValueError(f"self_weight: expected a number in [0, 1], got {self_weight}")
+    checks.probability("self_weight", self_weight)
     return (1.0 - self_weight) * edge_weights(topology, weights)
 
 
@@ -84,17 +81,17 @@ def edge_weights(topology: Topology, weights: Any) -> jax.Array:
     Raises:
         ValueError: on an unknown name, another shape, or non-finite values.
     """
+    require_topology(topology)
     if isinstance(weights, str):
         if weights not in SCHEMES:
             raise unknown("mixing weights", weights, SCHEMES)
         return SCHEMES[weights](topology)
-    if jnp.shape(weights) != topology.mask.shape:
+    checks.real("weights", weights, shape=None)
+    if np.shape(weights) != topology.mask.shape:
         expected = list(topology.mask.shape)
         raise ValueError(
-            f"weights: expected shape {expected} (one per edge), got {list(jnp.shape(weights))}"
+            f"weights: expected shape {expected} (one per edge), got {list(np.shape(weights))}"
         )
-    if not is_traced(weights) and not np.isfinite(np.asarray(weights)).all():
-        raise ValueError("weights: expected finite numbers, got NaN or infinity")
     return jnp.asarray(weights)
 
 

@@ -168,8 +168,14 @@ def test_ppo_trains_the_upper_level_without_recompiling(key):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: collective.kernel_rule(TASK, bandwidth=0.0), "bandwidth: expected a positive"),
-        (lambda: collective.kernel_rule(TASK, points=1), "points: expected at least 2"),
+        (
+            lambda: collective.kernel_rule(TASK, bandwidth=0.0),
+            "bandwidth: expected a finite number > 0",
+        ),
+        (
+            lambda: collective.kernel_rule(TASK, points=1),
+            "points: expected a whole number of at least 2",
+        ),
         (lambda: collective.histogram_rule(TASK, std_range=(0.5, 0.1)), "std_range: expected"),
         (
             lambda: collective.execute(
@@ -191,9 +197,14 @@ def test_ppo_trains_the_upper_level_without_recompiling(key):
         ),
         (
             lambda: collective.convergence(
-                None, collective.kuramoto_task, collective.kernel_rule(TASK), jnp.zeros(50), (), 4
+                jax.random.key(0),
+                collective.kuramoto_task,
+                collective.kernel_rule(TASK),
+                jnp.zeros(50),
+                (),
+                4,
             ),
-            "sizes, repetitions",
+            "sizes: expected at least one",
         ),
     ],
 )

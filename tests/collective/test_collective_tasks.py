@@ -156,11 +156,14 @@ def test_one_agent_observes_itself_and_is_aligned(key):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: collective.kuramoto_task(0), "num_agents: expected at least 1"),
-        (lambda: collective.aggregation_task(0), "num_agents: expected at least 1"),
-        (lambda: collective.kuramoto_task(4, radius=0.0), "radius: expected within"),
+        (lambda: collective.kuramoto_task(0), "num_agents: expected a whole number of at least 1"),
+        (
+            lambda: collective.aggregation_task(0),
+            "num_agents: expected a whole number of at least 1",
+        ),
+        (lambda: collective.kuramoto_task(4, radius=0.0), "radius: expected a finite number in"),
         (lambda: collective.vicsek_task(4, radius=-1.0), "speed|radius"),
-        (lambda: collective.kuramoto_task(4, radius=0.6), "radius: expected within"),
+        (lambda: collective.kuramoto_task(4, radius=0.6), "radius: expected a finite number in"),
         (lambda: collective.kuramoto_task(4, params=HeadingTaskParams(noise=-0.1)), "noise"),
         (lambda: collective.kuramoto_task(4, params=HeadingTaskParams(noise=np.nan)), "noise"),
         (
@@ -168,7 +171,7 @@ def test_one_agent_observes_itself_and_is_aligned(key):
             "agents would pass through each other",
         ),
         (lambda: Domain("sphere"), "unknown domain 'sphere'"),
-        (lambda: Domain("torus", 0.0), "side: expected a positive"),
+        (lambda: Domain("torus", 0.0), "side: expected a finite number > 0"),
         (lambda: collective.histogram(collective.kuramoto_task(4), bins=0), "bins: expected"),
         (
             lambda: collective.kernel_features(collective.kuramoto_task(4), bandwidth=0.0),

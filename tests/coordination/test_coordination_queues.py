@@ -67,9 +67,12 @@ def test_a_message_that_is_not_due_blocks_those_behind_it():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: empty_queues(0, 4, 0), "num_queues: expected at least 1, got 0"),
-        (lambda: empty_queues(2, 0, 0), "capacity: expected at least 1, got 0"),
-        (lambda: pop(empty_queues(2, 4, 0), 0.0, most=5), "most: expected 1 to the capacity 4"),
+        (lambda: empty_queues(0, 4, 0), "num_queues: expected a whole number of at least 1, got 0"),
+        (lambda: empty_queues(2, 0, 0), "capacity: expected a whole number of at least 1, got 0"),
+        (
+            lambda: pop(empty_queues(2, 4, 0), 0.0, most=5),
+            r"most: expected a whole number in \[1, 4\]",
+        ),
     ],
 )
 def test_bad_sizes_are_named(call, message):

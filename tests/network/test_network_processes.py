@@ -262,8 +262,8 @@ def test_plans_from_events_replay_the_events(key):
         (lambda: network.partitioned(GRAPH, [0, 1], 3), "groups"),
         (lambda: network.partitioned(GRAPH, HALVES, 3, 3), "heals"),
         (lambda: network.partitioned(GRAPH, HALVES, -1), "at"),
-        (lambda: network.link_loss(3, 0.1), "topology: expected a Topology, got int"),
-        (lambda: network.hubs("ring", 0.1), "topology: expected a Topology, got str"),
+        (lambda: network.link_loss(3, 0.1), "topology: expected a Topology .* got int"),
+        (lambda: network.hubs("ring", 0.1), "topology: expected a Topology .* got str"),
         (lambda: network.churn(0), "num_agents"),
         (lambda: network.churn(3, crash=0.7, leave=0.7), "crash"),
         (lambda: network.churn(3, join=-0.1), "join"),
@@ -279,7 +279,7 @@ def test_plans_from_events_replay_the_events(key):
         (lambda: network.stragglers(0.5), "speeds"),
         (lambda: network.sampled(4, 5), "count"),
         (lambda: network.sampled(4, 0), "count"),
-        (lambda: network.combine(network.reliable(), 3), "position 1"),  # type: ignore[arg-type]
+        (lambda: network.combine(network.reliable(), 3), r"processes\[1\]"),  # type: ignore[arg-type]
         (lambda: network.record(network.reliable(), 3, jax.random.key(0)), "reliable"),
         (lambda: network.record(network.churn(3), 0, jax.random.key(0)), "rounds"),
         (lambda: network.fault_plan([(0, "crash", 4)], 4), "unknown entity"),
@@ -293,7 +293,7 @@ def test_plans_from_events_replay_the_events(key):
         ),
         (lambda: network.fault_plan([(0, "crash", 1)], 4, topology.ring(5)), "topology"),
         (lambda: network.FaultPlan.from_dict({"time": []}), "missing"),
-        (lambda: network.uniform_delays(jax.random.key(0), GRAPH, 3, 1), "low"),
+        (lambda: network.uniform_delays(jax.random.key(0), GRAPH, 3, 1), "high"),
         (lambda: network.geometric_delays(jax.random.key(0), GRAPH, -1.0, 3), "mean"),
         (lambda: network.distance_delays(GRAPH, np.zeros((N, 2)), 0.0), "speed"),
         (lambda: network.distance_delays(GRAPH, np.zeros((3, 2)), 1.0), "positions"),

@@ -137,3 +137,80 @@ def test_bad_input_is_named(bad, name):
     good = {"space": space.Space((1.0, 1.0)), "radius": 0.1, "num_agents": 5}
     with pytest.raises(ValueError, match=name):
         space.search(**(good | bad))
+
+
+def crowd(box):
+    rng = np.random.default_rng(2)
+    at = rng.uniform(0.01, np.asarray(box.sides), (40, box.dimensions))
+    at[3] = 0.0  # where positions that are not finite are kept for the arithmetic
+    return jnp.asarray(at, jnp.float32), jnp.asarray(rng.normal(size=(40, 2)), jnp.float32)
+
+
+REDUCTIONS = {
+    "sum": lambda search, at, x, active: search.sum(at, x, active=active),
+    "weighted sum": lambda search, at, x, active: search.sum(
+        at, x, lambda squared: 1.0 / squared, active=active
+    ),
+    **{
+        f"reduce by {op}": (
+            lambda search, at, x, active, op=op: search.reduce(
+                at, lambda own, other, offset: other, x, op=op, active=active
+            )
+        )
+        for op in ("sum", "min", "max")
+    },
+    "lists": lambda search, at, x, active: (
+        (lists := search.neighbors(at, 40, active=active)).mask.sum(axis=1),
+        lists.report,
+    ),
+}
+
+
+CROWDS = [
+    *(("periodic", name) for name in REDUCTIONS),
+    *((boundary, "sum") for boundary in ("reflecting", "open")),
+]
+
+
+@pytest.mark.parametrize("method", ["pairs", "strips"])
+@pytest.mark.parametrize(("boundary", "name"), CROWDS)
+def test_a_nan_agent_is_no_neighbor_and_takes_none_away(boundary, name, method):
+    search = space.search(space.Space((1.0, 1.5), boundary), 0.3, 40, method=method)
+    at, x = crowd(search.space)
+    every, there = jnp.ones(40, bool), jnp.arange(40) != 9
+    reduced = jax.jit(lambda at, x, active: REDUCTIONS[name](search, at, x, active))
+    want, _ = reduced(at, x, there)
+    rest = np.delete(np.arange(40), 9)
+    for bad in (jnp.nan, jnp.inf):
+        lost = at.at[9, 0].set(bad)
+        for active in (every, there):
+            got, report = reduced(lost, x, active)
+            np.testing.assert_allclose(got[rest], want[rest], atol=1e-5)
+            assert int(report.nonfinite) == int(active[9])
+        if name != "lists":
+            got, report = reduced(at, x.at[9, 0].set(bad), every)
+            np.testing.assert_allclose(got[rest], want[rest], atol=1e-5)
+            assert int(report.nonfinite) == 1
+
+
+@pytest.mark.parametrize("radius", [0.6, 1.0, 5.0, 1e4])
+@pytest.mark.parametrize("boundary", ["reflecting", "open"])
+def test_strips_miss_no_neighbor_of_a_large_radius(boundary, radius):
+    box = space.Space((1.0, 1.5), boundary)
+    at, x = crowd(box)
+    sums = [
+        space.search(box, radius, 40, method=method).sum(at, x)[0] for method in ("pairs", "strips")
+    ]
+    np.testing.assert_allclose(*sums, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["pairs", "strips"])
+def test_a_traced_radius_below_zero_or_nan_reaches_no_agent(method):
+    search = space.search(space.Space((1.0, 1.0)), 0.3, 20, method=method)
+    at = jnp.full((20, 2), 0.5)
+    count = jax.jit(lambda radius: search.sum(at, jnp.ones(20), radius=radius)[0])
+    assert count(0.0).tolist() == [19.0] * 20
+    for radius in (-0.2, jnp.nan):
+        assert count(radius).tolist() == [0.0] * 20
+        with pytest.raises(ValueError, match="radius"):
+            search.sum(at, jnp.ones(20), radius=radius)

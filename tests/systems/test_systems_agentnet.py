@@ -120,7 +120,7 @@ def test_edges_follow_their_rule(play, rule):
     ("build", "message"),
     [
         (lambda w: agentnet.agentnet(w, rule="x"), "rule"),
-        (lambda w: agentnet.agentnet(w, capacity=0), "retrieved"),
+        (lambda w: agentnet.agentnet(w, capacity=0), "capacity"),
         (lambda w: agentnet.agentnet(w, retrieved=99), "retrieved"),
         (lambda w: agentnet.agentnet(w, hops=0), "hops"),
         (

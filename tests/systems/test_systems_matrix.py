@@ -257,15 +257,24 @@ def test_jit_equals_eager():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: matrix.flow([[0.0, 1.0]], actors=[0]), "actors: expected at least 1"),
+        (
+            lambda: matrix.flow([[0.0, 1.0]], actors=[0]),
+            "actors: expected whole numbers of at least 1",
+        ),
         (lambda: matrix.flow([[0.5, 0.5, 0.0]]), r"route: expected \[G, G \+ 1\]"),
         (lambda: matrix.flow([[1.0, 0.0]]), "rows never end from role 0 on"),
         (lambda: matrix.flow([[0.2, 0.2]]), "sum to one"),
         (lambda: matrix.flow([[0.0, 1.0]], service=-1.0), "service: expected finite"),
         (lambda: matrix.flow([[0.0, 1.0]], service=np.nan), "service: expected finite"),
-        (lambda: matrix.flow([[0.0, 1.0]], pool=1), r"pool: expected numbers in \[0, 1\)"),
-        (lambda: matrix.flow([[0.0, 1.0]], servers=0), "servers: expected at least 1"),
-        (lambda: matrix.sample_work(jax.random.key(0), FLOW, 0), "num_rows: expected at least 1"),
+        (lambda: matrix.flow([[0.0, 1.0]], pool=1), r"pool: expected whole numbers in \[0, 0\]"),
+        (
+            lambda: matrix.flow([[0.0, 1.0]], servers=0),
+            "servers: expected whole numbers of at least 1",
+        ),
+        (
+            lambda: matrix.sample_work(jax.random.key(0), FLOW, 0),
+            "num_rows: expected a whole number of at least 1",
+        ),
         (lambda: matrix.sample_work(jax.random.key(0), FLOW, 2, hop_spread=-1.0), "hop_spread"),
         (lambda: matrix.run(WORK, FLOW, settings(concurrency=0), slots=4), "concurrency"),
         (lambda: matrix.run(WORK, FLOW, settings(concurrency=5), slots=4), "concurrency"),
@@ -273,7 +282,7 @@ def test_jit_equals_eager():
         (lambda: matrix.run(WORK, FLOW, settings(scheduler=3), slots=9), "scheduler"),
         (lambda: matrix.run(WORK, FLOW, settings(window=(0.5, 0.5)), slots=9), "window"),
         (lambda: matrix.saturation(FLOW, "mesh", 0.1), "unknown scheduler 'mesh'"),
-        (lambda: matrix.saturation(FLOW, "p2p", 0.0), "tau: expected seconds above 0"),
+        (lambda: matrix.saturation(FLOW, "p2p", 0.0), "tau: expected a finite number > 0"),
         (lambda: matrix.run_ticks(WORK, FLOW, slots=0, num_steps=1), "slots"),
         (lambda: matrix.run_ticks(WORK, FLOW, slots=1, num_steps=1, dt=0.0), "dt"),
         (

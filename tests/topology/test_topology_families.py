@@ -143,25 +143,37 @@ def test_seeds_decide(family):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: tp.ring(0), "num_agents: expected an integer of at least 1, got 0"),
-        (lambda: tp.ring(2.5), "num_agents: expected an integer"),
+        (lambda: tp.ring(0), "num_agents: expected a whole number of at least 1, got 0"),
+        (lambda: tp.ring(2.5), "num_agents: expected a whole number of at least 1, got 2.5"),
         (lambda: tp.grid(), "shape: expected at least one side"),
         (lambda: tp.torus(3, 0), "shape: expected"),
-        (lambda: tp.hypercube(-1), "dimension: expected 0 to 24, got -1"),
-        (lambda: tp.barbell(3, -1), "bridge: expected at least 0"),
+        (lambda: tp.hypercube(-1), "dimension: expected a whole number in \\[0, 24\\], got -1"),
+        (lambda: tp.barbell(3, -1), "bridge: expected a whole number of at least 0, got -1"),
         (lambda: tp.circulant(5, [5]), "offsets: expected distinct non-zero"),
         (lambda: tp.circulant(5, [1, 6]), "offsets: expected distinct non-zero"),
         (lambda: tp.random_regular(5, 3), "expected num_agents \\* degree to be even"),
-        (lambda: tp.random_regular(5, 5), "degree: expected 0 to num_agents - 1 = 4, got 5"),
+        (lambda: tp.random_regular(5, 5), "degree: expected a whole number in \\[0, 4\\], got 5"),
         (lambda: tp.random_regular(50, 1), "no connected graph in 32 draws"),
         (lambda: tp.erdos_renyi(50, 0.01), "no connected graph in 32 draws"),
-        (lambda: tp.erdos_renyi(5, 1.5), "probability: expected a number in \\[0, 1\\], got 1.5"),
-        (lambda: tp.barabasi_albert(5, 5), "attachments: expected 1 to num_agents - 1 = 4"),
+        (
+            lambda: tp.erdos_renyi(5, 1.5),
+            "probability: expected a finite number in \\[0, 1\\], got 1.5",
+        ),
+        (
+            lambda: tp.barabasi_albert(5, 5),
+            "attachments: expected a whole number in \\[1, 4\\], got 5",
+        ),
         (lambda: tp.watts_strogatz(5, 3, 0.1), "degree: expected an even number"),
-        (lambda: tp.random_geometric(5, 0), "radius: expected a positive number"),
-        (lambda: tp.random_geometric(5, 1, max_degree=0), "max_degree: expected at least 1"),
+        (lambda: tp.random_geometric(5, 0), "radius: expected a finite number > 0, got 0"),
+        (
+            lambda: tp.random_geometric(5, 1, max_degree=0),
+            "max_degree: expected a whole number of at least 1, got 0",
+        ),
         (lambda: tp.random_geometric(5, 1, positions=np.zeros((4, 2))), "positions: expected"),
-        (lambda: tp.random_regular(6, 2, seed=-1), "seed: expected at least 0"),
+        (
+            lambda: tp.random_regular(6, 2, seed=-1),
+            "seed: expected a whole number in \\[0, .*, got -1",
+        ),
     ],
 )
 def test_bad_arguments(build, message):

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxswarm import checks
+
 NEVER = 2**31 - 1
 
 
@@ -49,9 +51,8 @@ def empty_pending(slots: int, num_features: int) -> Pending:
     Raises:
         ValueError: if a number is below 1.
     """
-    for name, value in (("slots", slots), ("num_features", num_features)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    slots = checks.whole("slots", slots, 1)
+    num_features = checks.whole("num_features", num_features, 1)
     zero = jnp.zeros((), jnp.int32)
     return Pending(
         jnp.full(slots, -1, jnp.int32),
@@ -84,7 +85,19 @@ def add_dispatch(
         active: ``bool[]``; false stores nothing.
         reward: in ``[0, 1]``.
         due: ``int32[]``, step from which the reward may be learnt.
+
+    Raises:
+        ValueError: naming what is out of range or of another shape; traced numbers are not checked.
     """
+    _check_pending(pending)
+    checks.wholes("number", number, 0, shape=())
+    x = checks.numbers("x", x, pending.x.shape[-1:])
+    checks.wholes("arm", arm, -1, shape=())
+    checks.mask("active", active, ())
+    if not any(checks.is_traced(value) for value in (active, x)) and bool(active):
+        checks.real("x", x, shape=(None,))
+        checks.probability("reward", reward)
+    checks.wholes("due", due, -checks.LARGEST, shape=())
     free = pending.dispatch < 0
     slot = jnp.argmax(free)
     active = jnp.asarray(active)
@@ -117,7 +130,14 @@ def credit_reward(
         number: ``int32[]``, of :func:`add_dispatch`.
         reward: ``float32[]``.
         now: ``int32[]``, present step.
+
+    Raises:
+        ValueError: for a number or step that is not whole.
     """
+    _check_pending(pending)
+    checks.wholes("number", number, -checks.LARGEST, shape=())
+    checks.numbers("reward", reward, ())
+    checks.wholes("now", now, -checks.LARGEST, NEVER - 1, shape=())
     waiting = (pending.dispatch == number) & (pending.due == NEVER) & (jnp.asarray(number) >= 0)
     valid = (jnp.asarray(reward) >= 0) & (jnp.asarray(reward) <= 1)
     hit = waiting & valid
@@ -133,6 +153,15 @@ def collect_due(pending: Pending, now: int | jax.Array) -> tuple[Pending, jax.Ar
 
     Returns:
         ``(pending, bool[Q])``: which slots were due.
+
+    Raises:
+        ValueError: for a step that is not whole.
     """
+    _check_pending(pending)
+    checks.wholes("now", now, -checks.LARGEST, NEVER - 1, shape=())
     arrived = (pending.dispatch >= 0) & (pending.due <= now)
     return pending._replace(dispatch=jnp.where(arrived, -1, pending.dispatch)), arrived
+
+
+def _check_pending(pending: Pending) -> None:
+    checks.instance("pending", pending, Pending, "bandits.empty_pending(4, 6)")

@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.coordination.bandits.ridge import Ridge, add_sums, scale_sums
 from jaxswarm.gossip import Exchange, GossipTransformation, Traffic
+from jaxswarm.gossip.types import require_support
 from jaxswarm.types import Key, PyTree
 
 
@@ -40,7 +42,14 @@ def init_pooled(empty: Ridge, rule: GossipTransformation) -> Pooled:
     Args:
         empty: ``empty_sums(d, (N,))``, leaves ``[N, ...]``.
         rule: gossip rule.
+
+    Raises:
+        ValueError: if these are no sums of ``N`` learners, or no rule.
     """
+    checks.instance("empty", empty, Ridge, "bandits.empty_sums(6, (8,))")
+    if np.ndim(empty.count) < 1:
+        raise ValueError("empty: expected sums of N learners, leaves [N, ...], got a single one")
+    require_support(rule, purpose="pooling")
     return Pooled(empty, empty, rule.init(empty))
 
 
@@ -50,7 +59,12 @@ def effective_sums(state: Pooled, num_learners: float | jax.Array) -> Ridge:
     Args:
         state: of ``N`` learners.
         num_learners: ``N``; 1 for isolated learners.
+
+    Raises:
+        ValueError: if this is no pooled state, or the number is not finite and at least 1.
     """
+    checks.instance("state", state, Pooled, "bandits.init_pooled(empty, rule)")
+    checks.real("num_learners", num_learners, 1.0)
     return add_sums(scale_sums(state.mixed, num_learners), state.fresh)
 
 
@@ -59,19 +73,32 @@ def exchange_sums(
 ) -> tuple[Pooled, Traffic]:
     """Run one exchange of sums between learners.
 
+    A learner that is not alive or does not take part keeps its state, with the observations that it
+    has not shared. So do all learners in a round in which no message is sent or delivered: sums
+    moved into ``mixed`` without mixing would count ``N`` times.
+
     Args:
         key: for the rule.
         state: before.
         rule: such as ``gossip.averaging(gossip.mixing(topology))``; it must keep the average.
-        exchange: which learners are alive and which messages arrive.
+        exchange: which learners are alive and take part, and which messages arrive.
+
+    Raises:
+        ValueError: if this is no pooled state, rule or exchange, or its masks do not fit.
     """
+    checks.instance("state", state, Pooled, "bandits.init_pooled(empty, rule)")
+    checks.instance("exchange", exchange, Exchange, "gossip.Exchange(0)")
+    require_support(rule, purpose="pooling")
     total = add_sums(state.mixed, state.fresh)
-    if exchange.alive is not None:
-        # Dead learners do not exchange; they keep the observations that they have not shared.
-        zeros = jax.tree.map(jnp.zeros_like, state.fresh)
-        total = agents.where(exchange.alive, total, state.mixed)
-        left = agents.where(exchange.alive, zeros, state.fresh)
-    else:
-        left = jax.tree.map(jnp.zeros_like, state.fresh)
+    active = exchange.active(len(state.fresh.count))
+    if active is not None:
+        total = agents.where(active, total, state.mixed)
     mixed, rule_state, traffic = rule.mix(key, total, state.rule, exchange)
+    shared = traffic.messages > 0
+    if exchange.delivered is not None:
+        shared = shared & jnp.any(exchange.delivered)
+    taking = jnp.broadcast_to(shared, state.fresh.count.shape[:1])
+    taking = taking if active is None else taking & active
+    mixed = agents.where(taking, mixed, state.mixed)
+    left = agents.where(taking, jax.tree.map(jnp.zeros_like, state.fresh), state.fresh)
     return Pooled(mixed, left, rule_state), traffic

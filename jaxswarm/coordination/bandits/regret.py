@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxswarm import statistics
+from jaxswarm import checks, statistics
 
 
 def step_regret(means: jax.Array, valid: ArrayLike, chosen: jax.Array) -> jax.Array:
@@ -20,8 +20,18 @@ def step_regret(means: jax.Array, valid: ArrayLike, chosen: jax.Array) -> jax.Ar
         means: ``float32[..., L]``, expected rewards, hidden from the learner.
         valid: ``bool[..., L]``.
         chosen: ``int32[...]``, -1 for no candidate.
+
+    Raises:
+        ValueError: for other shapes, or a choice that names no candidate.
     """
-    best = jnp.max(jnp.where(valid, means, 0.0), axis=-1)
+    means = checks.numbers("means", means)
+    if not means.ndim or not means.shape[-1]:
+        raise ValueError(f"means: expected [..., L] of at least one candidate, got {means.shape}")
+    valid = jnp.asarray(checks.mask("valid", valid, means.shape))
+    most = means.shape[-1] - 1
+    chosen = jnp.asarray(checks.wholes("chosen", chosen, -1, most, shape=means.shape[:-1]))
+    best = jnp.max(jnp.where(valid, means, -jnp.inf), axis=-1)
+    best = jnp.where(valid.any(axis=-1), best, 0.0)
     place = jnp.maximum(chosen, 0)[..., None]
     earned = jnp.take_along_axis(means, place, axis=-1)[..., 0]
     return best - jnp.where(chosen >= 0, earned, 0.0)
@@ -39,8 +49,10 @@ def regret_growth(regret: ArrayLike, *, start: int = 100) -> np.ndarray:
     Raises:
         ValueError: if fewer than ten steps remain.
     """
+    start = checks.whole("start", start, 1)
+    checks.real("regret", checks.concrete("regret", regret), shape=(None, None))
     steps = np.asarray(regret, np.float64)
-    if steps.ndim != 2 or start < 1 or steps.shape[1] < start + 10:
+    if steps.shape[1] < start + 10:
         raise ValueError(
             f"regret: expected [S, T] with T of at least {start + 10}, got {steps.shape}"
         )

@@ -17,6 +17,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jaxswarm import checks
 
 
 class Ridge(NamedTuple):
@@ -43,24 +46,40 @@ def empty_sums(num_features: int, leading: tuple[int, ...] = ()) -> Ridge:
     Raises:
         ValueError: if ``num_features < 1``.
     """
-    if num_features < 1:
-        raise ValueError(f"num_features: expected at least 1, got {num_features}")
-    d = num_features
+    d = checks.whole("num_features", num_features, 1)
+    leading = tuple(checks.wholes("leading", leading, shape=(None,)).tolist())
     return Ridge(jnp.zeros((*leading, d, d)), jnp.zeros((*leading, d)), jnp.zeros(leading))
 
 
 def add_observation(
     sums: Ridge, x: jax.Array, reward: jax.Array, weight: float | jax.Array = 1.0
 ) -> Ridge:
-    """Add one observation each; weight 0 leaves the sums as they are.
+    """Add one observation each; weight 0 leaves the sums as they are, even if ``x`` is NaN.
 
     Args:
         sums: leaves ``[..., d, d]``, ``[..., d]``, ``[...]``.
         x: ``float32[..., d]``, features.
         reward: ``float32[...]``.
         weight: ``float32``, broadcast to ``[...]``.
+
+    Raises:
+        ValueError: for other shapes, and for numbers of weight that are not finite; traced ones
+            are not checked.
     """
-    weight = jnp.broadcast_to(jnp.asarray(weight, jnp.float32), sums.count.shape)
+    _check_sums("sums", sums)
+    leading, d = sums.count.shape, sums.moment.shape[-1]
+    x = checks.numbers("x", x, (*leading, d))
+    reward = checks.numbers("reward", as_number(reward), leading)
+    weight = checks.numbers("weight", as_number(weight))
+    if weight.shape not in ((), leading):
+        raise ValueError(f"weight: expected a scalar or shape {leading}, got {weight.shape}")
+    weight = jnp.broadcast_to(weight.astype(jnp.float32), leading)
+    counts = weight != 0
+    if not any(checks.is_traced(value) for value in (counts, x, reward)):
+        checks.real("x", x[counts], shape=None)
+        checks.real("reward", reward[counts], shape=None)
+    x = jnp.where(counts[..., None], x, 0.0)
+    reward = jnp.where(counts, reward, 0.0)
     weighted = weight[..., None] * x
     return Ridge(
         sums.gram + weighted[..., :, None] * x[..., None, :],
@@ -70,12 +89,31 @@ def add_observation(
 
 
 def scale_sums(sums: Ridge, factor: float | jax.Array) -> Ridge:
-    """Multiply all sums by ``factor``: below 1 a discount, above 1 a number of learners."""
+    """Multiply all sums by ``factor``: below 1 a discount, above 1 a number of learners.
+
+    Raises:
+        ValueError: if these are no sums, or the factor is no finite number of at least 0.
+    """
+    _check_sums("sums", sums)
+    checks.real("factor", factor, 0.0)
     return jax.tree.map(lambda s: factor * s, sums)
 
 
 def add_sums(*parts: Ridge) -> Ridge:
-    """Add the sums of several learners: those of a learner with all observations."""
+    """Add the sums of several learners: those of a learner with all observations.
+
+    Raises:
+        ValueError: without sums, or for sums of different shapes.
+    """
+    if not parts:
+        raise ValueError("parts: expected at least one learner's sums, got none")
+    for i, part in enumerate(parts):
+        _check_sums(f"parts[{i}]", part)
+        if part.moment.shape != parts[0].moment.shape:
+            raise ValueError(
+                f"parts[{i}]: expected moments of shape {parts[0].moment.shape}, got "
+                f"{part.moment.shape}"
+            )
     return jax.tree.map(lambda *s: sum(s[1:], s[0]), *parts)
 
 
@@ -100,6 +138,8 @@ def coefficients(sums: Ridge, regularization: float | jax.Array) -> jax.Array:
         >>> round(float(bandits.coefficients(sums, 1.0)[0]), 3)  # (1 + 1)⁻¹ · 4
         2.0
     """
+    _check_sums("sums", sums)
+    checks.real("regularization", regularization, above=0.0)
     return cholesky_solve(cholesky_factor(sums, regularization), sums.moment)
 
 
@@ -112,3 +152,14 @@ def widths(low: jax.Array, features: jax.Array) -> jax.Array:
     """Confidence widths ``[..., L]``: ``√(xᵀ (L Lᵀ)⁻¹ x)`` of ``features [..., L, d]``."""
     half = jax.scipy.linalg.solve_triangular(low, jnp.swapaxes(features, -1, -2), lower=True)
     return jnp.sqrt(jnp.sum(half**2, axis=-2))
+
+
+def as_number(value: ArrayLike) -> ArrayLike:
+    """Successes and selections are flags: as 0 and 1."""
+    dtype = getattr(value, "dtype", None)
+    flags = isinstance(value, bool) or (dtype is not None and jnp.issubdtype(dtype, jnp.bool_))
+    return jnp.asarray(value, jnp.float32) if flags else value
+
+
+def _check_sums(name: str, sums: Ridge) -> None:
+    checks.instance(name, sums, Ridge, "bandits.empty_sums(6)")

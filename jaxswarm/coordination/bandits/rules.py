@@ -14,17 +14,18 @@ References:
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxswarm.checks import is_traced
+from jaxswarm import checks
 from jaxswarm.coordination.bandits.ridge import (
     Ridge,
     add_observation,
+    as_number,
     cholesky_factor,
     cholesky_solve,
     empty_sums,
@@ -69,7 +70,13 @@ def confidence_radius(
         alpha: factor on the first term.
         delta: probability of error, in ``(0, 1)``.
         bound: ``S``, a bound of ``‖θ‖``.
+
+    Raises:
+        ValueError: naming the number out of range; traced ones are not checked.
     """
+    checks.real("count", count, 0.0, shape=None)
+    num_features = checks.whole("num_features", num_features, 1)
+    _check_radius(regularization, alpha, delta, bound)
     inside = num_features * jnp.log1p(count / regularization) - 2.0 * jnp.log(delta)
     return alpha * jnp.sqrt(inside) + jnp.sqrt(regularization) * bound
 
@@ -112,12 +119,13 @@ def linucb(
         >>> int(bandits.choose(scores, jnp.ones(2, bool)))
         0
     """
-    _check(num_features, num_arms, regularization, discount)
-    _expect("delta", delta, lambda v: 0 < v < 1, "a number in (0, 1)")
+    num_features, num_arms = _check(num_features, num_arms, regularization, discount)
+    _check_radius(regularization, alpha, delta, bound)
     if radius is not None:
-        _expect("radius", radius, lambda v: v >= 0, "a number of at least 0")
+        checks.real("radius", radius, 0.0)
 
     def score(key: Key, sums: Ridge, features: jax.Array, arms: jax.Array) -> jax.Array:
+        features, arms = _checked_candidates(features, arms, num_features, num_arms)
         del key
         mean, width, count = _estimates(sums, features, arms, regularization, num_arms is not None)
         beta = radius
@@ -157,10 +165,11 @@ def thompson(
     Raises:
         ValueError: naming the argument.
     """
-    _check(num_features, num_arms, regularization, discount)
-    _expect("scale", scale, lambda v: v >= 0, "a number of at least 0")
+    num_features, num_arms = _check(num_features, num_arms, regularization, discount)
+    checks.real("scale", scale, 0.0)
 
     def score(key: Key, sums: Ridge, features: jax.Array, arms: jax.Array) -> jax.Array:
+        features, arms = _checked_candidates(features, arms, num_features, num_arms)
         low = cholesky_factor(sums, regularization)
         noise = jax.random.normal(key, sums.moment.shape)
         upper = jnp.swapaxes(low, -1, -2)
@@ -174,8 +183,21 @@ def thompson(
 
 
 def choose(scores: jax.Array, valid: jax.Array) -> jax.Array:
-    """Index ``int32[...]`` of the best valid candidate of ``[..., L]``, or :data:`NO_CANDIDATE`."""
-    best = jnp.argmax(jnp.where(valid, scores, -jnp.inf), axis=-1)
+    """Index ``int32[...]`` of the best valid candidate of ``[..., L]``, or :data:`NO_CANDIDATE`.
+
+    A candidate that is not valid is never chosen, and one whose score is NaN only if no other valid
+    one has a score.
+
+    Raises:
+        ValueError: if ``scores`` are no numbers ``[..., L]`` or ``valid`` is no ``bool[..., L]``.
+    """
+    scores = checks.numbers("scores", scores)
+    if not scores.ndim or not scores.shape[-1]:
+        raise ValueError(f"scores: expected [..., L] of at least one candidate, got {scores.shape}")
+    valid = jnp.asarray(checks.mask("valid", valid, scores.shape))
+    known = jnp.where(valid & ~jnp.isnan(scores), scores, -jnp.inf)
+    scored = jnp.max(known, axis=-1) > -jnp.inf
+    best = jnp.where(scored, jnp.argmax(known, axis=-1), jnp.argmax(valid, axis=-1))
     return jnp.where(valid.any(axis=-1), best, NO_CANDIDATE).astype(jnp.int32)
 
 
@@ -185,10 +207,7 @@ def check_rewards(rewards: ArrayLike) -> None:
     Raises:
         ValueError: if one is not finite or outside ``[0, 1]``.
     """
-    values = np.asarray(rewards)
-    if not ((values >= 0) & (values <= 1)).all():
-        wrong = values[~((values >= 0) & (values <= 1))].flat[0]
-        raise ValueError(f"rewards: expected finite numbers in [0, 1], got {wrong}")
+    checks.probability("rewards", checks.concrete("rewards", rewards), shape=None)
 
 
 def check_features(features: ArrayLike) -> None:
@@ -197,11 +216,22 @@ def check_features(features: ArrayLike) -> None:
     Raises:
         ValueError: naming the row.
     """
-    values = np.asarray(features)
+    checks.numbers("features", checks.concrete("features", features))
+    values = np.asarray(features, np.float64)
+    if values.ndim < 1:
+        raise ValueError("features: expected rows [..., d], got a single number")
     norms = np.linalg.norm(values, axis=-1)
     if not (norms <= 1 + 1e-5).all():
         row = np.argwhere(~(norms <= 1 + 1e-5))[0].tolist()
         raise ValueError(f"features: expected finite rows of norm at most 1, row {row} is not")
+
+
+def _checked_candidates(
+    features: jax.Array, arms: jax.Array, num_features: int, num_arms: int | None
+) -> tuple[jax.Array, jax.Array]:
+    features = checks.numbers("features", features, (None, num_features))
+    most = checks.LARGEST if num_arms is None else num_arms - 1
+    return features, jnp.asarray(checks.wholes("arms", arms, -1, most, shape=(len(features),)))
 
 
 def _estimates(
@@ -232,11 +262,17 @@ def _learner(num_arms: int | None, discount: float | jax.Array) -> Callable[...,
         arm: float | jax.Array = 0,
         weight: float | jax.Array = 1.0,
     ) -> Ridge:
-        weight, reward = jnp.asarray(weight, jnp.float32), jnp.asarray(reward, jnp.float32)
+        x = checks.numbers("x", x, sums.moment.shape[-1:])
+        reward = checks.numbers("reward", as_number(reward), ()).astype(jnp.float32)
+        weight = checks.numbers("weight", as_number(weight), ()).astype(jnp.float32)
+        most = checks.LARGEST if num_arms is None else num_arms - 1
+        arm = jnp.asarray(checks.wholes("arm", arm, NO_CANDIDATE, most, shape=()))
+        # No candidate, or an arm that does not exist: nothing was observed, nothing is discounted.
+        weight = jnp.where((arm >= 0) & (arm <= most), weight, 0.0)
         sums = scale_sums(sums, jnp.where(weight > 0, discount, 1.0))
         if num_arms is None:
             return add_observation(sums, x, reward, weight)
-        hit = weight * (jnp.arange(num_arms) == arm)
+        hit = jnp.where(jnp.arange(num_arms) == arm, weight, 0.0)
         rows = jnp.broadcast_to(x, (num_arms, x.shape[-1]))
         return add_observation(sums, rows, jnp.full(num_arms, reward), hit)
 
@@ -248,15 +284,22 @@ def _check(
     num_arms: int | None,
     regularization: float | jax.Array,
     discount: float | jax.Array,
+) -> tuple[int, int | None]:
+    num_features = checks.whole("num_features", num_features, 1)
+    if num_arms is not None:
+        num_arms = checks.whole("num_arms", num_arms, 1)
+    checks.real("regularization", regularization, above=0.0)
+    checks.real("discount", discount, high=1.0, above=0.0)
+    return num_features, num_arms
+
+
+def _check_radius(
+    regularization: float | jax.Array,
+    alpha: float | jax.Array,
+    delta: float | jax.Array,
+    bound: float | jax.Array,
 ) -> None:
-    if num_features < 1:
-        raise ValueError(f"num_features: expected at least 1, got {num_features}")
-    if num_arms is not None and num_arms < 1:
-        raise ValueError(f"num_arms: expected at least 1 or None, got {num_arms}")
-    _expect("regularization", regularization, lambda v: v > 0, "a number above 0")
-    _expect("discount", discount, lambda v: 0 < v <= 1, "a number in (0, 1]")
-
-
-def _expect(name: str, value: Any, test: Callable[[Any], bool], words: str) -> None:
-    if not is_traced(value) and not (np.isfinite(value) and test(value)):
-        raise ValueError(f"{name}: expected {words}, got {value}")
+    checks.real("regularization", regularization, above=0.0)
+    checks.real("alpha", alpha, 0.0)
+    checks.real("delta", delta, above=0.0, below=1.0)
+    checks.real("bound", bound, 0.0)

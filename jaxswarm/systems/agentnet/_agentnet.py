@@ -22,7 +22,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import errors
+from jaxswarm import checks
 from jaxswarm.coordination.memory import empty_memory
 from jaxswarm.systems.agentnet._population import Population, Tasks
 from jaxswarm.systems.agentnet.learning import execute_parts, learn_parts, updated_edges
@@ -32,6 +32,7 @@ from jaxswarm.systems.agentnet.state import (
     Evolution,
     NetInfo,
     NetState,
+    check_choices,
     check_evolution,
 )
 from jaxswarm.types import Key
@@ -69,12 +70,11 @@ def agentnet(
     Raises:
         ValueError: naming the argument.
     """
-    if rule not in RULES:
-        raise errors.unknown("rule", rule, RULES)
-    if not 1 <= retrieved <= capacity:
-        raise ValueError(f"retrieved: expected 1 to capacity={capacity}, got {retrieved}")
-    if hops < 1:
-        raise ValueError(f"hops: expected at least 1, got {hops}")
+    checks.instance("world", world, Population, "agentnet.population(key, graph, 3)")
+    checks.choice("rule", rule, RULES)
+    capacity = checks.whole("capacity", capacity, 1)
+    retrieved = checks.whole("retrieved", retrieved, 1, capacity)
+    hops = checks.whole("hops", hops, 1)
     check_evolution(evolution)
     n, kinds = world.skill.shape
     size = world.topics.shape[2]
@@ -98,6 +98,13 @@ def agentnet(
         alive: jax.Array,
         learning: float | jax.Array,
     ) -> tuple[NetState, NetInfo]:
+        alive = jnp.asarray(checks.mask("alive", alive, (n,)))
+        check_choices(choices)
+        # Without a living agent a task enters nowhere: nothing is executed or learnt.
+        living = alive.any()
+        wanted = task.active
+        task = task._replace(active=wanted & living)
+        learning = jnp.asarray(checks.mask("learning", learning, ())) & living
         demand = estimated_demand(world, task.embedding)
         route = route_task(
             key,
@@ -123,7 +130,7 @@ def agentnet(
             evolution=evolution,
             retrieved=retrieved,
         )
-        success = jnp.all(execution.right | ~task.active).astype(jnp.float32)
+        success = (jnp.all(execution.right | ~wanted) & living).astype(jnp.float32)
         weight = updated_edges(
             state.weight, route, success, learning, rule=rule, evolution=evolution
         )

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
+from jaxswarm.network.process import expect_single
 from jaxswarm.topology import Topology, in_neighbors
 from jaxswarm.types import Key
 
@@ -77,11 +79,17 @@ def population(
         other_skill: mean log-odds of success in all others.
 
     Raises:
-        ValueError: if a number is below 1.
+        ValueError: naming the argument: a size below 1, a skill that is not finite, a sequence of
+            graphs or a traced one.
     """
-    for name, value in (("num_types", num_types), ("num_topics", num_topics), ("size", size)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    checks.key(key)
+    expect_single(topology, "population")
+    checks.concrete("topology", topology)
+    num_types = checks.whole("num_types", num_types, 1)
+    num_topics = checks.whole("num_topics", num_topics, 1)
+    size = checks.whole("size", size, 1)
+    checks.real("specialist_skill", specialist_skill)
+    checks.real("other_skill", other_skill)
     n = topology.num_agents
     keys = jax.random.split(key, 4)
     special = (jnp.arange(n) % num_types)[:, None] == jnp.arange(num_types)[None, :]
@@ -110,11 +118,12 @@ def sample_tasks(
         part_probability: of a further part, in ``[0, 1]``.
 
     Raises:
-        ValueError: if ``count`` or ``parts`` is below 1.
+        ValueError: if ``count`` or ``parts`` is below 1, or the probability is out of range.
     """
-    for name, value in (("count", count), ("parts", parts)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    checks.key(key)
+    checks.instance("world", world, Population, "agentnet.population(key, graph, 3)")
+    count, parts = checks.whole("count", count, 1), checks.whole("parts", parts, 1)
+    checks.probability("part_probability", part_probability)
     kinds, topics, size = world.topics.shape
     keys = jax.random.split(key, 5)
     kind = jax.random.randint(keys[0], (count, parts), 0, kinds)

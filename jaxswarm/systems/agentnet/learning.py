@@ -59,7 +59,7 @@ def execute_parts(
         slot, similarity = (jnp.stack(x) for x in zip(*found, strict=True))
         hit = similarity > evolution.min_similarity
         fits = memory.content[slot] == (task.kind * groups + task.topic)[:, None]
-        useful = jnp.mean(hit * fits * memory.outcome[slot], axis=1)
+        useful = jnp.mean(jnp.where(hit & fits, memory.outcome[slot], 0.0), axis=1)
         bonus = jnp.where(choices.executor_memory, evolution.memory_gain * useful, 0.0)
         probability = jax.nn.sigmoid(world.skill[i, task.kind] + bonus)
         return Execution(uniform < probability, slot, hit)

@@ -84,6 +84,7 @@ def route_task(
         neighbors, weight = world.neighbors[at], state.weight[at]
         usable = world.linked[at] & (weight > evolution.threshold) & ~visited[neighbors]
         score = _scores(state, task, demand, at, neighbors, evolution, retrieved)  # [J + 1, P]
+        usable = usable & ~jnp.isnan(score[:-1]).any(axis=1)  # nothing is known of a NaN
         own, others = score[-1], score[:-1] + evolution.edge_weight * weight[:, None]
         best_other = jnp.max(jnp.where(usable[:, None], score[:-1], -jnp.inf), axis=0)
         keep = left & (own >= best_other - evolution.margin)
@@ -145,8 +146,9 @@ def _past_success(
 ) -> jax.Array:
     """Success of ``agents [J + 1]`` in similar tasks, centred at 0, by the router's memory."""
     slot, similarity = retrieve(memory, embedding, retrieved)
-    weight = (similarity > evolution.min_similarity) * (memory.outcome[slot] - 0.5)
-    return jnp.sum((memory.content[slot][None, :] == agents[:, None]) * weight[None, :], axis=1)
+    similar = similarity > evolution.min_similarity
+    concerned = similar[None, :] & (memory.content[slot][None, :] == agents[:, None])
+    return jnp.sum(jnp.where(concerned, memory.outcome[slot][None, :] - 0.5, 0.0), axis=1)
 
 
 def _random_operation(key: Key, left: jax.Array, own: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 
-from jaxswarm.checks import is_traced
+from jaxswarm import checks
 from jaxswarm.coordination.memory import Memory
 
 
@@ -94,12 +94,27 @@ class NetInfo(NamedTuple):
 
 
 def check_evolution(evolution: Evolution) -> None:
-    """Refuse decay factors outside ``[0, 1]``; traced ones are not checked.
+    """Refuse constants that are not finite, and decay factors outside ``[0, 1]``.
+
+    Traced ones are not checked.
 
     Raises:
         ValueError: naming the constant.
     """
-    for name in ("edge_decay", "skill_decay"):
-        value = getattr(evolution, name)
-        if not is_traced(value) and not 0 <= value <= 1:
-            raise ValueError(f"{name}: expected a number in [0, 1], got {value}")
+    checks.instance("evolution", evolution, Evolution, "Evolution()")
+    for name, value in evolution._asdict().items():
+        if name in ("edge_decay", "skill_decay"):
+            checks.probability(name, value)
+        else:
+            checks.real(name, value)
+
+
+def check_choices(choices: Choices) -> None:
+    """Refuse what are no flags.
+
+    Raises:
+        ValueError: naming the choice.
+    """
+    checks.instance("choices", choices, Choices, "Choices()")
+    for name, value in choices._asdict().items():
+        checks.mask(name, value, ())

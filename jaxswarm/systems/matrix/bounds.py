@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxswarm import errors
+from jaxswarm import checks
 from jaxswarm.systems.matrix.flows import SCHEDULERS, Flow
 
 
@@ -39,10 +39,9 @@ def saturation(flow: Flow, scheduler: str, tau: float) -> Saturation:
     Raises:
         ValueError: an unknown scheduler, or a ``tau`` that is not positive.
     """
-    if scheduler not in SCHEDULERS:
-        raise errors.unknown("scheduler", scheduler, SCHEDULERS)
-    if not 0.0 < tau < np.inf:
-        raise ValueError(f"tau: expected seconds above 0, got {tau}")
+    checks.instance("flow", checks.concrete("flow", flow), Flow, "matrix.flow([[0.0, 1.0]])")
+    checks.choice("scheduler", scheduler, SCHEDULERS)
+    tau = float(checks.real("tau", checks.concrete("tau", tau), above=0.0))
     route = np.asarray(flow.route, np.float64)[:, :-1]
     roles = len(route)
     visits = np.linalg.solve(np.eye(roles) - route.T, np.eye(roles)[0])

@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.systems.matrix.flows import (
     Flow,
     Work,
     actor_of,
     carried_bytes,
+    check_work,
     next_result,
     num_stations,
     station_of,
@@ -29,6 +31,7 @@ from jaxswarm.systems.matrix.settings import (
     Crashes,
     RunResult,
     RunSettings,
+    check_crashes,
     check_settings,
 )
 
@@ -134,9 +137,11 @@ def run(
         >>> float(result.makespan)  # four calls of one second on two servers
         2.0
     """
-    if slots < 1:
-        raise ValueError(f"slots: expected at least 1, got {slots}")
+    check_work(work, flow)
+    slots = checks.whole("slots", slots, 1)
     check_settings(settings, slots)
+    if crashes is not None:
+        check_crashes(crashes, flow)
     model = _model(work, flow, settings, slots, crashes)
     state = _start_service(model, _admit(model, _empty_state(model), model.free))
     most = 2 * model.num_rows * model.num_hops + model.num_crashes

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxswarm.checks import is_traced
+from jaxswarm import checks
 from jaxswarm.coordination import event_keys
 from jaxswarm.types import Key
 
@@ -66,12 +66,11 @@ def flow(
         ValueError: naming the argument: a role without actors, a next role that does not exist, a
             role from which a row can never end, service times that are negative or NaN.
     """
+    checks.probability("route", checks.concrete("route", route), shape=(None, None))
     chances = np.asarray(route, np.float64)
-    if chances.ndim != 2 or chances.shape[1] != chances.shape[0] + 1:
+    if not len(chances) or chances.shape[1] != chances.shape[0] + 1:
         raise ValueError(f"route: expected [G, G + 1], got shape {chances.shape}")
     roles = len(chances)
-    if not np.isfinite(chances).all() or (chances < 0).any():
-        raise ValueError("route: expected probabilities of at least 0")
     if not np.allclose(chances.sum(axis=1), 1.0, atol=1e-5):
         raise ValueError(f"route: expected rows that sum to one, got {chances.sum(axis=1)}")
     leaves = chances[:, -1] > 0
@@ -79,28 +78,36 @@ def flow(
         leaves = leaves | ((chances[:, :-1] > 0) & leaves[None, :]).any(axis=1)
     if not leaves.all():
         raise ValueError(f"route: rows never end from role {int(np.argmin(leaves))} on")
-    counts = (actors,) * roles if isinstance(actors, int) else tuple(int(x) for x in actors)
-    if len(counts) != roles or min(counts) < 1:
-        raise ValueError(f"actors: expected at least 1 for each of {roles} roles, got {actors}")
-    pools = (servers,) if isinstance(servers, int) else tuple(int(x) for x in servers)
-    if not pools or min(pools) < 1:
-        raise ValueError(f"servers: expected at least 1 for each pool, got {servers}")
-    which = np.broadcast_to(np.asarray(pool), (roles,))
-    if (
-        not np.issubdtype(which.dtype, np.integer)
-        or not ((which >= 0) & (which < len(pools))).all()
-    ):
-        raise ValueError(f"pool: expected numbers in [0, {len(pools)}), got {pool}")
+    counts = _counts("actors", actors, roles)
+    pools = _counts("servers", servers, None)
+    which = checks.wholes("pool", checks.concrete("pool", pool), 0, len(pools) - 1)
+    if which.shape not in ((), (roles,)):
+        raise ValueError(f"pool: expected a scalar or shape ({roles},), got {which.shape}")
+    which = np.broadcast_to(which, (roles,))
     columns = {}
     for name, value in (("service", service), ("field_size", field_size)):
+        checks.real(name, checks.concrete(name, value), above=0.0, shape=None)
+        if np.shape(value) not in ((), (roles,)):
+            raise ValueError(
+                f"{name}: expected a scalar or shape ({roles},), got {np.shape(value)}"
+            )
         number = np.broadcast_to(np.asarray(value, np.float32), (roles,))
-        if not (np.isfinite(number) & (number > 0)).all():
-            raise ValueError(f"{name}: expected finite numbers above 0, got {value}")
         columns[name] = number.copy()
     return Flow(
         chances.astype(np.float32), **columns, pool=which.astype(np.int32).copy(), actors=counts,
         servers=pools,
     )  # fmt: skip
+
+
+def _counts(name: str, value: int | Sequence[int], size: int | None) -> tuple[int, ...]:
+    """Numbers of at least 1, one for each of ``size``; a single one holds for all."""
+    known = checks.wholes(name, checks.concrete(name, value), 1)
+    if known.ndim == 0:
+        known = np.full(1 if size is None else size, known)
+    if known.ndim != 1 or not known.size or size not in (None, len(known)):
+        wanted = "each pool" if size is None else f"each of {size} roles"
+        raise ValueError(f"{name}: expected at least 1 for {wanted}, got {value}")
+    return tuple(known.tolist())
 
 
 class Work(NamedTuple):
@@ -151,13 +158,13 @@ def sample_work(
     Raises:
         ValueError: sizes below 1, spreads that are negative or NaN.
     """
-    for name, value in (("num_rows", num_rows), ("max_hops", max_hops)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    checks.key(key)
+    checks.instance("flow", flow, Flow, "matrix.flow([[0.0, 1.0]])")
+    num_rows = checks.whole("num_rows", num_rows, 1)
+    max_hops = checks.whole("max_hops", max_hops, 1, _ROW - 1)
     spreads = {"hop_spread": hop_spread, "row_spread": row_spread, "size_spread": size_spread}
     for name, value in spreads.items():
-        if not is_traced(value) and not 0.0 <= float(value) < np.inf:
-            raise ValueError(f"{name}: expected a finite number of at least 0, got {value}")
+        checks.real(name, value, 0.0)
     rows = jnp.arange(num_rows, dtype=jnp.int32)
     keys = event_keys(key, rows[:, None], jnp.arange(max_hops, dtype=jnp.int32)[None, :])
 
@@ -204,7 +211,14 @@ def carried_bytes(
         threshold: bytes.
         reference: bytes of a reference.
         header: bytes of everything else.
+
+    Raises:
+        ValueError: if this is no work, or numbers are negative or not finite.
     """
+    checks.instance("work", work, Work, "matrix.sample_work(key, flow, 8)")
+    checks.mask("offload", offload, ())
+    for name, value in (("threshold", threshold), ("reference", reference), ("header", header)):
+        checks.real(name, value, 0.0)
     sent = jnp.where(jnp.asarray(offload) & (work.size > threshold), reference, work.size)
     before = jnp.cumsum(sent, axis=1) - sent
     return header + before
@@ -217,7 +231,24 @@ def next_result(result: jax.Array, bits: jax.Array, role: jax.Array) -> jax.Arra
 
 def num_stations(flow: Flow) -> tuple[int, int]:
     """Numbers of message loops (orchestrator, dispatchers, actors) and pools, in this order."""
+    checks.instance("flow", flow, Flow, "matrix.flow([[0.0, 1.0]])")
     return 1 + len(flow.actors) + sum(flow.actors), len(flow.servers)
+
+
+def check_work(work: Work, flow: Flow) -> None:
+    """Refuse work of another shape, or of roles that a flow does not have.
+
+    Raises:
+        ValueError: naming what came.
+    """
+    checks.instance("flow", flow, Flow, "matrix.flow([[0.0, 1.0]])")
+    checks.instance("work", work, Work, "matrix.sample_work(key, flow, 8)")
+    roles = len(flow.actors)
+    shape = np.shape(checks.wholes("work", work.role, 0, roles - 1, shape=(None, None)))
+    for name in ("service", "size"):
+        checks.real(f"work: {name}", getattr(work, name), 0.0, shape=shape)
+    checks.real("work: pick", work.pick, 0.0, below=1.0, shape=shape)
+    checks.wholes("work: hops", work.hops, 1, shape[1], shape=shape[:1])
 
 
 def actor_of(flow: Flow, role: jax.Array, pick: jax.Array) -> jax.Array:

@@ -9,9 +9,10 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm import checks
 from jaxswarm.checks import is_traced
 from jaxswarm.network import FaultPlan
-from jaxswarm.systems.matrix.flows import Flow
+from jaxswarm.systems.matrix.flows import SCHEDULERS, Flow
 
 PENDING, DONE, TOMBSTONE = 0, 1, 2
 """Status of a row: not finished, finished, lost in a crash."""
@@ -91,10 +92,12 @@ def crashes(plan: FaultPlan, flow: Flow, *, round_length: float = 1.0) -> Crashe
         ValueError: if the plan is of another number of actors, has other events than ``crash`` and
             ``recover``, or ``round_length`` is not positive.
     """
+    checks.instance("plan", plan, FaultPlan, "network.fault_plan([(3, 'crash', 0)], 8)")
+    checks.concrete("plan", plan)
+    checks.instance("flow", flow, Flow, "matrix.flow([[0.0, 1.0]])")
+    checks.real("round_length", checks.concrete("round_length", round_length), above=0.0)
     if plan.num_agents != sum(flow.actors):
         raise ValueError(f"plan: expected {sum(flow.actors)} actors, got {plan.num_agents}")
-    if not 0.0 < round_length < np.inf:
-        raise ValueError(f"round_length: expected seconds above 0, got {round_length}")
     events = plan.events()
     others = {kind for _, kind, _ in events} - {"crash", "recover"}
     if others:
@@ -112,20 +115,30 @@ def check_settings(settings: RunSettings, slots: int) -> None:
     Raises:
         ValueError: naming the number.
     """
+    checks.instance("settings", settings, RunSettings, "RunSettings()")
     if not any(is_traced(x) for x in jax.tree.leaves(settings.window)):
+        checks.probability("window", settings.window, shape=(2,))
         begin, end = np.asarray(settings.window)
-        if not 0.0 <= begin < end <= 1.0:
+        if not begin < end:
             raise ValueError(f"window: expected shares 0 ≤ a < b ≤ 1, got {settings.window}")
-    largest = np.finfo(np.float32).max
-    ranges = {
-        "scheduler": (0, 2),
-        "concurrency": (1, slots),
-        "tau": (0.0, largest),
-        "per_byte": (0.0, largest),
-    }
-    for name, (low, high) in ranges.items():
-        given = getattr(settings, name)
-        if is_traced(given):
-            continue
-        if not np.all((np.asarray(given) >= low) & (np.asarray(given) <= high)):
-            raise ValueError(f"{name}: expected within [{low}, {high}], got {given}")
+    largest = float(np.finfo(np.float32).max)
+    checks.wholes("scheduler", settings.scheduler, 0, len(SCHEDULERS) - 1, shape=())
+    checks.wholes("concurrency", settings.concurrency, 1, slots, shape=())
+    checks.real("tau", settings.tau, 0.0, largest)
+    checks.real("per_byte", settings.per_byte, 0.0, largest)
+    checks.mask("batch", settings.batch, ())
+    checks.mask("offload", settings.offload, ())
+
+
+def check_crashes(crashes: Crashes, flow: Flow) -> None:
+    """Refuse crashes that are not in order of time, or of unknown actors; traced ones pass.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    checks.instance("crashes", crashes, Crashes, "matrix.crashes(plan, flow)")
+    checks.real("crashes", crashes.time, 0.0, shape=(None,))
+    size = np.shape(crashes.time)[0]
+    checks.wholes("crashes", crashes.actor, 0, sum(flow.actors) - 1, shape=(size,))
+    if not is_traced(crashes.time) and (np.diff(np.asarray(crashes.time)) < 0).any():
+        raise ValueError("crashes: expected ascending times")

@@ -14,11 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.coordination import Queues, empty_queues, pop, push
 from jaxswarm.systems.matrix.flows import (
+    SCHEDULERS,
     Flow,
     Work,
     actor_of,
+    check_work,
     next_result,
     num_stations,
     station_of,
@@ -84,12 +87,14 @@ def run_ticks(
     Raises:
         ValueError: sizes below 1, times that are not positive.
     """
-    for name, value in (("slots", slots), ("num_steps", num_steps)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
-    for name, value in (("tau", tau), ("dt", dt)):
-        if not 0.0 < value < np.inf:
-            raise ValueError(f"{name}: expected seconds above 0, got {value}")
+    check_work(work, flow)
+    slots = checks.whole("slots", slots, 1)
+    num_steps = checks.whole("num_steps", num_steps, 1)
+    checks.wholes("scheduler", scheduler, 0, len(SCHEDULERS) - 1, shape=())
+    tau = float(checks.real("tau", checks.concrete("tau", tau), above=0.0))
+    dt = float(checks.real("dt", checks.concrete("dt", dt), above=0.0))
+    if capacity is not None:
+        capacity = checks.whole("capacity", capacity, 1)
     loops, pools = num_stations(flow)
     servers = jnp.asarray(flow.servers, jnp.int32)
     room = slots if capacity is None else capacity

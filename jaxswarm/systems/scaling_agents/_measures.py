@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.systems.scaling_agents.engine import Trace
+from jaxswarm import checks
+from jaxswarm.systems.scaling_agents.trace import Trace
 
 
 class Measures(NamedTuple):
@@ -39,7 +40,12 @@ def measures(trace: Trace, single: Trace) -> Measures:
     Args:
         trace: leaves ``[..., S]``.
         single: the same, broadcast against ``trace``.
+
+    Raises:
+        ValueError: if one of them is no trace.
     """
+    checks.instance("trace", trace, Trace, "scaling_agents.run_task(...)")
+    checks.instance("single", single, Trace, "scaling_agents.run_task(...)")
     turns = trace.turns / single.turns
     unrecovered = jnp.sum((trace.own_error | trace.lost) & trace.done, axis=-1)
     return Measures(

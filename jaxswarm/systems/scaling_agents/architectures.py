@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from jax.typing import ArrayLike
 
-from jaxswarm import errors
+from jaxswarm import checks
 
 ARCHITECTURES = ("single", "independent", "centralized", "decentralized", "hybrid")
 
@@ -45,16 +45,13 @@ def architecture(name: str, members: int, *, peers: int = 1) -> Architecture:
         ValueError: an unknown name, a single agent of several, a team of one, or more ``peers``
             than there are.
     """
-    if name not in ARCHITECTURES:
-        raise errors.unknown("architecture", name, ARCHITECTURES)
-    if members < 1:
-        raise ValueError(f"members: expected at least 1, got {members}")
+    checks.choice("architecture", name, ARCHITECTURES)
+    members = checks.whole("members", members, 1)
     if name == "single" and members != 1:
         raise ValueError(f"members: expected 1 for a single agent, got {members}")
     if name != "single" and members < 2:
         raise ValueError(f"members: expected at least 2 for {name}, got {members}")
-    if not 0 <= peers < max(members, 2):
-        raise ValueError(f"peers: expected 0 to {members - 1}, got {peers}")
+    peers = checks.whole("peers", peers, 0, max(members, 2) - 1)
     return {
         "single": Architecture(1, True, 0, False, False, False),
         "independent": Architecture(members, True, 0, False, False, False),

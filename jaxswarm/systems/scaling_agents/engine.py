@@ -18,7 +18,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.coordination import (
     AgentBackend,
     LoadModel,
@@ -143,6 +145,15 @@ def run_task(
         >>> float(trace.score), int(trace.turns)  # three answers and three checks
         (1.0, 6)
     """
+    checks.key(key)
+    checks.instance("graph", graph, TaskGraph, "coordination.layered_task(3, 2, 1)")
+    checks.instance("pool", pool, Workers, "scaling_agents.team(2)")
+    checks.wholes("task", task, shape=())
+    if np.shape(graph.demand)[-1] != np.shape(pool.skill)[-1]:
+        raise ValueError(
+            f"pool: expected {np.shape(graph.demand)[-1]} skills like the graph's demand, got "
+            f"{np.shape(pool.skill)[-1]}"
+        )
     check_numbers(arch, pool.num_workers, ability, tools, observability, costs)
     model = _model(key, graph, arch, pool, ability, tools, observability, task, costs)
     slots, size = model.slots, model.size

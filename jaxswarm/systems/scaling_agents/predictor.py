@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxswarm.checks import is_traced
+from jaxswarm import checks
 
 COLUMNS = (
     "1", "I", "I²", "log(1+T)", "log(1+n)", "log(1+O)", "c", "R", "E_c", "log(1+A_e)", "P_SA",
@@ -56,10 +56,15 @@ def design(
         "density": density, "redundancy": redundancy, "efficiency": efficiency,
         "amplification": amplification, "single": single,
     }  # fmt: skip
-    x = {name: np.asarray(value, np.float64) for name, value in given.items()}
-    for name, value in x.items():
-        if not np.isfinite(value).all():
-            raise ValueError(f"{name}: expected finite numbers")
+    runs = np.shape(checks.as_array("ability", ability, "numbers [R]"))
+    x = {}
+    for name, value in given.items():
+        # The logarithm of one plus these, or their own range.
+        low = 0.0 if name in ("tools", "agents", "amplification") else -np.inf
+        checks.real(name, checks.concrete(name, value), low, shape=(None,))
+        if np.shape(value) != runs:
+            raise ValueError(f"{name}: expected shape {runs} like ability, got {np.shape(value)}")
+        x[name] = np.asarray(value, np.float64)
     i = x["ability"] - x["ability"].mean()
     t, n, o = x["tools"], x["agents"], x["overhead"]
     c, r, e, a, p = (
@@ -92,11 +97,13 @@ def fit(table: ArrayLike, performance: ArrayLike, ridge: float | jax.Array = 1e-
     Raises:
         ValueError: shapes that do not match, or a ``ridge`` below 0.
     """
+    checks.real("table", table, shape=(None, None))
+    runs = np.shape(table)[0]
+    if not runs:
+        raise ValueError("table: expected at least one run, got none")
+    checks.real("performance", performance, shape=(runs,))
+    checks.real("ridge", ridge, 0.0)
     x, y = jnp.asarray(table, jnp.float32), jnp.asarray(performance, jnp.float32)
-    if x.ndim != 2 or y.shape != x.shape[:1]:
-        raise ValueError(f"table, performance: expected [R, D] and [R], got {x.shape}, {y.shape}")
-    if not is_traced(ridge) and not ridge >= 0:
-        raise ValueError(f"ridge: expected at least 0, got {ridge}")
     mean, scale = jnp.mean(x, axis=0), jnp.std(x, axis=0)
     constant = scale < 1e-9
     mean, scale = jnp.where(constant, 0.0, mean), jnp.where(constant, 1.0, scale)
@@ -107,7 +114,13 @@ def fit(table: ArrayLike, performance: ArrayLike, ridge: float | jax.Array = 1e-
 
 
 def predict(found: Fit, table: ArrayLike) -> jax.Array:
-    """Predicted performance ``[R]`` of the rows of ``table [R, D]``."""
+    """Predicted performance ``[R]`` of the rows of ``table [R, D]``.
+
+    Raises:
+        ValueError: if this is no fit, or the table has other columns or is not finite.
+    """
+    checks.instance("found", found, Fit, "scaling_agents.fit(table, performance)")
+    checks.real("table", table, shape=(None, np.shape(found.mean)[-1]))
     x = jnp.asarray(table, jnp.float32)
     return ((x - found.mean[None, :]) / found.scale[None, :]) @ found.coefficients
 
@@ -126,6 +139,10 @@ def cross_validated(
     Raises:
         ValueError: fewer than two groups.
     """
+    checks.real("table", checks.concrete("table", table), shape=(None, None))
+    runs = np.shape(table)[0]
+    checks.real("performance", checks.concrete("performance", performance), shape=(runs,))
+    checks.wholes("groups", checks.concrete("groups", groups), -checks.LARGEST, shape=(runs,))
     x, y, g = np.asarray(table), np.asarray(performance), np.asarray(groups)
     names = np.unique(g)
     if len(names) < 2:
@@ -156,7 +173,12 @@ def select(
     Raises:
         ValueError: no case to train on, or none held out.
     """
-    x, y, trained = np.asarray(features), np.asarray(performance), np.asarray(train, bool)
+    checks.real("features", checks.concrete("features", features), shape=(None, None))
+    cases = np.shape(features)[0]
+    checks.numbers("performance", checks.concrete("performance", performance), (cases, None))
+    trained = np.asarray(checks.mask("train", checks.concrete("train", train), (cases,)))
+    x, y = np.asarray(features), np.asarray(performance)
+    checks.real("performance", y[trained], shape=(None, None))
     if not trained.any() or trained.all():
         raise ValueError("train: expected some cases to train on and some held out")
     predicted = np.stack(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxswarm.checks import is_traced
+from jaxswarm import checks
 from jaxswarm.coordination import Workers, workers
 from jaxswarm.systems.scaling_agents.architectures import Architecture
 
@@ -83,9 +83,8 @@ def team(
     Raises:
         ValueError: sizes below 1, a window or tokens that are not positive.
     """
-    for name, value in (("size", size), ("num_skills", num_skills)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    size = checks.whole("size", size, 1)
+    num_skills = checks.whole("num_skills", num_skills, 1)
     skill = np.full((size + 1, num_skills), 0.5)
     return workers(skill, window=window, tokens=tokens)
 
@@ -111,19 +110,17 @@ def check_numbers(
     Raises:
         ValueError: naming the number.
     """
-    ranges = {
-        "members": (arch.members, 1, size - 1),
-        "ability": (ability, 0.0, 1.0),
-        "tools": (tools, 0.0, np.inf),
-        "observability": (observability, 0.0, 1.0),
-        "budget": (costs.budget, np.finfo(np.float32).tiny, np.inf),
-        "read": (costs.read, 0.0, np.inf),
-        "blind": (costs.blind, 0.0, 1.0),
-        "misread": (costs.misread, 0.0, 1.0),
-        "false_alarm": (costs.false_alarm, 0.0, 1.0),
-    }
-    for name, (value, low, high) in ranges.items():
-        if is_traced(value):
-            continue
-        if not np.all((np.asarray(value) >= low) & (np.asarray(value) <= high)):
-            raise ValueError(f"{name}: expected within [{low:g}, {high:g}], got {value}")
+    checks.instance("arch", arch, Architecture, "scaling_agents.architecture('single', 1)")
+    checks.instance("costs", costs, Costs, "Costs()")
+    checks.wholes("members", arch.members, 1, size - 1, shape=())
+    checks.wholes("peer_checks", arch.peer_checks, 0, size - 1, shape=())
+    for name in ("self_check", "orchestrator", "broadcast", "direct"):
+        checks.mask(name, getattr(arch, name), ())
+    checks.probability("ability", ability)
+    checks.real("tools", tools, 0.0)
+    checks.probability("observability", observability)
+    checks.real("budget", costs.budget, above=0.0)
+    for name in ("read", "tool_call", "tool_text", "check", "message", "state"):
+        checks.real(name, getattr(costs, name), 0.0)
+    for name in ("blind", "misread", "false_alarm"):
+        checks.probability(name, getattr(costs, name))

@@ -61,21 +61,24 @@ def with_sybils(
         raise ValueError(f"honest: expected a single topology, got the sequence {honest.name}")
     require_symmetric(honest, "attack edges")
     n = honest.num_agents
-    density = float(checks.real("density", density, 0.0, 2.0**20))
+    checks.real("density", checks.concrete("density", density), 0.0, 2.0**20)
     max_degree = checks.whole("max_degree", max_degree, 1)
-    count = round(density * n)
+    if total is not None:
+        total = checks.whole("total", total, n)
+    count = round(float(density) * n)
     if victims is None:
         whole = np.tile(np.arange(n), count // n)
         rest = count - len(whole)
         stubs = np.concatenate([whole, _spread(honest, rest)]).astype(np.int64)
     else:
-        chosen = np.unique(checks.wholes("victims", victims, 0, n - 1, shape=(None,)))
+        given = checks.concrete("victims", victims)
+        chosen = np.unique(checks.wholes("victims", given, 0, n - 1, shape=(None,)))
         if not len(chosen):
-            raise ValueError("victims: expected at least one agent, got none")
-        stubs = np.resize(chosen, count)
+            raise ValueError(f"victims: expected agents in [0, {n}), got none")
+        stubs = np.resize(chosen.astype(np.int64), count)
     per_sybil = min(max_degree, len(np.unique(stubs))) if count else max_degree
     sybils = -(-count // per_sybil)
-    size = n + sybils if total is None else checks.whole("total", total, 1)
+    size = n + sybils if total is None else total
     if size < n + sybils:
         raise ValueError(f"total: expected at least {n} honest and {sybils} Sybils, got {total}")
     # Assigned in turn: edges of one victim are next to each other, so they get different Sybils.

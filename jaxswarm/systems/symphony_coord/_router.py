@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxswarm import errors
+from jaxswarm import checks
 from jaxswarm.coordination import (
     DEFAULT_LOAD,
     Candidates,
@@ -33,6 +34,7 @@ from jaxswarm.coordination import (
     event_uniforms,
     latency_of,
 )
+from jaxswarm.coordination._workers import check_load_model
 from jaxswarm.coordination.bandits import (
     NO_CANDIDATE,
     Bandit,
@@ -49,12 +51,14 @@ from jaxswarm.coordination.bandits import (
 )
 from jaxswarm.gossip import Exchange, GossipTransformation, Traffic
 from jaxswarm.gossip import identity as no_gossip
+from jaxswarm.gossip.types import require_support
 from jaxswarm.systems.symphony_coord._world import World
 from jaxswarm.systems.symphony_coord.scoring import (
     FEATURES,
     LATENCY_SCALE,
     RouterSettings,
     bandit_features,
+    check_router_settings,
     composite_score,
 )
 from jaxswarm.systems.symphony_coord.state import (
@@ -138,13 +142,18 @@ def router(
         ValueError: naming the argument: ``shortlist`` below 1 or above ``C``, a negative ``delay``,
             an unknown ``screening``, a bandit on other features.
     """
-    slots = candidates.worker.shape[1]
-    if not 1 <= shortlist <= slots:
-        raise ValueError(f"shortlist: expected 1 to {slots} candidates, got {shortlist}")
-    if delay < 0:
-        raise ValueError(f"delay: expected at least 0 steps, got {delay}")
-    if screening not in SCREENINGS:
-        raise errors.unknown("screening", screening, SCREENINGS)
+    checks.instance("candidates", candidates, Candidates, "coordination.flood_search(...)")
+    workers = checks.wholes("candidates", candidates.worker, shape=(None, None))
+    slots = workers.shape[1]
+    checks.mask("candidates", candidates.valid, workers.shape)
+    shortlist = checks.whole("shortlist", shortlist, 1, slots)
+    delay = checks.whole("delay", delay)
+    checks.choice("screening", screening, SCREENINGS)
+    check_router_settings(settings)
+    check_load_model(load_model)
+    checks.instance("bandit", bandit, Bandit, "bandits.linucb(6)")
+    if gossip is not None:
+        require_support(gossip, purpose="the router")
     shape = jax.eval_shape(bandit.init).moment.shape
     if shape != (FEATURES,):
         raise ValueError(f"bandit: expected a shared rule on {FEATURES} features, got {shape}")
@@ -165,6 +174,7 @@ def router(
 
     def init(world: World) -> RouterState:
         worker = setup.worker
+        _check_world(world, workers)
         return RouterState(
             sums=init_pooled(empty_sums(FEATURES, (number,)), rule),
             pending=jax.vmap(lambda _: empty_pending(delay + 1, FEATURES))(jnp.arange(number)),
@@ -177,6 +187,10 @@ def router(
     def step(
         key: Key, world: World, state: RouterState, index: int | jax.Array, policy: int | jax.Array
     ) -> tuple[RouterState, RouterInfo]:
+        checks.key(key)
+        _check_world(world, workers)
+        checks.wholes("index", index, shape=())
+        checks.wholes("policy", policy, 0, len(POLICIES) - 1, shape=())
         return _step(setup, key, world, state, index, policy)
 
     def share(key: Key, state: RouterState, index: int | jax.Array) -> tuple[RouterState, Traffic]:
@@ -184,6 +198,15 @@ def router(
         return state._replace(sums=sums), traffic
 
     return Router(init, step, share)
+
+
+def _check_world(world: World, workers: jax.Array | np.ndarray) -> None:
+    checks.instance("world", world, World, "symphony_coord.world(pool, match, types=[1.0])")
+    size = world.pool.num_workers
+    if not checks.is_traced(workers) and np.max(workers, initial=0) >= size:
+        raise ValueError(
+            f"world: expected at least {np.max(workers) + 1} workers like candidates, got {size}"
+        )
 
 
 def _step(

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxswarm import checks
 from jaxswarm.coordination import Workers
 
 Table = jax.Array | np.ndarray
@@ -64,6 +65,8 @@ def world(
         ValueError: naming the argument: shapes other than ``[M, K]``, numbers outside ``[0, 1]``,
             shares that do not sum to one, an unknown worker, a logistic pool.
     """
+    checks.instance("pool", pool, Workers, "coordination.workers([[0.9, 0.1]])")
+    checks.concrete("pool", pool)
     if pool.link != "linear":
         raise ValueError(f"pool: expected the linear link, got {pool.link!r}")
     skill = np.asarray(pool.skill, np.float32)
@@ -74,20 +77,16 @@ def world(
         "match_after": match if match_after is None else match_after,
     }
     for name, table in tables.items():
-        value = np.asarray(table, np.float32)
-        if value.shape != (m, k):
-            raise ValueError(f"{name}: expected shape {(m, k)}, got {value.shape}")
-        if not ((value >= 0) & (value <= 1)).all():
-            raise ValueError(
-                f"{name}: expected numbers in [0, 1], got {value.min()} to {value.max()}"
-            )
-        tables[name] = value
+        checks.probability(name, checks.concrete(name, table), shape=(m, k))
+        tables[name] = np.asarray(table, np.float32)
+    checks.probability("types", checks.concrete("types", types), shape=(k,))
     shares = np.asarray(types, np.float32)
-    if shares.shape != (k,) or (shares < 0).any() or abs(shares.sum() - 1) > 1e-4:
+    if abs(shares.sum() - 1) > 1e-4:
         raise ValueError(f"types: expected {k} shares that sum to one, got {types}")
-    fixed = np.argmax(tables["match"], axis=0) if static is None else np.asarray(static)
-    if fixed.shape != (k,) or fixed.min() < 0 or fixed.max() >= m:
-        raise ValueError(f"static: expected {k} workers in [0, {m}), got {static}")
+    fixed = np.argmax(tables["match"], axis=0)
+    if static is not None:
+        fixed = checks.wholes("static", checks.concrete("static", static), 0, m - 1, shape=(k,))
+    shock = checks.whole("shock", shock)
     return World(
         pool,
         tables["match"],

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.coordination import LoadModel
 
 FEATURES = 6
@@ -73,3 +74,20 @@ def bandit_features(
     columns = (jnp.ones_like(match), match, load, latency / LATENCY_SCALE, reputation, up)
     x = jnp.stack([jnp.clip(c, 0.0, 1.0) for c in columns], axis=-1)
     return x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1.0)
+
+
+def check_router_settings(settings: RouterSettings) -> None:
+    """Refuse weights and averages out of their range; traced ones are not checked.
+
+    Raises:
+        ValueError: naming the number.
+    """
+    checks.instance("settings", settings, RouterSettings, "RouterSettings()")
+    for name in ("screening_weights", "stability_weights"):
+        weights = getattr(settings, name)
+        if not any(checks.is_traced(weight) for weight in jax.tree.leaves(weights)):
+            checks.real(name, weights, 0.0, shape=(3,))
+    for name in ("prior", "latency_decay", "reputation_decay"):
+        checks.probability(name, getattr(settings, name))
+    for name in ("latency_penalty", "price_penalty"):
+        checks.real(name, getattr(settings, name), 0.0)

@@ -1,0 +1,408 @@
+"""Wrong arguments of the systems made of coordination blocks meet an error that names them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import refusals
+
+from jaxswarm import coordination, network, topology
+from jaxswarm.coordination import bandits
+from jaxswarm.systems import agentnet, matrix, scaling_agents, symphony_coord
+from jaxswarm.systems.sybilwall import with_sybils
+
+NAN, INF = refusals.NAN, refusals.INF
+KEY = jax.random.key(0)
+RING = topology.ring(6)
+
+WORLD = agentnet.population(KEY, RING, 3, num_topics=2, size=4)
+SYSTEM = agentnet.agentnet(WORLD, capacity=2, retrieved=1, hops=2)
+TASK = jax.tree.map(lambda x: x[0], agentnet.sample_tasks(KEY, WORLD, 2))
+Evolution, Choices = agentnet.Evolution, agentnet.Choices
+EVOLUTIONS = [3, None, "x", *(Evolution(**{field: NAN}) for field in Evolution._fields)]
+AGENTNET = {
+    "population": (
+        agentnet.population,
+        {"key": KEY, "topology": RING, "num_types": 3},
+        {
+            "key": "key",
+            "topology": "thing",
+            "num_types": "size",
+            "num_topics": "size",
+            "size": "size",
+            "specialist_skill": "number",
+            "other_skill": "number",
+        },
+    ),
+    "sample_tasks": (
+        agentnet.sample_tasks,
+        {"key": KEY, "world": WORLD, "count": 2},
+        {
+            "key": "key",
+            "world": "thing",
+            "count": "size",
+            "parts": "size",
+            "part_probability": "probability",
+        },
+    ),
+    "agentnet": (
+        agentnet.agentnet,
+        {"world": WORLD},
+        {
+            "world": "thing",
+            "rule": "name",
+            "capacity": "size",
+            "retrieved": [99, *refusals.BAD["size"]],
+            "hops": "size",
+        },
+    ),
+    "check_evolution": (
+        agentnet.check_evolution,
+        {"evolution": Evolution()},
+        {"evolution": EVOLUTIONS[:3]},
+    ),
+    "step": (
+        SYSTEM.step,
+        {
+            "key": KEY,
+            "state": SYSTEM.init(),
+            "task": TASK,
+            "choices": Choices(),
+            "alive": np.ones(6, bool),
+            "learning": True,
+        },
+        {"choices": "thing", "alive": "mask", "learning": [2, "x", None]},
+    ),
+}
+
+POOL = coordination.workers([[0.9, 0.1], [0.2, 0.8]])
+MATCH = np.full((2, 2), 0.5)
+TABLE = [np.ones((3, 2)), np.full((2, 2), NAN), np.full((2, 2), 2.0), "x", 3]
+WORKERS = symphony_coord.world(POOL, MATCH, types=[0.5, 0.5])
+FOUND = coordination.flood_search(RING, [0, 2], [1, 3], ttl=2)
+ROUTER = symphony_coord.router(FOUND, bandits.linucb(6), shortlist=2)
+Settings, Load = symphony_coord.RouterSettings, coordination.LoadModel
+SYMPHONY = {
+    "world": (
+        symphony_coord.world,
+        {"pool": POOL, "match": MATCH, "types": [0.5, 0.5]},
+        {
+            "pool": "thing",
+            "match": TABLE,
+            "skill_after": TABLE,
+            "match_after": TABLE,
+            "types": [[0.5, 0.6], [NAN, 1.0], [1.0], "x", None],
+            "static": [[0.5, 0], [9, 0], [0], "x"],
+            "shock": "count",
+        },
+    ),
+    "router": (
+        symphony_coord.router,
+        {"candidates": FOUND, "bandit": bandits.linucb(6), "shortlist": 2},
+        {
+            "candidates": ["x", 3, None, FOUND._replace(valid=np.ones(3))],
+            "bandit": ["x", 3, None, bandits.linucb(5)],
+            "shortlist": [3, *refusals.BAD["size"]],
+            "delay": "count",
+            "gossip": [3, "x"],
+            "screening": "name",
+            "settings": "thing",
+            "load_model": "thing",
+        },
+    ),
+    "init": (ROUTER.init, {"world": WORKERS}, {"world": "thing"}),
+    "step": (
+        ROUTER.step,
+        {"key": KEY, "world": WORKERS, "state": ROUTER.init(WORKERS), "index": 0, "policy": 0},
+        {
+            "key": "key",
+            "world": "thing",
+            "index": [-1, 0.5, NAN, "x"],
+            "policy": [5, -1, 0.5, NAN, "linucb"],
+        },
+    ),
+}
+
+FLOW = matrix.flow([[0.0, 1.0]], servers=2, actors=2)
+WORK = matrix.sample_work(KEY, FLOW, 4, max_hops=1)
+PLAN = network.fault_plan([(1, "crash", 0)], 2)
+ODD_WORK = [
+    "x", 3, None, WORK._replace(role=WORK.role + 9), WORK._replace(service=WORK.service * NAN),
+    WORK._replace(hops=WORK.hops + 9), WORK._replace(pick=WORK.pick + 1.0),
+]  # fmt: skip
+MATRIX = {
+    "flow": (
+        matrix.flow,
+        {"route": [[0.0, 1.0]]},
+        {
+            "route": [[[1.0, 0.0]], [[0.5, 0.6]], [[NAN, 1.0]], [1.0], "x", None, [[]]],
+            "service": "positive",
+            "field_size": "positive",
+            "pool": [1, -1, 0.5, NAN, "x", [0, 0]],
+            "actors": [0, 2.5, NAN, True, "x", None, [1, 1], [0.5]],
+            "servers": [0, 2.5, NAN, True, "x", None, [], [0.5]],
+        },
+    ),
+    "sample_work": (
+        matrix.sample_work,
+        {"key": KEY, "flow": FLOW, "num_rows": 3},
+        {
+            "key": "key",
+            "flow": "thing",
+            "num_rows": "size",
+            "max_hops": "size",
+            **dict.fromkeys(("hop_spread", "row_spread", "size_spread"), "nonnegative"),
+        },
+    ),
+    "carried_bytes": (
+        matrix.carried_bytes,
+        {"work": WORK},
+        {
+            "work": "thing",
+            "offload": [2, "x", None],
+            **dict.fromkeys(("threshold", "reference", "header"), "nonnegative"),
+        },
+    ),
+    "num_stations": (matrix.num_stations, {"flow": FLOW}, {"flow": "thing"}),
+    "saturation": (
+        matrix.saturation,
+        {"flow": FLOW, "scheduler": "p2p", "tau": 0.1},
+        {"flow": "thing", "scheduler": "name", "tau": "positive"},
+    ),
+    "crashes": (
+        matrix.crashes,
+        {"plan": PLAN, "flow": FLOW},
+        {
+            "plan": [
+                "x",
+                3,
+                None,
+                network.fault_plan([], 3),
+                network.fault_plan([(0, "rest", 0)], 2),
+            ],
+            "flow": "thing",
+            "round_length": "positive",
+        },
+    ),
+    "run": (
+        matrix.run,
+        {"work": WORK, "flow": FLOW, "settings": matrix.RunSettings(concurrency=2), "slots": 2},
+        {
+            "work": ODD_WORK,
+            "flow": "thing",
+            "settings": "thing",
+            "slots": "size",
+            "crashes": [
+                "x",
+                3,
+                matrix.Crashes([NAN], [0]),
+                matrix.Crashes([1.0], [9]),
+                matrix.Crashes([2.0, 1.0], [0, 0]),
+                matrix.Crashes([1.0], [0.5]),
+            ],
+        },
+    ),
+    "run_ticks": (
+        matrix.run_ticks,
+        {"work": WORK, "flow": FLOW, "slots": 2, "num_steps": 2},
+        {
+            "work": ODD_WORK,
+            "flow": "thing",
+            "scheduler": [3, -1, 0.5, NAN, "p2p"],
+            "slots": "size",
+            "num_steps": "size",
+            "tau": "positive",
+            "dt": "positive",
+            "capacity": "optional",
+        },
+    ),
+}
+
+GRAPH = coordination.layered_task(2, 1, 1)
+ONE = scaling_agents.architecture("single", 1)
+TRACE = scaling_agents.run_task(KEY, GRAPH, ONE, scaling_agents.team(1), 0.9)
+ROWS, SCORES = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30.0)
+SINGLES = {
+    name: np.random.default_rng(i).uniform(0.1, 1.0, 60)
+    for i, name in enumerate(
+        ("ability", "tools", "agents", "overhead", "density", "redundancy", "efficiency",
+         "amplification", "single")
+    )
+}  # fmt: skip
+FITTED = scaling_agents.fit(ROWS, SCORES)
+NUMBERS = [np.full((30, 3), NAN), np.ones(3), "x", None]
+SCALING = {
+    "architecture": (
+        scaling_agents.architecture,
+        {"name": "hybrid", "members": 3},
+        {"name": "name", "members": "size", "peers": [3, -1, 0.5, NAN, "x", None]},
+    ),
+    "team": (
+        scaling_agents.team,
+        {"size": 2},
+        {"size": "size", "num_skills": "size", "window": "positive", "tokens": "positive"},
+    ),
+    "run_task": (
+        scaling_agents.run_task,
+        {"key": KEY, "graph": GRAPH, "arch": ONE, "pool": scaling_agents.team(1), "ability": 0.9},
+        {
+            "key": "key",
+            "graph": "thing",
+            "arch": "thing",
+            "pool": ["x", 3, None, scaling_agents.team(1, 2)],
+            "ability": "probability",
+            "tools": "nonnegative",
+            "observability": "probability",
+            "task": "count",
+            "costs": "thing",
+        },
+    ),
+    "measures": (
+        scaling_agents.measures,
+        {"trace": TRACE, "single": TRACE},
+        {"trace": "thing", "single": "thing"},
+    ),
+    "design": (
+        scaling_agents.design,
+        SINGLES,
+        {name: [np.full(60, NAN), np.ones(3), "x", None] for name in SINGLES if name != "ability"}
+        | {
+            key: [-np.ones(60), np.full(60, NAN), "x"]
+            for key in ("tools", "agents", "amplification")
+        }
+        | {"ability": [np.full(60, NAN), "x", None]},
+    ),
+    "fit": (
+        scaling_agents.fit,
+        {"table": ROWS, "performance": SCORES},
+        {"table": NUMBERS, "performance": NUMBERS, "ridge": "nonnegative"},
+    ),
+    "predict": (
+        scaling_agents.predict,
+        {"found": FITTED, "table": ROWS},
+        {"found": "thing", "table": [np.ones((2, 5)), *NUMBERS]},
+    ),
+    "cross_validated": (
+        scaling_agents.cross_validated,
+        {"table": ROWS, "performance": SCORES, "groups": np.arange(30) % 3},
+        {
+            "table": NUMBERS,
+            "performance": NUMBERS,
+            "ridge": "nonnegative",
+            "groups": [np.zeros(30, int), np.zeros(3, int), np.full(30, NAN), "x", None],
+        },
+    ),
+    "select": (
+        scaling_agents.select,
+        {"features": ROWS, "performance": ROWS, "train": np.arange(30) < 20},
+        {
+            "features": NUMBERS,
+            "performance": NUMBERS,
+            "ridge": "nonnegative",
+            "train": [[0, 3], np.ones(30), np.ones(30, bool), np.ones(3, bool), "x", None],
+        },
+    ),
+}
+
+SYBILS = {
+    "with_sybils": (
+        with_sybils,
+        {"honest": RING, "density": 1.0},
+        {
+            "honest": "thing",
+            "density": "nonnegative",
+            "max_degree": "size",
+            "victims": refusals.BAD["indices"],
+            "total": [6, 2.5, 10.5, NAN, "x"],
+        },
+    ),
+}
+
+TABLES = {
+    "agentnet": (agentnet, AGENTNET),
+    "symphony_coord": (symphony_coord, SYMPHONY),
+    "matrix": (matrix, MATRIX),
+    "scaling_agents": (scaling_agents, SCALING),
+    "sybilwall": (None, SYBILS),
+}
+
+
+@pytest.mark.parametrize(
+    ("system", "name"), [(system, name) for system, (_, table) in TABLES.items() for name in table]
+)
+def test_wrong_arguments_are_refused_by_name(system, name):
+    assert refusals.refusals(TABLES[system][1], name) == []
+
+
+@pytest.mark.parametrize("system", [system for system, (module, _) in TABLES.items() if module])
+def test_every_public_function_is_tried(system):
+    module, table = TABLES[system]
+    assert refusals.functions(module) - set(table) == set()
+
+
+FIELDS = {
+    "evolution": (agentnet.check_evolution, Evolution(), [NAN, "x", INF]),
+    "choices": (
+        lambda choices: SYSTEM.step(KEY, SYSTEM.init(), TASK, choices, np.ones(6, bool), True),
+        Choices(), [2, "x", 0.5],
+    ),
+    "settings": (
+        lambda settings: symphony_coord.router(
+            FOUND, bandits.linucb(6), shortlist=2, settings=settings
+        ),
+        Settings(), [NAN, "x", -1.0],
+    ),
+    "load_model": (
+        lambda load: symphony_coord.router(FOUND, bandits.linucb(6), shortlist=2, load_model=load),
+        Load(), [NAN, "x", -1.0],
+    ),
+    "run settings": (
+        lambda settings: matrix.run(WORK, FLOW, settings, slots=64), matrix.RunSettings(),
+        [NAN, "x", -1.0],
+    ),
+    "costs": (
+        lambda costs: scaling_agents.run_task(
+            KEY, GRAPH, ONE, scaling_agents.team(1), 0.9, costs=costs
+        ),
+        scaling_agents.Costs(), [NAN, "x", -1.0],
+    ),
+    "architecture": (
+        lambda arch: scaling_agents.run_task(KEY, GRAPH, arch, scaling_agents.team(1), 0.9), ONE,
+        [NAN, "x", -1],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FIELDS)
+def test_every_number_of_a_set_of_settings_is_checked(case):
+    use, good, bads = FIELDS[case]
+    for field in good._fields:
+        for bad in bads:
+            with pytest.raises(ValueError, match=field):
+                use(good._replace(**{field: bad}))
+
+
+def test_without_a_living_agent_nothing_is_executed_or_learnt():
+    step = jax.jit(SYSTEM.step)
+    for router in (False, True):
+        choices = Choices(router=jnp.asarray(router))
+        state, info = step(KEY, SYSTEM.init(), TASK, choices, jnp.zeros(6, bool), jnp.bool_(True))
+        jax.tree.map(np.testing.assert_array_equal, state, SYSTEM.init())
+        assert float(info.success) == 0.0
+        assert (np.asarray(info.agent) == -1).all()
+        assert int(info.hops) == 0
+
+
+@pytest.mark.parametrize("rule", agentnet.RULES)
+def test_a_dead_agent_s_nan_changes_nothing_for_the_living(rule):
+    system = agentnet.agentnet(WORLD, rule=rule, capacity=2, retrieved=1, hops=2)
+    step = jax.jit(system.step)
+    alive = jnp.arange(6) != 2
+    lost = system.init()
+    lost = lost._replace(capability=lost.capability.at[2].set(jnp.nan))
+    for i in range(2):
+        lost, info = step(jax.random.key(i), lost, TASK, Choices(), alive, jnp.bool_(True))
+        assert 2 not in np.asarray(info.agent)
+    rest = np.delete(np.asarray(lost.capability), 2, axis=0)
+    assert np.isfinite(rest).all()
+    assert np.isnan(np.asarray(lost.capability)[2]).all()
