@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 import optax
-from jax.core import Tracer
 from jumanji import specs
 
+from jaxswarm import checks
 from jaxswarm.rl.q_networks import QNetwork
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
@@ -81,8 +81,4 @@ def check_temperature(temperature: ArrayLike) -> None:
     Raises:
         ValueError: naming it.
     """
-    if isinstance(temperature, Tracer):
-        return
-    array = np.asarray(temperature)
-    if not np.all(np.isfinite(array) & (array > 0.0)):
-        raise ValueError(f"temperature: expected a positive number, got {temperature}")
+    checks.real("temperature", temperature, above=0.0, shape=None)

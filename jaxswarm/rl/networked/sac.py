@@ -24,12 +24,21 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.envs.environment import require_environment
 from jaxswarm.gossip.traffic import Ledger, Traffic
-from jaxswarm.gossip.types import Exchange, GossipTransformation
-from jaxswarm.rl._off_policy import Learner, OffPolicyInfo, OffPolicyState, off_policy
+from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
+from jaxswarm.rl._off_policy import (
+    Learner,
+    OffPolicyInfo,
+    OffPolicyState,
+    off_policy,
+    valid_only,
+)
 from jaxswarm.rl._sac import SACHyperparameters, SACState, check_hyperparameters, sac_learner
+from jaxswarm.rl.hyperparameters import flag
 from jaxswarm.rl.networked.reward_model import (
     RewardModelState,
     messages,
@@ -133,7 +142,11 @@ def networked_sac(
         (4,)
     """
     hp = SACHyperparameters() if hyperparameters is None else hyperparameters
-    check_hyperparameters(hp)
+    check_hyperparameters(hp, require_environment(env).num_agents)
+    flag("team_reward", team_reward)
+    checks.instance("average_actors", average_actors, bool)
+    checks.instance("average_temperatures", average_temperatures, bool)
+    require_support(gossip, purpose="networked_sac")
     sac = sac_learner(env, network, optimizer=optimizer)
     num_inputs = network.num_features + network.num_actions
     model = reward_model(num_inputs, widths=reward_widths, lr=reward_lr)
@@ -160,7 +173,7 @@ def networked_sac(
     loop = off_policy(
         env,
         network,
-        Learner(init_learner, act, update),
+        Learner(init_learner, act, valid_only(update)),
         shared=False,
         hyperparameters=hp,
         **options,
