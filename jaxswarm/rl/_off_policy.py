@@ -226,6 +226,58 @@ def off_policy(
             than the items of one step, or a network for another environment; in ``init``, weights
             of another shape.
     """
+    loop = make_loop(
+        env,
+        network,
+        learner,
+        replay=replay,
+        num_envs=num_envs,
+        num_steps=num_steps,
+        updates=updates,
+        batch_size=batch_size,
+        capacity=capacity,
+        warm_up=warm_up,
+        shared=shared,
+        hyperparameters=hyperparameters,
+    )
+
+    def step(
+        key: Key, state: OffPolicyState, inputs: Any = None
+    ) -> tuple[OffPolicyState, OffPolicyInfo]:
+        return loop.advance(key, state, inputs)[:2]
+
+    return Algorithm(loop.init, step)  # type: ignore[arg-type]
+
+
+class Loop(NamedTuple):
+    """The functions of a training loop.
+
+    Attributes:
+        init: as of :func:`off_policy`.
+        advance: ``advance(key, state, inputs) -> (state, info, present)``: one step, and the agents
+            that were present in it, ``bool[N]``, or ``None`` where none ever leaves.
+    """
+
+    init: Callable[..., OffPolicyState]
+    advance: Callable[..., tuple[OffPolicyState, OffPolicyInfo, jax.Array | None]]
+
+
+def make_loop(
+    env: SwarmEnvironment,
+    network: QNetwork,
+    learner: Learner,
+    *,
+    replay: Callable[[int, int], Replay] = uniform_replay,
+    num_envs: int = 1,
+    num_steps: int = 1,
+    updates: int = 1,
+    batch_size: int = 256,
+    capacity: int = 100_000,
+    warm_up: int = 1000,
+    shared: bool = True,
+    hyperparameters: Any = None,
+) -> Loop:
+    """Make the functions of :func:`off_policy`, whose arguments and errors these are."""
     runner = OffPolicyRunner(env, network, num_envs, shared)
     checks.instance("learner", learner, Learner, "rl.sac_learner(env, network)")
     checks.function("replay", replay)
@@ -283,9 +335,9 @@ def off_policy(
         state, metrics = jax.lax.scan(one_update, state, jax.random.split(key, updates))
         return state, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
 
-    def step(
+    def advance(
         key: Key, state: OffPolicyState, inputs: Any = None
-    ) -> tuple[OffPolicyState, OffPolicyInfo]:
+    ) -> tuple[OffPolicyState, OffPolicyInfo, jax.Array | None]:
         checks.instance("state", state, OffPolicyState, "what init returns")
         hp = hyperparameters if inputs is None else inputs
         if hyperparameters is not None:
@@ -299,12 +351,13 @@ def off_policy(
             hp = jax.tree.map(lambda x: jnp.broadcast_to(x, (n,)), hp)
             update_key = agents.keys(update_key, n)
         learner_state, learning = each(update)(update_key, state.learner, items, hp)
-        if agents_leave:  # a learner without a present agent keeps its state
-            present = jnp.any(experience.mask, axis=None if shared else (0, 1))
+        present = jnp.any(experience.mask, axis=(0, 1)) if agents_leave else None
+        if present is not None:  # a learner without a present agent keeps its state
+            learns = jnp.any(present) if shared else present
             keep = keep_unless if shared else agents.where
-            learner_state = keep(present, learner_state, state.learner)
+            learner_state = keep(learns, learner_state, state.learner)
         reward = masked_mean(experience.reward, experience.mask)
         info = OffPolicyInfo(learning, reward, episodes, metrics)
-        return OffPolicyState(learner_state, items, runner_state), info
+        return OffPolicyState(learner_state, items, runner_state), info, present
 
-    return Algorithm(init, step)  # type: ignore[arg-type]
+    return Loop(init, advance)

@@ -34,7 +34,7 @@ from jaxswarm.rl._off_policy import (
     Learner,
     OffPolicyInfo,
     OffPolicyState,
-    off_policy,
+    make_loop,
     valid_only,
 )
 from jaxswarm.rl._sac import SACHyperparameters, SACState, check_hyperparameters, sac_learner
@@ -170,7 +170,7 @@ def networked_sac(
         sac_state, metrics = sac.update(key, state.sac, batch._replace(reward=reward), hp)
         return NetworkedLearnerState(sac_state, model_state), {**metrics, "reward_error": error}
 
-    loop = off_policy(
+    loop = make_loop(
         env,
         network,
         Learner(init_learner, act, valid_only(update)),
@@ -203,17 +203,19 @@ def networked_sac(
     def init(
         params: Params, key: Key, env_params: PyTree = None, temperature: ArrayLike = 1.0
     ) -> NetworkedSACState:
-        state: OffPolicyState = loop.init(params, key, env_params, temperature=temperature)
+        state = loop.init(params, key, env_params, temperature=temperature)
         gossip_state = gossip.init(exchanged(state.learner))
         return NetworkedSACState(state, gossip_state, jnp.int32(0), Ledger.empty())
 
     def step(
         key: Key, state: NetworkedSACState, inputs: SACHyperparameters | None = None
     ) -> tuple[NetworkedSACState, NetworkedSACInfo]:
-        learn_key, gossip_key = jax.random.split(key)
-        agents, info = loop.step(learn_key, state.agents, inputs)
+        checks.instance("state", state, NetworkedSACState, "what init returns")
+        learn_key, gossip_key = jax.random.split(checks.key(key))
+        agents, info, present = loop.advance(learn_key, state.agents, inputs)
+        exchange = Exchange(state.round, participates=present)
         received, gossip_state, traffic = gossip.mix(
-            gossip_key, exchanged(agents.learner), state.gossip, Exchange(state.round)
+            gossip_key, exchanged(agents.learner), state.gossip, exchange
         )
         agents = agents._replace(learner=with_exchanged(agents.learner, received))
         ledger = state.ledger.add(traffic)
