@@ -53,8 +53,8 @@ def from_brax(env: Any, *, num_agents: int = 1, time_limit: int | None = None) -
 
     The copies are independent; actions are ``float32[N, A]`` in ``[-1, 1]``, observations
     ``[N, O]``. brax's ``done``, such as a fall, terminates; a copy that is done is masked out until
-    all are. The time limit truncates (discount 1), also where an original with a clock in its ``info``
-    or a limit of its own is done there. brax's metrics are in ``extras``, ``[N]`` each.
+    all are. The time limit truncates (discount 1), also where an original with a clock in its
+    ``info`` or a limit of its own is done there. brax's metrics are in ``extras``, ``[N]`` each.
 
     Args:
         env: an environment of ``brax.envs.get_environment``; of ``brax.envs.create`` only with

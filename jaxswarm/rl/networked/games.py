@@ -182,6 +182,8 @@ def require_game(value: Any, name: str = "game") -> MarkovGame:
     """
     checks.instance(name, value, MarkovGame, "networked.random_game(4)")
     size = checks.whole(f"{name}.num_actions", value.num_actions, 1)
+    for field in ("transition", "reward"):
+        checks.instance(f"{name}.{field}", getattr(value, field), (jax.Array, np.ndarray))
     checks.real(f"{name}.reward", value.reward, shape=(None, None, None))
     joint = size**value.num_agents
     shape = (value.num_agents, value.num_states, joint)

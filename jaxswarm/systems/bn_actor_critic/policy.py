@@ -234,7 +234,8 @@ class _TeamPolicy:
         permutation = sample_permutation(
             logits.permutation, noise.permutation, temperature, self.iterations
         )
-        edges = settings.communicates * sample_edges(logits.edges, noise.edges, temperature)
+        edges = sample_edges(logits.edges, noise.edges, temperature)
+        edges = jnp.where(settings.communicates > 0, edges, 0.0)
         return compose_dag(
             jnp.where(settings.fixed > 0, settings.permutation, permutation),
             jnp.where(settings.fixed > 0, settings.edges, edges),
