@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.rl.actor_critic import check_temperature
 from jaxswarm.rl.hyperparameters import check_numbers, check_weights, positive_sizes
 from jaxswarm.rl.networks import features_of
 from jaxswarm.rl.q_networks import QNetwork, check_q_network
@@ -317,6 +318,8 @@ def make_loop(
     def init(params: Params, key: Key, env_params: PyTree = None, **options: Any) -> OffPolicyState:
         check_weights(params, network.init, None if shared else n)
         checks.key(key)
+        if "temperature" in options:  # here, where independent learners' are still known
+            check_temperature(options["temperature"], None if shared else n)
         if not shared:
             options = {k: jnp.broadcast_to(v, (n,)) for k, v in options.items()}
         reset_key, collect_key = jax.random.split(key)

@@ -6,6 +6,7 @@ Shapes: ``B`` items of a batch, ``F`` features, ``A`` numbers of an action.
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jumanji import specs
@@ -75,10 +76,15 @@ def default_target_entropy(action_spec: specs.Array) -> float:
     return float(np.sum(np.log(half)) - half.size)
 
 
-def check_temperature(temperature: ArrayLike) -> None:
+def check_temperature(temperature: ArrayLike, num_agents: int | None = None) -> None:
     """Refuse known temperatures that are not positive; traced ones pass.
+
+    Args:
+        temperature: one number, or ``[N]`` for ``N`` independent learners.
+        num_agents: ``N``; ``None`` if agents share one learner.
 
     Raises:
         ValueError: naming it.
     """
-    checks.real("temperature", temperature, above=0.0, shape=None)
+    each = num_agents is not None and jnp.ndim(temperature) == 1
+    checks.real("temperature", temperature, above=0.0, shape=(num_agents,) if each else ())

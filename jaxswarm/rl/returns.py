@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import rlax
 
 from jaxswarm import checks
-from jaxswarm.types import PyTree
+from jaxswarm.types import ArrayLike, PyTree
 
 
 def advantages(
@@ -50,14 +50,20 @@ def advantages(
         >>> rl.advantages(one, 0.5 * one, last, zero, jnp.array([0.0, 4.0]), 1.0).tolist()
         [2.5, 3.0]
     """
-    arrays = {"reward": reward, "discount": discount, "value": value, "next_value": next_value}
-    for name, given in arrays.items():
-        shape = None if name == "reward" else jnp.shape(reward)
-        if jnp.shape(given) != jnp.shape(reward) or not jnp.ndim(given):
-            wanted = "[T, ...]" if name == "reward" else shape
-            raise ValueError(f"{name}: expected shape {wanted}, got {jnp.shape(given)}")
-        if not jnp.issubdtype(jnp.result_type(given), jnp.number):
-            raise ValueError(f"{name}: expected numbers, got {jnp.result_type(given)}")
+    reward, discount, value, next_value = (
+        _numbers(name, given)
+        for name, given in (
+            ("reward", reward),
+            ("discount", discount),
+            ("value", value),
+            ("next_value", next_value),
+        )
+    )
+    if not reward.ndim:
+        raise ValueError("reward: expected shape [T, ...], got a single number")
+    for name, given in (("discount", discount), ("value", value), ("next_value", next_value)):
+        if given.shape != reward.shape:
+            raise ValueError(f"{name}: expected shape {reward.shape}, got {given.shape}")
     last = checks.mask("last", last, jnp.shape(reward))
     checks.probability("gae_lambda", gae_lambda)
     # rlax takes one chain of values: add the last value of an episode to its last reward.
@@ -70,6 +76,15 @@ def advantages(
     flat = [x.reshape(len(x), -1) for x in (rewards, discounts, values)]
     result = estimate(flat[0], flat[1], jnp.asarray(gae_lambda), flat[2])
     return jnp.asarray(result).reshape(reward.shape)
+
+
+def _numbers(name: str, value: ArrayLike) -> jax.Array:
+    """An array of numbers; flags and texts are refused by name."""
+    if not isinstance(value, jax.Array):
+        value = checks.as_array(name, value, "an array of numbers")
+    if not jnp.issubdtype(value.dtype, jnp.number):
+        raise ValueError(f"{name}: expected numbers, got {checks.shown(value)}")
+    return jnp.asarray(value)
 
 
 def normalized(x: jax.Array, mask: jax.Array) -> jax.Array:

@@ -95,7 +95,7 @@ def graph_settings(
         dag = checks.as_array("graph", graph, f"a name or [{num_agents}, {num_agents}]")
         if dag.shape != shape:
             raise ValueError(f"graph: expected shape {shape}, got {dag.shape}")
-    dag = graphs.check_dag(dag, receives)
+    dag = graphs.check_dag(dag, receives, name="graph")
     settings = GraphSettings(
         fixed=not sampled,
         learned=isinstance(graph, str) and graph == "learnt",

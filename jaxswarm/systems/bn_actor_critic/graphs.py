@@ -32,13 +32,16 @@ def full(num_agents: int) -> np.ndarray:
     return check_dag(np.triu(np.ones((n, n), bool), 1))
 
 
-def check_dag(dag: np.ndarray, communicates: np.ndarray | None = None) -> np.ndarray:
+def check_dag(
+    dag: np.ndarray, communicates: np.ndarray | None = None, *, name: str = "dag"
+) -> np.ndarray:
     """Refuse a graph with cycles, or with edges along which no message is sent.
 
     Args:
         dag: ``[N, N]`` of 0 and 1.
         communicates: ``bool[N, N]``, ``[j, i]`` true where ``i`` receives what ``j`` sends; true
             everywhere by default.
+        name: the argument, for messages.
 
     Returns:
         ``dag`` as ``bool[N, N]``.
@@ -54,21 +57,22 @@ def check_dag(dag: np.ndarray, communicates: np.ndarray | None = None) -> np.nda
         ValueError: dag: expected no cycle, got [(0, 1), (1, 0)]
     """
     if checks.is_traced(dag):
-        raise ValueError(f"dag: expected a known graph, got {checks.shown(dag)}")
-    dag = checks.as_array("dag", dag, "[N, N] of 0 and 1")
+        raise ValueError(f"{name}: expected a known graph, got {checks.shown(dag)}")
+    dag = checks.as_array(name, dag, "[N, N] of 0 and 1")
     if dag.ndim != 2 or dag.shape[0] != dag.shape[1] or not dag.size:
-        raise ValueError(f"dag: expected [N, N] with N ≥ 1, got shape {dag.shape}")
+        raise ValueError(f"{name}: expected [N, N] with N ≥ 1, got shape {dag.shape}")
     if not np.isin(dag, (0, 1)).all():
-        raise ValueError("dag: expected entries 0 and 1")
+        raise ValueError(f"{name}: expected entries 0 and 1")
     graph = nx.from_numpy_array(dag.astype(int), create_using=nx.DiGraph)
     if not nx.is_directed_acyclic_graph(graph):
-        raise ValueError(f"dag: expected no cycle, got {nx.find_cycle(graph)}")
+        raise ValueError(f"{name}: expected no cycle, got {nx.find_cycle(graph)}")
     if communicates is not None:
         communicates = zeros_and_ones("communicates", communicates, dag.shape)
         missing = np.argwhere(dag.astype(bool) & ~communicates)
         if len(missing):
             raise ValueError(
-                f"dag: expected edges of the communication graph, got (j, i) = {missing[0]} outside"
+                f"{name}: expected edges of the communication graph, got (j, i) = {missing[0]} "
+                "outside"
             )
     return dag.astype(bool)
 

@@ -144,8 +144,7 @@ def state_values(policy: jax.Array, game: MarkovGame, discount: ArrayLike) -> ja
     require_game(game)
     checks.real("discount", discount, 0.0, below=1.0)
     shape = (game.num_states, game.transition.shape[1])
-    if jnp.shape(policy) != shape:
-        raise ValueError(f"policy: expected shape {shape}, got {jnp.shape(policy)}")
+    checks.real("policy", policy, shape=shape)
     reward = jnp.sum(policy * jnp.mean(game.reward, axis=0), axis=1)
     transition = jnp.einsum("sj,sjt->st", policy, game.transition)
     return jnp.linalg.solve(jnp.eye(len(transition)) - discount * transition, reward)
