@@ -99,9 +99,9 @@ class OnPolicyRunner:
     shared: bool
 
     def __post_init__(self) -> None:
-        _ = self._runner  # for its checks
         check_network(self.network, self.env)
         checks.instance("shared", self.shared, bool)
+        _ = self._runner  # for its checks
 
     @cached_property
     def _runner(self) -> EnvRunner:

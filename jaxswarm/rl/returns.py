@@ -89,6 +89,7 @@ def _numbers(name: str, value: ArrayLike) -> jax.Array:
 
 def normalized(x: jax.Array, mask: jax.Array) -> jax.Array:
     """Shift and scale to mean 0 and standard deviation 1 where ``mask``; other entries are 0."""
+    x = jnp.where(mask, x, 0.0)  # also for finite gradients
     mean = masked_mean(x, mask)
     std = jnp.sqrt(masked_mean(jnp.square(x - mean), mask))
     return jnp.where(mask, (x - mean) / (std + 1e-8), 0.0)

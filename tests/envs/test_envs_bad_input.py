@@ -36,7 +36,7 @@ GRID |= SIZES | {"vocabulary": (*SIZE, 1), "inbox": OPTIONAL, "observe_round": F
 GRID |= {"as_features": FLAG, "faithful": FLAG}
 
 
-def with_defaults(fn, **defaults):
+def with_defaults(fn, /, **defaults):
     return lambda **changed: fn(**(defaults | changed))
 
 

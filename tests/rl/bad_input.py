@@ -12,6 +12,8 @@ NAN = float("nan")
 SIZE = (0, -1, 2.5, NAN, jnp.float32(NAN), "2", None, True, [2], 1j)
 COUNT = SIZE[1:]
 """As sizes, but 0 is allowed."""
+FEW_SIZES = (0, 2.5, NAN, None)
+"""For functions that take long to refuse."""
 NUMBER = (NAN, jnp.float32(NAN), np.inf, jnp.float32(jnp.inf), "x", None, 1j, True, [0.1, 0.2])
 SHARE = (*NUMBER, -0.1, 1.5, jnp.float32(1.5))
 FLAG = (1, 0.5, "yes", None)

@@ -79,11 +79,12 @@ LEARNERS = {
     "bn_mappo": bn_mappo,
 }
 EACH = ("ippo", "sac each", "stac each", "symphony each", "networked_ppo", "networked_sac")
-SLOW = ("stac", "symphony", "hammer", "bn_mappo", "stac each", "ppo recurrent", "sac")
+QUICK = ("ippo", "mappo", "sac each", "networked_ppo")
 
 
 def marked(names):
-    return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names]
+    slow = pytest.mark.slow
+    return [name if name in QUICK else pytest.param(name, marks=slow) for name in names]
 
 
 def learned(state):
@@ -103,15 +104,17 @@ def program(name):
     """``run(present, junk) -> (learned before, learned after)``, one program for all physics."""
     algorithm, initial = LEARNERS[name]()
 
-    @jax.jit
+    key = jax.random.key(1)
+    begin = jax.jit(lambda *physics: algorithm.init(initial(key), key, Physics(*physics)))
+    step = jax.jit(algorithm.step)
+
     def run(present, junk):
-        key = jax.random.key(1)
-        start = state = algorithm.init(initial(key), key, Physics(present, junk))
+        start = state = begin(jnp.array(present), jnp.float32(junk))
         for index in range(2):
-            state, _ = algorithm.step(jax.random.fold_in(key, index), state)
+            state, _ = step(jax.random.fold_in(key, index), state)
         return learned(start), learned(state)
 
-    return lambda present, junk: run(jnp.array(present), jnp.float32(junk))
+    return run
 
 
 def assert_same(one, two):

@@ -12,6 +12,7 @@ from jaxswarm import envs, gossip, rl, topology
 from jaxswarm.rl import networked
 from tests.rl.bad_input import (
     COUNT,
+    FEW_SIZES,
     FLAG,
     FUNCTION,
     KEY,
@@ -42,13 +43,18 @@ HEADS = {"num_actions": SIZE}
 SAC, PPO = rl.SACHyperparameters, rl.PPOHyperparameters
 WRONG_SAC = (*THING, PPO(), SAC(discount=NAN), SAC(tau=0.0), SAC(actor_lr=jnp.float32(NAN)))
 WRONG_PPO = (*THING, SAC(), PPO(lr=NAN), PPO(discount=1.5), PPO(clip=jnp.float32(NAN)))
-LOOP = {name: SIZE for name in ("num_envs", "num_steps", "updates", "batch_size", "warm_up")}
-LOOP |= {"capacity": (*SIZE, 1), "shared": FLAG, "replay": FUNCTION, "env": OBJECT}
+LOOP = {name: FEW_SIZES for name in ("num_envs", "num_steps", "updates", "batch_size", "warm_up")}
+LOOP |= {"capacity": (*FEW_SIZES, 1), "shared": FLAG, "replay": FUNCTION, "env": OBJECT}
 LOOP |= {"network": (*OBJECT, NET, STEPS)}
-ITERATION = {name: SIZE for name in ("num_envs", "num_steps", "epochs", "minibatches")}
+ITERATION = {name: FEW_SIZES for name in ("num_envs", "num_steps", "epochs", "minibatches")}
 ITERATION |= {"env": OBJECT, "network": (*OBJECT, Q), "normalize": FLAG, "optimizer": THING}
-ITERATION |= {"minibatches": (*SIZE, 7)}
-BOUNDS = {"size": SIZE, "low": NUMBER, "high": NUMBER, "initial_std": (*NUMBER, 0.0, -1.0)}
+ITERATION |= {"minibatches": (*FEW_SIZES, 7)}
+BOUNDS = {
+    "size": SIZE,
+    "low": (*NUMBER[:-1], ONE[:1]),
+    "high": (*NUMBER[:-1], ONE[:1]),
+    "initial_std": (*NUMBER, 0.0, -1.0),
+}
 RATES = networked.Rates
 
 
@@ -57,7 +63,7 @@ def hyper(wrong):
     return [value for value in wrong if not isinstance(value, tuple)]
 
 
-def with_defaults(fn, **defaults):
+def with_defaults(fn, /, **defaults):
     return lambda **changed: fn(**(defaults | changed))
 
 

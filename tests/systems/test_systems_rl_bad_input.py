@@ -12,6 +12,7 @@ from jaxswarm import envs, rl
 from jaxswarm.systems import bn_actor_critic as bn
 from jaxswarm.systems import hammer, stac, symphony
 from tests.rl.bad_input import (
+    FEW_SIZES,
     FLAG,
     KEY,
     NAME,
@@ -31,8 +32,8 @@ OFF: dict[str, Any] = {"batch_size": 4, "capacity": 64, "warm_up": 8}
 Q = rl.q_network_for(ENV, widths=(4,))
 STAC = stac.stac_network_for(ENV, widths=(4,))
 SYMPHONY = symphony.symphony_network_for(ENV, width=4, nodes=3)
-LOOP = {name: SIZE for name in ("num_envs", "num_steps", "updates", "batch_size", "warm_up")}
-LOOP |= {"capacity": (*SIZE, 1), "env": OBJECT}
+LOOP = {name: FEW_SIZES for name in ("num_envs", "num_steps", "updates", "batch_size", "warm_up")}
+LOOP |= {"capacity": (*FEW_SIZES, 1), "env": OBJECT}
 HAMMER = hammer.HammerEnvironment(envs.SumGuessing(4), 1)
 CENTRAL = hammer.central_agent_networks(HAMMER, widths=(4,))
 TEAM = bn.Team(GAME_ENV)
@@ -50,11 +51,11 @@ DISCOUNT = (*SHARE, 1.0)
 PPO = rl.PPOHyperparameters
 
 
-def with_defaults(fn, **defaults):
+def with_defaults(fn, /, **defaults):
     return lambda **changed: fn(**(defaults | changed))
 
 
-ITERATION = {name: SIZE for name in ("num_envs", "num_steps", "epochs", "minibatches")}
+ITERATION = {name: FEW_SIZES for name in ("num_envs", "num_steps", "epochs", "minibatches")}
 CASES: dict[Any, dict[str, Any]] = {
     stac: {
         "stac": (
@@ -70,6 +71,16 @@ CASES: dict[Any, dict[str, Any]] = {
         "stac_network_for": (
             stac.stac_network_for,
             {"env": (*OBJECT, GAME_ENV)},
+        ),
+        "critic_distribution": (
+            with_defaults(
+                stac.critic_distribution,
+                network=STAC,
+                critic=Q.init(KEY0)["critic"],
+                features=jnp.zeros((1, 3)),
+                raw=jnp.zeros((1, 1)),
+            ),
+            {"network": (*OBJECT, Q)},
         ),
         "mean_action_network": (
             with_defaults(stac.mean_action_network, network=STAC),

@@ -139,9 +139,9 @@ def networked_actor_critic(
     rates = check_rates(Rates() if rates is None else rates, "rates")
 
     def init(actors: jax.Array) -> NetworkedState:
+        checks.real("actors", actors, shape=None)
         if jnp.shape(actors) != policies.shape:
             raise ValueError(f"actors: expected logits {policies.shape}, got {jnp.shape(actors)}")
-        checks.real("actors", actors, shape=policies.shape)
         critics = {
             "value": jnp.zeros((n, features.value.shape[-1])),
             "reward": jnp.zeros((n, features.reward.shape[-1])),

@@ -220,8 +220,9 @@ def density(graph: jax.Array) -> jax.Array:
     Raises:
         ValueError: unless ``graph`` is ``[..., N, N]``.
     """
-    if jnp.ndim(graph) < 2 or jnp.shape(graph)[-1] != jnp.shape(graph)[-2]:
-        raise ValueError(f"graph: expected [..., N, N], got shape {jnp.shape(graph)}")
+    graph = _numbers("graph", graph)
+    if graph.ndim < 2 or graph.shape[-1] != graph.shape[-2]:
+        raise ValueError(f"graph: expected [..., N, N], got shape {graph.shape}")
     n = graph.shape[-1]
     return jnp.sum(graph, axis=(-2, -1)) / max(n * (n - 1) / 2, 1)
 

@@ -259,8 +259,7 @@ def bayesian_policy_gradient(game: MarkovGame, *, weight: float = 1.0) -> Algori
     shape = (n, s, j, game.num_actions)
 
     def init(tables: jax.Array) -> jax.Array:
-        if jnp.shape(tables) != shape:
-            raise ValueError(f"tables: expected shape {shape}, got {jnp.shape(tables)}")
+        checks.real("tables", tables, shape=shape)
         return jnp.asarray(tables)
 
     def step(

@@ -291,8 +291,14 @@ def critic_distribution(
         features: ``[B, F]``.
         raw: raw actions, ``[B, A]``.
         dropout_key: draws dropout; without one there is none.
+
+    Raises:
+        ValueError: for a network of another learner.
     """
+    checks.instance("network", network, QNetwork, "stac.stac_network_for(env)")
     outputs = network.q_values(critic, features, network.unit_action(raw), dropout_key)[0]
+    if outputs.shape[-1] != 2:
+        raise ValueError(f"network: expected a critic of 2 outputs, got {outputs.shape[-1]}")
     return outputs[:, 0], jax.nn.softplus(jnp.maximum(outputs[:, 1], MIN_OUTPUT))
 
 
