@@ -230,7 +230,6 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
     Raises:
         ValueError: if agents have different numbers of actions, or another kind of spec.
     """
-    checks.instance("spec", spec, specs.Array, "env.action_spec")
     checks.instance("squash", squash, bool)
     if isinstance(spec, specs.MultiDiscreteArray) and len(spec.shape) == 1:
         num_actions = {int(n) for n in np.asarray(spec.num_values)}
