@@ -145,7 +145,8 @@ def sac_learner(
         ValueError: for a network for another environment or learner: critics have one output each.
     """
     check_q_network(network, env, critic_outputs=1)
-    optimizer = check_optimizer(optax.scale_by_adam() if optimizer is None else optimizer)
+    optimizer = optax.scale_by_adam() if optimizer is None else optimizer
+    check_optimizer(optimizer)
     default_entropy = default_target_entropy(env.action_spec)
 
     def init(params: Params, temperature: ArrayLike = 1.0) -> SACState:

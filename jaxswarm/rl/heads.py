@@ -265,16 +265,16 @@ def _normal(size: int, offset: float, std: str = "exp") -> Callable[[jax.Array],
 
 def _bounds(size: int, low: ArrayLike, high: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     size = checks.whole("size", size, 1)
-    bounds = []
+    bounds: list[np.ndarray] = []
     for name, bound in (("low", low), ("high", high)):
         if checks.is_traced(bound):
             raise ValueError(f"{name}: expected known numbers, got {checks.shown(bound)}")
         given = checks.real(name, bound, shape=() if np.ndim(bound) == 0 else (size,))
         bounds.append(np.broadcast_to(np.asarray(given, np.float32), (size,)))
-    low, high = bounds
-    if not (low < high).all():
-        raise ValueError(f"low, high: expected finite increasing bounds, got {low}, {high}")
-    return (low + high) / 2.0, (high - low) / 2.0
+    lower, upper = bounds
+    if not (lower < upper).all():
+        raise ValueError(f"low, high: expected finite increasing bounds, got {lower}, {upper}")
+    return (lower + upper) / 2.0, (upper - lower) / 2.0
 
 
 def _check_std(initial_std: float) -> float:

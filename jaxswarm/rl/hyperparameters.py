@@ -46,10 +46,10 @@ def check_ranges(
         ValueError: discount: expected a finite number in [0, 1], got 1.5
     """
     for name, (low, high) in ranges.items():
-        given = getattr(hyperparameters, name)
+        given: Any = getattr(hyperparameters, name)
         if given is None and name in optional:
             continue
-        several = num_agents is not None and jnp.ndim(given) == 1
+        several = num_agents is not None and len(getattr(given, "shape", ())) == 1
         shape = (num_agents,) if several else ()
         checks.real(name, given, low, high, shape=shape, infinite=name in infinite)
 

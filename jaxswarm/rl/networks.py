@@ -305,7 +305,7 @@ def check_network(network: Any, env: SwarmEnvironment) -> Network:
     """
     require_environment(env)
     checks.instance("network", network, Network, "rl.network_for(env)")
-    spec = env.action_spec
+    spec: Any = env.action_spec
 
     def act(key: Key) -> tuple[jax.Array, jax.Array]:
         features = critic_input = features_of(env.observation_spec.generate_value())[0]

@@ -69,14 +69,14 @@ def render(view: ArrayLike, numbers: ArrayLike, position: ArrayLike) -> str:
     Raises:
         ValueError: for other shapes, floats or codes that do not exist.
     """
-    view = checks.wholes("view", view, 0, len(SYMBOLS) - 1, shape=(None, None))
-    numbers = checks.wholes("numbers", numbers, -1, shape=view.shape)
-    position = checks.wholes("position", position, -checks.LARGEST, shape=(2,))
-    row, column = (int(x) - len(view) // 2 for x in position)
-    lines = ["    " + "".join(f"{column + j:>4}" for j in range(len(view)))]
-    for i, codes in enumerate(view):
+    grid: np.ndarray = checks.wholes("view", view, 0, len(SYMBOLS) - 1, shape=(None, None))
+    ids: np.ndarray = checks.wholes("numbers", numbers, -1, shape=grid.shape)
+    center: np.ndarray = checks.wholes("position", position, -checks.LARGEST, shape=(2,))
+    row, column = (int(x) - len(grid) // 2 for x in center)
+    lines = ["    " + "".join(f"{column + j:>4}" for j in range(len(grid)))]
+    for i, codes in enumerate(grid):
         cells = []
-        for code, number in zip(codes, numbers[i], strict=True):
+        for code, number in zip(codes, ids[i], strict=True):
             name = SYMBOLS[code] if number < 0 or SYMBOLS[code] == "Y" else str(number)
             cells.append(f"{'$' if code == DIM_AGENT and number >= 0 else ''}{name}")
         lines.append(f"{row + i:>4}" + "".join(f"{cell:>4}" for cell in cells))

@@ -167,7 +167,8 @@ def stac_learner(
     """
     check_q_network(network, env, maker="stac.stac_network_for(env)")
     _check_critic(network)
-    optimizer = check_optimizer(optax.scale_by_adam() if optimizer is None else optimizer)
+    optimizer = optax.scale_by_adam() if optimizer is None else optimizer
+    check_optimizer(optimizer)
     default_entropy = default_target_entropy(env.action_spec)
 
     def init(params: Params, temperature: ArrayLike = 0.2) -> STACState:
