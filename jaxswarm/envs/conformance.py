@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
-from jaxswarm.envs.environment import SwarmEnvironment
+from jaxswarm import checks
+from jaxswarm.envs.environment import SwarmEnvironment, require_environment
 from jaxswarm.envs.policies import random_policy, unroll
 from jaxswarm.envs.wrappers import AutoReset
 from jaxswarm.types import PyTree
@@ -41,8 +42,16 @@ def check(
         noiseless: physics under which ``advance`` draws no random numbers; needed for the
             permutation test if the default physics does.
         symmetric: whether agents are interchangeable; false skips the permutation test.
+
+    Raises:
+        ValueError: for sizes below 1, or a ``make`` that makes no environment.
     """
-    env, other = make(num_agents), make(num_agents + 1)
+    checks.function("make", make)
+    num_agents, steps = checks.whole("num_agents", num_agents, 1), checks.whole("steps", steps, 1)
+    seed = checks.whole("seed", seed)
+    env, other = (
+        require_environment(made, "make") for made in (make(num_agents), make(num_agents + 1))
+    )
     key = jax.random.key(seed)
     policy = random_policy(env.action_spec)
     _, trajectory = jax.jit(lambda k: unroll(k, env, policy, steps))(key)

@@ -16,7 +16,6 @@ References:
 """
 
 import abc
-import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from jumanji import specs
 from jumanji.env import Environment
 from jumanji.types import StepType, TimeStep
 
+from jaxswarm import agents, checks
 from jaxswarm.types import Key, PyTree
 
 
@@ -84,12 +84,8 @@ class SwarmEnvironment(Environment, abc.ABC):
     """
 
     def __init__(self, num_agents: int, time_limit: int):
-        if not isinstance(num_agents, int) or num_agents < 1:
-            raise ValueError(f"num_agents: expected at least 1, got {num_agents!r}")
-        if not isinstance(time_limit, int) or time_limit < 1:
-            raise ValueError(f"time_limit: expected at least 1 step, got {time_limit!r}")
-        self.num_agents = num_agents
-        self.time_limit = time_limit
+        self.num_agents = checks.whole("num_agents", num_agents, 1)
+        self.time_limit = checks.whole("time_limit", time_limit, 1)
         super().__init__()
 
     # Written by subclasses.
@@ -117,8 +113,13 @@ class SwarmEnvironment(Environment, abc.ABC):
         return jnp.ones(self.num_agents, bool)
 
     def global_state(self, state: SwarmState) -> jax.Array:
-        """Input of a centralised critic, ``float32[D]``; all observations by default."""
+        """Input of a centralised critic, ``float32[D]``; all observations by default.
+
+        Observations of agents that left are 0.
+        """
         observation = self.observe(state.world, state.params, state.step_count)
+        mask = self.agent_mask(state.world)
+        observation = agents.where(mask, observation, jax.tree.map(jnp.zeros_like, observation))
         return jnp.concatenate(
             [jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(observation)]
         )
@@ -148,8 +149,10 @@ class SwarmEnvironment(Environment, abc.ABC):
             params: physics like ``self.params``; leaves may be traced.
 
         Raises:
-            ValueError: if ``params`` has another structure than ``self.params``.
+            ValueError: if ``key`` is not a typed key, or ``params`` has another structure than
+                ``self.params`` or a leaf that is NaN or no number.
         """
+        checks.key(key)
         default = self.params
         if params is None:
             params = default
@@ -157,6 +160,7 @@ class SwarmEnvironment(Environment, abc.ABC):
             raise ValueError(
                 f"params: expected {jax.tree.structure(default)}, got {jax.tree.structure(params)}"
             )
+        jax.tree.map_with_path(_check_physics, params)
         params = jax.tree.map(jnp.asarray, params)
         start_key, key = jax.random.split(key)
         state = SwarmState(key, jnp.int32(0), params, self.start(start_key, params))
@@ -172,14 +176,14 @@ class SwarmEnvironment(Environment, abc.ABC):
         """One step of all agents; actions of agents that left are ignored by the world.
 
         Raises:
-            ValueError: if ``action`` does not have the shape of ``action_spec``.
+            ValueError: if ``action`` does not have the shape and the kind of ``action_spec``, or a
+                known discrete action of an agent that is present does not exist.
         """
-        spec = self.action_spec
-        if jnp.shape(action) != spec.shape:
-            raise ValueError(f"action: expected shape {spec.shape}, got {jnp.shape(action)}")
-        key, draw = jax.random.split(state.key)
+        checks.instance("state", state, SwarmState, "what reset returns")
         acting = self.agent_mask(state.world)
-        outcome = self.advance(draw, state.world, jnp.asarray(action), state.params)
+        action = _checked_action(action, self.action_spec, acting)
+        key, draw = jax.random.split(state.key)
+        outcome = self.advance(draw, state.world, action, state.params)
         state = SwarmState(key, state.step_count + 1, state.params, outcome.world)
         truncated = state.step_count >= self.time_limit
         last = outcome.terminated | truncated
@@ -200,6 +204,7 @@ class SwarmEnvironment(Environment, abc.ABC):
         """
         from jaxswarm import plotting
 
+        checks.instance("state", state, SwarmState, "what reset returns")
         if jnp.ndim(state.step_count):
             raise ValueError(
                 f"state: expected a single one, got a batch {jnp.shape(state.step_count)}; "
@@ -225,6 +230,7 @@ class SwarmEnvironment(Environment, abc.ABC):
         """
         from jaxswarm import plotting
 
+        checks.real("interval", interval, above=0.0)
         if isinstance(states, SwarmState):
             count = jnp.shape(states.step_count)
             if len(count) != 1:
@@ -232,7 +238,9 @@ class SwarmEnvironment(Environment, abc.ABC):
             worlds, params = _on_host(states.world), _on_host(states.params)
             frames = [jax.tree.map(lambda x, t=t: x[t], (worlds, params)) for t in range(count[0])]
         else:
-            frames = [(_on_host(state.world), _on_host(state.params)) for state in states]
+            frames = [
+                (_on_host(state.world), _on_host(state.params)) for state in _each_state(states)
+            ]
         if not frames:
             raise ValueError("states: expected at least one, got none")
 
@@ -287,18 +295,81 @@ def _on_host(tree: PyTree) -> PyTree:
     return jax.tree.map(leaf, tree)
 
 
+def _each_state(states: Any) -> list[SwarmState]:
+    """The given states as a list.
+
+    Raises:
+        ValueError: unless they are a sequence of :class:`SwarmState`.
+    """
+    if not isinstance(states, (list, tuple)):
+        raise ValueError(f"states: expected a sequence of states, got {checks.shown(states)}")
+    return [checks.instance("states", state, SwarmState, "what reset returns") for state in states]
+
+
+def _check_physics(path: Any, leaf: Any) -> None:
+    """Refuse physics that are no numbers or NaN; infinite and traced ones pass."""
+    if checks.is_traced(leaf) or jnp.issubdtype(
+        getattr(leaf, "dtype", np.float32), jax.dtypes.prng_key
+    ):
+        return
+    name = f"params{jax.tree_util.keystr(path)}"
+    array = checks.as_array(name, leaf, "numbers")
+    if jnp.issubdtype(array.dtype, jnp.floating) and np.isnan(array).any():
+        raise ValueError(f"{name}: expected numbers, got nan")
+
+
+def _checked_action(action: Any, spec: specs.Array, acting: jax.Array) -> jax.Array:
+    """An action as an array, after a check of its shape, its kind and known discrete choices."""
+    wanted = f"{np.dtype(spec.dtype)}{list(spec.shape)}"
+    known = isinstance(action, jax.Array) or checks.is_traced(action)
+    array = action if known else checks.as_array("action", action, wanted)
+    if array.shape != spec.shape:
+        raise ValueError(f"action: expected shape {spec.shape}, got {array.shape}")
+    discrete = jnp.issubdtype(spec.dtype, jnp.integer)
+    fits = jnp.issubdtype(array.dtype, jnp.integer)
+    fits = fits or (not discrete and jnp.issubdtype(array.dtype, jnp.floating))
+    if not fits:
+        raise ValueError(f"action: expected {wanted}, got {array.dtype}{list(array.shape)}")
+    is_known = not (checks.is_traced(array) or checks.is_traced(acting))
+    if isinstance(spec, specs.MultiDiscreteArray) and is_known:
+        numbers, counts = np.asarray(array), np.asarray(spec.num_values)
+        present = np.asarray(acting).reshape(-1, *(1,) * (numbers.ndim - 1))
+        bad = ((numbers < 0) | (numbers >= counts)) & present
+        if bad.any():
+            raise ValueError(
+                f"action: expected each in [0, {counts[bad][0]}), got {numbers[bad][0]}"
+            )
+    return jnp.asarray(array)
+
+
+def require_environment(value: Any, name: str = "env") -> SwarmEnvironment:
+    """Check that a value is an environment of this package or a user's, not wrapped; return it.
+
+    Raises:
+        ValueError: naming what came.
+    """
+    if not isinstance(value, SwarmEnvironment):
+        raise ValueError(
+            f"{name}: expected a SwarmEnvironment such as envs.SimpleSpread(3), not wrapped, got "
+            f"{checks.shown(value)}; envs.from_jumanji and its like adapt others"
+        )
+    return value
+
+
 def spec_of(example: Any, name: str = "observation") -> specs.Spec:
     """Build a jumanji spec from a NamedTuple of arrays or shapes; boolean leaves are bounded.
 
     Raises:
-        ValueError: if ``example`` is not a NamedTuple.
+        ValueError: if ``example`` is not a NamedTuple, or a field of it has no shape and dtype.
     """
     if not hasattr(example, "_fields"):
-        raise ValueError(f"{name}: expected a NamedTuple, got {type(example).__name__}")
+        raise ValueError(f"{name}: expected a NamedTuple, got {checks.shown(example)}")
     fields = {}
     for field, leaf in example._asdict().items():
         if hasattr(leaf, "_fields"):
             fields[field] = spec_of(leaf, field)
+        elif not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
+            raise ValueError(f"{name}.{field}: expected an array, got {checks.shown(leaf)}")
         elif leaf.dtype == jnp.bool_:
             fields[field] = specs.BoundedArray(leaf.shape, bool, False, True, field)
         else:
@@ -307,7 +378,13 @@ def spec_of(example: Any, name: str = "observation") -> specs.Spec:
 
 
 def discrete_actions(num_agents: int, num_actions: int) -> specs.MultiDiscreteArray:
-    """Spec of discrete actions: one of ``num_actions`` per agent, ``int32[N]``."""
+    """Spec of discrete actions: one of ``num_actions`` per agent, ``int32[N]``.
+
+    Raises:
+        ValueError: for sizes below 1.
+    """
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    num_actions = checks.whole("num_actions", num_actions, 1)
     return specs.MultiDiscreteArray(
         num_values=jnp.full(num_agents, num_actions, jnp.int32), name="action"
     )
@@ -321,8 +398,11 @@ def continuous_actions(
     The actions are ``float32[N, size]``.
 
     Raises:
-        ValueError: if the bounds are not finite and increasing.
+        ValueError: for sizes below 1, or bounds that are not finite and increasing.
     """
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    num_agents, size = checks.whole("num_agents", num_agents, 1), checks.whole("size", size, 1)
+    checks.real("low", low)
+    checks.real("high", high)
+    if not low < high:
         raise ValueError(f"low, high: expected finite increasing bounds, got {low}, {high}")
     return specs.BoundedArray((num_agents, size), jnp.float32, low, high, "action")

@@ -12,10 +12,18 @@ import jax.numpy as jnp
 
 
 def distances(one: jax.Array, two: jax.Array) -> jax.Array:
-    """Distances ``[N, M]`` between ``[N, 2]`` and ``[M, 2]``; the gradient is finite everywhere."""
+    """Distances ``[N, M]`` between ``[N, 2]`` and ``[M, 2]``; the gradient is finite everywhere.
+
+    A body whose position is NaN is nowhere: its distances are NaN, so it is near nothing.
+    """
     squared = jnp.sum(jnp.square(one[:, None, :] - two[None, :, :]), axis=-1)
-    apart = squared > 0.0
-    return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1.0)), 0.0)
+    same = squared == 0.0
+    return jnp.where(same, 0.0, jnp.sqrt(jnp.where(same, 1.0, squared)))
+
+
+def is_nowhere(position: jax.Array) -> jax.Array:
+    """Whether a coordinate of each body ``[N, D]`` is NaN, ``bool[N]``."""
+    return jnp.any(jnp.isnan(position), axis=-1)
 
 
 def repulsion(
@@ -29,13 +37,15 @@ def repulsion(
 
     Args:
         one: positions ``[N, 2]``.
-        two: positions ``[M, 2]``; bodies at distance 0 exert no force (a body on itself).
+        two: positions ``[M, 2]``; bodies at distance 0 exert no force (a body on itself), and none
+            act on or are acted on by a body whose position is NaN.
         reach: sum of radii below which two bodies touch, ``[]`` or ``[N, M]``.
         stiffness: force per penetration.
         margin: softness of the contact, a distance.
     """
-    offset = one[:, None, :] - two[None, :, :]
-    distance = distances(one, two)
+    placed = ~is_nowhere(one)[:, None, None] & ~is_nowhere(two)[None, :, None]
+    offset = jnp.where(placed, one[:, None, :] - two[None, :, :], 0.0)
+    distance = jnp.where(placed[:, :, 0], distances(one, two), 0.0)
     penetration = jnp.logaddexp(0.0, -(distance - reach) / margin) * margin
     apart = distance > 0.0
     strength = stiffness * jnp.where(apart, penetration / jnp.where(apart, distance, 1.0), 0.0)

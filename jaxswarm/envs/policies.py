@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jumanji import specs
 from jumanji.types import TimeStep
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs.environment import SwarmEnvironment
 from jaxswarm.envs.wrappers import AutoReset, Vmapped
 from jaxswarm.types import Key, Params, PyTree
@@ -32,7 +32,12 @@ class Policy(NamedTuple):
 
 
 def scripted(act: Callable[[jax.Array, PyTree], jax.Array]) -> Policy:
-    """Build a policy without memory or parameters from ``act(key, observation) -> action``."""
+    """Build a policy without memory or parameters from ``act(key, observation) -> action``.
+
+    Raises:
+        ValueError: if ``act`` is not a function.
+    """
+    checks.function("act", act)
 
     def init(observation: PyTree) -> PyTree:
         del observation
@@ -53,6 +58,7 @@ def random_policy(action_spec: specs.Array) -> Policy:
     Raises:
         ValueError: if the actions are neither discrete nor bounded.
     """
+    checks.instance("action_spec", action_spec, specs.Array, "env.action_spec")
     shape = action_spec.shape
     if not shape:
         raise ValueError("action_spec: expected an agents axis, got a scalar action")
@@ -130,12 +136,12 @@ def unroll(
         >>> trajectory.timestep.reward.shape
         (10, 3)
     """
-    if num_steps < 1:
-        raise ValueError(f"num_steps: expected at least 1, got {num_steps}")
-    if not hasattr(env, "reset"):
-        raise ValueError(f"env: expected an environment, got {type(env).__name__}")
+    checks.key(key)
+    num_steps = checks.whole("num_steps", num_steps, 1)
+    if not (hasattr(env, "reset") and hasattr(env, "step")):
+        raise ValueError(f"env: expected an environment, got {checks.shown(env)}")
     if not (hasattr(policy, "init") and hasattr(policy, "act")):
-        raise ValueError(f"policy: expected a Policy, got {type(policy).__name__}")
+        raise ValueError(f"policy: expected a Policy, got {checks.shown(policy)}")
     reset_key, run_key = jax.random.split(key)
     state, first = env.reset(reset_key) if env_params is None else env.reset(reset_key, env_params)
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jumanji.types import TimeStep
 from jumanji.wrappers import Wrapper
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs.environment import SwarmEnvironment, SwarmState
 from jaxswarm.types import Key, PyTree
 
@@ -35,6 +35,7 @@ class AutoReset(Wrapper):
     _env: Any
 
     def __init__(self, env: "SwarmEnvironment | Vmapped", *, keeps_global: bool = False):
+        checks.instance("env", env, (SwarmEnvironment, Vmapped), "envs.SimpleSpread(3)")
         self.keeps_global = keeps_global
         self._many = isinstance(env, Vmapped)
         super().__init__(env)
@@ -88,9 +89,8 @@ class Vmapped(Wrapper):
     _env: Any
 
     def __init__(self, env: SwarmEnvironment | AutoReset, num_envs: int):
-        if num_envs < 1:
-            raise ValueError(f"num_envs: expected at least 1, got {num_envs}")
-        self.num_envs = num_envs
+        checks.instance("env", env, (SwarmEnvironment, AutoReset), "envs.SimpleSpread(3)")
+        self.num_envs = checks.whole("num_envs", num_envs, 1)
         super().__init__(env)
 
     def reset(
@@ -106,6 +106,7 @@ class Vmapped(Wrapper):
         Raises:
             ValueError: if ``per_env`` and a leaf lacks that leading axis.
         """
+        checks.key(key)
         keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(self.num_envs))
         if not per_env:
             return jax.vmap(lambda k: self._env.reset(k, params))(keys)
@@ -119,6 +120,8 @@ class Vmapped(Wrapper):
 
     def step(self, state: SwarmState, action: jax.Array) -> tuple[SwarmState, TimeStep]:
         """Step all environments; ``action`` is ``[num_envs, N, ...]``."""
+        if not isinstance(action, jax.Array):
+            action = jnp.asarray(checks.as_array("action", action, "actions [num_envs, N, ...]"))
         if jnp.shape(action)[:1] != (self.num_envs,):
             raise ValueError(
                 f"action: expected leading axis {self.num_envs}, got shape {jnp.shape(action)}"

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents, envs
+from jaxswarm import agents, checks, envs
 from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.envs.environment import require_environment
 from jaxswarm.rl.networks import Network, distribution_of, features_of, over_agents
 from jaxswarm.rl.q_networks import QNetwork
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
@@ -37,8 +38,14 @@ def policy(
         network: of every agent, a :class:`Network` or a :class:`jaxswarm.rl.QNetwork`.
         shared: agents share weights.
         deterministic: the mode of the head's distribution instead of a sample.
+
+    Raises:
+        ValueError: for something that is no network, or flags that are not ``bool``.
     """
-    head, distribution = network.head, distribution_of(network)
+    distribution = distribution_of(network)
+    head = network.head
+    checks.instance("shared", shared, bool)
+    checks.instance("deterministic", deterministic, bool)
 
     def act_one(
         params: Params, carry: PyTree, features: jax.Array, key: Key
@@ -90,7 +97,7 @@ def evaluate(
         discount: factor per step in ``[0, 1]``; may be traced.
 
     Raises:
-        ValueError: if ``num_episodes < 1``.
+        ValueError: if ``num_episodes < 1``, or a known discount is out of range.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -102,16 +109,18 @@ def evaluate(
         >>> rl.evaluate(jax.random.key(1), env, policy, 5, params=params).shape
         (5, 3)
     """
-    if num_episodes < 1:
-        raise ValueError(f"num_episodes: expected at least 1, got {num_episodes}")
+    checks.key(key)
+    require_environment(env)
+    num_episodes = checks.whole("num_episodes", num_episodes, 1)
+    checks.probability("discount", discount)
 
     def episode(key: Key) -> jax.Array:
         steps = env.time_limit
         _, trajectory = envs.unroll(key, env, policy, steps, params=params, env_params=env_params)
         last = trajectory.timestep.last()
-        over_before = jnp.cumsum(last) - last
-        weight = jnp.where(over_before == 0, jnp.asarray(discount) ** jnp.arange(steps), 0.0)
-        return weight @ trajectory.timestep.reward
+        counts = jnp.cumsum(last) - last == 0
+        weight = jnp.where(counts, jnp.asarray(discount) ** jnp.arange(steps), 0.0)
+        return weight @ jnp.where(counts[:, None], trajectory.timestep.reward, 0.0)
 
     return jax.vmap(episode)(agents.keys(key, num_episodes))
 
@@ -152,8 +161,10 @@ def evaluator(
         state, records = simulate(learner.step, state, 1_000, key=key, every=50, evaluate=evaluate)
         records.evaluation.deterministic  # [20, N]
     """
-    if num_episodes < 1:
-        raise ValueError(f"num_episodes: expected at least 1, got {num_episodes}")
+    checks.key(key)
+    require_environment(env)
+    num_episodes = checks.whole("num_episodes", num_episodes, 1)
+    checks.function("params", params)
     deterministic = policy(network, shared=shared, deterministic=True)
     sampled = policy(network, shared=shared)
 

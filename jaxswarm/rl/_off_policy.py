@@ -15,20 +15,21 @@ References:
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm._optimizers import independent_keys
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.rl.hyperparameters import check_positive_sizes
+from jaxswarm.rl.actor_critic import check_temperature
+from jaxswarm.rl.hyperparameters import check_numbers, check_weights, positive_sizes
 from jaxswarm.rl.networks import features_of
-from jaxswarm.rl.q_networks import QNetwork
+from jaxswarm.rl.q_networks import QNetwork, check_q_network
 from jaxswarm.rl.replay import Experience, Replay, uniform_replay
-from jaxswarm.rl.returns import masked_mean
+from jaxswarm.rl.returns import keep_unless, masked_mean, select_valid
 from jaxswarm.rl.runner import EnvRunner, EnvStep, EpisodeStats, RunnerState
 from jaxswarm.types import Key, Params, PyTree
 
@@ -46,6 +47,31 @@ class Learner(NamedTuple):
     init: Callable[..., PyTree]
     act: Callable[[Key, PyTree, jax.Array], jax.Array]
     update: Callable[[Key, PyTree, Experience, Any], tuple[PyTree, dict[str, jax.Array]]]
+
+
+UpdateFn: TypeAlias = Callable[[Key, PyTree, Experience, Any], tuple[PyTree, dict[str, jax.Array]]]
+"""``update`` of a :class:`Learner`."""
+
+
+def valid_only(update: UpdateFn) -> UpdateFn:
+    """Make an ``update`` to which items without an agent mean nothing, even if they are NaN.
+
+    Such items are 0 before any network sees them, and a batch without any other item changes no
+    state. :func:`off_policy` does this for learners that do not.
+    """
+    if getattr(update, "is_selecting", False):
+        return update
+
+    def selecting(
+        key: Key, state: PyTree, batch: Experience, hp: Any
+    ) -> tuple[PyTree, dict[str, jax.Array]]:
+        checks.key(key)
+        checks.instance("batch", batch, Experience)
+        updated, metrics = update(key, state, select_valid(batch, batch.mask), hp)
+        return keep_unless(jnp.any(batch.mask), updated, state), metrics
+
+    selecting.is_selecting = True  # type: ignore[attr-defined]
+    return selecting
 
 
 class OffPolicyState(NamedTuple):
@@ -87,12 +113,20 @@ class OffPolicyRunner:
         network: of every agent.
         num_envs: ``E``.
         shared: agents share one learner; otherwise its leaves lead with ``N``.
+
+    Raises:
+        ValueError: if ``num_envs < 1``, or the network does not fit the environment.
     """
 
     env: SwarmEnvironment
     network: QNetwork
     num_envs: int
     shared: bool
+
+    def __post_init__(self) -> None:
+        _ = self._runner  # for its checks
+        checks.instance("shared", self.shared, bool)
+        check_q_network(self.network, self.env, has_density=False)
 
     @cached_property
     def _runner(self) -> EnvRunner:
@@ -190,17 +224,87 @@ def off_policy(
         options; and ``step(key, state, inputs) -> (state, OffPolicyInfo)``.
 
     Raises:
-        ValueError: sizes below 1, a batch larger than the buffer or the warm-up.
+        ValueError: sizes below 1, a batch larger than the buffer or the warm-up, a buffer smaller
+            than the items of one step, or a network for another environment; in ``init``, weights
+            of another shape.
     """
-    check_positive_sizes(num_envs=num_envs, num_steps=num_steps, updates=updates, warm_up=warm_up)
+    loop = make_loop(
+        env,
+        network,
+        learner,
+        replay=replay,
+        num_envs=num_envs,
+        num_steps=num_steps,
+        updates=updates,
+        batch_size=batch_size,
+        capacity=capacity,
+        warm_up=warm_up,
+        shared=shared,
+        hyperparameters=hyperparameters,
+    )
+
+    def step(
+        key: Key, state: OffPolicyState, inputs: Any = None
+    ) -> tuple[OffPolicyState, OffPolicyInfo]:
+        return loop.advance(key, state, inputs)[:2]
+
+    return Algorithm(loop.init, step)  # type: ignore[arg-type]
+
+
+class Loop(NamedTuple):
+    """The functions of a training loop.
+
+    Attributes:
+        init: as of :func:`off_policy`.
+        advance: ``advance(key, state, inputs) -> (state, info, present)``: one step, and the agents
+            that were present in it, ``bool[N]``, or ``None`` where none ever leaves.
+    """
+
+    init: Callable[..., OffPolicyState]
+    advance: Callable[..., tuple[OffPolicyState, OffPolicyInfo, jax.Array | None]]
+
+
+def make_loop(
+    env: SwarmEnvironment,
+    network: QNetwork,
+    learner: Learner,
+    *,
+    replay: Callable[[int, int], Replay] = uniform_replay,
+    num_envs: int = 1,
+    num_steps: int = 1,
+    updates: int = 1,
+    batch_size: int = 256,
+    capacity: int = 100_000,
+    warm_up: int = 1000,
+    shared: bool = True,
+    hyperparameters: Any = None,
+) -> Loop:
+    """Make the functions of :func:`off_policy`, whose arguments and errors these are."""
+    runner = OffPolicyRunner(env, network, num_envs, shared)
+    checks.instance("learner", learner, Learner, "rl.sac_learner(env, network)")
+    checks.function("replay", replay)
+    num_envs, num_steps, updates = positive_sizes(
+        num_envs=num_envs, num_steps=num_steps, updates=updates
+    )
+    batch_size, capacity, warm_up = positive_sizes(
+        batch_size=batch_size, capacity=capacity, warm_up=warm_up
+    )
     n, buffer = env.num_agents, replay(capacity, batch_size)
-    items = warm_up * num_envs * (n if shared else 1)
+    checks.instance("replay", buffer, Replay, "rl.uniform_replay(capacity, batch_size)")
+    per_step = num_envs * (n if shared else 1)
+    if num_steps * per_step > capacity:
+        raise ValueError(
+            f"capacity: expected at least the {num_steps * per_step} items that one step of the "
+            f"learner adds to a buffer, got {capacity}"
+        )
+    items = warm_up * per_step
     if items < buffer.min_size:
         raise ValueError(
             f"warm_up: expected at least {buffer.min_size} items in the buffer before the first "
             f"batch, got {items}"
         )
-    runner = OffPolicyRunner(env, network, num_envs, shared)
+    update_learner = valid_only(learner.update)
+    agents_leave = type(env).agent_mask is not SwarmEnvironment.agent_mask
 
     def by_learner(experience: Experience) -> Experience:
         """``[T, E, N, …]`` as the items of one learner, ``[T E N, …]``, or ``[N, T E, …]``."""
@@ -213,8 +317,11 @@ def off_policy(
         return fn if shared else jax.vmap(fn)
 
     def init(params: Params, key: Key, env_params: PyTree = None, **options: Any) -> OffPolicyState:
+        check_weights(params, network.init, None if shared else n)
+        checks.key(key)
+        if "temperature" in options:  # here, where independent learners' are still known
+            check_temperature(options["temperature"], None if shared else n)
         if not shared:
-            agents.check_leading_axis(params, n, "params")
             options = {k: jnp.broadcast_to(v, (n,)) for k, v in options.items()}
         reset_key, collect_key = jax.random.split(key)
         state = runner.reset(reset_key, env_params)
@@ -229,16 +336,19 @@ def off_policy(
     def update(key: Key, state: PyTree, items: PyTree, hp: Any) -> tuple[PyTree, PyTree]:
         def one_update(state: PyTree, key: Key) -> tuple[PyTree, PyTree]:
             sample_key, update_key = jax.random.split(key)
-            return learner.update(update_key, state, buffer.sample(sample_key, items), hp)
+            return update_learner(update_key, state, buffer.sample(sample_key, items), hp)
 
         state, metrics = jax.lax.scan(one_update, state, jax.random.split(key, updates))
         return state, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
 
-    def step(
+    def advance(
         key: Key, state: OffPolicyState, inputs: Any = None
-    ) -> tuple[OffPolicyState, OffPolicyInfo]:
+    ) -> tuple[OffPolicyState, OffPolicyInfo, jax.Array | None]:
+        checks.instance("state", state, OffPolicyState, "what init returns")
         hp = hyperparameters if inputs is None else inputs
-        collect_key, update_key = jax.random.split(key)
+        if hyperparameters is not None:
+            check_numbers(hp, type(hyperparameters), None if shared else n)
+        collect_key, update_key = jax.random.split(checks.key(key))
         runner_state, experience, episodes, metrics = runner.collect(
             collect_key, learner.act, state.learner, state.runner, num_steps
         )
@@ -247,8 +357,13 @@ def off_policy(
             hp = jax.tree.map(lambda x: jnp.broadcast_to(x, (n,)), hp)
             update_key = agents.keys(update_key, n)
         learner_state, learning = each(update)(update_key, state.learner, items, hp)
+        present = jnp.any(experience.mask, axis=(0, 1)) if agents_leave else None
+        if present is not None:  # a learner without a present agent keeps its state
+            learns = jnp.any(present) if shared else present
+            keep = keep_unless if shared else agents.where
+            learner_state = keep(learns, learner_state, state.learner)
         reward = masked_mean(experience.reward, experience.mask)
         info = OffPolicyInfo(learning, reward, episodes, metrics)
-        return OffPolicyState(learner_state, items, runner_state), info
+        return OffPolicyState(learner_state, items, runner_state), info, present
 
-    return Algorithm(init, step)  # type: ignore[arg-type]
+    return Loop(init, advance)

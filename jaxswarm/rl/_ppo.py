@@ -20,10 +20,12 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from jaxswarm import checks
 from jaxswarm._optimizers import init_per_agent
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.rl.networks import Network
+from jaxswarm.rl.hyperparameters import check_weights
+from jaxswarm.rl.networks import Network, check_network
 from jaxswarm.rl.on_policy import OnPolicyRunner
 from jaxswarm.rl.ppo_loss import PPOHyperparameters, check_hyperparameters
 from jaxswarm.rl.ppo_update import default_optimizer, ppo_update, update_each, update_shared
@@ -104,8 +106,9 @@ def ppo(
         :class:`PPOHyperparameters` or ``None``.
 
     Raises:
-        ValueError: sizes below 1, minibatches that do not divide the batch, or hyper-parameters
-            out of range.
+        ValueError: sizes below 1, minibatches that do not divide the batch, hyper-parameters out
+            of range, or a network for another environment or learner; in ``init``, weights of
+            another shape.
 
     Example:
         >>> import jax
@@ -121,7 +124,8 @@ def ppo(
     """
     runner = OnPolicyRunner(env, network, num_envs, shared)
     hp = PPOHyperparameters() if hyperparameters is None else hyperparameters
-    check_hyperparameters(hp)
+    learners = None if shared else env.num_agents
+    check_hyperparameters(hp, learners)
     optimizer = default_optimizer() if optimizer is None else optimizer
     update = ppo_update(
         network,
@@ -135,13 +139,16 @@ def ppo(
     update = update_shared(update) if shared else update_each(update, env.num_agents)
 
     def init(params: Params, key: Key, env_params: PyTree = None) -> PPOState:
+        check_weights(params, network.init, learners)
         opt_state = optimizer.init(params) if shared else init_per_agent(optimizer, params)
         return PPOState(params, opt_state, runner.reset(key, env_params))
 
     def step(
         key: Key, state: PPOState, inputs: PPOHyperparameters | None = None
     ) -> tuple[PPOState, PPOInfo]:
-        collect_key, update_key = jax.random.split(key)
+        checks.instance("state", state, PPOState, "what init returns")
+        now = hp if inputs is None else check_hyperparameters(inputs, learners, "inputs")
+        collect_key, update_key = jax.random.split(checks.key(key))
         carry = state.runner.carry.recurrent
         runner_state, transitions, episodes = runner.collect(
             collect_key, state.params, state.runner, num_steps
@@ -152,7 +159,7 @@ def ppo(
             state.opt_state,
             transitions,
             carry,
-            hp if inputs is None else inputs,
+            now,
         )
         reward = masked_mean(transitions.reward, transitions.mask)
         info = PPOInfo(**metrics, reward=reward, episodes=episodes)
@@ -190,7 +197,7 @@ def ippo(
         >>> info.value_loss.shape  # one loss per learner
         (3,)
     """
-    if network.centralized:
+    if check_network(network, env).centralized:
         raise ValueError(
             "network: expected a critic of the own observation, got one of the global state; "
             'try network_for(env, critic="own") or mappo'
@@ -229,7 +236,7 @@ def mappo(
         >>> info.value_loss.shape  # one loss: all agents share the networks
         ()
     """
-    if not network.centralized:
+    if not check_network(network, env).centralized:
         raise ValueError(
             "network: expected a critic of the global state, got one of the own observation; "
             'try network_for(env, critic="global") or ippo'

@@ -11,16 +11,17 @@ References:
     smallest critic; the authors' present code takes their mean (``pessimism=0``).
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.rl._off_policy import Learner, off_policy
+from jaxswarm.envs.environment import require_environment
+from jaxswarm.rl._off_policy import Learner, off_policy, valid_only
 from jaxswarm.rl.actor_critic import (
     apply_gradients,
     check_temperature,
@@ -28,8 +29,15 @@ from jaxswarm.rl.actor_critic import (
     sample_actions,
     sample_and_log_prob,
 )
-from jaxswarm.rl.hyperparameters import check_ranges
-from jaxswarm.rl.q_networks import QNetwork
+from jaxswarm.rl.hyperparameters import (
+    POSITIVE,
+    SHARE,
+    UNIT,
+    check_kind,
+    check_optimizer,
+    check_ranges,
+)
+from jaxswarm.rl.q_networks import QNetwork, check_q_network
 from jaxswarm.rl.replay import Experience
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
@@ -98,8 +106,9 @@ def sac(
         is a :class:`SACHyperparameters` or ``None``.
 
     Raises:
-        ValueError: sizes below 1, a batch larger than buffer or warm-up, hyper-parameters out of
-            range, a temperature that is not positive.
+        ValueError: sizes below 1, a batch larger than buffer or warm-up, a buffer smaller than one
+            step's items, hyper-parameters out of range, a network for another environment or
+            learner, a temperature that is not positive.
 
     Example:
         >>> import jax
@@ -114,9 +123,14 @@ def sac(
         ['actor_loss', 'critic_loss', 'entropy', 'temperature', 'value']
     """
     hp = SACHyperparameters() if hyperparameters is None else hyperparameters
-    check_hyperparameters(hp)
+    check_hyperparameters(hp, num_learners(env, options))
     learner = sac_learner(env, network, optimizer=optimizer)
     return off_policy(env, network, learner, hyperparameters=hp, **options)
+
+
+def num_learners(env: SwarmEnvironment, options: dict[str, Any]) -> int | None:
+    """Number of independent learners given the options of a loop; ``None`` if agents share."""
+    return None if options.get("shared", True) else require_environment(env).num_agents
 
 
 def sac_learner(
@@ -125,8 +139,14 @@ def sac_learner(
     *,
     optimizer: optax.GradientTransformation | None = None,
 ) -> Learner:
-    """Make SAC's :class:`jaxswarm.rl.Learner`, for a training loop of one's own."""
+    """Make SAC's :class:`jaxswarm.rl.Learner`, for a training loop of one's own.
+
+    Raises:
+        ValueError: for a network for another environment or learner: critics have one output each.
+    """
+    check_q_network(network, env, critic_outputs=1)
     optimizer = optax.scale_by_adam() if optimizer is None else optimizer
+    check_optimizer(optimizer)
     default_entropy = default_target_entropy(env.action_spec)
 
     def init(params: Params, temperature: ArrayLike = 1.0) -> SACState:
@@ -190,7 +210,7 @@ def sac_learner(
         metrics = critic_metrics | actor_metrics | temperature
         return state._replace(target_critic=target), metrics
 
-    return Learner(init, act, update)
+    return Learner(init, act, valid_only(update))
 
 
 def q_target(
@@ -237,13 +257,21 @@ def temperature_loss(
     return jnp.exp(log_alpha) * jax.lax.stop_gradient(entropy - target_entropy)
 
 
-def check_hyperparameters(hp: SACHyperparameters) -> None:
-    """Refuse known values out of their range; traced ones pass.
+def check_hyperparameters(
+    hp: SACHyperparameters, num_agents: int | None = None
+) -> SACHyperparameters:
+    """Check the known values and return all; traced ones pass.
+
+    Args:
+        hp: what the caller gave.
+        num_agents: number of independent learners; ``None`` if agents share one.
 
     Raises:
-        ValueError: naming the value.
+        ValueError: for another type, or naming a value that is out of its range.
     """
-    positive, unit = (0.0, np.inf), (0.0, 1.0)
-    ranges = {"actor_lr": positive, "critic_lr": positive, "temperature_lr": positive}
-    ranges |= {"discount": unit, "pessimism": unit, "tau": (1e-12, 1.0)}
-    check_ranges(hp, ranges | {"target_entropy": (-np.inf, np.inf)})
+    check_kind(hp, SACHyperparameters)
+    ranges = {"actor_lr": POSITIVE, "critic_lr": POSITIVE, "temperature_lr": POSITIVE}
+    ranges |= {"discount": UNIT, "pessimism": UNIT, "tau": SHARE}
+    ranges |= {"target_entropy": (-math.inf, math.inf)}
+    check_ranges(hp, ranges, optional=("target_entropy",), num_agents=num_agents)
+    return hp

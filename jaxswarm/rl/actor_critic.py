@@ -6,11 +6,12 @@ Shapes: ``B`` items of a batch, ``F`` features, ``A`` numbers of an action.
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.core import Tracer
 from jumanji import specs
 
+from jaxswarm import checks
 from jaxswarm.rl.q_networks import QNetwork
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
@@ -75,14 +76,15 @@ def default_target_entropy(action_spec: specs.Array) -> float:
     return float(np.sum(np.log(half)) - half.size)
 
 
-def check_temperature(temperature: ArrayLike) -> None:
+def check_temperature(temperature: ArrayLike, num_agents: int | None = None) -> None:
     """Refuse known temperatures that are not positive; traced ones pass.
+
+    Args:
+        temperature: one number, or ``[N]`` for ``N`` independent learners.
+        num_agents: ``N``; ``None`` if agents share one learner.
 
     Raises:
         ValueError: naming it.
     """
-    if isinstance(temperature, Tracer):
-        return
-    array = np.asarray(temperature)
-    if not np.all(np.isfinite(array) & (array > 0.0)):
-        raise ValueError(f"temperature: expected a positive number, got {temperature}")
+    each = num_agents is not None and jnp.ndim(temperature) == 1
+    checks.real("temperature", temperature, above=0.0, shape=(num_agents,) if each else ())

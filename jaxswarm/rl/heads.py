@@ -20,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
-from jaxswarm.errors import unknown
+from jaxswarm import checks
+from jaxswarm.rl.hyperparameters import choice
 from jaxswarm.types import ArrayLike
 
 SCALE_RANGE = (-5.0, 2.0)
@@ -61,8 +62,7 @@ def categorical(num_actions: int) -> Head:
     Raises:
         ValueError: if ``num_actions < 1``.
     """
-    if num_actions < 1:
-        raise ValueError(f"num_actions: expected at least 1, got {num_actions}")
+    num_actions = checks.whole("num_actions", num_actions, 1)
 
     def distribution(outputs: jax.Array) -> Any:
         return distrax.Categorical(logits=outputs)
@@ -89,8 +89,10 @@ def categoricals(num_options: tuple[int, ...]) -> Head:
     Raises:
         ValueError: without choices or with one that has no options.
     """
-    if not num_options or min(num_options) < 1:
-        raise ValueError(f"num_options: expected at least 1 for each choice, got {num_options}")
+    options = checks.wholes("num_options", num_options, 1, shape=(None,))
+    if not len(options):
+        raise ValueError("num_options: expected at least one choice, got none")
+    num_options = tuple(int(count) for count in options)
     ends = np.cumsum(num_options)[:-1].tolist()
 
     def distributions(outputs: jax.Array) -> list[Any]:
@@ -149,7 +151,9 @@ def gaussian(
             that is not positive.
     """
     middle, half = _bounds(size, low, high)
+    size = checks.whole("size", size, 1)
     scale = _check_std(initial_std)
+    checks.instance("state_dependent", state_dependent, bool)
     normal = _normal(size, scale if state_dependent else 0.0)
     return Head(
         2 * size if state_dependent else size,
@@ -186,9 +190,10 @@ def squashed_gaussian(
             clipped to ``SCALE_RANGE``, or ``"softplus"`` of the output, which is kept above -5.
     """
     middle, half = _bounds(size, low, high)
+    size = checks.whole("size", size, 1)
     scale = _check_std(initial_std)
-    if std not in STDS:
-        raise unknown("std", std, STDS)
+    checks.instance("state_dependent", state_dependent, bool)
+    choice("std", std, STDS)
     if std == "softplus":
         scale = math.log(math.expm1(initial_std))
     normal = _normal(size, scale if state_dependent else 0.0, std)
@@ -225,6 +230,7 @@ def head_of(spec: specs.Array, *, squash: bool = True, **options: Any) -> Head:
     Raises:
         ValueError: if agents have different numbers of actions, or another kind of spec.
     """
+    checks.instance("squash", squash, bool)
     if isinstance(spec, specs.MultiDiscreteArray) and len(spec.shape) == 1:
         num_actions = {int(n) for n in np.asarray(spec.num_values)}
         if len(num_actions) != 1:
@@ -258,15 +264,20 @@ def _normal(size: int, offset: float, std: str = "exp") -> Callable[[jax.Array],
 
 
 def _bounds(size: int, low: ArrayLike, high: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    if size < 1:
-        raise ValueError(f"size: expected at least one number per action, got {size}")
-    low, high = (np.broadcast_to(np.asarray(x, np.float32), (size,)) for x in (low, high))
-    if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
-        raise ValueError(f"low, high: expected finite increasing bounds, got {low}, {high}")
-    return (low + high) / 2.0, (high - low) / 2.0
+    size = checks.whole("size", size, 1)
+    bounds: list[np.ndarray] = []
+    for name, bound in (("low", low), ("high", high)):
+        if checks.is_traced(bound):
+            raise ValueError(f"{name}: expected known numbers, got {checks.shown(bound)}")
+        given = checks.real(name, bound, shape=() if np.ndim(bound) == 0 else (size,))
+        bounds.append(np.broadcast_to(np.asarray(given, np.float32), (size,)))
+    lower, upper = bounds
+    if not (lower < upper).all():
+        raise ValueError(f"low, high: expected finite increasing bounds, got {lower}, {upper}")
+    return (lower + upper) / 2.0, (upper - lower) / 2.0
 
 
 def _check_std(initial_std: float) -> float:
-    if not math.isfinite(initial_std) or initial_std <= 0.0:
-        raise ValueError(f"initial_std: expected a positive number, got {initial_std}")
-    return math.log(initial_std)
+    if checks.is_traced(initial_std):
+        raise ValueError(f"initial_std: expected a known number, got {checks.shown(initial_std)}")
+    return math.log(float(checks.real("initial_std", initial_std, above=0.0)))

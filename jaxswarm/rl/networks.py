@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.errors import unknown
+from jaxswarm.envs.environment import require_environment
 from jaxswarm.models.linear import dot_general
 from jaxswarm.models.networks import ACTIVATIONS
 from jaxswarm.rl.heads import Head, head_of
+from jaxswarm.rl.hyperparameters import choice, layer_widths
 from jaxswarm.types import Key, Params, PyTree
 
 if TYPE_CHECKING:
@@ -78,11 +80,19 @@ def distribution_of(network: "Network | QNetwork") -> PolicyDistribution:
 
     Args:
         network: a :class:`Network` or a :class:`jaxswarm.rl.QNetwork`.
+
+    Raises:
+        ValueError: for anything else.
     """
     own = getattr(network, "distribution", None)
     if own is not None:
         return own
-    head = network.head
+    head = getattr(network, "head", None)
+    if not isinstance(head, Head):
+        raise ValueError(
+            f"network: expected a Network or a QNetwork such as rl.network_for(env), got "
+            f"{checks.shown(network)}"
+        )
 
     def sample(key: Key, params: Params, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
         raw = head.sample(key, outputs)
@@ -151,18 +161,15 @@ def actor_critic_network(
     Raises:
         ValueError: sizes below 1, a negative ``hidden_size``, or an unknown name.
     """
-    num_critic_inputs = num_features if num_critic_inputs is None else num_critic_inputs
-    if min(num_features, num_critic_inputs, *widths) < 1 or not widths:
-        raise ValueError(
-            "num_features, num_critic_inputs, widths: expected positive sizes, "
-            f"got {num_features}, {num_critic_inputs}, {widths}"
-        )
-    if hidden_size < 0:
-        raise ValueError(f"hidden_size: expected at least 0, got {hidden_size}")
-    if activation not in ACTIVATIONS:
-        raise unknown("activation", activation, ACTIVATIONS)
-    if critic not in CRITICS:
-        raise unknown("critic", critic, CRITICS)
+    checks.instance("head", head, Head, "rl.categorical(5)")
+    num_features = checks.whole("num_features", num_features, 1)
+    if num_critic_inputs is None:
+        num_critic_inputs = num_features
+    num_critic_inputs = checks.whole("num_critic_inputs", num_critic_inputs, 1)
+    widths = layer_widths("widths", widths)
+    hidden_size = checks.whole("hidden_size", hidden_size)
+    choice("activation", activation, ACTIVATIONS)
+    choice("critic", critic, CRITICS)
     scales = (head.num_scales, head.initial_scale)
     actor_net = _Torso(tuple(widths), head.num_outputs, 0.01, activation, hidden_size, *scales)
     critic_net = _Torso(tuple(widths), 1, 1.0, activation, hidden_size)
@@ -223,7 +230,13 @@ def network_for(
         >>> params = rl.initialize(jax.random.key(0), network, 3, shared=False)
         >>> params["actor"]["Dense_0"]["kernel"].shape  # agents, features, width
         (3, 2, 16)
+
+    Raises:
+        ValueError: for something that is no environment, actions without a head, or an unknown
+            critic.
     """
+    require_environment(env)
+    choice("critic", critic, CRITICS)
     spec = env.action_spec
     continuous = not jnp.issubdtype(spec.dtype, jnp.integer)
     scale = {"initial_std": initial_std} if continuous else {}
@@ -247,24 +260,97 @@ def initialize(key: Key, network: "Network | QNetwork", num_agents: int, *, shar
 
     Returns:
         ``{"actor": …, "critic": …}``, leaves without an agents axis if shared, else ``[N, …]``.
+
+    Raises:
+        ValueError: for a legacy key, no network, or fewer than one agent.
     """
+    checks.key(key)
+    distribution_of(network)
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    checks.instance("shared", shared, bool)
     if shared:
         return network.init(key)
     return agents.initialize(key, network.init, num_agents)
 
 
 def features_of(observation: PyTree) -> jax.Array:
-    """Flatten an observation to ``float32[N, F]``: all its leaves but the ``agent_mask``."""
+    """Flatten an observation to ``float32[N, F]``: all its leaves but the ``agent_mask``.
+
+    Features of absent agents are 0, so that what is observed of them has no influence.
+
+    Raises:
+        ValueError: if ``observation`` is not a NamedTuple whose leaves lead with the agents.
+    """
+    if not hasattr(observation, "_asdict"):
+        raise ValueError(f"observation: expected a NamedTuple, got {checks.shown(observation)}")
     fields = {k: v for k, v in observation._asdict().items() if k != "agent_mask"}
+    agents.num_agents(fields)
     leaves = [jnp.asarray(leaf, jnp.float32) for leaf in jax.tree.leaves(fields)]
-    return jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in leaves], axis=1)
+    features = jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in leaves], axis=1)
+    mask = getattr(observation, "agent_mask", None)
+    if mask is None:
+        return features
+    return jnp.where(jnp.asarray(mask)[:, None], features, 0.0)
+
+
+def check_network(network: Any, env: SwarmEnvironment) -> Network:
+    """Check that actor and critic take an environment's observations and give its actions.
+
+    Args:
+        network: what the caller gave.
+        env: the environment.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    require_environment(env)
+    checks.instance("network", network, Network, "rl.network_for(env)")
+    spec: Any = env.action_spec
+
+    def act(key: Key) -> tuple[jax.Array, jax.Array]:
+        features = critic_input = features_of(env.observation_spec.generate_value())[0]
+        if network.centralized:
+            global_state = env.global_state(env.reset(key)[0])
+            critic_input = jnp.concatenate([global_state, features])
+        params, carry = network.init(key), network.initial_carry()
+        outputs = network.actor(params["actor"], carry["actor"], features)[1]
+        raw = distribution_of(network).sample(key, params["actor"], outputs)[0]
+        value = network.critic(params["critic"], carry["critic"], critic_input)[1]
+        return network.head.action(raw), value
+
+    try:
+        action, _ = jax.eval_shape(act, jax.random.key(0))
+    except Exception as error:  # flax and jax raise many types for sizes that do not match
+        raise ValueError(
+            f"network: expected one for the observations and actions of {env!r}, such as "
+            f"rl.network_for(env), got one that does not take them ({str(error).splitlines()[0]})"
+        ) from error
+    kinds = [jnp.issubdtype(x.dtype, jnp.integer) for x in (action, spec)]
+    if action.shape != spec.shape[1:] or kinds[0] != kinds[1]:
+        raise ValueError(
+            f"network: expected a head for actions {spec.dtype}{list(spec.shape[1:])} of an agent, "
+            f"got one for {action.dtype}{list(action.shape)}; see rl.head_of(env.action_spec)"
+        )
+    if network.head.num_options and network.distribution is None:
+        options = tuple(np.atleast_1d(np.asarray(spec.num_values)[0]).tolist())
+        if network.head.num_options != options:
+            raise ValueError(
+                f"network: expected a head of {options} options, as many as the environment's "
+                f"actions, got {network.head.num_options}"
+            )
+    return network
 
 
 def over_agents(fn: Callable[..., Any], *, shared: bool) -> Callable[..., Any]:
     """Map ``fn(params, *args)`` of one agent over args with leaves ``[E, N, …]``.
 
     ``params`` have no agents axis if ``shared``, else leaves ``[N, …]``.
+
+    Raises:
+        ValueError: if ``fn`` is not a function or ``shared`` not ``bool``.
     """
+    checks.function("fn", fn)
+    checks.instance("shared", shared, bool)
 
     def mapped(params: Params, *args: Any) -> Any:
         per_agent = (None if shared else 0, *(0 for _ in args))

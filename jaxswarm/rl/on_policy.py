@@ -14,9 +14,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.rl.networks import Network, distribution_of, features_of, over_agents
+from jaxswarm.rl.networks import (
+    Network,
+    check_network,
+    distribution_of,
+    features_of,
+    over_agents,
+)
 from jaxswarm.rl.runner import EnvRunner, EnvStep, EpisodeStats, RunnerState
 from jaxswarm.types import Key, Params, PyTree
 
@@ -84,7 +90,7 @@ class OnPolicyRunner:
         shared: agents share weights; otherwise these lead with ``N``.
 
     Raises:
-        ValueError: if ``num_envs < 1``.
+        ValueError: if ``num_envs < 1``, or the network does not fit the environment.
     """
 
     env: SwarmEnvironment
@@ -93,6 +99,8 @@ class OnPolicyRunner:
     shared: bool
 
     def __post_init__(self) -> None:
+        check_network(self.network, self.env)
+        checks.instance("shared", self.shared, bool)
         _ = self._runner  # for its checks
 
     @cached_property

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm.rl.hyperparameters import check_ranges
+from jaxswarm.rl.hyperparameters import POSITIVE, UNIT, check_kind, check_ranges
 from jaxswarm.rl.networks import Network, distribution_of
 from jaxswarm.rl.on_policy import Transition, restart
 from jaxswarm.rl.returns import masked_mean
@@ -41,16 +41,24 @@ class PPOHyperparameters(NamedTuple):
     value_weight: Any = 0.5
 
 
-def check_hyperparameters(hp: PPOHyperparameters) -> None:
-    """Refuse known values out of their range; traced ones pass.
+def check_hyperparameters(
+    hp: PPOHyperparameters, num_agents: int | None = None, name: str = "hyperparameters"
+) -> PPOHyperparameters:
+    """Check the known values and return all; traced ones pass.
+
+    Args:
+        hp: what the caller gave.
+        num_agents: number of independent learners; ``None`` if agents share one.
+        name: the argument, for the message.
 
     Raises:
-        ValueError: naming the value.
+        ValueError: for another type, or naming a value that is out of its range.
     """
-    positive, unit = (0.0, np.inf), (0.0, 1.0)
-    ranges = {"lr": positive, "discount": unit, "gae_lambda": unit, "clip": positive}
-    ranges |= {"value_clip": positive, "entropy": positive, "value_weight": positive}
-    check_ranges(hp, ranges, finite=False)
+    check_kind(hp, PPOHyperparameters, name)
+    ranges = {"lr": POSITIVE, "discount": UNIT, "gae_lambda": UNIT, "clip": POSITIVE}
+    ranges |= {"value_clip": POSITIVE, "entropy": POSITIVE, "value_weight": POSITIVE}
+    check_ranges(hp, ranges, infinite=("clip", "value_clip"), num_agents=num_agents)
+    return hp
 
 
 class PPOBatch(NamedTuple):

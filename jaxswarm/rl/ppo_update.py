@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.rl.actor_critic import apply_gradients
-from jaxswarm.rl.hyperparameters import check_positive_sizes
+from jaxswarm.rl.hyperparameters import check_optimizer, positive_sizes
 from jaxswarm.rl.networks import Network
 from jaxswarm.rl.on_policy import Transition
 from jaxswarm.rl.ppo_loss import PPOBatch, PPOHyperparameters, ppo_loss
-from jaxswarm.rl.returns import advantages, normalized
+from jaxswarm.rl.returns import advantages, keep_unless, normalized, select_valid
 from jaxswarm.types import Key, Params, PyTree
 
 
@@ -70,7 +70,11 @@ def ppo_update(
     Raises:
         ValueError: sizes below 1, or minibatches that do not divide.
     """
-    check_positive_sizes(num_steps=num_steps, epochs=epochs, minibatches=minibatches)
+    check_optimizer(optimizer)
+    checks.instance("normalize", normalize, bool)
+    num_steps, epochs, minibatches = positive_sizes(
+        num_steps=num_steps, epochs=epochs, minibatches=minibatches
+    )
     items = num_sequences if network.recurrent else num_sequences * num_steps
     if items % minibatches:
         raise ValueError(f"minibatches: expected a divisor of {items}, got {minibatches}")
@@ -83,6 +87,9 @@ def ppo_update(
         carry: PyTree,
         hp: PPOHyperparameters,
     ) -> tuple[Params, PyTree, dict[str, jax.Array]]:
+        # Nothing of an absent agent counts, even if it is NaN; when episodes begin and end does.
+        given, transitions = transitions, select_valid(transitions, transitions.mask)
+        transitions = transitions._replace(first=given.first, last=given.last)
         batch = make_batch(transitions, hp, normalize=normalize)
         if not network.recurrent:
             batch = jax.tree.map(lambda x: x.reshape(1, -1, *x.shape[2:]), batch)
@@ -96,7 +103,8 @@ def ppo_update(
             grads, metrics = jax.grad(ppo_loss, argnums=2, has_aux=True)(
                 loss_key, network, params, part, start, hp
             )
-            return apply_gradients(optimizer, grads, opt_state, params, hp.lr), metrics
+            updated = apply_gradients(optimizer, grads, opt_state, params, hp.lr)
+            return keep_unless(jnp.any(part.transitions.mask), updated, held), metrics
 
         def epoch(held: tuple, key: Key) -> tuple:
             shuffle_key, loss_key = jax.random.split(key)

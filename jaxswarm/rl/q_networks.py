@@ -15,11 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
+from jaxswarm import checks
 from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.errors import unknown
+from jaxswarm.envs.environment import require_environment
 from jaxswarm.models.linear import dot_general
 from jaxswarm.models.networks import ACTIVATIONS
 from jaxswarm.rl.heads import Head, squashed_gaussian
+from jaxswarm.rl.hyperparameters import choice, layer_widths
 from jaxswarm.rl.networks import features_of
 from jaxswarm.types import Key, Params, PyTree
 
@@ -117,17 +119,19 @@ def q_network(
     Raises:
         ValueError: sizes below 1, probabilities out of range, or an unknown name.
     """
-    if min(num_features, num_actions, num_critics, critic_outputs, *widths) < 1 or not widths:
-        raise ValueError(
-            "num_features, num_actions, num_critics, critic_outputs, widths: expected positive "
-            f"sizes, got {num_features}, {num_actions}, {num_critics}, {critic_outputs}, {widths}"
-        )
-    if activation not in ACTIVATIONS:
-        raise unknown("activation", activation, ACTIVATIONS)
+    checks.instance("head", head, Head, "rl.squashed_gaussian(2, state_dependent=True)")
+    num_features = checks.whole("num_features", num_features, 1)
+    num_actions = checks.whole("num_actions", num_actions, 1)
+    num_critics = checks.whole("num_critics", num_critics, 1)
+    critic_outputs = checks.whole("critic_outputs", critic_outputs, 1)
+    widths = layer_widths("widths", widths)
+    choice("activation", activation, ACTIVATIONS)
+    checks.instance("layer_norm", layer_norm, bool)
     for name, rate in (("actor_dropout", actor_dropout), ("critic_dropout", critic_dropout)):
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"{name}: expected in [0, 1), got {rate}")
-    shape = (tuple(widths), activation, layer_norm)
+        if checks.is_traced(rate):
+            raise ValueError(f"{name}: expected a known number, got {checks.shown(rate)}")
+        checks.real(name, rate, 0.0, below=1.0)
+    shape = (widths, activation, layer_norm)
     actor_net = _Layers(shape[0], head.num_outputs, 0.01, *shape[1:], actor_dropout)
     critic_net = _Layers(shape[0], critic_outputs, 1.0, *shape[1:], critic_dropout)
 
@@ -198,6 +202,7 @@ def q_network_for(
         >>> network.q_values(params["critic"], jnp.zeros((5, 3)), jnp.zeros((5, 1))).shape
         (2, 5, 1)
     """
+    require_environment(env)
     spec = env.action_spec
     num_features = _num_features(env)
     if not isinstance(spec, specs.BoundedArray) or len(spec.shape) != 2:
@@ -221,3 +226,75 @@ def _num_features(env: SwarmEnvironment) -> int:
             if name != "agent_mask" and jnp.issubdtype(leaf.dtype, jnp.integer):
                 raise ValueError(f"env: expected observations of floats, got {leaf.dtype} {name}")
     return jax.eval_shape(features_of, timestep.observation).shape[1]
+
+
+def check_q_network(
+    network: Any,
+    env: SwarmEnvironment,
+    *,
+    critic_outputs: int | None = None,
+    has_density: bool = True,
+    maker: str = "rl.q_network_for(env)",
+) -> QNetwork:
+    """Check that a network is one that a learner can train in an environment, and return it.
+
+    Args:
+        network: what the caller gave.
+        env: the environment.
+        critic_outputs: ``H``, outputs that each critic must have; any number if ``None``.
+        has_density: whether the head's log-probability is needed.
+        maker: what makes such networks, for the message.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    require_environment(env)
+    checks.instance("network", network, QNetwork, maker)
+    num_features = _num_features(env)
+    if network.num_features != num_features:
+        raise ValueError(
+            f"network: expected one for observations of {num_features} features, got one for "
+            f"{network.num_features}; {maker} makes one of the right size"
+        )
+    shape = env.action_spec.shape
+    if len(shape) != 2 or jnp.issubdtype(env.action_spec.dtype, jnp.integer):
+        raise ValueError(f"env: expected bounded continuous actions [N, A], got {env.action_spec}")
+    if network.num_actions != shape[1]:
+        raise ValueError(
+            f"network: expected one for actions of {shape[1]} numbers, got one for "
+            f"{network.num_actions}; {maker} makes one of the right size"
+        )
+    num_critics, _, outputs = critic_shape(network)
+    if critic_outputs is not None and outputs != critic_outputs:
+        raise ValueError(
+            f"network: expected critics of {critic_outputs} output{'s' * (critic_outputs > 1)}, got"
+            f" {num_critics} of {outputs}; {maker} makes such networks"
+        )
+    if has_density and not _has_density(network):
+        raise ValueError(
+            "network: expected a head with a log-probability of a single action, got one without; "
+            f"{maker} makes such networks"
+        )
+    return network
+
+
+def critic_shape(network: QNetwork) -> tuple[int, ...]:
+    """Shape ``(K, 1, H)`` of the critics' values of one item."""
+
+    def q_values(key: Key) -> jax.Array:
+        features, action = jnp.zeros((1, network.num_features)), jnp.zeros((1, network.num_actions))
+        return network.q_values(network.init(key)["critic"], features, action)
+
+    return jax.eval_shape(q_values, jax.random.key(0)).shape
+
+
+def _has_density(network: QNetwork) -> bool:
+    def log_prob(key: Key) -> jax.Array:
+        actor = network.init(key)["actor"]
+        outputs = network.actor_outputs(actor, jnp.zeros((1, network.num_features)))[0]
+        return network.head.log_prob(outputs, network.head.sample(key, outputs))
+
+    try:
+        return jax.eval_shape(log_prob, jax.random.key(0)).shape == ()
+    except NotImplementedError:
+        return False

@@ -11,15 +11,17 @@ References:
     teaching, 1992 (experience replay). T. Ishuov et al., Symphony, 2025 (fading replay).
 """
 
-import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flashbax
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
+from jaxswarm.rl.hyperparameters import flag
+from jaxswarm.rl.returns import select_valid
 from jaxswarm.types import Key, PyTree
 
 
@@ -48,7 +50,8 @@ class Replay(NamedTuple):
 
     Attributes:
         init: ``init(items) -> state``, holding the warm-up's items, leaves ``[W, …]``.
-        add: ``add(state, items) -> state``; the oldest items are overwritten.
+        add: ``add(state, items) -> state``; the oldest items are overwritten. Items without an
+            agent (``mask`` false) are not stored.
         sample: ``sample(key, state) -> Experience``, leaves ``[B, …]``.
         batch_size: ``B``.
         min_size: items that ``init`` needs at least.
@@ -69,20 +72,33 @@ def uniform_replay(capacity: int, batch_size: int) -> Replay:
         batch_size: ``B``.
 
     Raises:
-        ValueError: sizes below 1, or a batch larger than the buffer.
+        ValueError: sizes below 1, a batch larger than the buffer; in ``add``, more items than the
+            buffer holds.
     """
-    _check_sizes(capacity, batch_size)
+    capacity, batch_size = _check_sizes(capacity, batch_size)
     buffer = flashbax.make_item_buffer(capacity, batch_size, batch_size, add_sequences=True)
 
     def init(items: Experience) -> PyTree:
         latest = jax.tree.map(lambda x: x[-capacity:], items)
-        return buffer.add(buffer.init(jax.tree.map(lambda x: x[0], items)), latest)
+        return add(buffer.init(jax.tree.map(lambda x: x[0], items)), latest)
+
+    def add(state: Any, items: Experience) -> PyTree:
+        slots, count = _slots(state.current_index, items.mask, capacity)
+        experience = jax.tree.map(
+            lambda old, new: old.at[0, slots].set(new, mode="drop"), state.experience, items
+        )
+        end = state.current_index + count
+        return state.replace(
+            experience=experience,
+            current_index=end % capacity,
+            is_full=state.is_full | (end >= capacity),
+        )
 
     def sample(key: Key, state: PyTree) -> Experience:
         with jax.numpy_rank_promotion("allow"):  # flashbax adds [B, 1] and [1]
             return buffer.sample(state, key).experience
 
-    return Replay(init, buffer.add, sample, batch_size, batch_size)
+    return Replay(init, add, sample, batch_size, batch_size)
 
 
 class FadingState(NamedTuple):
@@ -122,9 +138,9 @@ def fading_replay(
         ValueError: sizes below 1, a batch larger than the buffer, a ``min_reward_scale`` that is
             not positive; at ``init``, a warm-up that does not divide the capacity.
     """
-    _check_sizes(capacity, batch_size)
-    if not 0.0 < min_reward_scale < math.inf:
-        raise ValueError(f"min_reward_scale: expected a positive number, got {min_reward_scale}")
+    capacity, batch_size = _check_sizes(capacity, batch_size)
+    flag("fade", fade)
+    checks.real("min_reward_scale", min_reward_scale, above=0.0)
     ranks = np.arange(1, capacity + 1) / capacity
     weight = np.tanh((np.pi * ranks) ** np.e)
     cumulative = jnp.asarray(np.cumsum(weight) / np.sum(weight), jnp.float32)
@@ -135,7 +151,8 @@ def fading_replay(
             raise ValueError(
                 f"capacity: expected a multiple of the warm-up's {count} items, got {capacity}"
             )
-        mean = jnp.sum(jnp.abs(items.reward) * items.mask) / jnp.maximum(jnp.sum(items.mask), 1)
+        items = select_valid(items, items.mask)
+        mean = jnp.sum(jnp.abs(items.reward)) / jnp.maximum(jnp.sum(items.mask), 1)
         reward_scale = jnp.maximum(mean, min_reward_scale)
         items = items._replace(reward=items.reward / reward_scale)
         repeats = capacity // count
@@ -144,9 +161,10 @@ def fading_replay(
 
     def add(state: FadingState, items: Experience) -> FadingState:
         items = items._replace(reward=items.reward / state.reward_scale)
-        count = items.reward.shape[0]
-        slots = (state.newest + 1 + jnp.arange(count)) % capacity
-        updated = jax.tree.map(lambda old, new: old.at[slots].set(new), state.items, items)
+        slots, count = _slots(state.newest + 1, items.mask, capacity)
+        updated = jax.tree.map(
+            lambda old, new: old.at[slots].set(new, mode="drop"), state.items, items
+        )
         return state._replace(items=updated, newest=(state.newest + count) % capacity)
 
     def sample(key: Key, state: FadingState) -> Experience:
@@ -160,8 +178,24 @@ def fading_replay(
     return Replay(init, add, sample, batch_size, 1)
 
 
-def _check_sizes(capacity: int, batch_size: int) -> None:
-    if batch_size < 1:
-        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+def _slots(start: jax.Array, mask: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
+    """Places of new items from ``start`` on, beyond the buffer where not ``mask``; their number.
+
+    Raises:
+        ValueError: for more items than the buffer holds.
+    """
+    if len(mask) > capacity:
+        raise ValueError(
+            f"capacity: expected at least the {len(mask)} items that are added at once, got "
+            f"{capacity}"
+        )
+    order = jnp.cumsum(mask, dtype=jnp.int32)
+    return jnp.where(mask, (start + order - 1) % capacity, capacity), order[-1]
+
+
+def _check_sizes(capacity: int, batch_size: int) -> tuple[int, int]:
+    batch_size = checks.whole("batch_size", batch_size, 1)
+    capacity = checks.whole("capacity", capacity, 1)
     if capacity < batch_size:
         raise ValueError(f"capacity: expected at least a batch of {batch_size}, got {capacity}")
+    return capacity, batch_size

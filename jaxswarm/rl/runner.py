@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import envs
+from jaxswarm import checks, envs
 from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.rl.hyperparameters import check_positive_sizes
+from jaxswarm.envs.environment import require_environment
 from jaxswarm.types import Key, PyTree
 
 
@@ -92,7 +92,7 @@ class EnvRunner:
         keep_global_state: also keep the global state of the true next observation.
 
     Raises:
-        ValueError: if ``num_envs < 1``.
+        ValueError: if ``num_envs < 1``, or ``env`` is wrapped or no environment.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -113,7 +113,9 @@ class EnvRunner:
     keep_global_state: bool = False
 
     def __post_init__(self) -> None:
-        check_positive_sizes(num_envs=self.num_envs)
+        require_environment(self.env)
+        checks.whole("num_envs", self.num_envs, 1)
+        checks.instance("keep_global_state", self.keep_global_state, bool)
 
     @cached_property
     def _envs(self) -> envs.AutoReset:
@@ -150,7 +152,15 @@ class EnvRunner:
 
         Returns:
             The state after, transitions with leaves ``[T, …]``, and the episodes that ended.
+
+        Raises:
+            ValueError: for a legacy key, a state of another kind, or fewer than one step.
         """
+        checks.key(key)
+        checks.function("act", act)
+        checks.function("record", record)
+        checks.instance("state", state, RunnerState, "what reset returns")
+        num_steps = checks.whole("num_steps", num_steps, 1)
 
         def step(totals: tuple, index: jax.Array) -> tuple[tuple, PyTree]:
             state, total_return, count = totals

@@ -68,15 +68,21 @@ def test_heads_are_read_off_the_spec():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: rl.categorical(0), "num_actions: expected at least 1"),
-        (lambda: rl.gaussian(0), "size: expected at least one"),
+        (lambda: rl.categorical(0), "num_actions: expected a whole number of at least 1"),
+        (lambda: rl.gaussian(0), "size: expected a whole number of at least 1"),
         (lambda: rl.gaussian(1, 1.0, -1.0), "low, high: expected finite increasing"),
-        (lambda: rl.squashed_gaussian(1, initial_std=0.0), "initial_std: expected a positive"),
+        (
+            lambda: rl.squashed_gaussian(1, initial_std=0.0),
+            "initial_std: expected a finite number > 0",
+        ),
         (lambda: rl.head_of(jax.ShapeDtypeStruct((2,), jnp.float32)), "spec: expected discrete"),
-        (lambda: rl.actor_critic_network(rl.categorical(2), 0), "widths: expected positive sizes"),
+        (
+            lambda: rl.actor_critic_network(rl.categorical(2), 0),
+            "num_features: expected a whole number of at least 1",
+        ),
         (
             lambda: rl.actor_critic_network(rl.categorical(2), 1, hidden_size=-1),
-            "hidden_size: expected at",
+            "hidden_size: expected a whole number of at",
         ),
         (
             lambda: rl.actor_critic_network(rl.categorical(2), 1, critic="all"),

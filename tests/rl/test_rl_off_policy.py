@@ -324,13 +324,13 @@ def test_bad_inputs_are_named(key):
             tiny(hyperparameters=rl.SACHyperparameters(**{name: value}))
     with pytest.raises(ValueError, match="target_entropy"):
         tiny(hyperparameters=rl.SACHyperparameters(target_entropy=np.nan))
-    with pytest.raises(ValueError, match="temperature: expected a positive"):
+    with pytest.raises(ValueError, match="temperature: expected a finite number > 0"):
         rl.sac_learner(ENV, NET).init(NET.init(key), temperature=0.0)
     with pytest.raises(ValueError, match="bounded continuous"):
         rl.q_network_for(envs.Donations(3))
     with pytest.raises(ValueError, match="critic_dropout"):
         rl.q_network_for(ENV, critic_dropout=1.0)
-    with pytest.raises(ValueError, match="positive sizes"):
+    with pytest.raises(ValueError, match="num_critics"):
         rl.q_network_for(ENV, num_critics=0)
     with pytest.raises(ValueError, match="std"):
         rl.q_network_for(ENV, std="sigmoid")

@@ -316,13 +316,19 @@ def test_evaluator_gives_returns_of_modes_and_samples_at_intervals(key):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"num_envs": 0}, "num_envs: expected at least 1"),
-        ({"num_steps": 0}, "num_steps: expected at least 1"),
-        ({"epochs": 0}, "epochs: expected at least 1"),
+        ({"num_envs": 0}, "num_envs: expected a whole number of at least 1"),
+        ({"num_steps": 0}, "num_steps: expected a whole number of at least 1"),
+        ({"epochs": 0}, "epochs: expected a whole number of at least 1"),
         ({"minibatches": 7}, "minibatches: expected a divisor of 128"),
-        ({"hyperparameters": rl.PPOHyperparameters(discount=1.5)}, "discount: expected within"),
-        ({"hyperparameters": rl.PPOHyperparameters(clip=-0.1)}, "clip: expected within"),
-        ({"hyperparameters": rl.PPOHyperparameters(lr=float("nan"))}, "lr: expected within"),
+        (
+            {"hyperparameters": rl.PPOHyperparameters(discount=1.5)},
+            r"discount: expected a finite number in \[0, 1\]",
+        ),
+        ({"hyperparameters": rl.PPOHyperparameters(clip=-0.1)}, "clip: expected a number >= 0"),
+        (
+            {"hyperparameters": rl.PPOHyperparameters(lr=float("nan"))},
+            "lr: expected a finite number >= 0",
+        ),
     ],
 )
 def test_refuses(change, message):

@@ -243,7 +243,7 @@ def test_annealing_drives_the_density_to_zero():
         (lambda: bn_actor_critic.annealing(10, begin=0.8), "begin, late"),
         (
             lambda: bn_actor_critic.joint_log_prob(NETWORK, PARAMS, observe(), np.array([0, 2, 0])),
-            "action: expected each within",
+            r"action: expected whole numbers in \[0, 1\]",
         ),
         (
             lambda: bn_actor_critic.joint_log_prob(NETWORK, PARAMS, observe(), np.zeros(2, int)),

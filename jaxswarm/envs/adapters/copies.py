@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs.adapters.observation import AdaptedObservation
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment
 from jaxswarm.types import ArrayLike, PyTree
@@ -23,15 +23,17 @@ class CopiesWorld(NamedTuple):
         state: the originals' states, leaves ``[N, ...]``.
         view: the last observations, ``[N, ...]``.
         over: ``bool[N]``, copies that have terminated; they keep their last state.
+        steps: ``int32[]``, steps since the reset.
     """
 
     state: PyTree
     view: jax.Array
     over: jax.Array
+    steps: jax.Array
 
 
 class CopyStep(NamedTuple):
-    """Result of a step of one copy; ``terminated`` excludes a time limit."""
+    """Result of a step of one copy; ``terminated`` excludes a time limit, if it is known."""
 
     state: PyTree
     view: jax.Array
@@ -45,7 +47,13 @@ class IndependentCopies(SwarmEnvironment):
 
     A copy that terminates is masked out until all have terminated, which ends the episode; the time
     limit truncates it. Metrics are ``[N]``, 0 for copies that have terminated.
+
+    Attributes:
+        ends_at_limit: whether the original ends at its own time limit in a way that ``move`` does
+            not tell from a termination; then that step counts as truncated.
     """
+
+    ends_at_limit: bool = False
 
     @abc.abstractmethod
     def begin(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
@@ -59,7 +67,7 @@ class IndependentCopies(SwarmEnvironment):
         """Reset every copy with a random stream of its own."""
         with jax.numpy_rank_promotion("allow"):  # the originals rely on rank promotion
             state, view = jax.vmap(self.begin)(self._keys(key), self._each(params))
-        return CopiesWorld(state, view, jnp.zeros(self.num_agents, bool))
+        return CopiesWorld(state, view, jnp.zeros(self.num_agents, bool), jnp.int32(0))
 
     def advance(
         self, key: jax.Array, world: CopiesWorld, action: jax.Array, params: PyTree
@@ -69,10 +77,13 @@ class IndependentCopies(SwarmEnvironment):
             step = jax.vmap(self.move)(self._keys(key), world.state, action, self._each(params))
         kept = (world.state, world.view)
         state, view = agents.where(world.over, kept, (step.state, step.view))
-        over = world.over | step.terminated
+        steps, terminated = world.steps + 1, step.terminated
+        if self.ends_at_limit:
+            terminated = terminated & (steps < self.time_limit)
+        over = world.over | terminated
         reward = jnp.asarray(step.reward).astype(jnp.float32)
         metrics = jax.tree.map(lambda x: jnp.where(world.over, 0, x), step.metrics)
-        return Outcome(CopiesWorld(state, view, over), reward, jnp.all(over), metrics)
+        return Outcome(CopiesWorld(state, view, over, steps), reward, jnp.all(over), metrics)
 
     def observe(
         self, world: CopiesWorld, params: PyTree, step_count: jax.Array
@@ -113,7 +124,7 @@ def require(env: Any, names: Sequence[str], kind: str) -> None:
     for name in names:
         if not hasattr(env, name):
             raise ValueError(
-                f"env: expected a {kind} environment, got {type(env).__name__} without {name!r}"
+                f"env: expected a {kind} environment, got {checks.shown(env)} without {name!r}"
             )
 
 

@@ -17,19 +17,27 @@ import numpy as np
 from jumanji import specs
 
 from jaxswarm.envs.adapters.copies import CopyStep, IndependentCopies, require, require_one_array
-from jaxswarm.envs.adapters.observation import NO_TIME_LIMIT
+from jaxswarm.envs.adapters.time_limit import choose_limit, clocks_by_name, own_limit
 from jaxswarm.envs.environment import SwarmEnvironment, discrete_actions
 from jaxswarm.types import PyTree
-
-TIME_LIMIT = "max_steps_in_episode"
 
 
 class FromGymnax(IndependentCopies):
     """A gymnax environment as a swarm environment; build it with :func:`from_gymnax`."""
 
-    def __init__(self, env: Any, params: PyTree, num_agents: int, time_limit: int):
+    def __init__(
+        self,
+        env: Any,
+        params: PyTree,
+        num_agents: int,
+        time_limit: int,
+        *,
+        limit_name: str | None,
+        ends_at_limit: bool,
+    ):
         self._env = env
         self._params = params
+        self._limit_name, self.ends_at_limit = limit_name, ends_at_limit
         super().__init__(num_agents, time_limit)
 
     @property
@@ -49,7 +57,7 @@ class FromGymnax(IndependentCopies):
 
     def begin(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
         """Reset one copy by the original's ``reset_env``."""
-        view, state = self._env.reset_env(key, _limited(params, self.time_limit))
+        view, state = self._env.reset_env(key, self._limited(params, self.time_limit))
         return state, view
 
     def move(self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree) -> CopyStep:
@@ -59,11 +67,23 @@ class FromGymnax(IndependentCopies):
         same step under an infinite limit. Nothing else of that step is used, so the compiler
         reduces it to a comparison.
         """
-        step, limited = self._env.step_env, _limited(params, self.time_limit)
+        step, limited = self._env.step_env, self._limited(params, self.time_limit)
         view, after, reward, _, _ = step(key, state, action, limited)
-        *_, over, _ = step(key, state, action, _limited(params, None))
+        *_, over, _ = step(key, state, action, self._limited(params, None))
         terminated = jnp.reshape(over, ()).astype(bool)
         return CopyStep(after, view, jnp.reshape(reward, ()), terminated, {})
+
+    def _limited(self, params: PyTree, steps: int | None) -> PyTree:
+        """Parameters with another time limit, ``None`` for an infinite one."""
+        if self._limit_name is None:
+            return params
+        limit = jnp.asarray(_field(params, self._limit_name))
+        if steps is None:
+            whole = jnp.issubdtype(limit.dtype, jnp.integer)
+            limit = jnp.full_like(limit, jnp.iinfo(limit.dtype).max if whole else jnp.inf)
+        else:
+            limit = jnp.full_like(limit, steps)
+        return _replaced(params, self._limit_name, limit)
 
 
 def from_gymnax(
@@ -76,20 +96,21 @@ def from_gymnax(
     copy that terminates is masked out until all have terminated.
 
     gymnax's parameters are the physics: ``reset(key, params)`` takes others, traced or ``vmap``ped,
-    each leaf one for all agents or with a leading ``N``. Only ``max_steps_in_episode`` is not used
-    there: ``time_limit`` replaces it.
+    each leaf one for all agents or with a leading ``N``. Only ``max_steps_in_episode`` (or a field
+    of a similar name) is not used there: ``time_limit`` replaces it. An original that holds its
+    limit elsewhere ends at it; a ``done`` in the last step then counts as truncated.
 
     Args:
         env: the environment that ``gymnax.make`` returns, without wrappers.
         env_params: its parameters, which ``gymnax.make`` also returns; ``env.default_params`` if
             omitted.
         num_agents: ``N``.
-        time_limit: read from ``env_params.max_steps_in_episode`` if omitted.
+        time_limit: in steps; read from ``env_params.max_steps_in_episode`` if omitted.
 
     Raises:
         ValueError: if ``env`` is not a gymnax environment, is wrapped, has other spaces than
             discrete or bounded actions and observations that are one array; or the time limit is
-            unknown.
+            unknown, or beyond one of the original's own that cannot be replaced.
     """
     require(env, ("default_params", "reset_env", "step_env", "action_space"), "gymnax")
     if "_env" in getattr(env, "__dict__", {}):
@@ -103,23 +124,30 @@ def from_gymnax(
             "number of agents is a keyword, num_agents="
         )
     params = env.default_params if env_params is None else env_params
-    limit = _whole(getattr(params, TIME_LIMIT, None)) if time_limit is None else time_limit
-    if limit is None:
-        raise ValueError(NO_TIME_LIMIT)
-    if hasattr(params, TIME_LIMIT):
-        params = dataclasses.replace(params, **{TIME_LIMIT: limit})
+    own, elsewhere = own_limit(params), own_limit(env)
+    limit = choose_limit(time_limit, own or elsewhere, extends=own is not None)
+    name = None if own is None else own[0]
+    if name is not None:
+        params = _replaced(params, name, limit)
     _check_actions(env.action_space(params))
     with jax.numpy_rank_promotion("allow"):
-        view, _ = jax.eval_shape(env.reset_env, jax.random.key(0), params)
+        view, state = jax.eval_shape(env.reset_env, jax.random.key(0), params)
     require_one_array(view)
-    return FromGymnax(env, params, num_agents, limit)
+    hidden = own is None and (elsewhere is not None or bool(clocks_by_name(state)))
+    return FromGymnax(env, params, num_agents, limit, limit_name=name, ends_at_limit=hidden)
 
 
-def _whole(limit: Any) -> Any:
-    """A time limit as an integer; some originals have ``100.0`` or arrays."""
-    if limit is None or np.ndim(limit) or int(limit) != limit:
-        return limit
-    return int(limit)
+def _field(params: PyTree, name: str) -> Any:
+    return params[name] if isinstance(params, dict) else getattr(params, name)
+
+
+def _replaced(params: PyTree, name: str, value: Any) -> PyTree:
+    """Parameters with another value of one field."""
+    if isinstance(params, dict):
+        return {**params, name: value}
+    if hasattr(params, "_replace"):
+        return params._replace(**{name: value})
+    return dataclasses.replace(params, **{name: value})
 
 
 def _check_actions(space: Any) -> None:
@@ -133,16 +161,3 @@ def _check_actions(space: Any) -> None:
     bounds = np.asarray(space.low), np.asarray(space.high)
     if not all(np.isfinite(bound).all() for bound in bounds) or (bounds[0] >= bounds[1]).any():
         raise ValueError(f"env: expected actions in finite increasing bounds, got {bounds}")
-
-
-def _limited(params: PyTree, steps: int | None) -> PyTree:
-    """Parameters with another time limit, ``None`` for an infinite one."""
-    if not hasattr(params, TIME_LIMIT):
-        return params
-    limit = jnp.asarray(getattr(params, TIME_LIMIT))
-    if steps is None:
-        whole = jnp.issubdtype(limit.dtype, jnp.integer)
-        limit = jnp.full_like(limit, jnp.iinfo(limit.dtype).max if whole else jnp.inf)
-    else:
-        limit = jnp.full_like(limit, steps)
-    return dataclasses.replace(params, **{TIME_LIMIT: limit})

@@ -15,7 +15,14 @@ import jax
 import jax.numpy as jnp
 from jumanji import specs
 
-from jaxswarm.envs.adapters.observation import NO_TIME_LIMIT, AdaptedObservation
+from jaxswarm.envs.adapters.copies import require
+from jaxswarm.envs.adapters.observation import AdaptedObservation
+from jaxswarm.envs.adapters.time_limit import (
+    choose_limit,
+    clocks_by_stepping,
+    is_over,
+    own_limit,
+)
 from jaxswarm.envs.environment import (
     Outcome,
     SwarmEnvironment,
@@ -31,19 +38,29 @@ class JaxmarlWorld(NamedTuple):
         state: JaxMARL's own.
         view: the last observations, ``[N, ...]``.
         done: ``bool[N]``, agents that have terminated.
+        steps: ``int32[]``, steps since the reset.
     """
 
     state: Any
     view: jax.Array
     done: jax.Array
+    steps: jax.Array
 
 
 class FromJaxmarl(SwarmEnvironment):
     """A JaxMARL environment as a swarm environment; build it with :func:`from_jaxmarl`."""
 
-    def __init__(self, env: Any, time_limit: int):
+    def __init__(self, env: Any, time_limit: int, *, from_environment: bool):
         self._env = env
         self._names = tuple(env.agents)
+        spec: Any = self.action_spec
+        action = jnp.clip(jnp.zeros(spec.shape, spec.dtype), spec.minimum, spec.maximum)
+        self._clocks = clocks_by_stepping(
+            lambda key: env.reset(key)[1],
+            lambda key, state: env.step_env(key, state, self._by_name(action))[1],
+            time_limit,
+            from_environment=from_environment,
+        )
         super().__init__(len(self._names), time_limit)
 
     @cached_property
@@ -51,9 +68,9 @@ class FromJaxmarl(SwarmEnvironment):
         """Action spec of all agents, from the original's space of one agent."""
         space = self._env.action_space(self._names[0])
         if hasattr(space, "n"):
-            return discrete_actions(self.num_agents, int(space.n))
+            return discrete_actions(len(self._names), int(space.n))
         return continuous_actions(
-            self.num_agents,
+            len(self._names),
             int(space.shape[0]),
             float(jnp.min(jnp.asarray(space.low))),
             float(jnp.max(jnp.asarray(space.high))),
@@ -63,21 +80,23 @@ class FromJaxmarl(SwarmEnvironment):
         """Reset the original environment."""
         del params
         views, state = self._env.reset(key)
-        return JaxmarlWorld(state, self._stacked(views), jnp.zeros(self.num_agents, bool))
+        done = jnp.zeros(self.num_agents, bool)
+        return JaxmarlWorld(state, self._stacked(views), done, jnp.int32(0))
 
     def advance(
         self, key: jax.Array, world: JaxmarlWorld, action: jax.Array, params: Any
     ) -> Outcome:
         """The original's ``step_env``, which unlike its ``step`` does not reset."""
         del params
-        actions = {name: action[index] for index, name in enumerate(self._names)}
+        actions = self._by_name(action)
         views, state, rewards, dones, _ = self._env.step_env(key, world.state, actions)
-        done = self._stacked(dones).astype(bool)
-        at_limit = self._at_limit(state)
+        done, steps = self._stacked(dones).astype(bool), world.steps + 1
+        at_limit = is_over(state, self._clocks, steps, self.time_limit)
         terminated = jnp.asarray(dones["__all__"], bool) & ~at_limit
         done = world.done | (done & ~at_limit)
         reward = self._stacked(rewards).astype(jnp.float32)
-        return Outcome(JaxmarlWorld(state, self._stacked(views), done), reward, terminated, {})
+        after = JaxmarlWorld(state, self._stacked(views), done, steps)
+        return Outcome(after, reward, terminated, {})
 
     def observe(self, world: JaxmarlWorld, params: Any, step_count: jax.Array) -> Any:
         """Stacked observations of all agents."""
@@ -91,32 +110,28 @@ class FromJaxmarl(SwarmEnvironment):
     def _stacked(self, by_name: dict[str, Any]) -> jax.Array:
         return jnp.stack([jnp.asarray(by_name[name]) for name in self._names])
 
-    def _at_limit(self, state: Any) -> jax.Array:
-        step = getattr(state, "step", None)
-        if step is None:
-            return jnp.zeros((), bool)
-        return jnp.all(jnp.asarray(step) >= self.time_limit)
+    def _by_name(self, action: jax.Array) -> dict[str, jax.Array]:
+        return {name: action[index] for index, name in enumerate(self._names)}
 
 
 def from_jaxmarl(env: Any, *, time_limit: int | None = None) -> SwarmEnvironment:
     """Turn a JaxMARL environment into a :class:`jaxswarm.envs.SwarmEnvironment`.
 
     The end at the time limit is a truncation (discount 1); an agent that is done before is masked
-    out from then on.
+    out from then on. The limit counts steps since the reset; a clock of the original's state,
+    whatever its name, is found by stepping once here and counts as well.
 
     Args:
         env: an environment of ``jaxmarl.make``.
-        time_limit: read from ``env.max_steps`` if omitted.
+        time_limit: in steps; read from ``env.max_steps`` or an attribute of a similar name if
+            omitted.
 
     Raises:
         ValueError: if agents differ in their observation or action spaces (pad them first), or the
-            time limit is unknown.
+            time limit is unknown, beyond the environment's own or not in steps.
     """
-    for name in ("agents", "reset", "step_env", "action_space", "observation_space"):
-        if not hasattr(env, name):
-            raise ValueError(
-                f"env: expected a JaxMARL environment, got {type(env).__name__} without {name!r}"
-            )
+    needed = ("agents", "reset", "step_env", "action_space", "observation_space")
+    require(env, needed, "JaxMARL")
     for kind in ("observation", "action"):
         spaces = {agent: getattr(env, f"{kind}_space")(agent) for agent in env.agents}
         kinds = {agent: _kind(space) for agent, space in spaces.items()}
@@ -127,10 +142,8 @@ def from_jaxmarl(env: Any, *, time_limit: int | None = None) -> SwarmEnvironment
                     f"env: expected one {kind} space for all agents, got {first} for "
                     f"{env.agents[0]!r} and {other} for {agent!r}"
                 )
-    limit = getattr(env, "max_steps", None) if time_limit is None else time_limit
-    if limit is None:
-        raise ValueError(NO_TIME_LIMIT)
-    return FromJaxmarl(env, int(limit))
+    limit = choose_limit(time_limit, own_limit(env))
+    return FromJaxmarl(env, limit, from_environment=time_limit is None)
 
 
 def _kind(space: Any) -> tuple[str, Any]:

@@ -14,7 +14,9 @@ import jax.numpy as jnp
 from jumanji import specs
 from jumanji.env import Environment
 
-from jaxswarm.envs.adapters.observation import NO_TIME_LIMIT, AdaptedObservation
+from jaxswarm import checks
+from jaxswarm.envs.adapters.observation import AdaptedObservation
+from jaxswarm.envs.adapters.time_limit import choose_limit, clocks_by_name, is_over, own_limit
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, SwarmState, spec_of
 
 # Fields that jumanji gives once for all agents although their first axis may be of length N.
@@ -22,10 +24,11 @@ _SHARED = {"Connector": ("grid",), "Cleaner": ("grid",)}
 
 
 class JumanjiWorld(NamedTuple):
-    """The original's state and its last observation."""
+    """The original's state, its last observation, and ``steps int32[]`` since the reset."""
 
     state: Any
     view: Any
+    steps: jax.Array
 
 
 class FromJumanji(SwarmEnvironment):
@@ -69,7 +72,7 @@ class FromJumanji(SwarmEnvironment):
         """Reset the original environment."""
         del params
         state, timestep = self._env.reset(key)
-        return JumanjiWorld(state, timestep.observation)
+        return JumanjiWorld(state, timestep.observation, jnp.int32(0))
 
     def advance(
         self, key: jax.Array, world: JumanjiWorld, action: jax.Array, params: Any
@@ -77,14 +80,14 @@ class FromJumanji(SwarmEnvironment):
         """The original's step, without termination at its time limit if that is a truncation."""
         del key, params
         state, timestep = self._env.step(world.state, action)
-        terminated = timestep.last() & jnp.all(timestep.discount == 0.0)
+        terminated, steps = timestep.last() & jnp.all(timestep.discount == 0.0), world.steps + 1
         if self._truncates:
-            at_limit = jnp.asarray(_steps(state) >= self.time_limit)
+            at_limit = is_over(state, clocks_by_name(state), steps, self.time_limit)
             counts = ~at_limit if self._succeeded is None else ~at_limit | self._succeeded(state)
             terminated = jnp.logical_and(terminated, counts)
         reward = jnp.broadcast_to(timestep.reward, (self.num_agents,)).astype(jnp.float32)
         extras = timestep.extras if isinstance(timestep.extras, dict) else {}
-        world = JumanjiWorld(state, timestep.observation)
+        world = JumanjiWorld(state, timestep.observation, steps)
         return Outcome(world, reward, jnp.asarray(terminated), dict(extras))
 
     def observe(self, world: JumanjiWorld, params: Any, step_count: jax.Array) -> Any:
@@ -142,42 +145,38 @@ def from_jumanji(
         num_agents: ``N``, read from its action spec if omitted.
         shared: fields of its observation that are not per agent although their first axis has
             length ``N``; known for jumanji's own environments.
-        time_limit: its time limit, read from ``env.time_limit`` if omitted.
+        time_limit: its time limit in steps since the reset, read from ``env.time_limit`` or an
+            attribute of a similar name if omitted.
         time_limit_is_truncation: false keeps the original's discount at the limit.
         succeeded: ``succeeded(state) -> bool[]``, to distinguish a success in the last step from
             the time limit; without it that step counts as truncated.
 
     Raises:
-        ValueError: if ``env`` has no agents axis in its actions, no state field that counts steps,
-            or its time limit is unknown.
+        ValueError: if ``env`` has no agents axis in its actions, or its time limit is unknown or
+            beyond its own.
     """
     if not isinstance(env, Environment):
-        raise ValueError(f"env: expected a jumanji environment, got {type(env).__name__}")
+        raise ValueError(f"env: expected a jumanji environment, got {checks.shown(env)}")
+    checks.instance("time_limit_is_truncation", time_limit_is_truncation, bool)
+    if succeeded is not None:
+        checks.function("succeeded", succeeded)
     shape = env.action_spec.shape
     if num_agents is None:
         if not shape:
             raise ValueError("env: expected actions with an agents axis, got a scalar action")
         num_agents = int(shape[0])
+    num_agents = checks.whole("num_agents", num_agents, 1)
     if shape[:1] != (num_agents,):
         raise ValueError(
             f"num_agents: expected the first axis of actions of shape {shape}, got {num_agents}"
         )
-    limit = getattr(env, "time_limit", None) if time_limit is None else time_limit
-    if limit is None:
-        raise ValueError(NO_TIME_LIMIT)
-    state, _ = jax.eval_shape(env.reset, jax.random.key(0))
-    if _steps(state) is None:
-        raise ValueError("env: expected a state with a field step_count or step, got neither")
-    name = type(env.unwrapped).__name__
-    fields = _SHARED.get(name, ()) if shared is None else tuple(shared)
-    return FromJumanji(env, num_agents, int(limit), fields, time_limit_is_truncation, succeeded)
-
-
-def _steps(state: Any) -> Any:
-    for field in ("step_count", "step"):
-        if hasattr(state, field):
-            return getattr(state, field)
-    return None
+    limit = choose_limit(time_limit, own_limit(env, env.unwrapped))
+    fields = _SHARED.get(type(env.unwrapped).__name__, ())
+    if shared is not None:
+        if isinstance(shared, str) or not all(isinstance(name, str) for name in shared):
+            raise ValueError(f"shared: expected names of fields, got {checks.shown(shared)}")
+        fields = tuple(shared)
+    return FromJumanji(env, num_agents, limit, fields, time_limit_is_truncation, succeeded)
 
 
 def _leaf_specs(view: Any) -> specs.Spec:

@@ -1,12 +1,8 @@
-"""The observation of adapted environments, and their common error message."""
+"""The observation of adapted environments."""
 
 from typing import Any, NamedTuple
 
 import jax
-
-NO_TIME_LIMIT = (
-    "time_limit: expected a number of steps, got None, and the environment has no limit of its own"
-)
 
 
 class AdaptedObservation(NamedTuple):

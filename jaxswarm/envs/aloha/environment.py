@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs.aloha import viewer
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, discrete_actions
-from jaxswarm.topology import Topology, from_edges
+from jaxswarm.topology import Topology, from_edges, require_topology
 
 
 class AlohaParams(NamedTuple):
@@ -62,6 +62,7 @@ def ladder(num_agents: int) -> Topology:
     Raises:
         ValueError: if ``N`` is odd or below 4.
     """
+    num_agents = checks.whole("num_agents", num_agents)
     if num_agents < 4 or num_agents % 2:
         raise ValueError(f"num_agents: expected an even number of at least 4, got {num_agents}")
     half = num_agents // 2
@@ -86,6 +87,7 @@ class Aloha(SwarmEnvironment):
         self, num_agents: int = 10, time_limit: int = 20, topology: Topology | None = None
     ):
         graph = ladder(num_agents) if topology is None else topology
+        require_topology(graph)
         if graph.num_agents != num_agents or graph.is_sequence:
             raise ValueError(
                 f"topology: expected a single graph of {num_agents} agents, got {graph.num_agents}"

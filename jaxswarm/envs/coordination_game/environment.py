@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jumanji import specs
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs.coordination_game import viewer
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, discrete_actions
 
@@ -60,6 +60,7 @@ class CoordinationGame(SwarmEnvironment):
     """
 
     def __init__(self, num_agents: int = 5, time_limit: int = 25, margin: int | None = None):
+        num_agents = checks.whole("num_agents", num_agents, 1)
         if margin is None:
             if num_agents not in MARGINS:
                 raise ValueError(
@@ -67,9 +68,7 @@ class CoordinationGame(SwarmEnvironment):
                     f"one for {sorted(MARGINS)} agents only"
                 )
             margin = MARGINS[num_agents]
-        if not 0 <= margin < num_agents:
-            raise ValueError(f"margin: expected a number in [0, {num_agents}), got {margin}")
-        self._margin = margin
+        self._margin = checks.whole("margin", margin, 0, num_agents - 1)
         super().__init__(num_agents, time_limit)
 
     @property

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs.corridor_maze import viewer
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, discrete_actions
 
@@ -75,8 +75,7 @@ class CorridorMaze(SwarmEnvironment):
         columns: int = 12,
         time_limit: int | None = None,
     ):
-        if rows < 1 or columns < 2:
-            raise ValueError(f"rows, columns: expected at least 1 and 2, got {rows}, {columns}")
+        rows, columns = checks.whole("rows", rows, 1), checks.whole("columns", columns, 2)
         floor = np.zeros((2 * rows - 1, columns), bool)
         floor[::2] = True
         for gap in range(rows - 1):

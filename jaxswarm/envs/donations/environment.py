@@ -18,10 +18,10 @@ import jax
 import jax.numpy as jnp
 from jumanji import specs
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs.donations import viewer
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, SwarmState, discrete_actions
-from jaxswarm.topology import Topology, ring
+from jaxswarm.topology import Topology, require_topology, ring
 
 
 class DonationParams(NamedTuple):
@@ -76,7 +76,9 @@ class Donations(SwarmEnvironment):
     """
 
     def __init__(self, num_agents: int = 8, time_limit: int = 20, topology: Topology | None = None):
+        num_agents = checks.whole("num_agents", num_agents, 1)
         graph = ring(num_agents) if topology is None else topology
+        require_topology(graph)
         if graph.num_agents != num_agents or graph.is_sequence:
             raise ValueError(
                 f"topology: expected a single graph of {num_agents} agents, got {graph.num_agents}"

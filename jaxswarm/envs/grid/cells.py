@@ -6,6 +6,8 @@ Shapes: a grid ``[H, W]``, ``N`` agents, windows of ``k × k`` cells.
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
+
 
 def windows(grid: jax.Array, position: jax.Array, size: int, outside: int) -> jax.Array:
     """Extract the cells around each agent, ``[N, k, k]``.
@@ -19,6 +21,7 @@ def windows(grid: jax.Array, position: jax.Array, size: int, outside: int) -> ja
     Raises:
         ValueError: for an even or non-positive size.
     """
+    size = checks.whole("size", size)
     if size < 1 or size % 2 == 0:
         raise ValueError(f"size: expected an odd number of cells of at least 1, got {size}")
     margin = size // 2 + 1

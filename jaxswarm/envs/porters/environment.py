@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jumanji import specs
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.envs.porters import viewer
 
@@ -96,9 +96,7 @@ class Porters(SwarmEnvironment):
     """
 
     def __init__(self, num_agents: int = 3, time_limit: int = 200):
-        if num_agents < 2:
-            raise ValueError(f"num_agents: expected at least 2, got {num_agents}")
-        super().__init__(num_agents, time_limit)
+        super().__init__(checks.whole("num_agents", num_agents, 2), time_limit)
 
     @property
     def params(self) -> PortersParams:
@@ -135,9 +133,12 @@ class Porters(SwarmEnvironment):
         after = PortersWorld(position, velocity, world.phase)
         gaps = jnp.diff(position)
         slope = self._slope(after, params)
-        apart = jnp.any((gaps < params.gap_min) | (gaps > params.gap_max))
-        fell = apart | (jnp.abs(slope) > params.slope_max)
+        together = jnp.all((gaps >= params.gap_min) & (gaps <= params.gap_max))
+        fell = ~(
+            together & (jnp.abs(slope) <= params.slope_max)
+        )  # a walker that is nowhere drops it
         advance = jnp.mean(position) - jnp.mean(world.position)
+        advance = jnp.where(jnp.isnan(advance), 0.0, advance)
         reward = params.progress * advance - params.fall * fell
         metrics = {"advance": advance, "fell": fell}
         return Outcome(after, jnp.full(self.num_agents, reward), fell, metrics)
@@ -174,7 +175,10 @@ class Porters(SwarmEnvironment):
         return params.roughness * jnp.mean(jnp.sin(waves * x + phase))
 
     def _slope(self, world: PortersWorld, params: PortersParams) -> jax.Array:
-        """Slope of the least-squares line through the heads."""
-        heights = jax.vmap(self._height, (0, None, None))(world.position, world.phase, params)
-        x = world.position - jnp.mean(world.position)
+        """Slope of the least-squares line through the heads of all walkers that are somewhere."""
+        placed = ~jnp.isnan(world.position)
+        position = jnp.where(placed, world.position, 0.0)
+        heights = jax.vmap(self._height, (0, None, None))(position, world.phase, params)
+        center = jnp.sum(position) / jnp.maximum(jnp.sum(placed), 1)
+        x = jnp.where(placed, position - center, 0.0)
         return jnp.sum(x * heights) / jnp.maximum(jnp.sum(jnp.square(x)), 1e-6)

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jumanji import specs
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.envs.search_and_rescue import viewer
 from jaxswarm.space import Space, length
@@ -121,11 +121,8 @@ class SearchAndRescue(SwarmEnvironment):
         num_rays: int = 128,
         time_limit: int = 400,
     ):
-        if num_targets < 1:
-            raise ValueError(f"num_targets: expected at least 1, got {num_targets}")
-        if num_rays < 2:
-            raise ValueError(f"num_rays: expected at least 2, got {num_rays}")
-        self.num_targets, self.num_rays = num_targets, num_rays
+        self.num_targets = checks.whole("num_targets", num_targets, 1)
+        self.num_rays = checks.whole("num_rays", num_rays, 2)
         super().__init__(num_agents, time_limit)
 
     @property
@@ -215,13 +212,16 @@ class SearchAndRescue(SwarmEnvironment):
 def _bearings(
     position: jax.Array, heading: jax.Array, others: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Distances ``[N, M]``, and angles from each body to the heading, in ``[-π, π]``."""
+    """Distances ``[N, M]``, and angles from each body to the heading, in ``[-π, π]``.
+
+    Both are NaN where a position is.
+    """
     dx = SQUARE.shorten(others[None, :, 0] - position[:, None, 0], 0)
     dy = SQUARE.shorten(others[None, :, 1] - position[:, None, 1], 1)
     squared = jnp.square(dx) + jnp.square(dy)
-    apart = squared > 0.0
-    away = jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1.0)), 0.0)
-    angle = jnp.arctan2(jnp.where(apart, dy, 0.0), jnp.where(apart, dx, 1.0))
+    same = squared == 0.0
+    away = jnp.where(same, 0.0, jnp.sqrt(jnp.where(same, 1.0, squared)))
+    angle = jnp.arctan2(jnp.where(same, 0.0, dy), jnp.where(same, 1.0, dx))
     past = heading[:, None] - angle
     return away, past - 2.0 * jnp.pi * jnp.round(past / (2.0 * jnp.pi))
 
@@ -259,9 +259,10 @@ def rays(
     per_radian = (num_rays - 1) / (2.0 * angle)
     first = jnp.ceil((bearing - half + angle) * per_radian)
     last = jnp.floor((bearing + half + angle) * per_radian)
-    first = jnp.maximum(first, 0.0).astype(jnp.int32)
-    last = jnp.minimum(last, num_rays - 1.0).astype(jnp.int32)
-    visible = (last >= first) & (away < vision) & (kinds >= 0)
+    visible = (away < vision) & (kinds >= 0)  # false where a position is NaN
+    first = jnp.where(visible, jnp.maximum(first, 0.0), 0.0).astype(jnp.int32)
+    last = jnp.where(visible, jnp.minimum(last, num_rays - 1.0), -1.0).astype(jnp.int32)
+    visible &= last >= first
     levels = (num_rays - 1).bit_length() + 1
     level = 31 - jax.lax.clz(jnp.maximum(last - first + 1, 1))
     table = jnp.full((n, num_kinds, levels, num_rays), jnp.inf)

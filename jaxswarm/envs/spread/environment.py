@@ -127,10 +127,13 @@ class SimpleSpread(SwarmEnvironment):
         velocity = world.velocity * (1.0 - params.damping) + params.time_step * force
         position = world.position + params.time_step * velocity
         world = SpreadWorld(position, velocity, world.landmarks)
-        uncovered = jnp.sum(jnp.min(particles.distances(world.landmarks, position), axis=1))
+        to_agents = particles.distances(world.landmarks, position)
+        uncovered = jnp.sum(jnp.nanmin(to_agents, axis=1))  # an agent that is nowhere covers none
         touching = particles.distances(position, position) < 2.0 * params.agent_radius
-        collisions = jnp.sum(touching, axis=1) - 1  # not with itself
+        itself = jnp.eye(self.num_agents, dtype=bool)
+        collisions = jnp.sum(touching & ~itself, axis=1)
         reward = params.team_share * -uncovered - (1.0 - params.team_share) * collisions
+        reward = jnp.where(particles.is_nowhere(position), jnp.nan, reward)
         metrics = {"uncovered": uncovered, "collisions": jnp.sum(collisions).astype(jnp.int32) // 2}
         return Outcome(world, reward.astype(jnp.float32), jnp.zeros((), bool), metrics)
 

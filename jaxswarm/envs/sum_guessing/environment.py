@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jumanji import specs
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.envs.sum_guessing import viewer
 
@@ -41,10 +41,16 @@ class SumGuessing(SwarmEnvironment):
     Args:
         num_agents: ``N``.
         largest_guess: bound of the actions; ``10 N`` covers every sum of the default numbers.
+
+    Raises:
+        ValueError: for a bound that is not positive and finite.
     """
 
     def __init__(self, num_agents: int = 5, largest_guess: float | None = None):
-        self._largest = 10.0 * num_agents if largest_guess is None else float(largest_guess)
+        num_agents = checks.whole("num_agents", num_agents, 1)
+        if largest_guess is not None:
+            largest_guess = float(checks.real("largest_guess", largest_guess, above=0.0))
+        self._largest = 10.0 * num_agents if largest_guess is None else largest_guess
         super().__init__(num_agents, time_limit=1)
 
     @property

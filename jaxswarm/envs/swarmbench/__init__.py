@@ -48,7 +48,7 @@ def make(task: str, **options: Any) -> SwarmBench:
         >>> env.num_agents, env.action_spec.shape
         (10, (10,))
     """
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise unknown("task", task, TASKS)
     return TASKS[task](**options)
 

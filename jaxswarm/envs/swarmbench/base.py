@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
+from jaxswarm import checks
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment
 from jaxswarm.envs.grid import draw_cells, place, push, windows
 from jaxswarm.envs.swarmbench import metrics, viewer
@@ -93,7 +94,10 @@ class SwarmBench(SwarmEnvironment):
         as_features: bool = False,
         faithful: bool = True,
     ):
-        height, width = (size, size) if isinstance(size, int) else size
+        extents = checks.wholes("size", (size, size) if np.ndim(size) == 0 else size, 1, shape=(2,))
+        height, width = (int(extent) for extent in extents)
+        num_agents = checks.whole("num_agents", num_agents, 1)
+        view = checks.whole("view", view)
         if min(height, width) < self.smallest:
             raise ValueError(
                 f"size: expected at least {self.smallest} × {self.smallest} cells for "
@@ -101,12 +105,15 @@ class SwarmBench(SwarmEnvironment):
             )
         if view < 1 or view % 2 == 0:
             raise ValueError(f"view: expected an odd number of cells of at least 1, got {view}")
-        if message_length < 0:
-            raise ValueError(f"message_length: expected at least 0, got {message_length}")
-        if vocabulary < 2:
-            raise ValueError(f"vocabulary: expected at least 2 tokens, got {vocabulary}")
-        if inbox is not None and inbox < 1:
-            raise ValueError(f"inbox: expected at least 1 message, got {inbox}")
+        message_length = checks.whole("message_length", message_length)
+        vocabulary = checks.whole("vocabulary", vocabulary, 2)
+        inbox = None if inbox is None else checks.whole("inbox", inbox, 1)
+        for name, flag in (
+            ("observe_round", observe_round),
+            ("as_features", as_features),
+            ("faithful", faithful),
+        ):
+            checks.instance(name, flag, (bool, np.bool_))
         self.shape, self.view, self.num_agents = (height, width), view, num_agents
         self.message_length, self.vocabulary = message_length, vocabulary
         self.inbox = min(num_agents, view * view) if inbox is None else inbox

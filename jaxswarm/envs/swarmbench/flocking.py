@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from optax import assignment
 
+from jaxswarm import checks
 from jaxswarm.envs.swarmbench.base import SwarmBench, SwarmBenchWorld, Update, walled
 
 LARGEST = 64
@@ -85,7 +86,21 @@ def formation_distance(position: jax.Array, formation: np.ndarray) -> jax.Array:
     """Smallest L1 distance of agents ``[N, 2]`` from a translated formation ``[n, 2]``.
 
     Exact minimum over all translations that put an agent onto a cell of the formation.
+
+    Args:
+        position: ``int32[N, 2]``.
+        formation: ``int[n, 2]``, at most as many cells as agents.
+
+    Raises:
+        ValueError: for other shapes or floats, or more cells than agents.
     """
+    position = jnp.asarray(checks.wholes("position", position, -checks.LARGEST, shape=(None, 2)))
+    formation = checks.wholes("formation", formation, -checks.LARGEST, shape=(None, 2))
+    if not 1 <= len(formation) <= len(position):
+        raise ValueError(
+            f"formation: expected 1 to {len(position)} cells, as many as agents at most, got "
+            f"{len(formation)}"
+        )
     difference = position[:, None, :] - jnp.asarray(formation)[None, :, :]
     offsets = difference.reshape(-1, 2)
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.envs.policies import Policy
 from jaxswarm.envs.swarmbench import navigation
 from jaxswarm.envs.swarmbench.base import SwarmBench
@@ -57,7 +58,7 @@ def scripted_policy(env: SwarmBench) -> Policy:
         Transport: _transport,
     }
     if type(env) not in makers:
-        raise ValueError(f"env: expected a SwarmBench task, got {env!r}")
+        raise ValueError(f"env: expected a SwarmBench task, got {checks.shown(env)}")
     if env.as_features:
         raise ValueError("env: expected observations of codes, got as_features=True")
     needed = max(env.shape[0] * env.shape[1], NUM_BOXES * STAGES) + 1

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from jaxswarm import checks
 from jaxswarm.envs.policies import Policy
 from jaxswarm.envs.swarmbench.base import SwarmBench
 from jaxswarm.envs.swarmbench.codes import DIM_AGENT, MOVES, STAY, SWITCH, SYMBOLS
@@ -64,13 +65,18 @@ def render(view: ArrayLike, numbers: ArrayLike, position: ArrayLike) -> str:
         view: ``int[k, k]`` codes.
         numbers: ``int[k, k]``, ids of agents, −1 for none.
         position: ``int[2]`` of the centre.
+
+    Raises:
+        ValueError: for other shapes, floats or codes that do not exist.
     """
-    view, numbers = np.asarray(view), np.asarray(numbers)
-    row, column = (int(x) - len(view) // 2 for x in np.asarray(position))
-    lines = ["    " + "".join(f"{column + j:>4}" for j in range(len(view)))]
-    for i, codes in enumerate(view):
+    grid: np.ndarray = checks.wholes("view", view, 0, len(SYMBOLS) - 1, shape=(None, None))
+    ids: np.ndarray = checks.wholes("numbers", numbers, -1, shape=grid.shape)
+    center: np.ndarray = checks.wholes("position", position, -checks.LARGEST, shape=(2,))
+    row, column = (int(x) - len(grid) // 2 for x in center)
+    lines = ["    " + "".join(f"{column + j:>4}" for j in range(len(grid)))]
+    for i, codes in enumerate(grid):
         cells = []
-        for code, number in zip(codes, numbers[i], strict=True):
+        for code, number in zip(codes, ids[i], strict=True):
             name = SYMBOLS[code] if number < 0 or SYMBOLS[code] == "Y" else str(number)
             cells.append(f"{'$' if code == DIM_AGENT and number >= 0 else ''}{name}")
         lines.append(f"{row + i:>4}" + "".join(f"{cell:>4}" for cell in cells))
@@ -95,7 +101,11 @@ def parse(answer: str, *, can_switch: bool = False) -> Answer:
         >>> from jaxswarm.envs import swarmbench
         >>> swarmbench.parse("ACTION: LEFT")
         Answer(action=2, message='')
+
+    Raises:
+        ValueError: if ``answer`` is no text.
     """
+    checks.instance("answer", answer, str)
     names = (*MOVES, "SWITCH") if can_switch else MOVES
     actions = re.findall(r"ACTION\s*:\s*\W*([A-Za-z]+)", answer, flags=re.IGNORECASE)
     action = actions[-1].upper() if actions else "STAY"
@@ -133,6 +143,8 @@ def text_policy(env: SwarmBench, answers: Callable[[list[str]], Sequence[str]]) 
         ValueError: if ``env`` observes features or its vocabulary is too small for characters; in
             ``act``, if another number of answers is returned.
     """
+    checks.instance("env", env, SwarmBench, 'swarmbench.make("pursuit")')
+    checks.function("answers", answers)
     if env.as_features:
         raise ValueError("env: expected observations of codes, got as_features=True")
     if env.message_length and env.vocabulary < 128:
@@ -237,11 +249,13 @@ def play(
         progress: show a progress bar.
 
     Raises:
-        ValueError: for ``rounds`` below 1.
+        ValueError: for ``rounds`` below 1, or another kind of environment or policy.
     """
-    rounds = env.time_limit if rounds is None else rounds
-    if rounds < 1:
-        raise ValueError(f"rounds: expected at least 1, got {rounds}")
+    checks.key(key)
+    checks.instance("env", env, SwarmBench, 'swarmbench.make("pursuit")')
+    rounds = env.time_limit if rounds is None else checks.whole("rounds", rounds, 1)
+    if not (hasattr(policy, "init") and hasattr(policy, "act")):
+        raise ValueError(f"policy: expected a Policy, got {checks.shown(policy)}")
     reset_key, run_key = jax.random.split(key)
     state, timestep = env.reset(reset_key, env_params)
     step, carry = jax.jit(env.step), policy.init(timestep.observation)
@@ -273,7 +287,13 @@ def message_statistics(
         ``length_mean`` and ``length_std`` in characters, ``questions`` and ``digits`` as shares of
         messages and of characters, and with ``embed`` the ``homogeneity``: the mean cosine
         similarity of two different messages, 1 if all are equal.
+
+    Raises:
+        ValueError: if a message is no text, or ``embed`` returns another number of vectors or
+            vectors that are zero or not finite.
     """
+    if isinstance(messages, str) or not all(isinstance(message, str) for message in messages):
+        raise ValueError(f"messages: expected a sequence of texts, got {checks.shown(messages)}")
     lengths = np.array([len(message) for message in messages], float)
     characters = "".join(messages)
     found = {
@@ -283,11 +303,16 @@ def message_statistics(
         "digits": sum(c.isdigit() for c in characters) / max(len(characters), 1),
     }
     if embed is not None:
+        checks.function("embed", embed)
         different = sorted(set(messages))
         if len(different) < 2:
             found["homogeneity"] = float(len(messages) > 1)
         else:
-            vectors = np.asarray(embed(different), float)
+            vectors = np.asarray(
+                checks.real("embed", embed(different), shape=(len(different), None)), float
+            )
+            if not np.any(vectors, axis=1).all():
+                raise ValueError("embed: expected vectors other than zero")
             vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
             pairs = np.triu_indices(len(different), 1)
             found["homogeneity"] = float((vectors @ vectors.T)[pairs].mean())

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jumanji import specs
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.envs import particles
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, continuous_actions
 from jaxswarm.envs.tag import viewer
@@ -97,13 +97,9 @@ class SimpleTag(SwarmEnvironment):
         num_obstacles: int = 2,
         time_limit: int = 25,
     ):
-        if num_hunters < 1 or num_prey < 1 or num_obstacles < 0:
-            raise ValueError(
-                "num_hunters, num_prey, num_obstacles: expected at least 1, 1 and 0, got "
-                f"{num_hunters}, {num_prey}, {num_obstacles}"
-            )
-        self._num_hunters, self._num_obstacles = num_hunters, num_obstacles
-        super().__init__(num_hunters + num_prey, time_limit)
+        self._num_hunters = checks.whole("num_hunters", num_hunters, 1)
+        self._num_obstacles = checks.whole("num_obstacles", num_obstacles)
+        super().__init__(self._num_hunters + checks.whole("num_prey", num_prey, 1), time_limit)
 
     @property
     def params(self) -> TagParams:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
+from jaxswarm import checks
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment, discrete_actions
 from jaxswarm.envs.two_objectives import viewer
 
@@ -88,9 +89,22 @@ class TwoObjectiveGrid(SwarmEnvironment):
         time_limit: int = 6,
         treasures: tuple = TREASURES,
     ):
-        cells = np.array([cell for cell, _ in treasures], np.int32).reshape(-1, 2)
-        worths = np.array([worth for _, worth in treasures], np.float32)
-        if not len(cells) or worths.shape != (len(cells), 2) or not np.isfinite(worths).all():
+        size = checks.whole("size", size, 1)
+        try:
+            pairs = [(cell, worth) for cell, worth in treasures]
+        except (TypeError, ValueError):
+            pairs = []
+        if not pairs:
+            raise ValueError(
+                "treasures: expected pairs of a cell and two finite values, got "
+                f"{checks.shown(treasures)}"
+            )
+        cells = checks.wholes("treasures", [cell for cell, _ in pairs], -1, shape=(None, 2))
+        try:
+            worths = np.array([worth for _, worth in pairs], np.float32)
+        except (TypeError, ValueError):
+            worths = np.zeros(0, np.float32)
+        if worths.shape != (len(cells), 2) or not np.isfinite(worths).all():
             raise ValueError(f"treasures: expected cells with two finite values, got {treasures}")
         if (cells < 0).any() or (cells >= size).any():
             raise ValueError(f"treasures: expected cells within {size} x {size}, got {cells}")

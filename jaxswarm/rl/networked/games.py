@@ -7,12 +7,13 @@ References:
     2018 (the setting; games as in its first experiment).
 """
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jaxswarm import checks
 
 
 class MarkovGame(NamedTuple):
@@ -66,11 +67,10 @@ def random_game(
     Raises:
         ValueError: sizes below 1, or more than 4,096 joint actions.
     """
-    if min(num_agents, num_states, num_actions) < 1:
-        raise ValueError(
-            "num_agents, num_states, num_actions: expected at least 1, got "
-            f"{num_agents}, {num_states}, {num_actions}"
-        )
+    num_agents = checks.whole("num_agents", num_agents, 1)
+    num_states = checks.whole("num_states", num_states, 1)
+    num_actions = checks.whole("num_actions", num_actions, 1)
+    seed = checks.whole("seed", seed)
     joint = num_actions**num_agents
     if joint > 4096:
         raise ValueError(f"num_agents: expected at most 4,096 joint actions, got {joint}")
@@ -96,11 +96,13 @@ def dilemma(num_agents: int = 5, *, benefit: float = 3.0, cost: float = 1.0) -> 
         cost: of giving, positive.
 
     Raises:
-        ValueError: fewer than two agents, or a cost that is not between 0 and the benefit.
+        ValueError: fewer than 2 or more than 12 agents (4,096 joint actions), or a cost that is not
+            between 0 and the benefit.
     """
-    if num_agents < 2:
-        raise ValueError(f"num_agents: expected at least 2, got {num_agents}")
-    if not (0.0 < cost < benefit and math.isfinite(benefit)):
+    num_agents = checks.whole("num_agents", num_agents, 2, 12)
+    checks.real("benefit", benefit)
+    checks.real("cost", cost)
+    if not 0.0 < cost < benefit:
         raise ValueError(f"benefit, cost: expected 0 < cost < benefit, got {benefit}, {cost}")
     actions = np.indices((2,) * num_agents).reshape(num_agents, -1)  # [N, J]
     gifts = benefit * np.roll(actions, 1, axis=0)
@@ -140,7 +142,12 @@ def solve(game: MarkovGame, policy: np.ndarray) -> Solution:
         >>> all_give = np.broadcast_to([0.0, 1.0], (3, 2, 2))
         >>> round(networked.solve(game, all_give).average, 2)
         4.4
+
+    Raises:
+        ValueError: for a policy of another shape, or whose rows are no probabilities.
     """
+    require_game(game)
+    check_policy(game, policy)
     P, r = induced(game, policy)
     S = game.num_states
     rows = np.vstack([P.T - np.eye(S), np.ones(S)])
@@ -165,3 +172,37 @@ def joint_probabilities(game: MarkovGame, policy: np.ndarray) -> np.ndarray:
     for agent, column in enumerate(game.actions().T):
         pi *= np.asarray(policy[agent], np.float64)[:, column]
     return pi
+
+
+def require_game(value: Any, name: str = "game") -> MarkovGame:
+    """Check that a value is a game with tables of matching shapes, and return it.
+
+    Raises:
+        ValueError: naming what came.
+    """
+    checks.instance(name, value, MarkovGame, "networked.random_game(4)")
+    size = checks.whole(f"{name}.num_actions", value.num_actions, 1)
+    for field in ("transition", "reward"):
+        checks.instance(f"{name}.{field}", getattr(value, field), (jax.Array, np.ndarray))
+    checks.real(f"{name}.reward", value.reward, shape=(None, None, None))
+    joint = size**value.num_agents
+    shape = (value.num_agents, value.num_states, joint)
+    checks.real(f"{name}.reward", value.reward, shape=shape)
+    states = value.num_states
+    checks.probability(f"{name}.transition", value.transition, shape=(states, joint, states))
+    return value
+
+
+def check_policy(game: MarkovGame, policy: Any) -> None:
+    """Check probabilities ``[N, S, A]`` or ``[S, J]`` of a game's actions.
+
+    Raises:
+        ValueError: for another shape, or rows that do not sum to one.
+    """
+    joint = np.ndim(policy) == 2
+    shape = (game.num_states, game.num_actions**game.num_agents)
+    if not joint:
+        shape = (game.num_agents, game.num_states, game.num_actions)
+    array = np.asarray(checks.probability("policy", policy, shape=shape), np.float64)
+    if not np.allclose(array.sum(axis=-1), 1.0, atol=1e-3):
+        raise ValueError(f"policy: expected rows that sum to 1, got {array.sum(axis=-1).min():.6g}")

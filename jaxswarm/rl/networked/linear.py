@@ -20,11 +20,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents
+from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.traffic import Ledger, Traffic
-from jaxswarm.gossip.types import Exchange, GossipTransformation
-from jaxswarm.rl.networked.games import MarkovGame, joint_probabilities, solve
+from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
+from jaxswarm.rl.hyperparameters import POSITIVE, check_kind, check_ranges
+from jaxswarm.rl.networked.games import MarkovGame, joint_probabilities, require_game, solve
 from jaxswarm.rl.networked.policies import Policies, product_policies
 from jaxswarm.types import Key, PyTree
 
@@ -114,7 +115,8 @@ def networked_actor_critic(
         ``step(key, state, inputs)`` whose inputs are :class:`Rates` or ``None``.
 
     Raises:
-        ValueError: features of other sizes than the game's; while mixing, what the rule refuses.
+        ValueError: features of other sizes than the game's, rates that are negative, no gossip
+            rule; while mixing, what the rule refuses.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -129,12 +131,15 @@ def networked_actor_critic(
         >>> info.reward.shape, int(info.traffic.messages)
         ((4,), 8)
     """
-    n = game.num_agents
+    n = require_game(game).num_agents
     check_features(game, features)
+    require_support(gossip, purpose="networked_actor_critic")
     policies = product_policies(game) if policies is None else policies
-    rates = Rates() if rates is None else rates
+    checks.instance("policies", policies, Policies, "networked.product_policies(game)")
+    rates = check_rates(Rates() if rates is None else rates, "rates")
 
     def init(actors: jax.Array) -> NetworkedState:
+        checks.real("actors", actors, shape=None)
         if jnp.shape(actors) != policies.shape:
             raise ValueError(f"actors: expected logits {policies.shape}, got {jnp.shape(actors)}")
         critics = {
@@ -165,8 +170,9 @@ def networked_actor_critic(
     def step(
         key: Key, state: NetworkedState, inputs: Rates | None = None
     ) -> tuple[NetworkedState, NetworkedInfo]:
-        now = rates if inputs is None else inputs
-        action_key, game_key, reward_key, gossip_key = jax.random.split(key, 4)
+        checks.instance("state", state, NetworkedState, "what init returns")
+        now = rates if inputs is None else check_rates(inputs, "inputs")
+        action_key, game_key, reward_key, gossip_key = jax.random.split(checks.key(key), 4)
         t = (state.time + 1).astype(jnp.float32)
         critic_rate = now.critic / t**now.critic_decay
         actor_rate = now.actor / t**now.actor_decay
@@ -217,13 +223,17 @@ def random_features(
         ValueError: fewer than one feature, or as many value features as states (then a combination
             of them is constant, and the limit is not unique).
     """
+    require_game(game)
+    num_value, num_reward = (
+        checks.whole("num_value", num_value),
+        checks.whole("num_reward", num_reward, 1),
+    )
+    seed = checks.whole("seed", seed)
     if not 1 <= num_value < game.num_states:
         raise ValueError(
             f"num_value: expected 1 to {game.num_states - 1} for {game.num_states} states, "
             f"got {num_value}"
         )
-    if num_reward < 1:
-        raise ValueError(f"num_reward: expected at least 1, got {num_reward}")
     rng = np.random.default_rng(seed)
     joint = game.num_actions**game.num_agents
     return Features(
@@ -238,6 +248,7 @@ def additive_features(game: MarkovGame) -> Features:
     Values: one column per state but the first. Rewards: ``[S (1 + N (A − 1))]``, a constant and
     every agent's action (but its first) in each state.
     """
+    require_game(game)
     S, n, size = game.num_states, game.num_agents, game.num_actions
     chosen = np.eye(size)[game.actions()][:, :, 1:].reshape(-1, n * (size - 1))  # [J, …]
     each = np.concatenate([np.ones((len(chosen), 1)), chosen], axis=1)
@@ -257,7 +268,13 @@ def critic_fixed_point(
         game: with few states and joint actions.
         features: linearly independent.
         policy: ``[N, S, A]`` probabilities.
+
+    Raises:
+        ValueError: for features or a policy of other sizes than the game's.
     """
+    check_features(game, features)
+    if np.ndim(policy) != 3:
+        raise ValueError(f"policy: expected probabilities [N, S, A], got shape {np.shape(policy)}")
     solved = solve(game, policy)
     occupancy = solved.stationary[:, None] * joint_probabilities(game, policy)  # [S, J]
     P = np.einsum(
@@ -283,6 +300,8 @@ def check_features(game: MarkovGame, features: Features) -> None:
     Raises:
         ValueError: naming them.
     """
+    require_game(game)
+    checks.instance("features", features, Features, "networked.additive_features(game)")
     S, joint = game.num_states, game.num_actions**game.num_agents
     if jnp.ndim(features.value) != 2 or features.value.shape[0] != S:
         raise ValueError(f"features.value: expected [{S}, D], got {jnp.shape(features.value)}")
@@ -290,3 +309,16 @@ def check_features(game: MarkovGame, features: Features) -> None:
         raise ValueError(
             f"features.reward: expected [{S}, {joint}, F], got {jnp.shape(features.reward)}"
         )
+    for name in ("value", "reward"):
+        checks.real(f"features.{name}", getattr(features, name), shape=None)
+
+
+def check_rates(rates: Rates, name: str) -> Rates:
+    """Check the known numbers of step sizes and return them; traced ones pass.
+
+    Raises:
+        ValueError: for another type, or naming a number that is negative or not finite.
+    """
+    check_kind(rates, Rates, name)
+    check_ranges(rates, dict.fromkeys(Rates._fields, POSITIVE))
+    return rates

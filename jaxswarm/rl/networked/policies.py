@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 
 from jaxswarm import agents
-from jaxswarm.rl.networked.games import MarkovGame
+from jaxswarm.rl.networked.games import MarkovGame, require_game
 
 
 class Policies(NamedTuple):
@@ -29,6 +29,7 @@ class Policies(NamedTuple):
 
 def product_policies(game: MarkovGame) -> Policies:
     """Independent softmax policies given the state; tables ``[N, S, A]``."""
+    require_game(game)
     n, size = game.num_agents, game.num_actions
 
     def sample(key: jax.Array, tables: jax.Array, state: jax.Array) -> jax.Array:

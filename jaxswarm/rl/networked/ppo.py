@@ -23,14 +23,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxswarm import agents, errors
+from jaxswarm import agents, checks
 from jaxswarm._optimizers import init_per_agent
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.gossip.traffic import Ledger, Traffic
-from jaxswarm.gossip.types import Exchange, GossipTransformation
+from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
 from jaxswarm.rl._ppo import PPOInfo, PPOState
-from jaxswarm.rl.hyperparameters import check_positive_sizes
+from jaxswarm.rl.hyperparameters import check_weights, choice, flag, positive_sizes
 from jaxswarm.rl.networked.reward_model import (
     JOINT_ACTIONS,
     RewardModel,
@@ -41,7 +41,7 @@ from jaxswarm.rl.networked.reward_model import (
     reward_model,
     with_received,
 )
-from jaxswarm.rl.networks import Network
+from jaxswarm.rl.networks import Network, distribution_of
 from jaxswarm.rl.on_policy import OnPolicyRunner, Transition
 from jaxswarm.rl.ppo_loss import PPOHyperparameters, check_hyperparameters
 from jaxswarm.rl.ppo_update import default_optimizer, ppo_update, update_each
@@ -137,7 +137,8 @@ def networked_ppo(
 
     Raises:
         ValueError: sizes below 1, minibatches that do not divide, an unknown ``joint``,
-            hyper-parameters out of range; while mixing, what the rule refuses.
+            hyper-parameters out of range, a network for another environment, no gossip rule; while
+            mixing, what the rule refuses.
 
     Example:
         >>> import jax
@@ -153,13 +154,15 @@ def networked_ppo(
         >>> info.reward_error.shape
         (4,)
     """
-    check_positive_sizes(reward_steps=reward_steps)
-    if joint not in JOINT_ACTIONS:
-        raise errors.unknown("joint", joint, JOINT_ACTIONS)
+    (reward_steps,) = positive_sizes(reward_steps=reward_steps)
+    choice("joint", joint, JOINT_ACTIONS)
+    flag("team_reward", team_reward)
+    checks.instance("average_actors", average_actors, bool)
+    require_support(gossip, purpose="networked_ppo")
     hp = PPOHyperparameters() if hyperparameters is None else hyperparameters
-    check_hyperparameters(hp)
-    n = env.num_agents
     runner = OnPolicyRunner(env, network, num_envs, shared=False)
+    n = env.num_agents
+    check_hyperparameters(hp, n)
     optimizer = default_optimizer() if optimizer is None else optimizer
     update = ppo_update(
         network,
@@ -178,8 +181,8 @@ def networked_ppo(
         return params if average_actors else {"critic": params["critic"]}
 
     def init(params: Params, key: Key, env_params: PyTree = None) -> NetworkedPPOState:
-        agents.check_leading_axis(params, n, "params")
-        reset_key, model_key = jax.random.split(key)
+        check_weights(params, network.init, n)
+        reset_key, model_key = jax.random.split(checks.key(key))
         reward_models = agents.initialize(model_key, model.init, n, shared=True)
         opt_state = init_per_agent(optimizer, params)
         return NetworkedPPOState(
@@ -194,13 +197,16 @@ def networked_ppo(
     def step(
         key: Key, state: NetworkedPPOState, inputs: PPOHyperparameters | None = None
     ) -> tuple[NetworkedPPOState, NetworkedPPOInfo]:
-        collect_key, update_key, reward_key, critic_key = jax.random.split(key, 4)
-        learner, exchange = state.learner, Exchange(state.round)
+        checks.instance("state", state, NetworkedPPOState, "what init returns")
+        now = hp if inputs is None else check_hyperparameters(inputs, n, "inputs")
+        collect_key, update_key, reward_key, critic_key = jax.random.split(checks.key(key), 4)
+        learner = state.learner
         carry = learner.runner.carry.recurrent
         runner_state, transitions, episodes = runner.collect(
             collect_key, learner.params, learner.runner, num_steps
         )
         mean_reward = masked_mean(transitions.reward, transitions.mask)
+        exchange = Exchange(state.round, participates=present_agents(env, transitions.mask))
 
         model_inputs = reward_inputs(network, transitions, joint)
         rewards, mask = (
@@ -219,7 +225,7 @@ def networked_ppo(
             learner.opt_state,
             with_team_reward(model, reward_models, model_inputs, transitions, team_reward),
             carry,
-            hp if inputs is None else inputs,
+            now,
         )
         mixed, critic_gossip, critic_traffic = gossip.mix(
             critic_key, exchanged(params), state.critic_gossip, exchange
@@ -237,6 +243,20 @@ def networked_ppo(
         return new_state, NetworkedPPOInfo(info, reward_error, traffic)
 
     return Algorithm(init, step)  # type: ignore[arg-type]
+
+
+def present_agents(env: SwarmEnvironment, mask: jax.Array) -> jax.Array | None:
+    """Agents that were present in any step, ``bool[N]``; ``None`` where none ever leaves.
+
+    The others take no part in the exchange, so that nothing of theirs changes.
+
+    Args:
+        env: the environment.
+        mask: ``bool[T, E, N]``.
+    """
+    if type(env).agent_mask is SwarmEnvironment.agent_mask:
+        return None
+    return jnp.any(mask, axis=(0, 1))
 
 
 def with_team_reward(
@@ -271,7 +291,13 @@ def initial_params(key: Key, network: Network | QNetwork, num_agents: int) -> Pa
         key: consumed.
         network: a :class:`jaxswarm.rl.Network` or a :class:`jaxswarm.rl.QNetwork`.
         num_agents: ``N``.
+
+    Raises:
+        ValueError: for a legacy key, no network, or fewer than one agent.
     """
+    checks.key(key)
+    distribution_of(network)
+    num_agents = checks.whole("num_agents", num_agents, 1)
     actor_key, critic_key = jax.random.split(key)
     own = agents.initialize(actor_key, network.init, num_agents)
     common = agents.initialize(critic_key, network.init, num_agents, shared=True)

@@ -19,15 +19,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
-from jaxswarm import agents, models
+from jaxswarm import agents, checks, models
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.rl.actor_critic import apply_gradients
+from jaxswarm.rl.hyperparameters import layer_widths
 from jaxswarm.rl.networks import Network
 from jaxswarm.rl.on_policy import OnPolicyRunner, Transition
-from jaxswarm.rl.returns import masked_mean
+from jaxswarm.rl.returns import keep_unless, masked_mean, select_valid
 from jaxswarm.types import Key, Params, PyTree
 
 JOINT_ACTIONS = ("all", "mean")
@@ -52,7 +52,8 @@ class RewardModel(NamedTuple):
         init: ``init(key) -> RewardModelState``.
         predict: ``predict(params, inputs [B, F]) -> rewards [B]``.
         step: ``step(state, inputs, rewards, mask) -> (state, squared error [], predictions [B])``:
-            one gradient step; error and predictions are those before it.
+            one gradient step; error and predictions are those before it. Items that the mask
+            excludes mean nothing, and without any other the state stays as it is.
         fit: ``fit(state, inputs, rewards, mask, num_steps) -> (state, squared error [])``: several
             gradient steps on the same data; the error is that before them.
     """
@@ -74,8 +75,8 @@ def reward_model(num_inputs: int, *, widths: Sequence[int], lr: float) -> Reward
     Raises:
         ValueError: for a step size that is not positive and finite.
     """
-    if not 0.0 < lr < np.inf:
-        raise ValueError(f"reward_lr: expected a positive number, got {lr}")
+    checks.real("reward_lr", lr, above=0.0)
+    widths = layer_widths("reward_widths", widths)
     network = models.functional(models.mlp(*widths, 1), jnp.zeros((1, num_inputs)))
     optimizer = optax.scale_by_adam()
 
@@ -96,9 +97,11 @@ def reward_model(num_inputs: int, *, widths: Sequence[int], lr: float) -> Reward
         state: RewardModelState, inputs: jax.Array, rewards: jax.Array, mask: jax.Array
     ) -> tuple[RewardModelState, jax.Array, jax.Array]:
         loss_and_grads = jax.value_and_grad(loss, has_aux=True)
+        inputs, rewards = select_valid((inputs, rewards), mask)
         (error, predicted), grads = loss_and_grads(state.params, inputs, rewards, mask)
         params, opt_state = apply_gradients(optimizer, grads, state.opt_state, state.params, lr)
-        return RewardModelState(params, opt_state), error, predicted
+        updated = RewardModelState(params, opt_state)
+        return keep_unless(jnp.any(mask), updated, state), error, predicted
 
     def fit(
         state: RewardModelState,
@@ -140,6 +143,8 @@ def encode_actions(network: Network, raw: jax.Array) -> jax.Array:
 def reward_inputs(network: Network, transitions: Transition, joint: str) -> jax.Array:
     """Inputs of the agents' models, ``[N, T E, F]``: the critic's input and the joint action.
 
+    Actions of absent agents are 0, and do not count in the mean.
+
     Args:
         network: of every agent.
         transitions: ``[T, E, N, …]``.
@@ -147,11 +152,13 @@ def reward_inputs(network: Network, transitions: Transition, joint: str) -> jax.
             over all steps.
     """
     actions = encode_actions(network, transitions.raw)  # [T, E, N, A]
+    actions = select_valid(actions, transitions.mask)
     steps, count, n, _ = actions.shape
     if joint == "all":
         joint_action = actions.reshape(steps, count, 1, -1)
     else:
-        mean = jnp.mean(actions, axis=2, keepdims=True)
+        present = jnp.maximum(jnp.sum(transitions.mask, axis=2), 1)[:, :, None, None]
+        mean = jnp.sum(actions, axis=2, keepdims=True) / present
         joint_action = jnp.sqrt(n) * (mean - jnp.mean(mean, axis=(0, 1), keepdims=True))
     joint_action = jnp.broadcast_to(joint_action, (steps, count, n, joint_action.shape[-1]))
     inputs = jnp.concatenate([transitions.critic_input, joint_action], axis=3)

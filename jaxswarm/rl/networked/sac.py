@@ -24,12 +24,21 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.envs.environment import require_environment
 from jaxswarm.gossip.traffic import Ledger, Traffic
-from jaxswarm.gossip.types import Exchange, GossipTransformation
-from jaxswarm.rl._off_policy import Learner, OffPolicyInfo, OffPolicyState, off_policy
+from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
+from jaxswarm.rl._off_policy import (
+    Learner,
+    OffPolicyInfo,
+    OffPolicyState,
+    make_loop,
+    valid_only,
+)
 from jaxswarm.rl._sac import SACHyperparameters, SACState, check_hyperparameters, sac_learner
+from jaxswarm.rl.hyperparameters import flag
 from jaxswarm.rl.networked.reward_model import (
     RewardModelState,
     messages,
@@ -133,7 +142,11 @@ def networked_sac(
         (4,)
     """
     hp = SACHyperparameters() if hyperparameters is None else hyperparameters
-    check_hyperparameters(hp)
+    check_hyperparameters(hp, require_environment(env).num_agents)
+    flag("team_reward", team_reward)
+    checks.instance("average_actors", average_actors, bool)
+    checks.instance("average_temperatures", average_temperatures, bool)
+    require_support(gossip, purpose="networked_sac")
     sac = sac_learner(env, network, optimizer=optimizer)
     num_inputs = network.num_features + network.num_actions
     model = reward_model(num_inputs, widths=reward_widths, lr=reward_lr)
@@ -157,10 +170,10 @@ def networked_sac(
         sac_state, metrics = sac.update(key, state.sac, batch._replace(reward=reward), hp)
         return NetworkedLearnerState(sac_state, model_state), {**metrics, "reward_error": error}
 
-    loop = off_policy(
+    loop = make_loop(
         env,
         network,
-        Learner(init_learner, act, update),
+        Learner(init_learner, act, valid_only(update)),
         shared=False,
         hyperparameters=hp,
         **options,
@@ -190,17 +203,19 @@ def networked_sac(
     def init(
         params: Params, key: Key, env_params: PyTree = None, temperature: ArrayLike = 1.0
     ) -> NetworkedSACState:
-        state: OffPolicyState = loop.init(params, key, env_params, temperature=temperature)
+        state = loop.init(params, key, env_params, temperature=temperature)
         gossip_state = gossip.init(exchanged(state.learner))
         return NetworkedSACState(state, gossip_state, jnp.int32(0), Ledger.empty())
 
     def step(
         key: Key, state: NetworkedSACState, inputs: SACHyperparameters | None = None
     ) -> tuple[NetworkedSACState, NetworkedSACInfo]:
-        learn_key, gossip_key = jax.random.split(key)
-        agents, info = loop.step(learn_key, state.agents, inputs)
+        checks.instance("state", state, NetworkedSACState, "what init returns")
+        learn_key, gossip_key = jax.random.split(checks.key(key))
+        agents, info, present = loop.advance(learn_key, state.agents, inputs)
+        exchange = Exchange(state.round, participates=present)
         received, gossip_state, traffic = gossip.mix(
-            gossip_key, exchanged(agents.learner), state.gossip, Exchange(state.round)
+            gossip_key, exchanged(agents.learner), state.gossip, exchange
         )
         agents = agents._replace(learner=with_exchanged(agents.learner, received))
         ledger = state.ledger.add(traffic)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import errors
+from jaxswarm import checks, errors
 from jaxswarm.systems.bn_actor_critic import graphs
 from jaxswarm.systems.bn_actor_critic.sampling import check_temperature
 from jaxswarm.types import Params
@@ -77,15 +77,14 @@ def graph_settings(
         ("edge_probability", edge_probability),
         ("density_threshold", density_threshold),
     ):
-        if not 0.0 <= given <= 1.0:
-            raise ValueError(f"{name}: expected within [0, 1], got {given}")
-    if not 0.0 <= density_weight < np.inf:
-        raise ValueError(f"density_weight: expected at least 0, got {density_weight}")
+        checks.probability(name, given)
+    checks.real("density_weight", density_weight, 0.0)
     check_temperature(temperature)
+    num_agents = checks.whole("num_agents", num_agents, 1)
     shape = (num_agents, num_agents)
-    receives = np.ones(shape, bool) if communicates is None else np.asarray(communicates, bool)
-    if receives.shape != shape:
-        raise ValueError(f"communicates: expected shape {shape}, got {receives.shape}")
+    receives = np.ones(shape, bool)
+    if communicates is not None:
+        receives = graphs.zeros_and_ones("communicates", communicates, shape)
     if isinstance(graph, str) and graph not in KINDS:
         raise errors.unknown("graph", graph, KINDS)
     sampled = isinstance(graph, str) and graph not in FIXED
@@ -93,10 +92,10 @@ def graph_settings(
     if isinstance(graph, str) and not sampled:
         dag = FIXED[graph](num_agents)
     elif not isinstance(graph, str):
-        dag = np.asarray(graph)
+        dag = checks.as_array("graph", graph, f"a name or [{num_agents}, {num_agents}]")
         if dag.shape != shape:
             raise ValueError(f"graph: expected shape {shape}, got {dag.shape}")
-    dag = graphs.check_dag(dag, receives)
+    dag = graphs.check_dag(dag, receives, name="graph")
     settings = GraphSettings(
         fixed=not sampled,
         learned=isinstance(graph, str) and graph == "learnt",
@@ -112,5 +111,12 @@ def graph_settings(
 
 
 def with_graph(params: Params, settings: GraphSettings) -> Params:
-    """The same weights of a team, with another graph."""
+    """The same weights of a team, with another graph.
+
+    Raises:
+        ValueError: for weights that are not a team's, or settings of another kind.
+    """
+    if not (isinstance(params, dict) and isinstance(params.get("actor"), dict)):
+        raise ValueError(f"params: expected weights of team_network, got {checks.shown(params)}")
+    checks.instance("settings", settings, GraphSettings, 'graph_settings("learnt", 3)')
     return {**params, "actor": {**params["actor"], "graph": jax.tree.map(jnp.float32, settings)}}

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.rl import Network, PPOHyperparameters, PPOInfo, PPOState, ppo
 from jaxswarm.rl.ppo_loss import check_hyperparameters
@@ -95,9 +96,12 @@ def bn_mappo(
         >>> state.learner.params["actor"]["graph"].edges.shape
         (3, 3)
     """
+    checks.instance("team", team, Team, "bn_actor_critic.Team(env)")
     if hyperparameters is None:
         hyperparameters = TeamHyperparameters(graph_settings("learnt", team.num_members))
-    check_hyperparameters(hyperparameters.ppo)
+    check_team_hyperparameters(hyperparameters, team, "hyperparameters")
+    if schedule is not None:
+        checks.function("schedule", schedule)
     base: Any = ppo(team, network, shared=True, hyperparameters=hyperparameters.ppo, **options)
 
     def init(params: Params, key: Key, env_params: PyTree = None) -> TeamState:
@@ -107,7 +111,10 @@ def bn_mappo(
     def step(
         key: Key, state: TeamState, inputs: TeamHyperparameters | None = None
     ) -> tuple[TeamState, TeamInfo]:
-        hp = hyperparameters if inputs is None else inputs
+        checks.instance("state", state, TeamState, "what init returns")
+        hp = hyperparameters
+        if inputs is not None:
+            hp = check_team_hyperparameters(inputs, team, "inputs")
         settings = hp.graph
         if schedule is not None:
             factor, threshold = schedule(state.iteration)
@@ -122,6 +129,26 @@ def bn_mappo(
         return new_state, TeamInfo(info, jnp.mean(density(graphs)))
 
     return Algorithm(init, step)  # type: ignore[arg-type]
+
+
+def check_team_hyperparameters(
+    hp: TeamHyperparameters, team: Team, name: str
+) -> TeamHyperparameters:
+    """Check the known values and return all; traced ones pass.
+
+    Raises:
+        ValueError: for another type, or a graph of another number of members.
+    """
+    checks.instance(name, hp, TeamHyperparameters)
+    checks.instance(f"{name}.graph", hp.graph, GraphSettings, 'graph_settings("learnt", 3)')
+    shape = (team.num_members, team.num_members)
+    if jnp.shape(hp.graph.edges) != shape:
+        raise ValueError(
+            f"{name}.graph: expected one of {team.num_members} members, got edges of shape "
+            f"{jnp.shape(hp.graph.edges)}"
+        )
+    check_hyperparameters(hp.ppo, name=f"{name}.ppo")
+    return hp
 
 
 def annealing(
@@ -151,12 +178,12 @@ def annealing(
         >>> float(factor), float(threshold)
         (1.0, 0.0)
     """
-    if min(iterations, steps) < 1:
-        raise ValueError(f"iterations, steps: expected at least 1, got {iterations} and {steps}")
+    iterations, steps = checks.whole("iterations", iterations, 1), checks.whole("steps", steps, 1)
+    checks.real("begin", begin)
+    checks.real("late", late)
     if not 0.0 <= begin < late < 1.0:
         raise ValueError(f"begin, late: expected 0 ≤ begin < late < 1, got {begin} and {late}")
-    if not rise >= 1.0:
-        raise ValueError(f"rise: expected at least 1, got {rise}")
+    checks.real("rise", rise, 1.0)
 
     def schedule(iteration: jax.Array) -> tuple[jax.Array, jax.Array]:
         elapsed = iteration / iterations

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm.rl.networked import MarkovGame, Policies
+from jaxswarm.rl.networked.games import require_game
 from jaxswarm.systems.bn_actor_critic.graphs import check_dag
 from jaxswarm.systems.bn_actor_critic.tabular import sample_joint_action
 from jaxswarm.types import Key
@@ -41,6 +42,7 @@ def bayesian_policies(
     Raises:
         ValueError: for a cycle, another number of agents, or parents without communication.
     """
+    require_game(game)
     n, size = game.num_agents, game.num_actions
     dag = check_dag(dag, communicates)
     if len(dag) != n:

@@ -25,10 +25,11 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 
+from jaxswarm import checks
 from jaxswarm.rl import Network, PolicyDistribution, categorical, distribution_of, features_of
+from jaxswarm.rl.hyperparameters import layer_widths
+from jaxswarm.rl.returns import select_valid
 from jaxswarm.systems.bn_actor_critic._graph_settings import GraphSettings, graph_settings
 from jaxswarm.systems.bn_actor_critic.sampling import (
     Dag,
@@ -74,15 +75,16 @@ class _Layers(nn.Module):
 
 
 class _Edges(nn.Module):
-    """Logits ``[N, N, 2]`` of all pairs ``(j, i)``, each beside the sum over members."""
+    """Logits ``[N, N, 2]`` of all pairs ``(j, i)``, each beside the mean over present members."""
 
     width: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, present: jax.Array) -> jax.Array:
         members = nn.tanh(nn.Dense(self.width)(x))
         sender, receiver = (nn.Dense(self.width, use_bias=False)(members) for _ in range(2))
-        whole = nn.Dense(self.width)(jnp.mean(members, axis=0, keepdims=True))
+        total = jnp.sum(select_valid(members, present), axis=0, keepdims=True)
+        whole = nn.Dense(self.width)(total / jnp.maximum(jnp.sum(present), 1))
         pairs = nn.tanh(sender[:, None, :] + receiver[None, :, :] + whole[None, :, :])
         small = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
         return nn.Dense(2, kernel_init=small)(pairs)
@@ -115,13 +117,11 @@ def team_network(
     Raises:
         ValueError: for sizes below 1.
     """
-    if not widths or min(*widths, graph_width) < 1:
-        raise ValueError(
-            f"widths, graph_width: expected positive sizes, got {widths} and {graph_width}"
-        )
-    if iterations < 1:
-        raise ValueError(f"iterations: expected at least 1, got {iterations}")
-    policy = _TeamPolicy(team, tuple(widths), graph_width, iterations, sampled)
+    checks.instance("team", team, Team, "bn_actor_critic.Team(env)")
+    graph_width = checks.whole("graph_width", graph_width, 1)
+    iterations = checks.whole("iterations", iterations, 1)
+    checks.instance("sampled", sampled, bool)
+    policy = _TeamPolicy(team, layer_widths("widths", widths), graph_width, iterations, sampled)
     return Network(
         categorical(team.num_actions),
         policy.init,
@@ -153,22 +153,22 @@ class _TeamPolicy:
             "critic": _Layers(self.widths, 1, gain=1.0),
         }
 
-    def _apply(self, name: str, params: Params, x: jax.Array) -> jax.Array:
-        return jnp.asarray(self._modules[name].apply({"params": params}, x))
+    def _apply(self, name: str, params: Params, *inputs: jax.Array) -> jax.Array:
+        return jnp.asarray(self._modules[name].apply({"params": params}, *inputs))
 
     def init(self, key: Key) -> Params:
         """Draw all weights."""
         n, f, size = self.team.num_members, self.team.num_features, self.team.num_actions
         inputs = {
-            "body": jnp.zeros((n, f + n)),
-            "head": jnp.zeros((n, self.widths[-1] + n * size)),
-            "places": jnp.zeros(n * f),
-            "pairs": jnp.zeros((n, f + n)),
-            "critic": jnp.zeros(n * f),
+            "body": (jnp.zeros((n, f + n)),),
+            "head": (jnp.zeros((n, self.widths[-1] + n * size)),),
+            "places": (jnp.zeros(n * f),),
+            "pairs": (jnp.zeros((n, f + n)), jnp.ones(n, bool)),
+            "critic": (jnp.zeros(n * f),),
         }
         keys = dict(zip(inputs, jax.random.split(key, 5), strict=True))
         weights = {
-            name: self._modules[name].init(keys[name], x)["params"] for name, x in inputs.items()
+            name: self._modules[name].init(keys[name], *x)["params"] for name, x in inputs.items()
         }
         critic = weights.pop("critic")
         return {"actor": {**weights, "graph": graph_settings("learnt", n)}, "critic": critic}
@@ -210,7 +210,8 @@ class _TeamPolicy:
         """Log-probabilities and entropies ``[N]`` of a given action, and the density's penalty."""
         del key
         log_probs = self._log_probs(params, outputs, raw)
-        entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=1) * outputs.present
+        entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=1)
+        entropy = jnp.where(outputs.present > 0, entropy, 0.0)
         settings: GraphSettings = jax.lax.stop_gradient(params["graph"])
         distance = jnp.abs(density(outputs.dag.graph) - settings.density_threshold)
         penalty = settings.density_weight * distance
@@ -223,7 +224,8 @@ class _TeamPolicy:
             return compose_dag(settings.permutation, settings.edges)
         n = self.team.num_members
         places = self._apply("places", params["places"], observed.features.ravel())
-        learned = DagLogits(places.reshape(n, n), self._apply("pairs", params["pairs"], with_ids))
+        pairs = self._apply("pairs", params["pairs"], with_ids, observed.present > 0)
+        learned = DagLogits(places.reshape(n, n), pairs)
         p = settings.edge_probability
         edge = jnp.broadcast_to(jnp.stack([jnp.log1p(-p), jnp.log(p)]), (n, n, 2))
         constant = DagLogits(jnp.zeros((n, n)), edge)
@@ -232,7 +234,8 @@ class _TeamPolicy:
         permutation = sample_permutation(
             logits.permutation, noise.permutation, temperature, self.iterations
         )
-        edges = settings.communicates * sample_edges(logits.edges, noise.edges, temperature)
+        edges = sample_edges(logits.edges, noise.edges, temperature)
+        edges = jnp.where(settings.communicates > 0, edges, 0.0)
         return compose_dag(
             jnp.where(settings.fixed > 0, settings.permutation, permutation),
             jnp.where(settings.fixed > 0, settings.edges, edges),
@@ -250,15 +253,16 @@ class _TeamPolicy:
     ) -> jax.Array:
         """Joint action ``int32[N]``; ``pick(position, logits [A])`` chooses one action."""
         n, size = self.team.num_members, self.team.num_actions
+        hidden = select_valid(outputs.features, outputs.present > 0)
 
         def choose(
             actions: jax.Array, step: tuple[jax.Array, jax.Array]
         ) -> tuple[jax.Array, jax.Array]:
             position, i = step
             parents = actions * outputs.dag.graph[:, i][:, None]
-            logits = self._logits(params, outputs.features[i], parents.ravel())
+            logits = self._logits(params, hidden[i], parents.ravel())
             chosen = pick(position, logits)
-            one_hot = jax.nn.one_hot(chosen, size) * outputs.present[i]
+            one_hot = jnp.where(outputs.present[i] > 0, jax.nn.one_hot(chosen, size), 0.0)
             return actions.at[i].set(one_hot), chosen
 
         order = outputs.dag.order
@@ -268,19 +272,27 @@ class _TeamPolicy:
     def _log_probs(self, params: Params, outputs: TeamOutputs, raw: jax.Array) -> jax.Array:
         """Log-probabilities ``[N, A]`` of all members, given their parents' actions in ``raw``."""
         n, size = self.team.num_members, self.team.num_actions
-        actions = jax.nn.one_hot(raw, size) * outputs.present[:, None]
+        present = outputs.present > 0
+        actions = jnp.where(present[:, None], jax.nn.one_hot(raw, size), 0.0)
         parents = outputs.dag.graph.T[:, :, None] * actions[None, :, :]  # [i, j, A]
-        logits = self._logits(params, outputs.features, parents.reshape(n, n * size))
+        hidden = select_valid(outputs.features, present)
+        logits = self._logits(params, hidden, parents.reshape(n, n * size))
         return jax.nn.log_softmax(logits)
 
 
 def _chosen(log_probs: jax.Array, outputs: TeamOutputs, raw: jax.Array) -> jax.Array:
     """Log-probabilities ``[N]`` of the actions taken, 0 for absent members."""
-    return jnp.take_along_axis(log_probs, raw[:, None], axis=1)[:, 0] * outputs.present
+    chosen = jnp.take_along_axis(log_probs, raw[:, None], axis=1)[:, 0]
+    return jnp.where(outputs.present > 0, chosen, 0.0)
 
 
 def graph_of(network: Network, params: Params, observation: TeamObservation) -> Dag:
-    """The graph that a team uses given an observation."""
+    """The graph that a team uses given an observation.
+
+    Raises:
+        ValueError: for something that is no network or no observation of a team.
+    """
+    _check_arguments(network, observation)
     outputs: Any = network.actor(params["actor"], (), features_of(observation)[0])[1]
     return outputs.dag
 
@@ -299,14 +311,14 @@ def joint_log_prob(
     Raises:
         ValueError: for another shape, or a known action that does not exist.
     """
+    _check_arguments(network, observation)
     outputs = network.actor(params["actor"], (), features_of(observation)[0])[1]
-    if jnp.shape(action) != outputs.present.shape:
-        raise ValueError(f"action: expected shape {outputs.present.shape}, got {jnp.shape(action)}")
-    count = network.head.num_outputs
-    if (
-        not isinstance(action, Tracer)
-        and not ((np.asarray(action) >= 0) & (np.asarray(action) < count)).all()
-    ):
-        raise ValueError(f"action: expected each within [0, {count}), got {action}")
+    shape, count = jnp.shape(outputs.present), network.head.num_outputs
+    action = checks.wholes("action", action, 0, count - 1, shape=shape)
     evaluate = distribution_of(network).evaluate
     return evaluate(jax.random.key(0), params["actor"], outputs, jnp.asarray(action))[0]
+
+
+def _check_arguments(network: Any, observation: Any) -> None:
+    checks.instance("network", network, Network, "team_network(team)")
+    checks.instance("observation", observation, TeamObservation, "that of Team(env).reset(key)")

@@ -26,8 +26,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.core import Tracer
 
+from jaxswarm import checks
+from jaxswarm.systems.bn_actor_critic.graphs import zeros_and_ones
 from jaxswarm.types import ArrayLike, Key
 
 
@@ -53,7 +54,13 @@ class Dag(NamedTuple):
 
 
 def dag_noise(key: Key, num_agents: int) -> DagNoise:
-    """Draw the noise of one graph."""
+    """Draw the noise of one graph.
+
+    Raises:
+        ValueError: for a legacy key, or fewer than one agent.
+    """
+    checks.key(key)
+    num_agents = checks.whole("num_agents", num_agents, 1)
     permutation_key, edge_key = jax.random.split(key)
     shape = (num_agents, num_agents)
     permutation = jax.random.gumbel(permutation_key, shape)
@@ -82,6 +89,8 @@ def sample_dag(
         ValueError: for shapes that do not match, a temperature that is not positive, or no
             iterations.
     """
+    checks.instance("logits", logits, DagLogits)
+    checks.instance("noise", noise, DagNoise, "dag_noise(key, 3)")
     permutation = sample_permutation(logits.permutation, noise.permutation, temperature, iterations)
     edges = sample_edges(logits.edges, noise.edges, temperature)
     if communicates is not None:
@@ -89,7 +98,9 @@ def sample_dag(
             raise ValueError(
                 f"communicates: expected shape {edges.shape}, got {jnp.shape(communicates)}"
             )
-        edges = edges * jnp.asarray(communicates, edges.dtype)
+        if not checks.is_traced(communicates):
+            zeros_and_ones("communicates", communicates, edges.shape)
+        edges = jnp.where(jnp.asarray(communicates) != 0, edges, 0.0)
     return compose_dag(permutation, edges)
 
 
@@ -103,6 +114,7 @@ def sample_permutation(
     Raises:
         ValueError: see :func:`sample_dag`.
     """
+    logits, noise = _numbers("logits", logits), _numbers("noise", noise)
     if logits.ndim != 2 or logits.shape[0] != logits.shape[1] or logits.shape != noise.shape:
         raise ValueError(
             f"logits: expected [N, N] like the noise {noise.shape}, got {logits.shape}"
@@ -118,6 +130,7 @@ def sample_edges(logits: jax.Array, noise: jax.Array, temperature: ArrayLike = 1
     Raises:
         ValueError: see :func:`sample_dag`.
     """
+    logits, noise = _numbers("logits", logits), _numbers("noise", noise)
     if logits.ndim != 3 or logits.shape[2] != 2 or logits.shape != noise.shape:
         raise ValueError(
             f"logits: expected [N, N, 2] like the noise {noise.shape}, got {logits.shape}"
@@ -140,10 +153,10 @@ def sinkhorn(scores: jax.Array, iterations: int = 20) -> jax.Array:
         iterations: static; columns are exact after each, rows in the limit.
 
     Raises:
-        ValueError: without iterations.
+        ValueError: without iterations, or for scores that are not ``[N, N]``.
     """
-    if iterations < 1:
-        raise ValueError(f"iterations: expected at least 1, got {iterations}")
+    iterations = checks.whole("iterations", iterations, 1)
+    _square("scores", _numbers("scores", scores))
     top = jax.lax.stop_gradient(jnp.max(scores, axis=1, keepdims=True))
     weights = jnp.exp(jnp.maximum(scores - top, -40.0))
 
@@ -160,7 +173,11 @@ def max_weight_matching(weights: jax.Array) -> jax.Array:
 
     Up to six agents all permutations are compared, as one product; beyond, the Hungarian algorithm
     runs, whose loops are slow for many small problems at once.
+
+    Raises:
+        ValueError: for weights that are not ``[N, N]``.
     """
+    _square("weights", _numbers("weights", weights))
     # A weight that is not a number would keep the search for a matching from ending.
     weights = jnp.nan_to_num(jax.lax.stop_gradient(weights))
     n = weights.shape[0]
@@ -185,10 +202,10 @@ def compose_dag(permutation: jax.Array, edges: jax.Array) -> Dag:
     Raises:
         ValueError: unless both are ``[N, N]``.
     """
-    n = permutation.shape[0]
-    for name, given in (("permutation", permutation), ("edges", edges)):
-        if given.shape != (n, n):
-            raise ValueError(f"{name}: expected [N, N], got shape {given.shape}")
+    permutation, edges = _numbers("permutation", permutation), _numbers("edges", edges)
+    n = _square("permutation", permutation)
+    if edges.shape != (n, n):
+        raise ValueError(f"edges: expected [N, N], got shape {edges.shape}")
     later = jnp.triu(jnp.ones((n, n), permutation.dtype), 1)
     after = later @ permutation
     # One sum, which is faster for a batch of small matrices than a product of each.
@@ -198,7 +215,14 @@ def compose_dag(permutation: jax.Array, edges: jax.Array) -> Dag:
 
 
 def density(graph: jax.Array) -> jax.Array:
-    """Share of the full graph's edges that ``graph [N, N]`` has, ``[]``; 0 for a single agent."""
+    """Share of the full graph's edges that ``graph [N, N]`` has, ``[]``; 0 for a single agent.
+
+    Raises:
+        ValueError: unless ``graph`` is ``[..., N, N]``.
+    """
+    graph = _numbers("graph", graph)
+    if graph.ndim < 2 or graph.shape[-1] != graph.shape[-2]:
+        raise ValueError(f"graph: expected [..., N, N], got shape {graph.shape}")
     n = graph.shape[-1]
     return jnp.sum(graph, axis=(-2, -1)) / max(n * (n - 1) / 2, 1)
 
@@ -209,11 +233,25 @@ def check_temperature(temperature: ArrayLike) -> None:
     Raises:
         ValueError: naming it.
     """
-    if isinstance(temperature, Tracer):
-        return
-    known = np.asarray(temperature)
-    if not (np.isfinite(known) & (known > 0)).all():
-        raise ValueError(f"temperature: expected a positive number, got {temperature}")
+    checks.real("temperature", temperature, above=0.0)
+
+
+def _numbers(name: str, value: ArrayLike) -> jax.Array:
+    """An array of floats; known ones may be of any number type."""
+    if not isinstance(value, jax.Array):
+        value = checks.as_array(name, value, "an array of numbers")
+    array = jnp.asarray(value)
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    if not (jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == bool):
+        raise ValueError(f"{name}: expected numbers, got {array.dtype}")
+    return array.astype(jnp.float32)
+
+
+def _square(name: str, matrix: jax.Array) -> int:
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
+        raise ValueError(f"{name}: expected [N, N], got shape {matrix.shape}")
+    return matrix.shape[0]
 
 
 def _straight_through(hard: jax.Array, soft: jax.Array) -> jax.Array:

@@ -18,10 +18,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import CoordinationGame
 from jaxswarm.rl.networked import MarkovGame
-from jaxswarm.systems.bn_actor_critic.graphs import topological_order
+from jaxswarm.rl.networked.games import require_game
+from jaxswarm.systems.bn_actor_critic.graphs import (
+    check_dag,
+    topological_order,
+    zeros_and_ones,
+)
 from jaxswarm.types import ArrayLike, Key
 
 
@@ -29,7 +35,7 @@ def coordination_game(num_agents: int, flip: float = 0.1, margin: int | None = N
     """Make the tables of :class:`jaxswarm.envs.CoordinationGame`, one bit per agent.
 
     Args:
-        num_agents: ``N``.
+        num_agents: ``N``, at most 6: the tables have ``8^N`` entries.
         flip: probability in ``[0, 0.5]`` that a bit is not what its agent chose.
         margin: as of the environment.
 
@@ -37,8 +43,8 @@ def coordination_game(num_agents: int, flip: float = 0.1, margin: int | None = N
         ValueError: for a flip out of range, or another number of agents than the paper's without
             a margin.
     """
-    if not 0.0 <= flip <= 0.5:
-        raise ValueError(f"flip: expected a probability in [0, 0.5], got {flip}")
+    checks.real("flip", flip, 0.0, 0.5)
+    num_agents = checks.whole("num_agents", num_agents, 1, 6)
     env = CoordinationGame(num_agents, margin=margin)
     bits = np.indices((2,) * num_agents).reshape(num_agents, -1).T  # [J, N], states likewise
     unchanged = bits[:, None, :] == bits[None, :, :]  # [J, S', N]
@@ -62,7 +68,12 @@ def table_rows(game: MarkovGame, dag: jax.Array) -> jax.Array:
     Args:
         game: whose actions are meant.
         dag: ``[N, N]``, may be traced; ``[j, i]`` nonzero where ``j`` is a parent of ``i``.
+
+    Raises:
+        ValueError: for a graph of another number of agents.
     """
+    require_game(game)
+    dag = _checked_dag(dag, game)
     strides = game.num_actions ** np.arange(game.num_agents)[::-1]
     digits = jnp.asarray(game.actions() * strides, jnp.int32)  # [J, N]
     return jnp.einsum("aj,ji->ia", digits, dag.astype(jnp.int32))
@@ -75,7 +86,11 @@ def log_joint(tables: jax.Array, game: MarkovGame, dag: jax.Array) -> jax.Array:
         tables: logits ``[N, S, J, A]``.
         game: whose actions are meant.
         dag: ``[N, N]``, may be traced.
+
+    Raises:
+        ValueError: for tables or a graph of another shape.
     """
+    _check_tables(tables, game)
     own = jnp.asarray(game.actions().T)  # [N, J]
     rows = table_rows(game, dag)
     log_prob = jax.nn.log_softmax(tables, axis=3)
@@ -99,8 +114,13 @@ def sample_joint_action(
         state: ``int32[]``.
 
     Raises:
-        ValueError: if ``dag`` is no acyclic graph of these agents.
+        ValueError: if ``dag`` is no acyclic graph of these agents, or tables or state are others.
     """
+    checks.key(key)
+    _check_tables(tables, game)
+    dag = check_dag(dag)
+    _checked_dag(dag, game)
+    state = checks.index("state", state, game.num_states)
     strides = jnp.asarray(game.num_actions ** np.arange(game.num_agents)[::-1], jnp.int32)
     parents = jnp.asarray(dag, jnp.int32)
 
@@ -117,14 +137,28 @@ def state_values(policy: jax.Array, game: MarkovGame, discount: ArrayLike) -> ja
     """Values ``[S]`` of a joint policy ``[S, J]``: discounted sums of the agents' mean reward.
 
     By one linear solve; differentiable.
+
+    Raises:
+        ValueError: for a policy of another shape, or a known discount outside ``[0, 1)``.
     """
+    require_game(game)
+    checks.real("discount", discount, 0.0, below=1.0)
+    shape = (game.num_states, game.transition.shape[1])
+    checks.real("policy", policy, shape=shape)
     reward = jnp.sum(policy * jnp.mean(game.reward, axis=0), axis=1)
     transition = jnp.einsum("sj,sjt->st", policy, game.transition)
     return jnp.linalg.solve(jnp.eye(len(transition)) - discount * transition, reward)
 
 
 def optimal_values(game: MarkovGame, discount: ArrayLike, iterations: int = 1_000) -> jax.Array:
-    """Optimal values ``[S]`` by value iteration, with an error of order ``discount^iterations``."""
+    """Optimal values ``[S]`` by value iteration, with an error of order ``discount^iterations``.
+
+    Raises:
+        ValueError: without iterations, or for a known discount outside ``[0, 1)``.
+    """
+    require_game(game)
+    checks.real("discount", discount, 0.0, below=1.0)
+    iterations = checks.whole("iterations", iterations, 1)
     reward = jnp.mean(game.reward, axis=0)
 
     def improve(_: int, value: jax.Array) -> jax.Array:
@@ -151,7 +185,14 @@ def nash_gap(
         dag: ``[N, N]``, may be traced.
         discount: in ``[0, 1)``.
         iterations: of value iteration.
+
+    Raises:
+        ValueError: for tables or a graph of another shape, a known discount outside ``[0, 1)``, or
+            no iterations.
     """
+    _check_tables(tables, game)
+    checks.real("discount", discount, 0.0, below=1.0)
+    iterations = checks.whole("iterations", iterations, 1)
     own = jnp.asarray(game.actions().T)
     rows = table_rows(game, dag)
     log_prob = jax.nn.log_softmax(tables, axis=3)
@@ -212,19 +253,21 @@ def bayesian_policy_gradient(game: MarkovGame, *, weight: float = 1.0) -> Algori
     Raises:
         ValueError: for a weight that is not positive; in ``init`` for tables of another shape.
     """
-    if not weight > 0:
-        raise ValueError(f"weight: expected a positive number, got {weight}")
+    require_game(game)
+    checks.real("weight", weight, above=0.0)
     n, s, j = game.num_agents, game.num_states, game.transition.shape[1]
     shape = (n, s, j, game.num_actions)
 
     def init(tables: jax.Array) -> jax.Array:
-        if jnp.shape(tables) != shape:
-            raise ValueError(f"tables: expected shape {shape}, got {jnp.shape(tables)}")
+        checks.real("tables", tables, shape=shape)
         return jnp.asarray(tables)
 
     def step(
         key: Key, tables: jax.Array, inputs: BayesianHyperparameters
     ) -> tuple[jax.Array, BayesianInfo]:
+        checks.instance("inputs", inputs, BayesianHyperparameters)
+        checks.real("lr", inputs.lr, 0.0)
+        _check_tables(tables, game)
         del key
 
         def objective(tables: jax.Array) -> jax.Array:
@@ -235,3 +278,21 @@ def bayesian_policy_gradient(game: MarkovGame, *, weight: float = 1.0) -> Algori
         return tables + inputs.lr * weight * grads, BayesianInfo(value)
 
     return Algorithm(init, step)  # type: ignore[arg-type]
+
+
+def _check_tables(tables: Any, game: MarkovGame) -> None:
+    """Refuse tables of another shape than ``[N, S, J, A]``, or known ones that are not finite."""
+    require_game(game)
+    joint = game.transition.shape[1]
+    shape = (game.num_agents, game.num_states, joint, game.num_actions)
+    checks.real("tables", tables, shape=shape)
+
+
+def _checked_dag(dag: Any, game: MarkovGame) -> jax.Array:
+    """The graph as an array, after a check of its shape and, if it is known, its entries."""
+    n = game.num_agents
+    if not checks.is_traced(dag):
+        return jnp.asarray(zeros_and_ones("dag", dag, (n, n)))
+    if dag.shape != (n, n):
+        raise ValueError(f"dag: expected shape {(n, n)}, got {dag.shape}")
+    return dag

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jumanji import specs
 
 from jaxswarm.envs import Outcome, SwarmEnvironment
+from jaxswarm.envs.environment import require_environment
 from jaxswarm.rl import features_of, head_of
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.systems.bn_actor_critic.sampling import DagNoise, dag_noise
@@ -66,7 +67,7 @@ class Team(SwarmEnvironment):
     """
 
     def __init__(self, env: SwarmEnvironment):
-        spec = env.action_spec
+        spec = require_environment(env).action_spec
         if not isinstance(spec, specs.MultiDiscreteArray) or len(spec.shape) != 1:
             raise ValueError(f"env: expected discrete actions [N], got {spec}")
         self.env, self.num_members = env, env.num_agents
@@ -116,8 +117,16 @@ class Team(SwarmEnvironment):
         )
 
     def split_features(self, features: jax.Array) -> MemberFeatures:
-        """Split :func:`jaxswarm.rl.features_of` an observation, ``[D]``, into its parts."""
+        """Split :func:`jaxswarm.rl.features_of` an observation, ``[D]``, into its parts.
+
+        Raises:
+            ValueError: for another number of features.
+        """
         n, f = self.num_members, self.num_features
+        if jnp.shape(features) != (3 * n * n + n * f + n,):
+            raise ValueError(
+                f"features: expected shape {(3 * n * n + n * f + n,)}, got {jnp.shape(features)}"
+            )
         ends = (2 * n * n, 2 * n * n + n * f, 3 * n * n + n * f)  # in the fields' order
         edges, members, permutation, present = jnp.split(features, ends)
         noise = DagNoise(permutation.reshape(n, n), edges.reshape(n, n, 2))

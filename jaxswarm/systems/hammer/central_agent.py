@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.rl import (
     Network,
@@ -34,11 +35,12 @@ from jaxswarm.rl import (
     gaussian,
     head_of,
 )
+from jaxswarm.rl.hyperparameters import check_weights, choice
 from jaxswarm.rl.ppo_loss import check_hyperparameters
 from jaxswarm.rl.ppo_update import default_optimizer, ppo_update
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.systems.hammer.environment import HammerEnvironment
-from jaxswarm.systems.hammer.network import Dense, check_scale, make_networks
+from jaxswarm.systems.hammer.network import Dense, check_scale, make_networks, require_hammer
 from jaxswarm.types import Key, Params, PyTree
 
 PARTS = ("local", "central")
@@ -106,9 +108,12 @@ def central_agent_networks(
     Raises:
         ValueError: for a standard deviation or a scale that is not positive.
     """
+    require_hammer(env)
     check_scale(scale)
-    if not 0.0 < std < math.inf:
-        raise ValueError(f"std: expected a positive number, got {std}")
+    if checks.is_traced(std):
+        raise ValueError(f"std: expected a known number, got {checks.shown(std)}")
+    checks.real("std", std, above=0.0)
+    checks.instance("executing", executing, bool)
     n, length = env.num_agents, env.message_length
     local = _local_network(env, widths, options)
     central = _central_network(env, widths, std)
@@ -195,7 +200,16 @@ def join(*, local: Params, central: Params) -> Params:
 
 
 def part_of(params: Params, part: str) -> Params:
-    """Weights of one part, ``"local"`` or ``"central"``, of the composed network."""
+    """Weights of one part, ``"local"`` or ``"central"``, of the composed network.
+
+    Raises:
+        ValueError: for another name, or other weights.
+    """
+    choice("part", part, PARTS)
+    if not (isinstance(params, dict) and {"actor", "critic"} <= set(params)):
+        raise ValueError(
+            f"params: expected weights of central_agent_networks, got {checks.shown(params)}"
+        )
     return {net: params[net][part] for net in ("actor", "critic")}
 
 
@@ -231,8 +245,11 @@ def central_agent_ppo(
         :class:`jaxswarm.rl.PPOHyperparameters` or ``None``.
 
     Raises:
-        ValueError: sizes below 1, minibatches that do not divide, hyper-parameters out of range.
+        ValueError: sizes below 1, minibatches that do not divide, hyper-parameters out of range, or
+            networks for another environment.
     """
+    require_hammer(env)
+    checks.instance("networks", networks, CentralAgentNetworks, "central_agent_networks(env)")
     hp = PPOHyperparameters() if hyperparameters is None else hyperparameters
     check_hyperparameters(hp)
     runner = OnPolicyRunner(env, networks.composed, num_envs, shared=True)
@@ -252,13 +269,16 @@ def central_agent_ppo(
     }
 
     def init(params: Params, key: Key, env_params: PyTree = None) -> CentralAgentState:
+        check_weights(params, networks.composed.init, None)
         opt_state = {part: optimizer.init(part_of(params, part)) for part in PARTS}
         return CentralAgentState(params, opt_state, runner.reset(key, env_params))
 
     def step(
         key: Key, state: CentralAgentState, inputs: PPOHyperparameters | None = None
     ) -> tuple[CentralAgentState, CentralAgentInfo]:
-        collect_key, *update_keys = jax.random.split(key, 3)
+        checks.instance("state", state, CentralAgentState, "what init returns")
+        now = hp if inputs is None else check_hyperparameters(inputs, name="inputs")
+        collect_key, *update_keys = jax.random.split(checks.key(key), 3)
         runner_state, transitions, episodes = runner.collect(
             collect_key, state.params, state.runner, num_steps
         )
@@ -272,7 +292,7 @@ def central_agent_ppo(
                 state.opt_state[part],
                 data[part],
                 _no_carry(),
-                hp if inputs is None else inputs,
+                now,
             )
             infos[part] = PPOInfo(**metrics, reward=reward, episodes=episodes)
         new_state = CentralAgentState(join(**params), opt_state, runner_state)

@@ -14,9 +14,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jumanji import specs
 
+from jaxswarm import checks
 from jaxswarm.envs import Outcome, SwarmEnvironment
+from jaxswarm.envs.environment import require_environment
 from jaxswarm.rl import features_of
 from jaxswarm.types import Key, PyTree
 
@@ -69,19 +72,23 @@ class HammerEnvironment(SwarmEnvironment):
         visible: Sequence[str] | None = None,
         limited_agents: Sequence[int] | None = None,
     ):
+        require_environment(env)
         _, timestep = jax.eval_shape(env.reset, jax.random.key(0))
         fields = [name for name in timestep.observation._fields if name != "agent_mask"]
-        self.visible = tuple(fields if visible is None else visible)
+        known = visible is None or not (isinstance(visible, str) or np.ndim(visible) != 1)
+        self.visible = tuple(fields if visible is None else visible) if known else ()
         if not self.visible or not set(self.visible) <= set(fields):
             raise ValueError(f"visible: expected some of {', '.join(fields)}, got {visible}")
-        if limited_agents is not None and not set(limited_agents) <= set(range(env.num_agents)):
-            raise ValueError(
-                f"limited_agents: expected ids within [0, {env.num_agents}), got {limited_agents}"
+        if limited_agents is not None:
+            ids = checks.wholes(
+                "limited_agents", limited_agents, 0, env.num_agents - 1, shape=(None,)
             )
-        self.limited_agents = None if limited_agents is None else tuple(limited_agents)
+            limited_agents = tuple(int(i) for i in ids)
+        self.limited_agents = limited_agents
         self.env = env
         self.num_features = jax.eval_shape(features_of, timestep.observation).shape[1]
         self.num_visible = jax.eval_shape(self._own, timestep.observation).shape[1]
+        message_length = checks.whole("message_length", message_length)
         hidden = self.num_features * env.num_agents - self.num_visible
         if not 1 <= message_length < max(hidden, 2):
             raise ValueError(

@@ -17,7 +17,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.rl import Network, head_of
+from jaxswarm.rl.hyperparameters import layer_widths
 from jaxswarm.systems.hammer.environment import HammerEnvironment
 from jaxswarm.types import Key, Params, PyTree
 
@@ -97,8 +99,9 @@ def hammer_network(
         >>> learner = rl.ppo(env, network, num_envs=2, num_steps=4)
         >>> state = jax.eval_shape(learner.init, params, jax.random.key(1))
     """
-    if noise < 0:
-        raise ValueError(f"noise: expected at least 0, got {noise}")
+    require_hammer(env)
+    checks.real("noise", noise, 0.0)
+    checks.instance("executing", executing, bool)
     check_scale(scale)
     n, length = env.num_agents, env.message_length
     head = head_of(env.action_spec, **options)
@@ -142,7 +145,7 @@ def make_networks(
     env: HammerEnvironment, num_outputs: int, widths: Sequence[int]
 ) -> tuple[Dense, Dense, Dense]:
     """Message network, local network and local critic, the same in all variants."""
-    widths = tuple(widths)
+    widths = layer_widths("widths", widths)
     return (
         Dense(widths, env.num_agents * env.message_length),
         Dense(widths, num_outputs),
@@ -154,12 +157,33 @@ def check_scale(scale: float) -> None:
     """Refuse a scale by which observations cannot be divided.
 
     Raises:
-        ValueError: unless it is positive.
+        ValueError: unless it is positive and finite.
     """
-    if not scale > 0:
-        raise ValueError(f"scale: expected a positive number, got {scale}")
+    checks.real("scale", scale, above=0.0)
+
+
+def require_hammer(env: Any) -> HammerEnvironment:
+    """Check that a value is a :class:`HammerEnvironment` and return it.
+
+    Raises:
+        ValueError: naming what came.
+    """
+    return checks.instance("env", env, HammerEnvironment, "hammer.HammerEnvironment(env)")
 
 
 def with_message_kind(params: Params, kind: MessageKind) -> Params:
-    """The same weights with another kind of message."""
+    """The same weights with another kind of message.
+
+    Args:
+        params: weights of :func:`hammer_network`.
+        kind: one of :data:`MESSAGE_KINDS`, or another.
+
+    Raises:
+        ValueError: for other weights, or a kind whose known numbers are not 0 or 1.
+    """
+    if not (isinstance(params, dict) and "kind" in dict(params.get("actor", {}))):
+        raise ValueError(f"params: expected weights of hammer_network, got {checks.shown(params)}")
+    checks.instance("kind", kind, MessageKind, 'hammer.MESSAGE_KINDS["learned"]')
+    for name, value in kind._asdict().items():
+        checks.probability(f"kind.{name}", value)
     return {**params, "actor": {**params["actor"], "kind": jax.tree.map(jnp.float32, kind)}}

@@ -19,16 +19,27 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.rl import Experience, Learner, QNetwork, off_policy, q_network_for
+from jaxswarm.rl._off_policy import valid_only
+from jaxswarm.rl._sac import num_learners
 from jaxswarm.rl.actor_critic import (
     apply_gradients,
     check_temperature,
     default_target_entropy,
     sample_and_log_prob,
 )
-from jaxswarm.rl.hyperparameters import check_ranges
+from jaxswarm.rl.hyperparameters import (
+    POSITIVE,
+    SHARE,
+    UNIT,
+    check_kind,
+    check_optimizer,
+    check_ranges,
+)
+from jaxswarm.rl.q_networks import check_q_network, critic_shape
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
@@ -81,6 +92,9 @@ def stac_network_for(env: SwarmEnvironment, *, dropout: float = 0.01, **options:
         env: environment with bounded continuous actions.
         dropout: of the critic's hidden units; ``actor_dropout`` is an option of its own.
         options: of :func:`jaxswarm.rl.q_network_for`.
+
+    Raises:
+        ValueError: as :func:`jaxswarm.rl.q_network_for`.
     """
     defaults: dict[str, Any] = {"layer_norm": True, "std": "softplus", "critic_dropout": dropout}
     return q_network_for(env, num_critics=1, critic_outputs=2, **(defaults | options))
@@ -112,8 +126,8 @@ def stac(
 
     Raises:
         ValueError: sizes below 1, a batch larger than buffer or warm-up, hyper-parameters out of
-            range, a network with other than one critic of two outputs, a temperature that is not
-            positive.
+            range, a network with other than one critic of two outputs or for another environment, a
+            temperature that is not positive.
 
     Example:
         >>> import jax
@@ -128,10 +142,13 @@ def stac(
         ()
     """
     hp = STACHyperparameters() if hyperparameters is None else hyperparameters
-    positive, unit = (0.0, np.inf), (0.0, 1.0)
-    ranges = {"actor_lr": positive, "critic_lr": positive, "temperature_lr": positive}
-    ranges |= {"discount": unit, "tau": (1e-12, 1.0), "target_entropy": (-np.inf, np.inf)}
-    check_ranges(hp, ranges | {"beta": (-np.inf if risk_seeking else 0.0, np.inf)})
+    check_kind(hp, STACHyperparameters)
+    checks.instance("risk_seeking", risk_seeking, bool)
+    ranges = {"actor_lr": POSITIVE, "critic_lr": POSITIVE, "temperature_lr": POSITIVE}
+    ranges |= {"discount": UNIT, "tau": SHARE, "target_entropy": (-np.inf, np.inf)}
+    ranges |= {"beta": (-np.inf if risk_seeking else 0.0, np.inf)}
+    learners = num_learners(env, options)
+    check_ranges(hp, ranges, optional=("target_entropy",), num_agents=learners)
     learner = stac_learner(env, network, optimizer=optimizer)
     return off_policy(env, network, learner, hyperparameters=hp, **options)
 
@@ -142,9 +159,16 @@ def stac_learner(
     *,
     optimizer: optax.GradientTransformation | None = None,
 ) -> Learner:
-    """Make STAC's :class:`jaxswarm.rl.Learner`, for a training loop of one's own."""
+    """Make STAC's :class:`jaxswarm.rl.Learner`, for a training loop of one's own.
+
+    Raises:
+        ValueError: for a network with other than one critic of two outputs, or for another
+            environment.
+    """
+    check_q_network(network, env, maker="stac.stac_network_for(env)")
     _check_critic(network)
     optimizer = optax.scale_by_adam() if optimizer is None else optimizer
+    check_optimizer(optimizer)
     default_entropy = default_target_entropy(env.action_spec)
 
     def init(params: Params, temperature: ArrayLike = 0.2) -> STACState:
@@ -198,7 +222,7 @@ def stac_learner(
         metrics = critic_metrics | actor_metrics | {"temperature": alpha}
         return state._replace(alpha=alpha, target_critic=target), metrics
 
-    return Learner(init, act, update)
+    return Learner(init, act, valid_only(update))
 
 
 def critic_target(
@@ -268,8 +292,14 @@ def critic_distribution(
         features: ``[B, F]``.
         raw: raw actions, ``[B, A]``.
         dropout_key: draws dropout; without one there is none.
+
+    Raises:
+        ValueError: for a network of another learner.
     """
+    checks.instance("network", network, QNetwork, "stac.stac_network_for(env)")
     outputs = network.q_values(critic, features, network.unit_action(raw), dropout_key)[0]
+    if outputs.shape[-1] != 2:
+        raise ValueError(f"network: expected a critic of 2 outputs, got {outputs.shape[-1]}")
     return outputs[:, 0], jax.nn.softplus(jnp.maximum(outputs[:, 1], MIN_OUTPUT))
 
 
@@ -286,8 +316,8 @@ def mean_action_network(network: QNetwork, samples: int = 10) -> QNetwork:
     Raises:
         ValueError: if ``samples < 1``.
     """
-    if samples < 1:
-        raise ValueError(f"samples: expected at least 1, got {samples}")
+    checks.instance("network", network, QNetwork, "stac.stac_network_for(env)")
+    samples = checks.whole("samples", samples, 1)
     head = network.head
     action: Callable[[jax.Array], jax.Array] = jax.vmap(head.action)
 
@@ -303,11 +333,7 @@ def mean_action_network(network: QNetwork, samples: int = 10) -> QNetwork:
 
 
 def _check_critic(network: QNetwork) -> None:
-    def q_values(key: Key) -> jax.Array:
-        features, action = jnp.zeros((1, network.num_features)), jnp.zeros((1, network.num_actions))
-        return network.q_values(network.init(key)["critic"], features, action)
-
-    shape = jax.eval_shape(q_values, jax.random.key(0)).shape
+    shape = critic_shape(network)
     if shape != (1, 1, 2):
         raise ValueError(
             f"network: expected one critic with two outputs, got {shape[0]} with {shape[2]}"

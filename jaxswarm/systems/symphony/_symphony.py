@@ -23,11 +23,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
+from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.envs.environment import require_environment
 from jaxswarm.rl import (
     Experience,
     Learner,
@@ -35,8 +36,10 @@ from jaxswarm.rl import (
     fading_replay,
     off_policy,
 )
+from jaxswarm.rl._off_policy import valid_only
+from jaxswarm.rl._sac import num_learners
 from jaxswarm.rl.actor_critic import sample_actions
-from jaxswarm.rl.hyperparameters import check_ranges
+from jaxswarm.rl.hyperparameters import POSITIVE, SHARE, UNIT, check_kind, check_ranges, flag
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.systems.symphony.losses import (
     advantage_loss,
@@ -46,6 +49,7 @@ from jaxswarm.systems.symphony.losses import (
     square_loss,
     swaddling,
 )
+from jaxswarm.systems.symphony.network import check_symphony_network
 from jaxswarm.types import Key, Params, PyTree
 
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
@@ -112,7 +116,7 @@ def symphony(
 
     Raises:
         ValueError: sizes below 1, a capacity that the warm-up does not divide, hyper-parameters
-            out of range.
+            out of range, a network for another environment or learner.
 
     Example:
         >>> import jax
@@ -127,12 +131,17 @@ def symphony(
         (160,)
     """
     hp = SymphonyHyperparameters() if hyperparameters is None else hyperparameters
-    ranges = {"lr": (0.0, np.inf), "discount": (0.0, 1.0), "ema": (0.0, 1.0)}
-    check_ranges(hp, ranges | {"decay": (0.0, np.inf), "tau": (1e-12, 1.0)})
+    check_kind(hp, SymphonyHyperparameters)
+    learners = num_learners(env, options)
+    ranges = {"lr": POSITIVE, "discount": UNIT, "ema": UNIT, "decay": POSITIVE, "tau": SHARE}
+    check_ranges(hp, ranges, num_agents=learners)
+    flag("fade", fade)
+    check_symphony_network(network, env)
     options = DEFAULTS | options
-    copies = env.num_agents if options.get("shared", True) else 1
-    items = options["warm_up"] * options.get("num_envs", 1) * copies
-    if items < 1 or options["capacity"] % items:
+    copies = require_environment(env).num_agents if learners is None else 1
+    items = checks.whole("warm_up", options["warm_up"], 1) * copies
+    items *= checks.whole("num_envs", options.get("num_envs", 1), 1)
+    if checks.whole("capacity", options["capacity"], 1) % items:
         raise ValueError(
             f"capacity: expected a multiple of the warm-up's {items} items, "
             f"got {options['capacity']}"
@@ -148,7 +157,12 @@ def symphony(
 
 
 def symphony_learner(network: QNetwork) -> Learner:
-    """Make Symphony's :class:`jaxswarm.rl.Learner`, for a training loop of one's own."""
+    """Make Symphony's :class:`jaxswarm.rl.Learner`, for a training loop of one's own.
+
+    Raises:
+        ValueError: for a network of another learner.
+    """
+    check_symphony_network(network)
     optimizer = adam_without_bias_correction()
 
     def init(params: Params) -> SymphonyState:
@@ -169,7 +183,7 @@ def symphony_learner(network: QNetwork) -> Learner:
         target = optax.incremental_update(params["critic"], state.target_critic, hp.tau)
         return SymphonyState(params, target, mean_value, opt_state), metrics
 
-    return Learner(init, act, update)
+    return Learner(init, act, valid_only(update))
 
 
 def joint_loss(
@@ -211,8 +225,8 @@ def joint_loss(
     metrics = {
         "critic_loss": critic_loss,
         "value": mean,
-        "scale": jnp.mean(scale),
-        "width": jnp.mean(width),
+        "scale": masked_mean(jnp.mean(scale, axis=-1), batch.mask),
+        "width": masked_mean(jnp.mean(width, axis=-1), batch.mask),
         "swaddling": regularizer,
     }
     loss = critic_loss - masked_mean(advantage, batch.mask) + regularizer
@@ -222,7 +236,17 @@ def joint_loss(
 def adam_without_bias_correction(
     b1: float = GOLDEN, b2: float = 0.995
 ) -> optax.GradientTransformation:
-    """Adam's direction without bias correction of its moments."""
+    """Adam's direction without bias correction of its moments.
+
+    Args:
+        b1: share of the first moment that is kept, in ``[0, 1)``.
+        b2: likewise of the second.
+
+    Raises:
+        ValueError: for shares out of range.
+    """
+    checks.real("b1", b1, 0.0, below=1.0)
+    checks.real("b2", b2, 0.0, below=1.0)
 
     def init(params: PyTree) -> tuple[PyTree, PyTree]:
         zeros = jax.tree.map(jnp.zeros_like, params)

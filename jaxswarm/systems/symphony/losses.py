@@ -17,7 +17,12 @@ def split_outputs(outputs: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
     Args:
         outputs: of the actor, ``[…, 3 A]``.
+
+    Raises:
+        ValueError: for outputs that are not of three equal parts.
     """
+    if not jnp.ndim(outputs) or jnp.shape(outputs)[-1] % 3:
+        raise ValueError(f"outputs: expected shape [..., 3 A], got {jnp.shape(outputs)}")
     action, scale, width = jnp.split(jnp.tanh(outputs / 2.0), 3, axis=-1)
     low, high = 1e-3, 1.0 - 1e-3
     return action, jnp.clip(jnp.abs(scale), low, high), jnp.clip(jnp.abs(width), low, high)

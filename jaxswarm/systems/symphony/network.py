@@ -14,9 +14,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.models.linear import dot_general
 from jaxswarm.rl import Head, QNetwork, q_network_for, squashed_gaussian
+from jaxswarm.rl.q_networks import check_q_network
 from jaxswarm.systems.symphony.losses import split_outputs
 from jaxswarm.types import Key, Params, PyTree
 
@@ -60,8 +62,7 @@ def symphony_network_for(env: SwarmEnvironment, *, width: int = 512, nodes: int 
         ValueError: sizes below 1, nodes that three do not divide, or what
             :func:`jaxswarm.rl.q_network_for` refuses.
     """
-    if width < 1 or nodes < 1:
-        raise ValueError(f"width, nodes: expected at least 1, got {width}, {nodes}")
+    width, nodes = checks.whole("width", width, 1), checks.whole("nodes", nodes, 1)
     if nodes % CRITICS:
         raise ValueError(f"nodes: expected a multiple of {CRITICS}, got {nodes}")
     plain = q_network_for(env)  # for its checks, sizes and bounds
@@ -133,3 +134,21 @@ def symphony_head(action: Callable[[jax.Array], jax.Array], size: int) -> Head:
         mode=mode,
         action=action,
     )
+
+
+def check_symphony_network(network: Any, env: SwarmEnvironment | None = None) -> QNetwork:
+    """Check that a network is Symphony's, for ``env`` if that is given, and return it.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    maker = "symphony.symphony_network_for(env)"
+    checks.instance("network", network, QNetwork, maker)
+    if env is not None:
+        check_q_network(network, env, has_density=False, maker=maker)
+    if network.head.num_outputs != 3 * network.num_actions:
+        raise ValueError(
+            f"network: expected an actor of {3 * network.num_actions} outputs (actions, scales and "
+            f"widths), got {network.head.num_outputs}; {maker} makes such networks"
+        )
+    return network
