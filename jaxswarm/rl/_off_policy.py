@@ -59,7 +59,7 @@ def valid_only(update: UpdateFn) -> UpdateFn:
     Such items are 0 before any network sees them, and a batch without any other item changes no
     state. :func:`off_policy` does this for learners that do not.
     """
-    if getattr(update, "is_selecting", False):
+    if hasattr(update, "of_valid_items"):
         return update
 
     def selecting(
@@ -70,7 +70,7 @@ def valid_only(update: UpdateFn) -> UpdateFn:
         updated, metrics = update(key, state, select_valid(batch, batch.mask), hp)
         return keep_unless(jnp.any(batch.mask), updated, state), metrics
 
-    selecting.is_selecting = True  # type: ignore[attr-defined]
+    selecting.of_valid_items = update  # type: ignore[attr-defined]
     return selecting
 
 
@@ -303,8 +303,10 @@ def make_loop(
             f"warm_up: expected at least {buffer.min_size} items in the buffer before the first "
             f"batch, got {items}"
         )
-    update_learner = valid_only(learner.update)
     agents_leave = type(env).agent_mask is not SwarmEnvironment.agent_mask
+    update_learner = valid_only(learner.update)
+    if not agents_leave:  # all items are of an agent: nothing to select
+        update_learner = getattr(update_learner, "of_valid_items", update_learner)
 
     def by_learner(experience: Experience) -> Experience:
         """``[T, E, N, …]`` as the items of one learner, ``[T E N, …]``, or ``[N, T E, …]``."""
