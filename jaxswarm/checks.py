@@ -12,13 +12,11 @@ Gossip rules check operators with :func:`jaxswarm.gossip.require_operator` and p
 
 import math
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from jaxswarm import errors
 
@@ -28,7 +26,8 @@ LARGEST = 2**31 - 1
 
 def is_traced(value: Any) -> bool:
     """Return whether ``jit``, ``vmap`` or ``grad`` is tracing a value, so that it is unknown."""
-    return isinstance(value, Tracer)
+    jax = sys.modules.get("jax")  # not imported here: the command line stays quick without it
+    return jax is not None and isinstance(value, jax.core.Tracer)
 
 
 def is_whole(value: Any) -> bool:
@@ -95,7 +94,7 @@ def wholes(name: str, value: Any, low: int = 0, high: int = LARGEST, *, shape: A
     array = value if is_traced(value) else as_array(name, value, wanted)
     if not is_traced(array) and array.size == 0 and not hasattr(value, "dtype"):
         array = array.astype(np.int32)
-    if not jnp.issubdtype(array.dtype, jnp.integer):
+    if not _is_whole(array.dtype):
         raise ValueError(f"{name}: expected {wanted}, got {shown(value)}")
     _expect_shape(name, array, shape)
     if is_traced(array):
@@ -147,7 +146,7 @@ def real(
     wanted = _range(low, high, above, below, infinite, plural=shape != ())
     array = value if is_traced(value) else as_array(name, value, wanted)
     dtype = array.dtype
-    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
+    if not (_is_floating(dtype) or _is_whole(dtype)):
         raise ValueError(f"{name}: expected {wanted}, got {shown(value)}")
     _expect_shape(name, array, shape)
     if is_traced(array):
@@ -180,7 +179,7 @@ def index(name: str, value: Any, size: int) -> Any:
         ValueError: unless it is a whole number in ``[0, size)``.
     """
     if is_traced(value):
-        if not jnp.issubdtype(value.dtype, jnp.integer) or value.shape != ():
+        if not _is_whole(value.dtype) or value.shape != ():
             raise ValueError(f"{name}: expected an index in [0, {size}), got {shown(value)}")
         return value
     try:
@@ -196,7 +195,7 @@ def mask(name: str, value: Any, shape: Any) -> Any:
         ValueError: for another dtype or shape.
     """
     wanted = f"bool{_shape_text(shape)}"
-    if is_traced(value) or isinstance(value, jax.Array):
+    if is_traced(value) or _is_jax_array(value):
         array = value
     else:
         array = as_array(name, value, wanted)
@@ -206,14 +205,14 @@ def mask(name: str, value: Any, shape: Any) -> Any:
     return array
 
 
-def key(value: Any, name: str = "key", *, shape: Any = ()) -> jax.Array:
+def key(value: Any, name: str = "key", *, shape: Any = ()) -> Any:
     """Check typed random keys, a single one by default, and return them.
 
     Raises:
         ValueError: for legacy ``uint32`` keys, seeds, or another shape.
     """
     dtype = getattr(value, "dtype", None)
-    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+    if dtype is None or not _is_key(dtype):
         raise ValueError(
             f"{name}: expected a typed key from jax.random.key(seed), got {shown(value)}"
         )
@@ -252,7 +251,7 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], example: str 
     return value
 
 
-def numbers(name: str, value: Any, shape: Any = None) -> jax.Array:
+def numbers(name: str, value: Any, shape: Any = None) -> Any:
     """Return real numbers as a floating ``jax.Array``; NaN and infinity pass, unlike :func:`real`.
 
     For data that a run produces, where a NaN is an outcome and not a wrong argument.
@@ -260,11 +259,13 @@ def numbers(name: str, value: Any, shape: Any = None) -> jax.Array:
     Raises:
         ValueError: for another shape, complex numbers, flags, keys or what is no array.
     """
+    import jax.numpy as jnp
+
     wanted = "real numbers" if shape is None else f"real numbers {_shape_text(shape)}"
-    known = is_traced(value) or isinstance(value, jax.Array)
+    known = is_traced(value) or _is_jax_array(value)
     array = value if known else as_array(name, value, wanted)
-    floating = jnp.issubdtype(array.dtype, jnp.floating)
-    if not floating and not jnp.issubdtype(array.dtype, jnp.integer):
+    floating = _is_floating(array.dtype)
+    if not floating and not _is_whole(array.dtype):
         raise ValueError(f"{name}: expected {wanted}, got {shown(value)}")
     _expect_shape(name, array, shape)
     return jnp.asarray(array) if floating else jnp.asarray(array, jnp.float32)
@@ -298,6 +299,8 @@ def concrete(name: str, value: Any) -> Any:
     Raises:
         ValueError: naming the argument.
     """
+    import jax
+
     if any(is_traced(leaf) for leaf in jax.tree.leaves(value)):
         raise ValueError(
             f"{name}: expected concrete arrays, got traced ones; call this outside jit, vmap and "
@@ -332,7 +335,7 @@ def shown(value: Any) -> str:
     if is_traced(value):
         return f"traced {dtype}{list(value.shape)}"
     if dtype is not None and isinstance(shape, tuple):
-        plain = shape == () and not jnp.issubdtype(dtype, jax.dtypes.prng_key)
+        plain = shape == () and not _is_key(dtype)
         return str(value) if plain else f"{dtype}{list(shape)}"
     if value is None or isinstance(value, (bool, int, float, complex)):
         return repr(value)
@@ -341,6 +344,25 @@ def shown(value: Any) -> str:
     if isinstance(value, type) or callable(value):
         return f"{type(value).__name__} {getattr(value, '__name__', '')}".rstrip()
     return type(value).__name__
+
+
+def _is_jax_array(value: Any) -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, jax.Array)
+
+
+def _is_floating(dtype: Any) -> bool:
+    """Whether a dtype is one of real floating numbers, those of ``ml_dtypes`` included."""
+    return str(dtype).startswith(("float", "bfloat"))
+
+
+def _is_whole(dtype: Any) -> bool:
+    return str(dtype).startswith(("int", "uint"))
+
+
+def _is_key(dtype: Any) -> bool:
+    """Whether a dtype is that of typed random keys, ``key<fry>``."""
+    return str(dtype).startswith("key<")
 
 
 def _expect_shape(name: str, array: Any, shape: Any, message: str | None = None) -> None:

@@ -1,5 +1,6 @@
 """Bad values by sort of argument, shared by the batteries of bad input."""
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -34,11 +35,18 @@ class Call(NamedTuple):
     """What an error calls the argument, where that is another name."""
 
 
-def cases(calls: dict[str, Call]) -> list[tuple[str, str, Any]]:
-    """All ``(call, argument, value)`` of a battery."""
-    return [
-        (name, argument, value)
-        for name, call in calls.items()
-        for argument, values in call.bad.items()
-        for value in values
-    ]
+def refuses(call: Call, argument: str) -> None:
+    """Check that a call refuses every bad value of an argument by a ``ValueError`` that names it."""
+    word = call.named.get(argument, argument)
+    for value in call.bad[argument]:
+        try:
+            call.function(**{**call.good, argument: value})
+        except ValueError as error:
+            assert re.search(word, str(error)), f"{argument}={value!r}: {error}"
+        else:
+            raise AssertionError(f"{argument}={value!r}: accepted")
+
+
+def cases(calls: dict[str, Call]) -> list[tuple[str, str]]:
+    """All ``(call, argument)`` of a battery."""
+    return [(name, argument) for name, call in calls.items() for argument in call.bad]

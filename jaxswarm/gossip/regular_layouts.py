@@ -39,7 +39,7 @@ class Circulant(Mixing):
     offsets: tuple[int, ...] = field(metadata={"static": True})
     num_agents: int = field(metadata={"static": True})
     stochasticity: str = field(metadata={"static": True})
-    num_edges: int | None = field(metadata={"static": True})
+    num_edges: int | None = field(default=None, metadata={"static": True})
     selects: bool = field(default=True, metadata={"static": True})
 
     layout = "circulant"

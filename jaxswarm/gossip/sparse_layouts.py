@@ -39,7 +39,7 @@ class Gather(Mixing):
     buckets: tuple[Bucket, ...]
     num_agents: int = field(metadata={"static": True})
     stochasticity: str = field(metadata={"static": True})
-    num_edges: int | None = field(metadata={"static": True})
+    num_edges: int | None = field(default=None, metadata={"static": True})
     selects: bool = field(default=True, metadata={"static": True})
 
     layout = "gather"
