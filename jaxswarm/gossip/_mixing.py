@@ -111,7 +111,7 @@ def mixing(
     kind = _settle_stochasticity(topology, edge_weights, declared)
     own_end = topology.senders if kind == "column" else topology.receivers
     self_weights = 1.0 - _sum_per_agent(edge_weights, own_end, topology.num_agents)
-    if not isinstance(weights, str):
+    if not isinstance(weights, str) or stochasticity is not None:
         _require_stable(topology, edge_weights, self_weights)
     if layout == "auto":
         chosen = "segment" if traced else _choose(topology, edge_weights)

@@ -74,8 +74,10 @@ def by_columns(W: Mixing) -> Mixing:
 
 
 def restrictions(source: Source) -> frozenset[str]:
-    """Return what averaging over a source is restricted to: graphs drawn anew keep no copies."""
-    return frozenset() if isinstance(source, Mixing) else frozenset({"only_drawn"})
+    """Return what averaging over a source is restricted to, see ``gossip.FEATURES``."""
+    if not isinstance(source, Mixing):
+        return frozenset({"only_drawn"})
+    return frozenset({"only_row"}) if source.stochasticity == "row" else frozenset()
 
 
 def require_source(source: Any, rule: str) -> None:

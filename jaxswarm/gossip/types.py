@@ -25,6 +25,10 @@ FEATURES: dict[str, str] = {
         "restriction: messages go to neighbours drawn anew each round, which keep no copy of them "
         "(no compression with error feedback)"
     ),
+    "only_row": (
+        "restriction: weights are row-stochastic, so that the average over agents is not kept "
+        "(no gradient tracking, exact diffusion, D²)"
+    ),
     "only_first": (
         "restriction: of several exchanges a round only the first carries Exchange.messages "
         "(no compression)"

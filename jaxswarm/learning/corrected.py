@@ -33,7 +33,7 @@ import optax
 
 from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
-from jaxswarm.gossip.types import GossipTransformation, Traffic
+from jaxswarm.gossip.types import GossipTransformation, Traffic, require_support
 from jaxswarm.learning.local import Loss, Sample, descend, objective
 from jaxswarm.learning.state import (
     LearnerInfo,
@@ -86,7 +86,8 @@ def gradient_tracking(
             dead or do not participate keep parameters, optimiser state and memory.
 
     Raises:
-        ValueError: if ``local`` is no optimiser, ``gossip`` no rule or ``network`` no process.
+        ValueError: if ``local`` is no optimiser, ``gossip`` no rule or one of
+            row-stochastic weights, or ``network`` no process.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -103,6 +104,7 @@ def gradient_tracking(
         [1.5, 1.5, 1.5, 1.5]
     """
     check_parts(local, gossip, network)
+    require_support(gossip, purpose="a corrected method", refused=("only_row",))
 
     def update(
         state: LearnerState, mix: MixFn, gradient: GradientFn, keep: KeepFn
@@ -154,7 +156,8 @@ def exact_diffusion(
         lazy: use ``W̄``; false uses ``W`` itself, which is D² and needs ``λ_min(W) > −1/3``.
 
     Raises:
-        ValueError: if ``local`` is no optimiser, ``gossip`` no rule, ``network`` no process or
+        ValueError: if ``local`` is no optimiser, ``gossip`` no rule or one of
+            row-stochastic weights, ``network`` no process or
             ``lazy`` no flag.
 
     Example:
@@ -172,6 +175,7 @@ def exact_diffusion(
         [1.5, 1.5, 1.5, 1.5]
     """
     check_parts(local, gossip, network)
+    require_support(gossip, purpose="a corrected method", refused=("only_row",))
     lazy = checks.flag("lazy", lazy)
 
     def update(
