@@ -28,7 +28,7 @@ test: $(STAMP) ## the whole test suite, minutes-long tests left out
 	$(BIN)/python -m pytest -n $(NPROC) -m "not slow and not gpu"
 
 test-slow: $(STAMP) ## the minutes-long tests
-	$(BIN)/python -m pytest -n $(NPROC) -m "slow and not gpu"
+	XLA_FLAGS=--xla_backend_optimization_level=1 $(BIN)/python -m pytest -n $(NPROC) -m "slow and not gpu"
 
 lint: $(STAMP) ## ruff and pyright
 	$(BIN)/ruff format --check .

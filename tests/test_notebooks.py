@@ -72,7 +72,7 @@ def test_script_and_notebook_are_in_sync(script):
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
 
 
-LONG = ("02_attack_and_defend", "03_swarms")
+LONG = ("02_attack_and_defend", "03_swarms", "04_networked_actor_critic", "05_who_should_do_what")
 
 
 @pytest.mark.parametrize(

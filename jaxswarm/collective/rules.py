@@ -161,7 +161,7 @@ def _rule(
 
     def params_of(fn: Callable[[jax.Array], jax.Array], std: float = 0.1) -> jax.Array:
         checks.function("fn", fn)
-        checks.real("std", std, above=0.0)
+        checks.real("std", std, 0.0)
         means = jax.vmap(fn)(jnp.asarray(grid))
         if means.shape != (len(grid), size):
             wanted = (size,)

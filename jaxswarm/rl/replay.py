@@ -84,9 +84,8 @@ def uniform_replay(capacity: int, batch_size: int) -> Replay:
 
     def add(state: Any, items: Experience) -> PyTree:
         slots, count = _slots(state.current_index, items.mask, capacity)
-        experience = jax.tree.map(
-            lambda old, new: old.at[0, slots].set(new, mode="drop"), state.experience, items
-        )
+        store = lambda old, new: _store(old[0], new, slots, items.mask)[None]  # noqa: E731
+        experience = jax.tree.map(store, state.experience, items)
         end = state.current_index + count
         return state.replace(
             experience=experience,
@@ -163,7 +162,7 @@ def fading_replay(
         items = items._replace(reward=items.reward / state.reward_scale)
         slots, count = _slots(state.newest + 1, items.mask, capacity)
         updated = jax.tree.map(
-            lambda old, new: old.at[slots].set(new, mode="drop"), state.items, items
+            lambda old, new: _store(old, new, slots, items.mask), state.items, items
         )
         return state._replace(items=updated, newest=(state.newest + count) % capacity)
 
@@ -179,7 +178,7 @@ def fading_replay(
 
 
 def _slots(start: jax.Array, mask: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
-    """Places of new items from ``start`` on, beyond the buffer where not ``mask``; their number.
+    """Places of new items from ``start`` on, those of the ``mask`` first; the number of these.
 
     Raises:
         ValueError: for more items than the buffer holds.
@@ -190,7 +189,14 @@ def _slots(start: jax.Array, mask: jax.Array, capacity: int) -> tuple[jax.Array,
             f"{capacity}"
         )
     order = jnp.cumsum(mask, dtype=jnp.int32)
-    return jnp.where(mask, (start + order - 1) % capacity, capacity), order[-1]
+    rest = order[-1] + jnp.cumsum(~mask, dtype=jnp.int32)
+    return (start + jnp.where(mask, order, rest) - 1) % capacity, order[-1]
+
+
+def _store(old: jax.Array, new: jax.Array, slots: jax.Array, mask: jax.Array) -> jax.Array:
+    """Put the items of the mask into their slots; the slots of the others keep what they hold."""
+    kept = jnp.where(mask.reshape(-1, *(1,) * (new.ndim - 1)), new, old[slots])
+    return old.at[slots].set(kept, unique_indices=True)
 
 
 def _check_sizes(capacity: int, batch_size: int) -> tuple[int, int]:

@@ -333,22 +333,11 @@ def test_public_copies_change_only_when_their_agent_sends(name):
 
 
 @pytest.mark.parametrize(
-    "graph", [topology.ring(32), topology.star(16), COMPLETE, topology.path(2)]
-)
-@pytest.mark.parametrize(
     "compressor",
-    [
-        *[
-            ("top_k", 0.02),
-            ("top_k", 0.1),
-            ("random_k", 0.02),
-            ("random_k", 0.1),
-            ("random_k", 0.5),
-        ],
-        *[("quantize", 2), ("quantize", 3), ("quantize", 8), ("sign",), ("cast",)],
-    ],
+    [("top_k", 0.02), ("random_k", 0.02), ("random_k", 0.2), ("quantize", 2), ("sign",), ("cast",)],
     ids=str,
 )
+@pytest.mark.parametrize("graph", [topology.ring(32), topology.star(16)], ids=lambda g: g.name)
 def test_the_default_step_size_is_stable(compressor, graph):
     rule = gossip.compressed(
         gossip.averaging(gossip.mixing(graph)), gossip.COMPRESSORS[compressor[0]](*compressor[1:])

@@ -346,6 +346,7 @@ NETWORKED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKED)
 def test_bad_input_of_networked_learners_is_refused_by_name(name):
     call, bad = NETWORKED[name]

@@ -199,6 +199,7 @@ def test_networked_ppo_averages_critics_and_not_actors(key):
     assert float(agents.disagreement(state.learner.params["actor"])) < 1e-9
 
 
+@pytest.mark.slow
 def test_networked_ppo_gives_where_isolated_learners_do_not():
     mean = {}
     for name, rule in (

@@ -300,7 +300,10 @@ def same(one, two):
     return all((a == b).all() for a, b in zip(arrays(one), arrays(two), strict=True))
 
 
-@all_learners
+@pytest.mark.parametrize(
+    "name",
+    ["linear", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ppo", "sac"))],
+)
 def test_each_round_mixes_with_its_own_graph(name):
     for index, now in enumerate(run(name, "averaging", 4, MOVING, apart=True)[0][1:]):
         for message, held in zip(now["messages"], now["held"], strict=True):

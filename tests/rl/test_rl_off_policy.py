@@ -289,6 +289,7 @@ def test_actors_are_averaged_on_request(key):
     assert float(agents.disagreement(state.agents.learner.sac.params)) < 1e-9
 
 
+@pytest.mark.slow
 def test_disagreement_of_critics_contracts_at_the_spectral_rate(key):
     env = envs.Pendulum(num_agents=5, time_limit=20)
     W = gossip.mixing(topology.ring(5))

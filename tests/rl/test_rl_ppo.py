@@ -232,6 +232,7 @@ def test_random_orders_are_uniform():
     assert abs(before - 0.5) < 4 * np.sqrt(0.25 / 5_000)
 
 
+@pytest.mark.slow
 def test_recurrent_networks_solve_a_memory_task(key):
     hp = rl.PPOHyperparameters(lr=0.02, discount=1.0)
     _, algorithm, start = learner_of(

@@ -120,7 +120,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_suspended_process_is_named_not_the_one_that_waited_for_it(victim, tmp_path):
     script = tmp_path / "suspended.py"
     script.write_text(SUSPENDED)
@@ -174,7 +174,7 @@ def test_what_keeps_one_process_from_its_checkpoints_is_named_by_all(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("to", ["launcher", "one process"])
+@pytest.mark.parametrize("to", ["launcher", pytest.param("one process", marks=pytest.mark.slow)])
 def test_ctrl_c_saves_a_checkpoint_and_ends_every_process(to, tmp_path):
     checkpoint = tmp_path / "run"
     command, environment = launching(tmp_path / "x.npz", checkpoint, 0, "long", devices=2)

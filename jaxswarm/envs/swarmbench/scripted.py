@@ -115,7 +115,8 @@ def _pursuit(env: Pursuit) -> Policy:
         estimate = jnp.where(current > 0, current, jnp.where(age > MEMORY, 0, estimate))
         walk_key, waypoint_key = jax.random.split(key)
         there = jnp.all(obs.position == waypoint, axis=1)
-        new = jax.random.randint(waypoint_key, (n, 2), 1, jnp.array(shape) - 1)
+        ends = jnp.broadcast_to(jnp.array(shape) - 1, (n, 2))
+        new = jax.random.randint(waypoint_key, (n, 2), 1, ends)
         waypoint = jnp.where((there | (estimate > 0))[:, None], new, waypoint)
         prey = navigation.at(_cell(estimate, env), shape)
         ring = jax.vmap(beside)(prey) & inside
