@@ -28,7 +28,7 @@ class Mixing:
         stochasticity: ``"doubly"``, ``"row"`` or ``"column"``, static. Rows summing to one keep
             consensus, columns summing to one keep the average.
         num_edges: ``E`` of the topology, static: how many flags ``delivered`` has. ``None`` if
-            messages cannot be told apart.
+            its edges are not numbered.
         self_weights: ``float[..., N]``.
         selects: static; false if no weight is 0, so that messages need not be selected.
     """

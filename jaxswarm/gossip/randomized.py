@@ -156,8 +156,9 @@ def random_neighbors(
             )
         schedule = count
     else:
-        if maximum is None or not checks.is_traced(count):
-            checks.real("count", float(count) if maximum is None else count, 0.0, largest)
+        checks.real("count", count, 0.0, largest)
+        if maximum is None and checks.is_traced(count):
+            raise ValueError("maximum: expected the largest count, since count is traced, got None")
         maximum = int(np.ceil(count)) if maximum is None else maximum
         schedule = _constant(count)
     maximum = checks.whole("maximum", maximum, 0, largest)

@@ -87,14 +87,14 @@ KEEPS_FINITE = {name for name in RULES if "compressed" in name or name == "choco
 def rule_of(name):
     """The rule, and its mix compiled once for all tests of absence: masks are arguments."""
     rule = RULES[name]()
-    everybody = jnp.ones(N, bool)
+    all_agents = jnp.ones(N, bool)
 
     @jax.jit
     def mix(index, params, state, alive, participates):
         exchange = gossip.Exchange(index, alive=alive, participates=participates)
         return rule.mix(jax.random.fold_in(KEY, index), params, state, exchange)
 
-    def rounds(params, alive=everybody, participates=everybody, count=3):
+    def rounds(params, alive=all_agents, participates=all_agents, count=3):
         state = rule.init(params)
         for index in range(count):
             params, state, traffic = mix(jnp.int32(index), params, state, alive, participates)
@@ -264,7 +264,7 @@ def test_a_schedule_advances_what_it_schedules():
 
 
 @pytest.mark.parametrize("make", ["delayed", "delayed_averaging", "robust sequence"])
-def test_delays_and_sequences_inside_a_schedule_hear_fresh_messages(make):
+def test_delays_and_sequences_inside_a_schedule_receive_fresh_messages(make):
     rule = {
         "delayed": lambda: gossip.delayed(gossip.averaging(W), 2),
         "delayed_averaging": lambda: gossip.delayed_averaging(W, np.full(2 * N, 2)),
@@ -280,7 +280,7 @@ def test_delays_and_sequences_inside_a_schedule_hear_fresh_messages(make):
     assert max(float(jnp.abs(x).max()) for x in jax.tree.leaves(params)) < 0.2
 
 
-def test_an_agent_that_was_absent_is_heard_with_what_it_sent_last():
+def test_of_an_agent_that_was_absent_neighbors_receive_what_it_sent_last():
     rule = gossip.delayed(gossip.averaging(W), 1)
     state = rule.init(X["b"])
     gone = gossip.Exchange(jnp.int32(0), alive=THERE)
