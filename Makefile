@@ -25,7 +25,7 @@ demo: $(STAMP) ## 256 agents learn digits by gossip: progress bar, table, pictur
 	$(BIN)/python experiments/gossip_learning.py
 
 test: $(STAMP) ## the whole test suite, minutes-long tests left out
-	$(BIN)/python -m pytest -n $(NPROC) -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n $(NPROC) --dist loadfile -m "not slow and not gpu"
 
 test-slow: $(STAMP) ## the minutes-long tests
 	XLA_FLAGS=--xla_backend_optimization_level=1 $(BIN)/python -m pytest -n $(NPROC) -m "slow and not gpu"

@@ -21,7 +21,7 @@ def start(key, dtype=jnp.float32):
 def after(rule, x, rounds=ROUNDS):
     def body(carry, index):
         x, state = carry
-        x, state, traffic = rule.mix(jax.random.key(0), x, state, gossip.Exchange(index))
+        x, state, traffic = jax.jit(rule.mix)(jax.random.key(0), x, state, gossip.Exchange(index))
         return (x, state), traffic.bytes
 
     go = jax.jit(lambda x: jax.lax.scan(body, (x, rule.init(x)), jnp.arange(rounds)))

@@ -111,15 +111,15 @@ def test_chebyshev_needs_fewer_exchanges_and_follows_its_polynomial(key):
     gamma = float(topology.spectra.second_eigenvalue(ring))
     x = jax.random.normal(key, (30, 2))
     for steps in (1, 4, 12):
-        mixed, *_ = gossip.chebyshev(ring, steps=steps).mix(key, x, (), gossip.Exchange(0))
+        mixed, *_ = jax.jit(gossip.chebyshev(ring, steps=steps).mix)(key, x, (), gossip.Exchange(0))
         values, vectors = np.linalg.eigh(np.asarray(ring.dense(), np.float64))
         polynomial = np.polynomial.chebyshev.Chebyshev.basis(steps)
         scale = polynomial(values / gamma) / polynomial(1 / gamma)
         wanted = vectors @ np.diag(scale) @ vectors.T @ np.asarray(x, np.float64)
         np.testing.assert_allclose(mixed, wanted, atol=2e-5)
     slowest = jnp.asarray(vectors[:, -2:-1], jnp.float32)
-    plain, *_ = gossip.averaging(ring, steps=12).mix(key, slowest, (), gossip.Exchange(0))
-    fast, *_ = gossip.chebyshev(ring, steps=12).mix(key, slowest, (), gossip.Exchange(0))
+    plain, *_ = jax.jit(gossip.averaging(ring, steps=12).mix)(key, slowest, (), gossip.Exchange(0))
+    fast, *_ = jax.jit(gossip.chebyshev(ring, steps=12).mix)(key, slowest, (), gossip.Exchange(0))
     assert float(agents.disagreement(fast)) < 0.5 * float(agents.disagreement(plain))
 
 
@@ -133,7 +133,7 @@ def test_momentum_accelerates_and_local_steps_move_the_average_exactly(key):
     state, moved = rule.init(x), x.mean(axis=0)
     for index in range(5):
         push = 0.1 * jax.random.normal(jax.random.fold_in(key, index), x.shape)
-        x, state, _ = rule.mix(key, x + push, state, gossip.Exchange(index))
+        x, state, _ = jax.jit(rule.mix)(key, x + push, state, gossip.Exchange(index))
         moved = moved + push.mean(axis=0)
         np.testing.assert_allclose(x.mean(axis=0), moved, atol=1e-5)
 
@@ -248,7 +248,9 @@ def test_server_weights_and_absent_agents(key):
     present = jnp.array([True, True, False, True])
     alive = jnp.array([True, True, True, False])
     rule = gossip.server(jnp.array([1.0, 3.0, 5.0, 7.0]))
-    out, _, traffic = rule.mix(key, x, (), gossip.Exchange(0, alive=alive, participates=present))
+    out, _, traffic = jax.jit(rule.mix)(
+        key, x, (), gossip.Exchange(0, alive=alive, participates=present)
+    )
     wanted = (x[0] + 3 * x[1]) / 4
     np.testing.assert_allclose(out[:3], np.broadcast_to(wanted, (3, 3)), atol=1e-6)
     np.testing.assert_array_equal(out[3], x[3])
@@ -276,13 +278,13 @@ def test_averaging_independent_models_divides_variance_and_correction_restores_i
     full = gossip.mixing(topology.complete(members), layout="dense")
     x = {"w": jax.random.normal(key, (members, 64, 64)), "b": jnp.zeros((members, 64))}
     before = gossip.layer_variance(x)["w"].mean()
-    plain, *_ = gossip.averaging(full).mix(key, x, (), gossip.Exchange(0))
+    plain, *_ = jax.jit(gossip.averaging(full).mix)(key, x, (), gossip.Exchange(0))
     assert float(gossip.layer_variance(plain)["w"].mean() / before) == pytest.approx(
         1 / members, rel=0.1
     )
     for target in ("others", "self", "conservative"):
         rule = gossip.variance_corrected(full, target=target)
-        fixed, *_ = rule.mix(key, x, (), gossip.Exchange(0))
+        fixed, *_ = jax.jit(rule.mix)(key, x, (), gossip.Exchange(0))
         np.testing.assert_allclose(gossip.layer_variance(fixed)["w"] / before, 1.0, rtol=0.05)
         np.testing.assert_array_equal(fixed["b"], 0.0)  # a constant layer stays, no 0/0
         np.testing.assert_allclose(
@@ -297,7 +299,7 @@ def test_variance_correction_leaves_isolated_agents_unchanged(key):
     graph = topology.from_edges([(0, 1)], 3)
     rule = gossip.variance_corrected(gossip.mixing(graph, connected=False))
     x = jax.random.normal(key, (3, 10))
-    out, *_ = rule.mix(key, x, (), gossip.Exchange(0))
+    out, *_ = jax.jit(rule.mix)(key, x, (), gossip.Exchange(0))
     np.testing.assert_array_equal(out[2], x[2])
 
 
@@ -307,10 +309,10 @@ def test_messages_reach_others_only(key):
     now = gossip.Exchange(0)
     for name in ("averaging", "chebyshev", "momentum", "matching", "variance"):
         rule = RULES[name]()
-        plain = rule.mix(key, x, rule.init(x), now)[0]
-        same = rule.mix(key, x, rule.init(x), now._replace(messages=x))[0]
+        plain = jax.jit(rule.mix)(key, x, rule.init(x), now)[0]
+        same = jax.jit(rule.mix)(key, x, rule.init(x), now._replace(messages=x))[0]
         chex.assert_trees_all_close(same, plain)
-        other = rule.mix(key, x, rule.init(x), now._replace(messages=shifted))[0]
+        other = jax.jit(rule.mix)(key, x, rule.init(x), now._replace(messages=shifted))[0]
         assert float(jnp.abs(other["w"] - plain["w"]).max()) > 10.0
 
 

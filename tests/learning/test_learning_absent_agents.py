@@ -1,5 +1,6 @@
 """Agents that are dead or do not take part change nothing, in any learner of the package."""
 
+import functools
 import inspect
 import typing
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from jaxswarm.learning.asynchronous.constants import constants
 from jaxswarm.systems import bristle, disrupted, modest
 
 N, ABSENT, FIRST, LAST = 4, 3, 2, 4  # agent 3 is absent in the rounds from FIRST to LAST
+ROUNDS = LAST + 2
 GRAPH = topology.ring(N)
 W = gossip.mixing(GRAPH)
 KEY = jax.random.key(0)
@@ -128,17 +130,42 @@ ALL_AT_ONCE = ("dadao", "adom_plus", "msda")
 KINDS = ("dead", "does not participate", "straggler")
 
 
+class Plan(NamedTuple):
+    """Which agents are alive and take part in each round, bool ``[ROUNDS, N]``."""
+
+    alive: jax.Array
+    participates: jax.Array
+
+
+def planned():
+    """The network whose state is its plan: learners compile once for all kinds of absence."""
+    always = jnp.ones((ROUNDS, N), bool)
+
+    def step(key, plan, index):
+        flags = {"alive": plan.alive[index], "participates": plan.participates[index]}
+        return plan, Exchange(index, **flags)
+
+    return network.Network(lambda: Plan(always, always), step)
+
+
 def absent_when(kind):
-    gone = jnp.arange(N) == ABSENT
+    gone, rounds = np.arange(N) == ABSENT, np.arange(ROUNDS)[:, None]
+    always = jnp.ones((ROUNDS, N), bool)
     if kind == "straggler":
-        return network.stragglers(jnp.where(gone, 0.25, 1.0))
+        process = network.stragglers(jnp.where(gone, 0.25, 1.0))
+        state, flags = process.init(), []
+        for index in range(ROUNDS):
+            state, exchange = process.step(KEY, state, jnp.int32(index))
+            flags.append(exchange.participates)
+        return Plan(always, jnp.stack(flags))
+    present = jnp.asarray(~(gone & (rounds >= FIRST) & (rounds <= LAST)))
+    return Plan(present, always) if kind == "dead" else Plan(always, present)
 
-    def step(key, state, index):
-        present = ~(gone & (index >= FIRST) & (index <= LAST))
-        field = "alive" if kind == "dead" else "participates"
-        return state, Exchange(index, **{field: present})
 
-    return network.Network(lambda: (), step)
+@functools.cache
+def compiled(name):
+    case = CASES[name](planned())
+    return case, jax.jit(case.learner.step)
 
 
 def own(state, agent):
@@ -164,8 +191,9 @@ def changed(before, after):
     ]
 
 
-def walk(case, rounds, inputs=None):
-    step, states = jax.jit(case.learner.step), [case.state]
+def walk(name, plan, rounds, inputs=None, change=lambda state: state):
+    case, step = compiled(name)
+    states = [change(case.state._replace(network=plan))]
     for index in range(rounds):
         given = case.inputs if inputs is None else inputs(index)
         states.append(step(jax.random.fold_in(KEY, index), states[-1], given)[0])
@@ -191,8 +219,7 @@ def test_every_learner_is_in_the_battery():
 def test_an_absent_agent_keeps_all_that_is_its_own(name, kind):
     straggles = kind == "straggler"
     first, last = (0, 2) if straggles else (FIRST, LAST)
-    case = CASES[name](absent_when(kind))
-    states = walk(case, last + 2)
+    states = walk(name, absent_when(kind), last + 2)
     before = own(states[first], ABSENT)
     for state in states[first + 1 : last + 2]:
         different = changed(before, own(state, ABSENT))
@@ -206,7 +233,8 @@ def test_an_absent_agent_keeps_all_that_is_its_own(name, kind):
 
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_of_a_dead_agent_reaches_the_others(name):
-    case = CASES[name](absent_when("dead"))
+    plan = absent_when("dead")
+    case, _ = compiled(name)
 
     def poisoned(index):
         if not FIRST <= index <= LAST or name == "bristle":
@@ -215,7 +243,7 @@ def test_nothing_of_a_dead_agent_reaches_the_others(name):
             lambda x: x.at[ABSENT].set(jnp.nan) if x.dtype == jnp.float32 else x, case.inputs
         )
 
-    clean, spoiled = walk(case, LAST + 1)[-1], walk(case, LAST + 1, poisoned)[-1]
+    clean, spoiled = walk(name, plan, LAST + 1)[-1], walk(name, plan, LAST + 1, poisoned)[-1]
     for agent in range(N):
         assert not changed(own(clean, agent), own(spoiled, agent)), agent
 
@@ -223,9 +251,13 @@ def test_nothing_of_a_dead_agent_reaches_the_others(name):
 @pytest.mark.parametrize("name", CASES)
 def test_a_dead_agent_keeps_a_nan_and_a_zero_to_itself(name):
     """The dead agent's parameters are NaN, once the rounds begin: no finite agent turns NaN."""
-    case = CASES[name](network.disaster(jnp.arange(N) == ABSENT, 0))
-    spoiled = jax.tree.map(lambda x: x.at[ABSENT].set(jnp.nan), case.state.params)
-    states = walk(case._replace(state=case.state._replace(params=spoiled)), 2)
+    dead = jnp.broadcast_to(jnp.arange(N) != ABSENT, (ROUNDS, N))
+
+    def spoil(state):
+        params = jax.tree.map(lambda x: x.at[ABSENT].set(jnp.nan), state.params)
+        return state._replace(params=params)
+
+    states = walk(name, Plan(dead, jnp.ones_like(dead)), 2, change=spoil)
     assert not changed(own(states[0], ABSENT), own(states[-1], ABSENT))
     for leaf in jax.tree.leaves(states[-1].params):
         assert np.isfinite(np.asarray(leaf)[:ABSENT]).all()

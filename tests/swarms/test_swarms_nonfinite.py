@@ -31,7 +31,7 @@ STEPS = {name: jax.jit(model.step) for name, model in MODELS.items()}
 LEAVES = [
     (name, leaf)
     for name, model in MODELS.items()
-    for leaf, value in model.init(jax.random.key(0))._asdict().items()
+    for leaf, value in jax.eval_shape(model.init, jax.random.key(0))._asdict().items()
     if value is not None and value.dtype != bool
 ]
 BADS = {"nan": jnp.nan, "inf": jnp.inf}

@@ -12,7 +12,7 @@ from jaxswarm.systems import matrix
 
 LOOP = [[0.0, 1.0, 0.0], [0.4, 0.0, 0.6]]  # proposer → critic → proposer or out
 FLOW = matrix.flow(LOOP, service=[1.0, 0.5], actors=[3, 2], servers=[4], field_size=400.0)
-WORK = matrix.sample_work(jax.random.key(0), FLOW, 40, max_hops=8)
+WORK = jax.jit(lambda key: matrix.sample_work(key, FLOW, 40, max_hops=8))(jax.random.key(0))
 SLOTS = 12
 RUN = jax.jit(
     lambda work, settings, fatal=None: matrix.run(work, FLOW, settings, slots=SLOTS, crashes=fatal)
