@@ -1,5 +1,7 @@
 """Samples of weight 0 and agents without data have no influence: losses, statistics, gradients."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -35,6 +37,7 @@ NETWORKS = {
 CASES = [(name, norm) for name in ("mlp", "cnn") for norm in models.NORMS] + [("own", "batch")]
 
 
+@functools.cache
 def build(name, norm):
     model = models.functional(NETWORKS[name](norm), jnp.zeros((1, *SHAPES[name])))
     loss = learning.classification_loss(model)

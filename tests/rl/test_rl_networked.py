@@ -177,7 +177,8 @@ def ppo(rule, **options):
 
 
 def begun(algorithm, key):
-    return algorithm.init(networked.initial_params(key, NETWORK, 4), key)
+    start = jax.jit(lambda key: algorithm.init(networked.initial_params(key, NETWORK, 4), key))
+    return start(key)
 
 
 def test_networked_ppo_averages_critics_and_not_actors(key):

@@ -197,8 +197,10 @@ def tiny(**options):
 
 
 def begun(algorithm, key, *, shared=False, **options):
-    params = rl.initialize(key, NET, 2, shared=shared)
-    return jax.jit(lambda key: algorithm.init(params, key, **options))(key)
+    def start(key):
+        return algorithm.init(rl.initialize(key, NET, 2, shared=shared), key, **options)
+
+    return jax.jit(start)(key)
 
 
 def test_independent_learners_do_not_affect_each_other(key):
@@ -266,7 +268,7 @@ def team(rule, **options):
 def test_networked_sac_averages_critics_and_not_actors(key):
     complete = gossip.averaging(gossip.mixing(topology.complete(2), "uniform"))
     algorithm = team(complete, average_temperatures=True)
-    start = jax.jit(algorithm.init)(networked.initial_params(key, NET, 2), key)
+    start = jax.jit(lambda key: algorithm.init(networked.initial_params(key, NET, 2), key))(key)
     state, info = jax.jit(algorithm.step)(key, start)
     held = state.agents.learner
     alike = (
@@ -284,7 +286,7 @@ def test_networked_sac_averages_critics_and_not_actors(key):
 def test_actors_are_averaged_on_request(key):
     complete = gossip.averaging(gossip.mixing(topology.complete(2), "uniform"))
     algorithm = team(complete, average_actors=True)
-    start = jax.jit(algorithm.init)(networked.initial_params(key, NET, 2), key)
+    start = jax.jit(lambda key: algorithm.init(networked.initial_params(key, NET, 2), key))(key)
     state, _ = jax.jit(algorithm.step)(key, start)
     assert float(agents.disagreement(state.agents.learner.sac.params)) < 1e-9
 

@@ -65,6 +65,11 @@ def network_of(kind):
 
 def batch_of(key, network, params, steps=4, count=3):
     """A batch as the networks themselves would have collected it."""
+    make = jax.jit(lambda key, params: _batch_of(key, network, params, steps, count))
+    return make(key, params)
+
+
+def _batch_of(key, network, params, steps, count):
     one, two, three, four = jax.random.split(key, 4)
     features = jax.random.normal(one, (steps, count, 2))
     carry = jax.tree.map(lambda x: jnp.zeros((count, *x.shape)), network.initial_carry())
@@ -91,8 +96,7 @@ def batch_of(key, network, params, steps=4, count=3):
 def test_policy_gradient_against_finite_differences(kind, key):
     with jax.enable_x64(True):
         network = network_of(kind)
-        params = jax.tree.map(lambda x: x.astype(jnp.float64), network.init(key))
-        params = jax.tree.map(lambda x: x + 0.1, params)
+        params = jax.tree.map(lambda x: x.astype(jnp.float64) + 0.1, jax.jit(network.init)(key))
         batch, carry = batch_of(key, network, params)
         hp = rl.PPOHyperparameters(clip=0.5, entropy=0.1, value_clip=2.0)
         # Away from ratio 1, so that the ratio itself is differentiated too.
@@ -107,7 +111,7 @@ def test_policy_gradient_against_finite_differences(kind, key):
 @pytest.mark.parametrize("kind", ["categorical", "gaussian", "squashed"])
 def test_ratio_is_one_before_the_first_update(kind, key):
     network = network_of(kind)
-    params = network.init(key)
+    params = jax.jit(network.init)(key)
     batch, carry = batch_of(key, network, params)
     hp = rl.PPOHyperparameters()
     loss = jax.jit(lambda params: ppo_loss(key, network, params, batch, carry, hp))
