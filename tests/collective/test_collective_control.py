@@ -79,7 +79,7 @@ def test_swarm_environment_conforms():
 
 def test_control_is_an_environment_of_one_agent(key):
     env = ENVIRONMENTS["control"](5)
-    state, first = env.reset(key)
+    state, first = jax.jit(env.reset)(key)
     assert first.observation.mean_field.shape == (1, 7)
     action = jnp.zeros(env.action_spec.shape)
     _, after = jax.jit(env.step)(state, action)
@@ -215,7 +215,7 @@ def test_refuses(make, message):
 
 def test_actions_of_another_shape_are_refused(key):
     env = ENVIRONMENTS["swarm"](5)
-    state, _ = env.reset(key)
+    state, _ = jax.jit(env.reset)(key)
     with pytest.raises(ValueError, match="action: expected shape"):
         env.step(state, jnp.zeros((4, 1)))
 

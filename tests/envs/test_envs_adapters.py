@@ -137,7 +137,7 @@ class ChaseState(NamedTuple):
 
 def test_jaxmarl_dictionaries_become_arrays():
     env = envs.from_jaxmarl(Chase())
-    state, first = env.reset(jax.random.key(0))
+    state, first = jax.jit(env.reset)(jax.random.key(0))
     assert first.observation.view.shape == (3, 1)
     step = jax.jit(env.step)
     action = jnp.array([1, 0, 1])

@@ -28,7 +28,7 @@ from tests.rl.bad_input import (
 KEY0 = jax.random.key(0)
 SPREAD = envs.SimpleSpread(3)
 PURSUIT = swarmbench.make("pursuit", num_agents=4, size=8)
-STATE, FIRST = SPREAD.reset(KEY0)
+STATE, FIRST = jax.jit(SPREAD.reset)(KEY0)
 SIZES = {"num_agents": SIZE, "time_limit": SIZE}
 OPTIONAL = tuple(value for value in SIZE if value is not None)
 GRID = {"size": (*SIZE[:-2], [2, 2, 2], 1j)} | {"view": (*SIZE, 4), "message_length": COUNT}
@@ -232,7 +232,7 @@ def test_traced_physics_and_actions_pass():
 
 def test_an_absent_agent_s_action_may_be_anything():
     env = envs.CorridorMaze(num_agents=2, rows=1, columns=2)
-    state, _ = env.reset(KEY0)
+    state, _ = jax.jit(env.reset)(KEY0)
     state = state._replace(world=state.world._replace(arrived=jnp.array([True, False])))
     env.step(state, jnp.array([99, 3]))
     with pytest.raises(ValueError, match="action"):

@@ -142,7 +142,7 @@ ADAPTERS = {
 
 def assert_truncates(env):
     assert env.time_limit == LIMIT
-    state, _ = env.reset(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0))
     action = jnp.zeros(env.action_spec.shape, env.action_spec.dtype)
     for step in range(LIMIT):
         state, timestep = env.step(state, action)

@@ -200,7 +200,7 @@ def test_success_terminates_and_the_clock_truncates(key):
 def test_a_batch_is_each_environment_alone(key):
     env = envs.SimpleSpread(num_agents=3)
     many = envs.Vmapped(env, 2)
-    states, _ = many.reset(key)
+    states, _ = jax.jit(many.reset)(key)
     actions = jax.random.uniform(key, (2, 3, 2))
     _, together = many.step(states, actions)
     alone = jax.tree.map(lambda leaf: leaf[1], states)
@@ -233,7 +233,7 @@ BAD = {
 
 def _step(action):
     env = envs.SimpleSpread(num_agents=3)
-    state, _ = env.reset(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0))
     return env.step(state, action)
 
 

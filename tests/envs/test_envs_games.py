@@ -126,7 +126,7 @@ def test_the_corridor_is_as_long_as_it_says(rows, columns):
         np.argwhere((corridor.MOVES == np.subtract(b, a)).all(1))[0, 0]
         for a, b in itertools.pairwise(way)
     ]
-    state, _ = env.reset(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0))
     step = jax.jit(env.step)
     total = 0.0
     for move in moves:
@@ -139,7 +139,7 @@ def test_the_corridor_is_as_long_as_it_says(rows, columns):
 
 def test_walls_stop_and_a_sticky_corridor_repeats(key):
     env = envs.CorridorMaze(num_agents=1000, rows=1, columns=9)
-    state, first = env.reset(key)
+    state, first = jax.jit(env.reset)(key)
     assert first.observation.walls[0].tolist() == [1, 1, 1, 0]
     up = jnp.zeros(1000, jnp.int32)
     same = advance(env, state.world, up)

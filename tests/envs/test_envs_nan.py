@@ -55,7 +55,7 @@ def test_no_other_agent_gains_by_one_that_acts_nan(name):
 @pytest.mark.parametrize("name", [name for name in envs.ENVIRONMENTS if is_discrete(name)])
 def test_a_discrete_action_that_is_none_is_refused(name):
     env = env_of(name)
-    state, _ = env.reset(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0))
     spec = env.action_spec
     with pytest.raises(ValueError, match="action: expected int32"):
         env.step(state, jnp.full(spec.shape, jnp.nan))
@@ -65,7 +65,7 @@ def test_a_discrete_action_that_is_none_is_refused(name):
 
 def test_spread_counts_the_landmarks_that_others_cover():
     env = envs.SimpleSpread(3)
-    state, _ = env.reset(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0))
     state, timestep = jax.jit(env.step)(state, jnp.zeros((3, 2)).at[0, 0].set(jnp.nan))
     away = np.linalg.norm(
         np.asarray(state.world.landmarks)[:, None] - np.asarray(state.world.position)[None, 1:],
@@ -77,7 +77,7 @@ def test_spread_counts_the_landmarks_that_others_cover():
 
 def test_a_hunter_that_is_nowhere_catches_nothing():
     env = envs.SimpleTag()
-    state, _ = env.reset(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0))
     step = jax.jit(env.step)
     for _ in range(2):
         state, timestep = step(state, jnp.zeros((4, 2)).at[0, 0].set(jnp.nan))
@@ -88,7 +88,7 @@ def test_a_hunter_that_is_nowhere_catches_nothing():
 
 def test_a_walker_that_is_nowhere_drops_the_package():
     env = envs.Porters(3)
-    state, _ = env.reset(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0))
     state, timestep = env.step(state, jnp.zeros((3, 1)).at[1, 0].set(jnp.nan))
     assert bool(timestep.extras["fell"])
     assert timestep.reward.tolist() == [-10.0] * 3
@@ -96,7 +96,7 @@ def test_a_walker_that_is_nowhere_drops_the_package():
 
 def test_a_searcher_that_is_nowhere_finds_nothing_and_is_not_seen():
     env = envs.SearchAndRescue(2, num_targets=3, num_rays=8)
-    state, _ = env.reset(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0))
     together = jnp.full((2, 2), 0.5)
     world = state.world._replace(
         position=together.at[0, 0].set(jnp.nan), targets=jnp.full((3, 2), 0.5), heading=jnp.zeros(2)

@@ -126,7 +126,7 @@ def test_five_agents_push_the_box_and_four_do_not(key):
         swarmbench.make("transport", num_agents=4, size=12)
     env = swarmbench.make("transport", num_agents=5, size=12)
     step = jax.jit(env.step)
-    state, _ = env.reset(key)
+    state, _ = jax.jit(env.reset)(key)
     world = state.world
     task = world.task._replace(box=jnp.int32(0))  # lower right, three flat cells on its left
     terrain = jnp.asarray(env.layouts[1][0], jnp.int32)
@@ -141,7 +141,7 @@ def test_messages_are_received_within_the_window_and_nowhere_else(key):
     env = swarmbench.make(
         "synchronization", num_agents=3, size=9, view=3, message_length=2, vocabulary=9
     )
-    state, _ = env.reset(key)
+    state, _ = jax.jit(env.reset)(key)
     spots = jnp.array([[1, 1], [2, 2], [7, 7]])
     state = state._replace(world=state.world._replace(position=spots))
     stay = jnp.full((3, 1), 4)
@@ -161,7 +161,7 @@ def test_more_messages_than_slots_are_counted(key):
     env = swarmbench.make(
         "synchronization", num_agents=6, size=5, view=9, message_length=1, inbox=2
     )
-    state, _ = env.reset(key)
+    state, _ = jax.jit(env.reset)(key)
     action = jnp.stack([jnp.full(6, 4), jnp.arange(6) + 1], axis=1)
     _, timestep = jax.jit(env.step)(state, action)
     assert timestep.observation.num_messages.tolist() == [6] * 6
@@ -170,7 +170,7 @@ def test_more_messages_than_slots_are_counted(key):
 
 def test_a_short_sight_hides_what_is_far(key):
     env = swarmbench.make("foraging", num_agents=6, size=10, view=7)
-    _, full = env.reset(key)
+    _, full = jax.jit(env.reset)(key)
     _, short = env.reset(key, SwarmBenchParams(sight=jnp.int32(1)))
     inner = full.observation.view[:, 2:-2, 2:-2]
     assert jnp.array_equal(inner, short.observation.view[:, 2:-2, 2:-2])
@@ -206,7 +206,7 @@ def test_distances_are_those_of_a_graph_search(key):
 
 def test_measures_of_a_round(key):
     env = swarmbench.make("synchronization", num_agents=4, size=8)
-    state, _ = env.reset(key)
+    state, _ = jax.jit(env.reset)(key)
     spots = jnp.array([[2, 2], [2, 3], [5, 5], [5, 6]])
     state = state._replace(world=state.world._replace(position=spots))
     _, timestep = jax.jit(env.step)(

@@ -41,7 +41,7 @@ CASES = [(name, norm) for name in ("mlp", "cnn") for norm in models.NORMS] + [("
 def build(name, norm):
     model = models.functional(NETWORKS[name](norm), jnp.zeros((1, *SHAPES[name])))
     loss = learning.classification_loss(model)
-    params = model.init(KEY)
+    params = jax.jit(model.init)(KEY)
 
     def whole(params, stats, batch):
         return loss(params, stats, batch) if model.has_stats else (loss(params, batch), stats)

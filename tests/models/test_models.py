@@ -88,7 +88,7 @@ def test_initialisers_have_their_variance(key):
 def test_only_normalised_networks_have_statistics(key):
     assert [name for name in NETWORKS if make(name).has_stats] == ["mlp-batch", "cnn-batch"]
     plain = make("mlp")
-    params = plain.init(key)
+    params = jax.jit(plain.init)(key)
     assert plain.init_stats() == {}
     assert plain.recalibrate(params, X[None]) == {}
     output, stats = plain.apply_train(params, {}, X)
@@ -99,7 +99,7 @@ def test_only_normalised_networks_have_statistics(key):
 @pytest.mark.parametrize("name", ["mlp-batch", "cnn-batch"])
 def test_statistics_flow_and_never_enter_the_parameters(name, key):
     model = make(name)
-    params, stats = model.init(key), model.init_stats()
+    params, stats = jax.jit(model.init)(key), model.init_stats()
     assert set(params["BatchNorm_0"]) == {"scale", "bias"}
     assert set(stats["BatchNorm_0"]) == {"mean", "var"}
     train = jax.jit(model.apply_train)
@@ -115,7 +115,7 @@ def test_statistics_flow_and_never_enter_the_parameters(name, key):
 @pytest.mark.parametrize("name", ["mlp-batch", "cnn-batch"])
 def test_recalibration_gives_the_statistics_of_the_data(name, key):
     model = make(name)
-    params = model.init(key)
+    params = jax.jit(model.init)(key)
     whole = model.recalibrate(params, X[None])
     np.testing.assert_allclose(model.apply(params, X, whole), model.apply(params, X), atol=1e-4)
     # In the first layer, batches pool to the statistics of all data (total variance).

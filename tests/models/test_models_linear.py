@@ -45,7 +45,7 @@ def test_vmapped_over_agents(operands):
 
 def test_the_layers_use_it_and_the_transposition_survives_compilation():
     model = models.functional(models.mlp(8, 4), jnp.zeros((1, 6)))
-    params = model.init(jax.random.key(0))
+    params = jax.jit(model.init)(jax.random.key(0))
 
     def loss(params, x):
         return jnp.sum(model.apply(params, x) ** 2)

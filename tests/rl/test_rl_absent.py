@@ -187,7 +187,7 @@ def test_items_without_an_agent_are_not_stored(make):
 
 def test_a_reward_model_without_rewards_keeps_its_state(key):
     model = reward_model(2, widths=(3,), lr=0.1)
-    state = model.init(key)
+    state = jax.jit(model.init)(key)
     nan = jnp.full((4, 2), jnp.nan)
     fitted, error = model.fit(state, nan, nan[:, 0], jnp.zeros(4, bool), num_steps=2)
     assert_same(fitted, state)

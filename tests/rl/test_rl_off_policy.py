@@ -175,7 +175,7 @@ def test_a_sac_update_is_the_papers(key):
 
 
 def test_critics_differ_and_log_probabilities_of_saturated_actions_are_finite(key):
-    params = NET.init(key)["critic"]
+    params = jax.jit(NET.init)(key)["critic"]
     values = NET.q_values(params, jnp.ones((3, 3)), jnp.zeros((3, 1)))
     assert values.shape == (2, 3, 1)
     assert (np.abs(values[0] - values[1]) > 1e-3).all()

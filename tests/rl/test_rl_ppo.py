@@ -154,7 +154,7 @@ def test_collected_rewards_bootstrap_from_the_true_last_observation(key):
     env = Clock(num_agents=2, time_limit=3)
     network = rl.network_for(env, widths=(4,), critic="global")
     runner = rl.OnPolicyRunner(env, network, 2, shared=True)
-    params = network.init(key)
+    params = jax.jit(network.init)(key)
     _, collected, episodes = jax.jit(functools.partial(runner.collect, num_steps=7))(
         key, params, runner.reset(key)
     )
@@ -270,7 +270,7 @@ def test_independent_learners_use_their_own_data_and_step_size(key):
 
 def test_masked_transitions_do_not_count(key):
     network = network_of("categorical")
-    params = network.init(key)
+    params = jax.jit(network.init)(key)
     batch, carry = batch_of(key, network, params)
     absent = jnp.arange(12)[None] >= 6
     wild = batch._replace(

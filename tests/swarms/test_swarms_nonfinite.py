@@ -46,7 +46,7 @@ def test_every_model_is_tried():
 @pytest.mark.parametrize(("name", "leaf"), LEAVES)
 def test_a_living_nan_is_counted_and_reaches_at_most_its_neighbors(name, leaf):
     model = MODELS[name]
-    state = model.init(jax.random.key(0))
+    state = jax.jit(model.init)(jax.random.key(0))
     step = STEPS[name]
     for bad in BADS.values():
         lost = state._replace(**{leaf: getattr(state, leaf).at[LOST].set(bad)})

@@ -81,7 +81,7 @@ def test_samples_follow_the_enumerated_distribution(key):
 
 def test_the_table_is_the_environment(key):
     game, env = bn_actor_critic.coordination_game(3), envs.CoordinationGame(3)
-    state, _ = env.reset(key)
+    state, _ = jax.jit(env.reset)(key)
     state = state._replace(world=jnp.array([False, True, False]))
     step = jax.jit(jax.vmap(env.step, (0, None)))
     keys = jax.random.split(key, 4_000)

@@ -96,7 +96,7 @@ def test_gradients_reach_both_logits_and_are_finite():
 GAME = envs.CoordinationGame(3)
 TEAM = bn_actor_critic.Team(GAME)
 NETWORK = bn_actor_critic.team_network(TEAM, widths=(16,), graph_width=8)
-PARAMS = NETWORK.init(jax.random.key(2))
+PARAMS = jax.jit(NETWORK.init)(jax.random.key(2))
 JOINT = jnp.array(list(itertools.product(range(2), repeat=3)), jnp.int32)
 
 

@@ -12,7 +12,7 @@ from jaxswarm.systems import hammer
 def parts(key):
     env = hammer.HammerEnvironment(envs.SumGuessing(4), 1)
     network = hammer.hammer_network(env, widths=(8,), scale=10.0, squash=False)
-    _, timestep = env.reset(key)
+    _, timestep = jax.jit(env.reset)(key)
     features = rl.features_of(timestep.observation)
     return env, network, network.init(key), features
 
@@ -82,7 +82,7 @@ def test_executed_bits_have_no_noise(key):
 
 def test_local_agents_see_the_visible_fields_and_the_central_agent_all(key):
     env = hammer.HammerEnvironment(envs.SimpleSpread(3), 2, visible=("velocity", "position"))
-    state, timestep = env.reset(key)
+    state, timestep = jax.jit(env.reset)(key)
     observation = timestep.observation
     inner = env.env.observe(state.world.world, state.params, state.step_count)
     np.testing.assert_array_equal(observation.own[:, :2], inner.velocity)
@@ -93,7 +93,7 @@ def test_local_agents_see_the_visible_fields_and_the_central_agent_all(key):
 
 def test_split_features_are_the_fields_of_the_observation(key):
     env, _, _, features = parts(key)
-    _, timestep = env.reset(key)
+    _, timestep = jax.jit(env.reset)(key)
     everything, identity, noise, own = jnp.split(features, (4, 8, 9), axis=1)
     seen = timestep.observation
     for found, field in ((everything, "all_observations"), (identity, "identity")):
@@ -122,7 +122,7 @@ def with_central_agent(env):
 
 def test_messages_are_gaussian_in_training_and_their_means_in_execution(key):
     env, networks, _ = with_central_agent(envs.SumGuessing(4))
-    params = networks.composed.init(key)
+    params = jax.jit(networks.composed.init)(key)
     features = rl.features_of(env.reset(key)[1].observation)
     everything, identity, noise, own = jnp.split(features, (4, 8, 9), axis=1)
     mean = networks.central.actor(params["actor"]["central"], (), everything[0] / 10.0)[1][:4]
@@ -157,7 +157,7 @@ def test_the_central_agent_learns_from_the_mean_reward_alone(key):
     for part in (infos[0].local, infos[0].central):  # both are compared with the policy that acted
         assert float(part.kl) == pytest.approx(0.0, abs=1e-5)
         assert float(part.clip_fraction) == 0.0
-    before = networks.composed.init(key)
+    before = jax.jit(networks.composed.init)(key)
     moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), before, ends[0])
     assert any(jax.tree.leaves(moved["actor"]["central"]))
     assert any(jax.tree.leaves(moved["critic"]["central"]))
@@ -178,7 +178,7 @@ def test_only_limited_agents_see_less(key):
     env = hammer.HammerEnvironment(
         envs.SimpleSpread(3), 2, visible=("velocity", "position"), limited_agents=(1,)
     )
-    own = env.reset(key)[1].observation.own
+    own = jax.jit(env.reset)(key)[1].observation.own
     inner = hammer.HammerEnvironment(envs.SimpleSpread(3), 2).reset(key)[1].observation.own
     np.testing.assert_array_equal(own[jnp.array([0, 2])], inner[jnp.array([0, 2])])
     hidden = np.flatnonzero(np.asarray(own[1]) == 0.0)

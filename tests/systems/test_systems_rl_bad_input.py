@@ -38,8 +38,8 @@ HAMMER = hammer.HammerEnvironment(envs.SumGuessing(4), 1)
 CENTRAL = hammer.central_agent_networks(HAMMER, widths=(4,))
 TEAM = bn.Team(GAME_ENV)
 NETWORK = bn.team_network(TEAM, widths=(4,), graph_width=2, iterations=2)
-TEAM_PARAMS = NETWORK.init(KEY0)
-OBSERVATION = TEAM.reset(KEY0)[1].observation
+TEAM_PARAMS = jax.jit(NETWORK.init)(KEY0)
+OBSERVATION = jax.jit(TEAM.reset)(KEY0)[1].observation
 GAME = bn.coordination_game(2)
 TABLES, LINE = jnp.zeros((2, 4, 4, 2)), bn.line(2)
 LOGITS = bn.DagLogits(jnp.zeros((3, 3)), jnp.zeros((3, 3, 2)))

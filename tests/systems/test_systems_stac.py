@@ -53,7 +53,7 @@ def test_a_stac_update_is_the_papers(key):
 
 
 def test_dropout_needs_a_key_and_the_evaluated_policy_averages(key):
-    params = STAC_NET.init(key)
+    params = jax.jit(STAC_NET.init)(key)
     x, a = jnp.ones((4, 3)), jnp.zeros((4, 1))
     still = STAC_NET.q_values(params["critic"], x, a)
     np.testing.assert_array_equal(still, STAC_NET.q_values(params["critic"], x, a))
@@ -63,7 +63,7 @@ def test_dropout_needs_a_key_and_the_evaluated_policy_averages(key):
     assert raw.shape == (5, 1)
     np.testing.assert_allclose(many.head.action(raw), jnp.tanh(raw).mean(axis=0), atol=1e-6)
     acting = rl.policy(many, shared=True)
-    _, first = ENV.reset(key)
+    _, first = jax.jit(ENV.reset)(key)
     action, _ = acting.act(key, params, acting.init(first.observation), first.observation)
     assert action.shape == ENV.action_spec.shape
 
