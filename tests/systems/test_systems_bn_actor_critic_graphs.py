@@ -107,20 +107,24 @@ def amplified(params, scale=40.0):
 
 
 def observe(seed=3):
-    return TEAM.reset(jax.random.key(seed))[1].observation
+    return jax.jit(TEAM.reset)(jax.random.key(seed))[1].observation
+
+
+@jax.jit
+def joint_and_samples(params, here, keys):
+    each = jax.vmap(lambda a: bn_actor_critic.joint_log_prob(NETWORK, params, here, a))(JOINT)
+    outputs = NETWORK.actor(params["actor"], (), rl.features_of(here)[0])[1]
+    sample = jax.vmap(lambda k: NETWORK.distribution.sample(k, params["actor"], outputs))
+    return each, *sample(keys)
 
 
 @pytest.mark.parametrize("kind", ["independent", "line", "full", "learnt", "random"])
 def test_the_joint_distribution_sums_to_one_and_samples_follow_it(kind):
     params = bn_actor_critic.with_graph(amplified(PARAMS), bn_actor_critic.graph_settings(kind, 3))
     here = observe()
-    each = jax.vmap(lambda a: bn_actor_critic.joint_log_prob(NETWORK, params, here, a))(JOINT)
+    each, draws, logs = joint_and_samples(params, here, jax.random.split(jax.random.key(4), 4_000))
     joint = np.exp(np.asarray(each.sum(axis=1)))
     assert joint.sum() == pytest.approx(1.0, abs=1e-5)
-    outputs = NETWORK.actor(params["actor"], (), rl.features_of(here)[0])[1]
-    draws, logs = jax.jit(
-        jax.vmap(lambda k: NETWORK.distribution.sample(k, params["actor"], outputs))
-    )(jax.random.split(jax.random.key(4), 4_000))
     index = np.asarray(draws) @ np.array([4, 2, 1])
     counts = np.bincount(index, minlength=8) / 4_000
     assert np.abs(counts - joint).max() < 4 * np.sqrt(0.25 / 4_000)

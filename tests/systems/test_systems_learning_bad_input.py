@@ -1,5 +1,6 @@
 """Public functions of modest, bristle, sybilwall and disrupted refuse bad values, naming them."""
 
+import functools
 import inspect
 
 import jax
@@ -323,18 +324,22 @@ def test_every_public_function_is_in_the_battery():
     assert found - PARTS == {name for name in CALLS if "." in name}
 
 
+@functools.cache
+def with_history(history):
+    rule = sybilwall.sybilwall(topology.complete(5), history=history)
+    return rule, jax.jit(rule.mix)
+
+
 @pytest.mark.parametrize("history", sybilwall.HISTORIES)
 @pytest.mark.parametrize("size", [3e38, -3e38, 1e25, float("inf"), NAN])
 def test_finite_models_of_any_size_give_finite_averages(history, size):
     """Two senders with models near the largest float: no overflow, no NaN, no lost mass."""
-    graph = topology.complete(5)
-    rule = sybilwall.sybilwall(graph, history=history)
+    rule, mix = with_history(history)
     start = jnp.ones((5, 6)) * jnp.arange(1.0, 6.0)[:, None] * 0.1
     state = rule.init(start)
     params = start.at[3:].set(size) * jnp.linspace(0.5, 1.0, 6)[None]
-    mix = jax.jit(rule.mix)
     for index in range(3):
-        mixed, state, _ = mix(RANDOM, params, state, gossip.Exchange(index))
+        mixed, state, _ = mix(RANDOM, params, state, gossip.Exchange(jnp.int32(index)))
         assert np.isfinite(np.asarray(mixed)[:3]).all()
         for leaf in jax.tree.leaves(state):
             assert np.isfinite(np.asarray(leaf)).all()
