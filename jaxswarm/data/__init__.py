@@ -20,6 +20,12 @@ from jaxswarm.data.dataset import Dataset, Split, from_arrays, split_by_class, s
 from jaxswarm.data.datasets import load
 from jaxswarm.data.dealing import PARTITIONERS, deal
 from jaxswarm.data.files import load_files, read_idx
+from jaxswarm.data.mixtures import (
+    circle_modes,
+    gaussian_grid,
+    gaussian_mixture,
+    grid_modes,
+)
 from jaxswarm.data.partition import Partition, from_owners, from_rows, truncated, without_data
 from jaxswarm.data.partitioners import (
     consecutive_classes,
@@ -65,6 +71,7 @@ __all__ = [
     "Split",
     "attack_score",
     "backdoor",
+    "circle_modes",
     "class_batches",
     "class_distributions",
     "class_shards",
@@ -82,6 +89,9 @@ __all__ = [
     "from_rows",
     "full_batches",
     "gaussian_blobs",
+    "gaussian_grid",
+    "gaussian_mixture",
+    "grid_modes",
     "iid",
     "label_shards",
     "linear_regression",

@@ -1,8 +1,10 @@
-"""Fine-tuning of flow models by rewards: AC-Flow and its baselines.
+"""Generative models of many agents: training of flows, experts under a router, fine-tuning.
 
-``ac_flow(model, reward)`` gives ``(init, step)`` for any flow model of
-:mod:`jaxswarm.models.flow`; ``decentralized(algorithm, gossip)`` runs one for each agent, which
-exchange their parameters by any gossip rule.
+The models themselves (paths, velocities, samplers, metrics) are ``jaxswarm.models.flow``.
+``generative.flow_matching(model, optimizer)`` trains one; stack states with ``vmap`` for many.
+``generative.ac_flow(model, reward)`` fine-tunes a trained one by rewards, like its baselines;
+``generative.decentralized(algorithm, gossip)`` runs one learner for each agent, which exchange their
+parameters by any gossip rule.
 """
 
 from jaxswarm.generative._ac_flow import (
@@ -25,6 +27,7 @@ from jaxswarm.generative._fine_tuning import (
     critic_error,
     weighted_loss,
 )
+from jaxswarm.generative._flow_matching import FlowInfo, FlowState, flow_matching
 from jaxswarm.generative._rewards import (
     SHAPINGS,
     RewardStatistics,
@@ -48,6 +51,8 @@ __all__ = [
     "DecentralizedState",
     "FineTuningInfo",
     "FineTuningState",
+    "FlowInfo",
+    "FlowState",
     "Request",
     "RewardStatistics",
     "ac_flow",
@@ -58,6 +63,7 @@ __all__ = [
     "decentralized",
     "exponential_weights",
     "fine_tuned_velocity",
+    "flow_matching",
     "function_weights",
     "naive_actor_critic",
     "optimal_values",
