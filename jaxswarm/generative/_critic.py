@@ -48,9 +48,7 @@ class CriticMLP(nn.Module):
     num_frequencies: int = 4
 
     @nn.compact
-    def __call__(
-        self, x: jax.Array, t: jax.Array, condition: jax.Array | None = None
-    ) -> jax.Array:
+    def __call__(self, x: jax.Array, t: jax.Array, condition: jax.Array | None = None) -> jax.Array:
         """Compute the values ``[B]`` of states ``[B, ...]`` at times ``[B]``."""
         angles = jnp.pi * t[:, None] * jnp.arange(1, self.num_frequencies + 1)[None, :]
         features = [x.reshape(x.shape[0], -1), t[:, None], jnp.sin(angles), jnp.cos(angles)]
@@ -96,9 +94,7 @@ def critic_from_network(
     def init(key: Key) -> Params:
         return module.init(checks.key(key), *example())
 
-    def value(
-        params: Params, x: jax.Array, t: jax.Array, condition: jax.Array | None
-    ) -> jax.Array:
+    def value(params: Params, x: jax.Array, t: jax.Array, condition: jax.Array | None) -> jax.Array:
         return module.apply(params, x, t, condition)  # type: ignore[return-value]
 
     found = jax.eval_shape(
@@ -114,5 +110,7 @@ def critic_from_network(
 
 def _as_tuple(shape: Any) -> tuple[Any, ...]:
     if not isinstance(shape, tuple | list):
-        raise ValueError(f"shape: expected a tuple of sizes such as (2,), got {checks.shown(shape)}")
+        raise ValueError(
+            f"shape: expected a tuple of sizes such as (2,), got {checks.shown(shape)}"
+        )
     return tuple(shape)

@@ -122,8 +122,7 @@ def decentralized(
         states = jax.vmap(start)(agents.keys(key, n), params, inputs, options)
         if not hasattr(states, "params"):
             raise ValueError(
-                "algorithm: expected a state with a field params, got "
-                f"{type(states).__name__}"
+                f"algorithm: expected a state with a field params, got {type(states).__name__}"
             )
         return DecentralizedState(
             agents=independent_keys(states, jnp.arange(n)),

@@ -374,8 +374,7 @@ def check_same_tree(name: str, tree: Params, expected: Params) -> None:
         ValueError: naming the first leaf that differs.
     """
     found = {
-        jax.tree_util.keystr(path): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }
     wanted = {
         jax.tree_util.keystr(path): leaf

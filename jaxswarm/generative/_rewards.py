@@ -146,5 +146,7 @@ def check_rewards(rewards: jax.Array) -> None:
             f"{rewards.size} samples"
         )
     if rewards.size == 0 or bool((rewards == rewards[0]).all()):
-        shown = f"{float(rewards[0]):.6g} for all {rewards.size} samples" if rewards.size else "none"
+        shown = (
+            f"{float(rewards[0]):.6g} for all {rewards.size} samples" if rewards.size else "none"
+        )
         raise ValueError(f"rewards: expected at least two different values, got {shown}")
