@@ -21,6 +21,7 @@ from experiments.ac_flow.comparison import (
     flow_model,
     ideal,
     pretrain,
+    runners,
 )
 from experiments.ac_flow.config import Config
 from experiments.ac_flow.digits import run_digits
@@ -52,12 +53,13 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     found = {name: x[config.tuning_seeds :] for name, x in found.items()}
     results["reference"] = found | {"entropy": np.asarray(entropy(found["shares"]))}
     least = MATCHED * float(results["ideal"]["entropy"])
-    results["methods"], params = compare_methods(config, pretrained, least, progress)
+    run_of = runners(config, pretrained)
+    results["methods"], params = compare_methods(config, run_of, least, progress)
     before = jax.tree.map(lambda leaf: leaf[config.tuning_seeds], pretrained)
     after = jax.tree.map(lambda leaf: leaf[0], params["ac_flow"])
     results["strip"] = np.stack([_particles(config, each) for each in (before, after)])
     progress("fixed point with a frozen sampler")
-    results["frozen"] = run_frozen(config, pretrained)
+    results["frozen"] = run_frozen(config, run_of, pretrained)
     progress("critics on two kinds of states")
     results["critics"] = compare_critics(config, pretrained)
     progress("teams that gossip")

@@ -241,9 +241,9 @@ def _theory(made: ClaimList, results: Results) -> None:
     )
     for arm, baseline, sentence in (
         ("ac_flow_unclipped", "orw_cfm",
-         "With a frozen sampler and no penalty, AC-Flow without clipping learns what ORW-CFM learns"),
+         "Frozen sampler, no penalty: AC-Flow without clipping learns what ORW-CFM learns"),
         ("orw_cfm", "exact",
-         "With a frozen sampler and no penalty, ORW-CFM learns the exactly tilted distribution"),
+         "Frozen sampler, no penalty: ORW-CFM learns the exactly tilted distribution"),
     ):  # fmt: skip
         made.add(
             sentence,
@@ -258,7 +258,7 @@ def _theory(made: ClaimList, results: Results) -> None:
             judge="interval",
         )
     made.add(
-        "With a frozen sampler and no penalty, clipped advantages learn another distribution",
+        "Frozen sampler, no penalty: clipped advantages learn another distribution",
         statement="Own check: the clipping, not the critic, changes the fixed point",
         measured="mean reward of AC-Flow - mean reward of AC-Flow without clipping",
         metric="mean reward",

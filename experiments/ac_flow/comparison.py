@@ -12,11 +12,12 @@ import numpy as np
 import optax
 
 from experiments.ac_flow import mixture
-from experiments.ac_flow.config import Config
-from experiments.ac_flow.methods import METHODS, NO_CLIP, build
+from experiments.ac_flow.config import METHODS, Config
+from experiments.ac_flow.methods import NO_CLIP, build
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm import rollout
 from jaxswarm.models import flow
+from jaxswarm.types import ArrayLike
 
 MATCHED = 0.9  # least mode entropy of a chosen cell, as a share of the ideal's
 
@@ -31,14 +32,16 @@ class Job(NamedTuple):
         alpha: weight of the penalty.
         clip: largest absolute advantage of AC-Flow.
         scale: factor of the reward.
+        refresh: iterations between refreshes of the sampling copy; 0 for ``config.refresh``.
     """
 
     key: jax.Array
-    seed: int
-    tau: float
-    alpha: float
-    clip: float = NO_CLIP
-    scale: float = 1.0
+    seed: ArrayLike
+    tau: ArrayLike
+    alpha: ArrayLike
+    clip: ArrayLike = NO_CLIP
+    scale: ArrayLike = 1.0
+    refresh: ArrayLike = 0
 
 
 def flow_model(config: Config) -> flow.Flow:
@@ -85,7 +88,7 @@ def audit(config: Config, params: Any, key: jax.Array) -> dict[str, jax.Array]:
 class Runner:
     """Runs jobs of one method through a single compiled program, ``at_once`` side by side."""
 
-    def __init__(self, config: Config, method: str, pretrained: Any, *, is_frozen: bool = False):
+    def __init__(self, config: Config, method: str, pretrained: Any):
         self._config, self._pretrained = config, pretrained
         model = flow_model(config)
 
@@ -95,11 +98,11 @@ class Runner:
 
             learner = build(
                 config, method, model, reward, job.tau, job.alpha, clip=job.clip,
-                is_frozen=is_frozen,
+                refresh=job.refresh,
             )  # fmt: skip
             init_key, run_key, audit_key = jax.random.split(job.key, 3)
             params = jax.tree.map(lambda leaf: leaf[job.seed], pretrained)
-            state = learner.init(init_key, params)
+            state = learner.init(params, init_key)
             state, records = rollout(
                 learner.step, state, config.steps, key=run_key, every=max(config.steps // 20, 1)
             )
@@ -117,7 +120,11 @@ class Runner:
             stacked = Job(
                 jnp.stack([job.key for job in group]),
                 jnp.array([job.seed for job in group]),
-                *(jnp.array([job[i] for job in group], jnp.float32) for i in range(2, 6)),
+                jnp.array([job.tau for job in group]),
+                jnp.array([job.alpha for job in group]),
+                jnp.array([job.clip for job in group]),
+                jnp.array([job.scale for job in group]),
+                jnp.array([job.refresh or self._config.refresh for job in group]),
             )
             found.append(self._program(self._pretrained, stacked))
         joined = jax.tree.map(
@@ -167,8 +174,14 @@ def clip_of(config: Config, method: str) -> float:
     return config.clip if method == "ac_flow" else NO_CLIP
 
 
+def runners(config: Config, pretrained: Any) -> dict[str, Runner]:
+    """One compiled program for each method; the AC-Flow arms share theirs."""
+    made = {name: Runner(config, name, pretrained) for name in METHODS if "unclipped" not in name}
+    return made | {"ac_flow_unclipped": made["ac_flow"]}
+
+
 def compare_methods(
-    config: Config, pretrained: Any, least: float, progress: Callable[[str], None]
+    config: Config, run_of: dict[str, Runner], least: float, progress: Callable[[str], None]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tune every method on the grid, then run the chosen cell and the two kinds of stress.
 
@@ -182,14 +195,10 @@ def compare_methods(
     tuning = range(config.tuning_seeds)
     testing = range(config.tuning_seeds, config.tuning_seeds + config.seeds)
     results, params = {}, {}
-    runners: dict[str, Runner] = {}
     for method in METHODS:
         progress(f"mixture: {method}")
-        program = "ac_flow" if method.startswith("ac_flow") else method
-        if program not in runners:
-            runners[program] = Runner(config, program, pretrained)
-        run, grid, clip = runners[program], cells(config, method), clip_of(config, method)
-        found, _ = run([Job(keys[s], s, *cell, clip) for cell in grid for s in tuning])
+        run, grid, clip = run_of[method], cells(config, method), clip_of(config, method)
+        found, _ = run([Job(keys[s], s, cell[0], cell[1], clip) for cell in grid for s in tuning])
         reward, entropy = (found[name].reshape(len(grid), -1) for name in ("reward", "entropy"))
         tau, alpha = grid[choose(reward, entropy, least)]
         results[method] = {

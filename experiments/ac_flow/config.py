@@ -2,6 +2,15 @@
 
 from dataclasses import dataclass
 
+METHODS = {
+    "orw_cfm": "ORW-CFM-W2",
+    "reward_ranked": "reward-ranked",
+    "naive": "naive actor-critic",
+    "ac_flow": "AC-Flow",
+    "ac_flow_unclipped": "AC-Flow without clipping",
+}
+"""Methods that are compared, with their names in claims and figures."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -32,6 +41,7 @@ class Config:
     team_seeds: int = 5  # independent runs of every graph
     team_steps: int = 200  # iterations of a team
     digit_seeds: int = 0  # independent runs on digits; 0 leaves the digits out
+    digit_methods: tuple[str, ...] = tuple(METHODS)  # methods that are run on digits
     digit_steps: int = 300  # iterations on digits
     digit_width: int = 128  # units of each hidden layer of the flow of digits
     digit_pretrain_steps: int = 6_000  # training steps of the pretrained flow of digits
@@ -59,8 +69,9 @@ SCALES = {
     "smoke": Config(
         taus=(3.0,), alphas=(0.3, 1.0), shares=(0.25,), steps=6, warm_up=2, batch=32, ode_steps=3,
         width=8, pretrain_steps=10, audit=200, tuning_seeds=1, seeds=2, at_once=2, critic_steps=5,
-        team_seeds=2, team=3, team_steps=6, digit_seeds=2, digit_steps=6, digit_width=16,
-        digit_pretrain_steps=10, digit_taus=(3.0,), digit_alphas=(0.3,),
+        team_seeds=2, team=3, team_steps=6, digit_seeds=2, digit_methods=("orw_cfm", "ac_flow"),
+        digit_steps=6, digit_width=16, digit_pretrain_steps=10, digit_taus=(3.0,),
+        digit_alphas=(0.3,),
     ),
     "small": Config(),
     "full": Config(

@@ -8,8 +8,7 @@ import numpy as np
 from experiments.ac_flow import mixture
 from experiments.ac_flow.arms import TIMES
 from experiments.ac_flow.comparison import MATCHED
-from experiments.ac_flow.config import Config
-from experiments.ac_flow.methods import METHODS
+from experiments.ac_flow.config import METHODS, Config
 from experiments.ac_flow.team import GRAPHS
 from experiments.harness.protocol import Results
 from jaxswarm import plotting
@@ -119,7 +118,7 @@ def _draw_particles(axes: Any, positions: np.ndarray, name: str) -> None:
 
 
 def _draw_digits(axes: Any, images: dict[str, np.ndarray]) -> None:
-    shown = [name for name in ("reference", "orw_cfm", "reward_ranked", "naive", "ac_flow")]
+    shown = [name for name in ("reference", *METHODS) if name in images]
     names = METHODS | {"reference": "pretrained"}
     for ax, name in zip(axes, shown, strict=False):
         pictures = np.clip(images[name].reshape(4, 5, 8, 8), -1.0, 1.0)

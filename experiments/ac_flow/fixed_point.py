@@ -11,19 +11,20 @@ import numpy as np
 import optax
 
 from experiments.ac_flow import mixture
-from experiments.ac_flow.comparison import Job, Runner, flow_model
+from experiments.ac_flow.comparison import Job, Runner, clip_of, flow_model
 from experiments.ac_flow.config import Config
-from experiments.ac_flow.methods import NO_CLIP
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm import generative
 from jaxswarm.models import flow
 
+NEVER = 2**30  # iterations between refreshes, more than any run has
 
-def run_frozen(config: Config, pretrained: Any) -> dict[str, Any]:
+
+def run_frozen(config: Config, run_of: dict[str, Runner], pretrained: Any) -> dict[str, Any]:
     """Fine-tune without refreshing the sampling copy, at ``alpha = 0``.
 
     Then the fixed point is known: the pretrained flow's distribution times ``exp(τ · R)``, with
-    rewards in standard deviations.
+    rewards in standard deviations. ORW-CFM gets the rewards divided by that of the pretrained flow.
 
     Returns:
         ``orw_cfm``, ``ac_flow_unclipped``, ``ac_flow`` and ``exact``: ``reward [S]`` and
@@ -32,28 +33,31 @@ def run_frozen(config: Config, pretrained: Any) -> dict[str, Any]:
     count = config.at_once
     seeds = range(config.tuning_seeds, config.tuning_seeds + count)
     keys = jax.random.split(jax.random.key(config.seed + 2), count)
-    results = {}
-    orw = Runner(config, "orw_cfm", pretrained, is_frozen=True)
-    critic = Runner(config, "ac_flow", pretrained, is_frozen=True)
-    for name, run, clip in (
-        ("orw_cfm", orw, NO_CLIP),
-        ("ac_flow_unclipped", critic, NO_CLIP),
-        ("ac_flow", critic, config.clip),
-    ):
-        jobs = [
-            Job(key, s, config.frozen_tau, 0.0, clip) for key, s in zip(keys, seeds, strict=True)
-        ]
-        found, _ = run(jobs)
+    exact, deviations = _exact(config, pretrained, seeds, keys)
+    results = {"exact": exact}
+    for name in ("orw_cfm", "ac_flow_unclipped", "ac_flow"):
+        scales = 1.0 / deviations if name == "orw_cfm" else np.ones(count)
+        found, _ = run_of[name](
+            [
+                Job(key, s, config.frozen_tau, 0.0, clip_of(config, name), scale, NEVER)
+                for key, s, scale in zip(keys, seeds, scales, strict=True)
+            ]
+        )
         results[name] = {"reward": found["reward"], "entropy": found["entropy"]}
-    results["exact"] = _exact(config, pretrained, seeds, keys)
     return results
 
 
-def _exact(config: Config, pretrained: Any, seeds: range, keys: jax.Array) -> dict[str, np.ndarray]:
-    """Measure the pretrained flows' samples, drawn again with probabilities ``∝ exp(τ · R)``."""
+def _exact(
+    config: Config, pretrained: Any, seeds: range, keys: jax.Array
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Measure the pretrained flows' samples, drawn again with probabilities ``∝ exp(τ · R)``.
+
+    Returns:
+        ``reward [S]`` and ``entropy [S]``, and standard deviations ``[S]`` of the reward before.
+    """
     model = flow_model(config)
 
-    def measure(params: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def measure(params: Any, key: jax.Array) -> tuple[jax.Array, ...]:
         sample_key, pick_key = jax.random.split(key)
         x = flow.sample(
             sample_key, flow.field(model, params), 10 * config.audit, (2,),
@@ -63,11 +67,11 @@ def _exact(config: Config, pretrained: Any, seeds: range, keys: jax.Array) -> di
         scores = config.frozen_tau * (rewards - jnp.mean(rewards)) / jnp.std(rewards)
         tilted = mixture.tilted_ideal(pick_key, x, scores, 10 * config.audit)
         reward = jnp.mean(mixture.mode_reward(tilted, jnp.array(mixture.MODE_REWARDS)))
-        return reward, mixture.entropy(mixture.mode_shares(tilted))
+        return reward, mixture.entropy(mixture.mode_shares(tilted)), jnp.std(rewards)
 
     chosen = jax.tree.map(lambda leaf: leaf[jnp.array(seeds)], pretrained)
-    reward, entropy = jax.jit(jax.vmap(measure))(chosen, keys)
-    return {"reward": np.asarray(reward), "entropy": np.asarray(entropy)}
+    reward, entropy, deviation = map(np.asarray, jax.jit(jax.vmap(measure))(chosen, keys))
+    return {"reward": reward, "entropy": entropy}, deviation
 
 
 def compare_critics(config: Config, pretrained: Any) -> dict[str, np.ndarray]:

@@ -23,7 +23,7 @@ def sample_mixture(key: jax.Array, num_samples: int) -> jax.Array:
 
 
 def mode_reward(x: jax.Array, mode_rewards: jax.Array) -> jax.Array:
-    """Reward of samples ``[B, 2]``: a Gaussian bump of height ``mode_rewards[k]`` at each center."""
+    """Reward of samples ``[B, 2]``: bumps of height ``mode_rewards [K]`` at the centers."""
     squared = jnp.sum(jnp.square(x[:, None, :] - jnp.asarray(CENTERS)[None]), axis=-1)
     return jnp.exp(-0.5 * squared / REACH**2) @ jnp.asarray(mode_rewards, jnp.float32)
 

@@ -69,7 +69,7 @@ def run_teams(
         key, params = seed
         init_key, run_key, audit_key = jax.random.split(key, 3)
         learner = generative.decentralized(one, gossip.averaging(W))
-        state = learner.init(init_key, agents.broadcast(params, n), requests)
+        state = learner.init(agents.broadcast(params, n), init_key, requests)
         state, _ = rollout(
             learner.step, state, config.team_steps, key=run_key, inputs=requests,
             every=config.team_steps,

@@ -3,7 +3,7 @@
 The models themselves (paths, velocities, samplers, metrics) are ``jaxswarm.models.flow``.
 ``generative.flow_matching(model, optimizer)`` trains one; stack states with ``vmap`` for many.
 ``generative.ac_flow(model, reward)`` fine-tunes a trained one by rewards, like its baselines;
-``generative.decentralized(algorithm, gossip)`` runs one learner for each agent, which exchange their
+``generative.decentralized(algorithm, gossip)`` runs one learner for each agent, which exchange
 parameters by any gossip rule.
 """
 

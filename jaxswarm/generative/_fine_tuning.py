@@ -96,14 +96,14 @@ class FineTuningInfo(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the methods have in common; :func:`check_settings` checks it."""
+    """What the methods have in common, already checked; see ``ac_flow`` for the meanings."""
 
     shaping: str
     decay: float
     alpha: ArrayLike
     warm_up: int
     updates: int
-    refresh_every: int | None
+    refresh_every: ArrayLike | None
     batch_size: int
     num_steps: int
     method: str
@@ -171,7 +171,7 @@ def fine_tuning(
 ) -> Algorithm:
     """Build ``(init, step)`` of a method that is given by the weights of its samples.
 
-    ``init(key, params, inputs=None, *, reference=None)`` draws one batch from the reference to
+    ``init(params, key, inputs=None, *, reference=None)`` draws one batch from the reference to
     start the reward statistics and to refuse rewards that are constant or not finite;
     ``step(key, state, inputs)`` is one iteration, ``inputs`` a :class:`Request` or ``None``.
     """
@@ -186,7 +186,7 @@ def fine_tuning(
         return samples, evaluate_reward(reward, samples, request)
 
     def init(
-        key: Key, params: Params, inputs: Any = None, *, reference: Params = None
+        params: Params, key: Key, inputs: Any = None, *, reference: Params = None
     ) -> FineTuningState:
         checks.key(key)
         request = as_request(inputs, size)
@@ -275,7 +275,7 @@ def fine_tuning(
         params, opt_state, values, critic_opt_state = carry
         sampler = state.sampler
         if settings.refresh_every is not None:
-            is_due = (state.step + 1) % settings.refresh_every == 0
+            is_due = (state.step + 1) % jnp.asarray(settings.refresh_every) == 0
             sampler = jax.tree.map(lambda new, old: jnp.where(is_due, new, old), params, sampler)
         number = jnp.maximum(jnp.sum(counts), 1)
         mean = jnp.sum(jnp.where(counts, rewards, 0.0)) / number

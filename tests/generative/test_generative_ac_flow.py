@@ -30,7 +30,7 @@ def finite_set(n=12):
 
 
 def run(learner, steps, start=PARAMS, key=KEY, **options):
-    state = learner.init(jax.random.key(2), start, **options)
+    state = learner.init(start, jax.random.key(2), **options)
     return jax.jit(lambda s: rollout(learner.step, s, steps, key=key))(state)
 
 
@@ -226,7 +226,7 @@ def assert_same(a, b):
 
 def test_warm_up_trains_the_critic_only():
     learner = generative.ac_flow(MODEL, first_coordinate, warm_up=3, **SIZES)
-    start = learner.init(jax.random.key(2), PARAMS)
+    start = learner.init(PARAMS, jax.random.key(2))
     step = jax.jit(learner.step)
     state = start
     for index in range(4):
@@ -248,7 +248,7 @@ def test_warm_up_trains_the_critic_only():
 
 def test_the_sampling_copy_is_refreshed_when_due():
     learner = generative.orw_cfm(MODEL, first_coordinate, refresh_every=2, **SIZES)
-    state = learner.init(jax.random.key(2), PARAMS)
+    state = learner.init(PARAMS, jax.random.key(2))
     step = jax.jit(learner.step)
     state, _ = step(KEY, state)
     assert_same(state.sampler, PARAMS)
@@ -272,8 +272,8 @@ def test_samples_that_are_not_finite_have_no_influence():
 
     learner = generative.ac_flow(MODEL, broken, warm_up=0, **SIZES)
     with pytest.raises(ValueError, match="rewards: expected finite numbers, got nan for 3 of 16"):
-        learner.init(KEY, PARAMS)
-    state = generative.ac_flow(MODEL, first_coordinate, warm_up=0, **SIZES).init(KEY, PARAMS)
+        learner.init(PARAMS, KEY)
+    state = generative.ac_flow(MODEL, first_coordinate, warm_up=0, **SIZES).init(PARAMS, KEY)
     state, info = jax.jit(learner.step)(KEY, state)
     assert int(info.num_nonfinite) == 3
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state))
@@ -282,7 +282,7 @@ def test_samples_that_are_not_finite_have_no_influence():
 
 def test_a_batch_without_a_finite_reward_keeps_the_model_finite():
     learner = generative.ac_flow(MODEL, lambda x: x[:, 0] * jnp.nan, warm_up=0, **SIZES)
-    state = generative.ac_flow(MODEL, first_coordinate, warm_up=0, **SIZES).init(KEY, PARAMS)
+    state = generative.ac_flow(MODEL, first_coordinate, warm_up=0, **SIZES).init(PARAMS, KEY)
     after, info = jax.jit(learner.step)(KEY, state)
     assert int(info.num_nonfinite) == 16
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(after))
@@ -302,11 +302,11 @@ def test_rewards_of_ten_thousand_give_finite_models(shaping):
 def test_a_constant_reward_is_refused_and_harmless_where_it_is_traced():
     learner = generative.ac_flow(MODEL, lambda x: jnp.ones(16), warm_up=0, **SIZES)
     with pytest.raises(ValueError, match="rewards: expected at least two different values, got 1"):
-        learner.init(KEY, PARAMS)
+        learner.init(PARAMS, KEY)
 
     @jax.jit
     def traced(key):
-        return learner.step(key, learner.init(key, PARAMS))
+        return learner.step(key, learner.init(PARAMS, key))
 
     state, info = traced(KEY)
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state))
@@ -340,7 +340,7 @@ def test_conditions_reach_model_critic_and_reward():
     learner = generative.ac_flow(model, reward, warm_up=0, critic=critic, **SIZES)
     params = model.init(KEY)
     request = generative.Request(jnp.arange(16) % 3, context=jnp.float32(1.0))
-    state = learner.init(KEY, params, request)
+    state = learner.init(params, KEY, request)
     after, _ = jax.jit(learner.step)(KEY, state, request)
     assert set(seen) == {(16,)}
     moved = jax.tree.map(lambda a, b: bool((a != b).any()), params, after.params)
@@ -356,7 +356,7 @@ def test_conditions_reach_model_critic_and_reward():
 
 def test_jit_equals_eager_and_there_is_one_compilation():
     learner = generative.ac_flow(MODEL, first_coordinate, warm_up=1, **SIZES)
-    state = learner.init(jax.random.key(2), PARAMS)
+    state = learner.init(PARAMS, jax.random.key(2))
     count = 0
 
     def step(key, state):
@@ -379,7 +379,7 @@ def test_temperature_penalty_and_clip_may_be_traced():
         learner = generative.ac_flow(
             MODEL, first_coordinate, warm_up=0, temperature=tau, alpha=alpha, clip=clip, **SIZES
         )
-        state, _ = rollout(learner.step, learner.init(KEY, PARAMS), 2, key=KEY)
+        state, _ = rollout(learner.step, learner.init(PARAMS, KEY), 2, key=KEY)
         return jax.flatten_util.ravel_pytree(state.params)[0]
 
     values = jnp.array([1.0, 5.0])
