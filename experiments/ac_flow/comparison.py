@@ -94,7 +94,9 @@ class Runner:
 
         def run_one(pretrained: Any, job: Job) -> Any:
             def reward(x: jax.Array) -> jax.Array:
-                return job.scale * mixture.mode_reward(x, jnp.array(mixture.MODE_REWARDS))
+                return jnp.asarray(job.scale) * mixture.mode_reward(
+                    x, jnp.array(mixture.MODE_REWARDS)
+                )
 
             learner = build(
                 config, method, model, reward, job.tau, job.alpha, clip=job.clip,

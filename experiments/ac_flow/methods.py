@@ -9,6 +9,7 @@ from experiments.ac_flow.config import Config
 from jaxswarm import generative
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.models import flow
+from jaxswarm.types import ArrayLike
 
 NO_CLIP = 1e6  # a threshold that no advantage reaches
 
@@ -31,11 +32,11 @@ def build(
     method: str,
     model: flow.Flow,
     reward: Reward,
-    tau: jax.Array | float,
-    alpha: jax.Array | float,
+    tau: ArrayLike,
+    alpha: ArrayLike,
     *,
-    clip: jax.Array | float = NO_CLIP,
-    refresh: jax.Array | int | None = None,
+    clip: ArrayLike = NO_CLIP,
+    refresh: ArrayLike | None = None,
     width: int | None = None,
     steps: int | None = None,
 ) -> Algorithm:

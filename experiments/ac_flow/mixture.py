@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxswarm import data
 from jaxswarm.models import flow
+from jaxswarm.types import ArrayLike
 
 CENTERS = data.circle_modes(8, radius=2.0)
 NUM_MODES = len(CENTERS)
@@ -39,8 +40,9 @@ def near_mode(x: jax.Array) -> jax.Array:
     return jnp.sum(flow.mode_counts(x, CENTERS, 4.0 * SPREAD)) / x.shape[0]
 
 
-def entropy(shares: jax.Array) -> jax.Array:
+def entropy(shares: ArrayLike) -> jax.Array:
     """Entropy in nats over the last axis."""
+    shares = jnp.asarray(shares)
     return -jnp.sum(shares * jnp.log(jnp.maximum(shares, 1e-12)), axis=-1)
 
 

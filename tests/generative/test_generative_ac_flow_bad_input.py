@@ -222,5 +222,5 @@ def test_agents_of_another_number_are_refused():
     one = generative.orw_cfm(MODEL, towards, batch_size=4, num_steps=1)
     learner = generative.decentralized(one, gossip.averaging(W))
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), PARAMS)
-    with pytest.raises(ValueError, match="inputs: leaf .context must lead with 3 agents"):
+    with pytest.raises(ValueError, match=r"inputs: leaf \.context must lead with 3 agents"):
         learner.init(stacked, RANDOM, generative.Request(context=jnp.ones((2, 2))))
