@@ -106,14 +106,9 @@ def from_network(
     def apply(params: Params, x: jax.Array, t: jax.Array, condition: jax.Array | None) -> jax.Array:
         return module.apply({"params": params}, x, t, condition)  # type: ignore[return-value]
 
-    return from_functions(
-        lambda key: init_all(key)["params"],
-        apply,
-        shape,
-        num_classes=num_classes,
-        path=path,
-        prediction=prediction,
-    )
+    model = _build(lambda key: init_all(key)["params"], apply, shape, num_classes, path, prediction)
+    _check_output(model, variables["params"], "module")
+    return model
 
 
 def from_functions(
@@ -143,19 +138,32 @@ def from_functions(
     checks.function("init", init)
     checks.function("apply", apply)
     shape, num_classes = check_shape(shape), check_num_classes(num_classes)
+    model = _build(init, apply, shape, num_classes, path, prediction)
+    _check_output(model, jax.eval_shape(init, jax.random.key(0)), "apply")
+    return model
+
+
+def _build(
+    init: Callable[[Key], Params],
+    apply: Callable[..., jax.Array],
+    shape: tuple[int, ...],
+    num_classes: int | None,
+    path: Path | None,
+    prediction: str,
+) -> Flow:
     path = linear_path() if path is None else check_path(path)
     checks.choice("prediction", prediction, PREDICTIONS)
 
     def predict(
         params: Params, x: ArrayLike, t: ArrayLike, condition: ArrayLike | None = None
     ) -> jax.Array:
-        x, t, condition = _inputs(x, t, condition)
+        x, t, condition = inputs(x, t, condition)
         return output(params, x, t, condition)
 
     def velocity(
         params: Params, x: ArrayLike, t: ArrayLike, condition: ArrayLike | None = None
     ) -> jax.Array:
-        x, t, condition = _inputs(x, t, condition)
+        x, t, condition = inputs(x, t, condition)
         value = output(params, x, t, condition)
         if prediction == "velocity":
             return value
@@ -164,22 +172,15 @@ def from_functions(
     def output(
         params: Params, x: jax.Array, t: jax.Array, condition: jax.Array | None
     ) -> jax.Array:
-        value = apply(params, x, t, condition)
-        if getattr(value, "shape", None) != x.shape:
-            raise ValueError(
-                f"apply: expected an output of the shape of x, {x.shape}, got {checks.shown(value)}"
-            )
-        return value.astype(x.dtype)
+        return apply(params, x, t, condition).astype(x.dtype)
 
-    def _inputs(
+    def inputs(
         x: ArrayLike, t: ArrayLike, condition: ArrayLike | None
     ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
         x = check_samples("x", x, shape)
         return x, check_times(t, len(x)), check_condition(condition, len(x), num_classes)
 
-    checked = Flow(init, velocity, shape, num_classes, path, prediction, predict)
-    _check_output(checked)
-    return checked
+    return Flow(init, velocity, shape, num_classes, path, prediction, predict)
 
 
 def field(model: Flow, params: Params, condition: ArrayLike | None = None) -> Field:
@@ -296,8 +297,10 @@ def _check_classes(condition: ArrayLike | None, num_classes: int | None) -> None
     checks.wholes("condition", condition, 0, num_classes)
 
 
-def _check_output(model: Flow) -> None:
+def _check_output(model: Flow, params: Params, name: str) -> None:
     """Trace the model once, so that a wrong output shape is found when it is built."""
     x = jax.ShapeDtypeStruct((2, *model.shape), jnp.float32)
     t = jax.ShapeDtypeStruct((2,), jnp.float32)
-    jax.eval_shape(lambda key, x, t: model.velocity(model.init(key), x, t), jax.random.key(0), x, t)
+    output = jax.eval_shape(model.predict, params, x, t)
+    if output.shape != x.shape:
+        raise ValueError(f"{name}: expected an output of shape {x.shape}, got {output.shape}")
