@@ -92,6 +92,7 @@ def flow_matching(
         return FlowState(params, params, optimizer.init(params), jnp.zeros((), jnp.int32))
 
     def step(key: Key, state: FlowState, batch: Batch) -> tuple[FlowState, FlowInfo]:
+        checks.instance("batch", batch, Batch, "data.Batch(x, y, weight)")
         condition = None if model.num_classes is None else batch.y
 
         def objective(params: Params) -> jax.Array:

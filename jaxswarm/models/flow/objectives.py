@@ -175,6 +175,17 @@ def loss(
 
     Raises:
         ValueError: as :func:`losses`; for negative weights or ones of another shape.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm.models import flow
+        >>> model = flow.from_network(flow.MLP(width=16), (2,))
+        >>> params = model.init(jax.random.key(0))
+        >>> grads = jax.grad(
+        ...     lambda params: flow.loss(model, params, jax.random.key(1), jnp.zeros((8, 2)))
+        ... )(params)
+        >>> jax.tree.structure(grads) == jax.tree.structure(params)
+        True
     """
     check_model(model)
     data = check_samples("data", data, model.shape)
