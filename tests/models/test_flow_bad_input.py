@@ -29,7 +29,9 @@ def _apply(params, x, t, condition):
 
 
 MODEL = flow.from_functions(lambda key: jnp.ones(()), _apply, (2,), num_classes=3)
-FREE = MODEL._replace(num_classes=None)
+FREE = flow.from_functions(lambda key: jnp.ones(()), _apply, (2,))
+REAL = flow.from_functions(lambda key: jnp.ones(()), _apply, (2,), condition_shape=(4,))
+REAL_CONDITIONS = (None, 1.0, jnp.ones((3, 5)), "x", jnp.ones((2, 4)))
 STATE = flow.noised(KEY, X, MODEL.path)
 LEVELS = np.linspace(0.99, 0.1, 10)
 MODELS = (None, 3, "mlp", flow.MLP())
@@ -95,11 +97,24 @@ CALLS = {
         {"x": SAMPLES, "t": TIME, "condition": CLASSES},
     ),
     "unconditional velocity": Call(
-        FREE._replace(
-            velocity=flow.from_functions(lambda key: jnp.ones(()), _apply, (2,)).velocity
-        ).velocity,
+        FREE.velocity,
         {"params": 1.0, "x": X, "t": T, "condition": None},
         {"condition": (0, np.zeros(3, int))},
+    ),
+    "unconditional losses": Call(
+        flow.losses,
+        {"model": FREE, "params": 1.0, "key": KEY, "data": X, "drop_rate": 0.0},
+        {"drop_rate": (0.5, 1.0)},
+    ),
+    "velocity of real conditions": Call(
+        REAL.velocity,
+        {"params": 1.0, "x": X, "t": T, "condition": jnp.ones((3, 4))},
+        {"condition": REAL_CONDITIONS},
+    ),
+    "field of real conditions": Call(
+        flow.field,
+        {"model": REAL, "params": 1.0, "condition": jnp.ones((3, 4))},
+        {"condition": REAL_CONDITIONS[:4]},
     ),
     "convert": Call(
         flow.convert,
@@ -119,6 +134,7 @@ CALLS = {
             "module": flow.MLP(width=4, depth=1),
             "shape": (2,),
             "num_classes": None,
+            "condition_shape": (3,),
             "path": None,
             "prediction": "data",
         },
@@ -126,6 +142,7 @@ CALLS = {
             "module": (None, 3, flow.MLP, flow.DiT(), Wrong(), Normalized()),
             "shape": SHAPE,
             "num_classes": (0, -1, 2.5, "3", True, 3),
+            "condition_shape": (*SHAPE[1:5], (-1,)),
             "path": PATHS,
             "prediction": (*bad.NAME, "score"),
         },
@@ -137,6 +154,7 @@ CALLS = {
             "apply": _apply,
             "shape": (2,),
             "num_classes": 3,
+            "condition_shape": None,
             "path": None,
             "prediction": "data",
         },
@@ -145,6 +163,7 @@ CALLS = {
             "apply": (*bad.FUNCTION, lambda params, x, t, condition: x[:, :1]),
             "shape": SHAPE,
             "num_classes": (0, -1, 2.5, "3", True),
+            "condition_shape": ((), (2,), 3, "ab"),
             "path": PATHS,
             "prediction": (*bad.NAME, "score"),
         },

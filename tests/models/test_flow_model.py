@@ -1,4 +1,4 @@
-"""Flow models, losses and guidance: laws of the batch, conditions, dtypes; networks; learning."""
+"""Flow models, losses and guidance: laws of the batch, conditions, dtypes; networks."""
 
 import flax.linen as nn
 import jax
@@ -65,6 +65,21 @@ def test_no_condition_is_the_last_class_and_one_number_stands_for_all():
     np.testing.assert_allclose(free, velocity(params, x, t, jnp.full(5, 3)), atol=1e-6)
     np.testing.assert_allclose(free, velocity(params, x, t, 3), atol=1e-6)
     np.testing.assert_allclose(velocity(params, x[1:2], t[1]), free[1:2], atol=1e-5)
+
+
+def test_a_condition_may_be_real_numbers():
+    model = flow.from_network(flow.MLP(width=8, depth=1), (2,), condition_shape=(2, 3))
+    params = disturbed(model.init(KEY))
+    x, t, _ = inputs(model)
+    condition = jax.random.normal(KEY, (5, 2, 3))
+    out = model.velocity(params, x, t, condition)
+    assert out.shape == (5, 2)
+    assert not np.allclose(out, model.velocity(params, x, t, condition + 1), atol=1e-3)
+    np.testing.assert_array_equal(flow.field(model, params, condition)(x, t), out)
+    each = flow.losses(model, params, KEY, x, condition)
+    assert each.shape == (5,)
+    with pytest.raises(ValueError, match="conditional flow model"):
+        flow.guided(model, params, condition, 2.0)
 
 
 def constants(prediction="velocity", num_classes=None, dtype=jnp.float32):

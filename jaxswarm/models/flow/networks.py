@@ -2,7 +2,8 @@
 
 Every module is called as ``module(x, t, condition)`` with ``x: [B, ...]``, ``t: [B]`` in ``[0, 1]``
 and ``condition: int32[B]`` in ``[0, num_classes]`` (``None`` without classes) and returns
-``[B, ...]``. Class ``num_classes`` means no condition.
+``[B, ...]``. Class ``num_classes`` means no condition. Without classes the condition may also be
+real numbers ``[B, ...]``.
 
 References:
     Peebles, Xie, Scalable diffusion models with transformers, 2023 (DiT, adaLN-Zero).
@@ -44,11 +45,14 @@ class Conditioning(nn.Module):
 
     @nn.compact
     def __call__(self, t: jax.Array, condition: jax.Array | None) -> jax.Array:
-        """Embed ``t: [B]`` and ``condition: int32[B]``."""
+        """Embed ``t: [B]`` and ``condition: int32[B]``, or numbers ``[B, ...]``."""
         features = time_features(t, 32)
         embedding = nn.Dense(self.width, dot_general=dot_general)(features)
         if self.num_classes is not None:
             embedding += nn.Embed(self.num_classes + 1, self.width)(condition)
+        elif condition is not None:
+            numbers = condition.reshape(len(condition), -1)
+            embedding += nn.Dense(self.width, dot_general=dot_general)(numbers)
         return nn.silu(embedding)
 
 
