@@ -217,7 +217,7 @@ def masked_logits(logits: ArrayLike, available: ArrayLike | None) -> jax.Array:
         flags: jax.Array = checks.mask("available", available, (numbers.shape[-1],))
         if not checks.is_traced(flags) and not np.asarray(flags).any():
             raise ValueError("available: expected at least one expert, got none")
-        numbers = jnp.where(flags, numbers, -jnp.inf)
+        numbers = jnp.where(jnp.asarray(flags)[None], numbers, -jnp.inf)
     if not checks.is_traced(numbers):
         values = np.asarray(numbers)
         if np.isnan(values).any():
