@@ -3,9 +3,11 @@
 :func:`load` gives a train/test split; a partitioner such as :func:`dirichlet_over_agents` assigns
 the training rows to ``N`` agents as padded index arrays; :func:`shards` joins the two into a pytree
 for a jitted step; a sampler such as ``minibatches(16)`` turns a key and the shards into one batch
-per agent. Synthetic problems such as :func:`quadratics` come with their optimum.
+per agent. Synthetic problems such as :func:`quadratics` come with their optimum;
+:func:`gaussian_mixture` and :func:`sprites` draw samples for generative models inside ``jit``.
 """
 
+from jaxswarm.data._sprites import SPRITES, sprites
 from jaxswarm.data.batches import (
     Batch,
     Sampler,
@@ -68,6 +70,7 @@ __all__ = [
     "Quadratic",
     "Sampler",
     "Shards",
+    "SPRITES",
     "Split",
     "attack_score",
     "backdoor",
@@ -105,6 +108,7 @@ __all__ = [
     "read_idx",
     "shards",
     "split_by_class",
+    "sprites",
     "square_patch",
     "stacked",
     "stamp",

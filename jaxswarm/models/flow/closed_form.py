@@ -146,7 +146,7 @@ def _probabilities(
 ) -> jax.Array:
     """Posterior of one sample ``x: [...]``, ``[n]``; differences first, which loses no digits."""
     noise = jnp.maximum(path.noise(t), SMALLEST_NOISE)
-    difference = ((x - path.signal(t) * data) / noise).reshape(len(data), -1)
+    difference = ((x[None] - path.signal(t) * data) / noise).reshape(len(data), -1)
     return jax.nn.softmax(logs - 0.5 * jnp.sum(jnp.square(difference), axis=-1))
 
 

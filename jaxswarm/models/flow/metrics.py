@@ -158,7 +158,7 @@ def _two_samples(
 
 def _distances(x: jax.Array, y: jax.Array) -> jax.Array:
     """Euclidean distances of one sample ``[D]`` from samples ``[m, D]``, ``[m]``."""
-    return jnp.sqrt(jnp.sum(jnp.square(x - y), axis=-1))
+    return jnp.sqrt(jnp.sum(jnp.square(x[None] - y), axis=-1))
 
 
 def _over_rows(function, x: jax.Array, y: jax.Array):
