@@ -52,9 +52,9 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     found = {name: np.asarray(x) for name, x in measure(pretrained, keys).items()}
     found = {name: x[config.tuning_seeds :] for name, x in found.items()}
     results["reference"] = found | {"entropy": np.asarray(entropy(found["shares"]))}
-    least = MATCHED * float(results["ideal"]["entropy"])
+    wanted = MATCHED * float(results["ideal"]["entropy"])
     run_of = runners(config, pretrained)
-    results["methods"], params = compare_methods(config, run_of, least, progress)
+    results["methods"], params = compare_methods(config, run_of, wanted, progress)
     before = jax.tree.map(lambda leaf: leaf[config.tuning_seeds], pretrained)
     after = jax.tree.map(lambda leaf: leaf[0], params["ac_flow"])
     results["strip"] = np.stack([_particles(config, each) for each in (before, after)])
@@ -63,8 +63,8 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     progress("critics on two kinds of states")
     results["critics"] = compare_critics(config, pretrained)
     progress("teams that gossip")
-    cell = results["methods"]["ac_flow"]["cell"]
-    results["teams"] = run_teams(config, pretrained, cell, jax.random.key(config.seed + 8))
+    tau, _, alpha = results["methods"]["ac_flow"]["bracket"]
+    results["teams"] = run_teams(config, pretrained, (tau, alpha), jax.random.key(config.seed + 8))
     if config.digit_seeds:
         results["digits"] = run_digits(config, progress)
     return results

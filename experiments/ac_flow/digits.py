@@ -162,7 +162,8 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         reward, entropy = (
             np.array([[float(each[name])] for each in tuned]) for name in ("reward", "entropy")
         )
-        cell = grid[choose(reward, entropy, least)]
+        bracket = choose(grid, reward, entropy, least)
+        cell = (bracket.tau, bracket.high)
         runs = []
         for key in jax.random.split(jax.random.key(config.seed + 6), config.digit_seeds):
             x = draw(run(key, *cell), jax.random.fold_in(key, 1))
@@ -170,6 +171,6 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
             images.setdefault(method, x[:20])
         found[method] = {
             name: np.array([float(each[name]) for each in runs]) for name in runs[0]
-        } | {"cell": cell, "grid": {"cells": grid, "reward": reward, "entropy": entropy}}
+        } | {"cell": np.array(cell), "grid": {"cells": grid, "reward": reward, "entropy": entropy}}
     found["images"] = {name: np.asarray(x) for name, x in images.items()}
     return found

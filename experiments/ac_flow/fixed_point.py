@@ -89,25 +89,31 @@ def compare_critics(config: Config, pretrained: Any) -> dict[str, np.ndarray]:
     critic = generative.critic_from_network(module, (2,))
     optimizer = optax.adam(optax.cosine_decay_schedule(config.critic_lr, config.critic_steps))
     times = jnp.arange(config.ode_steps) / config.ode_steps
+    pool = 32 * config.batch  # trajectories, drawn once
 
-    def draw(params: Any, key: jax.Array, on_ode: bool) -> tuple[flow.Noised, jax.Array]:
-        start_key, time_key, noise_key = jax.random.split(key, 3)
-        start = jax.random.normal(start_key, (config.batch, 2))
+    def simulate(params: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        start = jax.random.normal(key, (pool, 2))
         states = flow.trajectory(flow.field(model, params), start, num_steps=config.ode_steps)
-        rewards = mixture.mode_reward(states[-1], jnp.array(mixture.MODE_REWARDS))
+        return states, mixture.mode_reward(states[-1], jnp.array(mixture.MODE_REWARDS))
+
+    def draw(drawn: Any, key: jax.Array, on_ode: bool) -> tuple[flow.Noised, jax.Array]:
+        row_key, time_key, noise_key = jax.random.split(key, 3)
+        states, rewards = drawn
+        rows = jax.random.randint(row_key, (config.batch,), 0, pool)
         index = jax.random.randint(time_key, (config.batch,), 0, config.ode_steps)
-        noised = flow.noised(noise_key, states[-1], model.path, times[index])
+        noised = flow.noised(noise_key, states[-1][rows], model.path, times[index])
         if on_ode:
-            noised = noised._replace(x=states[index, jnp.arange(config.batch)])
-        return noised, rewards
+            noised = noised._replace(x=states[index, rows])
+        return noised, rewards[rows]
 
     def train(params: Any, key: jax.Array, on_ode: bool) -> jax.Array:
-        init_key, run_key, test_key = jax.random.split(key, 3)
+        init_key, data_key, run_key, test_key = jax.random.split(key, 4)
         values = critic.init(init_key)
+        drawn = simulate(params, data_key)
 
         def step(carry: Any, key: jax.Array) -> Any:
             values, opt_state = carry
-            noised, rewards = draw(params, key, on_ode)
+            noised, rewards = draw(drawn, key, on_ode)
             grads = jax.grad(generative.critic_error, argnums=1)(critic, values, noised, rewards)
             updates, opt_state = optimizer.update(grads, opt_state, values)
             return (optax.apply_updates(values, updates), opt_state), None
@@ -115,8 +121,10 @@ def compare_critics(config: Config, pretrained: Any) -> dict[str, np.ndarray]:
         keys = jax.random.split(run_key, config.critic_steps)
         (values, _), _ = jax.lax.scan(step, (values, optimizer.init(values)), keys)
 
+        fresh = simulate(params, jax.random.fold_in(test_key, 0))
+
         def test(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-            noised, rewards = draw(params, key, on_ode)
+            noised, rewards = draw(fresh, key, on_ode)
             return generative.critic_error(critic, values, noised, rewards), jnp.var(rewards)
 
         errors, variances = jax.lax.map(test, jax.random.split(test_key, 50))

@@ -28,7 +28,7 @@ def graphs(num_agents: int) -> list[topology.Topology]:
 
 
 def run_teams(
-    config: Config, pretrained: Any, cell: np.ndarray, key: jax.Array
+    config: Config, pretrained: Any, cell: tuple[float, float], key: jax.Array
 ) -> dict[str, np.ndarray]:
     """Fine-tune with AC-Flow on every graph; agent ``i`` is rewarded for mode ``i`` only.
 

@@ -141,7 +141,12 @@ def ac_flow(
     flow.check_model(model)
     if critic is None:
         module = CriticMLP(num_classes=model.num_classes)
-        critic = critic_from_network(module, model.shape, num_classes=model.num_classes)
+        critic = critic_from_network(
+            module,
+            model.shape,
+            num_classes=model.num_classes,
+            condition_shape=model.condition_shape,
+        )
     checks.instance("critic", critic, Critic, "generative.critic_from_network(...)")
     if total_steps is not None:
         warm_up = checks.whole("warm_up", warm_up)

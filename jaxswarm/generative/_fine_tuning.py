@@ -39,7 +39,8 @@ class Request(NamedTuple):
     """What samples are drawn for in one iteration; the ``inputs`` of a step.
 
     Attributes:
-        condition: ``int[B]``, given to the model, the critic and the reward; ``None`` for none.
+        condition: ``[B, ...]``, classes or numbers, given to the model, the critic and the reward;
+            ``None`` for none.
         context: what else the reward gets, such as one agent's preference; ``None`` for nothing.
     """
 
@@ -136,7 +137,7 @@ def weighted_loss(
             out of both terms.
         reference: the reference's parameters; ``None`` leaves the penalty out.
         alpha: weight of the penalty, >= 0.
-        condition: ``int[B]`` or ``None``.
+        condition: ``[B, ...]`` or ``None``.
 
     Returns:
         The loss, and its two terms: the weighted loss and the penalty before ``alpha``.
@@ -314,7 +315,7 @@ def critic_error(
         params: its parameters.
         state: of ``flow.noised``; samples that are not finite are left out.
         targets: ``[B]``, shaped rewards.
-        condition: ``int[B]`` or ``None``.
+        condition: ``[B, ...]`` or ``None``.
 
     Raises:
         ValueError: if targets or values are not ``[B]``.
@@ -359,9 +360,9 @@ def as_request(inputs: Any, batch_size: int) -> Request:
     if inputs is None:
         return Request()
     checks.instance("inputs", inputs, Request, "generative.Request(condition)")
-    if inputs.condition is not None and jnp.shape(inputs.condition) != (batch_size,):
+    if inputs.condition is not None and jnp.shape(inputs.condition)[:1] != (batch_size,):
         raise ValueError(
-            f"inputs: expected a condition of shape ({batch_size},), one for each sample of a "
+            f"inputs: expected a condition of shape ({batch_size}, ...), one for each sample of a "
             f"batch, got {jnp.shape(inputs.condition)}"
         )
     return inputs

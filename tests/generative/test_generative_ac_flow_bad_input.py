@@ -93,7 +93,8 @@ CALLS = {
         {
             "module": (*OBJECT, flow.MLP(width=4)),
             "shape": (2, None, "x", (0,), (2.5,)),
-            "num_classes": tuple(value for value in SIZE if value is not None),
+            "num_classes": SIZE,
+            "condition_shape": (2, "x", (0,), (2.5,)),
         },
     ),
     "clip_advantages": Call(
