@@ -28,10 +28,9 @@ from jaxswarm.generative._fine_tuning import (
     FineTuningInfo,
     FineTuningState,
     Request,
-    critic_error,
-    weighted_loss,
 )
 from jaxswarm.generative._flow_matching import FlowInfo, FlowState, flow_matching
+from jaxswarm.generative._losses import critic_error, weighted_loss
 from jaxswarm.generative._partition import cluster
 from jaxswarm.generative._rewards import (
     SHAPINGS,
