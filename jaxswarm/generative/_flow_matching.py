@@ -57,8 +57,8 @@ def flow_matching(
 
     ``init(params) -> FlowState`` and ``step(key, state, batch) -> (FlowState, FlowInfo)``, both of
     one model; ``vmap`` them over stacked parameters. ``batch`` is a ``data.Batch`` of samples
-    ``x: [B, ...]``, conditions ``y: int[B]`` (unused without classes) and weights ``[B]``, of which
-    the last two may be ``None``.
+    ``x: [B, ...]``, conditions ``y`` (unused by a model without) and weights ``[B]``, of which the
+    last two may be ``None``.
 
     Args:
         model: the flow model.
@@ -66,7 +66,7 @@ def flow_matching(
         ema_decay: weight of the old average in ``[0, 1)``; the average is that of
             ``optax.incremental_update``, with decay ``min(ema_decay, (1 + s) / (10 + s))`` after
             ``s`` steps, so that the initial parameters are soon forgotten.
-        drop_rate: probability in ``[0, 1]`` that a condition is dropped, for guidance.
+        drop_rate: probability in ``[0, 1]`` that a class is dropped, for guidance.
 
     Raises:
         ValueError: for arguments of another kind or out of range.
@@ -89,10 +89,13 @@ def flow_matching(
     checks.probability("drop_rate", drop_rate)
 
     def init(params: Params) -> FlowState:
-        return FlowState(params, params, optimizer.init(params), jnp.zeros((), jnp.int32))
+        average = jax.tree.map(jnp.array, params)  # a copy: callers may donate the state
+        return FlowState(params, average, optimizer.init(params), jnp.zeros((), jnp.int32))
 
     def step(key: Key, state: FlowState, batch: Batch) -> tuple[FlowState, FlowInfo]:
-        condition = None if model.num_classes is None else batch.y
+        checks.instance("batch", batch, Batch, "data.Batch(x, y, weight)")
+        conditional = model.num_classes is not None or model.condition_shape is not None
+        condition = batch.y if conditional else None
 
         def objective(params: Params) -> jax.Array:
             return flow.loss(

@@ -1,7 +1,8 @@
 """Flow models: a network with its path, number of classes and kind of prediction.
 
-``t = 0`` is noise and ``t = 1`` is data. Class ``num_classes`` stands for "no condition", which
-classifier-free guidance needs.
+``t = 0`` is noise and ``t = 1`` is data. A model has no condition, a class (class ``num_classes``
+stands for "no condition", which classifier-free guidance needs) or real numbers, such as the state
+that a policy acts on.
 
 Shapes: ``B`` samples, ``...`` the shape of one sample.
 
@@ -34,12 +35,14 @@ class Flow(NamedTuple):
         init: ``init(key) -> params``.
         velocity: ``velocity(params, x, t, condition=None) -> [B, ...]``, the velocity at
             ``x: [B, ...]`` and ``t: [B]`` in ``[0, 1]``. ``condition: int[B]`` (or one integer) in
-            ``[0, num_classes]``; ``None`` means no condition.
+            ``[0, num_classes]``; ``None`` means no condition. With ``condition_shape`` it is
+            ``float[B, *condition_shape]``.
         shape: shape of one sample.
-        num_classes: number of classes; ``None`` for an unconditional model.
+        num_classes: number of classes; ``None`` for a model without.
         path: the probability path.
         prediction: what the network predicts, one of ``flow.PREDICTIONS``.
         predict: ``predict(params, x, t, condition=None) -> [B, ...]``, the network's own output.
+        condition_shape: shape of a real-valued condition; ``None`` for a model without.
     """
 
     init: Callable[[Key], Params]
@@ -49,6 +52,7 @@ class Flow(NamedTuple):
     path: Path
     prediction: str
     predict: Callable[..., jax.Array]
+    condition_shape: tuple[int, ...] | None = None
 
 
 def from_network(
@@ -56,6 +60,7 @@ def from_network(
     shape: Sequence[int],
     *,
     num_classes: int | None = None,
+    condition_shape: Sequence[int] | None = None,
     path: Path | None = None,
     prediction: str = "velocity",
 ) -> Flow:
@@ -64,9 +69,11 @@ def from_network(
     Args:
         module: a ``flax.linen`` module such as ``flow.MLP()``; its only variables are ``params``,
             its output has the shape of ``x``. It gets ``x: [B, ...]``, ``t: [B]`` and
-            ``condition: int32[B]`` in ``[0, num_classes]`` (``None`` without classes).
+            ``condition: int32[B]`` in ``[0, num_classes]``, ``float[B, *condition_shape]``, or
+            ``None``.
         shape: shape of one sample, ``(2,)`` or ``(28, 28, 1)``.
         num_classes: number of classes of the condition, ``>= 1``; ``None`` for none.
+        condition_shape: shape of a real-valued condition, instead of classes; ``()`` for a number.
         path: the probability path, linear by default.
         prediction: what the module predicts: ``"velocity"``, ``"noise"``, ``"data"`` or ``"v"``.
 
@@ -84,11 +91,14 @@ def from_network(
     """
     checks.instance("module", module, nn.Module, "flow.MLP()")
     shape, num_classes = check_shape(shape), check_num_classes(num_classes)
+    condition_shape = _check_condition_shape(condition_shape, num_classes)
     own = getattr(module, "num_classes", num_classes)
     if own != num_classes:
         raise ValueError(f"num_classes: expected that of the module, {own}, got {num_classes}")
     example = jnp.zeros((1, *shape)), jnp.zeros(1)
     condition = None if num_classes is None else jnp.zeros(1, jnp.int32)
+    if condition_shape is not None:
+        condition = jnp.zeros((1, *condition_shape))
 
     def init_all(key: jax.Array) -> Any:
         return module.init(key, *example, condition)
@@ -106,14 +116,17 @@ def from_network(
     def apply(params: Params, x: jax.Array, t: jax.Array, condition: jax.Array | None) -> jax.Array:
         return module.apply({"params": params}, x, t, condition)  # type: ignore[return-value]
 
-    return from_functions(
+    model = _build(
         lambda key: init_all(key)["params"],
         apply,
         shape,
-        num_classes=num_classes,
-        path=path,
-        prediction=prediction,
+        num_classes,
+        condition_shape,
+        path,
+        prediction,
     )
+    _check_output(model, variables["params"], "module")
+    return model
 
 
 def from_functions(
@@ -122,6 +135,7 @@ def from_functions(
     shape: Sequence[int],
     *,
     num_classes: int | None = None,
+    condition_shape: Sequence[int] | None = None,
     path: Path | None = None,
     prediction: str = "velocity",
 ) -> Flow:
@@ -133,6 +147,7 @@ def from_functions(
             :func:`from_network`.
         shape: shape of one sample.
         num_classes: number of classes of the condition, ``>= 1``; ``None`` for none.
+        condition_shape: shape of a real-valued condition, instead of classes; ``()`` for a number.
         path: the probability path, linear by default.
         prediction: what ``apply`` predicts: ``"velocity"``, ``"noise"``, ``"data"`` or ``"v"``.
 
@@ -143,19 +158,34 @@ def from_functions(
     checks.function("init", init)
     checks.function("apply", apply)
     shape, num_classes = check_shape(shape), check_num_classes(num_classes)
+    condition_shape = _check_condition_shape(condition_shape, num_classes)
+    model = _build(init, apply, shape, num_classes, condition_shape, path, prediction)
+    _check_output(model, jax.eval_shape(init, jax.random.key(0)), "apply")
+    return model
+
+
+def _build(
+    init: Callable[[Key], Params],
+    apply: Callable[..., jax.Array],
+    shape: tuple[int, ...],
+    num_classes: int | None,
+    condition_shape: tuple[int, ...] | None,
+    path: Path | None,
+    prediction: str,
+) -> Flow:
     path = linear_path() if path is None else check_path(path)
     checks.choice("prediction", prediction, PREDICTIONS)
 
     def predict(
         params: Params, x: ArrayLike, t: ArrayLike, condition: ArrayLike | None = None
     ) -> jax.Array:
-        x, t, condition = _inputs(x, t, condition)
+        x, t, condition = inputs(x, t, condition)
         return output(params, x, t, condition)
 
     def velocity(
         params: Params, x: ArrayLike, t: ArrayLike, condition: ArrayLike | None = None
     ) -> jax.Array:
-        x, t, condition = _inputs(x, t, condition)
+        x, t, condition = inputs(x, t, condition)
         value = output(params, x, t, condition)
         if prediction == "velocity":
             return value
@@ -164,22 +194,16 @@ def from_functions(
     def output(
         params: Params, x: jax.Array, t: jax.Array, condition: jax.Array | None
     ) -> jax.Array:
-        value = apply(params, x, t, condition)
-        if getattr(value, "shape", None) != x.shape:
-            raise ValueError(
-                f"apply: expected an output of the shape of x, {x.shape}, got {checks.shown(value)}"
-            )
-        return value.astype(x.dtype)
+        return apply(params, x, t, condition).astype(x.dtype)
 
-    def _inputs(
+    def inputs(
         x: ArrayLike, t: ArrayLike, condition: ArrayLike | None
     ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
         x = check_samples("x", x, shape)
-        return x, check_times(t, len(x)), check_condition(condition, len(x), num_classes)
+        condition = check_condition(condition, len(x), num_classes, condition_shape)
+        return x, check_times(t, len(x)), condition
 
-    checked = Flow(init, velocity, shape, num_classes, path, prediction, predict)
-    _check_output(checked)
-    return checked
+    return Flow(init, velocity, shape, num_classes, path, prediction, predict, condition_shape)
 
 
 def field(model: Flow, params: Params, condition: ArrayLike | None = None) -> Field:
@@ -188,13 +212,17 @@ def field(model: Flow, params: Params, condition: ArrayLike | None = None) -> Fi
     Args:
         model: the flow model.
         params: its parameters.
-        condition: ``int[B]`` or one integer in ``[0, num_classes]``; ``None`` for no condition.
+        condition: ``int[B]`` or one integer in ``[0, num_classes]``; ``None`` for no condition;
+            ``float[B, *condition_shape]`` of a model with real-valued conditions.
 
     Raises:
         ValueError: if ``model`` is no :class:`Flow`; for a condition that it does not have.
     """
     check_model(model)
-    _check_classes(condition, model.num_classes)
+    if model.condition_shape is None:
+        _check_classes(condition, model.num_classes)
+    else:
+        checks.numbers("condition", condition, (None, *model.condition_shape))
     return lambda x, t: model.velocity(params, x, t, condition)
 
 
@@ -238,15 +266,15 @@ def check_model(model: Flow) -> Flow:
     return checks.instance("model", model, Flow, "flow.from_network(flow.MLP(), (2,))")
 
 
-def check_shape(shape: Sequence[int]) -> tuple[int, ...]:
+def check_shape(shape: Sequence[int], name: str = "shape") -> tuple[int, ...]:
     """Check the shape of one sample and return it as a tuple.
 
     Raises:
         ValueError: unless it is a sequence of at least one size of at least 1.
     """
     if not isinstance(shape, Sequence) or isinstance(shape, str) or not len(shape):
-        raise ValueError(f"shape: expected a tuple such as (2,), got {checks.shown(shape)}")
-    return tuple(checks.whole("shape", size, 1) for size in shape)
+        raise ValueError(f"{name}: expected a tuple such as (2,), got {checks.shown(shape)}")
+    return tuple(checks.whole(name, size, 1) for size in shape)
 
 
 def check_num_classes(num_classes: int | None) -> int | None:
@@ -256,6 +284,21 @@ def check_num_classes(num_classes: int | None) -> int | None:
         ValueError: for anything else.
     """
     return None if num_classes is None else checks.whole("num_classes", num_classes, 1)
+
+
+def _check_condition_shape(
+    condition_shape: Sequence[int] | None, num_classes: int | None
+) -> tuple[int, ...] | None:
+    if condition_shape is None:
+        return None
+    if num_classes is not None:
+        raise ValueError(
+            f"condition_shape: expected None beside num_classes={num_classes}, got "
+            f"{checks.shown(condition_shape)}"
+        )
+    if isinstance(condition_shape, tuple) and not condition_shape:
+        return ()
+    return check_shape(condition_shape, "condition_shape")
 
 
 def check_samples(name: str, x: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
@@ -268,14 +311,19 @@ def check_samples(name: str, x: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
 
 
 def check_condition(
-    condition: ArrayLike | None, batch: int, num_classes: int | None
+    condition: ArrayLike | None,
+    batch: int,
+    num_classes: int | None,
+    condition_shape: tuple[int, ...] | None = None,
 ) -> jax.Array | None:
-    """Condition of a batch as ``int32[B]``, class ``num_classes`` for ``None``.
+    """Condition of a batch as ``int32[B]``, class ``num_classes`` for ``None``, or as numbers.
 
     Raises:
-        ValueError: for classes outside ``[0, num_classes]``, another shape, or a condition of an
-            unconditional model.
+        ValueError: for classes outside ``[0, num_classes]``, another shape, no real-valued
+            condition of a model that has one, or a condition of an unconditional model.
     """
+    if condition_shape is not None:
+        return checks.numbers("condition", condition, (batch, *condition_shape))
     _check_classes(condition, num_classes)
     if num_classes is None:
         return None
@@ -296,8 +344,13 @@ def _check_classes(condition: ArrayLike | None, num_classes: int | None) -> None
     checks.wholes("condition", condition, 0, num_classes)
 
 
-def _check_output(model: Flow) -> None:
+def _check_output(model: Flow, params: Params, name: str) -> None:
     """Trace the model once, so that a wrong output shape is found when it is built."""
     x = jax.ShapeDtypeStruct((2, *model.shape), jnp.float32)
     t = jax.ShapeDtypeStruct((2,), jnp.float32)
-    jax.eval_shape(lambda key, x, t: model.velocity(model.init(key), x, t), jax.random.key(0), x, t)
+    condition = None
+    if model.condition_shape is not None:
+        condition = jax.ShapeDtypeStruct((2, *model.condition_shape), jnp.float32)
+    output = jax.eval_shape(model.predict, params, x, t, condition)
+    if output.shape != x.shape:
+        raise ValueError(f"{name}: expected an output of shape {x.shape}, got {output.shape}")

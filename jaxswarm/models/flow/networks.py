@@ -2,11 +2,13 @@
 
 Every module is called as ``module(x, t, condition)`` with ``x: [B, ...]``, ``t: [B]`` in ``[0, 1]``
 and ``condition: int32[B]`` in ``[0, num_classes]`` (``None`` without classes) and returns
-``[B, ...]``. Class ``num_classes`` means no condition.
+``[B, ...]``. Class ``num_classes`` means no condition. Without classes the condition may also be
+real numbers ``[B, ...]``.
 
 References:
     Peebles, Xie, Scalable diffusion models with transformers, 2023 (DiT, adaLN-Zero).
-    Ronneberger, Fischer, Brox, U-Net, 2015; Ho, Jain, Abbeel, 2020 (with time embedding).
+    Ronneberger, Fischer, Brox, U-Net, 2015.
+    Dhariwal, Nichol, Diffusion models beat GANs on image synthesis, 2021 (adaptive group norm).
 """
 
 import math
@@ -43,11 +45,14 @@ class Conditioning(nn.Module):
 
     @nn.compact
     def __call__(self, t: jax.Array, condition: jax.Array | None) -> jax.Array:
-        """Embed ``t: [B]`` and ``condition: int32[B]``."""
+        """Embed ``t: [B]`` and ``condition: int32[B]``, or numbers ``[B, ...]``."""
         features = time_features(t, 32)
         embedding = nn.Dense(self.width, dot_general=dot_general)(features)
         if self.num_classes is not None:
             embedding += nn.Embed(self.num_classes + 1, self.width)(condition)
+        elif condition is not None:
+            numbers = condition.reshape(len(condition), -1)
+            embedding += nn.Dense(self.width, dot_general=dot_general)(numbers)
         return nn.silu(embedding)
 
 
@@ -137,7 +142,7 @@ class _Block(nn.Module):
 
 
 class UNet(nn.Module):
-    """Convolutional U-Net with time and class embeddings added in every block.
+    """Convolutional U-Net whose blocks are scaled and shifted by time and class embeddings.
 
     Attributes:
         channels: channels at every resolution; each level after the first halves the image, whose
@@ -178,15 +183,17 @@ class UNet(nn.Module):
 
 
 class _ResidualBlock(nn.Module):
-    """Two 3×3 convolutions with group norms, the embedding between them, and a residual."""
+    """Two 3×3 convolutions; the embedding scales and shifts what the second norm returns."""
 
     channels: int
 
     @nn.compact
     def __call__(self, x: jax.Array, embedding: jax.Array) -> jax.Array:
         hidden = nn.Conv(self.channels, (3, 3))(nn.silu(_group_norm(x)))
-        hidden += nn.Dense(self.channels)(embedding)[:, None, None]
-        hidden = nn.Conv(self.channels, (3, 3))(nn.silu(_group_norm(hidden)))
+        modulation = nn.Dense(2 * self.channels)(embedding)[:, None, None]
+        scale, shift = jnp.split(modulation, 2, axis=-1)
+        hidden = _group_norm(hidden) * (1 + scale) + shift
+        hidden = nn.Conv(self.channels, (3, 3))(nn.silu(hidden))
         skip = x if x.shape[-1] == self.channels else nn.Conv(self.channels, (1, 1))(x)
         return skip + hidden
 
@@ -218,5 +225,7 @@ def _zero_dense(width: int) -> nn.Dense:
 
 
 def _group_norm(x: jax.Array) -> jax.Array:
-    groups = next(g for g in (8, 4, 2, 1) if x.shape[-1] % g == 0)
+    # Normalizing very few channels together removes their information: group at least eight.
+    width = x.shape[-1]
+    groups = next((g for g in (8, 4, 2) if width % g == 0 and width // g >= 8), 1)
     return nn.GroupNorm(num_groups=groups)(x)

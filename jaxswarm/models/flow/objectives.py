@@ -87,7 +87,7 @@ def losses_at(
         model: the flow model.
         params: its parameters.
         state: the noised batch, from :func:`noised` with the model's path.
-        condition: ``int[B]``, one integer or ``None``.
+        condition: as :func:`losses`.
 
     Raises:
         ValueError: for shapes or conditions that do not fit the model.
@@ -124,9 +124,10 @@ def losses(
         params: its parameters.
         key: random key for the noise, the times and the dropped conditions.
         data: ``[B, ...]``.
-        condition: ``int[B]`` or one integer in ``[0, num_classes]``; ``None`` for no condition.
+        condition: ``int[B]`` or one integer in ``[0, num_classes]``; ``None`` for no condition;
+            ``float[B, *condition_shape]`` of a model with real-valued conditions.
         drop_rate: probability in ``[0, 1]`` that a sample's condition is replaced by "no
-            condition", for classifier-free guidance.
+            condition", for classifier-free guidance; 0 for a model without classes.
 
     Raises:
         ValueError: for shapes or conditions that do not fit the model, or a rate outside
@@ -143,8 +144,10 @@ def losses(
     check_model(model)
     state_key, drop_key = jax.random.split(checks.key(key))
     data = check_samples("data", data, model.shape)
-    condition = check_condition(condition, len(data), model.num_classes)
+    condition = check_condition(condition, len(data), model.num_classes, model.condition_shape)
     checks.probability("drop_rate", drop_rate)
+    if model.num_classes is None and (checks.is_traced(drop_rate) or float(drop_rate) > 0):
+        raise ValueError(f"drop_rate: expected 0 for a model without classes, got {drop_rate}")
     if condition is not None and model.num_classes is not None:
         dropped = jax.random.bernoulli(drop_key, drop_rate, condition.shape)
         condition = jnp.where(dropped, model.num_classes, condition)
@@ -175,6 +178,17 @@ def loss(
 
     Raises:
         ValueError: as :func:`losses`; for negative weights or ones of another shape.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxswarm.models import flow
+        >>> model = flow.from_network(flow.MLP(width=16), (2,))
+        >>> params = model.init(jax.random.key(0))
+        >>> grads = jax.grad(
+        ...     lambda params: flow.loss(model, params, jax.random.key(1), jnp.zeros((8, 2)))
+        ... )(params)
+        >>> jax.tree.structure(grads) == jax.tree.structure(params)
+        True
     """
     check_model(model)
     data = check_samples("data", data, model.shape)
