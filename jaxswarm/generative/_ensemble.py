@@ -329,9 +329,14 @@ def check_models(models: Sequence[flow.Flow], router: Router) -> None:
     """Check that all models and the router have the same samples, classes and path.
 
     Raises:
-        ValueError: naming the expert that differs.
+        ValueError: naming the expert that differs, or one with real-valued conditions.
     """
     for index, model in enumerate(models):
+        if model.condition_shape is not None:
+            raise ValueError(
+                f"model: expected classes or no condition for expert {index}, got a real-valued "
+                f"condition of shape {model.condition_shape}"
+            )
         for name in ("shape", "num_classes"):
             if getattr(model, name) != getattr(router, name):
                 raise ValueError(

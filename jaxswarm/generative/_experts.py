@@ -118,8 +118,9 @@ class Experts(NamedTuple):
         experts, first = [], 0
         for model, size in self.models:
             params = jax.vmap(model.init)(keys[first : first + size])
+            average = jax.tree.map(jnp.array, params)  # a copy: callers may donate the state
             opt_state = init_per_agent(self.optimizer, params)
-            experts.append(FlowState(params, params, opt_state, jnp.zeros(size, jnp.int32)))
+            experts.append(FlowState(params, average, opt_state, jnp.zeros(size, jnp.int32)))
             first += size
         params = self.router.init(router_key)
         return ExpertsState(tuple(experts), initial(self.router_optimizer, params))
@@ -309,7 +310,8 @@ def experts(
 
 def initial(optimizer: Any, params: Params) -> FlowState:
     """State of one network at the start of training."""
-    return FlowState(params, params, optimizer.init(params), jnp.zeros((), jnp.int32))
+    average = jax.tree.map(jnp.array, params)
+    return FlowState(params, average, optimizer.init(params), jnp.zeros((), jnp.int32))
 
 
 def updated_by(optimizer: Any, ema_decay: float, state: FlowState, grads: Params) -> FlowState:
