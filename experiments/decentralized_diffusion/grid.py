@@ -158,8 +158,9 @@ def _sample_and_measure(
     Returns:
         For each arm ``precision [S]``, the share of samples within :data:`NEAR` deviations of a
         mode of their class (without a condition: of any mode); ``energy [S]``, the energy distance
-        to the test set; ``displaced [S]``, the total variation between the shares of modes among
-        samples and test set, each sample counted at the nearest mode of its class.
+        to the test set; ``modes [S, M]``, the shares of modes among the samples, each counted at the
+        nearest mode of its class; ``displaced [S]``, their total variation from those of the test
+        set.
     """
     condition = np.take_along_axis(grid.class_of_mode, grid.test_mode, axis=1)
     oracle = np.take_along_axis(grid.cluster_of_mode, grid.test_mode, axis=1)
@@ -217,6 +218,7 @@ def _scorer(modes: np.ndarray, radius: float) -> Callable[..., dict[str, np.ndar
             "precision": jnp.mean(jnp.min(distance, axis=1) <= radius),
             "energy": flow.energy_distance(x, test),
             "displaced": 0.5 * jnp.sum(jnp.abs(drawn - wanted)),
+            "modes": drawn,
         }
 
     program = jax.jit(jax.vmap(measure))

@@ -17,15 +17,12 @@ import optax
 from jaxswarm import agents, checks, data
 from jaxswarm._optimizers import init_per_agent
 from jaxswarm.data.batches import below
-from jaxswarm.generative._ensemble import (
-    Ensemble,
-    check_models,
-    families,
-    model_list,
-)
+from jaxswarm.generative._ensemble import Ensemble
+from jaxswarm.generative._families import check_models, families, model_list
 from jaxswarm.generative._flow_matching import FlowState, flow_matching
 from jaxswarm.generative._partition import as_partition
-from jaxswarm.generative._router import Router, build_router, check_router, router_loss
+from jaxswarm.generative._router import Router, check_router, router_loss
+from jaxswarm.generative._router import router as build_router
 from jaxswarm.models import flow
 from jaxswarm.types import ArrayLike, Key, Params
 
