@@ -65,8 +65,8 @@ SCALES = {
     "smoke": Config(
         experts=4, side=4, classes=4, deviation=0.3, samples=256, centroids=16, width=8,
         router_width=8, monolith_width=12, steps=20, batch=32, drawn=64, sampling_steps=4,
-        image_experts=(1, 2), image_width=8, image_monolith_width=12, image_router_width=8, components=8, image_steps=10,
-        image_batch=16, image_drawn=40, sheet=2, seeds=2,
+        image_experts=(1, 2), image_width=8, image_monolith_width=12, image_router_width=8,
+        components=8, image_steps=10, image_batch=16, image_drawn=40, sheet=2, seeds=2,
     ),
     "small": Config(),
     "full": Config(

@@ -158,9 +158,9 @@ def _sample_and_measure(
     Returns:
         For each arm ``precision [S]``, the share of samples within :data:`NEAR` deviations of a
         mode of their class (without a condition: of any mode); ``energy [S]``, the energy distance
-        to the test set; ``modes [S, M]``, the shares of modes among the samples, each counted at the
-        nearest mode of its class; ``displaced [S]``, their total variation from those of the test
-        set.
+        to the test set; ``modes [S, M]``, the shares of modes among the samples, each counted at
+        the nearest mode of its class; ``displaced [S]``, their total variation from those of the
+        test set.
     """
     condition = np.take_along_axis(grid.class_of_mode, grid.test_mode, axis=1)
     oracle = np.take_along_axis(grid.cluster_of_mode, grid.test_mode, axis=1)

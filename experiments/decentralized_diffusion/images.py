@@ -78,8 +78,9 @@ def run_images(config: Config, progress: Callable[[str], None]) -> dict[str, Any
 
     Returns:
         ``arms[name]`` with ``frechet``, ``precision``, ``recall`` and ``accuracy``, ``[S]``;
-        ``flops[name]`` of a velocity of top-1 per sample, router included; ``agreement[K]`` and ``shares[K]``, see :func:`_clusters`; ``floor``, the Fréchet distance
-        between training and test images; ``sheet[name]``, images of the first seed, class by class.
+        ``flops[name]``, those of a velocity of top-1 per sample, router included; ``agreement[K]``
+        and ``shares[K]``, see :func:`_clusters`; ``floor``, the Fréchet distance between training
+        and test images; ``sheet[name]``, images of the first seed, class by class.
     """
     images = load_images(config)
     keys = jax.vmap(jax.random.key)(config.seed + np.arange(config.seeds))
