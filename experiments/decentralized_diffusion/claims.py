@@ -89,6 +89,7 @@ def _grid_claims(made: ClaimList, grid: Results) -> None:
         baseline="monolith",
         value=_ratio(energy["full"], energy["monolith"]),
         at_most=FULL_ENERGY,
+        judge="interval",
         note=f"means times 10,000: {_table(energy, 1e4, 'monolith')}",
     )
     made.add(
@@ -101,6 +102,7 @@ def _grid_claims(made: ClaimList, grid: Results) -> None:
         baseline="monolith",
         value=_ratio(energy["top-1"], energy["monolith"]),
         at_most=HEADLINE,
+        judge="interval",
     )
     made.add(
         "On the grid, without a condition, top-1 collapses: at least five times the energy "
@@ -192,6 +194,7 @@ def _image_claims(made: ClaimList, config: Config, images: Results) -> None:
             baseline="monolith",
             value=_ratio(frechet[f"{best} top-1"], frechet["monolith"]),
             at_most=HEADLINE,
+            judge="interval",
             note=f"training against test images: {float(images['floor']):.2f}; {details}; FLOPs of "
             f"top-1 / monolith: {_flop_ratio(images, best):.2f}",
         )
@@ -223,6 +226,7 @@ def _image_claims(made: ClaimList, config: Config, images: Results) -> None:
         baseline="labels",
         value=statistics.summarize(images["agreement"][str(largest)]),
         at_most=AGREEMENT,
+        judge="interval",
         control=True,
     )
 
