@@ -14,11 +14,14 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxswarm import errors
+
+if TYPE_CHECKING:
+    import jax
 
 LARGEST = 2**31 - 1
 """The largest ``int32``: round numbers, sizes and identifiers lie below it."""
@@ -251,7 +254,7 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], example: str 
     return value
 
 
-def numbers(name: str, value: Any, shape: Any = None) -> Any:
+def numbers(name: str, value: Any, shape: Any = None) -> "jax.Array":
     """Return real numbers as a floating ``jax.Array``; NaN and infinity pass, unlike :func:`real`.
 
     For data that a run produces, where a NaN is an outcome and not a wrong argument.

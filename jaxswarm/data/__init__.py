@@ -3,9 +3,11 @@
 :func:`load` gives a train/test split; a partitioner such as :func:`dirichlet_over_agents` assigns
 the training rows to ``N`` agents as padded index arrays; :func:`shards` joins the two into a pytree
 for a jitted step; a sampler such as ``minibatches(16)`` turns a key and the shards into one batch
-per agent. Synthetic problems such as :func:`quadratics` come with their optimum.
+per agent. Synthetic problems such as :func:`quadratics` come with their optimum;
+:func:`gaussian_mixture` and :func:`sprites` draw samples for generative models inside ``jit``.
 """
 
+from jaxswarm.data._sprites import SPRITES, sprites
 from jaxswarm.data.batches import (
     Batch,
     Sampler,
@@ -20,6 +22,12 @@ from jaxswarm.data.dataset import Dataset, Split, from_arrays, split_by_class, s
 from jaxswarm.data.datasets import load
 from jaxswarm.data.dealing import PARTITIONERS, deal
 from jaxswarm.data.files import load_files, read_idx
+from jaxswarm.data.mixtures import (
+    circle_modes,
+    gaussian_grid,
+    gaussian_mixture,
+    grid_modes,
+)
 from jaxswarm.data.partition import Partition, from_owners, from_rows, truncated, without_data
 from jaxswarm.data.partitioners import (
     consecutive_classes,
@@ -62,9 +70,11 @@ __all__ = [
     "Quadratic",
     "Sampler",
     "Shards",
+    "SPRITES",
     "Split",
     "attack_score",
     "backdoor",
+    "circle_modes",
     "class_batches",
     "class_distributions",
     "class_shards",
@@ -82,6 +92,9 @@ __all__ = [
     "from_rows",
     "full_batches",
     "gaussian_blobs",
+    "gaussian_grid",
+    "gaussian_mixture",
+    "grid_modes",
     "iid",
     "label_shards",
     "linear_regression",
@@ -95,6 +108,7 @@ __all__ = [
     "read_idx",
     "shards",
     "split_by_class",
+    "sprites",
     "square_patch",
     "stacked",
     "stamp",

@@ -2,8 +2,10 @@
 
 ``functional(mlp(128, 10), example_x)`` gives ``init(key) -> params`` and ``apply(params, x)``;
 stack agents with ``agents.initialize`` and ``vmap`` the rest. Losses take the batch's weights.
+``models.flow`` has flow-matching and diffusion models.
 """
 
+from jaxswarm.models import flow
 from jaxswarm.models._functional import Model, functional
 from jaxswarm.models.losses import accuracy, cross_entropy, squared_error, weighted_mean
 from jaxswarm.models.networks import ACTIVATIONS, CNN, INITIALIZERS, MLP, NORMS, cnn, logistic, mlp
@@ -18,6 +20,7 @@ __all__ = [
     "accuracy",
     "cnn",
     "cross_entropy",
+    "flow",
     "functional",
     "logistic",
     "mlp",

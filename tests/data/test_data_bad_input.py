@@ -301,6 +301,47 @@ CALLS = {
             "l2": POSITIVE,
         },
     ),
+    "grid_modes": Call(
+        data.grid_modes, {"side": 3, "extent": 1.0}, {"side": SIZE, "extent": POSITIVE}
+    ),
+    "circle_modes": Call(
+        data.circle_modes,
+        {"num_modes": 3, "radius": 1.0},
+        {"num_modes": SIZE, "radius": POSITIVE},
+    ),
+    "gaussian_mixture": Call(
+        data.gaussian_mixture,
+        {
+            "key": RANDOM,
+            "num_samples": 5,
+            "modes": np.zeros((3, 2)),
+            "deviation": 0.1,
+            "weights": None,
+        },
+        {
+            "key": KEY,
+            "num_samples": SIZE,
+            "modes": (None, "x", 3.0, np.zeros(3), np.zeros((0, 2)), np.full((3, 2), NAN)),
+            "deviation": NOT_NEGATIVE,
+            "weights": (np.zeros(3), np.ones(2), -np.ones(3), np.full(3, NAN), "x", 1.0),
+        },
+    ),
+    "gaussian_grid": Call(
+        data.gaussian_grid,
+        {"key": RANDOM, "num_samples": 5, "side": 2, "extent": 1.0, "deviation": 0.1},
+        {
+            "key": KEY,
+            "num_samples": SIZE,
+            "side": SIZE,
+            "extent": POSITIVE,
+            "deviation": NOT_NEGATIVE,
+        },
+    ),
+    "sprites": Call(
+        data.sprites,
+        {"key": RANDOM, "num_samples": 2, "size": 8},
+        {"key": KEY, "num_samples": SIZE, "size": (*SIZE, 7)},
+    ),
     "gaussian_blobs": Call(
         data.gaussian_blobs,
         {"num_samples": 6, "num_classes": 2, "dim": 2},

@@ -1,0 +1,270 @@
+"""The methods on the mixture: tuning on a common grid, then runs of the chosen cells.
+
+Shapes: ``G`` cells of the grid, ``S`` seeds, ``K`` modes.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.ac_flow import mixture
+from experiments.ac_flow.config import METHODS, Config
+from experiments.ac_flow.methods import NO_CLIP, build
+from experiments.harness.compile import jit_fast_compile
+from jaxswarm import rollout
+from jaxswarm.models import flow
+from jaxswarm.types import ArrayLike
+
+MATCHED = 0.9  # mode entropy at which rewards are compared, as a share of the ideal's
+
+
+class Job(NamedTuple):
+    """One run: numbers that a compiled program takes as arguments.
+
+    Attributes:
+        key: of the run.
+        seed: index of the pretrained flow.
+        tau: temperature, or the share that reward-ranked fine-tuning keeps.
+        alpha: weight of the penalty.
+        clip: largest absolute advantage of AC-Flow.
+        scale: factor of the reward.
+        refresh: iterations between refreshes of the sampling copy; 0 for ``config.refresh``.
+    """
+
+    key: jax.Array
+    seed: ArrayLike
+    tau: ArrayLike
+    alpha: ArrayLike
+    clip: ArrayLike = NO_CLIP
+    scale: ArrayLike = 1.0
+    refresh: ArrayLike = 0
+
+
+def flow_model(config: Config) -> flow.Flow:
+    """Build the flow of the mixture."""
+    return flow.from_network(flow.MLP(width=config.width, depth=3), (2,))
+
+
+def pretrain(config: Config, keys: jax.Array) -> Any:
+    """Train one flow for each key on the mixture; leaves ``[len(keys), ...]``."""
+    model = flow_model(config)
+    rate = optax.cosine_decay_schedule(5e-3, config.pretrain_steps)
+    optimizer = optax.adam(rate)
+
+    def train(key: jax.Array) -> Any:
+        init_key, run_key = jax.random.split(key)
+        params = model.init(init_key)
+
+        def step(carry: Any, key: jax.Array) -> Any:
+            params, opt_state = carry
+            data_key, loss_key = jax.random.split(key)
+            x = mixture.sample_mixture(data_key, 256)
+            grads = jax.grad(lambda p: flow.loss(model, p, loss_key, x))(params)
+            updates, opt_state = optimizer.update(grads, opt_state, params)
+            return (optax.apply_updates(params, updates), opt_state), None
+
+        carry = (params, optimizer.init(params))
+        return jax.lax.scan(step, carry, jax.random.split(run_key, config.pretrain_steps))[0][0]
+
+    return jit_fast_compile(jax.vmap(train))(keys)
+
+
+def audit(config: Config, params: Any, key: jax.Array) -> dict[str, jax.Array]:
+    """Measure a flow: mean reward, mode shares, and the share of samples near a mode."""
+    field = flow.field(flow_model(config), params)
+    x = flow.sample(key, field, config.audit, (2,), num_steps=2 * config.ode_steps)
+    reward = mixture.mode_reward(x, jnp.array(mixture.MODE_REWARDS))
+    return {
+        "reward": jnp.mean(reward),
+        "shares": mixture.mode_shares(x),
+        "near": mixture.near_mode(x),
+    }
+
+
+class Runner:
+    """Runs jobs of one method through a single compiled program, ``at_once`` side by side."""
+
+    def __init__(self, config: Config, method: str, pretrained: Any):
+        self._config, self._pretrained = config, pretrained
+        model = flow_model(config)
+
+        def run_one(pretrained: Any, job: Job) -> Any:
+            def reward(x: jax.Array) -> jax.Array:
+                return jnp.asarray(job.scale) * mixture.mode_reward(
+                    x, jnp.array(mixture.MODE_REWARDS)
+                )
+
+            learner = build(
+                config, method, model, reward, job.tau, job.alpha, clip=job.clip,
+                refresh=job.refresh,
+            )  # fmt: skip
+            init_key, run_key, audit_key = jax.random.split(job.key, 3)
+            params = jax.tree.map(lambda leaf: leaf[job.seed], pretrained)
+            state = learner.init(params, init_key)
+            state, records = rollout(
+                learner.step, state, config.steps, key=run_key, every=max(config.steps // 20, 1)
+            )
+            curve = records.info.reward / job.scale
+            return audit(config, state.params, audit_key) | {"curve": curve}, state.params
+
+        self._program = jit_fast_compile(jax.vmap(run_one, (None, 0)))
+
+    def __call__(self, jobs: list[Job]) -> tuple[dict[str, np.ndarray], Any]:
+        """Measurements and parameters of all jobs, leaves ``[len(jobs), ...]``."""
+        size, found = self._config.at_once, []
+        for first in range(0, len(jobs), size):
+            group = jobs[first : first + size]
+            group = group + [group[-1]] * (size - len(group))
+            stacked = Job(
+                jnp.stack([job.key for job in group]),
+                jnp.array([job.seed for job in group]),
+                jnp.array([job.tau for job in group]),
+                jnp.array([job.alpha for job in group]),
+                jnp.array([job.clip for job in group]),
+                jnp.array([job.scale for job in group]),
+                jnp.array([job.refresh or self._config.refresh for job in group]),
+            )
+            found.append(self._program(self._pretrained, stacked))
+        joined = jax.tree.map(
+            lambda *leaves: np.concatenate([np.asarray(x) for x in leaves])[: len(jobs)], *found
+        )
+        measured, params = joined
+        return measured | {"entropy": np.asarray(mixture.entropy(measured["shares"]))}, params
+
+
+def ideal(config: Config, key: jax.Array) -> dict[str, np.ndarray]:
+    """Measure the reward-tilted mixture, and the mixture itself, on exact samples."""
+    sample_key, pick_key = jax.random.split(key)
+    x = mixture.sample_mixture(sample_key, 200_000)
+    rewards = mixture.mode_reward(x, jnp.array(mixture.MODE_REWARDS))
+    tilted = mixture.tilted_ideal(pick_key, x, mixture.SHARPNESS * rewards, 50_000)
+    shares = mixture.mode_shares(tilted)
+    reward = jnp.mean(mixture.mode_reward(tilted, jnp.array(mixture.MODE_REWARDS)))
+    return {
+        "reward": np.asarray(reward),
+        "entropy": np.asarray(mixture.entropy(shares)),
+        "shares": np.asarray(shares),
+        "data_reward": np.asarray(jnp.mean(rewards)),
+    }
+
+
+def cells(config: Config, method: str) -> np.ndarray:
+    """The grid of a method, ``[G, 2]``: temperatures (or shares) and penalties."""
+    first = config.shares if method == "reward_ranked" else config.taus
+    return np.array([(tau, alpha) for tau in first for alpha in config.alphas])
+
+
+class Bracket(NamedTuple):
+    """Two neighboring penalties of one temperature between which diversity is matched.
+
+    Attributes:
+        tau: the temperature, or the share that is kept.
+        low: the smaller penalty: less diversity, more reward.
+        high: the larger penalty, of at least the wanted diversity.
+    """
+
+    tau: float
+    low: float
+    high: float
+
+
+def choose(cells: np.ndarray, reward: np.ndarray, entropy: np.ndarray, wanted: float) -> Bracket:
+    """Choose the temperature of highest reward at a given mode entropy.
+
+    The mean reward of each temperature at the wanted entropy is interpolated between the two
+    neighboring penalties whose mean entropies bracket it.
+
+    Args:
+        cells: ``[G, 2]``, temperatures and penalties.
+        reward: ``[G, S]`` of the tuning seeds.
+        entropy: ``[G, S]``.
+        wanted: mode entropy.
+
+    Returns:
+        The bracket; without any, the most diverse cell twice.
+    """
+    mean = np.nan_to_num(reward.mean(1), nan=-np.inf)
+    diverse = np.nan_to_num(entropy.mean(1))
+    best, found = -np.inf, None
+    for tau in np.unique(cells[:, 0]):
+        rows = np.flatnonzero(cells[:, 0] == tau)
+        rows = rows[np.argsort(cells[rows, 1])]
+        for low, high in itertools.pairwise(rows):
+            if diverse[low] < wanted <= diverse[high]:
+                at = matched(mean[[low, high]], diverse[[low, high]], wanted)
+                if at > best:
+                    best, found = float(at), Bracket(tau, cells[low, 1], cells[high, 1])
+    if found is None:
+        tau, alpha = cells[diverse.argmax()]
+        found = Bracket(tau, alpha, alpha)
+    return found
+
+
+def matched(reward: np.ndarray, entropy: np.ndarray, wanted: float) -> np.ndarray:
+    """Reward at the wanted entropy on the line through two runs, leading axis 2.
+
+    The line is followed at most half its length beyond either run.
+    """
+    rise = entropy[1] - entropy[0]
+    weight = (wanted - entropy[0]) / np.where(np.abs(rise) > 1e-6, rise, 1.0)
+    return reward[0] + np.clip(weight, -0.5, 1.5) * (reward[1] - reward[0])
+
+
+def clip_of(config: Config, method: str) -> float:
+    """The clipping threshold of a method."""
+    return config.clip if method == "ac_flow" else NO_CLIP
+
+
+def runners(config: Config, pretrained: Any) -> dict[str, Runner]:
+    """One compiled program for each method; the AC-Flow arms share theirs."""
+    made = {name: Runner(config, name, pretrained) for name in METHODS if "unclipped" not in name}
+    return made | {"ac_flow_unclipped": made["ac_flow"]}
+
+
+def compare_methods(
+    config: Config, run_of: dict[str, Runner], wanted: float, progress: Callable[[str], None]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tune every method on the grid, then run the chosen cells and the two kinds of stress.
+
+    Returns:
+        For each method ``grid`` (``cells [G, 2]``, ``reward`` and ``entropy [G, S]``), ``bracket``
+        (temperature and two penalties), ``low`` and ``chosen`` (measurements at the smaller and the
+        larger penalty, ``[S, ...]``), ``matched [S]`` (the reward at the wanted entropy, between
+        the two), ``scaled_SCALE`` (as ``chosen``, with the reward times SCALE) and, for ORW-CFM and
+        AC-Flow, ``alpha_0``; and the parameters of the chosen runs.
+    """
+    keys = jax.random.split(jax.random.key(config.seed + 1), config.tuning_seeds + config.seeds)
+    tuning = range(config.tuning_seeds)
+    testing = range(config.tuning_seeds, config.tuning_seeds + config.seeds)
+    results, params = {}, {}
+    for method in METHODS:
+        progress(f"mixture: {method}")
+        run, grid, clip = run_of[method], cells(config, method), clip_of(config, method)
+        found, _ = run([Job(keys[s], s, cell[0], cell[1], clip) for cell in grid for s in tuning])
+        reward, entropy = (found[name].reshape(len(grid), -1) for name in ("reward", "entropy"))
+        bracket = choose(grid, reward, entropy, wanted)
+
+        def at(alpha: float, scale: float = 1.0, run=run, tau=bracket.tau, clip=clip) -> Any:
+            return run([Job(keys[s], s, tau, alpha, clip, scale) for s in testing])
+
+        low, _ = at(bracket.low)
+        high, params[method] = at(bracket.high)
+        rewards, entropies = (np.stack([low[name], high[name]]) for name in ("reward", "entropy"))
+        results[method] = {
+            "grid": {"cells": grid, "reward": reward, "entropy": entropy},
+            "bracket": np.array(bracket),
+            "low": low,
+            "chosen": high,
+            "matched": matched(rewards, entropies, wanted),
+        }
+        if method in ("orw_cfm", "naive", "ac_flow"):
+            for scale in config.scales[1:]:
+                results[method][f"scaled_{scale:g}"] = at(bracket.high, scale)[0]
+        if method in ("orw_cfm", "ac_flow"):
+            results[method]["alpha_0"] = at(0.0)[0]
+    return results, params

@@ -1,0 +1,100 @@
+"""Agents that fine-tune one flow towards modes of their own and gossip its parameters.
+
+Shapes: ``N`` agents, ``S`` seeds, ``K`` modes.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.ac_flow import mixture
+from experiments.ac_flow.comparison import flow_model
+from experiments.ac_flow.config import Config
+from experiments.ac_flow.methods import build
+from experiments.harness.compile import jit_fast_compile
+from jaxswarm import agents, generative, gossip, rollout, sweep, topology
+from jaxswarm.models import flow
+
+GRAPHS = ("isolated", "ring", "complete")
+
+
+def graphs(num_agents: int) -> list[topology.Topology]:
+    """The graphs of :data:`GRAPHS`."""
+    alone = topology.from_edges(np.zeros((0, 2), int), num_agents, name="isolated")
+    return [alone, topology.ring(num_agents), topology.complete(num_agents)]
+
+
+def run_teams(
+    config: Config, pretrained: Any, cell: tuple[float, float], key: jax.Array
+) -> dict[str, np.ndarray]:
+    """Fine-tune with AC-Flow on every graph; agent ``i`` is rewarded for mode ``i`` only.
+
+    Args:
+        config: sizes.
+        pretrained: flows, leaves ``[S', ...]``; a team starts from one of them.
+        cell: temperature and penalty.
+        key: of all runs.
+
+    Returns:
+        Leaves ``[3, S, ...]``, by graph: ``own_reward``, mean over agents of the reward that each
+        is fine-tuned for; ``own_entropy``, mean over agents of the mode entropy of one agent's
+        flow; ``team_entropy``, of all agents' samples together; ``team_reward``, mean over agents
+        of the reward of all agents' preferences together (1 near any of the agents' modes);
+        ``disagreement``, distance of the parameters from their mean; ``bytes`` sent.
+    """
+    model, n = flow_model(config), config.team
+    preferences = jnp.eye(n, mixture.NUM_MODES)
+
+    def reward(x: jax.Array, preference: jax.Array) -> jax.Array:
+        return mixture.mode_reward(x, preference)
+
+    one = build(
+        config,
+        "ac_flow",
+        model,
+        reward,
+        cell[0],
+        cell[1],
+        clip=config.clip,
+        steps=config.team_steps,
+    )
+    stacked = topology.stack(graphs(n))
+    operators = gossip.mixing(stacked, layout="dense", connected=False)
+    requests = generative.Request(context=preferences)
+
+    def run_team(W: gossip.Mixing, seed: tuple[jax.Array, Any]) -> dict[str, jax.Array]:
+        key, params = seed
+        init_key, run_key, audit_key = jax.random.split(key, 3)
+        learner = generative.decentralized(one, gossip.averaging(W))
+        state = learner.init(agents.broadcast(params, n), init_key, requests)
+        state, _ = rollout(
+            learner.step, state, config.team_steps, key=run_key, inputs=requests,
+            every=config.team_steps,
+        )  # fmt: skip
+
+        def measure(params: Any, key: jax.Array, preference: jax.Array) -> Any:
+            x = flow.sample(
+                key, flow.field(model, params), config.audit, (2,), num_steps=2 * config.ode_steps
+            )
+            own = jnp.mean(mixture.mode_reward(x, preference))
+            every = jnp.mean(mixture.mode_reward(x, preferences.sum(0)))
+            return own, every, mixture.mode_shares(x)
+
+        own, every, shares = jax.vmap(measure)(state.params, agents.keys(audit_key, n), preferences)
+        return {
+            "own_reward": jnp.mean(own),
+            "team_reward": jnp.mean(every),
+            "own_entropy": jnp.mean(mixture.entropy(shares)),
+            "team_entropy": mixture.entropy(jnp.mean(shares, axis=0)),
+            "disagreement": jnp.mean(agents.disagreement(state.params)),
+            "bytes": state.traffic.total.bytes,
+        }
+
+    keys = jax.random.split(key, config.team_seeds)
+    first = config.tuning_seeds
+    starts = jax.tree.map(lambda leaf: leaf[first : first + config.team_seeds], pretrained)
+    program = jit_fast_compile(functools.partial(sweep, run_team))
+    return {name: np.asarray(x) for name, x in program(operators, (keys, starts)).items()}
