@@ -21,6 +21,12 @@ for the distance from the exact fixed point was .05 and is .1 (the pilot gave .0
 gradient steps); fewer team iterations, pretraining steps and seeds (10 instead of 12) save time. No
 other threshold moved.
 
+What did not hold at small scale, and why. AC-Flow's reward varies across seeds no less than that of
+ORW-CFM-W2: clipped advantages of the three rewarded modes are nearly equal, which leaves their
+shares to drift (pilot: standard deviation .1 of the best mode's share against .02). The naive
+actor-critic does not lose its diversity: weights of mean one and the penalty bound what large
+rewards can do, which costs it reward only.
+
 References:
     Fan et al., Fine-tuning flow matching generative models with intermediate feedback, 2025.
     Fan et al., Online reward-weighted fine-tuning of flow matching with Wasserstein regularization,
