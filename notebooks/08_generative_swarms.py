@@ -201,7 +201,7 @@ def fine_tuned(alpha):
     tuner = generative.ac_flow(
         model, upper_right, warm_up=30, alpha=alpha, optimizer=optax.adam(1e-3), num_steps=10
     )
-    begin = tuner.init(jax.random.key(9), trained.ema_params)
+    begin = tuner.init(trained.ema_params, jax.random.key(9))
     return js.simulate(tuner.step, begin, 250, key=jax.random.key(10), progress=False)
 
 
@@ -243,7 +243,7 @@ def team(rule):
     )
     members = generative.decentralized(tuner, rule)
     request = generative.Request(context=goals)
-    begin = members.init(jax.random.key(12), agents.stack([trained.ema_params] * 4), request)
+    begin = members.init(agents.stack([trained.ema_params] * 4), jax.random.key(12), request)
     end, _ = js.simulate(
         members.step, begin, 200, key=jax.random.key(13), inputs=request, every=200, progress=False
     )

@@ -13,15 +13,15 @@ class Config:
     experts: int = 8  # number of experts on the grid
     side: int = 8  # modes along each axis of the grid
     classes: int = 16  # classes of the grid's modes, the condition
-    deviation: float = 0.03  # standard deviation of a mode
+    deviation: float = 0.015  # standard deviation of a mode
     samples: int = 8192  # training samples of the grid
     centroids: int = 256  # fine clusters of the first k-means stage
     width: int = 64  # width of an expert's network on the grid
     router_width: int = 32  # width of the router's network on the grid
     monolith_width: int = 84  # width of the monolith: FLOPs of top-1 with its router
-    steps: int = 3000  # training steps on the grid
+    steps: int = 1500  # training steps on the grid
     batch: int = 256  # training samples of a step, of all experts together
-    lr: float = 3e-3  # initial step size of Adam on the grid, cosine decay to 0
+    lr: float = 2e-2  # initial step size of Adam on the grid, cosine decay to 0
     drawn: int = 2048  # samples drawn from each arm on the grid
     sampling_steps: int = 32  # Euler steps of sampling
     data: str = "digits"  # images: digits (in scikit-learn) or mnist (files in --path)
@@ -29,9 +29,10 @@ class Config:
     network: str = "mlp"  # network of the image part: mlp, dit or unet
     image_experts: tuple[int, ...] = (1, 4)  # numbers of experts on images, from 1, the monolith
     image_width: int = 96  # width (channels of the first level for unet) of the networks on images
+    image_monolith_width: int = 124  # width of the monolith on images, FLOPs as on the grid
     image_router_width: int = 48  # width (channels) of the router on images
     components: int = 32  # principal components that are clustered
-    image_steps: int = 1500  # training steps on images
+    image_steps: int = 800  # training steps on images
     image_batch: int = 128  # training samples of a step on images, of all experts together
     image_lr: float = 3e-3  # initial step size of Adam on images, cosine decay to 0
     image_drawn: int = 512  # samples drawn from each arm on images
@@ -62,15 +63,15 @@ class Config:
 
 SCALES = {
     "smoke": Config(
-        experts=4, side=4, classes=4, samples=256, centroids=16, width=8, router_width=8,
-        monolith_width=10, steps=20, batch=32, drawn=64, sampling_steps=4, image_experts=(1, 2),
-        image_width=8, image_router_width=8, components=8, image_steps=10, image_batch=16,
-        image_drawn=40, sheet=2, seeds=2,
+        experts=4, side=4, classes=4, deviation=0.3, samples=256, centroids=16, width=8,
+        router_width=8, monolith_width=12, steps=20, batch=32, drawn=64, sampling_steps=4,
+        image_experts=(1, 2), image_width=8, image_monolith_width=12, image_router_width=8,
+        components=8, image_steps=10, image_batch=16, image_drawn=40, sheet=2, seeds=2,
     ),
     "small": Config(),
     "full": Config(
-        steps=8000, samples=32768, drawn=8192, data="mnist", network="unet",
-        image_experts=(1, 4, 8), image_width=32, image_router_width=8, image_steps=6000,
-        image_batch=128, image_lr=1e-3, image_drawn=2048,
+        steps=3000, drawn=4096, data="mnist", image_experts=(1, 4, 8), image_width=512,
+        image_monolith_width=620, image_router_width=128, image_steps=1500, image_batch=256,
+        image_lr=1e-3, image_drawn=1024, seeds=3,
     ),
 }  # fmt: skip

@@ -39,7 +39,6 @@ def plot(config: Config, results: Results, path: Path) -> None:
         ax.scatter(x[:, 0], x[:, 1], s=3, c=colors[cluster], linewidths=0)
         plotting.stage(ax, x=(-EXTENT, EXTENT), y=(-EXTENT, EXTENT), title=title)
     _draw_sheets(axes[2], config, results["images"])
-    axes[0, 0].figure.tight_layout()
     plotting.save(axes[0, 0], path)
 
 
@@ -69,13 +68,14 @@ def _draw_sheets(axes: Any, config: Config, images: Results) -> None:
         names += [f"{largest} experts full", f"{largest} experts top-1"]
     for ax, name in zip(axes, names, strict=False):
         sheet = np.asarray(images["sheet"][name])
+        sheet = np.pad(sheet, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-1.0)
         rows, columns, side, _ = sheet.shape
         tiled = sheet.transpose(0, 2, 1, 3).reshape(rows * side, columns * side)
         ax.imshow(tiled, cmap="gray_r", vmin=-1, vmax=1)
         distance = (
             "" if name == "data" else f", Fréchet {np.mean(images['arms'][name]['frechet']):.1f}"
         )
-        plotting.stage(ax, title=f"{name}{distance}")
+        plotting.stage(ax, title=f"{name[0].upper()}{name[1:]}{distance}")
     for ax in axes[len(names) :]:
         ax.set_axis_off()
 

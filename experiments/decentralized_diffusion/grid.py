@@ -27,7 +27,6 @@ MODES_OF_CLUSTERS: dict[str, dict[str, Any]] = {
     "full": {"mode": "full"},
     "top-1": {"mode": "top_k", "k": 1},
     "top-2": {"mode": "top_k", "k": 2},
-    "threshold": {"mode": "threshold", "threshold": 0.9},
     "sampled": {"mode": "sampled"},
     "once": {"mode": "once"},
 }
@@ -103,45 +102,48 @@ def run_grid(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             for index in range(config.seeds)
         ]
     )
+    # A condition that is the same for all samples tells nothing: no other program is needed.
+    same = np.zeros_like(grid.condition)
     settings = {
-        "monolith": (config.monolith_width, True, np.zeros_like(grid.clusters)),
-        "clusters": (config.width, True, grid.clusters),
-        "random": (config.width, True, shuffled),
-        "unconditional": (config.width, False, grid.clusters),
+        "monolith": (config.monolith_width, grid.condition, np.zeros_like(grid.clusters)),
+        "clusters": (config.width, grid.condition, grid.clusters),
+        "random": (config.width, grid.condition, shuffled),
+        "unconditional": (config.width, same, grid.clusters),
     }
-    slots = max(
-        np.bincount(own).max() for arm in ("clusters", "random") for own in settings[arm][2]
-    )
     trained = {}
-    for name, (width, has_condition, clusters) in settings.items():
+    for name, (width, condition, clusters) in settings.items():
         progress(f"grid: train {name}")
-        classes = config.classes if has_condition else None
         trained[name] = train(
             keys,
-            flow.MLP(width=width, num_classes=classes),
-            flow.MLP(width=config.router_width, depth=2, num_classes=classes),
+            flow.MLP(width=width, num_classes=config.classes),
+            flow.MLP(width=config.router_width, depth=2, num_classes=config.classes),
             grid.x,
-            grid.condition if has_condition else None,
+            condition,
             clusters,
-            num_classes=classes,
+            num_classes=config.classes,
             batch=config.batch,
             steps=config.steps,
             lr=config.lr,
-            slots=config.samples if name == "monolith" else int(slots),
+            slots=config.samples if name == "monolith" else _slots(grid.clusters, shuffled),
         )
     return {
         "arms": _sample_and_measure(config, progress, grid, keys, trained),
         "loss": {name: arm.loss for name, arm in trained.items()},
         "flops": {
-            "monolith": velocity_flops(trained["monolith"], config.drawn, True),
-            "full": velocity_flops(trained["clusters"], config.drawn, True, mode="full"),
-            "top-1": velocity_flops(trained["clusters"], config.drawn, True, mode="top_k", k=1),
+            "monolith": velocity_flops(trained["monolith"], config.drawn),
+            "full": velocity_flops(trained["clusters"], config.drawn, mode="full"),
+            "top-1": velocity_flops(trained["clusters"], config.drawn, mode="top_k", k=1),
         },
         "share": np.stack([np.bincount(c, minlength=config.experts) for c in grid.clusters])
         / config.samples,
         "lost_expert": np.arange(config.seeds) % config.experts,
         "figure": _for_figure(config, grid, trained, keys),
     }
+
+
+def _slots(*partitions: np.ndarray) -> int:
+    """Samples of the largest part of all partitions."""
+    return max(int(np.bincount(own).max()) for partition in partitions for own in partition)
 
 
 def _sample_and_measure(
@@ -156,8 +158,9 @@ def _sample_and_measure(
     Returns:
         For each arm ``precision [S]``, the share of samples within :data:`NEAR` deviations of a
         mode of their class (without a condition: of any mode); ``energy [S]``, the energy distance
-        to the test set; ``displaced [S]``, the total variation between the shares of modes among
-        samples and test set, each sample counted at the nearest mode of its class.
+        to the test set; ``modes [S, M]``, the shares of modes among the samples, each counted at
+        the nearest mode of its class; ``displaced [S]``, their total variation from those of the
+        test set.
     """
     condition = np.take_along_axis(grid.class_of_mode, grid.test_mode, axis=1)
     oracle = np.take_along_axis(grid.cluster_of_mode, grid.test_mode, axis=1)
@@ -179,19 +182,19 @@ def _sample_and_measure(
     measured = {}
     for name, arm, options, per_seed in plans:
         progress(f"grid: sample {name}")
-        is_free = arm == "unconditional"
+        wanted, classes = condition, grid.class_of_mode
+        if arm == "unconditional":
+            wanted, classes = np.zeros_like(condition), np.zeros_like(classes)
         x = sample(
             draw_keys,
             trained[arm],
             config.drawn,
-            None if is_free else condition,
+            wanted,
             num_steps=config.sampling_steps,
             per_seed={"available": all_experts} | per_seed if arm != "monolith" else {},
             **options,
         )
 
-        classes = np.zeros_like(grid.class_of_mode) if is_free else grid.class_of_mode
-        wanted = np.zeros_like(condition) if is_free else condition
         measured[name] = scores(x, wanted, grid.test, grid.test_mode, classes)
         measured[name]["shown"] = x[0, : min(config.drawn, 1024)]
     return measured
@@ -215,6 +218,7 @@ def _scorer(modes: np.ndarray, radius: float) -> Callable[..., dict[str, np.ndar
             "precision": jnp.mean(jnp.min(distance, axis=1) <= radius),
             "energy": flow.energy_distance(x, test),
             "displaced": 0.5 * jnp.sum(jnp.abs(drawn - wanted)),
+            "modes": drawn,
         }
 
     program = jax.jit(jax.vmap(measure))
@@ -233,7 +237,7 @@ def _for_figure(
     one: generative.Ensemble = jax.tree.map(lambda leaf: leaf[0], trained["unconditional"].ensemble)
     line = np.linspace(-2.6, 2.6, MAP_CELLS, dtype=np.float32)
     points = np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2)
-    weights = np.stack([np.asarray(one.weights(points, time)) for time in MAP_TIMES])
+    weights = np.stack([np.asarray(one.weights(points, time, 0)) for time in MAP_TIMES])
     shape = (len(MAP_TIMES), MAP_CELLS, MAP_CELLS)
     return {
         "test": grid.test[0, : min(config.drawn, 1024)],

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.decentralized_diffusion.config import Config
-from experiments.decentralized_diffusion.training import Arm, sample, train
+from experiments.decentralized_diffusion.training import Arm, sample, train, velocity_flops
 from experiments.harness.images import flattened
 from jaxswarm import data, generative
 from jaxswarm.models import flow
@@ -78,8 +78,9 @@ def run_images(config: Config, progress: Callable[[str], None]) -> dict[str, Any
 
     Returns:
         ``arms[name]`` with ``frechet``, ``precision``, ``recall`` and ``accuracy``, ``[S]``;
-        ``agreement[K]`` and ``shares[K]``, see :func:`_clusters`; ``floor``, the Fréchet distance
-        between training and test images; ``sheet[name]``, images of the first seed, class by class.
+        ``flops[name]``, those of a velocity of top-1 per sample, router included; ``agreement[K]``
+        and ``shares[K]``, see :func:`_clusters`; ``floor``, the Fréchet distance between training
+        and test images; ``sheet[name]``, images of the first seed, class by class.
     """
     images = load_images(config)
     keys = jax.vmap(jax.random.key)(config.seed + np.arange(config.seeds))
@@ -108,9 +109,10 @@ def run_images(config: Config, progress: Callable[[str], None]) -> dict[str, Any
             )
         for name, partition in plans.items():
             progress(f"images: train {name}")
+            width = config.image_monolith_width if count == 1 else config.image_width
             arm = train(
                 keys,
-                network(config, config.image_width, images.num_classes),
+                network(config, width, images.num_classes),
                 network(config, config.image_router_width, images.num_classes),
                 features,
                 labels,
@@ -125,7 +127,10 @@ def run_images(config: Config, progress: Callable[[str], None]) -> dict[str, Any
             is_random = name.endswith("random")
             arms[name] = arm, {"": {}} if count == 1 else random_modes if is_random else MODES
     return {
-        "arms": {},
+        "flops": {
+            name: velocity_flops(arm, config.image_drawn, **MODES["top-1"])
+            for name, (arm, _) in arms.items()
+        },
         "agreement": agreement,
         "shares": shares,
         "floor": _frechet(classifier, images, images.train),
@@ -167,6 +172,15 @@ def _measure(
     condition = np.broadcast_to(drawn_labels, (config.seeds, config.image_drawn)).astype(np.int32)
     draw_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
     test_features = _features(classifier, images, images.test)
+
+    @jax.jit  # once for all arms and seeds
+    def score(x: jax.Array) -> tuple[jax.Array, ...]:
+        square = x.reshape(-1, images.side, images.side)
+        features = classifier.features(square)
+        near = flow.precision_recall(features, test_features)
+        right = jnp.argmax(classifier.logits(square), axis=1) == jnp.asarray(drawn_labels)
+        return features, near.precision, near.recall, jnp.mean(right)
+
     measured, sheets = {}, {"data": _sheet(config, images, images.test, images.test_labels)}
     for name, (arm, modes) in arms.items():
         for mode, options in modes.items():
@@ -180,23 +194,16 @@ def _measure(
                 num_steps=config.sampling_steps,
                 **options,
             )
-            scores = []
-            for of_seed in x:
-                of_drawn = _features(classifier, images, of_seed)
-                near = flow.precision_recall(of_drawn, test_features)
-                logits = classifier.logits(_square(images, of_seed))
-                scores.append(
-                    (
-                        flow.frechet_distance(of_drawn, test_features),
-                        float(near.precision),
-                        float(near.recall),
-                        float(np.mean(np.asarray(logits).argmax(1) == drawn_labels)),
-                    )
-                )
-            columns = np.asarray(scores).T
-            measured[full_name] = dict(
-                zip(("frechet", "precision", "recall", "accuracy"), columns, strict=True)
-            )
+            columns = zip(*(score(jnp.asarray(of_seed)) for of_seed in x), strict=True)
+            features, precision, recall, accuracy = map(np.asarray, columns)
+            measured[full_name] = {
+                "frechet": np.array(
+                    [flow.frechet_distance(own, test_features) for own in features]
+                ),
+                "precision": precision,
+                "recall": recall,
+                "accuracy": accuracy,
+            }
             sheets[full_name] = _sheet(config, images, x[0], drawn_labels)
     return {"arms": measured, "sheet": sheets}
 

@@ -35,10 +35,10 @@ def train(
     network: nn.Module,
     backbone: nn.Module,
     features: np.ndarray,
-    conditions: np.ndarray | None,
+    conditions: np.ndarray,
     clusters: np.ndarray,
     *,
-    num_classes: int | None,
+    num_classes: int,
     batch: int,
     steps: int,
     lr: float,
@@ -51,9 +51,9 @@ def train(
         network: of every expert.
         backbone: network of the router.
         features: ``[S, n, ...]``.
-        conditions: ``int32[S, n]``; ``None`` for an unconditional model.
+        conditions: ``int32[S, n]``, their classes.
         clusters: ``int32[S, n]`` in ``[0, K)``.
-        num_classes: number of classes of the condition, ``None`` without one.
+        num_classes: number of classes of the condition.
         batch: samples of a step, of all experts together; the router's batch is as large.
         steps: training steps.
         lr: initial step size of Adam, cosine decay to 0.
@@ -67,8 +67,7 @@ def train(
     per_seed = []
     for index, own in enumerate(clusters):
         learner = generative.experts(options["model"], own, router=options["router"])
-        condition = None if conditions is None else conditions[index]
-        per_seed.append(padded(learner.shards(features[index], condition), slots))
+        per_seed.append(padded(learner.shards(features[index], conditions[index]), slots))
     shards = jax.tree.map(lambda *leaves: jnp.stack(leaves), *per_seed)
     ensemble, loss = run(keys, shards)
     return Arm(ensemble, np.asarray(loss))
@@ -79,7 +78,7 @@ def _program(
     network: nn.Module,
     backbone: nn.Module,
     shape: tuple[int, ...],
-    num_classes: int | None,
+    num_classes: int,
     count: int,
     batch: int,
     steps: int,
@@ -130,7 +129,7 @@ def sample(
     keys: jax.Array,
     arm: Arm,
     num_samples: int,
-    conditions: np.ndarray | None,
+    conditions: np.ndarray,
     *,
     num_steps: int,
     per_seed: dict[str, np.ndarray] | None = None,
@@ -142,7 +141,7 @@ def sample(
         keys: ``[S]``.
         arm: of :func:`train`.
         num_samples: samples of each seed.
-        conditions: ``int32[S, num_samples]`` or ``None``.
+        conditions: ``int32[S, num_samples]``.
         num_steps: Euler steps.
         per_seed: arguments of ``Ensemble.sample`` that differ by seed, leading axis ``S``.
         **options: those that do not.
@@ -170,12 +169,12 @@ def _sampler(
     return jit_fast_compile(jax.vmap(draw))
 
 
-def velocity_flops(arm: Arm, num_samples: int, has_condition: bool, **options: Any) -> float:
+def velocity_flops(arm: Arm, num_samples: int, **options: Any) -> float:
     """Floating-point operations of one velocity of a batch, per sample, by XLA's cost analysis."""
     one: generative.Ensemble = jax.tree.map(lambda leaf: leaf[0], arm.ensemble)
     x = jnp.zeros((num_samples, *one.router.shape))
     t = jnp.full(num_samples, 0.5)
-    condition = jnp.zeros(num_samples, jnp.int32) if has_condition else None
+    condition = jnp.zeros(num_samples, jnp.int32)
 
     def velocity(ensemble: generative.Ensemble, x: Any, t: Any, condition: Any) -> jax.Array:
         if ensemble.num_experts == 1:  # a monolith has no router to evaluate

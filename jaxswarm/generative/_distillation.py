@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm import checks, data
-from jaxswarm.generative._ensemble import Ensemble, check_models
+from jaxswarm.generative._ensemble import Ensemble
 from jaxswarm.generative._experts import check_optimizer, initial, uniform_batch, updated_by
+from jaxswarm.generative._families import check_models
 from jaxswarm.generative._flow_matching import FlowState
 from jaxswarm.models import flow
 from jaxswarm.types import Key, Params

@@ -8,14 +8,14 @@ References:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents, checks
 from jaxswarm.generative._dispatch import dispatch
+from jaxswarm.generative._families import check_models, check_tree, families, model_list
 from jaxswarm.generative._router import (
     MODES,
     Router,
@@ -298,67 +298,14 @@ def ensemble(
             f"params: expected those of {router.num_experts} experts, got {len(params)}"
         )
     for index, (model, own) in enumerate(zip(listed, params, strict=True)):
-        _check_tree(f"params: expert {index}", model.init, own)
-    _check_tree("router_params", router.init, router_params)
+        check_tree(f"params: expert {index}", model.init, own)
+    check_tree("router_params", router.init, router_params)
     stacked, first = [], 0
     grouped = families(listed)
     for _, size in grouped:
         stacked.append(agents.stack(list(params[first : first + size])))
         first += size
     return Ensemble(tuple(stacked), router_params, tuple(model for model, _ in grouped), router)
-
-
-def model_list(models: Any, num_experts: int) -> list[flow.Flow]:
-    """One model for each expert.
-
-    Raises:
-        ValueError: for what is no model, or another number of them.
-    """
-    if isinstance(models, flow.Flow):
-        return [models] * num_experts
-    if not isinstance(models, Sequence) or isinstance(models, str):
-        checks.instance("model", models, flow.Flow, "flow.from_network(flow.MLP(), (2,))")
-    if len(models) != num_experts:
-        raise ValueError(
-            f"model: expected one for each of {num_experts} experts, got {len(models)}"
-        )
-    return [flow.check_model(each) for each in cast(Sequence[flow.Flow], models)]
-
-
-def check_models(models: Sequence[flow.Flow], router: Router) -> None:
-    """Check that all models and the router have the same samples, classes and path.
-
-    Raises:
-        ValueError: naming the expert that differs.
-    """
-    for index, model in enumerate(models):
-        for name in ("shape", "num_classes"):
-            if getattr(model, name) != getattr(router, name):
-                raise ValueError(
-                    f"router: expected {name} {getattr(model, name)} like the model of expert "
-                    f"{index}, got {getattr(router, name)}"
-                )
-        if model.path != models[0].path:
-            raise ValueError(f"model: expected the path of expert 0 for expert {index}, too")
-
-
-def families(models: Sequence[flow.Flow]) -> list[tuple[flow.Flow, int]]:
-    """Consecutive equal models with their number."""
-    return [(model, len(list(group))) for model, group in groupby(models)]
-
-
-def _check_tree(name: str, init: Any, params: Params) -> None:
-    wanted = jax.eval_shape(init, jax.random.key(0))
-    if jax.tree.structure(wanted) != jax.tree.structure(params):
-        raise ValueError(f"{name}: expected the tree of its model's init, got another structure")
-    for (path, leaf), own in zip(
-        jax.tree_util.tree_leaves_with_path(wanted), jax.tree.leaves(params), strict=True
-    ):
-        if jnp.shape(own) != leaf.shape:
-            raise ValueError(
-                f"{name}: leaf {jax.tree_util.keystr(path)}: expected shape {leaf.shape} as of its "
-                f"model's init, got {jnp.shape(own)}"
-            )
 
 
 def _guided(model: flow.Flow, scale: ArrayLike | None) -> flow.Flow:

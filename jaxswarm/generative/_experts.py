@@ -17,15 +17,12 @@ import optax
 from jaxswarm import agents, checks, data
 from jaxswarm._optimizers import init_per_agent
 from jaxswarm.data.batches import below
-from jaxswarm.generative._ensemble import (
-    Ensemble,
-    check_models,
-    families,
-    model_list,
-)
+from jaxswarm.generative._ensemble import Ensemble
+from jaxswarm.generative._families import check_models, families, model_list
 from jaxswarm.generative._flow_matching import FlowState, flow_matching
 from jaxswarm.generative._partition import as_partition
-from jaxswarm.generative._router import Router, build_router, check_router, router_loss
+from jaxswarm.generative._router import Router, check_router, router_loss
+from jaxswarm.generative._router import router as build_router
 from jaxswarm.models import flow
 from jaxswarm.types import ArrayLike, Key, Params
 
@@ -118,8 +115,9 @@ class Experts(NamedTuple):
         experts, first = [], 0
         for model, size in self.models:
             params = jax.vmap(model.init)(keys[first : first + size])
+            average = jax.tree.map(jnp.array, params)  # a copy: callers may donate the state
             opt_state = init_per_agent(self.optimizer, params)
-            experts.append(FlowState(params, params, opt_state, jnp.zeros(size, jnp.int32)))
+            experts.append(FlowState(params, average, opt_state, jnp.zeros(size, jnp.int32)))
             first += size
         params = self.router.init(router_key)
         return ExpertsState(tuple(experts), initial(self.router_optimizer, params))
@@ -309,7 +307,8 @@ def experts(
 
 def initial(optimizer: Any, params: Params) -> FlowState:
     """State of one network at the start of training."""
-    return FlowState(params, params, optimizer.init(params), jnp.zeros((), jnp.int32))
+    average = jax.tree.map(jnp.array, params)
+    return FlowState(params, average, optimizer.init(params), jnp.zeros((), jnp.int32))
 
 
 def updated_by(optimizer: Any, ema_decay: float, state: FlowState, grads: Params) -> FlowState:

@@ -271,6 +271,3 @@ def check_router(router: Router) -> Router:
         ValueError: if it is not.
     """
     return checks.instance("router", router, Router, "generative.router(flow.MLP(), (2,), 8)")
-
-
-build_router = router  # where an argument has the name

@@ -26,6 +26,7 @@ MINUTES = (
     "variance_correction",
     "bn_actor_critic",
     "ac_flow",
+    "decentralized_diffusion",
 )
 
 
