@@ -34,7 +34,7 @@ class World(NamedTuple):
         pretrained: its parameters.
         seen: probability of an even digit of the first classifier, ``[B, 64] -> [B]``: the reward.
         unseen: that of the second classifier.
-        judge: the second classifier.
+        second: the second classifier, for diversity and features.
         even: even digits that no network was trained on, ``[B, 64]``.
     """
 
@@ -42,7 +42,7 @@ class World(NamedTuple):
     pretrained: Any
     seen: Callable[[jax.Array], jax.Array]
     unseen: Callable[[jax.Array], jax.Array]
-    judge: flow.Classifier
+    second: flow.Classifier
     even: jax.Array
 
 
@@ -92,8 +92,8 @@ def build_world(config: Config) -> World:
 def measure(world: World, x: jax.Array) -> dict[str, jax.Array]:
     """Reward, unseen reward and diversity of samples ``[B, 64]``; traceable."""
     pictures = x.reshape(-1, SIDE, SIDE)
-    shares = jnp.mean(jax.nn.one_hot(jnp.argmax(world.judge.logits(pictures), 1), 10), axis=0)
-    features = world.judge.features(pictures)
+    shares = jnp.mean(jax.nn.one_hot(jnp.argmax(world.second.logits(pictures), 1), 10), axis=0)
+    features = world.second.features(pictures)
     pairs = features[: x.shape[0] // 2] - features[x.shape[0] // 2 :][: x.shape[0] // 2]
     return {
         "reward": jnp.mean(world.seen(x)),
@@ -125,7 +125,7 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         return flow.sample(key, field, config.audit, model.shape, num_steps=2 * config.ode_steps)
 
     def frechet(x: jax.Array) -> float:
-        features = (world.judge.features(y.reshape(-1, SIDE, SIDE)) for y in (x, world.even))
+        features = (world.second.features(y.reshape(-1, SIDE, SIDE)) for y in (x, world.even))
         return flow.frechet_distance(*features)
 
     before = draw(world.pretrained, keys[0])
