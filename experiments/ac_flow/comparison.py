@@ -188,7 +188,7 @@ def choose(cells: np.ndarray, reward: np.ndarray, entropy: np.ndarray, wanted: f
     Returns:
         The bracket; without any, the most diverse cell twice.
     """
-    mean = np.nan_to_num(reward.mean(1), nan=-np.inf)
+    mean = np.nan_to_num(reward.mean(1), nan=-1e9)
     diverse = np.nan_to_num(entropy.mean(1))
     best, found = -np.inf, None
     for tau in np.unique(cells[:, 0]):

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 from experiments.ac_flow import mixture
-from experiments.ac_flow.comparison import MATCHED, choose, clip_of
+from experiments.ac_flow.comparison import MATCHED, choose, clip_of, matched
 from experiments.ac_flow.config import Config
 from experiments.ac_flow.methods import build
 from jaxswarm import data, generative, rollout
@@ -34,7 +34,7 @@ class World(NamedTuple):
         pretrained: its parameters.
         seen: probability of an even digit of the first classifier, ``[B, 64] -> [B]``: the reward.
         unseen: that of the second classifier.
-        judge: the second classifier.
+        second: the second classifier, for diversity and features.
         even: even digits that no network was trained on, ``[B, 64]``.
     """
 
@@ -42,7 +42,7 @@ class World(NamedTuple):
     pretrained: Any
     seen: Callable[[jax.Array], jax.Array]
     unseen: Callable[[jax.Array], jax.Array]
-    judge: flow.Classifier
+    second: flow.Classifier
     even: jax.Array
 
 
@@ -92,8 +92,8 @@ def build_world(config: Config) -> World:
 def measure(world: World, x: jax.Array) -> dict[str, jax.Array]:
     """Reward, unseen reward and diversity of samples ``[B, 64]``; traceable."""
     pictures = x.reshape(-1, SIDE, SIDE)
-    shares = jnp.mean(jax.nn.one_hot(jnp.argmax(world.judge.logits(pictures), 1), 10), axis=0)
-    features = world.judge.features(pictures)
+    shares = jnp.mean(jax.nn.one_hot(jnp.argmax(world.second.logits(pictures), 1), 10), axis=0)
+    features = world.second.features(pictures)
     pairs = features[: x.shape[0] // 2] - features[x.shape[0] // 2 :][: x.shape[0] // 2]
     return {
         "reward": jnp.mean(world.seen(x)),
@@ -104,13 +104,14 @@ def measure(world: World, x: jax.Array) -> dict[str, jax.Array]:
 
 
 def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Tune methods on a grid with one seed, then run the chosen cells on other seeds.
+    """Tune methods on a grid with one seed, then run the chosen penalties on other seeds.
 
     Returns:
         ``reference`` and ``ideal`` (samples of the reference times ``exp(4 · reward)``): the
-        entries of :func:`measure`; for each method ``cell [2]``, ``grid`` and those entries
-        ``[S]``, with ``frechet [S]``, the Fréchet distance to held-out even digits; ``images``, 20
-        samples of the reference and of every method's first run.
+        entries of :func:`measure`; for each method ``bracket``, ``grid``, those entries ``[S]`` at
+        the larger penalty, with ``frechet [S]``, the Fréchet distance to held-out even digits, and
+        ``matched [S]``, the reward between both penalties; ``images``, 20 samples of the reference
+        and of every method's first run.
     """
     progress("digits: pretraining")
     world = build_world(config)
@@ -124,7 +125,7 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         return flow.sample(key, field, config.audit, model.shape, num_steps=2 * config.ode_steps)
 
     def frechet(x: jax.Array) -> float:
-        features = (world.judge.features(y.reshape(-1, SIDE, SIDE)) for y in (x, world.even))
+        features = (world.second.features(y.reshape(-1, SIDE, SIDE)) for y in (x, world.even))
         return flow.frechet_distance(*features)
 
     before = draw(world.pretrained, keys[0])
@@ -134,7 +135,7 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         "reference": {**measured(before), "frechet": frechet(before)},
         "ideal": {**measured(tilted), "frechet": frechet(tilted)},
     }
-    least = MATCHED * float(found["ideal"]["entropy"])
+    wanted = MATCHED * float(found["ideal"]["entropy"])
     images = {"reference": before[:20]}
     for method in config.digit_methods:
         progress(f"digits: {method}")
@@ -162,15 +163,22 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         reward, entropy = (
             np.array([[float(each[name])] for each in tuned]) for name in ("reward", "entropy")
         )
-        bracket = choose(grid, reward, entropy, least)
-        cell = (bracket.tau, bracket.high)
-        runs = []
-        for key in jax.random.split(jax.random.key(config.seed + 6), config.digit_seeds):
-            x = draw(run(key, *cell), jax.random.fold_in(key, 1))
-            runs.append({**measured(x), "frechet": frechet(x)})
-            images.setdefault(method, x[:20])
-        found[method] = {
-            name: np.array([float(each[name]) for each in runs]) for name in runs[0]
-        } | {"cell": np.array(cell), "grid": {"cells": grid, "reward": reward, "entropy": entropy}}
+        bracket = choose(grid, reward, entropy, wanted)
+        keys_of_runs = jax.random.split(jax.random.key(config.seed + 6), config.digit_seeds)
+
+        def at(alpha: float, run=run, tau=bracket.tau, keys=keys_of_runs) -> dict[str, np.ndarray]:
+            samples = [draw(run(key, tau, alpha), jax.random.fold_in(key, 1)) for key in keys]
+            rows = [{**measured(x), "frechet": frechet(x)} for x in samples]
+            each = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+            return each | {"images": np.asarray(samples[0][:20])}
+
+        low, high = at(bracket.low), at(bracket.high)
+        images[method] = high.pop("images")
+        rewards, entropies = (np.stack([low[name], high[name]]) for name in ("reward", "entropy"))
+        found[method] = high | {
+            "matched": matched(rewards, entropies, wanted),
+            "bracket": np.array(bracket),
+            "grid": {"cells": grid, "reward": reward, "entropy": entropy},
+        }
     found["images"] = {name: np.asarray(x) for name, x in images.items()}
     return found

@@ -126,7 +126,7 @@ def _draw_digits(axes: Any, images: dict[str, np.ndarray]) -> None:
     for ax, name in zip(axes, shown, strict=False):
         pictures = np.clip(images[name].reshape(4, 5, 8, 8), -1.0, 1.0)
         ax.imshow(
-            np.pad(pictures, ((0, 0), (0, 0), (1, 0), (1, 0)), constant_values=1.0)
+            np.pad(pictures, ((0, 0), (0, 0), (1, 0), (1, 0)), constant_values=-0.4)
             .transpose(0, 2, 1, 3)
             .reshape(4 * 9, 5 * 9),
             cmap="gray_r",
@@ -135,3 +135,5 @@ def _draw_digits(axes: Any, images: dict[str, np.ndarray]) -> None:
         )
         plotting.stage(ax)
         ax.set_title(names[name], loc="left", fontsize=12)
+    for ax in axes[len(shown) :]:
+        ax.remove()

@@ -78,8 +78,8 @@ def compare_critics(config: Config, pretrained: Any) -> dict[str, np.ndarray]:
     """Train a critic on conditional-path states and one on the flow's own ODE states.
 
     Both get the same samples, rewards, steps and network. What is left of the rewards' variance,
-    ``mean (R - V)² / var R`` on fresh states of the critic's own kind, is what its advantages can
-    tell an actor.
+    ``mean (R - V)² / var R`` on fresh states of the critic's own kind, is the variance of its
+    advantages.
 
     Returns:
         ``conditional_path [S]`` and ``ode [S]``, the share of the variance that is left.

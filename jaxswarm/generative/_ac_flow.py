@@ -63,7 +63,7 @@ def ac_flow(
 ) -> Algorithm:
     """AC-Flow: fine-tune a flow model by rewards with a critic of intermediate states.
 
-    Each iteration draws ``x1`` from the sampling copy by the ODE, asks for the rewards ``R``
+    Each iteration draws ``x1`` from the sampling copy by the ODE, evaluates the rewards ``R``
     (``batch_size`` reward calls), standardizes them, and trains a critic ``V(x_t, t)`` of noised
     states of the conditional path. After ``warm_up`` iterations the model is trained as well, on
     the flow-matching loss with weights ``exp(τ · clip(R - V, ±clip))``, plus ``alpha`` times the

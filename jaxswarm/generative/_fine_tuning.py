@@ -1,6 +1,6 @@
 """Online fine-tuning of a flow model by rewards: state, loss and the step all methods share.
 
-One iteration samples data from the sampling copy, asks for their rewards, updates the reward
+One iteration samples data from the sampling copy, evaluates their rewards, updates the reward
 statistics, trains the critic (if there is one) and then the model on a weighted flow-matching loss
 with a penalty towards the frozen reference. The methods of :mod:`jaxswarm.generative` differ in the
 weights of the samples.

@@ -25,9 +25,12 @@ def towards(x, direction):
 ONE = generative.ac_flow(MODEL, towards, warm_up=0, batch_size=8, num_steps=2)
 
 
+AVERAGED = generative.decentralized(ONE, gossip.averaging(W))
+START = jax.jit(AVERAGED.init)(PARAMS, jax.random.key(2), REQUESTS)
+
+
 def run(learner, steps=2):
-    state = learner.init(PARAMS, jax.random.key(2), REQUESTS)
-    return jax.jit(lambda s: rollout(learner.step, s, steps, key=KEY, inputs=REQUESTS))(state)
+    return jax.jit(lambda s: rollout(learner.step, s, steps, key=KEY, inputs=REQUESTS))(START)
 
 
 def differ(tree, i, j):
@@ -38,8 +41,8 @@ def test_isolated_agents_are_runs_of_one_agent():
     state, _ = run(generative.decentralized(ONE, gossip.identity()), 1)
     train_key, _, _ = jax.random.split(jax.random.fold_in(KEY, 0), 3)
     alone = jax.tree.map(lambda leaf: leaf[2], (PARAMS, REQUESTS))
-    start = ONE.init(alone[0], agents.keys(jax.random.key(2), N)[2], alone[1])
-    after, _ = ONE.step(agents.keys(train_key, N)[2], start, alone[1])
+    start = jax.jit(ONE.init)(alone[0], agents.keys(jax.random.key(2), N)[2], alone[1])
+    after, _ = jax.jit(ONE.step)(agents.keys(train_key, N)[2], start, alone[1])
     for a, b in zip(
         jax.tree.leaves(after), jax.tree.leaves(jax.tree.map(lambda x: x[2], state.agents)),
         strict=True,
@@ -49,7 +52,7 @@ def test_isolated_agents_are_runs_of_one_agent():
 
 
 def test_the_complete_graph_agrees_on_parameters_and_on_nothing_else():
-    state, info = run(generative.decentralized(ONE, gossip.averaging(W)))
+    state, info = run(AVERAGED)
     assert float(agents.disagreement(state.params)) < 1e-10
     assert differ(state.agents.critic, 0, 1)
     assert differ(state.agents.statistics, 0, 1)
@@ -63,7 +66,7 @@ def test_absent_agents_keep_their_states_and_change_nothing():
 
     process = network.Network(lambda: (), absent)
     learner = generative.decentralized(ONE, gossip.averaging(W), network=process)
-    start = learner.init(PARAMS, jax.random.key(2), REQUESTS)
+    start = START
     poison = jax.tree.map(
         lambda leaf: leaf.at[3].set(jnp.nan) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
         start.agents,
@@ -83,7 +86,7 @@ def test_noise_of_optimizers_is_independent():
     noisy = optax.chain(optax.add_noise(1e-3, 0.5, key=0), optax.adam(1e-3))
     one = generative.orw_cfm(MODEL, towards, optimizer=noisy, batch_size=8, num_steps=2)
     learner = generative.decentralized(one, gossip.identity())
-    state = learner.init(PARAMS, jax.random.key(2), REQUESTS)
+    state = jax.jit(learner.init)(PARAMS, jax.random.key(2), REQUESTS)
     keys = jax.random.key_data(state.agents.opt_state[0].rng_key)
     assert len({tuple(key.tolist()) for key in keys}) == N
 
