@@ -26,8 +26,9 @@ learning.decentralized learning.dpsgd learning.fedavg learning.local_sgd
 learning.gradient_tracking learning.exact_diffusion learning.evaluation
 data.load data.shards data.dirichlet_over_agents data.minibatches models.mlp models.functional
 data.gaussian_grid data.sprites models.flow.from_network models.flow.loss models.flow.sample
-models.flow.marginal_velocity generative.flow_matching generative.experts generative.cluster
-generative.router generative.expert_weights
+models.flow.marginal_velocity generative.flow_matching generative.ac_flow
+generative.orw_cfm generative.decentralized
+generative.experts generative.cluster generative.router generative.expert_weights
 network.churn network.link_loss network.combine swarms.vicsek swarms.boids swarms.kuramoto
 space.Space envs.SimpleSpread envs.unroll
 rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate

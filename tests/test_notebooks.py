@@ -14,6 +14,7 @@ PICTURES = {
     "03_swarms": 7,
     "04_networked_actor_critic": 6,
     "05_who_should_do_what": 4,
+    "08_generative_swarms": 5,
 }
 
 
@@ -42,12 +43,25 @@ def _gossip_learns_and_all_results_are_equal(shown: str) -> bool:
     return shown.count("True") == 2 and gossip < 0.5 * alone
 
 
+def _experts_equal_one_model_and_gossip_keeps_diversity(shown: str) -> bool:
+    numbers = (float(x) for x in re.findall(r"\d+\.\d+", shown))
+    one, full, top, lost, before, after, alone, team = numbers
+    return (
+        full < 0.02
+        and one < 0.02
+        and top > full
+        and lost > 5 * full
+        and (after > before + 0.05 and alone > 0.5 and team < 0.3)
+    )
+
+
 CONCLUSIONS = {
     "01_gossip_in_ten_minutes": _learned_weights_win,
     "02_attack_and_defend": _defence_holds_and_replay_is_exact,
     "03_swarms": _looking_finds_more,
     "04_networked_actor_critic": _gossip_helps_and_resumption_is_exact,
     "05_who_should_do_what": _gossip_learns_and_all_results_are_equal,
+    "08_generative_swarms": _experts_equal_one_model_and_gossip_keeps_diversity,
 }
 
 pytestmark = [
@@ -72,7 +86,13 @@ def test_script_and_notebook_are_in_sync(script):
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
 
 
-LONG = ("02_attack_and_defend", "03_swarms", "04_networked_actor_critic", "05_who_should_do_what")
+LONG = (
+    "02_attack_and_defend",
+    "03_swarms",
+    "04_networked_actor_critic",
+    "05_who_should_do_what",
+    "08_generative_swarms",
+)
 
 
 @pytest.mark.parametrize(

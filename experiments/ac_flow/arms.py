@@ -21,6 +21,7 @@ from experiments.ac_flow.comparison import (
     flow_model,
     ideal,
     pretrain,
+    runners,
 )
 from experiments.ac_flow.config import Config
 from experiments.ac_flow.digits import run_digits
@@ -51,18 +52,19 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     found = {name: np.asarray(x) for name, x in measure(pretrained, keys).items()}
     found = {name: x[config.tuning_seeds :] for name, x in found.items()}
     results["reference"] = found | {"entropy": np.asarray(entropy(found["shares"]))}
-    least = MATCHED * float(results["ideal"]["entropy"])
-    results["methods"], params = compare_methods(config, pretrained, least, progress)
+    wanted = MATCHED * float(results["ideal"]["entropy"])
+    run_of = runners(config, pretrained)
+    results["methods"], params = compare_methods(config, run_of, wanted, progress)
     before = jax.tree.map(lambda leaf: leaf[config.tuning_seeds], pretrained)
     after = jax.tree.map(lambda leaf: leaf[0], params["ac_flow"])
     results["strip"] = np.stack([_particles(config, each) for each in (before, after)])
     progress("fixed point with a frozen sampler")
-    results["frozen"] = run_frozen(config, pretrained)
+    results["frozen"] = run_frozen(config, run_of, pretrained)
     progress("critics on two kinds of states")
     results["critics"] = compare_critics(config, pretrained)
     progress("teams that gossip")
-    cell = results["methods"]["ac_flow"]["cell"]
-    results["teams"] = run_teams(config, pretrained, cell, jax.random.key(config.seed + 8))
+    tau, _, alpha = results["methods"]["ac_flow"]["bracket"]
+    results["teams"] = run_teams(config, pretrained, (tau, alpha), jax.random.key(config.seed + 8))
     if config.digit_seeds:
         results["digits"] = run_digits(config, progress)
     return results

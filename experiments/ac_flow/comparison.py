@@ -3,6 +3,7 @@
 Shapes: ``G`` cells of the grid, ``S`` seeds, ``K`` modes.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,13 +13,14 @@ import numpy as np
 import optax
 
 from experiments.ac_flow import mixture
-from experiments.ac_flow.config import Config
-from experiments.ac_flow.methods import METHODS, NO_CLIP, build
+from experiments.ac_flow.config import METHODS, Config
+from experiments.ac_flow.methods import NO_CLIP, build
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm import rollout
 from jaxswarm.models import flow
+from jaxswarm.types import ArrayLike
 
-MATCHED = 0.9  # least mode entropy of a chosen cell, as a share of the ideal's
+MATCHED = 0.9  # mode entropy at which rewards are compared, as a share of the ideal's
 
 
 class Job(NamedTuple):
@@ -31,14 +33,16 @@ class Job(NamedTuple):
         alpha: weight of the penalty.
         clip: largest absolute advantage of AC-Flow.
         scale: factor of the reward.
+        refresh: iterations between refreshes of the sampling copy; 0 for ``config.refresh``.
     """
 
     key: jax.Array
-    seed: int
-    tau: float
-    alpha: float
-    clip: float = NO_CLIP
-    scale: float = 1.0
+    seed: ArrayLike
+    tau: ArrayLike
+    alpha: ArrayLike
+    clip: ArrayLike = NO_CLIP
+    scale: ArrayLike = 1.0
+    refresh: ArrayLike = 0
 
 
 def flow_model(config: Config) -> flow.Flow:
@@ -85,21 +89,23 @@ def audit(config: Config, params: Any, key: jax.Array) -> dict[str, jax.Array]:
 class Runner:
     """Runs jobs of one method through a single compiled program, ``at_once`` side by side."""
 
-    def __init__(self, config: Config, method: str, pretrained: Any, *, is_frozen: bool = False):
+    def __init__(self, config: Config, method: str, pretrained: Any):
         self._config, self._pretrained = config, pretrained
         model = flow_model(config)
 
         def run_one(pretrained: Any, job: Job) -> Any:
             def reward(x: jax.Array) -> jax.Array:
-                return job.scale * mixture.mode_reward(x, jnp.array(mixture.MODE_REWARDS))
+                return jnp.asarray(job.scale) * mixture.mode_reward(
+                    x, jnp.array(mixture.MODE_REWARDS)
+                )
 
             learner = build(
                 config, method, model, reward, job.tau, job.alpha, clip=job.clip,
-                is_frozen=is_frozen,
+                refresh=job.refresh,
             )  # fmt: skip
             init_key, run_key, audit_key = jax.random.split(job.key, 3)
             params = jax.tree.map(lambda leaf: leaf[job.seed], pretrained)
-            state = learner.init(init_key, params)
+            state = learner.init(params, init_key)
             state, records = rollout(
                 learner.step, state, config.steps, key=run_key, every=max(config.steps // 20, 1)
             )
@@ -117,7 +123,11 @@ class Runner:
             stacked = Job(
                 jnp.stack([job.key for job in group]),
                 jnp.array([job.seed for job in group]),
-                *(jnp.array([job[i] for job in group], jnp.float32) for i in range(2, 6)),
+                jnp.array([job.tau for job in group]),
+                jnp.array([job.alpha for job in group]),
+                jnp.array([job.clip for job in group]),
+                jnp.array([job.scale for job in group]),
+                jnp.array([job.refresh or self._config.refresh for job in group]),
             )
             found.append(self._program(self._pretrained, stacked))
         joined = jax.tree.map(
@@ -149,17 +159,60 @@ def cells(config: Config, method: str) -> np.ndarray:
     return np.array([(tau, alpha) for tau in first for alpha in config.alphas])
 
 
-def choose(reward: np.ndarray, entropy: np.ndarray, least: float) -> int:
-    """Index of the cell of highest mean reward among those of enough entropy.
+class Bracket(NamedTuple):
+    """Two neighboring penalties of one temperature between which diversity is matched.
+
+    Attributes:
+        tau: the temperature, or the share that is kept.
+        low: the smaller penalty: less diversity, more reward.
+        high: the larger penalty, of at least the wanted diversity.
+    """
+
+    tau: float
+    low: float
+    high: float
+
+
+def choose(cells: np.ndarray, reward: np.ndarray, entropy: np.ndarray, wanted: float) -> Bracket:
+    """Choose the temperature of highest reward at a given mode entropy.
+
+    The mean reward of each temperature at the wanted entropy is interpolated between the two
+    neighboring penalties whose mean entropies bracket it.
 
     Args:
+        cells: ``[G, 2]``, temperatures and penalties.
         reward: ``[G, S]`` of the tuning seeds.
         entropy: ``[G, S]``.
-        least: mean entropy that a cell must have; if none has, the most diverse one is chosen.
+        wanted: mode entropy.
+
+    Returns:
+        The bracket; without any, the most diverse cell twice.
     """
-    mean, diverse = np.nan_to_num(reward.mean(1), nan=-np.inf), np.nan_to_num(entropy.mean(1))
-    fitting = diverse >= least
-    return int(np.argmax(np.where(fitting, mean, -np.inf)) if fitting.any() else diverse.argmax())
+    mean = np.nan_to_num(reward.mean(1), nan=-np.inf)
+    diverse = np.nan_to_num(entropy.mean(1))
+    best, found = -np.inf, None
+    for tau in np.unique(cells[:, 0]):
+        rows = np.flatnonzero(cells[:, 0] == tau)
+        rows = rows[np.argsort(cells[rows, 1])]
+        for low, high in itertools.pairwise(rows):
+            if diverse[low] < wanted <= diverse[high]:
+                at = matched(mean[[low, high]], diverse[[low, high]], wanted)
+                if at > best:
+                    best, found = float(at), Bracket(tau, cells[low, 1], cells[high, 1])
+    if found is None:
+        tau, alpha = cells[diverse.argmax()]
+        found = Bracket(tau, alpha, alpha)
+    return found
+
+
+def matched(reward: np.ndarray, entropy: np.ndarray, wanted: float) -> np.ndarray:
+    """Reward at the wanted entropy on the line through two runs, leading axis 2.
+
+    The line is followed at most half its length beyond either run.
+    """
+    rise = entropy[1] - entropy[0]
+    weight = (wanted - entropy[0]) / np.where(np.abs(rise) > 1e-6, rise, 1.0)
+    return reward[0] + np.clip(weight, -0.5, 1.5) * (reward[1] - reward[0])
 
 
 def clip_of(config: Config, method: str) -> float:
@@ -167,43 +220,51 @@ def clip_of(config: Config, method: str) -> float:
     return config.clip if method == "ac_flow" else NO_CLIP
 
 
+def runners(config: Config, pretrained: Any) -> dict[str, Runner]:
+    """One compiled program for each method; the AC-Flow arms share theirs."""
+    made = {name: Runner(config, name, pretrained) for name in METHODS if "unclipped" not in name}
+    return made | {"ac_flow_unclipped": made["ac_flow"]}
+
+
 def compare_methods(
-    config: Config, pretrained: Any, least: float, progress: Callable[[str], None]
+    config: Config, run_of: dict[str, Runner], wanted: float, progress: Callable[[str], None]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tune every method on the grid, then run the chosen cell and the two kinds of stress.
+    """Tune every method on the grid, then run the chosen cells and the two kinds of stress.
 
     Returns:
-        For each method ``grid`` (``cells [G, 2]``, ``reward`` and ``entropy [G, S]``), ``chosen``
-        (measurements ``[S, ...]``), ``cell [2]``, ``scaled_SCALE`` (the chosen cell, with the
-        reward times SCALE) and, for ORW-CFM and AC-Flow, ``alpha_0``; and the parameters of the
-        chosen runs.
+        For each method ``grid`` (``cells [G, 2]``, ``reward`` and ``entropy [G, S]``), ``bracket``
+        (temperature and two penalties), ``low`` and ``chosen`` (measurements at the smaller and the
+        larger penalty, ``[S, ...]``), ``matched [S]`` (the reward at the wanted entropy, between
+        the two), ``scaled_SCALE`` (as ``chosen``, with the reward times SCALE) and, for ORW-CFM and
+        AC-Flow, ``alpha_0``; and the parameters of the chosen runs.
     """
     keys = jax.random.split(jax.random.key(config.seed + 1), config.tuning_seeds + config.seeds)
     tuning = range(config.tuning_seeds)
     testing = range(config.tuning_seeds, config.tuning_seeds + config.seeds)
     results, params = {}, {}
-    runners: dict[str, Runner] = {}
     for method in METHODS:
         progress(f"mixture: {method}")
-        program = "ac_flow" if method.startswith("ac_flow") else method
-        if program not in runners:
-            runners[program] = Runner(config, program, pretrained)
-        run, grid, clip = runners[program], cells(config, method), clip_of(config, method)
-        found, _ = run([Job(keys[s], s, *cell, clip) for cell in grid for s in tuning])
+        run, grid, clip = run_of[method], cells(config, method), clip_of(config, method)
+        found, _ = run([Job(keys[s], s, cell[0], cell[1], clip) for cell in grid for s in tuning])
         reward, entropy = (found[name].reshape(len(grid), -1) for name in ("reward", "entropy"))
-        tau, alpha = grid[choose(reward, entropy, least)]
-        results[method] = {
-            "grid": {"cells": grid, "reward": reward, "entropy": entropy},
-            "cell": np.array([tau, alpha]),
-        }
+        bracket = choose(grid, reward, entropy, wanted)
 
-        def at(alpha: float, scale: float = 1.0, run=run, tau=tau, clip=clip) -> Any:
+        def at(alpha: float, scale: float = 1.0, run=run, tau=bracket.tau, clip=clip) -> Any:
             return run([Job(keys[s], s, tau, alpha, clip, scale) for s in testing])
 
-        results[method]["chosen"], params[method] = at(alpha)
+        low, _ = at(bracket.low)
+        high, params[method] = at(bracket.high)
+        rewards, entropies = (np.stack([low[name], high[name]]) for name in ("reward", "entropy"))
+        results[method] = {
+            "grid": {"cells": grid, "reward": reward, "entropy": entropy},
+            "bracket": np.array(bracket),
+            "low": low,
+            "chosen": high,
+            "matched": matched(rewards, entropies, wanted),
+        }
         if method in ("orw_cfm", "naive", "ac_flow"):
             for scale in config.scales[1:]:
-                results[method][f"scaled_{scale:g}"] = at(alpha, scale)[0]
+                results[method][f"scaled_{scale:g}"] = at(bracket.high, scale)[0]
         if method in ("orw_cfm", "ac_flow"):
             results[method]["alpha_0"] = at(0.0)[0]
     return results, params

@@ -2,6 +2,15 @@
 
 from dataclasses import dataclass
 
+METHODS = {
+    "orw_cfm": "ORW-CFM-W2",
+    "reward_ranked": "reward-ranked",
+    "naive": "naive actor-critic",
+    "ac_flow": "AC-Flow",
+    "ac_flow_unclipped": "AC-Flow without clipping",
+}
+"""Methods that are compared, with their names in claims and figures."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -20,18 +29,19 @@ class Config:
     lr: float = 3e-3  # Adam's first step size of the flow, with a cosine decay to 0
     critic_lr: float = 3e-3  # Adam's step size of the critic
     width: int = 32  # units of each hidden layer of flow and critic
-    pretrain_steps: int = 2_000  # training steps of the pretrained flow
+    pretrain_steps: int = 1_500  # training steps of the pretrained flow
     audit: int = 2_000  # samples that measure a model
     scales: tuple[float, ...] = (1.0, 100.0)  # factors of the reward in the failure test
     tuning_seeds: int = 2  # seeds on which cells are chosen; others than those of the claims
-    seeds: int = 12  # independent runs of every chosen cell
-    at_once: int = 6  # runs side by side; divides seeds
+    seeds: int = 10  # independent runs of every chosen cell
+    at_once: int = 5  # runs side by side; divides seeds
     frozen_tau: float = 1.0  # temperature where the sampling copy stays frozen
     critic_steps: int = 1_500  # training steps of the two critics of the control
     team: int = 4  # agents, each with a mode of its own
     team_seeds: int = 5  # independent runs of every graph
-    team_steps: int = 200  # iterations of a team
+    team_steps: int = 120  # iterations of a team
     digit_seeds: int = 0  # independent runs on digits; 0 leaves the digits out
+    digit_methods: tuple[str, ...] = tuple(METHODS)  # methods that are run on digits
     digit_steps: int = 300  # iterations on digits
     digit_width: int = 128  # units of each hidden layer of the flow of digits
     digit_pretrain_steps: int = 6_000  # training steps of the pretrained flow of digits
@@ -59,11 +69,13 @@ SCALES = {
     "smoke": Config(
         taus=(3.0,), alphas=(0.3, 1.0), shares=(0.25,), steps=6, warm_up=2, batch=32, ode_steps=3,
         width=8, pretrain_steps=10, audit=200, tuning_seeds=1, seeds=2, at_once=2, critic_steps=5,
-        team_seeds=2, team=3, team_steps=6, digit_seeds=2, digit_steps=6, digit_width=16,
-        digit_pretrain_steps=10, digit_taus=(3.0,), digit_alphas=(0.3,),
+        team_seeds=2, team=3, team_steps=6, digit_seeds=2, digit_methods=("orw_cfm", "ac_flow"),
+        digit_steps=6, digit_width=16, digit_pretrain_steps=10, digit_taus=(3.0,),
+        digit_alphas=(0.3,),
     ),
     "small": Config(),
     "full": Config(
-        steps=400, warm_up=40, width=64, pretrain_steps=4_000, batch=256, seeds=12, digit_seeds=5,
+        steps=400, warm_up=40, width=64, pretrain_steps=4_000, batch=256, seeds=20, team_steps=200,
+        digit_seeds=5,
     ),
 }  # fmt: skip

@@ -18,7 +18,7 @@ import optax
 from experiments.ac_flow import mixture
 from experiments.ac_flow.comparison import MATCHED, choose, clip_of
 from experiments.ac_flow.config import Config
-from experiments.ac_flow.methods import METHODS, build
+from experiments.ac_flow.methods import build
 from jaxswarm import data, generative, rollout
 from jaxswarm.models import flow
 
@@ -104,7 +104,7 @@ def measure(world: World, x: jax.Array) -> dict[str, jax.Array]:
 
 
 def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Tune every method on a grid with one seed, then run the chosen cell on other seeds.
+    """Tune methods on a grid with one seed, then run the chosen cells on other seeds.
 
     Returns:
         ``reference`` and ``ideal`` (samples of the reference times ``exp(4 · reward)``): the
@@ -115,6 +115,8 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
     progress("digits: pretraining")
     world = build_world(config)
     model, keys = world.model, jax.random.split(jax.random.key(config.seed + 5), 3)
+
+    measured = jax.jit(lambda x: measure(world, x))
 
     @jax.jit
     def draw(params: Any, key: jax.Array) -> jax.Array:
@@ -129,12 +131,12 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
     scores = mixture.SHARPNESS * world.seen(before)
     tilted = mixture.tilted_ideal(keys[1], before, scores, config.audit)
     found: dict[str, Any] = {
-        "reference": {**measure(world, before), "frechet": frechet(before)},
-        "ideal": {**measure(world, tilted), "frechet": frechet(tilted)},
+        "reference": {**measured(before), "frechet": frechet(before)},
+        "ideal": {**measured(tilted), "frechet": frechet(tilted)},
     }
     least = MATCHED * float(found["ideal"]["entropy"])
     images = {"reference": before[:20]}
-    for method in METHODS:
+    for method in config.digit_methods:
         progress(f"digits: {method}")
         program = "ac_flow" if method.startswith("ac_flow") else method
         clip = clip_of(config, method)
@@ -148,7 +150,7 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
                 width=config.digit_width, steps=config.digit_steps,
             )  # fmt: skip
             init_key, run_key = jax.random.split(key)
-            state = learner.init(init_key, world.pretrained)
+            state = learner.init(world.pretrained, init_key)
             count = config.digit_steps
             state, _ = rollout(learner.step, state, count, key=run_key, every=count)
             return state.params
@@ -156,18 +158,19 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         first = config.shares[: len(config.digit_taus)]
         first = first if method == "reward_ranked" else config.digit_taus
         grid = np.array([(tau, alpha) for tau in first for alpha in config.digit_alphas])
-        tuned = [measure(world, draw(run(keys[2], *cell), keys[0])) for cell in grid]
+        tuned = [measured(draw(run(keys[2], *cell), keys[0])) for cell in grid]
         reward, entropy = (
             np.array([[float(each[name])] for each in tuned]) for name in ("reward", "entropy")
         )
-        cell = grid[choose(reward, entropy, least)]
+        bracket = choose(grid, reward, entropy, least)
+        cell = (bracket.tau, bracket.high)
         runs = []
         for key in jax.random.split(jax.random.key(config.seed + 6), config.digit_seeds):
             x = draw(run(key, *cell), jax.random.fold_in(key, 1))
-            runs.append({**measure(world, x), "frechet": frechet(x)})
+            runs.append({**measured(x), "frechet": frechet(x)})
             images.setdefault(method, x[:20])
         found[method] = {
             name: np.array([float(each[name]) for each in runs]) for name in runs[0]
-        } | {"cell": cell, "grid": {"cells": grid, "reward": reward, "entropy": entropy}}
+        } | {"cell": np.array(cell), "grid": {"cells": grid, "reward": reward, "entropy": entropy}}
     found["images"] = {name: np.asarray(x) for name, x in images.items()}
     return found

@@ -8,8 +8,7 @@ import numpy as np
 from experiments.ac_flow import mixture
 from experiments.ac_flow.arms import TIMES
 from experiments.ac_flow.comparison import MATCHED
-from experiments.ac_flow.config import Config
-from experiments.ac_flow.methods import METHODS
+from experiments.ac_flow.config import METHODS, Config
 from experiments.ac_flow.team import GRAPHS
 from experiments.harness.protocol import Results
 from jaxswarm import plotting
@@ -69,10 +68,14 @@ def _draw_plane(ax: Any, results: Results) -> None:
 
 
 def _draw_runs(ax: Any, config: Config, results: Results) -> None:
-    """Final runs on test seeds: chosen cells, the same with large rewards, and no penalty."""
+    """Final runs on test seeds: the two chosen penalties, large rewards, and no penalty."""
     ideal, largest = results["ideal"]["entropy"], f"scaled_{config.scales[-1]:g}"
-    kinds = (("chosen", "o", "chosen cell"), (largest, "x", f"reward × {config.scales[-1]:g}"),
-             ("alpha_0", "+", "α = 0"))  # fmt: skip
+    kinds = (
+        ("chosen", "o", "chosen penalties"),
+        ("low", "o", ""),
+        (largest, "x", f"larger penalty, reward × {config.scales[-1]:g}"),
+        ("alpha_0", "+", "α = 0"),
+    )
     for method in METHODS:
         found = results["methods"][method]
         for kind, marker, _ in kinds:
@@ -82,7 +85,8 @@ def _draw_runs(ax: Any, config: Config, results: Results) -> None:
                     color=COLORS[method], ms=5, alpha=0.75,
                 )  # fmt: skip
     for _, marker, label in kinds:
-        ax.plot([], [], marker, color="#5A5A5A", label=label)
+        if label:
+            ax.plot([], [], marker, color="#5A5A5A", label=label)
     ax.plot(1.0, results["ideal"]["reward"], "*", color="black", ms=13)
     ax.axvline(MATCHED, color="#5A5A5A", lw=1.0, ls="--")
     ax.legend(fontsize="small", frameon=False, loc="lower left")
@@ -99,18 +103,16 @@ def _draw_teams(ax: Any, results: Results) -> None:
             color=plotting.PALETTE[index], label=graph,
         )  # fmt: skip
     ax.legend(fontsize="small", frameon=False)
-    plotting.titles(
-        ax, "Agents that gossip", "mode entropy of one agent's flow, nats", "own mean reward"
-    )
+    plotting.titles(ax, "Agents that gossip", "mode entropy of a flow, nats", "own mean reward")
 
 
 def _draw_particles(axes: Any, positions: np.ndarray, name: str) -> None:
     for index, (ax, points) in enumerate(zip(axes, positions, strict=True)):
-        rewarded = np.array(mixture.MODE_REWARDS)
+        rewards = np.array(mixture.MODE_REWARDS)
         plotting.stage(ax, x=(-3.2, 3.2), y=(-3.2, 3.2))
         ax.scatter(
-            *mixture.CENTERS.T, s=260, c=rewarded, cmap="YlOrBr", vmin=0.0, vmax=1.3,
-            alpha=0.55, linewidths=0.0, zorder=1,
+            *mixture.CENTERS.T, s=300, c=rewards, cmap="YlOrBr", vmin=0.0, vmax=1.3, alpha=0.55,
+            edgecolors="#9A9A9A", linewidths=0.8, zorder=1,
         )  # fmt: skip
         ax.scatter(*points.T, s=4, color=plotting.PALETTE[0], alpha=0.7, zorder=2)
         ax.set_title(
@@ -119,7 +121,7 @@ def _draw_particles(axes: Any, positions: np.ndarray, name: str) -> None:
 
 
 def _draw_digits(axes: Any, images: dict[str, np.ndarray]) -> None:
-    shown = [name for name in ("reference", "orw_cfm", "reward_ranked", "naive", "ac_flow")]
+    shown = [name for name in ("reference", *METHODS) if name in images]
     names = METHODS | {"reference": "pretrained"}
     for ax, name in zip(axes, shown, strict=False):
         pictures = np.clip(images[name].reshape(4, 5, 8, 8), -1.0, 1.0)

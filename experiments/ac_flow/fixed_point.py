@@ -11,19 +11,20 @@ import numpy as np
 import optax
 
 from experiments.ac_flow import mixture
-from experiments.ac_flow.comparison import Job, Runner, flow_model
+from experiments.ac_flow.comparison import Job, Runner, clip_of, flow_model
 from experiments.ac_flow.config import Config
-from experiments.ac_flow.methods import NO_CLIP
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm import generative
 from jaxswarm.models import flow
 
+NEVER = 2**30  # iterations between refreshes, more than any run has
 
-def run_frozen(config: Config, pretrained: Any) -> dict[str, Any]:
+
+def run_frozen(config: Config, run_of: dict[str, Runner], pretrained: Any) -> dict[str, Any]:
     """Fine-tune without refreshing the sampling copy, at ``alpha = 0``.
 
     Then the fixed point is known: the pretrained flow's distribution times ``exp(τ · R)``, with
-    rewards in standard deviations.
+    rewards in standard deviations. ORW-CFM gets the rewards divided by that of the pretrained flow.
 
     Returns:
         ``orw_cfm``, ``ac_flow_unclipped``, ``ac_flow`` and ``exact``: ``reward [S]`` and
@@ -32,28 +33,31 @@ def run_frozen(config: Config, pretrained: Any) -> dict[str, Any]:
     count = config.at_once
     seeds = range(config.tuning_seeds, config.tuning_seeds + count)
     keys = jax.random.split(jax.random.key(config.seed + 2), count)
-    results = {}
-    orw = Runner(config, "orw_cfm", pretrained, is_frozen=True)
-    critic = Runner(config, "ac_flow", pretrained, is_frozen=True)
-    for name, run, clip in (
-        ("orw_cfm", orw, NO_CLIP),
-        ("ac_flow_unclipped", critic, NO_CLIP),
-        ("ac_flow", critic, config.clip),
-    ):
-        jobs = [
-            Job(key, s, config.frozen_tau, 0.0, clip) for key, s in zip(keys, seeds, strict=True)
-        ]
-        found, _ = run(jobs)
+    exact, deviations = _exact(config, pretrained, seeds, keys)
+    results = {"exact": exact}
+    for name in ("orw_cfm", "ac_flow_unclipped", "ac_flow"):
+        scales = 1.0 / deviations if name == "orw_cfm" else np.ones(count)
+        found, _ = run_of[name](
+            [
+                Job(key, s, config.frozen_tau, 0.0, clip_of(config, name), scale, NEVER)
+                for key, s, scale in zip(keys, seeds, scales, strict=True)
+            ]
+        )
         results[name] = {"reward": found["reward"], "entropy": found["entropy"]}
-    results["exact"] = _exact(config, pretrained, seeds, keys)
     return results
 
 
-def _exact(config: Config, pretrained: Any, seeds: range, keys: jax.Array) -> dict[str, np.ndarray]:
-    """Measure the pretrained flows' samples, drawn again with probabilities ``∝ exp(τ · R)``."""
+def _exact(
+    config: Config, pretrained: Any, seeds: range, keys: jax.Array
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Measure the pretrained flows' samples, drawn again with probabilities ``∝ exp(τ · R)``.
+
+    Returns:
+        ``reward [S]`` and ``entropy [S]``, and standard deviations ``[S]`` of the reward before.
+    """
     model = flow_model(config)
 
-    def measure(params: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def measure(params: Any, key: jax.Array) -> tuple[jax.Array, ...]:
         sample_key, pick_key = jax.random.split(key)
         x = flow.sample(
             sample_key, flow.field(model, params), 10 * config.audit, (2,),
@@ -63,11 +67,11 @@ def _exact(config: Config, pretrained: Any, seeds: range, keys: jax.Array) -> di
         scores = config.frozen_tau * (rewards - jnp.mean(rewards)) / jnp.std(rewards)
         tilted = mixture.tilted_ideal(pick_key, x, scores, 10 * config.audit)
         reward = jnp.mean(mixture.mode_reward(tilted, jnp.array(mixture.MODE_REWARDS)))
-        return reward, mixture.entropy(mixture.mode_shares(tilted))
+        return reward, mixture.entropy(mixture.mode_shares(tilted)), jnp.std(rewards)
 
     chosen = jax.tree.map(lambda leaf: leaf[jnp.array(seeds)], pretrained)
-    reward, entropy = jax.jit(jax.vmap(measure))(chosen, keys)
-    return {"reward": np.asarray(reward), "entropy": np.asarray(entropy)}
+    reward, entropy, deviation = map(np.asarray, jax.jit(jax.vmap(measure))(chosen, keys))
+    return {"reward": reward, "entropy": entropy}, deviation
 
 
 def compare_critics(config: Config, pretrained: Any) -> dict[str, np.ndarray]:
@@ -85,25 +89,31 @@ def compare_critics(config: Config, pretrained: Any) -> dict[str, np.ndarray]:
     critic = generative.critic_from_network(module, (2,))
     optimizer = optax.adam(optax.cosine_decay_schedule(config.critic_lr, config.critic_steps))
     times = jnp.arange(config.ode_steps) / config.ode_steps
+    pool = 32 * config.batch  # trajectories, drawn once
 
-    def draw(params: Any, key: jax.Array, on_ode: bool) -> tuple[flow.Noised, jax.Array]:
-        start_key, time_key, noise_key = jax.random.split(key, 3)
-        start = jax.random.normal(start_key, (config.batch, 2))
+    def simulate(params: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        start = jax.random.normal(key, (pool, 2))
         states = flow.trajectory(flow.field(model, params), start, num_steps=config.ode_steps)
-        rewards = mixture.mode_reward(states[-1], jnp.array(mixture.MODE_REWARDS))
+        return states, mixture.mode_reward(states[-1], jnp.array(mixture.MODE_REWARDS))
+
+    def draw(drawn: Any, key: jax.Array, on_ode: bool) -> tuple[flow.Noised, jax.Array]:
+        row_key, time_key, noise_key = jax.random.split(key, 3)
+        states, rewards = drawn
+        rows = jax.random.randint(row_key, (config.batch,), 0, pool)
         index = jax.random.randint(time_key, (config.batch,), 0, config.ode_steps)
-        noised = flow.noised(noise_key, states[-1], model.path, times[index])
+        noised = flow.noised(noise_key, states[-1][rows], model.path, times[index])
         if on_ode:
-            noised = noised._replace(x=states[index, jnp.arange(config.batch)])
-        return noised, rewards
+            noised = noised._replace(x=states[index, rows])
+        return noised, rewards[rows]
 
     def train(params: Any, key: jax.Array, on_ode: bool) -> jax.Array:
-        init_key, run_key, test_key = jax.random.split(key, 3)
+        init_key, data_key, run_key, test_key = jax.random.split(key, 4)
         values = critic.init(init_key)
+        drawn = simulate(params, data_key)
 
         def step(carry: Any, key: jax.Array) -> Any:
             values, opt_state = carry
-            noised, rewards = draw(params, key, on_ode)
+            noised, rewards = draw(drawn, key, on_ode)
             grads = jax.grad(generative.critic_error, argnums=1)(critic, values, noised, rewards)
             updates, opt_state = optimizer.update(grads, opt_state, values)
             return (optax.apply_updates(values, updates), opt_state), None
@@ -111,8 +121,10 @@ def compare_critics(config: Config, pretrained: Any) -> dict[str, np.ndarray]:
         keys = jax.random.split(run_key, config.critic_steps)
         (values, _), _ = jax.lax.scan(step, (values, optimizer.init(values)), keys)
 
+        fresh = simulate(params, jax.random.fold_in(test_key, 0))
+
         def test(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-            noised, rewards = draw(params, key, on_ode)
+            noised, rewards = draw(fresh, key, on_ode)
             return generative.critic_error(critic, values, noised, rewards), jnp.var(rewards)
 
         errors, variances = jax.lax.map(test, jax.random.split(test_key, 50))

@@ -9,15 +9,7 @@ from experiments.ac_flow.config import Config
 from jaxswarm import generative
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.models import flow
-
-METHODS = {
-    "orw_cfm": "ORW-CFM-W2",
-    "reward_ranked": "reward-ranked",
-    "naive": "naive actor-critic",
-    "ac_flow": "AC-Flow",
-    "ac_flow_unclipped": "AC-Flow without clipping",
-}
-"""Methods that are compared, with their names in claims and figures."""
+from jaxswarm.types import ArrayLike
 
 NO_CLIP = 1e6  # a threshold that no advantage reaches
 
@@ -40,11 +32,11 @@ def build(
     method: str,
     model: flow.Flow,
     reward: Reward,
-    tau: jax.Array | float,
-    alpha: jax.Array | float,
+    tau: ArrayLike,
+    alpha: ArrayLike,
     *,
-    clip: jax.Array | float = NO_CLIP,
-    is_frozen: bool = False,
+    clip: ArrayLike = NO_CLIP,
+    refresh: ArrayLike | None = None,
     width: int | None = None,
     steps: int | None = None,
 ) -> Algorithm:
@@ -58,8 +50,7 @@ def build(
         tau: temperature; of ``"reward_ranked"`` the share of a batch that is kept.
         alpha: weight of the penalty.
         clip: largest absolute advantage of AC-Flow.
-        is_frozen: draw all samples from the pretrained flow, and standardize the rewards of
-            ORW-CFM-W2, so that the fixed points can be compared with a closed form.
+        refresh: iterations between refreshes of the sampling copy, ``config.refresh`` by default.
         width: units of the critic's hidden layers; ``config.width`` by default.
         steps: iterations of the run, ``config.steps`` by default.
     """
@@ -67,13 +58,12 @@ def build(
         "alpha": alpha,
         "optimizer": optimizer(config.lr, config.updates * (steps or config.steps)),
         "updates": config.updates,
-        "refresh_every": None if is_frozen else config.refresh,
+        "refresh_every": config.refresh if refresh is None else refresh,
         "batch_size": config.batch,
         "num_steps": config.ode_steps,
     }
     if method == "orw_cfm":
-        shaping = "standardize" if is_frozen else "none"
-        return generative.orw_cfm(model, reward, temperature=tau, shaping=shaping, **shared)
+        return generative.orw_cfm(model, reward, temperature=tau, **shared)
     if method == "reward_ranked":
         return generative.reward_ranked(model, reward, share=tau, **shared)
     size = width or config.width

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxswarm import data
 from jaxswarm.models import flow
+from jaxswarm.types import ArrayLike
 
 CENTERS = data.circle_modes(8, radius=2.0)
 NUM_MODES = len(CENTERS)
@@ -23,7 +24,7 @@ def sample_mixture(key: jax.Array, num_samples: int) -> jax.Array:
 
 
 def mode_reward(x: jax.Array, mode_rewards: jax.Array) -> jax.Array:
-    """Reward of samples ``[B, 2]``: a Gaussian bump of height ``mode_rewards[k]`` at each center."""
+    """Reward of samples ``[B, 2]``: bumps of height ``mode_rewards [K]`` at the centers."""
     squared = jnp.sum(jnp.square(x[:, None, :] - jnp.asarray(CENTERS)[None]), axis=-1)
     return jnp.exp(-0.5 * squared / REACH**2) @ jnp.asarray(mode_rewards, jnp.float32)
 
@@ -39,8 +40,9 @@ def near_mode(x: jax.Array) -> jax.Array:
     return jnp.sum(flow.mode_counts(x, CENTERS, 4.0 * SPREAD)) / x.shape[0]
 
 
-def entropy(shares: jax.Array) -> jax.Array:
+def entropy(shares: ArrayLike) -> jax.Array:
     """Entropy in nats over the last axis."""
+    shares = jnp.asarray(shares)
     return -jnp.sum(shares * jnp.log(jnp.maximum(shares, 1e-12)), axis=-1)
 
 

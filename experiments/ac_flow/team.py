@@ -28,7 +28,7 @@ def graphs(num_agents: int) -> list[topology.Topology]:
 
 
 def run_teams(
-    config: Config, pretrained: Any, cell: np.ndarray, key: jax.Array
+    config: Config, pretrained: Any, cell: tuple[float, float], key: jax.Array
 ) -> dict[str, np.ndarray]:
     """Fine-tune with AC-Flow on every graph; agent ``i`` is rewarded for mode ``i`` only.
 
@@ -69,7 +69,7 @@ def run_teams(
         key, params = seed
         init_key, run_key, audit_key = jax.random.split(key, 3)
         learner = generative.decentralized(one, gossip.averaging(W))
-        state = learner.init(init_key, agents.broadcast(params, n), requests)
+        state = learner.init(agents.broadcast(params, n), init_key, requests)
         state, _ = rollout(
             learner.step, state, config.team_steps, key=run_key, inputs=requests,
             every=config.team_steps,

@@ -4,7 +4,7 @@ The models themselves (paths, velocities, samplers, metrics) are ``jaxswarm.mode
 ``generative.flow_matching(model, optimizer)`` trains one; stack states with ``vmap`` for many.
 ``generative.experts(model, generative.cluster(features, K))`` trains one per cluster of the data.
 ``generative.ac_flow(model, reward)`` fine-tunes a trained one by rewards, like its baselines;
-``generative.decentralized(algorithm, gossip)`` runs one learner for each agent, which exchange their
+``generative.decentralized(algorithm, gossip)`` runs one learner for each agent, which exchange
 parameters by any gossip rule.
 """
 
@@ -28,10 +28,9 @@ from jaxswarm.generative._fine_tuning import (
     FineTuningInfo,
     FineTuningState,
     Request,
-    critic_error,
-    weighted_loss,
 )
 from jaxswarm.generative._flow_matching import FlowInfo, FlowState, flow_matching
+from jaxswarm.generative._losses import critic_error, weighted_loss
 from jaxswarm.generative._partition import cluster
 from jaxswarm.generative._rewards import (
     SHAPINGS,

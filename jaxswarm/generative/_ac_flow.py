@@ -54,7 +54,7 @@ def ac_flow(
     optimizer: optax.GradientTransformation | None = None,
     critic_optimizer: optax.GradientTransformation | None = None,
     updates: int = 1,
-    refresh_every: int | None = 1,
+    refresh_every: ArrayLike | None = 1,
     batch_size: int = 128,
     num_steps: int = 20,
     method: str = "euler",
@@ -65,9 +65,10 @@ def ac_flow(
 
     Each iteration draws ``x1`` from the sampling copy by the ODE, asks for the rewards ``R``
     (``batch_size`` reward calls), standardizes them, and trains a critic ``V(x_t, t)`` of noised
-    states of the conditional path. After ``warm_up`` iterations the model is trained as well, on the
-    flow-matching loss with weights ``exp(τ · clip(R - V, ±clip))``, plus ``alpha`` times the squared
-    distance to the reference's velocities. The reward is a black box and is never differentiated.
+    states of the conditional path. After ``warm_up`` iterations the model is trained as well, on
+    the flow-matching loss with weights ``exp(τ · clip(R - V, ±clip))``, plus ``alpha`` times the
+    squared distance to the reference's velocities. The reward is a black box and is never
+    differentiated.
 
     With the clipping off and ``alpha=0`` the critic cancels in the minimizer,
     ``E[w u | x_t] / E[w | x_t]``, which is then that of :func:`orw_cfm` on the same shaped rewards:
@@ -94,7 +95,7 @@ def ac_flow(
         updates: gradient steps of critic and model for each batch of rewards, at least 1, each with
             fresh times and noise.
         refresh_every: iterations after which the parameters are copied to the sampling copy, at
-            least 1; ``None`` samples from the reference throughout.
+            least 1, may be traced; ``None`` samples from the reference throughout.
         batch_size: samples and reward calls of one iteration, at least 2.
         num_steps: steps of the sampler's ODE, at least 1.
         method: of the ODE solver, see ``flow.integrate``.
@@ -103,7 +104,7 @@ def ac_flow(
             less.
 
     Returns:
-        ``init(key, params, inputs=None, *, reference=None) -> FineTuningState``, where ``params``
+        ``init(params, key, inputs=None, *, reference=None) -> FineTuningState``, where ``params``
         are the pretrained parameters (and the reference by default), and
         ``step(key, state, inputs=None) -> (state, FineTuningInfo)``. ``inputs`` is a
         :class:`Request` with the conditions of a batch, or ``None``. Both draw one batch. Samples
@@ -111,9 +112,9 @@ def ac_flow(
 
     Raises:
         ValueError: for a negative temperature or alpha, ``clip <= 0``, ``warm_up >= total_steps``,
-            an unknown shaping, sizes below 1; in ``init`` and ``step`` for a reward of another shape
-            than ``(B,)``, in ``init`` for rewards that are constant or not finite (unless traced)
-            and a reference whose tree is not that of ``params``.
+            an unknown shaping, sizes below 1; in ``init`` and ``step`` for a reward of another
+            shape than ``(B,)``, in ``init`` for rewards that are constant or not finite (unless
+            traced) and a reference whose tree is not that of ``params``.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -123,7 +124,7 @@ def ac_flow(
         >>> learner = generative.ac_flow(
         ...     model, lambda x: x[:, 0], warm_up=5, batch_size=32, num_steps=4
         ... )
-        >>> state = learner.init(jax.random.key(0), model.init(jax.random.key(1)))
+        >>> state = learner.init(model.init(jax.random.key(1)), jax.random.key(0))
         >>> state, info = rollout(learner.step, state, 8, key=jax.random.key(2))
         >>> int(state.step), (info.info.actor_loss > 0).tolist()
         (8, [False, False, False, False, False, True, True, True])
@@ -140,7 +141,12 @@ def ac_flow(
     flow.check_model(model)
     if critic is None:
         module = CriticMLP(num_classes=model.num_classes)
-        critic = critic_from_network(module, model.shape, num_classes=model.num_classes)
+        critic = critic_from_network(
+            module,
+            model.shape,
+            num_classes=model.num_classes,
+            condition_shape=model.condition_shape,
+        )
     checks.instance("critic", critic, Critic, "generative.critic_from_network(...)")
     if total_steps is not None:
         warm_up = checks.whole("warm_up", warm_up)
@@ -206,7 +212,7 @@ def orw_cfm(
     shaping: str = "none",
     optimizer: optax.GradientTransformation | None = None,
     updates: int = 1,
-    refresh_every: int | None = 1,
+    refresh_every: ArrayLike | None = 1,
     batch_size: int = 128,
     num_steps: int = 20,
     method: str = "euler",
@@ -241,7 +247,7 @@ def orw_cfm(
         >>> from jaxswarm.models import flow
         >>> model = flow.from_network(flow.MLP(width=16), (2,))
         >>> learner = generative.orw_cfm(model, lambda x: x[:, 0], batch_size=32, num_steps=4)
-        >>> state = learner.init(jax.random.key(0), model.init(jax.random.key(1)))
+        >>> state = learner.init(model.init(jax.random.key(1)), jax.random.key(0))
         >>> state, info = learner.step(jax.random.key(2), state)
         >>> bool(0 < info.effective_samples < 1)
         True
@@ -267,11 +273,11 @@ def reward_ranked(
     model: flow.Flow,
     reward: Reward,
     *,
-    share: float = 0.25,
+    share: ArrayLike = 0.25,
     alpha: ArrayLike = 0.0,
     optimizer: optax.GradientTransformation | None = None,
     updates: int = 1,
-    refresh_every: int | None = 1,
+    refresh_every: ArrayLike | None = 1,
     batch_size: int = 128,
     num_steps: int = 20,
     method: str = "euler",
@@ -320,7 +326,7 @@ def _method(
     decay: float,
     alpha: ArrayLike,
     updates: int,
-    refresh_every: int | None,
+    refresh_every: ArrayLike | None,
     batch_size: int,
     num_steps: int,
     method: str,
@@ -336,7 +342,7 @@ def _method(
     checks.real("alpha", alpha, 0.0)
     checks.real("decay", decay, 0.0, below=1.0)
     if refresh_every is not None:
-        refresh_every = checks.whole("refresh_every", refresh_every, 1)
+        refresh_every = checks.wholes("refresh_every", refresh_every, 1, shape=())
     settings = Settings(
         shaping=shaping,
         decay=decay,

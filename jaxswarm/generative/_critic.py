@@ -14,7 +14,7 @@ from jaxswarm.types import Key, Params
 
 
 class ValueFn(Protocol):
-    """``value(params, x [B, ...], t [B], condition int[B] or None) -> float[B]``."""
+    """``value(params, x [B, ...], t [B], condition [B, ...] or None) -> float[B]``."""
 
     def __call__(
         self, params: Params, x: jax.Array, t: jax.Array, condition: jax.Array | None
@@ -38,8 +38,8 @@ class CriticMLP(nn.Module):
 
     Attributes:
         widths: units of the hidden layers.
-        num_classes: number of classes of the condition; ``None`` for none. Index ``num_classes``
-            stands for no condition.
+        num_classes: number of classes of the condition; index ``num_classes`` stands for no
+            condition. ``None`` for none, or for a condition of real numbers ``[B, ...]``.
         num_frequencies: sines and cosines of the time that the network gets.
     """
 
@@ -55,6 +55,8 @@ class CriticMLP(nn.Module):
         if self.num_classes is not None:
             index = jnp.full(x.shape[:1], self.num_classes) if condition is None else condition
             features.append(nn.Embed(self.num_classes + 1, 8)(index))
+        elif condition is not None:
+            features.append(condition.reshape(x.shape[0], -1))
         hidden = jnp.concatenate(features, axis=-1)
         for width in self.widths:
             hidden = nn.silu(nn.Dense(width)(hidden))
@@ -63,15 +65,19 @@ class CriticMLP(nn.Module):
 
 
 def critic_from_network(
-    module: nn.Module, shape: tuple[int, ...], *, num_classes: int | None = None
+    module: nn.Module,
+    shape: tuple[int, ...],
+    *,
+    num_classes: int | None = None,
+    condition_shape: tuple[int, ...] | None = None,
 ) -> Critic:
     """Make a critic of a flax module that is called ``module(x, t, condition)``.
 
     Args:
-        module: returns ``[B]`` for ``x [B, *shape]``, ``t [B]`` and ``condition int[B]`` or
-            ``None``.
+        module: returns ``[B]`` for ``x [B, *shape]``, ``t [B]`` and the condition or ``None``.
         shape: of one sample.
-        num_classes: number of classes of the condition; ``None`` for an unconditional critic.
+        num_classes: number of classes of the condition; ``None`` for a critic without.
+        condition_shape: shape of a condition of real numbers; ``None`` for a critic without.
 
     Raises:
         ValueError: for a wrong argument, or a module that does not return ``[B]``.
@@ -83,12 +89,16 @@ def critic_from_network(
         (3,)
     """
     checks.instance("module", module, nn.Module, "generative.CriticMLP()")
-    shape = tuple(checks.whole("shape", size, 1) for size in _as_tuple(shape))
+    shape = _sizes("shape", shape)
     if num_classes is not None:
         num_classes = checks.whole("num_classes", num_classes, 1)
+    if condition_shape is not None:
+        condition_shape = _sizes("condition_shape", condition_shape)
 
     def example() -> tuple[jax.Array, jax.Array, jax.Array | None]:
         condition = None if num_classes is None else jnp.zeros(2, jnp.int32)
+        if condition_shape is not None:
+            condition = jnp.zeros((2, *condition_shape))
         return jnp.zeros((2, *shape)), jnp.zeros(2), condition
 
     def init(key: Key) -> Params:
@@ -108,9 +118,9 @@ def critic_from_network(
     return Critic(init, value)
 
 
-def _as_tuple(shape: Any) -> tuple[Any, ...]:
+def _sizes(name: str, shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, tuple | list):
         raise ValueError(
-            f"shape: expected a tuple of sizes such as (2,), got {checks.shown(shape)}"
+            f"{name}: expected a tuple of sizes such as (2,), got {checks.shown(shape)}"
         )
-    return tuple(shape)
+    return tuple(checks.whole(name, size, 1) for size in shape)

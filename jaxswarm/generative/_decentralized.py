@@ -70,7 +70,7 @@ def decentralized(
             dead or do not participate keep their states.
 
     Returns:
-        ``init(key, params, inputs=None, **options) -> DecentralizedState``, where leaves of
+        ``init(params, key, inputs=None, **options) -> DecentralizedState``, where leaves of
         ``params``, ``inputs`` and ``options`` lead with ``N``, and
         ``step(key, state, inputs=None) -> (state, DecentralizedInfo)``.
 
@@ -90,7 +90,7 @@ def decentralized(
         >>> learner = generative.decentralized(one, gossip.averaging(W))
         >>> directions = generative.Request(context=jax.random.normal(jax.random.key(0), (4, 2)))
         >>> params = agents.initialize(jax.random.key(1), model.init, 4, shared=True)
-        >>> state = learner.init(jax.random.key(2), params, directions)
+        >>> state = learner.init(params, jax.random.key(2), directions)
         >>> state, info = learner.step(jax.random.key(3), state, directions)
         >>> int(info.traffic.messages)
         8
@@ -109,17 +109,17 @@ def decentralized(
         check_process("network", network)
     world = reliable() if network is None else network
 
-    def init(key: Key, params: Params, inputs: Any = None, **options: Any) -> DecentralizedState:
+    def init(params: Params, key: Key, inputs: Any = None, **options: Any) -> DecentralizedState:
         checks.key(key)
         n = agents.num_agents(params)
         agents.check_params(params, n)
         agents.check_leading_axis(inputs, n, "inputs")
         agents.check_leading_axis(options, n, "options")
 
-        def start(key: Key, params: Params, inputs: Any, options: dict[str, Any]) -> PyTree:
-            return algorithm.init(key, params, inputs, **options)
+        def start(params: Params, key: Key, inputs: Any, options: dict[str, Any]) -> PyTree:
+            return algorithm.init(params, key, inputs, **options)
 
-        states = jax.vmap(start)(agents.keys(key, n), params, inputs, options)
+        states = jax.vmap(start)(params, agents.keys(key, n), inputs, options)
         if not hasattr(states, "params"):
             raise ValueError(
                 f"algorithm: expected a state with a field params, got {type(states).__name__}"

@@ -18,6 +18,13 @@ import optax
 from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.generative._critic import Critic
+from jaxswarm.generative._losses import (
+    check_same_tree,
+    critic_error,
+    keep,
+    rows,
+    weighted_loss,
+)
 from jaxswarm.generative._rewards import (
     RewardStatistics,
     check_rewards,
@@ -39,7 +46,8 @@ class Request(NamedTuple):
     """What samples are drawn for in one iteration; the ``inputs`` of a step.
 
     Attributes:
-        condition: ``int[B]``, given to the model, the critic and the reward; ``None`` for none.
+        condition: ``[B, ...]``, classes or numbers, given to the model, the critic and the reward;
+            ``None`` for none.
         context: what else the reward gets, such as one agent's preference; ``None`` for nothing.
     """
 
@@ -96,14 +104,14 @@ class FineTuningInfo(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the methods have in common; :func:`check_settings` checks it."""
+    """What the methods have in common, already checked; see ``ac_flow`` for the meanings."""
 
     shaping: str
     decay: float
     alpha: ArrayLike
     warm_up: int
     updates: int
-    refresh_every: int | None
+    refresh_every: ArrayLike | None
     batch_size: int
     num_steps: int
     method: str
@@ -112,66 +120,12 @@ class Settings(NamedTuple):
     critic_optimizer: optax.GradientTransformation
 
 
-def weighted_loss(
-    model: flow.Flow,
-    params: Params,
-    state: flow.Noised,
-    weights: jax.Array,
-    *,
-    reference: Params = None,
-    alpha: ArrayLike = 0.0,
-    condition: jax.Array | None = None,
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    """Weighted flow-matching loss with a penalty on the distance to a reference's velocities.
-
-    ``mean(w · ‖v - u‖² + α · ‖v - v_ref‖²)`` over samples and features. Every weight stays with its
-    own sample (the noise is independent of the data): permuting a batch with its weights does not
-    change the loss. The penalty bounds the Wasserstein-2 distance between the two flows.
-
-    Args:
-        model: the flow model.
-        params: its parameters.
-        state: of ``flow.noised``: the batch at random times of the conditional path.
-        weights: ``[B]``, nonnegative. A sample that is not finite must have weight 0; it is left
-            out of both terms.
-        reference: the reference's parameters; ``None`` leaves the penalty out.
-        alpha: weight of the penalty, >= 0.
-        condition: ``int[B]`` or ``None``.
-
-    Returns:
-        The loss, and its two terms: the weighted loss and the penalty before ``alpha``.
-
-    Raises:
-        ValueError: for negative ``alpha``, other shapes, or a reference with another tree than
-            ``params``.
-
-    References:
-        Fan et al., Online reward-weighted fine-tuning of flow matching with Wasserstein
-        regularization, 2025.
-    """
-    checks.real("alpha", alpha, 0.0)
-    weights = checks.numbers("weights", weights, (state.x.shape[0],))
-    counts = jnp.isfinite(state.x).reshape(state.x.shape[0], -1).all(axis=1)
-    number = jnp.maximum(jnp.sum(counts), 1)
-    clean = jax.tree.map(lambda leaf: _keep(counts, leaf), state)
-    losses = flow.losses_at(model, params, clean, condition)
-    matching = jnp.sum(jnp.where(counts, weights * losses, 0.0)) / number
-    if reference is None:
-        return matching, (matching, jnp.zeros(()))
-    check_same_tree("reference", reference, params)
-    own = model.velocity(params, clean.x, clean.t, condition)
-    target = jax.lax.stop_gradient(model.velocity(reference, clean.x, clean.t, condition))
-    distances = jnp.mean(jnp.square(own - target).reshape(own.shape[0], -1), axis=1)
-    penalty = jnp.sum(jnp.where(counts, distances, 0.0)) / number
-    return matching + jnp.asarray(alpha) * penalty, (matching, penalty)
-
-
 def fine_tuning(
     model: flow.Flow, reward: Reward, weights: WeightsFn, settings: Settings
 ) -> Algorithm:
     """Build ``(init, step)`` of a method that is given by the weights of its samples.
 
-    ``init(key, params, inputs=None, *, reference=None)`` draws one batch from the reference to
+    ``init(params, key, inputs=None, *, reference=None)`` draws one batch from the reference to
     start the reward statistics and to refuse rewards that are constant or not finite;
     ``step(key, state, inputs)`` is one iteration, ``inputs`` a :class:`Request` or ``None``.
     """
@@ -186,7 +140,7 @@ def fine_tuning(
         return samples, evaluate_reward(reward, samples, request)
 
     def init(
-        key: Key, params: Params, inputs: Any = None, *, reference: Params = None
+        params: Params, key: Key, inputs: Any = None, *, reference: Params = None
     ) -> FineTuningState:
         checks.key(key)
         request = as_request(inputs, size)
@@ -220,7 +174,7 @@ def fine_tuning(
         statistics = update_statistics(state.statistics, rewards, decay=settings.decay)
         shaped = shape_rewards(rewards, statistics, settings.shaping)
         is_acting = state.step >= settings.warm_up
-        samples = jnp.where(_rows(counts, samples), samples, jnp.nan)
+        samples = jnp.where(rows(counts, samples), samples, jnp.nan)
 
         def update(carry: tuple[Params, Any, Params, Any], key: Key) -> Any:
             params, opt_state, values, critic_opt_state = carry
@@ -238,7 +192,7 @@ def fine_tuning(
             noised = flow.noised(actor_key, samples, model.path)
             estimate = jnp.zeros(size)
             if critic is not None:
-                clean = jax.tree.map(lambda leaf: _keep(counts, leaf), noised)
+                clean = jax.tree.map(lambda leaf: keep(counts, leaf), noised)
                 estimate = critic.value(values, clean.x, clean.t, request.condition)
                 estimate = jax.lax.stop_gradient(estimate)
             chosen = weights(shaped, estimate, counts)
@@ -275,7 +229,7 @@ def fine_tuning(
         params, opt_state, values, critic_opt_state = carry
         sampler = state.sampler
         if settings.refresh_every is not None:
-            is_due = (state.step + 1) % settings.refresh_every == 0
+            is_due = (state.step + 1) % jnp.asarray(settings.refresh_every) == 0
             sampler = jax.tree.map(lambda new, old: jnp.where(is_due, new, old), params, sampler)
         number = jnp.maximum(jnp.sum(counts), 1)
         mean = jnp.sum(jnp.where(counts, rewards, 0.0)) / number
@@ -293,41 +247,6 @@ def fine_tuning(
         )  # fmt: skip
 
     return Algorithm(init, step)
-
-
-def critic_error(
-    critic: Critic,
-    params: Params,
-    state: flow.Noised,
-    targets: jax.Array,
-    condition: jax.Array | None = None,
-) -> jax.Array:
-    """Mean squared error of a critic on noised states, a scalar.
-
-    On states of the conditional path, with noise that is independent of the sample, the minimizer
-    is the conditional expectation of the reward given the state. On states of the model's own ODE
-    trajectories the state determines the sample, the minimizer is the reward itself, and every
-    advantage is 0: never train on those.
-
-    Args:
-        critic: the critic.
-        params: its parameters.
-        state: of ``flow.noised``; samples that are not finite are left out.
-        targets: ``[B]``, shaped rewards.
-        condition: ``int[B]`` or ``None``.
-
-    Raises:
-        ValueError: if targets or values are not ``[B]``.
-    """
-    size = state.x.shape[0]
-    targets = checks.numbers("targets", targets, (size,))
-    counts = jnp.isfinite(state.x).reshape(size, -1).all(axis=1)
-    clean = jax.tree.map(lambda leaf: _keep(counts, leaf), state)
-    values = critic.value(params, clean.x, clean.t, condition)
-    if jnp.shape(values) != (size,):
-        raise ValueError(f"critic: expected values of shape ({size},), got {jnp.shape(values)}")
-    errors = jnp.where(counts, jnp.square(values - targets), 0.0)
-    return jnp.sum(errors) / jnp.maximum(jnp.sum(counts), 1)
 
 
 def evaluate_reward(reward: Reward, samples: jax.Array, request: Request) -> jax.Array:
@@ -359,52 +278,12 @@ def as_request(inputs: Any, batch_size: int) -> Request:
     if inputs is None:
         return Request()
     checks.instance("inputs", inputs, Request, "generative.Request(condition)")
-    if inputs.condition is not None and jnp.shape(inputs.condition) != (batch_size,):
+    if inputs.condition is not None and jnp.shape(inputs.condition)[:1] != (batch_size,):
         raise ValueError(
-            f"inputs: expected a condition of shape ({batch_size},), one for each sample of a "
+            f"inputs: expected a condition of shape ({batch_size}, ...), one for each sample of a "
             f"batch, got {jnp.shape(inputs.condition)}"
         )
     return inputs
-
-
-def check_same_tree(name: str, tree: Params, expected: Params) -> None:
-    """Check that parameters have the structure, shapes and dtypes of the model's own.
-
-    Raises:
-        ValueError: naming the first leaf that differs.
-    """
-    found = {
-        jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-    wanted = {
-        jax.tree_util.keystr(path): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(expected)
-    }
-    for path in [*wanted, *found]:
-        if path not in found or path not in wanted:
-            verb = "lacks" if path in wanted else "has an additional"
-            raise ValueError(
-                f"{name}: expected the leaves of params, but it {verb} leaf {path or '<root>'}"
-            )
-        if jnp.shape(found[path]) != jnp.shape(wanted[path]):
-            raise ValueError(
-                f"{name}: leaf {path or '<root>'}: expected shape {jnp.shape(wanted[path])} like "
-                f"params, got {jnp.shape(found[path])}"
-            )
-    if jax.tree.structure(tree) != jax.tree.structure(expected):
-        raise ValueError(
-            f"{name}: expected the structure of params, {jax.tree.structure(expected)}, got "
-            f"{jax.tree.structure(tree)}"
-        )
-
-
-def _rows(flags: jax.Array, like: jax.Array) -> jax.Array:
-    return flags.reshape(flags.shape + (1,) * (like.ndim - 1))
-
-
-def _keep(flags: jax.Array, leaf: jax.Array) -> jax.Array:
-    """The rows that count; zeros in place of the others."""
-    return jnp.where(_rows(flags, leaf), leaf, jnp.zeros((), leaf.dtype))
 
 
 def _positive(value: jax.Array) -> jax.Array:

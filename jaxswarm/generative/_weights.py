@@ -102,7 +102,7 @@ def function_weights(
 
 
 def top_share_weights(
-    rewards: jax.Array, share: float, where: jax.Array | None = None
+    rewards: jax.Array, share: ArrayLike, where: jax.Array | None = None
 ) -> jax.Array:
     """Equal weights for the best share of a batch and 0 for the rest (RAFT's filter).
 

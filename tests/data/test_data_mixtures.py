@@ -1,5 +1,7 @@
 """Gaussian mixtures in the plane and sprites, both drawn inside ``jit``."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,12 +47,16 @@ def test_traced_draws_equal_eager_ones():
     eager, jitted = draw(KEY, 0.2), jax.jit(draw)(KEY, 0.2)
     for a, b in zip(eager, jitted, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
-    assert jax.vmap(draw, (0, None))(jax.random.split(KEY, 4), 0.2).x.shape == (4, 6, 2)
+
+
+@functools.cache
+def draw_sprites():
+    return jax.jit(lambda key: data.sprites(key, 800, size=16))(KEY)
 
 
 def test_sprites_are_images_of_every_shape():
-    batch = jax.jit(lambda key: data.sprites(key, 200, size=16))(KEY)
-    assert batch.x.shape == (200, 16, 16, 3)
+    batch = draw_sprites()
+    assert batch.x.shape == (800, 16, 16, 3)
     assert float(batch.x.min()) >= -1
     assert float(batch.x.max()) <= 1
     assert set(np.asarray(batch.y).tolist()) == set(range(len(data.SPRITES)))
@@ -62,7 +68,7 @@ def test_sprites_are_images_of_every_shape():
 
 
 def test_sprites_of_different_labels_differ_in_shape_and_not_in_color():
-    batch = jax.jit(lambda key: data.sprites(key, 800, size=16))(KEY)
+    batch = draw_sprites()
     front = np.asarray(batch.x).reshape(800, -1, 3)
     color = front[np.arange(800), np.abs(front - front[:, :1]).sum(-1).argmax(1)]
     per_class = np.stack([color[np.asarray(batch.y) == k].mean(0) for k in range(8)])

@@ -8,7 +8,7 @@ import optax
 import pytest
 from bad_input import Call, cases, refuses
 
-from jaxswarm import data, generative, simulate
+from jaxswarm import data, generative
 from jaxswarm.models import flow
 
 KEY = jax.random.key(0)
@@ -17,10 +17,11 @@ OPTIMIZER = optax.sgd(0.1)
 BATCH = data.gaussian_grid(jax.random.key(1), 16, side=2)
 LEARNER = generative.flow_matching(MODEL, OPTIMIZER, ema_decay=0.5)
 STEP = jax.jit(LEARNER.step)
+PARAMS = MODEL.init(KEY)
 
 
 def test_a_step_follows_the_gradient_of_the_loss_and_averages_parameters():
-    state = LEARNER.init(MODEL.init(KEY))
+    state = LEARNER.init(PARAMS)
     new, info = STEP(KEY, state, BATCH)
     loss, grads = jax.jit(
         jax.value_and_grad(lambda p: flow.loss(MODEL, p, KEY, BATCH.x, weights=BATCH.weight))
@@ -40,7 +41,7 @@ def test_a_step_follows_the_gradient_of_the_loss_and_averages_parameters():
 
 
 def test_late_averages_have_the_decay_that_was_asked_for():
-    state = LEARNER.init(MODEL.init(KEY))._replace(step=jnp.int32(1000))
+    state = LEARNER.init(PARAMS)._replace(step=jnp.int32(1000))
     new, _ = STEP(KEY, state, BATCH)
     for leaf, old, now in zip(
         *map(jax.tree.leaves, (new.ema_params, state.params, new.params)), strict=True
@@ -49,7 +50,7 @@ def test_late_averages_have_the_decay_that_was_asked_for():
 
 
 def test_padding_has_no_influence_and_missing_fields_are_allowed():
-    state = LEARNER.init(MODEL.init(KEY))
+    state = LEARNER.init(PARAMS)
     weight = BATCH.weight.at[3].set(0.0)
     bad_batch = BATCH._replace(x=BATCH.x.at[3].set(jnp.nan), weight=weight)
     good = STEP(KEY, state, BATCH._replace(weight=weight))
@@ -59,16 +60,17 @@ def test_padding_has_no_influence_and_missing_fields_are_allowed():
     np.testing.assert_allclose(bare[1].loss, STEP(KEY, state, BATCH)[1].loss, rtol=1e-6)
 
 
-def test_many_models_train_under_vmap_and_simulate():
-    keys = jax.random.split(KEY, 3)
-    states = jax.vmap(lambda k: LEARNER.init(MODEL.init(k)))(keys)
-
-    def step(key, states, batch):
-        return jax.vmap(LEARNER.step, (0, 0, None))(jax.random.split(key, 3), states, batch)
-
-    end, records = simulate(step, states, 4, key=KEY, inputs=BATCH, progress=False)
-    assert records.info.loss.shape == (4, 3)
-    assert end.step.tolist() == [4, 4, 4]
+def test_many_models_train_under_vmap():
+    params = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf, 2 * leaf]), PARAMS)
+    states = jax.vmap(LEARNER.init)(params)
+    step = jax.jit(jax.vmap(LEARNER.step, (None, 0, None)))
+    end, info = step(KEY, states, BATCH)
+    assert info.loss.shape == (3,)
+    np.testing.assert_allclose(
+        info.loss[0], STEP(KEY, LEARNER.init(PARAMS), BATCH)[1].loss, rtol=1e-5
+    )
+    assert info.loss[1] == info.loss[0] != info.loss[2]
+    assert end.step.tolist() == [1, 1, 1]
 
 
 CALLS = {
@@ -84,7 +86,7 @@ CALLS = {
     ),
     "step": Call(
         LEARNER.step,
-        {"key": KEY, "state": LEARNER.init(MODEL.init(KEY)), "batch": BATCH},
+        {"key": KEY, "state": LEARNER.init(PARAMS), "batch": BATCH},
         {"key": bad.KEY, "batch": (None, BATCH.x, (BATCH.x, None, None))},
     ),
 }

@@ -101,8 +101,8 @@ def test_no_time_no_change_and_times_stay_inside(method):
         return jnp.ones_like(x)
 
     with jax.disable_jit():
-        same = flow.integrate(field, X, num_steps=3, method=method, start=0.3, stop=0.3)
-        end = flow.integrate(field, X, num_steps=30, method=method)
+        same = flow.integrate(field, X, num_steps=2, method=method, start=0.3, stop=0.3)
+        end = flow.integrate(field, X, num_steps=9, method=method)
     np.testing.assert_allclose(same, X, atol=1e-7)
     np.testing.assert_allclose(end, X + 1, atol=1e-5)
     times = jnp.concatenate([t for t in seen if not isinstance(t, jax.core.Tracer)])
