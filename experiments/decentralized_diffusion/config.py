@@ -34,7 +34,8 @@ class Config:
     components: int = 32  # principal components that are clustered
     image_steps: int = 800  # training steps on images
     image_batch: int = 128  # training samples of a step on images, of all experts together
-    image_lr: float = 3e-3  # initial step size of Adam on images, cosine decay to 0
+    image_monolith_lr: float = 1e-2  # initial step size of the monolith on images
+    image_lr: float = 3e-3  # initial step size of experts on images, cosine decay to 0
     image_drawn: int = 512  # samples drawn from each arm on images
     sheet: int = 8  # samples per class that are kept for the figure
     seeds: int = 5  # independent repetitions
@@ -72,6 +73,7 @@ SCALES = {
     "full": Config(
         steps=3000, drawn=4096, data="mnist", image_experts=(1, 4, 8), image_width=512,
         image_monolith_width=620, image_router_width=128, image_steps=1500, image_batch=256,
-        image_lr=1e-3, image_drawn=1024, seeds=3,
+        image_monolith_lr=1e-3, image_lr=1e-3,
+        image_drawn=1024, seeds=3,
     ),
 }  # fmt: skip

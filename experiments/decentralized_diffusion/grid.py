@@ -102,7 +102,7 @@ def run_grid(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             for index in range(config.seeds)
         ]
     )
-    # A condition that is the same for all samples tells nothing: no other program is needed.
+    # A constant condition carries no information, and needs no other program than a real one.
     same = np.zeros_like(grid.condition)
     settings = {
         "monolith": (config.monolith_width, grid.condition, np.zeros_like(grid.clusters)),

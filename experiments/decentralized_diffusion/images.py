@@ -120,7 +120,7 @@ def run_images(config: Config, progress: Callable[[str], None]) -> dict[str, Any
                 num_classes=images.num_classes,
                 batch=config.image_batch,
                 steps=config.image_steps,
-                lr=config.image_lr,
+                lr=config.image_monolith_lr if count == 1 else config.image_lr,
                 slots=max(int(np.bincount(own).max()) for own in clusters),
             )
             random_modes = {mode: MODES[mode] for mode in ("full", "top-1")}

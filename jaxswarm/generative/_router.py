@@ -173,11 +173,11 @@ def expert_weights(
         >>> import jax.numpy as jnp
         >>> from jaxswarm import generative
         >>> logits = jnp.log(jnp.array([[0.5, 0.3, 0.2]]))
-        >>> print(generative.expert_weights(logits, "top_k", k=2).round(3))
-        [[0.625 0.375 0.   ]]
+        >>> [f"{w:.3f}" for w in generative.expert_weights(logits, "top_k", k=2)[0]]
+        ['0.625', '0.375', '0.000']
         >>> available = jnp.array([False, True, True])
-        >>> print(generative.expert_weights(logits, available=available).round(3))
-        [[0.  0.6 0.4]]
+        >>> [f"{w:.3f}" for w in generative.expert_weights(logits, available=available)[0]]
+        ['0.000', '0.600', '0.400']
     """
     logits = masked_logits(logits, available)
     if mode in ("once", "oracle"):
