@@ -164,6 +164,7 @@ def test_merge_and_train_draws_noise_for_each_agent_and_round():
 
 
 @pytest.mark.parametrize("factory", [modest.modest, modest.federated])
+@pytest.mark.slow
 def test_trainers_of_a_sample_draw_noise_of_their_own_in_each_round(factory):
     """Models of noise alone: the average of s trainers is √s closer to 0 than one of them."""
     n = 8
@@ -189,6 +190,7 @@ def test_trainers_of_a_sample_draw_noise_of_their_own_in_each_round(factory):
     assert np.abs(np.corrcoef(moved)[0, 1]) < 0.1
 
 
+@pytest.mark.slow
 def test_independent_reinforcement_learners_draw_noise_of_their_own():
     env, local = envs.SimpleSpread(3), NOISY["add_noise"]
     network = rl.network_for(env, widths=(8,))

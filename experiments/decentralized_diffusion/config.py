@@ -72,7 +72,7 @@ SCALES = {
     "small": Config(),
     "full": Config(
         steps=3000, drawn=4096, data="mnist", image_experts=(1, 4, 8), image_width=512,
-        image_monolith_width=620, image_router_width=128, image_steps=1500, image_batch=256,
+        image_monolith_width=620, image_router_width=128, image_steps=1000, image_batch=256,
         image_monolith_lr=1e-3, image_lr=1e-3,
         image_drawn=1024, seeds=3,
     ),

@@ -56,6 +56,7 @@ def test_many_slots_and_padding_rows():
     np.testing.assert_allclose(found, W.dense() @ x, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_xla(W):
     x = jax.random.normal(jax.random.key(2), (11, 6))
 

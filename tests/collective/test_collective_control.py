@@ -129,6 +129,7 @@ def test_order_grows_towards_the_limit_as_the_swarm_does(key):
     assert float(finer.returns) == pytest.approx(float(limit.returns), rel=0.01)
 
 
+@pytest.mark.slow
 def test_aggregation_density_against_many_agents(key):
     physics = collective.AggregationTaskParams()
     task = collective.aggregation_task(512)
@@ -141,6 +142,7 @@ def test_aggregation_density_against_many_agents(key):
     np.testing.assert_allclose(limit.rewards, swarm.rewards, rtol=0.08)
 
 
+@pytest.mark.slow
 def test_ppo_trains_the_upper_level_without_recompiling(key):
     """Rewards improve; another noise level and step size need no new program."""
     task = collective.kuramoto_task(8, params=HeadingTaskParams(width=0.6))

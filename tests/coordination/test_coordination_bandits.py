@@ -67,6 +67,7 @@ def test_thompson_draws_from_the_posterior():
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([2, 5, 8]))
+@pytest.mark.slow
 def test_fully_mixed_gossip_is_the_pooled_learner(seed, n):
     x, r = data(seed, 6 * n)
     x, r = x.reshape(6, n, D), r.reshape(6, n)

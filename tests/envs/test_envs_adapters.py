@@ -36,6 +36,7 @@ MAKERS = {
     "name",
     [pytest.param(name, marks=pytest.mark.slow) if name == "rescue" else name for name in MAKERS],
 )
+@pytest.mark.slow
 def test_jumanji_environments_conform(name):
     original = MAKERS[name](5)
     env = envs.from_jumanji(original)
@@ -57,6 +58,7 @@ def test_jumanji_environments_conform(name):
         assert timestep.discount.tolist() == [1.0] * 5  # theirs is 0 in SearchAndRescue
 
 
+@pytest.mark.slow
 def test_a_scalar_reward_is_given_to_all_agents():
     env = envs.from_jumanji(RobotWarehouse(time_limit=3))
     state, first = jax.jit(env.reset)(jax.random.key(0))

@@ -46,7 +46,7 @@ ENVIRONMENTS = {
     "flocking": (lambda n: envs.swarmbench.make("flocking", num_agents=n), {"steps": 4}),
     "transport": (lambda n: envs.swarmbench.make("transport", num_agents=n), {"num_agents": 5}),
 }
-SLOW = ("pursuit", "foraging", "flocking", "synchronization")  # transport stands for them
+SLOW = ("tag", "pursuit", "foraging", "flocking", "synchronization")  # as spread and transport
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,7 @@ def test_a_catch_pays_every_hunter_and_costs_the_prey():
     np.testing.assert_allclose(outcome.reward, [10.0, 10.0, -10.0])
 
 
+@pytest.mark.slow
 def test_prey_are_faster_than_hunters():
     env = envs.SimpleTag(num_hunters=1, num_prey=1, num_obstacles=0)
     far = jnp.array([[-5.0, 0.0], [5.0, 0.0]])

@@ -115,6 +115,7 @@ def test_searchers_that_find_a_target_together_share_the_point(key):
     )
 
 
+@pytest.mark.slow
 def test_targets_drift_no_faster_than_they_may(key):
     wild = SearchParams(drift=0.01)
     state, _ = ENV.reset(key, wild)

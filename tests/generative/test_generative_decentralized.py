@@ -37,6 +37,7 @@ def differ(tree, i, j):
     return any(bool((leaf[i] != leaf[j]).any()) for leaf in jax.tree.leaves(tree))
 
 
+@pytest.mark.slow
 def test_isolated_agents_are_runs_of_one_agent():
     state, _ = run(generative.decentralized(ONE, gossip.identity()), 1)
     train_key, _, _ = jax.random.split(jax.random.fold_in(KEY, 0), 3)

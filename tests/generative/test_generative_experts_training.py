@@ -136,6 +136,7 @@ def test_the_router_draws_all_rows_equally_often():
     assert np.square(counts - 200).sum() / 200 < 80  # chi-squared of 39 degrees of freedom
 
 
+@pytest.mark.slow
 def test_it_learns_two_clusters_and_can_be_distilled():
     """Samples lie at the clusters, also after one of the two is lost, and those of the student."""
     x = np.concatenate([np.full((40, 2), -1.5), np.full((60, 2), 1.5)]).astype(np.float32)
@@ -172,6 +173,7 @@ def test_it_learns_two_clusters_and_can_be_distilled():
     left(flow.sample(jax.random.key(4), field, 200, (2,), num_steps=20))
 
 
+@pytest.mark.slow
 def test_experts_of_unequal_size_keep_their_order():
     wide = flow.from_network(flow.MLP(width=12, depth=2), (2,))
     models = [MODEL_FREE, MODEL_FREE, wide]

@@ -132,6 +132,7 @@ def test_in_agent_0s_order_all_end_with_one_model():
         mixed(rule, round=Exchange(0, alive=jnp.ones(N, bool)), match_inputs=SharedInputs(X))
 
 
+@pytest.mark.slow
 def test_one_compilation_chunks_and_eager_agree():
     rule = ON_RING
     chex.clear_trace_counter()
@@ -250,6 +251,7 @@ def batch_norm_learner(**options):
     return learner, model, x, params, batch
 
 
+@pytest.mark.slow
 def test_merge_and_train_recomputes_statistics_of_the_merged_network():
     inputs = jnp.asarray(RNG.uniform(size=(2, 6, 16)), jnp.float32)
     learner, model, _, params, batch = batch_norm_learner(

@@ -187,6 +187,7 @@ def test_accuracy_counts_a_nan_as_wrong_and_ignores_padding():
     assert float(losses.accuracy(logits, jnp.array([0, -1, 1]), weight)) == 1.0
 
 
+@pytest.mark.slow
 def test_evaluation_of_a_model_on_a_graph_with_padding_is_that_without():
     """The whole way: shards of unequal size, batches, learner, metrics."""
     train, test = data.load("iris")

@@ -86,6 +86,7 @@ def test_missing_modes_cost_recall_and_noise_costs_precision():
     assert flow.mode_counts(batch.x + 0.5, modes, 0.2).sum() < 10
 
 
+@pytest.mark.slow
 def test_samples_of_the_exact_field_are_near_the_data_in_wasserstein_distance():
     """2-D Wasserstein distance by ott-jax; scipy's assignment gives the unregularized one."""
     with warnings.catch_warnings():

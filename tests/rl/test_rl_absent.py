@@ -172,6 +172,7 @@ def test_a_batch_without_agents_changes_no_state(name, key):
 
 
 @pytest.mark.parametrize("make", [rl.uniform_replay, rl.fading_replay])
+@pytest.mark.slow
 def test_items_without_an_agent_are_not_stored(make):
     def items(values, mask):
         x = jnp.asarray(values, jnp.float32)

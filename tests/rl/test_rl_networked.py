@@ -110,6 +110,7 @@ def test_jit_is_eager_and_rates_are_traced(key):
     assert step._cache_size() == sizes
 
 
+@pytest.mark.slow
 def test_all_critics_reach_the_team_s_fixed_point_on_private_rewards():
     """The theorem: under a fixed policy all critics tend to that of the mean reward."""
     algorithm = learner(RING, actor=0.0)

@@ -312,7 +312,10 @@ def test_each_round_mixes_with_its_own_graph(name):
             assert together == (index == 1)
 
 
-@all_learners
+@pytest.mark.parametrize(
+    "name",
+    ["linear", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ppo", "sac"))],
+)
 def test_messages_and_bytes_are_counted(name):
     last = run(name, "averaging", 4, MOVING)[0][-1]
     sent = EDGES["ring"] + EDGES["complete"] + EDGES["star"] + EDGES["ring"]

@@ -77,6 +77,7 @@ def batch_of(key, count=16):
     )
 
 
+@pytest.mark.slow
 def test_uniform_replay_samples_its_items_and_overwrites_the_oldest(key):
     replay = rl.uniform_replay(200, 100)
     state = replay.init(items(100))
@@ -203,6 +204,7 @@ def begun(algorithm, key, *, shared=False, **options):
     return jax.jit(start)(key)
 
 
+@pytest.mark.slow
 def test_independent_learners_do_not_affect_each_other(key):
     algorithm = tiny(shared=False)
     step = jax.jit(algorithm.step)
@@ -265,6 +267,7 @@ def team(rule, **options):
     return networked.networked_sac(ENV, NET, rule, reward_widths=(4,), **(SIZES | options))
 
 
+@pytest.mark.slow
 def test_networked_sac_averages_critics_and_not_actors(key):
     complete = gossip.averaging(gossip.mixing(topology.complete(2), "uniform"))
     algorithm = team(complete, average_temperatures=True)

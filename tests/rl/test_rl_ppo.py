@@ -246,6 +246,7 @@ def test_recurrent_networks_solve_a_memory_task(key):
     assert float(records.info.episodes.mean_return[-10:].mean()) > 0.9
 
 
+@pytest.mark.slow
 def test_independent_learners_use_their_own_data_and_step_size(key):
     """Changing agent 1's payoff, or its step size, changes nothing that agent 0 learns."""
     _, algorithm, start = learner_of(Bandit(PAYOFF), shared=False, optimizer=optax.identity())
@@ -293,6 +294,7 @@ def test_evaluation_counts_one_episode(key):
     assert returns.shape == (4, 2)
 
 
+@pytest.mark.slow
 def test_evaluator_gives_returns_of_modes_and_samples_at_intervals(key):
     """On a bandit: the mode's payoff and the mean of samples, equal to evaluating the state."""
     env = Bandit(PAYOFF)
@@ -357,6 +359,7 @@ def test_ippo_and_mappo_are_ppo_with_their_critics(key):
         rl.mappo(env, own)
 
 
+@pytest.mark.slow
 def test_independent_learners_draw_from_keys_of_their_ids(key):
     """Agent 0's update does not depend on how many agents there are."""
     sizes = {"num_envs": 2, "num_steps": 4, "minibatches": 2, "epochs": 1}

@@ -55,6 +55,7 @@ def test_cut_counts_by_hand():
     assert sharding.cut(topology.complete(6), 3) == sharding.Cut(24, 12, 4)
 
 
+@pytest.mark.slow
 def test_relabelled_graph_is_the_same_graph():
     graph = GRAPHS["scale_free"]()
     order = np.random.default_rng(1).permutation(96)

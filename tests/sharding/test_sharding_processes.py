@@ -93,7 +93,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_killed_process_stops_the_others_and_is_named(victim, tmp_path):
     script = tmp_path / "dying.py"
     script.write_text(DYING)
@@ -121,6 +121,7 @@ while True:
 
 
 @pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
 def test_a_suspended_process_is_named_not_the_one_that_waited_for_it(victim, tmp_path):
     script = tmp_path / "suspended.py"
     script.write_text(SUSPENDED)
@@ -152,6 +153,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 def test_what_keeps_one_process_from_its_checkpoints_is_named_by_all(tmp_path):
     script = tmp_path / "apart.py"
     script.write_text(APART)

@@ -53,10 +53,10 @@ def test_equal_to_brute_force(seed, boundary, dimensions, method, radius, clumpe
     want, near, squared = brute(box, at, features, radius)
     if np.abs(squared - radius**2)[~np.eye(40, dtype=bool)].min() < 1e-5:
         return  # a pair on the very edge: float32 and float64 may differ
-    got, report = search.sum(jnp.asarray(at), jnp.asarray(features))
+    got, report = jax.jit(search.sum)(jnp.asarray(at), jnp.asarray(features))
     np.testing.assert_allclose(got, want, atol=1e-4)
     assert int(report.overflow) == int(report.nonfinite) == 0
-    listed = search.neighbors(jnp.asarray(at), 40)
+    listed = jax.jit(lambda at: search.neighbors(at, 40))(jnp.asarray(at))
     for i in range(40):
         found = np.asarray(listed.indices)[i][np.asarray(listed.mask)[i]]
         assert sorted(found) == list(np.flatnonzero(near[i]))

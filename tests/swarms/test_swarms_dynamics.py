@@ -156,6 +156,7 @@ def test_vicsek_transition_with_noise_sharpens_with_size():
     assert order[900][-1] < order[100][-1] < 0.3
 
 
+@pytest.mark.slow
 def test_kuramoto_critical_coupling_for_lorentzian_frequencies():
     """``K_c = 2 / (π g(0)) = 2γ = 1``; beyond it ``r = √(1 − K_c / K)``."""
 
@@ -185,6 +186,7 @@ def test_boids_align():
     assert int(records.info.overflow.max()) == 0
 
 
+@pytest.mark.slow
 def test_couzin_group_mills_as_a_torus_or_moves_in_parallel():
     """Wider zones of orientation: a torus, then a parallel group; none at all: a loose swarm."""
     model = swarms.couzin(space.Space((4.0,) * 3, "open"), 50)

@@ -1,5 +1,6 @@
 """Order parameters on swarms whose order is known."""
 
+import jax
 import jax.numpy as jnp
 import networkx as nx
 import numpy as np
@@ -39,7 +40,8 @@ def test_clusters_and_nearest_distances_are_networkx_s(method):
     at = rng.uniform(size=(60, 2)).astype(np.float32)
     active = rng.uniform(size=60) < 0.9
     search = space.search(box, 0.09, 60, method=method)
-    labels = np.asarray(swarms.clusters(search, jnp.asarray(at), jnp.asarray(active)))
+    found = jax.jit(lambda at, active: swarms.clusters(search, at, active))
+    labels = np.asarray(found(jnp.asarray(at), jnp.asarray(active)))
     gap = at[None] - at[:, None]
     apart = np.linalg.norm(gap - np.round(gap), axis=-1)
     apart[~active] = apart[:, ~active] = np.inf
@@ -52,7 +54,8 @@ def test_clusters_and_nearest_distances_are_networkx_s(method):
     assert (labels[~active] == -1).all()
     largest = float(swarms.largest_cluster(jnp.asarray(labels)))
     assert largest == pytest.approx(max(map(len, parts)) / active.sum())
-    nearest = swarms.nearest_distance(search, jnp.asarray(at), jnp.asarray(active))
+    distances = jax.jit(lambda at, active: swarms.nearest_distance(search, at, active))
+    nearest = distances(jnp.asarray(at), jnp.asarray(active))
     least = np.where(apart.min(axis=1) <= 0.09, apart.min(axis=1), np.inf)
     np.testing.assert_allclose(nearest, least, atol=1e-5)
     both = active[:, None] & active[None, :] & ~np.eye(60, dtype=bool)

@@ -153,6 +153,7 @@ def test_a_given_graph_need_not_be_sampled(kind):
     np.testing.assert_allclose(one, two, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_graph_depends_on_observations_only_if_it_is_learned():
     key = jax.random.key(5)
     grown = {**PARAMS["actor"], "pairs": jax.tree.map(lambda x: 30 * x, PARAMS["actor"]["pairs"])}
@@ -181,6 +182,7 @@ def learner(**options):
     )
 
 
+@pytest.mark.slow
 def test_the_first_ratio_is_one_and_all_graphs_are_one_program():
     made = learner()
     step = jax.jit(made.step)
@@ -195,6 +197,7 @@ def test_the_first_ratio_is_one_and_all_graphs_are_one_program():
     assert step._cache_size() == 1
 
 
+@pytest.mark.slow
 def test_annealing_drives_the_density_to_zero():
     schedule = bn_actor_critic.annealing(100)
     factors, thresholds = jax.vmap(schedule)(jnp.arange(100))

@@ -59,6 +59,7 @@ def test_live_agents_share_the_weight_of_dead_ones(seed, weighting):
     np.testing.assert_array_equal(np.asarray(mixed)[~alive], x[~alive])
 
 
+@pytest.mark.slow
 def test_hub_graphs_of_two_thousand_need_no_square_matrix():
     n = 2000
     graph = topology.barabasi_albert(n, 2, seed=0)

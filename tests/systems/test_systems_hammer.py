@@ -28,6 +28,7 @@ def test_the_environment_conforms():
 
 
 @pytest.mark.parametrize("name", hammer.MESSAGE_KINDS)
+@pytest.mark.slow
 def test_only_learned_messages_depend_on_other_observations(name, key):
     """Change agent 0's observation: other outputs change only with learned messages."""
     _, network, params, features = parts(key)
@@ -135,6 +136,7 @@ def test_messages_are_gaussian_in_training_and_their_means_in_execution(key):
         np.testing.assert_allclose(outputs(composed, params, features), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_central_agent_learns_from_the_mean_reward_alone(key):
     """With permuted rewards local agents learn differently, and the central agent the same."""
     ends, infos = [], []

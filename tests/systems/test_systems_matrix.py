@@ -219,6 +219,7 @@ def test_a_crash_loses_exactly_the_rows_that_the_actor_holds():
     assert int(out.late) <= lost.sum()
 
 
+@pytest.mark.slow
 def test_ticks_agree_with_exact_events():
     flow = matrix.flow(LOOP, service=[1.0, 0.5], actors=[8, 8], servers=[16])
     work = matrix.sample_work(jax.random.key(3), flow, 300, max_hops=8)

@@ -44,6 +44,7 @@ def run_all(graph, ability, costs):
     "graph",
     [pytest.param(CHAIN, id="chain"), pytest.param(WIDE, id="wide")],
 )
+@pytest.mark.slow
 def test_workers_without_errors_solve_all_if_results_are_sent_and_no_budget_is_exceeded(graph):
     lossless = PLENTY._replace(state=0.0)
     for name in sa.ARCHITECTURES:

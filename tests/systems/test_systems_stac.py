@@ -52,6 +52,7 @@ def test_a_stac_update_is_the_papers(key):
     assert float(after.alpha) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_dropout_needs_a_key_and_the_evaluated_policy_averages(key):
     params = jax.jit(STAC_NET.init)(key)
     x, a = jnp.ones((4, 3)), jnp.zeros((4, 1))
@@ -68,6 +69,7 @@ def test_dropout_needs_a_key_and_the_evaluated_policy_averages(key):
     assert action.shape == ENV.action_spec.shape
 
 
+@pytest.mark.slow
 def test_stac_steps_and_traces_beta_once(key):
     algorithm = stac.stac(ENV, STAC_NET, **SIZES)
     params = rl.initialize(key, STAC_NET, 2, shared=True)

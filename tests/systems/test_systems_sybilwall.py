@@ -84,6 +84,7 @@ def test_a_record_is_not_returned_to_its_source_nor_sent_to_its_subject(graph, k
             assert int(records.source[sender, held[0]]) != i
 
 
+@pytest.mark.slow
 def test_near_records_are_forwarded_with_the_stated_probabilities(key):
     graph = topology.star(3)
     rule = sybilwall(graph, traveled=4, decay=0.8)

@@ -119,6 +119,7 @@ def exponent(generator):
     "graph", [topology.path(3), topology.complete(3)], ids=lambda graph: graph.name
 )
 @pytest.mark.parametrize("condition", [2.0, 30.0])
+@pytest.mark.slow
 def test_a_lyapunov_function_decreases_in_expectation_at_the_promised_rate(graph, condition):
     generator, _, _, promised = mean_square(graph, condition)
     assert exponent(generator) <= -promised
