@@ -6,6 +6,7 @@ for a jitted step; a sampler such as ``minibatches(16)`` turns a key and the sha
 per agent. Synthetic problems such as :func:`quadratics` come with their optimum.
 """
 
+from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.data.batches import (
     Batch,
     Sampler,
@@ -99,7 +100,9 @@ __all__ = [
     "stacked",
     "stamp",
     "standardized",
+    "tokenizers",
     "truncated",
+    "verifiable",
     "with_feature_skew",
     "without_data",
 ]
