@@ -210,7 +210,7 @@ def grpo(
         (True, ())
     """
     check_model(model)
-    checks.function("optimizer.update", getattr(optimizer, "update", None))
+    checks.instance("optimizer", optimizer, optax.GradientTransformation, "optax.adam(1e-3)")
     checks.function("reward", reward)
     num_samples = checks.whole("num_samples", num_samples, 2)
     max_new_tokens = checks.whole("max_new_tokens", max_new_tokens, 1)

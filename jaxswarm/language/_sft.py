@@ -115,7 +115,7 @@ def sft(
         3.6
     """
     check_model(model)
-    checks.function("optimizer.update", getattr(optimizer, "update", None))
+    checks.instance("optimizer", optimizer, optax.GradientTransformation, "optax.adam(1e-3)")
     batch_size = checks.whole("batch_size", batch_size, 1)
 
     def init(params: Params) -> SFTState:

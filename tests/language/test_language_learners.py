@@ -45,6 +45,31 @@ def make(**changes):
     return language.grpo(MODEL, optax.adam(1e-2), options.pop("reward", ones), **options)
 
 
+@jax.jit
+def roll(key, params, problems=PROBLEMS):
+    return language.sample_rollouts(
+        key, MODEL, params, problems, ones, num_samples=6, max_new_tokens=4
+    )
+
+
+@jax.jit
+def slope(params, rollouts):
+    """Gradient of the loss, by its parts."""
+
+    def loss(params):
+        found = language.rollout_log_probs(MODEL, params, rollouts)
+        return language.grpo_loss(found, rollouts.advantages, rollouts.mask).loss
+
+    return jax.grad(loss)(params)
+
+
+@jax.jit
+def rate(key, params):
+    return language.pass_rate(
+        key, MODEL, params, PROBLEMS, separator=NEWLINE, max_new_tokens=4, num_samples=6
+    )
+
+
 @pytest.fixture(scope="module")
 def params():
     return MODEL.init(jax.random.key(0))
@@ -52,15 +77,17 @@ def params():
 
 def test_demonstrations_are_learned_without_their_prompts(params):
     learner = language.sft(MODEL, optax.adam(1e-2), batch_size=16)
-    loss = language.sft_loss(MODEL, params, PROBLEMS)
-    scores = transformer.completion_log_probs(
-        MODEL,
-        params,
-        PROBLEMS.prompts,
-        PROBLEMS.prompt_mask,
-        PROBLEMS.solutions,
-        PROBLEMS.solution_mask,
-    )
+    loss = jax.jit(lambda p: language.sft_loss(MODEL, p, PROBLEMS))(params)
+    scores = jax.jit(
+        lambda p: transformer.completion_log_probs(
+            MODEL,
+            p,
+            PROBLEMS.prompts,
+            PROBLEMS.prompt_mask,
+            PROBLEMS.solutions,
+            PROBLEMS.solution_mask,
+        )
+    )(params)
     assert loss == pytest.approx(float(-scores[PROBLEMS.solution_mask].mean()), rel=1e-5)
 
     @jax.jit
@@ -72,10 +99,7 @@ def test_demonstrations_are_learned_without_their_prompts(params):
     state, info = train(jax.random.key(1), learner.init(params))
     assert info.loss[0] == pytest.approx(np.log(TOKENIZER.vocab_size), rel=0.05)
     assert info.loss[-1] < 0.45  # the end is certain, the answer at worst a coin flip
-    rate = language.pass_rate(
-        jax.random.key(2), MODEL, state.params, PROBLEMS, separator=NEWLINE, max_new_tokens=3
-    )
-    assert rate > 0.3
+    assert rate(jax.random.key(2), state.params) > 0.3
 
 
 def test_fine_tuning_stops_at_the_wanted_pass_rate(params):
@@ -140,27 +164,13 @@ def test_a_step_is_its_parts(params):
     """The update is that of grpo_loss on the rollouts of the same key."""
     learner = make(reward=ones)
     state, info = jax.jit(learner.step)(jax.random.key(5), learner.init(params), PROBLEMS)
-    rollouts, rewards, completions = language.sample_rollouts(
-        jax.random.key(5), MODEL, params, PROBLEMS, ones, num_samples=6, max_new_tokens=4
-    )
+    rollouts, rewards, completions = roll(jax.random.key(5), params)
     assert info.reward == pytest.approx(float(rewards.mean()))
     chex.assert_trees_all_close(rollouts.advantages, language.group_advantages(rewards), atol=1e-6)
-    forced = language.rollout_log_probs(MODEL, params, rollouts)
+    forced = jax.jit(lambda p: language.rollout_log_probs(MODEL, p, rollouts))(params)
     chex.assert_trees_all_close(forced, completions.log_probs, atol=1e-5)
 
-    @jax.jit
-    def slope(params):
-        return jax.grad(
-            lambda p: (
-                language.grpo_loss(
-                    language.rollout_log_probs(MODEL, p, rollouts),
-                    rollouts.advantages,
-                    rollouts.mask,
-                ).loss
-            )
-        )(params)
-
-    grads = slope(params)
+    grads = slope(params, rollouts)
     assert info.grad_norm == pytest.approx(float(optax.tree.norm(grads)), rel=1e-3)
     moved = jax.tree.map(lambda a, b: a - b, state.params, params)
     step, _ = optax.adam(1e-2).update(grads, optax.adam(1e-2).init(params))
@@ -169,25 +179,11 @@ def test_a_step_is_its_parts(params):
 
 def test_padding_groups_have_no_gradient(params):
     """A group whose mask is false, such as an external one that is missing, changes nothing."""
-    rollouts, _, _ = language.sample_rollouts(
-        jax.random.key(5), MODEL, params, PROBLEMS, ones, num_samples=6, max_new_tokens=4
-    )
+    rollouts, _, _ = roll(jax.random.key(5), params)
     padded = jax.tree.map(lambda x: jnp.concatenate([x, x[:2]]), rollouts)
     padded = padded._replace(mask=padded.mask.at[6:].set(False))
 
-    @jax.jit
-    def slope(rollouts):
-        return jax.grad(
-            lambda p: (
-                language.grpo_loss(
-                    language.rollout_log_probs(MODEL, p, rollouts),
-                    rollouts.advantages,
-                    rollouts.mask,
-                ).loss
-            )
-        )(params)
-
-    chex.assert_trees_all_close(slope(padded), slope(rollouts), atol=1e-5)
+    chex.assert_trees_all_close(slope(params, padded), slope(params, rollouts), atol=1e-5)
 
 
 def test_agents_learn_side_by_side(key):
@@ -209,7 +205,11 @@ def test_agents_learn_side_by_side(key):
 def test_only_an_adapter_is_trained(params):
     adapters = transformer.lora(2)
     tuned = transformer.adapted(MODEL, params, adapters)
-    learner = language.grpo(tuned, optax.adam(1e-2), ones, num_samples=4, max_new_tokens=2)
+
+    def first(problems, completions):
+        return completions.tokens[..., 0] * 1.0
+
+    learner = language.grpo(tuned, optax.adam(1e-2), first, num_samples=4, max_new_tokens=2)
     state = learner.init(tuned.init(jax.random.key(1)))
     assert set(state.params) == {"block_0/qkv"}
     state, _ = jax.jit(learner.step)(jax.random.key(2), state, PROBLEMS)
@@ -217,15 +217,7 @@ def test_only_an_adapter_is_trained(params):
 
 
 def test_the_pass_rate_is_the_share_of_exact_answers(params):
-    out = language.generate(
-        jax.random.key(7),
-        MODEL,
-        params,
-        PROBLEMS.prompts,
-        PROBLEMS.prompt_mask,
-        max_new_tokens=3,
-        num_samples=16,
-    )
+    _, _, out = roll(jax.random.key(7), params)
     texts = [tokenizers.decode_batch(TOKENIZER, group) for group in np.asarray(out.tokens)]
     right = [
         [
@@ -234,16 +226,7 @@ def test_the_pass_rate_is_the_share_of_exact_answers(params):
         ]
         for group, item, row in zip(texts, ITEMS, out.finished, strict=True)
     ]
-    rate = language.pass_rate(
-        jax.random.key(7),
-        MODEL,
-        params,
-        PROBLEMS,
-        separator=NEWLINE,
-        max_new_tokens=3,
-        num_samples=16,
-    )
-    assert rate == pytest.approx(np.mean(right))
+    assert rate(jax.random.key(7), params) == pytest.approx(np.mean(right))
     np.testing.assert_array_equal(EXACT(PROBLEMS, out), right)
 
 

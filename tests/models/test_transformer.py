@@ -26,7 +26,7 @@ END = 3
 @pytest.fixture(scope="module")
 def params():
     """Parameters with sharp distributions, so that differences show."""
-    found = MODEL.init(jax.random.key(0))
+    found = jax.jit(MODEL.init)(jax.random.key(0))
     return jax.tree.map(lambda x: x + 0.3 * jax.random.normal(jax.random.key(1), x.shape), found)
 
 
@@ -178,8 +178,8 @@ def test_greedy_takes_the_largest_logit(params):
     best = np.argmax(apply(params, sequence).logits, -1)[:, 6:-1]
     mask = np.asarray(out.mask)
     np.testing.assert_array_equal(best[mask], np.asarray(out.tokens)[mask])
-    static = transformer.generate(
-        jax.random.key(9), MODEL, params, TOKENS, max_new_tokens=9, temperature=0, end_token=END
+    static = jax.jit(partial(draw.__wrapped__, temperature=0), static_argnums=3)(
+        jax.random.key(9), params, TOKENS, 9
     )
     chex.assert_trees_all_equal(static.tokens, out.tokens)
 
@@ -216,7 +216,7 @@ def test_sampling_has_the_distribution_of_the_softmax():
 
 def test_agents_are_an_axis(params, key):
     """Vectorized over agents, each generates what it generates alone; one program for all."""
-    stacked = agents.initialize(key, MODEL.init, 3)
+    stacked = jax.jit(lambda k: agents.initialize(k, MODEL.init, 3))(key)
     keys = agents.keys(key, 3)
     prompts = np.stack([TOKENS, (TOKENS + 1) % VOCAB, (TOKENS + 2) % VOCAB])
     many = jax.jit(jax.vmap(sample, (0, 0, 0)))(keys, stacked, prompts)
@@ -243,7 +243,7 @@ def test_adapters(params, key):
     adapter = adapters.init(key, params)
     assert set(adapter) == {f"block_{i}/{n}" for i in (0, 1) for n in ("qkv", "down")}
     tuned = transformer.adapted(MODEL, params, adapters)
-    chex.assert_trees_all_equal(tuned.apply(adapter, TOKENS), MODEL.apply(params, TOKENS))
+    close(jax.jit(tuned.apply)(adapter, TOKENS), apply(params, TOKENS))
     adapter = jax.tree.map(lambda x: x + 0.1, adapter)
     merged = adapters.merge(params, adapter)
     close(jax.jit(tuned.apply)(adapter, TOKENS), apply(merged, TOKENS))
@@ -273,24 +273,34 @@ def test_families_keep_the_order_of_agents(key):
         "small": [1],
         "large": [0, 2],
     }
-    params = swarm.init(key)
+    params = jax.jit(swarm.init)(key)
     prompts = np.stack([TOKENS[:2], TOKENS[1:3], TOKENS[2:]])
-    logits = swarm.map(lambda m, p, x: m.apply(p, x).logits, params, prompts)
+
+    @jax.jit
+    def outputs(params, prompts):
+        return swarm.map(lambda m, p, x: m.apply(p, x).logits, params, prompts)
+
+    logits = outputs(params, prompts)
     last = jax.tree.map(lambda x: x[1], params["large"])
-    close(logits[2], MODEL.apply(last, prompts[2]).logits)
+    close(logits[2], apply(last, prompts[2]).logits)
     only = jax.tree.map(lambda x: x[0], params["small"])
-    close(logits[1], models["small"].apply(only, prompts[1]).logits)
+    close(logits[1], jax.jit(models["small"].apply)(only, prompts[1]).logits)
 
 
 def test_half_precision_computes_and_keeps_float32_parameters(key):
     model = transformer.from_config(transformer.Config(VOCAB, width=16, dtype="bfloat16"))
-    params = model.init(key)
+    params = jax.jit(model.init)(key)
     assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {"float32"}
-    out = transformer.generate(key, model, params, TOKENS, max_new_tokens=3)
+    out = jax.jit(lambda p: transformer.generate(key, model, p, TOKENS, max_new_tokens=3))(params)
     assert out.log_probs.dtype == jnp.float32
     chex.assert_tree_all_finite(out.log_probs)
     exact = transformer.from_config(transformer.Config(VOCAB, width=16))
-    close(model.apply(params, TOKENS).logits, exact.apply(params, TOKENS).logits, atol=2e-2, rtol=1)
+    close(
+        jax.jit(model.apply)(params, TOKENS).logits,
+        jax.jit(exact.apply)(params, TOKENS).logits,
+        atol=2e-2,
+        rtol=1,
+    )
 
 
 def test_it_learns_to_copy(key):

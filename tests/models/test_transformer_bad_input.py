@@ -34,16 +34,14 @@ GENERATE = {
     "model": MODEL,
     "params": PARAMS,
     "prompts": TOKENS,
-    "mask": MASK,
     "max_new_tokens": 2,
 }
 COMPLETE = {
     "model": MODEL,
     "params": PARAMS,
     "prompts": TOKENS,
-    "prompt_mask": MASK,
+    "prompt_mask": None,
     "completions": TOKENS,
-    "completion_mask": MASK,
 }
 BAD_COMPLETE = {
     "model": OBJECT,
@@ -81,7 +79,7 @@ CALLS = {
     "init": Call(MODEL.init, {"key": RANDOM}, {"key": KEY}),
     "apply": Call(
         MODEL.apply,
-        {"params": PARAMS, "tokens": TOKENS, "mask": MASK},
+        {"params": PARAMS, "tokens": TOKENS},
         {"params": (*BAD_PARAMS, STACKED), "tokens": BAD_TOKENS, "mask": BAD_MASK},
     ),
     "start": Call(
@@ -89,7 +87,7 @@ CALLS = {
     ),
     "extend": Call(
         MODEL.extend,
-        {"params": PARAMS, "cache": CACHE, "tokens": TOKENS, "mask": MASK},
+        {"params": PARAMS, "cache": CACHE, "tokens": TOKENS},
         {
             "params": BAD_PARAMS,
             "cache": OBJECT,
@@ -117,7 +115,7 @@ CALLS = {
     ),
     "log_probs": Call(
         transformer.log_probs,
-        {"model": MODEL, "params": PARAMS, "tokens": TOKENS, "mask": MASK},
+        {"model": MODEL, "params": PARAMS, "tokens": TOKENS},
         {"model": OBJECT, "params": BAD_PARAMS, "tokens": BAD_TOKENS, "mask": BAD_MASK},
     ),
     "completion_log_probs": Call(transformer.completion_log_probs, COMPLETE, BAD_COMPLETE, NAMED),

@@ -106,7 +106,7 @@ def generate(
     if top_k is not None:
         top_k = checks.whole("top_k", top_k, 1, model.vocab_size)
     batch = prompts.shape[0]
-    shape = (batch,) if jnp.ndim(temperature) else ()
+    shape = (batch,) if np.ndim(temperature) else ()
     checks.real("temperature", temperature, 0.0, shape=shape)
     if mask is not None and not checks.is_traced(mask) and not np.asarray(mask).any(1).all():
         raise ValueError("mask: expected at least one token of each prompt that counts, got none")

@@ -102,8 +102,11 @@ def completion_outputs(
     """
     check_model(model)
     prompts, prompt_mask = check_tokens(prompts, prompt_mask, model.vocab_size, "prompts")
-    grouped = jnp.ndim(completions) == 3
-    shape = jnp.shape(completions)
+    wanted = "whole numbers [B, G, T] or [B, T]"
+    if not checks.is_traced(completions):
+        completions = checks.as_array("completions", completions, wanted)
+    shape = completions.shape
+    grouped = len(shape) == 3
     if len(shape) not in (2, 3) or shape[0] != prompts.shape[0]:
         raise ValueError(
             f"completions: expected [B, G, T] or [B, T] of B = {prompts.shape[0]} prompts, got "
