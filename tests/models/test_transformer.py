@@ -89,7 +89,7 @@ def test_positions_matter(params):
 def test_rotary_scores_depend_on_distance_only():
     from jaxswarm.models.transformer._network import rotary_angles, rotate
 
-    x, y = (jnp.asarray(RNG.normal(size=(1, 1, 1, 8)), jnp.float32) for _ in range(2))
+    x, y = (jnp.asarray(RNG.normal(size=(1, 1, 1, 1, 8)), jnp.float32) for _ in range(2))
 
     def score(i, j):
         at = [rotary_angles(jnp.array([[p]]), 8, 100.0) for p in (i, j)]

@@ -208,10 +208,19 @@ def prefill(
 
 
 def repeat_rows(tree: PyTree, repeats: int) -> PyTree:
-    """Repeat each row of leaves ``[B, ...] -> [B G, ...]``; scalars stay."""
-    if repeats == 1:
-        return tree
-    return jax.tree.map(lambda x: jnp.repeat(x, repeats, axis=0) if jnp.ndim(x) else x, tree)
+    """Repeat each row of leaves ``[B, ...] -> [B G, ...]``; scalars stay.
+
+    By broadcasting: the gradient is then a sum over the repeats, where that of ``jnp.repeat``
+    scatters.
+    """
+
+    def leaf(x: jax.Array) -> jax.Array:
+        if not jnp.ndim(x):
+            return x
+        copies = jnp.broadcast_to(x[:, None], (x.shape[0], repeats, *x.shape[1:]))
+        return copies.reshape(-1, *x.shape[1:])
+
+    return tree if repeats == 1 else jax.tree.map(leaf, tree)
 
 
 def step_ids(tokens: jax.Array, separator: int) -> jax.Array:

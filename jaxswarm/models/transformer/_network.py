@@ -17,6 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxswarm.models.linear import dot_general
 from jaxswarm.models.networks import ACTIVATIONS
 from jaxswarm.models.transformer._config import Config, attention_scale
 
@@ -144,25 +145,31 @@ class Block(nn.Module):
         batch, count, width = x.shape
         residual = 1.0 / (2 * config.num_layers)
 
-        def dense(features: int, name: str, scale: float = 1.0) -> nn.Dense:
-            kernel_init = nn.initializers.variance_scaling(scale, "fan_in", "normal")
-            return nn.Dense(
-                features, use_bias=False, dtype=dtype, kernel_init=kernel_init, name=name
+        def dense(x: jax.Array, features: int, name: str, scale: float = 1.0) -> jax.Array:
+            layer = nn.Dense(
+                features,
+                use_bias=False,
+                dtype=dtype,
+                kernel_init=nn.initializers.variance_scaling(scale, "fan_in", "normal"),
+                dot_general=dot_general,
+                name=name,
             )
+            rows = layer(x.reshape(batch * count, -1))  # matrices: see models/linear.py
+            return rows.reshape(batch, count, features)
 
-        y = dense(3 * width, "qkv")(nn.RMSNorm(dtype=dtype, name="attention_norm")(x))
+        y = dense(nn.RMSNorm(dtype=dtype, name="attention_norm")(x), 3 * width, "qkv")
         y = y.reshape(batch, count, 3, config.num_heads, config.head_width)
-        q, k, v = (y[:, :, part].swapaxes(1, 2) for part in range(3))  # [B, H, C, E]
-        q, k = rotate(q, rotation) * attention_scale(config), rotate(k, rotation)
-        k = k.swapaxes(2, 3)
+        qk, v = rotate(y[:, :, :2], rotation), y[:, :, 2].swapaxes(1, 2)
+        q = qk[:, :, 0].swapaxes(1, 2) * attention_scale(config)  # [B, H, C, E]
+        k = qk[:, :, 1].transpose(0, 2, 3, 1)
         if past is not None:
             k = jax.lax.dynamic_update_slice_in_dim(past[0], k, past[2], axis=3)
             v = jax.lax.dynamic_update_slice_in_dim(past[1], v, past[2], axis=2)
         mixed = attend(q, k, v, allowed).swapaxes(1, 2).reshape(batch, count, width)
-        x = x + dense(width, "out", residual)(mixed)
+        x = x + dense(mixed, width, "out", residual)
         y = nn.RMSNorm(dtype=dtype, name="mlp_norm")(x)
-        y = ACTIVATIONS[config.activation](dense(config.hidden_width, "up")(y))
-        return x + dense(width, "down", residual)(y), (k, v)
+        y = ACTIVATIONS[config.activation](dense(y, config.hidden_width, "up"))
+        return x + dense(y, width, "down", residual), (k, v)
 
 
 def attend(q: jax.Array, k: jax.Array, v: jax.Array, allowed: jax.Array) -> jax.Array:
@@ -192,15 +199,15 @@ def attend(q: jax.Array, k: jax.Array, v: jax.Array, allowed: jax.Array) -> jax.
 def rotary_angles(
     positions: jax.Array, head_width: int, base: float
 ) -> tuple[jax.Array, jax.Array]:
-    """Cosines and sines ``[B or 1, 1, C, E / 2]`` of rotary embeddings at positions ``[B, C]``."""
+    """Cosines and sines ``[B or 1, C, 1, 1, E / 2]`` of rotary angles at positions ``[B, C]``."""
     half = head_width // 2
     frequencies = jnp.asarray([math.pow(base, -i / half) for i in range(half)], jnp.float32)
-    angles = positions[:, None, :, None].astype(jnp.float32) * frequencies[None, None, None]
-    return jnp.cos(angles), jnp.sin(angles)
+    angles = positions[:, :, None].astype(jnp.float32) * frequencies[None, None]
+    return jnp.cos(angles)[:, :, None, None], jnp.sin(angles)[:, :, None, None]
 
 
 def rotate(x: jax.Array, rotation: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """Rotate pairs ``(i, i + E / 2)`` of ``x: [B, H, C, E]`` by the angles of their positions."""
+    """Rotate pairs ``(i, i + E / 2)`` of ``x: [B, C, 2, H, E]`` by the angles of the positions."""
     cos, sin = rotation
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     rotated = [first * cos - second * sin, first * sin + second * cos]
