@@ -142,8 +142,8 @@ def character(texts: str | Iterable[str]) -> Tokenizer:
     Example:
         >>> tokenizer = character("0123456789+=")
         >>> tokenizer.vocab_size, tokenizer.encode("1+2=", end=True)
-        (14, [5, 2, 6, 3, 1])
-        >>> tokenizer.decode([5, 2, 6, 3, 1, 0, 0])
+        (14, [4, 2, 5, 13, 1])
+        >>> tokenizer.decode([4, 2, 5, 13, 1, 0, 0])
         '1+2='
     """
     texts = _texts("texts", [texts] if isinstance(texts, str) else texts)

@@ -218,7 +218,7 @@ def dpo_loss(
     kept = weight > 0
     margin = jnp.where(kept, (chosen - base) - (rejected - other), 0.0)
     total = jnp.sum(weight)
-    losses = jnp.where(kept, jax.nn.softplus(-beta * margin), 0.0)
+    losses = jnp.where(kept, jax.nn.softplus(-jnp.asarray(beta) * margin), 0.0)
     return jnp.sum(weight * losses) / jnp.where(total > 0, total, 1.0)
 
 

@@ -111,8 +111,8 @@ def sft(
         >>> learner = language.sft(model, optax.adam(1e-2), batch_size=8)
         >>> state = learner.init(model.init(jax.random.key(0)))
         >>> state, info = learner.step(jax.random.key(1), state, problems)
-        >>> round(float(info.loss), 1)  # log 35
-        3.6
+        >>> bool(3 < info.loss < 4)  # about log 35: nothing is known yet
+        True
     """
     check_model(model)
     checks.instance("optimizer", optimizer, optax.GradientTransformation, "optax.adam(1e-3)")

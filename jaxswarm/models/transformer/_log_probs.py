@@ -28,8 +28,8 @@ def token_log_probs(logits: jax.Array, tokens: jax.Array) -> jax.Array:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> token_log_probs(jnp.zeros((1, 4)), jnp.array([2])).round(4).tolist()
-        [-1.3862999677658081]
+        >>> round(float(token_log_probs(jnp.zeros(4), jnp.array(2))), 4)  # -log 4
+        -1.3863
     """
     if jnp.shape(logits)[:-1] != jnp.shape(tokens) or not jnp.ndim(logits):
         raise ValueError(
@@ -103,9 +103,10 @@ def completion_outputs(
     check_model(model)
     prompts, prompt_mask = check_tokens(prompts, prompt_mask, model.vocab_size, "prompts")
     wanted = "whole numbers [B, G, T] or [B, T]"
-    if not checks.is_traced(completions):
-        completions = checks.as_array("completions", completions, wanted)
-    shape = completions.shape
+    given = completions
+    if not checks.is_traced(given):
+        given = checks.as_array("completions", given, wanted)
+    shape = given.shape
     grouped = len(shape) == 3
     if len(shape) not in (2, 3) or shape[0] != prompts.shape[0]:
         raise ValueError(
@@ -113,7 +114,7 @@ def completion_outputs(
             f"shape {shape}"
         )
     repeats = shape[1] if grouped else 1
-    rows = jnp.reshape(jnp.asarray(completions), (-1, shape[-1]))
+    rows = jnp.reshape(jnp.asarray(given), (-1, shape[-1]))
     if completion_mask is not None:
         checks.mask("completions_mask", completion_mask, shape)
         completion_mask = jnp.reshape(jnp.asarray(completion_mask), rows.shape)

@@ -11,7 +11,7 @@ References:
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -217,9 +217,9 @@ def rotate(x: jax.Array, rotation: tuple[jax.Array, jax.Array]) -> jax.Array:
 class _Layout(NamedTuple):
     positions: jax.Array  # int32[B or 1, C]
     allowed: jax.Array  # bool[B or 1, C, S]
-    valid: jax.Array | None
-    lengths: jax.Array | None
-    used: jax.Array | None
+    valid: Any = None  # of the cache, if there is one
+    lengths: Any = None
+    used: Any = None
 
 
 def _layout(tokens: jax.Array, mask: jax.Array | None, cache: Cache | None) -> _Layout:
@@ -228,8 +228,8 @@ def _layout(tokens: jax.Array, mask: jax.Array | None, cache: Cache | None) -> _
     causal = jnp.tril(jnp.ones((1, count, count), bool))
     if cache is None:
         if mask is None:
-            return _Layout(jnp.arange(count)[None], causal, None, None, None)
-        return _Layout(_positions(mask), causal & mask[:, None], None, None, None)
+            return _Layout(jnp.arange(count)[None], causal)
+        return _Layout(_positions(mask), causal & mask[:, None])
     mask = jnp.ones((batch, count), bool) if mask is None else mask
     valid = jax.lax.dynamic_update_slice_in_dim(cache.valid, mask, cache.used, axis=1)
     slots = jnp.arange(valid.shape[1])
