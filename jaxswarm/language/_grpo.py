@@ -146,7 +146,17 @@ def sample_rollouts(
 
 
 def rollout_log_probs(model: LanguageModel, params: Params, rollouts: Rollouts) -> jax.Array:
-    """Log-probability of each token of the responses under a policy, ``float32[Q, G, T]``."""
+    """Log-probability of each token of the responses under a policy, ``float32[Q, G, T]``.
+
+    Args:
+        model: of one agent.
+        params: of the policy.
+        rollouts: groups of responses, its own or those of other agents.
+
+    Raises:
+        ValueError: for arguments of another kind, or tokens outside the model's vocabulary.
+    """
+    checks.instance("rollouts", rollouts, Rollouts, "language.sample_rollouts(…)[0]")
     return completion_log_probs(
         model, params, rollouts.prompts, rollouts.prompt_mask, rollouts.tokens, rollouts.mask
     )

@@ -1,5 +1,7 @@
 """Learners of language agents: fine-tuning, GRPO, many agents side by side, bad input."""
 
+import inspect
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -324,6 +326,21 @@ CALLS = {
             "max_new_tokens": SIZE,
         },
     ),
+    "rollout_log_probs": Call(
+        language.rollout_log_probs,
+        {
+            "model": MODEL,
+            "params": PARAMS,
+            "rollouts": language.Rollouts(
+                PROBLEMS.prompts,
+                PROBLEMS.prompt_mask,
+                jnp.ones((6, 2, 3), int),
+                jnp.ones((6, 2, 3), bool),
+                jnp.ones((6, 2)),
+            ),
+        },
+        {"model": OBJECT, "params": WRONG_PARAMS, "rollouts": OBJECT},
+    ),
     "pass_rate": Call(
         language.pass_rate,
         MEASURE,
@@ -345,3 +362,9 @@ CALLS = {
 @pytest.mark.parametrize(("name", "argument"), cases(CALLS))
 def test_bad_input_is_refused_by_name(name, argument):
     refuses(CALLS[name], argument)
+
+
+def test_every_function_is_in_a_table():
+    losses = {name for name in language.__all__ if name.endswith(("_loss", "_advantages"))}
+    functions = {name for name in language.__all__ if inspect.isfunction(getattr(language, name))}
+    assert functions - losses - {"generate"} == set(CALLS) - {"sft_loss"}

@@ -184,6 +184,18 @@ def test_greedy_takes_the_largest_logit(params):
     chex.assert_trees_all_equal(static.tokens, out.tokens)
 
 
+def test_each_prompt_has_its_temperature(params):
+    """Rows of temperature 0 are greedy, the others what they are beside warm rows."""
+    key = jax.random.key(6)
+    heat = jnp.array([0.0, 1.0, 0.0, 1.0])
+    mixed = draw(key, params, TOKENS, 5, None, heat)
+    cold, warm = (draw(key, params, TOKENS, 5, None, jnp.full(4, t)) for t in (0.0, 1.0))
+    pick = jax.tree.map(
+        lambda a, b: jnp.where((heat > 0).reshape((4,) + (1,) * (a.ndim - 1)), a, b), warm, cold
+    )
+    close(mixed, pick)
+
+
 def test_streams_depend_on_key_and_row_only(params):
     """Neither the number of rows nor of steps changes a completion; samples are rows."""
     key = jax.random.key(4)

@@ -1,5 +1,7 @@
 """Every argument of the public functions of models.transformer refuses bad values by name."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -191,6 +193,11 @@ CALLS = {
 @pytest.mark.parametrize(("name", "argument"), cases(CALLS))
 def test_bad_input_is_refused_by_name(name, argument):
     refuses(CALLS[name], argument)
+
+
+def test_every_function_is_in_the_table():
+    functions = {n for n in transformer.__all__ if inspect.isfunction(getattr(transformer, n))}
+    assert functions <= {*CALLS, "check_tokens", "sample_tokens"}  # those of arrays inside jit
 
 
 def test_a_value_head_is_asked_for():
