@@ -235,7 +235,7 @@ def test_the_pass_rate_is_the_share_of_exact_answers(params):
 def test_rewards_of_another_shape_are_refused(params):
     learner = make(reward=lambda problems, completions: completions.lengths[:, 0] * 1.0)
     with pytest.raises(ValueError, match=r"reward: expected one for each response, shape \(6, 6\)"):
-        learner.step(jax.random.key(0), learner.init(params), PROBLEMS)
+        jax.eval_shape(learner.step, jax.random.key(0), learner.init(params), PROBLEMS)
 
 
 OTHER = transformer.from_config(transformer.Config(7, width=16, num_layers=1))

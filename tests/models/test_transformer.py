@@ -315,6 +315,7 @@ def test_half_precision_computes_and_keeps_float32_parameters(key):
     )
 
 
+@pytest.mark.slow
 def test_it_learns_to_copy(key):
     """The second half of a sequence is the first: attention over a distance is learned."""
     import optax
