@@ -33,6 +33,8 @@ network.churn network.link_loss network.combine swarms.vicsek swarms.boids swarm
 space.Space envs.SimpleSpread envs.unroll
 rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate
 coordination.workers coordination.task_graph coordination.bandits.linucb
+models.transformer.from_config models.transformer.generate data.tokenizers.character
+data.verifiable.to_arrays language.grpo language.sft language.generate
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 

@@ -7,6 +7,7 @@ per agent. Synthetic problems such as :func:`quadratics` come with their optimum
 :func:`gaussian_mixture` and :func:`sprites` draw samples for generative models inside ``jit``.
 """
 
+from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.data._sprites import SPRITES, sprites
 from jaxswarm.data.batches import (
     Batch,
@@ -113,7 +114,9 @@ __all__ = [
     "stacked",
     "stamp",
     "standardized",
+    "tokenizers",
     "truncated",
+    "verifiable",
     "with_feature_skew",
     "without_data",
 ]

@@ -2,10 +2,10 @@
 
 ``functional(mlp(128, 10), example_x)`` gives ``init(key) -> params`` and ``apply(params, x)``;
 stack agents with ``agents.initialize`` and ``vmap`` the rest. Losses take the batch's weights.
-``models.flow`` has flow-matching and diffusion models.
+``models.flow`` has flow-matching and diffusion models, ``models.transformer`` causal language models.
 """
 
-from jaxswarm.models import flow
+from jaxswarm.models import flow, transformer
 from jaxswarm.models._functional import Model, functional
 from jaxswarm.models.losses import accuracy, cross_entropy, squared_error, weighted_mean
 from jaxswarm.models.networks import ACTIVATIONS, CNN, INITIALIZERS, MLP, NORMS, cnn, logistic, mlp
@@ -25,5 +25,6 @@ __all__ = [
     "logistic",
     "mlp",
     "squared_error",
+    "transformer",
     "weighted_mean",
 ]

@@ -1,0 +1,37 @@
+"""One learner for each of many agents of equal architecture, side by side.
+
+Shapes: ``N`` agents.
+"""
+
+import jax
+
+from jaxswarm import agents, checks
+from jaxswarm._optimizers import independent_keys
+from jaxswarm.algorithm import Algorithm
+from jaxswarm.types import Key, Params, PyTree
+
+
+def independent(algorithm: Algorithm) -> Algorithm:
+    """Run the learner of one agent for ``N`` agents, each with its own stream and data.
+
+    ``init(params)`` for stacked parameters, leaves ``[N, ...]``; ``step(key, state, inputs)`` with
+    inputs whose leaves lead with ``N``; agent ``i`` draws from ``fold_in(key, i)``.
+
+    Args:
+        algorithm: of one agent, such as :func:`sft` or :func:`grpo`.
+
+    Raises:
+        ValueError: for what is no algorithm.
+    """
+    checks.instance("algorithm", algorithm, Algorithm, "language.grpo(…)")
+
+    def init(params: Params) -> PyTree:
+        state = jax.vmap(algorithm.init)(params)
+        return independent_keys(state, jax.numpy.arange(agents.num_agents(params)))
+
+    def step(key: Key, state: PyTree, inputs: PyTree) -> tuple[PyTree, PyTree]:
+        n = agents.num_agents(state)
+        agents.check_leading_axis(inputs, n, "inputs")
+        return jax.vmap(algorithm.step)(agents.keys(key, n), state, inputs)
+
+    return Algorithm(init, step)
