@@ -2,7 +2,8 @@
 
 ``functional(mlp(128, 10), example_x)`` gives ``init(key) -> params`` and ``apply(params, x)``;
 stack agents with ``agents.initialize`` and ``vmap`` the rest. Losses take the batch's weights.
-``models.flow`` has flow-matching and diffusion models, ``models.transformer`` causal language models.
+``models.flow`` has flow-matching and diffusion models, ``models.transformer`` causal language
+models.
 """
 
 from jaxswarm.models import flow, transformer
