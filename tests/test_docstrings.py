@@ -14,6 +14,14 @@ MODULES = sorted(
     for path in (ROOT / "jaxswarm").rglob("*.py")
     if ">>>" in path.read_text(encoding="utf-8")
 )
+LONG = {
+    f"jaxswarm.{name}"
+    for name in (
+        "generative._ac_flow generative._decentralized generative._experts language._grpo rl._ppo "
+        "rl._sac rl.networked.ppo rl.networked.sac systems.stac._stac systems.symphony._symphony"
+    ).split()
+}
+"""Modules whose examples train, and take seconds to compile."""
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 FIRST = """
@@ -39,7 +47,9 @@ statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=pytest.mark.slow) if x in LONG else x for x in MODULES]
+)
 def test_examples_run(name):
     module = importlib.import_module(name)
     report = io.StringIO()
@@ -50,6 +60,10 @@ def test_examples_run(name):
         for example in examples:
             runner.run(example, out=report.write, clear_globs=True)
     assert not runner.failures, report.getvalue()
+
+
+def test_long_examples_exist():
+    assert set(MODULES) >= LONG
 
 
 @pytest.mark.parametrize("name", FIRST)

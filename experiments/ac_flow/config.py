@@ -74,8 +74,5 @@ SCALES = {
         digit_alphas=(0.3,),
     ),
     "small": Config(),
-    "full": Config(
-        steps=400, warm_up=40, width=64, pretrain_steps=4_000, batch=256, seeds=20, team_steps=200,
-        digit_seeds=5,
-    ),
+    "full": Config(seeds=20, digit_seeds=5),
 }  # fmt: skip

@@ -56,6 +56,7 @@ def test_permuting_a_batch_does_not_change_the_loss():
     assert abs(float(loss(permuted, weights) - loss(noised, weights))) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_whole_iteration_is_invariant_to_the_order_of_the_batch():
     """Data and rewards that are permuted together give the same expected gradient."""
     data = jax.random.normal(KEY, (8, 2))
@@ -263,6 +264,7 @@ def test_jit_equals_eager_and_there_is_one_compilation():
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_temperature_penalty_and_clip_may_be_traced():
     def total(tau, alpha, clip):
         learner = generative.ac_flow(

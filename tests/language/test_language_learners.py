@@ -77,6 +77,7 @@ def params():
     return MODEL.init(jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_demonstrations_are_learned_without_their_prompts(params):
     learner = language.sft(MODEL, optax.adam(1e-2), batch_size=16)
     loss = jax.jit(lambda p: language.sft_loss(MODEL, p, PROBLEMS))(params)
@@ -104,6 +105,7 @@ def test_demonstrations_are_learned_without_their_prompts(params):
     assert rate(jax.random.key(2), state.params) > 0.3
 
 
+@pytest.mark.slow
 def test_fine_tuning_stops_at_the_wanted_pass_rate(params):
     items = verifiable.draw_items(verifiable.reverse_comparison(2), 64, seed=3)
     demonstrations, wrong = verifiable.with_mistakes(items, 0.3, seed=4)
@@ -188,6 +190,7 @@ def test_padding_groups_have_no_gradient(params):
     chex.assert_trees_all_close(slope(params, padded), slope(params, rollouts), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_agents_learn_side_by_side(key):
     """N learners in one program are N learners; agent i draws from fold_in(key, i)."""
     learner = make(reward=EXACT)

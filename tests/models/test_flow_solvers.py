@@ -43,6 +43,7 @@ def test_adaptive_error_follows_the_tolerance():
     assert errors[2] < 1e-4
 
 
+@pytest.mark.slow
 def test_adaptive_equals_diffrax():
     diffrax = pytest.importorskip("diffrax")
     data = jnp.array([[2.0, 0.0], [-1.0, 1.0], [0.0, -2.0]])

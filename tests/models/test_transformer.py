@@ -196,6 +196,7 @@ def test_each_prompt_has_its_temperature(params):
     close(mixed, pick)
 
 
+@pytest.mark.slow
 def test_streams_depend_on_key_and_row_only(params):
     """Neither the number of rows nor of steps changes a completion; samples are rows."""
     key = jax.random.key(4)
@@ -226,6 +227,7 @@ def test_sampling_has_the_distribution_of_the_softmax():
     assert one.tolist() == [2, 2]
 
 
+@pytest.mark.slow
 def test_agents_are_an_axis(params, key):
     """Vectorized over agents, each generates what it generates alone; one program for all."""
     stacked = jax.jit(lambda k: agents.initialize(k, MODEL.init, 3))(key)

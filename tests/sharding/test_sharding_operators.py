@@ -39,6 +39,7 @@ def operators(name, layout):
     return W, sharding.shard(W, mesh())
 
 
+@functools.cache
 def swarm(seed=0):
     key = jax.random.key(seed)
     return {
