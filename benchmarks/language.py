@@ -24,6 +24,7 @@ import optax
 from jaxswarm import agents, language
 from jaxswarm.data import verifiable
 from jaxswarm.models import transformer
+from jaxswarm.types import Params
 
 Row = dict[str, Any]
 GOAL = 0.1
@@ -95,8 +96,12 @@ def programs(setting: Setting) -> dict[str, tuple[Callable[..., Any], tuple[Any,
     params = agents.initialize(key, model.init, setting.num_agents)
 
     @jax.jit
-    def sample(key: jax.Array, params: Any, problems: verifiable.Problems) -> Any:
-        def one(key: jax.Array, params: Any, problems: verifiable.Problems) -> Any:
+    def sample(
+        key: jax.Array, params: Params, problems: verifiable.Problems
+    ) -> transformer.Completions:
+        def one(
+            key: jax.Array, params: Params, problems: verifiable.Problems
+        ) -> transformer.Completions:
             return transformer.generate(
                 key,
                 model,
@@ -110,11 +115,15 @@ def programs(setting: Setting) -> dict[str, tuple[Callable[..., Any], tuple[Any,
         return jax.vmap(one)(agents.keys(key, setting.num_agents), params, problems)
 
     @jax.jit
-    def gradient(params: Any, problems: verifiable.Problems, completions: Any) -> Any:
-        def one(params: Any, problems: verifiable.Problems, completions: Any) -> Any:
+    def gradient(
+        params: Params, problems: verifiable.Problems, completions: transformer.Completions
+    ) -> Params:
+        def one(
+            params: Params, problems: verifiable.Problems, completions: transformer.Completions
+        ) -> Params:
             signs = jnp.where(completions.lengths % 2 == 0, 1.0, -1.0)
 
-            def loss(params: Any) -> jax.Array:
+            def loss(params: Params) -> jax.Array:
                 log_probs = transformer.completion_log_probs(
                     model,
                     params,

@@ -12,7 +12,8 @@ The ideal is the exact mixture times ``exp(4 · reward)``; sampling from it show
 allows. Weights have mean one over a batch in every method, so that no exponential overflows and the
 penalty means the same at every temperature.
 
-Pilots on base seed 1000 fixed the set-up and the thresholds. With a constant step size AC-Flow had
+Several exploratory runs (temperatures, penalties, clipping, step-size schedules) and two pilots on
+base seed 1000 fixed the set-up and the thresholds. With a constant step size AC-Flow had
 not converged after 200 iterations (mean reward .62, after 400 iterations .69), since clipped
 advantages hardly differ between the three rewarded modes; the step size now starts higher and
 decays. In the first pilot the best cell with at least 90 % of the ideal's entropy was compared: on

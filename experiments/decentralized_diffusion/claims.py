@@ -1,4 +1,4 @@
-"""Claims of the decentralized-diffusion experiment; thresholds are fixed before the first run.
+"""Claims of the decentralized-diffusion experiment; thresholds are fixed before the recorded runs.
 
 Shapes: ``S`` seeds.
 """

@@ -5,39 +5,12 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
-from jaxswarm import agents, data, generative
+from jaxswarm import agents, generative
 from jaxswarm.generative._dispatch import dispatch
 from jaxswarm.models import flow
-
-K = 8
-MODEL = flow.from_network(flow.MLP(width=8, depth=2, num_classes=3), (2,), num_classes=3)
-ROUTER = generative.router(flow.MLP(width=4, depth=2, num_classes=3), (2,), K, num_classes=3)
-
-
-@pytest.fixture(scope="module")
-def ddm():
-    """Eight experts on a small grid, with three classes."""
-    return generative.experts(
-        MODEL, POINTS.clusters, router=ROUTER, batch_size=4, optimizer=optax.adam(1e-2)
-    )
-
-
-class POINTS:
-    """A grid of sixteen modes in eight clusters of two."""
-
-    batch = data.gaussian_grid(jax.random.key(0), 256, 4)
-    x = np.asarray(batch.x)
-    y = np.asarray(batch.y) % 3
-    clusters = np.asarray(batch.y) // 2
-
-
-@pytest.fixture(scope="module")
-def start(ddm):
-    """Initial state."""
-    return jax.jit(ddm.init)(jax.random.key(0))
+from tests.generative.experts_world import ROUTER, K
 
 
 @pytest.fixture(scope="module")
