@@ -175,13 +175,17 @@ def test_systematic_mistakes():
         )
 
 
+ACCEPT_OTHER_FORMS = ("decimal_arithmetic", "fraction_simplification")
+"""Families whose scorers accept rounded numbers or LaTeX, too."""
+
+
 @pytest.mark.skipif(
     importlib.util.find_spec("reasoning_gym") is None,
     reason="reasoning-gym is not installed (extra: language)",
 )
 @pytest.mark.parametrize(
     ("name", "options"),
-    [  # the scorers of the last two accept other forms of an answer as well
+    [
         ("chain_sum", {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 2}),
         ("base_conversion", {"max_value": 500}),
         ("basic_arithmetic", {"max_terms": 3, "max_digits": 2}),
@@ -211,9 +215,9 @@ def test_the_verifier_agrees_with_the_scorer_of_reasoning_gym(name, options):
             problems.answer_lengths,
             separator=text.token("\n"),
         )
-        scores = [score(i, response) == 1.0 for i, response in enumerate(responses)]
-        if name in ("decimal_arithmetic", "fraction_simplification"):
-            scores = found & scores
+        scores = np.array([score(i, response) == 1.0 for i, response in enumerate(responses)])
+        if name in ACCEPT_OTHER_FORMS:  # but every exact match scores 1
+            scores &= np.array([r == item.answer for r, item in zip(responses, items, strict=True)])
         np.testing.assert_array_equal(found, scores)
 
 
