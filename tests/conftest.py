@@ -1,6 +1,8 @@
 """Strict numerics for every test, eight forced host devices, a shared compilation cache."""
 
+import functools
 import gc
+import itertools
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the cache loader is chatty
 import hypothesis
 import jax
 import pytest
+from jax._src.interpreters import mlir
 
 _CACHE = Path(__file__).resolve().parent.parent / ".jax_cache"
 
@@ -34,6 +37,13 @@ jax.config.update("jax_legacy_prng_key", "error")
 jax.config.update("jax_compilation_cache_dir", str(_CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # tests repeat small ones
 jax.config.update("jax_traceback_in_locations_limit", 0)  # a sixth of the time goes into them
+
+if version("jax").startswith("0.10."):  # private, hence only where it was tried
+    # A new MLIR context takes twice as long as lowering an ordinary function into it. They are
+    # renewed now and then, because a context keeps the constants of all its programs.
+    _make_context, _contexts = mlir.make_ir_context, itertools.count()
+    _shared_context = functools.lru_cache(maxsize=1)(lambda _: _make_context())
+    mlir.make_ir_context = lambda: _shared_context(next(_contexts) // 200)
 
 # The first example of a property compiles, which is no reason to fail it.
 # The same examples every time; HYPOTHESIS_PROFILE=explore looks for new ones.

@@ -30,6 +30,8 @@ LAYOUTS = ("auto", "circulant", "gather", "segment", "dense", "mean")
 DENSE_FRACTION = 1 / 8
 """Mean degree over ``N`` beyond which a matrix product is faster (see benchmarks/README.md)."""
 
+Edges = jax.Array | np.ndarray
+
 _TOLERANCE = 1e-4
 _POWER_STEPS = 200
 
@@ -104,10 +106,9 @@ def mixing(
                 f"weights: expected one per directed edge, shape {topology.senders.shape}, "
                 f"got {edge_weights.shape}"
             )
-    # On the host where possible, so that 64-bit weights keep their digits.
-    where = jnp.where if checks.is_traced(edge_weights) or traced else np.where
-    edge_weights = where(topology.mask, edge_weights, 0.0)
-    edge_weights = jnp.asarray(edge_weights, float_dtype())
+    # On the host where possible: 64-bit weights keep their digits, and nothing is compiled.
+    xp = jnp if checks.is_traced(edge_weights) or traced else np
+    edge_weights = xp.where(topology.mask, edge_weights, 0.0).astype(float_dtype())
     kind = _settle_stochasticity(topology, edge_weights, declared)
     own_end = topology.senders if kind == "column" else topology.receivers
     self_weights = 1.0 - _sum_per_agent(edge_weights, own_end, topology.num_agents)
@@ -121,6 +122,11 @@ def mixing(
     if isinstance(built, Circulant | Gather | Segment):
         built = replace(built, selects=_has_zeros(built))
     return jax.tree.map(jnp.asarray, built)
+
+
+def _namespace(*arrays: Any) -> Any:
+    """Return ``numpy`` for arrays on the host, ``jax.numpy`` for others."""
+    return np if all(isinstance(array, np.ndarray) for array in arrays) else jnp
 
 
 def _has_zeros(W: Circulant | Gather | Segment) -> bool:
@@ -206,7 +212,7 @@ def mix(W: Mixing, tree: PyTree, messages: PyTree | None = None) -> PyTree:
     return jax.tree.map(lambda own, message: apply(W, own, message), tree, sent)
 
 
-def _settle_stochasticity(topology: Topology, weights: jax.Array, declared: str | None) -> str:
+def _settle_stochasticity(topology: Topology, weights: Edges, declared: str | None) -> str:
     """Stochasticity of the weights, checked against ``declared`` when they are concrete."""
     if isinstance(weights, Tracer) or isinstance(topology.senders, Tracer):
         return declared or "row"
@@ -258,7 +264,7 @@ def _require_stable(topology: Topology, weights: Any, self_weights: Any) -> None
             )
 
 
-def _sum_per_agent(weights: jax.Array, ends: Any, n: int) -> Any:
+def _sum_per_agent(weights: Any, ends: Any, n: int) -> Any:
     """Sum edge weights at one end, ``[..., N]``; on the host when they are concrete."""
     if not isinstance(weights, Tracer) and not isinstance(ends, Tracer):
         values, agent = np.asarray(weights), np.asarray(ends)
@@ -271,7 +277,7 @@ def _sum_per_agent(weights: jax.Array, ends: Any, n: int) -> Any:
     return single(weights, jnp.asarray(ends))
 
 
-def _choose(topology: Topology, weights: jax.Array) -> str:
+def _choose(topology: Topology, weights: Edges) -> str:
     n, slots = topology.num_agents, topology.num_edge_slots
     if not topology.is_sequence and slots == n * (n - 1) and n > 2:
         if not isinstance(weights, Tracer) and np.allclose(weights, 1.0 / n, atol=1e-7):
@@ -284,7 +290,7 @@ def _choose(topology: Topology, weights: jax.Array) -> str:
     return "gather"
 
 
-def _circulant(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
+def _circulant(topology: Topology, weights: Edges, own: Edges, kind: str) -> Mixing:
     if topology.offsets is None or topology.is_sequence:
         raise ValueError(
             f"layout: {topology.name} is not known to be circulant; use 'gather' or 'segment'"
@@ -302,7 +308,7 @@ def _circulant(topology: Topology, weights: jax.Array, own: jax.Array, kind: str
     return Circulant(own, weights[edges], edges.astype(np.int32), topology.offsets, n, kind, slots)
 
 
-def _gather(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
+def _gather(topology: Topology, weights: Edges, own: Edges, kind: str) -> Mixing:
     n, slots = topology.num_agents, topology.num_edge_slots
     if not np.any(topology.mask):
         return Gather(own, (), n, kind, slots)
@@ -312,7 +318,7 @@ def _gather(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -
             _bucket(t, w, np.arange(n), width)
             for t, w in zip(_members(topology), weights, strict=True)
         ]
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+        stacked = jax.tree.map(lambda *leaves: _namespace(*leaves).stack(leaves), *members)
         return Gather(own, (stacked,), n, kind, slots)
     counts, _ = degrees(topology)
     width = int(counts.max(initial=0))
@@ -332,7 +338,7 @@ def _members(topology: Topology) -> list[Topology]:
     return [topology[t] for t in range(topology.length)]
 
 
-def _bucket(topology: Topology, weights: jax.Array, rows: np.ndarray, width: int) -> Bucket:
+def _bucket(topology: Topology, weights: Edges, rows: np.ndarray, width: int) -> Bucket:
     """Padded lists of ``rows``; a padding slot points at the agent itself with weight 0."""
     lists = padded_lists(
         topology.senders,
@@ -342,16 +348,22 @@ def _bucket(topology: Topology, weights: jax.Array, rows: np.ndarray, width: int
         rows=rows,
         width=width,
     )
-    padded = jnp.where(lists.mask, weights[lists.edges], 0.0)
+    taken = weights[lists.edges]
+    padded = _namespace(taken).where(lists.mask, taken, taken.dtype.type(0))
     return Bucket(None, lists.neighbors, padded, lists.edges)
 
 
-def _segment(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
+def _segment(topology: Topology, weights: Edges, own: Edges, kind: str) -> Mixing:
     return Segment(own, weights, topology.senders, topology.receivers, topology.num_agents, kind)
 
 
-def _dense(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
+def _dense(topology: Topology, weights: Edges, own: Edges, kind: str) -> Mixing:
     n = topology.num_agents
+    if isinstance(weights, np.ndarray):
+        matrix = np.zeros((*weights.shape[:-1], n, n), weights.dtype)
+        members = np.indices(weights.shape)[:-1]
+        np.add.at(matrix, (*members, topology.receivers, topology.senders), weights)
+        return Dense(own, matrix, topology.senders, topology.receivers, n, kind)
 
     def single(w: jax.Array, senders: Any, receivers: Any) -> jax.Array:
         return jnp.zeros((n, n), w.dtype).at[receivers, senders].add(w)
@@ -362,7 +374,7 @@ def _dense(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) ->
     return Dense(own, single(weights, senders, receivers), senders, receivers, n, kind)
 
 
-def _mean(topology: Topology, weights: jax.Array, own: jax.Array, kind: str) -> Mixing:
+def _mean(topology: Topology, weights: Edges, own: Edges, kind: str) -> Mixing:
     n = topology.num_agents
     if topology.num_edge_slots != n * (n - 1) or not np.allclose(weights, 1.0 / n, atol=1e-6):
         raise ValueError("layout: 'mean' needs the complete graph with all weights 1/N")

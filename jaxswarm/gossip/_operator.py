@@ -3,6 +3,7 @@
 Shapes: ``N`` agents, ``E`` directed edges, ``T`` members of a sequence.
 """
 
+import functools
 import math
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,9 @@ import jax.numpy as jnp
 from jaxswarm import agents, checks
 
 _BLOCKED = 4096
+
+compiled = functools.partial(jax.jit, inline=True)
+"""Compile a function that users also call outside ``jit``; inside a trace it is inlined."""
 
 
 class Mixing:
@@ -72,6 +76,13 @@ class Mixing:
         Raises:
             ValueError: if ``delivered`` is not one flag per edge of the topology.
         """
+        if active is not None:
+            active = checks.mask("active", active, (self.num_agents,))
+        if delivered is not None:
+            delivered = check_delivered(delivered, self.num_edges)
+        return self._restrict(active, delivered)
+
+    def _restrict(self, active: jax.Array | None, delivered: jax.Array | None) -> "Mixing":
         raise NotImplementedError
 
     def num_messages(self) -> jax.Array:
@@ -156,19 +167,13 @@ def keep(
     senders: jax.Array,
     receivers: jax.Array,
     edges: jax.Array,
-    num_edges: int | None,
 ) -> jax.Array:
-    """Mask of edge slots that carry a message this round, ``bool`` like ``senders``.
-
-    Raises:
-        ValueError: if ``delivered`` is not ``bool[num_edges]``.
-    """
+    """Mask of edge slots that carry a message this round, ``bool`` like ``senders``."""
     keep = jnp.ones(senders.shape, bool)
     if active is not None:
         keep &= active[senders] & active[receivers]
     if delivered is not None:
-        flags = jnp.asarray(check_delivered(delivered, num_edges))
-        keep &= flags[edges] if flags.size else True
+        keep &= jnp.asarray(delivered)[edges] if delivered.size else True
     return keep
 
 

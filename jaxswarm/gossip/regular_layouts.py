@@ -15,7 +15,7 @@ from jaxswarm.gossip._operator import (
     Mixing,
     accumulator,
     after_loss,
-    check_delivered,
+    compiled,
     keep,
     settle,
     total,
@@ -44,6 +44,7 @@ class Circulant(Mixing):
 
     layout = "circulant"
 
+    @compiled
     def receive(self, messages: jax.Array) -> jax.Array:
         total = jnp.zeros(messages.shape, accumulator(messages))
         for hop, weights in zip(self.offsets, self.weights, strict=True):
@@ -54,19 +55,19 @@ class Circulant(Mixing):
         hops = jnp.asarray(self.offsets, jnp.int32)[:, None]
         return (jnp.arange(self.num_agents, dtype=jnp.int32)[None, :] + hops) % self.num_agents
 
+    @compiled
     def dense(self) -> jax.Array:
         receivers = jnp.broadcast_to(jnp.arange(self.num_agents)[None, :], self.weights.shape)
         matrix = jnp.diag(self.self_weights)
         return matrix.at[receivers, self._senders()].add(self.weights)
 
-    def restrict(
-        self, active: jax.Array | None = None, delivered: jax.Array | None = None
-    ) -> "Circulant":
+    @compiled
+    def _restrict(self, active: jax.Array | None, delivered: jax.Array | None) -> "Circulant":
         senders = self._senders()
         receivers = jnp.broadcast_to(
             jnp.arange(self.num_agents, dtype=jnp.int32)[None, :], senders.shape
         )
-        kept = keep(active, delivered, senders, receivers, self.edges, self.num_edges)
+        kept = keep(active, delivered, senders, receivers, self.edges)
         weights = jnp.where(kept, self.weights, 0.0)
 
         def total(slots: jax.Array) -> jax.Array:
@@ -83,6 +84,7 @@ class Circulant(Mixing):
             selects=True,
         )
 
+    @compiled
     def num_messages(self) -> jax.Array:
         return jnp.sum(self.weights != 0.0).astype(jnp.float32)
 
@@ -108,21 +110,22 @@ class Dense(Mixing):
     def num_edges(self) -> int:
         return self.senders.shape[-1]
 
+    @compiled
     def receive(self, messages: jax.Array) -> jax.Array:
         flat = messages.reshape(messages.shape[0], -1).astype(accumulator(messages))
         return product(self.off_diagonal.astype(flat.dtype), flat).reshape(messages.shape)
 
+    @compiled
     def dense(self) -> jax.Array:
         return self.off_diagonal + jnp.diag(self.self_weights)
 
-    def restrict(
-        self, active: jax.Array | None = None, delivered: jax.Array | None = None
-    ) -> "Dense":
+    @compiled
+    def _restrict(self, active: jax.Array | None, delivered: jax.Array | None) -> "Dense":
         kept = jnp.ones((self.num_agents, self.num_agents), bool)
         if active is not None:
             kept &= active[:, None] & active[None, :]
         if delivered is not None:
-            flags = jnp.asarray(check_delivered(delivered, self.num_edges))
+            flags = jnp.asarray(delivered)
             kept = kept.at[self.receivers, self.senders].min(flags)
         axis = 0 if self.stochasticity == "column" else 1
         off_diagonal = jnp.where(kept, self.off_diagonal, 0.0)
@@ -136,6 +139,7 @@ class Dense(Mixing):
             stochasticity=after_loss(self.stochasticity),
         )
 
+    @compiled
     def num_messages(self) -> jax.Array:
         return jnp.sum(self.off_diagonal != 0.0).astype(jnp.float32)
 
@@ -159,9 +163,11 @@ class Mean(Mixing):
     def num_edges(self) -> int:
         return self.num_agents * (self.num_agents - 1)
 
+    @compiled
     def receive(self, messages: jax.Array) -> jax.Array:
         return mean_of_others(messages, self.num_agents, self.active, total)
 
+    @compiled
     def dense(self) -> jax.Array:
         n = self.num_agents
         there = jnp.ones(n, bool) if self.active is None else self.active
@@ -177,11 +183,9 @@ class Mean(Mixing):
         senders = hop + (hop >= receivers)
         return Dense(self.self_weights, matrix, senders, receivers, n, self.stochasticity)
 
-    def restrict(
-        self, active: jax.Array | None = None, delivered: jax.Array | None = None
-    ) -> "Mean | Dense":
+    def _restrict(self, active: jax.Array | None, delivered: jax.Array | None) -> "Mean | Dense":
         if delivered is not None:
-            return self._as_dense().restrict(active, delivered)
+            return self._as_dense()._restrict(active, delivered)
         if active is None:
             return self
         there = active if self.active is None else active & self.active

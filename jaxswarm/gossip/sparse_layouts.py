@@ -9,7 +9,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.gossip._operator import Mixing, accumulator, after_loss, keep, settle, weighted
+from jaxswarm.gossip._operator import (
+    Mixing,
+    accumulator,
+    after_loss,
+    compiled,
+    keep,
+    settle,
+    weighted,
+)
 
 UNROLLED_SLOTS = 16
 """Slots summed in straight-line code; wider neighbourhoods loop over groups of this many."""
@@ -44,6 +52,7 @@ class Gather(Mixing):
 
     layout = "gather"
 
+    @compiled
     def receive(self, messages: jax.Array) -> jax.Array:
         total = None
         for bucket in self.buckets:
@@ -59,22 +68,20 @@ class Gather(Mixing):
         rows = jnp.arange(self.num_agents) if bucket.rows is None else bucket.rows
         return jnp.broadcast_to(rows[:, None], bucket.neighbors.shape)
 
+    @compiled
     def dense(self) -> jax.Array:
         matrix = jnp.diag(self.self_weights)
         for bucket in self.buckets:
             matrix = matrix.at[self._receivers(bucket), bucket.neighbors].add(bucket.weights)
         return matrix
 
-    def restrict(
-        self, active: jax.Array | None = None, delivered: jax.Array | None = None
-    ) -> "Gather":
+    @compiled
+    def _restrict(self, active: jax.Array | None, delivered: jax.Array | None) -> "Gather":
         returned = remaining = jnp.zeros_like(self.self_weights)
         buckets = []
         for bucket in self.buckets:
             receivers = self._receivers(bucket)
-            kept = keep(
-                active, delivered, bucket.neighbors, receivers, bucket.edges, self.num_edges
-            )
+            kept = keep(active, delivered, bucket.neighbors, receivers, bucket.edges)
             weights = jnp.where(kept, bucket.weights, 0.0)
             home = bucket.neighbors if self.stochasticity == "column" else receivers
             returned = returned.at[home].add(jnp.where(kept, 0.0, bucket.weights))
@@ -88,6 +95,7 @@ class Gather(Mixing):
             selects=True,
         )
 
+    @compiled
     def num_messages(self) -> jax.Array:
         counts = [jnp.sum(bucket.weights != 0.0) for bucket in self.buckets]
         return sum(counts, jnp.zeros((), jnp.int32)).astype(jnp.float32)
@@ -146,19 +154,20 @@ class Segment(Mixing):
     def num_edges(self) -> int:
         return self.senders.shape[-1]
 
+    @compiled
     def receive(self, messages: jax.Array) -> jax.Array:
         sent = jnp.asarray(messages)[self.senders]
         sent = weighted(jnp.asarray(self.weights), sent, self.selects)
         return jax.ops.segment_sum(sent, self.receivers, self.num_agents, indices_are_sorted=True)
 
+    @compiled
     def dense(self) -> jax.Array:
         return jnp.diag(self.self_weights).at[self.receivers, self.senders].add(self.weights)
 
-    def restrict(
-        self, active: jax.Array | None = None, delivered: jax.Array | None = None
-    ) -> "Segment":
+    @compiled
+    def _restrict(self, active: jax.Array | None, delivered: jax.Array | None) -> "Segment":
         edges = jnp.arange(self.senders.shape[0])
-        kept = keep(active, delivered, self.senders, self.receivers, edges, self.num_edges)
+        kept = keep(active, delivered, self.senders, self.receivers, edges)
         weights = jnp.where(kept, self.weights, 0.0)
         home = self.senders if self.stochasticity == "column" else self.receivers
         returned = jax.ops.segment_sum(jnp.where(kept, 0.0, self.weights), home, self.num_agents)
@@ -171,5 +180,6 @@ class Segment(Mixing):
             selects=True,
         )
 
+    @compiled
     def num_messages(self) -> jax.Array:
         return jnp.sum(self.weights != 0.0).astype(jnp.float32)

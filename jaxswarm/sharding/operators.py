@@ -76,9 +76,7 @@ class Sharded(Mixing):
     def dense(self) -> jax.Array:
         return self.whole.dense()
 
-    def restrict(
-        self, active: jax.Array | None = None, delivered: jax.Array | None = None
-    ) -> "Sharded":
+    def _restrict(self, active: jax.Array | None, delivered: jax.Array | None) -> "Sharded":
         return replace(self, whole=self.whole.restrict(active, delivered))
 
     def num_messages(self) -> jax.Array:
@@ -154,9 +152,7 @@ class Local(Mixing):
     def dense(self) -> jax.Array:
         return self.whole.dense()
 
-    def restrict(
-        self, active: jax.Array | None = None, delivered: jax.Array | None = None
-    ) -> "Local":
+    def _restrict(self, active: jax.Array | None, delivered: jax.Array | None) -> "Local":
         if active is not None:
             active = jax.lax.all_gather(active, self.axis_name, tiled=True)
         return replace(self, whole=self.whole.restrict(active, delivered))

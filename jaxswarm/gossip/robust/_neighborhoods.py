@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxswarm import agents, checks, errors
 from jaxswarm.checks import is_traced
-from jaxswarm.gossip._operator import float_dtype, keep
+from jaxswarm.gossip._operator import check_delivered, float_dtype, keep
 from jaxswarm.gossip.traffic import Traffic, no_traffic, traffic_of
 from jaxswarm.gossip.types import Exchange, GossipTransformation
 from jaxswarm.topology import Topology, degrees, in_neighbors, require_topology
@@ -145,9 +145,11 @@ def over_neighborhoods(
         if not width:  # a graph without edges
             return params, state, no_traffic()
         receivers = jnp.broadcast_to(jnp.arange(n)[:, None], (n, width))
-        arrived = member.mask & keep(
-            active, exchange.delivered, member.neighbors, receivers, member.edges, num_edges
-        )
+        delivered = exchange.delivered
+        if delivered is not None:
+            delivered = check_delivered(delivered, num_edges)
+        kept = keep(active, delivered, member.neighbors, receivers, member.edges)
+        arrived = member.mask & kept
         num_messages = jnp.sum(arrived).astype(jnp.float32)
         own, unravel = agents.ravel(params)
         dtype = own.dtype
@@ -259,18 +261,20 @@ def _weighted_lists(topology: Topology, weights: str | Any) -> WeightedLists:
             raise errors.unknown("weights", weights, schemes.SCHEMES)
         weights = schemes.SCHEMES[weights](topology)
     checks.real("weights", weights, shape=None)
-    values = jnp.asarray(weights, float_dtype())
+    xp = jnp if is_traced(weights) else np  # on the host where possible: nothing is compiled
+    values = xp.asarray(weights, float_dtype())
     if values.shape != topology.senders.shape:
         raise ValueError(
             f"weights: expected one per directed edge, shape {topology.senders.shape}, "
             f"got {values.shape}"
         )
-    neighbors, edges, mask = (jnp.asarray(part) for part in lists)
+    neighbors, edges, mask = lists
     if topology.is_sequence:
-        picked = jnp.take_along_axis(values[:, None, :], edges, axis=2)
+        picked = xp.take_along_axis(values[:, None, :], edges, axis=2)
     else:
-        picked = values[edges] if values.size else jnp.zeros(edges.shape, values.dtype)
-    return WeightedLists(neighbors, edges, mask, jnp.where(mask, picked, 0.0))
+        picked = values[edges] if values.size else xp.zeros(edges.shape, values.dtype)
+    picked = xp.where(mask, picked, values.dtype.type(0))
+    return WeightedLists(*(jnp.asarray(part) for part in (neighbors, edges, mask, picked)))
 
 
 def _finite(matrix: jax.Array, dtype: Any, largest: float) -> tuple[jax.Array, jax.Array]:
