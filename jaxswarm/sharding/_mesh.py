@@ -188,10 +188,18 @@ def infer_num_agents(tree: PyTree) -> int:
     return sizes.pop()
 
 
+def _on_host(leaf: Any) -> Any:
+    """An array in the memory of CPU devices as numpy: cutting it then compiles nothing."""
+    if not isinstance(leaf, jax.Array) or jnp.issubdtype(leaf.dtype, jax.dtypes.extended):
+        return leaf
+    on_cpu = all(device.platform == "cpu" for device in leaf.devices())
+    return np.asarray(leaf) if on_cpu and leaf.is_fully_addressable else leaf
+
+
 def place(leaf: Any, sharding: Any) -> Any:
     """Place one leaf with a sharding, whichever processes its devices belong to."""
     if sharding.is_fully_addressable:
-        return jax.device_put(leaf, sharding)
+        return jax.device_put(_on_host(leaf), sharding)
     if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
         return jax.jit(lambda x: x, out_shardings=sharding)(leaf)
     if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):

@@ -7,6 +7,8 @@ References:
     Davis, Circulant Matrices, 1979. Lehoucq, Sorensen, Yang, ARPACK Users' Guide, 1998.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -71,26 +73,34 @@ def power_modulus(topology: Topology, weights: Any, kind: str, iterations: int =
     if n == 1:
         return jnp.zeros(leading)
 
+    return per_member(_power(kind, iterations), topology, jnp.asarray(weights))
+
+
+@functools.cache
+def _power(kind: str, iterations: int) -> Callable[[Topology, jax.Array], jax.Array]:
+    """Power iteration of one graph, compiled once per shape."""
+
+    @jax.jit
     def single(member: Topology, weights: jax.Array) -> jax.Array:
         weights = jnp.where(member.mask, weights, 0.0)
         ends = member.receivers if kind == "row" else member.senders
-        diagonal = 1.0 - jax.ops.segment_sum(weights, ends, num_segments=n)
+        diagonal = 1.0 - jax.ops.segment_sum(weights, ends, num_segments=member.num_agents)
 
         def step(x: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
             received = weights * x[member.senders]
             x = diagonal * x + jax.ops.segment_sum(
-                received, member.receivers, num_segments=n, indices_are_sorted=True
+                received, member.receivers, num_segments=member.num_agents, indices_are_sorted=True
             )
             x = x - x.mean()
             size = jnp.linalg.norm(x)
             safe = jnp.where(size > 0, size, 1.0)
             return x / safe, jnp.where(size > 1e-12, jnp.log(safe), -jnp.inf)
 
-        start = jax.random.normal(jax.random.key(0), (n,), weights.dtype)
+        start = jax.random.normal(jax.random.key(0), (member.num_agents,), weights.dtype)
         _, logs = jax.lax.scan(step, start - start.mean(), None, length=iterations)
         return jnp.exp(logs[iterations // 2 :].mean())
 
-    return per_member(single, topology, jnp.asarray(weights))
+    return single
 
 
 def laplacian_extremes(topology: Topology, rates: Any = None) -> tuple[float, float]:
