@@ -17,8 +17,10 @@ MODULES = sorted(
 LONG = {
     f"jaxswarm.{name}"
     for name in (
-        "generative._ac_flow generative._decentralized generative._experts language._grpo rl._ppo "
-        "rl._sac rl.networked.ppo rl.networked.sac systems.stac._stac systems.symphony._symphony"
+        "generative._ac_flow generative._decentralized generative._experts "
+        "generative._flow_matching language._grpo language._sft models.transformer._families "
+        "models.transformer._generate rl._ppo rl._sac rl.networked.ppo rl.networked.sac "
+        "systems.stac._stac systems.symphony._symphony"
     ).split()
 }
 """Modules whose examples train, and take seconds to compile."""
