@@ -6,8 +6,9 @@ Shapes: ``B`` items of a batch, ``F`` features, ``A`` numbers of an action, ``O`
 actor, ``K`` critics with ``H`` outputs each.
 """
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import flax.linen as nn
 import jax
@@ -24,6 +25,8 @@ from jaxswarm.rl.heads import Head, squashed_gaussian
 from jaxswarm.rl.hyperparameters import choice, layer_widths
 from jaxswarm.rl.networks import features_of
 from jaxswarm.types import Key, Params, PyTree
+
+_T = TypeVar("_T")
 
 
 class QNetwork(NamedTuple):
@@ -278,6 +281,22 @@ def check_q_network(
     return network
 
 
+def _once_per_network(function: Callable[[QNetwork], _T]) -> Callable[[QNetwork], _T]:
+    """Remember the results of a function that traces a network."""
+    kept = functools.lru_cache(maxsize=64)(function)
+
+    @functools.wraps(function)
+    def call(network: QNetwork) -> _T:
+        try:
+            hash(network)
+        except TypeError:  # a network of one's own that holds arrays
+            return function(network)
+        return kept(network)
+
+    return call
+
+
+@_once_per_network
 def critic_shape(network: QNetwork) -> tuple[int, ...]:
     """Shape ``(K, 1, H)`` of the critics' values of one item."""
 
@@ -288,6 +307,7 @@ def critic_shape(network: QNetwork) -> tuple[int, ...]:
     return jax.eval_shape(q_values, jax.random.key(0)).shape
 
 
+@_once_per_network
 def _has_density(network: QNetwork) -> bool:
     def log_prob(key: Key) -> jax.Array:
         actor = network.init(key)["actor"]

@@ -374,7 +374,10 @@ def test_agreement_is_a_fixed_point_in_half_precision(name):
     chex.assert_trees_all_equal(rounds(rule_of(name)[0], same, gossip.Exchange(0), 1)[0], same)
 
 
-@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
+@pytest.mark.parametrize(
+    "dtype",
+    [jnp.float16, *(pytest.param(x, marks=pytest.mark.slow) for x in (jnp.bfloat16, jnp.float32))],
+)
 def test_agreement_of_many_agents(dtype):
     n = 100_000
     x = jnp.full((n, 1), 0.7, dtype)

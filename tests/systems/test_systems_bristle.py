@@ -287,6 +287,7 @@ def test_jit_equals_eager():
     chex.assert_trees_all_close(eager.params, jitted.params, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_peers_learn_each_others_classes_in_spite_of_a_byzantine_one():
     dataset, train, test = world()
     peers = bristle.peers(dataset, train, test)

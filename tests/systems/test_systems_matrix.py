@@ -152,6 +152,7 @@ def test_every_scheduler_gives_every_row_the_same_result_in_one_compilation():
     assert (np.asarray(RUN(wrong, settings()).result) != np.asarray(found[0].result)).any()
 
 
+@pytest.mark.slow
 def test_throughput_keeps_to_the_operational_bounds_and_utilisation_is_demand():
     flow = matrix.flow([[0.0, 1.0]], service=1.0, actors=4, servers=64)
     work = matrix.sample_work(jax.random.key(1), flow, 300, max_hops=1)

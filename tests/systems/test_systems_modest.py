@@ -191,7 +191,7 @@ BUSY = network.fault_plan(
     ("a", "success", "in_flight"),
     [
         (1, 1.0, False),
-        (2, 0.5, True),
+        pytest.param(2, 0.5, True, marks=pytest.mark.slow),
         (3, 0.3, True),
     ],
 )
@@ -347,6 +347,7 @@ def test_dead_agents_are_pinged_until_they_are_inactive_for_too_long():
         assert not np.asarray(modest.candidates(row, jnp.int32(owner), k, 10))[:6].any()
 
 
+@pytest.mark.slow
 def test_crashes_in_flight_stall_a_round_unless_fewer_models_suffice():
     victims = np.arange(8)
     rounds = 12

@@ -102,6 +102,7 @@ def test_a_value_is_right_only_if_its_parents_and_its_own_answer_are():
             assert float(trace.score) == right[-1]
 
 
+@pytest.mark.slow
 def test_single_agent_scores_what_probability_says():
     ability, tasks = 0.8, 4_000
     no_checks = PLENTY._replace(blind=1.0, false_alarm=0.0)
@@ -118,6 +119,7 @@ def test_single_agent_scores_what_probability_says():
         assert float(traces.right[:, i].mean()) == pytest.approx(expected, abs=error)
 
 
+@pytest.mark.slow
 def test_checks_correct_errors_and_all_architectures_use_the_same_random_numbers():
     traces = run_all(WIDE, 0.7, PLENTY)
     wrong = np.asarray(traces.own_error)[..., :8].mean(axis=(1, 2))

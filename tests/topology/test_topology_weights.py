@@ -204,6 +204,7 @@ def optimum(graph, nonnegative):
 
 
 @pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.slow
 def test_fastest_mixing_reaches_the_optimum(nonnegative):
     graphs = [tp.ring(6), tp.grid(2, 3), tp.barbell(3), tp.star(6), tp.cluster(3, 2)]
     batch = tp.stack(graphs)

@@ -174,6 +174,7 @@ def lyapunov_at(keys, found, ticking, curvature, begin, weight):
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", ["as promised", "gossip too rare for its constants"])
+@pytest.mark.slow
 def test_the_lyapunov_function_averaged_over_event_draws(name):
     """``V = eᵀPe`` with ``P`` solved for the right constants, along runs drawn by the library."""
     graph, condition, draws = topology.path(3), 6.0, 2000
