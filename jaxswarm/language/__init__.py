@@ -16,6 +16,9 @@ from jaxswarm.language._critic import (
     fit_critic,
     oracle_critic,
     shuffled_critic,
+    step_outputs,
+    value_params,
+    with_value_head,
 )
 from jaxswarm.language._grpo import (
     GRPOInfo,
@@ -97,8 +100,11 @@ __all__ = [
     "shuffled_critic",
     "step_advantages",
     "step_dapo",
+    "step_outputs",
     "step_quadratic_loss",
     "value_loss",
+    "value_params",
+    "with_value_head",
 ]
 
 

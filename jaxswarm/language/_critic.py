@@ -53,28 +53,31 @@ class Critic(NamedTuple):
         return jax.nn.sigmoid(step_outputs(self.model, self.params, rollouts))
 
 
-def with_value_head(model: LanguageModel, params: Params) -> tuple[LanguageModel, Params]:
-    """Give a transformer a scalar output per position, which starts at 0.
+def with_value_head(model: LanguageModel) -> LanguageModel:
+    """Give a transformer a scalar output per position; its other parameters stay the same.
 
     Args:
         model: a transformer of one agent, with or without a value head.
-        params: its parameters.
-
-    Returns:
-        ``(model, params)`` of the same architecture; parameters other than the head's are shared.
 
     Raises:
-        ValueError: for a model that is no transformer of :func:`from_config`.
+        ValueError: for a model that is no transformer of ``from_config`` and has no value head.
     """
     check_model(model)
     if model.has_values:
-        return model, params
+        return model
     if model.config is None:
         raise ValueError(
             "model: expected a transformer of from_config or one with a value head, got neither"
         )
-    valued = from_config(dataclasses.replace(model.config, value_head=True))
-    return valued, {**params, "value": {"kernel": jnp.zeros((model.config.width, 1))}}
+    return from_config(dataclasses.replace(model.config, value_head=True))
+
+
+def value_params(model: LanguageModel, params: Params) -> Params:
+    """Parameters of :func:`with_value_head`: those of the model, and a head that gives 0."""
+    valued = with_value_head(model)
+    if valued is model or valued.config is None:
+        return params
+    return {**params, "value": {"kernel": jnp.zeros((valued.config.width, 1))}}
 
 
 def step_outputs(model: LanguageModel, params: Params, rollouts: StepRollouts) -> jax.Array:
@@ -107,7 +110,7 @@ def fit_critic(
     num_updates: int = 300,
     batch_size: int = 8,
 ) -> Critic:
-    """Fit a critic of states to Monte-Carlo values by cross-entropy, and freeze it.
+    r"""Fit a critic of states to Monte-Carlo values by cross-entropy, and freeze it.
 
     The critic is the architecture of the policy with a scalar head, has parameters and an optimizer
     of its own and starts from the policy's parameters. A value counts as often as the number of
@@ -138,7 +141,7 @@ def fit_critic(
         >>> tokens = verifiable.tokenizer()
         >>> items = verifiable.draw_items(verifiable.chain_sums(3), 2, seed=0)
         >>> problems = verifiable.to_arrays(items, tokens)
-        >>> newline = tokens.token("\\n")
+        >>> newline = tokens.token("\n")
         >>> model = transformer.from_config(transformer.Config(tokens.vocab_size, width=8))
         >>> params = model.init(jax.random.key(0))
         >>> rollouts = language.sample_steps(
@@ -159,7 +162,7 @@ def fit_critic(
     batch_size = checks.whole("batch_size", batch_size, 1)
     if not checks.is_traced(rollouts.counts) and not bool(jnp.any(rollouts.counts > 0)):
         raise ValueError("counts: expected at least one completion of a state, got 0")
-    valued, start = with_value_head(model, params)
+    valued, start = with_value_head(model), value_params(model, params)
     count = rollouts.tokens.shape[0]
 
     def loss(params: Params, batch: StepRollouts) -> jax.Array:

@@ -139,7 +139,7 @@ def dpo(
     num_pairs: int | None = None,
     batch_size: int = 8,
 ) -> Algorithm:
-    """Direct preference optimization (DPO) on pairs of responses to the same question.
+    r"""Direct preference optimization (DPO) on pairs of responses to the same question.
 
     ``init(params, rollouts) -> OfflineState`` with ``params`` of the reference policy and
     :class:`Rollouts`; ``step(key, state) -> (OfflineState, OfflineInfo)`` draws a batch of
@@ -170,7 +170,7 @@ def dpo(
         >>> problems = verifiable.to_arrays(items, tokens)
         >>> model = transformer.from_config(transformer.Config(tokens.vocab_size, width=8))
         >>> params = model.init(jax.random.key(0))
-        >>> reward = language.exact_match_reward(tokens.token("\\n"))
+        >>> reward = language.exact_match_reward(tokens.token("\n"))
         >>> rollouts, _, _ = language.sample_rollouts(
         ...     jax.random.key(1), model, params, problems, reward, num_samples=4, max_new_tokens=3
         ... )

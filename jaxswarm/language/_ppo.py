@@ -17,7 +17,7 @@ import optax
 from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.data import verifiable
-from jaxswarm.language._critic import with_value_head
+from jaxswarm.language._critic import value_params, with_value_head
 from jaxswarm.language._grpo import Rollouts, rollout_log_probs, sample_rollouts
 from jaxswarm.language._losses import GRPOLoss, grpo_loss
 from jaxswarm.language._rewards import RewardFn
@@ -152,7 +152,7 @@ def ppo(
         top_k = checks.whole("top_k", top_k, 1, model.vocab_size)
 
     def init(params: Params) -> PPOState:
-        _, critic_params = with_value_head(model, params)
+        critic_params = value_params(model, params)
         return PPOState(
             params,
             optimizer.init(params),
@@ -161,7 +161,7 @@ def ppo(
         )
 
     def unit_values(params: Params, rollouts: Rollouts, members: jax.Array | None) -> jax.Array:
-        critic, _ = with_value_head(model, params)
+        critic = with_value_head(model)
         outputs = completion_outputs(
             critic, params, rollouts.prompts, rollouts.prompt_mask, rollouts.tokens, rollouts.mask
         )

@@ -87,7 +87,7 @@ def sample_steps(
     temperature: ArrayLike = 1.0,
     top_k: int | None = None,
 ) -> StepRollouts:
-    """Sample responses, and completions of the state after each of their steps.
+    r"""Sample responses, and completions of the state after each of their steps.
 
     The value of the state after a step is the mean reward of its ``M`` completions, that of a
     question the mean reward of its ``G`` responses (noted at the first one), and that of a state
@@ -121,7 +121,7 @@ def sample_steps(
         >>> tokens = verifiable.tokenizer()
         >>> items = verifiable.draw_items(verifiable.chain_sums(3), 2, seed=0)
         >>> problems = verifiable.to_arrays(items, tokens)
-        >>> newline = tokens.token("\\n")
+        >>> newline = tokens.token("\n")
         >>> model = transformer.from_config(transformer.Config(tokens.vocab_size, width=8))
         >>> rollouts = language.sample_steps(
         ...     jax.random.key(0), model, model.init(jax.random.key(1)), problems,
@@ -297,9 +297,7 @@ def capped_ids(tokens: jax.Array, separator: int, num_steps: int) -> jax.Array:
 def _join(
     responses: Completions, tails: Completions, prefix: jax.Array, exists: jax.Array
 ) -> Completions:
-    """Responses up to a boundary followed by completions, cut to ``T`` tokens, ``[Q, G, K − 1, M,
-    T]``.
-    """
+    """Join responses up to a boundary and completions, cut to ``T``: ``[Q, G, K − 1, M, T]``."""
     length = prefix.shape[-1]
     used = jnp.sum(prefix, axis=-1)[..., None, None]
     place = jnp.arange(length)[None, None, None, None] - used
