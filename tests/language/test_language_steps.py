@@ -19,13 +19,15 @@ from bad_input import (
 )
 
 from jaxswarm import agents, language
-from jaxswarm.data import verifiable
+from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.models import transformer
 
-TOKENIZER = verifiable.tokenizer()
+TOKENIZER = tokenizers.character("\n12=")  # few tokens: a fresh model writes lines and ends
 NEWLINE, END = TOKENIZER.token("\n"), 1
 MODEL = transformer.from_config(transformer.Config(TOKENIZER.vocab_size, width=8, num_layers=1))
-ITEMS = verifiable.draw_items(verifiable.chain_sums(4), 4, seed=0)
+ITEMS = [
+    verifiable.Item(f"{a}{b}=", f"{a}\n{b}\n{a}", a) for a in ("1", "2", "12") for b in ("1", "2")
+][:4]
 PROBLEMS = jax.tree.map(jnp.asarray, verifiable.to_arrays(ITEMS, TOKENIZER, solution_length=9))
 LENGTH, STEPS, GROUP, NUMBER = 9, 3, 2, 3
 RNG = np.random.default_rng(0)
@@ -39,10 +41,7 @@ def lines(problems, completions):
 
 @pytest.fixture(scope="module")
 def params():
-    """A policy that often writes newlines and ends, so that responses have several steps."""
-    found = MODEL.init(jax.random.key(0))
-    rows = found["embed"]["embedding"].at[jnp.array([NEWLINE, END])].multiply(20.0)
-    return {**found, "embed": {"embedding": rows}}
+    return MODEL.init(jax.random.key(0))
 
 
 @jax.jit
@@ -93,7 +92,7 @@ def test_rows_continue_the_responses_from_their_states(rollouts):
             assert (tokens[q, g, b, m][own] == found.tokens[q, g][own]).all()
             assert (ids[q, g, b, m][own] < k).all()
             assert tokens[q, g, b, m][own.sum() - 1] == NEWLINE
-    assert seen > 10
+    assert seen > 5
     chex.assert_trees_all_equal(
         rollouts.step_ids, jnp.minimum(transformer.step_ids(rollouts.tokens, NEWLINE), STEPS - 1)
     )
@@ -189,7 +188,7 @@ def test_a_critic_learns_the_values_and_starts_from_the_policy(params, rollouts,
 def test_a_critic_values_the_state_and_not_what_follows(rollouts, critic):
     """Changing the tokens from a step on leaves the values up to that step alone."""
     changed = rollouts._replace(
-        tokens=jnp.where(rollouts.step_ids >= 1, TOKENIZER.token("7"), rollouts.tokens)
+        tokens=jnp.where(rollouts.step_ids >= 1, TOKENIZER.token("1"), rollouts.tokens)
     )
     np.testing.assert_allclose(critic(changed)[..., :2], critic(rollouts)[..., :2], atol=1e-5)
 
@@ -267,7 +266,7 @@ def test_rows_that_are_padding_have_no_influence(params, rollouts):
 
 def pair_of_responses():
     """To each question one response that is all 1 and one that is all 2, the first is better."""
-    tokens = jnp.broadcast_to(jnp.array([[[5, END], [6, END]]]), (4, 2, 2))
+    tokens = jnp.broadcast_to(jnp.array([[[3, END], [4, END]]]), (4, 2, 2))
     return language.Rollouts(
         PROBLEMS.prompts,
         PROBLEMS.prompt_mask,
@@ -321,7 +320,7 @@ def test_ppo_raises_the_reward_and_trains_its_critic(params, level):
 
         return jax.lax.scan(one, learner.init(params), jax.random.split(key, 50))
 
-    state, info = train(jax.random.key(6), MODEL.init(jax.random.key(0)))
+    state, info = train(jax.random.key(6), params)
     assert info.reward[-5:].mean() > info.reward[:3].mean() + 0.3
     assert state.critic_params["value"]["kernel"].any()
     chex.assert_tree_all_finite(info)
