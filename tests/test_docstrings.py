@@ -18,7 +18,8 @@ LONG = {
     f"jaxswarm.{name}"
     for name in (
         "generative._ac_flow generative._decentralized generative._experts language._grpo "
-        "language._offline language._ppo language._step_dapo language._critic language._steps rl._ppo "
+        "language._offline language._ppo language._step_dapo language._critic "
+        "language._steps rl._ppo "
         "rl._sac rl.networked.ppo rl.networked.sac systems.stac._stac systems.symphony._symphony"
     ).split()
 }
@@ -43,7 +44,8 @@ space.Space envs.SimpleSpread envs.unroll
 rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate
 coordination.workers coordination.task_graph coordination.bandits.linucb
 models.transformer.from_config models.transformer.generate data.tokenizers.character
-data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv language.grpo language.sft language.generate
+data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv
+language.grpo language.sft language.generate
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 

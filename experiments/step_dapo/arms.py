@@ -141,7 +141,7 @@ def _spearman(config: Config, values: Any, rollouts: language.StepRollouts) -> f
     pair = np.asarray(values)[kept], np.asarray(rollouts.values)[kept]
     if min(len(set(x.tolist())) for x in pair) < 2:
         return 0.0
-    return float(spearmanr(*pair).statistic)
+    return float(spearmanr(*pair)[0])  # pyright: ignore[reportArgumentType]
 
 
 def _log_partition(config: Config, trained: Any, beta: float) -> float:
@@ -167,7 +167,7 @@ def _example(rollouts: language.StepRollouts, values: np.ndarray) -> dict[str, A
     """
     tokens, rewards = np.asarray(rollouts.tokens), np.asarray(rollouts.rewards)[:, :EXAMPLE_ROWS]
     fraction = np.asarray(rollouts.values)
-    whole = np.asarray(rollouts.states).all(-1)[:, :EXAMPLE_ROWS]
+    whole = np.all(np.asarray(rollouts.states), axis=-1)[:, :EXAMPLE_ROWS]
     chosen = []
     for right in (0.0, 1.0):
         fits = np.argwhere(whole & (rewards == right))

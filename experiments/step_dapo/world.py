@@ -1,4 +1,4 @@
-"""Chain sums of small digits, and demonstrations that slip in one line and go on from there."""
+"""Running maxima, and demonstrations that slip in one line and go on from there."""
 
 from typing import NamedTuple
 
@@ -13,12 +13,18 @@ from jaxswarm.models import transformer
 
 TOKENIZER = verifiable.tokenizer()
 NEWLINE = TOKENIZER.token("\n")
+DIGITS = 10
 REWARD = language.exact_match_reward(NEWLINE)
-SLIPS = (-3, -2, -1, 1, 2, 3)
 
 
 class World(NamedTuple):
-    """Questions of one seed, as arrays: demonstrations, to learn from, held out."""
+    """Questions of one seed, as arrays.
+
+    Attributes:
+        demonstrations: with noisy solutions, to fine-tune on.
+        train: that methods learn from; only the oracle critic reads their solutions.
+        test: held out from all of these.
+    """
 
     demonstrations: verifiable.Problems
     train: verifiable.Problems
@@ -26,37 +32,47 @@ class World(NamedTuple):
 
 
 def task(config: Config) -> verifiable.Task:
-    """Running sums of ``terms`` digits up to ``largest``, line by line."""
+    """Running maxima of ``terms`` digits, one on each line, from that of the first two on."""
 
     def draw(rng: np.random.Generator) -> verifiable.Item:
-        digits = rng.integers(0, config.largest + 1, config.terms)
-        lines = [str(value) for value in np.cumsum(digits)[1:]]
+        digits = rng.integers(0, DIGITS, config.terms)
+        lines = [str(value) for value in np.maximum.accumulate(digits)[1:]]
         return verifiable.Item("+".join(map(str, digits)) + "=", "\n".join(lines), lines[-1])
 
-    return verifiable.Task("chain_sums", draw, "hard")
+    return verifiable.Task("running_maxima", draw, "hard")
 
 
 def slip(rng: np.random.Generator, item: verifiable.Item) -> str:
-    """Add a small number to one line and to all that follow."""
-    lines = [int(line) for line in item.solution.split("\n")]
-    place, change = int(rng.integers(len(lines))), int(rng.choice(SLIPS))
-    if lines[place] + change < 0:
-        change = -change
-    return "\n".join(str(v + change if i >= place else v) for i, v in enumerate(lines))
+    """Write a larger digit on one line (a smaller one in place of 9) and go on from it.
+
+    Slips after which the answer is right all the same are drawn anew.
+    """
+    digits = [int(digit) for digit in item.question[:-1].split("+")]
+    while True:
+        place, current = int(rng.integers(len(digits) - 1)), digits[0]
+        lines = []
+        for index, digit in enumerate(digits[1:]):
+            current = max(current, digit)
+            if index == place:
+                low, high = (current + 1, DIGITS) if current < DIGITS - 1 else (0, current)
+                current = int(rng.integers(low, high))
+            lines.append(str(current))
+        if lines[-1] != item.answer:
+            return "\n".join(lines)
 
 
 def world(config: Config, seed: int) -> World:
-    """Draw the questions of a seed; those to learn from and those held out differ."""
+    """Draw the questions of a seed; no other question is one of those held out."""
     count = config.questions + config.test_questions
     split = verifiable.draw_items(task(config), count, seed, distinct=True)
-    held_out = {item.question for item in split}
+    held_out = {item.question for item in split[config.questions :]}
     drawn = verifiable.draw_items(task(config), 3 * config.demonstrations, seed + 1)
     own = [item for item in drawn if item.question not in held_out][: config.demonstrations]
     noisy, _ = verifiable.with_mistakes(own, config.mistakes, seed, mistake=slip)
     lengths = {
         "prompt_length": 2 * config.terms,
         "solution_length": response_length(config),
-        "answer_length": 2,
+        "answer_length": 1,
     }
     parts = (noisy, split[: config.questions], split[config.questions :])
     return World(
@@ -68,8 +84,8 @@ def world(config: Config, seed: int) -> World:
 
 
 def response_length(config: Config) -> int:
-    """Most tokens of a response: lines of two digits, each with its newline or end."""
-    return 3 * (config.terms - 1)
+    """Tokens of a response: lines of one digit, each with its newline or end."""
+    return 2 * (config.terms - 1)
 
 
 def policy(config: Config) -> transformer.LanguageModel:
