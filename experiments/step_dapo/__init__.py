@@ -1,14 +1,25 @@
 """Step-level direct advantage policy optimization (step-DAPO) with a frozen critic, and baselines.
 
-A small transformer is fine-tuned on demonstrations most of which slip in one line and go on from
-there, so that it solves a fifth of the questions although it knows how. All methods start from that
-model, have the same number of generated tokens and one grid of three values of their main
-hyperparameter, tried on a seed of its own. The methods that learn from a fixed set of responses
-make equally many gradient steps on about equally many responses.
+A small transformer is fine-tuned on running maxima of five digits, line by line, from
+demonstrations nine tenths of which slip in one line and go on from there, so that it answers about
+a fifth of the questions. All methods start from that model, have the same number of generated
+tokens and one grid of three values of their main hyperparameter (β, or PPO's step size), tried on a
+seed of its own. The methods that learn from a fixed set of responses make equally many gradient
+steps on about equally many responses; PPO samples anew from the policy that it has.
 
 Two controls keep the method and take away the critic: its values permuted across states with the
 true reward at the end of a response, and values and rewards permuted. An oracle critic, which knows
 the solutions, bounds what a better critic could add.
+
+Several exploratory runs on base seeds 1000 and 1001 fixed the world and the sizes; the thresholds
+are those of before the first of them. In the first (running sums of digits 0–4) the reference
+policy had hardly learned the task and no method gained. On running sums of digits 0–3 modulo 10,
+pretrained on right and then fine-tuned on noisy demonstrations, an oracle critic gains (pass rate
+.33 to .70 and .26 to .48), but critics of this size do not learn from so few completions to verify
+a sum (rank correlation .39 and .25): step-DAPO reaches .39 and .26, the response-level loss .58 and
+.64, PPO .81 and .55. Running maxima are learned in a hundred gradient steps, and so are the values
+of their states (.76 and .67). There the last line can be found from the question alone, so that a
+method that only learns from the reward of last lines (shuffled critic) can gain as well.
 
 References:
     J. Liu et al., Improving multi-step reasoning abilities of large language models with direct
@@ -33,9 +44,9 @@ PAPER = Paper(
 )
 
 SUBSTITUTES = (
-    "A character transformer of 26 thousand parameters on sums of digits, fine-tuned here on noisy "
-    "demonstrations, replaces language models of 7 billion parameters and MATH (paper: up to 7.6 "
-    "points on MATH, 9.2 on MBPP+; not reached or refuted here). β, completions per state and "
-    "states per solution were not available and are ours. PPO with one value per line stands for "
-    "co-trained actor-critic methods."
+    "A character transformer of 26 thousand parameters on running maxima of digits, fine-tuned "
+    "here on noisy demonstrations, replaces language models of 7 billion parameters and MATH "
+    "(paper: up to 7.6 points on MATH, 9.2 on MBPP+; neither reached nor refuted here). β, "
+    "completions per state and states per solution were not available and are ours. PPO with one "
+    "value per line stands for co-trained actor-critic methods."
 )

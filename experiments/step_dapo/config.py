@@ -72,7 +72,7 @@ SCALES = {
     "small": Config(),
     "full": Config(
         terms=7, demonstrations=8_000, width=64, sft_steps=2_000, questions=256, completions=4,
-        responses=48, updates=400, critic_updates=1_600, response_batch=4, ppo_rounds=130,
+        responses=38, updates=400, critic_updates=1_600, response_batch=4, ppo_rounds=100,
         ppo_questions=12, test_questions=512, audit_questions=96, audit_completions=16, seeds=6,
     ),
 }  # fmt: skip
