@@ -276,7 +276,9 @@ def pair_of_responses():
     )
 
 
-@pytest.mark.parametrize("name", ["dpo", "response_quadratic"])
+@pytest.mark.parametrize(
+    "name", ["dpo", pytest.param("response_quadratic", marks=pytest.mark.slow)]
+)
 def test_response_level_learners_prefer_the_better_response(params, name):
     learner = getattr(language, name)(MODEL, optax.adam(1e-2), beta=0.3, batch_size=3)
     data = pair_of_responses()
@@ -301,7 +303,7 @@ def test_response_level_learners_prefer_the_better_response(params, name):
         chex.assert_trees_all_equal(same.params, params)
 
 
-@pytest.mark.parametrize("level", ["token", "step"])
+@pytest.mark.parametrize("level", [pytest.param("token", marks=pytest.mark.slow), "step"])
 def test_ppo_raises_the_reward_and_trains_its_critic(params, level):
     options = {} if level == "token" else {"separator": NEWLINE, "num_steps": 2}
 
