@@ -9,7 +9,7 @@ from experiments.harness.protocol import Results
 from experiments.step_dapo.config import METHODS, Config
 from jaxswarm import plotting, statistics
 
-COLORS = dict(zip(METHODS, ("#5A5A5A", *plotting.PALETTE), strict=False))
+COLORS = dict(zip(METHODS, ("#9A9A9A", *plotting.PALETTE), strict=False)) | {"oracle": "#3A3A3A"}
 CRITICS = {"step_dapo": "frozen critic", "ppo": "co-trained critic", "oracle": "oracle critic"}
 
 
@@ -47,21 +47,19 @@ def _bars(ax: Any, labels: list[str], values: list[np.ndarray], colors: list[str
 def _solutions(ax: Any, example: dict[str, np.ndarray]) -> None:
     """A wrong and a right solution, with the value of the state after each line."""
     plotting.stage(ax, x=(0.0, 1.0), y=(0.0, 1.0))
-    ax.set_title("V after each line: critic (fresh completions)", loc="left", fontsize=12)
-    for column in range(2):
-        left = 0.02 + 0.5 * column
-        right = example["reward"][column] > 0.5
-        lines = str(example["solution"][column]).split("\n")
-        values, fractions = example["value"][column], example["monte_carlo"][column]
-        rows = [(str(example["question"][column]), f"{values[0]:.2f}")]
+    ax.set_title("V: critic (fresh completions)", loc="left", fontsize=12)
+    for block in range(2):
+        right = example["reward"][block] > 0.5
+        lines = str(example["solution"][block]).split("\n")
+        values, fractions = example["value"][block], example["monte_carlo"][block]
+        rows = [(str(example["question"][block]), f"{values[0]:.2f}")]
         for index, line in enumerate(lines):
-            if index + 1 < len(values) and index + 1 < len(lines):
+            note = "right" if right else "wrong"
+            if index + 1 < min(len(values), len(lines)):
                 note = f"{values[index + 1]:.2f} ({fractions[index + 1]:.2f})"
-            else:
-                note = "right" if right else "wrong"
             rows.append((line, note))
+        color, height = "#2A7F3F" if right else "#B03A2E", 0.46 / len(rows)
         for place, (text, note) in enumerate(rows):
-            y = 0.88 - 0.13 * place
-            ax.text(left, y, text, family="monospace", fontsize=12)
-            color = "#2A7F3F" if right else "#B03A2E"
-            ax.text(left + 0.22, y, note, fontsize=11, color=color)
+            y = 0.93 - 0.49 * block - height * place
+            ax.text(0.06, y, text, family="monospace", fontsize=12)
+            ax.text(0.56, y, note, fontsize=11, color=color)
