@@ -92,6 +92,7 @@ def step_outputs(model: LanguageModel, params: Params, rollouts: StepRollouts) -
         ValueError: for a model without a value head.
     """
     check_model(model, values=True)
+    checks.instance("rollouts", rollouts, StepRollouts, "language.sample_steps(…)")
     outputs = completion_outputs(
         model, params, rollouts.prompts, rollouts.prompt_mask, rollouts.tokens, rollouts.mask
     )

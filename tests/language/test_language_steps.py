@@ -1,5 +1,7 @@
 """Steps, critics, step-DAPO, offline baselines and PPO: laws, controls, masks, bad input."""
 
+import inspect
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -484,9 +486,33 @@ CALLS = {
         {"model": OBJECT, "critic": FUNCTION, "rollouts": OBJECT},
     ),
     "with_value_head": Call(language.with_value_head, {"model": MODEL}, {"model": OBJECT}),
+    "value_params": Call(
+        language.value_params, {"model": MODEL, "params": None}, {"model": OBJECT}
+    ),
+    "step_outputs": Call(
+        language.step_outputs,
+        {"model": language.with_value_head(MODEL), "params": None, "rollouts": None},
+        {"model": OBJECT, "rollouts": OBJECT},
+    ),
+    "rollout_step_log_probs": Call(
+        language.rollout_step_log_probs,
+        {"model": MODEL, "params": None, "rollouts": None},
+        {"rollouts": OBJECT},
+    ),
 }
 
 
 @pytest.mark.parametrize(("name", "argument"), cases(CALLS))
 def test_bad_input_is_refused(name, argument):
     refuses(CALLS[name], argument)
+
+
+def test_every_function_of_these_modules_is_in_the_table():
+    modules = ("_steps", "_critic", "_step_dapo", "_offline", "_ppo")
+    public = {name: getattr(language, name) for name in language.__all__}
+    functions = {
+        name
+        for name, value in public.items()
+        if inspect.isfunction(value) and value.__module__.endswith(modules)
+    }
+    assert functions == set(CALLS) - {"value_loss"}
