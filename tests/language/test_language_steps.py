@@ -516,3 +516,20 @@ def test_every_function_of_these_modules_is_in_the_table():
         if inspect.isfunction(value) and value.__module__.endswith(modules)
     }
     assert functions == set(CALLS) - {"value_loss"}
+
+
+def test_with_one_step_there_are_no_completions(params):
+    """K = 1: a row for each response, whose advantage is its reward minus the question's value."""
+    found = jax.jit(
+        lambda key, params: language.sample_steps(
+            key, MODEL, params, PROBLEMS, lines, separator=NEWLINE, num_steps=1, num_samples=GROUP,
+            max_new_tokens=LENGTH,
+        )
+    )(jax.random.key(1), params)  # fmt: skip
+    assert found.tokens.shape == (4, GROUP, LENGTH)
+    assert found.values.shape == (4, GROUP, 1)
+    assert found.counts[..., 0].tolist() == [[GROUP, 0.0]] * 4
+    advantages = language.step_advantages(found.values, found.rewards, found.states)
+    np.testing.assert_allclose(
+        advantages[:, 0, 0], found.rewards[:, 0] - found.rewards.mean(1), atol=1e-6
+    )
