@@ -95,7 +95,7 @@ def ppo(
         critic_optimizer: the policy's if ``None``, with a state of its own.
         separator: token of the newline between steps, for one value and advantage of each reasoning
             step; ``None`` for one of each token.
-        num_steps: the most steps that are told apart, with ``separator``.
+        num_steps: the most steps that are distinguished, with ``separator``.
         num_samples: ``G >= 2``.
         max_new_tokens: ``T >= 1``.
         num_updates: on the same responses.

@@ -102,7 +102,7 @@ def sample_steps(
         reward: ``reward(problems, completions) -> float[Q, …]`` in ``[0, 1]``, see
             :func:`exact_match_reward`.
         separator: token of the newline between steps.
-        num_steps: ``K >= 1``, the most steps of a response that are told apart.
+        num_steps: ``K >= 1``, the most steps of a response that are distinguished.
         num_samples: ``G >= 2``.
         num_completions: ``M >= 1``.
         max_new_tokens: ``T``, of a whole response.
