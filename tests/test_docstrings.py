@@ -18,7 +18,8 @@ LONG = {
     f"jaxswarm.{name}"
     for name in (
         "generative._ac_flow generative._decentralized generative._experts "
-        "generative._flow_matching language._grpo language._sft models.transformer._families "
+        "generative._flow_matching language._critic language._grpo language._offline language._ppo "
+        "language._sft language._step_dapo language._steps models.transformer._families "
         "models.transformer._generate rl._ppo rl._sac rl.networked.ppo rl.networked.sac "
         "systems.stac._stac systems.symphony._symphony"
     ).split()
@@ -44,7 +45,8 @@ space.Space envs.SimpleSpread envs.unroll
 rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate
 coordination.workers coordination.task_graph coordination.bandits.linucb
 models.transformer.from_config models.transformer.generate data.tokenizers.character
-data.verifiable.to_arrays language.grpo language.sft language.generate
+data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv
+language.grpo language.sft language.generate
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 

@@ -14,7 +14,8 @@ from jaxswarm.types import Key, Params, PyTree
 def independent(algorithm: Algorithm) -> Algorithm:
     """Run the learner of one agent for ``N`` agents, each with its own stream and data.
 
-    ``init(params)`` for stacked parameters, leaves ``[N, ...]``; ``step(key, state, inputs)`` with
+    ``init(params, …)`` for stacked parameters and, of a learner that takes them, stacked responses,
+    leaves ``[N, ...]``; ``step(key, state, inputs)`` with
     inputs whose leaves lead with ``N``; agent ``i`` draws from ``fold_in(key, i)``.
 
     Args:
@@ -25,8 +26,9 @@ def independent(algorithm: Algorithm) -> Algorithm:
     """
     checks.instance("algorithm", algorithm, Algorithm, "language.grpo(…)")
 
-    def init(params: Params) -> PyTree:
-        state = jax.vmap(algorithm.init)(params)
+    def init(params: Params, *inputs: PyTree) -> PyTree:
+        agents.check_leading_axis(inputs, agents.num_agents(params), "inputs")
+        state = jax.vmap(algorithm.init)(params, *inputs)
         return independent_keys(state, jax.numpy.arange(agents.num_agents(params)))
 
     def step(key: Key, state: PyTree, inputs: PyTree) -> tuple[PyTree, PyTree]:

@@ -297,6 +297,30 @@ def step_quadratic_loss(
     return 0.5 * _mean(jnp.square(gap), counts)
 
 
+def value_loss(logits: jax.Array, values: jax.Array, counts: jax.Array) -> jax.Array:
+    """Cross-entropy of a critic's logits and Monte-Carlo values, weighted by their completions.
+
+    Args:
+        logits: ``[...]``, the critic's output before the sigmoid.
+        values: ``[...]`` in ``[0, 1]``, share of right completions.
+        counts: ``[...]``, number of completions; entries of count 0 have no influence.
+
+    Returns:
+        Nats per completion, a scalar.
+
+    Raises:
+        ValueError: for shapes that do not fit, or values and counts that are known and out of
+            range.
+    """
+    logits = _floats("logits", logits)
+    values = jnp.asarray(checks.probability("values", values, shape=logits.shape))
+    counts = jnp.asarray(checks.real("counts", counts, 0.0, shape=logits.shape))
+    kept, total = counts > 0, jnp.sum(counts)
+    logits = jnp.where(kept, logits, 0.0)
+    losses = jax.nn.softplus(logits) - values * logits
+    return jnp.sum(jnp.where(kept, counts * losses, 0.0)) / jnp.where(total > 0, total, 1.0)
+
+
 def _floats(name: str, values: Any) -> jax.Array:
     values = checks.numbers(name, values)
     return values.astype(jnp.promote_types(values.dtype, jnp.float32))

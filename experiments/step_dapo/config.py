@@ -1,0 +1,78 @@
+"""Sizes of the step-DAPO experiment at the three scales."""
+
+from dataclasses import dataclass
+
+METHODS = {
+    "base": "reference policy",
+    "dpo": "DPO",
+    "response": "response-level quadratic",
+    "ppo": "PPO, co-trained critic",
+    "step_dapo": "step-DAPO",
+    "shuffled": "shuffled critic",
+    "uninformed": "shuffled critic and rewards",
+    "oracle": "oracle critic",
+}
+"""Arms with their names in claims and figures."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the world, of the samples and of the learners."""
+
+    terms: int = 5  # digits of a question; a solution has one line less
+    demonstrations: int = 3_000  # questions with demonstrations
+    mistakes: float = 0.9  # share of demonstrations with a slip
+    width: int = 32  # width of policy and critic
+    sft_steps: int = 500  # gradient steps of supervised fine-tuning
+    sft_batch: int = 32  # demonstrations of one of these steps
+    sft_lr: float = 5e-3  # Adam's step size in supervised fine-tuning
+    questions: int = 128  # questions that methods learn from
+    samples: int = 3  # responses to each question, from whose states completions start
+    completions: int = 3  # completions of each state
+    responses: int = 22  # responses to each question of the response-level methods, before the cut
+    updates: int = 200  # gradient steps of each offline method
+    critic_updates: int = 800  # gradient steps of the critic
+    batch: int = 2  # questions of a gradient step of step-DAPO and of its critic
+    response_batch: int = 3  # questions of a gradient step of the response-level methods
+    lr: float = 2e-3  # Adam's step size of offline methods and of the critic
+    betas: tuple[float, ...] = (0.03, 0.1, 1.0)  # tuning grid of the offline methods
+    ppo_lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3)  # tuning grid of PPO
+    ppo_rounds: int = 36  # most rounds of PPO; it stops when the tokens are spent
+    ppo_questions: int = 8  # questions of a round of PPO
+    ppo_samples: int = 8  # responses to each question of a round of PPO
+    ppo_updates: int = 5  # gradient steps on the responses of a round of PPO
+    test_questions: int = 256  # held-out questions
+    test_samples: int = 4  # responses to each held-out question
+    audit_questions: int = 48  # held-out questions whose states check critics
+    audit_completions: int = 12  # fresh completions of each of these states
+    seeds: int = 5  # independent runs
+    seed: int = 0  # base seed of all runs
+
+    def __post_init__(self) -> None:
+        if self.seeds < 2:
+            raise ValueError(f"seeds: expected at least 2, got {self.seeds}")
+        if self.audit_questions > self.test_questions:
+            raise ValueError(
+                f"audit_questions: expected at most test_questions={self.test_questions}, got "
+                f"{self.audit_questions}"
+            )
+        if len(self.betas) != len(self.ppo_lrs):
+            raise ValueError(
+                f"ppo_lrs: expected {len(self.betas)} numbers like betas, got {len(self.ppo_lrs)}"
+            )
+
+
+SCALES = {
+    "smoke": Config(
+        terms=3, demonstrations=40, width=8, sft_steps=2, sft_batch=8, questions=4, samples=2,
+        completions=2, responses=4, updates=2, critic_updates=2, batch=2, response_batch=2,
+        betas=(0.3,), ppo_lrs=(3e-3,), ppo_rounds=2, ppo_questions=2, ppo_samples=2, ppo_updates=1,
+        test_questions=6, test_samples=2, audit_questions=4, audit_completions=2, seeds=2,
+    ),
+    "small": Config(),
+    "full": Config(
+        terms=7, demonstrations=8_000, width=64, sft_steps=2_000, questions=256, completions=4,
+        responses=38, updates=400, critic_updates=1_600, response_batch=4, ppo_rounds=100,
+        ppo_questions=12, test_questions=512, audit_questions=96, audit_completions=16, seeds=6,
+    ),
+}  # fmt: skip

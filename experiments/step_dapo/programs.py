@@ -1,0 +1,171 @@
+"""Compiled programs of the step-DAPO experiment, shared by seeds, grids and controls.
+
+Shapes: as in :mod:`jaxswarm.language`; ``Q`` questions, ``R`` rows of each, ``K`` steps.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from experiments.harness.compile import jit_fast_compile
+from experiments.step_dapo.config import Config
+from experiments.step_dapo.world import NEWLINE, REWARD, policy, response_length
+from jaxswarm import language
+
+
+class Programs(NamedTuple):
+    """Functions of one seed.
+
+    Attributes:
+        fine_tune: ``(key, demonstrations) -> params`` of the reference policy.
+        sample: ``(key, params, problems) -> StepRollouts``.
+        respond: ``(key, params, problems, budget) -> (Rollouts, tokens)`` within a budget.
+        critic: ``(key, params, rollouts) -> (params, losses)`` of a critic.
+        values: ``(critic params, rollouts) -> [Q, R, K]`` in ``[0, 1]``.
+        shuffle: ``(key, values, rollouts) -> [Q, R, K]``.
+        oracle: ``(problems, rollouts) -> [Q, R, K]``.
+        step_dapo: ``(key, params, values, rollouts, beta) -> (params, advantages, mask)``.
+        response: ``(key, params, rollouts, beta) -> params``.
+        dpo: the same.
+        ppo: ``(key, params, problems, budget, step size) -> (PPOState, tokens)``.
+        accuracy: ``(key, params, problems) -> []``, pass rate at temperature 1.
+        audit: ``(key, params, problems) -> StepRollouts`` with many completions of each state.
+        outputs: ``(critic params, rollouts) -> [Q, R, K]``, the plain output of a value head.
+    """
+
+    fine_tune: Callable[..., Any]
+    sample: Callable[..., Any]
+    respond: Callable[..., Any]
+    critic: Callable[..., Any]
+    values: Callable[..., Any]
+    shuffle: Callable[..., Any]
+    oracle: Callable[..., Any]
+    step_dapo: Callable[..., Any]
+    response: Callable[..., Any]
+    dpo: Callable[..., Any]
+    ppo: Callable[..., Any]
+    accuracy: Callable[..., Any]
+    audit: Callable[..., Any]
+    outputs: Callable[..., Any]
+
+
+def build(config: Config) -> Programs:
+    """Make the programs of a configuration; each compiles once."""
+    model, length = policy(config), response_length(config)
+    steps = config.terms - 1
+    adam = optax.adam(config.lr)
+    frozen = language.Critic(language.with_value_head(model), {}, jnp.zeros(0))
+
+    def fine_tune(key: jax.Array, demonstrations: Any) -> Any:
+        init_key, key = jax.random.split(key)
+        learner = language.sft(model, optax.adam(config.sft_lr), batch_size=config.sft_batch)
+        state = learner.init(model.init(init_key))
+        return _scan(learner.step, state, key, config.sft_steps, demonstrations).params
+
+    def sample(key: jax.Array, params: Any, problems: Any) -> language.StepRollouts:
+        return _sample(key, params, problems, config.samples, config.completions)
+
+    def audit(key: jax.Array, params: Any, problems: Any) -> language.StepRollouts:
+        return _sample(key, params, problems, 2, config.audit_completions)
+
+    def _sample(
+        key: jax.Array, params: Any, problems: Any, samples: int, completions: int
+    ) -> language.StepRollouts:
+        return language.sample_steps(
+            key, model, params, problems, REWARD, separator=NEWLINE, num_steps=steps,
+            num_samples=samples, num_completions=completions, max_new_tokens=length,
+        )  # fmt: skip
+
+    def respond(key: jax.Array, params: Any, problems: Any, budget: jax.Array) -> Any:
+        rollouts, rewards, completions = language.sample_rollouts(
+            key, model, params, problems, REWARD, num_samples=config.responses,
+            max_new_tokens=length,
+        )  # fmt: skip
+        spent = jnp.cumsum(completions.lengths.T.ravel()).reshape(rewards.shape[::-1]).T
+        kept = spent <= budget
+        mask = rollouts.mask & kept[..., None]
+        advantages = language.group_advantages(rewards, kept, normalize=False)
+        return rollouts._replace(mask=mask, advantages=advantages), jnp.sum(mask)
+
+    def critic(key: jax.Array, params: Any, rollouts: language.StepRollouts) -> Any:
+        fitted = language.fit_critic(
+            key, model, params, rollouts, adam, num_updates=config.critic_updates,
+            batch_size=config.batch,
+        )  # fmt: skip
+        return fitted.params, fitted.losses
+
+    def values(critic_params: Any, rollouts: language.StepRollouts) -> jax.Array:
+        return frozen._replace(params=critic_params)(rollouts)
+
+    def outputs(critic_params: Any, rollouts: language.StepRollouts) -> jax.Array:
+        return language.step_outputs(frozen.model, critic_params, rollouts)
+
+    def shuffle(key: jax.Array, values: jax.Array, rollouts: language.StepRollouts) -> jax.Array:
+        return language.shuffled_critic(key, lambda _: values)(rollouts)
+
+    def oracle(problems: Any, rollouts: language.StepRollouts) -> jax.Array:
+        return language.oracle_critic(problems, rollouts)(rollouts)
+
+    def step_dapo(
+        key: jax.Array, params: Any, values: jax.Array, rollouts: Any, beta: jax.Array
+    ) -> Any:
+        learner = language.step_dapo(
+            model, lambda _: values, adam, beta=beta, batch_size=config.batch
+        )
+        state = learner.init(params, rollouts)
+        data = state.data
+        return _scan(learner.step, state, key, config.updates).params, data.advantages, data.mask
+
+    def response(key: jax.Array, params: Any, rollouts: Any, beta: jax.Array) -> Any:
+        learner = language.response_quadratic(
+            model, adam, beta=beta, batch_size=config.response_batch
+        )
+        return _scan(learner.step, learner.init(params, rollouts), key, config.updates).params
+
+    def dpo(key: jax.Array, params: Any, rollouts: Any, beta: jax.Array) -> Any:
+        learner = language.dpo(model, adam, beta=beta, batch_size=config.response_batch)
+        return _scan(learner.step, learner.init(params, rollouts), key, config.updates).params
+
+    def ppo(key: jax.Array, params: Any, problems: Any, budget: jax.Array, lr: jax.Array) -> Any:
+        learner = language.ppo(
+            model, optax.adam(lr), REWARD, separator=NEWLINE, num_steps=steps,
+            num_samples=config.ppo_samples, max_new_tokens=length, num_updates=config.ppo_updates,
+        )  # fmt: skip
+        count = problems.prompts.shape[0]
+
+        def one(carry: tuple[Any, jax.Array], key: jax.Array) -> tuple[tuple[Any, jax.Array], None]:
+            state, spent = carry
+            row_key, key = jax.random.split(key)
+            rows = jax.random.randint(row_key, (config.ppo_questions,), 0, count)
+            new, info = learner.step(key, state, jax.tree.map(lambda x: x[rows], problems))
+            total = spent + info.num_tokens
+            fits = total <= budget
+            state = jax.tree.map(lambda a, b: jnp.where(fits, a, b), new, state)
+            return (state, jnp.where(fits, total, spent)), None
+
+        start = (learner.init(params), jnp.zeros(()))
+        return jax.lax.scan(one, start, jax.random.split(key, config.ppo_rounds))[0]
+
+    def accuracy(key: jax.Array, params: Any, problems: Any) -> jax.Array:
+        return language.pass_rate(
+            key, model, params, problems, separator=NEWLINE, max_new_tokens=length,
+            num_samples=config.test_samples,
+        )  # fmt: skip
+
+    made = (
+        fine_tune, sample, respond, critic, values, shuffle, oracle, step_dapo, response, dpo, ppo,
+        accuracy, audit, outputs,
+    )  # fmt: skip
+    return Programs(*map(jit_fast_compile, made))
+
+
+def _scan(step: Any, state: Any, key: jax.Array, num_steps: int, inputs: Any = None) -> Any:
+    """The state after gradient steps with fresh keys."""
+
+    def one(state: Any, key: jax.Array) -> tuple[Any, None]:
+        return step(key, state, inputs)[0], None
+
+    return jax.lax.scan(one, state, jax.random.split(key, num_steps))[0]
