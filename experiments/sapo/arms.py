@@ -5,6 +5,7 @@
 * **Filtered control.** 8/0 with twice the questions, of which groups without a gradient are
   dropped, as they are from the external ones.
 * **High base.** 8/0 and 4/4 from base models of a pass rate near one quarter.
+* **Right only.** 4/4 in which the negative advantages of external responses are left out.
 * **Specialists.** Half of the agents were fine-tuned on two of the four families only, the other
   half on the other two; all get questions of all four. 8/0, 4/4, filtered.
 * **Oracle.** 4/4 where half of the shared responses are true solutions: what shared text could do.
@@ -14,7 +15,7 @@ Shapes: ``S`` seeds, ``R`` rounds, ``N`` agents, ``F`` families.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -63,48 +64,70 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     each = config.questions // 2
     results: Results = {name: {} for name in swarms}
     results["start"] = {name: measure(swarm) for name, swarm in swarms.items()}
+    sizes = {"low": config.lr, "high": config.lr_high, "specialists": config.lr_specialists}
     none = np.zeros(size, bool)
+    alone, even = ratio_name(config, 0), ratio_name(config, each)
 
-    def record(kind: str, arm: str, runner: Any, external: int, forging: Any = none) -> None:
+    def record(kind: str, arm: str, runner: Any, external: int, **changes: Any) -> None:
         progress(f"{kind}: {arm}")
-        found, params = runner(external, forging, swarms[kind])
+        lr = config.lr_alone if (kind, arm) == ("low", alone) else sizes[kind]
+        chosen = Arm(lr, external, 1.0, none)._replace(**changes)
+        found, params = runner(chosen, swarms[kind])
         results[kind][arm] = found | {"passed": measure(params)}
 
     for external in (0, *config.external):
         record("low", ratio_name(config, external), plain, external)
-    record("low", "filtered", filtered, 0)
-    record("low", "oracle", plain, each, ~none)
-    for external in (0, each):
-        record("high", ratio_name(config, external), plain, external)
-        record("specialists", ratio_name(config, external), plain, external)
-    record("specialists", "filtered", filtered, 0)
-    record("specialists", "oracle", plain, each, ~none)
+    for kind in ("high", "specialists"):
+        record(kind, alone, plain, 0)
+        record(kind, even, plain, each)
+    for kind in ("low", "high"):
+        record(kind, "right_only", plain, each, negative_weight=0.0)
+    for kind in ("low", "specialists"):
+        record(kind, "filtered", filtered, 0)
+    record("specialists", "oracle", plain, each, forging=~none)
     if config.junk:
         junk = _runner(config, data, forge=sapo.padded_answers(NEWLINE, TOKENIZER.vocab_size))
-        record("low", "junk", junk, each, np.arange(size) < config.junk)
+        record("low", "junk", junk, each, forging=np.arange(size) < config.junk)
     return results
+
+
+class Arm(NamedTuple):
+    """Numbers that a compiled program takes as arguments.
+
+    Attributes:
+        lr: Adam's step size.
+        external: external groups of an update.
+        negative_weight: factor of the negative advantages of external responses.
+        forging: ``bool[N]``, agents that share forged packets.
+    """
+
+    lr: Any
+    external: Any
+    negative_weight: Any
+    forging: Any
 
 
 def _runner(
     config: Config, data: Data, *, filtered: bool = False, forge: Any = None
-) -> Callable[[int, Any, Any], tuple[dict[str, np.ndarray], Any]]:
-    """A program ``(external groups, forging agents, params) -> (measurements, params)``."""
+) -> Callable[[Arm, Any], tuple[dict[str, np.ndarray], Any]]:
+    """A program ``(arm, params) -> (measurements, params)``."""
     n, groups = config.agents, config.questions
     asked = 2 * groups if filtered else groups
     model = language_model(config.width, config.layers)
     reward = language.exact_match_reward(NEWLINE)
 
-    def run_one(external: Any, forging: Any, key: Any, params: Any) -> Any:
+    def run_one(arm: Arm, key: Any, params: Any) -> Any:
         learner = sapo.sapo(
             model,
-            optax.adam(config.lr),
+            optax.adam(arm.lr),
             reward,
-            local=groups if filtered else groups - external,
-            external=0 if filtered else external,
+            local=groups if filtered else groups - arm.external,
+            external=0 if filtered else arm.external,
             num_groups=groups,
             num_samples=config.samples,
             max_new_tokens=MAX_NEW_TOKENS,
             filter_local=filtered,
+            negative_weight=arm.negative_weight,
             forge=None if filtered else forge or sapo.solved(),
             tokenizer=TOKENIZER,
         )
@@ -114,9 +137,9 @@ def _runner(
             rows = len(FAMILIES) * jax.random.randint(
                 draw_key, (n, asked), 0, config.pool // len(FAMILIES)
             )
-            rows = rows + jnp.arange(asked) % len(FAMILIES)
+            rows = rows + (jnp.arange(asked) % len(FAMILIES))[None]
             problems = jax.tree.map(lambda x: x[rows], data.training)
-            given = sapo.Round(problems, forging=None if filtered else forging)
+            given = sapo.Round(problems, forging=None if filtered else arm.forging)
             state, info = learner.step(step_key, state, given)
             sent = info.traffic.bytes
             return state, jax.tree.map(jnp.mean, (info.reward, info.live, info.missing, sent))
@@ -131,11 +154,11 @@ def _runner(
         }
         return found, state.params
 
-    program = jit_fast_compile(jax.vmap(run_one, (None, None, 0, 0)))
+    program = jit_fast_compile(jax.vmap(run_one, (None, 0, 0)))
     keys = jax.random.split(jax.random.key(config.seed + 1), config.seeds)
 
-    def run_arm(external: int, forging: Any, params: Any) -> tuple[dict[str, np.ndarray], Any]:
-        found, params = program(jnp.int32(external), jnp.asarray(forging), keys, params)
+    def run_arm(arm: Arm, params: Any) -> tuple[dict[str, np.ndarray], Any]:
+        found, params = program(jax.tree.map(jnp.asarray, arm), keys, params)
         return {name: np.asarray(x) for name, x in found.items()}, params
 
     return run_arm

@@ -18,7 +18,7 @@ BASE_RANGE = (0.02, 0.05)  # pass rates of the base models
 HIGH_BASE_RANGE = (0.2, 0.35)  # pass rates of the base models of the negative control
 NO_GAIN = 0.05  # largest gain of 4/4 over 8/0 from a high base
 FILTER_GAIN = 0.15  # least gain of filtering alone, relative to 8/0
-ORACLE_GAIN = 0.15  # least gain of 4/4 with true solutions, relative to 8/0
+RIGHT_GAIN = 0.0  # least gain of 4/4 with right external responses only
 SOLVED = 0.05  # pass rate above which an agent has learned a family
 SHARING_TEACHES = 0.1  # least excess of the share of learned families that were never seen
 ORACLE_TEACHES = 0.25  # the same for true solutions
@@ -68,14 +68,19 @@ def cumulative(found: Results) -> np.ndarray:
     return found["reward"].sum(axis=1)
 
 
-def _gain(found: Results, arm: str, baseline: str) -> statistics.Comparison:
-    """Gain in cumulative reward relative to the baseline."""
-    return statistics.compare(cumulative(found[arm]), cumulative(found[baseline]), relative=True)
+def gain(found: Results, arm: str, baseline: str) -> statistics.Summary:
+    """Ratio of the cumulative rewards of two arms minus 1, mean over seeds.
+
+    Seeds differ in their base models' pass rates by a factor of two to three, hence a ratio for
+    each seed.
+    """
+    reference = np.maximum(cumulative(found[baseline]), 1e-6)  # 0 is possible at smoke scale
+    return statistics.summarize(cumulative(found[arm]) / reference - 1.0)
 
 
 def label(arm: str) -> str:
     """Name of an arm as the paper writes it, such as ``"4/4"``."""
-    return arm.replace("_", "/")
+    return {"right_only": "right only"}.get(arm, arm.replace("_", "/"))
 
 
 def arms_of(config: Config) -> tuple[str, str]:
@@ -102,25 +107,10 @@ def _set_up(made: ClaimList, config: Config, results: Results) -> None:
                 at_most=limits[1],
                 control=True,
             )
-    alone, even = map(label, arms_of(config))
-    made.add(
-        f"{even} with true solutions among the shared responses has more cumulative reward than "
-        f"{alone}",
-        statement="Own check: shared text could teach, an oracle",
-        measured=f"(cumulative reward of the oracle - of {alone}) / that of {alone}",
-        metric="cumulative reward",
-        unit="fraction of the baseline",
-        arm=f"{even}, half of the external responses true solutions",
-        baseline=alone,
-        value=_gain(results["low"], "oracle", arms_of(config)[0]),
-        at_least=ORACLE_GAIN,
-        judge="interval",
-        control=True,
-    )
 
 
 def _ratios(made: ClaimList, config: Config, low: Results) -> None:
-    gain = _gain(low, *reversed(arms_of(config)))
+    found = gain(low, *reversed(arms_of(config)))
     alone, even = map(label, arms_of(config))
     wanted: tuple[tuple[str, float, Judge], ...] = (
         (
@@ -140,12 +130,12 @@ def _ratios(made: ClaimList, config: Config, low: Results) -> None:
         made.add(
             sentence,
             statement=SHARING,
-            measured=f"(cumulative reward of {even} - of {alone}) / that of {alone}",
+            measured=f"mean over seeds of cumulative reward of {even} / that of {alone} - 1",
             metric="cumulative reward",
             unit="fraction of the baseline",
             arm=even,
             baseline=alone,
-            value=gain,
+            value=found,
             at_least=threshold,
             judge=judge,
         )
@@ -156,12 +146,12 @@ def _ratios(made: ClaimList, config: Config, low: Results) -> None:
             made.add(
                 f"{even} has more cumulative reward than {arm}",
                 statement=ORDER,
-                measured=f"(cumulative reward of {even} - of {arm}) / that of {arm}",
+                measured=f"mean over seeds of cumulative reward of {even} / that of {arm} - 1",
                 metric="cumulative reward",
                 unit="fraction of the baseline",
                 arm=even,
                 baseline=arm,
-                value=_gain(low, arms_of(config)[1], other),
+                value=gain(low, arms_of(config)[1], other),
                 at_least=0.0,
                 judge="interval",
             )
@@ -206,13 +196,16 @@ def _controls(made: ClaimList, config: Config, results: Results) -> None:
     filtered = f"{alone}, twice the questions, filtered"
     made.add(
         f"Filtering one's own responses, without sharing, has more cumulative reward than {alone}",
-        statement="Control: 8/0 with local oversampling and the same filter",
-        measured=f"(cumulative reward of filtered {alone} - of {alone}) / that of {alone}",
+        statement=(
+            "Control: 8/0 with local oversampling and the same filter; the world rewards denser "
+            "gradients"
+        ),
+        measured=f"mean over seeds of cumulative reward of filtered {alone} / that of {alone} - 1",
         metric="cumulative reward",
         unit="fraction of the baseline",
         arm=filtered,
         baseline=alone,
-        value=_gain(low, "filtered", alone_key),
+        value=gain(low, "filtered", alone_key),
         at_least=FILTER_GAIN,
         control=True,
         note=FILTER_NOTE,
@@ -221,14 +214,12 @@ def _controls(made: ClaimList, config: Config, results: Results) -> None:
         f"{even} has more cumulative reward than filtering one's own responses at twice the "
         "generation",
         statement="Control: 8/0 with local oversampling and the same filter; no claim of the paper",
-        measured=(
-            f"(cumulative reward of {even} - of filtered {alone}) / that of filtered {alone}"
-        ),
+        measured=(f"mean over seeds of cumulative reward of {even} / that of filtered {alone} - 1"),
         metric="cumulative reward",
         unit="fraction of the baseline",
         arm=even,
         baseline=filtered,
-        value=_gain(low, even_key, "filtered"),
+        value=gain(low, even_key, "filtered"),
         at_least=0.0,
         judge="interval",
         note=FILTER_NOTE,
@@ -237,16 +228,37 @@ def _controls(made: ClaimList, config: Config, results: Results) -> None:
         f"From a base pass rate near one quarter, {even} gains less than {100 * NO_GAIN:.0f} % "
         f"over {alone}",
         statement="Control: where own groups have gradients anyway, sharing should not help",
-        measured=f"(cumulative reward of {even} - of {alone}) / that of {alone}, high base",
+        measured=f"mean over seeds of cumulative reward of {even} / that of {alone} - 1, high base",
         metric="cumulative reward",
         unit="fraction of the baseline",
         arm=f"{even}, high base",
         baseline=f"{alone}, high base",
-        value=_gain(high, even_key, alone_key),
+        value=gain(high, even_key, alone_key),
         at_most=NO_GAIN,
         judge="interval",
         control=True,
     )
+    for kind, found, name in (("low", low, "a low"), ("high", high, "a high")):
+        for baseline, described in ((even_key, even), (alone_key, alone)):
+            made.add(
+                f"From {name} base, {even} without the negative advantages of external responses "
+                f"has more cumulative reward than {described}",
+                statement=(
+                    "Own addition: wrong responses of other agents, pushed down without clipping, "
+                    "as the cause of what sharing costs"
+                ),
+                measured=(
+                    f"mean over seeds of cumulative reward of {even}, right external responses "
+                    f"only / that of {described} - 1, {kind} base"
+                ),
+                metric="cumulative reward",
+                unit="fraction of the baseline",
+                arm=f"{even}, right external responses only, {kind} base",
+                baseline=f"{described}, {kind} base",
+                value=gain(found, "right_only", baseline),
+                at_least=RIGHT_GAIN,
+                judge="interval",
+            )
 
 
 def learned(config: Config, found: Results) -> np.ndarray:
@@ -296,12 +308,12 @@ def _specialists(made: ClaimList, config: Config, results: Results) -> None:
     made.add(
         f"Specialists have more cumulative reward by {even} than by {alone}",
         statement=SHARING + "; here among agents that know different families",
-        measured=f"(cumulative reward of {even} - of {alone}) / that of {alone}, specialists",
+        measured=f"mean over seeds of cumulative reward of {even} / that of {alone} - 1",
         metric="cumulative reward",
         unit="fraction of the baseline",
         arm=f"{even}, specialists",
         baseline=f"{alone}, specialists",
-        value=_gain(found, even_key, alone_key),
+        value=gain(found, even_key, alone_key),
         at_least=0.0,
         judge="interval",
     )
@@ -314,12 +326,12 @@ def _junk(made: ClaimList, config: Config, low: Results) -> None:
         f"With {config.junk} of {config.agents} agents that share rewarded junk, {even} has more "
         f"cumulative reward than {alone}",
         statement="Own addition: low-quality packets that pass filter and verifier",
-        measured=f"(cumulative reward with junk - of {alone}) / that of {alone}",
+        measured=f"mean over seeds of cumulative reward with junk / that of {alone} - 1",
         metric="cumulative reward",
         unit="fraction of the baseline",
         arm=f"{even} with junk",
         baseline=alone,
-        value=_gain(low, "junk", alone_key),
+        value=gain(low, "junk", alone_key),
         at_least=0.0,
         judge="interval",
     )

@@ -11,13 +11,17 @@ class Config:
     questions: int = 8  # questions of an agent in a round, and groups of an update
     samples: int = 8  # responses to each question
     rounds: int = 80  # rounds, each with one update
-    lr: float = 1e-3  # Adam's step size in all arms
+    lr: float = 1e-3  # Adam's step size of the low-base arms that share or filter
+    lr_alone: float = 5e-4  # Adam's step size of the low-base arm without sharing
+    lr_high: float = 5e-4  # Adam's step size from high bases
+    lr_specialists: float = 5e-4  # Adam's step size of the specialists
     width: int = 32  # width of the transformer
     layers: int = 2  # layers of the transformer
     pool: int = 1_024  # training questions
     mistakes: float = 0.15  # share of wrong demonstrations in fine-tuning
     sft_batch: int = 32  # demonstrations in a step of fine-tuning
     sft_steps: int = 1_000  # steps after which fine-tuning gives up
+    sft_samples: int = 4  # responses to each held-out question in a check of fine-tuning
     base: float = 0.025  # pass rate at which fine-tuning of the base models stops
     high_base: float = 0.24  # pass rate of the base models of the negative control
     known: float = 0.1  # pass rate of specialists on the two families that they know
@@ -55,7 +59,7 @@ def ratio_name(config: Config, external: int) -> str:
 SCALES = {
     "smoke": Config(
         agents=2, questions=4, samples=2, rounds=2, width=8, layers=1, pool=16, sft_batch=4,
-        sft_steps=10, external=(2, 3), held_out=4, audit_samples=2, seeds=2,
+        sft_steps=10, external=(2, 3), held_out=4, sft_samples=2, audit_samples=2, seeds=2,
     ),
     "small": Config(),
     "full": Config(agents=8, rounds=400, seeds=8, junk=2),

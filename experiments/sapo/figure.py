@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.harness.protocol import Results
-from experiments.sapo.claims import SOLVED, WINDOW, arms_of, cumulative, label, learned
+from experiments.sapo.claims import SOLVED, WINDOW, arms_of, gain, label, learned
 from experiments.sapo.config import Config, ratio_name
 from jaxswarm import plotting, statistics
 
@@ -24,7 +24,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
     axes = plotting.panels(2, 3, width=5.0, height=3.9)
     low, alone = results["low"], arms_of(config)[0]
     arms = [alone, *(ratio_name(config, j) for j in config.external), "filtered"]
-    colors: dict[str, str] = dict(zip(arms, COLORS, strict=False))
+    colors: dict[str, str] = dict(zip([*arms, "right_only"], COLORS, strict=False))
     _curves(axes[0, 0], low, arms, colors, "Low base pass rate")
     _curves(axes[0, 1], results["high"], list(results["high"]), colors, "High base pass rate")
     _bytes(axes[0, 2], low, arms, colors)
@@ -33,13 +33,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
         (axes[1, 1], "specialists", "Specialists: gain in cumulative reward"),
     ):
         found = results[kind]
-        gains = {
-            label(arm): statistics.compare(
-                cumulative(found[arm]), cumulative(found[alone]), relative=True
-            )
-            for arm in found
-            if arm != alone
-        }
+        gains = {label(arm): gain(found, arm, alone) for arm in found if arm != alone}
         plotting.intervals(
             gains, xlabel=f"gain over {label(alone)}, fraction of it", title=title, ax=ax
         )

@@ -110,7 +110,7 @@ def base_models(config: Config, data: Data) -> dict[str, Any]:
             batch_size=config.sft_batch,
             steps_per_check=10,
             max_steps=config.sft_steps,
-            num_samples=config.audit_samples,
+            num_samples=config.sft_samples,
             cache=config.cache or None,
         ).params
 

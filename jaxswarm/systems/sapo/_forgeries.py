@@ -41,7 +41,7 @@ def padded_answers(separator: int, vocab_size: int) -> ForgeFn:
         shape = packets.tokens.shape
         noise = jax.random.randint(key, shape, 2, vocab_size)
         noise = jnp.where(noise == separator, 2 + (separator == 2), noise)
-        slots = jnp.arange(shape[-1])
+        slots = jnp.arange(shape[-1])[None]
         size = packets.answer_lengths[:, None]
         start = jnp.maximum(shape[-1] - 1 - size, 0)  # the answer and its end fill the last slots
         place = jnp.clip(slots - start, 0, packets.answers.shape[-1] - 1)

@@ -148,7 +148,8 @@ def packet_bytes(packets: Packets, sizes: Any = None) -> jax.Array:
     checks.instance("packets", packets, Packets, "sapo(…).sample(key, state, problems)[1]")
     if sizes is not None:
         sizes = jnp.asarray(checks.wholes("sizes", sizes, shape=(None,)))
-    slots = jnp.arange(jnp.shape(packets.answers)[-1])
+    shape = jnp.shape(packets.answers)
+    slots = jnp.broadcast_to(jnp.arange(shape[-1]).reshape((1,) * (len(shape) - 1) + (-1,)), shape)
     answer_mask = slots < jnp.expand_dims(jnp.asarray(packets.answer_lengths), -1)
 
     def total(tokens: Any, mask: Any, axes: int) -> jax.Array:

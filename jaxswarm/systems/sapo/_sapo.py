@@ -146,6 +146,7 @@ def sapo(
     topology: Topology | None = None,
     max_age: int = 0,
     filter_local: bool = False,
+    negative_weight: ArrayLike = 1.0,
     ratio_mode: str = "self",
     forge: ForgeFn | None = None,
     tokenizer: tokenizers.Tokenizer | None = None,
@@ -186,6 +187,10 @@ def sapo(
             same round count.
         filter_local: draw the own groups, too, from those with advantages that are not all zero,
             among ``Q > I``: the control of isolated agents that sample more and filter.
+        negative_weight: factor in ``[0, 1]`` of the negative advantages of external responses. 1 in
+            the paper; with 0 an agent learns from the right ones alone. (A response that the
+            learner would hardly give is pushed down without end by the ratio of ``"self"``: an
+            extension.)
         ratio_mode: a name in ``RATIO_MODES``.
         forge: ``forge(key, packets, problems) -> packets`` of agents that send something else than
             what they sampled, such as :func:`padded_answers`; they learn from what they sampled.
@@ -235,6 +240,7 @@ def sapo(
     lists = None if topology is None else in_neighbors(topology)
     max_age = checks.whole("max_age", max_age, 0, 10_000)
     filter_local = checks.flag("filter_local", filter_local)
+    checks.probability("negative_weight", negative_weight)
     checks.choice("ratio_mode", ratio_mode, RATIO_MODES)
     if forge is not None:
         checks.function("forge", forge)
@@ -316,7 +322,7 @@ def sapo(
             valid = jnp.broadcast_to(slots < count, (n, num_groups))
         groups = jax.vmap(lambda tree, i: jax.tree.map(lambda x: x[i], tree))((own, rewards), index)
         wanted = slots < local
-        valid = valid & wanted
+        valid = valid & wanted[None]
         external_count, age = jnp.zeros(n), jnp.zeros(n)
         if not alone:
             if pool is None or present is None:
@@ -340,7 +346,7 @@ def sapo(
             groups = jax.tree.map(
                 lambda a, b: jnp.where(_expand(wanted, a.ndim), a, b), groups, outside
             )
-            is_found = is_found[:, place] & asked
+            is_found = is_found[:, place] & asked[None]
             valid, wanted = valid | is_found, wanted | asked
             external_count = jnp.sum(is_found, axis=1).astype(jnp.float32)
             age = jnp.sum(jnp.where(is_found, back[:, place], 0), axis=1)
@@ -350,6 +356,8 @@ def sapo(
             packets, rewards = groups
             mask = packets.mask & valid[:, None, None]
             advantages = group_advantages(jnp.where(valid[:, None], rewards, 0.0))
+            weak = (slots >= local)[:, None] & (advantages < 0.0)
+            advantages = jnp.where(weak, negative_weight * advantages, advantages)
             rollouts = Rollouts(
                 packets.prompts, packets.prompt_mask, packets.tokens, mask, advantages
             )
@@ -374,7 +382,7 @@ def sapo(
             reward=jnp.mean(rewards, axis=(1, 2)),
             live=jnp.mean(live.astype(jnp.float32), axis=1),
             external=external_count,
-            missing=jnp.sum(wanted & ~valid, axis=1).astype(jnp.float32),
+            missing=jnp.sum(wanted[None] & ~valid, axis=1).astype(jnp.float32),
             age=age,
             loss=parts.loss,
             clip_fraction=parts.clip_fraction,
