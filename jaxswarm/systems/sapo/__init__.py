@@ -15,15 +15,9 @@ from jaxswarm.systems.sapo._packets import (
     token_bytes,
     verify,
 )
-from jaxswarm.systems.sapo._sapo import (
-    RATIO_MODES,
-    SAPO,
-    Round,
-    SAPOInfo,
-    SAPOState,
-    sapo,
-)
+from jaxswarm.systems.sapo._sapo import sapo
 from jaxswarm.systems.sapo._selection import choose_groups, informative
+from jaxswarm.systems.sapo._state import RATIO_MODES, SAPO, Round, SAPOInfo, SAPOState
 
 __all__ = [
     "RATIO_MODES",

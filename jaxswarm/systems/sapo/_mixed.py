@@ -14,7 +14,7 @@ from jaxswarm import agents, checks
 from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.gossip import Traffic
 from jaxswarm.systems.sapo._packets import Packets, packet_bytes, reencode_packets, token_bytes
-from jaxswarm.systems.sapo._sapo import SAPO, SAPOInfo, SAPOState
+from jaxswarm.systems.sapo._state import SAPO, SAPOInfo, SAPOState
 from jaxswarm.types import Key
 
 

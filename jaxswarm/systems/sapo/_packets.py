@@ -240,15 +240,14 @@ def reencode_packets(
         ValueError: for arguments of another kind, or tokens outside the source's vocabulary.
     """
     checks.instance("packets", packets, Packets, "sapo(…).sample(key, state, problems)[1]")
+    for name, each in (("source", source), ("target", target)):
+        checks.instance(name, each, tokenizers.Tokenizer, "verifiable.tokenizer()")
     packets = Packets(*(None if x is None else np.asarray(x) for x in packets))
     n, q, g, _ = packets.tokens.shape
     sizes = {"prompts": prompt_length, "answers": answer_length, "tokens": max_new_tokens}
     sizes = {name: checks.whole(name, size, 1) for name, size in sizes.items()}
-    if source == target:
-        fits = all(x.shape[-1] == sizes[name] for name, x in packets._asdict().items()
-                   if name in sizes)  # fmt: skip
-        if fits:
-            return packets._replace(log_probs=None)
+    if source == target and all(getattr(packets, k).shape[-1] == x for k, x in sizes.items()):
+        return packets._replace(log_probs=None)
     made = Packets(
         np.zeros((n, q, prompt_length), np.int32),
         np.zeros((n, q, prompt_length), bool),

@@ -9,8 +9,7 @@ References:
     sharing, 2025.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +17,6 @@ import optax
 
 from jaxswarm import agents, checks
 from jaxswarm._optimizers import init_per_agent
-from jaxswarm.algorithm import Algorithm
 from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.gossip import Traffic
 from jaxswarm.language import (
@@ -40,97 +38,18 @@ from jaxswarm.systems.sapo._packets import (
     verify,
 )
 from jaxswarm.systems.sapo._selection import choose_groups, informative
+from jaxswarm.systems.sapo._state import (
+    RATIO_MODES,
+    SAPO,
+    Round,
+    SAPOInfo,
+    SAPOState,
+    check_masks,
+    check_num_groups,
+    check_problems,
+)
 from jaxswarm.topology import Topology, in_neighbors
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
-
-RATIO_MODES = ("self", "behaviour")
-"""Denominators of the ratio of probabilities: the learner's own policy, or the sender's."""
-
-
-class Round(NamedTuple):
-    """What happens in a round.
-
-    Attributes:
-        problems: questions of each agent, leaves ``[N, Q, ...]``.
-        active: ``bool[N]``, agents that take part, all if ``None``. The others neither sample,
-            send nor learn, and keep parameters and optimizer state to the bit.
-        sharing: ``bool[N]``, agents that send their packets, all if ``None``.
-        forging: ``bool[N]``, agents whose packets go through ``forge``, none if ``None``.
-    """
-
-    problems: verifiable.Problems
-    active: Any = None
-    sharing: Any = None
-    forging: Any = None
-
-
-class SAPOState(NamedTuple):
-    """State of :func:`sapo`.
-
-    Attributes:
-        params: leaves ``[N, ...]``.
-        opt_state: the optimizers' states, leaves ``[N, ...]``.
-        packets: of the last ``max_age`` rounds, newest first, leaves ``[max_age, N, Q, ...]``;
-            ``None`` if ``max_age`` is 0.
-        present: ``bool[max_age, N]``, packets that were sent; ``None`` if ``max_age`` is 0.
-    """
-
-    params: Params
-    opt_state: PyTree
-    packets: Packets | None
-    present: jax.Array | None
-
-
-class SAPOInfo(NamedTuple):
-    """Measurements of one round of :func:`sapo`, ``float32[N]``; 0 for absent agents.
-
-    Attributes:
-        reward: mean over all of an agent's own responses, before the update.
-        live: share of its own groups whose rewards differ.
-        external: external groups in its update.
-        missing: groups of its update that are padding, since too few qualified.
-        age: mean age in rounds of its external groups.
-        loss: of the update.
-        clip_fraction: share of tokens outside the clip range.
-        grad_norm: of the update.
-        traffic: messages and bytes that each agent sent.
-    """
-
-    reward: jax.Array
-    live: jax.Array
-    external: jax.Array
-    missing: jax.Array
-    age: jax.Array
-    loss: jax.Array
-    clip_fraction: jax.Array
-    grad_norm: jax.Array
-    traffic: Traffic
-
-
-class SAPO(NamedTuple):
-    """The learner of :func:`sapo`: an ``Algorithm`` whose round can also be run in its two parts.
-
-    Attributes:
-        init: ``init(params, problems=None) -> SAPOState`` for leaves ``[N, ...]``. With ``max_age >
-            0`` it needs questions ``[N, Q, ...]`` for the sizes of the buffer.
-        step: ``step(key, state, inputs) -> (SAPOState, SAPOInfo)``; ``inputs`` is a :class:`Round`
-            or its problems.
-        sample: ``sample(key, state, problems, first=0) -> (rewards [N, Q, G], Packets)``.
-        update: ``update(key, state, own, rewards, pool, present, active=None, first=0) ->
-            (SAPOState, SAPOInfo)`` with packets ``pool`` of leaves ``[A, M, Q', ...]`` of all
-            ``M`` agents and ``present: bool[A, M]``; the learner's agents are ``first``, … of
-            them. ``info.traffic`` is 0.
-    """
-
-    init: Callable[..., SAPOState]
-    step: Callable[[Key, SAPOState, Any], tuple[SAPOState, SAPOInfo]]
-    sample: Callable[..., tuple[jax.Array, Packets]]
-    update: Callable[..., tuple[SAPOState, SAPOInfo]]
-
-    @property
-    def algorithm(self) -> Algorithm:
-        """The pair ``(init, step)``."""
-        return Algorithm(self.init, self.step)
 
 
 def sapo(
@@ -234,7 +153,7 @@ def sapo(
     check_model(model)
     checks.instance("optimizer", optimizer, optax.GradientTransformation, "optax.adam(1e-3)")
     checks.function("reward", reward)
-    num_groups = _num_groups(local, external, num_groups)
+    num_groups = check_num_groups(local, external, num_groups)
     num_samples = checks.whole("num_samples", num_samples, 2)
     max_new_tokens = checks.whole("max_new_tokens", max_new_tokens, 1)
     lists = None if topology is None else in_neighbors(topology)
@@ -260,7 +179,7 @@ def sapo(
         n = agents.num_agents(params)
         if problems is None:
             raise ValueError(f"problems: expected the questions of {n} agents, got None")
-        _check_problems(problems, n, local)
+        check_problems(problems, n, local)
         shapes = jax.eval_shape(sample, jax.random.key(0), state, problems)[1]
         empty = jax.tree.map(lambda x: jnp.zeros((max_age, *x.shape), x.dtype), shapes)
         return state._replace(packets=empty, present=jnp.zeros((max_age, n), bool))
@@ -269,7 +188,7 @@ def sapo(
         key: Key, state: SAPOState, problems: verifiable.Problems, first: int = 0
     ) -> tuple[jax.Array, Packets]:
         n = agents.num_agents(state.params)
-        _check_problems(problems, n, local)
+        check_problems(problems, n, local)
 
         def one(key: Key, params: Params, problems: verifiable.Problems) -> Any:
             _, rewards, completions = sample_rollouts(
@@ -402,7 +321,7 @@ def sapo(
             inputs = Round(inputs)
         checks.instance("inputs", inputs, Round, "sapo.Round(problems)")
         n = agents.num_agents(state.params)
-        active, present, forging = _masks(inputs, n, alone, forge is not None)
+        active, present, forging = check_masks(inputs, n, alone, forge is not None)
         sample_key, update_key, forge_key = jax.random.split(key, 3)
         rewards, own = sample(sample_key, state, inputs.problems)
         if alone:
@@ -433,56 +352,6 @@ def sapo(
         return state, info._replace(traffic=Traffic(count, count * packet_bytes(sent, sizes)))
 
     return SAPO(init, step, sample, update)
-
-
-def _num_groups(local: ArrayLike, external: ArrayLike, num_groups: int | None) -> int:
-    """Number of slots of an update; ``I`` and ``J`` are checked unless they are traced."""
-    known = [
-        (name, None if checks.is_traced(value) else checks.whole(name, value))
-        for name, value in (("local", local), ("external", external))
-    ]
-    if num_groups is None:
-        for name, value in known:
-            if value is None:
-                raise ValueError(f"num_groups: expected a number, since {name} is traced, got None")
-        num_groups = sum(value or 0 for _, value in known)
-    num_groups = checks.whole("num_groups", num_groups)
-    total = sum(value or 0 for _, value in known)
-    if not num_groups or (not total and all(value is not None for _, value in known)):
-        raise ValueError("local, external: expected at least one group in an update, got 0 + 0")
-    if total > num_groups:
-        raise ValueError(
-            f"num_groups: expected at least local + external = {total}, got {num_groups}"
-        )
-    return num_groups
-
-
-def _check_problems(problems: Any, n: int, local: ArrayLike) -> None:
-    checks.instance("problems", problems, verifiable.Problems, "verifiable.to_arrays(items, …)")
-    agents.check_leading_axis(problems, n, "problems")
-    shape = jnp.shape(problems.prompts)
-    if len(shape) != 3:
-        raise ValueError(f"problems: expected prompts [{n}, Q, P], got shape {list(shape)}")
-    if not checks.is_traced(local) and int(local) > shape[1]:  # pyright: ignore
-        raise ValueError(f"problems: expected at least local={local} questions, got {shape[1]}")
-
-
-def _masks(inputs: Round, n: int, alone: bool, forges: bool) -> tuple[Any, Any, Any]:
-    """Checked ``active``, who sends (all true if both are ``None``), and ``forging``."""
-    given = {name: getattr(inputs, name) for name in ("active", "sharing", "forging")}
-    masks = {
-        name: None if value is None else jnp.asarray(checks.mask(name, value, (n,)))
-        for name, value in given.items()
-    }
-    if masks["forging"] is not None and not forges:
-        raise ValueError("forging: expected None without a function forge, got a mask")
-    sharing = masks["sharing"]
-    if sharing is not None and not alone and not checks.is_traced(sharing) and not sharing.any():
-        raise ValueError("sharing: expected at least one agent that shares, got none")
-    present = jnp.ones(n, bool)
-    for mask in (masks["active"], sharing):
-        present = present if mask is None else present & mask
-    return masks["active"], present, masks["forging"]
 
 
 def _expand(mask: jax.Array, ndim: int) -> jax.Array:
