@@ -15,6 +15,15 @@ arm of its own: the ratio of a policy with itself pushes down text that the lear
 write, without a bound. After the pilot, too, gains became ratios for each seed, since seeds of
 unequal base pass rates had unequal weight. No threshold moved.
 
+What did not hold at small scale, and why. Sharing gains about as much as filtering one's own
+responses at twice the generation, and neither differs from 8/0 beyond what five seeds can tell;
+both make gradients denser (share of own groups with a gradient: .21). Sharing taught no family that
+an agent had never solved, and cost specialists reward. External responses that are wrong are part
+of the cause: without their negative advantages 4/4 gained over 8/0 and over itself from a low base.
+They are not all of it: in an exploration specialists lost reward without them, too, also with true
+solutions. 80 rounds seem too few to learn a family from text that is improbable under the own
+policy, but enough to disturb the families that are known.
+
 References:
     Amico et al., Sharing is caring: efficient LM post-training with collective RL experience
     sharing, 2025.

@@ -25,7 +25,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
     low, alone = results["low"], arms_of(config)[0]
     arms = [alone, *(ratio_name(config, j) for j in config.external), "filtered"]
     colors: dict[str, str] = dict(zip([*arms, "right_only"], COLORS, strict=False))
-    _curves(axes[0, 0], low, arms, colors, "Low base pass rate")
+    _curves(axes[0, 0], low, [*arms, "right_only"], colors, "Low base pass rate")
     _curves(axes[0, 1], results["high"], list(results["high"]), colors, "High base pass rate")
     _bytes(axes[0, 2], low, arms, colors)
     for ax, kind, title in (
@@ -55,13 +55,11 @@ def _curves(ax: Any, found: Results, arms: list[str], colors: dict[str, str], ti
     plotting.tidy(ax)
     ax.legend(fontsize="small", frameon=False, loc="upper left")
     ax.set_ylim(bottom=0.0)
-    plotting.titles(
-        ax, title, "round", f"reward of own responses, mean of {window} rounds ± standard error"
-    )
+    plotting.titles(ax, title, "round", f"own reward, {window}-round mean ± standard error")
 
 
 def _bytes(ax: Any, low: Results, arms: list[str], colors: dict[str, str]) -> None:
-    """Bytes of text that an agent sends in a round, and responses that it generates."""
+    """Bytes of text that an agent sends in a round."""
     sent = [low[arm]["bytes"].mean() for arm in arms]
     ax.bar(range(len(arms)), sent, color=[colors[arm] for arm in arms])
     plotting.tidy(ax)
@@ -75,7 +73,7 @@ def _learned(ax: Any, config: Config, found: Results) -> None:
     }
     plotting.intervals(
         shares,
-        xlabel=f"share of agent-family pairs above {100 * SOLVED:.0f} %",
-        title="Specialists: unseen families learned",
+        xlabel=f"share solved above {100 * SOLVED:.0f} %",
+        title="Specialists: unseen families",
         ax=ax,
     )
