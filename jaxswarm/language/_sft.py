@@ -3,7 +3,10 @@
 Shapes: ``M`` questions with demonstrations, ``B`` of a batch.
 """
 
-from typing import NamedTuple
+import dataclasses
+import functools
+import os
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +16,7 @@ import optax
 from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.data import verifiable
+from jaxswarm.language._base_models import BaseModels, program_hash
 from jaxswarm.language._rewards import pass_rate
 from jaxswarm.models.transformer import LanguageModel, check_model, completion_log_probs
 from jaxswarm.types import Key, Params, PyTree
@@ -149,8 +153,9 @@ def fine_tune(
     steps_per_check: int = 50,
     max_steps: int = 2000,
     num_samples: int = 8,
+    cache: str | os.PathLike[str] | None = None,
 ) -> FineTuned:
-    """Fine-tune a model on demonstrations until it reaches a wanted pass rate; runs on the host.
+    r"""Fine-tune a model on demonstrations until it reaches a wanted pass rate; runs on the host.
 
     The pass rate that training can reach is bounded by the share of right demonstrations, see
     :func:`jaxswarm.data.verifiable.with_mistakes`.
@@ -169,9 +174,43 @@ def fine_tune(
         steps_per_check: gradient steps between two measurements; few come close to the target.
         max_steps: after which it gives up.
         num_samples: responses to each validation question.
+        cache: folder in which results are kept; none if ``None``. Each has a subfolder of its own,
+            named by a hash of everything that it depends on: the traced program (so the model and
+            the optimizer, whatever they close over), parameters, data, key, sizes, jax's version
+            and flags. An equal call reads it instead of training; a damaged one is built anew, with
+            a :class:`jaxswarm.checkpoint.CheckpointWarning`; one that another process is building
+            now is built here as well, and not kept.
 
     Raises:
-        ValueError: for arguments of another kind or out of range.
+        ValueError: for arguments of another kind or out of range, or a cache that is no folder.
+
+    Example:
+        >>> import tempfile, jax
+        >>> from jaxswarm import language
+        >>> from jaxswarm.data import verifiable
+        >>> from jaxswarm.models import transformer
+        >>> tokens = verifiable.tokenizer()
+        >>> items = verifiable.draw_items(verifiable.reverse_comparison(2), 24, seed=0)
+        >>> right, held_out = items[:16], verifiable.to_arrays(items[16:], tokens)
+        >>> noisy = verifiable.to_arrays(verifiable.with_mistakes(right, 0.2, seed=1)[0], tokens)
+        >>> model = transformer.from_config(transformer.Config(tokens.vocab_size, width=8))
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> found = language.fine_tune(
+        ...     jax.random.key(0),
+        ...     model,
+        ...     model.init(jax.random.key(1)),
+        ...     noisy,
+        ...     held_out,
+        ...     target=0.1,
+        ...     separator=tokens.token("\n"),
+        ...     max_new_tokens=2,
+        ...     steps_per_check=10,
+        ...     max_steps=20,
+        ...     cache=folder.name,
+        ... )
+        >>> len(found.pass_rates) == 1 + found.num_steps // 10
+        True
+        >>> folder.cleanup()
     """
     checks.key(key)
     target = float(checks.real("target", target, above=0.0, below=1.0))
@@ -180,17 +219,81 @@ def fine_tune(
     separator = checks.whole("separator", separator)
     for name, value in (("demonstrations", demonstrations), ("validation", validation)):
         checks.instance(name, value, verifiable.Problems, "verifiable.to_arrays(items, …)")
-    learner = sft(model, optimizer or optax.adam(3e-3), batch_size=batch_size)
+    sizes = {
+        "batch_size": checks.whole("batch_size", batch_size, 1),
+        "steps_per_check": steps_per_check,
+        "separator": separator,
+        "max_new_tokens": checks.whole("max_new_tokens", max_new_tokens, 1),
+        "num_samples": checks.whole("num_samples", num_samples, 1),
+    }
+    programs = _programs(check_model(model), optimizer or _ADAM, **sizes)
+    params = jax.tree.map(jnp.asarray, params)
     demonstrations, validation = jax.tree.map(jnp.asarray, (demonstrations, validation))
 
-    @jax.jit
+    def build() -> FineTuned:
+        return _train_to_target(
+            key, programs, params, demonstrations, validation, target, steps_per_check, max_steps
+        )
+
+    if cache is None:
+        return build()
+    state = programs.learner.init(params)
+    hashes = (
+        program_hash(programs.train, key, state, demonstrations),
+        program_hash(programs.measure, key, params, validation),
+    )
+    described = {} if model.config is None else dataclasses.asdict(model.config)
+    store = BaseModels(
+        cache,
+        key=key,
+        inputs=(params, demonstrations, validation),
+        config={
+            "model": described,
+            "target": target,
+            "max_steps": max_steps,
+            "program": hashes,
+            **sizes,
+        },
+    )
+    found = store.load(params)
+    if found is None:
+        built = build()
+        store.save(built.params, built.pass_rates, built.num_steps, built.reached)
+        return built
+    return FineTuned(*found)
+
+
+_ADAM = optax.adam(3e-3)
+
+
+class _Programs(NamedTuple):
+    learner: Algorithm
+    train: Any  # (key, SFTState, demonstrations) -> SFTState, plain functions
+    measure: Any  # (key, params, validation) -> pass rate
+    compiled_train: Any
+    compiled_measure: Any
+
+
+@functools.lru_cache(maxsize=16)
+def _programs(
+    model: LanguageModel,
+    optimizer: optax.GradientTransformation,
+    *,
+    batch_size: int,
+    steps_per_check: int,
+    separator: int,
+    max_new_tokens: int,
+    num_samples: int,
+) -> _Programs:
+    """Training between two checks and the check, compiled once for equal models and sizes."""
+    learner = sft(model, optimizer, batch_size=batch_size)
+
     def train(key: Key, state: SFTState, data: verifiable.Problems) -> SFTState:
         def one(state: SFTState, key: Key) -> tuple[SFTState, None]:
             return learner.step(key, state, data)[0], None
 
         return jax.lax.scan(one, state, jax.random.split(key, steps_per_check))[0]
 
-    @jax.jit
     def measure(key: Key, params: Params, data: verifiable.Problems) -> jax.Array:
         return pass_rate(
             key,
@@ -202,11 +305,24 @@ def fine_tune(
             num_samples=num_samples,
         )
 
-    state, steps = learner.init(params), 0
-    rates = [float(measure(jax.random.fold_in(key, 0), params, validation))]
+    return _Programs(learner, train, measure, jax.jit(train), jax.jit(measure))
+
+
+def _train_to_target(
+    key: Key,
+    programs: _Programs,
+    params: Params,
+    demonstrations: verifiable.Problems,
+    validation: verifiable.Problems,
+    target: float,
+    steps_per_check: int,
+    max_steps: int,
+) -> FineTuned:
+    state, steps = programs.learner.init(params), 0
+    rates = [float(programs.compiled_measure(jax.random.fold_in(key, 0), params, validation))]
     while rates[-1] < target and steps < max_steps:
         train_key, key_of_check = jax.random.split(jax.random.fold_in(key, len(rates)))
-        state = train(train_key, state, demonstrations)
+        state = programs.compiled_train(train_key, state, demonstrations)
         steps += steps_per_check
-        rates.append(float(measure(key_of_check, state.params, validation)))
+        rates.append(float(programs.compiled_measure(key_of_check, state.params, validation)))
     return FineTuned(state.params, np.asarray(rates), steps, rates[-1] >= target)

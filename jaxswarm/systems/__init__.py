@@ -4,11 +4,11 @@ One package for each, named as its experiment and its docs page: :mod:`~jaxswarm
 :mod:`~jaxswarm.systems.bn_actor_critic`, :mod:`~jaxswarm.systems.bristle`,
 :mod:`~jaxswarm.systems.disrupted`, :mod:`~jaxswarm.systems.hammer`,
 :mod:`~jaxswarm.systems.matrix`, :mod:`~jaxswarm.systems.modest`,
-:mod:`~jaxswarm.systems.scaling_agents`, :mod:`~jaxswarm.systems.stac`,
-:mod:`~jaxswarm.systems.sybilwall`, :mod:`~jaxswarm.systems.symphony` and
-:mod:`~jaxswarm.systems.symphony_coord`. They may import every other package, but not one another;
-no package imports them. A system whose method is a textbook building block has no entry here
-(SAC is :func:`jaxswarm.rl.sac`).
+:mod:`~jaxswarm.systems.sapo`, :mod:`~jaxswarm.systems.scaling_agents`,
+:mod:`~jaxswarm.systems.stac`, :mod:`~jaxswarm.systems.sybilwall`,
+:mod:`~jaxswarm.systems.symphony` and :mod:`~jaxswarm.systems.symphony_coord`. They may import
+every other package, but not one another; no package imports them. A system whose method is a
+textbook building block has no entry here (SAC is :func:`jaxswarm.rl.sac`).
 """
 
 import importlib

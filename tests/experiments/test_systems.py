@@ -28,6 +28,7 @@ MINUTES = (
     "ac_flow",
     "decentralized_diffusion",
     "step_dapo",
+    "sapo",
 )
 
 
