@@ -268,12 +268,98 @@ def factoring(primes: Sequence[int] = (2, 3, 5, 7, 11)) -> Task:
     return Task("factoring", draw, "easy")
 
 
+def products(digits: int = 1) -> Task:
+    """Product of two numbers, in one step.
+
+    Args:
+        digits: of each factor, at least 1.
+
+    Raises:
+        ValueError: for sizes out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> products().draw(np.random.default_rng(1))
+        Item(question='4*5=', solution='20', answer='20')
+    """
+    digits = checks.whole("digits", digits, 1, 9)
+
+    def draw(rng: np.random.Generator) -> Item:
+        a, b = (int(value) for value in rng.integers(0, 10**digits, 2))
+        return _item(f"{a}*{b}", [str(a * b)])
+
+    return Task("products", draw, "hard")
+
+
+def counting(length: int = 4, num_symbols: int = 3) -> Task:
+    """Number of times that a letter occurs in a text, in one step.
+
+    Args:
+        length: number of letters, from 2 to 9.
+        num_symbols: of the alphabet ``abcdefgh``, from 2 to 8.
+
+    Raises:
+        ValueError: for sizes out of range.
+    """
+    length = checks.whole("length", length, 2, 9)
+    num_symbols = checks.whole("num_symbols", num_symbols, 2, 8)
+
+    def draw(rng: np.random.Generator) -> Item:
+        letter, text = _letters(rng, 1, num_symbols), _letters(rng, length, num_symbols)
+        return _item(f"{letter}!{text}", [str(text.count(letter))])
+
+    return Task("counting", draw, "hard")
+
+
+def letter_shift(length: int = 3, num_symbols: int = 8) -> Task:
+    """Each letter of a text replaced by the next one, the last letter by the first, in one step.
+
+    Args:
+        length: number of letters, at least 2.
+        num_symbols: of the alphabet ``abcdefgh``, from 2 to 8.
+
+    Raises:
+        ValueError: for sizes out of range.
+    """
+    length = checks.whole("length", length, 2)
+    num_symbols = checks.whole("num_symbols", num_symbols, 2, 8)
+
+    def draw(rng: np.random.Generator) -> Item:
+        places = rng.integers(0, num_symbols, length)
+        text = "".join("abcdefgh"[i] for i in places)
+        return _item(f"+{text}", ["".join("abcdefgh"[(i + 1) % num_symbols] for i in places)])
+
+    return Task("letter_shift", draw, "easy")
+
+
+def maximum(length: int = 4) -> Task:
+    """Largest of several digits, in one step.
+
+    Args:
+        length: number of digits, at least 2.
+
+    Raises:
+        ValueError: for sizes out of range.
+    """
+    length = checks.whole("length", length, 2)
+
+    def draw(rng: np.random.Generator) -> Item:
+        digits = rng.integers(0, 10, length)
+        return _item("?" + "".join(map(str, digits)), [str(digits.max())])
+
+    return Task("maximum", draw, "hard")
+
+
 TASKS: dict[str, Callable[..., Task]] = {
     "base_conversion": base_conversion,
     "chain_sums": chain_sums,
+    "counting": counting,
     "factoring": factoring,
+    "letter_shift": letter_shift,
     "logic": logic,
+    "maximum": maximum,
     "modular_root": modular_root,
+    "products": products,
     "reversal": reversal,
     "reverse_comparison": reverse_comparison,
     "sorting": sorting,
