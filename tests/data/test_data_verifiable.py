@@ -43,8 +43,12 @@ def right_answer(name, question):
     if name == "modular_root":
         square, prime = map(int, text.split("%"))
         return str(min(x for x in range(prime) if (x * x - square) % prime == 0))
-    if name == "products":
+    if name == "products" or name == "remainders":
         return str(eval(text))
+    if name == "quotients":
+        return str(eval(text.replace("/", "//")))
+    if name == "duplication":
+        return f"{text[1:]}{text[1:]}"
     if name == "counting":
         letter, _, letters = text.partition("!")
         return str(sum(other == letter for other in letters))

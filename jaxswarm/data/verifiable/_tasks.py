@@ -350,16 +350,75 @@ def maximum(length: int = 4) -> Task:
     return Task("maximum", draw, "hard")
 
 
+def remainders(digits: int = 2) -> Task:
+    """Remainder of a number divided by a number from 2 to 9, in one step.
+
+    Args:
+        digits: of the dividend, at least 1.
+
+    Raises:
+        ValueError: for sizes out of range.
+    """
+    digits = checks.whole("digits", digits, 1, 15)
+
+    def draw(rng: np.random.Generator) -> Item:
+        number, divisor = int(rng.integers(0, 10**digits)), int(rng.integers(2, 10))
+        return _item(f"{number}%{divisor}", [str(number % divisor)])
+
+    return Task("remainders", draw, "hard")
+
+
+def quotients(digits: int = 2) -> Task:
+    """Whole part of a number divided by a number from 2 to 9, in one step.
+
+    Args:
+        digits: of the dividend, at least 1.
+
+    Raises:
+        ValueError: for sizes out of range.
+    """
+    digits = checks.whole("digits", digits, 1, 15)
+
+    def draw(rng: np.random.Generator) -> Item:
+        number, divisor = int(rng.integers(0, 10**digits)), int(rng.integers(2, 10))
+        return _item(f"{number}/{divisor}", [str(number // divisor)])
+
+    return Task("quotients", draw, "easy")
+
+
+def duplication(length: int = 3, num_symbols: int = 8) -> Task:
+    """A text of letters written twice, in one step.
+
+    Args:
+        length: number of letters, at least 2.
+        num_symbols: of the alphabet ``abcdefgh``, from 2 to 8.
+
+    Raises:
+        ValueError: for sizes out of range.
+    """
+    length = checks.whole("length", length, 2)
+    num_symbols = checks.whole("num_symbols", num_symbols, 2, 8)
+
+    def draw(rng: np.random.Generator) -> Item:
+        text = _letters(rng, length, num_symbols)
+        return _item(f"|{text}", [text * 2])
+
+    return Task("duplication", draw, "easy")
+
+
 TASKS: dict[str, Callable[..., Task]] = {
     "base_conversion": base_conversion,
     "chain_sums": chain_sums,
     "counting": counting,
+    "duplication": duplication,
     "factoring": factoring,
     "letter_shift": letter_shift,
     "logic": logic,
     "maximum": maximum,
     "modular_root": modular_root,
     "products": products,
+    "quotients": quotients,
+    "remainders": remainders,
     "reversal": reversal,
     "reverse_comparison": reverse_comparison,
     "sorting": sorting,
