@@ -12,7 +12,6 @@ import numpy as np
 
 from jaxswarm import checks
 from jaxswarm.data import verifiable
-from jaxswarm.language import sft_loss
 from jaxswarm.models import transformer
 from jaxswarm.types import ArrayLike, Params
 
@@ -73,23 +72,39 @@ def distillation_loss(
         True
     """
     checks.probability("alpha", alpha)
+    checks.instance("own", own, verifiable.Problems, "verifiable.to_arrays(items, …)")
     checks.instance("transfer", transfer, Transfer, "knexa_fl.Transfer(prompts, …)")
     if not jnp.size(transfer.prompts) or not jnp.size(transfer.tokens):
         raise ValueError("transfer: expected at least one question with a response, got none")
-    outputs = transformer.completion_outputs(
-        model, params, transfer.prompts, transfer.prompt_mask, transfer.tokens, transfer.mask
+    # One pass of the model through both kinds of questions.
+    questions = (own.prompts, own.prompt_mask), (transfer.prompts, transfer.prompt_mask)
+    responses = (own.solutions, own.solution_mask), (transfer.tokens, transfer.mask)
+    prompts, prompt_mask = (_stacked(*parts) for parts in zip(*questions, strict=True))
+    tokens, mask = (_stacked(*parts) for parts in zip(*responses, strict=True))
+    outputs = transformer.completion_outputs(model, params, prompts, prompt_mask, tokens, mask)
+    count = jnp.shape(own.prompts)[0]
+    found = transformer.token_log_probs(outputs.logits, jnp.where(mask, tokens, 0))
+    if transfer.probabilities is not None:
+        length = jnp.shape(transfer.tokens)[1]
+        counts = jnp.asarray(transfer.mask)[..., None]
+        logs = jax.nn.log_softmax(outputs.logits[count:, :length])
+        soft = jnp.sum(jnp.where(counts, transfer.probabilities, 0.0) * logs, axis=-1)
+        found = found.at[count:, :length].set(soft)
+    found = jnp.where(mask, found, 0.0)
+    own_loss, taught = (
+        -jnp.sum(found[rows]) / jnp.maximum(jnp.sum(mask[rows]), 1)
+        for rows in (slice(count), slice(count, None))
     )
-    mask = jnp.asarray(transfer.mask)
-    if transfer.probabilities is None:
-        found = transformer.token_log_probs(
-            outputs.logits, jnp.where(mask, jnp.asarray(transfer.tokens), 0)
-        )
-    else:
-        logs = jax.nn.log_softmax(outputs.logits)
-        targets = jnp.where(mask[..., None], transfer.probabilities, 0.0)
-        found = jnp.sum(targets * logs, axis=-1)
-    taught = -jnp.sum(jnp.where(mask, found, 0.0)) / jnp.maximum(jnp.sum(mask), 1)
-    return (1.0 - alpha) * sft_loss(model, params, own) + alpha * taught
+    return (1.0 - alpha) * own_loss + alpha * taught
+
+
+def _stacked(first: ArrayLike, second: ArrayLike) -> jax.Array:
+    """Rows of both, padded at the right to one length by zeros or false."""
+    arrays = jnp.asarray(first), jnp.asarray(second)
+    length = max(array.shape[1] for array in arrays)
+    return jnp.concatenate(
+        [jnp.pad(array, ((0, 0), (0, length - array.shape[1]))) for array in arrays]
+    )
 
 
 def vote(tokens: ArrayLike, mask: ArrayLike, weights: ArrayLike) -> jax.Array:

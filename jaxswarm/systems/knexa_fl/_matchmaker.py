@@ -162,7 +162,9 @@ def matchmaker(
         bandit: another rule of shared arms, such as ``bandits.thompson(D)``; LinUCB if ``None``.
         beta0: ``β0``, at least 0; of LinUCB.
         regularization: ``λ > 0`` of LinUCB and of :func:`check_sums`.
-        normalize: learn from z-scores of the rewards instead of the rewards.
+        normalize: learn from z-scores of the rewards instead of the rewards. The features must
+            then span a constant (families of profiles do): without, the rewards of good pairs,
+            which become the mean, would teach nothing.
 
     Raises:
         ValueError: for arguments out of range. ``feedback`` raises for a pair of an agent with
