@@ -15,19 +15,19 @@ class Config:
     bandit_seeds: int = 10  # independent runs of the bandit tiers
     agents: int = 6  # language agents, in turn of the two families; even
     width: int = 32  # width of the transformers
-    pretrain_steps: int = 2000  # gradient steps of each family's base model
-    mistakes: float = 0.5  # share of wrong demonstrations that base models learn from
+    pretrain_steps: int = 1500  # gradient steps of each family's base model
+    mistakes: float = 0.8  # share of wrong demonstrations in the last steps of base models
     private: int = 48  # demonstrations of each agent
     concentration: float = 0.1  # of the Dirichlet distribution of skills over private data
     transfer: int = 8  # questions of the public transfer set, of each skill
     validation: int = 6  # public validation questions of each skill, which give the rewards
     test: int = 10  # test questions of each skill
-    rounds: int = 20  # rounds of matchmaking and distillation
-    every: int = 5  # rounds between two measurements of the test accuracy; must divide rounds
+    rounds: int = 12  # rounds of matchmaking and distillation
+    every: int = 4  # rounds between two measurements of the test accuracy; must divide rounds
     steps: int = 4  # gradient steps of each agent in a round
-    batch: int = 16  # private questions of a step
-    texts: int = 24  # responses of a teacher that a student learns from in a round
-    lr: float = 5e-3  # Adam's step size for the adapters
+    batch: int = 8  # private questions of a step
+    texts: int = 12  # responses of a teacher that a student learns from in a round
+    lr: float = 2.5e-3  # Adam's step size for the adapters
     seeds: int = 5  # independent runs of the tier with language models
     seed: int = 0  # base seed of all runs
 

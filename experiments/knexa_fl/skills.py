@@ -34,6 +34,7 @@ SKILLS = (
 )
 DRAWN = 600  # training questions of each skill that are drawn; those of other parts are left out
 PROMPT, SOLUTION, ANSWER = 7, 7, 6  # tokens at most
+NOISY = 0.25  # share of a base model's steps on mostly wrong demonstrations
 TEXT = verifiable.tokenizer()
 FAMILIES = ("two layers", "one layer")
 
@@ -84,12 +85,14 @@ def draw_questions(config: Config) -> Questions:
 
 
 def make_team(key: Key, config: Config, questions: Questions) -> knexa_fl.Team:
-    """Train a base model for each family on noisy demonstrations and deal them to the agents.
+    """Train a base model for each family and deal them to the agents.
 
-    The families differ in depth and in the order of their vocabulary.
+    The families differ in depth and in the order of their vocabulary. A base model learns from
+    right demonstrations first, and from mostly wrong ones in the last :data:`NOISY` of its steps.
     """
-    noisy = []
+    right, noisy = [], []
     for skill in questions.train:
+        right += skill
         noisy += verifiable.with_mistakes(skill, config.mistakes, seed=config.seed)[0]
     other = tokenizers.Tokenizer((*TEXT.pieces[:2], *reversed(TEXT.pieces[2:])))
     vocabularies = dict(zip(FAMILIES, (TEXT, other), strict=True))
@@ -100,7 +103,7 @@ def make_team(key: Key, config: Config, questions: Questions) -> knexa_fl.Team:
         name: transformer.from_config(size) for name, size in zip(FAMILIES, sizes, strict=True)
     }
     names = [FAMILIES[i % 2] for i in range(config.agents)]
-    demonstrations = to_arrays(noisy)
+    demonstrations = to_arrays(right + noisy)
     params = {}
     for number, (name, model) in enumerate(models.items()):
         data = demonstrations
@@ -118,17 +121,21 @@ def make_team(key: Key, config: Config, questions: Questions) -> knexa_fl.Team:
 def _fine_tuned(
     key: Key, model: transformer.LanguageModel, data: verifiable.Problems, steps: int
 ) -> Params:
-    rate = optax.cosine_decay_schedule(1e-2, steps)
+    """Parameters after fine-tuning on the first half of the data, then on the second."""
+    rate = optax.cosine_decay_schedule(1e-2, steps, 0.1)
     learner = language.sft(model, optax.adam(rate), batch_size=64)
 
     def train(key: Key, data: verifiable.Problems) -> Params:
         keys = jax.random.split(key)
+        halves = jax.tree.map(lambda x: x.reshape(2, -1, *x.shape[1:]), data)
+
+        def one(state: language.SFTState, index: jax.Array) -> tuple[language.SFTState, None]:
+            half = (index >= (1.0 - NOISY) * steps).astype(jnp.int32)
+            part = jax.tree.map(lambda x: x[half], halves)
+            return learner.step(jax.random.fold_in(keys[1], index), state, part)[0], None
+
         state = learner.init(model.init(keys[0]))
-
-        def one(state: language.SFTState, key: Key) -> tuple[language.SFTState, None]:
-            return learner.step(key, state, data)[0], None
-
-        return jax.lax.scan(one, state, jax.random.split(keys[1], steps))[0].params
+        return jax.lax.scan(one, state, jnp.arange(steps))[0].params
 
     return jit_fast_compile(train)(key, jax.tree.map(jnp.asarray, data))
 
