@@ -106,7 +106,7 @@ def run_language(
         )
         init_key, run_key, test_key = jax.random.split(key, 3)
 
-        state = learner.init(init_key, data)
+        state = learner.init(team.init(init_key), data)
         infos = jax.eval_shape(learner.step, run_key, state, data)[1]
         blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), infos)
 

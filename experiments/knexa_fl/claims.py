@@ -114,7 +114,6 @@ def _synergy_claims(claim_list: ClaimList, results: Results) -> None:
         ),
     }
     for arm, sentence, threshold in rows:
-        bound = {"at_least" if arm == CONCAT else "at_most": threshold}
         claim_list.add(
             f"With symmetric synergy of pairs, {sentence}",
             statement=statements[arm],
@@ -126,7 +125,8 @@ def _synergy_claims(claim_list: ClaimList, results: Results) -> None:
             value=statistics.summarize(ratio(agreeing, arm), statistic="median"),
             control=arm != PAIRWISE,
             note="synthetic; roles exchangeable, all agents paired",
-            **bound,
+            at_least=threshold if arm == CONCAT else None,
+            at_most=None if arm == CONCAT else threshold,
         )
     total = {name: conflicting[name].sum(axis=1) for name in (PAIRWISE, JS_GREEDY)}
     claim_list.add(

@@ -72,7 +72,9 @@ def plot(config: Config, results: Results, path: Path) -> None:
 
 def _draw_matching(ax: Any, config: Config, results: Results) -> None:
     """Arrows from teachers to students of the first seed, coloured by their number of uses."""
-    import matplotlib
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
     from matplotlib.patches import FancyArrowPatch
 
     language, arm = results["language"], list(ARMS).index(SHOWN)
@@ -82,12 +84,12 @@ def _draw_matching(ax: Any, config: Config, results: Results) -> None:
     np.add.at(uses, (teachers, students), 1)
     angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
     at = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    scale = matplotlib.colors.Normalize(0, uses.max())
-    colors = matplotlib.colormaps["viridis_r"]
+    scale = Normalize(0, uses.max())
+    colors = colormaps["viridis_r"]
     for i, j in np.argwhere(uses > 0):
         ax.add_patch(
             FancyArrowPatch(
-                at[i], at[j], connectionstyle="arc3,rad=0.15", arrowstyle="-|>", shrinkA=13,
+                tuple(at[i]), tuple(at[j]), connectionstyle="arc3,rad=0.15", arrowstyle="-|>", shrinkA=13,
                 shrinkB=13, mutation_scale=13, lw=1.0 + 2.5 * scale(uses[i, j]),
                 color=colors(scale(uses[i, j])),
             )
@@ -104,7 +106,7 @@ def _draw_matching(ax: Any, config: Config, results: Results) -> None:
     ax.set_ylim(-1.5, 1.5)
     ax.set_aspect("equal")
     ax.set_axis_off()
-    drawn = matplotlib.cm.ScalarMappable(scale, colors)
+    drawn = ScalarMappable(scale, colors)
     bar = ax.figure.colorbar(drawn, ax=ax, fraction=0.045, pad=0.03)
     bar.set_label("rounds in which teacher → student was used")
     ax.set_title(f"Matching of {SHOWN}, first seed", loc="left", fontsize=13)

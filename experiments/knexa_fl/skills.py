@@ -36,7 +36,7 @@ DRAWN = 600  # training questions of each skill that are drawn; those of other p
 PROMPT, SOLUTION, ANSWER = 7, 7, 6  # tokens at most
 NOISY = 0.25  # share of a base model's steps on mostly wrong demonstrations
 TEXT = verifiable.tokenizer()
-FAMILIES = ("two layers", "one layer")
+FAMILIES: tuple[str, str] = ("two layers", "one layer")
 
 
 class Questions(NamedTuple):

@@ -49,7 +49,7 @@ OPTIONS = {"num_pairs": K, "max_new_tokens": T, "steps": 2, "batch_size": 3, "tr
 @pytest.fixture(scope="module")
 def state():
     """Adapters that change something: a first round of steps at a large step size."""
-    start = knexa_fl.knexa(TEAM, optax.adam(0.1), **OPTIONS).init(KEY, DATA)
+    start = knexa_fl.knexa(TEAM, optax.adam(0.1), **OPTIONS).init(TEAM.init(KEY), DATA)
     noisy = jax.tree.map(
         lambda x: x + 0.3 * jax.random.normal(jax.random.key(1), x.shape), start.adapters
     )
@@ -150,7 +150,7 @@ def test_rounds_of_all_policies_are_finite_and_have_as_many_students(rounds):
         assert (float(info.sent) > 0) == (name != "local")
 
 
-def test_own_data_only_trains_alike_whoever_is_paired(rounds, state):
+def test_own_data_only_trains_alike_whatever_the_pairs(rounds, state):
     after, _ = rounds["local"]
     other, _ = step(jnp.int32(0), jax.random.key(7), state._replace(scores=1.0 - state.scores))
     for a, b in zip(jax.tree.leaves(after.adapters), jax.tree.leaves(other.adapters), strict=True):
@@ -191,7 +191,7 @@ def test_only_matchmakers_learn_and_rewards_are_the_drop_of_the_loss(rounds, sta
 
 
 @pytest.mark.slow
-def test_a_student_comes_closer_to_its_teachers_texts(state):
+def test_distillation_brings_a_student_closer_to_its_teachers_texts(state):
     learner = knexa_fl.knexa(TEAM, optax.adam(0.02), alpha=(1.0, 1.0), **(OPTIONS | {"steps": 30}))
     run = jax.jit(learner.step)
     texts = texts_of(state.adapters)
@@ -429,4 +429,4 @@ def test_every_public_function_is_tried():
 def test_wrong_data_are_refused_by_name(change, message):
     learner = knexa_fl.knexa(TEAM, optax.adam(0.1), **OPTIONS)
     with pytest.raises(ValueError, match=message):
-        learner.init(KEY, DATA._replace(**change))
+        learner.init(TEAM.init(KEY), DATA._replace(**change))

@@ -4,6 +4,7 @@
 ``knexa_fl.matchmaker`` is the bandit with disjoint pairs alone, for features of your own.
 """
 
+from jaxswarm.systems.knexa_fl._data import KnexaData, check_data
 from jaxswarm.systems.knexa_fl._distillation import (
     Transfer,
     check_disjoint,
@@ -20,10 +21,8 @@ from jaxswarm.systems.knexa_fl._features import (
 )
 from jaxswarm.systems.knexa_fl._knexa import (
     POLICIES,
-    KnexaData,
     KnexaInfo,
     KnexaState,
-    check_data,
     knexa,
 )
 from jaxswarm.systems.knexa_fl._matching import (

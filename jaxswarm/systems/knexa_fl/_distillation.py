@@ -95,7 +95,7 @@ def distillation_loss(
         -jnp.sum(found[rows]) / jnp.maximum(jnp.sum(mask[rows]), 1)
         for rows in (slice(count), slice(count, None))
     )
-    return (1.0 - alpha) * own_loss + alpha * taught
+    return jnp.asarray((1.0 - alpha) * own_loss + alpha * taught)
 
 
 def _stacked(first: ArrayLike, second: ArrayLike) -> jax.Array:

@@ -15,7 +15,7 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,14 +25,9 @@ from jaxswarm import agents, checks
 from jaxswarm._optimizers import independent_keys
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.coordination import bandits
-from jaxswarm.data import verifiable
 from jaxswarm.models import transformer
-from jaxswarm.systems.knexa_fl._distillation import (
-    Transfer,
-    check_disjoint,
-    distillation_loss,
-    vote,
-)
+from jaxswarm.systems.knexa_fl._data import KnexaData, check_data
+from jaxswarm.systems.knexa_fl._distillation import Transfer, distillation_loss, vote
 from jaxswarm.systems.knexa_fl._features import FEATURES, NUM_FEATURES, pair_features
 from jaxswarm.systems.knexa_fl._matching import Pairs, greedy_matching, random_matching
 from jaxswarm.systems.knexa_fl._matchmaker import (
@@ -40,12 +35,7 @@ from jaxswarm.systems.knexa_fl._matchmaker import (
     matchmaker,
     transfer_reward,
 )
-from jaxswarm.systems.knexa_fl._profiles import (
-    NUM_BINS,
-    NUM_SCORES,
-    js_divergence,
-    make_profiles,
-)
+from jaxswarm.systems.knexa_fl._profiles import NUM_SCORES, js_divergence, make_profiles
 from jaxswarm.systems.knexa_fl._team import (
     Team,
     check_team,
@@ -61,26 +51,6 @@ POLICIES = ("local", "random", "heuristic", "central", "fedid", "concat", "pairw
 """Ways to choose teachers: none (own data only), at random, by largest divergence of the data,
 the mean of all logits, a weighted vote on texts, LinUCB with two feature maps, and the pairs whose
 students' losses drop most, which an oracle finds by trying all of them."""
-
-
-class KnexaData(NamedTuple):
-    """Data of a round, tokens in the vocabulary of the texts.
-
-    Attributes:
-        private: demonstrations, leaves ``[N, M, ...]``.
-        histogram: ``float32[N, 12]``, shares of the private data by category.
-        prompts: ``int32[X, P]``, public transfer set, questions only.
-        prompt_mask: ``bool[X, P]``.
-        validation: ``W`` public questions with solutions, none of them in the transfer set.
-        category: ``int32[W]`` of the validation questions, in ``[0, 12)``.
-    """
-
-    private: verifiable.Problems
-    histogram: Any
-    prompts: Any
-    prompt_mask: Any
-    validation: verifiable.Problems
-    category: Any
 
 
 class KnexaState(NamedTuple):
@@ -107,7 +77,7 @@ class KnexaInfo(NamedTuple):
     """Measurements of a round.
 
     Attributes:
-        pairs: who taught which student; of ``central`` and ``fedid`` only the students count.
+        pairs: of teachers and students; under ``central`` and ``fedid`` only the students count.
         rewards: ``float32[K]``, scaled drop of the student's loss, before normalization.
         loss: ``float32[N]``, validation loss after the round.
         sent: ``float32[]``, characters of text and bytes of profiles that were sent.
@@ -141,8 +111,8 @@ def knexa(
 ) -> Algorithm:
     """KNEXA-FL: learn which agent should teach which, from profiles and reported rewards alone.
 
-    ``init(key, data) -> KnexaState``; ``step(key, state, data) -> (KnexaState, KnexaInfo)`` with
-    :class:`KnexaData`.
+    ``init(params, data) -> KnexaState`` from adapters, as ``team.init(key)`` makes them;
+    ``step(key, state, data) -> (KnexaState, KnexaInfo)`` with :class:`KnexaData`.
 
     Args:
         team: agents with adapters, see :func:`team`.
@@ -172,8 +142,7 @@ def knexa(
     Example:
         >>> import jax, optax
         >>> import jax.numpy as jnp
-        >>> from jaxswarm.data import verifiable
-        >>> from jaxswarm.models import transformer
+        >>>         >>> from jaxswarm.models import transformer
         >>> from jaxswarm.systems import knexa_fl
         >>> text = verifiable.tokenizer()
         >>> model = transformer.from_config(transformer.Config(text.vocab_size, 8, num_layers=1))
@@ -193,7 +162,7 @@ def knexa(
         >>> learner = knexa_fl.knexa(
         ...     team, optax.adam(1e-2), num_pairs=2, max_new_tokens=3, steps=1, batch_size=2
         ... )
-        >>> state = learner.init(jax.random.key(1), data)
+        >>> state = learner.init(team.init(jax.random.key(1)), data)
         >>> state, info = jax.jit(learner.step)(jax.random.key(2), state, data)
         >>> info.pairs.teachers.shape, info.loss.shape
         ((2,), (4,))
@@ -225,9 +194,9 @@ def knexa(
     )
     tables = (jnp.asarray(team.to_text), jnp.asarray(team.from_text))
 
-    def init(key: Key, data: KnexaData) -> KnexaState:
+    def init(params: dict[str, PyTree], data: KnexaData) -> KnexaState:
         check_data(data, team)
-        adapters = team.init(checks.key(key))
+        adapters = params
         opt_state = {}
         for name, ids in team.swarm.members.items():
             opt_state[name] = independent_keys(jax.vmap(optimizer.init)(adapters[name]), ids)
@@ -379,29 +348,6 @@ def knexa(
         return state, KnexaInfo(pairs, rewards, loss, total)
 
     return Algorithm(init, step)
-
-
-def check_data(data: KnexaData, team: Team) -> None:
-    """Check the data of a team; traced parts are only checked for their shapes.
-
-    Raises:
-        ValueError: for other shapes, a histogram whose sum is not 1, or a transfer set that is
-            empty or shares a question with the validation set.
-    """
-    check_team(team)
-    checks.instance("data", data, KnexaData, "knexa_fl.KnexaData(private, …)")
-    for name, problems in (("private", data.private), ("validation", data.validation)):
-        checks.instance(name, problems, verifiable.Problems, "verifiable.to_arrays(items, …)")
-    n = team.num_agents
-    agents.check_leading_axis(data.private, n, "private")
-    make_profiles(team.families, jnp.zeros((n, NUM_SCORES)), data.histogram)
-    count = jnp.shape(data.validation.prompts)[0]
-    checks.wholes("category", data.category, 0, NUM_BINS - 1, shape=(count,))
-    if not jnp.size(data.prompts):
-        raise ValueError("prompts: expected at least one question of the transfer set, got none")
-    known = (data.prompts, data.prompt_mask, *data.validation)
-    if not any(checks.is_traced(leaf) for leaf in known):
-        check_disjoint(data.prompts, data.prompt_mask, data.validation, "prompts")
 
 
 def _validate(
