@@ -18,7 +18,8 @@ LONG = {
     f"jaxswarm.{name}"
     for name in (
         "generative._ac_flow generative._decentralized generative._experts language._grpo rl._ppo "
-        "rl._sac rl.networked.ppo rl.networked.sac systems.stac._stac systems.symphony._symphony"
+        "rl._sac rl.networked.ppo rl.networked.sac systems.knexa_fl._knexa systems.stac._stac "
+        "systems.symphony._symphony"
     ).split()
 }
 """Modules whose examples train, and take seconds to compile."""
@@ -43,6 +44,7 @@ rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate
 coordination.workers coordination.task_graph coordination.bandits.linucb
 models.transformer.from_config models.transformer.generate data.tokenizers.character
 data.verifiable.to_arrays language.grpo language.sft language.generate
+systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 

@@ -129,7 +129,9 @@ def run_language(
 
     def run_arm(policy: jax.Array) -> Any:
         keys = agents.keys(key, config.seeds)
-        return jax.vmap(run_seed, in_axes=(None, 0, 0, 0))(policy, keys, private, histogram)
+        return jax.vmap(run_seed, in_axes=(None, 0, 0, 0))(
+            policy, keys, private, jnp.asarray(histogram)
+        )
 
     policies = jnp.array([knexa_fl.POLICIES.index(name) for name in ARMS.values()])
     # One arm after another, so that only the oracle pays for its trials.

@@ -89,8 +89,8 @@ def _draw_matching(ax: Any, config: Config, results: Results) -> None:
     for i, j in np.argwhere(uses > 0):
         ax.add_patch(
             FancyArrowPatch(
-                tuple(at[i]), tuple(at[j]), connectionstyle="arc3,rad=0.15", arrowstyle="-|>", shrinkA=13,
-                shrinkB=13, mutation_scale=13, lw=1.0 + 2.5 * scale(uses[i, j]),
+                tuple(at[i]), tuple(at[j]), connectionstyle="arc3,rad=0.15", arrowstyle="-|>",
+                shrinkA=13, shrinkB=13, mutation_scale=13, lw=1.0 + 2.5 * scale(uses[i, j]),
                 color=colors(scale(uses[i, j])),
             )
         )  # fmt: skip
