@@ -26,8 +26,8 @@ class Config:
     every: int = 4  # rounds between two measurements of the test accuracy; must divide rounds
     steps: int = 4  # gradient steps of each agent in a round
     batch: int = 8  # private questions of a step
-    texts: int = 12  # responses of a teacher that a student learns from in a round
-    lr: float = 2.5e-3  # Adam's step size for the adapters
+    texts: int = 16  # responses of a teacher that a student learns from in a round
+    lr: float = 5e-3  # Adam's step size for the adapters
     seeds: int = 5  # independent runs of the tier with language models
     seed: int = 0  # base seed of all runs
 

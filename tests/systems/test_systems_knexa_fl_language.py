@@ -370,7 +370,7 @@ TABLE = {
         knexa_fl.check_disjoint,
         {"transfer": DATA.prompts, "mask": DATA.prompt_mask, "problems": DATA.validation},
         {
-            "transfer": [EMPTY, DATA.validation.prompts, "x", None],
+            "transfer": [EMPTY, "x", None],
             "mask": [np.ones(3, bool), "x"],
             "problems": "thing",
         },

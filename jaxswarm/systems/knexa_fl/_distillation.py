@@ -153,10 +153,10 @@ def check_disjoint(
         ValueError: naming the rows.
     """
     tokens = checks.wholes(name, checks.concrete(name, transfer), shape=(None, None))
-    flags = np.asarray(checks.mask("mask", mask, tokens.shape))
-    checks.instance("problems", problems, verifiable.Problems, "verifiable.to_arrays(items, …)")
     if not tokens.size:
         raise ValueError(f"{name}: expected at least one question, got none")
+    flags = np.asarray(checks.mask("mask", mask, tokens.shape))
+    checks.instance("problems", problems, verifiable.Problems, "verifiable.to_arrays(items, …)")
     seen = {
         tuple(row[counts].tolist()): i
         for i, (row, counts) in enumerate(

@@ -357,7 +357,7 @@ def _validate(
     losses = solution_losses(team, adapters, data.validation)
     member = jax.nn.one_hot(jnp.asarray(data.category), NUM_SCORES)
     counts = jnp.maximum(jnp.sum(member, axis=0), 1.0)
-    return jnp.exp(-losses) @ member / counts, jnp.mean(losses, axis=1)
+    return jnp.exp(-losses) @ member / counts[None], jnp.mean(losses, axis=1)
 
 
 def _shared_texts(
