@@ -48,7 +48,7 @@ def claims(config: Config, results: Results) -> list[Claim]:
         results: of :func:`experiments.knexa_fl.arms.run`.
 
     Returns:
-        Twelve claims: two on linear rewards, four on synergy, six on language agents.
+        Fourteen claims: two on linear rewards, four on synergy, eight on language agents.
     """
     claim_list = ClaimList(NAME)
     _roles_claims(claim_list, results)
@@ -201,6 +201,7 @@ def _language_claims(claim_list: ClaimList, results: Results) -> None:
         "KNEXA-FL reaches 13.33 %, the heuristic 6.67 % (Singh et al. 2026, Table 4)",
         control=False,
     )
+    _loss_claims(claim_list, results)
     falls = {}
     for arm in (central, pairwise):
         curve = mean_accuracy(results, arm)
@@ -219,3 +220,31 @@ def _language_claims(claim_list: ClaimList, results: Results) -> None:
         judge="interval",
         note="a final value never exceeds its own peak, so the fall is compared with another arm's",
     )
+
+
+def _loss_claims(claim_list: ClaimList, results: Results) -> None:
+    """On the validation loss, whose drop is the reward; added after the pilot."""
+    losses = dict(zip(ARMS, results["language"]["loss"][..., -1, :].mean(axis=-1), strict=True))
+    random, pairwise, oracle = "random pairs", "KNEXA, pairwise", "oracle pairs"
+    rows = (
+        (oracle, "an oracle that tries all teachers",
+         "Own check: the world rewards the choice of teachers in the matchmaker's own measure"),
+        (pairwise, "LinUCB with pair terms",
+         "The matchmaker maximizes the drop of the students' losses (Singh et al. 2026, §3.3)"),
+    )  # fmt: skip
+    for arm, words, statement in rows:
+        claim_list.add(
+            f"Language agents paired by {words} end with a smaller validation loss than those "
+            "paired at random",
+            statement=statement,
+            measured=f"mean final validation loss of the agents, {arm} - {random}",
+            metric="validation loss",
+            unit="nats per token",
+            arm=arm,
+            baseline=random,
+            value=statistics.compare(losses[arm], losses[random]),
+            at_most=0.0,
+            judge="interval",
+            control=arm == oracle,
+            note=f"means {losses[arm].mean():.4f} and {losses[random].mean():.4f}",
+        )

@@ -99,11 +99,11 @@ def _draw_matching(ax: Any, config: Config, results: Results) -> None:
     for i in range(n):
         ax.annotate(str(i), at[i], ha="center", va="center", zorder=4)
         ax.annotate(
-            f"{skills[i]} skills" if skills[i] > 1 else "1 skill", 1.27 * at[i], ha="center",
+            f"{skills[i]} skills" if skills[i] > 1 else "1 skill", 1.5 * at[i], ha="center",
             va="center", fontsize=10, color="#5A5A5A",
         )  # fmt: skip
-    ax.set_xlim(-1.5, 1.5)
-    ax.set_ylim(-1.5, 1.5)
+    ax.set_xlim(-1.8, 1.8)
+    ax.set_ylim(-1.8, 1.8)
     ax.set_aspect("equal")
     ax.set_axis_off()
     drawn = ScalarMappable(scale, colors)
