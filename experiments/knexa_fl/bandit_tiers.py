@@ -81,7 +81,7 @@ def run_synergy(key: jax.Array, config: Config) -> dict[str, dict[str, np.ndarra
     ) -> jax.Array:
         def features(history: knexa_fl.History, key: jax.Array) -> jax.Array:
             x = knexa_fl.pair_features(PAIRWISE, profiles, history)
-            x = jnp.where(concat & terms, 0.0, x)  # columns of zeros have no influence
+            x = jnp.where(concat & terms[None, None], 0.0, x)  # columns of zeros have no influence
             above = jnp.triu(jax.random.bernoulli(key, shape=(n, n)), 1)
             first = above | jnp.tril(~above.T, -1)  # either (i, j) or (j, i), at random
             return jnp.where(first[..., None], x, x.swapaxes(0, 1))

@@ -265,7 +265,8 @@ def knexa(
         x = pair_features(kind, profiles, state.matchmaker.history)
         if kind == "pairwise" and policy is not None:
             terms = jnp.arange(x.shape[-1]) >= NUM_FEATURES["concat"]
-            x = jnp.where(terms & (index == POLICIES.index("concat")), 0.0, x)
+            terms = terms[None, None] & (index == POLICIES.index("concat"))
+            x = jnp.where(terms, 0.0, x)
         dispatched, learned = maker.choose(key_match, state.matchmaker, x)
         histogram = jnp.asarray(data.histogram)
         divergence = js_divergence(histogram[:, None], histogram[None])
@@ -302,15 +303,15 @@ def knexa(
             pairs = jax.tree.map(lambda a, b: jnp.where(oracle, a, b), best, chosen)
             teacher, student = _roles(pairs, n)
             teacher, student = jnp.where(last, teacher, k), student | ~last
-            tokens = jnp.where(is_central, shared_tokens, texts.tokens[teacher])
-            mask = jnp.where(is_central, shared_mask, texts.mask[teacher]) & _over(student, 3)
+            tokens = jnp.where(is_central, shared_tokens[None], texts.tokens[teacher])
+            mask = jnp.where(is_central, shared_mask[None], texts.mask[teacher]) & _over(student, 3)
             own = jax.nn.one_hot(tokens, team.to_text.shape[1])
             transfer = Transfer(
                 jnp.broadcast_to(prompts, (n, *prompts.shape)),
                 jnp.broadcast_to(prompt_mask, (n, *prompts.shape)),
                 tokens,
                 mask,
-                jnp.where(is_central, probabilities, own),
+                jnp.where(is_central, probabilities[None], own),
             )
             adapters, opt_state = train(
                 key_train, state, data, transfer, jnp.where(student, weight, 0.0)
