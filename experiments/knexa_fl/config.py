@@ -57,7 +57,7 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        bandit_seeds=50, synergy_rounds=100, agents=12, pretrain_steps=4000, test=14, rounds=40,
-        seeds=10,
+        bandit_seeds=30, synergy_rounds=100, agents=12, pretrain_steps=4000, test=14, rounds=30,
+        every=5, seeds=10,
     ),
 }  # fmt: skip
