@@ -192,7 +192,12 @@ def test_only_matchmakers_learn_and_rewards_are_the_drop_of_the_loss(rounds, sta
 
 @pytest.mark.slow
 def test_distillation_brings_a_student_closer_to_its_teachers_texts(state):
-    learner = knexa_fl.knexa(TEAM, optax.adam(0.02), alpha=(1.0, 1.0), **(OPTIONS | {"steps": 30}))
+    learner = knexa_fl.knexa(
+        TEAM,
+        optax.adam(0.02),
+        alpha=(1.0, 1.0),
+        **(OPTIONS | {"steps": 30, "transfer_size": 8, "temperature": 0.0}),
+    )
     run = jax.jit(learner.step)
     texts = texts_of(state.adapters)
     after, info = run(jax.random.key(3), state, DATA)
