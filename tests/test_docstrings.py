@@ -21,7 +21,7 @@ LONG = {
         "generative._flow_matching language._critic language._grpo language._offline language._ppo "
         "language._sft language._step_dapo language._steps models.transformer._families "
         "models.transformer._generate rl._ppo rl._sac rl.networked.ppo rl.networked.sac "
-        "systems.stac._stac systems.symphony._symphony"
+        "systems.knexa_fl._knexa systems.stac._stac systems.symphony._symphony"
     ).split()
 }
 """Modules whose examples train, and take seconds to compile."""
@@ -47,6 +47,7 @@ coordination.workers coordination.task_graph coordination.bandits.linucb
 models.transformer.from_config models.transformer.generate data.tokenizers.character
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv
 language.grpo language.sft language.generate
+systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 

@@ -43,6 +43,19 @@ def right_answer(name, question):
     if name == "modular_root":
         square, prime = map(int, text.split("%"))
         return str(min(x for x in range(prime) if (x * x - square) % prime == 0))
+    if name == "products" or name == "remainders":
+        return str(eval(text))
+    if name == "quotients":
+        return str(eval(text.replace("/", "//")))
+    if name == "duplication":
+        return f"{text[1:]}{text[1:]}"
+    if name == "counting":
+        letter, _, letters = text.partition("!")
+        return str(sum(other == letter for other in letters))
+    if name == "letter_shift":
+        return text[1:].translate(str.maketrans("abcdefgh", "bcdefgha"))
+    if name == "maximum":
+        return sorted(text[1:])[-1]
     product = int(text[:-2])
     return str(min(d for d in range(2, product + 1) if product % d == 0))
 
@@ -246,6 +259,14 @@ CALLS = {
     ),
     "modular_root": Call(verifiable.modular_root, {}, {"primes": (*PRIMES, [2])}),
     "factoring": Call(verifiable.factoring, {}, {"primes": PRIMES}),
+    "products": Call(verifiable.products, {}, {"digits": SIZE}),
+    "counting": Call(
+        verifiable.counting, {}, {"length": (1, 10, *SIZE), "num_symbols": (9, *SIZE)}
+    ),
+    "letter_shift": Call(
+        verifiable.letter_shift, {}, {"length": (1, *SIZE), "num_symbols": (9, *SIZE)}
+    ),
+    "maximum": Call(verifiable.maximum, {}, {"length": (1, *SIZE)}),
     "draw_items": Call(
         verifiable.draw_items,
         {"tasks": verifiable.logic(), "num_items": 2, "seed": 0},

@@ -29,6 +29,7 @@ MINUTES = (
     "decentralized_diffusion",
     "step_dapo",
     "sapo",
+    "knexa_fl",
 )
 
 

@@ -5,6 +5,16 @@ by line; ``to_arrays`` tokenizes them; ``exact_match`` verifies generated tokens
 ``with_mistakes`` makes noisy demonstrations. ``TASKS`` lists the tasks.
 """
 
+from jaxswarm.data.verifiable._items import ALPHABET, Item, Task
+from jaxswarm.data.verifiable._one_step import (
+    counting,
+    duplication,
+    letter_shift,
+    maximum,
+    products,
+    quotients,
+    remainders,
+)
 from jaxswarm.data.verifiable._problems import (
     Problems,
     draw_items,
@@ -16,10 +26,7 @@ from jaxswarm.data.verifiable._problems import (
 )
 from jaxswarm.data.verifiable._reasoning_gym import from_reasoning_gym
 from jaxswarm.data.verifiable._tasks import (
-    ALPHABET,
     TASKS,
-    Item,
-    Task,
     base_conversion,
     chain_sums,
     factoring,
@@ -38,13 +45,20 @@ __all__ = [
     "Task",
     "base_conversion",
     "chain_sums",
+    "counting",
     "draw_items",
+    "duplication",
     "exact_match",
     "factoring",
     "final_line",
     "from_reasoning_gym",
+    "letter_shift",
     "logic",
+    "maximum",
     "modular_root",
+    "products",
+    "quotients",
+    "remainders",
     "reversal",
     "reverse_comparison",
     "sorting",

@@ -14,7 +14,7 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.data import tokenizers
 from jaxswarm.data.dataset import check_seed
-from jaxswarm.data.verifiable._tasks import ALPHABET, Item, Task
+from jaxswarm.data.verifiable._items import ALPHABET, Item, Task
 
 
 class Problems(NamedTuple):

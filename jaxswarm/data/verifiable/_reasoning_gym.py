@@ -12,7 +12,7 @@ from typing import Any
 
 from jaxswarm import checks
 from jaxswarm.data.dataset import check_seed
-from jaxswarm.data.verifiable._tasks import Item
+from jaxswarm.data.verifiable._items import Item
 
 
 def from_reasoning_gym(

@@ -8,45 +8,20 @@ References:
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from jaxswarm import checks
-
-ALPHABET = "\n!%&()*+/0123456789<=>?abcdefghr|"
-"""All characters of the tasks of this module, for one tokenizer of all."""
-
-VERIFICATION = ("easy", "hard")
-
-
-class Item(NamedTuple):
-    """One question with its solution.
-
-    Attributes:
-        question: text, ends with ``=``.
-        solution: steps, one per line; the last line is the answer.
-        answer: the last line.
-    """
-
-    question: str
-    solution: str
-    answer: str
-
-
-class Task(NamedTuple):
-    """A family of questions.
-
-    Attributes:
-        name: of the family.
-        draw: ``draw(rng) -> Item`` with a ``numpy.random.Generator``.
-        verification: ``"easy"`` if a check of an answer takes less work than a solution, ``"hard"``
-            if it has to solve the question again.
-    """
-
-    name: str
-    draw: Callable[[np.random.Generator], Item]
-    verification: str
+from jaxswarm.data.verifiable._items import Item, Task, draw_letters, make_item
+from jaxswarm.data.verifiable._one_step import (
+    counting,
+    duplication,
+    letter_shift,
+    maximum,
+    products,
+    quotients,
+    remainders,
+)
 
 
 def chain_sums(num_terms: int = 3, digits: int = 1) -> Task:
@@ -70,7 +45,7 @@ def chain_sums(num_terms: int = 3, digits: int = 1) -> Task:
     def draw(rng: np.random.Generator) -> Item:
         terms = rng.integers(0, 10**digits, num_terms)
         sums = np.cumsum(terms)[1:]
-        return _item("+".join(map(str, terms)), [str(value) for value in sums])
+        return make_item("+".join(map(str, terms)), [str(value) for value in sums])
 
     return Task("chain_sums", draw, "hard")
 
@@ -104,7 +79,7 @@ def base_conversion(digits: int = 2, bases: Sequence[int] = (2, 3)) -> Task:
             rest, remainder = divmod(rest, base)
             lines.append(f"{rest}r{remainder}")
             found = str(remainder) + found
-        return _item(f"{number}b{base}", [*lines, found])
+        return make_item(f"{number}b{base}", [*lines, found])
 
     return Task("base_conversion", draw, "easy")
 
@@ -128,9 +103,9 @@ def sorting(length: int = 4, num_symbols: int = 8) -> Task:
     num_symbols = checks.whole("num_symbols", num_symbols, 2, 8)
 
     def draw(rng: np.random.Generator) -> Item:
-        text = _letters(rng, length, num_symbols)
+        text = draw_letters(rng, length, num_symbols)
         lines = ["".join(sorted(text[: i + 1])) for i in range(1, length)]
-        return _item(f"<{text}", lines)
+        return make_item(f"<{text}", lines)
 
     return Task("sorting", draw, "easy")
 
@@ -166,7 +141,7 @@ def logic(num_connectives: int = 2) -> Task:
         while len(current) > 1:
             current = _reduced(current)
             lines.append(current)
-        return _item(text, lines)
+        return make_item(text, lines)
 
     return Task("logic", draw, "hard")
 
@@ -185,8 +160,8 @@ def reversal(length: int = 4, num_symbols: int = 8) -> Task:
     num_symbols = checks.whole("num_symbols", num_symbols, 2, 8)
 
     def draw(rng: np.random.Generator) -> Item:
-        text = _letters(rng, length, num_symbols)
-        return _item(f">{text}", [text[::-1]])
+        text = draw_letters(rng, length, num_symbols)
+        return make_item(f">{text}", [text[::-1]])
 
     return Task("reversal", draw, "easy")
 
@@ -207,13 +182,13 @@ def reverse_comparison(length: int = 3, num_symbols: int = 8) -> Task:
     num_symbols = checks.whole("num_symbols", num_symbols, 2, 8)
 
     def draw(rng: np.random.Generator) -> Item:
-        text = _letters(rng, length, num_symbols)
+        text = draw_letters(rng, length, num_symbols)
         other, same = list(text[::-1]), rng.random() < 0.5
         if not same:
             place = int(rng.integers(length))
             shift = int(rng.integers(1, num_symbols))
             other[place] = "abcdefgh"[("abcdefgh".index(other[place]) + shift) % num_symbols]
-        return _item(f"{text}?{''.join(other)}", ["1" if same else "0"])
+        return make_item(f"{text}?{''.join(other)}", ["1" if same else "0"])
 
     return Task("reverse_comparison", draw, "hard")
 
@@ -243,7 +218,7 @@ def modular_root(primes: Sequence[int] = (5, 7, 11, 13)) -> Task:
         square = int(rng.integers(1, prime)) ** 2 % prime
         root = next(x for x in range(1, prime) if x * x % prime == square)
         tried = [str(x * x % prime) for x in range(1, root + 1)]
-        return _item(f"{square}%{prime}", [*tried, str(root)])
+        return make_item(f"{square}%{prime}", [*tried, str(root)])
 
     return Task("modular_root", draw, "easy")
 
@@ -263,7 +238,7 @@ def factoring(primes: Sequence[int] = (2, 3, 5, 7, 11)) -> Task:
 
     def draw(rng: np.random.Generator) -> Item:
         p, q = (int(rng.choice(factors)) for _ in range(2))
-        return _item(f"{p * q}/?", [str(min(p, q))])
+        return make_item(f"{p * q}/?", [str(min(p, q))])
 
     return Task("factoring", draw, "easy")
 
@@ -271,22 +246,21 @@ def factoring(primes: Sequence[int] = (2, 3, 5, 7, 11)) -> Task:
 TASKS: dict[str, Callable[..., Task]] = {
     "base_conversion": base_conversion,
     "chain_sums": chain_sums,
+    "counting": counting,
+    "duplication": duplication,
     "factoring": factoring,
+    "letter_shift": letter_shift,
     "logic": logic,
+    "maximum": maximum,
     "modular_root": modular_root,
+    "products": products,
+    "quotients": quotients,
+    "remainders": remainders,
     "reversal": reversal,
     "reverse_comparison": reverse_comparison,
     "sorting": sorting,
 }
 """All tasks by name, as constructors whose arguments are knobs of difficulty."""
-
-
-def _item(question: str, lines: Sequence[str]) -> Item:
-    return Item(f"{question}=", "\n".join(lines), lines[-1])
-
-
-def _letters(rng: np.random.Generator, length: int, num_symbols: int) -> str:
-    return "".join("abcdefgh"[i] for i in rng.integers(0, num_symbols, length))
 
 
 def _factor(number: int) -> int:

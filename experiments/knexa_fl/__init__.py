@@ -1,0 +1,23 @@
+"""KNEXA-FL: a bandit pairs teachers with students among language agents, by profiles alone."""
+
+from experiments.harness.protocol import Paper
+
+NAME = "knexa_fl"
+TITLE = "KNEXA-FL: LinUCB matchmaking of teachers and students among LoRA language agents"
+PAPER = Paper(
+    author="I. Singh, E. Vissol-Gaudin, A. Otung, M. Sekiya",
+    title=(
+        "Learning to Collaborate: An Orchestrated-Decentralized Framework for Peer-to-Peer LLM "
+        "Federation"
+    ),
+    year=2026,
+    venue="AAAI 2026",
+    arxiv="2601.17133",
+)
+SUBSTITUTES = (
+    "Six transformers of 15 to 27 thousand parameters in two families, trained here on noisy "
+    "demonstrations, stand in for four backbones of 0.4 to 0.6 billion; twelve procedural skills "
+    "for HumanEval and MBPP; rank 2 for rank 8. The drop of the loss on public validation "
+    "questions is the reward. The published synthetic figures come from a script that adds noise "
+    "to given means, so they are no targets; both bandit tiers here are simulated anew."
+)
