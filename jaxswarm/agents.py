@@ -4,6 +4,7 @@ Shapes: ``N`` agents (axis 0 of every leaf), ``P`` parameters of one agent, ``..
 axes.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -235,9 +236,13 @@ def mean(tree: PyTree, mask: jax.Array | None = None) -> PyTree:
         ValueError: if ``mask`` is not ``bool[N]``, or a leaf holds random keys.
     """
     n = _check_numbers(tree)
+    return _mean(tree, None if mask is None else checks.mask("mask", mask, (n,)))
+
+
+@functools.partial(jax.jit, inline=True)
+def _mean(tree: PyTree, mask: jax.Array | None) -> PyTree:
     if mask is None:
         return jax.tree.map(lambda x: jnp.mean(x, axis=0), tree)
-    mask = jnp.asarray(checks.mask("mask", mask, (n,)))
     count = jnp.maximum(jnp.sum(mask), 1)
 
     def leaf(x: jax.Array) -> jax.Array:
@@ -258,8 +263,11 @@ def squared_distance_to_mean(tree: PyTree) -> jax.Array:
     Raises:
         ValueError: if a leaf holds random keys.
     """
-    n = _check_numbers(tree)
+    return _squared_distance_to_mean(tree, _check_numbers(tree))
 
+
+@functools.partial(jax.jit, static_argnums=1, inline=True)
+def _squared_distance_to_mean(tree: PyTree, n: int) -> jax.Array:
     def leaf(x: jax.Array) -> jax.Array:
         x = x.astype(_accumulator(x))
         difference = x - x[:1]

@@ -17,7 +17,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxswarm import agents, checks, errors
-from jaxswarm.gossip._operator import Mixing, apply, float_dtype, require_operator
+from jaxswarm.gossip._operator import Mixing, apply, compiled, float_dtype, require_operator
 from jaxswarm.gossip.regular_layouts import Circulant, Dense, Mean
 from jaxswarm.gossip.sparse_layouts import Bucket, Gather, Segment
 from jaxswarm.topology import Topology, degrees, from_edges, require_connected, require_topology
@@ -121,7 +121,7 @@ def mixing(
     built = _BUILDERS[chosen](topology, edge_weights, self_weights, kind)
     if isinstance(built, Circulant | Gather | Segment):
         built = replace(built, selects=_has_zeros(built))
-    return jax.tree.map(jnp.asarray, built)
+    return jax.tree.map(jax.device_put, built)  # jnp.asarray would compile for every shape
 
 
 def _namespace(*arrays: Any) -> Any:
@@ -209,6 +209,11 @@ def mix(W: Mixing, tree: PyTree, messages: PyTree | None = None) -> PyTree:
         agents.check_same_shapes(messages, tree, "messages")
     tree = jax.tree.map(jnp.asarray, tree)
     sent = tree if messages is None else jax.tree.map(jnp.asarray, messages)
+    return _mixed(W, tree, sent)
+
+
+@compiled
+def _mixed(W: Mixing, tree: PyTree, sent: PyTree) -> PyTree:
     return jax.tree.map(lambda own, message: apply(W, own, message), tree, sent)
 
 

@@ -183,7 +183,7 @@ def shard_operator(W: Mixing, mesh: Mesh) -> Sharded:
     """Split ``W`` over the mesh; see :func:`jaxswarm.sharding.shard`."""
     whole, halo = _prepare(W, mesh.devices.size)
 
-    parts = jax.tree.map(jnp.asarray, (whole, halo))
+    parts = jax.tree.map(jax.device_put, (whole, halo))
     if not NamedSharding(mesh, P()).is_fully_addressable:
         # Steps close over operators, and jax closes over arrays of this process only: every device
         # then holds the weights and lists (no more than the edges), each its own slice of the work.

@@ -124,7 +124,7 @@ def per_member(function: Callable[..., Any], topology: Topology, *extra: Any) ->
     for _ in range(topology.senders.ndim - 1):
         function = jax.vmap(function)
     bare = replace(topology, name="", offsets=None)
-    return function(jax.tree.map(jnp.asarray, bare), *extra)
+    return function(jax.tree.map(jax.device_put, bare), *extra)
 
 
 def reverse_slots(topology: Topology) -> jax.Array:

@@ -274,7 +274,7 @@ def _weighted_lists(topology: Topology, weights: str | Any) -> WeightedLists:
     else:
         picked = values[edges] if values.size else xp.zeros(edges.shape, values.dtype)
     picked = xp.where(mask, picked, values.dtype.type(0))
-    return WeightedLists(*(jnp.asarray(part) for part in (neighbors, edges, mask, picked)))
+    return WeightedLists(*(jax.device_put(part) for part in (neighbors, edges, mask, picked)))
 
 
 def _finite(matrix: jax.Array, dtype: Any, largest: float) -> tuple[jax.Array, jax.Array]:

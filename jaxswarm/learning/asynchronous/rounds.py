@@ -6,7 +6,7 @@ order of the events of each agent matters, and batches keep it.
 Shapes: ``N`` agents, ``M`` events, ``R`` batches of ``B`` events.
 """
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from jaxswarm import checks
@@ -74,4 +74,4 @@ def matching_rounds(events: Events, num_agents: int, *, width: int | None = None
         ids[kept],
         kind[kept],
     )
-    return Events(jnp.asarray(out_time), jnp.asarray(out_ids), jnp.asarray(out_kind))
+    return Events(*jax.device_put((out_time, out_ids, out_kind)))
