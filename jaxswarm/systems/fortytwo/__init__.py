@@ -2,8 +2,8 @@
 
 ``judge_prompts`` and ``judge`` let a language model compare two replies in both orders, with or
 without a generated rationale; ``corrupt_verdicts`` makes adversarial judges of honest ones;
-``consensus_rounds`` follows strengths, winners and reputations over many requests. ``simulate_nodes``
-is a synthetic tier without models for thousands of nodes. The ranking itself is
+``consensus_rounds`` follows strengths, winners and reputations over many requests.
+``simulate_nodes`` is a synthetic tier without models for thousands of nodes. The ranking itself is
 ``jaxswarm.trust.ranking``.
 """
 

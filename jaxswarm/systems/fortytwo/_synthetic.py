@@ -44,7 +44,8 @@ class SyntheticInfo(NamedTuple):
         majority: ``bool[Q]``, whether the majority vote did.
         possible: ``bool[Q]``, whether any reply was right.
         reputation: ``float32[N]``, at the end.
-        sybil_weight: ``float32[Q]``, share of all reputation that Sybil identities hold.
+        sybil_weight: ``float32[Q]``, share of all admitted nodes' reputation that Sybil
+            identities hold.
     """
 
     right: jax.Array
@@ -111,6 +112,8 @@ def simulate_nodes(
     shared_errors: ArrayLike = 0.7,
     initial: float = 0.5,
     rate: float = 0.9,
+    num_tests: int = 0,
+    threshold: float = 0.6,
 ) -> SyntheticInfo:
     """Simulate requests of the synthetic tier; runs inside ``jit``.
 
@@ -129,6 +132,10 @@ def simulate_nodes(
         shared_errors: in ``[0, 1]``.
         initial: reputation of all nodes at the start, in ``(0, 1]``.
         rate: of the reputation, in ``[0, 1]``.
+        num_tests: calibration tests that each node takes before it may judge; none if 0. A Sybil
+            identity judges the same share of them as of its other pairs; Byzantine nodes of other
+            kinds pass as honest ones do.
+        threshold: share of right verdicts that admits a node, in ``[0, 1]``.
 
     Returns:
         Outcomes of the requests and reputations, see :class:`SyntheticInfo`.
@@ -154,7 +161,17 @@ def simulate_nodes(
     checks.probability("shared_errors", shared_errors)
     checks.real("initial", initial, above=0.0, high=1.0)
     checks.probability("rate", rate)
+    num_tests = checks.whole("num_tests", num_tests)
+    checks.probability("threshold", threshold)
     kind = {name: nodes.kinds == i for i, name in enumerate(KINDS)}
+    test_key, key = jax.random.split(key)
+    allowed = jnp.ones(n, bool)
+    if num_tests:
+        skill = jax.nn.sigmoid(jnp.asarray(nodes.sharpness))
+        share = jnp.where(kind["sybil"], nodes.paid, 1.0)
+        chance = share * skill + (1.0 - share) * 0.5
+        passed = jax.random.uniform(test_key, (n, num_tests)) < chance[:, None]
+        allowed = ranking.admitted(passed, threshold)
 
     def request(reputation: jax.Array, key: Key) -> tuple[jax.Array, Any]:
         keys = jax.random.split(key, 6)
@@ -176,12 +193,11 @@ def simulate_nodes(
         judges = jnp.broadcast_to(jnp.arange(n)[:, None], first.shape).ravel()
         compared = ranking.Comparisons(judges, first.ravel(), second.ravel(), verdicts.ravel())
         winners, losers, _ = ranking.wins_and_losses(compared)
-        strengths = ranking.bradley_terry(
-            winners, losers, reputation[judges], num_items=num_replies
-        )
+        weight = jnp.where(allowed, reputation, 0.0)
+        strengths = ranking.bradley_terry(winners, losers, weight[judges], num_items=num_replies)
         winner, _ = ranking.pick(strengths, classes)
         agreed, _ = ranking.agreement(compared, strengths, n)
-        share = jnp.sum(jnp.where(kind["sybil"], reputation, 0.0)) / jnp.sum(reputation)
+        share = jnp.sum(jnp.where(kind["sybil"], weight, 0.0)) / jnp.maximum(jnp.sum(weight), 1e-9)
         majority = right[ranking.majority_vote(classes)]
         updated = ranking.update_reputation(reputation, agreed, rate=rate)
         return updated, (right[winner], majority, jnp.any(right), share)

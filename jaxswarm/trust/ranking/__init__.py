@@ -15,6 +15,7 @@ from jaxswarm.trust.ranking._comparisons import (
     draw_comparisons,
     is_connected,
     request_key,
+    request_seed,
     verdicts_of,
     wins_and_losses,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "majority_vote",
     "pick",
     "request_key",
+    "request_seed",
     "swarm",
     "trueskill",
     "update_reputation",

@@ -34,8 +34,8 @@ class Comparisons(NamedTuple):
     verdicts: Any
 
 
-def request_key(request: str | bytes) -> Key:
-    """Derive a random key from the SHA-256 hash of a request.
+def request_seed(request: str | bytes) -> int:
+    """Hash a request by SHA-256 to a seed below 2³¹.
 
     Args:
         request: its text.
@@ -45,7 +45,19 @@ def request_key(request: str | bytes) -> Key:
     """
     checks.instance("request", request, (str, bytes))
     data = request if isinstance(request, bytes) else request.encode("utf-8", "surrogatepass")
-    return jax.random.key(int.from_bytes(hashlib.sha256(data).digest()[:4], "big"))
+    return int.from_bytes(hashlib.sha256(data).digest()[:4], "big") >> 1
+
+
+def request_key(request: str | bytes) -> Key:
+    """Derive a random key from the hash of a request, see :func:`request_seed`.
+
+    Args:
+        request: its text.
+
+    Raises:
+        ValueError: for what is neither text nor bytes.
+    """
+    return jax.random.key(request_seed(request))
 
 
 def draw_comparisons(

@@ -1,0 +1,142 @@
+"""Two tasks and what each node wrongly believes about them.
+
+* **Rotation**, easy to verify: move the first letter of a text to its end. One pass that compares
+  letters checks an answer. Nodes apply a wrong rule where the text begins with certain letters.
+* **Recall**, hard to verify: the value of a fact of a hidden table, followed by two letters that do
+  not matter. To check an answer is to know the fact. Nodes hold wrong values of some facts.
+
+Of the nodes of a pool a clique shares its wrong rule, its letters and its wrong facts.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.fortytwo.config import Config
+from jaxswarm.data import tokenizers
+
+LETTERS = "abcdefgh"
+LENGTH = 4  # letters of a text
+REPLY = LENGTH  # tokens of the longest answer
+NOISE = 2  # letters of noise before a question
+QUESTION = LENGTH + 2 + NOISE  # tokens of the longest question
+FACTS = tuple(letter + digit for letter in LETTERS for digit in "0123456789")
+TOKENIZER = tokenizers.character(LETTERS + "0123456789=>/?!AB")
+TASKS = ("rotation", "recall")
+
+
+class Node(NamedTuple):
+    """What a node answers.
+
+    Attributes:
+        rule: name of its wrong rule, in ``RULES``.
+        triggers: first letters of the texts to which it applies the wrong rule.
+        table: value of each fact, as it believes.
+    """
+
+    rule: str
+    triggers: str
+    table: dict[str, str]
+
+
+RULES = {
+    "right": lambda x: x[1:] + x[0],
+    "back": lambda x: x[-1] + x[:-1],
+    "reverse": lambda x: x[::-1],
+    "copy": lambda x: x,
+    "swap": lambda x: x[1] + x[0] + x[3] + x[2],
+}
+
+
+class World(NamedTuple):
+    """Questions and beliefs of one pool.
+
+    Attributes:
+        nodes: beliefs of each node.
+        table: right value of each fact.
+        texts: ``{split: texts}`` of the rotation task, disjoint.
+        facts: ``{split: questions}`` of the recall task; facts of ``test`` occur in no calibration.
+    """
+
+    nodes: list[Node]
+    table: dict[str, str]
+    texts: dict[str, list[str]]
+    facts: dict[str, list[str]]
+
+
+def draw_world(config: Config, seed: int) -> World:
+    """Draw the questions, the right table and the nodes' beliefs of one pool."""
+    rng = np.random.default_rng(seed)
+    table = {fact: LETTERS[rng.integers(8)] for fact in FACTS}
+    shuffled = [FACTS[i] for i in rng.permutation(len(FACTS))]
+    known, held_out = shuffled[:32], shuffled[32:]
+    popular = {fact: _other(rng, table[fact]) for fact in FACTS if rng.random() < 0.375}
+    count = round(config.clique * config.nodes)
+    in_clique = np.arange(config.nodes) < count
+    other_clique = rng.permutation(in_clique)  # of wrong facts: not the same nodes
+    shared = "".join(rng.permutation(list(LETTERS))[:3])
+    nodes = []
+    for i in range(config.nodes):
+        own = {f: _other(rng, table[f]) if rng.random() < 0.25 else table[f] for f in FACTS}
+        if other_clique[i]:
+            own |= popular
+        rule, triggers = "back", shared
+        if not in_clique[i]:
+            rule = ("reverse", "copy", "swap")[i % 3]
+            triggers = "".join(rng.permutation(list(LETTERS))[:2])
+        nodes.append(Node(rule, triggers, own))
+    sizes = {
+        "test": config.questions,
+        "calibration": config.calibration,
+        "admission": config.admission,
+        "demonstrations": config.demonstrations,
+    }
+    codes = rng.permutation(8**LENGTH)[: sum(sizes.values())]
+    texts = iter("".join(LETTERS[c // 8**k % 8] for k in range(LENGTH)) for c in codes)
+
+    def ask(facts: list[str], number: int) -> list[str]:
+        picked = (facts[i % len(facts)] for i in range(number))
+        return [fact + "".join(LETTERS[i] for i in rng.integers(8, size=2)) for fact in picked]
+
+    return World(
+        nodes,
+        table,
+        {split: [next(texts) for _ in range(number)] for split, number in sizes.items()},
+        {
+            split: ask({"test": held_out, "demonstrations": list(FACTS)}.get(split, known), number)
+            for split, number in sizes.items()
+        },
+    )
+
+
+def question(task: str, text: str, noise: str = "") -> str:
+    """The question as it is put to a model."""
+    return f"{noise}>{text}=" if task == "rotation" else f"{noise}{text}="
+
+
+def right_answer(world: World, task: str, text: str) -> str:
+    """The right answer."""
+    return RULES["right"](text) if task == "rotation" else world.table[text[:2]]
+
+
+def belief(node: Node, task: str, text: str) -> str:
+    """The answer that a node is trained to give."""
+    if task == "recall":
+        return node.table[text[:2]]
+    return RULES[node.rule if text[0] in node.triggers else "right"](text)
+
+
+def questions(world: World, task: str, split: str) -> list[str]:
+    """Texts of a task's split."""
+    return (world.texts if task == "rotation" else world.facts)[split]
+
+
+def noise(rng: np.random.Generator, share: float = 1.0) -> str:
+    """Two random letters with a probability, else none."""
+    if rng.random() >= share:
+        return ""
+    return "".join(LETTERS[i] for i in rng.integers(8, size=NOISE))
+
+
+def _other(rng: np.random.Generator, letter: str) -> str:
+    return LETTERS[(LETTERS.index(letter) + rng.integers(1, 8)) % 8]
