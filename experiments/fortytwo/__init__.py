@@ -5,7 +5,7 @@ from experiments.harness.protocol import Paper
 NAME = "fortytwo"
 TITLE = "Fortytwo: peer-ranked consensus of small language models against votes and other rankings"
 PAPER = Paper(
-    author="Fortytwo Network",
+    author="V. Larin, I. Naumenko, A. Ivashov, I. Nikitin, A. Firsov",
     title="Fortytwo: Swarm Inference with Peer-Ranked Consensus",
     year=2025,
     venue="arXiv preprint",

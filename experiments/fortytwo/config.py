@@ -9,7 +9,10 @@ class Config:
 
     seeds: int = 5  # independent pools with questions of their own
     nodes: int = 10  # models of a pool, which answer and judge
-    widths: tuple[int, ...] = (24, 32)  # widths of the models; node i has width i modulo their number
+    widths: tuple[int, ...] = (
+        24,
+        32,
+    )  # widths of the models; node i has width i modulo their number
     layers: int = 2  # transformer blocks of each model
     clique: float = 0.6  # share of the nodes with the same wrong rule and the same wrong facts
     demonstrations: int = 1_500  # demonstrations of answers for each node

@@ -7,6 +7,7 @@ reply, ``p`` pairs of each judge.
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -116,10 +117,9 @@ def train(config: Config, worlds: list[tasks.World], progress: Callable[[str], N
 
     progress("training on answers")
     nodes = [(world, node) for world in worlds for node in world.nodes]
-    own = _stack(
-        [_problems([_answer_row(rng, *each, "demonstrations") for _ in range(config.demonstrations)])
-         for each in nodes]
-    )  # fmt: skip
+    rows = range(config.demonstrations)
+    own = [_problems([_answer_row(rng, *each, "demonstrations") for _ in rows]) for each in nodes]
+    own = _stack(own)
     params = _fit(config, families, config.answer_steps)(params, _keys(answer_key, total), own)
 
     pool = Pool(families, params, _answering(config, families), _judging(config, families))
@@ -128,11 +128,11 @@ def train(config: Config, worlds: list[tasks.World], progress: Callable[[str], N
         task: np.asarray(pool.answer(params, reply_key, pack(worlds, task, "calibration")))
         for task in tasks.TASKS
     }
-    rows = [
+    labelled = [
         _calibration_rows(rng, config, i % config.nodes, i // config.nodes, *each, replies)
         for i, each in enumerate(nodes)
     ]
-    seen = _stack([_judge_problems(each) for each in rows])
+    seen = _stack([_judge_problems(each) for each in labelled])
     params = _fit(config, families, config.judge_steps)(params, _keys(judge_key, total), seen)
     return pool._replace(params=params)
 
@@ -153,7 +153,7 @@ def copies(config: Config, pool: Pool, chosen: np.ndarray) -> Any:
             place[int(agent) // config.nodes * config.nodes + int(chosen[agent // config.nodes, f])]
             for agent in members
         ]
-        params[name] = jax.tree.map(lambda x, rows=np.array(source): x[rows], pool.params[name])
+        params[name] = jax.tree.map(operator.itemgetter(np.array(source)), pool.params[name])
     return params
 
 

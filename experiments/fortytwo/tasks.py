@@ -23,19 +23,19 @@ QUESTION = LENGTH + 2 + NOISE  # tokens of the longest question
 FACTS = tuple(letter + digit for letter in LETTERS for digit in "0123456789")
 TOKENIZER = tokenizers.character(LETTERS + "0123456789=>/?!AB")
 TASKS = ("rotation", "recall")
+SHARED = 0.25  # share of first letters, and of facts, on which the clique errs
+PRIVATE = 0.25  # share of first letters, and of facts, on which each node errs in its own way
 
 
 class Node(NamedTuple):
     """What a node answers.
 
     Attributes:
-        rule: name of its wrong rule, in ``RULES``.
-        triggers: first letters of the texts to which it applies the wrong rule.
+        rules: name in ``RULES`` of the wrong rule that it applies to texts with a first letter.
         table: value of each fact, as it believes.
     """
 
-    rule: str
-    triggers: str
+    rules: dict[str, str]
     table: dict[str, str]
 
 
@@ -70,21 +70,21 @@ def draw_world(config: Config, seed: int) -> World:
     table = {fact: LETTERS[rng.integers(8)] for fact in FACTS}
     shuffled = [FACTS[i] for i in rng.permutation(len(FACTS))]
     known, held_out = shuffled[:32], shuffled[32:]
-    popular = {fact: _other(rng, table[fact]) for fact in FACTS if rng.random() < 0.375}
+    popular = {fact: _other(rng, table[fact]) for fact in FACTS if rng.random() < SHARED}
     count = round(config.clique * config.nodes)
     in_clique = np.arange(config.nodes) < count
     other_clique = rng.permutation(in_clique)  # of wrong facts: not the same nodes
-    shared = "".join(rng.permutation(list(LETTERS))[:3])
+    shared = rng.permutation(list(LETTERS))[: round(8 * SHARED)]
     nodes = []
     for i in range(config.nodes):
-        own = {f: _other(rng, table[f]) if rng.random() < 0.25 else table[f] for f in FACTS}
+        own = {f: _other(rng, table[f]) if rng.random() < PRIVATE else table[f] for f in FACTS}
         if other_clique[i]:
             own |= popular
-        rule, triggers = "back", shared
-        if not in_clique[i]:
-            rule = ("reverse", "copy", "swap")[i % 3]
-            triggers = "".join(rng.permutation(list(LETTERS))[:2])
-        nodes.append(Node(rule, triggers, own))
+        private = rng.permutation(list(LETTERS))[: round(8 * PRIVATE)]
+        rules = {str(letter): ("reverse", "copy", "swap")[i % 3] for letter in private}
+        if in_clique[i]:
+            rules |= {str(letter): "back" for letter in shared}
+        nodes.append(Node(rules, own))
     sizes = {
         "test": config.questions,
         "calibration": config.calibration,
@@ -123,7 +123,7 @@ def belief(node: Node, task: str, text: str) -> str:
     """The answer that a node is trained to give."""
     if task == "recall":
         return node.table[text[:2]]
-    return RULES[node.rule if text[0] in node.triggers else "right"](text)
+    return RULES[node.rules.get(text[0], "right")](text)
 
 
 def questions(world: World, task: str, split: str) -> list[str]:

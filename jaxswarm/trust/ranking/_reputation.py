@@ -102,12 +102,16 @@ def update_reputation(
     return jnp.where(taken, new, past)
 
 
-def admitted(correct: ArrayLike, threshold: float = 0.6) -> jax.Array:
+def admitted(
+    correct: ArrayLike, threshold: float = 0.6, counts: ArrayLike | None = None
+) -> jax.Array:
     """Nodes that pass the calibration tests: share of right verdicts at least a threshold.
 
     Args:
         correct: ``bool[N, C]``, whether each node's verdict (or answer) on each test was right.
         threshold: in ``[0, 1]``.
+        counts: ``bool[N, C]``, tests that each node took; all if ``None``. A node without tests is
+            not admitted.
 
     Returns:
         ``bool[N]``.
@@ -123,7 +127,11 @@ def admitted(correct: ArrayLike, threshold: float = 0.6) -> jax.Array:
     correct = checks.mask("correct", correct, (None, None))
     checks.whole("number of tests", correct.shape[1], 1)
     checks.probability("threshold", threshold)
-    return jnp.mean(jnp.asarray(correct).astype(jnp.float32), axis=1) >= threshold
+    taken = np.ones(correct.shape, bool) if counts is None else counts
+    taken = jnp.asarray(checks.mask("counts", taken, correct.shape))
+    number = jnp.sum(taken, axis=1)
+    passed = jnp.sum(taken & jnp.asarray(correct), axis=1)
+    return (number > 0) & (passed >= threshold * number)
 
 
 def collusion_scores(verdicts: ArrayLike, consensus: ArrayLike) -> jax.Array:

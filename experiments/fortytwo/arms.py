@@ -1,0 +1,338 @@
+"""Runs of the Fortytwo experiment: one pool of models per seed, all aggregators on its replies.
+
+* **Models.** Each pool's models learn their own, partly wrong answers to two tasks, then, with the
+  same weights, to compare two answers: on calibration questions, from replies of their own pool,
+  half of them with a rationale (the answer, derived again) before the verdict.
+* **Aggregators.** All see the same replies and the same verdicts to ``512`` test questions.
+* **Ablations** that judge anew: no rationale, prompts with noise, no diversity, smaller swarms.
+* **Adversaries and judge accuracy** change verdicts only, at fixed replies.
+* **Synthetic tier** (Bernoulli judges, no models): Byzantine shares and Sybil identities.
+
+Shapes: ``S`` pools, ``Q`` questions, ``N`` nodes, ``p`` pairs of each judge.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.fortytwo import aggregate, tasks
+from experiments.fortytwo import pool as pools
+from experiments.fortytwo.config import Config
+from experiments.harness.compile import jit_fast_compile
+from experiments.harness.protocol import Results
+from jaxswarm.systems import fortytwo
+
+BYZANTINE = ("random", "inverter", "self_promoter", "colluder", "sleeper")
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.45)  # Byzantine shares of the synthetic tier
+SYNTHETIC_ACCURACY = 0.75  # of honest synthetic judges
+TESTS = 200  # calibration tests of a synthetic node
+AFTER = 100  # questions after which reputations must separate nodes
+
+
+def run(config: Config, progress: Callable[[str], None]) -> Results:
+    """Run all parts.
+
+    Returns:
+        ``rotation``, ``recall``, ``direct`` (no rationale), ``noise`` and ``copies`` (no
+        diversity): ``{aggregator: accuracy [S]}`` with ``judge_accuracy [S]`` and ``tokens``, the
+        mean number of generated tokens of a verdict; ``admission``; ``byzantine``; ``random``;
+        ``flips``; ``sizes``; ``transfer``; ``synthetic``; ``bottom``.
+    """
+    worlds = [tasks.draw_world(config, 1_000 * config.seed + s) for s in range(config.seeds)]
+    pool = pools.train(config, worlds, progress)
+    swarm = Swarm(config, pool, worlds)
+    progress("admission tests")
+    results: Results = {"admission": swarm.take_tests()}
+    rounds, right, infos = {}, {}, {}
+    for task in tasks.TASKS:
+        progress(f"test questions: {task}")
+        questions = pools.pack(worlds, task, "test")
+        rounds[task], right[task], tokens = swarm.answer_and_judge(questions, 1)
+        results[task], infos[task] = swarm.measure(task, rounds[task], right[task], tokens)
+    results["rotation"]["nodes"] = right["rotation"].mean(1)
+    results["recall"]["nodes"] = right["recall"].mean(1)
+    progress("no rationale, noise, no diversity")
+    results |= ablations(swarm)
+    progress("smaller swarms")
+    results["sizes"] = sizes(swarm, rounds["rotation"], right["rotation"])
+    progress("adversaries and judges of other accuracy")
+    results |= adversaries(swarm, rounds["rotation"], right["rotation"])
+    results["transfer"] = transfer(swarm, rounds, right, infos)
+    progress("synthetic tier")
+    results["synthetic"] = synthetic(config)
+    return results
+
+
+class Swarm:
+    """Trained pools with what their admission tests found."""
+
+    def __init__(self, config: Config, pool: pools.Pool, worlds: list[tasks.World]):
+        self.config, self.pool, self.worlds = config, pool, worlds
+        self.start: dict[str, np.ndarray] = {}
+        self.admitted: dict[str, np.ndarray] = {}
+        self.best: dict[str, np.ndarray] = {}
+        self.answers: dict[str, np.ndarray] = {}
+
+    def take_tests(self) -> dict[str, np.ndarray]:
+        """Admission tests of both tasks, on calibration questions that no judge was trained on.
+
+        Returns:
+            ``TASK_judges`` and ``TASK_answers``, shares of right verdicts and of right answers
+            ``[S, N]``, and ``TASK_admitted``.
+        """
+        found = {}
+        for task in tasks.TASKS:
+            questions = pools.pack(self.worlds, task, "admission")
+            rounds, right, _ = self.answer_and_judge(questions, 0)
+            good, counts = aggregate.judge_accuracy(rounds, right)
+            share = (good & counts).sum(2) / np.maximum(counts.sum(2), 1)
+            passed = share >= self.config.threshold
+            # A pool in which no judge passes would have no consensus: all judge.
+            passed |= ~passed.any(1, keepdims=True)
+            self.answers[task] = right.mean(1)
+            self.start[task] = np.clip(share, 0.05, 1.0).astype(np.float32)
+            self.admitted[task], self.best[task] = passed, self.answers[task].argmax(1)
+            found[f"{task}_judges"], found[f"{task}_answers"] = share, self.answers[task]
+            found[f"{task}_admitted"] = passed
+        return found
+
+    def answer_and_judge(
+        self,
+        questions: pools.Questions,
+        salt: int,
+        *,
+        params: Any = None,
+        rationale: bool = True,
+        replies: Any = None,
+    ) -> tuple[fortytwo.Round, np.ndarray, float]:
+        """Replies and verdicts to questions.
+
+        Returns:
+            ``(rounds, right bool[S, Q, N], mean tokens of a verdict)``.
+        """
+        config, params = self.config, self.pool.params if params is None else params
+        key = jax.random.fold_in(jax.random.key(config.seed + 7), salt)
+        if replies is None:
+            replies = self.pool.answer(params, key, questions)
+        first, second = aggregate.draw_pairs(
+            questions.keys, config.nodes, config.nodes, config.pairs
+        )
+        verdicts, tokens = self.pool.verdicts(
+            params, key, questions, replies, first, second, rationale
+        )
+        rounds = fortytwo.Round(
+            aggregate.classes_of(replies), np.asarray(first), np.asarray(second), verdicts
+        )
+        right = np.asarray((replies == questions.answers[:, None]).all(-1)).swapaxes(1, 2)
+        return aggregate.settle_equal(rounds), right, tokens
+
+    def measure(
+        self, task: str, rounds: fortytwo.Round, right: np.ndarray, tokens: float
+    ) -> tuple[dict[str, Any], fortytwo.RoundInfo]:
+        """Accuracy of all aggregators and of the judges."""
+        found, info = aggregate.compare_all(
+            self.config, rounds, right, self.start[task], self.admitted[task], self.best[task]
+        )
+        return found | {"judge_accuracy": judges(rounds, right), "tokens": tokens}, info
+
+
+def judges(rounds: fortytwo.Round, right: np.ndarray) -> np.ndarray:
+    """Share of right verdicts of all judges of a pool, ``[S]``."""
+    good, counts = aggregate.judge_accuracy(rounds, right)
+    return (good & counts).sum((1, 2)) / np.maximum(counts.sum((1, 2)), 1)
+
+
+def ablations(swarm: Swarm) -> Results:
+    """No rationale, prompts with noise, and pools of copies, on the rotation task."""
+    config = swarm.config
+    questions = pools.pack(swarm.worlds, "rotation", "test")
+    found = {}
+    rounds, right, tokens = swarm.answer_and_judge(questions, 1, rationale=False)
+    found["direct"], _ = swarm.measure("rotation", rounds, right, tokens)
+    noisy = pools.pack(swarm.worlds, "rotation", "test", np.random.default_rng(config.seed + 11))
+    rounds, right, tokens = swarm.answer_and_judge(noisy, 2)
+    found["noise"], _ = swarm.measure("rotation", rounds, right, tokens)
+    width = np.arange(config.nodes) % len(config.widths)
+    answers = swarm.answers["rotation"]
+    chosen = np.stack(
+        [np.where(width == w, answers, -1.0).argmax(1) for w in range(len(config.widths))], axis=1
+    )
+    params = pools.copies(config, swarm.pool, chosen)
+    rounds, right, tokens = swarm.answer_and_judge(questions, 3, params=params)
+    found["copies"], _ = swarm.measure("rotation", rounds, right, tokens)
+    return found
+
+
+def sizes(swarm: Swarm, rounds: fortytwo.Round, right: np.ndarray) -> Results:
+    """Accuracy of each aggregator in swarms of other sizes, on the first block of questions.
+
+    Returns:
+        ``{aggregator: [sizes, S]}`` and ``number [sizes]``; the last size is the whole pool's.
+    """
+    config = swarm.config
+    rows = slice(0, config.block)
+    questions = pools.pack(swarm.worlds, "rotation", "test")
+    questions = jax.tree.map(lambda x: x[:, rows], questions)
+    key = jax.random.fold_in(jax.random.key(config.seed + 7), 4)
+    replies = swarm.pool.answer(swarm.pool.params, key, questions)
+    rng = np.random.default_rng(config.seed + 12)
+    orders = np.stack([rng.permutation(config.nodes) for _ in range(config.seeds)])
+    right = np.asarray((replies == questions.answers[:, None]).all(-1)).swapaxes(1, 2)
+    found: dict[str, list[np.ndarray]] = {name: [] for name in (*aggregate.AGGREGATORS, "oracle")}
+    for size in (*config.sizes, config.nodes):
+        pairs = aggregate.draw_pairs(questions.keys, config.nodes, size, config.pairs)
+        first, second = (orders[np.arange(config.seeds)[:, None, None, None], x] for x in pairs)
+        verdicts, _ = swarm.pool.verdicts(
+            swarm.pool.params, key, questions, replies, first, second, True
+        )
+        made = fortytwo.Round(aggregate.classes_of(replies), first, second, verdicts)
+        present = np.zeros((config.seeds, config.nodes), bool)
+        np.put_along_axis(present, orders[:, :size], True, axis=1)
+        best = np.where(present, swarm.answers["rotation"], -1.0).argmax(1)
+        allowed = swarm.admitted["rotation"] & present
+        allowed |= present & ~allowed.any(1, keepdims=True)
+        measured, _ = aggregate.compare_all(
+            config, aggregate.settle_equal(made), right, swarm.start["rotation"], allowed, best,
+            present,
+        )  # fmt: skip
+        for name in found:
+            found[name].append(measured[name])
+    numbers = np.array([*config.sizes, config.nodes])
+    return {name: np.stack(values) for name, values in found.items()} | {"number": numbers}
+
+
+def adversaries(swarm: Swarm, rounds: fortytwo.Round, right: np.ndarray) -> Results:
+    """Byzantine nodes, random judges, and judges of other accuracy, on the rotation task.
+
+    Byzantine nodes are drawn among admitted ones and keep their replies.
+    """
+    config = swarm.config
+    start, admitted = swarm.start["rotation"], swarm.admitted["rotation"]
+    count = round(config.byzantine * config.nodes)
+    rng = np.random.default_rng(config.seed + 13)
+    order = np.argsort(rng.random(admitted.shape) - admitted, axis=1)  # admitted ones first
+    bad = np.zeros(admitted.shape, bool)
+    np.put_along_axis(bad, order[:, :count], True, axis=1)
+    found: Results = {"byzantine": {"bad": bad}}
+    for kind in BYZANTINE:
+        kinds = np.where(bad, fortytwo.KINDS.index(kind), 0)
+        made = aggregate.corrupted(rounds, kinds, config.seed + 14, wakes=AFTER)
+        info = aggregate.decide(config, made, start, admitted)
+        flat = aggregate.decide(config, made, np.ones_like(start), admitted, rate=1.0)
+        at = min(AFTER, right.shape[1]) - 1
+        scores = info.reputation[:, at]
+        found["byzantine"][kind] = {
+            "reputation": aggregate.accuracy(info.winners, right),
+            "plain": aggregate.accuracy(flat.winners, right),
+            "curve": info.reputation,
+            "separation": np.array(
+                [
+                    aggregate.area_under_curve(s[a], ~b[a])
+                    for s, a, b in zip(scores, admitted, bad, strict=True)
+                ]
+            ),
+        }
+    kinds = np.full(admitted.shape, fortytwo.KINDS.index("random"))
+    made = aggregate.corrupted(rounds, kinds, config.seed + 15)
+    info = aggregate.decide(config, made, start, admitted)
+    found["random"] = {"reputation": aggregate.accuracy(info.winners, right)}
+    found["flips"] = {"judge_accuracy": [], "reputation": []}
+    for share in config.flips:
+        turn = np.random.default_rng(config.seed + 16).random(rounds.verdicts.shape) < share
+        made = rounds._replace(verdicts=np.where(turn, -rounds.verdicts, rounds.verdicts))
+        made = aggregate.settle_equal(made)
+        info = aggregate.decide(config, made, start, admitted)
+        found["flips"]["judge_accuracy"].append(judges(made, right))
+        found["flips"]["reputation"].append(aggregate.accuracy(info.winners, right))
+    found["flips"] = {name: np.stack(values) for name, values in found["flips"].items()}
+    return found
+
+
+def transfer(swarm: Swarm, rounds: Any, right: Any, infos: Any) -> Results:
+    """Reputations that were learned on the recall task, frozen, as weights on the rotation task.
+
+    Returns:
+        ``own``, ``other`` and ``uniform``: accuracy ``[S]`` on the rotation task with weights from
+        its own first half, from the recall task, or equal, on the second half; ``correlation [S]``
+        of the nodes' reputations on both tasks. All nodes judge.
+    """
+    half = right["rotation"].shape[1] // 2
+    late = jax.tree.map(lambda x: x[:, half:], rounds["rotation"])
+    every = np.ones_like(swarm.admitted["rotation"])
+    learned = {}
+    for task in tasks.TASKS:
+        early = jax.tree.map(lambda x: x[:, :half], rounds[task])
+        info = aggregate.decide(swarm.config, early, np.full(every.shape, 0.5), every)
+        learned[task] = info.reputation[:, half // 2 :].mean(1)
+    weights = {
+        "own": learned["rotation"],
+        "other": learned["recall"],
+        "uniform": np.ones(every.shape),
+    }
+    found: Results = {}
+    for name, weight in weights.items():
+        info = aggregate.decide(swarm.config, late, weight.astype(np.float32), every, rate=1.0)
+        found[name] = aggregate.accuracy(info.winners, right["rotation"][:, half:])
+    with np.errstate(invalid="ignore"):
+        found["correlation"] = np.nan_to_num(
+            [
+                np.corrcoef(a, b)[0, 1]
+                for a, b in zip(learned["rotation"], learned["recall"], strict=True)
+            ]
+        )
+    return found
+
+
+def synthetic(config: Config) -> Results:
+    """Byzantine shares and Sybil identities among Bernoulli judges.
+
+    Returns:
+        ``shares``, ``right``, ``majority [kinds, shares, S]`` for random and inverting nodes;
+        ``influence [2, sybils, S]``, share of reputation of one operator's identities without and
+        with admission tests.
+    """
+    sybils = config.sybils
+    keys = jax.random.split(jax.random.key(config.seed + 17), config.seeds)
+
+    @jit_fast_compile
+    def simulate(nodes: Any, keys: Any) -> Any:
+        def one(nodes: Any, key: Any) -> Any:
+            info = fortytwo.simulate_nodes(key, nodes, num_requests=config.synthetic_requests)
+            return info.right.mean(), info.majority.mean()
+
+        return jax.vmap(lambda node: jax.vmap(lambda k: one(node, k))(keys))(nodes)
+
+    populations = [
+        fortytwo.synthetic_nodes(
+            jax.random.key(config.seed), config.synthetic_nodes,
+            judge_accuracy=SYNTHETIC_ACCURACY, byzantine=share, behavior=kind,
+        )
+        for kind in ("random", "inverter") for share in SHARES
+    ]  # fmt: skip
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *populations)
+    right, majority = (np.asarray(x).reshape(2, len(SHARES), -1) for x in simulate(stacked, keys))
+    influence = np.zeros((2, len(sybils), config.seeds))
+    honest = max(config.synthetic_nodes // 10, 16)
+    for m, count in enumerate(sybils):
+        nodes = fortytwo.synthetic_nodes(
+            jax.random.key(config.seed), honest, judge_accuracy=SYNTHETIC_ACCURACY, sybils=count,
+            compute=1.0,
+        )  # fmt: skip
+        for k, tests in enumerate((0, TESTS)):
+
+            @jit_fast_compile
+            def simulate_sybils(keys: Any, nodes: Any = nodes, tests: int = tests) -> Any:
+                def last(key: Any) -> Any:
+                    info = fortytwo.simulate_nodes(
+                        key, nodes, num_requests=config.synthetic_requests // 2 + 1,
+                        num_tests=tests, threshold=config.threshold,
+                    )  # fmt: skip
+                    return info.sybil_weight[-1]
+
+                return jax.vmap(last)(keys)
+
+            influence[k, m] = np.asarray(simulate_sybils(keys))
+    return {"shares": np.array(SHARES), "right": right, "majority": majority,
+            "influence": influence}  # fmt: skip
