@@ -28,7 +28,7 @@ AGGREGATORS = {
 @functools.cache
 def _programs() -> dict[str, Any]:
     """The jitted programs, vectorized over pools."""
-    over_questions = jax.vmap(jax.vmap(ranking.majority_vote, (0, None)))
+    over_questions = jax.vmap(jax.vmap(ranking.majority_vote))
 
     def skills(first: Any, second: Any, verdicts: Any, counts: Any) -> Any:
         pairs = [jnp.broadcast_to(x[..., None], verdicts.shape).ravel() for x in (first, second)]
@@ -163,7 +163,7 @@ def compare_all(
     columns = np.broadcast_to(best[:, None], right.shape[:2])
     found = {
         "best": accuracy(columns, right),
-        "majority": accuracy(programs["votes"](rounds.classes, ones[0]), right),
+        "majority": accuracy(programs["votes"](rounds.classes), right),
         "plain": accuracy(plain.winners, right),
         "plain_unscreened": accuracy(every.winners, right),
         "plain_merged": accuracy(plain.merged, right),

@@ -8,7 +8,7 @@ class Config:
     """Sizes of the pools of models, of their training and of the evaluation."""
 
     seeds: int = 5  # independent pools with questions of their own
-    nodes: int = 10  # models of a pool, which answer and judge
+    nodes: int = 8  # models of a pool, which answer and judge
     widths: tuple[int, ...] = (
         24,
         32,
@@ -16,22 +16,22 @@ class Config:
     layers: int = 2  # transformer blocks of each model
     clique: float = 0.6  # share of the nodes with the same wrong rule and the same wrong facts
     demonstrations: int = 1_500  # demonstrations of answers for each node
-    answer_steps: int = 300  # gradient steps on answers
-    judge_steps: int = 1_200  # gradient steps on verdicts, with answers mixed in
+    answer_steps: int = 250  # gradient steps on answers
+    judge_steps: int = 1_000  # gradient steps on verdicts, with answers mixed in
     judge_rows: int = 3_000  # verdicts and answers of each node's calibration data
     batch: int = 64  # sequences of a gradient step
     lr: float = 5e-3  # Adam's largest step size
     calibration: int = 384  # calibration questions on which judges are trained
     admission: int = 128  # calibration questions kept for admission tests
     questions: int = 512  # test questions of each pool and task
-    block: int = 128  # questions that are judged at once; divides questions and admission
+    block: int = 64  # questions that are judged at once; divides questions and admission
     pairs: int = 3  # pairs that each node compares for each question
     threshold: float = 0.6  # share of right verdicts in admission tests that admits a judge
     temperature: float = 0.7  # of sampled answers
     rate: float = 0.9  # weight of the past in reputations
     ridge: float = 0.1  # penalty of the Bradley-Terry model
-    sizes: tuple[int, ...] = (3, 5, 7)  # smaller swarms, on one block of questions
-    byzantine: float = 0.2  # share of Byzantine nodes
+    sizes: tuple[int, ...] = (3, 5)  # smaller swarms, on one block of questions
+    byzantine: float = 0.25  # share of Byzantine nodes
     flips: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # shares of verdicts turned at random
     synthetic_nodes: int = 1_000  # nodes of the synthetic tier
     synthetic_requests: int = 60  # requests of the synthetic tier

@@ -28,6 +28,7 @@ from jaxswarm.trust import ranking
 FORM = fortytwo.judge_format(tasks.TOKENIZER, rationale_length=tasks.REPLY)
 PROMPT = tasks.QUESTION + 2 * tasks.REPLY + 2  # tokens of a judge's prompt
 COMPLETION = tasks.REPLY + 2  # of a rationale, a verdict and the end
+AT_ONCE = 4  # models of one family that train side by side
 REPLAY = 0.25  # share of answers among the calibration data
 JUDGE_SHARES = (0.75, 0.5)  # share of rotation among the verdicts, by node modulo 2
 
@@ -173,7 +174,21 @@ def _fit(config: Config, families: transformer.Families, steps: int) -> Callable
         )
         return state.params
 
-    return jit_fast_compile(functools.partial(families.map_apart, fit))
+    @jit_fast_compile
+    def fit_all(params: Any, keys: jax.Array, data: Any) -> Any:
+        fitted = {}
+        for name, model in families.models.items():
+            rows = families.members[name]
+            own = jax.tree.map(operator.itemgetter(rows), (keys, data))
+            # A few models at a time: their activations fit into the cache of a core.
+            fitted[name] = jax.lax.map(
+                lambda each, model=model: fit(model, *each),
+                (params[name], *own),
+                batch_size=AT_ONCE,
+            )
+        return fitted
+
+    return fit_all
 
 
 def _answering(config: Config, families: transformer.Families) -> Callable[..., jax.Array]:
@@ -201,25 +216,19 @@ def _judging(config: Config, families: transformer.Families) -> Callable[..., An
 
     @functools.partial(jax.jit, static_argnames="rationale")
     def block(
-        params: Any, key: Any, tokens: Any, mask: Any, replies: Any, first: Any, second: Any,
-        *, rationale: bool,
-    ) -> Any:  # fmt: skip
+        params: Any, key: Any, tokens: Any, mask: Any, first: Any, second: Any, *, rationale: bool
+    ) -> Any:
         def one(model: Any, params: Any, key: Any, *inputs: Any) -> Any:
             found = fortytwo.judge(key, model, params, FORM, *inputs, rationale=rationale)
             return found.verdicts, found.num_tokens
-
-        def shown(items: jax.Array) -> tuple[jax.Array, jax.Array]:
-            by_question = replies.swapaxes(1, 2)  # [S, Q, N, T]
-            picked = jax.vmap(jax.vmap(lambda r, i: r[i]))(by_question, items)  # [S, Q, N, p, T]
-            picked = picked.swapaxes(1, 2).reshape(s * n, -1, tasks.REPLY)
-            return jnp.maximum(picked, 0), picked >= 0
 
         asked = [
             jnp.repeat(jnp.repeat(x, p, axis=1), n, axis=0).reshape(s * n, -1, x.shape[-1])
             for x in (tokens, mask)
         ]
         keys = _keys(key, s * n)
-        verdicts, count = families.map(one, params, keys, *asked, *shown(first), *shown(second))
+        said = (jnp.maximum(first, 0), first >= 0, jnp.maximum(second, 0), second >= 0)
+        verdicts, count = families.map(one, params, keys, *asked, *said)
         verdicts = verdicts.reshape(s, n, -1, p, 2).swapaxes(1, 2)
         return verdicts, jnp.mean(count.astype(jnp.float32))
 
@@ -227,12 +236,14 @@ def _judging(config: Config, families: transformer.Families) -> Callable[..., An
         params: Any, key: jax.Array, questions: Questions, replies: jax.Array, first: jax.Array,
         second: jax.Array, rationale: bool = True,
     ) -> tuple[np.ndarray, float]:  # fmt: skip
+        by_question = np.swapaxes(np.asarray(replies), 1, 2)  # [S, Q, N, T]
+        one, two = (_shown(by_question, np.asarray(x)) for x in (first, second))
         found, counts = [], []
-        for start in range(0, first.shape[1], config.block):
+        for start in range(0, by_question.shape[1], config.block):
             rows = slice(start, start + config.block)
             verdicts, count = block(
                 params, jax.random.fold_in(key, start), questions.tokens[:, rows],
-                questions.mask[:, rows], replies[:, :, rows], first[:, rows], second[:, rows],
+                questions.mask[:, rows], _by_judge(one[:, rows]), _by_judge(two[:, rows]),
                 rationale=rationale,
             )  # fmt: skip
             found.append(np.asarray(verdicts))
@@ -240,6 +251,18 @@ def _judging(config: Config, families: transformer.Families) -> Callable[..., An
         return np.concatenate(found, axis=1), float(np.mean(counts))
 
     return judged
+
+
+def _shown(replies: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Replies ``[S, Q, N, T]`` at ``items [S, Q, N, p]``, ``[S, Q, N, p, T]``."""
+    flat = np.take_along_axis(replies, items.reshape(*items.shape[:2], -1, 1), axis=2)
+    return flat.reshape(*items.shape, -1)
+
+
+def _by_judge(shown: np.ndarray) -> np.ndarray:
+    """Rows of each judge, ``[S N, Q p, T]``."""
+    s, _, n, _, length = shown.shape
+    return shown.swapaxes(1, 2).reshape(s * n, -1, length)
 
 
 def _answer_row(

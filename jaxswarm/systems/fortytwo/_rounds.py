@@ -94,18 +94,20 @@ def consensus_rounds(
     counts = jnp.ones(n, bool)
     if admitted is not None:
         counts = jnp.asarray(checks.mask("admitted", admitted, (n,)))
-    judges = jnp.broadcast_to(jnp.arange(n)[:, None, None], verdicts.shape[1:]).ravel()
 
     def decide(reputation: jax.Array, one: Any) -> tuple[jax.Array, RoundInfo]:
         classes, first, second, verdicts = one
-        pairs = [jnp.broadcast_to(x[..., None], verdicts.shape).ravel() for x in (first, second)]
-        compared = ranking.Comparisons(judges, *pairs, verdicts.ravel())
-        winners, losers, judged = ranking.wins_and_losses(compared)
-        weights = jnp.where(judged & counts[judges], reputation[judges], 0.0)
-        strengths = ranking.bradley_terry(winners, losers, weights, num_items=n, ridge=ridge)
+        first, second = (jnp.broadcast_to(x[..., None], verdicts.shape) for x in (first, second))
+        winners = jnp.where(verdicts == ranking.SECOND, second, first)
+        losers = jnp.where(verdicts == ranking.SECOND, first, second)
+        judged = verdicts != ranking.ABSTAIN
+        weights = jnp.where(judged & counts[:, None, None], reputation[:, None, None], 0.0)
+        strengths = ranking.bradley_terry(
+            winners.ravel(), losers.ravel(), weights.ravel(), num_items=n, ridge=ridge
+        )
         winner, _ = ranking.pick(strengths, classes)
         merged, _ = ranking.pick(strengths, classes, "answer")
-        agreed, number = ranking.agreement(compared, strengths, n)
+        agreed, number = judged_well(winners, losers, judged, strengths)
         quality = (classes == classes[winner]).astype(jnp.float32)
         updated = ranking.update_reputation(
             reputation, agreed, quality, rate=rate, mix=mix, counts=number > 0
@@ -115,3 +117,29 @@ def consensus_rounds(
     start = jnp.asarray(reputation, jnp.float32)
     inputs = (classes, jnp.asarray(first), jnp.asarray(second), jnp.asarray(verdicts))
     return jax.lax.scan(decide, start, inputs)[1]
+
+
+def judged_well(
+    winners: jax.Array, losers: jax.Array, judged: jax.Array, strengths: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """``ranking.agreement`` of comparisons that are sorted by judge, by sums over axes.
+
+    On CPUs faster in a loop over requests than sums by segments, which are scattered.
+
+    Args:
+        winners: ``int[N, ...]``.
+        losers: ``int[N, ...]``.
+        judged: ``bool[N, ...]``, no abstention.
+        strengths: ``float[K]``.
+
+    Returns:
+        ``(share float32[N], counts float32[N])``.
+    """
+    n, items = winners.shape[0], strengths.shape[0]
+    won = jax.nn.one_hot(winners.reshape(n, -1), items) @ strengths
+    lost = jax.nn.one_hot(losers.reshape(n, -1), items) @ strengths
+    counts = judged.reshape(n, -1)
+    score = jnp.where(won > lost, 1.0, jnp.where(won < lost, 0.0, 0.5))
+    number = jnp.sum(counts, axis=1, dtype=jnp.float32)
+    total = jnp.sum(jnp.where(counts, score, 0.0), axis=1)
+    return jnp.where(number > 0, total / jnp.maximum(number, 1.0), 0.5), number

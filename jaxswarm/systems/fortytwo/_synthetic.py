@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxswarm import agents, checks
 from jaxswarm.systems.fortytwo._adversaries import KINDS
+from jaxswarm.systems.fortytwo._rounds import judged_well
 from jaxswarm.trust import ranking
 from jaxswarm.trust.ranking import FIRST, SECOND
 from jaxswarm.types import ArrayLike, Key
@@ -182,7 +183,9 @@ def simulate_nodes(
         labels = jnp.where(right, 0, jnp.where(shared, 1, 2 + jnp.arange(num_replies)))
         classes = ranking.answer_classes(labels[:, None].astype(jnp.int32))
         first, second = ranking.draw_comparisons(keys[3], n, num_replies, per_node, attempts=1)
-        gap = right[first].astype(jnp.float32) - right[second]
+        known = right.astype(jnp.float32)
+        shown = [jax.nn.one_hot(x, num_replies) @ known for x in (first, second)]
+        gap = shown[0] - shown[1]
         prefers = jax.nn.sigmoid(nodes.sharpness[:, None] * gap)
         verdicts = jnp.where(jax.random.uniform(keys[4], first.shape) < prefers, FIRST, SECOND)
         verdicts = jnp.where(kind["inverter"][:, None], -verdicts, verdicts)
@@ -190,13 +193,15 @@ def simulate_nodes(
         guess = jnp.where(coins < 0.5, FIRST, SECOND)
         unpaid = kind["sybil"][:, None] & (costs >= nodes.paid[:, None])
         verdicts = jnp.where(kind["random"][:, None] | unpaid, guess, verdicts)
-        judges = jnp.broadcast_to(jnp.arange(n)[:, None], first.shape).ravel()
-        compared = ranking.Comparisons(judges, first.ravel(), second.ravel(), verdicts.ravel())
-        winners, losers, _ = ranking.wins_and_losses(compared)
+        winners = jnp.where(verdicts == SECOND, second, first)
+        losers = jnp.where(verdicts == SECOND, first, second)
         weight = jnp.where(allowed, reputation, 0.0)
-        strengths = ranking.bradley_terry(winners, losers, weight[judges], num_items=num_replies)
+        each = jnp.broadcast_to(weight[:, None], first.shape).ravel()
+        strengths = ranking.bradley_terry(
+            winners.ravel(), losers.ravel(), each, num_items=num_replies
+        )
         winner, _ = ranking.pick(strengths, classes)
-        agreed, _ = ranking.agreement(compared, strengths, n)
+        agreed, _ = judged_well(winners, losers, jnp.ones(first.shape, bool), strengths)
         share = jnp.sum(jnp.where(kind["sybil"], weight, 0.0)) / jnp.maximum(jnp.sum(weight), 1e-9)
         majority = right[ranking.majority_vote(classes)]
         updated = ranking.update_reputation(reputation, agreed, rate=rate)

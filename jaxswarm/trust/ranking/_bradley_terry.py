@@ -64,7 +64,7 @@ def bradley_terry(
     dtype = jnp.promote_types(weights.dtype, jnp.float32)
     weights = weights.astype(dtype)
     ridge = jnp.asarray(ridge, dtype)
-    items = jnp.arange(num_items)
+    items = jnp.arange(num_items)[None]
     # Rows of the comparisons' incidence matrix, +1 at the winner and -1 at the loser.
     incidence = (winners[:, None] == items).astype(dtype) - (losers[:, None] == items).astype(dtype)
 

@@ -85,17 +85,16 @@ def draw_comparisons(
     checks.key(key)
     num_nodes = checks.whole("num_nodes", num_nodes, 1)
     num_items = checks.whole("num_items", num_items, 2)
-    all_pairs = np.stack(np.triu_indices(num_items, 1)).astype(np.int32)
-    per_node = checks.whole("per_node", per_node, 1, all_pairs.shape[1])
+    num_pairs = num_items * (num_items - 1) // 2
+    per_node = checks.whole("per_node", per_node, 1, num_pairs)
     attempts = checks.whole("attempts", attempts, 1)
 
     def pairs(key: Key) -> tuple[jax.Array, jax.Array]:
         def own(key: Key) -> jax.Array:
-            scores = jax.random.uniform(key, (all_pairs.shape[1],))
+            scores = jax.random.uniform(key, (num_pairs,))
             return jax.lax.top_k(scores, per_node)[1]
 
-        first, second = jnp.asarray(all_pairs)[:, jax.vmap(own)(agents.keys(key, num_nodes))]
-        return first, second
+        return _unranked(jax.vmap(own)(agents.keys(key, num_nodes)), num_items)
 
     def unfinished(carry: Any) -> jax.Array:
         attempt, first, second = carry
@@ -231,6 +230,15 @@ def wins_and_losses(comparisons: Comparisons) -> tuple[jax.Array, jax.Array, jax
     winners = jnp.where(verdicts == SECOND, second, first)
     losers = jnp.where(verdicts == SECOND, first, second)
     return winners, losers, verdicts != ABSTAIN
+
+
+def _unranked(index: jax.Array, num_items: int) -> tuple[jax.Array, jax.Array]:
+    """The pair at each index of the list (0, 1), (0, 2), …, (1, 2), …, by arithmetic."""
+    rows = np.arange(num_items)
+    starts = jnp.asarray(rows * (2 * num_items - rows - 1) // 2, jnp.int32)
+    first = jnp.sum(index[..., None] >= starts[None, None, 1:], axis=-1, dtype=jnp.int32)
+    start = first * (2 * num_items - first - 1) // 2
+    return first, (index - start + first + 1).astype(jnp.int32)
 
 
 @functools.cache

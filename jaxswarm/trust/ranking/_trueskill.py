@@ -75,19 +75,20 @@ def trueskill(
     ) -> tuple[tuple[jax.Array, jax.Array], None]:
         means, variances = carry
         winner, loser, weight = one
-        spread = variances[jnp.stack([winner, loser])] + drift**2
-        scale = jnp.sqrt(2.0 * noise**2 + jnp.sum(spread))
-        margin = (means[winner] - means[loser]) / scale
+        won, lost = (items == winner).astype(means.dtype), (items == loser).astype(means.dtype)
+        spread = variances + drift**2
+        scale = jnp.sqrt(2.0 * noise**2 + jnp.sum((won + lost) * spread))
+        margin = jnp.sum((won - lost) * means) / scale
         log_density = jax.scipy.stats.norm.logpdf(margin)
         shift = jnp.exp(log_density - jax.scipy.stats.norm.logcdf(margin))
         shrink = shift * (shift + margin)
-        moved = means.at[winner].add(spread[0] / scale * shift)
-        moved = moved.at[loser].add(-spread[1] / scale * shift)
+        moved = means + (won - lost) * spread / scale * shift
         left = spread * (1.0 - spread / scale**2 * shrink)
-        narrowed = variances.at[winner].set(left[0]).at[loser].set(left[1])
+        narrowed = jnp.where(won + lost > 0, left, variances)
         counts = weight > 0
         return (jnp.where(counts, moved, means), jnp.where(counts, narrowed, variances)), None
 
+    items = jnp.arange(num_items)
     start = (jnp.full(num_items, mean), jnp.full(num_items, float(deviation) ** 2))
     (means, variances), _ = jax.lax.scan(step, start, (winners, losers, weights))
     return Skills(means, jnp.sqrt(variances))
