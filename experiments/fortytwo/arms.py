@@ -51,6 +51,8 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
         questions = pools.pack(worlds, task, "test")
         rounds[task], right[task], tokens = swarm.answer_and_judge(questions, 1)
         results[task], infos[task] = swarm.measure(task, rounds[task], right[task], tokens)
+    early = [x[:, : config.ablated] for x in (infos["rotation"].winners, right["rotation"])]
+    results["rotation"]["early"] = aggregate.accuracy(*early)
     results["rotation"]["nodes"] = right["rotation"].mean(1)
     results["recall"]["nodes"] = right["recall"].mean(1)
     progress("no rationale, noise, no diversity")
@@ -148,8 +150,9 @@ def ablations(swarm: Swarm) -> Results:
     """No rationale, prompts with noise, and pools of copies, on the rotation task."""
     config = swarm.config
     questions = pools.pack(swarm.worlds, "rotation", "test")
+    few = jax.tree.map(lambda x: x[:, : config.ablated], questions)
     found = {}
-    rounds, right, tokens = swarm.answer_and_judge(questions, 1, rationale=False)
+    rounds, right, tokens = swarm.answer_and_judge(few, 1, rationale=False)
     found["direct"], _ = swarm.measure("rotation", rounds, right, tokens)
     noisy = pools.pack(swarm.worlds, "rotation", "test", np.random.default_rng(config.seed + 11))
     rounds, right, tokens = swarm.answer_and_judge(noisy, 2)
@@ -160,7 +163,7 @@ def ablations(swarm: Swarm) -> Results:
         [np.where(width == w, answers, -1.0).argmax(1) for w in range(len(config.widths))], axis=1
     )
     params = pools.copies(config, swarm.pool, chosen)
-    rounds, right, tokens = swarm.answer_and_judge(questions, 3, params=params)
+    rounds, right, tokens = swarm.answer_and_judge(few, 3, params=params)
     found["copies"], _ = swarm.measure("rotation", rounds, right, tokens)
     return found
 

@@ -15,17 +15,20 @@ class Config:
     )  # widths of the models; node i has width i modulo their number
     layers: int = 2  # transformer blocks of each model
     clique: float = 0.6  # share of the nodes with the same wrong rule and the same wrong facts
-    demonstrations: int = 1_500  # demonstrations of answers for each node
-    answer_steps: int = 250  # gradient steps on answers
-    judge_steps: int = 1_000  # gradient steps on verdicts, with answers mixed in
-    judge_rows: int = 3_000  # verdicts and answers of each node's calibration data
-    batch: int = 64  # sequences of a gradient step
-    lr: float = 5e-3  # Adam's largest step size
+    rows: int = 1_500  # demonstrations, or verdicts with answers mixed in, of each training
+    base_steps: int = 1_200  # gradient steps of the base model of each width
+    base_batch: int = 64  # sequences of such a step
+    base_lr: float = 5e-3  # Adam's largest step size of the base models
+    steps: int = 80  # gradient steps of each node on its answers, and again on verdicts
+    batch: int = 32  # sequences of such a step
+    lr: float = 3e-3  # Adam's largest step size of the nodes
+    demonstrations: int = 1_000  # texts of demonstrations
     calibration: int = 384  # calibration questions on which judges are trained
     admission: int = 128  # calibration questions kept for admission tests
     questions: int = 512  # test questions of each pool and task
-    block: int = 64  # questions that are judged at once; divides questions and admission
-    pairs: int = 3  # pairs that each node compares for each question
+    block: int = 64  # questions that are judged at once; divides the numbers of questions
+    ablated: int = 256  # test questions without rationale and without diversity
+    pairs: int = 2  # pairs that each node compares for each question
     threshold: float = 0.6  # share of right verdicts in admission tests that admits a judge
     temperature: float = 0.7  # of sampled answers
     rate: float = 0.9  # weight of the past in reputations
@@ -39,7 +42,7 @@ class Config:
     seed: int = 0  # base seed of all runs
 
     def __post_init__(self) -> None:
-        for name in ("questions", "admission"):
+        for name in ("questions", "admission", "calibration", "ablated"):
             if getattr(self, name) % self.block:
                 raise ValueError(
                     f"block: expected a divisor of {name}={getattr(self, name)}, got {self.block}"
@@ -52,14 +55,15 @@ class Config:
 
 SCALES = {
     "smoke": Config(
-        seeds=2, nodes=4, widths=(8,), layers=1, demonstrations=64, answer_steps=60, judge_steps=60,
-        judge_rows=64, batch=8, calibration=16, admission=8, questions=16, block=8, pairs=2,
-        sizes=(3,), flips=(0.0, 0.5), synthetic_nodes=20, synthetic_requests=5, sybils=(1, 4),
+        seeds=2, nodes=4, widths=(8,), layers=1, rows=64, base_steps=10, base_batch=8, steps=10,
+        batch=8, demonstrations=64, calibration=8, admission=8, questions=16, ablated=8, block=8,
+        pairs=2, sizes=(3,), flips=(0.0, 0.5), synthetic_nodes=20, synthetic_requests=5,
+        sybils=(1, 4),
     ),
     "small": Config(),
     "full": Config(
-        seeds=8, nodes=20, widths=(24, 32, 48), judge_steps=3_000, judge_rows=6_000,
-        demonstrations=2_000, sizes=(3, 5, 7, 10, 15), synthetic_nodes=4_000,
-        synthetic_requests=200, sybils=(1, 3, 10, 30, 100, 300),
+        seeds=8, nodes=20, widths=(24, 32, 48), base_steps=4_000, steps=200, rows=3_000, pairs=3,
+        ablated=512, sizes=(3, 5, 7, 10, 15), synthetic_nodes=4_000, synthetic_requests=200,
+        sybils=(1, 3, 10, 30, 100, 300),
     ),
 }  # fmt: skip

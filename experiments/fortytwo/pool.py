@@ -28,9 +28,12 @@ from jaxswarm.trust import ranking
 FORM = fortytwo.judge_format(tasks.TOKENIZER, rationale_length=tasks.REPLY)
 PROMPT = tasks.QUESTION + 2 * tasks.REPLY + 2  # tokens of a judge's prompt
 COMPLETION = tasks.REPLY + 2  # of a rationale, a verdict and the end
-AT_ONCE = 4  # models of one family that train side by side
-REPLAY = 0.25  # share of answers among the calibration data
-JUDGE_SHARES = (0.75, 0.5)  # share of rotation among the verdicts, by node modulo 2
+REPLAY = 0.25  # share of answers among the data for judges
+JUDGE_SHARES = (0.85, 0.7)  # share of rotation among the verdicts, by node modulo 2
+
+
+Row = tuple[str, str, str, str, str]
+"""Question, two replies (empty if an answer is wanted), what is asked for, and the completion."""
 
 
 class Questions(NamedTuple):
@@ -63,7 +66,7 @@ class Pool(NamedTuple):
 
     families: transformer.Families
     params: Any
-    answer: Callable[..., jax.Array]
+    answer: Callable[..., np.ndarray]
     verdicts: Callable[..., Any]
 
 
@@ -112,30 +115,67 @@ def train(config: Config, worlds: list[tasks.World], progress: Callable[[str], N
     families = transformer.families(
         models, [names[i % config.nodes % len(names)] for i in range(total)]
     )
-    init_key, answer_key, judge_key, reply_key = jax.random.split(jax.random.key(config.seed), 4)
-    params = jit_fast_compile(families.init)(init_key)
+    base_key, answer_key, judge_key, reply_key = jax.random.split(jax.random.key(config.seed), 4)
     rng = np.random.default_rng(config.seed)
-
+    progress("base models")
+    base = _base(config, models, rng, base_key)
+    own = {name: len(ids) for name, ids in families.members.items()}
+    params = {
+        name: jax.tree.map(lambda x, count=own[name]: jnp.repeat(x, count, axis=0), base[name])
+        for name in models
+    }
     progress("training on answers")
     nodes = [(world, node) for world in worlds for node in world.nodes]
-    rows = range(config.demonstrations)
-    own = [_problems([_answer_row(rng, *each, "demonstrations") for _ in rows]) for each in nodes]
-    own = _stack(own)
-    params = _fit(config, families, config.answer_steps)(params, _keys(answer_key, total), own)
+    fit = _fitting(models, config.steps, config.batch, config.lr)
+    answers = _stack([_arrays(_answer_rows(rng, config, *each)) for each in nodes])
+    params = fit(params, *_by_family(families, (_keys(answer_key, total), answers)))
 
     pool = Pool(families, params, _answering(config, families), _judging(config, families))
     progress("training on verdicts")
     replies = {
-        task: np.asarray(pool.answer(params, reply_key, pack(worlds, task, "calibration")))
+        task: pool.answer(params, reply_key, pack(worlds, task, "calibration"))
         for task in tasks.TASKS
     }
-    labelled = [
-        _calibration_rows(rng, config, i % config.nodes, i // config.nodes, *each, replies)
-        for i, each in enumerate(nodes)
-    ]
-    seen = _stack([_judge_problems(each) for each in labelled])
-    params = _fit(config, families, config.judge_steps)(params, _keys(judge_key, total), seen)
+    pairs = [_calibration_pairs(world, replies, s) for s, world in enumerate(worlds)]
+    labelled = _stack(
+        [
+            _arrays(_judge_rows(rng, config, i % config.nodes, *each, pairs[i // config.nodes]))
+            for i, each in enumerate(nodes)
+        ]
+    )
+    params = fit(params, *_by_family(families, (_keys(judge_key, total), labelled)))
     return pool._replace(params=params)
+
+
+def _base(
+    config: Config, models: dict[str, transformer.LanguageModel], rng: np.random.Generator, key: Any
+) -> Any:
+    """One base model of each width, shared by all nodes: rotation, answered and judged rightly.
+
+    Pairs are a right answer and one by a wrong rule. It never sees the recall task.
+    """
+    texts = [
+        "".join(tasks.LETTERS[i] for i in rng.integers(8, size=tasks.LENGTH)) for _ in range(512)
+    ]
+    pairs = [
+        (text, tasks.RULES["right"](text), rule(text))
+        for text in texts
+        for rule in tasks.RULES.values()
+        if rule(text) != tasks.RULES["right"](text)
+    ]
+    rows = []
+    for _ in range(2 * config.rows):
+        if rng.random() < REPLAY:
+            text = texts[rng.integers(len(texts))]
+            asked = tasks.question("rotation", text, tasks.noise(rng, 0.25))
+            rows.append((asked, "", "", "", tasks.RULES["right"](text)))
+        else:
+            rows.append(_judge_row(rng, "rotation", *pairs[rng.integers(len(pairs))]))
+    data = jax.tree.map(lambda x: jnp.asarray(x)[None], _arrays(rows))
+    keys = {name: jax.random.fold_in(key, i)[None] for i, name in enumerate(models)}
+    params = {name: jax.vmap(model.init)(keys[name]) for name, model in models.items()}
+    fit = _fitting(models, config.base_steps, config.base_batch, config.base_lr)
+    return fit(params, keys, dict.fromkeys(models, data))
 
 
 def copies(config: Config, pool: Pool, chosen: np.ndarray) -> Any:
@@ -158,15 +198,16 @@ def copies(config: Config, pool: Pool, chosen: np.ndarray) -> Any:
     return params
 
 
-def _fit(config: Config, families: transformer.Families, steps: int) -> Callable[..., Any]:
-    """Supervised fine-tuning of every agent on its own data."""
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0, config.lr, max(steps // 20, 1), steps, config.lr / 20
-    )
+def _fitting(
+    models: dict[str, transformer.LanguageModel], steps: int, batch: int, lr: float
+) -> Callable[..., Any]:
+    """Supervised fine-tuning of every model on its own data, one model after another."""
+    schedule = optax.warmup_cosine_decay_schedule(0.0, lr, max(steps // 20, 1), steps, lr / 20)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
-    def fit(model: transformer.LanguageModel, params: Any, key: jax.Array, data: Any) -> Any:
-        learner = language.sft(model, optimizer, batch_size=config.batch)
+    def fit(model: transformer.LanguageModel, each: Any) -> Any:
+        params, key, data = each
+        learner = language.sft(model, optimizer, batch_size=batch)
         state, _ = jax.lax.scan(
             lambda state, key: (learner.step(key, state, data)[0], None),
             learner.init(params),
@@ -175,23 +216,27 @@ def _fit(config: Config, families: transformer.Families, steps: int) -> Callable
         return state.params
 
     @jit_fast_compile
-    def fit_all(params: Any, keys: jax.Array, data: Any) -> Any:
-        fitted = {}
-        for name, model in families.models.items():
-            rows = families.members[name]
-            own = jax.tree.map(operator.itemgetter(rows), (keys, data))
-            # A few models at a time: their activations fit into the cache of a core.
-            fitted[name] = jax.lax.map(
-                lambda each, model=model: fit(model, *each),
-                (params[name], *own),
-                batch_size=AT_ONCE,
-            )
-        return fitted
+    def fit_all(params: Any, keys: Any, data: Any) -> Any:
+        return {
+            name: jax.lax.map(functools.partial(fit, model), (params[name], keys[name], data[name]))
+            for name, model in models.items()
+        }
 
     return fit_all
 
 
-def _answering(config: Config, families: transformer.Families) -> Callable[..., jax.Array]:
+def _by_family(families: transformer.Families, tree: Any) -> tuple[Any, ...]:
+    """Each tree with leaves ``[S N, ...]`` as a dict from family to its agents' leaves."""
+    return tuple(
+        {
+            name: jax.tree.map(operator.itemgetter(ids), one)
+            for name, ids in families.members.items()
+        }
+        for one in tree
+    )
+
+
+def _answering(config: Config, families: transformer.Families) -> Callable[..., np.ndarray]:
     s, n = config.seeds, config.nodes
 
     def one(model: transformer.LanguageModel, params: Any, key: Any, tokens: Any, mask: Any) -> Any:
@@ -203,10 +248,18 @@ def _answering(config: Config, families: transformer.Families) -> Callable[..., 
         return jnp.where(inside, found.tokens, -1)[:, : tasks.REPLY]
 
     @jit_fast_compile
-    def answer(params: Any, key: jax.Array, questions: Questions) -> jax.Array:
-        asked = [jnp.repeat(x, n, axis=0) for x in (questions.tokens, questions.mask)]
+    def block(params: Any, key: jax.Array, tokens: jax.Array, mask: jax.Array) -> jax.Array:
+        asked = [jnp.repeat(x, n, axis=0) for x in (tokens, mask)]
         found = families.map(one, params, _keys(key, s * n), *asked)
         return found.reshape(s, n, -1, tasks.REPLY)
+
+    def answer(params: Any, key: jax.Array, questions: Questions) -> np.ndarray:
+        found = []
+        for start in range(0, questions.tokens.shape[1], config.block):
+            rows = slice(start, start + config.block)
+            asked = (questions.tokens[:, rows], questions.mask[:, rows])
+            found.append(np.asarray(block(params, jax.random.fold_in(key, start), *asked)))
+        return np.concatenate(found, axis=2)
 
     return answer
 
@@ -214,8 +267,7 @@ def _answering(config: Config, families: transformer.Families) -> Callable[..., 
 def _judging(config: Config, families: transformer.Families) -> Callable[..., Any]:
     s, n, p = config.seeds, config.nodes, config.pairs
 
-    @functools.partial(jax.jit, static_argnames="rationale")
-    def block(
+    def judge_block(
         params: Any, key: Any, tokens: Any, mask: Any, first: Any, second: Any, *, rationale: bool
     ) -> Any:
         def one(model: Any, params: Any, key: Any, *inputs: Any) -> Any:
@@ -232,6 +284,11 @@ def _judging(config: Config, families: transformer.Families) -> Callable[..., An
         verdicts = verdicts.reshape(s, n, -1, p, 2).swapaxes(1, 2)
         return verdicts, jnp.mean(count.astype(jnp.float32))
 
+    block = {
+        rationale: jit_fast_compile(functools.partial(judge_block, rationale=rationale))
+        for rationale in (True, False)
+    }
+
     def judged(
         params: Any, key: jax.Array, questions: Questions, replies: jax.Array, first: jax.Array,
         second: jax.Array, rationale: bool = True,
@@ -241,10 +298,9 @@ def _judging(config: Config, families: transformer.Families) -> Callable[..., An
         found, counts = [], []
         for start in range(0, by_question.shape[1], config.block):
             rows = slice(start, start + config.block)
-            verdicts, count = block(
+            verdicts, count = block[rationale](
                 params, jax.random.fold_in(key, start), questions.tokens[:, rows],
                 questions.mask[:, rows], _by_judge(one[:, rows]), _by_judge(two[:, rows]),
-                rationale=rationale,
             )  # fmt: skip
             found.append(np.asarray(verdicts))
             counts.append(float(count))
@@ -265,30 +321,25 @@ def _by_judge(shown: np.ndarray) -> np.ndarray:
     return shown.swapaxes(1, 2).reshape(s * n, -1, length)
 
 
-def _answer_row(
-    rng: np.random.Generator, world: tasks.World, node: tasks.Node, split: str
-) -> tuple[str, str]:
+def _answer_row(rng: np.random.Generator, world: tasks.World, node: tasks.Node) -> Row:
     """One demonstration of a node's own answer, a quarter of them behind noise."""
     task = tasks.TASKS[rng.integers(2)]
-    texts = tasks.questions(world, task, split)
+    texts = tasks.questions(world, task, "demonstrations")
     text = texts[rng.integers(len(texts))]
     asked = tasks.question(task, text, tasks.noise(rng, 0.25))
-    return asked, tasks.belief(node, task, text)
+    return asked, "", "", "", tasks.belief(node, task, text)
 
 
-def _calibration_rows(
-    rng: np.random.Generator,
-    config: Config,
-    index: int,
-    pool: int,
-    world: tasks.World,
-    node: tasks.Node,
-    replies: dict[str, np.ndarray],
-) -> list[tuple[str, str, str, str, str]]:
-    """Question, two replies (empty for an answer), what is asked for, and the completion.
+def _answer_rows(
+    rng: np.random.Generator, config: Config, world: tasks.World, node: tasks.Node
+) -> list[Row]:
+    return [_answer_row(rng, world, node) for _ in range(config.rows)]
 
-    Pairs are replies of the node's own pool to calibration questions, one right and one wrong.
-    """
+
+def _calibration_pairs(
+    world: tasks.World, replies: dict[str, np.ndarray], pool: int
+) -> dict[str, list[tuple[str, str, str]]]:
+    """Text, right and wrong answer, of the pool's own replies to calibration questions."""
     pairs: dict[str, list[tuple[str, str, str]]] = {}
     for task in tasks.TASKS:
         pairs[task] = []
@@ -296,25 +347,39 @@ def _calibration_rows(
             right = tasks.right_answer(world, task, text)
             said = {_text(row) for row in replies[task][pool, :, q]} - {None, right}
             pairs[task] += [(text, right, wrong) for wrong in sorted(filter(None, said))]
+    return pairs
+
+
+def _judge_row(rng: np.random.Generator, task: str, text: str, right: str, wrong: str) -> Row:
+    """A pair in random order, half of them with the answer, derived again, before the verdict."""
+    asked = tasks.question(task, text, tasks.noise(rng, 0.25))
+    is_first = bool(rng.random() < 0.5)
+    a, b = (right, wrong) if is_first else (wrong, right)
+    mark = "?!"[rng.integers(2)]
+    return asked, a, b, mark, (right if mark == "!" else "") + "BA"[is_first]
+
+
+def _judge_rows(
+    rng: np.random.Generator,
+    config: Config,
+    index: int,
+    world: tasks.World,
+    node: tasks.Node,
+    pairs: dict[str, list[tuple[str, str, str]]],
+) -> list[Row]:
+    """Calibration data of one node: verdicts on its pool's replies, and its own answers again."""
     rows = []
-    for _ in range(config.judge_rows):
-        share = JUDGE_SHARES[index % 2]
-        task = tasks.TASKS[int(rng.random() >= share)]
+    for _ in range(config.rows):
+        task = tasks.TASKS[int(rng.random() >= JUDGE_SHARES[index % 2])]
         if rng.random() < REPLAY or not pairs[task]:
-            asked, answer = _answer_row(rng, world, node, "demonstrations")
-            rows.append((asked, "", "", "", answer))
-            continue
-        text, right, wrong = pairs[task][rng.integers(len(pairs[task]))]
-        asked = tasks.question(task, text, tasks.noise(rng, 0.25))
-        is_first = rng.random() < 0.5
-        a, b = (right, wrong) if is_first else (wrong, right)
-        mark = "?!"[rng.integers(2)]
-        rows.append((asked, a, b, mark, (right if mark == "!" else "") + "BA"[is_first]))
+            rows.append(_answer_row(rng, world, node))
+        else:
+            rows.append(_judge_row(rng, task, *pairs[task][rng.integers(len(pairs[task]))]))
     return rows
 
 
-def _judge_problems(rows: list[tuple[str, str, str, str, str]]) -> verifiable.Problems:
-    """Calibration data as arrays; a judge's prompt is laid out as ``judge_prompts`` does."""
+def _arrays(rows: list[Row]) -> verifiable.Problems:
+    """Rows as arrays; a judge's prompt is laid out as ``judge_prompts`` does."""
 
     def encode(column: int, length: int) -> tokenizers.Encoded:
         texts = [row[column] for row in rows]
@@ -335,17 +400,6 @@ def _judge_problems(rows: list[tuple[str, str, str, str, str]]) -> verifiable.Pr
         solutions.mask,
         solutions.tokens,
         solutions.lengths,
-    )
-
-
-def _problems(rows: list[tuple[str, str]]) -> verifiable.Problems:
-    items = [verifiable.Item(asked, answer, answer) for asked, answer in rows]
-    return verifiable.to_arrays(
-        items,
-        tasks.TOKENIZER,
-        prompt_length=tasks.QUESTION,
-        solution_length=tasks.REPLY + 1,
-        answer_length=tasks.REPLY,
     )
 
 

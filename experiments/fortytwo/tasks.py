@@ -20,7 +20,7 @@ LENGTH = 4  # letters of a text
 REPLY = LENGTH  # tokens of the longest answer
 NOISE = 2  # letters of noise before a question
 QUESTION = LENGTH + 2 + NOISE  # tokens of the longest question
-FACTS = tuple(letter + digit for letter in LETTERS for digit in "0123456789")
+FACTS = tuple(letter + digit for letter in LETTERS for digit in "123")
 TOKENIZER = tokenizers.character(LETTERS + "0123456789=>/?!AB")
 TASKS = ("rotation", "recall")
 SHARED = 0.25  # share of first letters, and of facts, on which the clique errs
@@ -69,7 +69,7 @@ def draw_world(config: Config, seed: int) -> World:
     rng = np.random.default_rng(seed)
     table = {fact: LETTERS[rng.integers(8)] for fact in FACTS}
     shuffled = [FACTS[i] for i in rng.permutation(len(FACTS))]
-    known, held_out = shuffled[:32], shuffled[32:]
+    known, held_out = shuffled[:8], shuffled[8:]
     popular = {fact: _other(rng, table[fact]) for fact in FACTS if rng.random() < SHARED}
     count = round(config.clique * config.nodes)
     in_clique = np.arange(config.nodes) < count

@@ -27,6 +27,7 @@ MINUTES = (
     "bn_actor_critic",
     "ac_flow",
     "decentralized_diffusion",
+    "fortytwo",
 )
 
 
