@@ -1,9 +1,10 @@
 """Runs of the Fortytwo experiment: one pool of models per seed, all aggregators on its replies.
 
-* **Models.** Each pool's models learn their own, partly wrong answers to two tasks, then, with the
-  same weights, to compare two answers: on calibration questions, from replies of their own pool,
-  half of them with a rationale (the answer, derived again) before the verdict.
-* **Aggregators.** All see the same replies and the same verdicts to ``512`` test questions.
+* **Models.** All nodes of a width start from one base model that answers and judges the rotation
+  task. Each learns its own, partly wrong answers to two tasks, then, with the same weights, to
+  compare two answers: on calibration questions, from replies of its own pool, half of them with a
+  rationale (the answer, derived again) before the verdict.
+* **Aggregators.** All see the same replies and the same verdicts.
 * **Ablations** that judge anew: no rationale, prompts with noise, no diversity, smaller swarms.
 * **Adversaries and judge accuracy** change verdicts only, at fixed replies.
 * **Synthetic tier** (Bernoulli judges, no models): Byzantine shares and Sybil identities.
@@ -38,21 +39,19 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
         ``rotation``, ``recall``, ``direct`` (no rationale), ``noise`` and ``copies`` (no
         diversity): ``{aggregator: accuracy [S]}`` with ``judge_accuracy [S]`` and ``tokens``, the
         mean number of generated tokens of a verdict; ``admission``; ``byzantine``; ``random``;
-        ``flips``; ``sizes``; ``transfer``; ``synthetic``; ``bottom``.
+        ``flips``; ``sizes``; ``transfer``; ``synthetic``.
     """
     worlds = [tasks.draw_world(config, 1_000 * config.seed + s) for s in range(config.seeds)]
     pool = pools.train(config, worlds, progress)
     swarm = Swarm(config, pool, worlds)
     progress("admission tests")
     results: Results = {"admission": swarm.take_tests()}
-    rounds, right, infos = {}, {}, {}
+    rounds, right = {}, {}
     for task in tasks.TASKS:
         progress(f"test questions: {task}")
         questions = pools.pack(worlds, task, "test")
         rounds[task], right[task], tokens = swarm.answer_and_judge(questions, 1)
-        results[task], infos[task] = swarm.measure(task, rounds[task], right[task], tokens)
-    early = [x[:, : config.ablated] for x in (infos["rotation"].winners, right["rotation"])]
-    results["rotation"]["early"] = aggregate.accuracy(*early)
+        results[task], _ = swarm.measure(task, rounds[task], right[task], tokens)
     results["rotation"]["nodes"] = right["rotation"].mean(1)
     results["recall"]["nodes"] = right["recall"].mean(1)
     progress("no rationale, noise, no diversity")
@@ -61,7 +60,7 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     results["sizes"] = sizes(swarm, rounds["rotation"], right["rotation"])
     progress("adversaries and judges of other accuracy")
     results |= adversaries(swarm, rounds["rotation"], right["rotation"])
-    results["transfer"] = transfer(swarm, rounds, right, infos)
+    results["transfer"] = transfer(swarm, rounds, right)
     progress("synthetic tier")
     results["synthetic"] = synthetic(config)
     return results
@@ -150,9 +149,8 @@ def ablations(swarm: Swarm) -> Results:
     """No rationale, prompts with noise, and pools of copies, on the rotation task."""
     config = swarm.config
     questions = pools.pack(swarm.worlds, "rotation", "test")
-    few = jax.tree.map(lambda x: x[:, : config.ablated], questions)
     found = {}
-    rounds, right, tokens = swarm.answer_and_judge(few, 1, rationale=False)
+    rounds, right, tokens = swarm.answer_and_judge(questions, 1, rationale=False)
     found["direct"], _ = swarm.measure("rotation", rounds, right, tokens)
     noisy = pools.pack(swarm.worlds, "rotation", "test", np.random.default_rng(config.seed + 11))
     rounds, right, tokens = swarm.answer_and_judge(noisy, 2)
@@ -163,7 +161,7 @@ def ablations(swarm: Swarm) -> Results:
         [np.where(width == w, answers, -1.0).argmax(1) for w in range(len(config.widths))], axis=1
     )
     params = pools.copies(config, swarm.pool, chosen)
-    rounds, right, tokens = swarm.answer_and_judge(few, 3, params=params)
+    rounds, right, tokens = swarm.answer_and_judge(questions, 3, params=params)
     found["copies"], _ = swarm.measure("rotation", rounds, right, tokens)
     return found
 
@@ -253,7 +251,7 @@ def adversaries(swarm: Swarm, rounds: fortytwo.Round, right: np.ndarray) -> Resu
     return found
 
 
-def transfer(swarm: Swarm, rounds: Any, right: Any, infos: Any) -> Results:
+def transfer(swarm: Swarm, rounds: Any, right: Any) -> Results:
     """Reputations that were learned on the recall task, frozen, as weights on the rotation task.
 
     Returns:
@@ -296,46 +294,49 @@ def synthetic(config: Config) -> Results:
         ``influence [2, sybils, S]``, share of reputation of one operator's identities without and
         with admission tests.
     """
-    sybils = config.sybils
     keys = jax.random.split(jax.random.key(config.seed + 17), config.seeds)
+    total = config.synthetic_nodes
 
     @jit_fast_compile
-    def simulate(nodes: Any, keys: Any) -> Any:
-        def one(nodes: Any, key: Any) -> Any:
-            info = fortytwo.simulate_nodes(key, nodes, num_requests=config.synthetic_requests)
-            return info.right.mean(), info.majority.mean()
+    def simulate(population: Any, keys: Any) -> Any:
+        def one(key: Any, nodes: Any, threshold: Any) -> Any:
+            info = fortytwo.simulate_nodes(
+                key, nodes, num_requests=config.synthetic_requests, num_tests=TESTS,
+                threshold=threshold,
+            )  # fmt: skip
+            return info.right.mean(), info.majority.mean(), info.sybil_weight[-1]
 
-        return jax.vmap(lambda node: jax.vmap(lambda k: one(node, k))(keys))(nodes)
+        over_keys = jax.vmap(one, (0, None, None))
+        return jax.lax.map(lambda each: over_keys(keys, *each), population)
 
-    populations = [
-        fortytwo.synthetic_nodes(
-            jax.random.key(config.seed), config.synthetic_nodes,
-            judge_accuracy=SYNTHETIC_ACCURACY, byzantine=share, behavior=kind,
+    def draw(**options: Any) -> fortytwo.SyntheticNodes:
+        return fortytwo.synthetic_nodes(
+            jax.random.key(config.seed), judge_accuracy=SYNTHETIC_ACCURACY, **options
         )
-        for kind in ("random", "inverter") for share in SHARES
-    ]  # fmt: skip
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *populations)
-    right, majority = (np.asarray(x).reshape(2, len(SHARES), -1) for x in simulate(stacked, keys))
-    influence = np.zeros((2, len(sybils), config.seeds))
-    honest = max(config.synthetic_nodes // 10, 16)
-    for m, count in enumerate(sybils):
-        nodes = fortytwo.synthetic_nodes(
-            jax.random.key(config.seed), honest, judge_accuracy=SYNTHETIC_ACCURACY, sybils=count,
-            compute=1.0,
-        )  # fmt: skip
-        for k, tests in enumerate((0, TESTS)):
 
-            @jit_fast_compile
-            def simulate_sybils(keys: Any, nodes: Any = nodes, tests: int = tests) -> Any:
-                def last(key: Any) -> Any:
-                    info = fortytwo.simulate_nodes(
-                        key, nodes, num_requests=config.synthetic_requests // 2 + 1,
-                        num_tests=tests, threshold=config.threshold,
-                    )  # fmt: skip
-                    return info.sybil_weight[-1]
-
-                return jax.vmap(last)(keys)
-
-            influence[k, m] = np.asarray(simulate_sybils(keys))
-    return {"shares": np.array(SHARES), "right": right, "majority": majority,
-            "influence": influence}  # fmt: skip
+    swept = [
+        (draw(num_nodes=total, byzantine=share, behavior=kind), 0.0)
+        for kind in ("random", "inverter")
+        for share in SHARES
+    ]
+    most = max(config.sybils)
+    for threshold in (0.0, config.threshold):
+        for count in config.sybils:
+            nodes = draw(num_nodes=total - most, sybils=count, compute=1.0)
+            missing = most - count
+            padded = [
+                np.pad(x, (0, missing), constant_values=value)
+                for x, value in zip(nodes, (0.0, 0.0, -1, 0.0), strict=True)
+            ]
+            swept.append((fortytwo.SyntheticNodes(*padded), threshold))
+    population = jax.tree.map(
+        lambda *leaves: np.stack(leaves).astype(np.asarray(leaves[0]).dtype), *swept
+    )
+    right, majority, influence = (np.asarray(x) for x in simulate(population, keys))
+    count = 2 * len(SHARES)
+    return {
+        "shares": np.array(SHARES),
+        "right": right[:count].reshape(2, len(SHARES), -1),
+        "majority": majority[:count].reshape(2, len(SHARES), -1),
+        "influence": influence[count:].reshape(2, len(config.sybils), -1),
+    }

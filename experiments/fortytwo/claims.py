@@ -145,18 +145,18 @@ def _aggregators(made: ClaimList, results: Results) -> None:
 
 
 def _ablations(made: ClaimList, results: Results) -> None:
-    easy, early = results["rotation"]["reputation"], results["rotation"]["early"]
+    easy = results["rotation"]["reputation"]
     _difference(
         made,
         "A generated rationale before the verdict raises the swarm's accuracy",
-        "verdicts after a rationale", "verdicts at once", early, results["direct"]["reputation"],
+        "verdicts after a rationale", "verdicts at once", easy, results["direct"]["reputation"],
         statement="Without rationales accuracy falls from 85.9 to 80.6 % (a note on Larin et al.)",
         at_least=0.0,
     )  # fmt: skip
     _difference(
         made,
         "A swarm of different models is more accurate than one of copies of its best models",
-        "different models", "copies of the best model of each size", early,
+        "different models", "copies of the best model of each size", easy,
         results["copies"]["reputation"],
         statement="Without diversity accuracy falls from 85.9 to 75.8 % (a note on Larin et al.)",
         at_least=0.0,

@@ -27,7 +27,6 @@ class Config:
     admission: int = 128  # calibration questions kept for admission tests
     questions: int = 512  # test questions of each pool and task
     block: int = 64  # questions that are judged at once; divides the numbers of questions
-    ablated: int = 256  # test questions without rationale and without diversity
     pairs: int = 2  # pairs that each node compares for each question
     threshold: float = 0.6  # share of right verdicts in admission tests that admits a judge
     temperature: float = 0.7  # of sampled answers
@@ -37,12 +36,12 @@ class Config:
     byzantine: float = 0.25  # share of Byzantine nodes
     flips: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # shares of verdicts turned at random
     synthetic_nodes: int = 1_000  # nodes of the synthetic tier
-    synthetic_requests: int = 60  # requests of the synthetic tier
+    synthetic_requests: int = 30  # requests of the synthetic tier
     sybils: tuple[int, ...] = (1, 10, 100)  # identities of one operator with one node's compute
     seed: int = 0  # base seed of all runs
 
     def __post_init__(self) -> None:
-        for name in ("questions", "admission", "calibration", "ablated"):
+        for name in ("questions", "admission", "calibration"):
             if getattr(self, name) % self.block:
                 raise ValueError(
                     f"block: expected a divisor of {name}={getattr(self, name)}, got {self.block}"
@@ -56,14 +55,14 @@ class Config:
 SCALES = {
     "smoke": Config(
         seeds=2, nodes=4, widths=(8,), layers=1, rows=64, base_steps=10, base_batch=8, steps=10,
-        batch=8, demonstrations=64, calibration=8, admission=8, questions=16, ablated=8, block=8,
-        pairs=2, sizes=(3,), flips=(0.0, 0.5), synthetic_nodes=20, synthetic_requests=5,
+        batch=8, demonstrations=64, calibration=8, admission=8, questions=16, block=8,
+        pairs=2, sizes=(3,), flips=(0.0, 0.5), synthetic_nodes=24, synthetic_requests=5,
         sybils=(1, 4),
     ),
     "small": Config(),
     "full": Config(
         seeds=8, nodes=20, widths=(24, 32, 48), base_steps=4_000, steps=200, rows=3_000, pairs=3,
-        ablated=512, sizes=(3, 5, 7, 10, 15), synthetic_nodes=4_000, synthetic_requests=200,
+        sizes=(3, 5, 7, 10, 15), synthetic_nodes=4_000, synthetic_requests=200,
         sybils=(1, 3, 10, 30, 100, 300),
     ),
 }  # fmt: skip

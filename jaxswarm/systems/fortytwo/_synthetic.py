@@ -27,7 +27,7 @@ class SyntheticNodes(NamedTuple):
         sharpness: ``float32[N]``, ``κ``: the right one of two replies is preferred with probability
             ``σ(κ)``.
         kinds: ``int32[N]``, positions in ``KINDS``; only ``honest``, ``random``, ``inverter`` and
-            ``sybil`` occur.
+            ``sybil`` occur, and -1 for a node that is absent.
         paid: ``float32[N]``, share of its pairs that a Sybil identity can afford to judge.
     """
 
@@ -120,15 +120,16 @@ def simulate_nodes(
 
     Each request is answered by ``K`` nodes drawn at random and judged by all. A reply is right with
     probability ``σ(ability - difficulty)``; a wrong one is the popular wrong answer with
-    probability ``shared_errors``, else one of its own. Verdicts are ``Bernoulli(σ(κ (q_i - q_j)))``
+    probability ``shared_errors``, else one of its own. Each judge draws its pairs at random, with
+    replacement. Verdicts are ``Bernoulli(σ(κ (q_i - q_j)))``
     with quality ``q`` 1 for a right reply and 0 for a wrong one.
 
     Args:
         key: consumed.
         nodes: of :func:`synthetic_nodes`.
         num_requests: ``Q >= 1``.
-        num_replies: ``K``, from 2 to ``N``.
-        per_node: ``p``, at most ``K (K - 1) / 2``.
+        num_replies: ``K``, from 2 to ``N``, at most the nodes that are present.
+        per_node: ``p >= 1``.
         difficulty: of all requests.
         shared_errors: in ``[0, 1]``.
         initial: reputation of all nodes at the start, in ``(0, 1]``.
@@ -157,7 +158,7 @@ def simulate_nodes(
     n = checks.whole("number of nodes", nodes.ability.shape[0], 2)
     num_requests = checks.whole("num_requests", num_requests, 1)
     num_replies = checks.whole("num_replies", num_replies, 2, n)
-    per_node = checks.whole("per_node", per_node, 1, num_replies * (num_replies - 1) // 2)
+    per_node = checks.whole("per_node", per_node, 1)
     checks.real("difficulty", difficulty)
     checks.probability("shared_errors", shared_errors)
     checks.real("initial", initial, above=0.0, high=1.0)
@@ -166,23 +167,28 @@ def simulate_nodes(
     checks.probability("threshold", threshold)
     kind = {name: nodes.kinds == i for i, name in enumerate(KINDS)}
     test_key, key = jax.random.split(key)
-    allowed = jnp.ones(n, bool)
+    present = jnp.asarray(nodes.kinds) >= 0
+    allowed = present
     if num_tests:
         skill = jax.nn.sigmoid(jnp.asarray(nodes.sharpness))
         share = jnp.where(kind["sybil"], nodes.paid, 1.0)
         chance = share * skill + (1.0 - share) * 0.5
         passed = jax.random.uniform(test_key, (n, num_tests)) < chance[:, None]
-        allowed = ranking.admitted(passed, threshold)
+        allowed = present & ranking.admitted(passed, threshold)
 
     def request(reputation: jax.Array, key: Key) -> tuple[jax.Array, Any]:
         keys = jax.random.split(key, 6)
-        authors = jax.random.permutation(keys[0], n)[:num_replies]
+        order = jnp.where(present, jax.random.uniform(keys[0], (n,)), -1.0)
+        authors = jax.lax.top_k(order, num_replies)[1]
         chance = jax.nn.sigmoid(nodes.ability[authors] - difficulty)
         right = jax.random.bernoulli(keys[1], chance)
         shared = jax.random.bernoulli(keys[2], shared_errors, (num_replies,))
         labels = jnp.where(right, 0, jnp.where(shared, 1, 2 + jnp.arange(num_replies)))
         classes = ranking.answer_classes(labels[:, None].astype(jnp.int32))
-        first, second = ranking.draw_comparisons(keys[3], n, num_replies, per_node, attempts=1)
+        draws = jax.random.split(keys[3])
+        first = jax.random.randint(draws[0], (n, per_node), 0, num_replies)
+        step = jax.random.randint(draws[1], (n, per_node), 1, num_replies)
+        second = (first + step) % num_replies
         known = right.astype(jnp.float32)
         shown = [jax.nn.one_hot(x, num_replies) @ known for x in (first, second)]
         gap = shown[0] - shown[1]
