@@ -31,8 +31,8 @@ def _programs() -> dict[str, Any]:
     over_questions = jax.vmap(jax.vmap(ranking.majority_vote))
 
     def skills(first: Any, second: Any, verdicts: Any, counts: Any) -> Any:
-        pairs = [jnp.broadcast_to(x[..., None], verdicts.shape).ravel() for x in (first, second)]
-        compared = ranking.Comparisons(pairs[0], *pairs, verdicts.ravel())
+        a, b = (jnp.broadcast_to(x[..., None], verdicts.shape).ravel() for x in (first, second))
+        compared = ranking.Comparisons(jnp.zeros_like(a), a, b, verdicts.ravel())
         winners, losers, judged = ranking.wins_and_losses(compared)
         weights = judged & jnp.broadcast_to(counts[:, None, None], verdicts.shape).ravel()
         found = ranking.trueskill(

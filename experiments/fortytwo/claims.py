@@ -58,6 +58,7 @@ def _difference(
     made: ClaimList, sentence: str, arm: str, baseline: str, a: Any, b: Any, **options: Any
 ) -> None:
     """Add a paired comparison of accuracies that is judged on its interval by default."""
+    options = {"judge": "interval"} | options
     made.add(
         sentence,
         measured=f"accuracy of {arm} - accuracy of {baseline}",
@@ -66,7 +67,7 @@ def _difference(
         arm=arm,
         baseline=baseline,
         value=statistics.compare(a, b),
-        **({"judge": "interval"} | options),
+        **options,
     )
 
 
@@ -85,6 +86,7 @@ def _set_up(made: ClaimList, results: Results) -> None:
     )
     share = results["admission"]["rotation_judges"].mean(1)
     for bound, side in zip(JUDGES, ("at_least", "at_most"), strict=True):
+        limit: dict[str, Any] = {side: bound}
         made.add(
             f"The judges' mean accuracy in admission tests is {side.replace('_', ' ')} {bound:g}",
             statement="Own check: judges are neither useless nor perfect",
@@ -94,7 +96,7 @@ def _set_up(made: ClaimList, results: Results) -> None:
             arm="judges, rotation task",
             value=statistics.summarize(share),
             control=True,
-            **{side: bound},
+            **limit,
         )
 
 
@@ -259,6 +261,7 @@ def _synthetic(made: ClaimList, config: Config, results: Results) -> None:
     last = config.sybils[-1]
     for k, (tests, bound) in enumerate((("without", SYBIL_OPEN), ("with", SYBIL))):
         first = found["influence"][k, 0]
+        limit: dict[str, Any] = {"at_most" if k else "at_least": bound}
         ratio = found["influence"][k, -1] / np.maximum(first, 1e-9)
         made.add(
             f"Synthetic tier: {tests} admission tests, {last} identities of one operator "
@@ -275,5 +278,5 @@ def _synthetic(made: ClaimList, config: Config, results: Results) -> None:
             value=statistics.summarize(ratio),
             control=not k,
             note="Bernoulli judges, no models",
-            **{"at_most" if k else "at_least": bound},
+            **limit,
         )

@@ -59,19 +59,18 @@ def corrupt_verdicts(
         [[[-1, -1]], [[1, 1]]]
     """
     checks.key(key)
-    kinds = checks.wholes("kinds", kinds, 0, len(KINDS) - 1, shape=(None,))
-    n = kinds.shape[0]
-    first = jnp.asarray(checks.wholes("first", first, 0, n - 1, shape=(n, None)))
-    second = jnp.asarray(checks.wholes("second", second, 0, n - 1, shape=first.shape))
-    verdicts = checks.wholes("verdicts", verdicts, SECOND, FIRST, shape=(*first.shape, 2))
-    sent = jnp.asarray(verdicts)
+    kind = jnp.asarray(checks.wholes("kinds", kinds, 0, len(KINDS) - 1, shape=(None,)))
+    n = kind.shape[0]
+    a = jnp.asarray(checks.wholes("first", first, 0, n - 1, shape=(n, None)))
+    b = jnp.asarray(checks.wholes("second", second, 0, n - 1, shape=a.shape))
+    sent = checks.wholes("verdicts", verdicts, SECOND, FIRST, shape=(*a.shape, 2))
+    sent = jnp.asarray(sent)
     if awake is None:
         awake = jnp.ones(n, bool)
-    awake = jnp.asarray(checks.mask("awake", awake, (n,)))
+    woken = jnp.asarray(checks.mask("awake", awake, (n,)))
     if paid is None:
         paid = jnp.zeros(n)
     checks.probability("paid", paid, shape=n)
-    kind = jnp.asarray(kinds)
     is_kind = {name: (kind == i)[:, None, None] for i, name in enumerate(KINDS)}
 
     def draws(key: Key) -> tuple[jax.Array, jax.Array]:
@@ -81,10 +80,10 @@ def corrupt_verdicts(
 
     guesses, costs = jax.vmap(draws)(agents.keys(key, n))
     node = jnp.arange(n)[:, None]
-    own = _favor(sent, first == node, second == node)
+    own = _favor(sent, a == node, b == node)
     clique = kind == KINDS.index("colluder")
-    clique = _favor(sent, clique[first], clique[second])
-    inverts = is_kind["inverter"] | (is_kind["sleeper"] & awake[:, None, None])
+    clique = _favor(sent, clique[a], clique[b])
+    inverts = is_kind["inverter"] | (is_kind["sleeper"] & woken[:, None, None])
     unpaid = is_kind["sybil"] & (costs >= jnp.asarray(paid)[:, None, None])
     sent = jnp.where(inverts, -sent, sent)
     sent = jnp.where(is_kind["self_promoter"], own, sent)

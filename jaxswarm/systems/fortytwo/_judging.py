@@ -73,7 +73,8 @@ def judge_format(
     checks.instance("marks", marks, str)
     if len(marks) != 5 or len(set(marks)) != 5:
         raise ValueError(f"marks: expected five different characters, got {marks!r}")
-    return JudgeFormat(*(tokenizer.token(mark) for mark in marks), rationale_length)
+    between, direct, reasoned, first, second = (tokenizer.token(mark) for mark in marks)
+    return JudgeFormat(between, direct, reasoned, first, second, rationale_length)
 
 
 def judge_prompts(

@@ -165,12 +165,11 @@ def is_connected(
         False
     """
     num_items = checks.whole("num_items", num_items, 1)
-    first = checks.wholes("first", first, 0, num_items - 1, shape=(None,))
-    second = checks.wholes("second", second, 0, num_items - 1, shape=first.shape)
-    a, b = jnp.asarray(first), jnp.asarray(second)
+    a = jnp.asarray(checks.wholes("first", first, 0, num_items - 1, shape=(None,)))
+    b = jnp.asarray(checks.wholes("second", second, 0, num_items - 1, shape=a.shape))
     if counts is not None:
-        counts = jnp.asarray(checks.mask("counts", counts, first.shape))
-        a, b = jnp.where(counts, a, 0), jnp.where(counts, b, 0)
+        counted = jnp.asarray(checks.mask("counts", counts, a.shape))
+        a, b = jnp.where(counted, a, 0), jnp.where(counted, b, 0)
 
     def spread(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         labels, _ = carry

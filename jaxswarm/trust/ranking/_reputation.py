@@ -124,13 +124,13 @@ def admitted(
         >>> admitted(np.array([[True, True], [True, False]]), threshold=0.6).tolist()
         [True, False]
     """
-    correct = checks.mask("correct", correct, (None, None))
-    checks.whole("number of tests", correct.shape[1], 1)
+    right = jnp.asarray(checks.mask("correct", correct, (None, None)))
+    checks.whole("number of tests", right.shape[1], 1)
     checks.probability("threshold", threshold)
-    taken = np.ones(correct.shape, bool) if counts is None else counts
-    taken = jnp.asarray(checks.mask("counts", taken, correct.shape))
+    taken = np.ones(right.shape, bool) if counts is None else counts
+    taken = jnp.asarray(checks.mask("counts", taken, right.shape))
     number = jnp.sum(taken, axis=1)
-    passed = jnp.sum(taken & jnp.asarray(correct), axis=1)
+    passed = jnp.sum(taken & right, axis=1)
     return (number > 0) & (passed >= threshold * number)
 
 
