@@ -1,4 +1,23 @@
-"""Fortytwo: answers ranked by the swarm's own models, on questions easy and hard to verify."""
+"""Fortytwo: answers ranked by the swarm's own models, on questions easy and hard to verify.
+
+The winner is the single strongest reply, as in the paper; strengths summed over equal answers are
+reported beside it. Rotating a text is not hard to solve for these models: nodes err on it because
+they were trained on wrong rules, and learn to judge from calibration questions with known answers.
+Fine-tuning their answers on the same labels would mend the errors, so what is measured is the
+aggregation of given replies and verdicts and not the best use of labels.
+
+What changed after the pilot on base seed 1000; no threshold moved. In the pilot five of eight nodes
+shared the wrong rule and followed it too seldom: the majority vote was right on 96 % of the
+questions and left nothing to gain (the claim on the world failed), judges were right on 67 % of the
+pairs. Now six of eight share it, sampling is cooler, base models train longer (1,800 instead of
+1,200 steps), and training on answers keeps verdicts in its data. Pairs of equal answers gave one
+win to each reply, which pulled popular answers to the middle of the ranking (with random judges
+.49, a random reply .61); now judges abstain from them. Base models are shared by all pools, so
+intervals are over nodes' training, questions and sampling, not over base models.
+
+References:
+    V. Larin et al., Fortytwo: swarm inference with peer-ranked consensus, 2025.
+"""
 
 from experiments.harness.protocol import Paper
 

@@ -89,13 +89,18 @@ def draw_pairs(keys: Any, num_nodes: int, num_items: int, pairs: int) -> tuple[A
     return _programs()["draw"](keys, num_nodes, num_items, pairs)
 
 
-def settle_equal(rounds: fortytwo.Round) -> fortytwo.Round:
-    """Give equal answers one win each, whatever the judge said: no model is needed to see that."""
+def without_equal(rounds: fortytwo.Round) -> fortytwo.Round:
+    """Let judges abstain from pairs of equal answers: no model is needed to see that.
+
+    One win for each would pull popular answers to the middle of the ranking, so that the strongest
+    reply were more often one that no other node gave.
+    """
     a, b = (
-        np.take_along_axis(rounds.classes[:, :, None], x, 3) for x in (rounds.first, rounds.second)
+        np.take_along_axis(rounds.classes[:, :, None], np.asarray(x), 3)
+        for x in (rounds.first, rounds.second)
     )
-    tie = np.array([ranking.FIRST, ranking.SECOND])
-    return rounds._replace(verdicts=np.where((a == b)[..., None], tie, np.asarray(rounds.verdicts)))
+    verdicts = np.where((a == b)[..., None], ranking.ABSTAIN, np.asarray(rounds.verdicts))
+    return rounds._replace(verdicts=verdicts)
 
 
 def decide(
@@ -117,7 +122,7 @@ def corrupted(
     sent = _programs()["corrupt"](
         keys, jnp.asarray(kinds), rounds.first, rounds.second, rounds.verdicts, awake
     )
-    return settle_equal(rounds._replace(verdicts=np.asarray(sent)))
+    return without_equal(rounds._replace(verdicts=np.asarray(sent)))
 
 
 def accuracy(winners: Any, right: np.ndarray) -> np.ndarray:

@@ -127,7 +127,7 @@ class Swarm:
             aggregate.classes_of(replies), np.asarray(first), np.asarray(second), verdicts
         )
         right = np.asarray((replies == questions.answers[:, None]).all(-1)).swapaxes(1, 2)
-        return aggregate.settle_equal(rounds), right, tokens
+        return aggregate.without_equal(rounds), right, tokens
 
     def measure(
         self, task: str, rounds: fortytwo.Round, right: np.ndarray, tokens: float
@@ -195,7 +195,7 @@ def sizes(swarm: Swarm, rounds: fortytwo.Round, right: np.ndarray) -> Results:
         allowed = swarm.admitted["rotation"] & present
         allowed |= present & ~allowed.any(1, keepdims=True)
         measured, _ = aggregate.compare_all(
-            config, aggregate.settle_equal(made), right, swarm.start["rotation"], allowed, best,
+            config, aggregate.without_equal(made), right, swarm.start["rotation"], allowed, best,
             present,
         )  # fmt: skip
         for name in found:
@@ -243,7 +243,7 @@ def adversaries(swarm: Swarm, rounds: fortytwo.Round, right: np.ndarray) -> Resu
     for share in config.flips:
         turn = np.random.default_rng(config.seed + 16).random(rounds.verdicts.shape) < share
         made = rounds._replace(verdicts=np.where(turn, -rounds.verdicts, rounds.verdicts))
-        made = aggregate.settle_equal(made)
+        made = aggregate.without_equal(made)
         info = aggregate.decide(config, made, start, admitted)
         found["flips"]["judge_accuracy"].append(judges(made, right))
         found["flips"]["reputation"].append(aggregate.accuracy(info.winners, right))

@@ -116,6 +116,13 @@ def _aggregators(made: ClaimList, results: Results) -> None:
         statement=GAIN_STATEMENT, at_least=HEADLINE, judge="effect",
         note="the paper's gain belongs to other models and questions",
     )  # fmt: skip
+    _difference(
+        made,
+        "Where verification is easy, strengths summed over equal answers beat the majority vote",
+        "the same strengths, summed over equal answers", "majority vote", easy["merged"],
+        easy["majority"], statement="Own comparison: peer ranking and popularity together",
+        at_least=0.0,
+    )  # fmt: skip
     for other, name in (
         ("best", "the best node on calibration questions"),
         ("plain", "unweighted Bradley–Terry of admitted judges"),

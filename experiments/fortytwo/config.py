@@ -14,14 +14,14 @@ class Config:
         32,
     )  # widths of the models; node i has width i modulo their number
     layers: int = 2  # transformer blocks of each model
-    clique: float = 0.6  # share of the nodes with the same wrong rule and the same wrong facts
+    clique: float = 0.75  # share of the nodes with the same wrong rule and the same wrong facts
     rows: int = 1_500  # demonstrations, or verdicts with answers mixed in, of each training
-    base_steps: int = 1_200  # gradient steps of the base model of each width
+    base_steps: int = 1_800  # gradient steps of the base model of each width
     base_batch: int = 64  # sequences of such a step
     base_lr: float = 5e-3  # Adam's largest step size of the base models
     steps: int = 80  # gradient steps of each node on its answers, and again on verdicts
     batch: int = 32  # sequences of such a step
-    lr: float = 3e-3  # Adam's largest step size of the nodes
+    lr: float = 4e-3  # Adam's largest step size of the nodes
     demonstrations: int = 1_000  # texts of demonstrations
     calibration: int = 384  # calibration questions on which judges are trained
     admission: int = 128  # calibration questions kept for admission tests
@@ -29,7 +29,7 @@ class Config:
     block: int = 64  # questions that are judged at once; divides the numbers of questions
     pairs: int = 2  # pairs that each node compares for each question
     threshold: float = 0.6  # share of right verdicts in admission tests that admits a judge
-    temperature: float = 0.7  # of sampled answers
+    temperature: float = 0.5  # of sampled answers
     rate: float = 0.9  # weight of the past in reputations
     ridge: float = 0.1  # penalty of the Bradley-Terry model
     sizes: tuple[int, ...] = (3, 5)  # smaller swarms, on one block of questions

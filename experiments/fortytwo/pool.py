@@ -29,6 +29,7 @@ FORM = fortytwo.judge_format(tasks.TOKENIZER, rationale_length=tasks.REPLY)
 PROMPT = tasks.QUESTION + 2 * tasks.REPLY + 2  # tokens of a judge's prompt
 COMPLETION = tasks.REPLY + 2  # of a rationale, a verdict and the end
 REPLAY = 0.25  # share of answers among the data for judges
+KEPT = 0.4  # share of verdicts among the data for answers
 JUDGE_SHARES = (0.85, 0.7)  # share of rotation among the verdicts, by node modulo 2
 
 
@@ -154,23 +155,14 @@ def _base(
 
     Pairs are a right answer and one by a wrong rule. It never sees the recall task.
     """
-    texts = [
-        "".join(tasks.LETTERS[i] for i in rng.integers(8, size=tasks.LENGTH)) for _ in range(512)
-    ]
-    pairs = [
-        (text, tasks.RULES["right"](text), rule(text))
-        for text in texts
-        for rule in tasks.RULES.values()
-        if rule(text) != tasks.RULES["right"](text)
-    ]
     rows = []
     for _ in range(2 * config.rows):
         if rng.random() < REPLAY:
-            text = texts[rng.integers(len(texts))]
+            text = _random_text(rng)
             asked = tasks.question("rotation", text, tasks.noise(rng, 0.25))
             rows.append((asked, "", "", "", tasks.RULES["right"](text)))
         else:
-            rows.append(_judge_row(rng, "rotation", *pairs[rng.integers(len(pairs))]))
+            rows.append(_rule_row(rng))
     data = jax.tree.map(lambda x: jnp.asarray(x)[None], _arrays(rows))
     keys = {name: jax.random.fold_in(key, i)[None] for i, name in enumerate(models)}
     params = {name: jax.vmap(model.init)(keys[name]) for name, model in models.items()}
@@ -333,7 +325,11 @@ def _answer_row(rng: np.random.Generator, world: tasks.World, node: tasks.Node) 
 def _answer_rows(
     rng: np.random.Generator, config: Config, world: tasks.World, node: tasks.Node
 ) -> list[Row]:
-    return [_answer_row(rng, world, node) for _ in range(config.rows)]
+    """Demonstrations of a node's answers; verdicts as those of the base model keep that skill."""
+    return [
+        _rule_row(rng) if rng.random() < KEPT else _answer_row(rng, world, node)
+        for _ in range(config.rows)
+    ]
 
 
 def _calibration_pairs(
@@ -357,6 +353,21 @@ def _judge_row(rng: np.random.Generator, task: str, text: str, right: str, wrong
     a, b = (right, wrong) if is_first else (wrong, right)
     mark = "?!"[rng.integers(2)]
     return asked, a, b, mark, (right if mark == "!" else "") + "BA"[is_first]
+
+
+def _random_text(rng: np.random.Generator) -> str:
+    while not tasks.is_for_training(text := tasks.decode(int(rng.integers(8**tasks.LENGTH)))):
+        pass
+    return text
+
+
+def _rule_row(rng: np.random.Generator) -> Row:
+    """A right answer of the rotation task against one by a wrong rule."""
+    while True:
+        text, rules = _random_text(rng), list(tasks.RULES.values())
+        right, wrong = tasks.RULES["right"](text), rules[rng.integers(1, len(rules))](text)
+        if right != wrong:
+            return _judge_row(rng, "rotation", text, right, wrong)
 
 
 def _judge_rows(

@@ -91,8 +91,14 @@ def draw_world(config: Config, seed: int) -> World:
         "admission": config.admission,
         "demonstrations": config.demonstrations,
     }
-    codes = rng.permutation(8**LENGTH)[: sum(sizes.values())]
-    texts = iter("".join(LETTERS[c // 8**k % 8] for k in range(LENGTH)) for c in codes)
+    codes = (decode(code) for code in rng.permutation(8**LENGTH))
+    by_use: dict[bool, list[str]] = {True: [], False: []}
+    for text in codes:
+        by_use[is_for_training(text)].append(text)
+    texts = {
+        split: [by_use[split == "demonstrations"].pop() for _ in range(number)]
+        for split, number in sizes.items()
+    }
 
     def ask(facts: list[str], number: int) -> list[str]:
         picked = (facts[i % len(facts)] for i in range(number))
@@ -101,12 +107,25 @@ def draw_world(config: Config, seed: int) -> World:
     return World(
         nodes,
         table,
-        {split: [next(texts) for _ in range(number)] for split, number in sizes.items()},
+        texts,
         {
             split: ask({"test": held_out, "demonstrations": list(FACTS)}.get(split, known), number)
             for split, number in sizes.items()
         },
     )
+
+
+def decode(code: int) -> str:
+    """Text number ``code`` of ``8 ** LENGTH``."""
+    return "".join(LETTERS[code // 8**k % 8] for k in range(LENGTH))
+
+
+def is_for_training(text: str) -> bool:
+    """Whether a text may occur in demonstrations and base models: half of them, by parity.
+
+    The other half is left for calibration, admission and test questions of all pools.
+    """
+    return sum(LETTERS.index(letter) for letter in text) % 2 == 0
 
 
 def question(task: str, text: str, noise: str = "") -> str:

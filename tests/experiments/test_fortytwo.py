@@ -44,15 +44,15 @@ def test_training_prompts_are_those_of_the_judge():
     assert tasks.TOKENIZER.decode(arrays.solutions[0]) == "bcdaA"
 
 
-def test_equal_answers_get_one_win_each_and_judge_accuracy_counts_the_rest():
+def test_equal_answers_are_not_judged_and_judge_accuracy_counts_the_rest():
     rounds = fortytwo.Round(
         classes=np.array([[[0, 0, 2]]]),
         first=np.array([[[[0], [0], [1]]]]),
         second=np.array([[[[1], [2], [2]]]]),
         verdicts=np.array([[[[[1, 1]], [[1, 1]], [[-1, 1]]]]]),
     )
-    settled = aggregate.settle_equal(rounds)
-    assert settled.verdicts[0, 0, :, 0].tolist() == [[1, -1], [1, 1], [-1, 1]]
+    settled = aggregate.without_equal(rounds)
+    assert settled.verdicts[0, 0, :, 0].tolist() == [[0, 0], [1, 1], [-1, 1]]
     right = np.array([[[True, True, False]]])
     good, counts = aggregate.judge_accuracy(settled, right)
     assert (good & counts).sum(2).tolist() == [[0, 2, 1]]
