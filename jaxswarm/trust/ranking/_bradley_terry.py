@@ -55,7 +55,7 @@ def bradley_terry(
         >>> from jaxswarm.trust import ranking
         >>> strengths = ranking.bradley_terry([0, 0, 1], [1, 2, 2], num_items=3)
         >>> [round(float(s), 2) for s in strengths]
-        [2.01, 0.0, -2.01]
+        [1.76, 0.0, -1.76]
     """
     num_items = checks.whole("num_items", num_items, 2)
     num_steps = checks.whole("num_steps", num_steps, 1)
