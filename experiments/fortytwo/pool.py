@@ -29,7 +29,7 @@ FORM = fortytwo.judge_format(tasks.TOKENIZER, rationale_length=tasks.REPLY)
 PROMPT = tasks.QUESTION + 2 * tasks.REPLY + 2  # tokens of a judge's prompt
 COMPLETION = tasks.REPLY + 2  # of a rationale, a verdict and the end
 REPLAY = 0.25  # share of answers among the data for judges
-KEPT = 0.4  # share of verdicts among the data for answers
+KEPT = 0.3  # share of verdicts among the data for answers
 JUDGE_SHARES = (0.85, 0.7)  # share of rotation among the verdicts, by node modulo 2
 
 

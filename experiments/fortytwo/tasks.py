@@ -23,7 +23,7 @@ QUESTION = LENGTH + 2 + NOISE  # tokens of the longest question
 FACTS = tuple(letter + digit for letter in LETTERS for digit in "123")
 TOKENIZER = tokenizers.character(LETTERS + "0123456789=>/?!AB")
 TASKS = ("rotation", "recall")
-SHARED = 0.25  # share of first letters, and of facts, on which the clique errs
+SHARED = 0.375  # share of first letters, and of facts, on which the clique errs
 PRIVATE = 0.25  # share of first letters, and of facts, on which each node errs in its own way
 
 
