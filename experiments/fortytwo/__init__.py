@@ -18,6 +18,13 @@ middle of the ranking (with random judges .49, a random reply .61); now judges a
 Base models are shared by all pools, so intervals are over the nodes' training, questions and
 sampling, not over base models.
 
+What did not hold at small scale. The strongest single reply is no better than the majority vote:
+each reply gets few verdicts (two pairs of each judge, where the paper makes up to three per node
+and reply) by judges of .73, and the largest of eight noisy strengths wins. Strengths summed over
+equal answers do beat the vote. Reputation does not find Byzantine judges within 100 questions: with
+so few verdicts the consensus ranking that it follows is itself uncertain, which a moving average
+with weight .9 on the past does not smooth. Larger numbers of pairs were not tried.
+
 References:
     V. Larin et al., Fortytwo: swarm inference with peer-ranked consensus, 2025.
 """
