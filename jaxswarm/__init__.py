@@ -38,6 +38,7 @@ _PACKAGES = (
     "swarms",
     "systems",
     "topology",
+    "trust",
     "types",
 )
 _NAMES = {
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
         swarms,
         systems,
         topology,
+        trust,
         types,
     )
     from jaxswarm._rollout import Records, rollout

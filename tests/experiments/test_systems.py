@@ -30,6 +30,7 @@ MINUTES = (
     "step_dapo",
     "sapo",
     "knexa_fl",
+    "fortytwo",
 )
 
 

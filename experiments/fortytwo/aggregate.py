@@ -1,0 +1,209 @@
+"""Aggregators on the same replies and verdicts, and what is measured of them.
+
+Shapes: ``S`` pools, ``Q`` questions, ``N`` nodes, ``p`` pairs of each judge.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.fortytwo.config import Config
+from experiments.harness.compile import jit_fast_compile
+from jaxswarm.systems import fortytwo
+from jaxswarm.trust import ranking
+
+AGGREGATORS = {
+    "best": "best node on calibration questions",
+    "majority": "majority vote",
+    "plain": "unweighted Bradley–Terry",
+    "trueskill": "TrueSkill",
+    "reputation": "reputation-weighted Bradley–Terry",
+}
+"""The five aggregators of the figure; results hold a few more."""
+
+
+@functools.cache
+def _programs() -> dict[str, Any]:
+    """The jitted programs, vectorized over pools."""
+    over_questions = jax.vmap(jax.vmap(ranking.majority_vote))
+
+    def skills(first: Any, second: Any, verdicts: Any, counts: Any) -> Any:
+        a, b = (jnp.broadcast_to(x[..., None], verdicts.shape).ravel() for x in (first, second))
+        compared = ranking.Comparisons(jnp.zeros_like(a), a, b, verdicts.ravel())
+        winners, losers, judged = ranking.wins_and_losses(compared)
+        weights = judged & jnp.broadcast_to(counts[:, None, None], verdicts.shape).ravel()
+        found = ranking.trueskill(
+            winners, losers, weights.astype(jnp.float32), num_items=first.shape[0]
+        )
+        return found.mean
+
+    def rate_all(classes: Any, first: Any, second: Any, verdicts: Any, counts: Any) -> Any:
+        means = skills(first, second, verdicts, counts)
+        return jnp.argmax(jnp.where(classes >= 0, means, -jnp.inf))
+
+    by_question = jax.vmap(rate_all, (0, 0, 0, 0, None))
+    return {
+        "classes": jit_fast_compile(jax.vmap(jax.vmap(ranking.answer_classes))),
+        "votes": jit_fast_compile(over_questions),
+        "trueskill": jit_fast_compile(jax.vmap(by_question)),
+        "rounds": jit_fast_compile(
+            jax.vmap(
+                lambda rounds, start, admitted, rate, ridge: fortytwo.consensus_rounds(
+                    rounds, start, admitted=admitted, rate=rate, ridge=ridge
+                ),
+                (0, 0, 0, None, None),
+            )
+        ),
+        "draw": jax.jit(
+            lambda keys, n, items, p: jax.vmap(
+                jax.vmap(lambda key: ranking.draw_comparisons(key, n, items, p))
+            )(keys),
+            static_argnums=(1, 2, 3),
+        ),
+        "corrupt": jit_fast_compile(
+            jax.vmap(jax.vmap(_corrupt, (0, None, 0, 0, 0, 0)), (0, 0, 0, 0, 0, None))
+        ),
+    }
+
+
+def _corrupt(key: Any, kinds: Any, first: Any, second: Any, verdicts: Any, awake: Any) -> Any:
+    n = kinds.shape[0]
+    return fortytwo.corrupt_verdicts(
+        key, kinds, first, second, verdicts, awake=jnp.broadcast_to(awake, (n,))
+    )
+
+
+def classes_of(replies: Any) -> np.ndarray:
+    """Answer classes ``int32[S, Q, N]`` of replies ``[S, N, Q, T]``, -1 if a reply did not end."""
+    by_question = jnp.swapaxes(jnp.asarray(replies), 1, 2)
+    shown = jnp.where(by_question >= 0, by_question, 0)
+    found = np.asarray(_programs()["classes"](shown))
+    return np.where(np.asarray(by_question)[..., 0] >= 0, found, ranking.UNPARSEABLE)
+
+
+def draw_pairs(keys: Any, num_nodes: int, num_items: int, pairs: int) -> tuple[Any, Any]:
+    """Comparison graphs ``(first, second)``, ``int32[S, Q, N, p]``, of keys ``[S, Q]``."""
+    return _programs()["draw"](keys, num_nodes, num_items, pairs)
+
+
+def without_equal(rounds: fortytwo.Round) -> fortytwo.Round:
+    """Let judges abstain from pairs of equal answers: no model is needed to see that.
+
+    One win for each would pull popular answers to the middle of the ranking, so that the strongest
+    reply were more often one that no other node gave.
+    """
+    a, b = (
+        np.take_along_axis(rounds.classes[:, :, None], np.asarray(x), 3)
+        for x in (rounds.first, rounds.second)
+    )
+    verdicts = np.where((a == b)[..., None], ranking.ABSTAIN, np.asarray(rounds.verdicts))
+    return rounds._replace(verdicts=verdicts)
+
+
+def decide(
+    config: Config, rounds: fortytwo.Round, start: Any, admitted: Any, rate: float | None = None
+) -> fortytwo.RoundInfo:
+    """Run the reputation-weighted consensus on all pools."""
+    rate = config.rate if rate is None else rate
+    found = _programs()["rounds"](rounds, jnp.asarray(start), admitted, rate, config.ridge)
+    return jax.tree.map(np.asarray, found)
+
+
+def corrupted(
+    rounds: fortytwo.Round, kinds: np.ndarray, seed: int, wakes: int = 0
+) -> fortytwo.Round:
+    """Replace verdicts by those of adversaries ``kinds [S, N]``; sleepers wake at a question."""
+    shape = rounds.classes.shape[:2]
+    keys = jax.random.split(jax.random.key(seed), shape)
+    awake = jnp.arange(shape[1]) >= wakes
+    sent = _programs()["corrupt"](
+        keys, jnp.asarray(kinds), rounds.first, rounds.second, rounds.verdicts, awake
+    )
+    return without_equal(rounds._replace(verdicts=np.asarray(sent)))
+
+
+def accuracy(winners: Any, right: np.ndarray) -> np.ndarray:
+    """Share of questions whose winner is right, ``[S]``; ``right`` is ``bool[S, Q, N]``."""
+    return np.take_along_axis(right, np.asarray(winners)[..., None], 2)[..., 0].mean(1)
+
+
+def compare_all(
+    config: Config,
+    rounds: fortytwo.Round,
+    right: np.ndarray,
+    start: np.ndarray,
+    admitted: np.ndarray,
+    best: np.ndarray,
+    present: np.ndarray | None = None,
+) -> tuple[dict[str, np.ndarray], fortytwo.RoundInfo]:
+    """Accuracy of each aggregator on the same replies and verdicts.
+
+    Args:
+        config: constants of the consensus.
+        rounds: replies and verdicts.
+        right: ``bool[S, Q, N]``, right replies.
+        start: ``float[S, N]``, reputations at the start.
+        admitted: ``bool[S, N]``, admitted judges.
+        best: ``int[S]``, node that was best on calibration questions.
+        present: ``bool[S, N]``, nodes of a smaller swarm; all if ``None``.
+
+    Returns:
+        ``({aggregator: accuracy [S]}, what the reputation-weighted consensus did)``.
+    """
+    programs = _programs()
+    if present is not None:
+        rounds = rounds._replace(
+            classes=np.where(present[:, None], rounds.classes, ranking.UNPARSEABLE),
+            verdicts=np.where(present[:, None, :, None, None], rounds.verdicts, ranking.ABSTAIN),
+        )
+        admitted = admitted & present
+        right = right & present[:, None]
+    ones = np.ones(start.shape, np.float32)
+    info = decide(config, rounds, start, admitted)
+    plain = decide(config, rounds, ones, admitted, rate=1.0)
+    every = decide(config, rounds, ones, np.ones_like(admitted), rate=1.0)
+    columns = np.broadcast_to(best[:, None], right.shape[:2])
+    found = {
+        "best": accuracy(columns, right),
+        "majority": accuracy(programs["votes"](rounds.classes), right),
+        "plain": accuracy(plain.winners, right),
+        "plain_unscreened": accuracy(every.winners, right),
+        "plain_merged": accuracy(plain.merged, right),
+        "trueskill": accuracy(
+            programs["trueskill"](
+                rounds.classes, rounds.first, rounds.second, rounds.verdicts, admitted
+            ),
+            right,
+        ),
+        "reputation": accuracy(info.winners, right),
+        "merged": accuracy(info.merged, right),
+        "oracle": right.any(2).mean(1),
+        "mean": right.sum((1, 2))
+        / (right.shape[1] * (right.shape[2] if present is None else present.sum(1))),
+    }
+    return found, info
+
+
+def judge_accuracy(rounds: fortytwo.Round, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Verdicts that are right, and which count, ``bool[S, N, Q p 2]``.
+
+    Pairs with one right and one wrong reply count; an abstention is wrong.
+    """
+    a, b = (
+        np.take_along_axis(right[:, :, None], np.asarray(x), 3)
+        for x in (rounds.first, rounds.second)
+    )
+    wanted = np.where(a, ranking.FIRST, ranking.SECOND)[..., None]
+    shape = (right.shape[0], right.shape[2], -1)
+    good = (np.asarray(rounds.verdicts) == wanted).swapaxes(1, 2).reshape(shape)
+    counts = np.broadcast_to((a != b)[..., None], rounds.verdicts.shape)
+    return good, counts.swapaxes(1, 2).reshape(shape)
+
+
+def area_under_curve(score: np.ndarray, positive: np.ndarray) -> float:
+    """Probability that a positive node scores higher than a negative one; ties count one half."""
+    a, b = score[positive][:, None], score[~positive][None]
+    return float(np.mean((a > b) + 0.5 * (a == b))) if a.size and b.size else float("nan")

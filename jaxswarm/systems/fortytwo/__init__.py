@@ -1,0 +1,41 @@
+"""Fortytwo: language models that answer and judge one another's answers, adversaries, a simulator.
+
+``judge_prompts`` and ``judge`` let a language model compare two replies in both orders, with or
+without a generated rationale; ``corrupt_verdicts`` makes adversarial judges of honest ones;
+``consensus_rounds`` follows strengths, winners and reputations over many requests.
+``simulate_nodes`` is a synthetic tier without models for thousands of nodes. The ranking itself is
+``jaxswarm.trust.ranking``.
+"""
+
+from jaxswarm.systems.fortytwo._adversaries import KINDS, corrupt_verdicts
+from jaxswarm.systems.fortytwo._judging import (
+    JudgeFormat,
+    Judgements,
+    judge,
+    judge_format,
+    judge_prompts,
+)
+from jaxswarm.systems.fortytwo._rounds import Round, RoundInfo, consensus_rounds
+from jaxswarm.systems.fortytwo._synthetic import (
+    SyntheticInfo,
+    SyntheticNodes,
+    simulate_nodes,
+    synthetic_nodes,
+)
+
+__all__ = [
+    "KINDS",
+    "JudgeFormat",
+    "Judgements",
+    "Round",
+    "RoundInfo",
+    "SyntheticInfo",
+    "SyntheticNodes",
+    "consensus_rounds",
+    "corrupt_verdicts",
+    "judge",
+    "judge_format",
+    "judge_prompts",
+    "simulate_nodes",
+    "synthetic_nodes",
+]
