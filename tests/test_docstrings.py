@@ -20,8 +20,10 @@ LONG = {
         "generative._ac_flow generative._decentralized generative._experts "
         "generative._flow_matching language._critic language._grpo language._offline language._ppo "
         "language._sft language._step_dapo language._steps models.transformer._families "
-        "models.transformer._generate rl._ppo rl._sac rl.networked.ppo rl.networked.sac "
-        "systems.knexa_fl._knexa systems.stac._stac systems.symphony._symphony"
+        "models.transformer._generate models.transformer._log_probs rl._ppo rl._sac "
+        "rl.networked.ppo rl.networked.sac systems.knexa_fl._distillation "
+        "systems.knexa_fl._knexa systems.modest.protocol "
+        "systems.sapo._sapo systems.stac._stac systems.symphony._symphony"
     ).split()
 }
 """Modules whose examples train, and take seconds to compile."""

@@ -9,10 +9,7 @@ class Config:
 
     seeds: int = 5  # independent pools with questions of their own
     nodes: int = 8  # models of a pool, which answer and judge
-    widths: tuple[int, ...] = (
-        24,
-        32,
-    )  # widths of the models; node i has width i modulo their number
+    widths: tuple[int, ...] = (24, 32)  # widths of the models in turn: node i has width i mod 2
     layers: int = 2  # transformer blocks of each model
     clique: float = 0.75  # share of the nodes with the same wrong rule and the same wrong facts
     rows: int = 1_500  # demonstrations, or verdicts with answers mixed in, of each training

@@ -30,6 +30,7 @@ def test_unknown_graph_is_refused():
         workload.make(6, "moebius")
 
 
+@pytest.mark.slow
 def test_jaxswarm_learns_what_the_accuracy_says(work):
     assert workload.accuracy(work.initial, work) < 0.3
     assert workload.accuracy(Swarm(work).train(200), work) > 0.75

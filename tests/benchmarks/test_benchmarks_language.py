@@ -5,6 +5,7 @@ import pytest
 from benchmarks import language
 
 
+@pytest.mark.slow
 def test_rows_say_what_they_measured():
     report = language.run(["sampling"], quick=True)
     (row,) = report["rows"]

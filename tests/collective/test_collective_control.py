@@ -89,6 +89,7 @@ def test_control_is_an_environment_of_one_agent(key):
         env.with_rule(collective.kernel_rule(TASK, points=3))
 
 
+@pytest.mark.slow
 def test_execution_is_control_without_the_mean_field(key):
     """The same rules, swarm and samples give the same rewards."""
     rule = collective.kernel_rule(TASK, points=3)

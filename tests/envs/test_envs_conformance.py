@@ -156,6 +156,7 @@ def test_physics_differ_across_a_batch_and_survive_a_reset(key):
     assert state.params["gain"].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_beginning_anew_around_a_batch_is_beginning_anew_in_it(key):
     """To the bit, with ends that come at different times, by success and by the clock."""
     env = Count(3, time_limit=4)

@@ -94,6 +94,7 @@ def test_a_walker_that_is_nowhere_drops_the_package():
     assert timestep.reward.tolist() == [-10.0] * 3
 
 
+@pytest.mark.slow
 def test_a_searcher_that_is_nowhere_finds_nothing_and_is_not_seen():
     env = envs.SearchAndRescue(2, num_targets=3, num_rays=8)
     state, _ = jax.jit(env.reset)(jax.random.key(0))

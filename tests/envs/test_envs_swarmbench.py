@@ -137,6 +137,7 @@ def test_five_agents_push_the_box_and_four_do_not(key):
         assert after.world.task.shift.tolist() == shift
 
 
+@pytest.mark.slow
 def test_messages_are_received_within_the_window_and_nowhere_else(key):
     env = swarmbench.make(
         "synchronization", num_agents=3, size=9, view=3, message_length=2, vocabulary=9
@@ -223,6 +224,7 @@ def test_measures_of_a_round(key):
     assert seen["explored"] >= 4
 
 
+@pytest.mark.slow
 def test_text_agents_get_their_views_and_their_answers_are_parsed(key):
     env = swarmbench.make(
         "synchronization", num_agents=3, size=6, view=5, message_length=120, time_limit=4

@@ -41,6 +41,7 @@ def member(states, t):
     return jax.tree.map(lambda x: x[t], states)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", ENVIRONMENTS, ids=lambda env: type(env).__name__)
 def test_every_environment_is_drawn_and_its_state_is_visible(env):
     states = episode(env, 4)

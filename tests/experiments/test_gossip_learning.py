@@ -26,6 +26,7 @@ def outcome(tmp_path_factory):
     return arms, next((folder / "gossip_learning").iterdir())
 
 
+@pytest.mark.slow
 def test_arms_share_their_start_and_differ_in_traffic(outcome):
     arms, _ = outcome
     assert list(arms) == ["ring", "exponential", "isolated", "server"]

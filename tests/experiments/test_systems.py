@@ -31,6 +31,8 @@ MINUTES = (
     "sapo",
     "knexa_fl",
     "fortytwo",
+    "byzantine_grid",
+    "disrupted",
 )
 
 

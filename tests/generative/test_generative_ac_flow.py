@@ -135,6 +135,7 @@ def test_warm_up_trains_the_critic_only():
     assert float(info.critic_loss) > 0
 
 
+@pytest.mark.slow
 def test_the_sampling_copy_is_refreshed_when_due():
     learner = generative.orw_cfm(MODEL, first_coordinate, refresh_every=2, **SIZES)
     step = jax.jit(learner.step)
@@ -146,6 +147,7 @@ def test_the_sampling_copy_is_refreshed_when_due():
     assert_same(run(frozen, 2, without_critic())[0].sampler, PARAMS)
 
 
+@pytest.mark.slow
 def test_standardized_rewards_make_ac_flow_independent_of_their_scale():
     plain = generative.ac_flow(MODEL, first_coordinate, warm_up=0, **SIZES)
     scaled = generative.ac_flow(MODEL, lambda x: 64.0 * x[:, 0], warm_up=0, **SIZES)
@@ -305,6 +307,7 @@ def test_it_learns():
     assert means[2] > means[1] + 0.2
 
 
+@pytest.mark.slow
 def test_real_valued_conditions_reach_the_default_critic():
     model = flow.from_network(flow.MLP(width=8, depth=1), (2,), condition_shape=(3,))
     learner = generative.ac_flow(model, lambda x, c: x[:, 0] * c[:, 0], warm_up=0, **SIZES)

@@ -52,6 +52,7 @@ def test_isolated_agents_are_runs_of_one_agent():
     assert differ(state.params, 0, 1)
 
 
+@pytest.mark.slow
 def test_the_complete_graph_agrees_on_parameters_and_on_nothing_else():
     state, info = run(AVERAGED)
     assert float(agents.disagreement(state.params)) < 1e-10

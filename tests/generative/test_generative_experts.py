@@ -164,6 +164,7 @@ def test_sampled_experts_have_the_router_probabilities():
     np.testing.assert_allclose(drawn.mean(0), [0.5, 0.3, 0.2], atol=0.03)
 
 
+@pytest.mark.slow
 def test_sampled_field_is_a_function_of_key_point_and_time(trained):
     x, _ = state_points()
     field = trained.field(0, mode="sampled", key=jax.random.key(5))

@@ -22,6 +22,7 @@ def expert_step(ddm):
     return jax.jit(ddm.step_experts)
 
 
+@pytest.mark.slow
 def test_an_expert_trained_alone_is_the_one_trained_among_others(ddm, start, expert_step):
     shards = ddm.shards(POINTS.x, POINTS.y)
     together, losses = expert_step(jax.random.key(1), start.experts, shards)

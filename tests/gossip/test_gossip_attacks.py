@@ -138,6 +138,7 @@ def test_two_groups_of_attackers_compose():
     assert np.isfinite(flat(jax.jit(mixed.mix)(KEY, X, (), ROUND)[0])).all()
 
 
+@pytest.mark.slow
 def test_attackers_can_be_swept_in_one_program():
     masks = jnp.arange(N)[None, :] < jnp.arange(3)[:, None]
 

@@ -51,6 +51,7 @@ def test_a_window_costs_the_same_wherever_it_stands(rounds, point, width):
 
 
 @given(rounds=st.integers(1, 400), point=st.floats(0.0, 1.0, exclude_max=True))
+@pytest.mark.slow
 def test_a_truncation_before_the_end_has_a_round_to_act(rounds, point):
     schedule = communication_schedule("truncate", rounds, start=0.25, end=7.0, point=point)
     dense = np.flatnonzero(schedule.values == 7.0)
@@ -62,6 +63,7 @@ def test_the_paper_preset_merges_once():
     np.testing.assert_array_equal(np.flatnonzero(schedule.values == 31.0), [299])
 
 
+@pytest.mark.slow
 def test_a_sweep_over_schedules_compiles_once(key):
     x = jax.random.normal(key, (N, 4))
     traced = []

@@ -281,6 +281,7 @@ def pair_of_responses():
 @pytest.mark.parametrize(
     "name", ["dpo", pytest.param("response_quadratic", marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_response_level_learners_prefer_the_better_response(params, name):
     learner = getattr(language, name)(MODEL, optax.adam(1e-2), beta=0.3, batch_size=3)
     data = pair_of_responses()

@@ -243,6 +243,7 @@ def test_agents_learn_digits_together_better_than_alone(digits):
     assert float(final["alone"].megabytes) == 0.0
 
 
+@pytest.mark.slow
 def test_normalisation_statistics_are_not_sent_and_are_recomputed_after_a_merge(digits):
     split, shards = digits
     model = models.functional(models.mlp(16, 10, norm="batch"), split.train.features[:2])

@@ -57,6 +57,7 @@ def learned(rule, dtype, mixed=False):
     ],
     ids=["sent", "stored", "computed"],
 )
+@pytest.mark.slow
 def test_learning_reaches_the_accuracy_of_float32(rule, dtype, mixed, share):
     wide, narrow = learned("wide", "float32"), learned(rule, dtype, mixed)
     assert float(wide.accuracy.mean()) > 0.88

@@ -184,6 +184,7 @@ def test_greedy_takes_the_largest_logit(params):
     chex.assert_trees_all_equal(static.tokens, out.tokens)
 
 
+@pytest.mark.slow
 def test_each_prompt_has_its_temperature(params):
     """Rows of temperature 0 are greedy, the others what they are beside warm rows."""
     key = jax.random.key(6)
@@ -301,6 +302,7 @@ def test_families_keep_the_order_of_agents(key):
     close(logits[1], jax.jit(models["small"].apply)(only, prompts[1]).logits)
 
 
+@pytest.mark.slow
 def test_half_precision_computes_and_keeps_float32_parameters(key):
     model = transformer.from_config(transformer.Config(VOCAB, width=16, dtype="bfloat16"))
     params = jax.jit(model.init)(key)

@@ -217,6 +217,7 @@ def test_normalized_advantages_ignore_what_is_masked():
     assert np.isfinite(slope[:2]).all()
 
 
+@pytest.mark.slow
 def test_an_optimizer_with_counts_stands_still_without_an_agent():
     optimizer = optax.chain(optax.scale_by_adam(), optax.scale_by_schedule(lambda count: count))
     algorithm = rl.ppo(ENV, OWN, optimizer=optimizer, **ON)

@@ -251,6 +251,7 @@ def test_hyperparameters_of_each_learner_have_a_length():
         rl.ppo(GAME_ENV, NET, num_envs=2, hyperparameters=PPO(lr=jnp.full(3, 0.1)))
 
 
+@pytest.mark.slow
 def test_what_init_and_step_get_is_checked():
     ppo, sac = rl.ppo(GAME_ENV, NET, num_envs=2, num_steps=2), rl.sac(ENV, Q, **OFF)
     for algorithm, network, n, wrong in ((ppo, NET, 3, SAC()), (sac, Q, 2, PPO())):

@@ -155,6 +155,7 @@ def test_disagreement_contracts_at_the_spectral_rate(key):
         before = after
 
 
+@pytest.mark.slow
 def test_gossip_makes_agents_cooperate_in_a_dilemma():
     game = networked.dilemma(N)
     features = networked.additive_features(game)
@@ -182,6 +183,7 @@ def begun(algorithm, key):
     return start(key)
 
 
+@pytest.mark.slow
 def test_networked_ppo_averages_critics_and_not_actors(key):
     complete = gossip.averaging(gossip.mixing(topology.complete(4), "uniform"))
     algorithm = ppo(complete)

@@ -304,6 +304,7 @@ def same(one, two):
     "name",
     ["linear", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ppo", "sac"))],
 )
+@pytest.mark.slow
 def test_each_round_mixes_with_its_own_graph(name):
     for index, now in enumerate(run(name, "averaging", 4, MOVING, apart=True)[0][1:]):
         for message, held in zip(now["messages"], now["held"], strict=True):
@@ -326,6 +327,7 @@ def test_messages_and_bytes_are_counted(name):
 
 
 @all_learners
+@pytest.mark.slow
 def test_compressed_messages_are_fewer_bytes_and_agree_all_the_same(name):
     sizes, rounds = CASES[name].sizes, 60
     seen, _ = run(name, "compressed", rounds, frozen=True, apart=True)

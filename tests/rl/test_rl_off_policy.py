@@ -90,6 +90,7 @@ def test_uniform_replay_samples_its_items_and_overwrites_the_oldest(key):
     assert drawn.max() > 200
 
 
+@pytest.mark.slow
 def test_fading_replay_prefers_the_newest_by_the_papers_distribution():
     replay = rl.fading_replay(40, 40)
     state = replay.init(items(20, 1))

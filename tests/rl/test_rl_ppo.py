@@ -98,6 +98,7 @@ def _batch_of(key, network, params, steps, count):
         pytest.param("squashed", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_policy_gradient_against_finite_differences(kind, key):
     with jax.enable_x64(True):
         network = network_of(kind)
@@ -349,6 +350,7 @@ def test_refuses(change, message):
         learner_of(Bandit(PAYOFF), shared=True, **change)
 
 
+@pytest.mark.slow
 def test_ippo_and_mappo_are_ppo_with_their_critics(key):
     env = Clock(num_agents=2, time_limit=3)
     own, whole = (rl.network_for(env, widths=(4,), critic=critic) for critic in ("own", "global"))

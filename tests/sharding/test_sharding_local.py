@@ -73,10 +73,15 @@ def test_every_compressor_is_covered():
 MAPPED = [("ring", "pmap"), ("scale_free", "pmap"), ("complete", "shard_map")]
 
 
+def slowly(cases):
+    return (pytest.param(*case, marks=pytest.mark.slow) for case in cases)
+
+
 # One graph is enough for a compressor that draws nothing, and for messages without feedback.
 COMPRESSED = [
-    *((name, *MAPPED[0], feedback) for name in COMPRESSORS for feedback in (True, False)),
-    *((name, *how, True) for name in ("random_k", "quantize") for how in MAPPED[1:]),
+    *((name, *MAPPED[0], True) for name in COMPRESSORS),
+    *slowly((name, *MAPPED[0], False) for name in COMPRESSORS),
+    *slowly((name, *how, True) for name in ("random_k", "quantize") for how in MAPPED[1:]),
 ]
 
 

@@ -118,6 +118,7 @@ def test_permuting_agents_permutes_sums_and_radii_are_traced(boundary, method):
     np.testing.assert_array_equal(search.sum(at, jnp.ones(40), radius=own)[0], each)
 
 
+@pytest.mark.slow
 def test_overflow_is_counted_and_strict_raises():
     at = jnp.full((20, 2), 0.5)
     box = space.Space((1.0, 1.0))

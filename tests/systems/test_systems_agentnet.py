@@ -73,6 +73,7 @@ def test_memory_evicts_the_fragment_of_least_utility():
     jax.tree.map(np.testing.assert_array_equal, same, kept)
 
 
+@pytest.mark.slow
 def test_only_neighbours_are_visited_and_every_part_is_executed(play, stream):
     _, info = play(agentnet.Choices(random_operation=True, random_next=True))
     parts = np.asarray(stream.active)
@@ -107,6 +108,7 @@ def test_without_learning_nothing_changes(play):
 
 
 @pytest.mark.parametrize("rule", agentnet.RULES)
+@pytest.mark.slow
 def test_edges_follow_their_rule(play, rule):
     state, _ = play(agentnet.Choices(), rule=rule)
     weight = np.asarray(state.weight)

@@ -140,6 +140,7 @@ def test_the_joint_distribution_sums_to_one_and_samples_follow_it(kind):
 
 
 @pytest.mark.parametrize("kind", ["independent", "full"])
+@pytest.mark.slow
 def test_a_given_graph_need_not_be_sampled(kind):
     plain = bn_actor_critic.team_network(TEAM, widths=(16,), graph_width=8, sampled=False)
     params, here = (

@@ -327,6 +327,7 @@ def test_absent_peers_keep_their_heads():
     np.testing.assert_array_equal(still, ~np.asarray(here))
 
 
+@pytest.mark.slow
 def test_a_head_over_a_body():
     dataset, _, _ = world()
     body = models.functional(models.mlp(16, 8), dataset.features[:1])

@@ -79,6 +79,7 @@ def test_the_verdict_is_the_last_token_and_orders_cancel(said, verdict):
     np.testing.assert_array_equal(found.verdicts, [[verdict, -verdict]] * 2)
 
 
+@pytest.mark.slow
 def test_logits_that_are_not_finite_are_refused_and_abstain_under_jit():
     params = jax.tree.map(lambda x: x * jnp.nan, MODEL.init(KEY))
     with pytest.raises(ValueError, match="params: expected finite logits"):
@@ -196,6 +197,7 @@ def test_synthetic_nodes_follow_their_kind():
     assert info.right.mean() > info.majority.mean()
 
 
+@pytest.mark.slow
 def test_admission_tests_keep_sybils_out():
     nodes = fortytwo.synthetic_nodes(KEY, 30, judge_accuracy=0.85, sybils=30, compute=1.0)
     weights = [

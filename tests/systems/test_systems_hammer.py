@@ -165,6 +165,7 @@ def test_the_central_agent_learns_from_the_mean_reward_alone(key):
     assert any(jax.tree.leaves(moved["critic"]["central"]))
 
 
+@pytest.mark.slow
 def test_a_central_agent_resumes_bit_identically(key, tmp_path):
     _, networks, learner = with_central_agent(envs.SumGuessing(4))
     start = learner.init(networks.composed.init(key), key)

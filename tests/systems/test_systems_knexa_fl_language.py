@@ -78,6 +78,7 @@ def texts_of(adapters):
     )
 
 
+@pytest.mark.slow
 def test_texts_are_those_of_each_model_re_encoded_on_the_host(state):
     found = texts_of(state.adapters)
     for agent, name in enumerate(NAMES):
@@ -95,6 +96,7 @@ def test_texts_are_those_of_each_model_re_encoded_on_the_host(state):
         )
 
 
+@pytest.mark.slow
 def test_losses_do_not_depend_on_the_order_of_the_vocabulary(state):
     losses = knexa_fl.solution_losses(TEAM, state.adapters, DATA.validation)
     base, adapter = jax.tree.map(lambda x: x[1], (TEAM.params["b"], state.adapters["b"]))  # agent 2
@@ -104,6 +106,7 @@ def test_losses_do_not_depend_on_the_order_of_the_vocabulary(state):
     np.testing.assert_allclose((losses[2] * counts).sum() / counts.sum(), want, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_mean_probabilities_of_equal_agents_are_those_of_one(state):
     same = knexa_fl.team(
         transformer.families({"a": MODELS["a"]}, ["a"] * 2),

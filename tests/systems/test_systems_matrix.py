@@ -173,6 +173,7 @@ def test_throughput_keeps_to_the_operational_bounds_and_utilisation_is_demand():
     assert float(central.throughput) == pytest.approx(10.0, rel=0.02)
 
 
+@pytest.mark.slow
 def test_constant_calls_in_step_take_the_computed_time():
     flow = matrix.flow([[0.0, 1.0]], service=1.0, actors=1, servers=3)
     work = matrix.sample_work(jax.random.key(0), flow, 9, max_hops=1, hop_spread=0.0)
@@ -195,6 +196,7 @@ def test_bytes_of_a_message_are_the_history_with_or_without_long_texts():
         assert float(out.message_bytes) == pytest.approx(table[inside].mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_rows_follow_their_routes_and_end_at_the_limit():
     many = matrix.sample_work(jax.random.key(2), FLOW, 4_000, max_hops=8)
     hops, role = np.asarray(many.hops), np.asarray(many.role)

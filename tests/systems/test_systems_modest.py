@@ -253,6 +253,7 @@ def test_with_all_agents_online_it_is_federated_averaging():
     assert (records.info.trained == 4).all()
 
 
+@pytest.mark.slow
 def test_a_sample_of_all_agents_is_fedavg_of_the_learning_package():
     """Every agent draws its batches from its own stream, whatever slot it trains in."""
     shards = data.stacked(
@@ -280,6 +281,7 @@ def test_a_sample_of_all_agents_is_fedavg_of_the_learning_package():
     np.testing.assert_allclose(held, expected.params[: len(held)], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_a_sweep_varies_is_traced():
     calm = modest.always_online(4, N)
     some, all = (run(calm, success=share, inactivity=9) for share in (0.5, 1.0))
@@ -287,6 +289,7 @@ def test_what_a_sweep_varies_is_traced():
     assert program(4, 2)._cache_size() == 1
 
 
+@pytest.mark.slow
 def test_without_patience_a_stalled_round_waits(key):
     protocol = modest.modest(
         quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), sample_size=4
@@ -453,6 +456,7 @@ def test_a_diverged_trainer_changes_only_averages_that_count_it():
     np.testing.assert_array_equal(averages(trained, counted), [[2.0], [0.0]])
 
 
+@pytest.mark.slow
 def test_no_model_is_stored_for_agents_that_do_not_train():
     protocol = modest.modest(quadratic, 500, local=optax.sgd(0.1), sample_size=10)
     state = jax.eval_shape(protocol.init, jnp.zeros(1000))

@@ -291,6 +291,7 @@ def test_absent_agents_neither_learn_nor_send(params):
     assert single[1].external.tolist() == [0, Q, Q]
 
 
+@pytest.mark.slow
 def test_packets_go_along_the_edges_of_a_topology(params):
     learner = make(ring=True, external=Q)
     state = learner.init(params)
@@ -319,6 +320,7 @@ def test_packets_stay_for_their_age_and_no_longer(params):
         learner.init(params)
 
 
+@pytest.mark.slow
 def test_the_behaviour_ratio_divides_by_the_senders_probability(shared):
     state, _, packets = shared
     learner = make(ratio_mode="behaviour", clip_low=0.0, clip_high=0.0)
@@ -355,6 +357,7 @@ def test_wrong_external_responses_can_be_left_out(shared):
     assert (loss(0.0) < loss(1.0) - 0.1).all()  # the loss is minus the mean advantage
 
 
+@pytest.mark.slow
 def test_forged_packets_are_verified_like_others(shared):
     """Junk passes filter and verifier, true solutions too; the forger learns from its own."""
     state, _, own = shared
@@ -369,6 +372,7 @@ def test_forged_packets_are_verified_like_others(shared):
         make().step(KEY, state, given)
 
 
+@pytest.mark.slow
 def test_one_agent_learns_alone():
     learner = make(local=Q, external=0)
     params = agents.initialize(KEY, MODEL.init, 1)
@@ -379,6 +383,7 @@ def test_one_agent_learns_alone():
         make().step(KEY, make().init(params), problems)
 
 
+@pytest.mark.slow
 def test_families_with_different_vocabularies_learn_from_each_other(params):
     other = tokenizers.character(verifiable.ALPHABET + "xyz")
     large = transformer.from_config(transformer.Config(other.vocab_size, width=12, num_layers=1))

@@ -61,6 +61,7 @@ def test_workers_without_errors_solve_all_if_results_are_sent_and_no_budget_is_e
     assert float(nothing.score) == 0
 
 
+@pytest.mark.slow
 def test_turns_and_messages_are_those_of_the_organisation():
     m = 5
     for name, answers_and_checks, messages in (

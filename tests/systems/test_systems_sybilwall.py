@@ -70,6 +70,7 @@ def test_records_are_true_and_where_they_may_be(graph, key):
     assert {2, 3} <= seen
 
 
+@pytest.mark.slow
 def test_a_record_is_not_returned_to_its_source_nor_sent_to_its_subject(graph, key):
     states, _ = run(sybilwall(graph, traveled=5), jax.random.normal(key, (N, 6)), 6, key)
     lists = lists_of(graph)
@@ -194,6 +195,7 @@ def test_a_copy_two_hops_away_removes_the_weight_of_the_near_one(key):
     assert float(jnp.linalg.norm(apart[1] - copy)) < float(jnp.linalg.norm(together[1] - copy))
 
 
+@pytest.mark.slow
 def test_all_copies_leave_the_own_model(key):
     graph = topology.star(4)
     x = jnp.ones((4, 3)).at[0].set(jnp.array([3.0, -1.0, 2.0]))

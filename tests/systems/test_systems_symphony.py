@@ -73,6 +73,7 @@ def test_losses_are_even_and_odd():
     np.testing.assert_allclose(advantage_loss(x), -advantage_loss(-x))
 
 
+@pytest.mark.slow
 def test_a_step_updates_actor_and_critic_and_keeps_the_reward_scale(key):
     learner = symphony.symphony(ENV, NET, updates=2, batch_size=8, capacity=64, warm_up=16)
     state = jax.jit(lambda k: learner.init(NET.init(k), k))(key)
@@ -94,6 +95,7 @@ def test_a_step_updates_actor_and_critic_and_keeps_the_reward_scale(key):
     assert float(reward) == pytest.approx(float(info.reward), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_actor_s_gradient_comes_through_the_target_critic(key):
     learner = symphony.symphony_learner(NET)
     state = learner.init(NET.init(key))

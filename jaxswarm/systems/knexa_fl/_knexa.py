@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm import agents, checks
-from jaxswarm._optimizers import independent_keys
+from jaxswarm._optimizers import init_per_agent
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.coordination import bandits
 from jaxswarm.models import transformer
@@ -199,7 +199,7 @@ def knexa(
         adapters = params
         opt_state = {}
         for name, ids in team.swarm.members.items():
-            opt_state[name] = independent_keys(jax.vmap(optimizer.init)(adapters[name]), ids)
+            opt_state[name] = init_per_agent(optimizer, adapters[name], ids)
         scores, loss = _validate(team, adapters, data)
         zero = jnp.zeros((), jnp.int32)
         return KnexaState(adapters, opt_state, maker.init(), scores, loss, zero)

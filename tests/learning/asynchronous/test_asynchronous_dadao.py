@@ -250,6 +250,7 @@ def test_float32_reaches_its_accuracy(key):
     assert squared_error(state.agents.params, made) < 1e-4
 
 
+@pytest.mark.slow
 def test_jit_is_eager_and_seeds_vmapped_are_a_loop(key):
     graph = topology.star(4)
     made, samples, _, state = setting(graph)
