@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -27,7 +28,7 @@ from experiments.ac_flow.config import Config
 from experiments.ac_flow.digits import run_digits
 from experiments.ac_flow.fixed_point import compare_critics, run_frozen
 from experiments.ac_flow.mixture import entropy
-from experiments.ac_flow.team import run_teams
+from experiments.ac_flow.team import compile_teams
 from experiments.harness.protocol import Results
 from jaxswarm.models import flow
 
@@ -54,17 +55,19 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     results["reference"] = found | {"entropy": np.asarray(entropy(found["shares"]))}
     wanted = MATCHED * float(results["ideal"]["entropy"])
     run_of = runners(config, pretrained)
-    results["methods"], params = compare_methods(config, run_of, wanted, progress)
+    with ThreadPoolExecutor(2) as pool:  # one compiles while the other runs
+        critics = pool.submit(compare_critics, config, pretrained)
+        team_key = jax.random.key(config.seed + 8)
+        run_teams = pool.submit(compile_teams, config, pretrained, team_key)
+        results["methods"], params = compare_methods(config, run_of, wanted, progress)
+        progress("fixed point with a frozen sampler, teams that gossip")
+        tau, _, alpha = results["methods"]["ac_flow"]["bracket"]
+        teams = pool.submit(run_teams.result(), (float(tau), float(alpha)))
+        results["frozen"] = run_frozen(config, run_of, pretrained)
+        results |= {"critics": critics.result(), "teams": teams.result()}
     before = jax.tree.map(lambda leaf: leaf[config.tuning_seeds], pretrained)
     after = jax.tree.map(lambda leaf: leaf[0], params["ac_flow"])
     results["strip"] = np.stack([_particles(config, each) for each in (before, after)])
-    progress("fixed point with a frozen sampler")
-    results["frozen"] = run_frozen(config, run_of, pretrained)
-    progress("critics on two kinds of states")
-    results["critics"] = compare_critics(config, pretrained)
-    progress("teams that gossip")
-    tau, _, alpha = results["methods"]["ac_flow"]["bracket"]
-    results["teams"] = run_teams(config, pretrained, (tau, alpha), jax.random.key(config.seed + 8))
     if config.digit_seeds:
         results["digits"] = run_digits(config, progress)
     return results

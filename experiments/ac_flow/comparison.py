@@ -5,6 +5,7 @@ Shapes: ``G`` cells of the grid, ``S`` seeds, ``K`` modes.
 
 import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -241,21 +242,22 @@ def compare_methods(
     keys = jax.random.split(jax.random.key(config.seed + 1), config.tuning_seeds + config.seeds)
     tuning = range(config.tuning_seeds)
     testing = range(config.tuning_seeds, config.tuning_seeds + config.seeds)
-    results, params = {}, {}
-    for method in METHODS:
-        progress(f"mixture: {method}")
+
+    def tune_and_run(method: str) -> tuple[dict[str, Any], Any]:
         run, grid, clip = run_of[method], cells(config, method), clip_of(config, method)
-        found, _ = run([Job(keys[s], s, cell[0], cell[1], clip) for cell in grid for s in tuning])
-        reward, entropy = (found[name].reshape(len(grid), -1) for name in ("reward", "entropy"))
+        measured, _ = run(
+            [Job(keys[s], s, cell[0], cell[1], clip) for cell in grid for s in tuning]
+        )
+        reward, entropy = (measured[name].reshape(len(grid), -1) for name in ("reward", "entropy"))
         bracket = choose(grid, reward, entropy, wanted)
 
-        def at(alpha: float, scale: float = 1.0, run=run, tau=bracket.tau, clip=clip) -> Any:
-            return run([Job(keys[s], s, tau, alpha, clip, scale) for s in testing])
+        def at(alpha: float, scale: float = 1.0) -> Any:
+            return run([Job(keys[s], s, bracket.tau, alpha, clip, scale) for s in testing])
 
         low, _ = at(bracket.low)
-        high, params[method] = at(bracket.high)
+        high, params = at(bracket.high)
         rewards, entropies = (np.stack([low[name], high[name]]) for name in ("reward", "entropy"))
-        results[method] = {
+        found = {
             "grid": {"cells": grid, "reward": reward, "entropy": entropy},
             "bracket": np.array(bracket),
             "low": low,
@@ -264,7 +266,17 @@ def compare_methods(
         }
         if method in ("orw_cfm", "naive", "ac_flow"):
             for scale in config.scales[1:]:
-                results[method][f"scaled_{scale:g}"] = at(bracket.high, scale)[0]
+                found[f"scaled_{scale:g}"] = at(bracket.high, scale)[0]
         if method in ("orw_cfm", "ac_flow"):
-            results[method]["alpha_0"] = at(0.0)[0]
-    return results, params
+            found["alpha_0"] = at(0.0)[0]
+        return found, params
+
+    progress("mixture: all methods, two at a time")
+    programs = list(dict.fromkeys(run_of.values()))
+    sharing = [[name for name in METHODS if run_of[name] is program] for program in programs]
+    sharing.sort(key=len, reverse=True)
+    with ThreadPoolExecutor(2) as pool:  # one compiles while the other runs
+        groups = pool.map(lambda names: {name: tune_and_run(name) for name in names}, sharing)
+        made = {name: pair for group in groups for name, pair in group.items()}
+    results = {name: made[name][0] for name in METHODS}
+    return results, {name: made[name][1] for name in METHODS}

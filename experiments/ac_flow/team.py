@@ -4,6 +4,7 @@ Shapes: ``N`` agents, ``S`` seeds, ``K`` modes.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -27,22 +28,22 @@ def graphs(num_agents: int) -> list[topology.Topology]:
     return [alone, topology.ring(num_agents), topology.complete(num_agents)]
 
 
-def run_teams(
-    config: Config, pretrained: Any, cell: tuple[float, float], key: jax.Array
-) -> dict[str, np.ndarray]:
-    """Fine-tune with AC-Flow on every graph; agent ``i`` is rewarded for mode ``i`` only.
+def compile_teams(
+    config: Config, pretrained: Any, key: jax.Array
+) -> Callable[[tuple[float, float]], dict[str, np.ndarray]]:
+    """Compile fine-tuning by AC-Flow on every graph; agent ``i`` is rewarded for mode ``i`` only.
 
     Args:
         config: sizes.
         pretrained: flows, leaves ``[S', ...]``; a team starts from one of them.
-        cell: temperature and penalty.
         key: of all runs.
 
     Returns:
-        Leaves ``[3, S, ...]``, by graph: ``own_reward``, mean over agents of the reward that each
-        is fine-tuned for; ``own_entropy``, mean over agents of the mode entropy of one agent's
-        flow; ``team_entropy``, of all agents' samples together; ``team_reward``, mean over agents
-        of the reward of all agents' preferences together (1 near any of the agents' modes);
+        ``run(cell)``, of a temperature and a penalty. Its results have leaves ``[3, S, ...]``, by
+        graph: ``own_reward``, mean over agents of the reward that each is fine-tuned for;
+        ``own_entropy``, mean over agents of the mode entropy of one agent's flow;
+        ``team_entropy``, of all agents' samples together; ``team_reward``, mean over agents of the
+        reward of all agents' preferences together (1 near any of the agents' modes);
         ``disagreement``, distance of the parameters from their mean; ``bytes`` sent.
     """
     model, n = flow_model(config), config.team
@@ -51,23 +52,16 @@ def run_teams(
     def reward(x: jax.Array, preference: jax.Array) -> jax.Array:
         return mixture.mode_reward(x, preference)
 
-    one = build(
-        config,
-        "ac_flow",
-        model,
-        reward,
-        cell[0],
-        cell[1],
-        clip=config.clip,
-        steps=config.team_steps,
-    )
     stacked = topology.stack(graphs(n))
     operators = gossip.mixing(stacked, layout="dense", connected=False)
     requests = generative.Request(context=preferences)
 
-    def run_team(W: gossip.Mixing, seed: tuple[jax.Array, Any]) -> dict[str, jax.Array]:
+    def run_team(cell: Any, W: gossip.Mixing, seed: tuple[jax.Array, Any]) -> dict[str, jax.Array]:
         key, params = seed
         init_key, run_key, audit_key = jax.random.split(key, 3)
+        one = build(
+            config, "ac_flow", model, reward, *cell, clip=config.clip, steps=config.team_steps
+        )
         learner = generative.decentralized(one, gossip.averaging(W))
         state = learner.init(agents.broadcast(params, n), init_key, requests)
         state, _ = rollout(
@@ -96,5 +90,9 @@ def run_teams(
     keys = jax.random.split(key, config.team_seeds)
     first = config.tuning_seeds
     starts = jax.tree.map(lambda leaf: leaf[first : first + config.team_seeds], pretrained)
-    program = jit_fast_compile(functools.partial(sweep, run_team))
-    return {name: np.asarray(x) for name, x in program(operators, (keys, starts)).items()}
+
+    def run_all(cell: Any) -> dict[str, jax.Array]:
+        return sweep(functools.partial(run_team, cell), operators, (keys, starts))
+
+    program = jit_fast_compile(run_all).lower((0.0, 0.0)).compile()
+    return lambda cell: jax.tree.map(np.asarray, program(cell))
