@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bad_input import (
+
+from jaxswarm import data
+from tests.bad_input import (
     COUNT,
     FLAG,
     FUNCTION,
@@ -26,8 +28,6 @@ from bad_input import (
     cases,
     refuses,
 )
-
-from jaxswarm import data
 
 LABELS = np.arange(40) % 4
 FEATURES = np.random.default_rng(0).normal(size=(40, 6))

@@ -4,11 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-from bad_input import FLAG, NAME, NAN, OBJECT, Call, cases, refuses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxswarm.data import tokenizers
+from tests.bad_input import FLAG, NAME, NAN, OBJECT, Call, cases, refuses
 
 DIGITS = tokenizers.character("0123456789+=\n")
 WIDER = tokenizers.character("-0123456789+=\nabcé")

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bad_input import FLAG, NAN, OBJECT, SEED, SHARE, SIZE, Call, cases, refuses
 
 from jaxswarm.data import tokenizers, verifiable
+from tests.bad_input import FLAG, NAN, OBJECT, SEED, SHARE, SIZE, Call, cases, refuses
 
 TOKENIZER = verifiable.tokenizer()
 NEWLINE = TOKENIZER.token("\n")

@@ -1,15 +1,15 @@
 """Training of flow models: averaged parameters, padding, vmap, bad input, a mixture learned."""
 
-import bad_input as bad
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from bad_input import Call, cases, refuses
 
 from jaxswarm import data, generative
 from jaxswarm.models import flow
+from tests import bad_input as bad
+from tests.bad_input import Call, cases, refuses
 
 KEY = jax.random.key(0)
 MODEL = flow.from_network(flow.MLP(width=8, depth=1), (2,))

@@ -3,7 +3,10 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from bad_input import (
+
+from jaxswarm import generative, gossip, topology
+from jaxswarm.models import flow
+from tests.bad_input import (
     COUNT,
     FLAG,
     FUNCTION,
@@ -20,9 +23,6 @@ from bad_input import (
     cases,
     refuses,
 )
-
-from jaxswarm import generative, gossip, topology
-from jaxswarm.models import flow
 
 MODEL = flow.from_network(flow.MLP(width=4, depth=1), (2,))
 PARAMS = MODEL.init(jax.random.key(0))

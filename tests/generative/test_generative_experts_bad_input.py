@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from bad_input import (
+
+from jaxswarm import data, generative
+from jaxswarm.models import flow
+from tests.bad_input import (
     FLAG,
     KEY,
     NAME,
@@ -19,9 +22,6 @@ from bad_input import (
     cases,
     refuses,
 )
-
-from jaxswarm import data, generative
-from jaxswarm.models import flow
 
 X = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
 LABELS = np.arange(12) % 3

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bad_input import OBJECT, SIZE, Call, cases, refuses
 
 from jaxswarm import envs, language
 from jaxswarm.data import verifiable
 from jaxswarm.models import transformer
+from tests.bad_input import OBJECT, SIZE, Call, cases, refuses
 
 TOKENIZER = verifiable.tokenizer()
 ITEMS = verifiable.draw_items(verifiable.chain_sums(3), 5, seed=0)

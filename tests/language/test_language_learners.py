@@ -8,7 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from bad_input import (
+
+from jaxswarm import agents, language
+from jaxswarm.data import tokenizers, verifiable
+from jaxswarm.models import transformer
+from tests.bad_input import (
     FUNCTION,
     KEY,
     NOT_NEGATIVE,
@@ -20,10 +24,6 @@ from bad_input import (
     cases,
     refuses,
 )
-
-from jaxswarm import agents, language
-from jaxswarm.data import tokenizers, verifiable
-from jaxswarm.models import transformer
 
 TOKENIZER = verifiable.tokenizer()
 NEWLINE = TOKENIZER.token("\n")

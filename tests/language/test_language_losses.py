@@ -5,9 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bad_input import FLAG, INF, NAN, NOT_NEGATIVE, POSITIVE, SHARE, Call, cases, refuses
 
 from jaxswarm import language
+from tests.bad_input import FLAG, INF, NAN, NOT_NEGATIVE, POSITIVE, SHARE, Call, cases, refuses
 
 RNG = np.random.default_rng(0)
 SHAPE = (2, 4, 5)

@@ -8,7 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from bad_input import (
+
+from jaxswarm import agents, language
+from jaxswarm.data import tokenizers, verifiable
+from jaxswarm.models import transformer
+from tests.bad_input import (
     FUNCTION,
     KEY,
     OBJECT,
@@ -19,10 +23,6 @@ from bad_input import (
     cases,
     refuses,
 )
-
-from jaxswarm import agents, language
-from jaxswarm.data import tokenizers, verifiable
-from jaxswarm.models import transformer
 
 TOKENIZER = tokenizers.character("\n12=")  # few tokens: a fresh model writes lines and ends
 NEWLINE, END = TOKENIZER.token("\n"), 1

@@ -7,7 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from bad_input import (
+
+from jaxswarm import agents, data, gossip, learning, models, topology
+from jaxswarm.learning import asynchronous, matching
+from jaxswarm.learning.asynchronous.constants import constants
+from tests.bad_input import (
     COUNT,
     FLAG,
     FUNCTION,
@@ -22,10 +26,6 @@ from bad_input import (
     cases,
     refuses,
 )
-
-from jaxswarm import agents, data, gossip, learning, models, topology
-from jaxswarm.learning import asynchronous, matching
-from jaxswarm.learning.asynchronous.constants import constants
 
 RANDOM = jax.random.key(0)
 RING = topology.ring(4)

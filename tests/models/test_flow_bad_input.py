@@ -2,15 +2,15 @@
 
 import inspect
 
-import bad_input as bad
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bad_input import Call, cases, refuses
 
 from jaxswarm.models import flow
+from tests import bad_input as bad
+from tests.bad_input import Call, cases, refuses
 
 KEY = jax.random.key(0)
 X, T = jnp.ones((3, 2)), jnp.full(3, 0.5)

@@ -5,9 +5,9 @@ import inspect
 import jax
 import jax.numpy as jnp
 import pytest
-from bad_input import FLAG, KEY, NAME, NAN, NOT_NEGATIVE, OBJECT, SIZE, Call, cases, refuses
 
 from jaxswarm.models import transformer
+from tests.bad_input import FLAG, KEY, NAME, NAN, NOT_NEGATIVE, OBJECT, SIZE, Call, cases, refuses
 
 CONFIG = transformer.Config(7, width=4, num_layers=1, num_heads=1)
 MODEL = transformer.from_config(CONFIG)

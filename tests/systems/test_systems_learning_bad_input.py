@@ -8,7 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from bad_input import (
+
+from jaxswarm import data, gossip, models, network, topology
+from jaxswarm.systems import bristle, disrupted, modest, sybilwall
+from tests.bad_input import (
     FLAG,
     FUNCTION,
     KEY,
@@ -22,9 +25,6 @@ from bad_input import (
     cases,
     refuses,
 )
-
-from jaxswarm import data, gossip, models, network, topology
-from jaxswarm.systems import bristle, disrupted, modest, sybilwall
 
 RANDOM = jax.random.key(0)
 RING = topology.ring(4)

@@ -7,7 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from bad_input import (
+
+from jaxswarm import language
+from jaxswarm.data import tokenizers, verifiable
+from jaxswarm.models import transformer
+from jaxswarm.systems import sapo
+from tests.bad_input import (
     FLAG,
     FUNCTION,
     KEY,
@@ -21,11 +26,6 @@ from bad_input import (
     cases,
     refuses,
 )
-
-from jaxswarm import language
-from jaxswarm.data import tokenizers, verifiable
-from jaxswarm.models import transformer
-from jaxswarm.systems import sapo
 
 TOKENIZER = verifiable.tokenizer()
 NEWLINE = TOKENIZER.token("\n")
