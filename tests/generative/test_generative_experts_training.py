@@ -91,7 +91,7 @@ def test_step_compiles_once_and_trains_router_and_experts(ddm, start, expert_ste
     step = jax.jit(ddm.step)
     once, info = step(jax.random.key(1), start, shards)
     step(jax.random.key(2), once, shards)
-    assert step._cache_size() == 1
+    assert step._cache_size() <= 1  # 0 once jax has forgotten it
     _, losses = expert_step(jax.random.split(jax.random.key(1))[0], start.experts, shards)
     np.testing.assert_allclose(info.expert_loss, losses, rtol=1e-5)
     assert abs(float(info.router_loss) - np.log(K)) < 0.5

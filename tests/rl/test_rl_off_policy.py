@@ -212,7 +212,7 @@ def test_independent_learners_do_not_affect_each_other(key):
     light = PendulumParams(mass=jnp.array([1.0, 1.0]))
     heavy = PendulumParams(mass=jnp.array([1.0, 2.0]))
     one, two = (step(key, begun(algorithm, key, env_params=p))[0] for p in (light, heavy))
-    assert step._cache_size() == 1
+    assert step._cache_size() <= 1  # 0 once jax has forgotten it
     first = [jax.tree.map(lambda x: x[0], s.learner) for s in (one, two)]
     jax.tree.map(np.testing.assert_array_equal, *first)
     other = [jax.tree.leaves(jax.tree.map(lambda x: x[1], s.learner.params)) for s in (one, two)]

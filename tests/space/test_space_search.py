@@ -112,7 +112,7 @@ def test_permuting_agents_permutes_sums_and_radii_are_traced(boundary, method):
         np.testing.assert_array_equal(
             count(at, radius), search.sum(at, jnp.ones(40), radius=radius)[0]
         )
-    assert count._cache_size() == 1
+    assert count._cache_size() <= 1  # 0 once jax has forgotten it
     own = jnp.linspace(0.05, 0.3, 40)  # a radius of each agent's own
     each = [float(count(at, float(radius))[i]) for i, radius in enumerate(own)]
     np.testing.assert_array_equal(search.sum(at, jnp.ones(40), radius=own)[0], each)

