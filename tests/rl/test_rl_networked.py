@@ -8,6 +8,7 @@ import pytest
 from jaxswarm import agents, envs, gossip, rl, rollout, topology
 from jaxswarm.rl import networked
 from jaxswarm.rl.networked.games import induced
+from tests.tracing import Counted
 
 N = 5
 GAME = networked.random_game(N, 4, 2, seed=1)
@@ -97,7 +98,7 @@ def _ring_matrix():
 def test_jit_is_eager_and_rates_are_traced(key):
     algorithm = learner(RING)
     state = scattered(algorithm)._replace(time=jnp.int32(3))
-    step = jax.jit(algorithm.step)
+    step = Counted(algorithm.step)
     for one, two in zip(
         jax.tree.leaves(step(key, state)),
         jax.tree.leaves(algorithm.step(key, state, None)),
@@ -105,9 +106,9 @@ def test_jit_is_eager_and_rates_are_traced(key):
     ):
         np.testing.assert_allclose(one, two, atol=1e-5)
     step(key, state, networked.Rates())
-    sizes = step._cache_size()
+    traces = step.traces
     step(key, state, networked.Rates(critic=0.1, actor=0.2))
-    assert step._cache_size() == sizes
+    assert step.traces == traces
 
 
 @pytest.mark.slow
@@ -187,10 +188,10 @@ def begun(algorithm, key):
 def test_networked_ppo_averages_critics_and_not_actors(key):
     complete = gossip.averaging(gossip.mixing(topology.complete(4), "uniform"))
     algorithm = ppo(complete)
-    step = jax.jit(algorithm.step)
+    step = Counted(algorithm.step)
     state, info = step(key, begun(algorithm, key))
     again, _ = step(key, state)
-    assert step._cache_size() <= 1  # 0 once jax has forgotten it
+    assert step.traces == 1
     spread = {
         name: float(agents.disagreement(again.learner.params[name])) for name in ("actor", "critic")
     }

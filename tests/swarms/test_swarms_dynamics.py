@@ -7,6 +7,7 @@ import pytest
 import swarm_oracles as oracles
 
 from jaxswarm import gossip, rollout, space, swarms, topology
+from tests.tracing import Counted
 
 BOX = space.Space((5.0, 5.0))
 OPEN = space.Space((5.0, 5.0), "open")
@@ -67,7 +68,7 @@ def expected(name, state, p):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_step_equals_numpy_and_inactive_agents_have_no_effect(name, key):
     model = MODELS[name]
-    step = jax.jit(lambda *given: model.step(*given))
+    step = Counted(model.step)
     for active in (None, ~ABSENT):
         state = started(name, active)
         after, _ = step(key, state)
@@ -81,7 +82,7 @@ def test_a_step_equals_numpy_and_inactive_agents_have_no_effect(name, key):
         if active is not None:
             for before, now in zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True):
                 np.testing.assert_array_equal(before[4], now[4])
-    assert step._cache_size() <= 1  # 0 once jax has forgotten it
+    assert step.traces == 1
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -114,10 +115,10 @@ def test_an_agent_at_nan_is_counted_and_affects_no_other(name, key):
 
 def test_parameters_are_traced(key):
     model = MODELS["couzin"]
-    step = jax.jit(lambda *given: model.step(*given))
+    step = Counted(model.step)
     for zone in (1.5, 2.5):
         step(key, started("couzin"), model.parameters._replace(orientation=zone))
-    assert step._cache_size() <= 1  # 0 once jax has forgotten it
+    assert step.traces == 1
     one = model.step(key, started("couzin"))[0]
     two = jax.jit(model.step)(key, started("couzin"))[0]
     np.testing.assert_allclose(one.velocities, two.velocities, atol=1e-4)

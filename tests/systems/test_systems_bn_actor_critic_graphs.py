@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from jaxswarm import envs, rl, rollout
 from jaxswarm.systems import bn_actor_critic
+from tests.tracing import Counted
 
 N = 4
 RING = np.array(nx.to_numpy_array(nx.cycle_graph(N)), bool)
@@ -186,7 +187,7 @@ def learner(**options):
 @pytest.mark.slow
 def test_the_first_ratio_is_one_and_all_graphs_are_one_program():
     made = learner()
-    step = jax.jit(made.step)
+    step = Counted(made.step)
     state = made.init(PARAMS, jax.random.key(6))
     for kind in ("learnt", "full", "independent", "random"):
         given = bn_actor_critic.TeamHyperparameters(bn_actor_critic.graph_settings(kind, 3))
@@ -195,7 +196,7 @@ def test_the_first_ratio_is_one_and_all_graphs_are_one_program():
         assert float(info.ppo.clip_fraction) == 0.0
         assert float(info.ppo.kl) == pytest.approx(0.0, abs=1e-5)
         assert 0.0 <= float(info.density) <= 1.0
-    assert step._cache_size() <= 1  # 0 once jax has forgotten it
+    assert step.traces == 1
 
 
 @pytest.mark.slow

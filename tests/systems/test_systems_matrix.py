@@ -9,12 +9,13 @@ import pytest
 
 from jaxswarm import network
 from jaxswarm.systems import matrix
+from tests.tracing import Counted
 
 LOOP = [[0.0, 1.0, 0.0], [0.4, 0.0, 0.6]]  # proposer → critic → proposer or out
 FLOW = matrix.flow(LOOP, service=[1.0, 0.5], actors=[3, 2], servers=[4], field_size=400.0)
 WORK = jax.jit(lambda key: matrix.sample_work(key, FLOW, 40, max_hops=8))(jax.random.key(0))
 SLOTS = 12
-RUN = jax.jit(
+RUN = Counted(
     lambda work, settings, fatal=None: matrix.run(work, FLOW, settings, slots=SLOTS, crashes=fatal)
 )
 
@@ -138,7 +139,7 @@ def test_every_row_and_moment_equals_the_plain_event_loop(scheduler, batch, fata
 
 
 def test_every_scheduler_gives_every_row_the_same_result_in_one_compilation():
-    before = RUN._cache_size()
+    before = RUN.traces
     found = [
         RUN(WORK, settings(scheduler=s, concurrency=c, batch=b))
         for s, c, b in itertools.product((0, 1, 2), (1, SLOTS), (False, True))
@@ -147,7 +148,7 @@ def test_every_scheduler_gives_every_row_the_same_result_in_one_compilation():
         np.testing.assert_array_equal(out.result, found[0].result)
         assert bool(out.finished)
         assert int(out.hops) == int(WORK.hops.sum())
-    assert RUN._cache_size() <= before + 1
+    assert RUN.traces <= before + 1
     wrong = WORK._replace(role=(WORK.role + 1) % 2)
     assert (np.asarray(RUN(wrong, settings()).result) != np.asarray(found[0].result)).any()
 

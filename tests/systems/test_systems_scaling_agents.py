@@ -8,6 +8,7 @@ import pytest
 from jaxswarm import agents
 from jaxswarm.coordination import layered_task, task_graph
 from jaxswarm.systems import scaling_agents as sa
+from tests.tracing import Counted
 
 POOL = sa.team(5)
 CHAIN = layered_task(5, 1, 1, capacity=8)
@@ -15,7 +16,7 @@ WIDE = layered_task(1, 8, 1)
 TEAMS = {name: sa.architecture(name, 1 if name == "single" else 3) for name in sa.ARCHITECTURES}
 STACKED = jax.tree.map(lambda *x: jnp.array(x), *TEAMS.values())
 PLENTY = sa.Costs(budget=1e6)
-RUN = jax.jit(
+RUN = Counted(
     lambda key, graph, arch, ability, costs, observability, task: sa.run_task(
         key, graph, arch, POOL, ability, observability=observability, costs=costs, task=task
     )
@@ -148,9 +149,9 @@ def test_a_stacked_architecture_is_the_architecture_and_compiles_once():
         alone = run(name, ability=0.8, task=2, seed=1)
         got = jax.tree.map(lambda x, i=i: x[i, 2], traces)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, alone)
-    before = RUN._cache_size()
+    before = RUN.traces
     run("hybrid", ability=0.3)
-    assert RUN._cache_size() == before
+    assert RUN.traces == before
 
 
 def test_a_run_outside_jit_equals_the_jitted_one():
