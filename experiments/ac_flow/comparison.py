@@ -19,7 +19,7 @@ from experiments.ac_flow.methods import NO_CLIP, build
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm import rollout
 from jaxswarm.models import flow
-from jaxswarm.types import ArrayLike
+from jaxswarm.types import ArrayLike, Params
 
 MATCHED = 0.9  # mode entropy at which rewards are compared, as a share of the ideal's
 
@@ -243,7 +243,7 @@ def compare_methods(
     tuning = range(config.tuning_seeds)
     testing = range(config.tuning_seeds, config.tuning_seeds + config.seeds)
 
-    def tune_and_run(method: str) -> tuple[dict[str, Any], Any]:
+    def tune_and_run(method: str) -> tuple[dict[str, Any], Params]:
         run, grid, clip = run_of[method], cells(config, method), clip_of(config, method)
         measured, _ = run(
             [Job(keys[s], s, cell[0], cell[1], clip) for cell in grid for s in tuning]
@@ -251,7 +251,7 @@ def compare_methods(
         reward, entropy = (measured[name].reshape(len(grid), -1) for name in ("reward", "entropy"))
         bracket = choose(grid, reward, entropy, wanted)
 
-        def at(alpha: float, scale: float = 1.0) -> Any:
+        def at(alpha: float, scale: float = 1.0) -> tuple[dict[str, np.ndarray], Params]:
             return run([Job(keys[s], s, bracket.tau, alpha, clip, scale) for s in testing])
 
         low, _ = at(bracket.low)

@@ -5,7 +5,6 @@ Shapes: ``N`` agents, ``S`` seeds, ``K`` modes.
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +17,11 @@ from experiments.ac_flow.methods import build
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm import agents, generative, gossip, rollout, sweep, topology
 from jaxswarm.models import flow
+from jaxswarm.types import ArrayLike, Params
 
 GRAPHS = ("isolated", "ring", "complete")
+Cell = tuple[ArrayLike, ArrayLike]
+"""A temperature and a penalty."""
 
 
 def graphs(num_agents: int) -> list[topology.Topology]:
@@ -29,7 +31,7 @@ def graphs(num_agents: int) -> list[topology.Topology]:
 
 
 def compile_teams(
-    config: Config, pretrained: Any, key: jax.Array
+    config: Config, pretrained: Params, key: jax.Array
 ) -> Callable[[tuple[float, float]], dict[str, np.ndarray]]:
     """Compile fine-tuning by AC-Flow on every graph; agent ``i`` is rewarded for mode ``i`` only.
 
@@ -56,7 +58,9 @@ def compile_teams(
     operators = gossip.mixing(stacked, layout="dense", connected=False)
     requests = generative.Request(context=preferences)
 
-    def run_team(cell: Any, W: gossip.Mixing, seed: tuple[jax.Array, Any]) -> dict[str, jax.Array]:
+    def run_team(
+        cell: Cell, W: gossip.Mixing, seed: tuple[jax.Array, Params]
+    ) -> dict[str, jax.Array]:
         key, params = seed
         init_key, run_key, audit_key = jax.random.split(key, 3)
         one = build(
@@ -69,7 +73,9 @@ def compile_teams(
             every=config.team_steps,
         )  # fmt: skip
 
-        def measure(params: Any, key: jax.Array, preference: jax.Array) -> Any:
+        def measure(
+            params: Params, key: jax.Array, preference: jax.Array
+        ) -> tuple[jax.Array, jax.Array, jax.Array]:
             x = flow.sample(
                 key, flow.field(model, params), config.audit, (2,), num_steps=2 * config.ode_steps
             )
@@ -91,7 +97,7 @@ def compile_teams(
     first = config.tuning_seeds
     starts = jax.tree.map(lambda leaf: leaf[first : first + config.team_seeds], pretrained)
 
-    def run_all(cell: Any) -> dict[str, jax.Array]:
+    def run_all(cell: Cell) -> dict[str, jax.Array]:
         return sweep(functools.partial(run_team, cell), operators, (keys, starts))
 
     program = jit_fast_compile(run_all).lower((0.0, 0.0)).compile()

@@ -30,7 +30,9 @@ def _programs() -> dict[str, Any]:
     """The jitted programs, vectorized over pools."""
     over_questions = jax.vmap(jax.vmap(ranking.majority_vote))
 
-    def skills(first: Any, second: Any, verdicts: Any, counts: Any) -> Any:
+    def skills(
+        first: jax.Array, second: jax.Array, verdicts: jax.Array, counts: jax.Array
+    ) -> jax.Array:
         a, b = (jnp.broadcast_to(x[..., None], verdicts.shape).ravel() for x in (first, second))
         compared = ranking.Comparisons(jnp.zeros_like(a), a, b, verdicts.ravel())
         winners, losers, judged = ranking.wins_and_losses(compared)
@@ -40,7 +42,13 @@ def _programs() -> dict[str, Any]:
         )
         return found.mean
 
-    def rate_all(classes: Any, first: Any, second: Any, verdicts: Any, counts: Any) -> Any:
+    def rate_all(
+        classes: jax.Array,
+        first: jax.Array,
+        second: jax.Array,
+        verdicts: jax.Array,
+        counts: jax.Array,
+    ) -> jax.Array:
         means = skills(first, second, verdicts, counts)
         return jnp.argmax(jnp.where(classes >= 0, means, -jnp.inf))
 

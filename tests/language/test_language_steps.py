@@ -1,6 +1,4 @@
-"""Steps, critics, step-DAPO, offline baselines and PPO: laws, controls, masks, bad input."""
-
-import inspect
+"""Steps, critics, step-DAPO, offline baselines and PPO: laws, controls and masks."""
 
 import chex
 import jax
@@ -10,53 +8,24 @@ import optax
 import pytest
 
 from jaxswarm import agents, language
-from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.models import transformer
-from tests.bad_input import (
-    FUNCTION,
-    KEY,
-    OBJECT,
-    POSITIVE,
-    SHARE,
-    SIZE,
-    Call,
-    cases,
-    refuses,
+from tests.language.step_world import (
+    END,
+    EXISTS,
+    GROUP,
+    LENGTH,
+    MODEL,
+    NEWLINE,
+    NUMBER,
+    PROBLEMS,
+    REWARDS,
+    STEPS,
+    TOKENIZER,
+    VALUES,
+    lines,
 )
 
-TOKENIZER = tokenizers.character("\n12=")  # few tokens: a fresh model writes lines and ends
-NEWLINE, END = TOKENIZER.token("\n"), 1
-MODEL = transformer.from_config(transformer.Config(TOKENIZER.vocab_size, width=8, num_layers=1))
-ITEMS = [
-    verifiable.Item(f"{a}{b}=", f"{a}\n{b}\n{a}", a) for a in ("1", "2", "12") for b in ("1", "2")
-][:4]
-PROBLEMS = jax.tree.map(jnp.asarray, verifiable.to_arrays(ITEMS, TOKENIZER, solution_length=9))
-LENGTH, STEPS, GROUP, NUMBER = 9, 3, 2, 3
 RNG = np.random.default_rng(0)
-
-
-def lines(problems, completions):
-    """Share of a response that is newlines, and nothing without an end: rewards of all kinds."""
-    hits = completions.mask & (completions.tokens == NEWLINE)
-    return jnp.mean(hits.astype(jnp.float32), axis=-1) * completions.finished
-
-
-@pytest.fixture(scope="module")
-def params():
-    return MODEL.init(jax.random.key(0))
-
-
-@jax.jit
-def sample(key, params):
-    return language.sample_steps(
-        key, MODEL, params, PROBLEMS, lines, separator=NEWLINE, num_steps=STEPS,
-        num_samples=GROUP, num_completions=NUMBER, max_new_tokens=LENGTH,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def rollouts(params):
-    return sample(jax.random.key(1), params)
 
 
 @jax.jit
@@ -132,11 +101,6 @@ def test_the_number_of_tokens_leaves_context_out(rollouts):
     assert rollouts.num_tokens == wanted < found.mask.sum()
 
 
-VALUES = jnp.asarray(RNG.random((4, 6, 5)), jnp.float32)
-REWARDS = jnp.asarray(RNG.random((4, 6)), jnp.float32)
-EXISTS = jnp.asarray(np.arange(5) < RNG.integers(1, 6, (4, 6))[..., None])
-
-
 def test_advantages_add_up_to_the_reward_minus_the_first_value():
     poisoned = jnp.where(EXISTS, VALUES, jnp.nan)
     found = language.step_advantages(poisoned, REWARDS, EXISTS)
@@ -166,13 +130,6 @@ def test_value_loss_is_the_likelihood_of_the_completions():
     slope = jax.grad(language.value_loss)(logits.at[2].set(jnp.nan), values, counts)
     np.testing.assert_allclose(slope, jnp.array([4.0, 1.0, 0.0]) * (p - values) / 5, atol=1e-6)
     assert language.value_loss(logits, values, jnp.zeros(3)) == 0
-
-
-@pytest.fixture(scope="module")
-def critic(params, rollouts):
-    return language.fit_critic(
-        jax.random.key(2), MODEL, params, rollouts, optax.adam(1e-2), num_updates=60, batch_size=4
-    )
 
 
 def test_a_critic_learns_the_values_and_starts_from_the_policy(params, rollouts, critic):
@@ -343,180 +300,6 @@ def test_agents_learn_side_by_side(params, rollouts):
     key = jax.random.fold_in(jax.random.key(7), 1)
     alone, _ = jax.jit(learner.step)(key, learner.init(params, rollouts))
     chex.assert_trees_all_close(jax.tree.map(lambda x: x[1], state.params), alone.params, atol=1e-3)
-
-
-SCALARS = {"key": jax.random.key(0), "model": MODEL}
-BAD_STEPS = jnp.zeros((4, 14, LENGTH), jnp.int32)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"step_ids": BAD_STEPS + 3}, "step_ids"),  # past the end
-        ({"step_ids": BAD_STEPS[:, :2]}, "step_ids"),
-        ({"first": jnp.full((4, 14), 3)}, "first"),
-        ({"values": jnp.full((4, 14, 3), 1.5)}, "values"),
-        ({"counts": jnp.zeros((4, 14, 3))}, "counts: expected at least one completion"),
-        ({"counts": jnp.ones((4, 14, 3))}, "counts: expected 0 for a step without tokens"),
-        ({"rewards": jnp.full((4, 14), jnp.nan)}, "rewards"),
-        ({"mask": jnp.ones((4, 14, 2), bool)}, "mask"),
-    ],
-)
-def test_wrong_rollouts_are_refused(params, rollouts, change, message):
-    with pytest.raises(ValueError, match=message):
-        language.fit_critic(
-            jax.random.key(0), MODEL, params, rollouts._replace(**change), num_updates=1
-        )
-
-
-def test_other_vocabularies_and_nan_are_refused(params, rollouts, critic):
-    other = transformer.from_config(transformer.Config(12, width=8, num_layers=1))
-    learner = language.step_dapo(MODEL, critic._replace(model=language.with_value_head(other)))
-    with pytest.raises(ValueError, match="critic: expected the vocabulary of model"):
-        learner.init(params, rollouts)
-    with pytest.raises(ValueError, match="params"):
-        language.step_dapo(MODEL, critic).init(other.init(jax.random.key(0)), rollouts)
-    with pytest.raises(ValueError, match="advantages"):
-        language.step_dapo(MODEL, lambda r: r.values * jnp.nan).init(params, rollouts)
-    with pytest.raises(ValueError, match="critic"):
-        language.step_dapo(MODEL, lambda r: r.values[..., 0]).init(params, rollouts)
-    with pytest.raises(ValueError, match="model"):
-        language.step_outputs(MODEL, params, rollouts)
-
-
-CALLS = {
-    "sample_steps": Call(
-        lambda **x: language.sample_steps(
-            SCALARS["key"], params=None, max_new_tokens=4, temperature=1.0, **x
-        ),
-        {"model": MODEL, "problems": PROBLEMS, "reward": lines, "separator": 3, "num_steps": 2},
-        {
-            "model": OBJECT,
-            "problems": OBJECT,
-            "separator": SIZE[1:],
-            "num_steps": SIZE,
-            "num_samples": (1, *SIZE),
-            "num_completions": SIZE,
-        },
-    ),
-    "fit_critic": Call(
-        lambda **x: language.fit_critic(params=None, **x),
-        {**SCALARS, "rollouts": None},
-        {"key": KEY, "rollouts": OBJECT},
-    ),
-    "step_dapo": Call(
-        language.step_dapo,
-        {"model": MODEL, "critic": lines},
-        {
-            "model": OBJECT,
-            "critic": FUNCTION,
-            "optimizer": OBJECT[1:],
-            "beta": POSITIVE,
-            "batch_size": SIZE,
-        },
-    ),
-    "dpo": Call(
-        language.dpo,
-        {"model": MODEL},
-        {
-            "model": OBJECT,
-            "optimizer": OBJECT[1:],
-            "beta": POSITIVE,
-            "num_pairs": SIZE,
-            "batch_size": SIZE,
-        },
-    ),
-    "response_quadratic": Call(
-        language.response_quadratic,
-        {"model": MODEL},
-        {"model": OBJECT, "optimizer": OBJECT[1:], "beta": POSITIVE, "batch_size": SIZE},
-    ),
-    "ppo": Call(
-        language.ppo,
-        {"model": MODEL, "optimizer": optax.adam(1e-3), "reward": lines, "max_new_tokens": 4},
-        {
-            "model": OBJECT,
-            "optimizer": OBJECT,
-            "critic_optimizer": OBJECT[1:],
-            "reward": FUNCTION,
-            "separator": (3, -1),
-            "num_steps": (3, -1),
-            "num_samples": (1, *SIZE),
-            "max_new_tokens": SIZE,
-            "num_updates": SIZE,
-            "clip": SHARE,
-            "discount": SHARE,
-            "gae_lambda": SHARE,
-            "temperature": POSITIVE,
-            "top_k": SIZE,
-        },
-    ),
-    "step_advantages": Call(
-        language.step_advantages,
-        {"values": VALUES, "rewards": REWARDS, "states": EXISTS},
-        {
-            "values": ("x", None, 1.0),
-            "rewards": (REWARDS[0], "x"),
-            "states": (EXISTS[0], VALUES, "x"),
-            "discount": SHARE,
-            "gae_lambda": SHARE,
-        },
-    ),
-    "value_loss": Call(
-        language.value_loss,
-        {"logits": VALUES, "values": VALUES, "counts": VALUES},
-        {
-            "logits": ("x", None),
-            "values": (VALUES[0], VALUES + 1.0, VALUES - 1.0, VALUES * jnp.nan, "x"),
-            "counts": (VALUES[0], VALUES - 1.0, VALUES * jnp.nan, "x"),
-        },
-    ),
-    "shuffled_critic": Call(
-        language.shuffled_critic,
-        {"key": SCALARS["key"], "critic": lines},
-        {"key": KEY, "critic": FUNCTION},
-    ),
-    "oracle_critic": Call(
-        language.oracle_critic,
-        {"problems": PROBLEMS, "rollouts": None},
-        {"problems": OBJECT},
-    ),
-    "score_steps": Call(
-        lambda **x: language.score_steps(params=None, **x),
-        {"model": MODEL, "critic": lines, "rollouts": None},
-        {"model": OBJECT, "critic": FUNCTION, "rollouts": OBJECT},
-    ),
-    "with_value_head": Call(language.with_value_head, {"model": MODEL}, {"model": OBJECT}),
-    "value_params": Call(
-        language.value_params, {"model": MODEL, "params": None}, {"model": OBJECT}
-    ),
-    "step_outputs": Call(
-        language.step_outputs,
-        {"model": language.with_value_head(MODEL), "params": None, "rollouts": None},
-        {"model": OBJECT, "rollouts": OBJECT},
-    ),
-    "rollout_step_log_probs": Call(
-        language.rollout_step_log_probs,
-        {"model": MODEL, "params": None, "rollouts": None},
-        {"rollouts": OBJECT},
-    ),
-}
-
-
-@pytest.mark.parametrize(("name", "argument"), cases(CALLS))
-def test_bad_input_is_refused(name, argument):
-    refuses(CALLS[name], argument)
-
-
-def test_every_function_of_these_modules_is_in_the_table():
-    modules = ("_steps", "_critic", "_step_dapo", "_offline", "_ppo")
-    public = {name: getattr(language, name) for name in language.__all__}
-    functions = {
-        name
-        for name, value in public.items()
-        if inspect.isfunction(value) and value.__module__.endswith(modules)
-    }
-    assert functions == set(CALLS) - {"value_loss"}
 
 
 def test_with_one_step_there_are_no_completions(params):
