@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.experimental import io_callback
 
 from jaxswarm import checks
@@ -78,9 +77,6 @@ def host_backend(
         max_concurrency=max_concurrency,
     )
 
-    def on_host(request: Request) -> Reply:
-        return worker(Request(*(np.asarray(column) for column in request)))
-
     def init() -> BackendState:
         return BackendState(jnp.zeros(num_workers), jnp.ones(num_workers, bool))
 
@@ -90,9 +86,10 @@ def host_backend(
         up = state.alive[workers] & known
         count = workers.shape[0]
         whole, number = (jax.ShapeDtypeStruct((count,), x) for x in (jnp.int32, jnp.float32))
+        shapes: Any = (whole, number, number, number, number, whole, whole)
         reply = io_callback(
-            on_host,
-            Reply(whole, number, number, number, number, whole, whole),
+            worker,
+            Reply(*shapes),
             request._replace(
                 worker=workers, truth=jnp.zeros(count, jnp.int32), active=request.active & up
             ),

@@ -220,7 +220,7 @@ def numpy_worker(
         calls: list[Call] = [(int(w), int(e), int(v)) for w, e, v in zip(*numbers, strict=True)]
         asked = [calls[slot] for slot in slots]
         contexts = [float(x) for x in request.context[slots]]
-        rows = rows_of(asked, request.demand[slots], contexts)
+        rows = rows_of(asked, np.asarray(request.demand)[slots], contexts)
         for slot, call, row in zip(slots, asked, rows, strict=True):
             if ask is not None and recording is not None:
                 recording.record(call, row)

@@ -1,5 +1,6 @@
 """Replies of the OpenAI protocol from a causal model: prompts, sampling, stops, token counts."""
 
+import functools
 import itertools
 import threading
 import time
@@ -55,15 +56,7 @@ class ServedModel:
         self._numbers = itertools.count()
         self._entropy = int(np.random.SeedSequence().generate_state(1)[0]) >> 1
 
-        def sample(key: Any, params: Params, prompt: Any, mask: Any, temperature: Any) -> Any:
-            # A completion does not depend on the largest length, so that shorter ones are its
-            # beginning, and every request runs the same program.
-            return generate(
-                key, model, params, prompt, mask, max_new_tokens=max_new_tokens,
-                temperature=temperature,
-            )  # fmt: skip
-
-        self._sample = jax.jit(sample)
+        self._sample = _sampler(model, max_new_tokens)
 
     def reply(self, body: Any, *, chat: bool) -> dict[str, Any]:
         """Answer a request's body.
@@ -146,6 +139,28 @@ class ServedModel:
         if not np.isfinite(log_probs).all():
             raise RequestError("the model's logits are not finite", 500)
         return tokens[used].tolist()
+
+
+@functools.lru_cache(maxsize=8)
+def _sampler(model: LanguageModel, max_new_tokens: int) -> Any:
+    """Compiled sampling of one completion.
+
+    A completion does not depend on the largest length, so that shorter ones are its beginning, and
+    every request runs the same program.
+    """
+
+    def sample(key: Any, params: Params, prompt: Any, mask: Any, temperature: Any) -> Any:
+        return generate(
+            key,
+            model,
+            params,
+            prompt,
+            mask,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+        )
+
+    return jax.jit(sample)
 
 
 def _whole(name: str, value: Any, low: int = 0, high: int = checks.LARGEST) -> int:

@@ -80,7 +80,7 @@ def text_round(
     nodes: Sequence[TextFn],
     *,
     read_answer: Callable[[str], Hashable | None],
-    per_node: int = 3,
+    per_node: int | None = None,
     judge_prompt: Callable[[str, str, str], str] = judge_text,
     verdict: Callable[[str], int] = read_verdict,
     reputation: ArrayLike | None = None,
@@ -99,7 +99,8 @@ def text_round(
         nodes: ``N >= 2`` functions from prompts to texts, such as
             ``language.openai_compatible(…)``; one may come several times.
         read_answer: answer in a reply, ``None`` if there is none.
-        per_node: ``p``, pairs of each node, enough to connect all replies.
+        per_node: ``p``, pairs of each node, enough to connect all replies; three, or all if there
+            are fewer, if ``None``.
         judge_prompt: ``judge_prompt(question, first, second)``.
         verdict: ``ranking.FIRST``, ``SECOND`` or ``ABSTAIN`` of a judge's text.
         reputation: ``float[N]``, > 0; 1 if ``None``.
@@ -117,7 +118,7 @@ def text_round(
         ...             "Reply A:\n12" in p else "Checked. Verdict: B" for p in prompts]
         >>> def bad(prompts):
         ...     return ["11" for _ in prompts]  # gives no verdicts
-        >>> found = fortytwo.text_round("3+4+5=", [bad, good, bad], read_answer=str, per_node=3)
+        >>> found = fortytwo.text_round("3+4+5=", [bad, good, bad], read_answer=str)
         >>> found.consensus.answer
         '12'
     """
@@ -130,6 +131,8 @@ def text_round(
     for name, function in named.items():
         checks.function(name, function)
     n = len(nodes)
+    if per_node is None:
+        per_node = min(3, n * (n - 1) // 2)
     first, second = ranking.comparison_graph(question, n, per_node)
     replies = _ask(nodes, [(node, question) for node in range(n)])
     answers = [None if text is None else read_answer(text) for text in replies]

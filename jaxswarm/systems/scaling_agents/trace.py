@@ -6,6 +6,7 @@ Shapes: ``S`` subtask slots, ``A = members + 1`` agents at most, the last the or
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import checks
