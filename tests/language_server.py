@@ -15,7 +15,7 @@ TOKENIZER = tokenizers.character("0123456789=/?AB\n")
 MODEL = transformer.from_config(
     transformer.Config(TOKENIZER.vocab_size, width=32, num_layers=2, num_heads=2)
 )
-STEPS = 200
+STEPS = 250
 QUESTIONS = [f"{a}{b}=" for a in range(10) for b in range(10) if a != b]
 
 
