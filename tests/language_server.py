@@ -15,7 +15,7 @@ TOKENIZER = tokenizers.character("0123456789=/?AB\n")
 MODEL = transformer.from_config(
     transformer.Config(TOKENIZER.vocab_size, width=32, num_layers=2, num_heads=2)
 )
-STEPS = 250
+STEPS = 200
 QUESTIONS = [f"{a}{b}=" for a in range(10) for b in range(10) if a != b]
 
 
@@ -43,7 +43,8 @@ def trained():
             # the rationale is the right answer, the verdict comes after it
             items.append(verifiable.Item(f"{question}{pair}?", f"{right}{verdict}", right))
     data = jax.tree.map(jnp.asarray, verifiable.to_arrays(items, TOKENIZER))
-    learner = language.sft(MODEL, optax.adam(1e-2), batch_size=48)
+    schedule = optax.cosine_decay_schedule(1e-2, STEPS)
+    learner = language.sft(MODEL, optax.adam(schedule), batch_size=48)
 
     @jax.jit
     def train(key, params):

@@ -43,7 +43,8 @@ def host_backend(
 
     Args:
         ask: as in :func:`host_worker`; ``language.worker_calls`` makes it of language models. It
-            must run no jax computation in this process, which is waiting. ``None`` replays.
+            should run no jax computation of its own in this process, which might wait for the
+            program that waits for it. ``None`` replays.
         num_workers: ``M``.
         num_answers: ``A``, at least 1; valid answers are ``0 … A - 1``.
         recording: records the replies of ``ask``, or is replayed.

@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import threading
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -126,8 +127,8 @@ class Endpoint:
 
         Args:
             prompts: texts, or (with ``api="chat"``) lists of messages.
-            labels: of the calls, for the tape alone: calls with equal prompts that several threads
-                make at once are told apart by them. None if ``None``.
+            labels: of the calls: they distinguish calls with equal prompts on the tape when several
+                threads make them at once, and give them seeds of their own. They are not sent.
             on_failure: ``"raise"`` the first failure and start no further call, or return
                 ``"none"``, that is ``None`` in its place.
 
@@ -146,9 +147,13 @@ class Endpoint:
         labels = [None] * len(bodies) if labels is None else list(labels)
         if len(labels) != len(bodies):
             raise ValueError(f"labels: expected one for each prompt, got {len(labels)}")
+        for label in labels:
+            if label is not None:
+                checks.instance("labels", label, str)
         claimed = [self._claims.claim(*pair) for pair in zip(bodies, labels, strict=True)]
         jobs = [
-            self._pool.submit(self._answer, *pair) for pair in zip(bodies, claimed, strict=True)
+            self._pool.submit(self._answer, *each)
+            for each in zip(bodies, claimed, labels, strict=True)
         ]
         found: list[Generation | None] = []
         try:
@@ -199,13 +204,14 @@ class Endpoint:
         seeded = {} if self._seed is None else {"first_seed": self._seed}
         return {"model": self.model, **content, **self._fields, **self._extra, **seeded}
 
-    def _answer(self, body: dict[str, Any], entry: Entry) -> Generation:
+    def _answer(self, body: dict[str, Any], entry: Entry, label: str | None) -> Generation:
         row = None if self.tape is None else self.tape.find(entry)
         if row is not None:
             return self._replay(row)
         request = {k: v for k, v in body.items() if k not in self._extra and k != "first_seed"}
         if self._seed is not None:
-            request["seed"] = (self._seed + entry.occurrence) % 2**31
+            number = 0 if label is None else zlib.crc32(label.encode())
+            request["seed"] = (self._seed + entry.occurrence + number) % 2**31
         try:
             reply = self._attempt(
                 lambda: send(self._connected(), self.api, request, self._extra, self._limiter.now)

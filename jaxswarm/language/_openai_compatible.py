@@ -59,8 +59,8 @@ def openai_compatible(
         max_new_tokens: of a reply, as ``max_tokens``; the server's choice if ``None``.
         temperature: of sampling, at least 0; the server's choice if ``None``.
         stop: text, or up to four, before which a reply ends.
-        seed: of sampling, sent as ``seed + k`` with the ``k``-th call of an equal prompt; none if
-            ``None``. Servers may ignore it.
+        seed: of sampling, sent as ``seed + k`` with the ``k``-th call of an equal prompt (plus a
+            hash of the call's label, if it has one); none if ``None``. Servers may ignore it.
         extra: further fields of a request, such as ``{"top_k": 5}`` or
             ``{"max_completion_tokens": 512}``, as the server knows them.
         timeout: seconds, > 0, to connect, and without any byte of the reply.

@@ -18,8 +18,8 @@ def worker_calls(
     """Make the function ``ask`` of ``coordination.host_backend`` and ``coordination.host_worker``.
 
     Tokens and latency of the replies are passed on. A call that fails after its retries has the
-    status ``failed``, a reply that cannot be read ``invalid``. Calls with the same prompt are told
-    apart on a tape by worker, entity and event, whatever the order in which they come.
+    status ``failed``, a reply that cannot be read ``invalid``. Calls with the same prompt are
+    distinguished on a tape, and have seeds of their own, by worker, entity and event.
 
     Args:
         endpoints: one of each worker, or one that all of them use.

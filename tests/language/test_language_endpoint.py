@@ -60,6 +60,15 @@ def test_chat_and_completions_give_the_same_texts_and_count_tokens(server):
     assert found[0][0] != found[0][2]  # equal prompts are calls with seeds of their own
 
 
+def test_labels_give_equal_prompts_seeds_of_their_own(server):
+    with connect(server) as client, connect(server, max_concurrency=1) as other:
+        found = client(["12="]), other.generate(["12="] * 3, labels=["a", "b", None])
+        texts = [reply.text for reply in found[1]]
+        assert texts[2:] == found[0]
+        backwards = client.generate(["12="] * 2, labels=["b", "a"])
+        assert [reply.text for reply in backwards] == texts[1::-1]
+
+
 def test_replies_end_at_the_length_or_at_a_stop(server):
     with connect(server, temperature=0.0, max_new_tokens=1) as client:
         (first,) = client.generate(["12="])

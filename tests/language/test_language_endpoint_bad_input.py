@@ -44,6 +44,8 @@ def test_refusals_of_calls_and_servers():
                 client.generate(prompts)
         with pytest.raises(ValueError, match="labels: expected"):
             client.generate(["a"], labels=[])
+        with pytest.raises(ValueError, match="labels: expected"):
+            client.generate(["a"], labels=[3])
         with pytest.raises(ValueError, match="on_failure"):
             client.generate(["a"], on_failure="skip")
         for endpoints in ([], "m", [3]):
