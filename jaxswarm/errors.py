@@ -26,3 +26,7 @@ def unknown(kind: str, name: object, options: Iterable[str]) -> ValueError:
     hint = f", did you mean {close[0]!r}?" if close else ";"
     listing = ", ".join(repr(option) for option in known) or "none"
     return ValueError(f"unknown {kind} {name!r}{hint} {'Known' if close else 'known'}: {listing}")
+
+
+class ReplayError(ValueError):
+    """A replayed run asks for something that was not recorded, so it differs from that run."""

@@ -19,7 +19,8 @@ LONG = {
     for name in (
         "generative._ac_flow generative._decentralized generative._experts "
         "generative._flow_matching language._critic language._grpo language._offline language._ppo "
-        "language._sft language._step_dapo language._steps models.transformer._families "
+        "language._server language._sft language._step_dapo language._steps "
+        "models.transformer._families "
         "models.transformer._generate models.transformer._log_probs rl._ppo rl._sac "
         "rl.networked.ppo rl.networked.sac systems.knexa_fl._distillation "
         "systems.knexa_fl._knexa systems.modest.protocol "
@@ -48,7 +49,9 @@ rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate
 coordination.workers coordination.task_graph coordination.bandits.linucb
 models.transformer.from_config models.transformer.generate data.tokenizers.character
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv
-language.grpo language.sft language.generate
+language.grpo language.sft language.generate language.openai_compatible language.Tape
+language.worker_calls language.server.start coordination.host_backend
+systems.fortytwo.text_round systems.sapo.text_packets
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()

@@ -23,6 +23,7 @@ WORKERS = [[0.5], [2], [-2], "x", None, [True], [[0, 1]]]
 X = np.ones(3, np.float32)
 TIMES = [NAN, "x", None, 1j]
 HOST = coordination.host_worker(lambda call: {"answer": 0}, num_answers=2)
+HOST_BACKEND = coordination.host_backend(lambda call: {"answer": 0}, 2, num_answers=2)
 REQUEST = coordination.Request(
     ONE, ONE, ONE, jnp.ones((1, 2)), jnp.zeros(1), ONE, jnp.ones(1, bool)
 )
@@ -117,7 +118,25 @@ COORDINATION = {
             "num_answers": "size",
             "recording": [3, "x"],
             "timeout": [0.0, -1.0, NAN, "x", None],
+            "max_concurrency": "size",
         },
+    ),
+    "host_backend": (
+        coordination.host_backend,
+        {"ask": lambda call: {"answer": 0}, "num_workers": 2, "num_answers": 2},
+        {
+            "ask": [None, 3, "x"],
+            "num_workers": "size",
+            "num_answers": "size",
+            "recording": [3, "x"],
+            "timeout": [0.0, -1.0, NAN, "x", None],
+            "max_concurrency": "size",
+        },
+    ),
+    "host_answer": (
+        HOST_BACKEND.answer,
+        {"key": KEY, "state": HOST_BACKEND.init(), "request": REQUEST},
+        {"key": "key", "request": CALLS[:2]},
     ),
     "host": (HOST, {"request": REQUEST}, {"request": CALLS[:2]}),
     "validated_reply": (

@@ -255,6 +255,7 @@ SCALING = {
             "observability": "probability",
             "task": "count",
             "costs": "thing",
+            "backend": [3, "x"],
         },
     ),
     "measures": (

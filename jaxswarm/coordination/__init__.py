@@ -7,7 +7,8 @@ right answer, times of failure) are never passed to a policy.
 
 * tasks: :func:`task_graph`, :func:`layered_task`, :func:`ready_subtasks`, :func:`critical_path`
 * workers: :func:`workers`, and behind one protocol :func:`stochastic_backend`,
-  :func:`network_backend`, :func:`host_worker` (a model of your own, with a :class:`Recording`)
+  :func:`network_backend`, :func:`host_backend` and :func:`host_worker` (a model of your own, with a
+  :class:`Recording`)
 * random numbers by entity and event: :func:`event_keys`
 * faults: :func:`availability`; message queues: :func:`empty_queues`, :func:`push`, :func:`pop`
 * :mod:`~jaxswarm.coordination.bandits`: contextual bandits; :mod:`~jaxswarm.coordination.memory`:
@@ -22,6 +23,7 @@ Published systems made from these blocks: :mod:`~jaxswarm.systems.symphony_coord
 from jaxswarm.coordination import bandits
 from jaxswarm.coordination._availability import Availability, availability
 from jaxswarm.coordination._flooding import Candidates, flood_search
+from jaxswarm.coordination._host_backend import host_backend
 from jaxswarm.coordination._workers import (
     DEFAULT_LOAD,
     ERRORS,
@@ -85,6 +87,7 @@ __all__ = [
     "flood_search",
     "graph_density",
     "graph_width",
+    "host_backend",
     "host_worker",
     "latency_of",
     "layered_task",

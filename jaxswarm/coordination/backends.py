@@ -2,7 +2,8 @@
 
 An :class:`AgentBackend` is a pair of pure functions. :func:`stochastic_backend` draws replies from
 a pool of :class:`~jaxswarm.coordination.Workers`, :func:`network_backend` evaluates a small neural
-network. A model of the user's own runs on the host: :mod:`jaxswarm.coordination.host`.
+network. A model of the user's own runs on the host: ``host_backend`` is called from jitted
+programs, :mod:`jaxswarm.coordination.host` between them.
 
 Shapes: ``B`` calls, ``K`` skills, ``A`` possible answers.
 """
@@ -156,7 +157,7 @@ def stochastic_backend(
 
     def answer(key: Key, state: BackendState, request: Request) -> tuple[Any, Reply]:
         checks.key(key)
-        worker, known = _known_workers(request, pool.num_workers)
+        worker, known = known_workers(request, pool.num_workers)
         load = state.load[worker]
         keys = event_keys(key, request.entity, request.event)
         uniform = jax.vmap(lambda k: jax.random.uniform(k, (5,)))(keys)
@@ -240,7 +241,7 @@ def network_backend(
         return BackendState(jnp.zeros(num_workers), jnp.ones(num_workers, bool))
 
     def answer(key: Key, state: BackendState, request: Request) -> tuple[Any, Reply]:
-        worker, known = _known_workers(request, num_workers)
+        worker, known = known_workers(request, num_workers)
         keys = event_keys(key, request.entity, request.event)
         own = jax.tree.map(lambda x: x[worker], params)
         logits = jax.vmap(lambda p, x: module.apply(p, x[None])[0])(own, request.demand)
@@ -264,7 +265,7 @@ def network_backend(
     return AgentBackend(init, answer)
 
 
-def _known_workers(request: Request, num_workers: int) -> tuple[jax.Array, jax.Array]:
+def known_workers(request: Request, num_workers: int) -> tuple[jax.Array, jax.Array]:
     """Workers ``int32[B]`` in range, and which calls name one: a call to no worker fails."""
     checks.instance("request", request, Request)
     asked = jnp.asarray(checks.wholes("worker", request.worker, -1, shape=(None,)))

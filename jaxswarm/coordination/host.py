@@ -18,7 +18,8 @@ Shapes: ``B`` calls.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ from jaxswarm.coordination.backends import (
     TIMED_OUT,
     Reply,
     Request,
-    without_failures,
 )
+from jaxswarm.errors import ReplayError
 
 Ask = Callable[[dict[str, Any]], Mapping[str, Any]]
 """``ask(call) -> reply`` of the user's model; see :func:`host_worker`."""
@@ -77,11 +78,11 @@ class Recording:
         """Return the recorded reply to a call.
 
         Raises:
-            ValueError: if there is none: the run differs from the recorded one.
+            ReplayError: a ``ValueError``, if there is none: the run differs from the recorded one.
         """
         call = _checked_call(call)
         if call not in self._replies:
-            raise ValueError(f"call: (worker, entity, event) {call} is not recorded")
+            raise ReplayError(f"call: (worker, entity, event) {call} is not recorded")
         return dict(self._replies[call])
 
     def save(self, path: str | Path) -> None:
@@ -116,17 +117,23 @@ def host_worker(
     num_answers: int,
     recording: Recording | None = None,
     timeout: float = math.inf,
+    max_concurrency: int = 1,
 ) -> Callable[[Request], Reply]:
     """Make a function that answers requests on the host with a model of the user's own.
+
+    Inside a jitted program use :func:`host_backend`. For models behind the OpenAI protocol
+    ``language.worker_calls`` makes ``ask``.
 
     Args:
         ask: gets ``worker``, ``entity``, ``event``, ``demand``, ``context`` of one call (never the
             truth), returns ``answer`` and optionally ``confidence``, ``tokens_in``, ``tokens_out``,
             ``latency``. An exception becomes the status ``failed``, an invalid reply ``invalid``, a
-            latency above ``timeout`` ``timed out``. ``None`` replays the recording.
+            latency above ``timeout`` ``timed out``. ``None`` replays the recording. Only a
+            :class:`~jaxswarm.errors.ReplayError` passes: the run differs from a recorded one.
         num_answers: ``A``, at least 1; valid answers are ``0 … A - 1``.
         recording: records the replies of ``ask``, or is replayed.
         timeout: milliseconds above 0.
+        max_concurrency: calls of a batch at a time, in threads if more than 1.
 
     Raises:
         ValueError: if there is neither ``ask`` nor ``recording``, or a number is out of range.
@@ -141,6 +148,28 @@ def host_worker(
         >>> int(reply.answer[0]), coordination.STATUSES[int(reply.status[0])]
         (2, 'ok')
     """
+    answer = numpy_worker(
+        ask,
+        num_answers=num_answers,
+        recording=recording,
+        timeout=timeout,
+        max_concurrency=max_concurrency,
+    )
+    return lambda request: Reply(*(jnp.asarray(column) for column in answer(request)))
+
+
+def numpy_worker(
+    ask: Ask | None,
+    *,
+    num_answers: int,
+    recording: Recording | None,
+    timeout: float,
+    max_concurrency: int,
+) -> Callable[[Request], Reply]:
+    """Make the function of :func:`host_worker`, with numpy arrays in its replies.
+
+    It runs no jax operation, so that it can be called from inside a jitted program.
+    """
     if ask is None and recording is None:
         raise ValueError("ask: expected a function, or a recording to replay, got neither")
     if ask is not None:
@@ -149,9 +178,9 @@ def host_worker(
         checks.instance("recording", recording, Recording, "coordination.Recording()")
     num_answers = checks.whole("num_answers", num_answers, 1)
     checks.real("timeout", timeout, above=0.0, infinite=True)
+    max_concurrency = checks.whole("max_concurrency", max_concurrency, 1)
 
-    def answer_call(request: Request, slot: int) -> dict[str, Any]:
-        call = (int(request.worker[slot]), int(request.entity[slot]), int(request.event[slot]))
+    def answer_call(call: Call, demand: np.ndarray, context: float) -> dict[str, Any]:
         if ask is None:
             assert recording is not None
             return _replayed(recording.replay(call), call, num_answers, timeout)
@@ -159,16 +188,22 @@ def host_worker(
             "worker": call[0],
             "entity": call[1],
             "event": call[2],
-            "demand": np.asarray(request.demand[slot]).tolist(),
-            "context": float(request.context[slot]),
+            "demand": demand.tolist(),
+            "context": context,
         }
         try:
-            row = validated_reply(ask(question), num_answers, timeout)
+            return validated_reply(ask(question), num_answers, timeout)
+        except ReplayError:
+            raise
         except Exception as error:  # any exception of a model's client is a failed call
-            row = {"status": STATUSES[FAILED], "reason": f"{type(error).__name__}: {error}"}
-        if recording is not None:
-            recording.record(call, row)
-        return row
+            return {"status": STATUSES[FAILED], "reason": f"{type(error).__name__}: {error}"}
+
+    def rows_of(calls: list[Call], demands: np.ndarray, contexts: list[float]) -> Iterator[Any]:
+        if max_concurrency == 1 or len(calls) < 2:
+            yield from map(answer_call, calls, demands, contexts)
+            return
+        with ThreadPoolExecutor(min(max_concurrency, len(calls))) as pool:
+            yield from pool.map(answer_call, calls, demands, contexts)
 
     def answer(request: Request) -> Reply:
         checks.instance("request", checks.concrete("request", request), Request)
@@ -180,17 +215,22 @@ def host_worker(
         columns = {name: np.zeros(count, np.float32) for name in _NUMBERS}
         answers = np.full(count, -1, np.int32)
         status = np.full(count, EMPTY, np.int32)
-        for slot in np.flatnonzero(request.active):
-            row = answer_call(request, int(slot))
+        slots = np.flatnonzero(request.active)
+        numbers = (request.worker, request.entity, request.event)
+        calls: list[Call] = [(int(w), int(e), int(v)) for w, e, v in zip(*numbers, strict=True)]
+        asked = [calls[slot] for slot in slots]
+        contexts = [float(x) for x in request.context[slots]]
+        rows = rows_of(asked, np.asarray(request.demand)[slots], contexts)
+        for slot, call, row in zip(slots, asked, rows, strict=True):
+            if ask is not None and recording is not None:
+                recording.record(call, row)
             status[slot] = STATUSES.index(row["status"])
             if status[slot] == OK:
                 answers[slot] = row["answer"]
                 for name in _NUMBERS:
                     columns[name][slot] = row.get(name, 0.0)
-        numbers = {name: jnp.asarray(columns[name]) for name in _NUMBERS}
-        none = jnp.full(count, -1, jnp.int32)
-        status = jnp.asarray(status)
-        return without_failures(Reply(jnp.asarray(answers), **numbers, error=none, status=status))
+        none = np.full(count, -1, np.int32)
+        return Reply(answers, **columns, error=none, status=status)  # pyright: ignore
 
     return answer
 

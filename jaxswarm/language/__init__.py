@@ -6,10 +6,16 @@ Models are ``jaxswarm.models.transformer`` (``language.generate`` is its sampler
 learner for each of ``N`` agents. ``language.fit_critic`` and ``language.step_dapo`` learn from the
 values of reasoning steps, ``language.ppo`` with a critic that is trained along. ``TokenEnv`` makes
 a task an environment of ``jaxswarm.envs``, which is imported on first use.
+
+``language.openai_compatible(base_url, model, …)`` is a language model of your own, on a local or
+remote server, with retries, limits, token counts and a :class:`Tape` that replays a run;
+``language.server`` serves a model of this package through the same protocol. No other part of the
+package opens a connection.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from jaxswarm.language._attempts import EndpointError
 from jaxswarm.language._critic import (
     Critic,
     ValueFn,
@@ -20,6 +26,7 @@ from jaxswarm.language._critic import (
     value_params,
     with_value_head,
 )
+from jaxswarm.language._endpoint import Endpoint, Generation, TextFn, Usage
 from jaxswarm.language._grpo import (
     GRPOInfo,
     GRPOState,
@@ -40,6 +47,7 @@ from jaxswarm.language._losses import (
     value_loss,
 )
 from jaxswarm.language._offline import OfflineInfo, OfflineState, dpo, response_quadratic
+from jaxswarm.language._openai_compatible import openai_compatible
 from jaxswarm.language._ppo import PPOInfo, PPOState, ppo
 from jaxswarm.language._rewards import RewardFn, exact_match_reward, pass_rate
 from jaxswarm.language._sft import FineTuned, SFTInfo, SFTState, fine_tune, sft, sft_loss
@@ -50,17 +58,23 @@ from jaxswarm.language._step_dapo import (
     step_dapo,
 )
 from jaxswarm.language._steps import StepRollouts, sample_steps, step_advantages
+from jaxswarm.language._tape import Tape
+from jaxswarm.language._worker_calls import worker_calls
 from jaxswarm.models.transformer import generate
 
 if TYPE_CHECKING:
+    from jaxswarm.language import server
     from jaxswarm.language._env import TokenEnv, TokenObservation
 
 __all__ = [
     "Critic",
+    "Endpoint",
+    "EndpointError",
     "FineTuned",
     "GRPOInfo",
     "GRPOLoss",
     "GRPOState",
+    "Generation",
     "OfflineInfo",
     "OfflineState",
     "PPOInfo",
@@ -71,8 +85,11 @@ __all__ = [
     "SFTState",
     "ScoredSteps",
     "StepRollouts",
+    "Tape",
+    "TextFn",
     "TokenEnv",
     "TokenObservation",
+    "Usage",
     "ValueFn",
     "dpo",
     "dpo_loss",
@@ -84,6 +101,7 @@ __all__ = [
     "grpo",
     "grpo_loss",
     "independent",
+    "openai_compatible",
     "oracle_critic",
     "pass_rate",
     "ppo",
@@ -95,6 +113,7 @@ __all__ = [
     "sample_rollouts",
     "sample_steps",
     "score_steps",
+    "server",
     "sft",
     "sft_loss",
     "shuffled_critic",
@@ -105,6 +124,7 @@ __all__ = [
     "value_loss",
     "value_params",
     "with_value_head",
+    "worker_calls",
 ]
 
 
@@ -113,4 +133,8 @@ def __getattr__(name: str) -> Any:
         from jaxswarm.language import _env
 
         return getattr(_env, name)
+    if name == "server":
+        import importlib
+
+        return importlib.import_module("jaxswarm.language.server")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,8 @@
 
 ``judge_prompts`` and ``judge`` let a language model compare two replies in both orders, with or
 without a generated rationale; ``corrupt_verdicts`` makes adversarial judges of honest ones;
-``consensus_rounds`` follows strengths, winners and reputations over many requests.
+``consensus_rounds`` follows strengths, winners and reputations over many requests. ``text_round``
+does one request with models that exchange texts, such as your own behind a server.
 ``simulate_nodes`` is a synthetic tier without models for thousands of nodes. The ranking itself is
 ``jaxswarm.trust.ranking``.
 """
@@ -22,6 +23,7 @@ from jaxswarm.systems.fortytwo._synthetic import (
     simulate_nodes,
     synthetic_nodes,
 )
+from jaxswarm.systems.fortytwo._texts import TextRound, judge_text, read_verdict, text_round
 
 __all__ = [
     "KINDS",
@@ -31,11 +33,15 @@ __all__ = [
     "RoundInfo",
     "SyntheticInfo",
     "SyntheticNodes",
+    "TextRound",
     "consensus_rounds",
     "corrupt_verdicts",
     "judge",
     "judge_format",
     "judge_prompts",
+    "judge_text",
+    "read_verdict",
     "simulate_nodes",
     "synthetic_nodes",
+    "text_round",
 ]

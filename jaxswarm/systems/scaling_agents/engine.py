@@ -8,7 +8,8 @@ length: the state that a subtask needs grows with the number of its ancestors, a
 is lost, unless it can be observed in the world. A message may be misread.
 
 No step depends on the architecture's name. Calls are answered by an
-:class:`~jaxswarm.coordination.AgentBackend`, with random numbers by task and subtask.
+:class:`~jaxswarm.coordination.AgentBackend`, with random numbers by task and subtask, or by a model
+of your own.
 
 Shapes: ``S`` subtask slots, ``A = members + 1`` agents at most, the last the orchestrator.
 """
@@ -33,8 +34,8 @@ from jaxswarm.coordination import (
 )
 from jaxswarm.coordination.backends import OK
 from jaxswarm.systems.scaling_agents.architectures import Architecture
-from jaxswarm.systems.scaling_agents.trace import Costs, Trace, check_numbers
-from jaxswarm.types import Key
+from jaxswarm.systems.scaling_agents.trace import Costs, Trace, check_numbers, num_ancestors
+from jaxswarm.types import ArrayLike, Key
 
 CHECKERS = 4  # peers whose votes are drawn one by one; more peers vote in proportion
 ANSWERS = 8
@@ -115,6 +116,8 @@ def run_task(
     observability: float | jax.Array = 0.0,
     task: float | jax.Array = 0,
     costs: Costs = Costs(),  # noqa: B008
+    backend: AgentBackend | None = None,
+    truths: ArrayLike | None = None,
 ) -> Trace:
     """Run one task with one architecture; ``vmap`` it over any argument.
 
@@ -128,10 +131,14 @@ def run_task(
         observability: probability in ``[0, 1]`` that what a message lost can be observed.
         task: ``int32[]``, id of the task, which the random numbers depend on.
         costs: tokens and error rates.
+        backend: answers the subtasks in place of the pool's workers, such as
+            ``coordination.host_backend`` of a language model. Its calls have ``entity = task`` and
+            ``event = 2 · subtask + attempt``. Checks and messages remain those of ``ability``.
+        truths: ``int32[S]``, right answers of the subtasks, with a backend.
 
     Raises:
-        ValueError: a budget or number out of its range, or a pool too small; traced numbers are not
-            checked.
+        ValueError: a budget or number out of its range, a pool too small, or a backend without
+            truths; traced numbers are not checked.
 
     Example:
         >>> import jax
@@ -156,6 +163,8 @@ def run_task(
         )
     check_numbers(arch, pool.num_workers, ability, tools, observability, costs)
     model = _model(key, graph, arch, pool, ability, tools, observability, task, costs)
+    if backend is not None or truths is not None:
+        model = _answered_by(model, backend, truths)
     slots, size = model.slots, model.size
     state = _State(
         used=jnp.float32(0.0),
@@ -186,6 +195,13 @@ def run_task(
     )
 
 
+def _answered_by(model: _Model, backend: AgentBackend | None, truths: ArrayLike | None) -> _Model:
+    """The model with a backend of the user's own and the right answers of its subtasks."""
+    checks.instance("backend", backend, AgentBackend, "coordination.host_backend(ask, 2, …)")
+    right = checks.wholes("truths", truths, shape=(model.slots,))
+    return model._replace(backend=backend, truths=jnp.asarray(right))
+
+
 def _model(
     key: Key,
     graph: TaskGraph,
@@ -214,7 +230,7 @@ def _model(
         parents=parents,
         demand=jnp.asarray(graph.demand),
         truths=jax.random.randint(truth_key, (slots,), 0, ANSWERS),
-        ancestors=_ancestors(parents),
+        ancestors=num_ancestors(parents),
         uniform=jax.vmap(lambda k: jax.random.uniform(k, (count,)))(keys),
         budget=(costs.budget + tools * costs.tool_call) * jnp.sum(mask),
         tool_text=costs.tool_text * tools,
@@ -379,15 +395,3 @@ def _send_result(
         messages=s.messages + count,
     )
     return s, sent & jnp.asarray(arch.orchestrator)
-
-
-def _ancestors(parents: jax.Array) -> jax.Array:
-    """Number of subtasks on whose values each depends, itself included, ``float32[S]``."""
-    size = parents.shape[0]
-
-    def grow(i: jax.Array, reach: jax.Array) -> jax.Array:
-        mine = jnp.any(reach & parents[i][:, None], axis=0) | parents[i]
-        return reach.at[i].set(mine)
-
-    reach = jax.lax.fori_loop(0, size, grow, jnp.zeros((size, size), bool))
-    return 1.0 + jnp.sum(reach, axis=1)

@@ -6,6 +6,7 @@ Shapes: ``S`` subtask slots, ``A = members + 1`` agents at most, the last the or
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import checks
@@ -124,3 +125,15 @@ def check_numbers(
         checks.real(name, getattr(costs, name), 0.0)
     for name in ("blind", "misread", "false_alarm"):
         checks.probability(name, getattr(costs, name))
+
+
+def num_ancestors(parents: jax.Array) -> jax.Array:
+    """Number of subtasks on whose values each depends, itself included, ``float32[S]``."""
+    size = parents.shape[0]
+
+    def grow(i: jax.Array, reach: jax.Array) -> jax.Array:
+        mine = jnp.any(reach & parents[i][:, None], axis=0) | parents[i]
+        return reach.at[i].set(mine)
+
+    reach = jax.lax.fori_loop(0, size, grow, jnp.zeros((size, size), bool))
+    return 1.0 + jnp.sum(reach, axis=1)

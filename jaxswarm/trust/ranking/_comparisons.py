@@ -135,7 +135,7 @@ def comparison_graph(
     num_items = num_nodes if num_items is None else num_items
     draw = _jitted(draw_comparisons)
     first, second = draw(request_key(request), num_nodes, num_items, per_node)
-    if not is_connected(first.ravel(), second.ravel(), num_items=num_items):
+    if not _is_connected_of(num_items)(first.ravel(), second.ravel()):
         raise ValueError(
             f"per_node: expected enough pairs to connect {num_items} items, got {per_node} of each "
             f"of {num_nodes} nodes"
@@ -238,6 +238,11 @@ def _unranked(index: jax.Array, num_items: int) -> tuple[jax.Array, jax.Array]:
     first = jnp.sum(index[..., None] >= starts[None, None, 1:], axis=-1, dtype=jnp.int32)
     start = first * (2 * num_items - first - 1) // 2
     return first, (index - start + first + 1).astype(jnp.int32)
+
+
+@functools.cache
+def _is_connected_of(num_items: int) -> Any:
+    return jax.jit(functools.partial(is_connected, num_items=num_items))
 
 
 @functools.cache

@@ -78,6 +78,12 @@ def pick(
     return jnp.argmax(jnp.where(parsed, score, -jnp.inf)).astype(jnp.int32), shares
 
 
+# One request after the other: traced once for each size.
+_fitted = jax.jit(bradley_terry, static_argnames=("num_items", "num_steps"))
+_connected = jax.jit(is_connected, static_argnames="num_items")
+_picked = jax.jit(pick, static_argnames="merge")
+
+
 def swarm(
     replies: Sequence[Hashable | None],
     comparisons: Comparisons,
@@ -134,8 +140,8 @@ def swarm(
     strengths = jnp.zeros(n)
     if np.asarray(counts).any():
         weights = jnp.where(counts, jnp.asarray(weights)[found.judges], 0.0)
-        strengths = bradley_terry(winners, losers, weights, num_items=n, ridge=ridge)
-    winner, shares = pick(strengths, classes, merge)
+        strengths = _fitted(winners, losers, weights, num_items=n, ridge=ridge)
+    winner, shares = _picked(strengths, classes, merge)
     return Consensus(replies[int(winner)], int(winner), np.asarray(strengths), np.asarray(shares))
 
 
@@ -177,7 +183,7 @@ def check_comparisons(comparisons: Any, num_nodes: int, admitted: Any = None) ->
             raise ValueError(
                 f"judges: expected admitted nodes only, got node {int(judges[~allowed[judges]][0])}"
             )
-    if not is_connected(first, second, num_items=num_nodes):
+    if not _connected(first, second, num_items=num_nodes):
         raise ValueError(
             f"comparisons: expected pairs that connect all {num_nodes} replies, got a graph in "
             "several parts"
