@@ -49,7 +49,7 @@ from jaxswarm.language._step_dapo import (
     score_steps,
     step_dapo,
 )
-from jaxswarm.language._steps import StepRollouts, sample_steps, step_advantages
+from jaxswarm.language._steps import StepRollouts, response_rows, sample_steps, step_advantages
 from jaxswarm.models.transformer import generate
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ __all__ = [
     "reinforce_loss",
     "response_quadratic",
     "response_quadratic_loss",
+    "response_rows",
     "rollout_log_probs",
     "rollout_step_log_probs",
     "sample_rollouts",
