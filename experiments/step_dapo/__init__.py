@@ -10,25 +10,35 @@ Two controls keep the method and take away the critic: its values permuted acros
 true reward at the end of a response, and values and rewards permuted. An oracle critic, which knows
 the solutions, bounds what a better critic could add.
 
-Hyperparameters come from a pilot on base seed 1000 with five settings of each method (β and Adam's
-step size; of PPO the step size alone), none of them tuned on the seeds of the claims. Compared with
-the first recorded run the pilot changed three things, after a search for the cause of step-DAPO's
-tie with the response-level loss. Batches are of single responses from all questions
-(``language.response_rows``), not of two questions with all their rows: the critic's rank
-correlation went from .57 to .78 with fewer updates. The step size is tuned, too. And steps in
-states of a value below .1 do not count: they hold the policy to the reference. (Without that limit
-.80 instead of .91 in the pilot, with a limit of .2, .54: it is a sensitive choice, made before
-these two were run.) With the oracle critic the pass rate became .98. No threshold moved.
+Hyperparameters come from a pilot on base seed 1000 with five settings of each method: β and Adam's
+step size; of PPO the step size alone. Compared with the run recorded before (5 of 11 claims held)
+the pilot changed three things, after a search for the cause of step-DAPO's tie with the
+response-level loss. Batches are of single responses from all questions
+(``language.response_rows``), not of two questions with all their rows. The step size is tuned, too.
+And steps in states of a value below .1 do not count, as they hold the policy to the reference. The
+limit was set first; afterwards step-DAPO was run with four settings each of no limit (best pass
+rate .80 instead of .91) and of .2, with a critic trained for longer (.54): it is sensitive, and
+step-DAPO has had more settings than its baselines. No threshold moved.
+
+What did not hold, and why. In the pilot step-DAPO reached .91, with the oracle critic .98, the
+response-level loss .94, DPO .90 and PPO .96. On the five seeds of the claims: .83, .86, .91, .87
+and .96. Step-DAPO is worse than PPO, and the interval to the response-level loss ends at 0. Tuned
+step sizes helped the baselines more: PPO was .79 in the run before, and varied most. As even the
+oracle critic is below the response-level loss and PPO, the critic's errors (rank correlation .64,
+.57 before) are not the main cause; the regression itself leaves less than its baselines do, as
+targets of the chosen β are far from what a distribution can reach. The shuffled controls scatter
+over seeds more than five of them can resolve.
 
 That the last line needs the lines before it was tried in three other worlds on base seed 1000, and
 given up. States of a machine with three permutations as operations, one state on each line: an
-oracle critic reaches .34 with all steps and .68 with those of states of positive value,
-response-level regression .46 at the larger of two step sizes; a critic of this size does not learn
-to verify lines (rank correlation -.04, also when a line names its operation, when pretraining
-marks mistakes and with four times the completions; at most .26). With guesses that are marked as
-such: .14, and response-level regression (.76) is above the oracle (.70). Running sums: critics
-.08 to .39. So this world stays, and the last line can be found from the question alone: the true
-reward of last lines, which the shuffled critic keeps, is part of what there is to learn.
+oracle critic reaches .34 with all steps and .68 with those in states of positive value,
+response-level regression .46 (one step size), so such a world can reward step-level advantages; but
+a critic of this size does not learn to verify lines (rank correlation -.04; at most .26 when a line
+names its operation, with nearly twice the completions; .16 when pretraining marks mistakes). With
+guesses that are marked as such: .14, and response-level regression (.76) is above the oracle (.70).
+Running sums: critics .08 to .39. So this world stays, and the last line can be found from the
+question alone: the true reward of last lines, which the shuffled critic keeps, is part of what
+there is to learn.
 
 The claim that the shuffled critic loses the whole gain was added after the first recorded run,
 which it did not pass; the sentence of the claim before it was toned down.
