@@ -1,6 +1,6 @@
-"""Runs of the step-DAPO experiment: tuning on one seed, all arms on the others, critics checked.
+"""Runs of the step-DAPO experiment: all arms on every seed, critics checked.
 
-Shapes: ``S`` seeds, ``B`` values of a tuning grid, ``K`` lines of a solution.
+Shapes: ``S`` seeds, ``K`` lines of a solution.
 """
 
 from collections.abc import Callable
@@ -21,35 +21,23 @@ EXAMPLE_ROWS = 2  # solutions per question of the checked states
 
 
 def run(config: Config, progress: Callable[[str], None]) -> Results:
-    """Tune each method on a seed of its own, then run all arms on the other seeds.
+    """Run all arms on every seed, with the hyperparameters that the pilot chose.
 
     Returns:
-        ``accuracy`` and ``tokens`` by arm, ``[S]``; ``grid``, accuracy ``[B]`` of each tuned method
-        on the tuning seed, and ``chosen``, the hyperparameter; ``spearman``, rank correlation
-        ``[S]`` with fresh Monte-Carlo values of the frozen critic, the oracle and PPO's critic (of
-        its own policy); ``critic_loss``, ``[S]``; ``log_partition``, ``[S]``, mean over states of
-        the logarithm of the mean of ``exp(A / β)`` over sampled steps; ``example``, one solution of
+        ``accuracy`` and ``tokens`` by arm, ``[S]``; ``spearman``, rank correlation ``[S]`` with
+        fresh Monte-Carlo values of the frozen critic, the oracle and PPO's critic (of its own
+        policy); ``critic_loss``, ``[S]``; ``log_partition``, ``[S]``, mean over states of the
+        logarithm of the mean of ``exp(A / β)`` over sampled steps; ``example``, one solution of
         each kind with values, see :func:`_example`.
     """
     programs = build(config)
-    progress("tuning")
-    start = _start(config, programs, config.seed + 900_000)
-    grid = {
-        name: np.array([_accuracy(start, _train(start, name, x)) for x in _grid(config, name)])
-        for name in ("dpo", "response", "ppo", "step_dapo")
-    }
-    chosen = {name: _grid(config, name)[int(np.argmax(found))] for name, found in grid.items()}
     rows = []
     for index in range(config.seeds):
         progress(f"seed {index}")
-        rows.append(_run_seed(config, programs, config.seed + index, chosen))
+        rows.append(_run_seed(config, programs, config.seed + index))
     stacked = jax.tree.map(lambda *x: np.stack([np.asarray(each) for each in x]), *rows)
     example = jax.tree.map(lambda x: x[0], stacked.pop("example"))
-    return {**stacked, "grid": grid, "chosen": chosen, "example": example}
-
-
-def _grid(config: Config, name: str) -> tuple[float, ...]:
-    return config.ppo_lrs if name == "ppo" else config.betas
+    return {**stacked, "example": example}
 
 
 def _start(config: Config, programs: Programs, seed: int) -> dict[str, Any]:
@@ -85,16 +73,16 @@ def _start(config: Config, programs: Programs, seed: int) -> dict[str, Any]:
     }
 
 
-def _train(start: dict[str, Any], name: str, choice: float) -> Any:
+def _train(start: dict[str, Any], name: str, choice: tuple[float, ...]) -> Any:
     """Parameters after training by a method; for PPO its whole state and its tokens."""
     programs, params, key = start["programs"], start["params"], start["keys"][5]
-    number = jnp.float32(choice)
+    numbers = tuple(map(jnp.float32, choice))
     if name == "ppo":
-        return programs.ppo(key, params, start["data"].train, start["budget"], number)
+        return programs.ppo(key, params, start["data"].train, start["budget"], *numbers)
     if name in ("dpo", "response"):
-        return getattr(programs, name)(key, params, start["responses"], number)
+        return getattr(programs, name)(key, params, start["responses"], *numbers)
     rollouts = start["permuted" if name == "uninformed" else "rollouts"]
-    return programs.step_dapo(key, params, start["values"][name], rollouts, number)
+    return programs.step_dapo(key, params, start["values"][name], rollouts, *numbers)
 
 
 def _accuracy(start: dict[str, Any], trained: Any) -> float:
@@ -104,14 +92,12 @@ def _accuracy(start: dict[str, Any], trained: Any) -> float:
     return float(start["programs"].accuracy(start["keys"][4], params, start["data"].test))
 
 
-def _run_seed(
-    config: Config, programs: Programs, seed: int, chosen: dict[str, float]
-) -> dict[str, Any]:
+def _run_seed(config: Config, programs: Programs, seed: int) -> dict[str, Any]:
     start = _start(config, programs, seed)
     trained = {"base": start["params"]}
     for name in METHODS:
         if name != "base":
-            trained[name] = _train(start, name, chosen.get(name, chosen["step_dapo"]))
+            trained[name] = _train(start, name, getattr(config, name, config.step_dapo))
     budget = int(start["budget"])
     tokens = dict.fromkeys(METHODS, budget) | {"base": 0}
     tokens |= {"dpo": int(start["spent"]), "response": int(start["spent"])}
@@ -130,7 +116,7 @@ def _run_seed(
             "ppo": _spearman(config, programs.outputs(state.critic_params, own), own),
         },
         "critic_loss": float(start["critic_loss"]),
-        "log_partition": _log_partition(config, trained["step_dapo"], chosen["step_dapo"]),
+        "log_partition": _log_partition(config, trained["step_dapo"], config.step_dapo[0]),
         "example": _example(checked, values),
     }
 
@@ -146,10 +132,12 @@ def _spearman(config: Config, values: Any, rollouts: language.StepRollouts) -> f
 
 def _log_partition(config: Config, trained: Any, beta: float) -> float:
     """Mean over states of ``log mean exp(A / β)`` over the steps sampled in each."""
-    advantages, mask = np.asarray(trained[1], np.float64), np.asarray(trained[2])
+    advantages, mask = (
+        np.asarray(x).reshape(config.questions, -1, config.terms - 1) for x in trained[1:]
+    )
     group, later, number = config.samples, config.terms - 2, config.completions
     shape = (len(mask), group, later, number, later + 1)
-    scaled = np.exp(advantages[:, group:].reshape(shape) / beta)
+    scaled = np.exp(advantages[:, group:].reshape(shape).astype(np.float64) / beta)
     kept = mask[:, group:].reshape(shape)
     found = [
         np.log(scaled[:, :, k - 1, :, k].mean(-1)[kept[:, :, k - 1, :, k].all(-1)])

@@ -31,12 +31,15 @@ class Config:
     completions: int = 3  # completions of each state
     responses: int = 22  # responses to each question of the response-level methods, before the cut
     updates: int = 200  # gradient steps of each offline method
-    critic_updates: int = 800  # gradient steps of the critic
-    batch: int = 2  # questions of a gradient step of step-DAPO and of its critic
+    critic_updates: int = 400  # gradient steps of the critic
+    batch: int = 64  # responses of a gradient step of step-DAPO and of its critic
+    min_value: float = 0.1  # least value of states whose steps count in step-DAPO
     response_batch: int = 3  # questions of a gradient step of the response-level methods
-    lr: float = 2e-3  # Adam's step size of offline methods and of the critic
-    betas: tuple[float, ...] = (0.03, 0.1, 1.0)  # tuning grid of the offline methods
-    ppo_lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3)  # tuning grid of PPO
+    critic_lr: float = 2e-3  # Adam's step size of the critic
+    step_dapo: tuple[float, float] = (0.03, 5e-4)  # β and Adam's step size, chosen by the pilot
+    response: tuple[float, float] = (0.03, 2e-3)  # the same of response-level regression
+    dpo: tuple[float, float] = (1.0, 5e-4)  # the same of DPO
+    ppo: tuple[float] = (6e-4,)  # Adam's step size of PPO, chosen by the pilot
     ppo_rounds: int = 36  # most rounds of PPO; it stops when the tokens are spent
     ppo_questions: int = 8  # questions of a round of PPO
     ppo_samples: int = 8  # responses to each question of a round of PPO
@@ -56,17 +59,13 @@ class Config:
                 f"audit_questions: expected at most test_questions={self.test_questions}, got "
                 f"{self.audit_questions}"
             )
-        if len(self.betas) != len(self.ppo_lrs):
-            raise ValueError(
-                f"ppo_lrs: expected {len(self.betas)} numbers like betas, got {len(self.ppo_lrs)}"
-            )
 
 
 SCALES = {
     "smoke": Config(
         terms=3, demonstrations=40, width=8, sft_steps=2, sft_batch=8, questions=4, samples=2,
-        completions=2, responses=4, updates=2, critic_updates=2, batch=2, response_batch=2,
-        betas=(0.3,), ppo_lrs=(3e-3,), ppo_rounds=2, ppo_questions=2, ppo_samples=2, ppo_updates=1,
+        completions=2, responses=4, updates=2, critic_updates=2, batch=8, response_batch=2,
+        ppo_rounds=2, ppo_questions=2, ppo_samples=2, ppo_updates=1,
         test_questions=6, test_samples=2, audit_questions=4, audit_completions=2, seeds=2,
     ),
     "small": Config(),

@@ -27,8 +27,9 @@ class Programs(NamedTuple):
         values: ``(critic params, rollouts) -> [Q, R, K]`` in ``[0, 1]``.
         shuffle: ``(key, values, rollouts) -> [Q, R, K]``.
         oracle: ``(problems, rollouts) -> [Q, R, K]``.
-        step_dapo: ``(key, params, values, rollouts, beta) -> (params, advantages, mask)``.
-        response: ``(key, params, rollouts, beta) -> params``.
+        step_dapo: ``(key, params, values, rollouts, beta, step size) -> (params, advantages,
+            mask)``, both ``[Q R, 1, K]``.
+        response: ``(key, params, rollouts, beta, step size) -> params``.
         dpo: the same.
         ppo: ``(key, params, problems, budget, step size) -> (PPOState, tokens)``.
         accuracy: ``(key, params, problems) -> []``, pass rate at temperature 1.
@@ -56,7 +57,7 @@ def build(config: Config) -> Programs:
     """Make the programs of a configuration; each compiles once."""
     model, length = policy(config), response_length(config)
     steps = config.terms - 1
-    adam = optax.adam(config.lr)
+    adam = optax.adam(config.critic_lr)
     frozen = language.Critic(language.with_value_head(model), {}, jnp.zeros(0))
 
     def fine_tune(key: jax.Array, demonstrations: Any) -> Any:
@@ -92,8 +93,8 @@ def build(config: Config) -> Programs:
 
     def critic(key: jax.Array, params: Any, rollouts: language.StepRollouts) -> Any:
         fitted = language.fit_critic(
-            key, model, params, rollouts, adam, num_updates=config.critic_updates,
-            batch_size=config.batch,
+            key, model, params, language.response_rows(rollouts), adam,
+            num_updates=config.critic_updates, batch_size=config.batch,
         )  # fmt: skip
         return fitted.params, fitted.losses
 
@@ -110,23 +111,29 @@ def build(config: Config) -> Programs:
         return language.oracle_critic(problems, rollouts)(rollouts)
 
     def step_dapo(
-        key: jax.Array, params: Any, values: jax.Array, rollouts: Any, beta: jax.Array
+        key: jax.Array,
+        params: Any,
+        values: jax.Array,
+        rollouts: Any,
+        beta: jax.Array,
+        lr: jax.Array,
     ) -> Any:
         learner = language.step_dapo(
-            model, lambda _: values, adam, beta=beta, batch_size=config.batch
-        )
-        state = learner.init(params, rollouts)
+            model, lambda rows: values.reshape(rows.values.shape), optax.adam(lr), beta=beta,
+            batch_size=config.batch, min_value=config.min_value,
+        )  # fmt: skip
+        state = learner.init(params, language.response_rows(rollouts))
         data = state.data
         return _scan(learner.step, state, key, config.updates).params, data.advantages, data.mask
 
-    def response(key: jax.Array, params: Any, rollouts: Any, beta: jax.Array) -> Any:
+    def response(key: jax.Array, params: Any, rollouts: Any, beta: jax.Array, lr: jax.Array) -> Any:
         learner = language.response_quadratic(
-            model, adam, beta=beta, batch_size=config.response_batch
+            model, optax.adam(lr), beta=beta, batch_size=config.response_batch
         )
         return _scan(learner.step, learner.init(params, rollouts), key, config.updates).params
 
-    def dpo(key: jax.Array, params: Any, rollouts: Any, beta: jax.Array) -> Any:
-        learner = language.dpo(model, adam, beta=beta, batch_size=config.response_batch)
+    def dpo(key: jax.Array, params: Any, rollouts: Any, beta: jax.Array, lr: jax.Array) -> Any:
+        learner = language.dpo(model, optax.adam(lr), beta=beta, batch_size=config.response_batch)
         return _scan(learner.step, learner.init(params, rollouts), key, config.updates).params
 
     def ppo(key: jax.Array, params: Any, problems: Any, budget: jax.Array, lr: jax.Array) -> Any:

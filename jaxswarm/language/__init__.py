@@ -57,7 +57,7 @@ from jaxswarm.language._step_dapo import (
     score_steps,
     step_dapo,
 )
-from jaxswarm.language._steps import StepRollouts, sample_steps, step_advantages
+from jaxswarm.language._steps import StepRollouts, response_rows, sample_steps, step_advantages
 from jaxswarm.language._tape import Tape
 from jaxswarm.language._worker_calls import worker_calls
 from jaxswarm.models.transformer import generate
@@ -108,6 +108,7 @@ __all__ = [
     "reinforce_loss",
     "response_quadratic",
     "response_quadratic_loss",
+    "response_rows",
     "rollout_log_probs",
     "rollout_step_log_probs",
     "sample_rollouts",

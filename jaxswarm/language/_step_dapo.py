@@ -39,7 +39,8 @@ class ScoredSteps(NamedTuple):
         rollouts: the responses.
         reference: ``float32[Q, R, K]``, log-probability of each step under the reference policy.
         advantages: ``float32[Q, R, K]`` of a frozen critic.
-        mask: ``bool[Q, R, K]``, steps that were sampled; context does not count.
+        mask: ``bool[Q, R, K]``, steps that were sampled, in states whose value is large enough;
+            context does not count.
     """
 
     rollouts: StepRollouts
@@ -49,7 +50,12 @@ class ScoredSteps(NamedTuple):
 
 
 def score_steps(
-    model: LanguageModel, params: Params, critic: ValueFn, rollouts: StepRollouts
+    model: LanguageModel,
+    params: Params,
+    critic: ValueFn,
+    rollouts: StepRollouts,
+    *,
+    min_value: ArrayLike = 0.0,
 ) -> ScoredSteps:
     """Value the steps of responses by a frozen critic, for :func:`step_dapo`.
 
@@ -58,13 +64,15 @@ def score_steps(
         params: of the reference policy.
         critic: ``critic(rollouts) -> float[Q, R, K]``, such as a :class:`Critic`.
         rollouts: of :func:`sample_steps`.
+        min_value: steps in states of a smaller value do not count, in ``[0, 1]``.
 
     Raises:
-        ValueError: for arguments of another kind, a critic of another vocabulary, or advantages
-            that are not finite.
+        ValueError: for arguments of another kind or out of range, a critic of another vocabulary,
+            or advantages that are not finite.
     """
     check_model(model)
     checks.function("critic", critic)
+    checks.probability("min_value", min_value)
     if isinstance(critic, Critic) and critic.model.vocab_size != model.vocab_size:
         raise ValueError(
             f"critic: expected the vocabulary of model, {model.vocab_size} tokens, got "
@@ -79,7 +87,7 @@ def score_steps(
         rollouts,
         rollout_step_log_probs(model, params, rollouts),
         jax.lax.stop_gradient(advantages),
-        rollouts.sampled_steps,
+        rollouts.sampled_steps & (values >= min_value),
     )
 
 
@@ -110,6 +118,7 @@ def step_dapo(
     *,
     beta: ArrayLike = 0.1,
     batch_size: int = 8,
+    min_value: ArrayLike = 0.0,
 ) -> Algorithm:
     r"""Step-level direct advantage policy optimization (step-DAPO) with a frozen critic.
 
@@ -126,7 +135,11 @@ def step_dapo(
             as that of :func:`fit_critic`.
         optimizer: Adam with step size 1e-3 if ``None``.
         beta: strength of the reference, > 0.
-        batch_size: questions of a step, with all their rows.
+        batch_size: questions of a step, with all their rows; see :func:`response_rows` for batches
+            of single responses.
+        min_value: steps in states that the critic values less do not count, in ``[0, 1]``. In a
+            state that can hardly end right all advantages are near 0, and such steps, often the
+            majority, hold the policy to the reference. 0 leaves none out.
 
     Raises:
         ValueError: for arguments of another kind or out of range; by ``init``, for a critic of
@@ -157,9 +170,10 @@ def step_dapo(
     check_model(model)
     checks.function("critic", critic)
     checks.real("beta", beta, above=0.0)
+    checks.probability("min_value", min_value)
 
     def prepare(params: Params, rollouts: StepRollouts) -> ScoredSteps:
-        return score_steps(model, params, critic, rollouts)
+        return score_steps(model, params, critic, rollouts, min_value=min_value)
 
     def loss(key: Key, params: Params, batch: ScoredSteps) -> jax.Array:
         del key

@@ -188,6 +188,29 @@ def sample_steps(
     )
 
 
+def response_rows(rollouts: StepRollouts) -> StepRollouts:
+    """Make each response a question of its own, for batches of responses instead of questions.
+
+    Args:
+        rollouts: of :func:`sample_steps`.
+
+    Returns:
+        The same responses in the same order, leaves ``[Q R, 1, ...]``; prompts are repeated.
+
+    Raises:
+        ValueError: for arguments of another kind.
+    """
+    checks.instance("rollouts", rollouts, StepRollouts, "language.sample_steps(…)")
+    count, rows = jnp.shape(rollouts.tokens)[:2]
+
+    def flat(name: str, x: jax.Array) -> jax.Array:
+        if name in ("prompts", "prompt_mask"):
+            return jnp.repeat(jnp.asarray(x), rows, axis=0)
+        return jnp.reshape(x, (count * rows, 1, *jnp.shape(x)[2:]))
+
+    return StepRollouts(*map(flat, StepRollouts._fields, rollouts))
+
+
 def step_advantages(
     values: jax.Array,
     rewards: jax.Array,

@@ -193,6 +193,27 @@ def test_step_dapo_fits_the_sampled_steps_only(params, rollouts):
     assert loose == pytest.approx(half, rel=1e-5)
 
 
+def test_rows_as_questions_have_the_same_steps(params, rollouts):
+    """Values, states and log-probabilities do not change; prompts are repeated."""
+    rows = language.response_rows(rollouts)
+    shape = rollouts.values.shape
+    assert rows.tokens.shape == (shape[0] * shape[1], 1, LENGTH)
+    for name in ("values", "counts", "states", "sampled_steps", "rewards"):
+        whole = getattr(rollouts, name)
+        np.testing.assert_array_equal(getattr(rows, name).reshape(whole.shape), whole)
+    log_probs = jax.jit(lambda p, r: language.rollout_step_log_probs(MODEL, p, r))
+    found = log_probs(params, rows).reshape(shape)
+    np.testing.assert_allclose(found, log_probs(params, rollouts), atol=1e-5)
+
+
+def test_steps_in_states_of_little_value_do_not_count(params, rollouts):
+    values = jnp.asarray(RNG.random(rollouts.values.shape), jnp.float32)
+    learner = language.step_dapo(MODEL, lambda _: values, min_value=0.5)
+    mask = jax.jit(learner.init)(params, rollouts).data.mask
+    np.testing.assert_array_equal(mask, rollouts.sampled_steps & (values >= 0.5))
+    assert 0 < mask.sum() < rollouts.sampled_steps.sum()
+
+
 def test_reference_log_probs_leave_the_prompt_out(params, rollouts):
     """The steps of a response add up to the log-probability of its tokens, given the question."""
     found = jax.jit(lambda p, r: language.rollout_step_log_probs(MODEL, p, r))(params, rollouts)

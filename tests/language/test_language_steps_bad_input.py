@@ -80,8 +80,10 @@ CALLS = {
             "optimizer": OBJECT[1:],
             "beta": POSITIVE,
             "batch_size": SIZE,
+            "min_value": SHARE,
         },
     ),
+    "response_rows": Call(language.response_rows, {"rollouts": None}, {"rollouts": OBJECT}),
     "dpo": Call(
         language.dpo,
         {"model": MODEL},

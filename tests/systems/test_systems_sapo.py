@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxswarm import agents, language, topology
+from jaxswarm import agents, language, sharding, topology
 from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.models import transformer
 from jaxswarm.systems import sapo
@@ -421,3 +421,29 @@ def test_shared_responses_raise_the_reward(params):
 
     _, info = train(KEY, learner.init(params))
     assert info.reward[-5:].mean() > info.reward[:5].mean() + 0.2
+
+
+def test_a_mesh_of_eight_devices_gives_the_same_round():
+    """Packets cross devices, parameters and optimizer states do not move."""
+    if jax.device_count() < 8:
+        pytest.skip("needs eight devices")
+    n, learner = 8, make(external=2, max_age=1)
+    rows = np.arange(n * Q) % (N * Q)
+    problems = jax.tree.map(
+        lambda x: x.reshape(-1, *x.shape[2:])[rows].reshape(n, Q, *x.shape[2:]), PROBLEMS
+    )
+    state = learner.init(agents.initialize(jax.random.key(0), MODEL.init, n), problems)
+    mesh = sharding.mesh()
+
+    def placed(tree):
+        return sharding.shard(tree, mesh, num_agents=n)
+
+    expected, found = state, placed(state)
+    for key in jax.random.split(KEY, 2):  # the second round has packets of the first, too
+        expected, info = learner.step(key, expected, problems)
+        found, sharded_info = learner.step(key, found, placed(problems))
+    close(found, expected)
+    close(sharded_info, info)
+    leaf = jax.tree.leaves(found.params)[0]
+    assert len(leaf.sharding.device_set) == 8
+    assert not leaf.sharding.is_fully_replicated
