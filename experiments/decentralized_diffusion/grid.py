@@ -13,6 +13,7 @@ import numpy as np
 from experiments.decentralized_diffusion.config import Config
 from experiments.decentralized_diffusion.training import (
     Arm,
+    distill,
     sample,
     train,
     velocity_flops,
@@ -23,13 +24,16 @@ from jaxswarm.models import flow
 NEAR = 3.0  # a sample is on a mode within so many standard deviations
 MAP_CELLS = 61  # points along each axis of the router's map
 MAP_TIMES = (0.0, 0.5, 1.0)
+FULL: dict[str, Any] = {"mode": "threshold", "threshold": 1.0}
+"""All experts; a program with other thresholds, and so compiled only once."""
 MODES_OF_CLUSTERS: dict[str, dict[str, Any]] = {
-    "full": {"mode": "full"},
+    "full": FULL,
     "top-1": {"mode": "top_k", "k": 1},
     "top-2": {"mode": "top_k", "k": 2},
     "sampled": {"mode": "sampled"},
     "once": {"mode": "once"},
 }
+UNEQUAL = ("full", "top-1")
 MODES_OF_CONTROLS = {name: MODES_OF_CLUSTERS[name] for name in ("full", "top-1", "once")}
 
 
@@ -110,12 +114,19 @@ def run_grid(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         "random": (config.width, grid.condition, shuffled),
         "unconditional": (config.width, same, grid.clusters),
     }
+    if config.expert_widths:
+        by_size = _by_size(grid.clusters)
+        settings["unequal"] = (config.expert_widths, grid.condition, by_size)
+
+    def build(width: int) -> flow.MLP:
+        return flow.MLP(width=width, num_classes=config.classes)
+
     trained = {}
     for name, (width, condition, clusters) in settings.items():
         progress(f"grid: train {name}")
         trained[name] = train(
             keys,
-            flow.MLP(width=width, num_classes=config.classes),
+            tuple(map(build, width)) if isinstance(width, tuple) else build(width),
             flow.MLP(width=config.router_width, depth=2, num_classes=config.classes),
             grid.x,
             condition,
@@ -125,6 +136,16 @@ def run_grid(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             steps=config.steps,
             lr=config.lr,
             slots=config.samples if name == "monolith" else _slots(grid.clusters, shuffled),
+        )
+    if config.is_distilled:
+        progress("grid: distill")
+        trained["student"] = distill(
+            keys,
+            trained["clusters"],
+            trained["monolith"],
+            batch=config.batch // 4,
+            steps=config.steps,
+            lr=config.lr,
         )
     return {
         "arms": _sample_and_measure(config, progress, grid, keys, trained),
@@ -139,6 +160,13 @@ def run_grid(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         "lost_expert": np.arange(config.seeds) % config.experts,
         "figure": _for_figure(config, grid, trained, keys),
     }
+
+
+def _by_size(clusters: np.ndarray) -> np.ndarray:
+    """Clusters of every seed, numbered by their sizes from the smallest, ``int32[S, n]``."""
+    return np.stack([np.argsort(np.argsort(np.bincount(own)))[own] for own in clusters]).astype(
+        np.int32
+    )
 
 
 def _slots(*partitions: np.ndarray) -> int:
@@ -170,7 +198,13 @@ def _sample_and_measure(
     ]
     plans += [(mode, "clusters", options, {}) for mode, options in MODES_OF_CLUSTERS.items()]
     plans.append(("oracle", "clusters", {"mode": "oracle"}, {"expert": oracle}))
-    plans.append(("expert lost", "clusters", {"mode": "full"}, {"available": available}))
+    plans.append(("expert lost", "clusters", FULL, {"available": available}))
+    kept = {"mode": "threshold", "threshold": config.threshold}
+    plans.append(("threshold", "clusters", kept, {}))
+    if "student" in trained:
+        plans.append(("student", "student", {}, {}))
+    if "unequal" in trained:
+        plans += [(f"unequal {mode}", "unequal", MODES_OF_CLUSTERS[mode], {}) for mode in UNEQUAL]
     for control in ("random", "unconditional"):
         plans += [
             (f"{control} {mode}", control, options, {})
@@ -191,7 +225,7 @@ def _sample_and_measure(
             config.drawn,
             wanted,
             num_steps=config.sampling_steps,
-            per_seed={"available": all_experts} | per_seed if arm != "monolith" else {},
+            per_seed={"available": all_experts} | per_seed if trained[arm].num_experts > 1 else {},
             **options,
         )
 
