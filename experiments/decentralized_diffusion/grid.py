@@ -4,6 +4,7 @@ Shapes: ``S`` seeds, ``n`` samples, ``M`` modes, ``K`` experts.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +19,7 @@ from experiments.decentralized_diffusion.training import (
     train,
     velocity_flops,
 )
+from experiments.harness.compile import jit_fast_compile
 from jaxswarm import data, generative
 from jaxswarm.models import flow
 
@@ -35,6 +37,9 @@ MODES_OF_CLUSTERS: dict[str, dict[str, Any]] = {
 }
 UNEQUAL = ("full", "top-1")
 MODES_OF_CONTROLS = {name: MODES_OF_CLUSTERS[name] for name in ("full", "top-1", "once")}
+
+Plan = tuple[str, str, dict[str, Any], dict[str, np.ndarray]]
+"""Name of a measurement, the arm, options of sampling, and those that differ by seed."""
 
 
 class Grid(NamedTuple):
@@ -193,9 +198,7 @@ def _sample_and_measure(
     condition = np.take_along_axis(grid.class_of_mode, grid.test_mode, axis=1)
     oracle = np.take_along_axis(grid.cluster_of_mode, grid.test_mode, axis=1)
     available = ~np.eye(config.experts, dtype=bool)[np.arange(config.seeds) % config.experts]
-    plans: list[tuple[str, str, dict[str, Any], dict[str, np.ndarray]]] = [
-        ("monolith", "monolith", {}, {})
-    ]
+    plans: list[Plan] = [("monolith", "monolith", {}, {})]
     plans += [(mode, "clusters", options, {}) for mode, options in MODES_OF_CLUSTERS.items()]
     plans.append(("oracle", "clusters", {"mode": "oracle"}, {"expert": oracle}))
     plans.append(("expert lost", "clusters", FULL, {"available": available}))
@@ -213,8 +216,9 @@ def _sample_and_measure(
     draw_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
     all_experts = np.ones((config.seeds, config.experts), bool)
     scores = _scorer(grid.modes, NEAR * config.deviation)
-    measured = {}
-    for name, arm, options, per_seed in plans:
+
+    def measure(plan: Plan) -> dict[str, Any]:
+        name, arm, options, per_seed = plan
         progress(f"grid: sample {name}")
         wanted, classes = condition, grid.class_of_mode
         if arm == "unconditional":
@@ -228,10 +232,17 @@ def _sample_and_measure(
             per_seed={"available": all_experts} | per_seed if trained[arm].num_experts > 1 else {},
             **options,
         )
+        found = scores(x, wanted, grid.test, grid.test_mode, classes)
+        return found | {"shown": x[0, : min(config.drawn, 1024)]}
 
-        measured[name] = scores(x, wanted, grid.test, grid.test_mode, classes)
-        measured[name]["shown"] = x[0, : min(config.drawn, 1024)]
-    return measured
+    sharing: dict[Any, list[Plan]] = {}  # plans of one program, which one thread compiles
+    for plan in plans:
+        kind = (trained[plan[1]].program, plan[2].get("mode"), plan[2].get("k"))
+        sharing.setdefault(kind, []).append(plan)
+    with ThreadPoolExecutor(2) as pool:
+        groups = pool.map(lambda own: {plan[0]: measure(plan) for plan in own}, sharing.values())
+        measured = {name: found for group in groups for name, found in group.items()}
+    return {plan[0]: measured[plan[0]] for plan in plans}
 
 
 def _scorer(modes: np.ndarray, radius: float) -> Callable[..., dict[str, np.ndarray]]:
@@ -271,7 +282,8 @@ def _for_figure(
     one: generative.Ensemble = jax.tree.map(lambda leaf: leaf[0], trained["unconditional"].ensemble)
     line = np.linspace(-2.6, 2.6, MAP_CELLS, dtype=np.float32)
     points = np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2)
-    weights = np.stack([np.asarray(one.weights(points, time, 0)) for time in MAP_TIMES])
+    probabilities = jit_fast_compile(lambda own, t: own.weights(points, t, 0), level=0)
+    weights = np.stack([np.asarray(probabilities(one, time)) for time in MAP_TIMES])
     shape = (len(MAP_TIMES), MAP_CELLS, MAP_CELLS)
     return {
         "test": grid.test[0, : min(config.drawn, 1024)],
