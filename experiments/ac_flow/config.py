@@ -31,13 +31,13 @@ class Config:
     critic_lr: float = 3e-3  # Adam's step size of the critic
     width: int = 32  # units of each hidden layer of flow and critic
     pretrain_steps: int = 1_500  # training steps of the pretrained flow
-    audit: int = 1_000  # samples that measure a model
+    audit: int = 2_000  # samples that measure a model
     scales: tuple[float, ...] = (1.0, 100.0)  # factors of the reward in the failure test
     tuning_seeds: int = 2  # seeds on which cells are chosen; others than those of the claims
     seeds: int = 10  # independent runs of every chosen cell
     at_once: int = 5  # runs side by side; divides seeds
     frozen_tau: float = 1.0  # temperature where the sampling copy stays frozen
-    critic_steps: int = 1_000  # training steps of the two critics of the control
+    critic_steps: int = 1_500  # training steps of the two critics of the control
     team: int = 4  # agents, each with a mode of its own
     team_seeds: int = 5  # independent runs of every graph
     team_steps: int = 120  # iterations of a team
