@@ -21,8 +21,7 @@ from experiments.ac_flow.comparison import (
     compare_methods,
     flow_model,
     ideal,
-    pretrain,
-    runners,
+    pretrain_and_compile,
 )
 from experiments.ac_flow.config import Config
 from experiments.ac_flow.digits import run_digits
@@ -47,14 +46,13 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     """
     keys = jax.random.split(jax.random.key(config.seed), config.tuning_seeds + config.seeds)
     progress("mixture: pretraining")
-    pretrained = pretrain(config, keys)
+    pretrained, run_of = pretrain_and_compile(config, keys)
     results: Results = {"ideal": ideal(config, jax.random.key(config.seed + 7))}
     measure = jax.jit(jax.vmap(lambda params, key: audit(config, params, key)))
     found = {name: np.asarray(x) for name, x in measure(pretrained, keys).items()}
     found = {name: x[config.tuning_seeds :] for name, x in found.items()}
     results["reference"] = found | {"entropy": np.asarray(entropy(found["shares"]))}
     wanted = MATCHED * float(results["ideal"]["entropy"])
-    run_of = runners(config, pretrained)
     with ThreadPoolExecutor(2) as pool:  # one compiles while the other runs
         critics = pool.submit(compare_critics, config, pretrained)
         team_key = jax.random.key(config.seed + 8)

@@ -59,8 +59,8 @@ def claims(config: Config, results: Results) -> list[Claim]:
     _collapse(made, results)
     _theory(made, results)
     _teams(made, results)
-    if "digits" in results:
-        _digits(made, results["digits"])
+    for reward, found in results.get("digits", {}).items():
+        _digits(made, config.data, reward, found)
     return made
 
 
@@ -327,13 +327,22 @@ def _teams(made: ClaimList, results: Results) -> None:
     )
 
 
-def _digits(made: ClaimList, digits: dict[str, Any]) -> None:
+REWARD_NAMES = {
+    "even": "an even digit",
+    "small": "a digit below five",
+    "closed": "a digit with a closed loop",
+}
+
+
+def _digits(made: ClaimList, data: str, reward: str, digits: dict[str, Any]) -> None:
+    of = REWARD_NAMES[reward]
+    towards = "" if reward == "even" else f", towards {of},"
     ours, orw, reference = digits["ac_flow"], digits["orw_cfm"], digits["reference"]
     made.add(
-        "On digits AC-Flow raises the classifier's probability of an even digit",
+        f"On {data} AC-Flow raises the classifier's probability of {of}",
         statement=DIVERSITY_STATEMENT,
-        measured="mean probability of an even digit, AC-Flow - pretrained flow",
-        metric="probability of an even digit",
+        measured=f"mean probability of {of}, AC-Flow - pretrained flow",
+        metric=f"probability of {of}",
         unit="fraction",
         arm="AC-Flow",
         baseline="pretrained flow",
@@ -342,14 +351,14 @@ def _digits(made: ClaimList, digits: dict[str, Any]) -> None:
         judge="interval",
     )
     made.add(
-        "At matched diversity on digits AC-Flow's reward is no more than 1 % of the range below "
-        "ORW-CFM-W2's",
+        f"At matched diversity on {data}{towards} AC-Flow's reward is no more than 1 % of the "
+        "range below ORW-CFM-W2's",
         statement=ACTOR_CRITIC_STATEMENT,
         measured=(
-            "mean probability of an even digit, AC-Flow - ORW-CFM-W2, each interpolated at 90 % of "
+            f"mean probability of {of}, AC-Flow - ORW-CFM-W2, each interpolated at 90 % of "
             "the ideal's entropy of digits"
         ),
-        metric="probability of an even digit",
+        metric=f"probability of {of}",
         unit="fraction",
         arm="AC-Flow",
         baseline="ORW-CFM-W2",
@@ -358,10 +367,10 @@ def _digits(made: ClaimList, digits: dict[str, Any]) -> None:
         judge="interval",
     )
     made.add(
-        "On digits an unseen classifier confirms half of AC-Flow's gain",
+        f"On {data}{towards} an unseen classifier confirms half of AC-Flow's gain",
         statement=DIVERSITY_STATEMENT,
         measured="gain by the unseen classifier - 0.5 · gain by the reward's classifier",
-        metric="probability of an even digit",
+        metric=f"probability of {of}",
         unit="fraction",
         arm="AC-Flow, unseen classifier",
         baseline="AC-Flow, the reward's classifier",
@@ -373,7 +382,7 @@ def _digits(made: ClaimList, digits: dict[str, Any]) -> None:
         judge="interval",
     )  # fmt: skip
     made.add(
-        "On digits AC-Flow keeps 90 % of the ideal's entropy of digits",
+        f"On {data}{towards} AC-Flow keeps 90 % of the ideal's entropy of digits",
         statement=DIVERSITY_STATEMENT,
         measured="entropy of the recognized digits / that of the tilted pretrained flow",
         metric="entropy of the recognized digits",

@@ -3,6 +3,7 @@
 Shapes: ``G`` cells of the grid, ``S`` seeds, ``K`` modes.
 """
 
+import functools
 import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -88,10 +89,16 @@ def audit(config: Config, params: Any, key: jax.Array) -> dict[str, jax.Array]:
 
 
 class Runner:
-    """Runs jobs of one method through a single compiled program, ``at_once`` side by side."""
+    """Runs jobs of one method through a single compiled program, ``at_once`` side by side.
 
-    def __init__(self, config: Config, method: str, pretrained: Any):
-        self._config, self._pretrained = config, pretrained
+    Args:
+        config: sizes.
+        method: a key of :data:`METHODS`.
+        shapes: of the pretrained flows, leaves ``[S, ...]``; they may still be in training.
+    """
+
+    def __init__(self, config: Config, method: str, shapes: Params):
+        self._size, self._refresh = config.at_once, config.refresh
         model = flow_model(config)
 
         def run_one(pretrained: Any, job: Job) -> Any:
@@ -113,24 +120,27 @@ class Runner:
             curve = records.info.reward / job.scale
             return audit(config, state.params, audit_key) | {"curve": curve}, state.params
 
-        self._program = jit_fast_compile(jax.vmap(run_one, (None, 0)))
+        example = self._stack([Job(jax.random.key(0), 0, 0.0, 0.0)])
+        program = jit_fast_compile(jax.vmap(run_one, (None, 0)))
+        self._program = program.lower(shapes, example).compile()
 
-    def __call__(self, jobs: list[Job]) -> tuple[dict[str, np.ndarray], Any]:
+    def _stack(self, jobs: list[Job]) -> Job:
+        """Jobs with leaves ``[at_once]``, the last one repeated if there are fewer."""
+        jobs = jobs + [jobs[-1]] * (self._size - len(jobs))
+        keys, *numbers = zip(*jobs, strict=True)
+        seeds, taus, alphas, clips, scales, refreshes = numbers
+        tau, alpha, clip, scale = (
+            jnp.array(each, jnp.float32) for each in (taus, alphas, clips, scales)
+        )
+        waits = jnp.array([each or self._refresh for each in refreshes])
+        return Job(jnp.stack(keys), jnp.array(seeds), tau, alpha, clip, scale, waits)
+
+    def __call__(self, pretrained: Params, jobs: list[Job]) -> tuple[dict[str, np.ndarray], Any]:
         """Measurements and parameters of all jobs, leaves ``[len(jobs), ...]``."""
-        size, found = self._config.at_once, []
-        for first in range(0, len(jobs), size):
-            group = jobs[first : first + size]
-            group = group + [group[-1]] * (size - len(group))
-            stacked = Job(
-                jnp.stack([job.key for job in group]),
-                jnp.array([job.seed for job in group]),
-                jnp.array([job.tau for job in group]),
-                jnp.array([job.alpha for job in group]),
-                jnp.array([job.clip for job in group]),
-                jnp.array([job.scale for job in group]),
-                jnp.array([job.refresh or self._config.refresh for job in group]),
-            )
-            found.append(self._program(self._pretrained, stacked))
+        found = [
+            self._program(pretrained, self._stack(jobs[first : first + self._size]))
+            for first in range(0, len(jobs), self._size)
+        ]
         joined = jax.tree.map(
             lambda *leaves: np.concatenate([np.asarray(x) for x in leaves])[: len(jobs)], *found
         )
@@ -221,14 +231,30 @@ def clip_of(config: Config, method: str) -> float:
     return config.clip if method == "ac_flow" else NO_CLIP
 
 
-def runners(config: Config, pretrained: Any) -> dict[str, Runner]:
-    """One compiled program for each method; the AC-Flow arms share theirs."""
-    made = {name: Runner(config, name, pretrained) for name in METHODS if "unclipped" not in name}
-    return made | {"ac_flow_unclipped": made["ac_flow"]}
+Run = Callable[[list[Job]], tuple[dict[str, np.ndarray], Any]]
+"""Runs jobs of one method from the pretrained flows, see :class:`Runner`."""
+
+
+def pretrain_and_compile(config: Config, keys: jax.Array) -> tuple[Params, dict[str, Run]]:
+    """Pretrain the flows, and meanwhile compile one program for each method.
+
+    Returns:
+        The flows, see :func:`pretrain`, and every method's runs; the AC-Flow arms share theirs.
+    """
+    shapes = jax.eval_shape(jax.vmap(flow_model(config).init), keys)
+    with ThreadPoolExecutor(2) as pool:
+        training = pool.submit(pretrain, config, keys)
+        own = [name for name in METHODS if "unclipped" not in name]
+        programs = {name: Runner(config, name, shapes) for name in own}
+        pretrained = training.result()
+    made: dict[str, Run] = {
+        name: functools.partial(program, pretrained) for name, program in programs.items()
+    }
+    return pretrained, made | {"ac_flow_unclipped": made["ac_flow"]}
 
 
 def compare_methods(
-    config: Config, run_of: dict[str, Runner], wanted: float, progress: Callable[[str], None]
+    config: Config, run_of: dict[str, Run], wanted: float, progress: Callable[[str], None]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tune every method on the grid, then run the chosen cells and the two kinds of stress.
 
@@ -275,7 +301,7 @@ def compare_methods(
     programs = list(dict.fromkeys(run_of.values()))
     sharing = [[name for name in METHODS if run_of[name] is program] for program in programs]
     sharing.sort(key=len, reverse=True)
-    with ThreadPoolExecutor(2) as pool:  # one compiles while the other runs
+    with ThreadPoolExecutor(2) as pool:
         groups = pool.map(lambda names: {name: tune_and_run(name) for name in names}, sharing)
         made = {name: pair for group in groups for name, pair in group.items()}
     results = {name: made[name][0] for name in METHODS}

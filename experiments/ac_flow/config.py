@@ -1,6 +1,7 @@
 """Sizes of the AC-Flow experiment at the three scales."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 METHODS = {
     "orw_cfm": "ORW-CFM-W2",
@@ -41,6 +42,9 @@ class Config:
     team_seeds: int = 5  # independent runs of every graph
     team_steps: int = 120  # iterations of a team
     digit_seeds: int = 0  # independent runs on digits; 0 leaves the digits out
+    data: str = "digits"  # images: digits (in scikit-learn) or mnist (files in --path)
+    path: Path | None = None  # folder of MNIST-like IDX files; default: JAXSWARM_DATA
+    digit_rewards: tuple[str, ...] = ("even",)  # sets of digits: even, small, closed
     digit_methods: tuple[str, ...] = tuple(METHODS)  # methods that are run on digits
     digit_steps: int = 300  # iterations on digits
     digit_width: int = 128  # units of each hidden layer of the flow of digits
@@ -50,6 +54,8 @@ class Config:
     seed: int = 0  # base seed of all runs
 
     def __post_init__(self) -> None:
+        if self.data not in ("digits", "mnist"):
+            raise ValueError(f"data: expected 'digits' or 'mnist', got {self.data!r}")
         if self.seeds % self.at_once:
             raise ValueError(
                 f"at_once: expected a divisor of seeds={self.seeds}, got {self.at_once}"
@@ -74,5 +80,9 @@ SCALES = {
         digit_alphas=(0.3,),
     ),
     "small": Config(),
-    "full": Config(seeds=20, digit_seeds=5),
+    "full": Config(
+        seeds=20, digit_seeds=5, data="mnist", digit_rewards=("even", "small", "closed"),
+        digit_methods=("orw_cfm", "ac_flow"), digit_steps=150, digit_width=256,
+        digit_pretrain_steps=3_000, digit_taus=(3.0,),
+    ),
 }  # fmt: skip

@@ -1,10 +1,14 @@
-"""Digits: a flow trained here, fine-tuned towards a classifier's probability of an even digit.
+"""Digits: a flow trained here, fine-tuned towards a classifier's probability of a set of digits.
 
 Two classifiers are trained on disjoint halves of the training images: one is the reward, the other
 stands for a preference that was not optimized. Diversity is the entropy of the digits that the
 second classifier recognizes, and the mean distance of samples in its features.
 
-Shapes: ``B`` samples, ``S`` seeds, ``G`` cells of the grid.
+Images are scikit-learn's digits or MNIST. A network narrower than an image cannot pass the noise
+through that a velocity contains, so on MNIST the flow predicts data; its classifiers are
+multilayer perceptrons, since convolutions on a CPU would take longer than the fine-tuning.
+
+Shapes: ``B`` samples, ``D`` pixels, ``S`` seeds, ``G`` cells of the grid.
 """
 
 from collections.abc import Callable
@@ -19,11 +23,16 @@ from experiments.ac_flow import mixture
 from experiments.ac_flow.comparison import MATCHED, choose, clip_of, matched
 from experiments.ac_flow.config import Config
 from experiments.ac_flow.methods import build
+from experiments.harness.images import flattened
 from jaxswarm import data, generative, rollout
 from jaxswarm.models import flow
 
-SIDE = 8
-EVEN = np.arange(10) % 2 == 0
+REWARDS: dict[str, tuple[int, ...]] = {
+    "even": (0, 2, 4, 6, 8),
+    "small": (0, 1, 2, 3, 4),
+    "closed": (0, 6, 8, 9),
+}
+"""Rewards: the probability of a digit that is even, below five, or drawn with a closed loop."""
 
 
 class World(NamedTuple):
@@ -32,43 +41,55 @@ class World(NamedTuple):
     Attributes:
         model: the flow of flat images in ``[-1, 1]``.
         pretrained: its parameters.
-        seen: probability of an even digit of the first classifier, ``[B, 64] -> [B]``: the reward.
-        unseen: that of the second classifier.
-        second: the second classifier, for diversity and features.
-        even: even digits that no network was trained on, ``[B, 64]``.
+        first: logits of the first classifier, ``[B, D] -> [B, 10]``; the rewards.
+        second: logits of the second classifier, for the unseen preference and diversity.
+        features: its features, ``[B, D] -> [B, F]``.
+        held_out: images that no network was trained on, ``[B, D]``.
+        held_out_labels: their digits.
     """
 
     model: flow.Flow
     pretrained: Any
-    seen: Callable[[jax.Array], jax.Array]
-    unseen: Callable[[jax.Array], jax.Array]
-    second: flow.Classifier
-    even: jax.Array
+    first: Callable[[jax.Array], jax.Array]
+    second: Callable[[jax.Array], jax.Array]
+    features: Callable[[jax.Array], jax.Array]
+    held_out: np.ndarray
+    held_out_labels: np.ndarray
+
+
+def probability(
+    logits: Callable[[jax.Array], jax.Array], digits: tuple[int, ...]
+) -> Callable[[jax.Array], jax.Array]:
+    """A classifier's probability of a set of digits, ``[B, D] -> [B]``."""
+    chosen = jnp.isin(jnp.arange(10), jnp.array(digits))
+    return lambda x: jnp.sum(jax.nn.softmax(logits(x)), axis=1, where=chosen)
 
 
 def build_world(config: Config) -> World:
     """Train the flow and the two classifiers."""
-    train, test = data.load("digits", seed=config.seed)
-    flow_key, seen_key, unseen_key = jax.random.split(jax.random.key(config.seed + 4), 3)
-    half = np.random.default_rng(config.seed).permutation(train.num_samples)
-    first, second = np.array_split(half, 2)
+    train, test = flattened(data.load(config.data, path=config.path, seed=config.seed))
+    flow_key, first_key, second_key = jax.random.split(jax.random.key(config.seed + 4), 3)
+    halves = np.array_split(np.random.default_rng(config.seed).permutation(train.num_samples), 2)
     images = 2.0 * np.asarray(train.features) - 1.0
+    pixels = images.shape[1]
+    side = round(pixels**0.5)
+    shape = (pixels,) if config.data == "mnist" else (side, side)
 
-    def classifier(key: jax.Array, rows: np.ndarray) -> flow.Classifier:
-        pictures = images[rows].reshape(-1, SIDE, SIDE)
+    def classifier(key: jax.Array, rows: np.ndarray) -> Any:
         steps = min(400, config.digit_pretrain_steps)
-        return flow.train_classifier(
-            key, pictures, train.labels[rows], num_classes=10, num_steps=steps
-        )
+        trained = flow.train_classifier(
+            key, images[rows].reshape(-1, *shape), train.labels[rows], num_classes=10,
+            num_steps=steps,
+        )  # fmt: skip
+        return [
+            lambda x, of=of: of(x.reshape(-1, *shape)) for of in (trained.logits, trained.features)
+        ]
 
-    def probability(of: flow.Classifier) -> Callable[[jax.Array], jax.Array]:
-        even = jnp.asarray(EVEN)
-        return lambda x: jnp.sum(
-            jax.nn.softmax(of.logits(x.reshape(-1, SIDE, SIDE))), axis=1, where=even
-        )
-
-    one, other = classifier(seen_key, first), classifier(unseen_key, second)
-    model = flow.from_network(flow.MLP(width=config.digit_width, depth=3), (SIDE * SIDE,))
+    (first, _), (second, features) = map(classifier, (first_key, second_key), halves)
+    model = flow.from_network(
+        flow.MLP(width=config.digit_width, depth=3), (pixels,),
+        prediction="data" if config.data == "mnist" else "velocity",
+    )  # fmt: skip
     rate = optax.cosine_decay_schedule(2e-3, config.digit_pretrain_steps)
     learner = generative.flow_matching(model, optax.adam(rate), ema_decay=0.999)
     samples = jnp.asarray(images)
@@ -83,41 +104,55 @@ def build_world(config: Config) -> World:
     start = learner.init(model.init(init_key))
     count = config.digit_pretrain_steps
     state, _ = jax.jit(lambda s, k: rollout(step, s, count, key=k, every=count))(start, run_key)
-    held_out = 2.0 * np.asarray(test.features)[EVEN[test.labels]] - 1.0
-    return World(
-        model, state.ema_params, probability(one), probability(other), other, jnp.asarray(held_out)
-    )
+    held_out = 2.0 * np.asarray(test.features) - 1.0
+    labels = np.asarray(test.labels)
+    return World(model, state.ema_params, first, second, features, held_out, labels)
 
 
-def measure(world: World, x: jax.Array) -> dict[str, jax.Array]:
-    """Reward, unseen reward and diversity of samples ``[B, 64]``; traceable."""
-    pictures = x.reshape(-1, SIDE, SIDE)
-    shares = jnp.mean(jax.nn.one_hot(jnp.argmax(world.second.logits(pictures), 1), 10), axis=0)
-    features = world.second.features(pictures)
+def measure(world: World, digits: tuple[int, ...], x: jax.Array) -> dict[str, jax.Array]:
+    """Reward, unseen reward and diversity of samples ``[B, D]``; traceable."""
+    shares = jnp.mean(jax.nn.one_hot(jnp.argmax(world.second(x), 1), 10), axis=0)
+    features = world.features(x)
     pairs = features[: x.shape[0] // 2] - features[x.shape[0] // 2 :][: x.shape[0] // 2]
     return {
-        "reward": jnp.mean(world.seen(x)),
-        "unseen": jnp.mean(world.unseen(x)),
+        "reward": jnp.mean(probability(world.first, digits)(x)),
+        "unseen": jnp.mean(probability(world.second, digits)(x)),
         "entropy": mixture.entropy(shares),
         "distance": jnp.mean(jnp.linalg.norm(pairs, axis=1)),
     }
 
 
 def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Fine-tune one pretrained flow towards every reward, see :func:`run_reward`, by name."""
+    progress("digits: pretraining")
+    world = build_world(config)
+    return {
+        name: run_reward(config, world, name, REWARDS[name], progress)
+        for name in config.digit_rewards
+    }
+
+
+def run_reward(
+    config: Config,
+    world: World,
+    name: str,
+    digits: tuple[int, ...],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
     """Tune methods on a grid with one seed, then run the chosen penalties on other seeds.
 
     Returns:
         ``reference`` and ``ideal`` (samples of the reference times ``exp(4 · reward)``): the
         entries of :func:`measure`; for each method ``bracket``, ``grid``, those entries ``[S]`` at
-        the larger penalty, with ``frechet [S]``, the Fréchet distance to held-out even digits, and
-        ``matched [S]``, the reward between both penalties; ``images``, 20 samples of the reference
-        and of every method's first run.
+        the larger penalty, with ``frechet [S]``, the Fréchet distance to held-out digits of the
+        set, and ``matched [S]``, the reward between both penalties; ``images``, 20 samples of the
+        reference and of every method's first run.
     """
-    progress("digits: pretraining")
-    world = build_world(config)
     model, keys = world.model, jax.random.split(jax.random.key(config.seed + 5), 3)
+    reward = probability(world.first, digits)
+    wanted_digits = jnp.asarray(world.held_out[np.isin(world.held_out_labels, digits)])
 
-    measured = jax.jit(lambda x: measure(world, x))
+    measured = jax.jit(lambda x: measure(world, digits, x))
 
     @jax.jit
     def draw(params: Any, key: jax.Array) -> jax.Array:
@@ -125,11 +160,10 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         return flow.sample(key, field, config.audit, model.shape, num_steps=2 * config.ode_steps)
 
     def frechet(x: jax.Array) -> float:
-        features = (world.second.features(y.reshape(-1, SIDE, SIDE)) for y in (x, world.even))
-        return flow.frechet_distance(*features)
+        return flow.frechet_distance(world.features(x), world.features(wanted_digits))
 
     before = draw(world.pretrained, keys[0])
-    scores = mixture.SHARPNESS * world.seen(before)
+    scores = mixture.SHARPNESS * reward(before)
     tilted = mixture.tilted_ideal(keys[1], before, scores, config.audit)
     found: dict[str, Any] = {
         "reference": {**measured(before), "frechet": frechet(before)},
@@ -138,7 +172,7 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
     wanted = MATCHED * float(found["ideal"]["entropy"])
     images = {"reference": before[:20]}
     for method in config.digit_methods:
-        progress(f"digits: {method}")
+        progress(f"digits: {name}, {method}")
         program = "ac_flow" if method.startswith("ac_flow") else method
         clip = clip_of(config, method)
 
@@ -147,7 +181,7 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
             key: jax.Array, tau: jax.Array, alpha: jax.Array, program=program, clip=clip
         ) -> jax.Array:
             learner = build(
-                config, program, model, world.seen, tau, alpha, clip=clip,
+                config, program, model, reward, tau, alpha, clip=clip,
                 width=config.digit_width, steps=config.digit_steps,
             )  # fmt: skip
             init_key, run_key = jax.random.split(key)
@@ -160,10 +194,10 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         first = first if method == "reward_ranked" else config.digit_taus
         grid = np.array([(tau, alpha) for tau in first for alpha in config.digit_alphas])
         tuned = [measured(draw(run(keys[2], *cell), keys[0])) for cell in grid]
-        reward, entropy = (
-            np.array([[float(each[name])] for each in tuned]) for name in ("reward", "entropy")
+        tuned_reward, tuned_entropy = (
+            np.array([[float(each[entry])] for each in tuned]) for entry in ("reward", "entropy")
         )
-        bracket = choose(grid, reward, entropy, wanted)
+        bracket = choose(grid, tuned_reward, tuned_entropy, wanted)
         keys_of_runs = jax.random.split(jax.random.key(config.seed + 6), config.digit_seeds)
 
         def at(alpha: float, run=run, tau=bracket.tau, keys=keys_of_runs) -> dict[str, np.ndarray]:
@@ -178,7 +212,7 @@ def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         found[method] = high | {
             "matched": matched(rewards, entropies, wanted),
             "bracket": np.array(bracket),
-            "grid": {"cells": grid, "reward": reward, "entropy": entropy},
+            "grid": {"cells": grid, "reward": tuned_reward, "entropy": tuned_entropy},
         }
     found["images"] = {name: np.asarray(x) for name, x in images.items()}
     return found

@@ -34,7 +34,8 @@ def plot(config: Config, results: Results, path: Path) -> None:
     for row, name in enumerate(("pretrained", "after AC-Flow")):
         _draw_particles(grid[1 + row], results["strip"][row], name)
     if has_digits:
-        _draw_digits(grid[3], results["digits"]["images"])
+        first = next(iter(results["digits"].values()))
+        _draw_digits(grid[3], first["images"])
     plotting.save(figure, path)
 
 
@@ -124,11 +125,12 @@ def _draw_digits(axes: Any, images: dict[str, np.ndarray]) -> None:
     shown = [name for name in ("reference", *METHODS) if name in images]
     names = METHODS | {"reference": "pretrained"}
     for ax, name in zip(axes, shown, strict=False):
-        pictures = np.clip(images[name].reshape(4, 5, 8, 8), -1.0, 1.0)
+        side = round(images[name].shape[1] ** 0.5)
+        pictures = np.clip(images[name].reshape(4, 5, side, side), -1.0, 1.0)
         ax.imshow(
             np.pad(pictures, ((0, 0), (0, 0), (1, 0), (1, 0)), constant_values=-0.4)
             .transpose(0, 2, 1, 3)
-            .reshape(4 * 9, 5 * 9),
+            .reshape(4 * (side + 1), 5 * (side + 1)),
             cmap="gray_r",
             vmin=-1.0,
             vmax=1.0,

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from experiments.ac_flow import mixture
-from experiments.ac_flow.comparison import Job, Runner, clip_of, flow_model
+from experiments.ac_flow.comparison import Job, Run, clip_of, flow_model
 from experiments.ac_flow.config import Config
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm import generative
@@ -20,7 +20,7 @@ from jaxswarm.models import flow
 NEVER = 2**30  # iterations between refreshes, more than any run has
 
 
-def run_frozen(config: Config, run_of: dict[str, Runner], pretrained: Any) -> dict[str, Any]:
+def run_frozen(config: Config, run_of: dict[str, Run], pretrained: Any) -> dict[str, Any]:
     """Fine-tune without refreshing the sampling copy, at ``alpha = 0``.
 
     Then the fixed point is known: the pretrained flow's distribution times ``exp(τ · R)``, with

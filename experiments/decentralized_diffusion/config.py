@@ -19,9 +19,12 @@ class Config:
     width: int = 64  # width of an expert's network on the grid
     router_width: int = 32  # width of the router's network on the grid
     monolith_width: int = 84  # width of the monolith: FLOPs of top-1 with its router
-    steps: int = 1500  # training steps on the grid
+    steps: int = 1200  # training steps on the grid
     batch: int = 256  # training samples of a step, of all experts together
     lr: float = 2e-2  # initial step size of Adam on the grid, cosine decay to 0
+    is_distilled: bool = True  # whether a student is distilled, with a quarter of the batch
+    expert_widths: tuple[int, ...] = ()  # of experts of unequal size, by size of cluster; or none
+    threshold: float = 0.9  # probability of the experts that threshold routing keeps
     drawn: int = 2048  # samples drawn from each arm on the grid
     sampling_steps: int = 32  # Euler steps of sampling
     data: str = "digits"  # images: digits (in scikit-learn) or mnist (files in --path)
@@ -31,7 +34,10 @@ class Config:
     image_width: int = 96  # width (channels of the first level for unet) of the networks on images
     image_monolith_width: int = 124  # width of the monolith on images, FLOPs as on the grid
     image_router_width: int = 48  # width (channels) of the router on images
+    image_prediction: str = "velocity"  # what networks on images predict: velocity or data
     components: int = 32  # principal components that are clustered
+    image_centroids: int = 256  # fine clusters of the first k-means stage on images
+    classifier_steps: int = 200  # training steps of the classifier that measures images
     image_steps: int = 800  # training steps on images
     image_batch: int = 128  # training samples of a step on images, of all experts together
     image_monolith_lr: float = 1e-2  # initial step size of the monolith on images
@@ -56,6 +62,13 @@ class Config:
                 )
         if self.network not in NETWORKS:
             raise ValueError(f"network: expected one of {NETWORKS}, got {self.network!r}")
+        if len(self.expert_widths) not in (0, self.experts):
+            raise ValueError(
+                f"expert_widths: expected none or {self.experts} widths, one for each expert, got "
+                f"{len(self.expert_widths)}"
+            )
+        if self.batch % 4:
+            raise ValueError(f"batch: expected a multiple of 4 for the student, got {self.batch}")
         if self.side**2 % self.classes:
             raise ValueError(
                 f"classes: expected a divisor of {self.side**2} modes, got {self.classes}"
@@ -68,12 +81,14 @@ SCALES = {
         router_width=8, monolith_width=12, steps=20, batch=32, drawn=64, sampling_steps=4,
         image_experts=(1, 2), image_width=8, image_monolith_width=12, image_router_width=8,
         components=8, image_steps=10, image_batch=16, image_drawn=40, sheet=2, seeds=2,
+        image_centroids=32, classifier_steps=10,
     ),
     "small": Config(),
     "full": Config(
-        steps=3000, drawn=4096, data="mnist", image_experts=(1, 4, 8), image_width=512,
-        image_monolith_width=620, image_router_width=128, image_steps=1000, image_batch=256,
-        image_monolith_lr=1e-3, image_lr=1e-3,
+        steps=3000, drawn=4096, expert_widths=(48, 48, 48, 48, 78, 78, 78, 78),
+        data="mnist", image_experts=(1, 4, 8), image_width=512, image_monolith_width=620,
+        image_router_width=128, image_prediction="data", image_steps=1500, image_batch=256,
+        image_monolith_lr=3e-3, image_lr=3e-3, image_centroids=1024, classifier_steps=400,
         image_drawn=1024, seeds=3,
     ),
 }  # fmt: skip

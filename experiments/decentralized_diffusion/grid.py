@@ -4,6 +4,7 @@ Shapes: ``S`` seeds, ``n`` samples, ``M`` modes, ``K`` experts.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -13,24 +14,32 @@ import numpy as np
 from experiments.decentralized_diffusion.config import Config
 from experiments.decentralized_diffusion.training import (
     Arm,
+    distill,
     sample,
     train,
     velocity_flops,
 )
+from experiments.harness.compile import jit_fast_compile
 from jaxswarm import data, generative
 from jaxswarm.models import flow
 
 NEAR = 3.0  # a sample is on a mode within so many standard deviations
 MAP_CELLS = 61  # points along each axis of the router's map
 MAP_TIMES = (0.0, 0.5, 1.0)
+FULL: dict[str, Any] = {"mode": "threshold", "threshold": 1.0}
+"""All experts; a program with other thresholds, and so compiled only once."""
 MODES_OF_CLUSTERS: dict[str, dict[str, Any]] = {
-    "full": {"mode": "full"},
+    "full": FULL,
     "top-1": {"mode": "top_k", "k": 1},
     "top-2": {"mode": "top_k", "k": 2},
     "sampled": {"mode": "sampled"},
     "once": {"mode": "once"},
 }
+UNEQUAL = ("full", "top-1")
 MODES_OF_CONTROLS = {name: MODES_OF_CLUSTERS[name] for name in ("full", "top-1", "once")}
+
+Plan = tuple[str, str, dict[str, Any], dict[str, np.ndarray]]
+"""Name of a measurement, the arm, options of sampling, and those that differ by seed."""
 
 
 class Grid(NamedTuple):
@@ -110,12 +119,19 @@ def run_grid(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         "random": (config.width, grid.condition, shuffled),
         "unconditional": (config.width, same, grid.clusters),
     }
+    if config.expert_widths:
+        by_size = _by_size(grid.clusters)
+        settings["unequal"] = (config.expert_widths, grid.condition, by_size)
+
+    def build(width: int) -> flow.MLP:
+        return flow.MLP(width=width, num_classes=config.classes)
+
     trained = {}
     for name, (width, condition, clusters) in settings.items():
         progress(f"grid: train {name}")
         trained[name] = train(
             keys,
-            flow.MLP(width=width, num_classes=config.classes),
+            tuple(map(build, width)) if isinstance(width, tuple) else build(width),
             flow.MLP(width=config.router_width, depth=2, num_classes=config.classes),
             grid.x,
             condition,
@@ -125,6 +141,16 @@ def run_grid(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             steps=config.steps,
             lr=config.lr,
             slots=config.samples if name == "monolith" else _slots(grid.clusters, shuffled),
+        )
+    if config.is_distilled:
+        progress("grid: distill")
+        trained["student"] = distill(
+            keys,
+            trained["clusters"],
+            trained["monolith"],
+            batch=config.batch // 4,
+            steps=config.steps,
+            lr=config.lr,
         )
     return {
         "arms": _sample_and_measure(config, progress, grid, keys, trained),
@@ -139,6 +165,13 @@ def run_grid(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         "lost_expert": np.arange(config.seeds) % config.experts,
         "figure": _for_figure(config, grid, trained, keys),
     }
+
+
+def _by_size(clusters: np.ndarray) -> np.ndarray:
+    """Clusters of every seed, numbered by their sizes from the smallest, ``int32[S, n]``."""
+    return np.stack([np.argsort(np.argsort(np.bincount(own)))[own] for own in clusters]).astype(
+        np.int32
+    )
 
 
 def _slots(*partitions: np.ndarray) -> int:
@@ -165,12 +198,16 @@ def _sample_and_measure(
     condition = np.take_along_axis(grid.class_of_mode, grid.test_mode, axis=1)
     oracle = np.take_along_axis(grid.cluster_of_mode, grid.test_mode, axis=1)
     available = ~np.eye(config.experts, dtype=bool)[np.arange(config.seeds) % config.experts]
-    plans: list[tuple[str, str, dict[str, Any], dict[str, np.ndarray]]] = [
-        ("monolith", "monolith", {}, {})
-    ]
+    plans: list[Plan] = [("monolith", "monolith", {}, {})]
     plans += [(mode, "clusters", options, {}) for mode, options in MODES_OF_CLUSTERS.items()]
     plans.append(("oracle", "clusters", {"mode": "oracle"}, {"expert": oracle}))
-    plans.append(("expert lost", "clusters", {"mode": "full"}, {"available": available}))
+    plans.append(("expert lost", "clusters", FULL, {"available": available}))
+    kept = {"mode": "threshold", "threshold": config.threshold}
+    plans.append(("threshold", "clusters", kept, {}))
+    if "student" in trained:
+        plans.append(("student", "student", {}, {}))
+    if "unequal" in trained:
+        plans += [(f"unequal {mode}", "unequal", MODES_OF_CLUSTERS[mode], {}) for mode in UNEQUAL]
     for control in ("random", "unconditional"):
         plans += [
             (f"{control} {mode}", control, options, {})
@@ -179,8 +216,9 @@ def _sample_and_measure(
     draw_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
     all_experts = np.ones((config.seeds, config.experts), bool)
     scores = _scorer(grid.modes, NEAR * config.deviation)
-    measured = {}
-    for name, arm, options, per_seed in plans:
+
+    def measure(plan: Plan) -> dict[str, Any]:
+        name, arm, options, per_seed = plan
         progress(f"grid: sample {name}")
         wanted, classes = condition, grid.class_of_mode
         if arm == "unconditional":
@@ -191,13 +229,20 @@ def _sample_and_measure(
             config.drawn,
             wanted,
             num_steps=config.sampling_steps,
-            per_seed={"available": all_experts} | per_seed if arm != "monolith" else {},
+            per_seed={"available": all_experts} | per_seed if trained[arm].num_experts > 1 else {},
             **options,
         )
+        found = scores(x, wanted, grid.test, grid.test_mode, classes)
+        return found | {"shown": x[0, : min(config.drawn, 1024)]}
 
-        measured[name] = scores(x, wanted, grid.test, grid.test_mode, classes)
-        measured[name]["shown"] = x[0, : min(config.drawn, 1024)]
-    return measured
+    sharing: dict[Any, list[Plan]] = {}  # plans of one program, which one thread compiles
+    for plan in plans:
+        kind = (trained[plan[1]].program, plan[2].get("mode"), plan[2].get("k"))
+        sharing.setdefault(kind, []).append(plan)
+    with ThreadPoolExecutor(2) as pool:
+        groups = pool.map(lambda own: {plan[0]: measure(plan) for plan in own}, sharing.values())
+        measured = {name: found for group in groups for name, found in group.items()}
+    return {plan[0]: measured[plan[0]] for plan in plans}
 
 
 def _scorer(modes: np.ndarray, radius: float) -> Callable[..., dict[str, np.ndarray]]:
@@ -237,7 +282,8 @@ def _for_figure(
     one: generative.Ensemble = jax.tree.map(lambda leaf: leaf[0], trained["unconditional"].ensemble)
     line = np.linspace(-2.6, 2.6, MAP_CELLS, dtype=np.float32)
     points = np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2)
-    weights = np.stack([np.asarray(one.weights(points, time, 0)) for time in MAP_TIMES])
+    probabilities = jit_fast_compile(lambda own, t: own.weights(points, t, 0), level=0)
+    weights = np.stack([np.asarray(probabilities(one, time)) for time in MAP_TIMES])
     shape = (len(MAP_TIMES), MAP_CELLS, MAP_CELLS)
     return {
         "test": grid.test[0, : min(config.drawn, 1024)],

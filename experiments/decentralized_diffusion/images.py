@@ -92,6 +92,7 @@ def run_images(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         images.train.reshape(-1, images.side, images.side),
         images.labels,
         num_classes=images.num_classes,
+        num_steps=config.classifier_steps,
     )
     arms: dict[str, tuple[Arm, dict[str, dict[str, Any]]]] = {}
     agreement, shares = {}, {}
@@ -122,6 +123,7 @@ def run_images(config: Config, progress: Callable[[str], None]) -> dict[str, Any
                 steps=config.image_steps,
                 lr=config.image_monolith_lr if count == 1 else config.image_lr,
                 slots=max(int(np.bincount(own).max()) for own in clusters),
+                prediction=config.image_prediction,
             )
             random_modes = {mode: MODES[mode] for mode in ("full", "top-1")}
             is_random = name.endswith("random")
@@ -130,6 +132,7 @@ def run_images(config: Config, progress: Callable[[str], None]) -> dict[str, Any
         "flops": {
             name: velocity_flops(arm, config.image_drawn, **MODES["top-1"])
             for name, (arm, _) in arms.items()
+            if not name.endswith("random")  # the program of the experts on clusters
         },
         "agreement": agreement,
         "shares": shares,
@@ -145,12 +148,16 @@ def _clusters(config: Config, images: Images, count: int) -> tuple[np.ndarray, n
     """
     from sklearn.metrics import normalized_mutual_info_score
 
+    if count == 1:
+        shape = (config.seeds, len(images.labels))
+        return np.zeros(shape, np.int32), np.zeros(config.seeds)
     found = []
     for index in range(config.seeds):
         found.append(
             generative.cluster(
                 images.train,
                 count,
+                num_centroids=max(config.image_centroids, count),
                 num_components=config.components,
                 seed=config.seed + index,
             )

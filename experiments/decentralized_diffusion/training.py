@@ -17,6 +17,9 @@ from experiments.harness.compile import jit_fast_compile
 from jaxswarm import data, generative
 from jaxswarm.models import flow
 
+Networks = nn.Module | tuple[nn.Module, ...]
+"""The network of all experts, or that of each."""
+
 
 class Arm(NamedTuple):
     """A trained arm.
@@ -24,15 +27,24 @@ class Arm(NamedTuple):
     Attributes:
         ensemble: of all seeds, leaves ``[S, ...]``; a monolith is an ensemble of one expert.
         loss: ``[S]``, mean training loss of the last tenth of the steps.
+        shards: the data of its experts, leaves ``[S, ...]``.
+        program: model and router.
     """
 
     ensemble: generative.Ensemble
     loss: np.ndarray
+    shards: data.Shards
+    program: "_Program"
+
+    @property
+    def num_experts(self) -> int:
+        """Number of experts; 1 for a dense model."""
+        return self.ensemble.num_experts
 
 
 def train(
     keys: jax.Array,
-    network: nn.Module,
+    network: Networks,
     backbone: nn.Module,
     features: np.ndarray,
     conditions: np.ndarray,
@@ -43,12 +55,13 @@ def train(
     steps: int,
     lr: float,
     slots: int,
+    prediction: str = "velocity",
 ) -> Arm:
     """Train experts on clusters, with their router unless there is only one.
 
     Args:
         keys: ``[S]``.
-        network: of every expert.
+        network: of every expert, or one for each expert.
         backbone: network of the router.
         features: ``[S, n, ...]``.
         conditions: ``int32[S, n]``, their classes.
@@ -56,48 +69,69 @@ def train(
         num_classes: number of classes of the condition.
         batch: samples of a step, of all experts together; the router's batch is as large.
         steps: training steps.
-        lr: initial step size of Adam, cosine decay to 0.
+        lr: initial step size of Adam, cosine decay to 0; arms that differ in it share their
+            compiled program.
         slots: sample slots of an expert, at least the largest cluster; arms with equal ones share
             their compiled program.
+        prediction: what the networks predict, see ``flow.from_network``.
     """
     count = int(clusters.max()) + 1
-    run, options = _program(
-        network, backbone, features.shape[2:], num_classes, count, batch, steps, lr
+    program = _program(
+        network, backbone, features.shape[2:], num_classes, count, batch, steps, prediction
     )
     per_seed = []
     for index, own in enumerate(clusters):
-        learner = generative.experts(options["model"], own, router=options["router"])
+        learner = generative.experts(program.model, own, router=program.router)
         per_seed.append(padded(learner.shards(features[index], conditions[index]), slots))
     shards = jax.tree.map(lambda *leaves: jnp.stack(leaves), *per_seed)
-    ensemble, loss = run(keys, shards)
-    return Arm(ensemble, np.asarray(loss))
+    ensemble, loss = program.run(keys, shards, lr)
+    return Arm(ensemble, np.asarray(loss), shards, program)
+
+
+class _Program(NamedTuple):
+    """The training of all seeds as one program, with its model (or models) and router."""
+
+    run: Callable[..., Any]
+    model: Any
+    router: generative.Router
 
 
 @functools.cache
 def _program(
-    network: nn.Module,
+    network: Networks,
     backbone: nn.Module,
     shape: tuple[int, ...],
     num_classes: int,
     count: int,
     batch: int,
     steps: int,
-    lr: float,
-) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """The training of all seeds as one program, with its model and router."""
-    model = flow.from_network(network, shape, num_classes=num_classes)
-    router = generative.router(backbone, shape, count, num_classes=num_classes)
-    ddm = generative.experts(
-        model,
-        np.arange(count),  # the data come with the shards
-        router=router,
-        optimizer=optax.adam(optax.cosine_decay_schedule(lr, steps)),
-        batch_size=batch // count,
-        router_batch_size=batch,
-    )
+    prediction: str,
+) -> _Program:
+    @functools.cache  # equal models are evaluated together
+    def build(module: nn.Module) -> flow.Flow:
+        return flow.from_network(module, shape, num_classes=num_classes, prediction=prediction)
 
-    def run(key: jax.Array, own: data.Shards) -> tuple[Any, jax.Array]:
-        init_key, run_key = jax.random.split(key)
+    model = [build(each) for each in network] if isinstance(network, tuple) else build(network)
+    router = generative.router(backbone, shape, count, num_classes=num_classes)
+
+    def learner(lr: jax.Array | float) -> generative.Experts:
+        return generative.experts(
+            model,
+            np.arange(count),  # the data come with the shards
+            router=router,
+            optimizer=adam(lr, steps),
+            batch_size=batch // count,
+            router_batch_size=batch,
+        )
+
+    # Random initial values are most of what there is to compile: a program of their own, which is
+    # compiled as soon as possible since it runs once.
+    init = jit_fast_compile(jax.vmap(lambda key: learner(0.0).init(key)), level=0)
+
+    def learn(
+        key: jax.Array, state: generative.ExpertsState, own: data.Shards, lr: jax.Array
+    ) -> tuple[generative.Ensemble, jax.Array]:
+        ddm = learner(lr)
 
         def step(state: Any, key: jax.Array) -> tuple[Any, jax.Array]:
             if count == 1:  # no router to train
@@ -106,11 +140,66 @@ def _program(
             state, info = ddm.step(key, state, own)
             return state, jnp.mean(info.expert_loss)
 
-        keys = jax.random.split(run_key, steps)
-        state, losses = jax.lax.scan(step, ddm.init(init_key), keys)
+        state, losses = jax.lax.scan(step, state, jax.random.split(key, steps))
         return ddm.ensemble(state), jnp.mean(losses[-max(steps // 10, 1) :])
 
-    return jit_fast_compile(jax.vmap(run)), {"model": model, "router": router}
+    trained = jit_fast_compile(jax.vmap(learn, (0, 0, 0, None)))
+
+    def run(keys: jax.Array, shards: data.Shards, lr: float) -> tuple[Any, jax.Array]:
+        init_keys, run_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+        return trained(run_keys, init(init_keys), shards, lr)
+
+    return _Program(run, model, router)
+
+
+def adam(lr: jax.Array | float, steps: int) -> optax.GradientTransformation:
+    """Adam whose step size, which may be traced, decays from ``lr`` to 0 as a cosine."""
+    decay = optax.cosine_decay_schedule(1.0, steps)
+    return optax.adam(lambda count: lr * decay(count))
+
+
+def distill(keys: jax.Array, teacher: Arm, like: Arm, *, batch: int, steps: int, lr: float) -> Arm:
+    """Distill the experts into one dense student with the network of another arm.
+
+    Args:
+        keys: ``[S]``.
+        teacher: the experts; the student is trained on their data, each sample with the expert of
+            its own cluster.
+        like: an arm of one network, for the student's architecture; both are sampled by one
+            program.
+        batch: samples of a step.
+        steps: training steps.
+        lr: initial step size of Adam, cosine decay to 0.
+    """
+    student, router = like.program.model, like.program.router
+    blank = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
+        jax.eval_shape(router.init, jax.random.key(0)),
+    )
+
+    def learner(ensemble: generative.Ensemble) -> generative.Distillation:
+        return generative.distillation(
+            ensemble, student, optimizer=adam(lr, steps), batch_size=batch
+        )
+
+    def learn(
+        key: jax.Array, ensemble: generative.Ensemble, state: Any, own: data.Shards
+    ) -> tuple[Any, jax.Array]:
+        step = learner(ensemble).step
+        state, losses = jax.lax.scan(
+            lambda state, key: step(key, state, own), state, jax.random.split(key, steps)
+        )
+        params = jax.tree.map(lambda leaf: leaf[None], state.ema_params)
+        made = generative.Ensemble((params,), blank, (student,), router)
+        return made, jnp.mean(losses[-max(steps // 10, 1) :])
+
+    init_keys, run_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+    init = jit_fast_compile(jax.vmap(lambda key, ensemble: learner(ensemble).init(key)), level=0)
+    state = init(init_keys, teacher.ensemble)
+    made, loss = jit_fast_compile(jax.vmap(learn))(
+        run_keys, teacher.ensemble, state, teacher.shards
+    )
+    return Arm(made, np.asarray(loss), teacher.shards, like.program)
 
 
 def padded(shards: data.Shards, slots: int) -> data.Shards:
@@ -146,8 +235,11 @@ def sample(
         per_seed: arguments of ``Ensemble.sample`` that differ by seed, leading axis ``S``.
         **options: those that do not.
     """
+    own = dict(per_seed or {})
+    if "threshold" in options:  # traced, so that all thresholds share a program
+        own["threshold"] = np.full(len(keys), options.pop("threshold"), np.float32)
     program = _sampler(num_samples, num_steps, tuple(sorted(options.items())))
-    return np.asarray(program(keys, arm.ensemble, conditions, per_seed or {}))
+    return np.asarray(program(keys, arm.ensemble, conditions, own))
 
 
 @functools.cache
@@ -158,9 +250,9 @@ def _sampler(
         key: jax.Array, ensemble: generative.Ensemble, condition: Any, own: dict[str, Any]
     ) -> jax.Array:
         if ensemble.num_experts == 1:  # a monolith has no router to evaluate
-            own = own | {"expert": jnp.zeros(num_samples, jnp.int32)}
+            expert = jnp.zeros(num_samples, jnp.int32)
             return ensemble.sample(
-                key, num_samples, condition, num_steps=num_steps, mode="oracle", **own
+                key, num_samples, condition, num_steps=num_steps, mode="oracle", expert=expert
             )
         return ensemble.sample(
             key, num_samples, condition, num_steps=num_steps, **own, **dict(options)
@@ -181,6 +273,7 @@ def velocity_flops(arm: Arm, num_samples: int, **options: Any) -> float:
             return ensemble.velocities(x, t, condition)[0]
         return ensemble.field(condition, **options)(x, t)
 
-    compiled = jax.jit(velocity).lower(one, x, t, condition).compile()
+    program = jit_fast_compile(velocity, level=0)  # it is never run
+    compiled = program.lower(one, x, t, condition).compile()
     costs: Any = compiled.cost_analysis()
     return float(costs["flops"]) / num_samples

@@ -19,7 +19,7 @@ References:
     Dong et al., RAFT: reward ranked finetuning for generative foundation model alignment, 2023.
 """
 
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import jax
 import optax
@@ -38,6 +38,26 @@ from jaxswarm.generative._weights import (
 )
 from jaxswarm.models import flow
 from jaxswarm.types import ArrayLike
+
+
+class Options(TypedDict, total=False):
+    """What all methods have in common; meanings and defaults are those of :func:`ac_flow`."""
+
+    optimizer: optax.GradientTransformation | None
+    updates: int
+    refresh_every: ArrayLike | None
+    batch_size: int
+    num_steps: int
+    method: str
+    decay: float
+
+
+class CriticOptions(Options, total=False):
+    """Those of methods with a critic."""
+
+    weighting: Weighting | None
+    critic: Critic | None
+    critic_optimizer: optax.GradientTransformation | None
 
 
 def ac_flow(
@@ -175,7 +195,7 @@ def naive_actor_critic(
     *,
     alpha: ArrayLike = 1.0,
     temperature: ArrayLike = 1.0,
-    **options: Any,
+    **options: Unpack[CriticOptions],
 ) -> Algorithm:
     """Naive actor-critic fine-tuning: AC-Flow without shaping, clipping and critic warm-up.
 
@@ -210,13 +230,7 @@ def orw_cfm(
     alpha: ArrayLike = 1.0,
     temperature: ArrayLike = 0.5,
     shaping: str = "none",
-    optimizer: optax.GradientTransformation | None = None,
-    updates: int = 1,
-    refresh_every: ArrayLike | None = 1,
-    batch_size: int = 128,
-    num_steps: int = 20,
-    method: str = "euler",
-    decay: float = 0.99,
+    **options: Unpack[Options],
 ) -> Algorithm:
     """ORW-CFM-W2: online reward-weighted flow matching with a Wasserstein-2 penalty.
 
@@ -230,13 +244,8 @@ def orw_cfm(
         alpha: weight of the penalty on the distance to the reference, >= 0.
         temperature: ``τ >= 0``.
         shaping: of rewards; the authors use none.
-        optimizer: as for :func:`ac_flow`, like all options below.
-        updates: gradient steps for each batch of rewards.
-        refresh_every: iterations after which the sampling copy is refreshed.
-        batch_size: samples and reward calls of one iteration.
-        num_steps: steps of the sampler's ODE.
-        method: of the ODE solver.
-        decay: of the running reward statistics.
+        **options: ``optimizer``, ``updates``, ``refresh_every``, ``batch_size``, ``num_steps``,
+            ``method`` and ``decay`` as for :func:`ac_flow`.
 
     Raises:
         ValueError: as :func:`ac_flow`.
@@ -262,11 +271,7 @@ def orw_cfm(
         del values
         return exponential_weights(shaped, temperature, counts)
 
-    return _method(
-        model, reward, weights, shaping=shaping, decay=decay, alpha=alpha, updates=updates,
-        refresh_every=refresh_every, batch_size=batch_size, num_steps=num_steps, method=method,
-        optimizer=optimizer,
-    )  # fmt: skip
+    return _method(model, reward, weights, shaping=shaping, alpha=alpha, **options)
 
 
 def reward_ranked(
@@ -275,13 +280,7 @@ def reward_ranked(
     *,
     share: ArrayLike = 0.25,
     alpha: ArrayLike = 0.0,
-    optimizer: optax.GradientTransformation | None = None,
-    updates: int = 1,
-    refresh_every: ArrayLike | None = 1,
-    batch_size: int = 128,
-    num_steps: int = 20,
-    method: str = "euler",
-    decay: float = 0.99,
+    **options: Unpack[Options],
 ) -> Algorithm:
     """Reward-ranked fine-tuning (RAFT): train on the best share of every batch of samples.
 
@@ -290,13 +289,8 @@ def reward_ranked(
         reward: as for :func:`ac_flow`.
         share: of a batch that is kept, in ``(0, 1]``.
         alpha: weight of the penalty on the distance to the reference, >= 0; RAFT has none.
-        optimizer: as for :func:`ac_flow`, like all options below.
-        updates: gradient steps for each batch of rewards.
-        refresh_every: iterations after which the sampling copy is refreshed.
-        batch_size: samples and reward calls of one iteration.
-        num_steps: steps of the sampler's ODE.
-        method: of the ODE solver.
-        decay: of the running reward statistics.
+        **options: ``optimizer``, ``updates``, ``refresh_every``, ``batch_size``, ``num_steps``,
+            ``method`` and ``decay`` as for :func:`ac_flow`.
 
     Raises:
         ValueError: for a share outside ``(0, 1]``; as :func:`ac_flow`.
@@ -310,11 +304,7 @@ def reward_ranked(
         del values
         return top_share_weights(shaped, share, counts)
 
-    return _method(
-        model, reward, weights, shaping="none", decay=decay, alpha=alpha, updates=updates,
-        refresh_every=refresh_every, batch_size=batch_size, num_steps=num_steps, method=method,
-        optimizer=optimizer,
-    )  # fmt: skip
+    return _method(model, reward, weights, shaping="none", alpha=alpha, **options)
 
 
 def _method(
@@ -323,14 +313,14 @@ def _method(
     weights: Any,
     *,
     shaping: str,
-    decay: float,
     alpha: ArrayLike,
-    updates: int,
-    refresh_every: ArrayLike | None,
-    batch_size: int,
-    num_steps: int,
-    method: str,
-    optimizer: optax.GradientTransformation | None,
+    optimizer: optax.GradientTransformation | None = None,
+    updates: int = 1,
+    refresh_every: ArrayLike | None = 1,
+    batch_size: int = 128,
+    num_steps: int = 20,
+    method: str = "euler",
+    decay: float = 0.99,
     warm_up: int = 0,
     critic: Critic | None = None,
     critic_optimizer: optax.GradientTransformation | None = None,
