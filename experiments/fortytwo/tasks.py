@@ -18,11 +18,15 @@ from jaxswarm.data import tokenizers
 LETTERS = "abcdefgh"
 LENGTH = 4  # letters of a text
 REPLY = LENGTH  # tokens of the longest answer
+TEXT = 2  # tokens behind an answer that address the judge
+SHOWN = REPLY + TEXT  # tokens of the longest reply
 NOISE = 2  # letters of noise before a question
 QUESTION = LENGTH + 2 + NOISE  # tokens of the longest question
 FACTS = tuple(letter + digit for letter in LETTERS for digit in "123")
 TOKENIZER = tokenizers.character(LETTERS + "0123456789=>/?!AB")
 TASKS = ("rotation", "recall")
+INJECTIONS = ("A", "B", "!A", "!B", "?A", "?B")
+"""Texts behind an answer that pass for the end of a judge's prompt and its verdict."""
 SHARED = 0.375  # share of first letters, and of facts, on which the clique errs
 PRIVATE = 0.25  # share of first letters, and of facts, on which each node errs in its own way
 

@@ -9,12 +9,16 @@ import jax
 LEVEL = "xla_backend_optimization_level"
 
 
-def jit_fast_compile(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile ``fn`` like ``jax.jit``, at LLVM optimization level 2 on CPUs.
+def jit_fast_compile(fn: Callable[..., Any], level: int = 2) -> Callable[..., Any]:
+    """Compile ``fn`` like ``jax.jit``, at a lower LLVM optimization level on CPUs.
 
     Learners with small networks compile in half to a third of the time and run no slower. Not for
     gossip on large arrays, whose loops need level 3 (benchmarks/README.md). A level given in
     ``XLA_FLAGS`` stands.
+
+    Args:
+        fn: to compile.
+        level: 0 to 3, XLA's own; 1 compiles soonest and suits programs that run for seconds.
 
     Example:
         >>> double = jit_fast_compile(lambda x: 2 * x)
@@ -23,4 +27,4 @@ def jit_fast_compile(fn: Callable[..., Any]) -> Callable[..., Any]:
     """
     if jax.default_backend() != "cpu" or LEVEL in os.environ.get("XLA_FLAGS", ""):
         return jax.jit(fn)
-    return jax.jit(fn, compiler_options={LEVEL: 2})
+    return jax.jit(fn, compiler_options={LEVEL: level})

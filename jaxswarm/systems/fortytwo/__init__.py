@@ -1,8 +1,10 @@
 """Fortytwo: language models that answer and judge one another's answers, adversaries, a simulator.
 
 ``judge_prompts`` and ``judge`` let a language model compare two replies in both orders, with or
-without a generated rationale; ``corrupt_verdicts`` makes adversarial judges of honest ones;
-``consensus_rounds`` follows strengths, winners and reputations over many requests.
+without a generated rationale; ``distinct_pairs``, ``judgement_table`` and ``look_up`` judge each
+pair of different texts once and draw comparisons from the table; ``corrupt_verdicts`` makes
+adversarial judges of honest ones; ``consensus_rounds`` follows strengths, winners and reputations
+over many requests.
 ``simulate_nodes`` is a synthetic tier without models for thousands of nodes. The ranking itself is
 ``jaxswarm.trust.ranking``.
 """
@@ -22,9 +24,16 @@ from jaxswarm.systems.fortytwo._synthetic import (
     simulate_nodes,
     synthetic_nodes,
 )
+from jaxswarm.systems.fortytwo._tables import (
+    DistinctPairs,
+    distinct_pairs,
+    judgement_table,
+    look_up,
+)
 
 __all__ = [
     "KINDS",
+    "DistinctPairs",
     "JudgeFormat",
     "Judgements",
     "Round",
@@ -33,9 +42,12 @@ __all__ = [
     "SyntheticNodes",
     "consensus_rounds",
     "corrupt_verdicts",
+    "distinct_pairs",
     "judge",
     "judge_format",
     "judge_prompts",
+    "judgement_table",
+    "look_up",
     "simulate_nodes",
     "synthetic_nodes",
 ]
