@@ -107,7 +107,7 @@ class Judgements:
             shown = [np.stack([new[name][k] for name in names]) for k in (0, 1)] if names else []
             rows.append((self.questions.tokens[s, at], self.questions.mask[s, at], *shown))
 
-        def one(programs: models.Programs, i: int) -> tuple[np.ndarray, int]:
+        def one(programs: models.Programs, i: int) -> tuple[Any, int]:
             verdicts, count = [], 0
             left = len(of_pool[i // n])
             for _, block in models.blocks(config.block, *rows[i // n]) if left else ():

@@ -58,7 +58,7 @@ def compile_programs(config: Config, width: int, heads: int) -> Programs:
     )
 
     def learner(steps: Any, lr: Any) -> Any:
-        def schedule(count: jax.Array) -> jax.Array:
+        def schedule(count: Any) -> jax.Array:
             warm_up = jnp.minimum(1.0, (count + 1) / jnp.minimum(100.0, steps / 10))
             fall = 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(count / steps, 1.0)))
             return lr * warm_up * (0.05 + 0.95 * fall)

@@ -25,7 +25,8 @@ def synthetic(config: Config) -> Results:
     Returns:
         ``shares``, ``right``, ``majority [kinds, shares, S]`` for random and inverting nodes;
         ``influence [2, sybils, S]``, share of reputation of one operator's identities without and
-        with admission tests.
+        with admission tests; the operator's compute is that of one node, which its identities
+        share.
     """
     keys = jax.random.split(jax.random.key(config.seed + 17), config.seeds)
     total = config.synthetic_nodes
