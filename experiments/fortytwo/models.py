@@ -173,7 +173,10 @@ def _base(config: Config, programs: Programs, key: jax.Array, rng: np.random.Gen
 
     Some seeds need thrice as many steps as others.
     """
-    held_out = data.rule_pairs(rng, config.block)
+    held_out = [
+        (tasks.question("rotation", text), right, wrong)
+        for text, right, wrong in data.rule_pairs(rng, config.block)
+    ]
     texts = zip(*held_out, strict=True)
     asked, right, wrong = (
         tokenizers.encode_batch(tasks.TOKENIZER, list(column), length=length)
