@@ -74,16 +74,17 @@ def pack(
 
 
 def base_rows(rng: np.random.Generator, count: int) -> list[Row]:
-    """Data of a base model: rotation, answered and judged rightly; it never sees the recall task.
+    """Data of a base model on the rotation task; it never sees the recall task.
 
-    Pairs are a right answer and one by a wrong rule.
+    Its answers have the errors of the clique, its verdicts, on a right answer and one by a wrong
+    rule, and its rationales are right.
     """
     rows = []
     for _ in range(count):
         if rng.random() < REPLAY:
             text = _random_text(rng)
             asked = tasks.question("rotation", text, tasks.noise(rng, 0.25))
-            rows.append((asked, "", "", "", tasks.RULES["right"](text)))
+            rows.append((asked, "", "", "", tasks.base_belief(text)))
         else:
             rows.append(_rule_row(rng))
     return rows
