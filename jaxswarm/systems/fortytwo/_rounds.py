@@ -152,5 +152,5 @@ def shares_that_agree(wins: jax.Array, strengths: jax.Array) -> tuple[jax.Array,
     gap = strengths[:, None] - strengths[None]
     score = jnp.where(gap > 0, 1.0, jnp.where(gap < 0, 0.0, 0.5))
     number = jnp.sum(wins, axis=(1, 2))
-    total = jnp.sum(wins * score, axis=(1, 2))
+    total = jnp.sum(wins * score[None], axis=(1, 2))
     return jnp.where(number > 0, total / jnp.maximum(number, 1.0), 0.5), number
