@@ -24,6 +24,12 @@ on 69 %. So errors that nodes share now come from what they share, their base mo
 texts with three of eight first letters by the wrong rule, though it judges rightly. Nodes outside
 the clique learn the right rule for them.
 
+What is open. With two pools on base seed 1000 this design had a majority vote of .63, peer ranking
+of .75, some right reply on .92 of the questions, and judges of .66. Whether a base model learns to
+judge within 4,000 steps depends on its seed: with base seed 0 the judges had .52 to .70, most of
+them were not admitted, and no run at small scale was recorded. The recorded run is of the first
+design.
+
 Pairs of equal answers are not judged: one win for each would pull popular answers to the middle of
 the ranking. Base models are shared by all pools, so intervals are over the nodes' training,
 questions and sampling, not over base models.

@@ -259,6 +259,9 @@ def mean_judge_accuracy(rounds: fortytwo.Round, right: np.ndarray) -> np.ndarray
 
 
 def area_under_curve(score: np.ndarray, positive: np.ndarray) -> float:
-    """Probability that a positive node scores higher than a negative one; ties count one half."""
+    """Probability that a positive node scores higher than a negative one; ties count one half.
+
+    One half if one of the two kinds is missing: nothing separates them.
+    """
     a, b = score[positive][:, None], score[~positive][None]
-    return float(np.mean((a > b) + 0.5 * (a == b))) if a.size and b.size else float("nan")
+    return float(np.mean((a > b) + 0.5 * (a == b))) if a.size and b.size else 0.5
