@@ -15,7 +15,7 @@ class Config:
     clique: float = 0.75  # share of the nodes with the same wrong rule and the same wrong facts
     rows: int = 800  # demonstrations, or verdicts with answers mixed in, of each training
     batch: int = 16  # sequences of a gradient step
-    base_steps: int = 4_000  # gradient steps of the base model of each width at most
+    base_steps: int = 8_000  # gradient steps of the base model of each width at most
     base_check: int = 500  # gradient steps on fresh data between two tests of a base model
     base_target: float = 0.85  # share of right verdicts of a base model that ends its training
     base_lr: float = 3e-3  # Adam's largest step size of the base models
