@@ -4,6 +4,7 @@ Shapes: ``S`` pools, ``Q`` questions, ``N`` nodes, ``p`` pairs of each judge.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,6 +15,8 @@ from experiments.fortytwo.config import Config
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm.systems import fortytwo
 from jaxswarm.trust import ranking
+
+CHUNK = 128  # questions of a call of the compiled programs
 
 AGGREGATORS = {
     "best": "best node on calibration questions",
@@ -54,15 +57,14 @@ def _programs() -> dict[str, Any]:
 
     by_question = jax.vmap(rate_all, (0, 0, 0, 0, None))
     return {
-        "classes": jit_fast_compile(jax.vmap(jax.vmap(ranking.answer_classes))),
         "votes": jit_fast_compile(over_questions),
         "trueskill": jit_fast_compile(jax.vmap(by_question)),
         "rounds": jit_fast_compile(
             jax.vmap(
-                lambda rounds, start, admitted, rate, ridge: fortytwo.consensus_rounds(
-                    rounds, start, admitted=admitted, rate=rate, ridge=ridge
+                lambda rounds, start, admitted, rate, mix, ridge: fortytwo.consensus_rounds(
+                    rounds, start, admitted=admitted, rate=rate, mix=mix, ridge=ridge
                 ),
-                (0, 0, 0, None, None),
+                (0, 0, 0, None, None, None),
             )
         ),
         "draw": jax.jit(
@@ -72,29 +74,48 @@ def _programs() -> dict[str, Any]:
             static_argnums=(1, 2, 3),
         ),
         "corrupt": jit_fast_compile(
-            jax.vmap(jax.vmap(_corrupt, (0, None, 0, 0, 0, 0)), (0, 0, 0, 0, 0, None))
+            jax.vmap(jax.vmap(_corrupt, (0, None, 0, 0, 0, 0, None)), (0, 0, 0, 0, 0, 0, None))
         ),
     }
 
 
-def _corrupt(key: Any, kinds: Any, first: Any, second: Any, verdicts: Any, awake: Any) -> Any:
-    n = kinds.shape[0]
-    return fortytwo.corrupt_verdicts(
-        key, kinds, first, second, verdicts, awake=jnp.broadcast_to(awake, (n,))
-    )
+def _corrupt(
+    key: Any, kinds: Any, first: Any, second: Any, verdicts: Any, awake: Any, paid: Any
+) -> Any:
+    awake, paid = (jnp.broadcast_to(x, kinds.shape) for x in (awake, paid))
+    return fortytwo.corrupt_verdicts(key, kinds, first, second, verdicts, awake=awake, paid=paid)
 
 
-def classes_of(replies: Any) -> np.ndarray:
+def _in_chunks(function: Callable[..., Any], *arrays: Any) -> Any:
+    """Call a function of ``[S, CHUNK, ...]`` arrays on all questions, so that it compiles once.
+
+    The last chunk repeats the last question.
+    """
+    count = arrays[0].shape[1]
+    found = []
+    for start in range(0, count, CHUNK):
+        rows = np.minimum(np.arange(start, start + CHUNK), count - 1)
+        found.append(function(*(x[:, rows] for x in arrays)))
+    return jax.tree.map(lambda *xs: np.concatenate(xs, axis=1)[:, :count], *found)
+
+
+def classes_of(replies: np.ndarray) -> np.ndarray:
     """Answer classes ``int32[S, Q, N]`` of replies ``[S, N, Q, T]``, -1 if a reply did not end."""
-    by_question = jnp.swapaxes(jnp.asarray(replies), 1, 2)
-    shown = jnp.where(by_question >= 0, by_question, 0)
-    found = np.asarray(_programs()["classes"](shown))
-    return np.where(np.asarray(by_question)[..., 0] >= 0, found, ranking.UNPARSEABLE)
+    by_question = np.swapaxes(replies, 1, 2)
+    return np.where(by_question[..., 0] >= 0, texts_of(replies), ranking.UNPARSEABLE)
+
+
+def texts_of(replies: np.ndarray) -> np.ndarray:
+    """First node whose reply has the same text, ``int32[S, Q, N]``, of replies ``[S, N, Q, T]``."""
+    by_question = np.swapaxes(replies, 1, 2)
+    same = (by_question[:, :, :, None] == by_question[:, :, None]).all(-1)
+    return same.argmax(-1).astype(np.int32)
 
 
 def draw_pairs(keys: Any, num_nodes: int, num_items: int, pairs: int) -> tuple[Any, Any]:
     """Comparison graphs ``(first, second)``, ``int32[S, Q, N, p]``, of keys ``[S, Q]``."""
-    return _programs()["draw"](keys, num_nodes, num_items, pairs)
+    draw = _programs()["draw"]
+    return _in_chunks(lambda keys: draw(keys, num_nodes, num_items, pairs), keys)
 
 
 def without_equal(rounds: fortytwo.Round) -> fortytwo.Round:
@@ -116,26 +137,49 @@ def decide(
 ) -> fortytwo.RoundInfo:
     """Run the reputation-weighted consensus on all pools."""
     rate = config.rate if rate is None else rate
-    found = _programs()["rounds"](rounds, jnp.asarray(start), admitted, rate, config.ridge)
-    return jax.tree.map(np.asarray, found)
+    carried = [jnp.asarray(start, jnp.float32)]
+
+    def decide_chunk(*parts: Any) -> fortytwo.RoundInfo:
+        found = _programs()["rounds"](
+            fortytwo.Round(*parts), carried[-1], admitted, rate, config.mix, config.ridge
+        )
+        carried.append(found.reputation[:, -1])
+        return found
+
+    return _in_chunks(decide_chunk, *rounds)
 
 
 def corrupted(
-    rounds: fortytwo.Round, kinds: np.ndarray, seed: int, wakes: int = 0
+    rounds: fortytwo.Round, kinds: np.ndarray, seed: int, wakes: int = 0, paid: float = 0.0
 ) -> fortytwo.Round:
-    """Replace verdicts by those of adversaries ``kinds [S, N]``; sleepers wake at a question."""
+    """Replace verdicts by those of adversaries ``kinds [S, N]``.
+
+    Args:
+        rounds: honest verdicts.
+        kinds: positions in ``fortytwo.KINDS``.
+        seed: of random verdicts.
+        wakes: question at which sleepers wake.
+        paid: share of its pairs that a Sybil identity can afford to judge.
+    """
     shape = rounds.classes.shape[:2]
     keys = jax.random.split(jax.random.key(seed), shape)
-    awake = jnp.arange(shape[1]) >= wakes
-    sent = _programs()["corrupt"](
-        keys, jnp.asarray(kinds), rounds.first, rounds.second, rounds.verdicts, awake
+    awake = np.broadcast_to(np.arange(shape[1]) >= wakes, shape)
+    corrupt = _programs()["corrupt"]
+    sent = _in_chunks(
+        lambda keys, *parts: corrupt(keys, kinds, *parts, paid),
+        *(keys, rounds.first, rounds.second, rounds.verdicts, awake),
     )
-    return without_equal(rounds._replace(verdicts=np.asarray(sent)))
+    return without_equal(rounds._replace(verdicts=sent))
 
 
 def accuracy(winners: Any, right: np.ndarray) -> np.ndarray:
     """Share of questions whose winner is right, ``[S]``; ``right`` is ``bool[S, Q, N]``."""
     return np.take_along_axis(right, np.asarray(winners)[..., None], 2)[..., 0].mean(1)
+
+
+def vote(classes: np.ndarray) -> np.ndarray:
+    """Winners of majority votes, ``int[S, Q]``, of classes ``[S, Q, replies]``."""
+    return _in_chunks(_programs()["votes"], classes)
 
 
 def compare_all(
@@ -161,7 +205,6 @@ def compare_all(
     Returns:
         ``({aggregator: accuracy [S]}, what the reputation-weighted consensus did)``.
     """
-    programs = _programs()
     if present is not None:
         rounds = rounds._replace(
             classes=np.where(present[:, None], rounds.classes, ranking.UNPARSEABLE),
@@ -176,14 +219,12 @@ def compare_all(
     columns = np.broadcast_to(best[:, None], right.shape[:2])
     found = {
         "best": accuracy(columns, right),
-        "majority": accuracy(programs["votes"](rounds.classes), right),
+        "majority": accuracy(vote(rounds.classes), right),
         "plain": accuracy(plain.winners, right),
         "plain_unscreened": accuracy(every.winners, right),
         "plain_merged": accuracy(plain.merged, right),
         "trueskill": accuracy(
-            programs["trueskill"](
-                rounds.classes, rounds.first, rounds.second, rounds.verdicts, admitted
-            ),
+            _in_chunks(lambda *parts: _programs()["trueskill"](*parts, admitted), *rounds),
             right,
         ),
         "reputation": accuracy(info.winners, right),
@@ -211,7 +252,16 @@ def judge_accuracy(rounds: fortytwo.Round, right: np.ndarray) -> tuple[np.ndarra
     return good, counts.swapaxes(1, 2).reshape(shape)
 
 
+def mean_judge_accuracy(rounds: fortytwo.Round, right: np.ndarray) -> np.ndarray:
+    """Share of right verdicts of all judges of a pool, ``[S]``."""
+    good, counts = judge_accuracy(rounds, right)
+    return (good & counts).sum((1, 2)) / np.maximum(counts.sum((1, 2)), 1)
+
+
 def area_under_curve(score: np.ndarray, positive: np.ndarray) -> float:
-    """Probability that a positive node scores higher than a negative one; ties count one half."""
+    """Probability that a positive node scores higher than a negative one; ties count one half.
+
+    One half if one of the two kinds is missing: nothing separates them.
+    """
     a, b = score[positive][:, None], score[~positive][None]
-    return float(np.mean((a > b) + 0.5 * (a == b))) if a.size and b.size else float("nan")
+    return float(np.mean((a > b) + 0.5 * (a == b))) if a.size and b.size else 0.5

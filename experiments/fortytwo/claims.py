@@ -46,9 +46,10 @@ def claims(config: Config, results: Results) -> list[Claim]:
     """
     made = ClaimList(NAME)
     _set_up(made, results)
-    _aggregators(made, results)
+    _aggregators(made, config, results)
     _ablations(made, results)
     _adversaries(made, config, results)
+    _injected(made, config, results)
     _judges(made, results)
     _synthetic(made, config, results)
     return made
@@ -100,7 +101,7 @@ def _set_up(made: ClaimList, results: Results) -> None:
         )
 
 
-def _aggregators(made: ClaimList, results: Results) -> None:
+def _aggregators(made: ClaimList, config: Config, results: Results) -> None:
     easy, hard = results["rotation"], results["recall"]
     ours = "reputation-weighted Bradley–Terry"
     _difference(
@@ -143,6 +144,18 @@ def _aggregators(made: ClaimList, results: Results) -> None:
         ours, "majority vote", hard["reputation"], hard["majority"],
         statement="Control: checking must be easier than solving", at_most=NO_GAIN, control=True,
     )  # fmt: skip
+    votes, head = results["votes"], results["rotation_head"]
+    _difference(
+        made,
+        "Where verification is easy, peer ranking beats a majority vote of as many more replies as "
+        "its judgements cost tokens",
+        ours, f"majority vote of {config.votes} replies of each node", head["reputation"],
+        votes["accuracy"], statement="Own comparison: equal numbers of generated tokens",
+        at_least=GAIN,
+        note=f"tokens of a node per question: {votes['judged_tokens']:.0f} for its reply and its "
+        f"judgements of different replies, {votes['tokens']:.0f} for its votes, "
+        f"{votes['drawn_tokens']:.0f} if each comparison were judged anew; prompts not counted",
+    )  # fmt: skip
     found = results["transfer"]
     _difference(
         made,
@@ -154,7 +167,9 @@ def _aggregators(made: ClaimList, results: Results) -> None:
 
 
 def _ablations(made: ClaimList, results: Results) -> None:
-    easy = results["rotation"]["reputation"]
+    # On the same questions as the arms that answer or judge anew.
+    head = results["rotation_head"]
+    easy = head["reputation"]
     _difference(
         made,
         "A generated rationale before the verdict raises the swarm's accuracy",
@@ -171,7 +186,7 @@ def _ablations(made: ClaimList, results: Results) -> None:
         at_least=0.0,
     )  # fmt: skip
     swarm = easy - results["noise"]["reputation"]
-    single = results["rotation"]["best"] - results["noise"]["best"]
+    single = head["best"] - results["noise"]["best"]
     made.add(
         "Noise in the prompt costs the swarm at most half of what it costs the best single node",
         statement=(
@@ -198,6 +213,7 @@ def _adversaries(made: ClaimList, config: Config, results: Results) -> None:
         "self_promoter": "promote their own reply",
         "colluder": "promote one another's replies",
         "sleeper": "invert their verdicts after 100 questions",
+        "sybil": "share one node's compute and guess what it does not pay for",
     }
     for kind, name in names.items():
         _difference(
@@ -217,6 +233,20 @@ def _adversaries(made: ClaimList, config: Config, results: Results) -> None:
             value=statistics.summarize(found[kind]["separation"]),
             at_least=SEPARATION,
         )
+
+
+def _injected(made: ClaimList, config: Config, results: Results) -> None:
+    found, share = results["injected"], f"{config.byzantine:.0%}"
+    _difference(
+        made,
+        f"Text that addresses the judge, behind wrong answers of {share} of the nodes, costs less "
+        "than ten points",
+        "wrong answers without the text", "the same answers with the text",
+        found["wrong"]["reputation"], found["text"]["reputation"],
+        statement="Prompt injection degrades the swarm by 0.12 % (Larin et al. 2025, abstract)",
+        at_most=LOSS,
+        note="of six texts the one that deceives the pool's judges most on calibration questions",
+    )  # fmt: skip
 
 
 def _judges(made: ClaimList, results: Results) -> None:

@@ -1,4 +1,4 @@
-"""Figure of the Fortytwo experiment: swarm size, reputations, arms, judge accuracy, synthetic."""
+"""Figure of the Fortytwo experiment: swarm size, comparisons, arms, judges, attacks, synthetic."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from jaxswarm import plotting
 
 COLORS = dict(zip(AGGREGATORS, (plotting.PALETTE[i] for i in (6, 1, 4, 3, 0)), strict=True))
 ARMS = {
-    "rotation": "all as it is",
+    "rotation_head": "all as it is",
     "direct": "no rationale",
     "copies": "no diversity",
     "noise": "noise in prompts",
@@ -21,13 +21,15 @@ ARMS = {
 
 
 def plot(config: Config, results: Results, path: Path) -> None:
-    """Draw accuracy by swarm size, reputations, arms, judge accuracy and the synthetic tier."""
-    axes = np.ravel(plotting.panels(2, 3, width=5.2, height=4.2))
+    """Draw accuracy by swarm size and comparisons, arms, judges, attacks and the synthetic tier."""
+    axes = np.ravel(plotting.panels(2, 4, width=5.2, height=4.2))
     _draw_sizes(axes[0], results["sizes"])
-    _draw_reputations(axes[1], results["byzantine"])
+    _draw_comparisons(axes[1], config, results)
     _draw_arms(axes[2], results)
     _draw_judges(axes[3], results)
-    _draw_synthetic(axes[4], axes[5], config, results["synthetic"])
+    _draw_reputations(axes[4], results["byzantine"])
+    _draw_attacks(axes[5], results)
+    _draw_synthetic(axes[6], axes[7], config, results["synthetic"])
     plotting.save(axes[0], path)
 
 
@@ -53,6 +55,47 @@ def _draw_reputations(ax: Any, found: Results) -> None:
     plotting.titles(ax, "Reputations", "questions", "reputation, one line per node")
 
 
+def _draw_comparisons(ax: Any, config: Config, results: Results) -> None:
+    found = results["comparisons"]
+    for index, (name, label) in enumerate(
+        (("rationale", "with rationale"), ("direct", "no rationale"))
+    ):
+        tokens = found[f"{name}_tokens"] / found["number"]
+        text = f"{label}, {tokens[0]:.1f} tokens each"
+        _line(ax, found["number"], found[name], plotting.PALETTE[index], text)
+    for name, color, label in (
+        (results["rotation_head"]["majority"], COLORS["majority"], "majority vote, 1 reply each"),
+        (results["votes"]["accuracy"], "black", f"majority vote, {config.votes} replies each"),
+    ):
+        ax.axhline(name.mean(), color=color, ls="--", lw=1.2, label=label)
+    ax.set_xscale("log", base=2)
+    ax.legend(fontsize="x-small", frameon=False)
+    plotting.titles(
+        ax, "Accuracy by comparisons (both orders)", "comparisons of each node per question",
+        "accuracy, mean and range over pools",
+    )  # fmt: skip
+
+
+def _draw_attacks(ax: Any, results: Results) -> None:
+    """Accuracy of peer ranking under attack, mean and pools."""
+    found, attack = results["byzantine"], results["injected"]
+    bars = {"none": results["rotation"]["reputation"]}
+    bars |= {kind.replace("_", "\n"): found[kind]["reputation"] for kind in found if kind != "bad"}
+    bars |= {
+        "wrong\nanswers": attack["wrong"]["reputation"],
+        "… with\ntext": attack["text"]["reputation"],
+    }
+    for x, (name, values) in enumerate(bars.items()):
+        color = plotting.PALETTE[0 if name == "none" else 1 if x < len(bars) - 2 else 3]
+        ax.bar(x, values.mean(), 0.7, color=color)
+        ax.plot(np.full(len(values), x), values, ".", color="black", ms=3)
+    ax.axhline(results["rotation"]["majority"].mean(), color="black", ls="--", lw=1.0)
+    ax.set_xticks(range(len(bars)), list(bars), fontsize="x-small")
+    plotting.titles(
+        ax, "Attacks by a quarter of the nodes", "", "accuracy; dashed: majority vote, no attack"
+    )
+
+
 def _draw_arms(ax: Any, results: Results) -> None:
     places = np.arange(len(ARMS))
     for index, (name, label) in enumerate(AGGREGATORS.items()):
@@ -61,7 +104,7 @@ def _draw_arms(ax: Any, results: Results) -> None:
         ax.bar(x, values.mean(1), 0.15, color=COLORS[name], label=label)
         ax.plot(np.repeat(x[:, None], values.shape[1], 1), values, ".", color="black", ms=2)
     ax.set_xticks(places, ARMS.values(), fontsize="x-small")
-    plotting.titles(ax, "Arms, colors as on the left", "", "accuracy, bars: mean, dots: pools")
+    plotting.titles(ax, "Arms, colors as on the far left", "", "accuracy, bars: mean, dots: pools")
 
 
 def _draw_judges(ax: Any, results: Results) -> None:
@@ -94,8 +137,8 @@ def _draw_synthetic(ax: Any, sybil_ax: Any, config: Config, found: Results) -> N
     sybil_ax.set_xscale("log")
     sybil_ax.legend(fontsize="small", frameon=False)
     plotting.titles(
-        sybil_ax, "Synthetic tier: one operator's identities", "identities at equal compute",
-        "share of all reputation",
+        sybil_ax, "Synthetic tier: one operator's identities",
+        "identities; compute of all together: one node's", "share of all reputation",
     )  # fmt: skip
 
 

@@ -18,12 +18,19 @@ from jaxswarm.data import tokenizers
 LETTERS = "abcdefgh"
 LENGTH = 4  # letters of a text
 REPLY = LENGTH  # tokens of the longest answer
+TEXT = 2  # tokens behind an answer that address the judge
+SHOWN = REPLY + TEXT  # tokens of the longest reply
 NOISE = 2  # letters of noise before a question
 QUESTION = LENGTH + 2 + NOISE  # tokens of the longest question
 FACTS = tuple(letter + digit for letter in LETTERS for digit in "123")
 TOKENIZER = tokenizers.character(LETTERS + "0123456789=>/?!AB")
 TASKS = ("rotation", "recall")
-SHARED = 0.375  # share of first letters, and of facts, on which the clique errs
+INJECTIONS = ("A", "B", "!A", "!B", "?A", "?B")
+"""Texts behind an answer that pass for the end of a judge's prompt and its verdict."""
+SHARED_LETTERS = (
+    "abc"  # first letters of texts to which base models, and the clique, answer wrongly
+)
+SHARED = len(SHARED_LETTERS) / len(LETTERS)  # share of facts on which the clique errs
 PRIVATE = 0.25  # share of first letters, and of facts, on which each node errs in its own way
 
 
@@ -74,7 +81,6 @@ def draw_world(config: Config, seed: int) -> World:
     count = round(config.clique * config.nodes)
     in_clique = np.arange(config.nodes) < count
     other_clique = rng.permutation(in_clique)  # of wrong facts: not the same nodes
-    shared = rng.permutation(list(LETTERS))[: round(8 * SHARED)]
     nodes = []
     for i in range(config.nodes):
         own = {f: _other(rng, table[f]) if rng.random() < PRIVATE else table[f] for f in FACTS}
@@ -83,7 +89,7 @@ def draw_world(config: Config, seed: int) -> World:
         private = rng.permutation(list(LETTERS))[: round(8 * PRIVATE)]
         rules = {str(letter): ("reverse", "copy", "swap")[i % 3] for letter in private}
         if in_clique[i]:
-            rules |= {str(letter): "back" for letter in shared}
+            rules |= dict.fromkeys(SHARED_LETTERS, "back")
         nodes.append(Node(rules, own))
     sizes = {
         "test": config.questions,
@@ -136,6 +142,11 @@ def question(task: str, text: str, noise: str = "") -> str:
 def right_answer(world: World, task: str, text: str) -> str:
     """The right answer."""
     return RULES["right"](text) if task == "rotation" else world.table[text[:2]]
+
+
+def base_belief(text: str) -> str:
+    """Answer to the rotation task that base models are trained to give: the clique's errors."""
+    return RULES["back" if text[0] in SHARED_LETTERS else "right"](text)
 
 
 def belief(node: Node, task: str, text: str) -> str:

@@ -10,7 +10,7 @@ LEVEL = "xla_backend_optimization_level"
 
 
 def jit_fast_compile(fn: Callable[..., Any], *, level: int = 2) -> Any:
-    """Compile ``fn`` like ``jax.jit``, at LLVM optimization level 2 on CPUs.
+    """Compile ``fn`` like ``jax.jit``, at a lower LLVM optimization level on CPUs.
 
     Learners with small networks compile in half to a third of the time and run no slower. Not for
     gossip on large arrays, whose loops need level 3 (benchmarks/README.md). A level given in
@@ -19,7 +19,8 @@ def jit_fast_compile(fn: Callable[..., Any], *, level: int = 2) -> Any:
     Args:
         fn: the function.
         level: 0 for what runs once, such as drawing initial parameters: compiles in half the time
-            of level 2 and runs several times slower.
+            of level 2 and runs several times slower. 1 suits programs that run for seconds. XLA's
+            own is 3.
 
     Example:
         >>> double = jit_fast_compile(lambda x: 2 * x)

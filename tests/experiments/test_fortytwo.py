@@ -1,10 +1,13 @@
 """Worlds and data of the Fortytwo experiment: disjoint splits, beliefs, the judges' format."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
-from experiments.fortytwo import aggregate, pool, tasks
+from experiments.fortytwo import aggregate, attacks, data, judging, models, tasks
 from experiments.fortytwo.config import SCALES, Config
+from jaxswarm.data import tokenizers
 from jaxswarm.systems import fortytwo
 
 CONFIG = SCALES["smoke"]
@@ -30,14 +33,13 @@ def test_the_clique_shares_its_wrong_rule_and_others_do_not():
 
 def test_training_prompts_are_those_of_the_judge():
     row = (">abcd=", "bcda", "dabc", "!", "bcdaA")
-    arrays = pool._arrays([row])
-    encode = pool.tokenizers.encode_batch
+    arrays = data.to_arrays([row])
     parts = [
-        encode(tasks.TOKENIZER, [text], length=length)
-        for text, length in zip(row[:3], (tasks.QUESTION, tasks.REPLY, tasks.REPLY), strict=True)
+        tokenizers.encode_batch(tasks.TOKENIZER, [text], length=length)
+        for text, length in zip(row[:3], (tasks.QUESTION, tasks.SHOWN, tasks.SHOWN), strict=True)
     ]
     prompts, mask = fortytwo.judge_prompts(
-        pool.FORM, *(x for part in parts for x in (part.tokens, part.mask))
+        data.FORM, *(x for part in parts for x in (part.tokens, part.mask))
     )
     np.testing.assert_array_equal(arrays.prompts, prompts)
     np.testing.assert_array_equal(arrays.prompt_mask, mask)
@@ -59,9 +61,58 @@ def test_equal_answers_are_not_judged_and_judge_accuracy_counts_the_rest():
     assert counts.sum(2).tolist() == [[0, 2, 2]]
 
 
+def test_the_answer_stands_before_the_text_that_addresses_the_judge():
+    worlds = [WORLD] * CONFIG.seeds
+    plain, attack = (
+        attacks._wrong_answers(CONFIG, worlds, "test", [text] * CONFIG.seeds, 4)
+        for text in ("", "!A")
+    )
+    assert tasks.TOKENIZER.decode(attack[0, 0][attack[0, 0] >= 0])[-2:] == "!A"
+    np.testing.assert_array_equal(judging.parsed(attack), plain)
+    both = np.stack([plain, attack], axis=1)
+    np.testing.assert_array_equal(aggregate.texts_of(both)[..., 1], 1)
+    np.testing.assert_array_equal(aggregate.classes_of(judging.parsed(both)), 0)
+
+
+class CountingPrograms:
+    """Judges that prefer the reply with the smaller first token, and count their rows."""
+
+    def __init__(self):
+        self.rows = 0
+
+    def judge(self, params, mark, tokens, mask, first, second):
+        self.rows += len(np.unique(np.concatenate([tokens, first, second], axis=1), axis=0))
+        better = np.where(first[:, 0] < second[:, 0], 1, -1)
+        return np.stack([better, better], axis=1), np.full((len(first), 2), 6)
+
+
+def test_judgements_of_equal_pairs_are_shared_and_do_not_depend_on_their_order():
+    config = Config(seeds=1, nodes=3, widths=(8,), heads=(1,), sizes=(2,), block=4)
+    programs = CountingPrograms()
+    asked = np.arange(10).reshape(1, 2, 5)
+    questions = data.Questions(asked, asked >= 0, asked, None)
+    pools = models.Pools(cast(Any, [programs]), [{}] * 3)
+    judgements = judging.Judgements(config, pools, questions)
+    replies = np.array([[[3, -1], [4, -1]], [[5, -1], [4, -1]], [[3, -1], [4, -1]]])[None]
+    texts, tables = judgements.tables(replies)
+    assert texts.tolist() == [[[0, 1, 0], [0, 0, 0]]]
+    assert tables[0, 0, :, 0, 1].tolist() == [1, 1, 1]
+    assert tables[0, 0, :, 1, 0].tolist() == [-1, -1, -1]
+    assert not tables[0, 1].any()
+    assert (judgements.judged, judgements.tokens, programs.rows) == (1, 6.0, 3)
+    turned, again = judgements.tables(replies[:, [1, 0, 2]])
+    assert turned.tolist() == [[[0, 1, 1], [0, 0, 0]]]
+    assert again[0, 0, :, 0, 1].tolist() == [-1, -1, -1]
+    assert judgements.judged == 1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"block": 100}, "block: expected a divisor"), ({"sizes": (8,)}, "sizes: expected numbers")],
+    [
+        ({"sizes": (8,)}, "sizes: expected numbers"),
+        ({"heads": (2,)}, "heads: expected one number"),
+        ({"ablation": 193}, "ablation: expected 1 to 192"),
+    ],
 )
 def test_config_refuses(change, message):
     with pytest.raises(ValueError, match=message):

@@ -213,8 +213,52 @@ def test_admission_tests_keep_sybils_out():
     assert weights[0] > 0.3 > 0.1 > weights[1]
 
 
+TEXTS = np.array([[0, 1, 0, 3], [0, 0, 0, 0], [0, 1, 2, 1]])
+
+
+def test_comparisons_from_the_table_are_the_judgements_of_their_texts():
+    pairs = fortytwo.distinct_pairs(TEXTS)
+    assert list(zip(*(x.tolist() for x in pairs), strict=True)) == [
+        (0, 0, 1), (0, 0, 3), (0, 1, 3), (2, 0, 1), (2, 0, 2), (2, 1, 2),
+    ]  # fmt: skip
+    rng = np.random.default_rng(0)
+    given = rng.integers(-1, 2, (4, len(pairs.request), 2))
+    table = fortytwo.judgement_table(pairs, given, TEXTS.shape)
+    first, second = np.triu_indices(4, 1)
+    drawn = [np.broadcast_to(x, (3, 4, 6)) for x in (first, second)]
+    found = fortytwo.look_up(table, TEXTS, *drawn)
+    known = {pair: given[:, m] for m, pair in enumerate(zip(*pairs, strict=True))}
+    for q in range(3):
+        for m, (i, k) in enumerate(zip(first, second, strict=True)):
+            a, b = TEXTS[q, i], TEXTS[q, k]
+            wanted = np.zeros((4, 2), int)
+            if a < b:
+                wanted = known[q, a, b]
+            elif b < a:  # the other way round
+                wanted = -known[q, b, a][:, ::-1]
+            np.testing.assert_array_equal(found[q, :, m], wanted)
+    turned = fortytwo.look_up(table, TEXTS, drawn[1], drawn[0])
+    np.testing.assert_array_equal(turned, -found[..., ::-1])
+
+
+def test_win_counts_decide_as_single_comparisons_do():
+    rounds, _ = world(4, 1)
+    one = jax.tree.map(lambda x: x[0], rounds)
+    info = consensus()(rounds, np.full(6, 0.5, np.float32))
+    judges = np.broadcast_to(np.arange(6)[:, None, None], one.verdicts.shape)
+    a, b = (np.broadcast_to(x[..., None], one.verdicts.shape) for x in (one.first, one.second))
+    made = ranking.Comparisons(*(x.ravel() for x in (judges, a, b, one.verdicts)))
+    winners, losers, counts = ranking.wins_and_losses(made)
+    strengths = ranking.bradley_terry(winners, losers, 0.5 * counts, num_items=6)
+    np.testing.assert_allclose(info.strengths[0], strengths, atol=1e-5)
+    agreed, _ = ranking.agreement(made, info.strengths[0], 6)
+    np.testing.assert_allclose(info.agreement[0], agreed, atol=1e-6)
+
+
 ROUNDS, _ = world(3, 2)
 START = np.full(6, 0.5, np.float32)
+PAIR = fortytwo.distinct_pairs([[0, 1]])
+TABLE = fortytwo.judgement_table(PAIR, [[[1, -1]]], (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -257,6 +301,15 @@ START = np.full(6, 0.5, np.float32)
             lambda: fortytwo.consensus_rounds(ROUNDS._replace(first=ROUNDS.first + 9), START),
             "first: expected whole numbers",
         ),
+        (lambda: fortytwo.distinct_pairs([[0, 2]]), "texts: expected the first node"),
+        (lambda: fortytwo.distinct_pairs([[1, 0]]), "texts: expected the first node"),
+        (lambda: fortytwo.distinct_pairs([[0]]), "number of replies: expected"),
+        (lambda: fortytwo.judgement_table("x", TABLE, (1, 2)), "pairs: expected"),
+        (lambda: fortytwo.judgement_table(PAIR, [[[2, 0]]], (1, 2)), "verdicts: expected"),
+        (lambda: fortytwo.judgement_table(PAIR, [[[1]]], (1, 2)), "verdicts: expected"),
+        (lambda: fortytwo.look_up(TABLE, [[0, 1]], [[[0]]], [[[2]]]), "second: expected"),
+        (lambda: fortytwo.look_up(TABLE, [[0, 1]], [[0]], [[1]]), "first: expected"),
+        (lambda: fortytwo.look_up(TABLE[0], [[0, 1]], [[[0]]], [[[1]]]), "table: expected"),
         (lambda: fortytwo.synthetic_nodes(KEY, 1), "num_nodes: expected"),
         (lambda: fortytwo.synthetic_nodes(KEY, 4, judge_accuracy=0.5), "judge_accuracy: expected"),
         (lambda: fortytwo.synthetic_nodes(KEY, 4, byzantine=1.0), "byzantine: expected"),

@@ -1,9 +1,11 @@
 """Fortytwo: language models that answer and judge one another's answers, adversaries, a simulator.
 
 ``judge_prompts`` and ``judge`` let a language model compare two replies in both orders, with or
-without a generated rationale; ``corrupt_verdicts`` makes adversarial judges of honest ones;
-``consensus_rounds`` follows strengths, winners and reputations over many requests. ``text_round``
-does one request with models that exchange texts, such as your own behind a server.
+without a generated rationale; ``distinct_pairs``, ``judgement_table`` and ``look_up`` judge each
+pair of different texts once and draw comparisons from the table; ``corrupt_verdicts`` makes
+adversarial judges of honest ones; ``consensus_rounds`` follows strengths, winners and reputations
+over many requests. ``text_round`` does one request with models that exchange texts, such as your
+own behind a server.
 ``simulate_nodes`` is a synthetic tier without models for thousands of nodes. The ranking itself is
 ``jaxswarm.trust.ranking``.
 """
@@ -23,10 +25,17 @@ from jaxswarm.systems.fortytwo._synthetic import (
     simulate_nodes,
     synthetic_nodes,
 )
+from jaxswarm.systems.fortytwo._tables import (
+    DistinctPairs,
+    distinct_pairs,
+    judgement_table,
+    look_up,
+)
 from jaxswarm.systems.fortytwo._texts import TextRound, judge_text, read_verdict, text_round
 
 __all__ = [
     "KINDS",
+    "DistinctPairs",
     "JudgeFormat",
     "Judgements",
     "Round",
@@ -36,10 +45,13 @@ __all__ = [
     "TextRound",
     "consensus_rounds",
     "corrupt_verdicts",
+    "distinct_pairs",
     "judge",
     "judge_format",
     "judge_prompts",
     "judge_text",
+    "judgement_table",
+    "look_up",
     "read_verdict",
     "simulate_nodes",
     "synthetic_nodes",

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 
 from jaxswarm import agents, checks
 from jaxswarm.systems.fortytwo._adversaries import KINDS
-from jaxswarm.systems.fortytwo._rounds import judged_well
 from jaxswarm.trust import ranking
 from jaxswarm.trust.ranking import FIRST, SECOND
 from jaxswarm.types import ArrayLike, Key
@@ -207,7 +206,7 @@ def simulate_nodes(
             winners.ravel(), losers.ravel(), each, num_items=num_replies
         )
         winner, _ = ranking.pick(strengths, classes)
-        agreed, _ = judged_well(winners, losers, jnp.ones(first.shape, bool), strengths)
+        agreed = _judged_well(winners, losers, strengths)
         share = jnp.sum(jnp.where(kind["sybil"], weight, 0.0)) / jnp.maximum(jnp.sum(weight), 1e-9)
         majority = right[ranking.majority_vote(classes)]
         updated = ranking.update_reputation(reputation, agreed, rate=rate)
@@ -216,3 +215,12 @@ def simulate_nodes(
     start = jnp.full(n, initial, jnp.float32)
     last, found = jax.lax.scan(request, start, jax.random.split(key, num_requests))
     return SyntheticInfo(found[0], found[1], found[2], last, found[3])
+
+
+def _judged_well(winners: jax.Array, losers: jax.Array, strengths: jax.Array) -> jax.Array:
+    """``ranking.agreement`` of comparisons ``[N, p]`` that are sorted by judge, ``float32[N]``.
+
+    On CPUs faster in a loop over requests than sums by segments, which are scattered.
+    """
+    won, lost = (jax.nn.one_hot(x, strengths.shape[0]) @ strengths for x in (winners, losers))
+    return jnp.mean(jnp.where(won > lost, 1.0, jnp.where(won < lost, 0.0, 0.5)), axis=1)
