@@ -371,6 +371,6 @@ def test_every_function_is_in_a_table():
     losses = {name for name in language.__all__ if name.endswith(("_loss", "_advantages"))}
     functions = {name for name in language.__all__ if inspect.isfunction(getattr(language, name))}
     elsewhere = ("_steps", "_critic", "_step_dapo", "_offline", "_ppo")  # test_language_steps.py
-    elsewhere += ("_endpoint", "_worker_calls")  # test_language_endpoint_bad_input.py
+    elsewhere += ("_openai_compatible", "_worker_calls")  # test_language_endpoint_bad_input.py
     functions = {n for n in functions if not getattr(language, n).__module__.endswith(elsewhere)}
     assert functions - losses - {"generate"} == set(CALLS) - {"sft_loss"}
