@@ -26,6 +26,7 @@ from experiments.ac_flow.methods import build
 from experiments.harness.images import flattened
 from jaxswarm import data, generative, rollout
 from jaxswarm.models import flow
+from jaxswarm.types import Params
 
 REWARDS: dict[str, tuple[int, ...]] = {
     "even": (0, 2, 4, 6, 8),
@@ -49,7 +50,7 @@ class World(NamedTuple):
     """
 
     model: flow.Flow
-    pretrained: Any
+    pretrained: Params
     first: Callable[[jax.Array], jax.Array]
     second: Callable[[jax.Array], jax.Array]
     features: Callable[[jax.Array], jax.Array]
@@ -75,7 +76,7 @@ def build_world(config: Config) -> World:
     side = round(pixels**0.5)
     shape = (pixels,) if config.data == "mnist" else (side, side)
 
-    def classifier(key: jax.Array, rows: np.ndarray) -> Any:
+    def classifier(key: jax.Array, rows: np.ndarray) -> list[Callable[[jax.Array], jax.Array]]:
         steps = min(400, config.digit_pretrain_steps)
         trained = flow.train_classifier(
             key, images[rows].reshape(-1, *shape), train.labels[rows], num_classes=10,

@@ -16,11 +16,14 @@ from experiments.ac_flow.config import Config
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm import generative
 from jaxswarm.models import flow
+from jaxswarm.types import Params
 
 NEVER = 2**30  # iterations between refreshes, more than any run has
 
 
-def run_frozen(config: Config, run_of: dict[str, Run], pretrained: Any) -> dict[str, Any]:
+def run_frozen(
+    config: Config, run_of: dict[str, Run], pretrained: Params
+) -> dict[str, dict[str, np.ndarray]]:
     """Fine-tune without refreshing the sampling copy, at ``alpha = 0``.
 
     Then the fixed point is known: the pretrained flow's distribution times ``exp(τ · R)``, with
@@ -48,7 +51,7 @@ def run_frozen(config: Config, run_of: dict[str, Run], pretrained: Any) -> dict[
 
 
 def _exact(
-    config: Config, pretrained: Any, seeds: range, keys: jax.Array
+    config: Config, pretrained: Params, seeds: range, keys: jax.Array
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Measure the pretrained flows' samples, drawn again with probabilities ``∝ exp(τ · R)``.
 
@@ -74,7 +77,7 @@ def _exact(
     return {"reward": reward, "entropy": entropy}, deviation
 
 
-def compare_critics(config: Config, pretrained: Any) -> dict[str, np.ndarray]:
+def compare_critics(config: Config, pretrained: Params) -> dict[str, np.ndarray]:
     """Train a critic on conditional-path states and one on the flow's own ODE states.
 
     Both get the same samples, rewards, steps and network. What is left of the rewards' variance,

@@ -17,12 +17,11 @@ Budgets. All arms but the student see the same number of training samples and st
 from one grid, on pilot seeds. On the modes, at 1,200 steps on base seed 1000 (two seeds), it is
 0.0025, 0.005, 0.01, 0.02, 0.04; all five were tried for the random partition, all but the last for
 the experts without a condition, from 0.005 on for the student, the last three for monolith and
-clusters. 0.02 was the best for each (random partition: precision 0.008 at .01, 0.011 at 0.02,
-0.001 at 0.04), so that the control does not fail for its step size.
-On digits 0.001, 0.003, 0.01 were tried, of which the monolith takes the last and
-the experts the second; on MNIST none was tuned, all arms take 0.003 after one pilot of a monolith.
-The router is trained beside the experts; the wider monolith costs more training FLOPs than experts
-and router together.
+clusters. 0.02 was the best for each (random partition: precision 0.008 at 0.01, 0.011 at 0.02,
+0.001 at 0.04), so that the control does not fail for its step size. On digits 0.001, 0.003, 0.01
+were tried, of which the monolith takes the last and the experts the second; on MNIST none was
+tuned, all arms take 0.003 after one pilot of a monolith. The router is trained beside the experts;
+the wider monolith costs more training FLOPs than experts and router together.
 
 Pilots on base seed 1000 fixed the set-up: with modes of deviation 0.03 and step size 0.01 both
 precisions were near 1 (monolith 0.7, top-1 0.9), so that no ratio of 1.3 was possible; hence 0.015,

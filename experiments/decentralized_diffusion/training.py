@@ -183,7 +183,7 @@ def distill(keys: jax.Array, teacher: Arm, like: Arm, *, batch: int, steps: int,
         )
 
     def learn(
-        key: jax.Array, ensemble: generative.Ensemble, state: Any, own: data.Shards
+        key: jax.Array, ensemble: generative.Ensemble, state: generative.FlowState, own: data.Shards
     ) -> tuple[Any, jax.Array]:
         step = learner(ensemble).step
         state, losses = jax.lax.scan(

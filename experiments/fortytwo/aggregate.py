@@ -15,6 +15,7 @@ from experiments.fortytwo.config import Config
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm.systems import fortytwo
 from jaxswarm.trust import ranking
+from jaxswarm.types import Key
 
 CHUNK = 128  # questions of a call of the compiled programs
 
@@ -80,8 +81,14 @@ def _programs() -> dict[str, Any]:
 
 
 def _corrupt(
-    key: Any, kinds: Any, first: Any, second: Any, verdicts: Any, awake: Any, paid: Any
-) -> Any:
+    key: Key,
+    kinds: jax.Array,
+    first: jax.Array,
+    second: jax.Array,
+    verdicts: jax.Array,
+    awake: jax.Array,
+    paid: jax.Array,
+) -> jax.Array:
     awake, paid = (jnp.broadcast_to(x, kinds.shape) for x in (awake, paid))
     return fortytwo.corrupt_verdicts(key, kinds, first, second, verdicts, awake=awake, paid=paid)
 

@@ -135,7 +135,7 @@ def comparison_graph(
     num_items = num_nodes if num_items is None else num_items
     draw = _jitted(draw_comparisons)
     first, second = draw(request_key(request), num_nodes, num_items, per_node)
-    if not _is_connected_of(num_items)(first.ravel(), second.ravel()):
+    if not connected(first.ravel(), second.ravel(), num_items=num_items):
         raise ValueError(
             f"per_node: expected enough pairs to connect {num_items} items, got {per_node} of each "
             f"of {num_nodes} nodes"
@@ -240,9 +240,8 @@ def _unranked(index: jax.Array, num_items: int) -> tuple[jax.Array, jax.Array]:
     return first, (index - start + first + 1).astype(jnp.int32)
 
 
-@functools.cache
-def _is_connected_of(num_items: int) -> Any:
-    return jax.jit(functools.partial(is_connected, num_items=num_items))
+# One request after the other: traced once for each size.
+connected = jax.jit(is_connected, static_argnames="num_items")
 
 
 @functools.cache

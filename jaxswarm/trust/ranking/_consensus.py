@@ -19,7 +19,7 @@ from jaxswarm.trust.ranking._comparisons import (
     FIRST,
     SECOND,
     Comparisons,
-    is_connected,
+    connected,
     wins_and_losses,
 )
 from jaxswarm.trust.ranking._votes import answer_classes
@@ -80,7 +80,6 @@ def pick(
 
 # One request after the other: traced once for each size.
 _fitted = jax.jit(bradley_terry, static_argnames=("num_items", "num_steps"))
-_connected = jax.jit(is_connected, static_argnames="num_items")
 _picked = jax.jit(pick, static_argnames="merge")
 
 
@@ -183,7 +182,7 @@ def check_comparisons(comparisons: Any, num_nodes: int, admitted: Any = None) ->
             raise ValueError(
                 f"judges: expected admitted nodes only, got node {int(judges[~allowed[judges]][0])}"
             )
-    if not _connected(first, second, num_items=num_nodes):
+    if not connected(first, second, num_items=num_nodes):
         raise ValueError(
             f"comparisons: expected pairs that connect all {num_nodes} replies, got a graph in "
             "several parts"
