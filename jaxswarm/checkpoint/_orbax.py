@@ -29,6 +29,7 @@ def write(folder: Path, done: int, arrays: Arrays, entries: dict[str, Any]) -> N
         "crc32": {what: {k: crc32(x) for k, x in part.items()} for what, part in arrays.items()},
         "versions": {"jax": jax.__version__, "orbax": ocp.__version__},
     }
+    others = set(threading.enumerate())
     with _without_log(), _checkpointer() as writer:
         try:
             writer.save(
@@ -39,7 +40,7 @@ def write(folder: Path, done: int, arrays: Arrays, entries: dict[str, Any]) -> N
                 ),
             )
         except Exception:
-            _wait_for_threads()
+            _wait_for_threads(others)
             raise
 
 
@@ -101,10 +102,14 @@ def _without_log() -> Iterator[None]:
         logger.removeFilter(is_other)
 
 
-def _wait_for_threads() -> None:
-    """Wait until the threads that orbax leaves behind when one of them fails have ended."""
-    for thread in threading.enumerate():
-        if type(thread).__module__.startswith("orbax"):
+def _wait_for_threads(others: set[threading.Thread]) -> None:
+    """Wait until the threads that orbax leaves behind when one of them fails have ended.
+
+    They are its own and the workers of its event loops, which may create a deleted folder anew.
+    ``others`` ran before.
+    """
+    for thread in set(threading.enumerate()) - others:
+        if type(thread).__module__.startswith("orbax") or thread.name.startswith("asyncio_"):
             thread.join(_LEFT_SECONDS)
 
 
