@@ -20,14 +20,16 @@ LONG = {
         "generative._ac_flow generative._decentralized generative._experts "
         "generative._flow_matching language._critic language._grpo language._offline language._ppo "
         "language._server language._sft language._step_dapo language._steps "
-        "models.transformer._families "
-        "models.transformer._generate models.transformer._log_probs rl._ppo rl._sac "
-        "rl.networked.ppo rl.networked.sac systems.knexa_fl._distillation "
-        "systems.knexa_fl._knexa systems.modest.protocol "
+        "models.transformer._families models.transformer._lora models.transformer._model "
+        "models.transformer._generate models.transformer._log_probs rl._evaluation rl._ppo rl._sac "
+        "rl.networked.ppo rl.networked.sac rl.q_networks collective.execution "
+        "learning.supervised models.flow.classifier models.flow.objectives "
+        "systems.fortytwo._synthetic systems.knexa_fl._distillation systems.knexa_fl._team "
+        "systems.knexa_fl._knexa systems.modest.protocol systems.scaling_agents.engine "
         "systems.sapo._sapo systems.stac._stac systems.symphony._symphony"
     ).split()
 }
-"""Modules whose examples train, and take seconds to compile."""
+"""Modules whose examples take more than a second."""
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 FIRST = """

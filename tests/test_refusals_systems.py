@@ -124,7 +124,7 @@ SYMPHONY = {
 }
 
 FLOW = matrix.flow([[0.0, 1.0]], servers=2, actors=2)
-WORK = matrix.sample_work(KEY, FLOW, 4, max_hops=1)
+WORK = jax.jit(lambda k: matrix.sample_work(k, FLOW, 4, max_hops=1))(KEY)
 PLAN = network.fault_plan([(1, "crash", 0)], 2)
 ODD_WORK = [
     "x", 3, None, WORK._replace(role=WORK.role + 9), WORK._replace(service=WORK.service * NAN),

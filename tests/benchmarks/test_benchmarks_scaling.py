@@ -30,6 +30,7 @@ def given():
     )
 
 
+@pytest.mark.slow
 def test_gossip_end_to_end(tmp_path, monkeypatch, capsys, given):
     monkeypatch.setattr(mixing, "AGENTS", (12,))
     monkeypatch.setattr(mixing, "PARAMETERS", (10,))
@@ -136,6 +137,7 @@ def test_two_rounds_a_body_are_two_rounds():
     np.testing.assert_allclose(jax.jit(twice)(W, x), jax.jit(once)(W, x), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_fused_local_step_is_the_learners():
     n = 5
     batch = local.fixed_batch(n)

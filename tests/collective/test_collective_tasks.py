@@ -99,6 +99,7 @@ def test_mean_distances_against_all_pairs(seed):
     assert float(blocks) == pytest.approx(apart, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_order_has_the_best_reward_and_disorder_the_worst():
     aligned = collective.mean_phase_distance(jnp.full(6, 1.3))
     spread = collective.mean_phase_distance(jnp.arange(6) * jnp.pi / 3.0)

@@ -85,6 +85,7 @@ def test_bad_workers_are_refused(change, message):
         coordination.workers(**({"skill": [[0.5]]} | change))
 
 
+@pytest.mark.slow
 def test_stochastic_workers_follow_their_rates_and_schedulers_share_random_numbers():
     pool = coordination.workers(
         [[0.7, 0.1], [0.2, 0.1]], error_mix=[0.5, 0.3, 0.0, 0.2], window=[100.0, 100.0]

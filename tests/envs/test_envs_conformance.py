@@ -46,7 +46,7 @@ ENVIRONMENTS = {
     "flocking": (lambda n: envs.swarmbench.make("flocking", num_agents=n), {"steps": 4}),
     "transport": (lambda n: envs.swarmbench.make("transport", num_agents=n), {"num_agents": 5}),
 }
-SLOW = ("tag", "pursuit", "foraging", "flocking", "synchronization")  # as spread and transport
+SLOW = {"tag", "search and rescue", "porters", *envs.swarmbench.TASKS} - {"synchronization"}
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,7 @@ class Broken(envs.SimpleSpread):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "message"),
     [

@@ -140,6 +140,7 @@ def test_copies_are_the_originals_stepped_by_hand():
             np.testing.assert_allclose(timestep.reward[i], reward, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_its_parameters_are_the_physics():
     env = envs.from_gymnax(Walk(), num_agents=2, time_limit=9)
     assert env.params.max_steps_in_episode == env.time_limit == 9

@@ -29,7 +29,7 @@ def herd(key, rounds, n, actions):
     return jnp.where(follow, shared[:, None], each)
 
 
-SLOW = ("foraging", "flocking", "synchronization", "pursuit")  # transport pushes and sends, too
+SLOW = set(swarmbench.TASKS) - {"synchronization"}
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,7 @@ def test_messages_are_received_within_the_window_and_nowhere_else(key):
     assert timestep.observation.num_messages.tolist() == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_more_messages_than_slots_are_counted(key):
     env = swarmbench.make(
         "synchronization", num_agents=6, size=5, view=9, message_length=1, inbox=2
@@ -169,6 +170,7 @@ def test_more_messages_than_slots_are_counted(key):
     assert timestep.observation.inbox[:, :, 0].tolist() == [[1, 2]] * 6
 
 
+@pytest.mark.slow
 def test_a_short_sight_hides_what_is_far(key):
     env = swarmbench.make("foraging", num_agents=6, size=10, view=7)
     _, full = jax.jit(env.reset)(key)
@@ -178,6 +180,7 @@ def test_a_short_sight_hides_what_is_far(key):
     assert bool((short.observation.view[:, :2] == 10).all())
 
 
+@pytest.mark.slow
 def test_the_round_number_synchronizes_without_messages(key):
     """The reference shows the round; a light that follows its parity scores in every round."""
     env = swarmbench.make("synchronization", num_agents=10, time_limit=50)

@@ -25,7 +25,7 @@ from tests.bad_input import (
 )
 
 MODEL = flow.from_network(flow.MLP(width=4, depth=1), (2,))
-PARAMS = MODEL.init(jax.random.key(0))
+PARAMS = jax.jit(MODEL.init)(jax.random.key(0))
 RANDOM = jax.random.key(1)
 OTHER = flow.from_network(flow.MLP(width=5, depth=1), (2,)).init(RANDOM)
 DEEPER = flow.from_network(flow.MLP(width=4, depth=2), (2,)).init(RANDOM)
@@ -40,7 +40,7 @@ def reward(x):
 
 
 LEARNER = generative.orw_cfm(MODEL, reward, batch_size=4, num_steps=1)
-STATE = LEARNER.init(PARAMS, RANDOM)
+STATE = jax.jit(LEARNER.init)(PARAMS, RANDOM)
 W = gossip.mixing(topology.ring(3))
 SETTINGS = {
     "model": (*OBJECT, PARAMS),

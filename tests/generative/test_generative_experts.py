@@ -72,6 +72,7 @@ def test_unconditional_top_1_starts_all_samples_with_the_largest_cluster():
     np.testing.assert_array_equal(weights, np.tile([0.0, 1.0, 0.0], (50, 1)))
 
 
+@pytest.mark.slow
 def test_once_reproduces_the_shares_of_the_clusters_and_top_1_does_not():
     centers = np.array([[-3.0, 0.0], [3.0, 0.0]], np.float32)
     labels = np.array([0] * 6 + [1] * 4)
@@ -124,6 +125,7 @@ def flops(trained, count=256, **options):
     return jax.jit(velocity).lower(*arguments).compile().cost_analysis()["flops"]
 
 
+@pytest.mark.slow
 def test_top_1_takes_at_most_a_quarter_of_the_flops_of_all_experts():
     model = flow.from_network(flow.MLP(width=32, depth=2, num_classes=3), (2,), num_classes=3)
     params = [model.init(jax.random.key(k)) for k in range(K)]
@@ -200,6 +202,7 @@ def test_weights_of_lost_experts_go_to_the_others_in_proportion(trained):
     np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_guidance_of_scale_1_is_the_conditional_field(trained):
     x, t = state_points()
     condition = jnp.arange(24) % 3

@@ -38,9 +38,9 @@ ROUTER = generative.router(BACKBONE, (2,), 3, num_classes=2)
 OTHER_ROUTER = generative.router(BACKBONE, (2,), 4, num_classes=2)
 FREE_ROUTER = generative.router(flow.MLP(width=4, depth=1), (2,), 3)
 DDM = generative.experts(MODEL, LABELS, router=ROUTER, batch_size=2)
-STATE = DDM.init(jax.random.key(0))
+STATE = jax.jit(DDM.init)(jax.random.key(0))
 TRAINED = DDM.ensemble(STATE)
-TREES = [MODEL.init(jax.random.key(k)) for k in range(3)]
+TREES = [jax.jit(MODEL.init)(jax.random.key(k)) for k in range(3)]
 LOGITS = jnp.zeros((4, 3))
 RANDOM = jax.random.key(0)
 POINTS = jnp.zeros((4, 2))

@@ -51,6 +51,7 @@ def test_honest_messages_and_own_parameters_are_untouched(name):
     np.testing.assert_allclose(flat(got), MATRIX @ flat(X), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", gossip.ROBUST_RULES)
 def test_every_attack_composes_with_every_robust_rule(name):
     rule = gossip.ROBUST_RULES[name](GRAPH, 1)
@@ -149,6 +150,7 @@ def test_attackers_can_be_swept_in_one_program():
     assert flat(jax.vmap(run)(masks)["w"][0][None]).shape == (1, N * 6)
 
 
+@pytest.mark.slow
 def test_repeated_attacks_break_averaging_but_not_the_trimmed_mean():
     """The control must fail: one attacker pulls all agents that average out of the honest hull."""
     graph = topology.complete(N)

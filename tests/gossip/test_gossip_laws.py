@@ -342,6 +342,7 @@ def test_public_copies_change_only_when_their_agent_sends(name):
     assert sum(float(t.bytes) for t in traffic) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "compressor",
     [("top_k", 0.02), ("random_k", 0.02), ("random_k", 0.2), ("quantize", 2), ("sign",), ("cast",)],

@@ -138,6 +138,7 @@ def test_momentum_accelerates_and_local_steps_move_the_average_exactly(key):
         np.testing.assert_allclose(x.mean(axis=0), moved, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_pairwise_contracts_in_expectation_as_boyd_et_al(key):
     graph = topology.path(5)
     rule = gossip.pairwise(graph)
@@ -273,6 +274,7 @@ def test_random_neighbours_draw_distinct_uniform_peers(key):
     assert not np.asarray(within.dense())[others & ~np.asarray(ring.adjacency())].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [4, 16])
 def test_averaging_independent_models_divides_variance_and_correction_restores_it(key, members):
     full = gossip.mixing(topology.complete(members), layout="dense")

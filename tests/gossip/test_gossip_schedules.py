@@ -34,6 +34,7 @@ def test_shapes_of_the_schedules():
     )
 
 
+@pytest.mark.slow
 @given(
     rounds=st.integers(2, 400),
     point=st.floats(0.0, 1.0),

@@ -132,7 +132,9 @@ def test_fine_tuning_stops_at_the_wanted_pass_rate(params):
     assert short.num_steps == 10
 
 
-@pytest.mark.parametrize("changes", [{}, {"num_updates": 2, "kl_weight": 0.01}])
+@pytest.mark.parametrize(
+    "changes", [pytest.param({}, marks=pytest.mark.slow), {"num_updates": 2, "kl_weight": 0.01}]
+)
 def test_grpo_raises_the_reward(params, changes):
     learner = make(**changes)
 
@@ -151,6 +153,7 @@ def test_grpo_raises_the_reward(params, changes):
         chex.assert_trees_all_equal(state.reference, params)
 
 
+@pytest.mark.slow
 def test_without_variance_nothing_is_learned(params):
     """Equal rewards in each group: no gradient, no NaN, plain SGD stays to the bit."""
     learner = language.grpo(
@@ -164,6 +167,7 @@ def test_without_variance_nothing_is_learned(params):
     assert (info.live, info.grad_norm, info.loss) == (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_step_is_its_parts(params):
     """The update is that of grpo_loss on the rollouts of the same key."""
     learner = make(reward=ones)
@@ -207,6 +211,7 @@ def test_agents_learn_side_by_side(key):
     )
 
 
+@pytest.mark.slow
 def test_only_an_adapter_is_trained(params):
     adapters = transformer.lora(2)
     tuned = transformer.adapted(MODEL, params, adapters)

@@ -177,6 +177,7 @@ def test_the_oracle_values_prefixes_of_the_solution(rollouts):
     assert not oracle(wrong)[..., 2].any()
 
 
+@pytest.mark.slow
 def test_step_dapo_fits_the_sampled_steps_only(params, rollouts):
     """At the start the loss is half the mean square of A / β over sampled steps."""
     values = jnp.asarray(RNG.random(rollouts.values.shape), jnp.float32)
@@ -193,6 +194,7 @@ def test_step_dapo_fits_the_sampled_steps_only(params, rollouts):
     assert loose == pytest.approx(half, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_rows_as_questions_have_the_same_steps(params, rollouts):
     """Values, states and log-probabilities do not change; prompts are repeated."""
     rows = language.response_rows(rollouts)
@@ -323,6 +325,7 @@ def test_agents_learn_side_by_side(params, rollouts):
     chex.assert_trees_all_close(jax.tree.map(lambda x: x[1], state.params), alone.params, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_with_one_step_there_are_no_completions(params):
     """K = 1: a row for each response, whose advantage is its reward minus the question's value."""
     found = jax.jit(

@@ -36,6 +36,7 @@ def test_wrong_rollouts_are_refused(params, rollouts, change, message):
         )
 
 
+@pytest.mark.slow
 def test_other_vocabularies_and_nan_are_refused(params, rollouts, critic):
     other = transformer.from_config(transformer.Config(12, width=8, num_layers=1))
     learner = language.step_dapo(MODEL, critic._replace(model=language.with_value_head(other)))

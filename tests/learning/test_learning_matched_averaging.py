@@ -118,6 +118,7 @@ def test_rows_sum_to_one_so_permuted_copies_merge_without_loss(lost):
     assert float(traffic.messages) == int(both.sum())
 
 
+@pytest.mark.slow
 def test_in_agent_0s_order_all_end_with_one_model():
     params = copies()
     rule = rule_for(COMPLETE, basis="first", chunk=2)

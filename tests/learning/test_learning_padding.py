@@ -224,6 +224,7 @@ def test_evaluation_of_a_model_on_a_graph_with_padding_is_that_without():
     assert np.isfinite(metrics.accuracy).all()
 
 
+@pytest.mark.slow
 def test_the_centralized_baseline_is_not_diluted_by_agents_without_data():
     model = models.functional(models.mlp(6, 3), jnp.zeros((1, 4)))
     learner = learning.centralized(learning.classification_loss(model), local=optax.sgd(0.1))

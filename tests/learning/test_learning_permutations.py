@@ -99,8 +99,14 @@ def test_random_permutations_are_permutations(key):
     np.testing.assert_array_equal(identity["a"], np.arange(5))
 
 
-COPIES = [("activations", "mlp"), ("activations", "cnn, batch norm"), ("activations", "residual")]
-COPIES += [("weights", "mlp"), ("weights", "cnn, batch norm")]
+COPIES = [("activations", "mlp"), ("weights", "mlp")] + [
+    pytest.param(*case, marks=pytest.mark.slow)
+    for case in [
+        ("activations", "cnn, batch norm"),
+        ("activations", "residual"),
+        ("weights", "cnn, batch norm"),
+    ]
+]
 
 
 @pytest.mark.parametrize(("by", "name"), COPIES)
@@ -128,6 +134,7 @@ def test_a_permuted_copy_is_recovered_and_merging_it_loses_nothing(by, name):
     jax.tree.map(np.testing.assert_array_equal, aligned, params)
 
 
+@pytest.mark.slow
 def test_scipy_and_numpy_find_the_same_pairs_of_unrelated_networks():
     from scipy.optimize import linear_sum_assignment
 

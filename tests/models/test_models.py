@@ -123,6 +123,7 @@ def test_recalibration_gives_the_statistics_of_the_data(name, key):
     chex.assert_trees_all_close(pooled["BatchNorm_0"], whole["BatchNorm_0"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_merged_model_is_recalibrated_not_averaged(key):
     model = make("mlp-batch")
     params = stack(model, key, 4)

@@ -63,6 +63,7 @@ def close(a, b, **tolerance):
     chex.assert_trees_all_close(a, b, **({"atol": 2e-5, "rtol": 2e-5} | tolerance))
 
 
+@pytest.mark.slow
 def test_number_of_parameters(params):
     for config in (CONFIG, transformer.sized("27k", 40), transformer.sized("50m", 300)):
         shapes = jax.eval_shape(transformer.from_config(config).init, jax.random.key(0))
@@ -172,6 +173,7 @@ def test_a_batch_permutes_with_its_prompts(params):
     close(permuted, jax.tree.map(lambda x: x[order], out))
 
 
+@pytest.mark.slow
 def test_greedy_takes_the_largest_logit(params):
     out = sample(jax.random.key(2), params, TOKENS, None, 0.0)
     sequence = np.concatenate([TOKENS, out.tokens], 1)
@@ -253,6 +255,7 @@ def test_steps_sum_their_tokens():
     assert slope.tolist() == [[1.0, 1.0, 1.0, 0.0], [1.0] * 4]
 
 
+@pytest.mark.slow
 def test_adapters(params, key):
     adapters = transformer.lora(2, alpha=4.0, targets=("qkv", "down"))
     adapter = adapters.init(key, params)
@@ -278,6 +281,7 @@ def test_adapters(params, key):
     assert loss(jax.tree.map(lambda p, g: p - 0.02 * g, adapter, slope)) < before
 
 
+@pytest.mark.slow
 def test_families_keep_the_order_of_agents(key):
     models = {
         "small": transformer.from_config(transformer.Config(VOCAB, width=8, num_layers=1)),

@@ -12,7 +12,7 @@ from tests.bad_input import FLAG, KEY, NAME, NAN, NOT_NEGATIVE, OBJECT, SIZE, Ca
 CONFIG = transformer.Config(7, width=4, num_layers=1, num_heads=1)
 MODEL = transformer.from_config(CONFIG)
 RANDOM = jax.random.key(0)
-PARAMS = MODEL.init(RANDOM)
+PARAMS = jax.jit(MODEL.init)(RANDOM)
 TOKENS = jnp.array([[2, 3, 4], [5, 6, 2]])
 MASK = jnp.ones((2, 3), bool)
 CACHE = MODEL.start(2, 4)

@@ -341,6 +341,7 @@ def test_compressed_messages_are_fewer_bytes_and_agree_all_the_same(name):
     run(name, "compressed", 5)  # nothing infinite, whatever is learned
 
 
+@pytest.mark.slow
 @all_learners
 def test_delayed_messages_are_those_of_the_round_before(name):
     """First only the own learning counts, then neighbours' of the round before."""

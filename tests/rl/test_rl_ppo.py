@@ -114,7 +114,10 @@ def test_policy_gradient_against_finite_differences(kind, key):
         check_grads(jax.jit(loss), (moved,), order=1, modes=["rev"], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["categorical", "gaussian", "squashed"])
+@pytest.mark.parametrize(
+    "kind",
+    ["categorical", *(pytest.param(x, marks=pytest.mark.slow) for x in ("gaussian", "squashed"))],
+)
 def test_ratio_is_one_before_the_first_update(kind, key):
     network = network_of(kind)
     params = jax.jit(network.init)(key)
@@ -157,6 +160,7 @@ def learner_of(env, *, shared, hidden_size=0, critic="own", **options):
     return network, algorithm, start
 
 
+@pytest.mark.slow
 def test_collected_rewards_bootstrap_from_the_true_last_observation(key):
     env = Clock(num_agents=2, time_limit=3)
     network = rl.network_for(env, widths=(4,), critic="global")
@@ -179,6 +183,7 @@ def test_collected_rewards_bootstrap_from_the_true_last_observation(key):
     assert np.allclose(episodes.mean_return, 3.0)
 
 
+@pytest.mark.slow
 def test_truncation_is_not_termination(key):
     """The value of reward 1 for ever is 1/(1-γ); that of three steps is less."""
     env = Clock(num_agents=1, time_limit=3)

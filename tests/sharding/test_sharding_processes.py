@@ -55,6 +55,7 @@ def test_a_mesh_of_eight_gives_the_same_run():
     same(program.flat(*program.run(sharding.mesh(), ROUNDS)), reference())
 
 
+@pytest.mark.slow
 def test_a_mesh_resumes_what_one_device_began_and_back(tmp_path):
     program.run(None, 10, tmp_path / "a")
     same(

@@ -186,6 +186,7 @@ def test_networked_policies_sample_from_and_ascend_their_distribution(kind, key)
         np.testing.assert_allclose(flat - tables[:, :, 0], moved[:, :, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_networked_agents_on_a_path_learn_with_their_parents(key):
     game, n = bn_actor_critic.coordination_game(3), 3
     path = topology.from_edges(np.array([(0, 1), (1, 2)]), n)

@@ -104,6 +104,7 @@ def test_parameters_of_dead_agents_have_no_influence(key):
     np.testing.assert_array_equal(wild[-1][doomed], np.asarray(poisoned)[doomed])  # frozen
 
 
+@pytest.mark.slow
 def test_runs_are_equal_before_the_faults_and_components_do_not_interact_after_them(key):
     graph = topology.barabasi_albert(N, 1, seed=1)
     W = disrupted.decavg_mixing(graph)

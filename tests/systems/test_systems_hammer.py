@@ -21,6 +21,7 @@ def outputs(network, params, features):
     return jax.vmap(lambda x: network.actor(params["actor"], (), x)[1])(features)
 
 
+@pytest.mark.slow
 def test_the_environment_conforms():
     envs.conformance.check(
         lambda n: hammer.HammerEnvironment(envs.SumGuessing(n), 1), symmetric=False

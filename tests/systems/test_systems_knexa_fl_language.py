@@ -25,7 +25,7 @@ MODELS = {
 NAMES = ["a", "b", "b", "a"]
 SWARM = transformer.families(MODELS, NAMES)
 VOCABULARIES = {"a": TEXT, "b": OTHER}
-TEAM = knexa_fl.team(SWARM, SWARM.init(KEY), VOCABULARIES, TEXT)
+TEAM = knexa_fl.team(SWARM, jax.jit(SWARM.init)(KEY), VOCABULARIES, TEXT)
 N, K, T = 4, 2, 3
 ITEMS = verifiable.draw_items(verifiable.products(), 40, seed=0, distinct=True)
 TOKENS = jax.tree.map(jnp.asarray, verifiable.to_arrays(ITEMS, TEXT, solution_length=T))
@@ -123,6 +123,7 @@ def test_mean_probabilities_of_equal_agents_are_those_of_one(state):
     np.testing.assert_allclose(found, jax.nn.softmax(want.logits), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_distillation_mixes_own_loss_and_cross_entropy():
     params = MODELS["a"].init(KEY)
     own, taught = part(0, 4), part(4, 8)
@@ -144,6 +145,7 @@ def test_distillation_mixes_own_loss_and_cross_entropy():
     np.testing.assert_allclose(loss(nothing, 0.5), 0.5 * first, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_rounds_of_all_policies_are_finite_and_have_as_many_students(rounds):
     for name, (after, info) in rounds.items():
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after)), name

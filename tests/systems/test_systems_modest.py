@@ -193,7 +193,7 @@ BUSY = network.fault_plan(
     [
         (1, 1.0, False),
         pytest.param(2, 0.5, True, marks=pytest.mark.slow),
-        (3, 0.3, True),
+        pytest.param(3, 0.3, True, marks=pytest.mark.slow),
     ],
 )
 def test_a_whole_run_equals_the_protocol_by_hand(a, success, in_flight):
@@ -313,6 +313,7 @@ def test_jit_equals_eager(key):
     )
 
 
+@pytest.mark.slow
 def test_bytes_are_what_was_sent():
     schedule = modest.always_online(5, N)
     records = run(schedule)

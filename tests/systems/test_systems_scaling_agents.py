@@ -143,6 +143,7 @@ def test_what_can_be_observed_needs_no_message():
     assert min(shown) == 1.0
 
 
+@pytest.mark.slow
 def test_a_stacked_architecture_is_the_architecture_and_compiles_once():
     traces = run_all(CHAIN, 0.8, PLENTY)
     for i, name in enumerate(sa.ARCHITECTURES):
@@ -154,6 +155,7 @@ def test_a_stacked_architecture_is_the_architecture_and_compiles_once():
     assert RUN.traces == before
 
 
+@pytest.mark.slow
 def test_a_run_outside_jit_equals_the_jitted_one():
     eager = sa.run_task(
         jax.random.key(1), CHAIN, TEAMS["hybrid"], POOL, 0.8, costs=PLENTY, observability=0.2,

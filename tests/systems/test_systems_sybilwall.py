@@ -150,6 +150,7 @@ def test_copies_cannot_hide_in_size(key, scale):
     assert foolsgold_weights(everything, jnp.ones(2, bool)).tolist() == [0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_agents_that_withhold_forward_no_record(key):
     """On a path every record travels through the middle."""
     graph = topology.path(5)
@@ -204,6 +205,7 @@ def test_all_copies_leave_the_own_model(key):
     np.testing.assert_allclose(mixed[0], x[0])
 
 
+@pytest.mark.slow
 def test_displacement_is_the_model_less_where_it_began(graph, key):
     start = 10.0 + jax.random.normal(key, (N, 6))
     rule = sybilwall(graph, history="displacement", traveled=5)
@@ -220,6 +222,7 @@ def test_displacement_is_the_model_less_where_it_began(graph, key):
         )
 
 
+@pytest.mark.slow
 def test_evictions_from_full_slots_are_counted(key):
     graph = topology.path(12)
     x = jax.random.normal(key, (12, 3))
@@ -285,6 +288,7 @@ def test_no_sybil_has_two_edges_to_one_victim(seed, most):
             assert np.bincount(edges[:, 1]).max() <= most
 
 
+@pytest.mark.slow
 def test_agents_are_interchangeable(key):
     """Relabelling nodes relabels the outcome where nothing is drawn: without gossip."""
     graph = topology.random_regular(8, 4, seed=1)
@@ -299,6 +303,7 @@ def test_agents_are_interchangeable(key):
     np.testing.assert_allclose(a[order], b, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_nothing_is_as_large_as_all_pairs():
     n, size = 400, 50
     graph = topology.random_regular(n, 4, seed=0)

@@ -82,6 +82,7 @@ def test_a_requester_without_candidates_gets_no_worker_and_no_success():
     np.testing.assert_allclose(state.sums.fresh.count, [5, 0])
 
 
+@pytest.mark.slow
 def test_rewards_are_learnt_after_the_delay(sharing):
     _, _, state, _ = sharing
     np.testing.assert_allclose(state.sums.fresh.count, 7)
@@ -110,6 +111,7 @@ def test_one_step_equals_a_slow_reference():
         assert float(info.regret[r]) == 0.0
 
 
+@pytest.mark.slow
 def test_frozen_learns_nothing_after_the_shock_and_policies_share_tasks():
     world, found = small_world(shock=6), requesters()
     route = symphony_coord.router(found, bandits.linucb(6))

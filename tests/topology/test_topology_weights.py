@@ -234,6 +234,7 @@ def test_known_optima():
     assert spectra.second_modulus(tp.path(6), values) == pytest.approx(np.cos(np.pi / 6), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_through_the_simulation():
     graph = tp.grid(3, 4)
     start = spectra.second_modulus(graph, "best_constant")
@@ -242,6 +243,7 @@ def test_through_the_simulation():
     assert found < best + 0.25 * (start - best)
 
 
+@pytest.mark.slow
 def test_fastest_mixing_without_a_dense_matrix(monkeypatch):
     from jaxswarm.topology import fastest
 

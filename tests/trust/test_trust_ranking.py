@@ -120,6 +120,7 @@ def test_graphs_are_connected_distinct_and_belong_to_the_request():
     assert ranking.request_seed("a") != ranking.request_seed("b")
 
 
+@pytest.mark.slow
 def test_a_graph_that_is_not_connected_is_drawn_again():
     """With barely enough pairs most draws leave an item out; redraws find one that does not."""
     draw = jax.jit(ranking.draw_comparisons, static_argnums=(1, 2, 3), static_argnames="attempts")

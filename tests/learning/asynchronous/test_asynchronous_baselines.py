@@ -82,6 +82,7 @@ def test_a_topology_is_its_gossip_matrix(method):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), *states)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_continuized_converges_and_its_duals_stay_balanced():
     graph = topology.star(5)

@@ -125,6 +125,7 @@ def test_a_lyapunov_function_decreases_in_expectation_at_the_promised_rate(graph
     assert exponent(generator) <= -promised
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("options", [{"gossip_rate": 12.0}, {"gradient_rate": 3.0}], ids=str)
 def test_more_of_either_process_keeps_the_promise(options):
@@ -142,6 +143,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("change", WRONG.values(), ids=WRONG.keys())
 def test_wrong_constants_break_the_promise(change):
@@ -286,6 +288,7 @@ def test_an_event_changes_only_its_agents_and_a_skipped_one_none():
             np.testing.assert_array_equal(leaf[jnp.asarray(still)], old[jnp.asarray(still)])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_converges_on_graphs_that_switch(key):
     """With the constants of the worst member, ``1/χ₁`` each."""
@@ -320,6 +323,7 @@ def test_one_compilation(key):
     assert len(traces) == 1
 
 
+@pytest.mark.slow
 def test_the_example_of_the_package_runs_and_finds_the_optimum(capsys):
     text = inspect.getdoc(asynchronous).split("::\n")[1].split("The constants are")[0]
     names = {}
