@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.dqc.config import TASKS, Config
+from experiments.dqc.config import Config
 from experiments.dqc.learners import (
     ABLATIONS,
     PLAIN,
@@ -55,13 +55,7 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     numbers = arm_numbers(config, network)
     names = PLAIN + ABLATIONS
     worlds = jax.tree.map(lambda *x: np.stack(x), *map(world_of, tasks))
-    sets = [
-        [offline.trajectories(*flat_rows(task, own)) for own in of]
-        for task, of in zip(tasks, data, strict=True)
-    ]
-    stack = jax.tree.map(
-        lambda *x: jnp.stack(x), *[jax.tree.map(lambda *y: jnp.stack(y), *of) for of in sets]
-    )
+    stack = stacked_data(tasks, data)
     keys = agents.keys(jax.random.key(config.seed), config.seeds)
     longest = int(worlds.limits.max())
 
@@ -84,9 +78,8 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     results["networked"] = networked_agents(
         config, network, numbers["DQC"], keys, tasks[NETWORKED_TASK], data[NETWORKED_TASK]
     )
-    results["networked"]["pooled"] = np.asarray(
-        success[NETWORKED_TASK, :, names.index("DQC")]
-    ).mean(-1)
+    pooled = results["success"]["DQC"][NETWORKED_TASK]
+    results["networked"]["pooled"] = np.asarray(pooled).mean(-1)
     if config.mazes:
         from experiments.dqc.pointmaze import run_maze
 
@@ -95,6 +88,18 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
             progress(f"pointmaze-{maze}")
             results["mazes"][maze] = run_maze(config, maze)
     return jax.tree.map(np.asarray, results)
+
+
+def stacked_data(
+    tasks: list[GridTask], data: list[list[dict[str, np.ndarray]]]
+) -> offline.Trajectories:
+    """Data sets of all tasks and seeds, leaves ``[W, S, …]``."""
+    sets = [
+        [offline.trajectories(*flat_rows(task, own)) for own in of_task]
+        for task, of_task in zip(tasks, data, strict=True)
+    ]
+    rows = [jax.tree.map(lambda *x: jnp.stack(x), *of_task) for of_task in sets]
+    return jax.tree.map(lambda *x: jnp.stack(x), *rows)
 
 
 def networked_agents(
@@ -121,16 +126,16 @@ def networked_agents(
     shards, pools = (jax.tree.map(lambda *x: jnp.stack(x), *each) for each in (shards, pools))
     world = world_of(task)
     longest = int(world.limits.max())
-    hp = offline.ChunkHyperparameters(**numbers)
+    hp = offline.ChunkHyperparameters(**numbers)  # type: ignore[arg-type]
     learner = offline.chunk_learner(
         network, hp, num_candidates=config.candidates, flow_steps=config.flow_steps
     )
-    ring = gossip.averaging(gossip.mixing(topology.ring(config.agents)))
+    ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(config.agents))))
 
     def team(takes_part: jax.Array, key: Any, shard: Any, pool: Any) -> jax.Array:
         algorithm = offline.networked(learner, ring, shard, batch_size=config.batch, pool=pool)
         init_key, key, test_key = jax.random.split(key, 3)
-        present = jnp.broadcast_to(takes_part, config.agents)
+        present = jnp.broadcast_to(takes_part, (config.agents,))
 
         def step(state: Any, key: jax.Array) -> tuple[Any, None]:
             return algorithm.step(key, state, present)[0], None
@@ -149,8 +154,25 @@ def networked_agents(
     return dict(zip(("ring", "isolated"), success, strict=True))
 
 
+def as_one_leaf(rule: gossip.GossipTransformation) -> gossip.GossipTransformation:
+    """The same rule on all weights as one vector, which compiles much sooner than 34 leaves."""
+
+    def flat(tree: Any) -> jax.Array:
+        return jnp.concatenate([x.reshape(len(x), -1) for x in jax.tree.leaves(tree)], axis=1)
+
+    def mix(key: Any, params: Any, state: Any, exchange: gossip.Exchange) -> Any:
+        mixed, state, traffic = rule.mix(key, flat(params), state, exchange)
+        leaves, structure = jax.tree.flatten(params)
+        ends = np.cumsum([x[0].size for x in leaves])
+        parts = jnp.split(mixed, ends[:-1], axis=1)
+        shaped = [part.reshape(x.shape) for part, x in zip(parts, leaves, strict=True)]
+        return jax.tree.unflatten(structure, shaped), state, traffic
+
+    return gossip.GossipTransformation(lambda params: rule.init(flat(params)), mix, rule.supports)
+
+
 def oracles(config: Config, tasks: list[GridTask]) -> Results:
-    """Success of planners that know the maze, in closed loop and with open-loop chunks, ``[W, S]``."""
+    """Success of planners that know the maze, in closed loop and with chunks, ``[W, S]``."""
     kinds = {"closed loop": 1, "open loop": config.horizon}
     return {
         kind: np.array(
@@ -170,6 +192,3 @@ def oracles(config: Config, tasks: list[GridTask]) -> Results:
 
 def _generator(config: Config, *which: int) -> np.random.Generator:
     return np.random.default_rng([config.seed, *which])
-
-
-assert len(TASKS) == 4

@@ -17,28 +17,28 @@ class Config:
 
     horizon: int = 16  # steps of the critics' returns and chunks (h)
     policy_chunk: int = 1  # actions of DQC's policy chunk (h_a)
-    middle_chunk: int = 4  # the same of DQC's second variant and of QC-NS
-    kappa_distill: float = 0.9  # expectile of the distilled critic, in [0.5, 1)
+    middle_chunk: int = 4  # actions of a chunk of QC-NS
+    kappa_distill: float = 0.7  # expectile of the distilled critic, in [0.5, 1)
     kappa_value: float = 0.8  # quantile of the values of all arms but IQL, in [0.5, 1)
     expectile: float = 0.9  # expectile of IQL's value, in [0.5, 1)
     advantage_weight: float = 10.0  # inverse temperature of IQL's actor
-    discount: float = 0.96  # discount factor
+    discount: float = 0.94  # discount factor
     width: int = 32  # hidden units of a layer; every network has two layers
     steps: int = 1000  # gradient steps of every arm
     batch: int = 64  # chunks of a gradient step
-    lr: float = 2e-3  # step size of Adam
+    lr: float = 5e-3  # step size of Adam
     tau: float = 0.02  # share of the critic that moves into its target per step
     candidates: int = 16  # samples of which a policy executes the best
     flow_steps: int = 5  # Euler steps of the actor
-    episodes: int = 40  # episodes of a data set
+    episodes: int = 200  # episodes of a data set
     length: int = 100  # steps of an episode of the data
-    repeats: int = 4  # evaluation episodes for each of the five starts and goals of a task
+    repeats: int = 3  # evaluation episodes for each of the five starts and goals of a task
     agents: int = 4  # networked agents, each with its own share of the episodes
     mdps: int = 24  # random Markov decision processes of each size, slip and share of optimal data
     mazes: tuple[str, ...] = ()  # point mazes of OGBench: giant, teleport (needs ogbench)
     maze_rows: int = 100_000  # rows of data of a point maze
-    maze_steps: int = 10_000  # gradient steps in a point maze
-    maze_width: int = 128  # hidden units of a layer in a point maze
+    maze_steps: int = 8_000  # gradient steps in a point maze
+    maze_width: int = 64  # hidden units of a layer in a point maze
     maze_batch: int = 256  # chunks of a gradient step in a point maze
     maze_horizon: int = 25  # steps of the critics' returns and chunks in a point maze
     maze_chunk: int = 5  # actions of DQC's policy chunk in a point maze
@@ -80,12 +80,8 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        steps=4000,
-        batch=128,
-        width=64,
-        candidates=32,
-        flow_steps=10,
-        episodes=80,
+        steps=2000,
+        repeats=10,
         mdps=48,
         mazes=MAZES,
         seeds=10,

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.dqc.config import Config
-from experiments.dqc.worlds import ALLOWED, MOVES, NUM_FEATURES, GridTask
+from experiments.dqc.worlds import ALLOWED, NUM_FEATURES, GridTask
+from jaxswarm.envs.corridor_maze import MOVES
 from jaxswarm.rl import offline
 
 Numbers = dict[str, float]
@@ -21,7 +22,7 @@ Numbers = dict[str, float]
 LAST_RATE = 0.05  # step size at the end of training, as a share of the first
 
 PLAIN = ("BC", "IQL", "OS", "NS", "QC", "QC-NS", "DQC-naive", "DQC")
-ABLATIONS = ("DQC h_a=4", "κ=.5/.5", "κ_d=.5", "κ_b=.5")
+ABLATIONS = ("no optimism", "κ_d=.5", "κ_b=.5")
 
 
 class World(NamedTuple):
@@ -60,8 +61,8 @@ def arm_numbers(config: Config, network: offline.ChunkNetwork) -> dict[str, Numb
     h, short, middle = config.horizon, config.policy_chunk, config.middle_chunk
     levels = (config.kappa_distill, config.kappa_value)
 
-    def decoupled(chunk: int, kappa: tuple[float, float]) -> offline.OfflineLearner:
-        return offline.dqc(network, horizon=h, policy_chunk=chunk, kappa=kappa, **shared)
+    def decoupled(kappa: tuple[float, float]) -> offline.OfflineLearner:
+        return offline.dqc(network, horizon=h, policy_chunk=short, kappa=kappa, **shared)
 
     iql = {"expectile": config.expectile, "advantage_weight": config.advantage_weight}
     made = {
@@ -74,11 +75,10 @@ def arm_numbers(config: Config, network: offline.ChunkNetwork) -> dict[str, Numb
             network, horizon=h, policy_chunk=middle, **value, **shared
         ),
         "DQC-naive": offline.dqc_naive(network, horizon=h, policy_chunk=short, **value, **shared),
-        "DQC": decoupled(short, levels),
-        "DQC h_a=4": decoupled(middle, levels),
-        "κ=.5/.5": decoupled(short, (0.5, 0.5)),
-        "κ_d=.5": decoupled(short, (0.5, levels[1])),
-        "κ_b=.5": decoupled(short, (levels[0], 0.5)),
+        "DQC": decoupled(levels),
+        "no optimism": decoupled((0.5, 0.5)),
+        "κ_d=.5": decoupled((0.5, levels[1])),
+        "κ_b=.5": decoupled((levels[0], 0.5)),
     }
     return {name: learner.hyperparameters._asdict() for name, learner in made.items()}
 

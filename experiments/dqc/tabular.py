@@ -3,6 +3,8 @@
 Shapes: ``K`` processes.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -108,10 +110,10 @@ def distilled_errors(config: Config) -> np.ndarray:
             )
             return each.sum()
 
-        def step(carry, _):
+        def step(carry: Any, _: None) -> tuple[Any, None]:
             logits, state = carry
             updates, state = optimizer.update(jax.grad(loss)(logits), state)
-            return (optax.apply_updates(logits, updates), state), None
+            return (logits + updates, state), None
 
         start = jnp.zeros((states, actions))
         carry = (start, optimizer.init(start))

@@ -21,13 +21,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.dqc.config import TASKS
 from jaxswarm import envs
+from jaxswarm.envs.corridor_maze import MOVES
 
-MOVES = envs.corridor_maze.MOVES
 SKILL = 16  # moves of an open-loop skill of the data
 SHORT_SKILL = 4  # the same in the sticky corridor, where longer ones lead nowhere
-NOISE = 0.1  # probability that a move of a plan is random
+NOISE = 0.05  # probability that a move of a plan is random
 SLIP = 0.3  # probability that a step repeats the previous move, sticky corridor
 DETOUR = 0.7  # probability of a detour per move on the short way
 STRAIGHT = 0.15  # share of skills without detours
@@ -75,7 +74,7 @@ def grid_tasks() -> list[GridTask]:
     ends = _ends(int(sticky.floor.sum()))
     around = _around(ring)
     count = len(around)
-    # The short way is from `around[0]` to `around[SHORT]`; inner cells of it have detours.
+    # The short way leads from `around[0]` to `around[SHORT]`; its inner cells have detours.
     detour = np.zeros(count)
     detour[1:SHORT] = DETOUR
     pairs = [(0, SHORT), (SHORT, 0), (count - 1, SHORT - 1), (SHORT + 1, 1), (1, SHORT)]
@@ -244,6 +243,3 @@ def _features(path: np.ndarray, size: int, *, closed: bool) -> np.ndarray:
     parts = (unit, along, np.cos(angles), np.sin(angles), ahead, behind)
     features = np.concatenate(parts, axis=1).astype(np.float32)
     return np.pad(features, ((0, size - count), (0, 0)))
-
-
-assert len(TASKS) == 4

@@ -128,13 +128,9 @@ def test_every_method_is_one_program_with_other_numbers(batch):
 
 
 def test_actions_beyond_the_chunks_have_no_influence(batch):
-    junk = (
-        batch._replace(actions=batch.actions.at[:, 1:].set(0.7))
-        if hasattr(batch.actions, "at")
-        else batch._replace(
-            actions=np.concatenate([batch.actions[:, :1], 0 * batch.actions[:, 1:] + 0.7], 1)
-        )
-    )
+    actions = np.array(batch.actions)
+    actions[:, 1:] = 0.7
+    junk = batch._replace(actions=actions)
     for name in ("one_step", "n_step", "iql"):
         ours, theirs = (updated(METHODS[name], each)[0].params for each in (batch, junk))
         jax.tree.map(np.testing.assert_array_equal, ours, theirs)
@@ -169,7 +165,6 @@ def test_only_the_target_critic_lags(batch):
         state.target,
     )
     plain, _ = updated(METHODS["n_step"], batch)
-    assert float(jnp.abs(jax.tree.leaves(plain.target)[-1]).max()) >= 0.0
     jax.tree.map(
         lambda new, old, target: np.testing.assert_allclose(
             target, old + tau * (new - old), rtol=1e-4, atol=1e-6

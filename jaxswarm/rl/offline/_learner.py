@@ -190,7 +190,8 @@ def chunk_learner(
         # Chunk critic: return over the horizon, then the value.
         ahead = jax.nn.sigmoid(network.value(params["value"], batch.next_observation, batch.goal))
         discounts = jnp.asarray(hp.discount) ** batch.steps
-        goal_value = jax.lax.stop_gradient(discounts * jnp.where(batch.hit, 1.0, ahead))
+        returned = discounts * jnp.where(batch.hit, 1.0, ahead)
+        goal_value = jax.lax.stop_gradient(jnp.where(batch.complete, returned, 0.0))
         chunk_logits = network.q(params["chunk"], *places_of, full)
         critic = binary_cross_entropy(chunk_logits, goal_value[None]).mean(0)
 
