@@ -95,9 +95,8 @@ def test_losses_are_minimal_at_expectiles_and_quantiles(kappa):
     best = float(grid[jnp.argmin(squared)])
     balance = offline.implicit_weight(targets - best, kappa) * (targets - best)
     assert abs(float(balance.mean())) < 2e-3
-    logits = jnp.log(grid / (1 - grid))[:, None]
-    entropy = offline.expectile_cross_entropy(logits, targets[None], kappa).mean(1)
-    assert abs(float(grid[jnp.argmin(entropy)]) - best) < 3e-3
+    slope = jax.grad(lambda z: offline.expectile_cross_entropy(z, targets, kappa).mean())
+    assert abs(float(slope(jnp.log(best / (1 - best))))) < 2e-3
     quantile = float(grid[jnp.argmin(offline.quantile_loss(apart, kappa).mean(1))])
     assert abs(quantile - np.quantile(np.asarray(targets), kappa)) < 0.03
 
@@ -135,9 +134,8 @@ def test_actions_beyond_the_chunks_have_no_influence(batch):
         ours, theirs = (updated(METHODS[name], each)[0].params for each in (batch, junk))
         jax.tree.map(np.testing.assert_array_equal, ours, theirs)
     ours, theirs = (updated(METHODS["dqc"], each)[0].params for each in (batch, junk))
-    assert not np.array_equal(
-        jax.tree.leaves(ours["chunk"])[-1], jax.tree.leaves(theirs["chunk"])[-1]
-    )
+    leaves = zip(jax.tree.leaves(ours["chunk"]), jax.tree.leaves(theirs["chunk"]), strict=True)
+    assert any(not np.array_equal(a, b) for a, b in leaves)
 
 
 def test_unknown_returns_have_no_influence(batch):

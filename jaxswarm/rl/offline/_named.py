@@ -92,6 +92,7 @@ def dqc_naive(
     Raises:
         ValueError: as :func:`jaxswarm.rl.offline.chunk_learner`.
     """
+    policy_chunk = checks.whole("policy_chunk", policy_chunk, 1)
     return _build(network, numbers, **_chunked(horizon, horizon, policy_chunk))
 
 
@@ -123,6 +124,7 @@ def q_chunking_n_step(
     Raises:
         ValueError: as :func:`jaxswarm.rl.offline.chunk_learner`.
     """
+    policy_chunk = checks.whole("policy_chunk", policy_chunk, 1)
     return _build(network, numbers, **_chunked(horizon, policy_chunk, policy_chunk))
 
 
@@ -198,6 +200,7 @@ def behavior_cloning(
     Raises:
         ValueError: as :func:`jaxswarm.rl.offline.chunk_learner`.
     """
+    policy_chunk = checks.whole("policy_chunk", policy_chunk, 1)
     chunk = _chunked(policy_chunk, policy_chunk, policy_chunk)
     return _build(network, numbers, **chunk, goal_conditioned=True, candidates=1)
 

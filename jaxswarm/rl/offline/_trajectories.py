@@ -226,8 +226,10 @@ def sample_chunks(
         pool: goals that random goals are drawn from; the rows of the data if omitted.
 
     Raises:
-        ValueError: for sizes below 1, or known shares as :func:`chunks`.
+        ValueError: for what is no :class:`Trajectories`, sizes below 1, known steps outside
+            ``[1, H]``, or known shares as :func:`chunks`.
     """
+    checks.instance("data", data, Trajectories, "offline.trajectories(…)")
     batch_size = checks.whole("batch_size", batch_size, 1)
     horizon = checks.whole("horizon", horizon, 1)
     steps = horizon if steps is None else steps

@@ -77,11 +77,13 @@ def binary_cross_entropy(logits: ArrayLike, target: ArrayLike) -> jax.Array:
         target: of the same shape, or one that broadcasts to it.
     """
     logits = checks.numbers("logits", logits)
-    return jax.nn.softplus(logits) - jnp.asarray(target) * logits
+    return jax.nn.softplus(logits) - checks.numbers("target", target) * logits
 
 
 def expectile_cross_entropy(logits: ArrayLike, target: ArrayLike, kappa: ArrayLike) -> jax.Array:
     """Cross-entropy with the weights of an expectile, elementwise.
+
+    Its gradient vanishes at the expectile of the targets; the weights themselves have none.
 
     Args:
         logits: of the prediction.
@@ -97,7 +99,7 @@ def expectile_cross_entropy(logits: ArrayLike, target: ArrayLike, kappa: ArrayLi
         [0.173, 0.52]
     """
     logits = checks.numbers("logits", logits)
-    difference = jnp.asarray(target) - jax.lax.stop_gradient(jax.nn.sigmoid(logits))
+    difference = checks.numbers("target", target) - jax.lax.stop_gradient(jax.nn.sigmoid(logits))
     return implicit_weight(difference, kappa) * binary_cross_entropy(logits, target)
 
 
