@@ -22,7 +22,7 @@ LONG = {
         "language._server language._sft language._step_dapo language._steps "
         "models.transformer._families "
         "models.transformer._generate models.transformer._log_probs rl._ppo rl._sac "
-        "rl.networked.ppo rl.networked.sac systems.knexa_fl._distillation "
+        "rl.networked.ppo rl.networked.sac rl.offline._named systems.knexa_fl._distillation "
         "systems.knexa_fl._knexa systems.modest.protocol "
         "systems.sapo._sapo systems.stac._stac systems.symphony._symphony"
     ).split()
@@ -46,6 +46,7 @@ generative.experts generative.cluster generative.router generative.expert_weight
 network.churn network.link_loss network.combine swarms.vicsek swarms.boids swarms.kuramoto
 space.Space envs.SimpleSpread envs.unroll
 rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate
+rl.offline.dqc rl.offline.trajectories rl.offline.chunks
 coordination.workers coordination.task_graph coordination.bandits.linucb
 models.transformer.from_config models.transformer.generate data.tokenizers.character
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv

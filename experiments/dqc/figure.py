@@ -11,9 +11,7 @@ from experiments.dqc.worlds import GridTask, grid_tasks
 from experiments.harness.protocol import Results
 from jaxswarm import plotting, statistics
 
-GRAY = "#5A5A5A"
-COLORS = dict(zip(PLAIN, (*(plotting.PALETTE[i] for i in (5, 6, 4, 1, 3, 2)), GRAY), strict=False))
-COLORS["DQC"] = plotting.PALETTE[0]
+COLORS = dict(zip(PLAIN, (plotting.PALETTE[i] for i in (5, 7, 4, 1, 3, 2, 6, 0)), strict=True))
 
 
 def plot(config: Config, results: Results, path: Path) -> None:
@@ -68,7 +66,7 @@ def _draw_path(ax: Any, task: GridTask, path: np.ndarray, title: str) -> None:
     arrived = np.flatnonzero((steps == cells[goal]).all(1))
     used = int(arrived[0]) if len(arrived) else None
     shown = steps if used is None else steps[: used + 1]
-    shift = np.linspace(-0.25, 0.25, len(shown))[:, None]  # so that returns are seen
+    shift = np.linspace(-0.15, 0.15, len(shown))[:, None]  # so that returns are seen
     ax.plot(*(shown + shift).T[::-1], color=plotting.PALETTE[0], lw=1.2, marker="o", ms=2.5)
     ax.plot(*cells[start][::-1], "s", color="black", ms=7)
     note = f"goal after {used} steps" if used is not None else "goal not reached"

@@ -132,7 +132,9 @@ def data_set(
     return {"cell": np.stack(cells, 1), "move": np.stack(moves, 1)}
 
 
-def flat_rows(task: GridTask, data: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+def flat_rows(
+    task: GridTask, data: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Observations, actions and ends of episodes, as the library's ``trajectories`` takes them."""
     cell, move = data["cell"], data["move"]
     vectors = np.concatenate([MOVES[move], np.zeros((len(move), 1, 2), int)], 1)

@@ -220,6 +220,8 @@ def shard(
     if not isinstance(episodes, Sequence) or not len(episodes):
         raise ValueError(f"episodes: expected a list for each agent, got {checks.shown(episodes)}")
     dealt = [checks.wholes("episodes", own, 0, len(ends) - 1, shape=(None,)) for own in episodes]
+    if any(not len(own) for own in dealt):
+        raise ValueError("episodes: expected at least one episode for each agent, got none")
     everything = np.concatenate(dealt)
     if len(np.unique(everything)) != len(everything):
         raise ValueError("episodes: expected disjoint shards, got an episode that two agents hold")
