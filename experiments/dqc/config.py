@@ -37,7 +37,7 @@ class Config:
     mdps: int = 24  # random Markov decision processes of each size, slip and share of optimal data
     mazes: tuple[str, ...] = ()  # point mazes of OGBench: giant, teleport (needs ogbench)
     maze_rows: int = 100_000  # rows of data of a point maze
-    maze_steps: int = 8_000  # gradient steps in a point maze
+    maze_steps: int = 5_000  # gradient steps in a point maze
     maze_width: int = 64  # hidden units of a layer in a point maze
     maze_batch: int = 256  # chunks of a gradient step in a point maze
     maze_horizon: int = 25  # steps of the critics' returns and chunks in a point maze

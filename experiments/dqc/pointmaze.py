@@ -65,9 +65,8 @@ def run_maze(config: Config, maze: str) -> Results:
     hp = stacked(arm_numbers(sizes, network), PLAIN)
     keys = agents.keys(jax.random.key(config.seed), sizes.maze_seeds)
     over_seeds = jax.vmap(lambda key, own, hp: train(key, sizes, network, own, hp), (0, 0, None))
-    program = jit_fast_compile(
-        lambda keys, data, hp: jax.lax.map(lambda own: over_seeds(keys, data, own), hp)
-    )
+    # Arms share keys and data, so that every batch is drawn once for all of them.
+    program = jit_fast_compile(jax.vmap(over_seeds, (None, None, 0)))
     params = program(keys, data, hp)
     success = test_policies(sizes, network, params, hp, maze)
     return {name: success[m] for m, name in enumerate(PLAIN)}

@@ -95,8 +95,9 @@ def expectile_cross_entropy(logits: ArrayLike, target: ArrayLike, kappa: ArrayLi
 
     Example:
         >>> import jax.numpy as jnp
-        >>> expectile_cross_entropy(jnp.zeros(2), jnp.array([0.0, 1.0]), 0.75).round(3).tolist()
-        [0.173, 0.52]
+        >>> low, high = expectile_cross_entropy(jnp.zeros(2), jnp.array([0.0, 1.0]), 0.75)
+        >>> round(float(low), 3), round(float(high), 3)
+        (0.173, 0.52)
     """
     logits = checks.numbers("logits", logits)
     difference = checks.numbers("target", target) - jax.lax.stop_gradient(jax.nn.sigmoid(logits))
