@@ -26,6 +26,7 @@ LONG = {
         "learning.supervised models.flow.classifier models.flow.objectives "
         "systems.fortytwo._synthetic systems.knexa_fl._distillation systems.knexa_fl._team "
         "systems.knexa_fl._knexa systems.modest.protocol systems.scaling_agents.engine "
+        "rl.offline._named "
         "systems.sapo._sapo systems.stac._stac systems.symphony._symphony"
     ).split()
 }
@@ -48,6 +49,7 @@ generative.experts generative.cluster generative.router generative.expert_weight
 network.churn network.link_loss network.combine swarms.vicsek swarms.boids swarms.kuramoto
 space.Space envs.SimpleSpread envs.unroll
 rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate
+rl.offline.dqc rl.offline.trajectories rl.offline.chunks
 coordination.workers coordination.task_graph coordination.bandits.linucb
 models.transformer.from_config models.transformer.generate data.tokenizers.character
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv

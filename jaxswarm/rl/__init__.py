@@ -17,7 +17,7 @@ and minibatches. Agent ``i`` draws from ``fold_in(key, i)``.
 Importing this package imports distrax, rlax, flashbax, flax and jumanji, which takes seconds.
 """
 
-from jaxswarm.rl import networked
+from jaxswarm.rl import networked, offline
 from jaxswarm.rl._evaluation import Evaluation, evaluate, evaluator, policy
 from jaxswarm.rl._off_policy import (
     Learner,
@@ -87,6 +87,7 @@ __all__ = [
     "network_for",
     "networked",
     "off_policy",
+    "offline",
     "over_agents",
     "policy",
     "ppo",

@@ -32,6 +32,7 @@ MINUTES = (
     "knexa_fl",
     "fortytwo",
     "byzantine_grid",
+    "dqc",
     "disrupted",
 )
 

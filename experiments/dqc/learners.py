@@ -1,0 +1,182 @@
+"""Training and evaluation of all arms on the grid tasks, in one program.
+
+Arms differ by numbers (:class:`jaxswarm.rl.offline.ChunkHyperparameters`), tasks by tables, so that
+arms, seeds and tasks are ``vmap`` axes. Arms of a seed see the same batches.
+
+Shapes: ``W`` tasks, ``S`` seeds, ``M`` arms, ``P`` evaluation pairs, ``B`` episodes.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.dqc.config import Config
+from experiments.dqc.worlds import ALLOWED, NUM_FEATURES, GridTask
+from jaxswarm.envs.corridor_maze import MOVES
+from jaxswarm.rl import offline
+
+Numbers = dict[str, float]
+
+LAST_RATE = 0.05  # step size at the end of training, as a share of the first
+
+PLAIN = ("BC", "IQL", "OS", "NS", "QC", "QC-NS", "DQC-naive", "DQC")
+ABLATIONS = ("no optimism", "κ_d=.5", "κ_b=.5")
+
+
+class World(NamedTuple):
+    """Tables of a task that evaluation needs, traced."""
+
+    after: jax.Array
+    features: jax.Array
+    slip: jax.Array
+    pairs: jax.Array
+    limits: jax.Array
+
+
+def make_network(config: Config) -> offline.ChunkNetwork:
+    """The networks that all arms share."""
+    return offline.chunk_network(
+        NUM_FEATURES,
+        2,
+        config.horizon,
+        widths=(config.width, config.width),
+        num_critics=1,
+        activation="relu",
+        layer_norm=False,
+    )
+
+
+def arm_numbers(config: Config, network: offline.ChunkNetwork) -> dict[str, Numbers]:
+    """Hyper-parameters of every arm, from the library's named methods."""
+    shared = {
+        "discount": config.discount,
+        "lr": config.lr,
+        "tau": config.tau,
+        "num_candidates": config.candidates,
+        "flow_steps": config.flow_steps,
+    }
+    value = {"kappa_value": config.kappa_value}
+    h, short, middle = config.horizon, config.policy_chunk, config.middle_chunk
+    levels = (config.kappa_distill, config.kappa_value)
+
+    def decoupled(kappa: tuple[float, float]) -> offline.OfflineLearner:
+        return offline.dqc(network, horizon=h, policy_chunk=short, kappa=kappa, **shared)
+
+    iql = {"expectile": config.expectile, "advantage_weight": config.advantage_weight}
+    made = {
+        "BC": offline.behavior_cloning(network, **shared),
+        "IQL": offline.iql(network, **iql, **shared),
+        "OS": offline.one_step(network, **value, **shared),
+        "NS": offline.n_step(network, horizon=h, **value, **shared),
+        "QC": offline.q_chunking(network, horizon=h, **value, **shared),
+        "QC-NS": offline.q_chunking_n_step(
+            network, horizon=h, policy_chunk=middle, **value, **shared
+        ),
+        "DQC-naive": offline.dqc_naive(network, horizon=h, policy_chunk=short, **value, **shared),
+        "DQC": decoupled(levels),
+        "no optimism": decoupled((0.5, 0.5)),
+        "κ_d=.5": decoupled((0.5, levels[1])),
+        "κ_b=.5": decoupled((levels[0], 0.5)),
+    }
+    return {name: learner.hyperparameters._asdict() for name, learner in made.items()}
+
+
+def stacked(numbers: dict[str, Numbers], names: tuple[str, ...]) -> offline.ChunkHyperparameters:
+    """Hyper-parameters of several arms, leaves ``[M]``."""
+    columns = {
+        field: np.array([numbers[name][field] for name in names])
+        for field in offline.ChunkHyperparameters._fields
+    }
+    return offline.ChunkHyperparameters(**columns)
+
+
+def world_of(task: GridTask) -> World:
+    """The tables of a task."""
+    starts, goals = task.pairs.T
+    limits = np.ceil(ALLOWED * task.distance[starts, goals]).astype(np.int32)
+    return World(np.asarray(task.after), task.features, np.float32(task.slip), task.pairs, limits)  # type: ignore[arg-type]
+
+
+def learner_of(
+    config: Config, network: offline.ChunkNetwork, hp: offline.ChunkHyperparameters
+) -> offline.OfflineLearner:
+    """The learner of one arm; its numbers may be traced."""
+    return offline.chunk_learner(
+        network, hp, num_candidates=config.candidates, flow_steps=config.flow_steps
+    )
+
+
+def train(
+    key: jax.Array,
+    config: Config,
+    network: offline.ChunkNetwork,
+    data: offline.Trajectories,
+    hp: offline.ChunkHyperparameters,
+) -> Any:
+    """Train one arm on one data set, with a decaying step size.
+
+    Returns:
+        Its parameters, with the target copy (a moving average) of the critic that the policy uses.
+    """
+
+    def step(state: Any, inputs: tuple[jax.Array, jax.Array]) -> tuple[Any, None]:
+        key, share = inputs
+        batch_key, key = jax.random.split(key)
+        batch = offline.sample_chunks(
+            batch_key, data, config.batch, config.horizon, steps=hp.horizon
+        )
+        learner = learner_of(config, network, hp._replace(lr=share * hp.lr))
+        return learner.step(key, state, batch)[0], None
+
+    init_key, key = jax.random.split(key)
+    keys = jax.random.split(key, config.steps)
+    state = learner_of(config, network, hp).init(init_key)
+    state = jax.lax.scan(step, state, (keys, decay(config.steps)))[0]
+    return state.params | {"chunk": state.target, "distilled": state.target}
+
+
+def decay(steps: int) -> jax.Array:
+    """Shares of the first step size, from 1 along a cosine to ``LAST_RATE``, ``[steps]``."""
+    wave = 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.arange(steps) / steps))
+    return LAST_RATE + (1.0 - LAST_RATE) * wave
+
+
+def evaluate(
+    key: jax.Array,
+    config: Config,
+    network: offline.ChunkNetwork,
+    params: Any,
+    hp: offline.ChunkHyperparameters,
+    world: World,
+    num_steps: int,
+) -> tuple[jax.Array, jax.Array]:
+    """Success ``[P]`` of one arm, and the cells of its first episode of every pair ``[P, T]``."""
+    learner = learner_of(config, network, hp)
+    pairs, limits = (jnp.repeat(jnp.asarray(x), config.repeats, 0) for x in world[3:])
+    start, goal = pairs[:, 0], pairs[:, 1]
+    count = len(start)
+    aims = jnp.asarray(world.features)[goal]
+
+    def step(carry: Any, inputs: Any) -> tuple[Any, jax.Array]:
+        cell, last, done, chunk = carry
+        time, key = inputs
+        plan_key, slip_key = jax.random.split(key)
+        place = time % hp.executed
+        fresh = learner.act(plan_key, params, jnp.asarray(world.features)[cell], aims)
+        chunk = jnp.where(place == 0, fresh, chunk)
+        vector = jax.lax.dynamic_index_in_dim(chunk, place, 1, keepdims=False)
+        move = jnp.argmax(vector @ jnp.asarray(MOVES.T, jnp.float32), axis=1)
+        slips = jax.random.uniform(slip_key, (count,)) < world.slip
+        move = jnp.where(slips, last, move)
+        active = ~done & (time < limits)
+        cell = jnp.where(active, jnp.asarray(world.after)[cell, move], cell)
+        return (cell, move, done | (active & (cell == goal)), chunk), cell
+
+    chunk = jnp.zeros((count, config.horizon, 2))
+    carry = (start, jnp.full(count, 3), start == goal, chunk)
+    times = jnp.arange(num_steps)
+    (_, _, done, _), cells = jax.lax.scan(step, carry, (times, jax.random.split(key, num_steps)))
+    success = done.reshape(-1, config.repeats).mean(1)
+    return success, cells.T[:: config.repeats]
