@@ -154,15 +154,15 @@ def load_interactions(
         ValueError: if the file or a column is missing (naming those that exist), or a field is no
             number (naming column and line); otherwise as :func:`interactions`.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise ValueError(f"path: expected a .csv or .parquet file, got {str(path)!r}")
     several = [action] if isinstance(action, str) else list(action)
     for name, given in (("rewards", rewards), ("features", features)):
-        if isinstance(given, str):
+        if isinstance(given, str) or not isinstance(given, Sequence):
             raise ValueError(f"{name}: expected a sequence of column names, got {given!r}")
     if not rewards or not several:
         raise ValueError("rewards, action: expected at least one column, got none")
+    if not isinstance(path, str | Path) or not Path(path).expanduser().is_file():
+        raise ValueError(f"path: expected a .csv or .parquet file, got {checks.shown(path)}")
+    file = Path(path).expanduser()
     wanted = [session, *several, *rewards, propensity, *features, *([order] if order else [])]
     columns = _parquet(file, wanted) if file.suffix == ".parquet" else _csv(file, wanted)
 
