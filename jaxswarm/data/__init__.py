@@ -8,6 +8,7 @@ per agent. Synthetic problems such as :func:`quadratics` come with their optimum
 """
 
 from jaxswarm.data import tokenizers, verifiable
+from jaxswarm.data._interactions import Interactions, interactions, load_interactions
 from jaxswarm.data._sprites import SPRITES, sprites
 from jaxswarm.data.batches import (
     Batch,
@@ -60,6 +61,9 @@ from jaxswarm.data.synthetic import (
 )
 
 __all__ = [
+    "Interactions",
+    "interactions",
+    "load_interactions",
     "PARTITIONERS",
     "Batch",
     "ClassShards",

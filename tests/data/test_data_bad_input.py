@@ -367,7 +367,30 @@ CALLS = {
     ),
 }
 
-NEEDS_FILES = ("read_idx", "load_files")
+COLUMN = (None, "x", 3.0, np.full(3, NAN), np.zeros(2), np.zeros((3, 2, 2)), [1j, 0, 0])
+CALLS["interactions"] = Call(
+    data.interactions,
+    {"session": [0, 1, 0], "action": [0, 1, 1], "rewards": [1.0, 2.0, 3.0], "propensity": [0.5] * 3,
+     "features": np.ones((3, 2)), "order": [2.0, 1.0, 0.0], "max_steps": 2, "density": False},
+    {
+        "session": (None, 3, [], [0.5, 1.0, 2.0], [[1], [2], [3]], [True, False, True]),
+        "action": (*COLUMN, [-1, 0, 0]),
+        "rewards": (*COLUMN, {}, {1: [1.0, 2.0, 3.0]}, {"a": [1.0]}),
+        "propensity": (*COLUMN, [0.0, 0.5, 0.5], [0.5, 0.5, 1.5]),
+        "features": COLUMN[1:],
+        "order": COLUMN[1:],
+        "max_steps": SIZE,
+        "density": FLAG,
+    },
+)  # fmt: skip
+CALLS["load_interactions"] = Call(
+    data.load_interactions,
+    {"path": "log.csv", "session": "a", "action": "b", "rewards": ["c"], "propensity": "d"},
+    {"path": (None, 3, "nothing.csv", "."), "rewards": ("c", [], None), "features": ("c", 3)},
+    {"rewards": "rewards|path", "features": "features|path"},
+)
+
+NEEDS_FILES = ("read_idx", "load_files", "load_interactions")
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in NEEDS_FILES])

@@ -5,10 +5,11 @@
 The baselines ``behavior_cloning``, ``iql``, ``one_step``, ``n_step``, ``q_chunking``,
 ``q_chunking_n_step`` and ``dqc_naive`` have the same networks and update; ``networked`` trains
 agents with disjoint shards. :mod:`jaxswarm.rl.offline.exact` analyses chunk critics on small
-Markov decision processes.
+Markov decision processes; :mod:`jaxswarm.rl.offline.evaluation` estimates what a policy would have
+earned from sessions that another one logged.
 """
 
-from jaxswarm.rl.offline import exact
+from jaxswarm.rl.offline import evaluation, exact
 from jaxswarm.rl.offline._learner import (
     ChunkHyperparameters,
     OfflineLearner,
@@ -70,6 +71,7 @@ __all__ = [
     "chunks",
     "dqc",
     "dqc_naive",
+    "evaluation",
     "exact",
     "expectile_cross_entropy",
     "expectile_loss",
