@@ -30,6 +30,7 @@ References:
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -39,7 +40,7 @@ import optax
 
 from experiments.harness.compile import jit_fast_compile
 from experiments.knexa_fl import bandit_tiers, skills
-from experiments.knexa_fl.config import Config
+from experiments.knexa_fl.config import NUM_SKILLS, Config
 from jaxswarm import agents
 from jaxswarm.data import verifiable
 from jaxswarm.systems import knexa_fl
@@ -84,7 +85,8 @@ def run_language(
     """Rounds of matchmaking and distillation with every policy.
 
     Returns:
-        With the arms of :data:`ARMS` as axis 0: ``accuracy [A, S, E + 1, N]`` on test questions;
+        With the arms of :data:`ARMS` as axis 0: ``accuracy [A, S, E + 1, N, 12]`` on test questions
+        of each skill;
         ``loss [A, S, T, N]``; ``rewards``, ``teachers`` and ``students`` ``[A, S, T, K]``; ``sent
         [A, S, T]`` in bytes. ``at [E + 1]``, rounds of the measurements; ``histogram [S, N, 12]``.
     """
@@ -94,7 +96,7 @@ def run_language(
     )
     category = jnp.asarray(questions.category)
 
-    def run_seed(policy: jax.Array, key: jax.Array, own: Any, share: jax.Array) -> Any:
+    def run_seed(policy: jax.Array, key: jax.Array, start: Any, own: Any, share: jax.Array) -> Any:
         data = knexa_fl.KnexaData(
             own, share, transfer.prompts, transfer.prompt_mask, validation, category
         )
@@ -110,9 +112,8 @@ def run_language(
             transfer_size=config.texts,
             temperature=0.0,
         )
-        init_key, run_key, test_key = jax.random.split(key, 3)
-
-        state = learner.init(team.init(init_key), data)
+        run_key, test_key = jax.random.split(key)
+        state = learner.init(start, data)
         infos = jax.eval_shape(learner.step, run_key, state, data)[1]
         blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), infos)
 
@@ -121,7 +122,7 @@ def run_language(
             tested = jax.lax.cond(
                 index % config.every == 0,
                 lambda: accuracy(test_key, team, state, test),
-                lambda: jnp.zeros(config.agents),
+                lambda: jnp.zeros((config.agents, NUM_SKILLS)),
             )
             state, info = jax.lax.cond(
                 index < config.rounds,
@@ -133,17 +134,32 @@ def run_language(
         tested, infos = jax.lax.scan(one, state, jnp.arange(config.rounds + 1))[1]
         return tested[:: config.every], jax.tree.map(lambda x: x[:-1], infos)
 
-    def run_arm(policy: jax.Array) -> Any:
-        keys = agents.keys(key, config.seeds)
-        return jax.vmap(run_seed, in_axes=(None, 0, 0, 0))(
-            policy, keys, private, jnp.asarray(histogram)
-        )
+    start_keys, keys = jax.random.split(key)
+    start_keys, keys = (agents.keys(x, config.seeds) for x in (start_keys, keys))
+    starts = jit_fast_compile(jax.vmap(lambda key, own: skills.specialize(key, config, team, own)))(
+        start_keys, private
+    )
+    over_seeds = jax.vmap(run_seed, in_axes=(None, 0, 0, 0, 0))
+    given = (keys, starts, private, jnp.asarray(histogram))
+    program = jit_fast_compile(over_seeds).lower(jnp.int32(0), *given).compile()
 
-    policies = jnp.array([knexa_fl.POLICIES.index(name) for name in ARMS.values()])
-    # One arm after another, so that only the oracle pays for its trials.
-    found, infos = jit_fast_compile(lambda p: jax.lax.map(run_arm, p))(policies)
-    results = {
-        "accuracy": found,
+    def run_arm(name: str) -> Any:
+        policy = jnp.int32(knexa_fl.POLICIES.index(name))
+        return jax.block_until_ready(program(policy, *given))
+
+    # The oracle, which trains N + 1 times as often, beside all others in turn.
+    with ThreadPoolExecutor(2) as threads:
+        found = dict(
+            threads.map(
+                lambda name: (name, run_arm(name)),
+                sorted(ARMS.values(), key=lambda name: name != "oracle"),
+            )
+        )
+    accuracies, infos = jax.tree.map(
+        lambda *leaves: np.stack(leaves), *[found[name] for name in ARMS.values()]
+    )
+    return {
+        "accuracy": accuracies,
         "loss": infos.loss,
         "rewards": infos.rewards,
         "teachers": infos.pairs.teachers,
@@ -152,13 +168,12 @@ def run_language(
         "at": np.arange(0, config.rounds + 1, config.every),
         "histogram": histogram,
     }
-    return {name: np.asarray(value) for name, value in results.items()}
 
 
 def accuracy(
     key: jax.Array, team: knexa_fl.Team, state: knexa_fl.KnexaState, test: verifiable.Problems
 ) -> jax.Array:
-    """Share of the test questions that each agent answers rightly, ``float32[N]``."""
+    """Share of each skill's test questions that each agent answers rightly, ``float32[N, 12]``."""
     found = knexa_fl.team_texts(
         key,
         team,
@@ -173,7 +188,7 @@ def accuracy(
         right = verifiable.exact_match(
             tokens, mask, test.answers, test.answer_lengths, separator=separator
         )
-        return jnp.mean(right.astype(jnp.float32))
+        return jnp.mean(right.astype(jnp.float32).reshape(NUM_SKILLS, -1), axis=1)
 
     return jax.vmap(one)(found.tokens, found.mask)
 
@@ -186,4 +201,4 @@ def final(results: dict[str, Any], arm: str) -> np.ndarray:
 def mean_accuracy(results: dict[str, Any], arm: str) -> np.ndarray:
     """Mean accuracy of an arm's agents at the measurements, ``float64[S, E + 1]``."""
     found = results["language"]["accuracy"][list(ARMS).index(arm)]
-    return np.asarray(found, np.float64).mean(axis=-1)
+    return np.asarray(found, np.float64).mean(axis=(-2, -1))
