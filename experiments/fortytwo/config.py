@@ -27,7 +27,8 @@ class Config:
     admission: int = 64  # calibration questions kept for admission tests
     questions: int = 192  # test questions of each pool and task
     ablation: int = 96  # the first of them, in arms that answer or judge anew
-    block: int = 256  # pairs that a node judges, and questions that it answers, at once
+    block: int = 256  # pairs that a node judges at once
+    asked: int = 192  # questions that a node answers at once
     comparisons: int = 3  # comparisons of each node per question: this many per reply
     fewer: tuple[int, ...] = (1, 2, 4, 8, 16)  # smaller numbers of comparisons of each node
     votes: int = 12  # replies of each node in a majority vote with the tokens of peer ranking
@@ -68,7 +69,7 @@ SCALES = {
     "smoke": Config(
         seeds=2, nodes=4, widths=(8,), heads=(1,), layers=1, rows=64, base_steps=20, base_check=10,
         answer_steps=10, judge_steps=10, batch=8, demonstrations=64, calibration=8, admission=8,
-        questions=16, ablation=8, block=64, fewer=(2,), votes=2, sizes=(3,), attacked=4,
+        questions=16, ablation=8, block=64, asked=16, fewer=(2,), votes=2, sizes=(3,), attacked=4,
         flips=(0.0, 0.5), synthetic_nodes=24, synthetic_requests=5, sybils=(1, 4),
     ),
     "small": Config(),
