@@ -1,6 +1,6 @@
 """Language agents: CPU seconds of a round of sampling and one GRPO step, and tokens per second.
 
-``python -m benchmarks.language --json PATH [--quick] [--only SECTION …]``
+``python -m benchmarks.language --json PATH [--quick] [--reference] [--only SECTION …]``
 
 The reference round is 8 agents × 8 questions × 8 responses × 24 tokens with a transformer of two
 layers of width 32, and one GRPO step. Its parts (sampling with the cache, the gradient on given
@@ -66,12 +66,14 @@ class Setting(NamedTuple):
 REFERENCE = Setting("8 agents × 8 × 8 × 24, d = 32 (reference)")
 
 
-def settings(quick: bool) -> Iterator[Setting]:
-    """The reference, a wider model, and more agents."""
+def settings(quick: bool, reference: bool = False) -> Iterator[Setting]:
+    """The reference, and unless it is wanted alone a wider model and more agents."""
     if quick:
         yield Setting("2 agents × 2 × 2 × 4, d = 32", 2, 32, 2, 2, 2, 4)
         return
     yield REFERENCE
+    if reference:
+        return
     yield Setting("8 agents × 8 × 8 × 24, d = 64", width=64)
     yield Setting("20 agents × 8 × 8 × 24, d = 32", num_agents=20)
 
@@ -273,7 +275,9 @@ def measure(runners: Sequence[Runner], section: str, repeats: int) -> list[Row]:
     ]
 
 
-def run(sections: Sequence[str], *, quick: bool = False, peers: bool = True) -> dict[str, Any]:
+def run(
+    sections: Sequence[str], *, quick: bool = False, reference: bool = False, peers: bool = True
+) -> dict[str, Any]:
     """All rows: what ``--json`` writes."""
     device = jax.devices()[0]
     found: dict[str, Any] = {
@@ -282,7 +286,7 @@ def run(sections: Sequence[str], *, quick: bool = False, peers: bool = True) -> 
         "goal_cpu_s": GOAL,
         "rows": [],
     }
-    for setting in settings(quick):
+    for setting in settings(quick, reference):
         runners = [Swarm(setting), *(torch_peers(setting) if peers else [])]
         for section in sections:
             for row in measure(runners, section, repeats=2 if quick else 15):
@@ -311,9 +315,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.language", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: a check")
+    parser.add_argument("--reference", action="store_true", help="the reference round alone")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION")
     options = parser.parse_args(arguments)
-    report = run(options.only or list(SECTIONS), quick=options.quick)
+    report = run(options.only or list(SECTIONS), quick=options.quick, reference=options.reference)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(report, indent=1) + "\n")

@@ -17,9 +17,8 @@ class Config:
     width: int = 32  # width of the transformers
     pretrain_steps: int = 1500  # gradient steps of each family's base model
     mistakes: float = 0.8  # share of wrong demonstrations in the last steps of base models
-    private: int = 72  # demonstrations of each agent
-    breadths: tuple[int, ...] = (6, 3, 1)  # skills that agents know, two agents each, in turn
-    warm_up: int = 100  # gradient steps on private data before the first round
+    private: int = 48  # demonstrations of each agent
+    concentration: float = 0.1  # of the Dirichlet distribution of skills over private data
     transfer: int = 8  # questions of the public transfer set, of each skill
     validation: int = 6  # public validation questions of each skill, which give the rewards
     test: int = 10  # test questions of each skill
@@ -40,12 +39,6 @@ class Config:
                 raise ValueError(
                     f"{name}: expected an even number of at least 4, got {getattr(self, name)}"
                 )
-        for breadth in self.breadths:
-            if not 1 <= breadth <= NUM_SKILLS // 2 or self.private % breadth:
-                raise ValueError(
-                    f"breadths: expected divisors of private={self.private} from 1 to "
-                    f"{NUM_SKILLS // 2}, got {self.breadths}"
-                )
         for name in ("seeds", "bandit_seeds"):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name}: expected at least 2, got {getattr(self, name)}")
@@ -59,8 +52,8 @@ class Config:
 SCALES = {
     "smoke": Config(
         clients=6, bandit_rounds=10, synergy_rounds=4, bandit_seeds=2, agents=4, width=8,
-        pretrain_steps=2, private=6, warm_up=1, transfer=2, validation=1, test=1, rounds=2, every=1,
-        steps=1, batch=4, texts=4, seeds=2,
+        pretrain_steps=2, private=8, transfer=2, validation=1, test=1, rounds=2, every=1, steps=1,
+        batch=4, texts=4, seeds=2,
     ),
     "small": Config(),
     "full": Config(

@@ -12,11 +12,11 @@ import optax
 
 from experiments.harness.compile import jit_fast_compile
 from experiments.knexa_fl.config import NUM_SKILLS, Config
-from jaxswarm import agents, language
+from jaxswarm import language
 from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.models import transformer
 from jaxswarm.systems import knexa_fl
-from jaxswarm.types import Key, Params, PyTree
+from jaxswarm.types import Key, Params
 
 SKILLS = (
     verifiable.chain_sums(2),
@@ -141,72 +141,22 @@ def _fine_tuned(
 
 
 def deal_private(config: Config, questions: Questions) -> tuple[verifiable.Problems, np.ndarray]:
-    """Private demonstrations of every agent of every seed, of the skills that it knows.
-
-    The skills are split into two sides at random. Agents know skills of one side, as many as
-    ``config.breadths`` says, equally many demonstrations of each; which agent knows how many, and
-    of which side, is drawn for every seed.
+    """Private demonstrations of every agent of every seed, skills by a Dirichlet distribution.
 
     Returns:
         ``(problems, histogram)``: leaves ``[S, N, M, ...]``, and shares of skills ``[S, N, 12]``.
     """
     rng = np.random.default_rng(config.seed)
-    n, half = config.agents, NUM_SKILLS // 2
-    dealt, histogram = [], np.zeros((config.seeds, n, NUM_SKILLS), np.float32)
+    dealt, histogram = [], np.zeros((config.seeds, config.agents, NUM_SKILLS), np.float32)
     for seed in range(config.seeds):
-        sides = rng.permutation(NUM_SKILLS).reshape(2, half)
-        for agent, place in enumerate(rng.permutation(n)):
-            breadth = config.breadths[place // 2 % len(config.breadths)]
-            known = rng.permutation(sides[place % 2])[:breadth]
-            counts = np.zeros(NUM_SKILLS, int)
-            counts[known] = config.private // breadth
-            histogram[seed, agent] = counts / counts.sum()
+        for agent in range(config.agents):
+            shares = rng.dirichlet(np.full(NUM_SKILLS, config.concentration))
+            counts = rng.multinomial(config.private, shares)
+            histogram[seed, agent] = counts / config.private
             for skill, count in enumerate(counts):
                 pool = questions.train[skill]
                 rows = rng.choice(len(pool), count, replace=count > len(pool))
                 dealt += [pool[row] for row in rows]
     problems = to_arrays(dealt)
-    shape = (config.seeds, n, config.private)
+    shape = (config.seeds, config.agents, config.private)
     return jax.tree.map(lambda x: jnp.asarray(x).reshape(*shape, *x.shape[1:]), problems), histogram
-
-
-def specialize(
-    key: Key, config: Config, team: knexa_fl.Team, private: verifiable.Problems
-) -> dict[str, PyTree]:
-    """Adapters of one seed's agents that have learned from their private data alone.
-
-    Args:
-        key: consumed.
-        config: sizes.
-        team: of agents with base models.
-        private: demonstrations, leaves ``[N, M, ...]``.
-
-    Returns:
-        A dict from family to leaves ``[F, ...]``.
-    """
-    optimizer = optax.adamw(config.lr, b2=0.98, eps=1e-6)
-
-    def one(model: transformer.LanguageModel, own: PyTree, key: Key, inputs: PyTree) -> PyTree:
-        (base, adapter), (items, table) = own, inputs
-        items = items._replace(
-            prompts=jnp.where(items.prompt_mask, table[items.prompts], 0),
-            solutions=jnp.where(items.solution_mask, table[items.solutions], 0),
-        )
-
-        def step(carry: PyTree, key: Key) -> tuple[PyTree, None]:
-            adapter, opt_state = carry
-            rows = jax.random.randint(key, (config.batch,), 0, items.prompts.shape[0])
-            batch = jax.tree.map(lambda x: x[rows], items)
-            grads = jax.grad(
-                lambda adapter: language.sft_loss(model, team.adapters.merge(base, adapter), batch)
-            )(adapter)
-            updates, opt_state = optimizer.update(grads, opt_state, adapter)
-            return (optax.apply_updates(adapter, updates), opt_state), None
-
-        keys = jax.random.split(key, config.warm_up)
-        return jax.lax.scan(step, (adapter, optimizer.init(adapter)), keys)[0][0]
-
-    init_key, key = jax.random.split(key)
-    inputs = (private, jnp.asarray(team.from_text))
-    keys = agents.keys(key, team.num_agents)
-    return team.swarm.map_apart(one, team.pairs(team.init(init_key)), keys, inputs)
