@@ -1,24 +1,27 @@
 """Language agents: CPU seconds of a round of sampling and one GRPO step, and tokens per second.
 
-``python -m benchmarks.language --json PATH [--quick] [--only SECTION …]``
+``python -m benchmarks.language --json PATH [--quick] [--reference] [--only SECTION …]``
 
 The reference round is 8 agents × 8 questions × 8 responses × 24 tokens with a transformer of two
-layers of width 32, and one GRPO step. Its parts (sampling with the cache, one step on given
-responses) are timed apart as well. CPU seconds are those of all threads of this process, so a busy
-machine disturbs them less than wall seconds; both are medians over repeats, and compilation is
-apart.
+layers of width 32, and one GRPO step. Its parts (sampling with the cache, the gradient on given
+responses) are timed apart as well. Where PyTorch is installed, the same round of the same model
+runs in it, too (:mod:`benchmarks.language_torch`): implementations take turns, call by call, in one
+process. CPU seconds are those of all threads of this process, so a busy machine disturbs them less
+than wall seconds; both are medians over repeats, and compilation is apart.
 """
 
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxswarm import agents, language
@@ -29,6 +32,8 @@ from jaxswarm.types import Params
 Row = dict[str, Any]
 GOAL = 0.1
 """CPU seconds of the reference round that are aimed at on two idle cores."""
+LEARNING_RATE = 1e-3
+SECTIONS = ("round", "sampling", "gradient")
 
 
 class Setting(NamedTuple):
@@ -61,39 +66,98 @@ class Setting(NamedTuple):
 REFERENCE = Setting("8 agents × 8 × 8 × 24, d = 32 (reference)")
 
 
-def settings(quick: bool) -> Iterator[Setting]:
-    """The reference, a wider model, and more agents."""
+def settings(quick: bool, reference: bool = False) -> Iterator[Setting]:
+    """The reference, and unless it is wanted alone a wider model and more agents."""
     if quick:
         yield Setting("2 agents × 2 × 2 × 4, d = 32", 2, 32, 2, 2, 2, 4)
         return
     yield REFERENCE
+    if reference:
+        return
     yield Setting("8 agents × 8 × 8 × 24, d = 64", width=64)
     yield Setting("20 agents × 8 × 8 × 24, d = 32", num_agents=20)
 
 
-def programs(setting: Setting) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
-    """Jitted functions of a round and of its parts, with their arguments."""
+class Runner(Protocol):
+    """One implementation of the round of one setting."""
+
+    name: str
+
+    def compile(self, section: str) -> float:
+        """Seconds before a section can run at full speed."""
+        ...
+
+    def call(self, section: str) -> None:
+        """Run a section once and wait for it."""
+        ...
+
+
+class Swarm:
+    """The round by :func:`jaxswarm.language.grpo`."""
+
+    name = "jaxswarm"
+
+    def __init__(self, setting: Setting) -> None:
+        self.functions = programs(setting)
+        self.compiled: dict[str, Callable[..., Any]] = {}
+
+    def compile(self, section: str) -> float:
+        """Seconds until a section is compiled."""
+        function, arguments = self.functions[section]
+        began = time.perf_counter()
+        self.compiled[section] = function.lower(*arguments).compile()  # pyright: ignore[reportFunctionMemberAccess]
+        return time.perf_counter() - began
+
+    def call(self, section: str) -> None:
+        """Run a section once and wait for it."""
+        jax.block_until_ready(self.compiled[section](*self.functions[section][1]))
+
+
+class World(NamedTuple):
+    """Model, parameters and questions of a setting, the same for all implementations.
+
+    Attributes:
+        config: of the transformer.
+        params: leaves ``[N, ...]``.
+        items: questions, ``N`` times ``num_questions``.
+        problems: the same as arrays, leaves ``[N, num_questions, ...]``.
+    """
+
+    config: transformer.Config
+    params: Params
+    items: list[verifiable.Item]
+    problems: verifiable.Problems
+
+
+def make_world(setting: Setting) -> World:
+    """Draw the questions and initial parameters of a setting."""
     tokens = verifiable.tokenizer()
-    count = setting.num_agents * setting.num_questions
-    items = verifiable.draw_items(verifiable.chain_sums(4), count, seed=0)
-    problems = verifiable.to_arrays(items, tokens)
+    n, questions = setting.num_agents, setting.num_questions
+    items = verifiable.draw_items(verifiable.chain_sums(4), n * questions, seed=0)
     problems = jax.tree.map(
-        lambda x: jnp.asarray(x).reshape(setting.num_agents, setting.num_questions, *x.shape[1:]),
-        problems,
+        lambda x: jnp.asarray(x).reshape(n, questions, *x.shape[1:]),
+        verifiable.to_arrays(items, tokens),
     )
     config = transformer.Config(tokens.vocab_size, width=setting.width, num_heads=setting.num_heads)
+    model = transformer.from_config(config)
+    params = agents.initialize(jax.random.key(0), model.init, n)
+    return World(config, params, items, problems)
+
+
+def programs(setting: Setting) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """Jitted functions of a round and of its parts, with their arguments."""
+    config, params, _, problems = make_world(setting)
     model = transformer.from_config(config)
     learner = language.independent(
         language.grpo(
             model,
-            optax.adam(1e-3),
-            language.exact_match_reward(tokens.token("\n")),
+            optax.adam(LEARNING_RATE),
+            language.exact_match_reward(verifiable.tokenizer().token("\n")),
             num_samples=setting.num_samples,
             max_new_tokens=setting.num_tokens,
         )
     )
     key = jax.random.key(0)
-    params = agents.initialize(key, model.init, setting.num_agents)
 
     @jax.jit
     def sample(
@@ -146,30 +210,74 @@ def programs(setting: Setting) -> dict[str, tuple[Callable[..., Any], tuple[Any,
     }
 
 
-def measure(function: Callable[..., Any], arguments: tuple[Any, ...], repeats: int) -> Row:
-    """Median CPU and wall seconds of one call, and the seconds until it is compiled."""
-    began = time.perf_counter()
-    program = function.lower(*arguments).compile()  # pyright: ignore[reportFunctionMemberAccess]
-    compile_s = time.perf_counter() - began
-    jax.block_until_ready(program(*arguments))
-    cpu, wall = [], []
+def torch_peers(setting: Setting) -> list[Runner]:
+    """The same round in PyTorch; nothing if it is not installed."""
+    try:
+        import torch  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ModuleNotFoundError:
+        print(
+            "PyTorch is not installed: its rows are left out (pip install 'jaxswarm[bench]')",
+            file=sys.stderr,
+        )
+        return []
+    from benchmarks import language_torch
+
+    work = torch_work(setting)
+    return [make(work) for make in language_torch.PEERS]
+
+
+def torch_work(setting: Setting) -> Any:
+    """The world of a setting as :class:`benchmarks.language_torch.Work`."""
+    from benchmarks import language_torch
+
+    config, params, items, problems = make_world(setting)
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    questions = setting.num_questions
+    return language_torch.Work(
+        config,
+        verifiable.tokenizer(),
+        {"/".join(str(part.key) for part in path): np.asarray(leaf) for path, leaf in leaves},
+        np.asarray(problems.prompts),
+        np.asarray(problems.prompt_mask),
+        [
+            [item.answer for item in items[i * questions : (i + 1) * questions]]
+            for i in range(setting.num_agents)
+        ],
+        setting.num_samples,
+        setting.num_tokens,
+        LEARNING_RATE,
+    )
+
+
+def measure(runners: Sequence[Runner], section: str, repeats: int) -> list[Row]:
+    """Median CPU and wall seconds of a section, in turn, and the seconds until it can run."""
+    compiled = [runner.compile(section) for runner in runners]
+    for runner in runners:
+        runner.call(section)
+    cpu: list[list[float]] = [[] for _ in runners]
+    wall: list[list[float]] = [[] for _ in runners]
     for _ in range(repeats):
-        began, used = time.perf_counter(), time.process_time()
-        jax.block_until_ready(program(*arguments))
-        cpu.append(time.process_time() - used)
-        wall.append(time.perf_counter() - began)
-    return {
-        "cpu_s": statistics.median(cpu),
-        "best_cpu_s": min(cpu),
-        "wall_s": statistics.median(wall),
-        "compile_s": compile_s,
-    }
+        for runner, used, waited in zip(runners, cpu, wall, strict=True):
+            began, before = time.perf_counter(), time.process_time()
+            runner.call(section)
+            used.append(time.process_time() - before)
+            waited.append(time.perf_counter() - began)
+    return [
+        {
+            "impl": runner.name,
+            "section": section,
+            "cpu_s": statistics.median(used),
+            "best_cpu_s": min(used),
+            "wall_s": statistics.median(waited),
+            "compile_s": seconds,
+        }
+        for runner, used, waited, seconds in zip(runners, cpu, wall, compiled, strict=True)
+    ]
 
 
-SECTIONS = ("round", "sampling", "gradient")
-
-
-def run(sections: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
+def run(
+    sections: Sequence[str], *, quick: bool = False, reference: bool = False, peers: bool = True
+) -> dict[str, Any]:
     """All rows: what ``--json`` writes."""
     device = jax.devices()[0]
     found: dict[str, Any] = {
@@ -178,28 +286,26 @@ def run(sections: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
         "goal_cpu_s": GOAL,
         "rows": [],
     }
-    for setting in settings(quick):
-        for section, (function, arguments) in programs(setting).items():
-            if section not in sections:
-                continue
-            row = measure(function, arguments, repeats=2 if quick else 15)
-            row |= {
-                "setting": setting.name,
-                "impl": section,
-                "tokens_per_cpu_s": setting.tokens / row["cpu_s"],
-                "tokens_per_s": setting.tokens / row["wall_s"],
-            }
-            found["rows"].append(row)
-            print(table([row]), flush=True)
+    for setting in settings(quick, reference):
+        runners = [Swarm(setting), *(torch_peers(setting) if peers else [])]
+        for section in sections:
+            for row in measure(runners, section, repeats=2 if quick else 15):
+                row |= {
+                    "setting": setting.name,
+                    "tokens_per_cpu_s": setting.tokens / row["cpu_s"],
+                    "tokens_per_s": setting.tokens / row["wall_s"],
+                }
+                found["rows"].append(row)
+                print(table([row]), flush=True)
     return found
 
 
 def table(rows: Sequence[Row]) -> str:
     """Rows for people."""
     return "\n".join(
-        f"{row['setting']:44} {row['impl']:9}{row['cpu_s']:>8.3f} CPU s (best "
-        f"{row['best_cpu_s']:.3f}){row['wall_s']:>8.3f} s{row['tokens_per_s']:>12,.0f} tokens/s"
-        f"{row['compile_s']:>8.1f} s to compile"
+        f"{row['setting']:42}{row['section']:9}{row['impl']:14}{row['cpu_s']:>7.3f} CPU s (best "
+        f"{row['best_cpu_s']:.3f}){row['wall_s']:>7.3f} s{row['tokens_per_s']:>10,.0f} tokens/s"
+        f"{row['compile_s']:>7.1f} s to compile"
         for row in rows
     )
 
@@ -209,9 +315,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.language", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: a check")
+    parser.add_argument("--reference", action="store_true", help="the reference round alone")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION")
     options = parser.parse_args(arguments)
-    report = run(options.only or list(SECTIONS), quick=options.quick)
+    report = run(options.only or list(SECTIONS), quick=options.quick, reference=options.reference)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(report, indent=1) + "\n")

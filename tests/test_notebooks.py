@@ -15,6 +15,7 @@ PICTURES = {
     "04_networked_actor_critic": 6,
     "05_who_should_do_what": 4,
     "08_generative_swarms": 5,
+    "09_language_agents": 3,
 }
 
 
@@ -55,6 +56,15 @@ def _experts_equal_one_model_and_gossip_keeps_diversity(shown: str) -> bool:
     )
 
 
+def _rewards_help_and_the_protocol_changes_nothing(shown: str) -> bool:
+    before, after, direct, served = (float(x) for x in re.findall(r"0\.\d+", shown))
+    return (
+        after > before + 0.05
+        and direct == served
+        and "'majority vote': '40', 'peer ranking': '50'" in shown
+    )
+
+
 CONCLUSIONS = {
     "01_gossip_in_ten_minutes": _learned_weights_win,
     "02_attack_and_defend": _defence_holds_and_replay_is_exact,
@@ -62,6 +72,7 @@ CONCLUSIONS = {
     "04_networked_actor_critic": _gossip_helps_and_resumption_is_exact,
     "05_who_should_do_what": _gossip_learns_and_all_results_are_equal,
     "08_generative_swarms": _experts_equal_one_model_and_gossip_keeps_diversity,
+    "09_language_agents": _rewards_help_and_the_protocol_changes_nothing,
 }
 
 pytestmark = [
@@ -92,6 +103,7 @@ LONG = (
     "04_networked_actor_critic",
     "05_who_should_do_what",
     "08_generative_swarms",
+    "09_language_agents",
 )
 
 

@@ -117,7 +117,9 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     results["sizes"] = sizes(swarm, easy)
     progress("adversaries and judges of other accuracy")
     results |= attacks.adversaries(swarm, easy)
-    results["injected"] = attacks.injected(swarm, easy, results["byzantine"]["bad"])
+    results["injected"] = attacks.injected(
+        swarm, easy, results["byzantine"]["bad"], results["rotation_head"]
+    )
     results["transfer"] = transfer(swarm, judged)
     progress("synthetic tier")
     results["synthetic"] = synthetic(config)
@@ -184,15 +186,21 @@ class Swarm:
         )
         return judge_all(judgements, questions, replies)
 
-    def measure(self, task: str, judged: Judged, pairs: int | None = None) -> dict[str, Any]:
+    def measure(self, task: str, judged: Judged) -> dict[str, Any]:
         """Accuracy of all aggregators and of the judges."""
-        rounds = judged.draw(self.config, pairs)
+        rounds = judged.draw(self.config)
         found, _ = aggregate.compare_all(
             self.config, rounds, judged.right, self.start[task], self.admitted[task],
             self.best[task],
         )  # fmt: skip
         accuracy = aggregate.mean_judge_accuracy(rounds, judged.right)
         return found | {"judge_accuracy": accuracy, "tokens": judged.judgements.tokens}
+
+    def decided(self, task: str, judged: Judged, pairs: int) -> np.ndarray:
+        """Accuracy of the reputation-weighted consensus alone, with fewer pairs, ``[S]``."""
+        rounds = judged.draw(self.config, pairs)
+        info = aggregate.decide(self.config, rounds, self.start[task], self.admitted[task])
+        return aggregate.accuracy(info.winners, judged.right)
 
 
 def judge_all(
@@ -236,9 +244,7 @@ def ablations(swarm: Swarm, easy: Judged) -> Results:
     numbers = (*(x for x in config.fewer if x < config.per_node()), config.per_node())
     curves: dict[str, Any] = {"number": np.array(numbers)}
     for name, judged in (("rationale", head), ("direct", direct)):
-        curves[name] = np.stack(
-            [swarm.measure("rotation", judged, pairs)["reputation"] for pairs in numbers]
-        )
+        curves[name] = np.stack([swarm.decided("rotation", judged, pairs) for pairs in numbers])
         curves[f"{name}_tokens"] = 2 * np.array(numbers) * judged.judgements.tokens
     return found | {"comparisons": curves}
 
@@ -253,9 +259,11 @@ def more_votes(swarm: Swarm, easy: Judged) -> Results:
     """
     config = swarm.config
     questions = data.pack(swarm.worlds, "rotation", "test").head(config.ablation)
-    replies = [easy.replies[:, :, : config.ablation]]
-    replies += [swarm.answer(questions, 20 + k) for k in range(config.votes - 1)]
-    drawn = np.concatenate(replies, axis=1)
+    repeated = questions.repeated(config.votes - 1)
+    more = swarm.answer(repeated, 20).reshape(
+        config.seeds, -1, config.ablation, easy.replies.shape[-1]
+    )
+    drawn = np.concatenate([easy.replies[:, :, : config.ablation], more], axis=1)
     right = (drawn == questions.answers[:, None]).all(-1).swapaxes(1, 2)
     winners = aggregate.vote(aggregate.classes_of(drawn))
     own = (easy.replies >= 0).sum(-1).mean() + 1  # with the end

@@ -78,7 +78,7 @@ def _flips(swarm: "Swarm", rounds: fortytwo.Round, right: np.ndarray) -> Results
     return {"judge_accuracy": np.stack(accuracy), "reputation": np.stack(decided)}
 
 
-def injected(swarm: "Swarm", easy: "Judged", bad: np.ndarray) -> Results:
+def injected(swarm: "Swarm", easy: "Judged", bad: np.ndarray, clean: Results) -> Results:
     """Byzantine nodes agree on one wrong answer and add a text that addresses the judge.
 
     The text is chosen for each pool, by how often all its judges prefer wrong answers with it to
@@ -89,6 +89,7 @@ def injected(swarm: "Swarm", easy: "Judged", bad: np.ndarray) -> Results:
         swarm: trained pools.
         easy: the rotation task.
         bad: ``bool[S, N]``, Byzantine nodes.
+        clean: accuracies on the same questions without an attack.
 
     Returns:
         ``{aggregator: accuracy [S]}`` under ``clean`` (no attack), ``wrong`` (the same wrong
@@ -99,7 +100,7 @@ def injected(swarm: "Swarm", easy: "Judged", bad: np.ndarray) -> Results:
     fooled = _fooled(swarm)
     chosen = fooled.argmax(0)
     head = easy.head(config.ablation)
-    found: Results = {"fooled": fooled, "chosen": chosen, "clean": swarm.measure("rotation", head)}
+    found: Results = {"fooled": fooled, "chosen": chosen, "clean": clean}
     texts = [tasks.INJECTIONS[k] for k in chosen]
     for name, behind in (("wrong", [""] * config.seeds), ("text", texts)):
         attack = _wrong_answers(config, swarm.worlds, "test", behind, config.ablation)

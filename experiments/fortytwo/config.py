@@ -27,7 +27,8 @@ class Config:
     admission: int = 64  # calibration questions kept for admission tests
     questions: int = 192  # test questions of each pool and task
     ablation: int = 96  # the first of them, in arms that answer or judge anew
-    block: int = 256  # pairs that a node judges, and questions that it answers, at once
+    block: int = 256  # pairs that a node judges at once
+    asked: int = 192  # questions that a node answers at once
     comparisons: int = 3  # comparisons of each node per question: this many per reply
     fewer: tuple[int, ...] = (1, 2, 4, 8, 16)  # smaller numbers of comparisons of each node
     votes: int = 12  # replies of each node in a majority vote with the tokens of peer ranking
@@ -68,13 +69,13 @@ SCALES = {
     "smoke": Config(
         seeds=2, nodes=4, widths=(8,), heads=(1,), layers=1, rows=64, base_steps=20, base_check=10,
         answer_steps=10, judge_steps=10, batch=8, demonstrations=64, calibration=8, admission=8,
-        questions=16, ablation=8, block=64, fewer=(2,), votes=2, sizes=(3,), attacked=4,
+        questions=16, ablation=8, block=64, asked=16, fewer=(2,), votes=2, sizes=(3,), attacked=4,
         flips=(0.0, 0.5), synthetic_nodes=24, synthetic_requests=5, sybils=(1, 4),
     ),
     "small": Config(),
     "full": Config(
-        seeds=8, nodes=20, widths=(24, 32, 48), heads=(2, 4, 4), answer_steps=400, judge_steps=400,
-        rows=3_000, calibration=512, admission=128, questions=512, ablation=256,
+        seeds=6, nodes=20, widths=(24, 32, 48), heads=(2, 4, 4), answer_steps=400, judge_steps=400,
+        rows=3_000, calibration=512, admission=128, questions=384, ablation=192,
         fewer=(1, 2, 4, 8, 16, 32), sizes=(3, 5, 7, 10, 15), synthetic_nodes=4_000,
         synthetic_requests=200, sybils=(1, 3, 10, 30, 100, 300),
     ),

@@ -48,6 +48,11 @@ class Questions(NamedTuple):
         """The first questions of each pool."""
         return Questions(*(x[:, :count] for x in self))
 
+    def repeated(self, times: int) -> "Questions":
+        """All questions several times, one round of them after another."""
+        rows = np.tile(np.arange(self.tokens.shape[1]), times)
+        return Questions(*(x[:, rows] for x in self))
+
 
 def pack(
     worlds: list[tasks.World], task: str, split: str, rng: np.random.Generator | None = None

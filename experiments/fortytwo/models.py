@@ -232,7 +232,7 @@ def answer(config: Config, pools: Pools, key: jax.Array, questions: data.Questio
         own = jax.random.fold_in(key, i)
         found = [
             programs.answer(jax.random.fold_in(own, start), pools.params[i], *rows)
-            for start, rows in blocks(config.block, *asked)
+            for start, rows in blocks(config.asked, *asked)
         ]
         return np.concatenate(found)[:count]
 

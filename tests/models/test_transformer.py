@@ -93,7 +93,7 @@ def test_rotary_scores_depend_on_distance_only():
     x, y = (jnp.asarray(RNG.normal(size=(1, 1, 1, 1, 8)), jnp.float32) for _ in range(2))
 
     def score(i, j):
-        at = [rotary_angles(jnp.array([[p]]), 8, 100.0) for p in (i, j)]
+        at = [rotary_angles(jnp.array([[p]]), 8, 100.0, 16) for p in (i, j)]
         return float(jnp.sum(rotate(x, at[0]) * rotate(y, at[1])))
 
     assert score(5, 2) == pytest.approx(score(13, 10), abs=1e-5)

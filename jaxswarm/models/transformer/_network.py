@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxswarm.models.linear import dot_general
 from jaxswarm.models.networks import ACTIVATIONS
@@ -93,7 +94,9 @@ class Network(nn.Module):
         config = self.config
         dtype = config.compute_dtype
         layout = _layout(tokens, mask, cache)
-        rotation = rotary_angles(layout.positions, config.head_width, config.rope_base)
+        rotation = rotary_angles(
+            layout.positions, config.head_width, config.rope_base, layout.allowed.shape[-1]
+        )
         embed = nn.Embed(
             config.vocab_size,
             config.width,
@@ -159,9 +162,11 @@ class Block(nn.Module):
 
         y = dense(nn.RMSNorm(dtype=dtype, name="attention_norm")(x), 3 * width, "qkv")
         y = y.reshape(batch, count, 3, config.num_heads, config.head_width)
-        qk, v = rotate(y[:, :, :2], rotation), y[:, :, 2].swapaxes(1, 2)
-        q = qk[:, :, 0].swapaxes(1, 2) * attention_scale(config)  # [B, H, C, E]
-        k = qk[:, :, 1].transpose(0, 2, 3, 1)
+        # The gradient of a split is a concatenation; that of slices, a sum of padded arrays.
+        qk, v = jnp.split(y, [2], axis=2)
+        q, k = jnp.split(rotate(qk, rotation), 2, axis=2)
+        q = q[:, :, 0].swapaxes(1, 2) * attention_scale(config)  # [B, H, C, E]
+        k, v = k[:, :, 0].transpose(0, 2, 3, 1), v[:, :, 0].swapaxes(1, 2)
         if past is not None:
             k = jax.lax.dynamic_update_slice_in_dim(past[0], k, past[2], axis=3)
             v = jax.lax.dynamic_update_slice_in_dim(past[1], v, past[2], axis=2)
@@ -197,13 +202,22 @@ def attend(q: jax.Array, k: jax.Array, v: jax.Array, allowed: jax.Array) -> jax.
 
 
 def rotary_angles(
-    positions: jax.Array, head_width: int, base: float
+    positions: jax.Array, head_width: int, base: float, num_positions: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Cosines and sines ``[B or 1, C, 1, 1, E / 2]`` of rotary angles at positions ``[B, C]``."""
+    """Cosines and sines ``[B or 1, C, 1, 1, E / 2]`` of rotary angles at positions ``[B, C]``.
+
+    Positions are below ``num_positions``. They are looked up in constants: XLA would compute angles
+    anew for every head, key, query, layer and gradient.
+    """
     half = head_width // 2
-    frequencies = jnp.asarray([math.pow(base, -i / half) for i in range(half)], jnp.float32)
-    angles = positions[:, :, None].astype(jnp.float32) * frequencies[None, None]
-    return jnp.cos(angles)[:, :, None, None], jnp.sin(angles)[:, :, None, None]
+    frequencies = np.array([math.pow(base, -i / half) for i in range(half)], np.float32)
+    angles = np.arange(num_positions, dtype=np.float32)[:, None] * frequencies
+
+    def look_up(values: np.ndarray) -> jax.Array:
+        found = jnp.asarray(values).at[positions].get(mode="clip")
+        return found[:, :, None, None]
+
+    return look_up(np.cos(angles)), look_up(np.sin(angles))
 
 
 def rotate(x: jax.Array, rotation: tuple[jax.Array, jax.Array]) -> jax.Array:

@@ -20,7 +20,6 @@ from jaxswarm.systems.knexa_fl._features import (
     pair_features,
 )
 from jaxswarm.systems.knexa_fl._knexa import (
-    POLICIES,
     KnexaInfo,
     KnexaState,
     knexa,
@@ -40,6 +39,7 @@ from jaxswarm.systems.knexa_fl._matchmaker import (
     matchmaker,
     transfer_reward,
 )
+from jaxswarm.systems.knexa_fl._policies import POLICIES
 from jaxswarm.systems.knexa_fl._profiles import (
     NUM_BINS,
     NUM_FAMILIES,

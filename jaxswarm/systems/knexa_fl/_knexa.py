@@ -21,36 +21,30 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxswarm import agents, checks
+from jaxswarm import checks
 from jaxswarm._optimizers import init_per_agent
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.coordination import bandits
-from jaxswarm.models import transformer
 from jaxswarm.systems.knexa_fl._data import KnexaData, check_data
-from jaxswarm.systems.knexa_fl._distillation import Transfer, distillation_loss, vote
+from jaxswarm.systems.knexa_fl._distillation import Transfer
 from jaxswarm.systems.knexa_fl._features import FEATURES, NUM_FEATURES, pair_features
-from jaxswarm.systems.knexa_fl._matching import Pairs, greedy_matching, random_matching
+from jaxswarm.systems.knexa_fl._matching import Pairs, greedy_matching
 from jaxswarm.systems.knexa_fl._matchmaker import (
     MatchmakerState,
     matchmaker,
     transfer_reward,
 )
-from jaxswarm.systems.knexa_fl._profiles import NUM_SCORES, js_divergence, make_profiles
+from jaxswarm.systems.knexa_fl._policies import POLICIES, choose_pairs, roles, shared_texts
+from jaxswarm.systems.knexa_fl._profiles import NUM_SCORES, make_profiles
 from jaxswarm.systems.knexa_fl._team import (
     Team,
     check_team,
     mean_probabilities,
     solution_losses,
     team_texts,
-    translate,
-    translate_problems,
 )
+from jaxswarm.systems.knexa_fl._training import train_agents
 from jaxswarm.types import ArrayLike, Key, PyTree
-
-POLICIES = ("local", "random", "heuristic", "central", "fedid", "concat", "pairwise", "oracle")
-"""Ways to choose teachers: none (own data only), at random, by largest divergence of the data,
-the mean of all logits, a weighted vote on texts, LinUCB with two feature maps, and the pairs whose
-students' losses drop most, which an oracle finds by trying all of them."""
 
 
 class KnexaState(NamedTuple):
@@ -192,7 +186,6 @@ def knexa(
         beta0=beta0,
         regularization=regularization,
     )
-    tables = (jnp.asarray(team.to_text), jnp.asarray(team.from_text))
 
     def init(params: dict[str, PyTree], data: KnexaData) -> KnexaState:
         check_data(data, team)
@@ -203,47 +196,6 @@ def knexa(
         scores, loss = _validate(team, adapters, data)
         zero = jnp.zeros((), jnp.int32)
         return KnexaState(adapters, opt_state, maker.init(), scores, loss, zero)
-
-    def train(
-        key: Key, state: KnexaState, data: KnexaData, transfer: Transfer, weight: jax.Array
-    ) -> tuple[dict[str, PyTree], dict[str, PyTree]]:
-        """Gradient steps of all agents; ``weight [N]`` of their teacher's text."""
-
-        def agent(
-            model: transformer.LanguageModel, own: PyTree, key: Key, inputs: PyTree
-        ) -> PyTree:
-            (base, adapter, opt_state), (private, transfer, weight, (to, back)) = own, inputs
-            transfer = transfer._replace(
-                prompts=translate(transfer.prompts, transfer.prompt_mask, back),
-                tokens=translate(transfer.tokens, transfer.mask, back),
-                probabilities=transfer.probabilities[..., to],
-            )
-            private = translate_problems(private, back)
-
-            def one(carry: PyTree, key: Key) -> tuple[PyTree, None]:
-                adapter, opt_state = carry
-                count = private.prompts.shape[0]
-                rows = jax.random.randint(key, (batch_size,), 0, count)
-                batch = jax.tree.map(lambda x: jnp.asarray(x)[rows], private)
-
-                def objective(adapter: PyTree) -> jax.Array:
-                    params = team.adapters.merge(base, adapter)
-                    return distillation_loss(model, params, batch, transfer, weight)
-
-                grads = jax.grad(objective)(adapter)
-                updates, opt_state = optimizer.update(grads, opt_state, adapter)
-                return (optax.apply_updates(adapter, updates), opt_state), None
-
-            keys = jax.random.split(key, steps)
-            return jax.lax.scan(one, (adapter, opt_state), keys)[0]
-
-        owned = {
-            name: (team.params[name], state.adapters[name], state.opt_state[name])
-            for name in team.swarm.models
-        }
-        inputs = (data.private, transfer, weight, tables)
-        trained = team.swarm.map_apart(agent, owned, agents.keys(key, n), inputs)
-        return ({k: v[0] for k, v in trained.items()}, {k: v[1] for k, v in trained.items()})
 
     def step(key: Key, state: KnexaState, data: KnexaData) -> tuple[KnexaState, KnexaInfo]:
         checks.instance("data", data, KnexaData, "knexa_fl.KnexaData(private, …)")
@@ -268,20 +220,8 @@ def knexa(
             terms = terms[None, None] & (index == POLICIES.index("concat"))
             x = jnp.where(terms, 0.0, x)
         dispatched, learned = maker.choose(key_match, state.matchmaker, x)
-        histogram = jnp.asarray(data.histogram)
-        divergence = js_divergence(histogram[:, None], histogram[None])
-        drawn = random_matching(key_match, n, num_pairs)
-        options = {
-            "heuristic": greedy_matching(divergence, num_pairs),
-            "concat": learned,
-            "pairwise": learned,
-        }
-        stacked = jax.tree.map(
-            lambda *leaves: jnp.stack(leaves), *[options.get(name, drawn) for name in POLICIES]
-        )
-        chosen: Pairs = jax.tree.map(lambda leaf: leaf[index], stacked)
-
-        shared_tokens, shared_mask = _shared_texts(key_author, index, state, texts)
+        chosen = choose_pairs(key_match, index, num_pairs, data.histogram, learned)
+        shared_tokens, shared_mask = shared_texts(key_author, index, state.loss, texts)
         probabilities = jax.lax.cond(
             index == POLICIES.index("central"),
             lambda: mean_probabilities(
@@ -301,10 +241,11 @@ def knexa(
             last = k == trials - 1
             best = greedy_matching(drops, num_pairs)
             pairs = jax.tree.map(lambda a, b: jnp.where(oracle, a, b), best, chosen)
-            teacher, student = _roles(pairs, n)
+            teacher, student = roles(pairs, n)
             teacher, student = jnp.where(last, teacher, k), student | ~last
             tokens = jnp.where(is_central, shared_tokens[None], texts.tokens[teacher])
-            mask = jnp.where(is_central, shared_mask[None], texts.mask[teacher]) & _over(student, 3)
+            mask = jnp.where(is_central, shared_mask[None], texts.mask[teacher])
+            mask &= student[:, None, None]
             own = jax.nn.one_hot(tokens, team.to_text.shape[1])
             transfer = Transfer(
                 jnp.broadcast_to(prompts, (n, *prompts.shape)),
@@ -313,8 +254,16 @@ def knexa(
                 mask,
                 jnp.where(is_central, probabilities[None], own),
             )
-            adapters, opt_state = train(
-                key_train, state, data, transfer, jnp.where(student, weight, 0.0)
+            adapters, opt_state = train_agents(
+                key_train,
+                team,
+                optimizer,
+                (state.adapters, state.opt_state),
+                data.private,
+                transfer,
+                jnp.where(student, weight, 0.0),
+                steps=steps,
+                batch_size=batch_size,
             )
             scores, loss = _validate(team, adapters, data)
             drops = drops.at[k].set(state.loss - loss, mode="drop")
@@ -359,26 +308,3 @@ def _validate(
     member = jax.nn.one_hot(jnp.asarray(data.category), NUM_SCORES)
     counts = jnp.maximum(jnp.sum(member, axis=0), 1.0)
     return jnp.exp(-losses) @ member / counts[None], jnp.mean(losses, axis=1)
-
-
-def _shared_texts(
-    key: Key, index: jax.Array, state: KnexaState, texts: transformer.Completions
-) -> tuple[jax.Array, jax.Array]:
-    """A response to each question for all students: of a random agent, or the weighted vote's."""
-    count, questions = texts.tokens.shape[:2]
-    drawn = jax.random.randint(key, (questions,), 0, count)
-    voted = vote(texts.tokens, texts.mask, jnp.exp(-state.loss))
-    author = jnp.where(index == POLICIES.index("fedid"), voted, drawn)
-    places = jnp.arange(questions)
-    return texts.tokens[author, places], texts.mask[author, places]
-
-
-def _roles(pairs: Pairs, n: int) -> tuple[jax.Array, jax.Array]:
-    """Teacher of each agent ``int32[N]`` (itself without one), and which agents are students."""
-    place = jnp.where(pairs.valid, pairs.students, n)
-    teacher = jnp.arange(n).at[place].set(pairs.teachers, mode="drop")
-    return teacher, jnp.zeros(n, bool).at[place].set(True, mode="drop")
-
-
-def _over(flags: jax.Array, ndim: int) -> jax.Array:
-    return flags.reshape(-1, *(1,) * (ndim - 1))
