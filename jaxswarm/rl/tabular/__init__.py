@@ -6,12 +6,14 @@
   :func:`expected_return`, :func:`concentrability`, :func:`bellman_residual`
 * data: :func:`sample_episode`, :func:`sample_transitions`
 * critics with one interface (``critic.fit``, ``critic.gap``): :func:`least_squares_critic` with an
-  elliptical bonus, :func:`finite_class_critic` with exact version spaces
+  elliptical bonus, its special case :func:`table_critic`, and :func:`finite_class_critic` with
+  exact version spaces
 * :func:`lsvi_ucb`, the greedy baseline
 
 All are pure functions of arrays, so that processes, seeds and numbers are ``vmap`` axes.
 """
 
+from jaxswarm.rl.tabular.counts import Counts, counts_of
 from jaxswarm.rl.tabular.critics import Critic, require_critic
 from jaxswarm.rl.tabular.families import (
     combination_lock,
@@ -51,9 +53,8 @@ from jaxswarm.rl.tabular.sampling import (
     sample_episode,
     sample_transitions,
 )
+from jaxswarm.rl.tabular.tables import table_critic
 from jaxswarm.rl.tabular.version_space import (
-    Counts,
-    counts_of,
     excess_losses,
     finite_class_critic,
     version_space,
@@ -93,6 +94,7 @@ __all__ = [
     "sample_transitions",
     "statistics",
     "sums_of",
+    "table_critic",
     "uniform_policy",
     "value_iteration",
     "version_space",

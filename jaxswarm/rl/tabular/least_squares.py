@@ -76,7 +76,7 @@ def sums_of(mdp: EpisodicMDP, rows: Transitions | None = None) -> Sums:
     )
 
 
-def statistics(sums: Sums, ridge: Any = 1.0) -> Statistics:
+def statistics(sums: Sums, ridge: Any = 0.01) -> Statistics:
     """Compute inverse and log-determinant of ``ridge · I + sums.precision`` by Cholesky.
 
     Args:
@@ -115,7 +115,7 @@ def least_squares_critic(
     mdp: EpisodicMDP,
     *,
     bonus: Any = 0.3,
-    ridge: float = 1.0,
+    ridge: Any = 0.01,
     on_policy: Any = False,
     max_return: float | None = None,
 ) -> Critic:
@@ -130,7 +130,8 @@ def least_squares_critic(
     Args:
         mdp: gives features, sizes and the horizon; its transitions and rewards are not used.
         bonus: ``β``, at least 0; 0 is not optimistic. May be traced.
-        ridge: ``λ``, positive.
+        ridge: ``λ``, positive. A pair that was never visited has the bonus ``β / √λ``: to be
+            optimistic, choose ``λ`` small enough that this is the largest value. May be traced.
         on_policy: whether next states have the value of the policy given to ``fit`` instead of
             the largest of their actions. May be traced.
         max_return: largest sum of rewards of an episode, at which values are clipped; ``H − h`` in
@@ -216,7 +217,7 @@ def least_squares_critic(
     return Critic(init, observe, fit, gap, lambda data: data.log_det)
 
 
-def refreshed(data: Statistics, ridge: Any = 1.0) -> Statistics:
+def refreshed(data: Statistics, ridge: Any = 0.01) -> Statistics:
     """The same statistics with inverse and log-determinant computed anew.
 
     Raises:

@@ -32,7 +32,12 @@ class LSVIInfo(NamedTuple):
 
 
 def lsvi_ucb(
-    mdp: EpisodicMDP, critic: Critic | None = None, *, bonus: float = 0.3, bernoulli: bool = False
+    mdp: EpisodicMDP,
+    critic: Critic | None = None,
+    *,
+    bonus: float = 0.3,
+    ridge: float = 0.01,
+    bernoulli: bool = False,
 ) -> Algorithm:
     """Least-squares value iteration with upper confidence bounds (LSVI-UCB).
 
@@ -40,6 +45,7 @@ def lsvi_ucb(
         mdp: the process that is played; the learner sees its features and samples only.
         critic: :func:`least_squares_critic` with ``bonus`` by default.
         bonus: ``β`` of the default critic.
+        ridge: ``λ`` of the default critic.
         bernoulli: whether rewards are drawn as 0 or 1.
 
     Returns:
@@ -61,7 +67,12 @@ def lsvi_ucb(
     require_mdp(mdp)
     bernoulli = checks.flag("bernoulli", bernoulli)
     checks.real("bonus", bonus, 0.0)
-    used = least_squares_critic(mdp, bonus=bonus) if critic is None else require_critic(critic)
+    checks.real("ridge", ridge, above=0.0)
+    used = (
+        least_squares_critic(mdp, bonus=bonus, ridge=ridge)
+        if critic is None
+        else require_critic(critic)
+    )
     best = mdp.start @ value_iteration(mdp).value[0]
     blank = uniform_policy(mdp)
 

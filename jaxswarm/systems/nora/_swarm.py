@@ -56,7 +56,6 @@ def swarm(
     *,
     settings: Settings | None = None,
     scale: Any = None,
-    ridge: float = 1.0,
     bernoulli: bool = False,
 ) -> Algorithm:
     """Make NORA of ``N`` agents with private data that exchange additive statistics.
@@ -71,7 +70,6 @@ def swarm(
         settings: which learner each agent is; NORA by default.
         scale: number of agents whose data reach an agent, by which its share is multiplied:
             ``num_agents`` by default, 1 without communication. May be traced.
-        ridge: of the critics.
         bernoulli: whether rewards are drawn as 0 or 1 with their means.
 
     Returns:
@@ -98,16 +96,13 @@ def swarm(
     checks.instance("rule", rule, gossip.GossipTransformation, "gossip.averaging(W)")
     n = checks.whole("num_agents", num_agents, 1)
     factor = n if scale is None else checks.real("scale", scale, above=0.0)
-    checks.real("ridge", ridge, above=0.0)
     bernoulli = checks.flag("bernoulli", bernoulli)
-    critic = tabular.least_squares_critic(
-        mdp, bonus=settings.bonus, ridge=ridge, on_policy=settings.on_policy
-    )
+    critic = core.default_critic(mdp, settings)
     best = mdp.start @ tabular.value_iteration(mdp).value[0]
 
     def estimates(shares: Sums) -> Statistics:
         sums = jax.tree.map(lambda x: factor * x, shares)
-        return jax.vmap(lambda own: tabular.statistics(own, ridge))(sums)
+        return jax.vmap(lambda own: tabular.statistics(own, settings.ridge))(sums)
 
     def init(rows: Transitions | None = None) -> SwarmState:
         own = jax.tree.map(lambda x: x / factor, tabular.sums_of(mdp, rows))

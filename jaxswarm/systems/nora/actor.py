@@ -192,7 +192,12 @@ def douhua(mdp: EpisodicMDP, *, bonus: float = 0.3, rate: float = 0.5) -> Algori
 
 
 def switch_bound(
-    horizon: int, num_features: int, episodes: int, *, ridge: float = 1.0, growth: float = np.log(2)
+    horizon: int,
+    num_features: int,
+    episodes: int,
+    *,
+    ridge: float = 0.01,
+    growth: float = np.log(2),
 ) -> float:
     """Largest number of switches of the log-determinant rule, the first fit included.
 
@@ -203,7 +208,7 @@ def switch_bound(
     Example:
         >>> from jaxswarm.systems import nora
         >>> round(nora.switch_bound(8, 8, 8_000))
-        639
+        1064
 
     Raises:
         ValueError: for sizes below 1 or numbers that are not positive.
@@ -230,8 +235,9 @@ def require_actions(mdp: Any) -> EpisodicMDP:
 
 def default_critic(mdp: EpisodicMDP, settings: Settings) -> Critic:
     """The elliptical critic of given settings."""
-    flag = settings.on_policy
-    return tabular.least_squares_critic(mdp, bonus=settings.bonus, on_policy=flag)
+    return tabular.least_squares_critic(
+        mdp, bonus=settings.bonus, ridge=settings.ridge, on_policy=settings.on_policy
+    )
 
 
 def initial_actor(mdp: EpisodicMDP) -> Actor:

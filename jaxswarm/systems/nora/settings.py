@@ -15,6 +15,7 @@ class Settings(NamedTuple):
 
     Attributes:
         bonus: ``β`` of the elliptical bonus, at least 0; 0 is not optimistic.
+        ridge: ``λ`` of the regression, positive; without visits the bonus is ``β / √λ``.
         rate: ``η`` of the actor's mirror ascent, positive.
         growth: of a step's log-determinant since the last switch at which the critic is fitted
             anew; ``log 2`` is a doubled determinant, 0 every episode, infinity never.
@@ -27,6 +28,7 @@ class Settings(NamedTuple):
     """
 
     bonus: Any = 0.3
+    ridge: Any = 0.01
     rate: Any = 0.5
     growth: Any = DOUBLED
     tolerance: Any = math.inf
@@ -81,6 +83,7 @@ def check_settings(settings: Any, name: str = "settings") -> Settings:
     """
     checks.instance(name, settings, Settings, "nora.Settings()")
     checks.real(f"{name}.bonus", settings.bonus, 0.0)
+    checks.real(f"{name}.ridge", settings.ridge, above=0.0)
     checks.real(f"{name}.rate", settings.rate, above=0.0)
     checks.real(f"{name}.growth", settings.growth, 0.0, infinite=True)
     checks.real(f"{name}.tolerance", settings.tolerance, 0.0, infinite=True)
