@@ -52,6 +52,6 @@ PAPER = Paper(
 SUBSTITUTES = (
     "The paper's text beyond its abstract, and its figures, were not available: the algorithm "
     "follows descriptions of it, constants are ours, and only its claims are checked, on finite "
-    "episodic processes of this project. General function classes are linear features, tables and a finite "
-    "class of 512 tables. The swarm that gossips statistics is an addition."
+    "episodic processes of this project. Linear features, tables and a finite class of 512 tables "
+    "stand for general function classes. The swarm that gossips statistics is an addition."
 )

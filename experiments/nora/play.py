@@ -49,8 +49,9 @@ def play(
         rule: what a switch depends on, see :func:`jaxswarm.systems.nora.actor_critic`.
 
     Returns:
-        By arm: ``total [S, R]`` cumulative regret, ``switches [S, R]`` number of switches, and
-        ``optimism [S]``, the smallest difference of the critic's and the optimal value.
+        By arm: ``total [S, R]`` cumulative regret, ``switches [S, R]`` number of switches,
+        ``optimism [S]``, the smallest difference of the critic's and the optimal value;
+        ``times``: episodes before which the first seed's critic was fitted anew.
     """
     features = np.asarray(worlds.features[0])
 
@@ -85,6 +86,7 @@ def summary(info: nora.NoraInfo, arm: Any = ...) -> dict[str, np.ndarray]:
         "total": np.cumsum(regret.astype(np.float64), axis=-1)[..., at],
         "switches": np.cumsum(switched, axis=-1)[..., at],
         "optimism": optimism.min(axis=-1),
+        "times": np.flatnonzero(switched[0]).astype(np.int32) + 1,
     }
 
 

@@ -24,14 +24,16 @@ SEA = 16  # size of DeepSea
 LINEAR = (12, 3, 5, 4)  # states, actions, steps and features of the random linear processes
 
 
-def locks(config: Config, seeds: int, horizon: int | None = None) -> tabular.EpisodicMDP:
+def locks(
+    config: Config, seeds: int, horizon: int | None = None, slip: float | None = None
+) -> tabular.EpisodicMDP:
     """A lock with its own code for each seed, leaves ``[S, ...]``."""
     return stacked(
         [
             tabular.combination_lock(
                 config.horizon if horizon is None else horizon,
                 config.actions,
-                slip=config.slip,
+                slip=config.slip if slip is None else slip,
                 distractor=config.distractor,
                 seed=config.seed + seed,
             )
@@ -63,14 +65,15 @@ def same(world: tabular.EpisodicMDP, seeds: int) -> tabular.EpisodicMDP:
 
 
 def decoy_regrets(config: Config, keys: jax.Array) -> Results:
-    """Regrets of NORA, its variants without reset, and LSVI-UCB on the decoy."""
+    """Regrets with and without resets, at two rates, and of rare LSVI-UCB, on the decoy."""
     own = {"bonus": config.bonus, "rate": config.rate}
+    fast = {"bonus": config.bonus, "rate": 10 * config.rate}
     arms = {
         "NORA": nora.settings_of("nora", **own),
         "no reset": nora.settings_of("no reset", **own),
-        "no rare switching": nora.settings_of("no rare switching", **own),
-        "DOUHUA": nora.settings_of("douhua", **own),
-        "LSVI-UCB": nora.settings_of("lsvi-ucb", **own),
+        "NORA, rate × 10": nora.settings_of("nora", **fast),
+        "no reset, rate × 10": nora.settings_of("no reset", **fast),
+        "rare LSVI-UCB": nora.settings_of("rare lsvi-ucb", **own),
     }
     return play(arms, same(decoy(), config.seeds), keys, config.decoy_episodes, tables=True)
 
@@ -80,9 +83,12 @@ def chain_regrets(config: Config, keys: jax.Array, progress: Callable[[str], Non
     found = {}
     sea = stacked([tabular.deep_sea(SEA, seed=config.seed + s) for s in range(config.seeds)])
     river = same(tabular.river_swim(*RIVER), config.seeds)
-    for name, worlds in (("DeepSea", sea), ("RiverSwim", river)):
+    for name, worlds, bonus in (
+        ("DeepSea", sea, config.bonus),
+        ("RiverSwim", river, config.river_bonus),
+    ):
         progress(name)
-        own = {"bonus": config.bonus, "rate": config.rate}
+        own = {"bonus": bonus, "rate": config.rate}
         arms = {
             "NORA": nora.settings_of("nora", **own),
             "no optimism": nora.settings_of("no optimism", rate=config.rate),

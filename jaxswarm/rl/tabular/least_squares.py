@@ -202,7 +202,7 @@ def least_squares_critic(
             return jnp.where(on_policy, mean, jnp.max(q, axis=1)), q
 
         steps = ((data.inverse, *data.sums[1:]), radius, jnp.asarray(policy), limits)
-        return jax.lax.scan(back, jnp.zeros(S), steps, reverse=True, unroll=min(H, 8))[1]
+        return jax.lax.scan(back, jnp.zeros(S), steps, reverse=True)[1]
 
     def gap(values: jax.Array, data: Statistics) -> jax.Array:
         checks.real("values", values, shape=(H, S, A))

@@ -76,7 +76,7 @@ def sample_episode(
 
     first = inverse_cdf(mdp.start, uniform[0])
     steps = (mdp.transition, mdp.reward, jnp.asarray(policy), draws)
-    _, rows = jax.lax.scan(advance, first, steps, unroll=min(H, 8))
+    _, rows = jax.lax.scan(advance, first, steps)
     return Transitions(jnp.arange(H, dtype=jnp.int32), *rows)
 
 
