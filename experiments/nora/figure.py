@@ -15,7 +15,7 @@ GRAY = "#9A9A9A"
 
 
 def plot(config: Config, results: Results, path: Path) -> None:
-    """Draw a panel for the lock and for each part; lines are medians over seeds, bands quartiles."""
+    """Draw the lock and each part; lines are medians over seeds, bands quartiles."""
     grid = plotting.panels(2, 3, width=6.4, height=4.6)
     draw_lock(grid[0, 0], config, results)
     for ax, part, draw in (
