@@ -26,6 +26,15 @@ two slips, with the paper's loss rule. *Swarm*: eight agents on copies of the lo
 the critics' statistics, which is an addition. *Rate*: episodes until the mean regret is a given
 share of a uniform policy's, on random linear MDPs. RiverSwim and DeepSea are two further worlds.
 
+Found in pilots on another seed, after which thresholds stood. With a ridge of 1, pairs without
+visits have a bonus of 0.3 only and the critic is not optimistic on the longer worlds; with 0.01 it
+is. Uniform policies solve a DeepSea of size 10, hence 16. With the lock's bonus of 0.3 a single
+agent explores the lock in 34 episodes, so that there is little to share: an agent on the ring had
+0.87 of an isolated agent's regret (0.67 with the greedy learner). The swarm therefore has a bonus
+of 1, with which one agent's own data limit it; NORA, a NORA with ten times its rate and the greedy
+learner are all in the report, since what remains of NORA's regret is its actor's: each switch
+resets the policy, whatever data are shared.
+
 Regret is exact: the loss in expected return of the policy that plays an episode.
 
 References:

@@ -6,12 +6,22 @@ from typing import Any
 import numpy as np
 
 from experiments.harness.protocol import Results
+from experiments.nora.classes import RADII
 from experiments.nora.config import GRAPHS, TARGETS, Config
 from experiments.nora.play import recorded
 from jaxswarm import plotting
 
-SHOWN = ("NORA", "no reset", "DOUHUA", "LSVI-UCB", "no optimism", "reset in every episode")
+SHOWN = (
+    "NORA",
+    "loss rule",
+    "no reset",
+    "DOUHUA",
+    "LSVI-UCB",
+    "no optimism",
+    "reset in every episode",
+)
 GRAY = "#9A9A9A"
+LEAST = 1e-4  # smallest excess that is drawn
 
 
 def plot(config: Config, results: Results, path: Path) -> None:
@@ -47,7 +57,7 @@ def draw_regrets(ax: Any, totals: dict[str, np.ndarray], episodes: int, title: s
 
 
 def draw_lock(ax: Any, config: Config, results: Results) -> None:
-    """Regrets of six arms, and ticks at the first seed's switches below them."""
+    """Regrets of several arms, and ticks at the first seed's switches below them."""
     totals = {name: results["lock"][name]["total"] for name in SHOWN}
     draw_regrets(ax, totals, config.episodes, "Lock: regret, and NORA's switches as ticks")
     low, high = ax.get_ylim()
@@ -57,8 +67,8 @@ def draw_lock(ax: Any, config: Config, results: Results) -> None:
     ax.vlines(switches, bottom, low, color=plotting.PALETTE[0], linewidth=0.8)
     x = recorded(config.episodes)
     first = results["lock"]["no optimism"]["total"][:, 0].mean()
-    for power, style in ((0.5, (0, (4, 3))), (1.0, (0, (1, 2)))):
-        ax.plot(x, first * x**power, color=GRAY, linewidth=1.0, linestyle=style, zorder=1)
+    ax.plot(x, first * x**0.5, color=GRAY, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
+    ax.set_xlabel("episode (dashed: growth as √T)")
 
 
 def draw_offline(ax: Any, config: Config, offline: Results) -> None:
@@ -84,15 +94,15 @@ def draw_offline(ax: Any, config: Config, offline: Results) -> None:
 
 
 def draw_class(ax: Any, config: Config, classes: Results) -> None:
-    """Excess loss of the optimal values as a share of the radius."""
+    """Largest excess loss of the optimal values so far, as a share of the radius."""
     episodes = np.arange(1, config.class_episodes + 1)
     keep = np.unique(np.geomspace(1, len(episodes), 80).round().astype(int)) - 1
-    names = [name for name in classes if name not in ("size", "radius")]
+    so_far = {name: np.maximum.accumulate(classes[name]["excess"], axis=1) for name in RADII}
     plotting.curves(
-        {name: np.maximum(classes[name]["excess"][:, keep], 1e-4) for name in names},
+        {name: np.maximum(excess[:, keep], LEAST) for name, excess in so_far.items()},
         episodes[keep],
         xlabel="episode (dashed: radius)",
-        ylabel="excess loss of the optimal values / radius",
+        ylabel="excess loss of the optimal values so far / radius (median, range)",
         title=f"Exact version space of {int(classes['size'])} tables",
         log=True,
         band=(0.0, 100.0),

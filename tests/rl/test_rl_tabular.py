@@ -185,15 +185,22 @@ def test_least_squares_values_are_those_of_the_regression(data):
 @pytest.mark.parametrize("on_policy", [False, True])
 def test_a_table_is_least_squares_with_a_feature_for_each_pair(key, on_policy):
     policy = dirichlet_policy(LOCK)
-    rows = tabular.sample_transitions(key, LOCK, policy, episodes=30)
+    sample = jax.jit(tabular.sample_transitions, static_argnames="episodes")
+    rows = sample(key, LOCK, policy, episodes=30)
     options = {"bonus": 0.4, "ridge": 0.3, "on_policy": on_policy}
     table = tabular.table_critic(LOCK, **options)
     least = tabular.least_squares_critic(LOCK, **options)
-    counts, sums = table.init(rows), least.init(rows)
-    values = table.fit(counts, policy)
-    np.testing.assert_allclose(values, least.fit(sums, policy), atol=1e-4)
-    np.testing.assert_allclose(table.potential(counts), least.potential(sums), rtol=1e-4)
-    np.testing.assert_allclose(table.gap(values, counts), least.gap(values, sums), rtol=1e-3)
+
+    def both(rows):
+        counts, sums = table.init(rows), least.init(rows)
+        values = table.fit(counts, policy)
+        return (
+            (values, table.potential(counts), table.gap(values, counts)),
+            (least.fit(sums, policy), least.potential(sums), least.gap(values, sums)),
+        )
+
+    for mine, other in zip(*jax.jit(both)(rows), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
 
 
 def squared_loss(f, g, rows, h):

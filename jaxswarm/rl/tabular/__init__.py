@@ -14,7 +14,7 @@ All are pure functions of arrays, so that processes, seeds and numbers are ``vma
 """
 
 from jaxswarm.rl.tabular.counts import Counts, counts_of
-from jaxswarm.rl.tabular.critics import Critic, require_critic
+from jaxswarm.rl.tabular.critics import Critic, EpisodicLearner, require_critic
 from jaxswarm.rl.tabular.families import (
     combination_lock,
     deep_sea,
@@ -63,6 +63,7 @@ from jaxswarm.rl.tabular.version_space import (
 __all__ = [
     "Counts",
     "Critic",
+    "EpisodicLearner",
     "EpisodicMDP",
     "LSVIInfo",
     "Statistics",

@@ -4,7 +4,7 @@ Shapes: ``H`` steps, ``S`` states, ``A`` actions.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.rl.tabular.mdp import EpisodicMDP
 from jaxswarm.rl.tabular.sampling import Transitions
-from jaxswarm.types import PyTree
+from jaxswarm.types import PyTree, StepFn
 
 
 class Critic(NamedTuple):
@@ -36,6 +36,18 @@ class Critic(NamedTuple):
     fit: Callable[[PyTree, jax.Array], jax.Array]
     gap: Callable[[jax.Array, PyTree], jax.Array]
     potential: Callable[[PyTree], jax.Array]
+
+
+class EpisodicLearner(NamedTuple):
+    """A learner that plays one episode a step, for ``simulate`` and ``rollout``.
+
+    Attributes:
+        init: ``init(rows=None, …) -> state``; ``rows`` are offline :class:`Transitions`.
+        step: ``step(key, state, inputs) -> (state, info)``, one episode; inputs are not used.
+    """
+
+    init: Callable[..., Any]
+    step: StepFn
 
 
 def value_limits(mdp: EpisodicMDP, max_return: float | None) -> jax.Array:

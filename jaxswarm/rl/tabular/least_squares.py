@@ -103,7 +103,7 @@ def statistics(sums: Sums, ridge: Any = 0.01) -> Statistics:
                 "sums.precision: expected ridge · I + precision positive definite, got a smallest "
                 f"eigenvalue of {least:.6g}"
             )
-    eye = jnp.eye(d)
+    eye = jnp.eye(d)[None]
     factor = jnp.linalg.cholesky(sums.precision + ridge * eye)
     half = jax.scipy.linalg.solve_triangular(factor, jnp.broadcast_to(eye, (H, d, d)), lower=True)
     diagonal = jnp.diagonal(factor, axis1=1, axis2=2)

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import jax
 
 from jaxswarm import checks
-from jaxswarm.algorithm import Algorithm
-from jaxswarm.rl.tabular.critics import Critic, require_critic
+from jaxswarm.rl.tabular.critics import Critic, EpisodicLearner, require_critic
 from jaxswarm.rl.tabular.least_squares import least_squares_critic
 from jaxswarm.rl.tabular.mdp import EpisodicMDP, greedy_policy, require_mdp, uniform_policy
 from jaxswarm.rl.tabular.planning import expected_return, value_iteration
@@ -38,7 +37,7 @@ def lsvi_ucb(
     bonus: float = 0.3,
     ridge: float = 0.01,
     bernoulli: bool = False,
-) -> Algorithm:
+) -> EpisodicLearner:
     """Least-squares value iteration with upper confidence bounds (LSVI-UCB).
 
     Args:
@@ -88,4 +87,4 @@ def lsvi_ucb(
         info = LSVIInfo(best - expected_return(mdp, policy), optimism)
         return used.observe(data, episode), info
 
-    return Algorithm(init, step)  # type: ignore[arg-type]
+    return EpisodicLearner(init, step)

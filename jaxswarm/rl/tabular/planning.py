@@ -84,6 +84,7 @@ def expected_return(mdp: EpisodicMDP, policy: ArrayLike) -> jax.Array:
     Raises:
         ValueError: as :func:`policy_evaluation`.
     """
+    require_mdp(mdp)
     return mdp.start @ policy_evaluation(mdp, policy).value[0]
 
 

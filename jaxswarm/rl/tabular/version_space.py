@@ -20,7 +20,7 @@ from jaxswarm.rl.tabular.mdp import EpisodicMDP, require_mdp
 from jaxswarm.types import ArrayLike
 
 
-def excess_losses(tables: jax.Array, data: Counts) -> jax.Array:
+def excess_losses(tables: ArrayLike, data: Counts) -> jax.Array:
     """Loss of every member less the least loss with its own targets, ``[F, H]``.
 
     ``L_h(f_h, f_{h+1}) − min_f' L_h(f'_h, f_{h+1})``, where ``f'`` ranges over the class, and the
@@ -62,7 +62,7 @@ def version_space(tables: ArrayLike, data: Counts, radius: Any) -> jax.Array:
         ValueError: for other shapes or a negative radius.
     """
     checks.real("radius", radius, 0.0)
-    return jnp.all(excess_losses(jnp.asarray(tables), data) <= radius, axis=1)
+    return jnp.all(excess_losses(tables, data) <= radius, axis=1)
 
 
 def finite_class_critic(mdp: EpisodicMDP, tables: ArrayLike, radius: Any) -> Critic:
@@ -141,6 +141,6 @@ def _excess(own: jax.Array, following: jax.Array, visits: jax.Array, rewards: An
 def _check_counts(tables: Any, data: Any) -> None:
     checks.real("tables", tables, shape=(None, None, None, None))
     checks.instance("data", data, Counts, "tabular.counts_of(mdp, rows)")
-    H, S, A = tables.shape[1:]
+    H, S, A = np.shape(tables)[1:]
     checks.real("data.visits", data.visits, 0.0, shape=(H, S, A, S))
     checks.real("data.rewards", data.rewards, 0.0, shape=(H, S, A))

@@ -15,9 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents, checks, gossip
-from jaxswarm.algorithm import Algorithm
 from jaxswarm.rl import tabular
-from jaxswarm.rl.tabular import EpisodicMDP, Statistics, Sums, Transitions
+from jaxswarm.rl.tabular import EpisodicLearner, EpisodicMDP, Statistics, Sums, Transitions
 from jaxswarm.systems.nora import actor as core
 from jaxswarm.systems.nora.actor import Actor, NoraInfo
 from jaxswarm.systems.nora.settings import Settings, check_settings
@@ -57,7 +56,7 @@ def swarm(
     settings: Settings | None = None,
     scale: Any = None,
     bernoulli: bool = False,
-) -> Algorithm:
+) -> EpisodicLearner:
     """Make NORA of ``N`` agents with private data that exchange additive statistics.
 
     Args:
@@ -131,7 +130,7 @@ def swarm(
         state = SwarmState(mixed, data, actors, carried, state.episode + 1)
         return state, SwarmInfo(info, traffic)
 
-    return Algorithm(init, step)  # type: ignore[arg-type]
+    return EpisodicLearner(init, step)
 
 
 def added(mdp: EpisodicMDP, own: Sums, episode: Transitions) -> Sums:

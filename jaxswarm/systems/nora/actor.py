@@ -20,9 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import checks
-from jaxswarm.algorithm import Algorithm
 from jaxswarm.rl import tabular
-from jaxswarm.rl.tabular import Critic, EpisodicMDP, Transitions
+from jaxswarm.rl.tabular import Critic, EpisodicLearner, EpisodicMDP, Transitions
 from jaxswarm.systems.nora.settings import Settings, check_settings, settings_of
 from jaxswarm.types import Key, PyTree
 
@@ -73,7 +72,7 @@ def actor_critic(
     critic: Critic | None = None,
     rule: str = "log_det",
     bernoulli: bool = False,
-) -> Algorithm:
+) -> EpisodicLearner:
     """Make an optimistic actor-critic of one agent.
 
     Args:
@@ -129,7 +128,7 @@ def actor_critic(
         info = report(mdp, best, actor, policy, switched)
         return NoraState(used.observe(state.data, episode), ascend(settings, actor)), info
 
-    return Algorithm(init, step)  # type: ignore[arg-type]
+    return EpisodicLearner(init, step)
 
 
 def nora(
@@ -139,7 +138,7 @@ def nora(
     rate: float = 0.5,
     critic: Critic | None = None,
     rule: str = "log_det",
-) -> Algorithm:
+) -> EpisodicLearner:
     """NORA: optimistic critic of optimal values, mirror ascent, rare switches that reset the actor.
 
     Args:
@@ -177,7 +176,7 @@ def nora(
     return actor_critic(mdp, settings, critic=critic, rule=rule)
 
 
-def douhua(mdp: EpisodicMDP, *, bonus: float = 0.3, rate: float = 0.5) -> Algorithm:
+def douhua(mdp: EpisodicMDP, *, bonus: float = 0.3, rate: float = 0.5) -> EpisodicLearner:
     """DOUHUA: optimistic critic of the current policy's values and mirror ascent, every episode.
 
     The paper's first algorithm. Its bound needs policies whose values are closed under truncated
