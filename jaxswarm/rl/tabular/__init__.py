@@ -21,6 +21,11 @@ from jaxswarm.rl.tabular.families import (
     random_linear_mdp,
     river_swim,
 )
+from jaxswarm.rl.tabular.finite_classes import (
+    excess_losses,
+    finite_class_critic,
+    version_space,
+)
 from jaxswarm.rl.tabular.least_squares import (
     Statistics,
     Sums,
@@ -54,11 +59,6 @@ from jaxswarm.rl.tabular.sampling import (
     sample_transitions,
 )
 from jaxswarm.rl.tabular.tables import table_critic
-from jaxswarm.rl.tabular.version_space import (
-    excess_losses,
-    finite_class_critic,
-    version_space,
-)
 
 __all__ = [
     "Counts",
