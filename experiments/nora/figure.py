@@ -146,6 +146,8 @@ def draw_rate(ax: Any, config: Config, rate: Results) -> None:
         log=True,
         ax=ax,
     )
-    first = np.nanmedian(times[:, 0])
-    ax.plot(inverse, first * (inverse / inverse[0]) ** 2, color=GRAY, linestyle=(0, (4, 3)))
+    reached = times[np.isfinite(times[:, 0]), 0]
+    if len(reached):
+        first = np.median(reached)
+        ax.plot(inverse, first * (inverse / inverse[0]) ** 2, color=GRAY, linestyle=(0, (4, 3)))
     ax.set_xscale("log", base=2)
