@@ -7,7 +7,6 @@ Shapes: ``F`` members, ``S`` seeds, ``T`` episodes.
 """
 
 import itertools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -57,8 +56,10 @@ def optimal_values(mdp: tabular.EpisodicMDP) -> np.ndarray:
 
 
 def class_radius(config: Config, size: int) -> float:
-    """``log(F H T / δ)``: values are at most 1 here, so that squared errors need no scale."""
-    return math.log(size * config.class_horizon * config.class_episodes / FAILURE)
+    """Radius for values of at most 1, so that squared errors need no scale."""
+    return tabular.confidence_radius(
+        size, config.class_horizon, config.class_episodes, delta=FAILURE
+    )
 
 
 def class_regrets(config: Config, keys: jax.Array) -> Results:
@@ -91,7 +92,7 @@ def class_regrets(config: Config, keys: jax.Array) -> Results:
 
     # Seeds one after the other, so that the class is searched at switches only.
     program = jit_fast_compile(
-        lambda share: jax.lax.map(lambda seed: run(*seed, share), (worlds, keys))
+        lambda share: jax.lax.map(lambda seed: run(seed[0], seed[1], share), (worlds, keys))
     )
     found: Results = {"size": np.array(len(tables)), "radius": np.array(radius)}
     for name, share in RADII.items():

@@ -111,6 +111,11 @@ CASES = {
         with_defaults(tabular.excess_losses, tables=TABLES, data=COUNTS),
         {"tables": TABLE, "data": (*OBJECT, ROWS, COUNTS._replace(visits=COUNTS.visits - 1.0))},
     ),
+    "confidence_radius": (
+        with_defaults(tabular.confidence_radius, num_members=2, horizon=2, episodes=2),
+        {"num_members": SIZE, "horizon": SIZE, "episodes": SIZE}
+        | {"delta": (*SHARE, 0.0, 1.0), "scale": POSITIVE},
+    ),
     "version_space": (
         with_defaults(tabular.version_space, tables=TABLES, data=COUNTS, radius=1.0),
         {"tables": TABLE, "data": OBJECT, "radius": BONUS},

@@ -22,6 +22,7 @@ from jaxswarm.rl.tabular.families import (
     river_swim,
 )
 from jaxswarm.rl.tabular.finite_classes import (
+    confidence_radius,
     excess_losses,
     finite_class_critic,
     version_space,
@@ -75,6 +76,7 @@ __all__ = [
     "check_transitions",
     "combination_lock",
     "concentrability",
+    "confidence_radius",
     "counts_of",
     "deep_sea",
     "episodic_mdp",

@@ -37,14 +37,44 @@ def excess_losses(tables: ArrayLike, data: Counts) -> jax.Array:
     return jax.vmap(_excess, (1, 1, 0, 0), 1)(*_targets(jnp.asarray(tables)), *data)
 
 
+def confidence_radius(
+    num_members: int, horizon: int, episodes: int, *, delta: float = 0.1, scale: float = 1.0
+) -> float:
+    """Radius that keeps the optimal values in the version space: ``scale² log(F H T / δ)``.
+
+    With probability ``1 − δ`` for all of ``T`` episodes, up to a constant factor that is taken as 1
+    here.
+
+    Args:
+        num_members: ``F``, at least 1.
+        horizon: ``H``, at least 1.
+        episodes: ``T``, at least 1.
+        delta: ``δ`` in ``(0, 1)``.
+        scale: largest sum of rewards of an episode.
+
+    Example:
+        >>> round(confidence_radius(512, 4, 1_000), 2)
+        16.83
+
+    Raises:
+        ValueError: for sizes below 1, a probability outside ``(0, 1)`` or a scale that is not
+            positive.
+    """
+    F = checks.whole("num_members", num_members, 1)
+    H = checks.whole("horizon", horizon, 1)
+    T = checks.whole("episodes", episodes, 1)
+    checks.real("delta", delta, above=0.0, below=1.0)
+    checks.real("scale", scale, above=0.0)
+    return float(scale**2 * np.log(F * H * T / delta))
+
+
 def version_space(tables: ArrayLike, data: Counts, radius: Any) -> jax.Array:
     """Members whose excess loss is at most ``radius`` in every step, ``bool[F]``.
 
     Args:
         tables: the class, ``[F, H, S, A]``.
         data: from :func:`counts_of` or a finite-class critic.
-        radius: at least 0; ``log(F · H · T / δ)`` times the squared range of values keeps the
-            optimal values for all of ``T`` episodes with probability ``1 − δ``, up to a constant.
+        radius: at least 0, such as :func:`confidence_radius`.
 
     Example:
         >>> import jax, jax.numpy as jnp

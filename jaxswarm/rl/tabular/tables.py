@@ -28,7 +28,7 @@ def table_critic(
     """Critic of an empirical model with the bonus ``β / √(visits + ridge)``.
 
     The same as :func:`least_squares_critic` with one feature for each pair of state and action,
-    without its matrices: cheaper from about ten pairs on.
+    without its matrices, hence for larger worlds.
 
     Args:
         mdp: gives sizes and the horizon; its transitions and rewards are not used.
