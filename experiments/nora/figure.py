@@ -136,6 +136,9 @@ def draw_rate(ax: Any, config: Config, rate: Results) -> None:
     """Episodes until the mean regret is ε, on random linear processes, with a line of slope 2."""
     del config
     times = np.where(np.isfinite(rate["times"]), rate["times"], np.nan)
+    if np.isnan(times).all():  # too few episodes for the first target
+        ax.set_axis_off()
+        return
     inverse = 1.0 / np.array(TARGETS)
     plotting.curves(
         {"NORA": times},
@@ -146,8 +149,6 @@ def draw_rate(ax: Any, config: Config, rate: Results) -> None:
         log=True,
         ax=ax,
     )
-    reached = times[np.isfinite(times[:, 0]), 0]
-    if len(reached):
-        first = np.median(reached)
-        ax.plot(inverse, first * (inverse / inverse[0]) ** 2, color=GRAY, linestyle=(0, (4, 3)))
+    first = np.nanmedian(times[:, 0])
+    ax.plot(inverse, first * (inverse / inverse[0]) ** 2, color=GRAY, linestyle=(0, (4, 3)))
     ax.set_xscale("log", base=2)
