@@ -87,7 +87,7 @@ TARGETS = (0.4, 0.2, 0.1, 0.05)
 
 SCALES = {
     "smoke": Config(
-        parts=("class",),
+        parts=(),
         horizon=3,
         actions=3,
         episodes=40,

@@ -15,6 +15,8 @@ from jaxswarm import rollout
 from jaxswarm.rl import tabular
 from jaxswarm.systems import nora
 
+SHORT = 200  # episodes of a run that takes less time than its compilation
+
 
 def stacked(trees: list[Any]) -> Any:
     """Stack pytrees of equal shapes along a new first axis."""
@@ -73,7 +75,8 @@ def play(
 
     offline = None if sums is None else 0
     over_seeds = jax.vmap(run, (None, offline, 0, 0))
-    over_arms = jit_fast_compile(jax.vmap(over_seeds, (0, offline, None, None)))
+    level = 0 if episodes < SHORT else 2
+    over_arms = jit_fast_compile(jax.vmap(over_seeds, (0, offline, None, None)), level=level)
     info = over_arms(stacked(list(arms.values())), sums, worlds, keys)
     return {name: summary(info, b) for b, name in enumerate(arms)}
 
