@@ -48,6 +48,7 @@ generative.orw_cfm generative.decentralized
 generative.experts generative.cluster generative.router generative.expert_weights
 network.churn network.link_loss network.combine swarms.vicsek swarms.boids swarms.kuramoto
 space.Space envs.SimpleSpread envs.unroll
+rl.tabular.combination_lock rl.tabular.least_squares_critic systems.nora.nora systems.nora.swarm
 rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate
 rl.offline.dqc rl.offline.trajectories rl.offline.chunks
 coordination.workers coordination.task_graph coordination.bandits.linucb

@@ -5,6 +5,7 @@
 agents share or own. ``q_network_for(env)`` and ``sac(env, network)`` are their counterparts for
 off-policy learning; ``off_policy`` is the loop around such learners. ``evaluate`` plays whole
 episodes, ``evaluator`` does so at fixed intervals of a training.
+:mod:`~jaxswarm.rl.tabular` has finite episodic processes, exact planning and optimistic critics.
 
 **Randomness.** Environments carry their random keys inside their states, as jumanji's do. A
 training run therefore depends on two keys: that of ``init``, from which the environments draw
@@ -17,7 +18,7 @@ and minibatches. Agent ``i`` draws from ``fold_in(key, i)``.
 Importing this package imports distrax, rlax, flashbax, flax and jumanji, which takes seconds.
 """
 
-from jaxswarm.rl import networked, offline
+from jaxswarm.rl import networked, offline, tabular
 from jaxswarm.rl._evaluation import Evaluation, evaluate, evaluator, policy
 from jaxswarm.rl._off_policy import (
     Learner,
@@ -96,5 +97,6 @@ __all__ = [
     "sac",
     "sac_learner",
     "squashed_gaussian",
+    "tabular",
     "uniform_replay",
 ]

@@ -25,6 +25,7 @@ MINUTES = (
     "dadao",
     "variance_correction",
     "bn_actor_critic",
+    "nora",
     "ac_flow",
     "decentralized_diffusion",
     "step_dapo",
