@@ -1,10 +1,11 @@
-"""Reinforcement learning with an agents axis: PPO (IPPO, MAPPO), SAC, networked actor–critics.
+"""Reinforcement learning with an agents axis: PPO, SAC, value decomposition, actor–critics.
 
 ``network_for(env)`` makes the networks of one agent, ``ppo(env, network)`` an
 ``Algorithm(init, step)`` that ``simulate`` and ``rollout`` drive; ``initialize`` draws weights that
 agents share or own. ``q_network_for(env)`` and ``sac(env, network)`` are their counterparts for
 off-policy learning; ``off_policy`` is the loop around such learners. ``evaluate`` plays whole
-episodes, ``evaluator`` does so at fixed intervals of a training.
+episodes, ``evaluator`` does so at fixed intervals of a training. ``value_decomposition`` is for
+teams with discrete actions (VDN, QMIX, MO-MIX); ``pareto`` measures fronts of vector returns.
 
 **Randomness.** Environments carry their random keys inside their states, as jumanji's do. A
 training run therefore depends on two keys: that of ``init``, from which the environments draw
@@ -17,7 +18,7 @@ and minibatches. Agent ``i`` draws from ``fold_in(key, i)``.
 Importing this package imports distrax, rlax, flashbax, flax and jumanji, which takes seconds.
 """
 
-from jaxswarm.rl import networked
+from jaxswarm.rl import networked, pareto, value_decomposition
 from jaxswarm.rl._evaluation import Evaluation, evaluate, evaluator, policy
 from jaxswarm.rl._off_policy import (
     Learner,
@@ -45,6 +46,7 @@ from jaxswarm.rl.q_networks import QNetwork, q_network, q_network_for
 from jaxswarm.rl.replay import Experience, Replay, fading_replay, uniform_replay
 from jaxswarm.rl.returns import advantages
 from jaxswarm.rl.runner import EnvRunner, EnvStep, EpisodeStats, RunnerState
+from jaxswarm.rl.value_decomposition import mo_mix, qmix, value_network_for, vdn
 
 __all__ = [
     "EnvRunner",
@@ -84,16 +86,22 @@ __all__ = [
     "initialize",
     "ippo",
     "mappo",
+    "mo_mix",
     "network_for",
     "networked",
     "off_policy",
     "over_agents",
+    "pareto",
     "policy",
     "ppo",
     "q_network",
     "q_network_for",
+    "qmix",
     "sac",
     "sac_learner",
     "squashed_gaussian",
     "uniform_replay",
+    "value_decomposition",
+    "value_network_for",
+    "vdn",
 ]
