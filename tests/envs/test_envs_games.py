@@ -150,7 +150,7 @@ def test_walls_stop_and_a_sticky_corridor_repeats(key):
 
 def test_treasures_pay_once_and_by_preference():
     env = envs.TwoObjectiveGrid(treasures=(((0, 1), (1.0, 3.0)), ((1, 0), (2.0, 0.0))))
-    prefer = envs.two_objectives.TwoObjectiveParams(np.float32([0.25, 0.75]))
+    prefer = env.params._replace(preference=np.float32([0.25, 0.75]))
     state, _ = env.reset(jax.random.key(0), prefer)
     state, timestep = jax.jit(env.step)(state, jnp.array([4, 4]))  # both to the same treasure
     assert timestep.extras["objectives"].tolist() == [1.0, 3.0]

@@ -271,12 +271,11 @@ def value_learner(
         )
 
     def update(
-        key: Key, state: ValueState, hp: ValueHyperparameters
+        key: Key, state: ValueState, preference: jax.Array, hp: ValueHyperparameters
     ) -> tuple[ValueState, jax.Array]:
-        sample_key, draw_key = jax.random.split(key)
         with jax.numpy_rank_promotion("allow"):  # flashbax adds [B, 1] and [1]
-            batch: Any = buffer.sample(state.replay, sample_key).experience
-        w = jnp.repeat(draw(draw_key, batch_size, state, hp)[:, None], n, axis=1)
+            batch: Any = buffer.sample(state.replay, key).experience
+        w = jnp.repeat(preference[:, None], n, axis=1)
         loss, grads = jax.value_and_grad(
             lambda params: td_loss(
                 network,
@@ -305,7 +304,9 @@ def value_learner(
         draw_key, play_key, update_key, gossip_key = jax.random.split(checks.key(key), 4)
         progress = jnp.minimum(state.iteration / hp.epsilon_steps, 1.0)
         epsilon = hp.epsilon_start + (hp.epsilon_end - hp.epsilon_start) * progress
-        w, greedy = draw(draw_key, num_envs, state, hp), jnp.zeros(num_envs, bool)
+        drawn = draw(draw_key, num_envs + updates * batch_size, state, hp)
+        w, again = drawn[:num_envs], drawn[num_envs:].reshape(updates, batch_size, m)
+        greedy = jnp.zeros(num_envs, bool)
         shows_front = state.iteration % grid_every == 0
         if len(preferences):
             greedy = (jnp.arange(num_envs) < len(preferences)) & shows_front
@@ -322,7 +323,9 @@ def value_learner(
             grid_returns=jnp.where(shows_front, returns[: len(preferences)], state.grid_returns),
         )
         state, losses = jax.lax.scan(
-            lambda state, key: update(key, state, hp), state, jax.random.split(update_key, updates)
+            lambda state, given: update(given[0], state, given[1], hp),
+            state,
+            (jax.random.split(update_key, updates), again),
         )
         traffic = None
         if gossip is not None:

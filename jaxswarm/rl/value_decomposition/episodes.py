@@ -94,11 +94,10 @@ def play(
         return jax.vmap(features_of)(observation), state, observation.agent_mask
 
     def explore(key: Key) -> tuple[jax.Array, jax.Array]:
-        which, choice = jax.random.split(key)
-        return (
-            jax.random.uniform(which, (count,)) < epsilon,
-            jax.random.randint(choice, (count,), 0, network.num_actions),
-        )
+        # Given that u < ε, u / ε is uniform too: one draw decides both.
+        u = jax.random.uniform(key, (count,))
+        choice = jnp.floor(u / jnp.maximum(epsilon, 1e-12) * network.num_actions)
+        return u < epsilon, jnp.minimum(choice, network.num_actions - 1)
 
     def step(carry: Any, index: jax.Array) -> tuple[Any, Any]:
         env_state, view, hidden, running = carry

@@ -95,6 +95,9 @@ def check_preferences(name: str, value: ArrayLike, num_objectives: int) -> jax.A
 
 def uniform_preferences(key: Key, count: int, num_objectives: int) -> jax.Array:
     """Draw preferences uniformly from the simplex, ``[B, m]``."""
+    if num_objectives == 2:
+        first = jax.random.uniform(key, (count, 1))
+        return jnp.concatenate([first, 1.0 - first], axis=1)
     parts = jax.random.exponential(key, (count, num_objectives))
     return parts / jnp.sum(parts, axis=1, keepdims=True)
 
@@ -102,8 +105,8 @@ def uniform_preferences(key: Key, count: int, num_objectives: int) -> jax.Array:
 def gaps(preferences: ArrayLike, returns: ArrayLike) -> Gaps:
     """Find the gaps between neighbors on the front that a grid of preferences attains.
 
-    Neighbors are consecutive non-dominated points in the order of the first objective; several
-    preferences may attain the same point.
+    Neighbors are consecutive non-dominated points in the order of the first objective. Where
+    several preferences attain the same point, they are expected in the order of their first entry.
 
     Args:
         preferences: ``[W, 2]``.
@@ -123,14 +126,15 @@ def gaps(preferences: ArrayLike, returns: ArrayLike) -> Gaps:
         raise ValueError(f"preferences: expected shape [W, 2], got {w.shape}")
     points = jnp.asarray(checks.real("returns", returns, shape=w.shape), jnp.float32)
     best = pareto.non_dominated(points)
-    # Dominated points last; copies of a point in the order of their preferences.
-    order = jnp.lexsort((w[:, 0], points[:, 0], ~best))
-    w, points, best = w[order], points[order], best[order]
-    is_pair = best[:-1] & best[1:]
-    apart = jnp.linalg.norm(jnp.where(is_pair[:, None], points[1:] - points[:-1], 0.0), axis=1)
-    length = jnp.concatenate([apart, jnp.zeros(1)])
-    middle = 0.5 * (w + jnp.concatenate([w[1:], w[-1:]]))
-    return Gaps(middle, length)
+    # Without a sort, which takes long to compile: the next point of each, and its last copy only.
+    x = points[:, 0]
+    further = jnp.where(best[None, :] & (x[None, :] > x[:, None]), x[None, :], jnp.inf)
+    following = jnp.argmin(further, axis=1)
+    equal = jnp.all(points[:, None, :] == points[None, :, :], axis=-1)
+    has_later_copy = jnp.any(equal & ~jnp.tri(len(w), dtype=bool), axis=1)
+    is_end = best & ~has_later_copy & jnp.any(jnp.isfinite(further), axis=1)
+    apart = jnp.linalg.norm(points[following] - points, axis=1)
+    return Gaps(0.5 * (w + w[following]), jnp.where(is_end, apart, 0.0))
 
 
 def guided_preferences(key: Key, count: int, found: Gaps, uniform_share: ArrayLike) -> jax.Array:
@@ -142,11 +146,12 @@ def guided_preferences(key: Key, count: int, found: Gaps, uniform_share: ArrayLi
         found: of :func:`gaps`; without any, all draws are uniform.
         uniform_share: probability in ``[0, 1]`` of a uniform draw instead.
     """
-    uniform_key, gap_key, which_key = jax.random.split(key, 3)
+    uniform_key, gap_key = jax.random.split(key)
     anywhere = uniform_preferences(uniform_key, count, found.preference.shape[1])
-    total = jnp.sum(found.length)
-    logits = jnp.where(found.length > 0.0, jnp.log(jnp.maximum(found.length, 1e-30)), -jnp.inf)
-    logits = jnp.where(total > 0.0, logits, 0.0)
-    at_gap = found.preference[jax.random.categorical(gap_key, logits, shape=(count,))]
-    guided = (jax.random.uniform(which_key, (count,)) >= uniform_share) & (total > 0.0)
-    return jnp.where(guided[:, None], at_gap, anywhere)
+    share = jnp.where(jnp.sum(found.length) > 0.0, 1.0 - jnp.asarray(uniform_share), 0.0)
+    # One uniform number decides whether a draw is guided, and to which gap it goes.
+    u = jax.random.uniform(gap_key, (count,))
+    ends = jnp.cumsum(found.length) / jnp.maximum(jnp.sum(found.length), 1e-30)
+    place = jnp.sum(u[:, None] >= share * ends[None, :], axis=1)
+    at_gap = found.preference[jnp.minimum(place, len(ends) - 1)]
+    return jnp.where((u < share)[:, None], at_gap, anywhere)
