@@ -14,7 +14,7 @@ Arms, at equal numbers of episodes and updates:
 * *MO-MIX*: preference-conditioned recurrent agents with vector values, one monotonic mixer per
   objective, half of the preferences at gaps of the front attained so far (the guide);
 * *uniform preferences*: the same without the guide;
-* *additive mixers*: the same with sums in place of mixers (no guide);
+* *additive mixers*: the same with sums in place of mixers;
 * *outer loop*: one QMIX for each of the eleven preferences, on the weighted reward, with an
   eleventh of the episodes each; full scale adds three preferences with a third each, and eleven
   with ten times the total;

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from experiments.harness.protocol import Results
-from experiments.mo_mix.config import ADDITIVE, OUTER, OUTER_TENFOLD, OUTER_THREE, Config
-from experiments.mo_mix.learners import additive, conditioned, outer_loop
+from experiments.mo_mix.config import OUTER, OUTER_TENFOLD, OUTER_THREE, Config
+from experiments.mo_mix.learners import conditioned, outer_loop
 from experiments.mo_mix.spread import coverage_and_energy
 from experiments.mo_mix.team import networked
 from experiments.mo_mix.worlds import PREFERENCES
@@ -27,7 +27,6 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
         "conditioned": lambda: conditioned(config),
         "team": lambda: networked(config),
         OUTER: lambda: outer_loop(config, PREFERENCES, share),
-        ADDITIVE: lambda: additive(config),
     }
     if config.more_baselines:
         programs[OUTER_THREE] = lambda: outer_loop(config, PREFERENCES[::5], config.iterations // 3)

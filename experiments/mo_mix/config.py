@@ -12,11 +12,13 @@ OUTER, OUTER_THREE, OUTER_TENFOLD = (
 
 GUIDED, UNGUIDED = 0.5, 0.0
 CONDITIONED_ARMS = {
-    MO_MIX: ("convex", GUIDED),
-    UNIFORM: ("convex", UNGUIDED),
-    CONCAVE: ("concave", GUIDED),
+    MO_MIX: ("convex", GUIDED, False),
+    UNIFORM: ("convex", UNGUIDED, False),
+    ADDITIVE: ("convex", GUIDED, True),
+    CONCAVE: ("concave", GUIDED, False),
 }
-"""Arms that share a program -> the game, and the share of preferences drawn at gaps."""
+"""Arms that share a program -> the game, the share of preferences drawn at gaps, and whether values
+are added instead of mixed."""
 
 CONSENSUS, OWN, TEAM = "consensus", "own preferences", "team preference"
 EXCHANGING, ISOLATED = "exchanging agents", "isolated agents"

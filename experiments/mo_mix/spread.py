@@ -3,15 +3,15 @@
 Shapes: ``S`` seeds, ``W`` preferences.
 """
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness.compile import jit_fast_compile
 from experiments.mo_mix.config import GUIDED, MO_MIX, OUTER, OUTER_TENFOLD, Config
-from experiments.mo_mix.learners import numbers, run_learner, seeds_of
+from experiments.mo_mix.learners import jit_training, numbers, run_learner, seeds_of
 from experiments.mo_mix.worlds import PREFERENCES
 from jaxswarm import envs
 from jaxswarm.rl import value_decomposition as vd
@@ -60,10 +60,11 @@ def mo_mix(config: Config, env: envs.CoverageEnergy, keys: jax.Array) -> np.ndar
         env, "monotonic", objectives=2, hidden_size=config.hidden, mixer_width=config.width
     )
     learner = vd.value_learner(env, network, grid=PREFERENCES, **options(config))
+    draw = functools.partial(vd.initial_params, network=network)
     hp = hyperparameters(config, config.spread_iterations)._replace(guide_share=GUIDED)
 
     def train(key: jax.Array) -> jax.Array:
-        params, _ = run_learner(learner, network, key, config.spread_iterations, hp, env.params)
+        params, _ = run_learner(learner, draw, key, config.spread_iterations, hp, env.params)
         return vd.objective_returns(
             jax.random.fold_in(key, 1),
             env,
@@ -73,7 +74,7 @@ def mo_mix(config: Config, env: envs.CoverageEnergy, keys: jax.Array) -> np.ndar
             num_episodes=config.spread_episodes,
         )
 
-    return np.asarray(jit_fast_compile(jax.vmap(train))(keys))
+    return np.asarray(jit_training(jax.vmap(train))(keys))
 
 
 def outer_loop(
@@ -84,17 +85,18 @@ def outer_loop(
         env, "monotonic", hidden_size=config.hidden, mixer_width=config.width
     )
     learner = vd.qmix(env, network, **options(config))
+    draw = functools.partial(vd.initial_params, network=network)
     hp = hyperparameters(config, iterations)
 
     def train(preference: jax.Array, key: jax.Array) -> jax.Array:
         physics = env.params._replace(preference=preference)
-        params, _ = run_learner(learner, network, key, iterations, hp, physics)
+        params, _ = run_learner(learner, draw, key, iterations, hp, physics)
         return vd.objective_returns(
             jax.random.fold_in(key, 1), env, network, params, num_episodes=config.spread_episodes
         )[0]
 
     over_preferences = jax.vmap(jax.vmap(train, (0, None)), (None, 0))
-    return np.asarray(jit_fast_compile(over_preferences)(jnp.asarray(PREFERENCES), keys))
+    return np.asarray(jit_training(over_preferences)(jnp.asarray(PREFERENCES), keys))
 
 
 def rest(env: envs.CoverageEnergy, episodes: int = 512) -> np.ndarray:

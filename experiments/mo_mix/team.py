@@ -4,15 +4,15 @@ Shapes: ``S`` seeds, ``A`` arms of training, ``C`` kinds of preferences, ``D`` d
 ``N`` agents.
 """
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness.compile import jit_fast_compile
 from experiments.mo_mix.config import CONSENSUS, EXCHANGING, ISOLATED, OWN, TEAM, Config
-from experiments.mo_mix.learners import numbers, run_learner, seeds_of, sizes
+from experiments.mo_mix.learners import jit_training, numbers, run_learner, seeds_of, sizes
 from experiments.mo_mix.worlds import attainable, game
 from jaxswarm import gossip, topology
 from jaxswarm.rl import value_decomposition as vd
@@ -39,12 +39,11 @@ def networked(config: Config) -> dict[str, dict[str, np.ndarray]]:
     averaging = gossip.mixing(ring)
 
     def run(factor: jax.Array, key: jax.Array) -> jax.Array:
-        weights = jnp.full(ring.num_edges, NEIGHBOR_WEIGHT) * factor
+        weights = jnp.full(len(ring.senders), NEIGHBOR_WEIGHT) * factor
         rule = gossip.averaging(gossip.mixing(ring, weights))
         learner = vd.value_learner(env, network, shared=False, gossip=rule, **sizes(config))
-        params, _ = run_learner(
-            learner, network, key, config.team_iterations, hp, env.params, shared=False
-        )
+        draw = functools.partial(vd.initial_params, network=network, shared=False)
+        params, _ = run_learner(learner, draw, key, config.team_iterations, hp, env.params)
         own = draw_preferences(jax.random.fold_in(key, 1), config.team_draws)
         mean = jnp.mean(own, axis=1, keepdims=True)
         agreed = own
@@ -59,7 +58,7 @@ def networked(config: Config) -> dict[str, dict[str, np.ndarray]]:
 
     over_arms: Any = jax.vmap(jax.vmap(run, (None, 0)), (0, None))
     keys = seeds_of(config, config.team_seeds)
-    found = np.asarray(jit_fast_compile(over_arms)(jnp.array(list(ARMS.values())), keys))
+    found = np.asarray(jit_training(over_arms)(jnp.array(list(ARMS.values())), keys))
     return {
         arm: {kind: found[row, :, column] for column, kind in enumerate(KINDS)}
         for row, arm in enumerate(ARMS)

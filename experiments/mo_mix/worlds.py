@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.mo_mix.config import DIVISIONS, FINE_DIVISIONS
 from jaxswarm import envs, rl
+from jaxswarm.envs.two_objectives import attainable_returns
 from jaxswarm.rl import value_decomposition
 
 BANDS = ((2, 1.0), (5, 3.0))
@@ -46,7 +47,7 @@ def game(num_agents: int = 2, curve: str = "convex") -> envs.TwoObjectiveGrid:
 @cache
 def attainable(num_agents: int = 2, curve: str = "convex") -> np.ndarray:
     """All attainable returns, ``[R, 2]``."""
-    return envs.two_objectives.attainable_returns(game(num_agents, curve))
+    return attainable_returns(game(num_agents, curve))
 
 
 @cache

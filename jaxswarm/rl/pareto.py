@@ -67,9 +67,9 @@ def front(points: ArrayLike) -> np.ndarray:
     array = np.asarray(checks.real("points", points, shape=(None, None)), np.float64)
     _check_sizes(array.shape)
     distinct = np.unique(array, axis=0)
-    no_worse = (distinct[:, None] >= distinct[None]).all(-1)
-    np.fill_diagonal(no_worse, False)
-    return distinct[~no_worse.any(axis=0)]
+    no_worse = np.all(distinct[:, None] >= distinct[None], axis=-1)
+    others = ~np.eye(len(distinct), dtype=bool)
+    return distinct[~np.any(no_worse & others, axis=0)]
 
 
 def hypervolume(

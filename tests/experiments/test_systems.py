@@ -33,6 +33,7 @@ MINUTES = (
     "fortytwo",
     "byzantine_grid",
     "disrupted",
+    "mo_mix",
 )
 
 

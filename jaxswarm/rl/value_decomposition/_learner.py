@@ -198,12 +198,15 @@ def value_learner(
     checks.instance("bootstrap", bootstrap, bool)
     checks.instance("shared", shared, bool)
     n, m = network.num_agents, network.num_objectives
+    agents_leave = type(env).agent_mask is not SwarmEnvironment.agent_mask
     if gossip is not None:
         require_support(gossip, purpose="value_learner")
         if shared:
             raise ValueError("gossip: expected None where agents share a network, got a rule")
     if optimizer is None:
-        optimizer = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam())
+        # Flat: programs of fewer operations, which compile sooner.
+        plain = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam())
+        optimizer = optax.flatten(plain)
     direction = check_optimizer(optimizer)
     hp_default = ValueHyperparameters() if hyperparameters is None else hyperparameters
     check_ranges(check_kind(hp_default, ValueHyperparameters), RANGES)
@@ -231,12 +234,12 @@ def value_learner(
         env_params = env.params if env_params is None else env_params
         shapes = jax.eval_shape(play_all, key, params, jnp.ones((1, m)), jnp.zeros(1), env_params)
         blank = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), shapes)
-        opt_state = {
-            "agent": direction.init(params["agent"])
-            if shared
-            else init_per_agent(direction, params["agent"]),
-            "mixer": direction.init(params["mixer"]),
-        }
+        opt_state = direction.init(params)
+        if not shared:
+            opt_state = {
+                "agent": init_per_agent(direction, params["agent"]),
+                "mixer": direction.init(params["mixer"]),
+            }
         exchanged = {"params": params["agent"], "target": params["agent"]}
         return ValueState(
             params,
@@ -260,15 +263,16 @@ def value_learner(
     def apply(
         grads: Params, opt_state: PyTree, params: Params, hp: ValueHyperparameters
     ) -> tuple[Params, PyTree]:
-        parts = {}
-        for name in ("agent", "mixer"):
-            given = (grads[name], opt_state[name], params[name])
-            move = lambda g, o, p: apply_gradients(direction, g, o, p, hp.lr)  # noqa: E731
-            parts[name] = (move if shared or name == "mixer" else jax.vmap(move))(*given)
-        return (
-            {name: part[0] for name, part in parts.items()},
-            {name: part[1] for name, part in parts.items()},
-        )
+        def move(grads: Params, opt_state: PyTree, params: Params) -> tuple[Params, PyTree]:
+            return apply_gradients(direction, grads, opt_state, params, hp.lr)
+
+        if shared:
+            return move(grads, opt_state, params)
+        own, own_opt = jax.vmap(move)(grads["agent"], opt_state["agent"], params["agent"])
+        mixer, mixer_opt = params["mixer"], opt_state["mixer"]
+        if jax.tree.leaves(mixer):
+            mixer, mixer_opt = move(grads["mixer"], mixer_opt, mixer)
+        return {"agent": own, "mixer": mixer}, {"agent": own_opt, "mixer": mixer_opt}
 
     def update(
         key: Key, state: ValueState, preference: jax.Array, hp: ValueHyperparameters
@@ -290,9 +294,11 @@ def value_learner(
         )(state.params)
         params, opt_state = apply(grads, state.opt_state, state.params, hp)
         target = jax.tree.map(lambda old, new: old + hp.tau * (new - old), state.target, params)
-        seen = jnp.any(batch.present[:, :-1] & batch.valid[:, :, None], axis=(0, 1))
         moved = {"params": params, "target": target, "opt_state": opt_state}
-        moved = _keep_absent(moved, {name: getattr(state, name) for name in moved}, seen, shared)
+        if agents_leave:
+            seen = jnp.any(batch.present[:, :-1] & batch.valid[:, :, None], axis=(0, 1))
+            old = {name: getattr(state, name) for name in moved}
+            moved = _keep_absent(moved, old, seen, shared)
         return state._replace(**moved), loss
 
     def step(
@@ -317,9 +323,11 @@ def value_learner(
         returns = jnp.sum(episodes.reward, axis=1)
         with jax.numpy_rank_promotion("allow"):
             stored = buffer.add(state.replay, episodes)
-        present = jnp.any(episodes.present[:, :-1], axis=(0, 1))
+        present = jnp.any(episodes.present[:, :-1], axis=(0, 1)) if agents_leave else None
+        if present is not None:
+            stored = keep_unless(jnp.any(present), stored, state.replay)
         state = state._replace(
-            replay=keep_unless(jnp.any(present), stored, state.replay),
+            replay=stored,
             grid_returns=jnp.where(shows_front, returns[: len(preferences)], state.grid_returns),
         )
         state, losses = jax.lax.scan(

@@ -86,9 +86,10 @@ def check_preferences(name: str, value: ArrayLike, num_objectives: int) -> jax.A
             raise ValueError(
                 f"{name}: expected entries that sum to 1, got a sum of {total[off].flat[0]:.6g}"
             )
-    elif not value.ndim or value.shape[-1] != num_objectives:
+    elif jnp.shape(value)[-1:] != (num_objectives,):
         raise ValueError(
-            f"{name}: expected entries for {num_objectives} objectives, got shape {value.shape}"
+            f"{name}: expected entries for {num_objectives} objectives, got shape "
+            f"{jnp.shape(value)}"
         )
     return jnp.asarray(value, jnp.float32)
 
