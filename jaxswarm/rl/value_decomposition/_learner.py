@@ -238,7 +238,9 @@ def value_learner(
         if not shared:
             opt_state = {
                 "agent": init_per_agent(direction, params["agent"]),
-                "mixer": direction.init(params["mixer"]),
+                "mixer": direction.init(params["mixer"])
+                if jax.tree.leaves(params["mixer"])
+                else (),
             }
         exchanged = {"params": params["agent"], "target": params["agent"]}
         return ValueState(

@@ -57,7 +57,9 @@ def td_loss(
     present = by_time.present
 
     def mix(params: Params, values: jax.Array, steps: slice) -> tuple[jax.Array, jax.Array]:
-        flat = [x.reshape(-1, *x.shape[2:]) for x in (values, by_time.state[steps], present[steps])]
+        count = values.shape[0] * values.shape[1]
+        given = (values, by_time.state[steps], present[steps])
+        flat = [x.reshape(count, *x.shape[2:]) for x in given]
         mixed = network.mixer.mix(params["mixer"], *flat)
         joint, counts = (x.reshape(*values.shape[:2], *x.shape[1:]) for x in mixed)
         return joint, counts
