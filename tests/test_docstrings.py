@@ -45,7 +45,8 @@ generative.orw_cfm generative.decentralized
 generative.experts generative.cluster generative.router generative.expert_weights
 network.churn network.link_loss network.combine swarms.vicsek swarms.boids swarms.kuramoto
 space.Space envs.SimpleSpread envs.unroll
-rl.ppo rl.ippo rl.mappo rl.sac rl.network_for rl.q_network_for rl.evaluate
+rl.ppo rl.ippo rl.mappo rl.sac rl.vdn rl.qmix rl.mo_mix rl.pareto.hypervolume
+rl.value_network_for rl.network_for rl.q_network_for rl.evaluate
 coordination.workers coordination.task_graph coordination.bandits.linucb
 models.transformer.from_config models.transformer.generate data.tokenizers.character
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv

@@ -31,19 +31,19 @@ DIVISIONS, FINE_DIVISIONS = 10, 100
 class Config:
     """Sizes; arms of a game share all of them."""
 
-    iterations: int = 396  # steps of each learner, a multiple of 11 x 3
+    iterations: int = 594  # steps of each learner, a multiple of 11 x 3
     episodes: int = 16  # episodes per step, at least 11
     updates: int = 2  # gradient steps per step
     batch: int = 32  # episodes of a batch
-    hidden: int = 32  # units of the agents' recurrent layer
+    hidden: int = 24  # units of the agents' recurrent layer
     width: int = 16  # hidden units of each monotonic mixer
-    lr: float = 3e-3  # step size of Adam, conditioned agents
-    tau: float = 0.02  # share of the weights that moves into the targets, conditioned agents
-    outer_lr: float = 3e-3  # step size of Adam, outer loop
-    outer_tau: float = 0.02  # share of the weights that moves into the targets, outer loop
+    lr: float = 6e-3  # step size of Adam, conditioned agents
+    tau: float = 0.06  # share of the weights that moves into the targets, conditioned agents
+    outer_lr: float = 6e-3  # step size of Adam, outer loop
+    outer_tau: float = 0.2  # share of the weights that moves into the targets, outer loop
     annealing: float = 0.6  # share of the steps over which exploration falls from 1 to 0.05
     seeds: int = 5  # number of independent repetitions, at least 2
-    team_iterations: int = 200  # steps of the networked agents
+    team_iterations: int = 300  # steps of the networked agents
     team_draws: int = 64  # draws of the agents' own preferences per seed
     team_seeds: int = 5  # number of independent repetitions of the networked agents, at least 2
     more_baselines: bool = False  # also run the outer loop with three preferences, and tenfold
@@ -80,6 +80,7 @@ SCALES = {
     "small": Config(),
     "full": Config(
         iterations=1188,
+        hidden=32,
         seeds=10,
         team_iterations=600,
         team_seeds=10,

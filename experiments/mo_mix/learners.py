@@ -20,6 +20,7 @@ from jaxswarm import agents, envs
 from jaxswarm.rl import value_decomposition as vd
 
 GRID_EVERY = 12  # steps between two looks at the front
+FADING = 0.4  # share of the steps, at the end, over which the step size falls
 
 Numbers = dict[str, np.ndarray]
 
@@ -118,7 +119,7 @@ def outer_loop(config: Config, preferences: np.ndarray, iterations: int) -> Numb
 
     def train(preference: jax.Array, key: jax.Array) -> jax.Array:
         physics = env.params._replace(preference=preference)
-        params, _ = run_learner(learner, draw, key, iterations, hp, physics)
+        params, _ = run_learner(learner, draw, key, iterations, hp, physics, fades=False)
         return vd.objective_returns(key, env, network, params)[0]
 
     draw = functools.partial(vd.initial_params, network=network)
@@ -134,15 +135,23 @@ def run_learner(
     iterations: int,
     hp: vd.ValueHyperparameters,
     physics: Any,
+    *,
+    fades: bool = True,
 ) -> tuple[Any, vd.ValueInfo]:
-    """Train from the weights ``draw(key)``; the weights after it, and the metrics of all steps."""
+    """Train from the weights ``draw(key)``; the weights after it, and the metrics of all steps.
+
+    If it ``fades``, the step size falls to a twentieth over the last two fifths of the steps.
+    """
     weights_key, start_key, run_key = jax.random.split(key, 3)
     state = learner.init(draw(weights_key), start_key, physics)
-    state, info = jax.lax.scan(
-        lambda state, key: learner.step(key, state, hp),
-        state,
-        jax.random.split(run_key, iterations),
-    )
+    left = 1.0 - jnp.arange(iterations) / iterations
+    rates = hp.lr * jnp.clip(left / FADING, 0.05, 1.0) if fades else hp.lr * jnp.ones(iterations)
+
+    def step(state: Any, given: tuple[jax.Array, jax.Array]) -> tuple[Any, vd.ValueInfo]:
+        return learner.step(given[0], state, hp._replace(lr=given[1]))
+
+    keys = jax.random.split(run_key, iterations)
+    state, info = jax.lax.scan(step, state, (keys, rates))
     return state.params, info
 
 
