@@ -41,9 +41,9 @@ of their ratio, whose interval a single seed near zero decided, and both control
 their value, since misses of one seed in five are wide.
 
 In both pilots networked agents did worse with a consensus than with own preferences when they
-exchanged networks (by 0.14 and 0.17 of the best), and exchange lost 0.30 and 0.26: agents with equal
-networks and equal preferences walk to the same treasures, of which the team gets one; different
-preferences part them. These claims were left as they were.
+exchanged networks (by 0.14 and 0.17 of the best), and exchange lost 0.30 and 0.26. A likely cause,
+not tested: agents with equal networks and equal preferences walk to the same treasures, of which
+the team gets one, and different preferences part them. These claims were left as they were.
 
 References:
     T. Hu, B. Luo, C. Yang, T. Huang, MO-MIX: Multi-Objective Multi-Agent Cooperative

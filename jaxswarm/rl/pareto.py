@@ -107,7 +107,7 @@ def hypervolume(
                 f"reference: expected a point that every point dominates, got {low.tolist()} beside"
                 f" {known[bad][0].tolist()}"
             )
-    above = jnp.maximum(x - jnp.asarray(reference, x.dtype), 0.0)
+    above = jnp.maximum(x - jnp.asarray(reference, x.dtype)[None], 0.0)
     return _volume(jnp.where(here[:, None], above, 0.0))
 
 

@@ -64,11 +64,10 @@ def test_laws_of_the_hypervolume(pairs):
 def test_what_does_not_count_has_no_influence():
     points = np.array([[1.0, 3.0], [2.0, 2.0], [4.0, 0.5], [NAN, 9.0]], np.float32)
     mask = np.array([True, True, True, False])
-    for measure in (pareto.spacing, pareto.sparsity, pareto.non_dominated):
-        jitted = jax.jit(measure)
-        masked = np.asarray(jitted(points, mask))
-        np.testing.assert_allclose(masked[..., :3], jitted(points[:3])[..., :3])
-        np.testing.assert_array_equal(measure(points, mask), masked)
+    for measure in (pareto.spacing, pareto.sparsity):
+        masked = jax.jit(measure)(points, mask)
+        np.testing.assert_allclose(masked, measure(points[:3]), rtol=1e-6)
+    assert non_dominated(points, mask).tolist() == mask.tolist()
     assert float(pareto.hypervolume(points, [0.0, 0.0], mask)) == 6.0
     assert float(hypervolume(points, np.zeros(2, np.float32))) == 6.0  # NaN is absent in a trace
 

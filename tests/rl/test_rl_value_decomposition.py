@@ -204,8 +204,11 @@ def loss_by_hand(network, params, target, batch, w, discount, bootstrap):
         best = np.stack([tq[step + 1, row, i, score[i].argmax()] for i in range(n)])
         go_on = float(batch.discount[row, step])
         go_on *= bootstrap or step < batch.valid.shape[1] - 1
-        goal = batch.reward[row, step] + discount * go_on * joint(target, best, row, step + 1)[0]
-        error = joint(params, chosen, row, step)[0] - np.asarray(goal)
+        goal = (
+            np.asarray(batch.reward[row, step])
+            + discount * go_on * joint(target, best, row, step + 1)[0]
+        )
+        error = joint(params, chosen, row, step)[0] - goal
         errors += np.square(error).sum(axis=-1).tolist()
     return np.mean(errors)
 
@@ -241,12 +244,10 @@ def test_preferences_are_on_the_simplex_and_gaps_are_between_neighbors():
     assert float(found.length.max()) == pytest.approx(np.hypot(8, 4))
     two = jax.jit(vd.gaps)(grid, returns.at[2].set(jnp.array([1.0, 8.0])))
     np.testing.assert_allclose(two.length, [0, np.hypot(1, 1), np.hypot(7, 3), 0, 0, 0], rtol=1e-5)
-    draws = guided_preferences(KEY0, 4000, two, 0.5)
+    draws = np.asarray(guided_preferences(KEY0, 4000, two, 0.5))
     np.testing.assert_allclose(draws.sum(axis=1), 1.0, rtol=1e-5)
-    share = [np.mean(np.abs(draws[:, 0] - w).max() < 1e9) for w in (0.3,)]
-    assert share == [1.0]
     for place, length in ((1, np.hypot(1, 1)), (2, np.hypot(7, 3))):
-        hits = np.mean(np.all(draws == two.preference[place], axis=1))
+        hits = np.mean(np.all(draws == np.asarray(two.preference[place]), axis=1))
         assert hits == pytest.approx(0.5 * length / float(two.length.sum()), abs=0.03)
     nowhere = vd.gaps(grid, jnp.zeros((6, 2)))
     assert len(np.unique(guided_preferences(KEY0, 100, nowhere, 0.0), axis=0)) == 100
@@ -409,7 +410,7 @@ CASES = {
     "objective_returns": (
         case(vd.objective_returns, key=KEY0, env=ENV, network=VECTOR, params=PARAMS, preferences=W),
         {"key": KEY, "env": OBJECT, "network": (*OBJECT,), "params": (None, 3, {"agent": {}})}
-        | {"preferences": (None, *OFF_SIMPLEX), "num_episodes": FEW_SIZES, "shared": (1, False)},
+        | {"preferences": (None, *OFF_SIMPLEX), "num_episodes": FEW_SIZES, "shared": (1,)},
     ),
     "igm_violations": (
         case(vd.igm_violations, key=KEY0, env=ENV, network=VECTOR, params=PARAMS, preferences=W),
@@ -423,8 +424,6 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_bad_input_is_refused_by_name(name):
     call, bad = CASES[name]
-    if name == "objective_returns":
-        bad = bad | {"shared": (1,)}
     assert accepted(call, bad) == []
 
 

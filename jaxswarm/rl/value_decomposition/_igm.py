@@ -113,7 +113,7 @@ def igm_violations(
         states = jnp.broadcast_to(state, (count, *state.shape))
         here = jnp.broadcast_to(present, (count, n))
         mixed: Any = network.mixer.mix(params["mixer"], chosen, states, here)[0]
-        score = jnp.sum(mixed[:, 0] * w, axis=-1)
+        score = jnp.sum(mixed[:, 0] * w[None], axis=-1)
         place = jnp.sum(action * num_actions ** jnp.arange(n)[::-1])
         return score, score[place]
 
