@@ -72,13 +72,20 @@ def draw_plane(grid: Results, curve: str, arm: str, ax: Any) -> None:
         points = at_preferences(grid[OUTER]).reshape(-1, 2)
         ax.plot(*points.T, "x", color=COLORS[OUTER], markersize=5, label=OUTER)
     points = fronts.reshape(-1, 2)
-    ax.plot(*points.T, "D", color=COLORS[arm], markersize=4, alpha=0.7, label="MO-MIX, all seeds")
+    ax.plot(
+        *points.T,
+        "D",
+        color=COLORS[arm],
+        markersize=4,
+        alpha=0.7,
+        label="MO-MIX, all seeds (shaded: one)",
+    )
     ax.set_xlim(-0.2, None)
     ax.set_ylim(-0.2, None)
     ax.legend(frameon=False, fontsize=9, loc="lower left")
     mean = np.mean(shares(grid[arm], curve))
     plotting.titles(
-        ax, f"Values on a {curve} curve: {mean:.2f} of the hypervolume", "first objective",
+        ax, f"{curve.capitalize()} values: {mean:.2f} of the volume", "first objective",
         "second objective",
     )  # fmt: skip
 
@@ -95,7 +102,7 @@ def draw_curves(config: Config, grid: Results, ax: Any) -> None:
         series,
         steps,
         xlabel="episodes",
-        ylabel="hypervolume as a share of the true front's (median, quartiles)",
+        ylabel="share of the true hypervolume (median, quartiles)",
         title="Learning, greedy teams",
         colors=COLORS,
         ax=ax,
@@ -120,10 +127,11 @@ def draw_team(team: dict[str, dict[str, np.ndarray]], ax: Any) -> None:
             ax.plot(at, values, marker, color=plotting.PALETTE[index], markersize=5, alpha=0.8,
                     label=arm if place == 0 else None)  # fmt: skip
     ax.set_xticks(range(len(kinds)), kinds)
+    ax.set_ylim(0.0, 1.02)
     ax.legend(frameon=False, fontsize=9, loc="lower right")
     plotting.titles(
         ax, "Four networked agents, one point per seed", "preferences in execution",
-        "return weighted by the mean preference, share of the best",
+        "weighted return, share of the best",
     )  # fmt: skip
 
 

@@ -361,7 +361,7 @@ def case(fn, /, **defaults):
 W = np.full((1, 2), 0.5, np.float32)
 OFF_SIMPLEX = ([[0.5, 0.6]], [[-0.1, 1.1]], [[1.0]], [[0.2, 0.3, 0.5]], [[NAN, 1.0]], "x", 3)
 HP = vd.ValueHyperparameters
-HYPER = (*THING, HP(lr=NAN), HP(discount=1.5), HP(tau=0.0), HP(guide_share=-0.1))
+HYPER = (3, [1], object(), rl.SACHyperparameters())
 RING = gossip.averaging(gossip.mixing(topology.ring(2)))
 CASES = {
     "additive": (

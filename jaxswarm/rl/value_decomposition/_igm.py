@@ -80,12 +80,12 @@ def igm_violations(
         raise ValueError(
             f"network: expected at most {MOST_JOINT_ACTIONS} joint actions, got {num_actions}^{n}"
         )
-    if preferences is not None and jnp.ndim(preferences) == 3:
+    w = team_preferences(network, preferences)
+    if preferences is not None and np.ndim(preferences) == 3:
         raise ValueError(
             f"preferences: expected [W, {network.num_objectives}], one for the team, got shape "
-            f"{jnp.shape(preferences)}"
+            f"{np.shape(preferences)}"
         )
-    w = team_preferences(network, preferences)
     reward = vector_reward if network.num_objectives > 1 else team_reward
     no_exploration = jnp.zeros(len(w))
     episodes = play(

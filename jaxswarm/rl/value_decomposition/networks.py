@@ -188,6 +188,7 @@ def value_network_for(
     """
     require_environment(env)
     choice("mixer", mixer, MIXERS)
+    checks.whole("mixer_width", mixer_width, 1)
     spec = env.action_spec
     counts = np.unique(np.asarray(getattr(spec, "num_values", ())))
     if not isinstance(spec, specs.MultiDiscreteArray) or len(spec.shape) != 1 or len(counts) != 1:
@@ -210,7 +211,6 @@ def value_network_for(
         state_size = jax.eval_shape(env.global_state, state).shape[0]
         made = monotonic(n, state_size, m, width=mixer_width)
     else:
-        checks.whole("mixer_width", mixer_width, 1)
         made = additive(n, agent_weights) if mixer == "additive" else independent()
     num_features = jax.eval_shape(features_of, timestep.observation).shape[1]
     return value_network(
