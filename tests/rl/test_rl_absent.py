@@ -99,7 +99,7 @@ def learned(state):
     """What a learner has learned: weights, optimizers, statistics and replay."""
     if hasattr(state, "agents"):  # networked SAC
         state = state.agents
-    ignored = ("runner", "round", "ledger", "iteration", "critic_gossip", "reward_gossip")
+    ignored = "runner round ledger iteration critic_gossip reward_gossip env_params".split()
     fields = {name: x for name, x in state._asdict().items() if name not in ignored}
     inner = fields.get("learner")
     if hasattr(inner, "runner"):  # networked PPO, and teams
