@@ -14,6 +14,7 @@ from jaxswarm.envs.adapters import from_brax, from_gymnax, from_jaxmarl, from_ju
 from jaxswarm.envs.aloha import Aloha
 from jaxswarm.envs.coordination_game import CoordinationGame
 from jaxswarm.envs.corridor_maze import CorridorMaze
+from jaxswarm.envs.deep_sea_treasure import DeepSeaTreasure
 from jaxswarm.envs.donations import Donations
 from jaxswarm.envs.environment import (
     Outcome,
@@ -28,7 +29,7 @@ from jaxswarm.envs.policies import Policy, Trajectory, random_policy, scripted, 
 from jaxswarm.envs.porters import Porters
 from jaxswarm.envs.risky_point_mass import RiskyPointMass
 from jaxswarm.envs.search_and_rescue import SearchAndRescue
-from jaxswarm.envs.spread import SimpleSpread
+from jaxswarm.envs.spread import CoverageEnergy, SimpleSpread
 from jaxswarm.envs.sum_guessing import SumGuessing
 from jaxswarm.envs.tag import SimpleTag
 from jaxswarm.envs.two_objectives import TwoObjectiveGrid
@@ -40,6 +41,8 @@ __all__ = [
     "AutoReset",
     "CoordinationGame",
     "CorridorMaze",
+    "CoverageEnergy",
+    "DeepSeaTreasure",
     "Donations",
     "Outcome",
     "Pendulum",

@@ -7,6 +7,8 @@ ENVIRONMENTS = {
     "Aloha-v0": "jaxswarm.envs.aloha:Aloha",
     "CoordinationGame-v0": "jaxswarm.envs.coordination_game:CoordinationGame",
     "CorridorMaze-v0": "jaxswarm.envs.corridor_maze:CorridorMaze",
+    "CoverageEnergy-v0": "jaxswarm.envs.spread:CoverageEnergy",
+    "DeepSeaTreasure-v0": "jaxswarm.envs.deep_sea_treasure:DeepSeaTreasure",
     "Donations-v0": "jaxswarm.envs.donations:Donations",
     "Pendulum-v0": "jaxswarm.envs.pendulum:Pendulum",
     "Porters-v0": "jaxswarm.envs.porters:Porters",

@@ -1,11 +1,13 @@
-"""Reinforcement learning with an agents axis: PPO (IPPO, MAPPO), SAC, networked actor–critics.
+"""Reinforcement learning with an agents axis: PPO, SAC, value decomposition, actor–critics.
 
 ``network_for(env)`` makes the networks of one agent, ``ppo(env, network)`` an
 ``Algorithm(init, step)`` that ``simulate`` and ``rollout`` drive; ``initialize`` draws weights that
 agents share or own. ``q_network_for(env)`` and ``sac(env, network)`` are their counterparts for
 off-policy learning; ``off_policy`` is the loop around such learners. ``evaluate`` plays whole
-episodes, ``evaluator`` does so at fixed intervals of a training.
-:mod:`~jaxswarm.rl.tabular` has finite episodic processes, exact planning and optimistic critics.
+episodes, ``evaluator`` does so at fixed intervals of a training. ``value_decomposition`` is for
+teams with discrete actions (VDN, QMIX, MO-MIX); ``pareto`` measures fronts of vector returns.
+:mod:`~jaxswarm.rl.tabular` has finite episodic processes, exact planning and optimistic critics,
+:mod:`~jaxswarm.rl.offline` learners from recorded trajectories.
 
 **Randomness.** Environments carry their random keys inside their states, as jumanji's do. A
 training run therefore depends on two keys: that of ``init``, from which the environments draw
@@ -18,7 +20,7 @@ and minibatches. Agent ``i`` draws from ``fold_in(key, i)``.
 Importing this package imports distrax, rlax, flashbax, flax and jumanji, which takes seconds.
 """
 
-from jaxswarm.rl import networked, offline, tabular
+from jaxswarm.rl import networked, offline, pareto, tabular, value_decomposition
 from jaxswarm.rl._evaluation import Evaluation, evaluate, evaluator, policy
 from jaxswarm.rl._off_policy import (
     Learner,
@@ -46,6 +48,7 @@ from jaxswarm.rl.q_networks import QNetwork, q_network, q_network_for
 from jaxswarm.rl.replay import Experience, Replay, fading_replay, uniform_replay
 from jaxswarm.rl.returns import advantages
 from jaxswarm.rl.runner import EnvRunner, EnvStep, EpisodeStats, RunnerState
+from jaxswarm.rl.value_decomposition import mo_mix, qmix, value_network_for, vdn
 
 __all__ = [
     "EnvRunner",
@@ -85,18 +88,24 @@ __all__ = [
     "initialize",
     "ippo",
     "mappo",
+    "mo_mix",
     "network_for",
     "networked",
     "off_policy",
     "offline",
     "over_agents",
+    "pareto",
     "policy",
     "ppo",
     "q_network",
     "q_network_for",
+    "qmix",
     "sac",
     "sac_learner",
     "squashed_gaussian",
     "tabular",
     "uniform_replay",
+    "value_decomposition",
+    "value_network_for",
+    "vdn",
 ]

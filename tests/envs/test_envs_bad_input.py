@@ -50,6 +50,8 @@ CASES: dict[str, Any] = {
         with_defaults(envs.CoordinationGame, num_agents=5, margin=1),
         SIZES | {"margin": (*OPTIONAL[1:], 5)},
     ),
+    "CoverageEnergy": (envs.CoverageEnergy, SIZES),
+    "DeepSeaTreasure": (envs.DeepSeaTreasure, SIZES),
     "CorridorMaze": (
         envs.CorridorMaze,
         {"num_agents": SIZE, "rows": SIZE, "columns": (*SIZE, 1), "time_limit": OPTIONAL},

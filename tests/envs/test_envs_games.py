@@ -150,7 +150,7 @@ def test_walls_stop_and_a_sticky_corridor_repeats(key):
 
 def test_treasures_pay_once_and_by_preference():
     env = envs.TwoObjectiveGrid(treasures=(((0, 1), (1.0, 3.0)), ((1, 0), (2.0, 0.0))))
-    prefer = envs.two_objectives.TwoObjectiveParams(np.float32([0.25, 0.75]))
+    prefer = env.params._replace(preference=np.float32([0.25, 0.75]))
     state, _ = env.reset(jax.random.key(0), prefer)
     state, timestep = jax.jit(env.step)(state, jnp.array([4, 4]))  # both to the same treasure
     assert timestep.extras["objectives"].tolist() == [1.0, 3.0]
@@ -189,6 +189,67 @@ def test_the_default_front_has_a_concave_part():
     scores = np.stack([weights * v[0] + (1 - weights) * v[1] for v in front])
     supported = set(scores.argmax(axis=0).tolist())
     assert len(supported) == 3
+
+
+def test_attainable_returns_are_those_of_all_plans():
+    treasures = (((0, 1), (1.0, 0.0)), ((1, 0), (0.5, 2.0)), ((0, 0), (0.0, -1.0)))
+    for n in (1, 2):
+        env = envs.TwoObjectiveGrid(n, size=2, time_limit=2, treasures=treasures)
+        plans = np.array(list(itertools.product(range(5), repeat=2 * n))).reshape(-1, 2, n)
+
+        def play(plan, env=env):
+            state, _ = env.reset(jax.random.key(0))
+            total = jnp.zeros(2)
+            for action in plan:
+                state, timestep = env.step(state, action)
+                total += timestep.extras["objectives"]
+            return total
+
+        returns = np.unique(jax.jit(jax.vmap(play))(jnp.asarray(plans, jnp.int32)), axis=0)
+        np.testing.assert_allclose(envs.two_objectives.attainable_returns(env), returns)
+
+
+def test_deep_sea_treasure_has_the_known_concave_front():
+    """All shortest routes earn the known front, whose concave part no linear preference prefers."""
+    front = envs.deep_sea_treasure.true_front()
+    env = envs.DeepSeaTreasure(num_agents=1)
+    step = jax.jit(env.step)
+    for column, (value, time) in enumerate(front.tolist()):
+        state, _ = env.reset(jax.random.key(0))
+        total = np.zeros(2)
+        for action in [3] * column + [1] * int(-time - column):
+            state, timestep = step(state, jnp.array([action]))
+            total += np.asarray(timestep.extras["objectives"])
+        assert bool(timestep.last())
+        assert total.tolist() == [value, time]
+    weights = np.linspace(0.0, 1.0, 1001)
+    best = (weights[:, None] * front[:, 0] + (1 - weights[:, None]) * front[:, 1]).argmax(axis=1)
+    assert set(best.tolist()) == {0, len(front) - 1}
+
+
+def test_the_map_is_that_of_mo_gymnasium():
+    package = "mo_gymnasium.envs.deep_sea_treasure.deep_sea_treasure"
+    theirs = pytest.importorskip(package)
+    sea = np.asarray(theirs.CONCAVE_MAP, float)
+    for column, (value, depth) in enumerate(
+        zip(envs.deep_sea_treasure.VALUES, envs.deep_sea_treasure.DEPTHS, strict=True)
+    ):
+        assert sea[depth, column] == pytest.approx(value)
+
+
+def test_submarines_do_not_enter_the_bed_and_leave_with_their_treasure():
+    env = envs.DeepSeaTreasure(num_agents=2, time_limit=5)
+    state, _ = env.reset(jax.random.key(0))
+    step = jax.jit(env.step)
+    state, timestep = step(state, jnp.array([1, 3]))  # the first finds a treasure
+    assert timestep.observation.agent_mask.tolist() == [False, True]
+    assert timestep.extras["objectives"].tolist() == [0.5, -1.0]
+    state, timestep = step(state, jnp.array([3, 0]))  # gone, and out of the water
+    assert state.world.position.tolist() == [[1, 0], [0, 1]]
+    assert timestep.extras["objectives"].tolist() == [0.0, -0.5]
+    for action in (1, 2):  # down, then left into the treasure's column below its bed
+        state, timestep = step(state, jnp.array([0, action]))
+    assert state.world.position.tolist() == [[1, 0], [1, 0]]
 
 
 def test_collisions_and_coverage_as_counted_by_hand():

@@ -12,6 +12,8 @@ ENVIRONMENTS = [
     envs.Aloha(),
     envs.CoordinationGame(),
     envs.CorridorMaze(num_agents=3),
+    envs.CoverageEnergy(),
+    envs.DeepSeaTreasure(num_agents=2),
     envs.Donations(),
     envs.Pendulum(num_agents=3),
     envs.Porters(),

@@ -35,6 +35,7 @@ MINUTES = (
     "byzantine_grid",
     "dqc",
     "disrupted",
+    "mo_mix",
 )
 
 

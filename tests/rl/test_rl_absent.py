@@ -42,6 +42,12 @@ def networked_of(network, make, **options):
     return algorithm, lambda key: networked.initial_params(key, network, N)
 
 
+def value_team(mixer, make):
+    network = rl.value_network_for(CHOICES, mixer, hidden_size=3)
+    algorithm = make(CHOICES, network, num_envs=2, batch_size=2, capacity=4)
+    return algorithm, lambda key: rl.value_decomposition.initial_params(key, network)
+
+
 def hammer_ppo():
     env = hammer.HammerEnvironment(ENV, 1)
     return learner_of(hammer.hammer_network(env, widths=(4,)), rl.ppo, env, **ON)
@@ -70,6 +76,8 @@ LEARNERS = {
     "stac each": lambda: learner_of(STAC, stac.stac, shared=False, **OFF),
     "symphony": lambda: learner_of(SYMPHONY, symphony.symphony, **OFF),
     "symphony each": lambda: learner_of(SYMPHONY, symphony.symphony, shared=False, **OFF),
+    "vdn": lambda: value_team("additive", rl.vdn),
+    "qmix": lambda: value_team("monotonic", rl.qmix),
     "networked_ppo": lambda: networked_of(
         GLOBAL, networked.networked_ppo, reward_steps=2, joint="mean", **MODEL, **ON
     ),
@@ -91,7 +99,7 @@ def learned(state):
     """What a learner has learned: weights, optimizers, statistics and replay."""
     if hasattr(state, "agents"):  # networked SAC
         state = state.agents
-    ignored = ("runner", "round", "ledger", "iteration", "critic_gossip", "reward_gossip")
+    ignored = "runner round ledger iteration critic_gossip reward_gossip env_params".split()
     fields = {name: x for name, x in state._asdict().items() if name not in ignored}
     inner = fields.get("learner")
     if hasattr(inner, "runner"):  # networked PPO, and teams

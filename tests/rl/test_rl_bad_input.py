@@ -30,6 +30,7 @@ from tests.rl.bad_input import (
 ENV, GAME_ENV = envs.Pendulum(2), envs.Donations(3)
 Q = rl.q_network_for(ENV, widths=(4,))
 NET, GLOBAL = (rl.network_for(GAME_ENV, widths=(4,), critic=critic) for critic in ("own", "global"))
+SUMS, TRACK = (rl.value_network_for(GAME_ENV, kind) for kind in ("additive", "monotonic"))
 STEPS = rl.network_for(ENV, widths=(4,))
 RING = gossip.averaging(gossip.mixing(topology.ring(3)))
 OFF: dict[str, Any] = {"batch_size": 4, "capacity": 64, "warm_up": 8}
@@ -190,6 +191,17 @@ CASES = {
     "sac_learner": (
         with_defaults(rl.sac_learner, env=ENV, network=Q),
         {"env": (*OBJECT, GAME_ENV), "network": (*OBJECT, NET), "optimizer": THING},
+    ),
+    "value_network_for": (
+        with_defaults(rl.value_network_for, env=GAME_ENV),
+        {"env": (*OBJECT, ENV), "mixer": NAME, "objectives": (0, 1, 2, 2.5, "2")}
+        | {"hidden_size": FEW_SIZES, "mixer_width": FEW_SIZES},
+    ),
+    "vdn": (with_defaults(rl.vdn, env=GAME_ENV, network=SUMS), {"network": (*OBJECT, TRACK, NET)}),
+    "qmix": (with_defaults(rl.qmix, env=GAME_ENV, network=TRACK), {"network": (*OBJECT, SUMS)}),
+    "mo_mix": (
+        with_defaults(rl.mo_mix, env=GAME_ENV, network=TRACK),
+        {"network": (*OBJECT, SUMS, TRACK)},
     ),
     "off_policy": (
         with_defaults(rl.off_policy, env=ENV, network=Q, learner=rl.sac_learner(ENV, Q), **OFF),

@@ -6,5 +6,13 @@ from jaxswarm.envs.spread.environment import (
     SpreadParams,
     SpreadWorld,
 )
+from jaxswarm.envs.spread.tradeoff import CoverageEnergy, CoverageEnergyParams
 
-__all__ = ["SimpleSpread", "SpreadObservation", "SpreadParams", "SpreadWorld"]
+__all__ = [
+    "CoverageEnergy",
+    "CoverageEnergyParams",
+    "SimpleSpread",
+    "SpreadObservation",
+    "SpreadParams",
+    "SpreadWorld",
+]

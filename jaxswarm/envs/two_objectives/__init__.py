@@ -1,5 +1,6 @@
 """Two-objective grid: treasures with two values each, and a Pareto front that can be enumerated."""
 
+from jaxswarm.envs.two_objectives._attainable import attainable_returns
 from jaxswarm.envs.two_objectives.environment import (
     MOVES,
     TREASURES,
@@ -16,4 +17,5 @@ __all__ = [
     "TwoObjectiveObservation",
     "TwoObjectiveParams",
     "TwoObjectiveWorld",
+    "attainable_returns",
 ]

@@ -2,8 +2,8 @@
 
 Agents collect treasures before the time limit; each has a value in two objectives, and the first
 agent that reaches it takes it for the team. ``extras["objectives"]`` is the vector reward; the
-scalar reward of all agents is its product with the preference in the physics, so that a batch of
-preferences is a batch of environments.
+scalar reward of all agents is its product with the preference in the physics. The values are
+physics too, so that batches of preferences and of games are batches of environments.
 
 Shapes: ``N`` agents, ``K`` treasures, ``S`` × ``S`` cells.
 
@@ -40,9 +40,15 @@ linear preference."""
 
 
 class TwoObjectiveParams(NamedTuple):
-    """Physics, traced. ``preference [2]``: weight of each objective in the scalar reward."""
+    """Physics, traced.
+
+    Attributes:
+        preference: ``[2]``, weight of each objective in the scalar reward.
+        worths: ``[K, 2]``, values of the treasures.
+    """
 
     preference: Any
+    worths: Any
 
 
 class TwoObjectiveWorld(NamedTuple):
@@ -115,8 +121,8 @@ class TwoObjectiveGrid(SwarmEnvironment):
 
     @property
     def params(self) -> TwoObjectiveParams:
-        """Physics with equal weights of both objectives."""
-        return TwoObjectiveParams(np.full(2, 0.5, np.float32))
+        """Physics with equal weights of both objectives and the treasures' own values."""
+        return TwoObjectiveParams(np.full(2, 0.5, np.float32), self.worths)
 
     @cached_property
     def action_spec(self) -> specs.Array:
@@ -143,7 +149,7 @@ class TwoObjectiveGrid(SwarmEnvironment):
         position = jnp.clip(moved, 0, self.size - 1)
         on = jnp.all(position[:, None, :] == jnp.asarray(self.cells)[None, :, :], axis=-1)
         taken = jnp.any(on, axis=0) & world.left
-        objectives = taken.astype(jnp.float32) @ jnp.asarray(self.worths)
+        objectives = taken.astype(jnp.float32) @ jnp.asarray(params.worths)
         left = world.left & ~taken
         reward = jnp.full(self.num_agents, jnp.sum(objectives * params.preference))
         return Outcome(
@@ -152,8 +158,7 @@ class TwoObjectiveGrid(SwarmEnvironment):
 
     def draw(self, world: TwoObjectiveWorld, params: TwoObjectiveParams, ax: Any) -> None:
         """Draw the grid; see :mod:`jaxswarm.envs.two_objectives.viewer`."""
-        del params
-        viewer.draw(world, self.size, self.cells, self.worths, ax)
+        viewer.draw(world, self.size, self.cells, params.worths, ax)
 
     def observe(
         self, world: TwoObjectiveWorld, params: TwoObjectiveParams, step_count: jax.Array
