@@ -42,6 +42,7 @@ class Config:
     image_batch: int = 128  # training samples of a step on images, of all experts together
     image_monolith_lr: float = 1e-2  # initial step size of the monolith on images
     image_lr: float = 3e-3  # initial step size of experts on images, cosine decay to 0
+    image_random_lr: float = 3e-3  # initial step size of experts on a random partition of images
     image_drawn: int = 512  # samples drawn from each arm on images
     sheet: int = 8  # samples per class that are kept for the figure
     seeds: int = 5  # independent repetitions
@@ -86,9 +87,9 @@ SCALES = {
     "small": Config(),
     "full": Config(
         steps=3000, drawn=4096, expert_widths=(48, 48, 48, 48, 78, 78, 78, 78),
-        data="mnist", image_experts=(1, 4, 8), image_width=512, image_monolith_width=620,
-        image_router_width=128, image_prediction="data", image_steps=1500, image_batch=256,
-        image_monolith_lr=3e-3, image_lr=3e-3, image_centroids=1024, classifier_steps=400,
-        image_drawn=1024, seeds=3,
+        data="mnist", image_experts=(1, 4, 8), image_width=256, image_monolith_width=312,
+        image_router_width=64, image_prediction="data", image_steps=800, image_batch=256,
+        image_monolith_lr=3e-3, image_lr=3e-3, image_random_lr=1e-2, classifier_steps=1000,
+        image_drawn=1024,
     ),
 }  # fmt: skip
