@@ -47,6 +47,7 @@ class Config:
     digit_rewards: tuple[str, ...] = ("even",)  # sets of digits: even, small, closed
     digit_methods: tuple[str, ...] = tuple(METHODS)  # methods that are run on digits
     digit_steps: int = 300  # iterations on digits
+    digit_lr: float = 3e-3  # Adam's first step size of the flow on digits
     digit_width: int = 128  # units of each hidden layer of the flow of digits
     digit_pretrain_steps: int = 6_000  # training steps of the pretrained flow of digits
     digit_taus: tuple[float, ...] = (1.0, 3.0, 10.0)  # temperatures of the grid on digits
