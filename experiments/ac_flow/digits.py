@@ -11,6 +11,7 @@ multilayer perceptrons, since convolutions on a CPU would take longer than the f
 Shapes: ``B`` samples, ``D`` pixels, ``S`` seeds, ``G`` cells of the grid.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -65,7 +66,7 @@ class Programs(NamedTuple):
         draw: ``draw(params, key) -> [config.audit, D]``, samples of a flow.
         measure: ``measure(x, chosen)``, see :func:`measure`.
         run: for each method ``run(key, tau, alpha, clip, chosen) -> params``, its fine-tuning of
-            the pretrained flow; both AC-Flow arms share theirs.
+            the pretrained flow; AC-Flow arms of one step size share theirs.
     """
 
     draw: Callable[[Params, jax.Array], jax.Array]
@@ -146,13 +147,13 @@ def compile_programs(config: Config, world: World) -> Programs:
         field = flow.field(model, params)
         return flow.sample(key, field, config.audit, model.shape, num_steps=2 * config.ode_steps)
 
-    def fine_tuning(method: str) -> Callable[..., Params]:
+    def fine_tuning(method: str, lr: float) -> Callable[..., Params]:
         def run(
             key: jax.Array, tau: jax.Array, alpha: jax.Array, clip: jax.Array, chosen: jax.Array
         ) -> Params:
             learner = build(
                 config, method, model, probability(world.first, chosen), tau, alpha, clip=clip,
-                lr=config.digit_lr, width=config.digit_width, steps=config.digit_steps,
+                lr=lr, width=config.digit_width, steps=config.digit_steps,
             )  # fmt: skip
             init_key, run_key = jax.random.split(key)
             state = learner.init(world.pretrained, init_key)
@@ -162,12 +163,13 @@ def compile_programs(config: Config, world: World) -> Programs:
 
         return jax.jit(run)
 
-    own = {name.removesuffix("_unclipped") for name in config.digit_methods}
-    programs = {name: fine_tuning(name) for name in own}
+    names = [name.removesuffix("_unclipped") for name in config.digit_methods]
+    build_once = functools.cache(fine_tuning)
+    programs = [build_once(name, lr) for name, lr in zip(names, config.digit_lrs, strict=False)]
     return Programs(
         draw,
         jax.jit(lambda x, chosen: measure(world, x, chosen)),
-        {name: programs[name.removesuffix("_unclipped")] for name in config.digit_methods},
+        dict(zip(config.digit_methods, programs, strict=True)),
     )
 
 
