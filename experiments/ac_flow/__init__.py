@@ -29,8 +29,8 @@ compared on the mixture alone. Step sizes on MNIST come from one grid, 0.0003, 0
 base seed 1000 (one run of each penalty, towards even digits): each method takes that of the highest
 reward at matched diversity, 0.001 for ORW-CFM-W2 (0.69; 0.65 at 0.0003) and 0.0003 for AC-Flow
 (0.76; 0.69 at 0.001). At 0.003 both diverged in a first pilot; there the penalty was still the
-squared distance of velocities beside a loss in predicted data, which grows as ``1 / (1 - t)²``. Both
-terms are now distances of what the network predicts, which changes nothing for a network that
+squared distance of velocities beside a loss in predicted data, which grows as ``1 / (1 - t)²``.
+Both terms are now distances of what the network predicts, which changes nothing for a network that
 predicts velocities, as on the mixture. A first run at full scale had 8 × 8 digits, an even digit as
 reward, all methods, and 20 seeds on the mixture.
 
