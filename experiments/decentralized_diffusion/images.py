@@ -133,8 +133,10 @@ def run_images(config: Config, progress: Callable[[str], None]) -> dict[str, Any
                 slots=max(int(np.bincount(own).max()) for own in clusters),
                 prediction=config.image_prediction,
             )
-            random_modes = {mode: MODES[mode] for mode in ("full", "top-1")}
-            arms[name] = arm, {"": {}} if count == 1 else random_modes if is_random else MODES
+            modes = {mode: MODES[mode] for mode in MODES if mode in config.image_modes}
+            if is_random:
+                modes = {mode: modes[mode] for mode in modes if mode in ("full", "top-1")}
+            arms[name] = arm, {"": {}} if count == 1 else modes
     return {
         "flops": {
             name: velocity_flops(arm, config.image_drawn, **MODES["top-1"])

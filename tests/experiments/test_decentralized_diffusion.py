@@ -56,6 +56,8 @@ def test_experts_of_unequal_size_and_a_student_are_trained_and_sampled():
         ({"batch": 250}, "batch: expected a multiple of experts=8"),
         ({"batch": 6, "experts": 2}, "batch: expected a multiple of 4"),
         ({"image_experts": (2, 4)}, "image_experts: expected ascending numbers from 1"),
+        ({"modes": ("full",)}, "modes: expected full, top-1 and others"),
+        ({"image_modes": ("top-1", "oracle")}, "image_modes: expected top-1 and others"),
         ({"classes": 7}, "classes: expected a divisor of 64 modes"),
     ],
 )
