@@ -104,7 +104,7 @@ class _Run(Protocol):
 
 
 class _Program(NamedTuple):
-    """The training of all seeds as one program.
+    """The training of all seeds as one program; hashable.
 
     Attributes:
         run: the training.
@@ -113,7 +113,7 @@ class _Program(NamedTuple):
     """
 
     run: _Run
-    model: flow.Flow | list[flow.Flow]
+    model: flow.Flow | tuple[flow.Flow, ...]
     router: generative.Router
 
 
@@ -132,8 +132,8 @@ def _program(
     def build(module: nn.Module) -> flow.Flow:
         return flow.from_network(module, shape, num_classes=num_classes, prediction=prediction)
 
-    model: flow.Flow | list[flow.Flow] = (
-        [build(each) for each in network] if isinstance(network, tuple) else build(network)
+    model: flow.Flow | tuple[flow.Flow, ...] = (
+        tuple(map(build, network)) if isinstance(network, tuple) else build(network)
     )
     router = generative.router(backbone, shape, count, num_classes=num_classes)
 
