@@ -7,7 +7,7 @@ import pytest
 
 from experiments.decentralized_diffusion.config import Config
 from experiments.decentralized_diffusion.grid import FULL, _by_size
-from experiments.decentralized_diffusion.training import distill, sample, train
+from experiments.decentralized_diffusion.training import _program, distill, sample, train
 from jaxswarm.models import flow
 
 CONDITION = np.zeros((1, 12), np.int32)
@@ -17,6 +17,13 @@ def test_clusters_are_numbered_by_size():
     clusters = np.array([[2, 2, 2, 0, 1, 1], [0, 1, 2, 2, 1, 2]])
     np.testing.assert_array_equal(_by_size(clusters), [[2, 2, 2, 0, 1, 1], [0, 1, 2, 2, 1, 2]])
     np.testing.assert_array_equal(_by_size(np.array([[0, 0, 1]])), [[1, 1, 0]])
+
+
+def test_programs_of_unequal_experts_can_be_keys():
+    """Arms that share a program are sampled by one thread."""
+    networks = tuple(flow.MLP(width=width, depth=1, num_classes=1) for width in (4, 8))
+    program = _program(networks, networks[0], (2,), 1, 2, 8, 3, "velocity")
+    assert len({program, program}) == 1
 
 
 @pytest.mark.slow  # compiles six programs
