@@ -69,6 +69,6 @@ SUBSTITUTES = (
     "a classifier's probability of an even digit, one below five or one with a closed loop) "
     "replace Stable Diffusion 3 and the CLIP score. Flows, critics and classifiers are small and "
     "trained here. Constants of shaping, clipping and warm-up, which were not available, are ours; "
-    "agents that gossip are an addition. The paper's regime needs Stable Diffusion 3, preference "
+    "agents that gossip are an addition. The paper's regime is Stable Diffusion 3, preference "
     "models of images and text, and GPUs; full scale here takes minutes of two CPU cores."
 )

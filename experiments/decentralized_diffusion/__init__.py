@@ -83,7 +83,7 @@ SUBSTITUTES = (
     "A class-conditional mixture of 64 modes in the plane and scikit-learn's digits (MNIST at full "
     "scale) replace ImageNet and LAION; small multilayer perceptrons replace DiT XL/2. Clusters "
     "come from the points themselves or from principal components instead of DINOv2 features. The "
-    "Fréchet distance uses a classifier trained here instead of Inception. The paper's regime needs "
+    "Fréchet distance uses a classifier trained here instead of Inception. The paper's regime is "
     "ImageNet or LAION (1.3 and 154 million images), transformers of hundreds of millions of "
     "parameters, up to 800,000 steps, and GPU nodes for days; full scale here trains on 8,000 "
     "images for minutes of two CPU cores."
