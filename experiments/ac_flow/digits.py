@@ -11,6 +11,7 @@ multilayer perceptrons, since convolutions on a CPU would take longer than the f
 Shapes: ``B`` samples, ``D`` pixels, ``S`` seeds, ``G`` cells of the grid.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from experiments.ac_flow.methods import build
 from experiments.harness.images import flattened
 from jaxswarm import data, generative, rollout
 from jaxswarm.models import flow
-from jaxswarm.types import Params
+from jaxswarm.types import ArrayLike, Params
 
 REWARDS: dict[str, tuple[int, ...]] = {
     "even": (0, 2, 4, 6, 8),
@@ -58,11 +59,25 @@ class World(NamedTuple):
     held_out_labels: np.ndarray
 
 
+class Programs(NamedTuple):
+    """Compiled functions; all rewards share them, since the set of digits is an argument.
+
+    Attributes:
+        draw: ``draw(params, key) -> [config.audit, D]``, samples of a flow.
+        measure: ``measure(x, chosen)``, see :func:`measure`.
+        run: for each method ``run(key, tau, alpha, clip, chosen) -> params``, its fine-tuning of
+            the pretrained flow; AC-Flow arms of one step size share theirs.
+    """
+
+    draw: Callable[[Params, jax.Array], jax.Array]
+    measure: Callable[[jax.Array, jax.Array], dict[str, jax.Array]]
+    run: dict[str, Callable[..., Params]]
+
+
 def probability(
-    logits: Callable[[jax.Array], jax.Array], digits: tuple[int, ...]
+    logits: Callable[[jax.Array], jax.Array], chosen: jax.Array
 ) -> Callable[[jax.Array], jax.Array]:
-    """A classifier's probability of a set of digits, ``[B, D] -> [B]``."""
-    chosen = jnp.isin(jnp.arange(10), jnp.array(digits))
+    """A classifier's probability of the digits of ``chosen bool[10]``, ``[B, D] -> [B]``."""
     return lambda x: jnp.sum(jax.nn.softmax(logits(x)), axis=1, where=chosen)
 
 
@@ -110,34 +125,69 @@ def build_world(config: Config) -> World:
     return World(model, state.ema_params, first, second, features, held_out, labels)
 
 
-def measure(world: World, digits: tuple[int, ...], x: jax.Array) -> dict[str, jax.Array]:
+def measure(world: World, x: jax.Array, chosen: jax.Array) -> dict[str, jax.Array]:
     """Reward, unseen reward and diversity of samples ``[B, D]``; traceable."""
     shares = jnp.mean(jax.nn.one_hot(jnp.argmax(world.second(x), 1), 10), axis=0)
     features = world.features(x)
     pairs = features[: x.shape[0] // 2] - features[x.shape[0] // 2 :][: x.shape[0] // 2]
     return {
-        "reward": jnp.mean(probability(world.first, digits)(x)),
-        "unseen": jnp.mean(probability(world.second, digits)(x)),
+        "reward": jnp.mean(probability(world.first, chosen)(x)),
+        "unseen": jnp.mean(probability(world.second, chosen)(x)),
         "entropy": mixture.entropy(shares),
         "distance": jnp.mean(jnp.linalg.norm(pairs, axis=1)),
     }
+
+
+def compile_programs(config: Config, world: World) -> Programs:
+    """Functions of sampling, measuring and fine-tuning; each is compiled when it is first used."""
+    model = world.model
+
+    @jax.jit
+    def draw(params: Params, key: jax.Array) -> jax.Array:
+        field = flow.field(model, params)
+        return flow.sample(key, field, config.audit, model.shape, num_steps=2 * config.ode_steps)
+
+    def fine_tuning(method: str, lr: float) -> Callable[..., Params]:
+        def run(
+            key: jax.Array, tau: jax.Array, alpha: jax.Array, clip: jax.Array, chosen: jax.Array
+        ) -> Params:
+            learner = build(
+                config, method, model, probability(world.first, chosen), tau, alpha, clip=clip,
+                lr=lr, width=config.digit_width, steps=config.digit_steps,
+            )  # fmt: skip
+            init_key, run_key = jax.random.split(key)
+            state = learner.init(world.pretrained, init_key)
+            count = config.digit_steps
+            state, _ = rollout(learner.step, state, count, key=run_key, every=count)
+            return state.params
+
+        return jax.jit(run)
+
+    names = [name.removesuffix("_unclipped") for name in config.digit_methods]
+    build_once = functools.cache(fine_tuning)
+    programs = [build_once(name, lr) for name, lr in zip(names, config.digit_lrs, strict=False)]
+    return Programs(
+        draw,
+        jax.jit(lambda x, chosen: measure(world, x, chosen)),
+        dict(zip(config.digit_methods, programs, strict=True)),
+    )
 
 
 def run_digits(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     """Fine-tune one pretrained flow towards every reward, see :func:`run_reward`, by name."""
     progress("digits: pretraining")
     world = build_world(config)
+    programs = compile_programs(config, world)
     return {
-        name: run_reward(config, world, name, REWARDS[name], progress)
-        for name in config.digit_rewards
+        name: run_reward(config, world, programs, name, progress) for name in config.digit_rewards
     }
 
 
 def run_reward(
     config: Config,
     world: World,
+    programs: Programs,
     name: str,
-    digits: tuple[int, ...],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Tune methods on a grid with one seed, then run the chosen penalties on other seeds.
@@ -149,47 +199,35 @@ def run_reward(
         set, and ``matched [S]``, the reward between both penalties; ``images``, 20 samples of the
         reference and of every method's first run.
     """
-    model, keys = world.model, jax.random.split(jax.random.key(config.seed + 5), 3)
-    reward = probability(world.first, digits)
+    keys = jax.random.split(jax.random.key(config.seed + 5), 3)
+    digits = REWARDS[name]
+    chosen = jnp.isin(jnp.arange(10), jnp.array(digits))
     wanted_digits = jnp.asarray(world.held_out[np.isin(world.held_out_labels, digits)])
+    draw = programs.draw
 
-    measured = jax.jit(lambda x: measure(world, digits, x))
-
-    @jax.jit
-    def draw(params: Any, key: jax.Array) -> jax.Array:
-        field = flow.field(model, params)
-        return flow.sample(key, field, config.audit, model.shape, num_steps=2 * config.ode_steps)
+    def measured(x: jax.Array) -> dict[str, jax.Array]:
+        return programs.measure(x, chosen)
 
     def frechet(x: jax.Array) -> float:
         return flow.frechet_distance(world.features(x), world.features(wanted_digits))
 
     before = draw(world.pretrained, keys[0])
-    scores = mixture.SHARPNESS * reward(before)
+    scores = mixture.SHARPNESS * probability(world.first, chosen)(before)
     tilted = mixture.tilted_ideal(keys[1], before, scores, config.audit)
     found: dict[str, Any] = {
         "reference": {**measured(before), "frechet": frechet(before)},
         "ideal": {**measured(tilted), "frechet": frechet(tilted)},
     }
     wanted = MATCHED * float(found["ideal"]["entropy"])
-    images = {"reference": before[:20]}
+    images: dict[str, ArrayLike] = {"reference": before[:20]}
     for method in config.digit_methods:
         progress(f"digits: {name}, {method}")
-        program = "ac_flow" if method.startswith("ac_flow") else method
         clip = clip_of(config, method)
 
-        @jax.jit
         def run(
-            key: jax.Array, tau: jax.Array, alpha: jax.Array, program=program, clip=clip
-        ) -> jax.Array:
-            learner = build(
-                config, program, model, reward, tau, alpha, clip=clip,
-                width=config.digit_width, steps=config.digit_steps,
-            )  # fmt: skip
-            init_key, run_key = jax.random.split(key)
-            state = learner.init(world.pretrained, init_key)
-            count = config.digit_steps
-            state, _ = rollout(learner.step, state, count, key=run_key, every=count)
-            return state.params
+            key: jax.Array, tau: float, alpha: float, own=programs.run[method], clip=clip
+        ) -> Params:
+            return own(key, float(tau), float(alpha), clip, chosen)
 
         first = config.shares[: len(config.digit_taus)]
         first = first if method == "reward_ranked" else config.digit_taus
@@ -207,7 +245,8 @@ def run_reward(
             each = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
             return each | {"images": np.asarray(samples[0][:20])}
 
-        low, high = at(bracket.low), at(bracket.high)
+        high = at(bracket.high)
+        low = high if bracket.low == bracket.high else at(bracket.low)
         images[method] = high.pop("images")
         rewards, entropies = (np.stack([low[name], high[name]]) for name in ("reward", "entropy"))
         found[method] = high | {

@@ -37,6 +37,7 @@ def build(
     *,
     clip: ArrayLike = NO_CLIP,
     refresh: ArrayLike | None = None,
+    lr: float | None = None,
     width: int | None = None,
     steps: int | None = None,
 ) -> Algorithm:
@@ -51,12 +52,13 @@ def build(
         alpha: weight of the penalty.
         clip: largest absolute advantage of AC-Flow.
         refresh: iterations between refreshes of the sampling copy, ``config.refresh`` by default.
+        lr: the flow's first step size, ``config.lr`` by default.
         width: units of the critic's hidden layers; ``config.width`` by default.
         steps: iterations of the run, ``config.steps`` by default.
     """
     shared = {
         "alpha": alpha,
-        "optimizer": optimizer(config.lr, config.updates * (steps or config.steps)),
+        "optimizer": optimizer(lr or config.lr, config.updates * (steps or config.steps)),
         "updates": config.updates,
         "refresh_every": config.refresh if refresh is None else refresh,
         "batch_size": config.batch,

@@ -18,10 +18,13 @@ from one grid, on pilot seeds. On the modes, at 1,200 steps on base seed 1000 (t
 0.0025, 0.005, 0.01, 0.02, 0.04; all five were tried for the random partition, all but the last for
 the experts without a condition, from 0.005 on for the student, the last three for monolith and
 clusters. 0.02 was the best for each (random partition: precision 0.008 at 0.01, 0.011 at 0.02,
-0.001 at 0.04), so that the control does not fail for its step size. On digits 0.001, 0.003, 0.01
-were tried, of which the monolith takes the last and the experts the second; on MNIST none was
-tuned, all arms take 0.003 after one pilot of a monolith. The router is trained beside the experts;
-the wider monolith costs more training FLOPs than experts and router together.
+0.001 at 0.04), so that the control does not fail for its step size. On images 0.001, 0.003, 0.01
+were tried. On digits the monolith takes the last and the experts the second, also those on a random
+partition (top-1 has a Fréchet distance of 2.0 there, 2.4 at 0.01, 4.6 at 0.001). On MNIST, at 800
+steps on base seed 1000, 0.003 was the best for the monolith (Fréchet distance 2.4; 3.5 at 0.01, 7.6
+at 0.001) and for top-1 of eight experts on clusters (2.1; 2.6 and 3.5), 0.01 for those on a random
+partition (4.1; 6.2 at 0.003, useless at 0.03). The router is trained beside the experts; the wider
+monolith costs more training FLOPs than experts and router together.
 
 Pilots on base seed 1000 fixed the set-up: with modes of deviation 0.03 and step size 0.01 both
 precisions were near 1 (monolith 0.7, top-1 0.9), so that no ratio of 1.3 was possible; hence 0.015,
@@ -37,7 +40,8 @@ they are 1,200, 256 and 200 to save time.
 On MNIST networks predict data and not velocities. A velocity contains the noise of every pixel,
 which a network narrower than the image cannot pass through: with 620 units for 784 pixels the loss
 stayed at 1, the variance of the noise, and all samples were noisy (Fréchet distance near 100 in a
-first run at full scale, 0.34 between training and test images).
+first run at full scale, 0.34 between training and test images). There the classifier is a
+multilayer perceptron, since convolutions would take longer than all experts.
 
 What did not hold at small scale. The energy distance of top-1 on the grid is large since within a
 class, too, the router's first choice is the same for nearly all samples. That of the full ensemble
@@ -46,6 +50,14 @@ is below the monolith's in the mean but varies over five seeds, more so at 1,200
 it sees a quarter of the samples, and its targets still differ by the cluster, which the state does
 not tell early on. On digits an expert has a quarter of 1,438 images and batches of 32, and
 generates the wanted digit less often than the monolith.
+
+What did not hold at full scale (three seeds, 400 steps on MNIST). Top-1 of eight experts has 0.70
+and 0.82 times the monolith's Fréchet distance in two seeds and a class accuracy of 0.71 against
+0.60; in the third seed single samples of top-1, not of the full ensemble, grow without bound, which
+no Fréchet distance survives. The likely cause, not yet tested: a sample is handed to an expert far
+from its own cluster, and networks that predict data extrapolate. With three seeds most intervals on
+the grid cross their thresholds. Before it, a run of five seeds had stopped with an error after its
+image part (a program of unequal experts could not be hashed), without any result.
 
 How the paper's headline is tested. The paper finds top-1 routing to be the best and cheapest mode
 (FID 9.84 against 12.81 of the monolith). At ``t = 0`` a router can know only the shares of the
@@ -79,5 +91,8 @@ SUBSTITUTES = (
     "A class-conditional mixture of 64 modes in the plane and scikit-learn's digits (MNIST at full "
     "scale) replace ImageNet and LAION; small multilayer perceptrons replace DiT XL/2. Clusters "
     "come from the points themselves or from principal components instead of DINOv2 features. The "
-    "Fréchet distance uses a classifier trained here instead of Inception."
+    "Fréchet distance uses a classifier trained here instead of Inception. The paper's regime is "
+    "ImageNet or LAION (1.3 and 154 million images), transformers of hundreds of millions of "
+    "parameters, up to 800,000 steps, and GPU nodes for days; full scale here trains on 8,000 "
+    "images for minutes of two CPU cores."
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NETWORKS = ("mlp", "dit", "unet")
+MODES = ("full", "top-1", "top-2", "sampled", "once", "oracle")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Config:
     lr: float = 2e-2  # initial step size of Adam on the grid, cosine decay to 0
     is_distilled: bool = True  # whether a student is distilled, with a quarter of the batch
     expert_widths: tuple[int, ...] = ()  # of experts of unequal size, by size of cluster; or none
+    modes: tuple[str, ...] = MODES  # of routing on the grid; full and top-1 at least
     threshold: float = 0.9  # probability of the experts that threshold routing keeps
     drawn: int = 2048  # samples drawn from each arm on the grid
     sampling_steps: int = 32  # Euler steps of sampling
@@ -35,6 +37,7 @@ class Config:
     image_monolith_width: int = 124  # width of the monolith on images, FLOPs as on the grid
     image_router_width: int = 48  # width (channels) of the router on images
     image_prediction: str = "velocity"  # what networks on images predict: velocity or data
+    image_modes: tuple[str, ...] = ("full", "top-1", "sampled", "once")  # of routing on images
     components: int = 32  # principal components that are clustered
     image_centroids: int = 256  # fine clusters of the first k-means stage on images
     classifier_steps: int = 200  # training steps of the classifier that measures images
@@ -42,6 +45,7 @@ class Config:
     image_batch: int = 128  # training samples of a step on images, of all experts together
     image_monolith_lr: float = 1e-2  # initial step size of the monolith on images
     image_lr: float = 3e-3  # initial step size of experts on images, cosine decay to 0
+    image_random_lr: float = 3e-3  # initial step size of experts on a random partition of images
     image_drawn: int = 512  # samples drawn from each arm on images
     sheet: int = 8  # samples per class that are kept for the figure
     seeds: int = 5  # independent repetitions
@@ -60,6 +64,13 @@ class Config:
                 raise ValueError(
                     f"image_batch: expected a multiple of {count} experts, got {self.image_batch}"
                 )
+        if not {"full", "top-1"} <= set(self.modes) <= set(MODES):
+            raise ValueError(f"modes: expected full, top-1 and others of {MODES}, got {self.modes}")
+        if not {"top-1"} <= set(self.image_modes) <= set(MODES[:2] + MODES[3:5]):
+            raise ValueError(
+                f"image_modes: expected top-1 and others of full, sampled, once, got "
+                f"{self.image_modes}"
+            )
         if self.network not in NETWORKS:
             raise ValueError(f"network: expected one of {NETWORKS}, got {self.network!r}")
         if len(self.expert_widths) not in (0, self.experts):
@@ -81,14 +92,18 @@ SCALES = {
         router_width=8, monolith_width=12, steps=20, batch=32, drawn=64, sampling_steps=4,
         image_experts=(1, 2), image_width=8, image_monolith_width=12, image_router_width=8,
         components=8, image_steps=10, image_batch=16, image_drawn=40, sheet=2, seeds=2,
-        image_centroids=32, classifier_steps=10,
+        image_centroids=32, classifier_steps=10, modes=("full", "top-1"), image_modes=("top-1",),
+        is_distilled=False,
     ),
     "small": Config(),
+    # About 8 CPU minutes. Half an hour of two idle cores has room for five seeds and 1,000 steps
+    # on MNIST (--seeds 5 --image-steps 1000); the paper's regime is millions of images,
+    # transformers of hundreds of millions of parameters and 800,000 steps on many GPUs.
     "full": Config(
-        steps=3000, drawn=4096, expert_widths=(48, 48, 48, 48, 78, 78, 78, 78),
-        data="mnist", image_experts=(1, 4, 8), image_width=512, image_monolith_width=620,
-        image_router_width=128, image_prediction="data", image_steps=1500, image_batch=256,
-        image_monolith_lr=3e-3, image_lr=3e-3, image_centroids=1024, classifier_steps=400,
-        image_drawn=1024, seeds=3,
+        steps=2000, expert_widths=(48, 48, 48, 48, 78, 78, 78, 78), data="mnist",
+        image_experts=(1, 4, 8), image_width=256, image_monolith_width=312, image_router_width=64,
+        image_prediction="data", image_modes=("full", "top-1", "sampled"), image_steps=400,
+        image_batch=256, image_monolith_lr=3e-3, image_lr=3e-3, image_random_lr=1e-2,
+        classifier_steps=1000, image_drawn=512, seeds=3,
     ),
 }  # fmt: skip

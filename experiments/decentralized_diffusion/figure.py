@@ -66,6 +66,7 @@ def _draw_sheets(axes: Any, config: Config, images: Results) -> None:
     names = ["data", "monolith"]
     if largest > 1:
         names += [f"{largest} experts full", f"{largest} experts top-1"]
+    names = [name for name in names if name in images["sheet"]]
     for ax, name in zip(axes, names, strict=False):
         sheet = np.asarray(images["sheet"][name])
         sheet = np.pad(sheet, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-1.0)

@@ -36,7 +36,7 @@ MODES_OF_CLUSTERS: dict[str, dict[str, Any]] = {
     "once": {"mode": "once"},
 }
 UNEQUAL = ("full", "top-1")
-MODES_OF_CONTROLS = {name: MODES_OF_CLUSTERS[name] for name in ("full", "top-1", "once")}
+CONTROLS = ("full", "top-1", "once")
 
 Plan = tuple[str, str, dict[str, Any], dict[str, np.ndarray]]
 """Name of a measurement, the arm, options of sampling, and those that differ by seed."""
@@ -199,8 +199,10 @@ def _sample_and_measure(
     oracle = np.take_along_axis(grid.cluster_of_mode, grid.test_mode, axis=1)
     available = ~np.eye(config.experts, dtype=bool)[np.arange(config.seeds) % config.experts]
     plans: list[Plan] = [("monolith", "monolith", {}, {})]
-    plans += [(mode, "clusters", options, {}) for mode, options in MODES_OF_CLUSTERS.items()]
-    plans.append(("oracle", "clusters", {"mode": "oracle"}, {"expert": oracle}))
+    modes = {name: own for name, own in MODES_OF_CLUSTERS.items() if name in config.modes}
+    plans += [(mode, "clusters", options, {}) for mode, options in modes.items()]
+    if "oracle" in config.modes:
+        plans.append(("oracle", "clusters", {"mode": "oracle"}, {"expert": oracle}))
     plans.append(("expert lost", "clusters", FULL, {"available": available}))
     kept = {"mode": "threshold", "threshold": config.threshold}
     plans.append(("threshold", "clusters", kept, {}))
@@ -211,7 +213,8 @@ def _sample_and_measure(
     for control in ("random", "unconditional"):
         plans += [
             (f"{control} {mode}", control, options, {})
-            for mode, options in MODES_OF_CONTROLS.items()
+            for mode, options in modes.items()
+            if mode in CONTROLS
         ]
     draw_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
     all_experts = np.ones((config.seeds, config.experts), bool)

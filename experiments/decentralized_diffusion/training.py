@@ -5,7 +5,7 @@ Shapes: ``S`` seeds, ``K`` experts.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
 import jax
@@ -88,11 +88,32 @@ def train(
     return Arm(ensemble, np.asarray(loss), shards, program)
 
 
-class _Program(NamedTuple):
-    """The training of all seeds as one program, with its model (or models) and router."""
+class _Run(Protocol):
+    """Training of all seeds as one compiled program."""
 
-    run: Callable[..., Any]
-    model: Any
+    def __call__(
+        self, keys: jax.Array, shards: data.Shards, lr: float
+    ) -> tuple[generative.Ensemble, jax.Array]:
+        """Train from ``keys [S]`` on shards of leaves ``[S, ...]``.
+
+        Returns:
+            The ensembles of all seeds, leaves ``[S, ...]``, and the mean loss ``[S]`` of the last
+            tenth of the steps.
+        """
+        ...
+
+
+class _Program(NamedTuple):
+    """The training of all seeds as one program; hashable.
+
+    Attributes:
+        run: the training.
+        model: of all experts, or one for each.
+        router: of the experts.
+    """
+
+    run: _Run
+    model: flow.Flow | tuple[flow.Flow, ...]
     router: generative.Router
 
 
@@ -111,7 +132,9 @@ def _program(
     def build(module: nn.Module) -> flow.Flow:
         return flow.from_network(module, shape, num_classes=num_classes, prediction=prediction)
 
-    model = [build(each) for each in network] if isinstance(network, tuple) else build(network)
+    model: flow.Flow | tuple[flow.Flow, ...] = (
+        tuple(map(build, network)) if isinstance(network, tuple) else build(network)
+    )
     router = generative.router(backbone, shape, count, num_classes=num_classes)
 
     def learner(lr: jax.Array | float) -> generative.Experts:
@@ -133,7 +156,9 @@ def _program(
     ) -> tuple[generative.Ensemble, jax.Array]:
         ddm = learner(lr)
 
-        def step(state: Any, key: jax.Array) -> tuple[Any, jax.Array]:
+        def step(
+            state: generative.ExpertsState, key: jax.Array
+        ) -> tuple[generative.ExpertsState, jax.Array]:
             if count == 1:  # no router to train
                 experts, loss = ddm.step_experts(key, state.experts, own)
                 return state._replace(experts=experts), loss[0]
@@ -145,7 +170,9 @@ def _program(
 
     trained = jit_fast_compile(jax.vmap(learn, (0, 0, 0, None)))
 
-    def run(keys: jax.Array, shards: data.Shards, lr: float) -> tuple[Any, jax.Array]:
+    def run(
+        keys: jax.Array, shards: data.Shards, lr: float
+    ) -> tuple[generative.Ensemble, jax.Array]:
         init_keys, run_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
         return trained(run_keys, init(init_keys), shards, lr)
 
@@ -170,8 +197,13 @@ def distill(keys: jax.Array, teacher: Arm, like: Arm, *, batch: int, steps: int,
         batch: samples of a step.
         steps: training steps.
         lr: initial step size of Adam, cosine decay to 0.
+
+    Raises:
+        ValueError: if the experts of ``like`` have networks of their own.
     """
     student, router = like.program.model, like.program.router
+    if not isinstance(student, flow.Flow):
+        raise ValueError(f"like: expected an arm of one network, got {len(student)} networks")
     blank = jax.tree.map(
         lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
         jax.eval_shape(router.init, jax.random.key(0)),
@@ -184,7 +216,7 @@ def distill(keys: jax.Array, teacher: Arm, like: Arm, *, batch: int, steps: int,
 
     def learn(
         key: jax.Array, ensemble: generative.Ensemble, state: generative.FlowState, own: data.Shards
-    ) -> tuple[Any, jax.Array]:
+    ) -> tuple[generative.Ensemble, jax.Array]:
         step = learner(ensemble).step
         state, losses = jax.lax.scan(
             lambda state, key: step(key, state, own), state, jax.random.split(key, steps)

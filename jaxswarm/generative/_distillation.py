@@ -51,17 +51,21 @@ class Distillation(NamedTuple):
             inputs: of ``Experts.shards``.
 
         Returns:
-            The student and its loss, the squared error of the velocity averaged over features.
+            The student and its loss, the squared error of what it predicts averaged over features.
         """
         batch_key, noise_key = jax.random.split(checks.key(key))
         batch, expert = uniform_batch(batch_key, inputs, self.batch_size)
         condition = None if self.student.num_classes is None else batch.y
         noised = flow.noised(noise_key, batch.x, self.student.path)
-        target = self.teacher.field(condition, mode="oracle", expert=expert)(noised.x, noised.t)
+        velocity = self.teacher.field(condition, mode="oracle", expert=expert)(noised.x, noised.t)
+        target = flow.convert(
+            velocity, noised.x, noised.t, source="velocity", target=self.student.prediction,
+            path=self.student.path,
+        )  # fmt: skip
 
         def loss(params: Params) -> jax.Array:
-            velocity = self.student.velocity(params, noised.x, noised.t, condition)
-            return jnp.mean(jnp.square(velocity - target))
+            predicted = self.student.predict(params, noised.x, noised.t, condition)
+            return jnp.mean(jnp.square(predicted - target))
 
         value, grads = jax.value_and_grad(loss)(state.params)
         return updated_by(self.optimizer, self.ema_decay, state, grads), value
@@ -77,8 +81,8 @@ def distillation(
 ) -> Distillation:
     """Distill an ensemble into one dense flow model.
 
-    The student's velocity is regressed on that of the expert of each sample's own cluster, at
-    random times of the path; one expert is evaluated per sample.
+    What the student predicts (velocity, noise, data or ``v``) is regressed on that of the expert of
+    each sample's own cluster, at random times of the path; one expert is evaluated per sample.
 
     Args:
         teacher: the trained ensemble.

@@ -86,7 +86,7 @@ class FineTuningInfo(NamedTuple):
         reward: mean reward of the batch, not shaped, over finite rewards.
         reward_std: its standard deviation within the batch.
         actor_loss: weighted flow-matching loss; 0 during the critic's warm-up.
-        reference_loss: mean squared distance to the reference's velocities, before ``alpha``.
+        reference_loss: mean squared distance to what the reference predicts, before ``alpha``.
         critic_loss: mean squared error of the critic; 0 without one.
         advantage: mean absolute advantage before clipping.
         effective_samples: effective share of the batch, ``(Σ w)² / (B Σ w²)``.

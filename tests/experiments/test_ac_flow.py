@@ -52,6 +52,7 @@ def test_the_ideal_is_the_mixture_times_the_exponential_of_the_reward():
         ({"at_once": 3}, "at_once: expected a divisor of seeds"),
         ({"shares": (0.5,)}, "shares: expected 3 numbers"),
         ({"warm_up": 200}, "warm_up: expected fewer iterations"),
+        ({"digit_lrs": (1e-3,)}, "digit_lrs: expected 5 numbers"),
         ({"data": "faces"}, "data: expected .digits. or .mnist."),
     ],
 )

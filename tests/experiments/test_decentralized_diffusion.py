@@ -7,7 +7,7 @@ import pytest
 
 from experiments.decentralized_diffusion.config import Config
 from experiments.decentralized_diffusion.grid import FULL, _by_size
-from experiments.decentralized_diffusion.training import distill, sample, train
+from experiments.decentralized_diffusion.training import _program, distill, sample, train
 from jaxswarm.models import flow
 
 CONDITION = np.zeros((1, 12), np.int32)
@@ -17,6 +17,13 @@ def test_clusters_are_numbered_by_size():
     clusters = np.array([[2, 2, 2, 0, 1, 1], [0, 1, 2, 2, 1, 2]])
     np.testing.assert_array_equal(_by_size(clusters), [[2, 2, 2, 0, 1, 1], [0, 1, 2, 2, 1, 2]])
     np.testing.assert_array_equal(_by_size(np.array([[0, 0, 1]])), [[1, 1, 0]])
+
+
+def test_programs_of_unequal_experts_can_be_keys():
+    """Arms that share a program are sampled by one thread."""
+    networks = tuple(flow.MLP(width=width, depth=1, num_classes=1) for width in (4, 8))
+    program = _program(networks, networks[0], (2,), 1, 2, 8, 3, "velocity")
+    assert len({program, program}) == 1
 
 
 @pytest.mark.slow  # compiles six programs
@@ -56,6 +63,8 @@ def test_experts_of_unequal_size_and_a_student_are_trained_and_sampled():
         ({"batch": 250}, "batch: expected a multiple of experts=8"),
         ({"batch": 6, "experts": 2}, "batch: expected a multiple of 4"),
         ({"image_experts": (2, 4)}, "image_experts: expected ascending numbers from 1"),
+        ({"modes": ("full",)}, "modes: expected full, top-1 and others"),
+        ({"image_modes": ("top-1", "oracle")}, "image_modes: expected top-1 and others"),
         ({"classes": 7}, "classes: expected a divisor of 64 modes"),
     ],
 )

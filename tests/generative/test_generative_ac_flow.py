@@ -56,6 +56,22 @@ def test_permuting_a_batch_does_not_change_the_loss():
     assert abs(float(loss(permuted, weights) - loss(noised, weights))) > 1e-3
 
 
+def test_the_penalty_means_the_same_for_every_prediction():
+    """Predicting data, loss and penalty are those of velocities times ``(1 - t)²``."""
+
+    def predict(params, x, t, condition):
+        return x + (1.0 - t[:, None]) * MODEL.velocity(params, x, t, condition)
+
+    same = flow.from_functions(MODEL.init, predict, (2,), prediction="data")
+    data = jax.random.normal(KEY, (16, 2))
+    noised = flow.noised(jax.random.key(1), data, MODEL.path, 0.7)
+    options = {"reference": MODEL.init(jax.random.key(5)), "alpha": 0.5}
+    weights = jnp.linspace(0.0, 2.0, 16)
+    expected = generative.weighted_loss(MODEL, PARAMS, noised, weights, **options)
+    found = generative.weighted_loss(same, PARAMS, noised, weights, **options)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 0.09 * b, rtol=1e-4), found, expected)
+
+
 @pytest.mark.slow
 def test_a_whole_iteration_is_invariant_to_the_order_of_the_batch():
     """Data and rewards that are permuted together give the same expected gradient."""
