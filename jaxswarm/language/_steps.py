@@ -211,6 +211,31 @@ def response_rows(rollouts: StepRollouts) -> StepRollouts:
     return StepRollouts(*map(flat, StepRollouts._fields, rollouts))
 
 
+def state_ids(rollouts: StepRollouts) -> jax.Array:
+    """Number the states before steps: equal for steps of a question that follow equal tokens.
+
+    A response and its completions share states, and so do responses that happen to agree so far.
+
+    Args:
+        rollouts: of :func:`sample_steps`.
+
+    Returns:
+        ``int32[Q, R, K]`` in ``[0, Q R K)``; of no meaning where a state does not exist.
+
+    Raises:
+        ValueError: for arguments of another kind.
+    """
+    checks.instance("rollouts", rollouts, StepRollouts, "language.sample_steps(…)")
+    count, rows, steps = jnp.shape(rollouts.values)
+    order = jnp.arange(steps)[None, None, :, None]
+    before = rollouts.mask[:, :, None] & (rollouts.step_ids[:, :, None] < order)
+    tokens = jnp.where(before, rollouts.tokens[:, :, None], -1)  # [Q, R, K, T]
+    equal = jnp.all(tokens[:, :, None] == tokens[:, None], axis=-1)  # [Q, R, R, K]
+    first = jnp.argmax(equal, axis=2)
+    question, step = jnp.arange(count)[:, None, None], jnp.arange(steps)[None, None]
+    return ((question * rows + first) * steps + step).astype(jnp.int32)
+
+
 def step_advantages(
     values: jax.Array,
     rewards: jax.Array,
