@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from scipy.special import lambertw
 
 from jaxswarm import language
-from tests.language.step_world import MODEL
+from tests.language.step_world import GROUP, MODEL
 
 STATES, ACTIONS, BETA = 4, 3, 0.25  # the root, and one state after each of its steps
 REWARDS = np.array([[1.0, 0.1, 0.2], [0.0, 0.3, 0.9], [0.5, 0.5, 0.5]])
@@ -139,6 +139,31 @@ def test_equal_numbers_of_states_are_equal_prefixes(rollouts):
     assert all(len(numbers) == 1 for numbers in groups.values())
     assert len(set().union(*groups.values())) == len(groups) < pairs
     assert 0 <= found.min() <= found.max() < found.size
+
+
+def test_monte_carlo_values_are_means_over_what_was_sampled_from_a_state(rollouts):
+    found, kept = np.asarray(language.monte_carlo_values(rollouts)), np.asarray(rollouts.states)
+    ids, sampled = np.asarray(language.state_ids(rollouts)), np.asarray(rollouts.sampled_steps)
+    rewards = np.broadcast_to(np.asarray(rollouts.rewards)[..., None], ids.shape)
+    for number in np.unique(ids[kept]):
+        own = kept & (ids == number)
+        np.testing.assert_allclose(found[own], rewards[own & sampled].mean(), rtol=1e-5)
+    responses = rewards[:, :GROUP, 0].mean(1)  # all of them start from the question
+    np.testing.assert_allclose(found[:, :GROUP, 0], np.stack([responses] * GROUP, 1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 7])
+def test_groups_of_rows_are_rows_of_the_same_question(rollouts, size):
+    found = language.response_rows(rollouts, size)
+    count, rows, length = rollouts.tokens.shape
+    parts = rows // size
+    assert found.tokens.shape == (count * parts, size, length)
+    for q, part, i in ((0, 0, 1), (2, parts - 1, 0), (3, 1, size - 1)):
+        chosen = found.tokens[q * parts + part, i], found.prompts[q * parts + part]
+        np.testing.assert_array_equal(chosen[0], rollouts.tokens[q, part + i * parts])
+        np.testing.assert_array_equal(chosen[1], rollouts.prompts[q])
+    with pytest.raises(ValueError, match="size: expected a divisor of the 14 rows"):
+        language.response_rows(rollouts, 5)
 
 
 def test_step_dapo_fits_the_log_partition_of_the_batch(params, rollouts):
