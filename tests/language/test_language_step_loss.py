@@ -16,6 +16,11 @@ REWARDS = np.array([[1.0, 0.1, 0.2], [0.0, 0.3, 0.9], [0.5, 0.5, 0.5]])
 IDS = jnp.broadcast_to(jnp.arange(STATES)[:, None], (STATES, ACTIONS))
 
 
+def loss_of(policy, log_probs, scores, states):
+    policy, log_probs, scores = map(jnp.asarray, (policy, log_probs, scores))
+    return language.step_quadratic_loss(policy, log_probs, scores, beta=BETA, states=states)
+
+
 def reference(uniform):
     """Log-probabilities ``[S, A]`` of steps in states under the reference policy."""
     logits = np.random.default_rng(0).normal(size=(STATES, ACTIONS)) * (not uniform)
@@ -39,9 +44,7 @@ def minimum(log_probs, scores, states):
     """Minimum of the loss over policies with logits of their own in each state, every step once."""
 
     def loss(logits):
-        return language.step_quadratic_loss(
-            jax.nn.log_softmax(logits), log_probs, scores, beta=BETA, states=states
-        )
+        return loss_of(jax.nn.log_softmax(logits), log_probs, scores, states)
 
     optimizer = optax.adam(optax.cosine_decay_schedule(0.1, 800))
 
@@ -67,7 +70,7 @@ def test_with_states_the_minimum_is_the_regularized_maximizer(uniform):
     np.testing.assert_allclose(found, optimum(log_probs, scores), atol=2e-3)
     assert loss < 1e-5
     best = np.log(optimum(log_probs, scores))
-    exact = language.step_quadratic_loss(best, log_probs, scores, beta=BETA, states=IDS)
+    exact = loss_of(best, log_probs, scores, IDS)
     assert exact < 1e-10
 
 
@@ -98,9 +101,9 @@ def test_advantages_minus_the_log_partition_have_the_same_minimum():
     log_z = np.log((np.exp(log_probs + scores / BETA)).sum(1, keepdims=True))
     assert (log_z > -1e-6).all()  # by Jensen's inequality, as advantages are 0 on average
     best = np.log(optimum(log_probs, scores))
-    shifted = language.step_quadratic_loss(best, log_probs, scores - BETA * log_z, beta=BETA)
+    shifted = loss_of(best, log_probs, scores - BETA * log_z, None)
     assert shifted < 1e-10
-    assert language.step_quadratic_loss(best, log_probs, scores, beta=BETA) > 0.05
+    assert loss_of(best, log_probs, scores, None) > 0.05
 
 
 def test_an_error_in_the_value_of_a_state_has_no_influence_with_states():
@@ -109,7 +112,7 @@ def test_an_error_in_the_value_of_a_state_has_no_influence_with_states():
     policy = np.asarray(jax.nn.log_softmax(2 * log_probs))
 
     def loss(scores, states):
-        return language.step_quadratic_loss(policy, log_probs, scores, beta=BETA, states=states)
+        return loss_of(policy, log_probs, scores, states)
 
     assert loss(scores + error, IDS) == pytest.approx(float(loss(scores, IDS)), rel=1e-5)
     assert abs(loss(scores + error, None) - loss(scores, None)) > 0.1
