@@ -82,7 +82,7 @@ class Config:
 
 SCALES = {
     "smoke": Config(
-        terms=3, demonstrations=40, width=8, sft_steps=2, sft_batch=8, questions=4, samples=2,
+        terms=3, demonstrations=40, width=8, sft_steps=2, sft_batch=8, questions=4, samples=4,
         completions=1, responses=4, updates=2, critic_updates=2, group=2, batch=4,
         partition_batch=1, response_batch=2,
         ppo_rounds=2, ppo_questions=2, ppo_samples=2, ppo_updates=1,
