@@ -28,7 +28,8 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
         fresh Monte-Carlo values of the frozen critic, the oracle and PPO's critic (of its own
         policy); ``critic_loss``, ``[S]``; ``log_partition``, ``[S]``, mean over states of the
         logarithm of the mean of ``exp(A / β)`` over sampled steps; ``example``, one solution of
-        each kind with values, see :func:`_example`.
+        each kind with values, see :func:`_example`; ``first_line``, ``[S]`` each: mean value of the
+        state after a right and after a wrong first line, by the frozen critic and by Monte Carlo.
     """
     programs = build(config)
     rows = []
@@ -60,6 +61,8 @@ def _start(config: Config, programs: Programs, seed: int) -> dict[str, Any]:
         "rollouts": rollouts,
         "responses": responses,
         "budget": budget,
+        "updates": config.updates,
+        "iterations": config.iterations,
         "spent": spent,
         "critic": critic,
         "critic_loss": jnp.mean(losses[-20:]),
@@ -68,6 +71,8 @@ def _start(config: Config, programs: Programs, seed: int) -> dict[str, Any]:
             "shuffled": programs.shuffle(keys[4], values, rollouts),
             "uninformed": programs.shuffle(keys[4], values, rollouts),
             "oracle": programs.oracle(data.train, rollouts),
+            "partition": values,
+            "monte_carlo": programs.monte_carlo(rollouts),
         },
         "permuted": rollouts._replace(rewards=permutation),
     }
@@ -81,8 +86,25 @@ def _train(start: dict[str, Any], name: str, choice: tuple[float, ...]) -> Any:
         return programs.ppo(key, params, start["data"].train, start["budget"], *numbers)
     if name in ("dpo", "response"):
         return getattr(programs, name)(key, params, start["responses"], *numbers)
+    updates = start["updates"]
+    if name == "iterated":
+        return _iterate(start, updates // start["iterations"], numbers)
     rollouts = start["permuted" if name == "uninformed" else "rollouts"]
-    return programs.step_dapo(key, params, start["values"][name], rollouts, *numbers)
+    train = programs.partition if name == "partition" else programs.step_dapo
+    return train(key, params, start["values"][name], rollouts, updates, *numbers)
+
+
+def _iterate(start: dict[str, Any], updates: int, numbers: tuple[Any, ...]) -> Any:
+    """Parameters after iterations that each sample anew and fit a new critic, and all tokens."""
+    programs, params, spent = start["programs"], start["params"], 0
+    for index in range(start["iterations"]):
+        keys = jax.random.split(jax.random.fold_in(start["keys"][5], index), 3)
+        rollouts = programs.sample_part(keys[0], params, start["data"].train)
+        spent += int(rollouts.num_tokens) // start["iterations"]  # every row is there as often
+        critic, _ = programs.critic(keys[1], params, rollouts)
+        values = programs.values(critic, rollouts)
+        params = programs.step_dapo(keys[2], params, values, rollouts, updates, *numbers)
+    return params, spent
 
 
 def _accuracy(start: dict[str, Any], trained: Any) -> float:
@@ -101,7 +123,7 @@ def _run_seed(config: Config, programs: Programs, seed: int) -> dict[str, Any]:
     budget = int(start["budget"])
     tokens = dict.fromkeys(METHODS, budget) | {"base": 0}
     tokens |= {"dpo": int(start["spent"]), "response": int(start["spent"])}
-    tokens["ppo"] = int(trained["ppo"][1])
+    tokens |= {name: int(trained[name][1]) for name in ("ppo", "iterated")}
     few = jax.tree.map(lambda x: x[: config.audit_questions], start["data"].test)
     checked = programs.audit(start["keys"][4], start["params"], few)
     values = np.asarray(programs.values(start["critic"], checked))
@@ -116,7 +138,12 @@ def _run_seed(config: Config, programs: Programs, seed: int) -> dict[str, Any]:
             "ppo": _spearman(config, programs.outputs(state.critic_params, own), own),
         },
         "critic_loss": float(start["critic_loss"]),
-        "log_partition": _log_partition(config, trained["step_dapo"], config.step_dapo[0]),
+        "log_partition": float(
+            programs.log_partition(
+                start["values"]["step_dapo"], start["rollouts"], jnp.float32(config.step_dapo[0])
+            )
+        ),
+        "first_line": _first_line(start),
         "example": _example(checked, values),
     }
 
@@ -130,20 +157,17 @@ def _spearman(config: Config, values: Any, rollouts: language.StepRollouts) -> f
     return float(spearmanr(*pair)[0])  # pyright: ignore[reportArgumentType]
 
 
-def _log_partition(config: Config, trained: Any, beta: float) -> float:
-    """Mean over states of ``log mean exp(A / β)`` over the steps sampled in each."""
-    advantages, mask = (
-        np.asarray(x).reshape(config.questions, -1, config.terms - 1) for x in trained[1:]
-    )
-    group, later, number = config.samples, config.terms - 2, config.completions
-    shape = (len(mask), group, later, number, later + 1)
-    scaled = np.exp(advantages[:, group:].reshape(shape).astype(np.float64) / beta)
-    kept = mask[:, group:].reshape(shape)
-    found = [
-        np.log(scaled[:, :, k - 1, :, k].mean(-1)[kept[:, :, k - 1, :, k].all(-1)])
-        for k in range(1, later + 1)
-    ]
-    return float(np.mean(np.concatenate(found))) if any(map(len, found)) else 0.0
+def _first_line(start: dict[str, Any]) -> dict[str, float]:
+    """Mean value after a right and a wrong first line, by the critic and by Monte Carlo."""
+    values = start["values"]
+    right = np.asarray(values["oracle"])[..., 1] > 0
+    exists = np.asarray(start["rollouts"].states)[..., 1]
+    found = {}
+    for name, source in (("critic", "step_dapo"), ("monte_carlo", "monte_carlo")):
+        after = np.asarray(values[source])[..., 1]
+        for kind, kept in (("right", exists & right), ("wrong", exists & ~right)):
+            found[f"{name}_{kind}"] = float(after[kept].mean()) if kept.any() else 0.0
+    return found
 
 
 def _example(rollouts: language.StepRollouts, values: np.ndarray) -> dict[str, Any]:

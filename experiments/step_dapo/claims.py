@@ -16,7 +16,9 @@ GAIN = 0.05  # least gain of step-DAPO over the reference policy in every seed
 ABOVE = 0.0  # least gain of step-DAPO over a baseline
 CRITIC = 0.6  # least rank correlation of critic and fresh Monte-Carlo values
 LOST = 0.05  # least gain of step-DAPO over the shuffled critic
+ABOVE_RESPONSE = 0.0  # least gain of the oracle critic over response-level regression
 UNINFORMED = 0.02  # largest gain over the reference policy without any information
+SEPARATION = 0.5  # least share of the true difference in value that the critic sees
 SPREAD = 1.0  # least ratio of the standard deviations across seeds, PPO to step-DAPO
 
 GAIN_STATEMENT = (
@@ -80,6 +82,40 @@ def _gains(made: ClaimList, results: Results) -> None:
 
 
 def _baselines(made: ClaimList, results: Results) -> None:
+    for arm, statement, control in (
+        ("oracle", "Own check: the world can reward step-level credit, with the true values", True),
+        ("monte_carlo", "Own addition: step-level credit by Monte-Carlo values, without a critic",
+         False),
+        ("partition", "Own addition: the loss whose minimum is the regularized maximizer", False),
+        ("iterated", "Own addition: two iterations with fresh responses and a new critic", False),
+    ):  # fmt: skip
+        made.add(
+            f"At equal generated tokens the arm '{METHODS[arm]}' is better than "
+            f"{METHODS['response']}",
+            statement=statement,
+            measured=f"pass rate of {METHODS[arm]} - pass rate of {METHODS['response']}",
+            metric="pass rate on held-out questions, temperature 1",
+            unit="fraction",
+            arm=METHODS[arm],
+            baseline=METHODS["response"],
+            value=_compare(results, arm, "response"),
+            at_least=ABOVE_RESPONSE,
+            judge="interval",
+            control=control,
+        )
+    for arm in ("partition", "iterated"):
+        made.add(
+            f"At equal generated tokens the arm '{METHODS[arm]}' is better than step-DAPO",
+            statement="Own addition: what could make step-DAPO better",
+            measured=f"pass rate of {METHODS[arm]} - pass rate of step-DAPO",
+            metric="pass rate on held-out questions, temperature 1",
+            unit="fraction",
+            arm=METHODS[arm],
+            baseline=METHODS["step_dapo"],
+            value=_compare(results, arm, "step_dapo"),
+            at_least=ABOVE,
+            judge="interval",
+        )
     for arm, statement in (
         ("response", CREDIT_STATEMENT),
         ("dpo", CREDIT_STATEMENT),
@@ -135,6 +171,27 @@ def _critics(made: ClaimList, results: Results) -> None:
         baseline="co-trained critic",
         value=statistics.compare(found["step_dapo"], found["ppo"]),
         at_least=ABOVE,
+        judge="interval",
+    )
+
+    first = results["first_line"]
+    made.add(
+        "The critic separates states after a right and a wrong first line by half as much as "
+        "completions do",
+        statement=CRITIC_STATEMENT,
+        measured=(
+            "mean value after a right minus that after a wrong first line, critic, relative to the "
+            "same of Monte-Carlo values, on the questions that the method learns from"
+        ),
+        metric="difference of values",
+        unit="fraction of that of Monte-Carlo values",
+        arm="frozen critic",
+        baseline="Monte-Carlo values",
+        value=statistics.summarize(
+            (first["critic_right"] - first["critic_wrong"])
+            / np.maximum(first["monte_carlo_right"] - first["monte_carlo_wrong"], 1e-6)
+        ),
+        at_least=SEPARATION,
         judge="interval",
     )
 

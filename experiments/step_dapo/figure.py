@@ -9,7 +9,8 @@ from experiments.harness.protocol import Results
 from experiments.step_dapo.config import METHODS, Config
 from jaxswarm import plotting, statistics
 
-COLORS = dict(zip(METHODS, ("#9A9A9A", *plotting.PALETTE), strict=False)) | {"oracle": "#3A3A3A"}
+COLORS = dict(zip(METHODS, ("#9A9A9A", *2 * plotting.PALETTE), strict=False))
+COLORS |= {"uninformed": "#C9C9C9", "oracle": "#3A3A3A"}
 CRITICS = {"step_dapo": "frozen critic", "ppo": "co-trained critic", "oracle": "oracle critic"}
 
 

@@ -20,6 +20,7 @@ from jaxswarm.language._critic import (
     Critic,
     ValueFn,
     fit_critic,
+    monte_carlo_values,
     oracle_critic,
     shuffled_critic,
     step_outputs,
@@ -52,12 +53,19 @@ from jaxswarm.language._ppo import PPOInfo, PPOState, ppo
 from jaxswarm.language._rewards import RewardFn, exact_match_reward, pass_rate
 from jaxswarm.language._sft import FineTuned, SFTInfo, SFTState, fine_tune, sft, sft_loss
 from jaxswarm.language._step_dapo import (
+    LOG_PARTITIONS,
     ScoredSteps,
     rollout_step_log_probs,
     score_steps,
     step_dapo,
 )
-from jaxswarm.language._steps import StepRollouts, response_rows, sample_steps, step_advantages
+from jaxswarm.language._steps import (
+    StepRollouts,
+    response_rows,
+    sample_steps,
+    state_ids,
+    step_advantages,
+)
 from jaxswarm.language._tape import Tape
 from jaxswarm.language._worker_calls import worker_calls
 from jaxswarm.models.transformer import generate
@@ -67,6 +75,7 @@ if TYPE_CHECKING:
     from jaxswarm.language._env import TokenEnv, TokenObservation
 
 __all__ = [
+    "LOG_PARTITIONS",
     "Critic",
     "Endpoint",
     "EndpointError",
@@ -101,6 +110,7 @@ __all__ = [
     "grpo",
     "grpo_loss",
     "independent",
+    "monte_carlo_values",
     "openai_compatible",
     "oracle_critic",
     "pass_rate",
@@ -118,6 +128,7 @@ __all__ = [
     "sft",
     "sft_loss",
     "shuffled_critic",
+    "state_ids",
     "step_advantages",
     "step_dapo",
     "step_outputs",

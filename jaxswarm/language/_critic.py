@@ -21,6 +21,7 @@ from jaxswarm.language._steps import (
     StepRollouts,
     check_steps,
     first_tokens,
+    state_ids,
     step_members,
 )
 from jaxswarm.models.transformer import (
@@ -184,6 +185,36 @@ def fit_critic(
 
     fitted, losses = train(key, start, jax.tree.map(jnp.asarray, rollouts))
     return Critic(valued, fitted, losses)
+
+
+def monte_carlo_values(rollouts: StepRollouts) -> jax.Array:
+    """Value states by the mean reward of what was sampled from them, without a fitted critic.
+
+    All rows of a question whose tokens agree so far count, see :func:`state_ids`: values have no
+    bias, and the noise of few samples. It is a critic in the sense of this module for rollouts that
+    are whole (no :func:`response_rows`).
+
+    Args:
+        rollouts: of :func:`sample_steps`.
+
+    Returns:
+        ``float32[Q, R, K]``.
+
+    Raises:
+        ValueError: for arguments of another kind.
+
+    References:
+        A. Kazemnejad et al., VinePPO: refining credit assignment in RL training of LLMs, 2024
+        (Monte-Carlo values in place of a critic).
+    """
+    ids, sampled = jnp.ravel(state_ids(rollouts)), jnp.ravel(rollouts.sampled_steps)
+    rewards = jnp.broadcast_to(rollouts.rewards[..., None], rollouts.values.shape)
+    totals, counts = (
+        jax.ops.segment_sum(jnp.where(sampled, jnp.ravel(x), 0.0), ids, ids.size)
+        for x in (rewards, jnp.ones_like(rewards))
+    )
+    found = totals / jnp.maximum(counts, 1.0)
+    return found[ids].reshape(rollouts.values.shape)
 
 
 def shuffled_critic(key: Key, critic: ValueFn) -> ValueFn:

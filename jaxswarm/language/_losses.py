@@ -264,12 +264,24 @@ def step_quadratic_loss(
     mask: jax.Array | None = None,
     *,
     beta: ArrayLike = 0.1,
+    states: jax.Array | None = None,
 ) -> jax.Array:
-    """Quadratic loss of step-level direct advantage policy optimization.
+    r"""Quadratic loss of step-level direct advantage policy optimization.
 
-    ``½ mean (A(s, a) / β − log π(a|s) / π_ref(a|s))²`` over reasoning steps ``a`` in states ``s``.
-    Its minimum without constraint is the KL-regularized maximizer of the advantage with the
-    logarithm of the partition function dropped.
+    ``½ mean (A(s, a) / β − b(s) − log π(a|s) / π_ref(a|s))²`` over reasoning steps ``a`` in states
+    ``s``. The maximizer of ``E_π A − β KL(π, π_ref)`` in a state is ``π_ref exp(A / β) / Z``, of
+    which ``b = log Z`` makes every term 0.
+
+    Without ``states``, ``b = 0``. The minimum is another distribution then, unless all advantages
+    of the state are 0: for steps drawn from ``π_ref`` the log-ratio is ``A / β − W(λ exp(A / β))``
+    with Lambert's function ``W`` and the ``λ`` for which probabilities add up to 1. Steps keep
+    their order, but large positive advantages are compressed.
+
+    With ``states``, ``b(s)`` is the value that minimizes the loss, the mean of the other terms over
+    the steps of the state: the loss is then the variance of ``A / β − log π / π_ref`` within
+    states, the minimum is the maximizer above whatever distribution the steps were drawn from, and
+    an error of the critic in the value of ``s`` itself, the same for all its steps, has no
+    influence. A state with a single step has none either.
 
     Args:
         step_log_probs: ``[..., K]`` under the policy that learns, see
@@ -278,14 +290,26 @@ def step_quadratic_loss(
         advantages: ``[..., K]`` of a frozen critic.
         mask: ``bool[..., K]``, steps that count, all if ``None``.
         beta: strength of the reference, > 0.
+        states: ``int[..., K]``, the state of each step as a number below the number of entries;
+            equal numbers are the same state.
 
     Raises:
         ValueError: for shapes that do not fit, advantages that are known and not finite, or
-            ``beta`` out of range.
+            ``beta`` or ``states`` out of range.
 
     References:
         J. Liu et al., Improving multi-step reasoning abilities of large language models with direct
         advantage policy optimization, 2024.
+        L. Richter et al., VarGrad: a low-variance gradient estimator for variational inference,
+        2020 (the variance of log-ratios as a loss).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> log_ratio, zero = jnp.array([1.0, 0.0]), jnp.zeros(2)  # two steps of one state
+        >>> advantages = jnp.array([0.3, -0.7])
+        >>> one_state = jnp.zeros(2, int)
+        >>> abs(float(step_quadratic_loss(log_ratio, zero, advantages, beta=1.0, states=one_state)))
+        0.0
     """
     values = _floats("step_log_probs", step_log_probs)
     reference = _like("reference_step_log_probs", reference_step_log_probs, values.shape)
@@ -294,6 +318,9 @@ def step_quadratic_loss(
     _known_finite("advantages", advantages, mask)
     checks.real("beta", beta, above=0.0)
     gap = jnp.where(counts, advantages / beta - (values - reference), 0.0)
+    if states is not None:
+        ids = jnp.asarray(checks.wholes("states", states, 0, gap.size - 1, shape=gap.shape))
+        gap, counts = _centered(gap, ids, counts)
     return 0.5 * _mean(jnp.square(gap), counts)
 
 
@@ -367,6 +394,18 @@ def _per_token(name: str, values: Any, shape: tuple[int, ...], mask: Any) -> jax
 
 def _sums(values: jax.Array, counts: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(counts, values, 0.0), axis=-1)
+
+
+def _centered(values: jax.Array, ids: jax.Array, counts: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Subtract the mean of entries of equal number; those that are alone do not count."""
+
+    def total(x: jax.Array) -> jax.Array:
+        flat = jnp.ravel(jnp.where(counts, x, 0.0))
+        return jax.ops.segment_sum(flat, jnp.ravel(ids), ids.size)[ids]
+
+    size = total(jnp.ones_like(values))
+    counts = counts & (size > 1)
+    return jnp.where(counts, values - total(values) / jnp.maximum(size, 1), 0.0), counts
 
 
 def _mean(values: jax.Array, counts: jax.Array) -> jax.Array:

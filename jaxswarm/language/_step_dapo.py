@@ -22,7 +22,7 @@ from jaxswarm.algorithm import Algorithm
 from jaxswarm.language._critic import Critic, ValueFn
 from jaxswarm.language._losses import step_quadratic_loss
 from jaxswarm.language._offline import offline
-from jaxswarm.language._steps import StepRollouts, check_steps, step_advantages
+from jaxswarm.language._steps import StepRollouts, check_steps, state_ids, step_advantages
 from jaxswarm.models.transformer import (
     LanguageModel,
     check_model,
@@ -30,6 +30,10 @@ from jaxswarm.models.transformer import (
     step_log_probs,
 )
 from jaxswarm.types import ArrayLike, Key, Params
+
+LOG_PARTITIONS = ("dropped", "fitted")
+"""Logarithm of the partition function of a state in the loss: left out as in the paper, or the
+value that fits the steps of the state in a batch best."""
 
 
 class ScoredSteps(NamedTuple):
@@ -119,6 +123,7 @@ def step_dapo(
     beta: ArrayLike = 0.1,
     batch_size: int = 8,
     min_value: ArrayLike = 0.0,
+    log_partition: str = "dropped",
 ) -> Algorithm:
     r"""Step-level direct advantage policy optimization (step-DAPO) with a frozen critic.
 
@@ -140,10 +145,16 @@ def step_dapo(
         min_value: steps in states that the critic values less do not count, in ``[0, 1]``. In a
             state that can hardly end right all advantages are near 0, and such steps, often the
             majority, hold the policy to the reference. 0 leaves none out.
+        log_partition: a name in ``LOG_PARTITIONS``. ``"dropped"`` as in the paper; ``"fitted"``
+            subtracts in each state the mean of ``A / β − log π / π_ref`` over its steps in the
+            batch, which makes ``π_ref exp(A / β) / Z`` the minimum, see
+            :func:`step_quadratic_loss`. It needs several rows of a question in a batch (no
+            :func:`response_rows`); steps that are alone in their state do not count.
 
     Raises:
         ValueError: for arguments of another kind or out of range; by ``init``, for a critic of
-            another vocabulary, step numbers past the end, or advantages that are not finite.
+            another vocabulary, step numbers past the end, advantages that are not finite, or one
+            row of each question with ``log_partition="fitted"``.
 
     Example:
         >>> import jax
@@ -171,8 +182,14 @@ def step_dapo(
     checks.function("critic", critic)
     checks.real("beta", beta, above=0.0)
     checks.probability("min_value", min_value)
+    checks.choice("log_partition", log_partition, LOG_PARTITIONS)
+    fitted = log_partition == "fitted"
 
     def prepare(params: Params, rollouts: StepRollouts) -> ScoredSteps:
+        if fitted and isinstance(rollouts, StepRollouts) and jnp.shape(rollouts.tokens)[1] < 2:
+            raise ValueError(
+                "rollouts: expected several rows of each question for log_partition='fitted', got 1"
+            )
         return score_steps(model, params, critic, rollouts, min_value=min_value)
 
     def loss(key: Key, params: Params, batch: ScoredSteps) -> jax.Array:
@@ -183,6 +200,7 @@ def step_dapo(
             batch.advantages,
             batch.mask,
             beta=beta,
+            states=state_ids(batch.rollouts) if fitted else None,
         )
 
     return offline(prepare, loss, optimizer, batch_size)

@@ -188,27 +188,61 @@ def sample_steps(
     )
 
 
-def response_rows(rollouts: StepRollouts) -> StepRollouts:
-    """Make each response a question of its own, for batches of responses instead of questions.
+def response_rows(rollouts: StepRollouts, size: int = 1) -> StepRollouts:
+    """Make groups of responses questions of their own, for batches from more questions.
+
+    Args:
+        rollouts: of :func:`sample_steps`.
+        size: responses of a group, a divisor of ``R``. Group ``i`` of a question has its rows
+            ``i``, ``i + R / size``, …: some of its responses and some of its completions.
+
+    Returns:
+        The same responses, leaves ``[Q R / size, size, ...]``; prompts are repeated. With ``size``
+        1 they are in the same order.
+
+    Raises:
+        ValueError: for arguments of another kind, or a size that is no divisor.
+    """
+    checks.instance("rollouts", rollouts, StepRollouts, "language.sample_steps(…)")
+    count, rows = jnp.shape(rollouts.tokens)[:2]
+    size = checks.whole("size", size, 1)
+    if rows % size:
+        raise ValueError(f"size: expected a divisor of the {rows} rows of a question, got {size}")
+    parts = rows // size
+
+    def split(name: str, x: jax.Array) -> jax.Array:
+        x = jnp.asarray(x)
+        if name in ("prompts", "prompt_mask"):
+            return jnp.repeat(x, parts, axis=0)
+        x = x.reshape(count, size, parts, *x.shape[2:])
+        return jnp.swapaxes(x, 1, 2).reshape(count * parts, size, *x.shape[3:])
+
+    return StepRollouts(*map(split, StepRollouts._fields, rollouts))
+
+
+def state_ids(rollouts: StepRollouts) -> jax.Array:
+    """Number the states before steps: equal for steps of a question that follow equal tokens.
+
+    A response and its completions share states, and so do responses that happen to agree so far.
 
     Args:
         rollouts: of :func:`sample_steps`.
 
     Returns:
-        The same responses in the same order, leaves ``[Q R, 1, ...]``; prompts are repeated.
+        ``int32[Q, R, K]`` in ``[0, Q R K)``; of no meaning where a state does not exist.
 
     Raises:
         ValueError: for arguments of another kind.
     """
     checks.instance("rollouts", rollouts, StepRollouts, "language.sample_steps(…)")
-    count, rows = jnp.shape(rollouts.tokens)[:2]
-
-    def flat(name: str, x: jax.Array) -> jax.Array:
-        if name in ("prompts", "prompt_mask"):
-            return jnp.repeat(jnp.asarray(x), rows, axis=0)
-        return jnp.reshape(x, (count * rows, 1, *jnp.shape(x)[2:]))
-
-    return StepRollouts(*map(flat, StepRollouts._fields, rollouts))
+    count, rows, steps = jnp.shape(rollouts.values)
+    order = jnp.arange(steps)[None, None, :, None]
+    before = rollouts.mask[:, :, None] & (rollouts.step_ids[:, :, None] < order)
+    tokens = jnp.where(before, rollouts.tokens[:, :, None], -1)  # [Q, R, K, T]
+    equal = jnp.all(tokens[:, :, None] == tokens[:, None], axis=-1)  # [Q, R, R, K]
+    first = jnp.argmax(equal, axis=2)
+    question, step = jnp.arange(count)[:, None, None], jnp.arange(steps)[None, None]
+    return ((question * rows + first) * steps + step).astype(jnp.int32)
 
 
 def step_advantages(
