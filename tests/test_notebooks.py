@@ -14,6 +14,7 @@ PICTURES = {
     "03_swarms": 7,
     "04_networked_actor_critic": 6,
     "05_who_should_do_what": 4,
+    "07_optimism_fronts_chunks": 3,
     "08_generative_swarms": 5,
     "09_language_agents": 3,
 }
@@ -44,6 +45,17 @@ def _gossip_learns_and_all_results_are_equal(shown: str) -> bool:
     return shown.count("True") == 2 and gossip < 0.5 * alone
 
 
+def _optimism_preferences_and_chunks_pay(shown: str) -> bool:
+    numbers = (float(x) for x in re.findall(r"\d+\.\d+", re.sub(r"slip of 0.4", "", shown)))
+    optimistic, greedy, share, closed, open_loop, left, right = numbers
+    return (
+        optimistic < 2.5 < greedy
+        and share > 0.7
+        and closed > open_loop + 0.02
+        and min(left, right) > 0.7
+    )
+
+
 def _experts_equal_one_model_and_gossip_keeps_diversity(shown: str) -> bool:
     numbers = (float(x) for x in re.findall(r"\d+\.\d+", shown))
     one, full, top, lost, before, after, alone, team = numbers
@@ -71,6 +83,7 @@ CONCLUSIONS = {
     "03_swarms": _looking_finds_more,
     "04_networked_actor_critic": _gossip_helps_and_resumption_is_exact,
     "05_who_should_do_what": _gossip_learns_and_all_results_are_equal,
+    "07_optimism_fronts_chunks": _optimism_preferences_and_chunks_pay,
     "08_generative_swarms": _experts_equal_one_model_and_gossip_keeps_diversity,
     "09_language_agents": _rewards_help_and_the_protocol_changes_nothing,
 }
@@ -102,6 +115,7 @@ LONG = (
     "03_swarms",
     "04_networked_actor_critic",
     "05_who_should_do_what",
+    "07_optimism_fronts_chunks",
     "08_generative_swarms",
     "09_language_agents",
 )

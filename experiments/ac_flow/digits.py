@@ -105,6 +105,7 @@ def build_world(config: Config) -> World:
     model = flow.from_network(
         flow.MLP(width=config.digit_width, depth=3), (pixels,),
         prediction="data" if config.data == "mnist" else "velocity",
+        data_range=(-1.0, 1.0) if config.data == "mnist" else None,
     )  # fmt: skip
     rate = optax.cosine_decay_schedule(2e-3, config.digit_pretrain_steps)
     learner = generative.flow_matching(model, optax.adam(rate), ema_decay=0.999)

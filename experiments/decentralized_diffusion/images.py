@@ -132,6 +132,7 @@ def run_images(config: Config, progress: Callable[[str], None]) -> dict[str, Any
                 lr=config.image_monolith_lr if count == 1 else lr,
                 slots=max(int(np.bincount(own).max()) for own in clusters),
                 prediction=config.image_prediction,
+                data_range=(-1.0, 1.0) if config.image_prediction == "data" else None,
             )
             modes = {mode: MODES[mode] for mode in MODES if mode in config.image_modes}
             if is_random:

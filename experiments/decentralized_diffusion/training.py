@@ -56,6 +56,7 @@ def train(
     lr: float,
     slots: int,
     prediction: str = "velocity",
+    data_range: tuple[float, float] | None = None,
 ) -> Arm:
     """Train experts on clusters, with their router unless there is only one.
 
@@ -74,10 +75,19 @@ def train(
         slots: sample slots of an expert, at least the largest cluster; arms with equal ones share
             their compiled program.
         prediction: what the networks predict, see ``flow.from_network``.
+        data_range: to which samplers clip predicted data, see ``flow.from_network``.
     """
     count = int(clusters.max()) + 1
     program = _program(
-        network, backbone, features.shape[2:], num_classes, count, batch, steps, prediction
+        network,
+        backbone,
+        features.shape[2:],
+        num_classes,
+        count,
+        batch,
+        steps,
+        prediction,
+        data_range,
     )
     per_seed = []
     for index, own in enumerate(clusters):
@@ -127,10 +137,13 @@ def _program(
     batch: int,
     steps: int,
     prediction: str,
+    data_range: tuple[float, float] | None,
 ) -> _Program:
     @functools.cache  # equal models are evaluated together
     def build(module: nn.Module) -> flow.Flow:
-        return flow.from_network(module, shape, num_classes=num_classes, prediction=prediction)
+        return flow.from_network(
+            module, shape, num_classes=num_classes, prediction=prediction, data_range=data_range
+        )
 
     model: flow.Flow | tuple[flow.Flow, ...] = (
         tuple(map(build, network)) if isinstance(network, tuple) else build(network)

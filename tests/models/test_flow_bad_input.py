@@ -65,6 +65,8 @@ CLOSED = {
     "weights": (*(w for w in WEIGHTS), np.zeros(3)),
 }
 CLOSED_GOOD = {"data": X, "x": X, "t": T, "path": None, "weights": None}
+RANGES = ((1.0, 1.0), (1.0, -1.0), (0.0,), (0.0, bad.NAN), "ab", 3.0, ("a", "b"))
+
 CALLS = {
     "linear_path": Call(flow.linear_path, {}, {}),
     "cosine_path": Call(flow.cosine_path, {}, {}),
@@ -137,6 +139,7 @@ CALLS = {
             "condition_shape": (3,),
             "path": None,
             "prediction": "data",
+            "data_range": (-1.0, 1.0),
         },
         {
             "module": (None, 3, flow.MLP, flow.DiT(), Wrong(), Normalized()),
@@ -145,6 +148,7 @@ CALLS = {
             "condition_shape": (*SHAPE[1:5], (-1,)),
             "path": PATHS,
             "prediction": (*bad.NAME, "score"),
+            "data_range": RANGES,
         },
     ),
     "from_functions": Call(
@@ -157,6 +161,7 @@ CALLS = {
             "condition_shape": None,
             "path": None,
             "prediction": "data",
+            "data_range": (-1.0, 1.0),
         },
         {
             "init": bad.FUNCTION,
@@ -166,6 +171,7 @@ CALLS = {
             "condition_shape": ((), (2,), 3, "ab"),
             "path": PATHS,
             "prediction": (*bad.NAME, "score"),
+            "data_range": RANGES,
         },
     ),
     "field": Call(

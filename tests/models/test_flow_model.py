@@ -73,6 +73,33 @@ def test_no_condition_is_the_last_class_and_one_number_stands_for_all():
     np.testing.assert_allclose(velocity(params, x[1:2], t[1]), free[1:2], atol=1e-5)
 
 
+def test_samples_of_a_network_that_extrapolates_stay_in_the_range_of_the_data():
+    def grows(bounds, factor):
+        return flow.from_functions(
+            lambda key: jnp.float32(factor),
+            lambda factor, x, t, condition: factor * x,
+            (2,),
+            prediction="data",
+            data_range=bounds,
+        )
+
+    def sample(bounds, factor):
+        model = grows(bounds, factor)
+        noise = jax.random.normal(KEY, (6, 2))
+        return flow.integrate(flow.field(model, jnp.float32(factor)), noise, num_steps=8)
+
+    bounded = sample((-1.0, 1.0), 50.0)
+    np.testing.assert_allclose(jnp.abs(bounded), 1.0, atol=1e-5)  # the last step reaches the data
+    assert float(jnp.abs(sample(None, 50.0)).max()) > 1e3
+    np.testing.assert_array_equal(sample((-9.0, 9.0), 0.5), sample(None, 0.5))
+    model, plain = grows((-1.0, 1.0), 50.0), grows(None, 50.0)
+    x = jnp.ones((3, 2))
+    one, two = (flow.losses(m, jnp.float32(50.0), KEY, x) for m in (model, plain))
+    np.testing.assert_array_equal(one, two)  # training sees the network's own prediction
+    with pytest.raises(ValueError, match="data_range: expected none unless prediction='data'"):
+        flow.from_network(flow.MLP(width=4), (2,), data_range=(0.0, 1.0))
+
+
 def test_a_condition_may_be_real_numbers():
     model = flow.from_network(flow.MLP(width=8, depth=1), (2,), condition_shape=(2, 3))
     params, velocity = random_params(model), jax.jit(model.velocity)

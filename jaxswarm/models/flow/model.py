@@ -63,6 +63,7 @@ def from_network(
     condition_shape: Sequence[int] | None = None,
     path: Path | None = None,
     prediction: str = "velocity",
+    data_range: tuple[float, float] | None = None,
 ) -> Flow:
     """Turn a flax module ``module(x, t, condition)`` into a flow model.
 
@@ -76,6 +77,10 @@ def from_network(
         condition_shape: shape of a real-valued condition, instead of classes; ``()`` for a number.
         path: the probability path, linear by default.
         prediction: what the module predicts: ``"velocity"``, ``"noise"``, ``"data"`` or ``"v"``.
+        data_range: smallest and largest value of the data, to which velocities clip a prediction
+            of data ("static thresholding", C. Saharia et al., Photorealistic text-to-image
+            diffusion models, 2022), so that samples of a network that extrapolates stay bounded;
+            losses see the network's own prediction.
 
     Raises:
         ValueError: if the module cannot be applied to such a batch, has other variables, returns
@@ -124,6 +129,7 @@ def from_network(
         condition_shape,
         path,
         prediction,
+        data_range,
     )
     _check_output(model, variables["params"], "module")
     return model
@@ -138,6 +144,7 @@ def from_functions(
     condition_shape: Sequence[int] | None = None,
     path: Path | None = None,
     prediction: str = "velocity",
+    data_range: tuple[float, float] | None = None,
 ) -> Flow:
     """Turn functions ``init(key)`` and ``apply(params, x, t, condition)`` into a flow model.
 
@@ -150,6 +157,7 @@ def from_functions(
         condition_shape: shape of a real-valued condition, instead of classes; ``()`` for a number.
         path: the probability path, linear by default.
         prediction: what ``apply`` predicts: ``"velocity"``, ``"noise"``, ``"data"`` or ``"v"``.
+        data_range: as in :func:`from_network`.
 
     Raises:
         ValueError: for what is no function, an output of another shape than ``x``, sizes below 1 or
@@ -159,7 +167,7 @@ def from_functions(
     checks.function("apply", apply)
     shape, num_classes = check_shape(shape), check_num_classes(num_classes)
     condition_shape = _check_condition_shape(condition_shape, num_classes)
-    model = _build(init, apply, shape, num_classes, condition_shape, path, prediction)
+    model = _build(init, apply, shape, num_classes, condition_shape, path, prediction, data_range)
     _check_output(model, jax.eval_shape(init, jax.random.key(0)), "apply")
     return model
 
@@ -172,9 +180,12 @@ def _build(
     condition_shape: tuple[int, ...] | None,
     path: Path | None,
     prediction: str,
+    data_range: tuple[float, float] | None,
 ) -> Flow:
     path = linear_path() if path is None else check_path(path)
     checks.choice("prediction", prediction, PREDICTIONS)
+    if data_range is not None:
+        _check_range(data_range, prediction)
 
     def predict(
         params: Params, x: ArrayLike, t: ArrayLike, condition: ArrayLike | None = None
@@ -189,6 +200,8 @@ def _build(
         value = output(params, x, t, condition)
         if prediction == "velocity":
             return value
+        if data_range is not None:
+            value = jnp.clip(value, *data_range)
         return to_target(value, x, t, prediction, "velocity", path)
 
     def output(
@@ -204,6 +217,16 @@ def _build(
         return x, check_times(t, len(x)), condition
 
     return Flow(init, velocity, shape, num_classes, path, prediction, predict, condition_shape)
+
+
+def _check_range(data_range: tuple[float, float], prediction: str) -> None:
+    if prediction != "data":
+        raise ValueError(f"data_range: expected none unless prediction='data', got {prediction!r}")
+    if not isinstance(data_range, tuple) or len(data_range) != 2:
+        raise ValueError(f"data_range: expected (low, high), got {checks.shown(data_range)}")
+    low, high = (checks.real("data_range", bound) for bound in data_range)
+    if not low < high:
+        raise ValueError(f"data_range: expected low < high, got {data_range}")
 
 
 def field(model: Flow, params: Params, condition: ArrayLike | None = None) -> Field:
