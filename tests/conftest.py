@@ -65,7 +65,15 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-_limit = [3.0 * 2**30]
+def _physical_bytes() -> float:
+    """Memory of the machine; 0 where it is not known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
+_limit = [max(3.0 * 2**30, _physical_bytes() / 5)]
 
 
 @pytest.fixture(autouse=True, scope="module")

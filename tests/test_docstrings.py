@@ -16,19 +16,63 @@ MODULES = sorted(
 )
 LONG = {
     f"jaxswarm.{name}"
-    for name in (
-        "generative._ac_flow generative._decentralized generative._experts "
-        "generative._flow_matching language._critic language._grpo language._offline language._ppo "
-        "language._server language._sft language._step_dapo language._steps "
-        "models.transformer._families models.transformer._lora models.transformer._model "
-        "models.transformer._generate models.transformer._log_probs rl._evaluation rl._ppo rl._sac "
-        "rl.networked.ppo rl.networked.sac rl.q_networks collective.execution "
-        "learning.supervised models.flow.classifier models.flow.objectives "
-        "systems.fortytwo._synthetic systems.knexa_fl._distillation systems.knexa_fl._team "
-        "systems.knexa_fl._knexa systems.modest.protocol systems.scaling_agents.engine "
-        "rl.offline._named "
-        "systems.sapo._sapo systems.stac._stac systems.symphony._symphony"
-    ).split()
+    for name in """
+collective.execution
+collective.headings
+data._sprites
+envs.environment
+generative._ac_flow
+generative._decentralized
+generative._experts
+generative._flow_matching
+generative._router
+language._critic
+language._env
+language._grpo
+language._offline
+language._ppo
+language._server
+language._sft
+language._step_dapo
+language._steps
+learning.supervised
+models._functional
+models.flow.classifier
+models.flow.objectives
+models.transformer._families
+models.transformer._generate
+models.transformer._log_probs
+models.transformer._lora
+models.transformer._model
+rl._evaluation
+rl._ppo
+rl._sac
+rl.networked.linear
+rl.networked.ppo
+rl.networked.sac
+rl.networks
+rl.offline._named
+rl.offline._network
+rl.offline._training
+rl.offline._trajectories
+rl.q_networks
+rl.runner
+rl.tabular.finite_classes
+rl.tabular.least_squares
+rl.value_decomposition._named
+rl.value_decomposition.mixers
+systems.fortytwo._synthetic
+systems.knexa_fl._distillation
+systems.knexa_fl._knexa
+systems.knexa_fl._team
+systems.matrix.exact
+systems.modest.protocol
+systems.nora._swarm
+systems.sapo._sapo
+systems.scaling_agents.engine
+systems.stac._stac
+systems.symphony._symphony
+""".split()
 }
 """Modules whose examples take more than a second."""
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

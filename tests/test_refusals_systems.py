@@ -383,6 +383,7 @@ def test_every_number_of_a_set_of_settings_is_checked(case):
                 use(good._replace(**{field: bad}))
 
 
+@pytest.mark.slow
 def test_without_a_living_agent_nothing_is_executed_or_learnt():
     step = jax.jit(SYSTEM.step)
     for router in (False, True):

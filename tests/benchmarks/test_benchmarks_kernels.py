@@ -24,6 +24,7 @@ def _tree(n, dtype=jnp.float32):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_kernel_equals_xla(W, dtype):
     tree = _tree(11, dtype)

@@ -19,9 +19,11 @@ from jaxswarm.gossip.regular_layouts import Mean
 
 @pytest.fixture(scope="module")
 def given():
+    ceiling = Ceiling(64, 2**12)
+    ceiling.measure()
     return timing.Setting(
         quick=True,
-        ceiling=Ceiling(64, 2**12),
+        ceiling=ceiling,
         copy_gbs=1.0,
         segment_s=1e-4,
         repeats=2,

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import worlds
 
 
+@pytest.mark.slow
 @jax.numpy_rank_promotion("allow")  # esquilax promotes
 def test_esquilax_s_boids_are_ours():
     ((_, (ours, theirs)),) = list(worlds.boids(quick=True))

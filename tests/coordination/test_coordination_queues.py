@@ -28,6 +28,7 @@ turns = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(turns)
 def test_queues_are_deques_that_count_what_they_drop(turns):
     ours = empty_queues(QUEUES, CAPACITY, {"id": jnp.int32(0)})

@@ -62,6 +62,7 @@ class Outer(AutoResetWrapper):
     pass
 
 
+@pytest.mark.slow
 def test_falls_terminate_and_the_time_limit_truncates():
     env = envs.from_brax(Balance(), num_agents=2, time_limit=5)
     state, first = jax.jit(env.reset)(jax.random.key(0))
@@ -109,6 +110,7 @@ def check_by_hand(original, steps):
             assert bool(timestep.observation.agent_mask[i]) == (float(own.done) == 0)
 
 
+@pytest.mark.slow
 def test_adapted_copies_conform():
     envs.conformance.check(lambda n: envs.from_brax(Balance(), num_agents=n), 2, steps=3)
 

@@ -48,7 +48,7 @@ ENVIRONMENTS = {
     "flocking": (lambda n: envs.swarmbench.make("flocking", num_agents=n), {"steps": 4}),
     "transport": (lambda n: envs.swarmbench.make("transport", num_agents=n), {"num_agents": 5}),
 }
-SLOW = {"tag", "search and rescue", "porters", *envs.swarmbench.TASKS} - {"synchronization"}
+SLOW = {"tag", "search and rescue", "porters", *envs.swarmbench.TASKS}
 
 
 @pytest.mark.parametrize(

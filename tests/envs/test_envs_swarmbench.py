@@ -121,6 +121,7 @@ def test_pushing_in_a_row(row, moves, shifts):
     assert line(row) == (moves, shifts)
 
 
+@pytest.mark.slow
 def test_five_agents_push_the_box_and_four_do_not(key):
     with pytest.warns(UserWarning, match="cannot push"):
         swarmbench.make("transport", num_agents=4, size=12)
@@ -208,6 +209,7 @@ def test_distances_are_those_of_a_graph_search(key):
         assert field[cell] == known.get(cell, free.size)
 
 
+@pytest.mark.slow
 def test_measures_of_a_round(key):
     env = swarmbench.make("synchronization", num_agents=4, size=8)
     state, _ = jax.jit(env.reset)(key)

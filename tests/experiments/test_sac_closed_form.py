@@ -6,6 +6,7 @@ import pytest
 from experiments.sac.bandit import closed_form_temperature
 
 
+@pytest.mark.slow
 def test_the_closed_form_of_the_temperature_is_a_best_response():
     """By brute force: among squashed Gaussians, the best for its α has the entropy asked for."""
     alpha = closed_form_temperature(-0.5)

@@ -115,6 +115,7 @@ def test_a_critic_of_zero_gives_orw_cfm():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_naive_actor_critic_is_ac_flow_without_its_parts():
     naive = generative.naive_actor_critic(MODEL, first_coordinate, temperature=0.8, **SIZES)
     ours = generative.ac_flow(
@@ -191,6 +192,7 @@ def test_samples_that_are_not_finite_have_no_influence():
     assert np.isfinite(float(info.actor_loss))
 
 
+@pytest.mark.slow
 def test_a_batch_without_a_finite_reward_keeps_the_model_finite():
     learner = generative.ac_flow(MODEL, lambda x: x[:, 0] * jnp.nan, warm_up=0, **SIZES)
     after, info = jax.jit(learner.step)(KEY, START)
@@ -199,6 +201,7 @@ def test_a_batch_without_a_finite_reward_keeps_the_model_finite():
     assert_same(after.statistics, START.statistics)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shaping", generative.SHAPINGS)
 def test_rewards_of_ten_thousand_give_finite_models(shaping):
     learner = generative.ac_flow(
@@ -223,6 +226,7 @@ def test_a_constant_reward_is_refused_and_harmless_where_it_is_traced():
     np.testing.assert_allclose(float(info.effective_samples), 1.0, rtol=1e-6)  # equal weights
 
 
+@pytest.mark.slow
 def test_the_reward_is_not_differentiated():
     @jax.custom_jvp
     def opaque(x):
@@ -235,6 +239,7 @@ def test_the_reward_is_not_differentiated():
     run(generative.ac_flow(MODEL, opaque, warm_up=0, **SIZES), 1)
 
 
+@pytest.mark.slow
 def test_conditions_reach_model_critic_and_reward():
     model = flow.from_network(flow.MLP(width=8, depth=2, num_classes=3), (2,), num_classes=3)
     seen = []

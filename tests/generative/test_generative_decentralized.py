@@ -93,6 +93,7 @@ def test_noise_of_optimizers_is_independent():
     assert len({tuple(key.tolist()) for key in keys}) == N
 
 
+@pytest.mark.slow
 def test_any_learner_with_parameters_can_gossip():
     from jaxswarm.algorithm import Algorithm
     from jaxswarm.data import Batch

@@ -106,6 +106,7 @@ def test_dispatch_is_the_loop_over_samples(block, experts):
     np.testing.assert_allclose(found, np.stack(expected), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 2, K])
 def test_top_k_is_the_weighted_mean_of_the_chosen_velocities(trained, k):
     x, t = state_points()

@@ -9,6 +9,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxswarm import gossip, topology
 
@@ -131,3 +132,9 @@ def absences(name):
     yield {"alive": THERE}
     if name not in ANSWERS_THE_ABSENT:
         yield {"participates": THERE}
+
+
+def marked(names):
+    """Members for a test; rules made of others (layouts, wrappers) are slow."""
+    plain = {*gossip.RULES, *(f"robust {name}" for name in gossip.ROBUST_RULES)}
+    return [name if name in plain else pytest.param(name, marks=pytest.mark.slow) for name in names]

@@ -20,6 +20,7 @@ from tests.gossip.members import (
     X,
     absences,
     compiled,
+    marked,
     rounds,
     row,
     rule_of,
@@ -41,7 +42,7 @@ def test_absent_agents_have_no_influence_and_keep_their_parameters_to_the_bit(na
                 assert not np.isfinite(np.asarray(leaf)[ABSENT]).any()
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", marked(RULES))
 def test_a_round_without_any_agent_changes_nothing(name):
     _, mixed = rule_of(name)
     for absence in absences(name):
@@ -79,7 +80,7 @@ def test_what_is_not_delivered_has_no_influence():
             np.testing.assert_array_equal(finite, THERE, err_msg=name)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", marked(RULES))
 def test_masks_and_tables_of_another_length_are_refused_with_both_numbers(name):
     rule, _ = rule_of(name)
     if name == "identity":

@@ -14,6 +14,7 @@ from tests.gossip.members import (
     RULES,
     N,
     X,
+    marked,
     rounds,
     rule_of,
 )
@@ -46,7 +47,7 @@ def test_the_default_step_size_is_stable(compressor, graph):
 # --- dtypes -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(set(RULES) - KEEPS_FINITE))
+@pytest.mark.parametrize("name", marked(sorted(set(RULES) - KEEPS_FINITE)))
 def test_agreement_is_a_fixed_point_in_half_precision(name):
     same = {"w": jnp.full((N, 3), 0.7, jnp.bfloat16), "b": jnp.full(N, -300.0, jnp.float16)}
     chex.assert_trees_all_equal(rounds(rule_of(name)[0], same, gossip.Exchange(0), 1)[0], same)
@@ -73,7 +74,7 @@ def test_agreement_of_many_agents(dtype):
             )
 
 
-@pytest.mark.parametrize("name", sorted(set(RULES) - {"identity"}))
+@pytest.mark.parametrize("name", marked(sorted(set(RULES) - {"identity"})))
 def test_leaves_that_cannot_be_averaged_are_refused_by_name(name):
     rule, _ = rule_of(name)
     for bad in ("int32", "bool", "key", "complex64"):

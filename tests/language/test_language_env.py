@@ -36,6 +36,7 @@ def play(texts, seed=0):
     return state, first, steps
 
 
+@pytest.mark.slow
 def test_the_environment_conforms():
     envs.conformance.check(make)
 

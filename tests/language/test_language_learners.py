@@ -185,6 +185,7 @@ def test_a_step_is_its_parts(params):
     np.testing.assert_allclose(jax.tree.leaves(moved)[0], jax.tree.leaves(step)[0], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_padding_groups_have_no_gradient(params):
     """A group whose mask is false, such as an external one that is missing, changes nothing."""
     rollouts, _, _ = roll(jax.random.key(5), params)

@@ -131,6 +131,7 @@ def test_states_with_a_single_step_do_not_count():
     assert alone == 0
 
 
+@pytest.mark.slow
 def test_equal_numbers_of_states_are_equal_prefixes(rollouts):
     found, kept = np.asarray(language.state_ids(rollouts)), np.asarray(rollouts.states)
     tokens, mask, ids = (np.asarray(getattr(rollouts, x)) for x in ("tokens", "mask", "step_ids"))

@@ -225,6 +225,7 @@ def test_reference_log_probs_leave_the_prompt_out(params, rollouts):
     np.testing.assert_allclose(found.sum(-1), scores.sum(-1), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_advantages_of_zero_leave_the_policy_and_others_move_it(params, rollouts):
     """With V = 0 and no reward the reference policy is the minimum; β scales the advantage."""
     none = rollouts._replace(rewards=jnp.zeros_like(rollouts.rewards))

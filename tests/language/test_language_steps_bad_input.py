@@ -85,6 +85,10 @@ CALLS = {
         },
     ),
     "response_rows": Call(language.response_rows, {"rollouts": None}, {"rollouts": OBJECT}),
+    "state_ids": Call(language.state_ids, {"rollouts": None}, {"rollouts": OBJECT}),
+    "monte_carlo_values": Call(
+        language.monte_carlo_values, {"rollouts": None}, {"rollouts": OBJECT}
+    ),
     "dpo": Call(
         language.dpo,
         {"model": MODEL},

@@ -292,6 +292,7 @@ def test_an_agent_whose_clocks_do_not_tick_keeps_its_state(name):
     assert any(moved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_SAMPLES)
 def test_an_agent_that_is_offline_neither_trains_nor_learns_of_others(name):
     n = 6

@@ -64,6 +64,7 @@ def test_battery(name, key):
     np.testing.assert_allclose(newer.traffic.total.bytes, 2 * 2 * N * size)
 
 
+@pytest.mark.slow
 def test_exact_methods_reach_the_optimum_where_plain_sgd_stalls():
     errors = {}
     for name in LEARNERS:

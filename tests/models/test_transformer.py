@@ -72,6 +72,7 @@ def test_number_of_parameters(params):
         assert transformer.sized(size, 50).num_params == pytest.approx(wanted, rel=0.12)
 
 
+@pytest.mark.slow
 def test_later_tokens_do_not_change_earlier_outputs(params):
     changed = TOKENS.copy()
     changed[:, 4:] = (changed[:, 4:] + 1) % VOCAB

@@ -87,7 +87,7 @@ LEARNERS = {
     "bn_mappo": bn_mappo,
 }
 EACH = ("ippo", "sac each", "stac each", "symphony each", "networked_ppo", "networked_sac")
-QUICK = ("ippo", "mappo", "sac each", "networked_ppo")
+QUICK = ("ippo", "sac each", "networked_ppo")
 
 
 def marked(names):
@@ -151,6 +151,7 @@ def test_absent_agents_change_nothing(name):
     assert_same(*run([False, False, False], np.nan))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sac", "stac", "symphony"])
 def test_a_batch_without_agents_changes_no_state(name, key):
     learner, network, hp = {

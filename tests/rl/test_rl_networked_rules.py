@@ -357,7 +357,7 @@ def test_delayed_messages_are_those_of_the_round_before(name):
             assert not agree(arrays(held), mixed(W, message))
 
 
-@all_learners
+@pytest.mark.parametrize("name", [pytest.param("ppo", marks=pytest.mark.slow), "linear"])
 def test_a_robust_rule_keeps_honest_critics_where_they_were(name):
     honest, moved = ~BYZANTINE, {}
     for rule in ("averaging", "trimmed_mean"):

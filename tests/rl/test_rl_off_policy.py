@@ -177,6 +177,7 @@ def test_a_sac_update_is_the_papers(key):
     assert float(mean["actor_loss"]) < float(info["actor_loss"])
 
 
+@pytest.mark.slow
 def test_critics_differ_and_log_probabilities_of_saturated_actions_are_finite(key):
     params = jax.jit(NET.init)(key)["critic"]
     values = NET.q_values(params, jnp.ones((3, 3)), jnp.zeros((3, 1)))
@@ -242,6 +243,7 @@ def test_hyperparameters_are_traced_and_may_differ_between_agents(key):
     assert max(gap[0] for gap in gaps) == 0.0 < max(gap[1] for gap in gaps)
 
 
+@pytest.mark.slow
 def test_training_resumes_bit_identically_with_its_buffer(key, tmp_path):
     algorithm = tiny()
     state = begun(algorithm, key, shared=True)

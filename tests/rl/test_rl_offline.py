@@ -149,6 +149,7 @@ def test_unknown_returns_have_no_influence(batch):
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
+@pytest.mark.slow
 def test_only_the_target_critic_lags(batch):
     learner = METHODS["dqc"]
     state, _ = updated(learner, batch)
@@ -198,6 +199,7 @@ def test_the_policy_executes_the_best_of_its_samples(name):
     assert (chosen[3][:, 0] > chosen[1][:, 0]).any()
 
 
+@pytest.mark.slow
 def test_isolated_agents_learn_alone_and_a_complete_graph_agrees():
     place, moves, ends = rows(LENGTH, 6)
     shards = offline.shard(place, moves, ends, [[0, 5], [1, 4], [3, 2]])

@@ -231,6 +231,7 @@ def test_finds_the_best_arm_on_every_seed_and_step_size(shared, key):
     assert len(traces) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 100, 2**16, 2**16 + 1])
 def test_random_orders_are_permutations(count):
     one, two = (np.asarray(random_order(jax.random.key(seed), count)) for seed in (0, 1))

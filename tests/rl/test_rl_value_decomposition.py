@@ -100,6 +100,7 @@ def test_igm_holds_for_sums_and_for_one_objective_but_not_for_weighted_tracks():
     assert misses(vd.monotonic(2, 3, 2), 2) > 0.0
 
 
+@pytest.mark.slow
 def test_igm_violations_are_those_counted_by_hand():
     grid = vd.preference_grid(4)
     report = jax.jit(lambda p: vd.igm_violations(KEY0, ENV, VECTOR, p, grid))(PARAMS)
@@ -127,6 +128,7 @@ def test_igm_violations_are_those_counted_by_hand():
 # Networks and episodes
 
 
+@pytest.mark.slow
 def test_a_sequence_is_its_steps_for_shared_and_own_networks():
     rng = np.random.default_rng(0)
     features = jnp.float32(rng.normal(size=(3, 4, 2, VECTOR.num_features)))
@@ -145,6 +147,7 @@ def test_a_sequence_is_its_steps_for_shared_and_own_networks():
     np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_episodes_end_where_the_environment_does():
     env = envs.DeepSeaTreasure(time_limit=4)
     network = vd.value_network_for(env, "additive", objectives=2, hidden_size=4)
@@ -213,6 +216,7 @@ def loss_by_hand(network, params, target, batch, w, discount, bootstrap):
     return np.mean(errors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bootstrap", [True, False])
 def test_the_loss_is_that_of_single_decisions(bootstrap):
     batch = random_batch(VECTOR)
@@ -310,6 +314,7 @@ def test_qmix_learns_the_weighted_game():
     assert float(returns.sum()) > 0.9 * best
 
 
+@pytest.mark.slow
 def test_absent_agents_change_nothing_and_own_networks_gossip():
     env = Absent(3, discrete=True)
     network = vd.value_network_for(env, "independent", hidden_size=3)

@@ -75,6 +75,7 @@ def test_members_of_the_protocol(name, layout):
     close(sharded.dense(), W.dense())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["metropolis", "push"])
 @pytest.mark.parametrize(
     ("name", "layout"),

@@ -93,6 +93,7 @@ def test_the_table_is_the_environment(key):
     assert float(timestep.reward[0, 0]) == float(game.reward[0, 2, 5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["line", "full"])
 def test_the_exact_gradient_is_that_of_finite_differences(kind):
     with jax.enable_x64(True):

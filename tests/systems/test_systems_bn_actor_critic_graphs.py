@@ -80,6 +80,7 @@ def test_sinkhorn_by_factors_is_sinkhorn_by_logarithms_and_finite_for_extremes()
     assert np.isfinite(grads).all()
 
 
+@pytest.mark.slow
 def test_gradients_reach_both_logits_and_are_finite():
     noise = bn_actor_critic.dag_noise(jax.random.key(1), N)
 

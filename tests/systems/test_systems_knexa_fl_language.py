@@ -155,6 +155,7 @@ def test_rounds_of_all_policies_are_finite_and_have_as_many_students(rounds):
         assert (float(info.sent) > 0) == (name != "local")
 
 
+@pytest.mark.slow
 def test_own_data_only_trains_alike_whatever_the_pairs(rounds, state):
     after, _ = rounds["local"]
     other, _ = step(jnp.int32(0), jax.random.key(7), state._replace(scores=1.0 - state.scores))

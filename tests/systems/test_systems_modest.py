@@ -334,6 +334,7 @@ def crash(victims, at, rounds, **options):
     return modest.membership(plan, rounds, **options)
 
 
+@pytest.mark.slow
 def test_dead_agents_are_pinged_until_they_are_inactive_for_too_long():
     victims = np.arange(6)
     schedule = crash(victims, 5, 40)

@@ -143,6 +143,7 @@ def test_lsvi_ucb_is_one_of_the_settings():
     np.testing.assert_allclose(mine.optimism, theirs.optimism, atol=1e-4)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(0, 10**6), st.floats(0.05, 5.0), st.integers(2, 6))
 def test_mirror_ascent_has_the_regret_of_its_analysis(seed, rate, actions):
@@ -200,6 +201,7 @@ def test_optimistic_values_bound_regret_where_the_critic_is_optimistic(runs):
     assert (np.diff(info.regret) <= 1e-6).all()
 
 
+@pytest.mark.slow
 def test_offline_data_replace_optimism(key):
     best = tabular.value_iteration(HARD).policy
     behavior = 0.5 * best + 0.5 * tabular.uniform_policy(HARD)
@@ -260,6 +262,7 @@ def swarms():
     return jax.jit(run)
 
 
+@pytest.mark.slow
 def test_agents_on_a_complete_graph_have_all_data(swarms, key):
     state, info = swarms(2, float(N), key)
     for leaf in jax.tree.leaves(state.data.sums):

@@ -132,6 +132,7 @@ def test_bytes_are_those_of_the_text(shared):
     np.testing.assert_array_equal(in_tokens, 4 * (count + packets.mask.sum((1, 2, 3))))
 
 
+@pytest.mark.slow
 def test_agents_with_other_vocabularies_read_the_same_text(shared):
     _, _, packets = shared
     other = tokenizers.character(verifiable.ALPHABET + "xyz")
@@ -221,6 +222,7 @@ def test_a_round_is_the_gradient_on_own_and_chosen_external_groups(shared):
         close(found, expected, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_without_external_groups_it_is_grpo(params):
     """8/0 is independent GRPO on the same samples; nothing is sent."""
     learner = make(local=Q, external=0)
@@ -332,6 +334,7 @@ def test_the_behaviour_ratio_divides_by_the_senders_probability(shared):
     np.testing.assert_allclose(more, 2 * 4 * packets.mask.sum((1, 2, 3)))
 
 
+@pytest.mark.slow
 def test_the_local_filter_drops_groups_without_a_gradient(shared):
     state, rewards, packets = shared
     learner = make(local=Q, external=0, filter_local=True)
@@ -423,6 +426,7 @@ def test_shared_responses_raise_the_reward(params):
     assert info.reward[-5:].mean() > info.reward[:5].mean() + 0.2
 
 
+@pytest.mark.slow
 def test_a_mesh_of_eight_devices_gives_the_same_round():
     """Packets cross devices, parameters and optimizer states do not move."""
     if jax.device_count() < 8:

@@ -95,6 +95,7 @@ def by_hand(name, seed, task, ability):
     return trace
 
 
+@pytest.mark.slow
 def test_a_value_is_right_only_if_its_parents_and_its_own_answer_are():
     for seed in range(4):
         for name in sa.ARCHITECTURES:
@@ -222,6 +223,7 @@ def test_the_selection_does_not_use_what_is_held_out():
     np.testing.assert_array_equal(predicted, same)
 
 
+@pytest.mark.slow
 def test_traces_are_finite_for_any_ability():
     for ability in (0.0, 0.5, 1.0):
         traces = run_all(WIDE, ability, sa.Costs())

@@ -176,6 +176,7 @@ def test_agents_that_withhold_forward_no_record(key):
     assert float(fewer.messages) < float(most.messages)
 
 
+@pytest.mark.slow
 def test_a_copy_two_hops_away_removes_the_weight_of_the_near_one(key):
     """Path 0-1-2-3: Sybil 0 sends to 1, its copy 3 to 2; only travelling records reveal it."""
     graph = topology.path(4)
@@ -234,6 +235,7 @@ def test_evictions_from_full_slots_are_counted(key):
     assert (full[:, :2] >= 0).all()  # neighbours are never replaced
 
 
+@pytest.mark.slow
 def test_messages_that_are_not_finite_are_dropped(graph, key):
     x = jax.random.normal(key, (N, 6))
     rule = sybilwall(graph)

@@ -70,6 +70,7 @@ def found_beyond(graph, slots):
     return coordination.flood_search(graph, range(20), range(20), ttl=2).valid.sum(1) - slots
 
 
+@pytest.mark.slow
 def test_a_requester_without_candidates_gets_no_worker_and_no_success():
     graph = topology.from_edges([(0, 1)], 3)
     found = coordination.flood_search(graph, [0, 2], [1])
@@ -121,6 +122,7 @@ def test_frozen_learns_nothing_after_the_shock_and_policies_share_tasks():
         np.testing.assert_array_equal(info.type[i], info.type[0])
 
 
+@pytest.mark.slow
 def test_full_averaging_makes_equal_routers(sharing):
     _, route, state, _ = sharing
     state, traffic = route.share(jax.random.key(0), state, 12)

@@ -118,6 +118,7 @@ def problems(questions, shape):
     return jax.tree.map(lambda x: np.asarray(x).reshape(*shape, *x.shape[1:]), arrays)
 
 
+@pytest.mark.slow
 def test_texts_become_packets_that_agents_learn_from(endpoints):
     first = endpoints[0]
     learner = sapo.sapo(

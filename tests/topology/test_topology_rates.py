@@ -52,6 +52,7 @@ def oracle(graph, objective):
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["product", "chi1", "chi2"])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_agrees_with_an_independent_solver(name, objective):

@@ -224,6 +224,7 @@ def test_fastest_mixing_reaches_the_optimum(nonnegative):
             assert found <= spectra.second_modulus(graph, "best_constant") + 1e-6
 
 
+@pytest.mark.slow
 def test_known_optima():
     # On an edge-transitive graph the best constant is optimal (Boyd, Diaconis, Xiao 2004).
     for graph in (tp.ring(6), tp.hypercube(3)):

@@ -39,6 +39,7 @@ def decaying():
     return point_process(drift, [alone, exchange])
 
 
+@pytest.mark.slow
 def test_superposed_clocks_tick_like_independent_poisson_processes(key):
     graph = topology.star(5)
     rates = jnp.where(jnp.asarray(graph.senders) + jnp.asarray(graph.receivers) > 2, 2.0, 0.5)
