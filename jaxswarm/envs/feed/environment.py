@@ -226,8 +226,8 @@ class FeedEnv(SwarmEnvironment):
         means = self._means(world, items, params)
         draws = users.uniforms(key, world.users.user, 1 + SPARSE + self.num_candidates)
         watch = means[:, 0] * users.log_normal(draws[:, 0], params.user.watch_noise)
-        happens = draws[:, 1 : 1 + SPARSE] < means[:, 1:] * SIGNS
-        responses = jnp.concatenate([watch[:, None], happens * SIGNS], axis=1)
+        happens = draws[:, 1 : 1 + SPARSE] < means[:, 1:] * SIGNS[None]
+        responses = jnp.concatenate([watch[:, None], happens * SIGNS[None]], axis=1)
         responses = jnp.where(shown[:, None], responses, 0.0)
         people = users.after_request(world.users, items, responses[:, 0], shown, params.user)
         hated = responses[:, -1] < 0.0
@@ -254,11 +254,11 @@ class FeedEnv(SwarmEnvironment):
         suits = users.match(world.users, items, params.user)[:, None]
         sticky = items[:, self.num_factors, None]
         causes = [suits, sticky, items[:, self.num_factors + 1 :], world.disposition]
-        effect = sum(a * b for a, b in zip(causes, loadings, strict=True))
+        effect = sum(a * b[None] for a, b in zip(causes, loadings, strict=True))
         variance = sum(jnp.square(x) for x in loadings)
-        rates = users.rate(params.rates, effect, variance)
+        rates = users.rate(params.rates[None], effect, variance[None])
         watch = users.mean_watch(world.users, items, params.user)
-        return jnp.concatenate([watch[:, None], rates * SIGNS], axis=1)
+        return jnp.concatenate([watch[:, None], rates * SIGNS[None]], axis=1)
 
     def _shown(
         self, world: FeedWorld, action: jax.Array, params: FeedParams
