@@ -8,11 +8,44 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from jaxswarm import envs
+from jaxswarm import data, envs
 from jaxswarm.envs import feed
 
 N = 4000
 NAMES = feed.RESPONSES
+
+
+def log_of(users=300, items=80, rows=12000, noise=0.3, seed=0):
+    """A log whose watch times have two factors, and its expected log watch times."""
+    rng = np.random.default_rng(seed)
+    u, i = rng.integers(0, users, rows), rng.integers(0, items, rows)
+    taste, topics = rng.standard_normal((users, 2)), rng.standard_normal((items, 2))
+    sticky = 0.4 * rng.standard_normal(items)
+    effect = 0.5 * taste @ topics.T + sticky
+    times = np.exp(effect[u, i] + noise * rng.standard_normal(rows) + 0.7)
+    rewards = {"watch": times, "like": (rng.random(rows) < 0.1).astype(float)}
+    u[:users] = np.arange(users)  # all of them, in order
+    times[:users] = np.exp(effect[u[:users], i[:users]] + 0.7)
+    return data.interactions(u, i, rewards, propensity=np.full(rows, 1 / items)), effect
+
+
+def test_factors_of_a_log_are_recovered():
+    log, effect = log_of()
+    env = envs.FeedEnv.from_log(log, watch="watch", num_factors=2, num_agents=8)
+    user = env.params.user
+    match = user.tastes @ user.items[:, :2].T / np.sqrt(2)
+    fitted = user.sticky_slope * user.items[:, 2] + 0.5 * match  # tastes keep no norm
+    assert np.corrcoef(fitted.ravel(), effect.ravel())[0, 1] > 0.9
+    assert user.watch_noise == pytest.approx(0.3, rel=0.15)
+    assert user.sticky_slope == pytest.approx((effect.mean(axis=0)).std(), rel=0.15)
+    own = effect - effect.mean(axis=0)
+    assert user.match_slope == pytest.approx(np.sqrt(np.mean(own.var(axis=1))), rel=0.15)
+    assert user.watch == pytest.approx(np.exp(0.7 + 0.5 * (effect.var() + 0.09)), rel=0.25)
+    assert env.params.rates[1] == pytest.approx(0.1, abs=0.02)
+    assert env.params.rates[0] == pytest.approx(0.377)
+    np.testing.assert_allclose(user.items[:, :2].T @ user.items[:, :2] / 80, np.eye(2), atol=1e-4)
+    state, _ = jax.eval_shape(env.reset, jax.random.key(0))
+    assert state.world.slate.shape == (8, 8)
 
 
 SIZES = {"num_agents": N, "num_candidates": 4, "num_factors": 4}
@@ -319,12 +352,27 @@ def test_a_night_rests_the_user_and_the_days_end(key):
     assert not np.asarray(timestep.extras["rewards"])[:10].any()
 
 
+def fit(**changes):
+    log = data.interactions([0, 0, 1], [0, 1, 1], {"w": [1.0, 2.0, 0.5]}, propensity=[0.5] * 3)
+    return envs.FeedEnv.from_log(**({"log": log} | changes))
+
+
+VECTORS = data.interactions([0, 1], [[0.5], [1.0]], [1.0, 2.0], propensity=[0.5, 0.5])
+NEGATIVE = data.interactions([0, 1], [0, 1], [1.0, -2.0], propensity=[0.5, 0.5])
 FEED, LIVE = envs.FeedEnv(2), envs.LiveFeedEnv(2)
 BAD = {
     "actions": (lambda: envs.FeedEnv(actions="slate"), "actions"),
     "no candidate": (lambda: envs.FeedEnv(num_candidates=0), "num_candidates"),
     "items": (lambda: envs.FeedEnv(num_items=1), "num_items"),
     "groups": (lambda: envs.LiveFeedEnv(num_groups=0), "num_groups"),
+    "log": (lambda: fit(log=3), "log: expected"),
+    "vectors": (lambda: fit(log=VECTORS), "log: expected actions that are items"),
+    "negative": (lambda: fit(log=NEGATIVE), "watch"),
+    "name": (lambda: fit(watch="play"), r"watch: expected one of \['w'\]"),
+    "column": (lambda: fit(watch=1), "watch: expected an index"),
+    "floor": (lambda: fit(floor=0.0), "floor"),
+    "ridge": (lambda: fit(ridge=0.0), "ridge"),
+    "number of items": (lambda: fit(num_items=5), "num_items"),
     "rates": (lambda: reset(FEED, rates=np.full(5, 1.5)), "params.rates"),
     "rates' number": (lambda: reset(FEED, rates=np.full(4, 0.5)), "params.rates"),
     "weights": (lambda: reset(FEED, weights=np.full(6, np.nan)), "params.weights"),

@@ -17,7 +17,7 @@ References:
 """
 
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from jumanji import specs
 from jumanji.types import TimeStep
 
 from jaxswarm import agents, checks
+from jaxswarm.data import Interactions
 from jaxswarm.envs.environment import (
     Outcome,
     SwarmEnvironment,
@@ -33,7 +34,7 @@ from jaxswarm.envs.environment import (
     continuous_actions,
     discrete_actions,
 )
-from jaxswarm.envs.feed import users, viewer
+from jaxswarm.envs.feed import _factors, users, viewer
 from jaxswarm.envs.feed.users import UserParams, Users
 from jaxswarm.types import Key, PyTree
 
@@ -158,12 +159,91 @@ class FeedEnv(SwarmEnvironment):
         self.actions = checks.choice("actions", actions, ("candidate", "preference"))
         self._items = users.catalog(num_items, self.num_features, seed)
         self._tastes = np.zeros((0, self.num_factors), np.float32)
+        self._fitted: dict[str, Any] = {}
+        self._rates: np.ndarray | None = None
         super().__init__(num_agents, time_limit)
+
+    @classmethod
+    def from_log(
+        cls,
+        log: Interactions,
+        *,
+        watch: str | int = 0,
+        floor: float = 0.1,
+        num_factors: int = 8,
+        ridge: float = 1.0,
+        rounds: int = 10,
+        seed: int = 0,
+        **options: Any,
+    ) -> Self:
+        """Build a feed whose users and items are fitted to logged watch times.
+
+        Log watch times are a level, an effect of the item, and an inner product of ``d`` factors of
+        user and item, by alternating ridge regressions on the host with dense ``[S, M]`` matrices.
+        They give the catalogue's topics and stickiness, the pool of tastes, the mean watch time,
+        its slopes and its noise; a sparse response that the log names gives its rate. Appeals,
+        loadings, fatigue and patience are not fitted: they stay the defaults.
+
+        Args:
+            log: of :func:`jaxswarm.data.interactions`: a session per user, actions are items.
+            watch: name or column of the watch time among the rewards, in units of 10 s.
+            floor: shorter watch times count as this long.
+            num_factors: ``d``.
+            ridge: weight of the squared factors.
+            rounds: rounds of regressions.
+            seed: of the first factors, and of the catalogue's appeals.
+            options: sizes and actions of the feed; not ``num_items``, which is the log's.
+
+        Raises:
+            ValueError: if actions are vectors, there are fewer than two items, watch times are
+                negative, no reward has that name, or a number is out of range.
+
+        Example:
+            >>> import numpy as np
+            >>> from jaxswarm import data, envs
+            >>> rng = np.random.default_rng(0)
+            >>> log = data.interactions(
+            ...     rng.integers(0, 20, 300), rng.integers(0, 12, 300),
+            ...     {"watch": rng.lognormal(size=300)}, propensity=np.full(300, 1 / 12),
+            ... )
+            >>> env = envs.FeedEnv.from_log(log, num_factors=2, num_agents=50)
+            >>> env.params.user.items.shape, env.params.user.tastes.shape
+            ((12, 8), (20, 2))
+        """
+        fitted = _factors.fit_log(
+            log,
+            watch,
+            checks.real("floor", floor, above=0.0),
+            checks.whole("num_factors", num_factors, 1),
+            ridge=checks.real("ridge", ridge, above=0.0),
+            rounds=checks.whole("rounds", rounds, 1),
+            seed=checks.whole("seed", seed),
+        )
+        if "num_items" in options:
+            raise ValueError("num_items: expected none, the log has its own items")
+        env = cls(num_factors=num_factors, num_items=len(fitted.topics), seed=seed, **options)
+        known = np.concatenate([fitted.topics, fitted.sticky[:, None]], axis=1)
+        env._items = np.concatenate([known, env._items[:, num_factors + 1 :]], axis=1)
+        env._tastes = fitted.tastes
+        env._fitted = {
+            "watch": fitted.mean_watch,
+            "watch_noise": fitted.noise,
+            "match_slope": fitted.match_slope,
+            "sticky_slope": fitted.sticky_slope,
+        }
+        env._rates = np.array(FeedParams._field_defaults["rates"], np.float32)
+        for j, name in enumerate(RESPONSES[1:]):
+            if name in log.names:
+                happened = np.asarray(log.rewards)[..., log.names.index(name)] != 0
+                env._rates[j] = happened[np.asarray(log.mask)].mean()
+        return env
 
     @property
     def params(self) -> FeedParams:
-        """Physics with a random catalogue; the scalar reward is the watch time."""
-        default = FeedParams(UserParams(self._items, self._tastes))
+        """Physics with a random or fitted catalogue; the scalar reward is the watch time."""
+        default = FeedParams(UserParams(self._items, self._tastes, **self._fitted))
+        if self._rates is not None:
+            default = default._replace(rates=tuple(self._rates))
         return default._replace(
             **{
                 name: np.asarray(value, np.float32)
@@ -254,8 +334,8 @@ class FeedEnv(SwarmEnvironment):
         suits = users.match(world.users, items, params.user)[:, None]
         sticky = items[:, self.num_factors, None]
         causes = [suits, sticky, items[:, self.num_factors + 1 :], world.disposition]
-        effect = sum(a * b[None] for a, b in zip(causes, loadings, strict=True))
-        variance = sum(jnp.square(x) for x in loadings)
+        effect = jnp.stack([a * b[None] for a, b in zip(causes, loadings, strict=True)]).sum(axis=0)
+        variance = jnp.sum(jnp.square(jnp.stack(loadings)), axis=0)
         rates = users.rate(params.rates[None], effect, variance[None])
         watch = users.mean_watch(world.users, items, params.user)
         return jnp.concatenate([watch[:, None], rates * SIGNS[None]], axis=1)

@@ -303,7 +303,7 @@ class LiveFeedEnv(SwarmEnvironment):
 
     def churn_probability(self, world: LiveFeedWorld, params: LiveFeedParams) -> jax.Array:
         """Probability of each user to leave for good if its day ended now, ``float32[N]``."""
-        return users.rate(params.churn, params.strain_slope * world.strain, 0.0)
+        return users.rate(params.churn, params.strain_slope * world.strain, jnp.float32(0.0))
 
     def affinity(self, world: LiveFeedWorld, params: LiveFeedParams) -> jax.Array:
         """Affinity of each user for the stream on offer, ``float32[N]``, standard normal; latent.

@@ -35,7 +35,7 @@ class UserParams(NamedTuple):
         match_slope: effect of the match on the log watch time.
         sticky_slope: effect of the item's stickiness on the log watch time.
         fatigue_slope: effect of fatigue on the log watch time, and on satisfaction.
-        fatigue_gain: fatigue added by each request.
+        fatigue_gain: fatigue added by a request without any satisfaction.
         recovery: share of the fatigue lost in each request.
         boredom: effect of satiation with the topics shown on the match.
         satiation_decay: share of the satiation kept in each request.
@@ -51,7 +51,7 @@ class UserParams(NamedTuple):
     match_slope: Any = 0.5
     sticky_slope: Any = 0.4
     fatigue_slope: Any = 0.5
-    fatigue_gain: Any = 0.1
+    fatigue_gain: Any = 0.2
     recovery: Any = 0.1
     boredom: Any = 0.5
     satiation_decay: Any = 0.8
@@ -184,19 +184,19 @@ def after_request(
         users: before the request.
         items: ``[N, D]``, the items shown.
         watch: ``[N]``, watch times.
-        shown: ``bool[N]``, whether an item was shown; if not, satisfaction is 0.
+        shown: ``bool[N]``, whether an item was shown; without one there is no satisfaction.
         params: the physics.
     """
     size = params.tastes.shape[1]
     topics = jnp.where(shown[:, None], items[:, :size], 0.0)
     content = match(users, items, params) - params.fatigue_slope * users.fatigue
-    satisfaction = jnp.where(shown, jax.nn.sigmoid(content), 0.0)
+    lacks = 1.0 - jnp.where(shown, jax.nn.sigmoid(content), 0.0)
     keep = params.satiation_decay
     return users._replace(
         satiation=keep * users.satiation + (1.0 - keep) * topics,
         interest=keep * users.interest + (1.0 - keep) * jnp.log1p(watch)[:, None] * topics,
-        fatigue=(1.0 - params.recovery) * users.fatigue + params.fatigue_gain,
-        patience=users.patience - (1.0 - satisfaction),
+        fatigue=(1.0 - params.recovery) * users.fatigue + params.fatigue_gain * lacks,
+        patience=users.patience - lacks,
     )
 
 
