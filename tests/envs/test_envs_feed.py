@@ -256,12 +256,15 @@ def live_of():
 
 
 LIVES = 1000
-POLICIES = ("always", "myopic", "never", "patient")
+POLICIES = ("always", "myopic", "never", "patient", "seen")
 
 
 @pytest.fixture(scope="module")
 def lives():
-    """Totals per user of each policy (short, live), and days stayed; privileged policies."""
+    """Totals per user of each policy (short, live), and days stayed.
+
+    All know the latent affinity, but ``seen``, which acts on the observation alone.
+    """
     env, _, _ = live_of()
 
     @jax.jit
@@ -271,8 +274,11 @@ def lives():
             affinity = env.affinity(state.world, state.params)
             means = jnp.sum(env.expected_rewards(state.world, state.params), axis=2)
             myopic = means[:, 1] > means[:, 0]
+            seen = env.observe(state.world, state.params, state.step_count)
+            suits = jnp.sum(seen.profile[:, :4] * seen.stream[:, :4], axis=1) / 2.0
+            guess = jnp.sqrt(0.5) * (seen.profile[:, 4] + suits)
             choices = jnp.stack(
-                [jnp.ones_like(myopic), myopic, jnp.zeros_like(myopic), affinity > 1]
+                [jnp.ones_like(myopic), myopic, ~jnp.ones_like(myopic), affinity > 1, guess > 1.1]
             )
             state, timestep = env.step(state, choices[policy].astype(jnp.int32))
             return state, timestep.extras["rewards"]
@@ -281,7 +287,7 @@ def lives():
         state, rewards = jax.lax.scan(one, state, None, env.time_limit)
         return jnp.sum(rewards, axis=0), state.world.day, state.world.left
 
-    rewards, day, left = total(jnp.arange(4))
+    rewards, day, left = total(jnp.arange(5))
     assert np.asarray(left).all()
     return dict(zip(POLICIES, np.asarray(rewards), strict=True)), np.asarray(day)
 
@@ -294,6 +300,9 @@ def test_the_best_bandit_loses_to_a_patient_policy(lives):
     assert usage["patient"].mean() > usage["myopic"].mean() + 10.0 * error
     assert usage["patient"].mean() > 1.2 * usage["never"].mean()
     assert usage["myopic"].mean() < 0.9 * usage["never"].mean()  # violates the usage constraint
+    error = np.std(usage["seen"] - usage["myopic"]) / np.sqrt(LIVES)
+    assert usage["seen"].mean() > usage["myopic"].mean() + 10.0 * error
+    assert usage["seen"].mean() > 1.05 * usage["never"].mean()
     live = {name: value[:, 1].mean() for name, value in totals.items()}
     assert live["patient"] > 1.1 * live["myopic"] > 0.0
     assert live["patient"] > 1.1 * live["always"]
@@ -302,7 +311,7 @@ def test_the_best_bandit_loses_to_a_patient_policy(lives):
 
 def test_interruptions_raise_churn_later(lives):
     _, days = lives
-    always, myopic, never, patient = days.mean(axis=1)
+    always, myopic, never, patient = days.mean(axis=1)[:4]
     assert always < myopic < patient < never + 0.2
     assert abs(never - np.sum(0.95 ** np.arange(10))) < 0.3
 
