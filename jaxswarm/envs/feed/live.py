@@ -13,8 +13,8 @@ times, and in their noise, from little to heavy-tailed (most about 0, few large)
 Shapes: ``N`` users, ``G`` groups, ``d`` factors; a slate is one short video and one live stream.
 
 References:
-    J. Liu et al., Supervised learning-enhanced multi-group actor critic for live stream allocation
-    in feed, 2025 (the problem; the paper gives no simulator, so the dynamics are ours).
+    J. Liu, X. Gao, Y. Li et al., Supervised learning-enhanced multi-group actor critic for
+    live stream allocation in feed, 2025 (the problem; the dynamics are ours).
 """
 
 from functools import cached_property
