@@ -129,7 +129,15 @@ def regret(graph, scale):
 
 # %%
 angles = np.pi / 2 * np.arange(6) / 5
-treasures = (*tuple(((row, 5 - row), (round(3 * float(np.cos(a)), 2), round(3 * float(np.sin(a)), 2))) for row, a in enumerate(angles)), ((0, 2), (1.0, 0.0)), ((1, 1), (0.71, 0.71)), ((2, 0), (0.0, 1.0)))
+treasures = (
+    *tuple(
+        ((row, 5 - row), (round(3 * float(np.cos(a)), 2), round(3 * float(np.sin(a)), 2)))
+        for row, a in enumerate(angles)
+    ),
+    ((0, 2), (1.0, 0.0)),
+    ((1, 1), (0.71, 0.71)),
+    ((2, 0), (0.0, 1.0)),
+)
 env = envs.TwoObjectiveGrid(num_agents=2, size=6, time_limit=6, treasures=treasures)
 truth = rl.pareto.front(envs.two_objectives.attainable_returns(env))
 low = np.full(2, -0.1, np.float32)

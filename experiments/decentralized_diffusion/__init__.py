@@ -56,11 +56,12 @@ Fréchet distance with four experts and 0.42 [0.33, 0.51] with eight; the paper'
 runs came before. One of five seeds stopped with an error after its image part (a program of unequal
 experts could not be hashed), without any result. One of three seeds was recorded: 0.70 and 0.82
 with eight experts in two seeds, but in the third single samples of top-1, not of the full ensemble,
-grew without bound (a Fréchet distance of 1e40), so that no claim on MNIST could be decided. A sample
-is handed to an expert far from its own cluster there, and networks that predict data extrapolate.
-Since then all arms on MNIST, the monolith too, clip the predicted data to the range of pixels when
-they sample, as denoising diffusion usually does. What does not hold there is on the grid: the energy
-distance of top-1, as at small scale, and three claims that five seeds do not decide.
+grew without bound (a Fréchet distance of 1e40), so that no claim on MNIST could be decided. A
+sample is handed to an expert far from its own cluster there, and networks that predict data
+extrapolate. Since then all arms on MNIST, the monolith too, clip the predicted data to the range of
+pixels when they sample, as denoising diffusion usually does. What does not hold there is on the
+grid: the energy distance of top-1, as at small scale, and three claims that five seeds do not
+decide.
 
 How the paper's headline is tested. The paper finds top-1 routing to be the best and cheapest mode
 (FID 9.84 against 12.81 of the monolith). At ``t = 0`` a router can know only the shares of the

@@ -24,6 +24,7 @@ from jaxswarm.envs.environment import (
     discrete_actions,
     spec_of,
 )
+from jaxswarm.envs.feed import FeedEnv, LiveFeedEnv
 from jaxswarm.envs.pendulum import Pendulum
 from jaxswarm.envs.policies import Policy, Trajectory, random_policy, scripted, unroll
 from jaxswarm.envs.porters import Porters
@@ -44,6 +45,8 @@ __all__ = [
     "CoverageEnergy",
     "DeepSeaTreasure",
     "Donations",
+    "FeedEnv",
+    "LiveFeedEnv",
     "Outcome",
     "Pendulum",
     "Policy",

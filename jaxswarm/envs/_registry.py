@@ -10,6 +10,8 @@ ENVIRONMENTS = {
     "CoverageEnergy-v0": "jaxswarm.envs.spread:CoverageEnergy",
     "DeepSeaTreasure-v0": "jaxswarm.envs.deep_sea_treasure:DeepSeaTreasure",
     "Donations-v0": "jaxswarm.envs.donations:Donations",
+    "FeedEnv-v0": "jaxswarm.envs.feed:FeedEnv",
+    "LiveFeedEnv-v0": "jaxswarm.envs.feed:LiveFeedEnv",
     "Pendulum-v0": "jaxswarm.envs.pendulum:Pendulum",
     "Porters-v0": "jaxswarm.envs.porters:Porters",
     "RiskyPointMass-v0": "jaxswarm.envs.risky_point_mass:RiskyPointMass",

@@ -57,6 +57,17 @@ CASES: dict[str, Any] = {
         {"num_agents": SIZE, "rows": SIZE, "columns": (*SIZE, 1), "time_limit": OPTIONAL},
     ),
     "Donations": (envs.Donations, SIZES | {"topology": THING}),
+    "FeedEnv": (
+        envs.FeedEnv,
+        SIZES
+        | {"num_candidates": SIZE, "num_factors": SIZE, "num_items": (*SIZE, 1)}
+        | {"actions": (*NAME, "slate"), "seed": COUNT},
+    ),
+    "LiveFeedEnv": (
+        envs.LiveFeedEnv,
+        {"num_agents": SIZE, "num_groups": SIZE, "num_factors": SIZE, "num_items": (*SIZE, 1)}
+        | {"num_days": SIZE, "requests_per_day": SIZE, "time_limit": OPTIONAL, "seed": COUNT},
+    ),
     "Pendulum": (envs.Pendulum, SIZES),
     "Porters": (envs.Porters, SIZES | {"num_agents": (*SIZE, 1)}),
     "RiskyPointMass": (envs.RiskyPointMass, SIZES),

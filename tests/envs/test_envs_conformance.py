@@ -39,6 +39,12 @@ ENVIRONMENTS = {
     "coverage and energy": (lambda n: envs.CoverageEnergy(num_agents=n), {}),
     "deep-sea treasure": (lambda n: envs.DeepSeaTreasure(num_agents=n), {}),
     "two objectives": (lambda n: envs.TwoObjectiveGrid(num_agents=n), {}),
+    "feed": (lambda n: envs.FeedEnv(num_agents=n, num_factors=3), {}),
+    "feed by preference": (
+        lambda n: envs.FeedEnv(num_agents=n, num_factors=3, actions="preference"),
+        {},
+    ),
+    "live feed": (lambda n: envs.LiveFeedEnv(num_agents=n, num_factors=3), {}),
     "pursuit": (lambda n: envs.swarmbench.make("pursuit", num_agents=n), {}),
     "synchronization": (
         lambda n: envs.swarmbench.make("synchronization", num_agents=n, message_length=2),
@@ -48,7 +54,15 @@ ENVIRONMENTS = {
     "flocking": (lambda n: envs.swarmbench.make("flocking", num_agents=n), {"steps": 4}),
     "transport": (lambda n: envs.swarmbench.make("transport", num_agents=n), {"num_agents": 5}),
 }
-SLOW = {"tag", "search and rescue", "porters", *envs.swarmbench.TASKS}
+SLOW = {
+    "tag",
+    "search and rescue",
+    "porters",
+    "feed",
+    "feed by preference",
+    "live feed",
+    *envs.swarmbench.TASKS,
+}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ OPTIONS = {
     "TwoObjectiveGrid-v0": {},
     "Aloha-v0": {"num_agents": 4},
     "SimpleTag-v0": {},
+    "FeedEnv-v0": {"num_agents": 3, "actions": "preference"},
 }
 PRIVATE = "position velocity tip number remaining time package ground ends".split()
 """Fields of observations that are of the agent itself."""

@@ -15,6 +15,8 @@ ENVIRONMENTS = [
     envs.CoverageEnergy(),
     envs.DeepSeaTreasure(num_agents=2),
     envs.Donations(),
+    envs.FeedEnv(num_agents=20),
+    envs.LiveFeedEnv(num_agents=20),
     envs.Pendulum(num_agents=3),
     envs.Porters(),
     envs.RiskyPointMass(num_agents=4),

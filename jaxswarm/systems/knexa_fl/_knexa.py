@@ -136,7 +136,8 @@ def knexa(
     Example:
         >>> import jax, optax
         >>> import jax.numpy as jnp
-        >>>         >>> from jaxswarm.models import transformer
+        >>> from jaxswarm.data import verifiable
+        >>> from jaxswarm.models import transformer
         >>> from jaxswarm.systems import knexa_fl
         >>> text = verifiable.tokenizer()
         >>> model = transformer.from_config(transformer.Config(text.vocab_size, 8, num_layers=1))
