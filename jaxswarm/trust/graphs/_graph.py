@@ -150,7 +150,7 @@ def trust_network(trust: WeightedGraph, affinity: WeightedGraph) -> TrustNetwork
         (3, 2)
 
     Raises:
-        ValueError: if the graphs differ in their users, or the first is bipartite or the second not.
+        ValueError: if the graphs differ in their users, or their kinds are not these.
     """
     require_graph("trust", trust)
     require_graph("affinity", affinity)

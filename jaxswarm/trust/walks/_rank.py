@@ -23,7 +23,7 @@ from jaxswarm.trust.walks._records import (
     item_walks,
     trust_walks,
 )
-from jaxswarm.trust.walks._scores import scores
+from jaxswarm.trust.walks._scores import is_zero, scores
 from jaxswarm.types import ArrayLike, Key
 
 FOUND, NO_TRUST, NO_AFFINITY = "", "no trust edges", "no affinity edges"
@@ -79,9 +79,10 @@ def rank(
 
     Example:
         >>> from jaxswarm.trust import graphs, walks
+        >>> likes = [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (3, 2)]
         >>> network = graphs.trust_network(
         ...     trust=graphs.weighted_graph([(0, 1), (0, 2)], 4),
-        ...     affinity=graphs.weighted_graph([(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (3, 2)], 4, 3),
+        ...     affinity=graphs.weighted_graph(likes, 4, 3),
         ... )
         >>> view = walks.rank(network, root=0, alpha=0.1, beta=0.8, num_walks=100)
         >>> view.order.tolist(), float(view.scores[2])
@@ -99,7 +100,7 @@ def rank(
     checks.probability("exploration", exploration)
     records = item_walks(_key(key), network, roots, alpha=alpha, num_walks=num_walks, length=length)
     weights = None
-    if checks.is_traced(exploration) or float(exploration) > 0.0:
+    if not is_zero(exploration):
         reach = pagerank(network.trust, roots, alpha=EXPLORATION_ALPHA)
         weights = jax.vmap(_exploring, (0, 0, None))(records, reach, jnp.asarray(exploration))
     found = scores(

@@ -28,7 +28,7 @@ LONGEST = 10_000
 """The greatest length that :func:`walk_length` gives."""
 
 
-def walk_length(alpha: float, *, tail: float = 1e-4) -> int:
+def walk_length(alpha: Any, *, tail: float = 1e-4) -> int:
     """Number of steps that a walk exceeds with probability at most ``tail``; at most 10,000.
 
     Args:

@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxswarm import checks
 from jaxswarm.types import ArrayLike
@@ -111,22 +112,35 @@ def scores(
     counts = visit_counts(vertices, num_vertices, weights=weights)
     checks.probability("beta", beta)
     checks.probability("threshold", threshold)
-    chosen = jnp.arange(num_vertices) != vertices[:, 0, :1]
-    if targets is not None:
-        chosen = chosen & jnp.asarray(checks.mask("targets", targets, (num_vertices,)))
-    counts = jnp.where(chosen, counts, 0.0)
-    total = jnp.sum(counts, axis=1, keepdims=True)
-    shares = jnp.where(total > 0, counts / jnp.where(total > 0, total, 1.0), 0.0)
-    if not checks.is_traced(beta) and float(beta) == 0.0:
-        return shares
-    return penalized(
-        shares, bottlenecks(vertices, num_vertices, references=references), beta, threshold
-    )
+    if targets is None:
+        targets = np.ones(num_vertices, bool)
+    targets = checks.mask("targets", targets, (num_vertices,))
+    roots = jnp.asarray(vertices)[:, 0, 0]
+    if is_zero(beta):
+        return _shares(counts, roots, targets)
+    narrow = bottlenecks(vertices, num_vertices, references=references)
+    return _penalized(_shares(counts, roots, targets), narrow, beta, threshold)
 
 
-def penalized(shares: jax.Array, narrow: jax.Array, beta: Any, threshold: Any) -> jax.Array:
+@jax.jit
+def _shares(counts: jax.Array, roots: jax.Array, targets: Any) -> jax.Array:
+    def of_root(counts: jax.Array, root: jax.Array) -> jax.Array:
+        counts = jnp.where(targets & (jnp.arange(counts.shape[0]) != root), counts, 0.0)
+        total = jnp.sum(counts)
+        return jnp.where(total > 0, counts / jnp.where(total > 0, total, 1.0), 0.0)
+
+    return jax.vmap(of_root)(counts, roots)
+
+
+@jax.jit
+def _penalized(shares: jax.Array, narrow: jax.Array, beta: Any, threshold: Any) -> jax.Array:
     """Shares of visits, lowered by ``beta`` behind bottlenecks that reach the threshold."""
-    return shares * (1.0 - jnp.asarray(beta) * jnp.where(narrow >= threshold, narrow, 0.0))
+    return shares * (1.0 - beta * jnp.where(narrow >= threshold, narrow, 0.0))
+
+
+def is_zero(value: Any) -> bool:
+    """Whether a number is known to be 0, so that what it multiplies can be left out."""
+    return not checks.is_traced(value) and not np.any(np.asarray(value))
 
 
 def _checked(vertices: Any, num_vertices: int) -> tuple[jax.Array, int]:
