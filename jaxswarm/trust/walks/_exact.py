@@ -105,6 +105,7 @@ def solved_visits(graph: WeightedGraph, roots: ArrayLike, *, alpha: float = 0.1)
     _require_square(checks.concrete("graph", graph))
     n = graph.num_sources
     roots = checks.wholes("roots", roots, 0, n - 1, shape=(None,))
+    roots = np.asarray(roots)
     checks.real("alpha", checks.concrete("alpha", alpha), above=0.0, high=1.0)
     moves = np.zeros((n, n + 1))
     weights = np.asarray(graph.weights, np.float64)

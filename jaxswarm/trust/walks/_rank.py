@@ -98,6 +98,8 @@ def rank(
     roots, single = _roots(root, users)
     length = checked_length(alpha, length)
     checks.probability("exploration", exploration)
+    checks.probability("beta", beta)
+    checks.probability("threshold", threshold)
     records = item_walks(_key(key), network, roots, alpha=alpha, num_walks=num_walks, length=length)
     weights = None
     if not is_zero(exploration):
@@ -163,6 +165,8 @@ def reputation(
     n = graph.num_sources
     roots, single = _roots(root, n)
     length = checked_length(alpha, length)
+    checks.probability("beta", beta)
+    checks.probability("threshold", threshold)
     records = trust_walks(_key(key), graph, roots, alpha=alpha, num_walks=num_walks, length=length)
     found = scores(records, n, beta=beta, threshold=threshold)
     return _view(found, _reasons(graph, None, roots), single)

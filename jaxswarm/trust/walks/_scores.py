@@ -20,6 +20,9 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.types import ArrayLike
 
+CHUNK = 4096
+"""First visits that :func:`bottlenecks` counts at once."""
+
 
 def visit_counts(
     vertices: jax.Array, num_vertices: int, *, weights: ArrayLike | None = None
@@ -165,46 +168,66 @@ def _bottlenecks(vertices: jax.Array, *, num_vertices: int, references: int) -> 
     end = num_vertices
     num_walks, steps = vertices.shape[1:]
     walk_of = jnp.broadcast_to(jnp.arange(num_walks)[:, None], (num_walks, steps))
-    place = jnp.broadcast_to(jnp.arange(steps), (num_walks, steps))
+    place_of = jnp.broadcast_to(jnp.arange(steps), (num_walks, steps))
+    size = min(num_walks * steps, CHUNK)
+    padding = -(num_walks * steps) % size
 
     def of_root(record: jax.Array) -> jax.Array:
         # Sorted by vertex, then by place: the first of equal entries is the first visit.
         order = jnp.argsort(record, axis=1, stable=True)
         ordered = jnp.take_along_axis(record, order, axis=1)
-        new = jnp.concatenate(
-            [jnp.ones((num_walks, 1), bool), ordered[:, 1:] != ordered[:, :-1]], 1
-        )
+        new = ordered[:, 1:] != ordered[:, :-1]
+        new = jnp.concatenate([jnp.ones((num_walks, 1), bool), new], axis=1)
         first = jnp.zeros(record.shape, bool).at[walk_of, order].set(new) & (record < end)
         visiting = jnp.zeros(end + 1).at[record].add(first.astype(jnp.float32))
+        # Walks are mostly padding: first visits are brought to the front and taken in chunks.
+        count = jnp.sum(first)
+        entries = jnp.pad(jnp.argsort(~first.ravel(), stable=True), (0, padding))
 
-        def seen_before(candidate: jax.Array) -> jax.Array:
-            """Whether each walk saw the candidate of each of its first visits before it."""
-            wanted = candidate[record]
-            slot = jax.vmap(jnp.searchsorted)(ordered, wanted)
-            slot = jnp.minimum(slot, steps - 1)
-            found = jnp.take_along_axis(ordered, slot, axis=1) == wanted
-            earlier = jnp.take_along_axis(order, slot, axis=1) < place
-            return first & found & earlier & (wanted < end)
+        def count_chunk(chunk: jax.Array, carry: Any) -> Any:
+            """Count the first visits of one chunk before which the candidate was seen."""
+            counts, candidate = carry
+            entry = jax.lax.dynamic_slice(entries, (chunk * size,), (size,))
+            real = chunk * size + jnp.arange(size) < count
+            walk, place = entry // steps, entry % steps
+            vertex = record[walk, place]
+            wanted = candidate[vertex]
+            slot = _search(ordered, walk, wanted)
+            seen = (ordered[walk, slot] == wanted) & (order[walk, slot] < place)
+            hit = (real & seen & (wanted < end)).astype(jnp.float32)
+            return counts.at[vertex].add(hit), candidate
 
-        best = jnp.zeros(end + 1)
-        reference = jnp.full(end + 1, -1)
-        for _ in range(references):
+        def next_reference(carry: Any, _: None) -> Any:
+            best, reference = carry
             later = first & (walk_of > reference[record])
             reference = jnp.full(end + 1, num_walks).at[jnp.where(later, record, end)].min(walk_of)
             ours = first & (walk_of == reference[record])
-            depth = jnp.zeros(end + 1, jnp.int32).at[record].max(jnp.where(ours, place, 0))
+            depth = jnp.zeros(end + 1, jnp.int32).at[record].max(jnp.where(ours, place_of, 0))
             source = jnp.minimum(reference, num_walks - 1)
 
-            def body(
-                j: jax.Array, best: jax.Array, source: Any = source, depth: Any = depth
-            ) -> Any:
+            def at_place(j: jax.Array, best: jax.Array) -> jax.Array:
                 candidate = jnp.where(j < depth, record[source, j], end)
                 candidate = jnp.where(candidate == record[0, 0], end, candidate)
-                hits = seen_before(candidate).astype(jnp.float32)
-                return jnp.maximum(best, jnp.zeros(end + 1).at[record].add(hits))
+                start = (jnp.zeros(end + 1), candidate)
+                counts, _ = jax.lax.fori_loop(0, -(-count // size), count_chunk, start)
+                return jnp.maximum(best, counts)
 
-            best = jax.lax.fori_loop(1, jnp.max(depth), body, best)
+            return (jax.lax.fori_loop(1, jnp.max(depth), at_place, best), reference), None
+
+        start = (jnp.zeros(end + 1), jnp.full(end + 1, -1))
+        best = jax.lax.scan(next_reference, start, length=references)[0][0]
         share = jnp.where(visiting > 0, best / jnp.where(visiting > 0, visiting, 1.0), 0.0)
         return share[:end]
 
     return jax.vmap(of_root)(vertices)
+
+
+def _search(ordered: jax.Array, rows: jax.Array, wanted: jax.Array) -> jax.Array:
+    """First slot of ``ordered[row]`` that is not below ``wanted``, by binary search."""
+    width = ordered.shape[1]
+    low, high = jnp.zeros_like(rows), jnp.full_like(rows, width)
+    for _ in range(width.bit_length()):
+        middle = jnp.minimum((low + high) // 2, width - 1)
+        smaller = (ordered[rows, middle] < wanted) & (low < high)
+        low, high = jnp.where(smaller, middle + 1, low), jnp.where(smaller, high, middle)
+    return jnp.minimum(low, width - 1)
