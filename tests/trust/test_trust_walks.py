@@ -375,13 +375,71 @@ def test_epoch_decay_and_lookup_of_edges():
     np.testing.assert_array_equal(graphs.decay_weights(graph, 5, 0.0).weights, graph.weights)
 
 
+@functools.cache
+def gossiped(capacity, rounds):
+    """Views of all users after rounds of gossip with random partners."""
+
+    def step(views, key):
+        partners = jax.random.randint(key, (16,), 0, 16)
+        return graphs.gossip_edges(key, views, partners, num_edges=4), None
+
+    views = jax.tree.map(jnp.asarray, graphs.own_edges(attacked().network.trust, capacity))
+    return jax.jit(lambda v, keys: jax.lax.scan(step, v, keys)[0])(
+        views, jax.random.split(KEY, rounds)
+    )
+
+
+def test_views_differ_and_converge_to_the_graph():
+    graph = attacked().network.trust
+    edges = graphs.edge_list(graph)[0]
+    seen = [graphs.view_graph(gossiped(64, 6), node, like=graph) for node in range(16)]
+    known = [{tuple(e) for e in graphs.edge_list(view)[0].tolist()} for view, _ in seen]
+    everything = {tuple(e) for e in edges.tolist()}
+    assert all(part <= everything for part in known)
+    assert len({frozenset(part) for part in known}) > 8
+    for node in range(16):
+        assert {e for e in everything if e[0] == node} <= known[node]
+        view, dropped = graphs.view_graph(gossiped(64, 300), node, like=graph)
+        assert int(dropped) == 0
+        jax.tree.map(np.testing.assert_array_equal, view, graph)
+
+
+def test_views_keep_newer_edges_and_bounded_memory():
+    old = graphs.weighted_graph([(0, 1), (1, 0)], 2, weights=[1.0, 2.0], times=[3, 3])
+    views = jax.tree.map(np.array, graphs.own_edges(old, 2))
+    views.source[1, 1], views.target[1, 1], views.weight[1, 1], views.time[1, 1] = 0, 1, 9.0, 5
+    for time, weight in ((5, 9.0), (3, 1.0), (2, 1.0)):  # a newer edge replaces, others do not
+        views.time[1, 1] = time
+        found = graphs.gossip_edges(KEY, views, np.array([1, 1]), num_edges=2)
+        view = graphs.view_graph(found, 0, like=old)[0]
+        np.testing.assert_array_equal(graphs.edge_list(view)[1], [weight, 2.0])
+    small = gossiped(8, 6)
+    assert small.time.shape == (16, 8)
+    full = np.asarray(small.time >= 0).sum(axis=1)
+    assert full.max() == 8
+    narrow = graphs.weighted_graph([], 16, width=1)
+    view, dropped = graphs.view_graph(small, 0, like=narrow)
+    assert int(dropped) + len(graphs.edge_list(view)[0]) == full[0]
+
+
 PAIRS = [(0, 1), (1, 2)]
 LINE = graphs.weighted_graph(PAIRS, 3, times=[4, 4])
 LIKES = graphs.weighted_graph([(0, 0), (1, 0)], 3, 2)
 NET = graphs.trust_network(LINE, LIKES)
 NAN = float("nan")
 VISITS = np.zeros((1, 2, 3), np.int32)
+VIEWS = graphs.own_edges(LINE, 2)
 REFUSED = [
+    (graphs.own_edges, {"graph": LINE, "capacity": 0}, "capacity"),
+    (graphs.own_edges, {"graph": attacked().network.trust, "capacity": 1}, "capacity"),
+    (graphs.gossip_edges, {"key": KEY, "views": LINE, "partners": [0, 0, 0]}, "views"),
+    (graphs.gossip_edges, {"key": KEY, "views": VIEWS, "partners": [0, 0, 3]}, "partners"),
+    (
+        graphs.gossip_edges,
+        {"key": KEY, "views": VIEWS, "partners": [0, 0, 0], "num_edges": 3},
+        "num_edges",
+    ),
+    (graphs.view_graph, {"views": VIEWS, "node": 3, "like": LINE}, "node"),
     (graphs.weighted_graph, {"edges": [(1, 1)], "num_sources": 3}, "edges.*oneself"),
     (graphs.weighted_graph, {"edges": [(0, 1), (0, 1)], "num_sources": 3}, "edges.*duplicate"),
     (graphs.weighted_graph, {"edges": [(0, 3)], "num_sources": 3}, "edges.*target"),

@@ -75,8 +75,8 @@ def pagerank(
     Example:
         >>> from jaxswarm.trust import graphs, walks
         >>> line = graphs.weighted_graph([(0, 1), (1, 0)], 2)
-        >>> walks.pagerank(line, [0], alpha=0.5).round(3).tolist()
-        [[0.6669999957084656, 0.3330000042915344]]
+        >>> [round(float(share), 3) for share in walks.pagerank(line, [0], alpha=0.5)[0]]
+        [0.667, 0.333]
 
     Raises:
         ValueError: as :func:`expected_visits`, also for ``alpha = 0``.

@@ -70,8 +70,8 @@ def bottlenecks(vertices: jax.Array, num_vertices: int, *, references: int = 2) 
         >>> import jax.numpy as jnp
         >>> from jaxswarm.trust import walks
         >>> records = jnp.array([[[0, 1, 3], [0, 2, 3], [0, 1, 3]]])
-        >>> walks.bottlenecks(records, 4).round(2).tolist()
-        [[0.0, 0.0, 0.0, 0.6700000166893005]]
+        >>> [round(float(share), 2) for share in walks.bottlenecks(records, 4)[0]]
+        [0.0, 0.0, 0.0, 0.67]
 
     Raises:
         ValueError: for vertices out of range or other shapes.
