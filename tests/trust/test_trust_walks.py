@@ -375,43 +375,40 @@ def test_epoch_decay_and_lookup_of_edges():
     np.testing.assert_array_equal(graphs.decay_weights(graph, 5, 0.0).weights, graph.weights)
 
 
-@functools.cache
 def gossiped(capacity, rounds):
     """Views of all users after rounds of gossip with random partners."""
-
-    def step(views, key):
-        partners = jax.random.randint(key, (16,), 0, 16)
-        return graphs.gossip_edges(key, views, partners, num_edges=4), None
-
-    views = jax.tree.map(jnp.asarray, graphs.own_edges(attacked().network.trust, capacity))
-    return jax.jit(lambda v, keys: jax.lax.scan(step, v, keys)[0])(
-        views, jax.random.split(KEY, rounds)
-    )
+    partners = np.random.default_rng(0).integers(0, 16, (rounds, 16)).astype(np.int32)
+    views = graphs.own_edges(attacked().network.trust, capacity)
+    for t in range(rounds):
+        key = jax.random.key(t)
+        views = graphs.gossip_edges(key, views, partners[t], num_edges=4)
+    return views
 
 
 def test_views_differ_and_converge_to_the_graph():
     graph = attacked().network.trust
     edges = graphs.edge_list(graph)[0]
-    seen = [graphs.view_graph(gossiped(64, 6), node, like=graph) for node in range(16)]
+    early, late = gossiped(64, 6), gossiped(64, 200)
+    seen = [graphs.view_graph(early, node, like=graph) for node in range(16)]
     known = [{tuple(e) for e in graphs.edge_list(view)[0].tolist()} for view, _ in seen]
     everything = {tuple(e) for e in edges.tolist()}
     assert all(part <= everything for part in known)
     assert len({frozenset(part) for part in known}) > 8
     for node in range(16):
         assert {e for e in everything if e[0] == node} <= known[node]
-        view, dropped = graphs.view_graph(gossiped(64, 300), node, like=graph)
+        view, dropped = graphs.view_graph(late, node, like=graph)
         assert int(dropped) == 0
         jax.tree.map(np.testing.assert_array_equal, view, graph)
 
 
 def test_views_keep_newer_edges_and_bounded_memory():
-    old = graphs.weighted_graph([(0, 1), (1, 0)], 2, weights=[1.0, 2.0], times=[3, 3])
-    views = jax.tree.map(np.array, graphs.own_edges(old, 2))
-    views.source[1, 1], views.target[1, 1], views.weight[1, 1], views.time[1, 1] = 0, 1, 9.0, 5
+    pairs = graphs.weighted_graph([(0, 1), (1, 0)], 16, weights=[1.0, 2.0], times=[3, 3], width=8)
+    views = jax.tree.map(np.array, graphs.own_edges(pairs, 8))
+    views.source[1, 1], views.target[1, 1], views.weight[1, 1] = 0, 1, 9.0
     for time, weight in ((5, 9.0), (3, 1.0), (2, 1.0)):  # a newer edge replaces, others do not
         views.time[1, 1] = time
-        found = graphs.gossip_edges(KEY, views, np.array([1, 1]), num_edges=2)
-        view = graphs.view_graph(found, 0, like=old)[0]
+        found = graphs.gossip_edges(KEY, views, np.full(16, 1, np.int32), num_edges=4)
+        view = graphs.view_graph(found, 0, like=pairs)[0]
         np.testing.assert_array_equal(graphs.edge_list(view)[1], [weight, 2.0])
     small = gossiped(8, 6)
     assert small.time.shape == (16, 8)

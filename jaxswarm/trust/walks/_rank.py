@@ -87,7 +87,7 @@ def rank(
         >>> view = walks.rank(network, root=0, alpha=0.1, beta=0.8, num_walks=100)
         >>> view.order.tolist(), float(view.scores[2])
         ([0, 1, 2], 0.0)
-        >>> walks.rank(network, root=3).reason
+        >>> walks.rank(network, root=3, num_walks=100).reason
         'no trust edges'
 
     Raises:
@@ -153,8 +153,8 @@ def reputation(
     Example:
         >>> from jaxswarm.trust import graphs, walks
         >>> diamond = graphs.weighted_graph([(0, 1), (0, 2), (1, 3), (2, 3), (3, 4)], 5)
-        >>> plain = walks.reputation(diamond, 0, beta=0.0).scores
-        >>> decayed = walks.reputation(diamond, 0, beta=0.8).scores
+        >>> plain = walks.reputation(diamond, 0, beta=0.0, num_walks=100).scores
+        >>> decayed = walks.reputation(diamond, 0, beta=0.8, num_walks=100).scores
         >>> [round(float(x), 2) for x in (decayed / plain)[1:]]  # all walks to 4 pass 3
         [1.0, 1.0, 1.0, 0.2]
 
