@@ -255,6 +255,37 @@ def decay_weights(graph: WeightedGraph, now: ArrayLike, gamma: ArrayLike) -> Wei
     return replace(graph, weights=graph.weights * kept)
 
 
+def reinforce_trust(
+    network: TrustNetwork, user: ArrayLike, item: ArrayLike, change: ArrayLike
+) -> WeightedGraph:
+    """Update a user's trust after its affinity to an item changed; runs inside ``jit``.
+
+    Adds ``affinity of v to the item * change`` to the trust in every user ``v`` that is trusted
+    already, and keeps weights at least 0 (Web3Recommend).
+
+    Args:
+        network: trust and affinity, in which the change may or may not be made yet.
+        user: whose trust.
+        item: whose affinity changed.
+        change: by how much.
+
+    Returns:
+        The graph of trust.
+
+    Raises:
+        ValueError: for an unknown user or item, or a change that is not finite.
+    """
+    require_network(network)
+    user = checks.index("user", user, network.num_users)
+    item = checks.index("item", item, network.num_items)
+    checks.real("change", change)
+    trusted = jnp.asarray(network.trust.targets)[user]
+    shared = find_edge(network.affinity, trusted, jnp.full_like(trusted, item))[1]
+    weights = jnp.asarray(network.trust.weights)
+    row = jnp.maximum(weights[user] + shared * change, 0.0)
+    return replace(network.trust, weights=weights.at[user].set(row))
+
+
 def edge_weight(graph: WeightedGraph, source: jax.Array, target: jax.Array) -> jax.Array:
     """Weight of the edges ``source -> target``, 0 where there is none; runs inside ``jit``.
 
