@@ -103,6 +103,8 @@ language.grpo language.sft language.generate language.openai_compatible language
 language.worker_calls language.server.start coordination.host_backend
 systems.fortytwo.text_round systems.sapo.text_packets
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
+trust.graphs.weighted_graph trust.graphs.trust_network trust.graphs.sybil_attack
+trust.walks.rank trust.walks.reputation trust.walks.trust_walks
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 

@@ -1,5 +1,10 @@
-"""Trust between agents: ranking of replies by pairwise comparisons, and reputation of judges."""
+"""Trust between agents: rankings by comparisons, and reputation by random walks that bound Sybils.
 
-from jaxswarm.trust import ranking
+``ranking`` orders replies by pairwise comparisons and follows the reputation of judges. ``graphs``
+holds trust and affinity as padded arrays with Sybil attacks as edits, ``walks`` ranks users and
+items by random walks on them.
+"""
 
-__all__ = ["ranking"]
+from jaxswarm.trust import graphs, ranking, walks
+
+__all__ = ["graphs", "ranking", "walks"]
