@@ -173,6 +173,7 @@ def test_a_user_that_left_stays_out(session):
         np.testing.assert_array_equal(np.asarray(before)[gone], np.asarray(after)[gone])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["feed", "live"])
 def test_permuting_the_users_permutes_their_sessions(kind):
     """Noise included: a user's random stream is its own, so no user depends on the others."""

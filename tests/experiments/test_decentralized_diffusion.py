@@ -22,7 +22,7 @@ def test_clusters_are_numbered_by_size():
 def test_programs_of_unequal_experts_can_be_keys():
     """Arms that share a program are sampled by one thread."""
     networks = tuple(flow.MLP(width=width, depth=1, num_classes=1) for width in (4, 8))
-    program = _program(networks, networks[0], (2,), 1, 2, 8, 3, "velocity")
+    program = _program(networks, networks[0], (2,), 1, 2, 8, 3, "velocity", None)
     assert len({program, program}) == 1
 
 

@@ -212,6 +212,7 @@ def test_rewards_of_ten_thousand_give_finite_models(shaping):
     assert bool(jnp.isfinite(info.actor_loss).all())
 
 
+@pytest.mark.slow
 def test_a_constant_reward_is_refused_and_harmless_where_it_is_traced():
     learner = generative.ac_flow(MODEL, lambda x: jnp.ones(16), warm_up=0, **SIZES)
     with pytest.raises(ValueError, match="rewards: expected at least two different values, got 1"):

@@ -58,6 +58,7 @@ def test_an_equal_call_reads_what_the_first_one_kept(tmp_path, builds):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -237,6 +237,7 @@ def test_advantages_of_zero_leave_the_policy_and_others_move_it(params, rollouts
     assert gap > 10 * optax.tree.norm(jax.tree.map(lambda a, b: a - b, state.params, params))
 
 
+@pytest.mark.slow
 def test_rows_that_are_padding_have_no_influence(params, rollouts):
     values = jnp.asarray(RNG.random(rollouts.values.shape), jnp.float32)
     padding = ~rollouts.mask.any(-1)

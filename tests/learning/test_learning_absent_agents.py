@@ -334,6 +334,7 @@ def sampled(share):
     return network.Network(lambda: (), step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXACT)
 def test_corrected_methods_keep_their_identity_and_optimum_while_agents_come_and_go(name):
     learner = getattr(learning, name)(

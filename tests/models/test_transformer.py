@@ -81,6 +81,7 @@ def test_later_tokens_do_not_change_earlier_outputs(params):
     assert (before.logits[:, 4:] != after.logits[:, 4:]).any()
 
 
+@pytest.mark.slow
 def test_positions_matter(params):
     """A permuted past gives other logits, a model without positions would not notice."""
     swapped = TOKENS[:, [1, 0, 2, 3, 4, 5, 6]]

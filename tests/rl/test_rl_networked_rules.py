@@ -222,7 +222,7 @@ CASES = {
     ),
 }
 all_learners = pytest.mark.parametrize(
-    "name", ["ppo", "linear", pytest.param("sac", marks=pytest.mark.slow)]
+    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("ppo", "sac")), "linear"]
 )
 
 
@@ -357,7 +357,7 @@ def test_delayed_messages_are_those_of_the_round_before(name):
             assert not agree(arrays(held), mixed(W, message))
 
 
-@pytest.mark.parametrize("name", [pytest.param("ppo", marks=pytest.mark.slow), "linear"])
+@all_learners
 def test_a_robust_rule_keeps_honest_critics_where_they_were(name):
     honest, moved = ~BYZANTINE, {}
     for rule in ("averaging", "trimmed_mean"):

@@ -195,6 +195,7 @@ def test_a_nan_agent_is_no_neighbor_and_takes_none_away(boundary, name, method):
             assert int(report.nonfinite) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [0.6, 1.0, 5.0, 1e4])
 @pytest.mark.parametrize("boundary", ["reflecting", "open"])
 def test_strips_miss_no_neighbor_of_a_large_radius(boundary, radius):

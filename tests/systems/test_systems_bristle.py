@@ -83,6 +83,7 @@ def slow_round(heads, tests, num_certain):
     return np.stack(merged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_certain", [None, 1, 3])
 def test_integration_equals_its_definition_in_numpy(num_certain):
     heads, tests = heads_of(noise=0.8), private()

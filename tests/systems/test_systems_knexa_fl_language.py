@@ -171,6 +171,7 @@ def test_own_data_only_trains_alike_whatever_the_pairs(rounds, state):
             np.testing.assert_allclose(a[place], b[place], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_heuristic_takes_the_most_different_data(rounds):
     pairs = rounds["heuristic"][1].pairs
     taken = {
@@ -179,12 +180,14 @@ def test_the_heuristic_takes_the_most_different_data(rounds):
     assert frozenset((1, 2)) not in taken  # the only agents with equal data
 
 
+@pytest.mark.slow
 def test_the_oracles_best_pair_is_at_least_as_good_as_any_others(rounds):
     best = float(rounds["oracle"][1].rewards.max())
     for name in ("random", "heuristic", "concat", "pairwise"):
         assert float(rounds[name][1].rewards.max()) <= best + 1e-5
 
 
+@pytest.mark.slow
 def test_only_matchmakers_learn_and_rewards_are_the_drop_of_the_loss(rounds, state):
     for name, (after, info) in rounds.items():
         learns = name in ("concat", "pairwise")

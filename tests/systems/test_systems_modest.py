@@ -382,6 +382,7 @@ def test_an_empty_network_stalls_without_a_nan():
     assert float(state.sent.total) == 0.0
 
 
+@pytest.mark.slow
 def test_a_joining_agent_is_sampled_once_its_announcement_has_spread():
     joiner, at, rounds = 3, 6, 50
     plan = network.fault_plan([(at, "join", joiner)], N)

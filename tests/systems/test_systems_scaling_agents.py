@@ -133,6 +133,7 @@ def test_checks_correct_errors_and_all_architectures_use_the_same_random_numbers
     assert (corrected > 0).all()
 
 
+@pytest.mark.slow
 def test_what_can_be_observed_needs_no_message():
     hidden = [
         float(run("independent", observability=0.0, task=t, ability=1.0).score) for t in range(8)

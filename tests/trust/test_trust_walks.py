@@ -314,6 +314,7 @@ def test_a_dangling_root_one_user_and_walks_that_stop_at_once():
     assert (view.reason, view.scores.tolist()) == (walks.NO_TRUST, [0.0])
 
 
+@pytest.mark.slow
 def test_rank_gives_reasons_and_explores():
     network = attacked().network
     rank = functools.partial(walks.rank, alpha=ALPHA, num_walks=200, length=LENGTH)
