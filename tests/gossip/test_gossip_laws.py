@@ -55,7 +55,7 @@ def test_agreement_is_a_fixed_point_in_half_precision(name):
 
 @pytest.mark.parametrize(
     "dtype",
-    [jnp.float16, *(pytest.param(x, marks=pytest.mark.slow) for x in (jnp.bfloat16, jnp.float32))],
+    [pytest.param(x, marks=pytest.mark.slow) for x in (jnp.float16, jnp.bfloat16, jnp.float32)],
 )
 def test_agreement_of_many_agents(dtype):
     n = 100_000

@@ -288,7 +288,8 @@ def test_response_level_learners_prefer_the_better_response(params, name):
         chex.assert_trees_all_equal(same.params, params)
 
 
-@pytest.mark.parametrize("level", [pytest.param("token", marks=pytest.mark.slow), "step"])
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["token", "step"])
 def test_ppo_raises_the_reward_and_trains_its_critic(params, level):
     options = {} if level == "token" else {"separator": NEWLINE, "num_steps": 2}
 

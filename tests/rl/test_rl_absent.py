@@ -87,7 +87,7 @@ LEARNERS = {
     "bn_mappo": bn_mappo,
 }
 EACH = ("ippo", "sac each", "stac each", "symphony each", "networked_ppo", "networked_sac")
-QUICK = ("ippo", "sac each", "networked_ppo")
+QUICK = ("ippo", "sac each")
 
 
 def marked(names):

@@ -382,6 +382,7 @@ def test_actors_are_not_exchanged(name):
     assert not same(alone["critics"], ring["critics"])
 
 
+@pytest.mark.slow
 def test_training_resumes_bit_identically_with_the_state_of_the_rule(tmp_path):
     whole = run("ppo", "compressed", 5)
     run("ppo", "compressed", 3, checkpoint=tmp_path)

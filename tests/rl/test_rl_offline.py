@@ -114,6 +114,7 @@ def UPDATE(hp, key, batch):
     return learner.step(key, state, batch)
 
 
+@pytest.mark.slow
 def test_every_method_is_one_program_with_other_numbers(batch):
     for learner in METHODS.values():
         state, losses = updated(learner, batch)

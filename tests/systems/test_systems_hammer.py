@@ -122,6 +122,7 @@ def with_central_agent(env):
     return env, networks, hammer.central_agent_ppo(env, networks, **SIZES)
 
 
+@pytest.mark.slow
 def test_messages_are_gaussian_in_training_and_their_means_in_execution(key):
     env, networks, _ = with_central_agent(envs.SumGuessing(4))
     params = jax.jit(networks.composed.init)(key)
