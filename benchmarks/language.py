@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,9 @@ from jaxswarm import agents, language
 from jaxswarm.data import verifiable
 from jaxswarm.models import transformer
 from jaxswarm.types import Params
+
+if TYPE_CHECKING:
+    from benchmarks import language_torch
 
 Row = dict[str, Any]
 GOAL = 0.1
@@ -226,7 +229,7 @@ def torch_peers(setting: Setting) -> list[Runner]:
     return [make(work) for make in language_torch.PEERS]
 
 
-def torch_work(setting: Setting) -> Any:
+def torch_work(setting: Setting) -> "language_torch.Work":
     """The world of a setting as :class:`benchmarks.language_torch.Work`."""
     from benchmarks import language_torch
 

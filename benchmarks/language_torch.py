@@ -12,7 +12,7 @@ vocabulary.
 import os
 import time
 import timeit
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
@@ -23,6 +23,8 @@ from jaxswarm.models import transformer
 
 EPSILON = 1e-6  # of flax's RMSNorm
 Weights = dict[str, torch.Tensor]
+Group = tuple[Weights, torch.optim.Adam, torch.Tensor, torch.Tensor, np.ndarray]
+"""Parameters, their optimizer, prompts, their mask and answers."""
 
 
 class Work(NamedTuple):
@@ -78,10 +80,10 @@ class Peer:
         self.work = work
         self.generator = torch.Generator().manual_seed(seed)
         self.threads: dict[str, int] = {}
-        self.given: Any = None
+        self.given: list[tuple[torch.Tensor, torch.Tensor]] | None = None
         self.groups = [self._group(slice(None))]
 
-    def _group(self, agents: Any) -> tuple[Weights, Any, torch.Tensor, torch.Tensor, np.ndarray]:
+    def _group(self, agents: slice | int) -> Group:
         """Parameters, their optimizer, prompts, their mask and answers of some agents."""
         work = self.work
         weights = {

@@ -101,7 +101,7 @@ class Runner:
         self._size, self._refresh = config.at_once, config.refresh
         model = flow_model(config)
 
-        def run_one(pretrained: Params, job: Job) -> Any:
+        def run_one(pretrained: Params, job: Job) -> tuple[dict[str, jax.Array], Params]:
             def reward(x: jax.Array) -> jax.Array:
                 return jnp.asarray(job.scale) * mixture.mode_reward(
                     x, jnp.array(mixture.MODE_REWARDS)

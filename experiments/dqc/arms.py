@@ -1,7 +1,6 @@
 """Run the exact part, all arms on the grid tasks, networked agents, and the point mazes."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +24,7 @@ from experiments.harness.compile import jit_fast_compile
 from experiments.harness.protocol import Results
 from jaxswarm import agents, gossip, topology
 from jaxswarm.rl import offline
+from jaxswarm.types import Key, Params, PyTree
 
 NETWORKED_TASK = 1  # the long corridor
 ORACLE_EPISODES = 200
@@ -59,7 +59,9 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     keys = agents.keys(jax.random.key(config.seed), config.seeds)
     longest = int(worlds.limits.max())
 
-    def arm(key: Any, data: Any, world: World, hp: Any) -> Any:
+    def arm(
+        key: Key, data: offline.Trajectories, world: World, hp: offline.ChunkHyperparameters
+    ) -> tuple[jax.Array, jax.Array]:
         params = train(key, config, network, data, hp)
         return evaluate(jax.random.fold_in(key, 1), config, network, params, hp, world, longest)
 
@@ -132,18 +134,22 @@ def networked_agents(
     )
     ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(config.agents))))
 
-    def team(takes_part: jax.Array, key: Any, shard: Any, pool: Any) -> jax.Array:
+    def team(
+        takes_part: jax.Array, key: Key, shard: offline.Trajectories, pool: offline.GoalPool
+    ) -> jax.Array:
         algorithm = offline.networked(learner, ring, shard, batch_size=config.batch, pool=pool)
         init_key, key, test_key = jax.random.split(key, 3)
         present = jnp.broadcast_to(takes_part, (config.agents,))
 
-        def step(state: Any, key: jax.Array) -> tuple[Any, None]:
+        def step(
+            state: offline.NetworkedOfflineState, key: jax.Array
+        ) -> tuple[offline.NetworkedOfflineState, None]:
             return algorithm.step(key, state, present)[0], None
 
         state = algorithm.init(init_key)
         state, _ = jax.lax.scan(step, state, jax.random.split(key, config.steps))
 
-        def tested(params: Any) -> jax.Array:
+        def tested(params: Params) -> jax.Array:
             return evaluate(test_key, config, network, params, hp, world, longest)[0].mean()
 
         return jax.vmap(tested)(state.agents.params).mean()
@@ -157,10 +163,12 @@ def networked_agents(
 def as_one_leaf(rule: gossip.GossipTransformation) -> gossip.GossipTransformation:
     """The same rule on all weights as one vector, which compiles much sooner than 34 leaves."""
 
-    def flat(tree: Any) -> jax.Array:
+    def flat(tree: PyTree) -> jax.Array:
         return jnp.concatenate([x.reshape(len(x), -1) for x in jax.tree.leaves(tree)], axis=1)
 
-    def mix(key: Any, params: Any, state: Any, exchange: gossip.Exchange) -> Any:
+    def mix(
+        key: Key, params: PyTree, state: PyTree, exchange: gossip.Exchange
+    ) -> tuple[PyTree, PyTree, gossip.Traffic]:
         mixed, state, traffic = rule.mix(key, flat(params), state, exchange)
         leaves, structure = jax.tree.flatten(params)
         ends = np.cumsum([x[0].size for x in leaves])

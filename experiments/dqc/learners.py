@@ -16,6 +16,7 @@ from experiments.dqc.config import Config
 from experiments.dqc.worlds import ALLOWED, NUM_FEATURES, GridTask
 from jaxswarm.envs.corridor_maze import MOVES
 from jaxswarm.rl import offline
+from jaxswarm.types import Params
 
 Numbers = dict[str, float]
 
@@ -114,14 +115,16 @@ def train(
     network: offline.ChunkNetwork,
     data: offline.Trajectories,
     hp: offline.ChunkHyperparameters,
-) -> Any:
+) -> Params:
     """Train one arm on one data set, with a decaying step size.
 
     Returns:
         Its parameters, with the target copy (a moving average) of the critic that the policy uses.
     """
 
-    def step(state: Any, inputs: tuple[jax.Array, jax.Array]) -> tuple[Any, None]:
+    def step(
+        state: offline.OfflineState, inputs: tuple[jax.Array, jax.Array]
+    ) -> tuple[offline.OfflineState, None]:
         key, share = inputs
         batch_key, key = jax.random.split(key)
         batch = offline.sample_chunks(
@@ -147,7 +150,7 @@ def evaluate(
     key: jax.Array,
     config: Config,
     network: offline.ChunkNetwork,
-    params: Any,
+    params: Params,
     hp: offline.ChunkHyperparameters,
     world: World,
     num_steps: int,

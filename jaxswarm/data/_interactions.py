@@ -1,7 +1,7 @@
 """Logged sessions of users: contexts, actions, vector rewards and propensities, as padded arrays.
 
 Shapes: ``S`` sessions, ``T`` steps of the longest session, ``d`` features, ``m`` kinds of response.
-Shorter sessions are padded; ``mask`` tells real steps from padding.
+Shorter sessions are padded; ``mask`` is true at real steps.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""The benchmark of worlds measures the same thing for everyone."""
+"""The benchmark of worlds measures the same work for every library."""
 
 import jax
 import jax.numpy as jnp
