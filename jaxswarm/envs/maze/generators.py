@@ -213,7 +213,7 @@ def place_ends(key: Key, tiles: jax.Array, *, at_least: int = 1) -> Level:
     at_least = checks.whole("at_least", at_least, 1)
     start_key, goal_key, turn_key = jax.random.split(key, 3)
     height, width = tiles.shape
-    free = enterable(Level(tiles, 0, 0, 0))
+    free = (tiles == FLOOR) | (tiles == MOSS)
     labels = _components(free)
     sizes = jnp.bincount(jnp.where(free, labels, 0).reshape(-1), length=height * width + 1)
     largest = jnp.argmax(sizes.at[0].set(0))

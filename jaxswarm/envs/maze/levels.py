@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import checks
-from jaxswarm.types import ArrayLike
+
+Array = jax.Array | np.ndarray
 
 FLOOR, WALL, MOSS, LAVA = 0, 1, 2, 3
 TILE_NAMES = ("floor", "wall", "moss", "lava")
@@ -37,10 +38,10 @@ class Level(NamedTuple):
         goal: ``int32[2]``, row and column of the goal, floor or moss, another cell than the start.
     """
 
-    tiles: ArrayLike
-    start: ArrayLike
-    direction: ArrayLike
-    goal: ArrayLike
+    tiles: Array
+    start: Array
+    direction: Array
+    goal: Array
 
 
 def empty_level(size: int) -> Level:
@@ -65,10 +66,12 @@ def empty_level(size: int) -> Level:
     tiles = np.full((size, size), WALL, np.uint8)
     tiles[1:-1, 1:-1] = FLOOR
     last = size - 2
-    return Level(tiles, np.array([1, 1], np.int32), np.int32(0), np.array([last, last], np.int32))
+    return Level(
+        tiles, np.array([1, 1], np.int32), np.array(0, np.int32), np.array([last, last], np.int32)
+    )
 
 
-def check(level: Level | Sequence[Level], name: str = "level", *, at_least: int = 1) -> Level:
+def check(level: Level | list[Level], name: str = "level", *, at_least: int = 1) -> Level:
     """Check a level, a batch of them or a sequence of single ones; return a :class:`Level`.
 
     Values are checked where they are known; traced ones are only checked for shape and dtype.
@@ -88,27 +91,26 @@ def check(level: Level | Sequence[Level], name: str = "level", *, at_least: int 
             on wall or lava, or both are the same cell.
     """
     at_least = checks.whole("at_least", at_least, 1)
-    if isinstance(level, (list, tuple)) and not hasattr(level, "_fields"):
-        level = stack(level, name)
-    checks.instance(name, level, Level, "maze.empty_level(15)")
-    rank = np.ndim(level.tiles)
-    if rank not in (2, 3):
-        raise ValueError(
-            f"{name}.tiles: expected shape [H, W] or [B, H, W], got {np.shape(level.tiles)}"
-        )
-    batch = np.shape(level.tiles)[:-2]
+    if isinstance(level, list):
+        given = stack(level, name)
+    else:
+        given: Level = checks.instance(name, level, Level, "maze.empty_level(15)")
+    shape = np.shape(given.tiles)
+    if len(shape) not in (2, 3):
+        raise ValueError(f"{name}.tiles: expected shape [H, W] or [B, H, W], got {shape}")
+    batch = shape[:-2]
     count = batch[0] if batch else 1
     if count < at_least:
         raise ValueError(f"{name}: expected at least {at_least} levels, got {count}")
-    tiles = checks.wholes(f"{name}.tiles", level.tiles, 0, NUM_TILES - 1)
+    tiles = checks.wholes(f"{name}.tiles", given.tiles, 0, NUM_TILES - 1)
     height, width = tiles.shape[-2:]
     if min(height, width) < SMALLEST:
         raise ValueError(
             f"{name}.tiles: expected sides of at least {SMALLEST}, got {height} x {width}"
         )
-    start = checks.wholes(f"{name}.start", level.start, shape=(*batch, 2))
-    goal = checks.wholes(f"{name}.goal", level.goal, shape=(*batch, 2))
-    direction = checks.wholes(f"{name}.direction", level.direction, 0, 3, shape=batch)
+    start = checks.wholes(f"{name}.start", given.start, shape=(*batch, 2))
+    goal = checks.wholes(f"{name}.goal", given.goal, shape=(*batch, 2))
+    direction = checks.wholes(f"{name}.direction", given.direction, 0, 3, shape=batch)
     found = Level(tiles.astype(np.uint8), start, direction, goal)
     if not any(checks.is_traced(leaf) for leaf in found):
         _check_cells(found, name)
@@ -122,14 +124,14 @@ def _check_cells(level: Level, name: str) -> None:
     tiles, start, goal = tiles.reshape(-1, height, width), start.reshape(-1, 2), goal.reshape(-1, 2)
     ring = np.ones((height, width), bool)
     ring[1:-1, 1:-1] = False
-    open_ring = (tiles[:, ring] != WALL).any(axis=1)
+    open_ring = np.any(tiles[:, ring] != WALL, axis=1)
     if open_ring.any():
         raise ValueError(
             f"{name}.tiles: expected walls all around, got an open border in level "
             f"{int(np.argmax(open_ring))}"
         )
     for what, cell in (("start", start), ("goal", goal)):
-        outside = ((cell < 0) | (cell >= np.array([height, width]))).any(axis=1)
+        outside = np.any((cell < 0) | (cell >= np.array([height, width])), axis=1)
         inside = np.where(outside[:, None], 0, cell)
         tile = np.where(outside, WALL, tiles[np.arange(len(tiles)), inside[:, 0], inside[:, 1]])
         bad = outside | (tile == WALL) | (tile == LAVA)
@@ -261,7 +263,7 @@ def _from_masks(arrays: dict[str, np.ndarray]) -> Level:
     if not walls[:, ring].all():
         around = ((0, 0), (1, 1), (1, 1))
         masks = {k: np.pad(v, around, constant_values=k == "walls") for k, v in masks.items()}
-    tiles = np.zeros(masks["walls"].shape, np.uint8)
+    tiles = np.zeros_like(walls, np.uint8)
     for name, code in (("moss", MOSS), ("lava", LAVA), ("walls", WALL)):
         tiles[masks[name]] = code
     cells = []
@@ -270,7 +272,7 @@ def _from_masks(arrays: dict[str, np.ndarray]) -> Level:
         if (flat.sum(axis=1) != 1).any():
             raise ValueError(f"{name}: expected one cell per level, got {flat.sum(axis=1)}")
         at = flat.argmax(axis=1)
-        width = tiles.shape[2]
+        width = tiles.shape[-1]
         cells.append(np.stack([at // width, at % width], axis=1).astype(np.int32))
     return check(Level(tiles, cells[0], np.zeros(len(tiles), np.int32), cells[1]), "levels")
 
