@@ -211,7 +211,7 @@ def test_views_are_the_cells_ahead():
 
 def test_moves_walls_lava_and_reward():
     """One level, three agents: into a wall, into lava, around it to the goal."""
-    level = maze.levels.from_text(HALL.replace("#######\n#>", "#######\n#>", 1))
+    level = maze.levels.from_text(HALL)
     tiles = np.full((7, 7), maze.WALL, np.uint8)
     tiles[: level.tiles.shape[0]] = level.tiles
     env = world(7, 3)
@@ -427,8 +427,8 @@ def test_too_few_levels_and_levels_of_another_size_are_refused():
         maze.levels.check(maze.empty_level(6), at_least=2)
     with pytest.raises(ValueError, match=r"params.level.tiles: expected shape \(9, 9\)"):
         world().reset(jax.random.key(0), maze.MazeParams(maze.empty_level(6)))
+    bad = with_tile((1, 1), maze.WALL)
     with pytest.raises(ValueError, match=r"params.level.start"):
-        bad = with_tile((1, 1), maze.WALL)
         world(6).reset(jax.random.key(0), maze.MazeParams(bad))
 
 
@@ -446,8 +446,8 @@ def test_a_foraging_arena_is_its_level():
     assert terrain[1, 1] == 8  # nest at the start
     at = np.asarray(state.world.position)
     assert (terrain[at[:, 0], at[:, 1]] == 0).all()
+    crowded = maze.levels.from_text("#######\n#>.G###" + "\n#######" * 5)
     with pytest.raises(ValueError, match=r"params.level: expected free cells for 3 agents"):
-        crowded = maze.levels.from_text("#######\n#>.G###" + "\n#######" * 5)
         env.reset(jax.random.key(0), env.params._replace(level=crowded))
 
 

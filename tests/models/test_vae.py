@@ -105,13 +105,18 @@ def test_interpolation_is_an_arc_between_the_means_and_a_line_between_the_deviat
 def test_a_level_vae_gives_valid_levels(key):
     levels = maze.families.blocks(0, 6, 7)
     model = maze.level_vae(7, latent=2, widths=(8,), encoder="cnn")
-    trained = model.fit(key, levels, num_steps=3, batch_size=4)
-    params = trained.params
-    assert model.encode(params, levels).mean.shape == (6, 2)
-    found = maze.levels.check(model.sample(key, params, 5, "sample"))
-    assert found.tiles.shape == (5, 7, 7)
-    halves = (jax.tree.map(lambda x: x[part], levels) for part in (slice(3), slice(3, 6)))
-    assert maze.levels.check(model.interpolate(key, params, *halves)).tiles.shape == (18, 7, 7)
+    params = model.fit(key, levels, num_steps=3, batch_size=4).params
+    first = jax.tree.map(lambda x: x[:3], levels)
+    second = jax.tree.map(lambda x: x[3:], levels)
+
+    @jax.jit
+    def draw(key, params):
+        sampled = model.sample(key, params, 5, "sample")
+        return sampled, model.interpolate(key, params, first, second)
+
+    sampled, between = (maze.levels.check(found) for found in draw(key, params))
+    assert sampled.tiles.shape == (5, 7, 7)
+    assert between.tiles.shape == (18, 7, 7)
     with pytest.raises(ValueError, match="at least 2 levels"):
         model.fit(key, jax.tree.map(lambda x: x[:1], levels))
     with pytest.raises(ValueError, match=r"levels.tiles: expected shape \[B, 7, 7\]"):

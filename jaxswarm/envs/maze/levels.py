@@ -210,7 +210,7 @@ def text(level: Level) -> str:
 
 
 def from_text(rows: str) -> Level:
-    """Read a single level from text as :func:`text` writes it, one row per line.
+    r"""Read a single level from text as :func:`text` writes it, one row per line.
 
     Raises:
         ValueError: for unknown characters, rows of different length, not one start and one goal,
@@ -218,7 +218,7 @@ def from_text(rows: str) -> Level:
 
     Example:
         >>> from jaxswarm.envs import maze
-        >>> level = maze.levels.from_text("#####\\n#>.G#\\n#...#\\n#####")
+        >>> level = maze.levels.from_text("#####\n#>.G#\n#...#\n#####")
         >>> int(maze.distance(level))
         2
     """
@@ -296,7 +296,7 @@ def _from_masks(arrays: dict[str, np.ndarray]) -> Level:
     if not walls[:, ring].all():
         around = ((0, 0), (1, 1), (1, 1))
         masks = {k: np.pad(v, around, constant_values=k == "walls") for k, v in masks.items()}
-    tiles = np.zeros_like(walls, np.uint8)
+    tiles = np.zeros_like(masks["walls"], np.uint8)
     for name, code in (("moss", MOSS), ("lava", LAVA), ("walls", WALL)):
         tiles[masks[name]] = code
     cells = []
