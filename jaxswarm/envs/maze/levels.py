@@ -238,7 +238,7 @@ def from_text(rows: str) -> Level:
         )
     codes = dict(zip(known, (FLOOR, WALL, MOSS, LAVA, *[FLOOR] * 5), strict=True))
     tiles = np.array([[codes[x] for x in row] for row in symbols.tolist()], np.uint8)
-    direction = ">v<^".index(symbols[tuple(starts[0])])
+    direction = ">v<^".index(str(symbols[tuple(starts[0])]))
     return check(Level(tiles, starts[0], np.array(direction, np.int32), goals[0]), "rows")
 
 
