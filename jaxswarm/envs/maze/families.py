@@ -183,7 +183,7 @@ def wave_function_collapse(
 
     Example:
         >>> from jaxswarm.envs import maze
-        >>> drawing = ("#####", "#...#", "#.#.#", "#...#", "#####")
+        >>> drawing = (".....", ".##..", ".##..", ".....", ".....")
         >>> maze.families.wave_function_collapse(0, 2, 9, template=drawing).tiles.shape
         (2, 9, 9)
     """
