@@ -123,6 +123,14 @@ def test_a_level_vae_gives_valid_levels(key):
         model.encode(params, maze.levels.stack([maze.empty_level(6)] * 2))
 
 
+def test_parameters_of_another_size_are_refused(key):
+    other = jax.eval_shape(vae.grid_vae((6, 6), 3, latent=LATENT, widths=(24,)).init, key)
+    with pytest.raises(ValueError, match="params: expected"):
+        model().decode(key, other, jnp.zeros((1, LATENT)))
+    with pytest.raises(ValueError, match="params: expected"):
+        model().encode(other, grids())
+
+
 def grid_options(**changed):
     return vae.grid_vae(**({"shape": (4, 4), "num_codes": 3} | changed))
 
