@@ -47,8 +47,8 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     Returns:
         ``gain {shape: {arm: [S, C]}}``, promoted items' share of the scores, means over roots;
         ``aggressive {shape: {arm: [S]}}`` with the most Sybils; ``many {share: {arm: [S]}}`` and
-        ``camouflaged`` alike; ``relevance``, see :func:`run_relevance`; ``gossip``, see
-        :func:`run_gossip`.
+        ``camouflaged`` alike; ``example``, see :func:`example`; ``relevance``, see
+        :func:`run_relevance`; ``gossip``, see :func:`run_gossip`.
     """
     seeds = [config.seed * 1000 + s for s in range(config.seeds)]
     progress("honest networks")
@@ -66,6 +66,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         name = f"{100 * share:g}"
         results["many"][name] = run_many(config, seeds, honest, share)
         results["camouflaged"][name] = run_many(config, seeds, honest, share, worlds.CAMOUFLAGE)
+    results["example"] = example(config, seeds[0], honest[0])
     progress("relevance")
     results["relevance"] = run_relevance(config, seeds)
     progress("gossip")
@@ -129,6 +130,22 @@ def merged_gain(case: graphs.Attacked) -> np.ndarray:
         worlds.merged(case.network), np.arange(users), alpha=MERGED_ALPHA
     ).mean(axis=0)[users:]
     return visits[case.items].sum(keepdims=True) / visits.sum()
+
+
+def example(config: Config, seed: int, world: worlds.World) -> dict[str, np.ndarray]:
+    """Trust within two steps of an attacked root, for the figure.
+
+    Returns:
+        ``edges int[E, 2]``; ``role int[U]``: 0 user, 1 root, 2 attacker, 3 Sybil.
+    """
+    root, attacker = worlds.targets(world, config, seed)[0]
+    case = worlds.attacked(world, config, np.array([attacker]), config.sybils[1], "chain")
+    edges = graphs.edge_list(case.network.trust)[0]
+    near = np.append(edges[edges[:, 0] == root, 1], root)
+    kept = np.isin(edges[:, 0], near) | case.sybils[edges[:, 0]]
+    role = 3 * case.sybils.astype(int)
+    role[root], role[attacker] = 1, 2
+    return {"edges": edges[kept], "role": role}
 
 
 def run_relevance(config: Config, seeds: list[int]) -> dict[str, Any]:
