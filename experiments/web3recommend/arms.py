@@ -152,7 +152,7 @@ def run_relevance(config: Config, seeds: list[int]) -> dict[str, Any]:
     """Search the hidden favorite of every user in the first items of its list.
 
     Returns:
-        ``hits {arm: [S]}``, share of users whose list has it, of those with trust edges;
+        ``hits {arm: [S]}``, share of users whose list of items that are new to them has it;
         ``overlap [S]``, mean rank-biased overlap of the lists of full and alpha.
     """
     hits: dict[str, list[float]] = {arm: [] for arm in (SALSA, TRUST, ALPHA, FULL, POPULARITY)}
@@ -160,8 +160,7 @@ def run_relevance(config: Config, seeds: list[int]) -> dict[str, Any]:
     for seed in seeds:
         world = worlds.honest(config, seed, hide=True)
         network = world.network
-        has_trust = (np.asarray(network.trust.weights) > 0).any(axis=1)
-        roots = np.flatnonzero(has_trust & (world.hidden >= 0))
+        roots = np.arange(network.num_users)
         found = _scores_of_one(
             jax.random.key(seed), network, jnp.asarray(roots),
             alpha=config.alpha, beta=config.beta, num_walks=config.walks, longest=config.longest,
@@ -178,17 +177,19 @@ def run_relevance(config: Config, seeds: list[int]) -> dict[str, Any]:
 def run_gossip(config: Config, seed: int, world: worlds.World) -> dict[str, np.ndarray]:
     """Rank by the edges that nodes have received, against ranking by all edges.
 
+    Scores are expected visits, the limit of many walks, so that views alone make the difference.
+
     Returns:
-        ``rounds [P]``; ``overlap [P, R]``, share of the first items of the list by all edges that
-        are in the first items of the list by a node's own view; ``stored [P]``, mean share of all
+        ``rounds [P]``; ``overlap [P, R]``, share of the first items that are new to a user by all
+        edges that are also first by its own view; ``stored [P]``, mean share of all
         edges that a node holds.
     """
     network, key = world.network, jax.random.key(seed)
     users, total = network.num_users, sum(len(graphs.edge_list(g)[0]) for g in _graphs(network))
     views = tuple(graphs.own_edges(graph, config.window) for graph in _graphs(network))
     roots = np.random.default_rng(seed).permutation(users)[: config.gossip_roots]
-    options = {"alpha": config.alpha, "beta": config.beta, "num_walks": config.walks}
-    complete = walks.rank(network, roots, **options).order[:, : config.top]
+    scores = walks.expected_item_visits(network, roots, alpha=config.alpha)
+    complete = _new_items(network, roots, scores)[:, : config.top]
 
     @jax.jit
     def gossip(views: Any, rounds: jax.Array) -> Any:
@@ -203,22 +204,23 @@ def run_gossip(config: Config, seed: int, world: worlds.World) -> dict[str, np.n
         return jax.lax.scan(step, views, rounds)[0]
 
     @jax.jit
-    def own_list(views: Any, root: jax.Array) -> jax.Array:
+    def own_scores(views: Any, root: jax.Array) -> jax.Array:
         seen = graphs.trust_network(
             *(
                 graphs.view_graph(view, root, like=graph)[0]
                 for view, graph in zip(views, _graphs(network), strict=True)
             )
         )
-        length = walks.walk_length(config.alpha)
-        return walks.rank(seen, root, length=length, **options).order[: config.top]
+        return walks.expected_item_visits(seen, root[None], alpha=config.alpha)[0]
 
     marks = np.unique(np.linspace(0, config.gossip_rounds, 7).astype(int))
     overlap, stored = [], []
     for start, stop in zip([0, *marks[:-1]], marks, strict=True):
         if stop > start:
             views = gossip(views, jnp.arange(start, stop))
-        lists = np.stack([np.asarray(own_list(views, root)) for root in roots])
+        scores = np.stack([np.asarray(own_scores(views, root)) for root in roots])
+        lists = _new_items(network, roots, scores)[:, : config.top]
+        lists[np.take_along_axis(scores, lists, axis=1) <= 0] = -1  # nothing known of them
         overlap.append([np.isin(a, b).mean() for a, b in zip(complete, lists, strict=True)])
         held = sum(np.mean(np.sum(np.asarray(view.time) >= 0, axis=1)) for view in views)
         stored.append(held / total)

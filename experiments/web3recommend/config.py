@@ -24,14 +24,14 @@ class Config:
     many_sybils: int = 20  # Sybils of each of many attackers, in a chain
     alpha: float = 0.1  # probability of stopping before each step
     beta: float = 0.8  # decay behind a bottleneck
-    walks: int = 500  # walks of each root
-    longest: int = 100  # longest walk of trust alone, which stops by chance at no step
+    walks: int = 300  # walks of each root
+    longest: int = 80  # longest walk of trust alone, which stops by chance at no step
     top: int = 36  # length of the list in which the hidden favorite is searched
-    window: int = 1200  # edges that a node holds in the gossip part
-    gossip_rounds: int = 300  # rounds of gossip
+    window: int = 3000  # edges that a node holds in the gossip part
+    gossip_rounds: int = 600  # rounds of gossip
     gossip_edges: int = 5  # edges of each kind in a message
     gossip_roots: int = 16  # users whose ranking by their own view is compared
-    seeds: int = 10  # independent repetitions, at least 2
+    seeds: int = 8  # independent repetitions, at least 2
     seed: int = 0  # base seed of the repetitions
 
     def __post_init__(self) -> None:
@@ -57,6 +57,6 @@ SCALES = {
     # The paper's regime is 100,000 users and more, with every node as a root.
     "full": Config(
         data="movielens", sybils=(1, 8, 40, 100), roots=8, top=100, walks=2000, window=8000,
-        gossip_rounds=600, seeds=5,
+        gossip_rounds=600, gossip_roots=8, seeds=5,
     ),
 }  # fmt: skip
