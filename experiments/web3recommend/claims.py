@@ -93,8 +93,9 @@ def _attack_claims(claim_list: ClaimList, config: Config, results: Results) -> N
         )
         aggressive = results["aggressive"][shape]
         claim_list.add(
-            f"The same where the attacker plays promoted items {AGGRESSIVE:g} times as much, "
-            f"{shape}",
+            f"Behind {most} Sybils in a {shape}, whose attacker plays promoted items "
+            f"{AGGRESSIVE:g} times as much, the full method leaves them at most {SALSA_SHARE:g} of "
+            "their share under SALSA",
             statement=BOUND_STATEMENT,
             measured=f"gain of {most} Sybils, full / mean over seeds of SALSA",
             metric=GAIN,
@@ -139,8 +140,8 @@ def _many_claims(claim_list: ClaimList, results: Results) -> None:
     for kind, words in (("many", ""), ("camouflaged", " with camouflage")):
         for share, gain in results[kind].items():
             claim_list.add(
-                f"Where {share} % of the users attack{words}, the full method leaves promoted "
-                "items less than SALSA",
+                f"Where {share} % of the users attack{words}, the full method gives promoted items "
+                "a smaller share than SALSA",
                 statement=BOUND_STATEMENT,
                 measured="gain, full - SALSA",
                 metric=GAIN,
