@@ -12,6 +12,8 @@ from jaxswarm import plotting, statistics, topology
 from jaxswarm.trust import graphs
 
 BOTTLENECK = "#C2321E"
+ROLES = ("user", "root", "attacker", "Sybil")  # by number, see arms.example
+ATTACKER = ROLES.index("attacker")
 
 
 def plot(config: Config, results: Results, path: Path) -> None:
@@ -47,20 +49,22 @@ def plot(config: Config, results: Results, path: Path) -> None:
 
 
 def _draw_attack(ax: Any, example: Results) -> None:
-    """The trust graph around a root, with the edge that all walks to the Sybils pass."""
+    """The trust graph around a root, with the edges by which walks enter the attacker's region."""
     edges, role = np.asarray(example["edges"]), np.asarray(example["role"])
-    order = np.unique(edges, return_inverse=True)
-    users, edges = order[0], order[1].reshape(edges.shape)
-    graph = topology.from_edges(edges, len(users), directed=True)
-    at = plotting.layout(graph)
-    plotting.graph(
-        graph, role[users].astype(float), positions=at, cmap="viridis", node_size=45.0,
-        title="Trust around a root (yellow: Sybils)", ax=ax,
-    )  # fmt: skip
-    attacker = np.flatnonzero(role[users] == 2)
-    entering = edges[np.isin(edges[:, 1], attacker) & (role[users][edges[:, 0]] < 2)]
-    for source, target in entering:
-        ax.annotate(
-            "", at[target], at[source], zorder=4,
-            arrowprops={"arrowstyle": "-|>", "color": BOTTLENECK, "linewidth": 2.0},
-        )  # fmt: skip
+    users, ends = np.unique(edges, return_inverse=True)
+    ends, kind = ends.reshape(edges.shape), role[users]
+    at = plotting.layout(topology.from_edges(ends, len(users), directed=True))
+    entering = (kind[ends[:, 1]] == ATTACKER) & (kind[ends[:, 0]] < ATTACKER)
+    for (source, target), enters in zip(ends, entering, strict=True):
+        color, width = (BOTTLENECK, 2.0) if enters else ("#9A9A9A", 0.8)
+        style = {"arrowstyle": "-|>", "color": color, "linewidth": width, "shrinkB": 4.0}
+        ax.annotate("", at[target], at[source], arrowprops=style)
+    for position, name in enumerate(ROLES):
+        here = at[kind == position]
+        ax.scatter(*here.T, s=50, color=plotting.PALETTE[position], zorder=3)
+        label = here[0] if len(here) else at[0]
+        ax.annotate(name, label, (6, 6), textcoords="offset points", zorder=4)
+    ax.set_aspect("equal")
+    ax.margins(0.1)
+    ax.set_axis_off()
+    ax.set_title("Trust around a root; red: the way to all Sybils", loc="left", fontsize=13)
