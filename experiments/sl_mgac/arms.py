@@ -14,19 +14,20 @@ from experiments.sl_mgac.config import Config
 from experiments.sl_mgac.learners import ARMS, CONTROL_ARMS, JOBS, RANKING
 from jaxswarm import agents
 from jaxswarm.data import Interactions
+from jaxswarm.envs.feed import LiveFeedParams
 from jaxswarm.rl.offline import evaluation
 from jaxswarm.systems import sl_mgac
 from jaxswarm.types import Params
 
-NCIS_SESSIONS = 2_000
+NCIS_SESSIONS = 500
 
 
 def run(config: Config, progress: Callable[[str], None]) -> Results:
     """Run all parts.
 
     Returns:
-        ``known``: ``{measure: [P, S]}`` of the policies :data:`experiments.sl_mgac.world.KNOWN`;
-        ``arms``: ``{arm: {measure: [S]}}``; ``curves``: ``{arm: {name: [S, E]}}``; ``control``:
+        ``arms``: ``{arm: {measure: [S]}}``; ``known``: the same of the policies
+        :data:`experiments.sl_mgac.world.KNOWN`; ``curves``: ``{arm: {name: [S, E]}}``; ``control``:
         as ``arms``, of the homoscedastic world; ``ncis``: ``{arm: {"value", "effective": [S]}}``;
         ``log``: what the log of each world holds, ``[W]``.
     """
@@ -35,21 +36,15 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     bins = sl_mgac.log_bins(config.bins, 0.05, config.largest)
     progress("logs of both worlds")
     logs, rows = [], []
-    for w in range(len(world.WORLDS)):
-        own = jax.tree.map(lambda x: x[w], params)
-        log, night = world.collect(jax.random.fold_in(key, w), config, own)
+    program = world.collector(config)
+    for w, own in enumerate(agents.unstack(params)):
+        log, night = world.collect(jax.random.fold_in(key, w), config, program, own)
         group = world.groups_of(config, config.sessions)
         rows.append(sl_mgac.log_rows(log, group, bins, num_groups=config.groups, night=night))
         logs.append((head_of(log), group[:NCIS_SESSIONS]))
     whole, starts, counts = learners.joined(rows)
     jobs = learners.stacked_jobs(config, rows, starts, counts)
     results: Results = {"log": contents(rows, jobs)}
-    progress("policies that know the world")
-    test_keys = agents.keys(jax.random.fold_in(key, 2), config.seeds)
-    cost = jobs.hp.exposure_cost[0]
-    results["known"] = world.known_policies(
-        test_keys, config, jax.tree.map(lambda x: x[0], params), cost
-    )
     progress("training of all arms")
     network = learners.make_network(config, whole.features.shape[1])
     keys = agents.keys(jax.random.fold_in(key, 3), config.seeds)
@@ -61,30 +56,42 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     results["curves"] = {
         arm: {name: x[j] for name, x in curves.items()} for j, arm in enumerate(ARMS)
     }
-    progress("test of all arms")
-    # The ranking baseline acts on the reward heads of SL-MGAC.
-    several = np.append(np.arange(len(JOBS)), 0)
-    tested = jax.tree.map(lambda x: x[several], (trained, jobs))
-    ranks = jnp.arange(len(several)) == len(JOBS)
-
-    def one(key: jax.Array, params: Params, job: learners.Job, ranks: jax.Array) -> dict:
-        return learners.test(key, config, network, physics, params, job, ranks)
-
-    physics = jax.tree.map(jnp.asarray, params)
-    over_seeds = jax.vmap(one, (0, 0, None, None))
-    found = jit_fast_compile(jax.vmap(over_seeds, (None, 0, 0, 0)), level=1)(
-        test_keys, *tested, ranks
-    )
-    names = [(w, arm) for w, arm in JOBS] + [(0, RANKING)]
-    of = {
-        name: {measure: np.asarray(x[j]) for measure, x in found.items()}
-        for j, name in enumerate(names)
-    }
-    results["arms"] = {arm: of[0, arm] for arm in (*ARMS, RANKING)}
-    results["control"] = {arm: of[1, arm] for arm in CONTROL_ARMS}
+    progress("test of all arms, and of policies that know the world")
+    results |= tests(config, network, params, trained, jobs)
     progress("importance sampling")
     results["ncis"] = estimates(config, network, trained, jobs, *logs[0])
     return jax.tree.map(np.asarray, results)
+
+
+def tests(
+    config: Config,
+    network: sl_mgac.GroupNetwork,
+    params: LiveFeedParams,
+    trained: Params,
+    jobs: learners.Job,
+) -> Results:
+    """Sessions under all policies; the ranking baseline acts on the reward heads of SL-MGAC."""
+    keys = agents.keys(jax.random.fold_in(jax.random.key(config.seed), 2), config.seeds)
+    count = len(world.KNOWN)
+    several = np.concatenate([np.arange(len(JOBS)), np.zeros(1 + count, int)])
+    policy = np.array([*[learners.LEARNED] * len(JOBS), learners.RANKS, *range(count)])
+    tested = jax.tree.map(lambda x: x[several], (trained, jobs))
+    env = world.make_env(config, config.users)
+    physics = jax.tree.map(jnp.asarray, params)
+
+    def one(key: jax.Array, params: Params, job: learners.Job, policy: jax.Array) -> dict:
+        return learners.test(key, config, env, network, physics, params, job, policy)
+
+    over_seeds = jax.vmap(one, (0, 0, None, None))
+    program = jit_fast_compile(jax.vmap(over_seeds, (None, 0, 0, 0)), level=1)
+    found = jax.tree.map(np.asarray, program(keys, *tested, jnp.asarray(policy)))
+    names = [*JOBS, (0, RANKING), *((0, name) for name in world.KNOWN)]
+    of = {name: {m: x[j] for m, x in found.items()} for j, name in enumerate(names)}
+    return {
+        "arms": {arm: of[0, arm] for arm in (*ARMS, RANKING)},
+        "known": {name: of[0, name] for name in world.KNOWN},
+        "control": {arm: of[1, arm] for arm in CONTROL_ARMS},
+    }
 
 
 def head_of(log: Interactions) -> Interactions:
@@ -130,7 +137,7 @@ def estimates(
         lambda trained, jobs: jax.lax.map(
             lambda each: jax.lax.map(lambda p: acts(p, each[1]), each[0]), (trained, jobs)
         ),
-        level=1,
+        level=0,
     )
     action, best = (np.asarray(x).reshape(*x.shape[:2], *shape) for x in program(*firsts))
     cost = np.asarray(jobs.hp.exposure_cost)[0][group][:, None]

@@ -14,14 +14,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.sl_mgac.config import RATES, Config
-from experiments.sl_mgac.world import LiveFeedObservation, describe, make_env, play, totals
+from experiments.sl_mgac.world import describe, known_actions, play, totals
 from jaxswarm import rollout
+from jaxswarm.envs import SwarmState
+from jaxswarm.envs.feed import LiveFeedEnv, LiveFeedObservation
 from jaxswarm.systems import sl_mgac
 from jaxswarm.types import Key, Params, PyTree
 
 ARMS = tuple(sl_mgac.SETTINGS)
 CONTROL_ARMS = ("SL-MGAC", "no groups", "no supervised head")
 RANKING = "LTR-greedy"
+LEARNED, RANKS = -1, -2
 JOBS = (*((0, arm) for arm in ARMS), *((1, arm) for arm in CONTROL_ARMS))
 """World and arm of every job."""
 
@@ -115,37 +118,51 @@ def train(
 def test(
     key: Key,
     config: Config,
+    env: LiveFeedEnv,
     network: sl_mgac.GroupNetwork,
     physics: PyTree,
     params: Params,
     job: Job,
-    ranks: jax.Array,
+    policy: jax.Array,
 ) -> dict[str, jax.Array]:
-    """Sessions of fresh users under the most probable actions, or with ``ranks`` the best ``R̂``.
+    """Sessions of fresh users under one policy.
+
+    Args:
+        key: consumed; users of all policies draw the same random numbers.
+        config: sizes.
+        env: the feed.
+        network: the networks.
+        physics: of both worlds.
+        params: weights.
+        job: whose weights they are.
+        policy: ``LEARNED`` for the most probable actions, ``RANKS`` for the largest ``R̂``, or a
+            place in ``world.KNOWN``.
 
     Returns:
         Totals of a session, and of all visited states: ``mse`` and ``bias`` of the values against
         the discounted sum of the expected rewards that followed, ``largest`` of these sums, and
         mean squared errors by group ``[G]``.
     """
-    env = make_env(config, config.users)
     learner = sl_mgac.sl_mgac(network, job.hp)
     group = jnp.arange(config.users) % config.groups
     own = jax.tree.map(lambda x: x[job.world], physics)
 
-    def act(key: Key, state: PyTree, observation: LiveFeedObservation) -> tuple:
-        del key, state
+    costs = job.hp.exposure_cost[group]
+
+    def act(key: Key, state: SwarmState, observation: LiveFeedObservation) -> tuple:
+        del key
         where = (params, describe(observation), group)
         q, expected = learner.values(*where), learner.rewards(*where)
         best = jnp.argmax(expected, axis=1).astype(jnp.int32)
-        action = jnp.where(ranks, best, learner.act(*where))
+        known = known_actions(policy, env, state, costs, job.hp.multiplier)
+        learned = jnp.where(policy == RANKS, best, learner.act(*where))
+        action = jnp.where(policy < 0, learned, known)
         return action, jnp.where(action == 1, q[:, 1], q[:, 0])
 
     steps = play(key, env, own, act)
-    cost = job.hp.exposure_cost[group][None]
 
     def reward(times: jax.Array) -> jax.Array:
-        paid = sl_mgac.insertion_reward(steps.action, times, cost, job.hp.multiplier)
+        paid = sl_mgac.insertion_reward(steps.action, times, costs[None], job.hp.multiplier)
         return jnp.where(steps.present, paid, 0.0)
 
     discount = jnp.where(steps.night, job.hp.night_discount, job.hp.discount)

@@ -20,16 +20,16 @@ from experiments.harness.compile import jit_fast_compile
 from experiments.sl_mgac.config import Config
 from jaxswarm import envs
 from jaxswarm.data import Interactions
-from jaxswarm.envs import SwarmEnvironment
-from jaxswarm.envs.feed import LiveFeedObservation, LiveFeedParams
+from jaxswarm.envs import SwarmState
+from jaxswarm.envs.feed import LiveFeedEnv, LiveFeedObservation, LiveFeedParams
 from jaxswarm.rl import features_of
-from jaxswarm.types import Key, PyTree
+from jaxswarm.types import ArrayLike, Key, PyTree
 
 WORLDS = ("live feed", "homoscedastic")
 FACTORS = 3
 CHUNK = 4_096
 """Users that are simulated at once for a log."""
-CUTS = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5], np.float32)
+CUTS = np.array([0.3, 0.6, 0.9], np.float32)
 """Affinities above which the planners of the oracle insert."""
 KNOWN = ("never", "always", "bandit", *(f"planner {cut:g}" for cut in CUTS))
 """Policies that know the latent state: without insertions, greedy on live time, best bandit."""
@@ -47,7 +47,7 @@ class Steps(NamedTuple):
     extra: Any
 
 
-def make_env(config: Config, num_users: int) -> envs.LiveFeedEnv:
+def make_env(config: Config, num_users: int) -> LiveFeedEnv:
     """The feed for a number of users."""
     return envs.LiveFeedEnv(
         num_users,
@@ -89,7 +89,7 @@ def propensity(observation: LiveFeedObservation) -> jax.Array:
 
 def play(
     key: Key,
-    env: SwarmEnvironment,
+    env: LiveFeedEnv,
     params: PyTree,
     act: Callable[..., tuple[jax.Array, Any]],
     *,
@@ -101,7 +101,7 @@ def play(
         state, observation = carry
         action, extra = act(key, state, observation)
         present = env.agent_mask(state.world)
-        means = env.expected_rewards(state.world, state.params)  # type: ignore[attr-defined]
+        means = env.expected_rewards(state.world, state.params)
         chosen = jnp.where((action == 1)[:, None], means[:, 1], means[:, 0])
         after, timestep = env.step(state, action)
         seen = describe(observation) if features else jnp.zeros((env.num_agents, 0))
@@ -134,10 +134,9 @@ def totals(steps: Steps) -> dict[str, jax.Array]:
     }
 
 
-def collect(key: Key, config: Config, params: PyTree) -> tuple[Interactions, np.ndarray]:
-    """A log of one world, and the nights ``bool[S, T]``; users in blocks, group ``i mod G``."""
-    count = min(CHUNK, config.sessions)
-    env = make_env(config, count)
+def collector(config: Config) -> Callable[[Key, PyTree], Steps]:
+    """Program of one block of users of the log, with the probabilities of their actions."""
+    env = make_env(config, min(CHUNK, config.sessions))
 
     def act(key: Key, state: PyTree, observation: LiveFeedObservation) -> tuple:
         del state
@@ -145,8 +144,14 @@ def collect(key: Key, config: Config, params: PyTree) -> tuple[Interactions, np.
         action = (jax.random.uniform(key, chance.shape) < chance).astype(jnp.int32)
         return action, jnp.where(action == 1, chance, 1.0 - chance)
 
-    program = jit_fast_compile(lambda key, p: play(key, env, p, act, features=True), level=1)
-    blocks = -(-config.sessions // count)
+    return jit_fast_compile(lambda key, p: play(key, env, p, act, features=True), level=1)
+
+
+def collect(
+    key: Key, config: Config, program: Callable[[Key, PyTree], Steps], params: PyTree
+) -> tuple[Interactions, np.ndarray]:
+    """A log of one world, and the nights ``bool[S, T]``; users in blocks, group ``i mod G``."""
+    blocks = -(-config.sessions // min(CHUNK, config.sessions))
     parts = [
         jax.tree.map(lambda x: np.swapaxes(np.asarray(x), 0, 1), program(k, params))
         for k in jax.random.split(key, blocks)
@@ -170,33 +175,24 @@ def groups_of(config: Config, count: int) -> np.ndarray:
     return (np.arange(count) % min(CHUNK, config.sessions)) % config.groups
 
 
-def known_policies(
-    keys: jax.Array, config: Config, params: PyTree, cost: jax.Array
-) -> dict[str, np.ndarray]:
-    """Totals of the policies :data:`KNOWN` for every key, leaves ``[P, S]``; one world.
+def known_actions(
+    which: jax.Array, env: LiveFeedEnv, state: SwarmState, cost: jax.Array, multiplier: ArrayLike
+) -> jax.Array:
+    """Actions ``int32[N]`` of a policy by its place in :data:`KNOWN`.
 
-    The bandit knows the expected rewards of both actions and takes the larger.
+    The bandit knows the expected rewards of both actions and takes the larger; planners insert
+    where the latent affinity for the stream is above a cut.
+
+    Args:
+        which: the place.
+        env: the feed.
+        state: its state.
+        cost: ``[N]``, exposure costs.
+        multiplier: weight of short-video time in the reward.
     """
-    env = make_env(config, config.users)
-    group = jnp.arange(config.users) % config.groups
-
-    def one(key: Key, which: jax.Array) -> dict[str, jax.Array]:
-        def act(key: Key, state: PyTree, observation: PyTree) -> tuple:
-            del key, observation
-            affinity = env.affinity(state.world, state.params)
-            means = env.expected_rewards(state.world, state.params)
-            gain = means[:, 1, 1] - cost[group]
-            gain += config.multiplier * (means[:, 1, 0] - means[:, 0, 0])
-            never = jnp.zeros_like(gain, bool)
-            cuts = [affinity > cut for cut in CUTS]
-            choices = jnp.stack([never, ~never, gain > 0.0, *cuts])
-            return choices[which].astype(jnp.int32), ()
-
-        steps = play(key, env, params, act)
-        paid = jnp.where(steps.action == 1, steps.times[..., 1] - cost[group][None], 0.0)
-        paid = jnp.where(steps.present, paid + config.multiplier * steps.times[..., 0], 0.0)
-        return totals(steps) | {"reward": paid.sum(0).mean()}
-
-    over_keys = jax.vmap(one, (0, None))
-    program = jit_fast_compile(jax.vmap(over_keys, (None, 0)), level=1)
-    return jax.tree.map(np.asarray, program(keys, jnp.arange(len(KNOWN))))
+    affinity = env.affinity(state.world, state.params)
+    means = env.expected_rewards(state.world, state.params)
+    gain = means[:, 1, 1] - cost + multiplier * (means[:, 1, 0] - means[:, 0, 0])
+    never = jnp.zeros_like(gain, bool)
+    cuts = [affinity > cut for cut in CUTS]
+    return jnp.stack([never, ~never, gain > 0.0, *cuts])[which].astype(jnp.int32)

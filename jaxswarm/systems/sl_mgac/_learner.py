@@ -203,7 +203,7 @@ def sl_mgac(network: GroupNetwork, hyperparameters: Hyperparameters | None = Non
     hp = check_hyperparameters(
         Hyperparameters() if hyperparameters is None else hyperparameters, network.num_groups
     )
-    optimizer = optax.scale_by_adam()
+    optimizer = optax.flatten(optax.scale_by_adam())  # one vector compiles sooner than 30 leaves
     groups, supervised, acts = (
         jnp.asarray(x) for x in (hp.groups, hp.supervised, hp.actor)
     )  # fmt: skip

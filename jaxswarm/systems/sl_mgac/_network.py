@@ -82,44 +82,43 @@ def group_network(
     widths = layer_widths("widths", widths)
     sizes = (num_features, *widths)
 
-    def one(key: Key, num_outputs: int) -> Params:
+    def one(key: Key, bias: np.ndarray, norm: bool = False) -> Params:
         *keys, head_key = jax.random.split(key, len(widths) + 1)
         trunk = [
-            {
-                "kernel": jax.random.normal(k, (a, b)) * np.sqrt(2.0 / a),
-                "bias": jnp.zeros(b),
-                "scale": jnp.ones(b),
-                "shift": jnp.zeros(b),
-            }
+            {"kernel": jax.random.normal(k, (a, b)) * np.sqrt(2.0 / a), "bias": jnp.zeros(b)}
+            | ({"scale": jnp.ones(b), "shift": jnp.zeros(b)} if norm else {})
             for k, a, b in zip(keys, sizes[:-1], sizes[1:], strict=True)
         ]
-        shape = (num_groups, widths[-1], num_outputs)
+        shape = (num_groups, widths[-1], len(bias))
         kernel = SMALL / np.sqrt(widths[-1]) * jax.random.normal(head_key, shape)
         return {
             "trunk": trunk,
-            "head": {"kernel": kernel, "bias": jnp.zeros((num_groups, num_outputs))},
+            "head": {"kernel": kernel, "bias": jnp.tile(jnp.asarray(bias), (num_groups, 1))},
         }
 
     def init(key: Key) -> Params:
         reward_key, critic_key, actor_key = jax.random.split(checks.key(key), 3)
         critic_keys = jax.random.split(critic_key, num_critics)
+        short = np.tile(-2.0 * np.log1p(points), HEADS)  # watch times start out short
         return {
-            "reward": one(reward_key, HEADS * len(points)),
-            "critic": jax.vmap(lambda k: one(k, 2))(critic_keys),
-            "actor": one(actor_key, 2),
+            "reward": one(reward_key, short),
+            "critic": jax.vmap(lambda k: one(k, np.zeros(2, np.float32), True))(critic_keys),
+            "actor": one(actor_key, np.zeros(2, np.float32)),
         }
 
     def apply(
-        params: Params, features: jax.Array, group: jax.Array, layer_norm: ArrayLike
+        params: Params, features: jax.Array, group: jax.Array, layer_norm: ArrayLike | None = None
     ) -> jax.Array:
         x = features
         for layer in params["trunk"]:
             x = matmul(x, layer["kernel"]) + layer["bias"][None]
-            x = jax.nn.relu(jnp.where(layer_norm, normalized(x, layer), x))
+            if layer_norm is not None:
+                x = jnp.where(layer_norm, normalized(x, layer), x)
+            x = jax.nn.relu(x)
         return group_heads(params["head"], x, group)
 
     def times(params: Params, features: jax.Array, group: jax.Array) -> jax.Array:
-        return apply(params, features, group, False).reshape(-1, HEADS, len(points))
+        return apply(params, features, group).reshape(-1, HEADS, len(points))
 
     def future(
         params: Params, features: jax.Array, group: jax.Array, layer_norm: ArrayLike = True
@@ -127,7 +126,7 @@ def group_network(
         return jax.vmap(lambda p: apply(p, features, group, layer_norm))(params)
 
     def policy(params: Params, features: jax.Array, group: jax.Array) -> jax.Array:
-        return apply(params, features, group, False)
+        return apply(params, features, group)
 
     return GroupNetwork(num_features, num_groups, points, init, times, future, policy)
 
