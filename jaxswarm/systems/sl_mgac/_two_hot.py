@@ -83,8 +83,8 @@ def two_hot(values: ArrayLike, bins: ArrayLike) -> jax.Array:
 def encode(values: jax.Array, bins: np.ndarray) -> jax.Array:
     """:func:`two_hot` without checks: one triangular function for each bin."""
     x = jnp.minimum(values, bins[-1])[..., None]
-    gaps = np.diff(bins)
-    rising = (x - bins[:-1]) / gaps
+    lead = (1,) * values.ndim
+    rising = (x - bins[:-1].reshape(*lead, -1)) / np.diff(bins).reshape(*lead, -1)
     one = jnp.ones_like(x)
     up, down = jnp.concatenate([one, rising], -1), jnp.concatenate([1.0 - rising, one], -1)
     return jnp.clip(jnp.minimum(up, down), 0.0, 1.0)
@@ -102,7 +102,7 @@ def expected_value(logits: jax.Array, bins: ArrayLike) -> jax.Array:
             f"logits: expected {len(points)} in the last axis, one for each bin, got "
             f"{checks.shown(logits)}"
         )
-    return jnp.sum(jax.nn.softmax(logits, axis=-1) * points, axis=-1)
+    return jax.nn.softmax(logits, axis=-1) @ points
 
 
 def num_clipped(values: ArrayLike, bins: ArrayLike) -> int:
