@@ -10,7 +10,7 @@ NAME = "sl_mgac"
 TITLE = "SL-MGAC: supervised reward heads and user groups for inserting live streams in a feed"
 
 PAPER = Paper(
-    author="J. Liu, X. Gao, Y. Li et al.",
+    author="J. Liu, X. Gao, Y. Li, X. Li, H. Lu, B. Wang",
     title=(
         "Supervised Learning-enhanced Multi-Group Actor Critic for Live Stream Allocation in Feed"
     ),

@@ -52,7 +52,7 @@ def overestimate(results: Results, arm: str) -> np.ndarray:
 
 
 def diverged(results: Results, arm: str) -> np.ndarray:
-    """Whether values of a seed exceeded :data:`DIVERGED` times the largest true one, ``bool[S]``."""
+    """Whether a seed's values exceeded :data:`DIVERGED` times the largest true one, ``bool[S]``."""
     found = overestimate(results, arm)
     return ~(found <= DIVERGED)  # NaN has diverged
 

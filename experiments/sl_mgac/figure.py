@@ -11,7 +11,7 @@ from experiments.sl_mgac.config import Config
 from experiments.sl_mgac.learners import ARMS, RANKING
 from jaxswarm import plotting, statistics
 
-COLORS = dict(zip((*ARMS, RANKING), (plotting.PALETTE[i] for i in (0, 5, 2, 3, 1, 4, 7))))
+COLORS = {arm: plotting.PALETTE[i] for arm, i in zip(ARMS, (0, 5, 2, 3, 1, 4), strict=True)}
 SHOWN = ("SL-MGAC", "no supervised head", "SAC", "DQN")
 """Arms whose value estimates are drawn, every seed a line."""
 KNOWN = ("never", "always", "bandit", PLANNER)
