@@ -19,7 +19,7 @@ from jaxswarm.rl.offline import evaluation
 from jaxswarm.systems import sl_mgac
 from jaxswarm.types import Params
 
-NCIS_SESSIONS = 500
+NCIS_SESSIONS = 200
 
 
 def run(config: Config, progress: Callable[[str], None]) -> Results:

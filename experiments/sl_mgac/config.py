@@ -31,7 +31,7 @@ class Config:
     tau: float = 0.05  # share of the critics that moves into their targets per step
     discount: float = 0.98  # discount factor between requests of a day
     night_discount: float = 0.95  # discount factor between days
-    multiplier: float = 1.0  # weight of short-video time in the reward
+    multiplier: float = 0.0  # weight of short-video time in the reward
     delta: float = 0.05  # share of usage that insertions may cost
     records: int = 50  # points of the curves of value estimates
     probes: int = 256  # logged states whose values are recorded while training

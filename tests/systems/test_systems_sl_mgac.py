@@ -237,10 +237,9 @@ def trained():
     @jax.vmap
     def run(hp):
         learner = sl_mgac.sl_mgac(network, hp)
-        algorithm = sl_mgac.offline(learner, rows, 32)
-        state, _ = rollout(
-            algorithm.step, algorithm.init(jax.random.key(0)), 600, key=jax.random.key(1)
-        )
+        algorithm = sl_mgac.offline(learner, 32)
+        start = algorithm.init(jax.random.key(0))
+        state, _ = rollout(algorithm.step, start, 600, key=jax.random.key(1), inputs=rows)
         where = (state.params, states, group)
         return learner.values(*where), learner.rewards(*where), learner.act(*where)
 
@@ -306,6 +305,10 @@ def stepped(**changes):
     return learner().step(jax.random.key(0), None, batch._replace(**changes))
 
 
+def fitted(rows):
+    sl_mgac.fit(jax.random.key(0), learner(), rows, num_steps=1, batch_size=4)
+
+
 BAD = {
     "action": (lambda: rows(log_of(action=[0, 2, 0, 1])), "log.actions"),
     "vector action": (lambda: rows(log_of(action=np.full((4, 1), 0.5))), "log.actions"),
@@ -338,7 +341,9 @@ BAD = {
     "batch group": (lambda: stepped(group=np.array([0, 2])), "batch.group"),
     "batch times": (lambda: stepped(times=-np.ones((2, 2))), "batch.times"),
     "features": (lambda: stepped(features=np.zeros((2, 3))), "batch.features"),
-    "rows": (lambda: sl_mgac.offline(learner(), rows_of(), 4), "rows: expected 2 features"),
+    "rows": (lambda: fitted(rows_of()), "inputs: expected rows of 2 features"),
+    "no rows": (lambda: fitted(3), "rows"),
+    "learner": (lambda: sl_mgac.offline(3, 4), "learner"),
 }
 
 

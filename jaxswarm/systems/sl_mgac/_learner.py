@@ -343,35 +343,36 @@ def cross_entropy(logits: jax.Array, wanted: jax.Array) -> jax.Array:
     return -jnp.sum(wanted * jax.nn.log_softmax(logits, axis=-1), axis=-1)
 
 
-def offline(learner: Learner, rows: LogRows, batch_size: int) -> Algorithm:
+def offline(learner: Learner, batch_size: int) -> Algorithm:
     """Make an ``Algorithm`` for ``simulate`` and ``rollout`` that draws its batches from a log.
 
-    Its ``init`` takes a key and draws the weights.
+    Its ``init`` takes a key and draws the weights; its ``step`` takes the :class:`LogRows` as
+    inputs.
 
     Args:
         learner: of :func:`sl_mgac`.
-        rows: of :func:`jaxswarm.systems.sl_mgac.log_rows`.
         batch_size: ``B``, a multiple of the groups.
 
     Raises:
-        ValueError: for rows of other features or groups, or another batch size.
+        ValueError: for another learner; in ``step`` for rows of other features or groups, or
+            another batch size.
     """
     checks.instance("learner", learner, Learner, "sl_mgac.sl_mgac(network)")
-    checks.instance("rows", rows, LogRows, "sl_mgac.log_rows(...)")
+    batch_size = checks.whole("batch_size", batch_size, 1)
     network = learner.network
-    found = (rows.features.shape[1], rows.starts.shape[0])
-    if found != (network.num_features, network.num_groups):
-        raise ValueError(
-            f"rows: expected {network.num_features} features and {network.num_groups} groups like "
-            f"network, got {found[0]} and {found[1]}"
-        )
 
     def init(params: Key) -> LearnerState:
         return learner.init(params)
 
-    def step(key: Key, state: LearnerState, inputs: Any) -> tuple[LearnerState, dict]:
-        del inputs
-        return learner.step(key, state, sample_rows(key, rows, batch_size))
+    def step(key: Key, state: LearnerState, inputs: LogRows) -> tuple[LearnerState, dict]:
+        checks.instance("inputs", inputs, LogRows, "sl_mgac.log_rows(...)")
+        found = (inputs.features.shape[1], inputs.starts.shape[0])
+        if found != (network.num_features, network.num_groups):
+            raise ValueError(
+                f"inputs: expected rows of {network.num_features} features and "
+                f"{network.num_groups} groups like network, got {found[0]} and {found[1]}"
+            )
+        return learner.step(key, state, sample_rows(key, inputs, batch_size))
 
     return Algorithm(init, step)
 
@@ -391,17 +392,20 @@ def fit(
     Raises:
         ValueError: as :func:`offline`.
     """
-    algorithm = offline(learner, rows, batch_size)
+    algorithm = offline(learner, batch_size)
     num_steps = checks.whole("num_steps", num_steps, 1)
 
     @jax.jit
-    def train(key: Key) -> Params:
+    def train(key: Key, rows: LogRows) -> Params:
         init_key, key = jax.random.split(key)
+
+        def step(state: LearnerState, key: Key) -> tuple[LearnerState, None]:
+            return algorithm.step(key, state, rows)[0], None
+
         keys = jax.random.split(key, num_steps)
-        step = lambda state, k: (algorithm.step(k, state, None)[0], None)  # noqa: E731
         return jax.lax.scan(step, learner.init(init_key), keys)[0].params
 
-    return train(checks.key(key))
+    return train(checks.key(key), checks.instance("rows", rows, LogRows, "sl_mgac.log_rows(...)"))
 
 
 def check_batch(batch: LogBatch, network: GroupNetwork) -> LogBatch:
