@@ -192,7 +192,7 @@ def known_actions(
     """
     affinity = env.affinity(state.world, state.params)
     means = env.expected_rewards(state.world, state.params)
-    gain = means[:, 1, 1] - cost + multiplier * (means[:, 1, 0] - means[:, 0, 0])
+    gain = means[:, 1, 1] - cost + multiplier * (means[:, 1, 0] + cost - means[:, 0, 0])
     never = jnp.zeros_like(gain, bool)
     cuts = [affinity > cut for cut in CUTS]
     return jnp.stack([never, ~never, gain > 0.0, *cuts])[which].astype(jnp.int32)

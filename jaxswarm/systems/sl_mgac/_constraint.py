@@ -2,7 +2,8 @@
 
 The paper's reward formula is not public. Our reading: an insertion earns the live watch time less
 an exposure cost, the short-video time that insertions displace; a Lagrange term adds the time of
-short videos, whose total falls where insertions make users leave.
+short videos, whose total falls where insertions make users leave. It adds the displaced time back,
+which the exposure cost has already charged.
 
 Shapes: ``B`` rows, ``G`` groups, ``R`` rows of a log.
 """
@@ -19,7 +20,7 @@ from jaxswarm.types import ArrayLike
 def insertion_reward(
     action: jax.Array, times: jax.Array, cost: ArrayLike, multiplier: ArrayLike
 ) -> jax.Array:
-    """Reward ``a (w_live − c) + λ w_short`` of requests, ``[…]``.
+    """Reward ``a (w_live − c) + λ (w_short + a c)`` of requests, ``[…]``; the usage if ``λ = 1``.
 
     Args:
         action: ``[…]``, 0 or 1.
@@ -32,9 +33,10 @@ def insertion_reward(
         >>> from jaxswarm.systems import sl_mgac
         >>> times = jnp.array([[1.0, 0.0], [0.5, 3.0]])
         >>> sl_mgac.insertion_reward(jnp.array([0, 1]), times, 0.5, 1.0).tolist()
-        [1.0, 3.0]
+        [1.0, 3.5]
     """
-    return jnp.where(action == 1, times[..., 1] - cost, 0.0) + multiplier * times[..., 0]
+    gain = times[..., 1] - cost + multiplier * cost
+    return jnp.where(action == 1, gain, 0.0) + multiplier * times[..., 0]
 
 
 def exposure_cost(rows: LogRows) -> np.ndarray:
@@ -89,8 +91,8 @@ def log_returns(
         np.asarray(checks.real("cost", cost, 0.0, shape=None)), rows.starts.shape
     )
     times, step = np.asarray(rows.times), np.asarray(rows.step)
-    gain = np.where(np.asarray(rows.action) == 1, times[:, 1] - costs[np.asarray(rows.group)], 0.0)
-    total = gain + multiplier * times[:, 0]
+    gain = times[:, 1] - (1.0 - multiplier) * costs[np.asarray(rows.group)]
+    total = np.where(np.asarray(rows.action) == 1, gain, 0.0) + multiplier * times[:, 0]
     factor = np.where(rows.last, 0.0, np.where(rows.night, night_discount, discount))
     for t in range(int(step.max()) - 1, -1, -1):
         at = np.flatnonzero((step == t) & ~np.asarray(rows.last))

@@ -216,7 +216,8 @@ def sl_mgac(network: GroupNetwork, hyperparameters: Hyperparameters | None = Non
         """``R̂ [B, 2]`` of both actions from the logits of watch times ``[B, 3, K]``."""
         means = expected_value(logits, network.bins)
         without = hp.multiplier * means[:, 0]
-        inserted = means[:, 2] - costs[group] + hp.multiplier * means[:, 1]
+        cost = costs[group]
+        inserted = means[:, 2] - cost + hp.multiplier * (means[:, 1] + cost)
         return jnp.stack([without, inserted], axis=1)
 
     def rewards(params: Params, features: jax.Array, group: jax.Array) -> jax.Array:
