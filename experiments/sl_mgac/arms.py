@@ -35,15 +35,18 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     params = world.physics(config)
     bins = sl_mgac.log_bins(config.bins, 0.05, config.largest)
     progress("logs of both worlds")
-    logs, rows = [], []
+    logs, rows, scalings = [], [], []
     program = world.collector(config)
     for w, own in enumerate(agents.unstack(params)):
         log, night = world.collect(jax.random.fold_in(key, w), config, program, own)
         group = world.groups_of(config, config.sessions)
-        rows.append(sl_mgac.log_rows(log, group, bins, num_groups=config.groups, night=night))
+        of_world = sl_mgac.log_rows(log, group, bins, num_groups=config.groups, night=night)
+        of_world, scaling = learners.scaled(of_world, config.standardize)
+        rows.append(of_world)
+        scalings.append(scaling)
         logs.append((head_of(log), group[:NCIS_SESSIONS]))
     whole, starts, counts = learners.joined(rows)
-    jobs = learners.stacked_jobs(config, rows, starts, counts)
+    jobs = learners.stacked_jobs(config, rows, starts, counts, scalings)
     results: Results = {"log": contents(rows, jobs)}
     progress("training of all arms")
     network = learners.make_network(config, whole.features.shape[1])
@@ -128,9 +131,10 @@ def estimates(
 
     def acts(params: Params, job: learners.Job) -> tuple[jax.Array, jax.Array]:
         learner = sl_mgac.sl_mgac(network, job.hp)
-        expected = learner.rewards(params, features, owner)
+        scaled = job.scaling(features)
+        expected = learner.rewards(params, scaled, owner)
         best = jnp.argmax(expected, axis=1).astype(jnp.int32)
-        return learner.act(params, features, owner), best
+        return learner.act(params, scaled, owner), best
 
     firsts = jax.tree.map(lambda x: x[: len(ARMS)], (trained, jobs))
     program = jit_fast_compile(

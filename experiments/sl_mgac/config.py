@@ -29,6 +29,7 @@ class Config:
     steps: int = 1_000  # gradient steps of every arm
     batch: int = 128  # rows of a gradient step
     rate: float = 0.0  # step size of every arm; 0 takes the tuned one of each arm
+    standardize: bool = False  # standardize features by mean and deviation of the log
     tau: float = 0.05  # share of the critics that moves into their targets per step
     discount: float = 0.98  # discount factor between requests of a day
     night_discount: float = 0.95  # discount factor between days
@@ -69,5 +70,5 @@ SCALES = {
         seeds=2,
     ),
     "small": Config(),
-    "full": Config(sessions=65_536, users=8_192, width=64, steps=4_000, batch=256, seeds=10),
+    "full": Config(sessions=65_536, users=4_096, width=64, steps=3_000, batch=256, seeds=10),
 }

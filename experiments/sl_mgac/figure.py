@@ -36,7 +36,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
     plotting.intervals(
         {arm: statistics.summarize(usage(found, never)) for arm, found in arms.items()},
         threshold=1.0 - config.delta,
-        xlabel="short and live watch time / that without insertions",
+        xlabel="watch time / that without insertions",
         title="Usage (dashed: constraint)",
         ax=grid[0, 2],
     )

@@ -7,7 +7,7 @@ Shapes: ``J`` jobs, ``S`` seeds, ``E`` records, ``N`` test users, ``T`` steps.
 """
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,13 +29,34 @@ JOBS = (*((0, arm) for arm in ARMS), *((1, arm) for arm in CONTROL_ARMS))
 """World and arm of every job."""
 
 
+class Scaling(NamedTuple):
+    """Mean and standard deviation of the features of a log, ``[F]`` each."""
+
+    mean: Any
+    std: Any
+
+    def __call__(self, features: Any) -> Any:
+        """Features ``[N, F]`` less the mean, in standard deviations."""
+        return (features - self.mean[None]) / self.std[None]
+
+
+def scaled(rows: sl_mgac.LogRows, standardize: bool) -> tuple[sl_mgac.LogRows, Scaling]:
+    """Rows with standardized features, or as they are, and the scaling, which all arms share."""
+    std = rows.features.std(axis=0)
+    scaling = Scaling(rows.features.mean(axis=0), np.where(std > 0.0, std, 1.0))
+    if not standardize:
+        scaling = Scaling(np.zeros_like(std), np.ones_like(std))
+    return replace(rows, features=scaling(rows.features)), scaling
+
+
 class Job(NamedTuple):
-    """An arm in a world; leaves ``[J, …]`` when stacked."""
+    """An arm in a world; leaves ``[J, …]`` when stacked. ``scaling``: of the world's features."""
 
     hp: sl_mgac.Hyperparameters
     world: jax.Array
     starts: jax.Array
     counts: jax.Array
+    scaling: Scaling
 
 
 def joined(logs: list[sl_mgac.LogRows]) -> tuple[sl_mgac.LogRows, np.ndarray, np.ndarray]:
@@ -61,7 +82,11 @@ def numbers(config: Config, rows: sl_mgac.LogRows) -> sl_mgac.Hyperparameters:
 
 
 def stacked_jobs(
-    config: Config, logs: list[sl_mgac.LogRows], starts: np.ndarray, counts: np.ndarray
+    config: Config,
+    logs: list[sl_mgac.LogRows],
+    starts: np.ndarray,
+    counts: np.ndarray,
+    scalings: list[Scaling],
 ) -> Job:
     """All jobs, leaves ``[J, …]``."""
     shared = [numbers(config, rows) for rows in logs]
@@ -69,7 +94,8 @@ def stacked_jobs(
     for world, arm in JOBS:
         rate = config.rate if config.rate > 0.0 else RATES[arm]
         hp = sl_mgac.settings_of(arm, shared[world]._replace(lr=rate))
-        jobs.append(Job(hp, np.int32(world), starts[world], counts[world]))  # type: ignore[arg-type]
+        where = (np.int32(world), starts[world], counts[world], scalings[world])
+        jobs.append(Job(hp, *where))  # type: ignore[arg-type]
     return jax.tree.map(lambda *x: jnp.stack([jnp.asarray(y) for y in x]), *jobs)
 
 
@@ -151,7 +177,7 @@ def test(
 
     def act(key: Key, state: SwarmState, observation: LiveFeedObservation) -> tuple:
         del key
-        where = (params, describe(observation), group)
+        where = (params, job.scaling(describe(observation)), group)
         q, expected = learner.values(*where), learner.rewards(*where)
         best = jnp.argmax(expected, axis=1).astype(jnp.int32)
         known = known_actions(policy, env, state, costs, job.hp.multiplier)

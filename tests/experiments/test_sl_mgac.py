@@ -5,7 +5,9 @@ import pytest
 
 from experiments.sl_mgac import claims, world
 from experiments.sl_mgac.config import RATES, SCALES, Config
-from experiments.sl_mgac.learners import ARMS
+from experiments.sl_mgac.learners import ARMS, scaled
+from jaxswarm import data
+from jaxswarm.systems import sl_mgac
 
 
 def test_instability_of_curves_by_hand():
@@ -44,6 +46,20 @@ def test_groups_of_logged_users_repeat_in_every_block():
     group = world.groups_of(config, config.sessions)
     np.testing.assert_array_equal(group[:6], [0, 1, 2, 3, 0, 1])
     np.testing.assert_array_equal(group[world.CHUNK : world.CHUNK + 2], [0, 1])
+
+
+def test_features_are_standardized_by_those_of_the_log():
+    features = np.array([[1.0, 5.0], [3.0, 5.0], [5.0, 5.0]])
+    log = data.interactions(
+        [0, 0, 0], [0, 1, 0], np.ones((3, 2)), propensity=[0.5] * 3, features=features
+    )
+    rows = sl_mgac.log_rows(log, [0], [0.0, 1.0], num_groups=1)
+    own, scaling = scaled(rows, True)
+    np.testing.assert_allclose(own.features[:, 0], [-(1.5**0.5), 0.0, 1.5**0.5], rtol=1e-5)
+    np.testing.assert_array_equal(own.features[:, 1], 0.0)
+    np.testing.assert_allclose(scaling(np.array([[3.0, 6.0]])), [[0.0, 1.0]], atol=1e-6)
+    same, _ = scaled(rows, False)
+    np.testing.assert_array_equal(same.features, rows.features)
 
 
 def test_every_arm_has_a_step_size():

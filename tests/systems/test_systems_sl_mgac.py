@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jaxswarm import data, rollout
 from jaxswarm.systems import sl_mgac
+from jaxswarm.systems.sl_mgac._network import normalized
 from tests.rl.bad_input import NUMBER, SIZE, accepted
 
 BINS = np.array([0.0, 0.5, 1.0, 2.0, 4.0], np.float32)
@@ -155,6 +156,14 @@ def test_heads_of_a_group_are_separate_networks():
             wanted = np.moveaxis(np.asarray(one(own, x, jnp.zeros(6, int))), axis, 0)
             mine = np.asarray(group) == g
             np.testing.assert_allclose(found[mine], wanted[mine], rtol=1e-5, atol=1e-6)
+
+
+def test_layer_norm_is_that_by_hand():
+    x = np.random.default_rng(0).normal(2.0, 3.0, (4, 8)).astype(np.float32)
+    layer = {"scale": np.full(8, 2.0, np.float32), "shift": np.arange(8, dtype=np.float32)}
+    unit = (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)
+    found = normalized(jnp.asarray(x), layer)
+    np.testing.assert_allclose(found, 2.0 * unit + np.arange(8), rtol=1e-4, atol=1e-4)
 
 
 def test_permuting_users_permutes_values_and_actions():
