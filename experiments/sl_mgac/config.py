@@ -11,7 +11,7 @@ RATES = {
     "DQN": 1e-3,
 }
 """Step sizes: of SL-MGAC, SAC and DQN the best of .0003, .001 and .003 for the arm's reward, on
-base seed 1000; of the ablations that of SL-MGAC."""
+base seed 1000 and with an earlier formula of the reward; of the ablations that of SL-MGAC."""
 
 
 @dataclass(frozen=True)
@@ -70,5 +70,14 @@ SCALES = {
         seeds=2,
     ),
     "small": Config(),
-    "full": Config(sessions=65_536, users=4_096, width=64, steps=3_000, batch=256, seeds=10),
+    "full": Config(
+        sessions=65_536,
+        users=4_096,
+        width=64,
+        steps=3_000,
+        batch=256,
+        rate=3e-3,
+        standardize=True,
+        seeds=10,
+    ),
 }
