@@ -37,6 +37,7 @@ MINUTES = (
     "disrupted",
     "mo_mix",
     "web3recommend",
+    "sl_mgac",
 )
 
 
