@@ -20,11 +20,11 @@ from experiments.dqc.learners import (
 )
 from experiments.dqc.tabular import exact_part
 from experiments.dqc.worlds import GridTask, data_set, flat_rows, grid_tasks, oracle_success
-from experiments.harness.compile import jit_fast_compile
+from experiments.harness.compile import as_one_leaf, jit_fast_compile
 from experiments.harness.protocol import Results
 from jaxswarm import agents, gossip, topology
 from jaxswarm.rl import offline
-from jaxswarm.types import Key, Params, PyTree
+from jaxswarm.types import Key, Params
 
 NETWORKED_TASK = 1  # the long corridor
 ORACLE_EPISODES = 200
@@ -158,25 +158,6 @@ def networked_agents(
     program = jit_fast_compile(jax.vmap(over_seeds, (0, None, None, None)), level=1)
     success = program(jnp.array([True, False]), keys, shards, pools)
     return dict(zip(("ring", "isolated"), success, strict=True))
-
-
-def as_one_leaf(rule: gossip.GossipTransformation) -> gossip.GossipTransformation:
-    """The same rule on all weights as one vector, which compiles much sooner than 34 leaves."""
-
-    def flat(tree: PyTree) -> jax.Array:
-        return jnp.concatenate([x.reshape(len(x), -1) for x in jax.tree.leaves(tree)], axis=1)
-
-    def mix(
-        key: Key, params: PyTree, state: PyTree, exchange: gossip.Exchange
-    ) -> tuple[PyTree, PyTree, gossip.Traffic]:
-        mixed, state, traffic = rule.mix(key, flat(params), state, exchange)
-        leaves, structure = jax.tree.flatten(params)
-        ends = np.cumsum([x[0].size for x in leaves])
-        parts = jnp.split(mixed, ends[:-1], axis=1)
-        shaped = [part.reshape(x.shape) for part, x in zip(parts, leaves, strict=True)]
-        return jax.tree.unflatten(structure, shaped), state, traffic
-
-    return gossip.GossipTransformation(lambda params: rule.init(flat(params)), mix, rule.supports)
 
 
 def oracles(config: Config, tasks: list[GridTask]) -> Results:

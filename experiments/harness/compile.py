@@ -5,6 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm import gossip
+from jaxswarm.types import Key, PyTree
 
 LEVEL = "xla_backend_optimization_level"
 
@@ -30,3 +35,22 @@ def jit_fast_compile(fn: Callable[..., Any], *, level: int = 2) -> Any:
     if jax.default_backend() != "cpu" or LEVEL in os.environ.get("XLA_FLAGS", ""):
         return jax.jit(fn)
     return jax.jit(fn, compiler_options={LEVEL: level})
+
+
+def as_one_leaf(rule: gossip.GossipTransformation) -> gossip.GossipTransformation:
+    """The same rule on all weights as one vector, which compiles sooner than many leaves."""
+
+    def flat(tree: PyTree) -> jax.Array:
+        return jnp.concatenate([x.reshape(len(x), -1) for x in jax.tree.leaves(tree)], axis=1)
+
+    def mix(
+        key: Key, params: PyTree, state: PyTree, exchange: gossip.Exchange
+    ) -> tuple[PyTree, PyTree, gossip.Traffic]:
+        mixed, state, traffic = rule.mix(key, flat(params), state, exchange)
+        leaves, structure = jax.tree.flatten(params)
+        ends = np.cumsum([x[0].size for x in leaves])
+        parts = jnp.split(mixed, ends[:-1], axis=1)
+        shaped = [part.reshape(x.shape) for part, x in zip(parts, leaves, strict=True)]
+        return jax.tree.unflatten(structure, shaped), state, traffic
+
+    return gossip.GossipTransformation(lambda params: rule.init(flat(params)), mix, rule.supports)

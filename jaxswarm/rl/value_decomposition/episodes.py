@@ -234,7 +234,8 @@ def check_team_params(network: ValueNetwork, params: Any, shared: bool) -> None:
             "params: expected {'agent', 'mixer'} as value_decomposition.initial_params makes them, "
             f"got {checks.shown(params)}"
         )
-    n = None if shared else network.num_agents
     init: Any = network.init
-    check_weights(params["agent"], lambda key: init(key)["agent"], n)
+    if shared:
+        return check_weights(params, init, None)  # one traced function, which jax caches
+    check_weights(params["agent"], lambda key: init(key)["agent"], network.num_agents)
     check_weights(params["mixer"], lambda key: init(key)["mixer"], None)
