@@ -19,13 +19,21 @@ from experiments.dqc.learners import (
     world_of,
 )
 from experiments.dqc.tabular import exact_part
-from experiments.dqc.worlds import GridTask, data_set, flat_rows, grid_tasks, oracle_success
+from experiments.dqc.worlds import (
+    GridTask,
+    covered_pairs,
+    data_set,
+    flat_rows,
+    grid_tasks,
+    oracle_success,
+)
 from experiments.harness.compile import as_one_leaf, jit_fast_compile
 from experiments.harness.protocol import Results
 from jaxswarm import agents, gossip, topology
 from jaxswarm.rl import offline
 from jaxswarm.types import Key, Params
 
+SHORT = 50  # gradient steps of a program that takes less time than its compilation
 NETWORKED_TASK = 1  # the long corridor
 ORACLE_EPISODES = 200
 
@@ -34,12 +42,15 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     """Run all parts.
 
     Returns:
-        ``exact``: see :func:`experiments.dqc.tabular.exact_part`; ``oracle``: ``{kind: [W, S]}``;
-        ``success``: ``{arm: [W, S, P]}``; ``paths``: ``{arm: [T]}``, cells of one episode in the
-        sticky corridor; ``networked``: ``{arm: [S]}``; ``mazes``: ``{maze: {arm: [S, 5]}}``.
+        ``oracle``: ``{kind: [W, S]}``; ``success``: ``{arm: [W, S, P]}``; ``paths``:
+        ``{arm: [T]}``, cells of one episode in the sticky corridor; and, where run, ``exact``: see
+        :func:`experiments.dqc.tabular.exact_part`; ``networked``: see :func:`networked_agents`;
+        ``mazes``: ``{maze: {arm: [S, 5]}}``.
     """
-    progress("exact chunk critics")
-    results: Results = {"exact": exact_part(config)}
+    results: Results = {}
+    if "exact" in config.parts:
+        progress("exact chunk critics")
+        results["exact"] = exact_part(config)
     tasks = grid_tasks()
     progress("data and oracles")
     data = [
@@ -71,17 +82,17 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     program = jit_fast_compile(
         lambda keys, stack, worlds: jax.lax.map(
             lambda each: over_seeds(keys, each[0], each[1], hp), (stack, worlds)
-        )
+        ),
+        level=0 if config.steps < SHORT else 2,
     )
     success, cells = program(keys, stack, worlds)
     results["success"] = {name: success[:, :, m] for m, name in enumerate(names)}
     results["paths"] = {name: cells[0, 0, names.index(name), 0] for name in ("QC", "DQC")}
-    progress("networked agents")
-    results["networked"] = networked_agents(
-        config, network, numbers["DQC"], keys, tasks[NETWORKED_TASK], data[NETWORKED_TASK]
-    )
-    pooled = results["success"]["DQC"][NETWORKED_TASK]
-    results["networked"]["pooled"] = np.asarray(pooled).mean(-1)
+    if "networked" in config.parts:
+        progress("networked agents")
+        results["networked"] = networked_agents(
+            config, network, numbers["DQC"], keys, tasks[NETWORKED_TASK]
+        )
     if config.mazes:
         from experiments.dqc.pointmaze import run_maze
 
@@ -100,8 +111,8 @@ def stacked_data(
         [offline.trajectories(*flat_rows(task, own)) for own in of_task]
         for task, of_task in zip(tasks, data, strict=True)
     ]
-    rows = [jax.tree.map(lambda *x: jnp.stack(x), *of_task) for of_task in sets]
-    return jax.tree.map(lambda *x: jnp.stack(x), *rows)
+    rows = [jax.tree.map(lambda *x: np.stack(x), *of_task) for of_task in sets]
+    return jax.tree.map(lambda *x: np.stack(x), *rows)
 
 
 def networked_agents(
@@ -110,36 +121,38 @@ def networked_agents(
     numbers: dict[str, float],
     keys: jax.Array,
     task: GridTask,
-    data: list[dict[str, np.ndarray]],
 ) -> Results:
-    """Success of DQC when agents hold disjoint shards, ``{arm: [S]}``: on a ring, and isolated.
+    """Success of DQC when agents hold disjoint shards, ``{arm: [S]}``.
 
-    Episodes are dealt by the region in which they take place: agents know different parts of the
-    maze. The cells that may be goals are known to all.
+    The skills of an agent's episodes lead to cells of its own section of the corridor, so that its
+    shard shows how to get there and little about the way to other sections. *ring*: agents gossip;
+    *isolated*: they do not; *pooled*: they do not, and each draws from the data of all. The cells
+    that may be goals are known to all. ``covered [S]``: share of the evaluation's starts and goals
+    whose shortest way is in the shard of an agent, move by move; mean over agents.
     """
-    shards, pools = [], []
-    for own in data:
-        rows = flat_rows(task, own)
-        order = np.argsort(own["cell"].mean(1))
-        dealt = [part.tolist() for part in np.split(order, config.agents)]
-        shards.append(offline.shard(*rows, dealt))
-        whole = offline.trajectories(*rows)
-        pools.append(offline.GoalPool(whole.goal, whole.label))
-    shards, pools = (jax.tree.map(lambda *x: jnp.stack(x), *each) for each in (shards, pools))
+    n = config.agents
+    made = [sectional_shards(config, task, s) for s in range(config.seeds)]
+    shards, covered = ([each[k] for each in made] for k in (0, 1))
+    shards = jax.tree.map(lambda *x: np.stack(x), *shards)
     world = world_of(task)
     longest = int(world.limits.max())
     hp = offline.ChunkHyperparameters(**numbers)  # type: ignore[arg-type]
     learner = offline.chunk_learner(
         network, hp, num_candidates=config.candidates, flow_steps=config.flow_steps
     )
-    ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(config.agents))))
+    ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(n))))
 
     def team(
-        takes_part: jax.Array, key: Key, shard: offline.Trajectories, pool: offline.GoalPool
+        takes_part: jax.Array, pooled: jax.Array, key: Key, own: offline.Trajectories
     ) -> jax.Array:
-        algorithm = offline.networked(learner, ring, shard, batch_size=config.batch, pool=pool)
+        pool = offline.GoalPool(own.goal, own.label)
+        several = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), own)
+        starts = jnp.where(pooled, jnp.ravel(own.starts)[None], jnp.tile(own.starts, (1, n)))
+        algorithm = offline.networked(
+            learner, ring, several._replace(starts=starts), batch_size=config.batch, pool=pool
+        )
         init_key, key, test_key = jax.random.split(key, 3)
-        present = jnp.broadcast_to(takes_part, (config.agents,))
+        present = jnp.broadcast_to(takes_part, (n,))
 
         def step(
             state: offline.NetworkedOfflineState, key: jax.Array
@@ -154,10 +167,35 @@ def networked_agents(
 
         return jax.vmap(tested)(state.agents.params).mean()
 
-    over_seeds = jax.vmap(team, (None, 0, 0, 0))
-    program = jit_fast_compile(jax.vmap(over_seeds, (0, None, None, None)), level=1)
-    success = program(jnp.array([True, False]), keys, shards, pools)
-    return dict(zip(("ring", "isolated"), success, strict=True))
+    over_seeds = jax.vmap(team, (None, None, 0, 0))
+    level = 0 if config.steps < SHORT else 1
+    program = jit_fast_compile(jax.vmap(over_seeds, (0, 0, None, None)), level=level)
+    arms = {"ring": (True, False), "isolated": (False, False), "pooled": (False, True)}
+    success = program(*np.array(list(arms.values())).T, keys, shards)
+    return dict(zip(arms, success, strict=True)) | {"covered": np.array(covered)}
+
+
+def sectional_shards(
+    config: Config, task: GridTask, seed: int
+) -> tuple[offline.Trajectories, float]:
+    """Data of all agents, whose ``starts [N, rows]`` are those of each; and what shards cover."""
+    n, each = config.agents, config.episodes // config.agents
+    edges = np.linspace(0, task.size, n + 1).astype(int)
+    drawn = [
+        data_set(
+            _generator(config, NETWORKED_TASK, seed, 2, k),
+            task,
+            each,
+            config.length,
+            leads=(edges[k], edges[k + 1]),
+        )
+        for k in range(n)
+    ]
+    joined = {name: np.concatenate([own[name] for own in drawn]) for name in drawn[0]}
+    whole = jax.tree.map(np.asarray, offline.trajectories(*flat_rows(task, joined)))
+    return whole._replace(starts=whole.starts.reshape(n, -1)), np.mean(
+        [covered_pairs(task, own) for own in drawn]
+    )
 
 
 def oracles(config: Config, tasks: list[GridTask]) -> Results:

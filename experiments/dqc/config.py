@@ -7,6 +7,9 @@ from jaxswarm import errors
 TASKS = ("sticky corridor", "long corridor", "detours", "direct data")
 """Tasks of the small scale, see :mod:`experiments.dqc.worlds`."""
 
+PARTS = ("exact", "networked")
+"""What is run beside the grid tasks: exact chunk critics, and agents with disjoint shards."""
+
 MAZES = ("giant", "teleport")
 """Point mazes of OGBench, which the full scale adds."""
 
@@ -15,6 +18,7 @@ MAZES = ("giant", "teleport")
 class Config:
     """Sizes; all arms of a task share them."""
 
+    parts: tuple[str, ...] = PARTS  # what is run beside the grid tasks
     horizon: int = 16  # steps of the critics' returns and chunks (h)
     policy_chunk: int = 1  # actions of DQC's policy chunk (h_a)
     middle_chunk: int = 4  # actions of a chunk of QC-NS
@@ -48,6 +52,9 @@ class Config:
     seed: int = 0  # base seed of the repetitions
 
     def __post_init__(self) -> None:
+        for part in self.parts:
+            if part not in PARTS:
+                raise errors.unknown("part", part, PARTS)
         for name in self.mazes:
             if name not in MAZES:
                 raise errors.unknown("maze", name, MAZES)
@@ -67,6 +74,7 @@ class Config:
 
 SCALES = {
     "smoke": Config(
+        parts=(),
         steps=4,
         batch=8,
         width=8,

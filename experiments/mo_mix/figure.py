@@ -138,8 +138,9 @@ def draw_treasure(treasure: dict[str, np.ndarray], ax: Any) -> None:
     ax.plot(*truth[[0, -1]].T, "o", color="none", markeredgecolor="black", markersize=10,
             label="best for a preference")  # fmt: skip
     for arm, marker, color in ((OUTER, "x", COLORS[OUTER]), (CONDITIONED, "D", COLORS[MO_MIX])):
-        points = at_preferences({"front": treasure[arm]}).reshape(-1, 2)
-        ax.plot(*points.T, marker, color=color, markersize=5, alpha=0.7, label=arm)
+        if arm in treasure:
+            points = at_preferences({"front": treasure[arm]}).reshape(-1, 2)
+            ax.plot(*points.T, marker, color=color, markersize=5, alpha=0.7, label=arm)
     ax.legend(frameon=False, fontsize=9, loc="upper right")
     plotting.titles(ax, "Deep-sea treasure: a concave front", "value", "minus time")
 
