@@ -84,6 +84,7 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
             lambda each: over_seeds(keys, each[0], each[1], hp), (stack, worlds)
         ),
         level=0 if config.steps < SHORT else 2,
+        plain=True,
     )
     success, cells = program(keys, stack, worlds)
     results["success"] = {name: success[:, :, m] for m, name in enumerate(names)}
@@ -169,7 +170,7 @@ def networked_agents(
 
     over_seeds = jax.vmap(team, (None, None, 0, 0))
     level = 0 if config.steps < SHORT else 1
-    program = jit_fast_compile(jax.vmap(over_seeds, (0, 0, None, None)), level=level)
+    program = jit_fast_compile(jax.vmap(over_seeds, (0, 0, None, None)), level=level, plain=True)
     arms = {"ring": (True, False), "isolated": (False, False), "pooled": (False, True)}
     success = program(*np.array(list(arms.values())).T, keys, shards)
     return dict(zip(arms, success, strict=True)) | {"covered": np.array(covered)}

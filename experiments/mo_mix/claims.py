@@ -310,7 +310,7 @@ def add_treasure(made: ClaimList, found: dict[str, np.ndarray]) -> None:
             "On deep-sea treasure, it attains at least the hypervolume of an outer loop over 11 "
             "preferences with the same total of episodes and updates",
             statement="Own check: one agent for all preferences against one for each.",
-            measured="(hypervolume of the conditioned agent - of the outer loop) / of the true front",
+            measured="(hypervolume of the agent - of the outer loop) / of the true front",
             baseline=OUTER,
             value=statistics.compare(volumes / whole, outer / whole),
             at_least=NO_LESS,

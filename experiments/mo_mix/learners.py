@@ -4,16 +4,14 @@ Shapes: ``S`` seeds, ``I`` steps of a learner, ``W`` preferences.
 """
 
 import functools
-import os
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness.compile import LEVEL, jit_fast_compile
+from experiments.harness.compile import jit_fast_compile
 from experiments.mo_mix.config import CONDITIONED_ARMS, Config
 from experiments.mo_mix.worlds import EVERY, FINE_PREFERENCES, PREFERENCES, game
 from jaxswarm import agents, envs
@@ -206,19 +204,5 @@ def at_preferences(found: Numbers) -> np.ndarray:
 
 
 def jit_training(fn: Callable[..., Any], iterations: int) -> Any:
-    """Compile a training loop as :func:`jit_fast_compile` does, with jaxlib 0.10 sooner still.
-
-    Its plain fusions in one piece compile in two thirds of the time and run no slower here. A loop
-    of few steps takes less time than its compilation, which is then not optimized.
-    """
-    level = 0 if iterations < SHORT else 2
-    if jax.default_backend() != "cpu" or not version("jaxlib").startswith("0.10."):
-        return jit_fast_compile(fn, level=level)
-    options = {
-        LEVEL: level,
-        "xla_cpu_use_fusion_emitters": False,
-        "xla_cpu_parallel_codegen_split_count": 1,
-    }
-    given = os.environ.get("XLA_FLAGS", "")
-    options = {name: value for name, value in options.items() if name not in given}
-    return jax.jit(fn, compiler_options=options)
+    """Compile a training loop; not optimized if it takes less time than its compilation."""
+    return jit_fast_compile(fn, level=0 if iterations < SHORT else 2, plain=True)

@@ -5,8 +5,9 @@ best for a linear preference: no outer loop, however long, finds another. There 
 nothing is mixed: the arm is MO-MIX's agent network, conditioned on a preference. Full scale adds an
 outer loop of value learners, one for each of the eleven preferences, with an eleventh of the
 episodes each. Half of the training's episodes begin in a random cell of the sea, since from the
-surface random moves do not reach the far treasures; greedy agents are tested from the surface. Values are divided by 124 and times by 19 for
-learning, which leaves convex and concave parts of the front as they are.
+surface random moves do not reach the far treasures; greedy agents are tested from the surface.
+Values are divided by 124 and times by 19 for learning, which leaves convex and concave parts of the
+front as they are.
 
 Shapes: ``S`` seeds, ``W`` preferences.
 
