@@ -128,8 +128,8 @@ def networked_agents(
     The skills of an agent's episodes lead to cells of its own section of the corridor, so that its
     shard shows how to get there and little about the way to other sections. *ring*: agents gossip;
     *isolated*: they do not; *pooled*: they do not, and each draws from the data of all. The cells
-    that may be goals are known to all. ``covered [S]``: share of the evaluation's starts and goals
-    whose shortest way is in the shard of an agent, move by move; mean over agents.
+    that may be goals are known to all. ``covered by own``, ``covered by all``: see
+    :func:`sectional_shards`.
     """
     n = config.agents
     made = [sectional_shards(config, task, s) for s in range(config.seeds)]
@@ -173,20 +173,26 @@ def networked_agents(
     program = jit_fast_compile(jax.vmap(over_seeds, (0, 0, None, None)), level=level, plain=True)
     arms = {"ring": (True, False), "isolated": (False, False), "pooled": (False, True)}
     success = program(*np.array(list(arms.values())).T, keys, shards)
-    return dict(zip(arms, success, strict=True)) | {"covered": np.array(covered)}
+    own, every = np.array(covered).T
+    oracle = {"covered by own": own, "covered by all": every}
+    return dict(zip(arms, success, strict=True)) | oracle
 
 
 def sectional_shards(
     config: Config, task: GridTask, seed: int
-) -> tuple[offline.Trajectories, float]:
-    """Data of all agents, whose ``starts [N, rows]`` are those of each; and what shards cover."""
-    n, each = config.agents, config.episodes // config.agents
+) -> tuple[offline.Trajectories, tuple[float, float]]:
+    """Data of all agents, whose ``starts [N, rows]`` are those of each; and what is covered.
+
+    The two numbers are the shares of the evaluation's starts and goals whose shortest way is in an
+    agent's own shard (mean over agents) and in all of them.
+    """
+    n, count = config.agents, config.episodes // config.agents
     edges = np.linspace(0, task.size, n + 1).astype(int)
     drawn = [
         data_set(
             _generator(config, NETWORKED_TASK, seed, 2, k),
             task,
-            each,
+            count,
             config.length,
             leads=(edges[k], edges[k + 1]),
         )
@@ -194,9 +200,9 @@ def sectional_shards(
     ]
     joined = {name: np.concatenate([own[name] for own in drawn]) for name in drawn[0]}
     whole = jax.tree.map(np.asarray, offline.trajectories(*flat_rows(task, joined)))
-    return whole._replace(starts=whole.starts.reshape(n, -1)), np.mean(
-        [covered_pairs(task, own) for own in drawn]
-    )
+    own = float(np.mean([covered_pairs(task, each) for each in drawn]))
+    whole = whole._replace(starts=whole.starts.reshape(n, -1))
+    return whole, (own, covered_pairs(task, joined))
 
 
 def oracles(config: Config, tasks: list[GridTask]) -> Results:

@@ -24,6 +24,7 @@ CLEAR = 0.15  # least difference of success rates that the specification asks fo
 POSITIVE = 0.0  # success of an arm minus another's, at least
 POSSIBLE = 0.95  # success of the planner that knows the maze, at least
 LOSES = 0.05  # success that DQC loses without optimism, at least
+NEEDED = 0.5  # share of starts and goals whose way only other agents' shards show, at least
 SAME = 0.1  # success by which an arm may differ from another that it should equal
 
 SUCCESS = "share of evaluation episodes that reach the goal within twice the shortest path"
@@ -290,6 +291,19 @@ def add_networked(made: ClaimList, networked: Results) -> None:
         "unit": "fraction",
         "arm": "ring",
     }
+    made.add(
+        "All shards together show the shortest way for at least half of the evaluation's starts "
+        "and goals more than an agent's own shard does",
+        statement="Own check: the shards can reward exchange (an oracle).",
+        measured="starts and goals covered, move by move, by all shards - by an agent's own",
+        metric="share of the five starts and goals; mean over agents",
+        unit="fraction",
+        arm="all shards",
+        baseline="own shard",
+        value=statistics.compare(networked["covered by all"], networked["covered by own"]),
+        at_least=NEEDED,
+        control=True,
+    )
     made.add(
         "Agents on a ring succeed more often than isolated agents, by at least 0.15",
         measured="success on the ring - success of isolated agents",

@@ -31,10 +31,27 @@ def plot(config: Config, results: Results, path: Path) -> None:
     bars = plotting.tidy(figure.add_subplot(spec[0, 0:3]))
     _draw_success(bars, groups)
     task = grid_tasks()[0]
+    halves = spec[0, 3].subgridspec(1, 2)
     for column, (arm, text) in enumerate((("QC", "open loop"), ("DQC", "closed loop"))):
-        ax = plotting.tidy(figure.add_subplot(spec[0, 3 + column]))
+        ax = plotting.tidy(figure.add_subplot(halves[0, column]))
         _draw_path(ax, task, np.asarray(results["paths"][arm]), f"{arm}, {text}")
+    if "networked" in results:
+        _draw_networked(plotting.tidy(figure.add_subplot(spec[0, 4])), results["networked"])
     plotting.save(figure, path)
+
+
+def _draw_networked(ax: Any, networked: Results) -> None:
+    """Success of agents with disjoint shards, one point for each seed, and the means."""
+    arms = ("isolated", "ring", "pooled")
+    for place, arm in enumerate(arms):
+        values = np.asarray(networked[arm])
+        at = place + np.linspace(-0.08, 0.08, len(values))
+        ax.plot(at, values, "o", color=plotting.PALETTE[place], markersize=5, alpha=0.8)
+        ax.hlines(values.mean(), place - 0.25, place + 0.25, color="black", linewidth=1.5)
+    ax.set_xticks(range(len(arms)), arms)
+    ax.set_ylim(0.0, 1.05)
+    title = f"{len(networked['ring'])} teams with disjoint shards"
+    plotting.titles(ax, title, "", "success rate in the long corridor")
 
 
 def _draw_success(ax: Any, groups: dict[str, np.ndarray]) -> None:
