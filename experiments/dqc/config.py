@@ -25,7 +25,7 @@ class Config:
     kappa_distill: float = 0.7  # expectile of the distilled critic, in [0.5, 1)
     kappa_value: float = 0.8  # quantile of the values of all arms but IQL, in [0.5, 1)
     expectile: float = 0.9  # expectile of IQL's value, in [0.5, 1)
-    advantage_weight: float = 10.0  # inverse temperature of IQL's actor
+    advantage_weight: float = 3.0  # inverse temperature of IQL's actor
     discount: float = 0.94  # discount factor
     width: int = 32  # hidden units of a layer; every network has two layers
     steps: int = 1000  # gradient steps of every arm
