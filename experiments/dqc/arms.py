@@ -1,6 +1,7 @@
 """Run the exact part, all arms on the grid tasks, networked agents, and the point mazes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -92,8 +93,10 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     if "networked" in config.parts:
         progress("networked agents")
         results["networked"] = networked_agents(
-            config, network, numbers["DQC"], keys, tasks[NETWORKED_TASK]
+            config, network, numbers["DQC"], keys, tasks[NETWORKED_TASK], data[NETWORKED_TASK]
         )
+        pooled = results["success"]["DQC"][NETWORKED_TASK]
+        results["networked"]["pooled, by place"] = np.asarray(pooled).mean(-1)
     if config.mazes:
         from experiments.dqc.pointmaze import run_maze
 
@@ -122,19 +125,26 @@ def networked_agents(
     numbers: dict[str, float],
     keys: jax.Array,
     task: GridTask,
+    data: list[dict[str, np.ndarray]],
 ) -> Results:
-    """Success of DQC when agents hold disjoint shards, ``{arm: [S]}``.
+    """Success of DQC when agents hold disjoint shards, ``{arm: [S]}``: on a ring, and isolated.
 
-    The skills of an agent's episodes lead to cells of its own section of the corridor, so that its
-    shard shows how to get there and little about the way to other sections. *ring*: agents gossip;
-    *isolated*: they do not; *pooled*: they do not, and each draws from the data of all. The cells
-    that may be goals are known to all. ``covered by own``, ``covered by all``: see
-    :func:`sectional_shards`.
+    *Shards by place* are the task's episodes, dealt by the region in which they take place. In
+    *shards by section* the skills of an agent's episodes lead to cells of its own section of the
+    corridor. The cells that may be goals are known to all. ``pooled, by section`` is one learner
+    with the data of all agents; ``covered by own`` and ``covered by all``: shares of the
+    evaluation's starts and goals whose shortest way is in an agent's own shard (mean over agents)
+    and in all of them, by section.
     """
     n = config.agents
-    made = [sectional_shards(config, task, s) for s in range(config.seeds)]
-    shards, covered = ([each[k] for each in made] for k in (0, 1))
-    shards = jax.tree.map(lambda *x: np.stack(x), *shards)
+    sections = [section_data(config, task, seed) for seed in range(config.seeds)]
+    unions = [
+        {name: np.concatenate([each[name] for each in own]) for name in own[0]} for own in sections
+    ]
+    by_place = [_shards(task, own, np.argsort(own["cell"].mean(1)), n) for own in data]
+    by_section = [_shards(task, own, np.arange(config.episodes), n) for own in unions]
+    kinds = [_stack(made) for made in (by_place, by_section)]
+    shards, pools, wholes = _stack(kinds)  # leaves [kind, S, …]
     world = world_of(task)
     longest = int(world.limits.max())
     hp = offline.ChunkHyperparameters(**numbers)  # type: ignore[arg-type]
@@ -143,15 +153,13 @@ def networked_agents(
     )
     ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(n))))
 
+    def tested(key: Key, params: Params) -> jax.Array:
+        return evaluate(key, config, network, params, hp, world, longest)[0].mean()
+
     def team(
-        takes_part: jax.Array, pooled: jax.Array, key: Key, own: offline.Trajectories
+        takes_part: jax.Array, key: Key, shard: offline.Trajectories, pool: offline.GoalPool
     ) -> jax.Array:
-        pool = offline.GoalPool(own.goal, own.label)
-        several = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), own)
-        starts = jnp.where(pooled, jnp.ravel(own.starts)[None], jnp.tile(own.starts, (1, n)))
-        algorithm = offline.networked(
-            learner, ring, several._replace(starts=starts), batch_size=config.batch, pool=pool
-        )
+        algorithm = offline.networked(learner, ring, shard, batch_size=config.batch, pool=pool)
         init_key, key, test_key = jax.random.split(key, 3)
         present = jnp.broadcast_to(takes_part, (n,))
 
@@ -162,47 +170,62 @@ def networked_agents(
 
         state = algorithm.init(init_key)
         state, _ = jax.lax.scan(step, state, jax.random.split(key, config.steps))
+        return jax.vmap(tested, (None, 0))(test_key, state.agents.params).mean()
 
-        def tested(params: Params) -> jax.Array:
-            return evaluate(test_key, config, network, params, hp, world, longest)[0].mean()
+    def one(key: Key, whole: offline.Trajectories) -> jax.Array:
+        return tested(jax.random.fold_in(key, 1), train(key, config, network, whole, hp))
 
-        return jax.vmap(tested)(state.agents.params).mean()
-
-    over_seeds = jax.vmap(team, (None, None, 0, 0))
     level = 0 if config.steps < SHORT else 1
-    program = jit_fast_compile(jax.vmap(over_seeds, (0, 0, None, None)), level=level, plain=True)
-    arms = {"ring": (True, False), "isolated": (False, False), "pooled": (False, True)}
-    success = program(*np.array(list(arms.values())).T, keys, shards)
-    own, every = np.array(covered).T
-    oracle = {"covered by own": own, "covered by all": every}
-    return dict(zip(arms, success, strict=True)) | oracle
+    over_seeds = jax.vmap(team, (None, 0, 0, 0))
+    over_shards = jax.vmap(over_seeds, (None, None, 0, 0))
+    program = jit_fast_compile(
+        jax.vmap(over_shards, (0, None, None, None)), level=level, plain=True
+    )
+    success = program(np.array([True, False]), keys, shards, pools)  # [exchange, kind, S]
+    whole = jax.tree.map(lambda x: x[1], wholes)
+    pooled = jit_fast_compile(jax.vmap(one), level=level, plain=True)(keys, whole)
+    arms = {
+        f"{arm}, {kind}": success[row, column]
+        for row, arm in enumerate(("ring", "isolated"))
+        for column, kind in enumerate(("by place", "by section"))
+    }
+    oracle = {
+        "covered by own": np.array(
+            [np.mean([covered_pairs(task, x) for x in y]) for y in sections]
+        ),
+        "covered by all": np.array([covered_pairs(task, x) for x in unions]),
+    }
+    return arms | {"pooled, by section": pooled} | oracle
 
 
-def sectional_shards(
-    config: Config, task: GridTask, seed: int
-) -> tuple[offline.Trajectories, tuple[float, float]]:
-    """Data of all agents, whose ``starts [N, rows]`` are those of each; and what is covered.
-
-    The two numbers are the shares of the evaluation's starts and goals whose shortest way is in an
-    agent's own shard (mean over agents) and in all of them.
-    """
+def section_data(config: Config, task: GridTask, seed: int) -> list[dict[str, np.ndarray]]:
+    """Episodes of every agent, whose skills lead to cells of its own section."""
     n, count = config.agents, config.episodes // config.agents
     edges = np.linspace(0, task.size, n + 1).astype(int)
-    drawn = [
+    return [
         data_set(
             _generator(config, NETWORKED_TASK, seed, 2, k),
             task,
             count,
             config.length,
-            leads=(edges[k], edges[k + 1]),
+            leads=(int(edges[k]), int(edges[k + 1])),
         )
         for k in range(n)
     ]
-    joined = {name: np.concatenate([own[name] for own in drawn]) for name in drawn[0]}
-    whole = jax.tree.map(np.asarray, offline.trajectories(*flat_rows(task, joined)))
-    own = float(np.mean([covered_pairs(task, each) for each in drawn]))
-    whole = whole._replace(starts=whole.starts.reshape(n, -1))
-    return whole, (own, covered_pairs(task, joined))
+
+
+def _shards(
+    task: GridTask, data: dict[str, np.ndarray], order: np.ndarray, n: int
+) -> tuple[offline.Trajectories, offline.GoalPool, offline.Trajectories]:
+    """Shards of equal parts of the episodes in an order, all goal cells, and all the data."""
+    rows = flat_rows(task, data)
+    whole = offline.trajectories(*rows)
+    shards = offline.shard(*rows, [part.tolist() for part in np.split(order, n)])
+    return shards, offline.GoalPool(whole.goal, whole.label), whole
+
+
+def _stack(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *x: np.stack(x), *trees)
 
 
 def oracles(config: Config, tasks: list[GridTask]) -> Results:

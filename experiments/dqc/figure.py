@@ -43,15 +43,18 @@ def plot(config: Config, results: Results, path: Path) -> None:
 def _draw_networked(ax: Any, networked: Results) -> None:
     """Success of agents with disjoint shards, one point for each seed, and the means."""
     arms = ("isolated", "ring", "pooled")
-    for place, arm in enumerate(arms):
-        values = np.asarray(networked[arm])
-        at = place + np.linspace(-0.08, 0.08, len(values))
-        ax.plot(at, values, "o", color=plotting.PALETTE[place], markersize=5, alpha=0.8)
-        ax.hlines(values.mean(), place - 0.25, place + 0.25, color="black", linewidth=1.5)
+    for index, (kind, marker) in enumerate((("by place", "s"), ("by section", "o"))):
+        for place, arm in enumerate(arms):
+            values = np.asarray(networked[f"{arm}, {kind}"])
+            center = place + 0.2 * (2 * index - 1)
+            at = center + np.linspace(-0.06, 0.06, len(values))
+            ax.plot(at, values, marker, color=plotting.PALETTE[index], markersize=5, alpha=0.8,
+                    label=f"shards {kind}" if place == 0 else None)  # fmt: skip
+            ax.hlines(values.mean(), center - 0.15, center + 0.15, color="black", linewidth=1.5)
     ax.set_xticks(range(len(arms)), arms)
     ax.set_ylim(0.0, 1.05)
-    title = f"{len(networked['ring'])} teams with disjoint shards"
-    plotting.titles(ax, title, "", "success rate in the long corridor")
+    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+    plotting.titles(ax, "Networked agents, long corridor", "", "success rate")
 
 
 def _draw_success(ax: Any, groups: dict[str, np.ndarray]) -> None:

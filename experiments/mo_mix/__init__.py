@@ -45,7 +45,7 @@ target rate up to 0.2, to 0.63; it has these. Its claim is on ``MO-MIX - 1.1 x o
 of their ratio, whose interval a single seed near zero decided, and both controls are judged by
 their value, since misses of one seed in five are wide.
 
-The interval and deep-sea treasure came after the first recorded run; no arm or threshold of that run
+The interval and deep-sea treasure came after the first recorded run, of which no arm or threshold
 was changed. A pilot of the treasure at base seed 1000 (two seeds) with 198 steps found both ends in
 one of two seeds, with 396 steps in both, at 0.92 of the ends' hypervolume; the outer loop at equal
 totals found none of the far treasures, and is run at full scale only.

@@ -11,6 +11,7 @@ from experiments.harness.protocol import Results
 from experiments.mo_mix.claims import shares
 from experiments.mo_mix.config import (
     ADDITIVE,
+    COARSE,
     CONCAVE,
     CONDITIONED,
     CONSENSUS,
@@ -33,6 +34,7 @@ COLORS = {
     MO_MIX: plotting.PALETTE[0],
     CONCAVE: plotting.PALETTE[0],
     UNIFORM: plotting.PALETTE[1],
+    COARSE: plotting.PALETTE[5],
     ADDITIVE: plotting.PALETTE[2],
     OUTER: plotting.PALETTE[3],
     OUTER_TENFOLD: plotting.PALETTE[4],
@@ -103,7 +105,7 @@ def draw_plane(grid: Results, curve: str, arm: str, ax: Any) -> None:
 
 def draw_curves(config: Config, grid: Results, ax: Any) -> None:
     """Hypervolume under the eleven preferences while learning."""
-    arms = (MO_MIX, UNIFORM, ADDITIVE)
+    arms = (MO_MIX, UNIFORM, COARSE, ADDITIVE)
     series = {
         arm: np.array([[share_of_front(p) for p in seed] for seed in grid[arm]["curve"]])
         for arm in arms
