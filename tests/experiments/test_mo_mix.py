@@ -38,7 +38,7 @@ def test_of_the_treasures_linear_preferences_reach_the_two_ends_also_when_discou
 
 def test_the_sea_begins_anywhere_in_the_water_if_scattered():
     env = treasure.ScatteredTreasure(1, treasure.TIME_LIMIT)
-    keys = jax.random.split(jax.random.key(0), 300)
+    keys = jax.random.split(jax.random.key(0), 1000)
     start = jax.jit(jax.vmap(env.start, (0, None)))
     scattered = start(keys, env.params._replace(scatter=1.0)).position[:, 0]
     depths = np.array(deep_sea_treasure.DEPTHS)
