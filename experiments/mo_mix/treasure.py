@@ -83,7 +83,7 @@ def learned_fronts(config: Config) -> dict[str, np.ndarray]:
     """
     env = ScatteredTreasure(1, TIME_LIMIT)
     make = functools.partial(vd.value_network_for, env, "additive", hidden_size=config.hidden)
-    options = {
+    options: dict[str, Any] = {
         "num_envs": config.episodes,
         "updates": config.updates,
         "batch_size": config.batch,
