@@ -92,7 +92,6 @@ def data_set(
     episodes: int,
     length: int,
     *,
-    begins: tuple[int, int] | None = None,
     leads: tuple[int, int] | None = None,
 ) -> dict[str, np.ndarray]:
     """Draw episodes of open-loop skills.
@@ -102,15 +101,14 @@ def data_set(
         task: the task.
         episodes: ``E``.
         length: ``L``.
-        begins: range ``[low, high)`` of the cells in which episodes begin; all if omitted.
-        leads: range of the cells that skills lead to; all if omitted.
+        leads: range ``[low, high)`` of the cells that skills lead to; all if omitted.
 
     Returns:
         ``cell int32[E, L + 1]`` and ``move int32[E, L]``.
     """
-    begins, leads = (((0, task.size) if each is None else each) for each in (begins, leads))
-    real = rng.integers(*begins, size=episodes)
-    planned, target = real.copy(), rng.integers(*leads, size=episodes)
+    low, high = (0, task.size) if leads is None else leads
+    real = rng.integers(task.size, size=episodes)
+    planned, target = real.copy(), rng.integers(low, high, size=episodes)
     last = rng.integers(4, size=episodes)
     back = np.full(episodes, -1)  # the move that ends a detour, if one is under way
     phase = rng.integers(task.skill, size=episodes)
@@ -122,7 +120,7 @@ def data_set(
         back = np.where(anew, -1, back)
         straight = np.where(anew, rng.uniform(size=episodes) < STRAIGHT, straight)
         arrived = planned == target
-        target = np.where(arrived, rng.integers(*leads, size=episodes), target)
+        target = np.where(arrived, rng.integers(low, high, size=episodes), target)
         forward = task.hop[planned, target]
         draws = rng.uniform(size=(2, episodes))
         other = rng.integers(4, size=episodes)
