@@ -36,6 +36,8 @@ MINUTES = (
     "dqc",
     "disrupted",
     "mo_mix",
+    "web3recommend",
+    "sl_mgac",
 )
 
 
