@@ -57,6 +57,7 @@ class ConstrainedHyperparameters(NamedTuple):
         temperature: ``Σλ``, above 0.
         cap: largest importance ratio and largest weight of a likelihood.
         entropy: weight of the policy's entropy.
+        min_norm: whether multipliers are factors of the min-norm weights, in Pareto learners.
         gradient_rate: share of the newest gradient in the average that Pareto weights come from.
         tau: share of the critics that moves into their targets in an update.
         lr: step size of Adam, of actors.
@@ -73,6 +74,7 @@ class ConstrainedHyperparameters(NamedTuple):
     temperature: Any = 1.0
     cap: Any = 10.0
     entropy: Any = 0.0
+    min_norm: Any = True
     gradient_rate: Any = 0.02
     tau: Any = 0.05
     lr: Any = 1e-2
@@ -156,8 +158,8 @@ def constrained_learner(
         hyperparameters: the numbers of the main policy.
         auxiliary: the numbers of the ``n`` auxiliary policies, leaves ``[n, …]``, one critic each.
         separate: one critic for each response (``C = m``) instead of one for the weighted sum.
-        pareto: weigh the responses' policy gradients by min-norm weights times ``multipliers``;
-            only with ``separate``.
+        pareto: average the responses' policy gradients, for their min-norm weights; only with
+            ``separate``.
         decay_steps: updates over which step sizes decay to a twentieth; constant if omitted.
 
     Raises:
@@ -274,7 +276,8 @@ def constrained_learner(
             flat = [x.reshape(m, -1) for x in jax.tree.leaves(gradients)]
             gram = sum((x @ x.T for x in flat), jnp.zeros((m, m)))
             scale = jnp.maximum(jnp.trace(gram) / m, 1e-20)
-            weights = weights * m * min_norm_weights(gram / scale)
+            common = m * min_norm_weights(gram / scale)
+            weights = weights * jnp.where(hp.min_norm, common, 1.0)
 
         def loss(params: Params) -> tuple[jax.Array, dict[str, jax.Array]]:
             outputs, own = own_log_probs(params["actor"])

@@ -1,0 +1,76 @@
+"""TSCAC of agents that hold shards of the users: on a ring, and isolated (an extension)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.tscac.config import DISCOUNTS, Config
+from jaxswarm import gossip, topology
+from jaxswarm.rl import constrained
+from jaxswarm.rl.networks import Network
+from jaxswarm.types import Key, PyTree
+
+WEIGHT = 0.1
+"""λ of the networked agents."""
+
+
+def team_of(
+    key: Key, config: Config, network: Network, rows: constrained.Transitions
+) -> dict[str, constrained.ConstrainedState]:
+    """Train both teams, each with as many updates of each stage as one learner with all users.
+
+    Args:
+        key: consumed; the same batches for both teams.
+        config: sizes.
+        network: of one policy.
+        rows: shards, leaves ``[N, …]``.
+
+    Returns:
+        States of the agents by team, leaves ``[N, …]``.
+    """
+    learner = constrained.tscac(
+        network,
+        discounts=DISCOUNTS,
+        weights=WEIGHT,
+        decay_steps=config.steps,
+        lr=config.lr,
+        critic_lr=config.lr,
+    )
+    ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(config.agents))))
+    algorithm = constrained.networked(
+        learner, ring, rows, batch_size=config.batch, stage_one_steps=config.steps
+    )
+
+    def team(takes_part: jax.Array) -> constrained.ConstrainedState:
+        init_key, step_key = jax.random.split(key)
+        present = jnp.broadcast_to(takes_part, (config.agents,))
+
+        def step(state: Any, key: Key) -> tuple[Any, None]:
+            return algorithm.step(key, state, present)[0], None
+
+        keys = jax.random.split(step_key, 2 * config.steps)
+        return jax.lax.scan(step, algorithm.init(init_key), keys)[0].agents
+
+    both = jax.vmap(team)(jnp.array([True, False]))
+    return {
+        name: jax.tree.map(lambda x, i=i: x[i], both) for i, name in enumerate(("ring", "isolated"))
+    }
+
+
+def as_one_leaf(rule: gossip.GossipTransformation) -> gossip.GossipTransformation:
+    """The same rule on all weights as one vector, which compiles sooner than many leaves."""
+
+    def flat(tree: PyTree) -> jax.Array:
+        return jnp.concatenate([x.reshape(len(x), -1) for x in jax.tree.leaves(tree)], axis=1)
+
+    def mix(key: Key, params: PyTree, state: PyTree, exchange: gossip.Exchange) -> Any:
+        mixed, state, traffic = rule.mix(key, flat(params), state, exchange)
+        leaves, tree = jax.tree.flatten(params)
+        ends = np.cumsum([x[0].size for x in leaves])[:-1].tolist()
+        parts = jnp.split(mixed, ends, axis=1)
+        shaped = [y.reshape(x.shape) for x, y in zip(leaves, parts, strict=True)]
+        return jax.tree.unflatten(tree, shaped), state, traffic
+
+    return rule._replace(init=lambda params: rule.init(flat(params)), mix=mix)
