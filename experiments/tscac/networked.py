@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.tscac.config import DISCOUNTS, Config
 from jaxswarm import gossip, topology
+from jaxswarm.algorithm import Algorithm
 from jaxswarm.rl import constrained
 from jaxswarm.rl.networks import Network
 from jaxswarm.types import Key, PyTree
@@ -19,7 +20,7 @@ WEIGHT = 0.1
 def team_of(
     key: Key, config: Config, network: Network, rows: constrained.Transitions
 ) -> dict[str, constrained.ConstrainedState]:
-    """Train both teams, each with as many updates of each stage as one learner with all users.
+    """Train both teams; the batches of all agents together are as large as that of one learner.
 
     Args:
         key: consumed; the same batches for both teams.
@@ -39,19 +40,24 @@ def team_of(
         critic_lr=config.lr,
     )
     ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(config.agents))))
-    algorithm = constrained.networked(
-        learner, ring, rows, batch_size=config.batch, stage_one_steps=config.steps
-    )
+    batch = max(config.batch // config.agents, 1)
+    stages = [
+        constrained.networked(learner, ring, rows, batch_size=batch, stage=stage)
+        for stage in ("one", "two")
+    ]
 
     def team(takes_part: jax.Array) -> constrained.ConstrainedState:
         init_key, step_key = jax.random.split(key)
         present = jnp.broadcast_to(takes_part, (config.agents,))
+        state: Any = stages[0].init(init_key)
+        for i, algorithm in enumerate(stages):
 
-        def step(state: Any, key: Key) -> tuple[Any, None]:
-            return algorithm.step(key, state, present)[0], None
+            def step(state: Any, key: Key, algorithm: Algorithm = algorithm) -> tuple[Any, None]:
+                return algorithm.step(key, state, present)[0], None
 
-        keys = jax.random.split(step_key, 2 * config.steps)
-        return jax.lax.scan(step, algorithm.init(init_key), keys)[0].agents
+            keys = jax.random.split(jax.random.fold_in(step_key, i), config.steps)
+            state, _ = jax.lax.scan(step, state, keys)
+        return state.agents
 
     both = jax.vmap(team)(jnp.array([True, False]))
     return {

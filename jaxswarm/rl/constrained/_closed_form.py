@@ -121,6 +121,8 @@ def regularized_gaussian(
         (0.7, 1.0)
     """
     slope = jnp.asarray(checks.real("gradient", gradient, shape=None), jnp.float32)
+    if not slope.ndim:
+        raise ValueError("gradient: expected [..., A], got a number")
     mean = checks.real("means", means, shape=(None, *slope.shape))
     mean = jnp.asarray(mean, jnp.float32)
     std = jnp.asarray(checks.real("stds", stds, above=0.0, shape=mean.shape), jnp.float32)
@@ -175,13 +177,22 @@ def check_weights(weights: ArrayLike, num_policies: int) -> tuple[jax.Array, jax
     Raises:
         ValueError: for negative weights, weights that are all 0, or another shape.
     """
-    shape = () if jnp.ndim(weights) == 0 else (num_policies,)
-    checks.real("weights", weights, 0.0, shape=shape)
+    each = one_or_each("weights", weights, num_policies, 0.0)
     if not checks.is_traced(weights) and not np.any(np.asarray(weights) > 0):
         raise ValueError("weights: expected at least one above 0, got none")
-    each = jnp.broadcast_to(jnp.asarray(weights, jnp.float32), (num_policies,))
     total = each.sum()
     return each / total, total
+
+
+def one_or_each(name: str, value: ArrayLike, count: int, low: float = -np.inf) -> jax.Array:
+    """Check one number for all, or ``[count]``, and return ``float32[count]``.
+
+    Raises:
+        ValueError: for another shape, or numbers that are not finite or below ``low``.
+    """
+    array = value if checks.is_traced(value) else checks.as_array(name, value, "real numbers")
+    checks.real(name, value, low, shape=() if array.ndim == 0 else (count,))  # type: ignore[union-attr]
+    return jnp.broadcast_to(jnp.asarray(value, jnp.float32), (count,))
 
 
 def _checked(

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import checks
-from jaxswarm.rl.constrained._closed_form import check_weights
+from jaxswarm.rl.constrained._closed_form import check_weights, one_or_each
 from jaxswarm.rl.constrained._learner import (
     CLOSED_FORM,
     GRADIENT,
@@ -25,8 +25,10 @@ from jaxswarm.rl.constrained._learner import (
     REGULARIZED,
     ConstrainedHyperparameters,
     ConstrainedLearner,
+    check_hyperparameters,
     constrained_learner,
 )
+from jaxswarm.rl.constrained._network import check_plain
 from jaxswarm.rl.networks import Network
 from jaxswarm.types import ArrayLike
 
@@ -85,7 +87,7 @@ def tscac(
     """
     m = _num_responses(discounts)
     shares, total = check_weights(weights, m - 1)
-    checks.choice("stage two", stage_two, STAGE_TWO)
+    checks.choice("stage_two", stage_two, STAGE_TWO)
     main = ConstrainedHyperparameters(
         rule=STAGE_TWO[stage_two],
         discounts=np.asarray(discounts[:1], np.float32),
@@ -94,7 +96,8 @@ def tscac(
         shares=shares,
         temperature=total,
     )._replace(**_known(numbers))
-    auxiliary = _stacked_auxiliary(discounts, numbers | (auxiliary_numbers or {}))
+    check_hyperparameters(main, check_plain(network), separate=False)
+    auxiliary = _stacked_auxiliary(network, discounts, numbers, auxiliary_numbers or {})
     return constrained_learner(network, main, auxiliary=auxiliary, decay_steps=decay_steps)
 
 
@@ -233,10 +236,18 @@ def _known(numbers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stacked_auxiliary(
-    discounts: Sequence[float], numbers: dict[str, Any]
+    network: Network,
+    discounts: Sequence[float],
+    numbers: dict[str, Any],
+    auxiliary_numbers: dict[str, Any],
 ) -> ConstrainedHyperparameters:
     """Numbers of the policies of single auxiliary responses, leaves ``[m − 1, …]``."""
     m = len(discounts)
+    plain = {name for name, value in ConstrainedHyperparameters()._asdict().items()
+             if np.ndim(value) == 0 and name != "rule"}  # fmt: skip
+    given = {name: x for name, x in numbers.items() if name in plain} | _known(auxiliary_numbers)
+    one = ConstrainedHyperparameters(multipliers=(1.0,) * m, thresholds=(0.0,) * (m - 1))
+    check_hyperparameters(one._replace(**given), network, separate=False)
     own = ConstrainedHyperparameters(
         rule=GRADIENT,
         discounts=np.asarray(discounts, np.float32)[1:, None],
@@ -244,7 +255,6 @@ def _stacked_auxiliary(
         thresholds=np.zeros((m - 1, m - 1), np.float32),
         shares=np.zeros((m - 1, 1), np.float32),
     )
-    given = _known(numbers)
     scalars = {
         name: jnp.broadcast_to(jnp.asarray(given.get(name, value)), (m - 1,))
         for name, value in own._asdict().items()
@@ -261,16 +271,14 @@ def _scalarized(
     name: str = "multipliers",
 ) -> ConstrainedHyperparameters:
     m = _num_responses(discounts)
-    each = []
-    for label, given, low in (("thresholds", thresholds, -np.inf), (name, multipliers, 0.0)):
-        shape = () if jnp.ndim(given) == 0 else (m - 1,)
-        checks.real(label, given, low, shape=shape)
-        each.append(jnp.broadcast_to(jnp.asarray(given, jnp.float32), (m - 1,)))
+    checks.real("dual_rate", dual_rate, 0.0)
+    levels = one_or_each("thresholds", thresholds, m - 1)
+    factors = one_or_each(name, multipliers, m - 1, 0.0)
     return ConstrainedHyperparameters(
         rule=GRADIENT,
         discounts=np.asarray(discounts, np.float32),
-        multipliers=jnp.concatenate([jnp.ones(1), each[1]]),
-        thresholds=each[0],
+        multipliers=jnp.concatenate([jnp.ones(1), factors]),
+        thresholds=levels,
         dual_rate=dual_rate,
         shares=np.zeros(1, np.float32),
     )

@@ -12,12 +12,14 @@ from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.traffic import Ledger, Traffic
 from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
-from jaxswarm.rl.constrained._learner import ConstrainedLearner, ConstrainedState, PolicyState
+from jaxswarm.rl.constrained._learner import ConstrainedLearner, ConstrainedState
 from jaxswarm.rl.constrained._transitions import Transitions, sample
 from jaxswarm.types import Key, PyTree
 
 SENT = ("actor", "critics", "targets", "multipliers")
 """Parts of a policy's state that networked agents exchange; the rest stays local."""
+
+STAGES = ("one", "two", "both")
 
 
 class NetworkedConstrainedState(NamedTuple):
@@ -95,7 +97,7 @@ def networked(
     rows: Transitions,
     *,
     batch_size: int = 256,
-    stage_one_steps: int = 0,
+    stage: str = "both",
 ) -> Algorithm:
     """Constrained learning of networked agents whose users are private: actors and critics gossip.
 
@@ -109,8 +111,8 @@ def networked(
             agents isolated.
         rows: leaves ``[N, …]``, of :func:`jaxswarm.rl.constrained.shard_users`.
         batch_size: transitions of each agent's update.
-        stage_one_steps: steps in which only the auxiliary policies learn, and after which only the
-            main one does; 0: both learn in every step.
+        stage: ``"one"``, ``"two"`` or ``"both"``: which policies learn. A state may go on from one
+            stage to the next.
 
     Returns:
         ``init(key) -> NetworkedConstrainedState`` and ``step(key, state, inputs=None)``; ``inputs``
@@ -123,7 +125,8 @@ def networked(
     require_support(rule, purpose="networked")
     checks.instance("rows", rows, Transitions, "constrained.shard_users(log, 4)")
     batch_size = checks.whole("batch_size", batch_size, 1)
-    first = checks.whole("stage_one_steps", stage_one_steps)
+    checks.choice("stage", stage, STAGES)
+    update = {"one": learner.stage_one, "two": learner.stage_two, "both": learner.step}[stage]
     if jnp.ndim(rows.count) != 1:
         raise ValueError(f"rows: expected shards [N, …], got count of shape {rows.count.shape}")
     n = rows.count.shape[0]
@@ -143,15 +146,9 @@ def networked(
             state, rule.init(sent(state)), jnp.int32(0), Ledger.empty()
         )
 
-    def local(key: Key, state: ConstrainedState, own: Transitions, early: jax.Array) -> Any:
+    def local(key: Key, state: ConstrainedState, own: Transitions) -> Any:
         batch_key, key = jax.random.split(key)
-        after, losses = learner.step(key, state, sample(batch_key, own, batch_size))
-        if first:
-            after = ConstrainedState(
-                _where(early, state.main, after.main),
-                _where(early, after.auxiliary, state.auxiliary),
-            )
-        return after, losses
+        return update(key, state, sample(batch_key, own, batch_size))
 
     def step(
         key: Key, state: NetworkedConstrainedState, inputs: jax.Array | None = None
@@ -159,9 +156,7 @@ def networked(
         if inputs is not None:
             checks.mask("inputs", inputs, (n,))
         learn_key, gossip_key = jax.random.split(checks.key(key))
-        over = jax.vmap(local, (0, 0, 0, None))
-        early = state.round < first
-        learners, losses = over(agents.keys(learn_key, n), state.agents, rows, early)
+        learners, losses = jax.vmap(local)(agents.keys(learn_key, n), state.agents, rows)
         parts, gossip_state, traffic = rule.mix(
             gossip_key, sent(learners), state.gossip, Exchange(state.round, participates=inputs)
         )
@@ -171,7 +166,3 @@ def networked(
         return new_state, NetworkedConstrainedInfo(losses, traffic)
 
     return Algorithm(init, step)  # type: ignore[arg-type]
-
-
-def _where(condition: jax.Array, a: PolicyState, b: PolicyState) -> PolicyState:
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
