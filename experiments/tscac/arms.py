@@ -12,7 +12,7 @@ from experiments.harness.compile import jit_fast_compile
 from experiments.harness.protocol import Results
 from experiments.tscac import feeds, learners
 from experiments.tscac.config import DISCOUNTS, METHODS, SEPARATE, Config
-from experiments.tscac.networked import WEIGHT, team_of
+from experiments.tscac.networked import METHOD, TESTED, WEIGHT, team_of
 from experiments.tscac.tabular import exact_part
 from jaxswarm.rl import constrained, offline
 from jaxswarm.types import Key, PyTree
@@ -192,12 +192,13 @@ def one_seed(key: Key, config: Config, programs: Programs) -> Results:
         )
         for i, hp in enumerate(numbers)
     ]
+    agents = np.unique(np.linspace(0, config.agents - 1, TESTED).astype(int))
     teams = programs.team(team_key, constrained.shard_users(interactions, config.agents))
-    own = learners.arm_numbers(config, network, "TSCAC", WEIGHT, log=mean)
+    own = learners.arm_numbers(config, network, METHOD, WEIGHT, log=mean)
     arms += [
         learned(network, team.main, i, jax.tree.map(lambda x, i=i: x[i], team.auxiliary), own)
         for team in teams.values()
-        for i in range(config.agents)
+        for i in agents
     ]
     weights = np.array([[1.0, *(factor for _ in raw[1:])] for factor in ORACLES]) / np.maximum(
         np.abs(raw), 1e-6
@@ -223,7 +224,7 @@ def one_seed(key: Key, config: Config, programs: Programs) -> Results:
             for method in METHODS
         }
 
-    agents = sums[count : count + 2 * config.agents].reshape(2, config.agents, -1).mean(1)
+    by_team = sums[count : count + 2 * len(agents)].reshape(2, len(agents), -1).mean(1)
     return {
         "online": by_method(sums),
         "requests": by_method(requests),
@@ -233,7 +234,7 @@ def one_seed(key: Key, config: Config, programs: Programs) -> Results:
         "estimate": by_method(value),
         "effective": by_method(effective),
         "correlation": {"joint": shared, "separate": separate},
-        "networked": dict(zip(teams, agents, strict=True)),
+        "networked": dict(zip(teams, by_team, strict=True)),
     }
 
 

@@ -120,18 +120,19 @@ def add_exact(made: ClaimList, exact: Results) -> None:
         at_least=ALL_SEEDS,
         note=note,
     )
-    kept = exact["auxiliary"] / exact["auxiliary_watch_only"][:, None]
-    share = exact["watch"] / exact["watch_only"][:, None]
+    kept = exact["auxiliary"]
+    only = exact["auxiliary_watch_only"]
     made.add(
         "At λ = 0.03 auxiliary values are at least 1.5 times those of the watch-only policy",
         statement=TRADE_OFF,
-        measured="mean auxiliary value at λ = 0.03 / that of the watch-only policy",
-        metric="discounted value",
-        unit="ratio",
+        measured="(auxiliary value at λ = 0.03 - that of the watch-only policy) / the latter, "
+        "means",
+        metric="mean of the discounted auxiliary values, as ratios to a uniform policy's",
+        unit="fraction",
         arm="closed form",
         baseline="watch only",
-        value=statistics.summarize(kept[:, CHOSEN]),
-        at_least=RETAINED,
+        value=statistics.compare(kept[:, CHOSEN], only, relative=True),
+        at_least=RETAINED - 1.0,
         note=note,
     )
     made.add(
@@ -142,20 +143,21 @@ def add_exact(made: ClaimList, exact: Results) -> None:
         unit="ratio",
         arm="closed form",
         baseline="watch only",
-        value=statistics.summarize(share[:, CHOSEN]),
+        value=statistics.summarize(exact["watch"][:, CHOSEN] / exact["watch_only"]),
         at_least=ENOUGH,
         note=note,
     )
     made.add(
-        "At the smallest λ the auxiliary values are lost",
+        "At λ = 0.003 the auxiliary values are lost: at most 1.2 times the watch-only policy's",
         statement="Control: as λ goes to 0 nothing is constrained.",
-        measured="mean auxiliary value at λ = 0.003 / that of the watch-only policy",
-        metric="discounted value",
-        unit="ratio",
+        measured="(auxiliary value at λ = 0.003 - that of the watch-only policy) / the latter, "
+        "means",
+        metric="mean of the discounted auxiliary values, as ratios to a uniform policy's",
+        unit="fraction",
         arm="closed form",
         baseline="watch only",
-        value=statistics.summarize(kept[:, -1]),
-        at_most=LOST,
+        value=statistics.compare(kept[:, -1], only, relative=True),
+        at_most=LOST - 1.0,
         control=True,
         note=note,
     )
@@ -223,7 +225,7 @@ def add_learned(made: ClaimList, results: Results) -> None:
     )
     rows = np.arange(len(own))
     for method in ("TSCAC", "TSCAC, closed form"):
-        for rival in RIVALS if method == "TSCAC" else RIVALS[:1]:
+        for rival in RIVALS:
             mine, theirs = at_equal_watch(results, method, rival)
             made.add(
                 f"At equal watch time, {method}'s worst auxiliary response is at least {rival}'s",
@@ -294,8 +296,8 @@ def add_critics(made: ClaimList, correlation: Results) -> None:
     for name, columns in (("watch time", slice(0, 1)), ("auxiliary responses", slice(1, None))):
         made.add(
             f"Separate critics correlate at least as well with returns of {name} as a joint critic",
-            statement="Separate critics fit Monte-Carlo returns better (Cai et al. 2023: correlation "
-            "+0.19 % and +0.14 %).",
+            statement="Separate critics correlate better with Monte-Carlo returns (Cai et al. "
+            "2023: +0.19 % and +0.14 %).",
             measured="correlation of separate critics - correlation of the joint critic",
             metric=f"correlation of values with discounted returns of {name}, held-out log",
             unit="correlation",

@@ -38,8 +38,8 @@ class Config:
     """Sizes; all arms share them."""
 
     users: int = 16_384  # users of the training log, one session each; a multiple of test_users
-    held_out: int = 4_096  # users of the held-out log; a multiple of test_users
-    test_users: int = 4_096  # users of the simulator that every policy is tested on
+    held_out: int = 2_048  # users of the held-out log; a multiple of test_users
+    test_users: int = 2_048  # users of the simulator that every policy is tested on
     requests: int = 20  # requests after which a session is cut
     candidates: int = 6  # candidates of a request
     factors: int = 4  # factors of tastes and topics
@@ -49,7 +49,8 @@ class Config:
     lr: float = 1e-2  # step size of Adam
     floor: float = 100.0  # least effective sample size of an estimate from the held-out log
     dual_rate: float = 0.3  # step size of the multipliers of RCPO and the Lagrangian method
-    agents: int = 4  # networked agents, each with its own share of the users
+    noise: float = 1.2  # standard deviation of the log watch time of one user and one item
+    agents: int = 16  # networked agents, each with its own share of the users
     processes: int = 20  # random Markov decision processes of the exact part
     draws: int = 1000  # random policies that the closed form is compared with
     seeds: int = 5  # number of independent repetitions, at least 2

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from experiments.tscac.config import Config
 from jaxswarm import data, envs
-from jaxswarm.envs.feed import RESPONSES, FeedObservation, FeedWorld
+from jaxswarm.envs.feed import RESPONSES, FeedObservation, FeedParams, FeedWorld
 from jaxswarm.rl import constrained
 from jaxswarm.rl.networks import Network
 from jaxswarm.types import Key
@@ -52,6 +52,13 @@ def feed(config: Config) -> envs.FeedEnv:
     )
 
 
+def physics_of(config: Config) -> FeedParams:
+    """Physics of the world: the defaults, with the configured noise of watch times."""
+    known = feed(config).params
+    known = known._replace(user=known.user._replace(watch_noise=config.noise))
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), known)
+
+
 def make_network(config: Config) -> Network:
     """Actor and critic of one policy."""
     widths = (config.width,) if config.width else ()
@@ -86,7 +93,7 @@ def logged_policy(seen: FeedObservation) -> jax.Array:
 def write_log(key: Key, config: Config, users: int) -> Log:
     """Sessions of the logged policy, of a multiple of ``test_users`` users."""
     env = feed(config)
-    physics = jax.tree.map(jnp.asarray, env.params)
+    physics = physics_of(config)
 
     def step(world: FeedWorld, inputs: tuple[jax.Array, Key]) -> tuple[FeedWorld, Log]:
         at, key = inputs
@@ -144,7 +151,7 @@ def play(
         Sums of a session, ``[m]``, means over users; and the mean number of requests, scalar.
     """
     env = feed(config)
-    physics = jax.tree.map(jnp.asarray, env.params)
+    physics = physics_of(config)
     start_key, key = jax.random.split(key)
 
     def step(

@@ -25,7 +25,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
     draw_plane(panels[5], results, worst, "Worst auxiliary response")
     draw_exact(panels[6], results["exact"])
     draw_estimates(panels[7], results)
-    panels[0].legend(frameon=False, fontsize=7)
+    panels[5].legend(frameon=False, fontsize=7, loc="lower left")
     plotting.save(panels[0], path)
 
 
@@ -43,7 +43,9 @@ def draw_plane(ax: Any, results: Results, take: Any, title: str) -> None:
     ax.plot(oracle[:, 0], take(oracle), ":", color="#9A9A9A", lw=1.0, label="oracle")
     ax.axhline(0.0, color="#9A9A9A", lw=0.6)
     ax.axvline(0.0, color="#9A9A9A", lw=0.6)
-    ax.set_yscale("symlog", linthresh=1.0)
+    means = np.concatenate([take(gains(results, m)).mean(0) for m in (*CURVES, *POINTS)])
+    ax.set_xlim(-0.3, 0.8)
+    ax.set_ylim(means.min() - 0.1, means.max() + 0.15)
     plotting.titles(ax, title, "gain of watch time", "gain over the log")
 
 

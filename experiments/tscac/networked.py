@@ -13,8 +13,13 @@ from jaxswarm.rl import constrained
 from jaxswarm.rl.networks import Network
 from jaxswarm.types import Key, PyTree
 
-WEIGHT = 0.1
+WEIGHT = 0.03
 """λ of the networked agents."""
+
+METHOD = "TSCAC, closed form"
+
+TESTED = 4
+"""Agents of a team that are tested in the simulator: every agent would take long."""
 
 
 def team_of(
@@ -35,6 +40,7 @@ def team_of(
         network,
         discounts=DISCOUNTS,
         weights=WEIGHT,
+        stage_two="closed form",
         decay_steps=config.steps,
         lr=config.lr,
         critic_lr=config.lr,

@@ -36,6 +36,7 @@ MINUTES = (
     "dqc",
     "disrupted",
     "mo_mix",
+    "tscac",
 )
 
 
