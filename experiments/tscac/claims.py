@@ -340,8 +340,8 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     kept = np.isfinite(x) & np.isfinite(y)
     if kept.sum() < 3 or np.ptp(x[kept]) == 0 or np.ptp(y[kept]) == 0:
         return 0.0
-    ranks = [np.argsort(np.argsort(z[kept])) for z in (x, y)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (np.argsort(np.argsort(z[kept])) for z in (x, y))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def add_networked(made: ClaimList, results: Results) -> None:

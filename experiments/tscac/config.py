@@ -46,7 +46,8 @@ class Config:
     width: int = 0  # hidden units of actors and critics; 0 for linear ones
     steps: int = 1000  # updates of each stage
     batch: int = 512  # transitions of an update
-    lr: float = 1e-2  # step size of Adam
+    lr: float = 3e-2  # step size of Adam, of actors and critics
+    slow_lr: float = 1e-2  # the same, of auxiliary policies and of TSCAC's closed form
     floor: float = 100.0  # least effective sample size of an estimate from the held-out log
     dual_rate: float = 0.3  # step size of the multipliers of RCPO and the Lagrangian method
     noise: float = 1.2  # standard deviation of the log watch time of one user and one item
@@ -93,7 +94,8 @@ SCALES = {
         width=16,
         steps=2000,
         batch=1024,
-        lr=3e-3,
+        lr=1e-2,
+        slow_lr=3e-3,
         processes=100,
         seeds=5,
     ),

@@ -13,7 +13,9 @@ from jaxswarm.envs.feed import RESPONSES
 
 CURVES = ("TSCAC", "TSCAC, closed form", "RCPO", "weighted sum", "Lagrangian", "Pareto", "ranking")
 POINTS = {"watch only": "X", "interactions only": "P", "behavior cloning": "s"}
-COLORS = dict(zip(CURVES, (plotting.PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 6)), strict=True))
+COLORS: dict[str, str] = dict(
+    zip(CURVES, (plotting.PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 6)), strict=True)
+)
 
 
 def plot(config: Config, results: Results, path: Path) -> None:

@@ -34,7 +34,8 @@ def arm_numbers(config: Config, network: Network, method: str, value: float, log
         value: of the method's grid.
         log: ``[m]``, mean of the scaled responses in the log, for the constraints' levels.
     """
-    common: dict[str, Any] = {"lr": config.lr, "critic_lr": config.lr}
+    lr = config.slow_lr if method == "TSCAC, closed form" else config.lr
+    common: dict[str, Any] = {"lr": lr, "critic_lr": lr}
     known: dict[str, Any] = {"discounts": DISCOUNTS, **common}
     levels = log[1:] + value * np.abs(log[1:])
     none = constrained.rcpo(network, multipliers=0.0, dual_rate=0.0, **known)
@@ -82,8 +83,8 @@ def two_stage(config: Config, network: Network, hp: Numbers | None = None) -> An
         network,
         discounts=DISCOUNTS,
         decay_steps=config.steps,
-        lr=config.lr,
-        critic_lr=config.lr,
+        lr=config.slow_lr,
+        critic_lr=config.slow_lr,
     )
     if hp is None:
         return made

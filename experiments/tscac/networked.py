@@ -42,8 +42,8 @@ def team_of(
         weights=WEIGHT,
         stage_two="closed form",
         decay_steps=config.steps,
-        lr=config.lr,
-        critic_lr=config.lr,
+        lr=config.slow_lr,
+        critic_lr=config.slow_lr,
     )
     ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(config.agents))))
     batch = max(config.batch // config.agents, 1)

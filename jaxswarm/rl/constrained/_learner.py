@@ -302,7 +302,8 @@ def constrained_learner(
 
         params = {"actor": state.actor, "critics": state.critics}
         grads, losses = jax.grad(loss, has_aux=True)(params)
-        directions, opt_state = optimizer.update(grads, state.opt_state, params)
+        updates, opt_state = optimizer.update(grads, state.opt_state, params)
+        directions: Any = updates
         rates = {"actor": hp.lr, "critics": hp.critic_lr}
         params = {
             name: jax.tree.map(
