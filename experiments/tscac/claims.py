@@ -16,9 +16,9 @@ from jaxswarm.envs.feed import RESPONSES
 
 EXACT = 1e-6  # largest difference from the probabilities of a numerical optimizer
 ALL_SEEDS = 1.0  # share of random processes
-RETAINED = 1.5  # least auxiliary values at λ = .03, as a ratio to those of the watch-only policy
+RETAINED = 0.5  # least lead of auxiliary values at λ = .03 over the watch-only policy's, as a share
 ENOUGH = 0.85  # least watch time at λ = .03, as a share of the watch-only policy's
-LOST = 1.2  # largest auxiliary values at the smallest λ, as a ratio to the watch-only policy's
+LOST = 0.2  # largest lead of auxiliary values at the smallest λ, as a share
 POSSIBLE_WATCH = 0.05  # least gain of watch time that the world allows, with
 POSSIBLE_WORST = 0.2  # least gain of the worst auxiliary response
 POSITIVE = 0.0
@@ -132,7 +132,7 @@ def add_exact(made: ClaimList, exact: Results) -> None:
         arm="closed form",
         baseline="watch only",
         value=statistics.compare(kept[:, CHOSEN], only, relative=True),
-        at_least=RETAINED - 1.0,
+        at_least=RETAINED,
         note=note,
     )
     made.add(
@@ -157,7 +157,7 @@ def add_exact(made: ClaimList, exact: Results) -> None:
         arm="closed form",
         baseline="watch only",
         value=statistics.compare(kept[:, -1], only, relative=True),
-        at_most=LOST - 1.0,
+        at_most=LOST,
         control=True,
         note=note,
     )
