@@ -171,13 +171,13 @@ def constrained_learner(
     hp = check_hyperparameters(hyperparameters, network, separate)
     if pareto and not separate:
         raise ValueError("pareto: expected separate critics, got separate=False")
-    m, n = jnp.shape(hp.multipliers)[0], 0
+    m, n = np.shape(hp.multipliers)[0], 0
     if auxiliary != ():
         checks.instance("auxiliary", auxiliary, ConstrainedHyperparameters)
-        n = jnp.shape(auxiliary.multipliers)[0]
-        if jnp.shape(hp.shares) != (n,):
+        n = np.shape(auxiliary.multipliers)[0]
+        if np.shape(hp.shares) != (n,):
             raise ValueError(
-                f"shares: expected {n}, one for each auxiliary policy, got {jnp.shape(hp.shares)}"
+                f"shares: expected {n}, one for each auxiliary policy, got {np.shape(hp.shares)}"
             )
     length = None if decay_steps is None else checks.whole("decay_steps", decay_steps, 1)
     optimizer = optax.adam(1.0 if length is None else optax.linear_schedule(1.0, 0.05, length))
@@ -408,7 +408,7 @@ def check_hyperparameters(
     """
     kind = ConstrainedHyperparameters
     checks.instance("hyperparameters", hp, kind, "constrained.ConstrainedHyperparameters()")
-    shape = jnp.shape(hp.multipliers)
+    shape = np.shape(hp.multipliers)
     if len(shape) != 1 or shape[0] < 2:
         raise ValueError(
             f"multipliers: expected [m] for at least two responses, got "
@@ -431,4 +431,5 @@ def check_hyperparameters(
         checks.real(name, getattr(hp, name), above=0.0)
     for name in ("gradient_rate", "tau"):
         checks.real(name, getattr(hp, name), 0.0, 1.0, above=0.0)
-    return hp
+    vectors = ("multipliers", "discounts", "thresholds", "shares")
+    return hp._replace(**{name: jnp.asarray(getattr(hp, name), jnp.float32) for name in vectors})
