@@ -27,7 +27,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
     draw_plane(panels[5], results, worst, "Worst auxiliary response")
     draw_exact(panels[6], results["exact"])
     draw_estimates(panels[7], results)
-    panels[5].legend(frameon=False, fontsize=7, loc="lower left")
+    panels[0].legend(frameon=False, fontsize=7, loc="upper left")
     plotting.save(panels[0], path)
 
 

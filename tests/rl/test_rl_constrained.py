@@ -255,6 +255,7 @@ def test_stacked_auxiliaries_are_those_trained_alone():
         np.testing.assert_allclose(*kernels, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_baselines_share_the_update_and_multipliers_follow_their_constraints():
     rows = constrained.transitions(walk_log())
     common = {"discounts": DISCOUNTS, "dual_rate": 0.1}
@@ -274,6 +275,7 @@ def test_baselines_share_the_update_and_multipliers_follow_their_constraints():
     np.testing.assert_array_equal(state.main.multipliers, 1.0)
 
 
+@pytest.mark.slow
 def test_gaussian_actions_move_to_the_better_side_and_stay_near_auxiliaries():
     rng = np.random.default_rng(0)
     size = 400
@@ -307,6 +309,7 @@ def test_gaussian_actions_move_to_the_better_side_and_stay_near_auxiliaries():
     assert float(near) < 0.0 < float(free)
 
 
+@pytest.mark.slow
 def test_networked_agents_average_what_learns():
     log = walk_log()
     learner = constrained.tscac(NETWORK, discounts=DISCOUNTS)
