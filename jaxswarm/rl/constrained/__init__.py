@@ -15,11 +15,6 @@ from jaxswarm.rl.constrained._closed_form import (
     regularized_policy,
 )
 from jaxswarm.rl.constrained._learner import (
-    CLOSED_FORM,
-    GRADIENT,
-    IMITATION,
-    REGULARIZED,
-    ConstrainedHyperparameters,
     ConstrainedLearner,
     ConstrainedState,
     PolicyState,
@@ -34,6 +29,13 @@ from jaxswarm.rl.constrained._named import (
     tscac,
 )
 from jaxswarm.rl.constrained._network import candidate_network
+from jaxswarm.rl.constrained._numbers import (
+    CLOSED_FORM,
+    GRADIENT,
+    IMITATION,
+    REGULARIZED,
+    ConstrainedHyperparameters,
+)
 from jaxswarm.rl.constrained._training import (
     NetworkedConstrainedInfo,
     NetworkedConstrainedState,

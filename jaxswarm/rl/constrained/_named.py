@@ -18,17 +18,16 @@ import numpy as np
 
 from jaxswarm import checks
 from jaxswarm.rl.constrained._closed_form import check_weights, one_or_each
-from jaxswarm.rl.constrained._learner import (
+from jaxswarm.rl.constrained._learner import ConstrainedLearner, constrained_learner
+from jaxswarm.rl.constrained._network import check_plain
+from jaxswarm.rl.constrained._numbers import (
     CLOSED_FORM,
     GRADIENT,
     IMITATION,
     REGULARIZED,
     ConstrainedHyperparameters,
-    ConstrainedLearner,
     check_hyperparameters,
-    constrained_learner,
 )
-from jaxswarm.rl.constrained._network import check_plain
 from jaxswarm.rl.networks import Network
 from jaxswarm.types import ArrayLike
 
