@@ -103,6 +103,8 @@ rl.tabular.combination_lock rl.tabular.least_squares_critic systems.nora.nora sy
 rl.ppo rl.ippo rl.mappo rl.sac rl.vdn rl.qmix rl.mo_mix rl.pareto.hypervolume
 rl.value_network_for rl.network_for rl.q_network_for rl.evaluate
 rl.offline.dqc rl.offline.trajectories rl.offline.chunks
+rl.constrained.tscac rl.constrained.transitions rl.constrained.candidate_network
+rl.constrained.regularized_policy
 coordination.workers coordination.task_graph coordination.bandits.linucb
 models.transformer.from_config models.transformer.generate data.tokenizers.character
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv

@@ -38,6 +38,7 @@ MINUTES = (
     "mo_mix",
     "web3recommend",
     "sl_mgac",
+    "tscac",
 )
 
 
