@@ -7,8 +7,9 @@
 * **High base.** 8/0 and 4/4 from base models of a pass rate near one quarter.
 * **Right only.** 4/4 in which the negative advantages of external responses are left out.
 * **Specialists.** Half of the agents were fine-tuned on two of the four families only, the other
-  half on the other two; all get questions of all four. 8/0, 4/4, filtered.
-* **Oracle.** 4/4 where half of the shared responses are true solutions: what shared text could do.
+  half on the other two; all get questions of all four. 8/0, 4/4, right only, filtered.
+* **Oracle.** 4/4 where half of the shared responses are true solutions, with and (``oracle_right``)
+  without the negative advantages of the others: what shared text could do.
 * **Junk** (full scale). 4/4 where some agents share random text before the right answer.
 
 Shapes: ``S`` seeds, ``R`` rounds, ``N`` agents, ``F`` families.
@@ -71,6 +72,8 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     def record(kind: str, arm: str, runner: Any, external: int, **changes: Any) -> None:
         progress(f"{kind}: {arm}")
         lr = config.lr_alone if (kind, arm) == ("low", alone) else sizes[kind]
+        if kind == "specialists" and "negative_weight" in changes:
+            lr = config.lr_taught
         chosen = Arm(lr, external, 1.0, none)._replace(**changes)
         found, params = runner(chosen, swarms[kind])
         results[kind][arm] = found | {"passed": measure(params)}
@@ -80,10 +83,11 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     for kind in ("high", "specialists"):
         record(kind, alone, plain, 0)
         record(kind, even, plain, each)
-    for kind in ("low", "high"):
+    for kind in ("low", "high", "specialists"):
         record(kind, "right_only", plain, each, negative_weight=0.0)
     for kind in ("low", "specialists"):
         record(kind, "filtered", filtered, 0)
+        record(kind, "oracle_right", plain, each, forging=~none, negative_weight=0.0)
     record("specialists", "oracle", plain, each, forging=~none)
     if config.junk:
         junk = _runner(config, data, forge=sapo.padded_answers(NEWLINE, TOKENIZER.vocab_size))

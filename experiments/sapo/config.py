@@ -12,9 +12,10 @@ class Config:
     samples: int = 8  # responses to each question
     rounds: int = 80  # rounds, each with one update
     lr: float = 1e-3  # Adam's step size of the low-base arms that share or filter
-    lr_alone: float = 5e-4  # Adam's step size of the low-base arm without sharing
+    lr_alone: float = 1e-3  # Adam's step size of the low-base arm without sharing
     lr_high: float = 5e-4  # Adam's step size from high bases
     lr_specialists: float = 5e-4  # Adam's step size of the specialists
+    lr_taught: float = 2e-3  # the same of specialists that learn from right external responses only
     width: int = 32  # width of the transformer
     layers: int = 2  # layers of the transformer
     pool: int = 1_024  # training questions
@@ -29,7 +30,7 @@ class Config:
     held_out: int = 64  # questions that measure models, of which none is trained on
     audit_samples: int = 8  # responses to each held-out question
     junk: int = 0  # agents that share rewarded junk in an extra arm; 0 leaves it out
-    seeds: int = 5  # independent runs, each with base models of its own
+    seeds: int = 6  # independent runs, each with base models of its own
     cache: str = ""  # folder in which base models are kept; empty for none
     seed: int = 0  # base seed of all runs
 
@@ -62,5 +63,5 @@ SCALES = {
         sft_steps=10, external=(2, 3), held_out=4, sft_samples=2, audit_samples=2, seeds=2,
     ),
     "small": Config(),
-    "full": Config(agents=8, rounds=400, seeds=8, junk=2),
+    "full": Config(agents=8, rounds=400, seeds=6, junk=2),
 }  # fmt: skip

@@ -24,8 +24,8 @@ def plot(config: Config, results: Results, path: Path) -> None:
     axes = plotting.panels(2, 3, width=5.0, height=3.9)
     low, alone = results["low"], arms_of(config)[0]
     arms = [alone, *(ratio_name(config, j) for j in config.external), "filtered"]
-    colors: dict[str, str] = dict(zip([*arms, "right_only"], COLORS, strict=False))
-    _curves(axes[0, 0], low, [*arms, "right_only"], colors, "Low base pass rate")
+    colors: dict[str, str] = dict(zip([*arms, "right_only", "oracle_right"], COLORS, strict=False))
+    _curves(axes[0, 0], low, [*arms, "right_only", "oracle_right"], colors, "Low base pass rate")
     _curves(axes[0, 1], results["high"], list(results["high"]), colors, "High base pass rate")
     _bytes(axes[0, 2], low, arms, colors)
     for ax, kind, title in (

@@ -16,7 +16,7 @@ from jaxswarm.data import verifiable
 from jaxswarm.models import transformer
 
 LETTERS = "abcdefgh"
-LENGTH = 4
+LENGTH = 3
 MAX_NEW_TOKENS = LENGTH + 1  # the answer and its end
 TOKENIZER = verifiable.tokenizer()
 NEWLINE = TOKENIZER.token("\n")
@@ -39,7 +39,7 @@ class Data(NamedTuple):
 
 
 def families() -> list[verifiable.Task]:
-    """One task for each of :data:`FAMILIES`: four letters in, four letters out."""
+    """One task for each of :data:`FAMILIES`: three letters in, three letters out."""
 
     def successor(text: str) -> str:
         return "".join(LETTERS[(LETTERS.index(c) + 1) % len(LETTERS)] for c in text)
