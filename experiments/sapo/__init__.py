@@ -4,19 +4,22 @@ Every agent samples the same number of questions and responses in a round and ma
 the same number of groups in every arm; only the share of external groups differs. The control that
 filters its own responses samples twice as many questions, as the table says.
 
-Set-up. A first recorded run (four letters, five seeds, 9 of 21 claims) had 4/4 .18 above 8/0 with
-an interval from -.11 to .48, and no oracle from a low base that could show whether the world
-rewards sharing at all. Questions have three letters instead of four now, which makes rounds cheaper
-and pays for the arms that were missing and a sixth seed; nothing else of the world changed. New
-arms: true solutions among the shared responses with wrong external responses left out, from a low
-base and for specialists; specialists that leave out wrong external responses.
+Set-up. A first recorded run (four letters, five seeds, 80 rounds, 9 of 21 claims) had 4/4 .18 above
+8/0 with an interval from -.11 to .48, and no oracle from a low base that could show whether the
+world rewards sharing at all. Questions have three letters instead of four now and swarms 64 rounds
+instead of 80, which pays for the arms that were missing and a sixth seed. New arms: true solutions
+among the shared responses with wrong external responses left out, from a low base and for
+specialists; specialists that leave out wrong external responses. No threshold moved.
 
-A pilot on base seed 1000 (two seeds, specialists fine-tuned further from the base models instead of
-from scratch) chose step sizes: from a low base 1e-3 with and without sharing (cumulative reward of
-8/0 summed over seeds 4.1, at 2e-3 2.5; of 4/4 5.7 and 3.9); 5e-4 from high bases and for
-specialists as before; 2e-3 for specialists that learn from right external responses only, since
-that taught most. In the pilot 4/4 gained .68 and .29 over 8/0, right external responses alone 1.15
-and .53, true solutions (at 2e-3) 1.02 and .35, filtering .40 and .13. No threshold moved.
+Pilots on base seed 1000 (two or three seeds) fixed the rest. Base models that stop at a measured
+pass rate of .025 solved .022 of the held-out questions, since the first of many noisy checks that
+reaches a target is too high; they stop at .035 now, the middle of the range that the claims ask for,
+and solved .029. From there 5e-4 was the better of two step sizes for each of three arms (cumulative
+reward summed over seeds at 5e-4 and 1e-3: 8/0 7.0 and 6.3; 4/4 8.3 and 8.0; filtered 7.6 and 7.1),
+so all low-base arms have it; 4/4 gained .12, .26 and .17 over 8/0. It is 5e-4 from high bases and
+for specialists as before, and 2e-3 for specialists that learn from right external responses only,
+since that taught most: they came to solve reversal and sorting, which they had never seen, at 5 to
+11 % (8/0: 0 to 1 %), not the other two families.
 
 External responses with negative advantages are left out in some arms because the ratio of a policy
 with itself pushes down text that the learner would hardly write, without a bound. Gains are ratios
@@ -44,7 +47,7 @@ PAPER = Paper(
 SUBSTITUTES = (
     "Transformers of 27 thousand parameters, fine-tuned here on noisy demonstrations of four "
     "families of questions about three letters, replace Qwen2.5-0.5B and nine families of "
-    "ReasoningGYM; 4 agents and 80 rounds (full: 8 and 400) replace 8 agents and 2,000 rounds. The "
+    "ReasoningGYM; 4 agents and 64 rounds (full: 8 and 800) replace 8 agents and 2,000 rounds. The "
     "filtered control, the high-base control, agents that know different families, sharers of true "
     "solutions and updates without the wrong external responses are ours."
 )
