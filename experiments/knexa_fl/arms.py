@@ -37,7 +37,7 @@ References:
     orchestrated-decentralized framework for peer-to-peer LLM federation, 2026.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -80,36 +80,54 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     results["synergy"] = bandit_tiers.run_synergy(jax.random.fold_in(key, 1), config)
     progress("base models")
     questions = skills.draw_questions(config)
-    team = skills.make_team(jax.random.fold_in(key, 2), config, questions)
+    known = skills.deal_skills(config)
+    team, params = skills.make_team(jax.random.fold_in(key, 2), config, questions, known)
     progress("language agents, all policies")
     key = jax.random.fold_in(key, 3)
-    results["language"] = run_language(key, config, team, questions)
+    results["language"] = run_language(key, config, team, params, questions, known)
     return results
 
 
 def run_language(
-    key: jax.Array, config: Config, team: knexa_fl.Team, questions: skills.Questions
+    key: jax.Array,
+    config: Config,
+    team: knexa_fl.Team,
+    params: dict[str, Any],
+    questions: skills.Questions,
+    known: np.ndarray,
+    arms: Sequence[str] = tuple(ARMS.values()),
 ) -> dict[str, np.ndarray]:
     """Rounds of matchmaking and distillation with every policy.
 
+    Args:
+        key: consumed.
+        config: sizes of the run.
+        team: of the first seed.
+        params: frozen parameters of all seeds, leaves ``[S, F, ...]``.
+        questions: of all skills.
+        known: skills that agents know, ``bool[S, N, 12]``.
+        arms: policies, those of :data:`ARMS`.
+
     Returns:
-        With the arms of :data:`ARMS` as axis 0: ``accuracy [A, S, E + 1, N, 12]`` on test questions
+        With the arms as axis 0: ``accuracy [A, S, E + 1, N, 12]`` on test questions
         of each skill;
         ``loss [A, S, T, N]``; ``rewards``, ``teachers`` and ``students`` ``[A, S, T, K]``; ``sent
-        [A, S, T]`` in bytes. ``at [E + 1]``, rounds of the measurements; ``histogram [S, N, 12]``.
+        [A, S, T]`` in bytes. ``at [E + 1]``, rounds of the measurements; ``histogram [S, N, 12]``, ``known
+        [S, N, 12]``.
     """
-    private, histogram = skills.deal_private(config, questions)
+    private, histogram = skills.deal_private(config, questions, known)
     transfer, validation, test = jax.tree.map(
         jnp.asarray, (questions.transfer, questions.validation, questions.test)
     )
     category = jnp.asarray(questions.category)
 
-    def run_seed(policy: jax.Array, key: jax.Array, own: Any, share: jax.Array) -> Any:
+    def run_seed(policy: jax.Array, key: jax.Array, own: Any, share: jax.Array, params: Any) -> Any:
+        agents_of_seed = team._replace(params=params)
         data = knexa_fl.KnexaData(
             own, share, transfer.prompts, transfer.prompt_mask, validation, category
         )
         learner = knexa_fl.knexa(
-            team,
+            agents_of_seed,
             optax.adamw(config.lr, b2=0.98, eps=1e-6),
             num_pairs=config.agents // 2,
             max_new_tokens=skills.SOLUTION,
@@ -121,7 +139,7 @@ def run_language(
             temperature=0.0,
         )
         init_key, run_key, test_key = jax.random.split(key, 3)
-        state = learner.init(team.init(init_key), data)
+        state = learner.init(agents_of_seed.init(init_key), data)
         infos = jax.eval_shape(learner.step, run_key, state, data)[1]
         blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), infos)
 
@@ -129,7 +147,7 @@ def run_language(
             # Compiled once each: the test before every few rounds, and the rounds.
             tested = jax.lax.cond(
                 index % config.every == 0,
-                lambda: accuracy(test_key, team, state, test),
+                lambda: accuracy(test_key, agents_of_seed, state, test),
                 lambda: jnp.zeros((config.agents, NUM_SKILLS)),
             )
             state, info = jax.lax.cond(
@@ -142,20 +160,24 @@ def run_language(
         tested, infos = jax.lax.scan(one, state, jnp.arange(config.rounds + 1))[1]
         return tested[:: config.every], jax.tree.map(lambda x: x[:-1], infos)
 
-    over_seeds = jax.vmap(run_seed, in_axes=(None, 0, 0, 0))
-    given = (agents.keys(key, config.seeds), private, jnp.asarray(histogram))
-    program = jit_fast_compile(over_seeds).lower(jnp.int32(0), *given).compile()
+    over_seeds = jax.vmap(run_seed, in_axes=(None, 0, 0, 0, 0))
+    given = (agents.keys(key, config.seeds), private, jnp.asarray(histogram), params)
+    program = (
+        jit_fast_compile(over_seeds, level=config.compile_level)
+        .lower(jnp.int32(0), *given)
+        .compile()
+    )
 
     def run_arm(name: str) -> Any:
         policy = jnp.int32(knexa_fl.POLICIES.index(name))
         return jax.block_until_ready(program(policy, *given))
 
     # The oracle trains N + 1 times as often as the others: it runs beside all of them in turn.
-    order = sorted(ARMS.values(), key=lambda name: name != "oracle")
+    order = sorted(arms, key=lambda name: name != "oracle")
     with ThreadPoolExecutor(2) as threads:
         found = dict(zip(order, threads.map(run_arm, order), strict=True))
     accuracies, infos = jax.tree.map(
-        lambda *leaves: np.stack(leaves), *[found[name] for name in ARMS.values()]
+        lambda *leaves: np.stack(leaves), *[found[name] for name in arms]
     )
     return {
         "accuracy": accuracies,
@@ -166,6 +188,7 @@ def run_language(
         "sent": infos.sent,
         "at": np.arange(0, config.rounds + 1, config.every),
         "histogram": histogram,
+        "known": known,
     }
 
 
