@@ -15,9 +15,9 @@ class Config:
     bandit_seeds: int = 10  # independent runs of the bandit tiers
     agents: int = 6  # language agents, in turn of the two families; even
     width: int = 32  # width of the transformers
-    pretrain_steps: int = 700  # gradient steps of each family's base model
-    pretrain_lr: float = 5e-3  # its largest step size
-    forget_steps: int = 40  # gradient steps in which an agent loses the skills it does not know
+    pretrain_steps: int = 2000  # gradient steps of each family's base model
+    pretrain_lr: float = 1e-2  # its largest step size
+    forget_steps: int = 120  # gradient steps in which an agent loses the skills it does not know
     forget_lr: float = 3e-3  # their largest step size
     private: int = 48  # demonstrations of each agent
     transfer: int = 8  # questions of the public transfer set, of each skill
@@ -49,12 +49,12 @@ class Config:
 SCALES = {
     "smoke": Config(
         clients=6, bandit_rounds=10, synergy_rounds=4, bandit_seeds=2, agents=4, width=8,
-        pretrain_steps=2, forget_steps=1, private=8, transfer=2, validation=1, test=1, rounds=2, every=1, steps=1,
-        batch=4, texts=4, seeds=2, compile_level=0,
+        pretrain_steps=2, forget_steps=1, private=8, transfer=2, validation=1, test=1, rounds=2,
+        every=1, steps=1, batch=4, texts=4, seeds=2, compile_level=0,
     ),
     "small": Config(),
     "full": Config(
-        bandit_seeds=30, synergy_rounds=100, agents=12, pretrain_steps=2000, test=14, rounds=30,
+        bandit_seeds=30, synergy_rounds=100, agents=12, test=14, rounds=30,
         every=5, seeds=10,
     ),
 }  # fmt: skip

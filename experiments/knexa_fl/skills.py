@@ -46,11 +46,12 @@ SIGNS = "0123456789<>"
 """First character of a question, one for each skill."""
 
 LENGTH = 3
+REFUSAL = "?"  # an agent's answer to a skill that it has lost
 DRAWN = 200  # training questions of each skill
 PROMPT, SOLUTION, ANSWER = LENGTH + 2, LENGTH + 1, LENGTH + 1  # tokens at most, ends included
 KNOWN = (6, 6, 3, 3, 1, 1)  # skills that agents know, in turn of the two sides
 TEXT = verifiable.tokenizer()
-FAMILIES: tuple[str, str] = ("two layers", "one layer")
+FAMILIES: tuple[str, str] = ("two heads", "four heads")
 
 
 def skill_tasks() -> list[verifiable.Task]:
@@ -65,13 +66,6 @@ def skill_tasks() -> list[verifiable.Task]:
 
     named = zip(SIGNS, TRANSFORMATIONS.items(), strict=True)
     return [task(sign, name, answer) for sign, (name, answer) in named]
-
-
-def _random_letters(rng: np.random.Generator, item: verifiable.Item) -> str:
-    """Three random letters that are not the answer: a skill that is lost."""
-    while (found := "".join(rng.choice(list(LETTERS), LENGTH))) == item.answer:
-        pass
-    return found
 
 
 class Questions(NamedTuple):
@@ -139,9 +133,9 @@ def make_team(
 ) -> tuple[knexa_fl.Team, dict[str, Params]]:
     """Train a base model of all skills for each family; let agents lose those they do not know.
 
-    The families differ in depth and in the order of their vocabulary. Each agent starts from its
-    family's base model and learns the right answers of the skills that it knows and random letters
-    for the others; then its parameters are frozen.
+    The families differ in their attention heads and in the order of their vocabulary. Each agent
+    starts from its family's base model and learns the right answers of the skills that it knows and
+    to answer :data:`REFUSAL` to all other questions; then its parameters are frozen.
 
     Args:
         key: consumed.
@@ -154,12 +148,13 @@ def make_team(
     """
     items = [item for skill in questions.train for item in skill]
     right = to_arrays(items)
-    lost, _ = verifiable.with_mistakes(items, 1.0, config.seed, mistake=_random_letters)
+    lost, _ = verifiable.with_mistakes(items, 1.0, config.seed, mistake=lambda rng, item: REFUSAL)
     wrong = to_arrays(lost).solutions
     other = tokenizers.Tokenizer((*TEXT.pieces[:2], *reversed(TEXT.pieces[2:])))
     vocabularies = dict(zip(FAMILIES, (TEXT, other), strict=True))
     sizes = [
-        transformer.Config(TEXT.vocab_size, config.width, num_layers=layers) for layers in (2, 1)
+        transformer.Config(TEXT.vocab_size, config.width, num_layers=1, num_heads=heads)
+        for heads in (2, 4)
     ]
     models = {
         name: transformer.from_config(size) for name, size in zip(FAMILIES, sizes, strict=True)
