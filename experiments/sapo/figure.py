@@ -53,7 +53,7 @@ def _curves(ax: Any, found: Results, arms: list[str], colors: dict[str, str], ti
         ax.plot(at, mean, color=colors[arm], lw=2.2, label=label(arm))
         ax.fill_between(at, mean - error, mean + error, color=colors[arm], alpha=0.18, lw=0)
     plotting.tidy(ax)
-    ax.legend(fontsize="small", frameon=False, loc="upper left")
+    ax.legend(fontsize="small", frameon=False, loc="lower right", ncols=2)
     ax.set_ylim(bottom=0.0)
     plotting.titles(ax, title, "round", f"own reward, {window}-round mean ± standard error")
 
