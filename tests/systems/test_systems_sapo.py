@@ -343,6 +343,17 @@ def test_the_local_filter_drops_groups_without_a_gradient(shared):
     assert info.missing.tolist() == [Q - 1] * N
     assert info.live.tolist() == [1 / Q] * N
 
+    @jax.jit
+    def traced(is_on):
+        chosen = sapo.sapo(
+            MODEL, optax.sgd(0.1), ones, local=Q, external=0, num_samples=G, max_new_tokens=T,
+            filter_local=is_on,
+        )  # fmt: skip
+        return chosen.update(KEY, state, packets, rewards, None, None)[1]
+
+    close(traced(True).loss, info.loss)
+    assert traced(False).missing.tolist() == [0] * N
+
 
 @pytest.mark.slow
 def test_wrong_external_responses_can_be_left_out(shared):
