@@ -8,7 +8,7 @@ have. Importing this package imports jumanji, which takes seconds.
 """
 
 from jaxswarm.envs import _quiet_jumanji  # noqa: F401  # isort: skip  # before jumanji's import
-from jaxswarm.envs import conformance, swarmbench
+from jaxswarm.envs import conformance, maze, swarmbench
 from jaxswarm.envs._registry import ENVIRONMENTS, register
 from jaxswarm.envs.adapters import from_brax, from_gymnax, from_jaxmarl, from_jumanji
 from jaxswarm.envs.aloha import Aloha
@@ -25,6 +25,7 @@ from jaxswarm.envs.environment import (
     spec_of,
 )
 from jaxswarm.envs.feed import FeedEnv, LiveFeedEnv
+from jaxswarm.envs.maze import CaveEscape
 from jaxswarm.envs.pendulum import Pendulum
 from jaxswarm.envs.policies import Policy, Trajectory, random_policy, scripted, unroll
 from jaxswarm.envs.porters import Porters
@@ -40,6 +41,7 @@ __all__ = [
     "ENVIRONMENTS",
     "Aloha",
     "AutoReset",
+    "CaveEscape",
     "CoordinationGame",
     "CorridorMaze",
     "CoverageEnergy",
@@ -68,6 +70,7 @@ __all__ = [
     "from_gymnax",
     "from_jaxmarl",
     "from_jumanji",
+    "maze",
     "random_policy",
     "register",
     "scripted",

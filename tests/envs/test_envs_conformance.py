@@ -36,6 +36,7 @@ ENVIRONMENTS = {
         lambda n: envs.SearchAndRescue(num_agents=n, num_targets=7, num_rays=16),
         {},
     ),
+    "maze": (lambda n: envs.CaveEscape(num_agents=n, size=7), {}),
     "coverage and energy": (lambda n: envs.CoverageEnergy(num_agents=n), {}),
     "deep-sea treasure": (lambda n: envs.DeepSeaTreasure(num_agents=n), {}),
     "two objectives": (lambda n: envs.TwoObjectiveGrid(num_agents=n), {}),
