@@ -170,25 +170,7 @@ def replay_weights(buffer: LevelBuffer, hp: ReplayHyperparameters) -> jax.Array:
         >>> curriculum.replay_weights(buffer, hp).round(3).tolist()
         [0.3330000042915344, 0.6669999957084656]
     """
-    checks.instance("buffer", buffer, LevelBuffer, "curriculum.level_buffer(levels, 100)")
-    check_replay(hp, "hp")
-    support = buffer.filled & (buffer.protected | ~jnp.asarray(hp.starting_set))
-    grounded = grounded_score(buffer)
-    score = jnp.where(hp.grounded, grounded, buffer.score)
-    primary = jnp.where(
-        hp.proportional,
-        proportional_weights(score, support, hp.temperature),
-        rank_weights(score, support, hp.temperature),
-    )
-    second = rank_weights(grounded, buffer.filled, hp.second_temperature)
-    share = hp.second_share * jnp.minimum(buffer.clock / hp.ramp, 1.0)
-    weights = (1.0 - share) * primary + share * second
-    stale = staleness_weights(buffer.last_seen, buffer.clock, support)
-    weights = (1.0 - hp.staleness) * weights + hp.staleness * stale
-    total, uniform = jnp.sum(weights), buffer.filled / jnp.maximum(jnp.sum(buffer.filled), 1)
-    weights = jnp.where(total > 0.0, weights / jnp.where(total > 0.0, total, 1.0), uniform)
-    unseen = buffer.filled & ~buffer.seen
-    return jnp.where(jnp.any(unseen), unseen / jnp.maximum(jnp.sum(unseen), 1), weights)
+    return _first_unseen(buffer, _mixture(buffer, hp))
 
 
 def sample_levels(
@@ -196,7 +178,8 @@ def sample_levels(
 ) -> jax.Array:
     """Draw slots without replacement by their replay weights, ``int32[count]``.
 
-    Where fewer slots have a weight, other filled slots follow in random order.
+    If fewer levels than ``count`` have not been played yet, others follow by their weights; other
+    filled slots come last.
 
     Args:
         key: consumed.
@@ -208,11 +191,13 @@ def sample_levels(
         ValueError: for a legacy key, or a count out of range; also if a known buffer holds fewer.
     """
     checks.key(key)
-    weights = replay_weights(buffer, hp)
+    mixture = _mixture(buffer, hp)
+    weights = _first_unseen(buffer, mixture)
     count = checks.whole("count", count, 1, len(weights))
     if not checks.is_traced(buffer.filled):
         checks.whole("count", count, 1, int(np.asarray(buffer.filled).sum()))
-    logits = jnp.where(buffer.filled, jnp.log(jnp.maximum(weights, 1e-35)), -jnp.inf)
+    weights = jnp.maximum(weights, 1e-15 * mixture + 1e-35)  # in this order where weights are 0
+    logits = jnp.where(buffer.filled, jnp.log(weights), -jnp.inf)
     return jax.lax.top_k(logits + jax.random.gumbel(key, logits.shape), count)[1]
 
 
@@ -315,6 +300,33 @@ def insert_levels(
         filled=buffer.filled.at[index].set(True, mode="drop"),
         seen=buffer.seen.at[index].set(True, mode="drop"),
     )
+
+
+def _mixture(buffer: LevelBuffer, hp: ReplayHyperparameters) -> jax.Array:
+    """Replay weights ``[C]`` as if all levels had been played."""
+    checks.instance("buffer", buffer, LevelBuffer, "curriculum.level_buffer(levels, 100)")
+    check_replay(hp, "hp")
+    support = buffer.filled & (buffer.protected | ~jnp.asarray(hp.starting_set))
+    grounded = grounded_score(buffer)
+    score = jnp.where(hp.grounded, grounded, buffer.score)
+    primary = jnp.where(
+        hp.proportional,
+        proportional_weights(score, support, hp.temperature),
+        rank_weights(score, support, hp.temperature),
+    )
+    second = rank_weights(grounded, buffer.filled, hp.second_temperature)
+    share = hp.second_share * jnp.minimum(buffer.clock / hp.ramp, 1.0)
+    weights = (1.0 - share) * primary + share * second
+    stale = staleness_weights(buffer.last_seen, buffer.clock, support)
+    weights = (1.0 - hp.staleness) * weights + hp.staleness * stale
+    total, uniform = jnp.sum(weights), buffer.filled / jnp.maximum(jnp.sum(buffer.filled), 1)
+    return jnp.where(total > 0.0, weights / jnp.where(total > 0.0, total, 1.0), uniform)
+
+
+def _first_unseen(buffer: LevelBuffer, weights: jax.Array) -> jax.Array:
+    """Uniform weights over levels that have not been played yet, or the given ones."""
+    unseen = buffer.filled & ~buffer.seen
+    return jnp.where(jnp.any(unseen), unseen / jnp.maximum(jnp.sum(unseen), 1), weights)
 
 
 def num_levels(levels: PyTree, name: str = "levels") -> int:
