@@ -10,7 +10,13 @@ have. Importing this package imports jumanji, which takes seconds.
 from jaxswarm.envs import _quiet_jumanji  # noqa: F401  # isort: skip  # before jumanji's import
 from jaxswarm.envs import conformance, maze, swarmbench
 from jaxswarm.envs._registry import ENVIRONMENTS, register
-from jaxswarm.envs.adapters import from_brax, from_gymnax, from_jaxmarl, from_jumanji
+from jaxswarm.envs.adapters import (
+    from_brax,
+    from_gymnax,
+    from_jaxmarl,
+    from_jumanji,
+    from_xminigrid,
+)
 from jaxswarm.envs.aloha import Aloha
 from jaxswarm.envs.coordination_game import CoordinationGame
 from jaxswarm.envs.corridor_maze import CorridorMaze
@@ -70,6 +76,7 @@ __all__ = [
     "from_gymnax",
     "from_jaxmarl",
     "from_jumanji",
+    "from_xminigrid",
     "maze",
     "random_policy",
     "register",

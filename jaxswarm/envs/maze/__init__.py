@@ -12,6 +12,7 @@ levels run in one program. In short::
     maze.distance(level), maze.solvable(level)                # −1 and False if unsolvable; jax.vmap
     maze.levels.check(levels, at_least=2)                     # refuses invalid levels by name
     maze.save_levels("levels.npz", levels), maze.load_levels("levels.npz")
+    vae = maze.level_vae(15)                                  # fit, encode, decode, sample, …
 
 Grids include a ring of walls: size 15 has 13 × 13 inner cells.
 """
@@ -26,6 +27,7 @@ from jaxswarm.envs.maze.environment import (
     MazeWorld,
 )
 from jaxswarm.envs.maze.generators import add_hints, mutate, place_ends, random_level
+from jaxswarm.envs.maze.latent import LevelVAE, level_vae
 from jaxswarm.envs.maze.levels import (
     DIRECTIONS,
     FLOOR,
@@ -47,6 +49,7 @@ __all__ = [
     "FLOOR",
     "LAVA",
     "Level",
+    "LevelVAE",
     "MOSS",
     "MazeObservation",
     "MazeParams",
@@ -59,6 +62,7 @@ __all__ = [
     "draw_level",
     "empty_level",
     "families",
+    "level_vae",
     "levels",
     "load_levels",
     "mutate",
