@@ -36,7 +36,7 @@ class Config:
     envs: int = 16  # levels trained on in an iteration
     new: int = 4  # new levels in an iteration that are evaluated without gradients
     iterations: int = 160  # iterations, each with one update
-    checks: int = 8  # evaluations on held-out levels during training
+    checks: int = 5  # evaluations on test levels during training
     epochs: int = 4  # passes over the transitions of an iteration
     minibatches: int = 4  # minibatches of a pass
     width: int = 32  # hidden units of each of two layers of actor and critic
@@ -50,6 +50,7 @@ class Config:
     latent: int = 32  # numbers of the VAE's latent code
     vae_width: int = 128  # hidden units of the VAE's layers
     vae_steps: int = 1_500  # gradient steps of the VAE
+    beta: float = 0.5  # weight of the VAE's divergence from its prior
     sampled: int = 256  # levels of each generator whose features are compared
     generations: int = 20  # generations of five edits in the comparison of generators
     seeds: int = 5  # independent repetitions, each with a starting set of its own

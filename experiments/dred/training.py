@@ -12,14 +12,17 @@ import jax
 import jax.numpy as jnp
 
 from experiments.dred.config import Config
-from experiments.dred.vae import Codes, decoder
+from experiments.dred.generative import decoder, level_vae
 from jaxswarm import rl
 from jaxswarm.envs import maze
+from jaxswarm.models import vae
 from jaxswarm.rl import curriculum
 from jaxswarm.types import Key, Params, PyTree
 
-SOURCES = ("random", "edits and random", "edits", "edits of starting set", "VAE", "pool")
+RANDOM, EDITS_AND_RANDOM, EDITS, EDITS_OF_STARTING, VAE, POOL = range(6)
 """Sources of new levels."""
+
+EDIT_SHARE = 0.8  # share of ACCEL's new levels that are edits of replayed ones
 
 BUFFER_LEVELS = 128  # levels drawn from the final buffer, whose features are compared
 
@@ -29,7 +32,7 @@ class Arm(NamedTuple):
 
     Attributes:
         replay: how levels are replayed.
-        source: index into :data:`SOURCES`.
+        source: of new levels, :data:`RANDOM` to :data:`POOL`.
         given: whether it starts with the starting set; otherwise with random levels.
         protected: whether these are never evicted.
         lr: step size.
@@ -43,18 +46,28 @@ class Arm(NamedTuple):
 
 
 class World(NamedTuple):
-    """Levels of one seed, leaves ``[…]``; the VAE's codes of the starting set and its weights."""
+    """Levels of one seed, batches each.
+
+    Attributes:
+        starting: the starting set, ``[P]``.
+        random: as many random levels, with which arms begin that do not get the starting set.
+        pool: further levels of the families, for the oracle.
+        tests: starting set, held-out levels and levels of other families, one after another.
+        large: larger levels of the families.
+        weights: of the VAE.
+        codes: its posteriors of the starting set.
+    """
 
     starting: maze.Level
-    held_out: maze.Level
+    random: maze.Level
     pool: maze.Level
-    other: maze.Level
+    tests: maze.Level
     large: maze.Level
-    codes: Codes
-    vae: Params
+    weights: Params
+    codes: vae.Posterior
 
 
-LEARNING_RATES = {name: 2e-3 for name in ()}
+LEARNING_RATES: dict[str, float] = {}
 TEMPERATURES: dict[str, float] = {}
 """Chosen by a pilot on base seed 1000, out of :data:`GRID`, by the held-out solve rate."""
 
@@ -66,22 +79,22 @@ def arm(config: Config, name: str) -> Arm:
     """The numbers of an arm by name."""
     methods = curriculum.METHODS
     own = {
-        "uniform": (methods["uniform"], "pool", True, True),
-        "PLR": (methods["plr"]._replace(starting_set=True), "pool", True, True),
-        "DR": (methods["domain_randomization"], "random", False, False),
-        "robust PLR": (methods["robust_plr"], "random", False, False),
-        "ACCEL": (methods["accel"], "edits and random", False, False),
-        "ACCEL-D": (methods["accel_starting_set"], "edits", True, False),
-        "EL-DRED": (methods["dred"], "edits of starting set", True, True),
-        "VAE-DRED": (methods["dred"], "VAE", True, True),
-        "more levels": (methods["domain_randomization"], "pool", True, True),
+        "uniform": (methods["uniform"], POOL, True, True),
+        "PLR": (methods["plr"]._replace(starting_set=True), POOL, True, True),
+        "DR": (methods["domain_randomization"], RANDOM, False, False),
+        "robust PLR": (methods["robust_plr"], RANDOM, False, False),
+        "ACCEL": (methods["accel"], EDITS_AND_RANDOM, False, False),
+        "ACCEL-D": (methods["accel_starting_set"], EDITS, True, False),
+        "EL-DRED": (methods["dred"], EDITS_OF_STARTING, True, True),
+        "VAE-DRED": (methods["dred"], VAE, True, True),
+        "more levels": (methods["domain_randomization"], POOL, True, True),
     }
     replay, source, given, protected = own[name]
     if name not in ("uniform", "DR", "more levels"):
         replay = replay._replace(temperature=config.temperature or TEMPERATURES.get(name, 0.3))
     replay = replay._replace(ramp=config.iterations)
     lr = config.lr or LEARNING_RATES.get(name, 2e-3)
-    return Arm(replay, SOURCES.index(source), given, protected, lr)
+    return Arm(replay, source, given, protected, lr)
 
 
 def stacked_arms(config: Config) -> Arm:
@@ -100,32 +113,34 @@ def edited(key: Key, level: maze.Level) -> maze.Level:
     return maze.mutate(key, level, 5)
 
 
-def generator(config: Config, world: World, source: jax.Array) -> curriculum.LevelGenerator:
-    """Generator of new levels of one arm, all sources computed and one selected."""
-    edits = curriculum.edited_levels(edited)
-    random = curriculum.random_levels(lambda key: random_level(config, key))
+def generator(config: Config, setup: "Setup", world: World, arm: Arm) -> curriculum.LevelGenerator:
+    """Generator of new levels of one arm: all kinds are made, and its own selected."""
     count = world.pool.tiles.shape[0]
-
-    def from_pool(key: Key) -> maze.Level:
-        index = jax.random.randint(key, (), 0, count)
-        return jax.tree.map(lambda x: x[index], world.pool)
-
-    sources = (
-        random,
-        curriculum.mixed_levels(edits, random, 0.8),
-        edits,
-        curriculum.edited_levels(edited, starting_set=True),
-        curriculum.interpolated_levels(
-            world.codes.mean, world.codes.std, decoder(config, world.vae)
-        ),
-        curriculum.random_levels(from_pool),
+    between = curriculum.interpolated_levels(
+        world.codes.mean, world.codes.std, decoder(setup.vae, world.weights)
     )
 
+    def one(key: Key, parent: maze.Level) -> maze.Level:
+        choice_key, random_key, edit_key, pool_key = jax.random.split(key, 4)
+        random, edits = random_level(config, random_key), edited(edit_key, parent)
+        mixed = jax.random.bernoulli(choice_key, EDIT_SHARE)
+        is_random = (arm.source == RANDOM) | ((arm.source == EDITS_AND_RANDOM) & ~mixed)
+        index = jax.random.randint(pool_key, (), 0, count)
+        pooled = jax.tree.map(lambda x: x[index], world.pool)
+        return select(is_random, random, select(arm.source == POOL, pooled, edits))
+
     def generate(key: Key, replayed: PyTree, starting: PyTree) -> PyTree:
-        made = [each(key, replayed, starting) for each in sources]
-        return jax.tree.map(lambda *x: jnp.stack(x)[source], *made)
+        keys = jax.random.split(key, replayed.tiles.shape[0])
+        parents = select(arm.source == EDITS_OF_STARTING, starting, replayed)
+        made = between(jax.random.fold_in(key, 1), replayed, starting)
+        return select(arm.source == VAE, made, jax.vmap(one)(keys, parents))
 
     return generate
+
+
+def select(condition: jax.Array, one: PyTree, other: PyTree) -> PyTree:
+    """``one`` if ``condition: bool[]``, else ``other``."""
+    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), one, other)
 
 
 def environment(config: Config, size: int) -> maze.CaveEscape:
@@ -135,7 +150,7 @@ def environment(config: Config, size: int) -> maze.CaveEscape:
 
 
 class Setup(NamedTuple):
-    """Environments of both sides, and actor and critic, which serve both.
+    """Environments of both sides; actor and critic, which serve both; the VAE of levels.
 
     Made outside of programs, as specs are computed on the host.
     """
@@ -143,6 +158,7 @@ class Setup(NamedTuple):
     env: maze.CaveEscape
     large: maze.CaveEscape
     network: rl.Network
+    vae: maze.LevelVAE
 
 
 def setup_of(config: Config) -> Setup:
@@ -151,12 +167,10 @@ def setup_of(config: Config) -> Setup:
     widths = (config.width, config.width)
     network = rl.network_for(env, widths=widths, hidden_size=config.hidden)
     _ = env.observation_spec, env.action_spec, large.observation_spec, large.action_spec
-    return Setup(env, large, network)
+    return Setup(env, large, network, level_vae(config))
 
 
-def train(
-    key: Key, config: Config, setup: Setup, arm: Arm, world: World
-) -> dict[str, jax.Array]:
+def train(key: Key, config: Config, setup: Setup, arm: Arm, world: World) -> dict[str, jax.Array]:
     """Train one arm on the levels of one seed.
 
     Args:
@@ -167,19 +181,16 @@ def train(
         world: levels of the repetition.
 
     Returns:
-        ``curve [C]``, solve rate on held-out levels; ``trained [C]``, mean share of levels solved
-        in training; ``final``, returns and solve rates per set of levels; ``levels``, drawn from
-        the final buffer.
+        ``return`` and ``solved``, ``[C, L]`` of all test levels after each phase of training;
+        ``trained [C]``, mean share of levels solved in training; ``large``, returns ``[L]`` on
+        larger levels; ``levels``, drawn from the final buffer by the weights of replay.
     """
     env, network = setup.env, setup.network
-    init_key, start_key, train_key, test_key, draw_key = jax.random.split(key, 5)
-    count = world.starting.tiles.shape[0]
-    random = jax.vmap(lambda k: random_level(config, k))(jax.random.split(start_key, count))
-    starting = jax.tree.map(lambda x, y: jnp.where(arm.given, x, y), world.starting, random)
+    init_key, train_key, test_key, draw_key = jax.random.split(key, 4)
     learner = curriculum.level_curriculum(
         env,
         network,
-        generator(config, world, arm.source),
+        generator(config, setup, world, arm),
         capacity=config.capacity,
         protected=arm.protected,
         num_envs=config.envs,
@@ -197,37 +208,26 @@ def train(
     )
     policy = rl.policy(network, shared=True)
 
-    def returns(
-        state: curriculum.CurriculumState, levels: maze.Level, env: maze.CaveEscape
-    ) -> jax.Array:
-        found = curriculum.evaluate_levels(test_key, env, policy, levels, params=state.params)
+    def returns(params: Params, levels: maze.Level, env: maze.CaveEscape) -> jax.Array:
+        found = curriculum.evaluate_levels(test_key, env, policy, levels, params=params)
         return found[:, 0, 0]
 
     def iteration(
         state: curriculum.CurriculumState, key: Key
     ) -> tuple[curriculum.CurriculumState, jax.Array]:
-        state, info = learner.step(key, state)
+        state, info = learner.step(key, state, None)
         return state, info.solved
 
     def phase(
         state: curriculum.CurriculumState, keys: jax.Array
     ) -> tuple[curriculum.CurriculumState, tuple[jax.Array, jax.Array]]:
         state, solved = jax.lax.scan(iteration, state, keys)
-        test = returns(state, world.held_out, env)
-        return state, (jnp.mean(test > 0.0), jnp.mean(solved))
+        return state, (returns(state.params, world.tests, env), jnp.mean(solved))
 
+    starting = select(arm.given, world.starting, world.random)
     state = learner.init(rl.initialize(init_key, network, 1, shared=True), starting)
     keys = jax.random.split(train_key, (config.checks, config.iterations // config.checks))
-    state, (curve, trained) = jax.lax.scan(phase, state, keys)
-    sets = {
-        "starting": (world.starting, env),
-        "held_out": (world.held_out, env),
-        "other": (world.other, env),
-        "large": (world.large, setup.large),
-    }
-    final = {}
-    for name, (levels, world_env) in sets.items():
-        found = returns(state, levels, world_env)
-        final[name] = {"return": jnp.mean(found), "solved": jnp.mean(found > 0.0)}
+    state, (found, trained) = jax.lax.scan(phase, state, keys)
     levels = curriculum.replayed_levels(draw_key, state.buffer, arm.replay, BUFFER_LEVELS)
-    return {"curve": curve, "trained": trained, "final": final, "levels": levels}
+    large = returns(state.params, world.large, setup.large)
+    return {"return": found, "trained": trained, "large": large, "levels": levels}

@@ -31,8 +31,12 @@ def level_sets(config: Config, seed: int) -> dict[str, maze.Level]:
         low, high = ends[number], ends[number + 1]
         return maze.levels.join([jax.tree.map(lambda x: x[low:high], each) for each in made])
 
+    # As many levels as above, of which few are used: another number would compile anew.
     other = [
-        getattr(maze.families, name)(base + 50 + number, config.held_out, config.size)
+        jax.tree.map(
+            lambda x: x[: config.held_out],
+            getattr(maze.families, name)(base + 50 + number, int(ends[-1]), config.size),
+        )
         for number, name in enumerate(OTHER_FAMILIES)
     ]
     large = [

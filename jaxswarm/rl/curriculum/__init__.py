@@ -22,7 +22,6 @@ from jaxswarm.rl.curriculum._generators import (
     edited_levels,
     interpolated_levels,
     mixed_levels,
-    polar_interpolation,
     random_levels,
 )
 from jaxswarm.rl.curriculum._levels import (
@@ -90,7 +89,6 @@ __all__ = [
     "max_monte_carlo",
     "mixed_levels",
     "plr",
-    "polar_interpolation",
     "positive_value_loss",
     "proportional_weights",
     "random_levels",

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm.models import vae
 from jaxswarm.rl.curriculum._buffer import num_levels
 from jaxswarm.types import ArrayLike, Key, PyTree
 
@@ -105,8 +106,8 @@ def interpolated_levels(
     """Make a generator of VAE-DRED: decode codes between the posteriors of two known levels.
 
     Each level draws a pair of the starting set and one of ``num_steps`` positions between them,
-    both ends included. Means are interpolated by :func:`polar_interpolation`, standard deviations
-    linearly; a code is sampled from the result.
+    both ends included, on the arc of :func:`jaxswarm.models.vae.interpolate`; a code is sampled
+    from the posterior there.
 
     Args:
         mean: ``float[P, Z]``, posterior means of the starting set, ``P`` at least 2.
@@ -137,47 +138,17 @@ def interpolated_levels(
         a = jax.random.randint(pair_key, (), 0, means.shape[0])
         gap = jax.random.randint(jax.random.fold_in(pair_key, 1), (), 1, means.shape[0])
         b = (a + gap) % means.shape[0]
-        t = jax.random.randint(step_key, (), 0, num_steps) / (num_steps - 1)
-        middle = polar_interpolation(means[a], means[b], t)
-        width = (1.0 - t) * stds[a] + t * stds[b]
-        return decode(decode_key, middle + width * jax.random.normal(noise_key, middle.shape))
+        first, second = (vae.Posterior(means[i][None], stds[i][None]) for i in (a, b))
+        step = jax.random.randint(step_key, (), 0, num_steps)
+        between = jax.tree.map(lambda x: x[0, step], vae.interpolate(first, second, num_steps))
+        noise = jax.random.normal(noise_key, between.mean.shape)
+        return decode(decode_key, between.mean + between.std * noise)
 
     def generate(key: Key, replayed: PyTree, starting: PyTree) -> PyTree:
         del starting
         return jax.vmap(one)(jax.random.split(key, num_levels(replayed)))
 
     return generate
-
-
-def polar_interpolation(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> jax.Array:
-    """Spherical linear interpolation between two vectors ``[Z]``; linear if they are parallel.
-
-    Args:
-        a: result at ``t = 0``.
-        b: result at ``t = 1``.
-        t: position in ``[0, 1]``.
-
-    References:
-        K. Shoemake, Animating rotation with quaternion curves, 1985.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from jaxswarm.rl import curriculum
-        >>> x, y = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
-        >>> curriculum.polar_interpolation(x, y, 0.5).round(3).tolist()
-        [0.7070000171661377, 0.7070000171661377]
-    """
-    checks.probability("t", t)
-    a, b = jnp.asarray(a), jnp.asarray(b)
-    norm = jnp.linalg.norm(a) * jnp.linalg.norm(b)
-    cosine = jnp.clip(jnp.dot(a, b) / jnp.maximum(norm, 1e-12), -1.0, 1.0)
-    angle = jnp.arccos(cosine)
-    sine = jnp.sin(angle)
-    flat = sine < 1e-4
-    safe = jnp.where(flat, 1.0, sine)
-    left = jnp.where(flat, 1.0 - t, jnp.sin((1.0 - t) * angle) / safe)
-    right = jnp.where(flat, t, jnp.sin(t * angle) / safe)
-    return left * a + right * b
 
 
 def select_levels(chosen: jax.Array, one: PyTree, other: PyTree) -> PyTree:

@@ -40,7 +40,7 @@ def rank_weights(score: ArrayLike, support: ArrayLike, temperature: ArrayLike) -
     check_temperature("temperature", temperature)
     order = jnp.argsort(jnp.where(support, -score, jnp.inf), stable=True)
     # Slots outside come last, but so do those of score -inf inside: count the support's own ranks.
-    rank = jnp.cumsum(support[order])[jnp.argsort(order)]
+    rank = jnp.zeros(order.shape, jnp.int32).at[order].set(jnp.cumsum(support[order]))
     logits = -jnp.log(jnp.maximum(rank, 1).astype(jnp.float32)) / temperature
     return _normalized(jnp.exp(logits), support)
 
