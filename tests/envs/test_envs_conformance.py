@@ -52,6 +52,7 @@ ENVIRONMENTS = {
         {},
     ),
     "foraging": (lambda n: envs.swarmbench.make("foraging", num_agents=n, as_features=True), {}),
+    "foraging arena": (lambda n: envs.swarmbench.ForagingArena(num_agents=n, size=8), {}),
     "flocking": (lambda n: envs.swarmbench.make("flocking", num_agents=n), {"steps": 4}),
     "transport": (lambda n: envs.swarmbench.make("transport", num_agents=n), {"num_agents": 5}),
 }
@@ -62,6 +63,7 @@ SLOW = {
     "feed",
     "feed by preference",
     "live feed",
+    "foraging arena",
     *envs.swarmbench.TASKS,
 }
 

@@ -10,6 +10,7 @@ from jaxswarm import envs, plotting
 
 ENVIRONMENTS = [
     envs.Aloha(),
+    envs.CaveEscape(num_agents=2, size=9),
     envs.CoordinationGame(),
     envs.CorridorMaze(num_agents=3),
     envs.CoverageEnergy(),

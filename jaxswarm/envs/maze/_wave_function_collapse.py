@@ -112,21 +112,19 @@ class Patterns:
             (w[:, :, :-1], w[:, :, 1:]),
             (w[:, :-1], w[:, 1:]),
         ]
-        self._agree = [
-            [_bits((theirs == own[None]).all(axis=(1, 2))) for own in mine]
+        self._tables = [
+            _tables([_bits((theirs == own[None]).all(axis=(1, 2))) for own in mine])
             for mine, theirs in halves
         ]
-        self._unions: list[dict[int, int]] = [{} for _ in halves]
+        self._bytes = -(-len(keys) // 8)
 
     def allowed(self, direction: int, patterns: int) -> int:
         """The patterns that agree with at least one of a set, in a neighbour's window."""
-        known = self._unions[direction]
-        if patterns not in known:
-            union = 0
-            for index in _members(patterns):
-                union |= self._agree[direction][index]
-            known[patterns] = union
-        return known[patterns]
+        union = 0
+        members = patterns.to_bytes(self._bytes, "little")
+        for byte, table in zip(members, self._tables[direction], strict=True):
+            union |= table[byte]
+        return union
 
 
 def collapse(
@@ -191,6 +189,19 @@ def _attempt(
         row, column = divmod(at, width)
         walls[row : row + SIDE, column : column + SIDE] = patterns.windows[option.bit_length() - 1]
     return walls
+
+
+def _tables(agree: list[int]) -> list[list[int]]:
+    """For every eight patterns the unions of what agrees with each of their 256 subsets."""
+    tables = []
+    for first in range(0, len(agree), 8):
+        table = [0] * 256
+        for subset in range(1, 256):
+            low = subset & -subset
+            index = first + low.bit_length() - 1
+            table[subset] = table[subset ^ low] | (agree[index] if index < len(agree) else 0)
+        tables.append(table)
+    return tables
 
 
 def _bits(mask: np.ndarray) -> int:

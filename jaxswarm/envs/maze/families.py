@@ -14,7 +14,7 @@ References:
 import importlib
 import random
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import jax
 import numpy as np
@@ -187,7 +187,7 @@ def wave_function_collapse(
         (2, 9, 9)
     """
     size = checks.whole("size", size, SMALLEST + 2)
-    patterns = Patterns(_template(template))
+    patterns = _patterns(tuple(_template(template)))
 
     def draw(rng: np.random.Generator) -> np.ndarray:
         for _ in range(200):
@@ -208,6 +208,11 @@ FAMILIES: dict[str, Callable[..., Level]] = {
     "obstacles": obstacles,
 }
 """Name -> function of the families that need no optional library."""
+
+
+@lru_cache(maxsize=8)
+def _patterns(template: tuple[str, ...]) -> Patterns:
+    return Patterns(template)
 
 
 def _template(template: str | Sequence[str]) -> Sequence[str]:

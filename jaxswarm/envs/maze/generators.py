@@ -158,6 +158,8 @@ def add_hints(
     """
     checks.key(key)
     level = _single(level)
+    if not isinstance(shares, (tuple, list)) or len(shares) != 2:
+        raise ValueError(f"shares: expected (low, high), got {checks.shown(shares)}")
     low, high = shares
     checks.probability("shares[0]", low)
     checks.probability("shares[1]", high)

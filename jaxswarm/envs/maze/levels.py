@@ -209,6 +209,39 @@ def text(level: Level) -> str:
     return "\n".join("".join(row) for row in rows)
 
 
+def from_text(rows: str) -> Level:
+    r"""Read a single level from text as :func:`text` writes it, one row per line.
+
+    Raises:
+        ValueError: for unknown characters, rows of different length, not one start and one goal,
+            or an invalid level.
+
+    Example:
+        >>> from jaxswarm.envs import maze
+        >>> level = maze.levels.from_text("#####\n#>.G#\n#...#\n#####")
+        >>> int(maze.distance(level))
+        2
+    """
+    if not isinstance(rows, str):
+        raise ValueError(f"rows: expected text, got {checks.shown(rows)}")
+    lines = rows.strip().split("\n")
+    if len({len(line) for line in lines}) != 1:
+        raise ValueError(f"rows: expected rows of one length, got {[len(x) for x in lines]}")
+    symbols = np.array([list(line) for line in lines])
+    known = '.#"~G>v<^'
+    if unknown := sorted(set(symbols.ravel()) - set(known)):
+        raise ValueError(f"rows: expected characters of {known!r}, got {unknown}")
+    goals, starts = np.argwhere(symbols == "G"), np.argwhere(np.isin(symbols, list(">v<^")))
+    if len(goals) != 1 or len(starts) != 1:
+        raise ValueError(
+            f"rows: expected one start and one goal, got {len(starts)} and {len(goals)}"
+        )
+    codes = dict(zip(known, (FLOOR, WALL, MOSS, LAVA, *[FLOOR] * 5), strict=True))
+    tiles = np.array([[codes[x] for x in row] for row in symbols.tolist()], np.uint8)
+    direction = ">v<^".index(str(symbols[tuple(starts[0])]))
+    return check(Level(tiles, starts[0], np.array(direction, np.int32), goals[0]), "rows")
+
+
 def save_levels(path: str | Path, levels: Level) -> None:
     """Write a batch of levels to an ``.npz`` file with one array per field, without pickles.
 
@@ -263,7 +296,7 @@ def _from_masks(arrays: dict[str, np.ndarray]) -> Level:
     if not walls[:, ring].all():
         around = ((0, 0), (1, 1), (1, 1))
         masks = {k: np.pad(v, around, constant_values=k == "walls") for k, v in masks.items()}
-    tiles = np.zeros_like(walls, np.uint8)
+    tiles = np.zeros_like(masks["walls"], np.uint8)
     for name, code in (("moss", MOSS), ("lava", LAVA), ("walls", WALL)):
         tiles[masks[name]] = code
     cells = []

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxswarm import plotting
+from jaxswarm import checks, plotting
 from jaxswarm.envs.maze.levels import DIRECTIONS, FLOOR, LAVA, MOSS, NUM_TILES, WALL, Level
 
 COLORS = {
@@ -34,6 +34,7 @@ def draw_level(level: Level, ax: Any, *, start: bool = True) -> None:
     Raises:
         ValueError: if the level is a batch, or ``ax`` is not matplotlib axes.
     """
+    checks.instance("level", level, Level, "maze.empty_level(15)")
     codes = np.asarray(level.tiles).astype(int)
     if codes.ndim != 2:
         raise ValueError(f"level: expected a single level, got tiles {codes.shape}")
