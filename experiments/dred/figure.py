@@ -26,13 +26,12 @@ def plot(config: Config, results: Results, path: Path) -> None:
         path: of the PNG.
     """
     rows = min(3, len(results["examples"]["DR"]["start"]))
-    grid = plotting.panels(3, 10, width=1.6, height=1.75)
+    grid = plotting.panels(3, 11, width=1.5, height=2.0)
     figure = grid[0, 0].figure
     spec = grid[0, 0].get_gridspec()
-    for column in range(10):
-        for row in range(3):
-            if column >= len(SHOWN) or row >= rows:
-                grid[row, column].remove()
+    for row, column in np.ndindex(*grid.shape):
+        if column >= len(SHOWN) or row >= rows:
+            grid[row, column].remove()
     for column, (name, label) in enumerate(SHOWN.items()):
         levels = results["examples"][name]
         for row in range(rows):
@@ -42,8 +41,8 @@ def plot(config: Config, results: Results, path: Path) -> None:
     training = results["training"]
     curves = plotting.tidy(figure.add_subplot(spec[:, 4:7]))
     _curves(curves, config, training)
-    _gains(plotting.tidy(figure.add_subplot(spec[0:2, 8:10])), training)
-    _distances(plotting.tidy(figure.add_subplot(spec[2, 8:10])), results["generators"])
+    _gains(plotting.tidy(figure.add_subplot(spec[0:2, 8:11])), training)
+    _distances(plotting.tidy(figure.add_subplot(spec[2, 8:11])), results["generators"])
     plotting.save(figure, path)
 
 
@@ -58,6 +57,7 @@ def _curves(ax: Any, config: Config, training: Results) -> None:
         ax.fill_between(at, mean - error, mean + error, color=color, alpha=0.18, lw=0)
     ax.legend(frameon=False, fontsize=9, loc="lower right")
     ax.set_ylim(0.0, 1.0)
+    ax.locator_params(axis="x", nbins=5)
     label = "thousand steps trained on"
     plotting.titles(ax, "Held-out levels solved, mean ± standard error", label, "share")
 
@@ -69,7 +69,12 @@ def _gains(ax: Any, training: Results) -> None:
         for name in (*BASELINES, "EL-DRED", "more levels")
         if name in training
     }
-    plotting.intervals(effects, xlabel="solve rate, VAE-DRED − arm", title="Gain, held out", ax=ax)
+    plotting.intervals(
+        effects,
+        xlabel="difference in solve rate",
+        title="Gain of VAE-DRED on held-out levels",
+        ax=ax,
+    )
 
 
 def _distances(ax: Any, generators: Results) -> None:
