@@ -1,6 +1,7 @@
 """Make levels, compare generators, train all arms on their curricula."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -32,15 +33,15 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     setup = setup_of(config)
     progress("VAE and other generators")
 
-    def generate(key: jax.Array, starting: maze.Level) -> tuple:
-        params, codes = generative.fit(config, setup.vae, jax.random.fold_in(key, 0), starting)
-        made = generative.generated(
-            config, setup.vae, jax.random.fold_in(key, 1), starting, params, codes
-        )
-        return params, codes, made
+    def fit(key: jax.Array, starting: maze.Level) -> tuple:
+        return generative.fit(config, setup.vae, jax.random.fold_in(key, 0), starting)
+
+    def generate(key: jax.Array, *inputs: Any) -> dict[str, maze.Level]:
+        return generative.generated(config, setup.vae, jax.random.fold_in(key, 1), *inputs)
 
     starting = jax.device_put(sets["starting"])
-    params, codes, made = jit_fast_compile(jax.vmap(generate), level=1)(keys, starting)
+    weights, codes = jit_fast_compile(jax.vmap(fit), level=1)(keys, starting)
+    made = jit_fast_compile(jax.vmap(generate), level=0)(keys, starting, weights, codes)
     measure = jit_fast_compile(jax.vmap(jax.vmap(generative.features)), level=0)
     held_out = np.asarray(measure(sets["held_out"]))
     count = sets["starting"].tiles.shape[1]
@@ -59,7 +60,7 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
         pool=sets["pool"],
         tests=jax.tree.map(lambda *x: np.concatenate(x, axis=1), *tests),
         large=sets["large"],
-        weights=params,
+        weights=weights,
         codes=codes,
     )
 

@@ -31,11 +31,11 @@ class Config:
     steps: int = 48  # steps of an episode, and of an iteration's collection
     starting: int = 16  # levels of each family in the starting set
     held_out: int = 16  # test levels of each family
-    pool: int = 64  # further levels of each family that the oracle trains on
+    pool: int = 48  # further levels of each family that the oracle trains on
     capacity: int = 256  # levels in the buffer
     envs: int = 16  # levels trained on in an iteration
     new: int = 4  # new levels in an iteration that are evaluated without gradients
-    iterations: int = 160  # iterations, each with one update
+    iterations: int = 100  # iterations, each with one update
     checks: int = 5  # evaluations on test levels during training
     epochs: int = 4  # passes over the transitions of an iteration
     minibatches: int = 4  # minibatches of a pass
@@ -98,16 +98,15 @@ SCALES = {
     "small": Config(),
     "full": Config(
         size=15,
-        large=45,
+        large=25,
         steps=128,
         starting=128,
-        held_out=64,
-        pool=256,
+        held_out=32,
+        pool=128,
         capacity=4000,
         envs=32,
         new=8,
-        iterations=400,
-        checks=10,
+        iterations=250,
         width=64,
         latent=64,
         vae_width=256,
