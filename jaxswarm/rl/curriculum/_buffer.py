@@ -167,8 +167,8 @@ def replay_weights(buffer: LevelBuffer, hp: ReplayHyperparameters) -> jax.Array:
         >>> one = jnp.array([1.0, 3.0])
         >>> buffer = curriculum.update_levels(buffer, jnp.arange(2), one, best_return=one)
         >>> hp = curriculum.ReplayHyperparameters(temperature=1.0, staleness=0.0)
-        >>> curriculum.replay_weights(buffer, hp).round(3).tolist()
-        [0.3330000042915344, 0.6669999957084656]
+        >>> (3 * curriculum.replay_weights(buffer, hp)).round(2).tolist()
+        [1.0, 2.0]
     """
     return _first_unseen(buffer, _mixture(buffer, hp))
 

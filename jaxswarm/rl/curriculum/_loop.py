@@ -150,10 +150,10 @@ def level_curriculum(
         >>> learner = curriculum.level_curriculum(
         ...     env, network, capacity=4, num_envs=2, num_steps=4, epochs=1, minibatches=1)
         >>> params = rl.initialize(jax.random.key(0), network, 2, shared=True)
-        >>> state = learner.init(params, jax.random.normal(jax.random.key(1), (3, 2, 2)))
-        >>> state, info = jax.jit(learner.step)(jax.random.key(2), state)
-        >>> int(state.buffer.seen.sum())  # levels played so far
-        2
+        >>> state = learner.init(params, jnp.zeros((3, 2, 2)))  # a starting set of three levels
+        >>> state, info = jax.eval_shape(learner.step, jax.random.key(2), state)
+        >>> info.score.shape  # of the levels trained on
+        (2,)
     """
     num_envs, num_new = checks.whole("num_envs", num_envs, 1), checks.whole("num_new", num_new)
     capacity = checks.whole("capacity", capacity, 1)

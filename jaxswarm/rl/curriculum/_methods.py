@@ -213,10 +213,11 @@ def dred(
         ...     codes, 0.1 + 0.0 * codes, lambda key, z: z.reshape(2, 2))
         >>> learner = curriculum.dred(env, network, between, ramp=10, capacity=8, num_envs=4,
         ...                           num_steps=4, epochs=1, minibatches=1)
-        >>> state = learner.init(rl.initialize(jax.random.key(1), network, 2, shared=True), levels)
-        >>> state, info = jax.jit(learner.step)(jax.random.key(2), state)
-        >>> int(state.buffer.filled.sum())  # the starting set and one new level
-        5
+        >>> params = rl.initialize(jax.random.key(1), network, 2, shared=True)
+        >>> state = learner.init(params, levels)
+        >>> state, info = jax.eval_shape(learner.step, jax.random.key(2), state)
+        >>> info.score.shape, info.new_score.shape  # levels trained on, new ones
+        ((4,), (1,))
     """
     checks.function("generator", generator)
     replay = METHODS["dred"]._replace(ramp=ramp)

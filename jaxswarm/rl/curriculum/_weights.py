@@ -33,8 +33,8 @@ def rank_weights(score: ArrayLike, support: ArrayLike, temperature: ArrayLike) -
         >>> import jax.numpy as jnp
         >>> from jaxswarm.rl import curriculum
         >>> score, support = jnp.array([1.0, 3.0, 2.0]), jnp.array([True, True, False])
-        >>> curriculum.rank_weights(score, support, 1.0).round(3).tolist()
-        [0.3330000042915344, 0.6669999957084656, 0.0]
+        >>> (3 * curriculum.rank_weights(score, support, 1.0)).round(2).tolist()
+        [1.0, 2.0, 0.0]
     """
     score, support = _of_slots(score, support)
     check_temperature("temperature", temperature)
