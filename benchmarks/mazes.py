@@ -50,12 +50,12 @@ def acting(count: int) -> Runner:
 
 
 def xminigrid(count: int) -> Runner:
-    """The same by xminigrid: an empty room of the same size, whose step costs the same."""
+    """The same by xminigrid: an empty room of the same size, which begins anew without a draw."""
     import xminigrid  # pyright: ignore[reportMissingImports]
     from xminigrid.wrappers import GymAutoResetWrapper  # pyright: ignore[reportMissingImports]
 
     env, params = xminigrid.make(
-        "MiniGrid-EmptyRandom-16x16", height=SIZE, width=SIZE, view_size=5, max_steps=250
+        "MiniGrid-Empty-16x16", height=SIZE, width=SIZE, view_size=5, max_steps=250
     )
     env = GymAutoResetWrapper(env)
 

@@ -21,6 +21,10 @@ collective.execution
 collective.headings
 data._sprites
 envs.environment
+envs.maze.environment
+envs.maze.families
+envs.maze.latent
+envs.swarmbench.arenas
 generative._ac_flow
 generative._decentralized
 generative._experts
@@ -44,6 +48,8 @@ models.transformer._generate
 models.transformer._log_probs
 models.transformer._lora
 models.transformer._model
+models.vae._model
+models.vae._training
 rl._evaluation
 rl._ppo
 rl._sac

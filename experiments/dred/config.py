@@ -29,7 +29,7 @@ class Config:
     size: int = 9  # side of the levels, including the ring of walls
     large: int = 15  # side of the larger test levels
     steps: int = 48  # steps of an episode, and of an iteration's collection
-    starting: int = 16  # levels of each family in the starting set
+    starting: int = 8  # levels of each family in the starting set
     held_out: int = 16  # test levels of each family
     pool: int = 48  # further levels of each family that the oracle trains on
     capacity: int = 256  # levels in the buffer

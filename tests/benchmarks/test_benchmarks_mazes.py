@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from benchmarks import mazes
 from jaxswarm.envs import maze
 
 
+@pytest.mark.slow
 def test_the_numpy_environment_is_ours():
     env = maze.CaveEscape(size=mazes.SIZE)
     level = jax.tree.map(lambda x: np.asarray(x)[0], mazes.levels_of(1).level)

@@ -103,7 +103,7 @@ def test_interpolation_is_an_arc_between_the_means_and_a_line_between_the_deviat
 
 
 def test_a_level_vae_gives_valid_levels(key):
-    levels = maze.families.blocks(0, 6, 7)
+    levels = maze.levels.stack([maze.empty_level(7)] * 6)
     model = maze.level_vae(7, latent=2, widths=(8,), encoder="cnn")
     params = model.fit(key, levels, num_steps=3, batch_size=4).params
     first = jax.tree.map(lambda x: x[:3], levels)
@@ -120,7 +120,15 @@ def test_a_level_vae_gives_valid_levels(key):
     with pytest.raises(ValueError, match="at least 2 levels"):
         model.fit(key, jax.tree.map(lambda x: x[:1], levels))
     with pytest.raises(ValueError, match=r"levels.tiles: expected shape \[B, 7, 7\]"):
-        model.encode(params, maze.families.blocks(0, 2, 6))
+        model.encode(params, maze.levels.stack([maze.empty_level(6)] * 2))
+
+
+def test_parameters_of_another_size_are_refused(key):
+    other = jax.eval_shape(vae.grid_vae((6, 6), 3, latent=LATENT, widths=(24,)).init, key)
+    with pytest.raises(ValueError, match="params: expected"):
+        model().decode(key, other, jnp.zeros((1, LATENT)))
+    with pytest.raises(ValueError, match="params: expected"):
+        model().encode(other, grids())
 
 
 def grid_options(**changed):

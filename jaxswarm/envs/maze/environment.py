@@ -111,9 +111,9 @@ class CaveEscape(SwarmEnvironment):
         >>> import jax
         >>> from jaxswarm.envs import maze
         >>> env = maze.CaveEscape(size=9)
-        >>> level = maze.random_level(jax.random.key(1), 9)
-        >>> state, timestep = env.reset(jax.random.key(0), maze.MazeParams(level))
-        >>> state, timestep = env.step(state, jax.numpy.array([2]))
+        >>> level = maze.empty_level(9)
+        >>> state, timestep = jax.jit(env.reset)(jax.random.key(0), maze.MazeParams(level))
+        >>> state, timestep = jax.jit(env.step)(state, jax.numpy.array([2]))
         >>> timestep.observation.view.shape
         (1, 5, 5, 5)
     """

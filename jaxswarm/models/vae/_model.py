@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import checks
+from jaxswarm import agents, checks
 from jaxswarm.models._functional import functional
 from jaxswarm.models.networks import cnn, mlp
 from jaxswarm.types import ArrayLike, Key, Params
@@ -105,7 +105,8 @@ def grid_vae(
 
     Raises:
         ValueError: for sizes below 1 (two codes at least), more marks than cells, allowed codes
-            that do not exist, an unknown encoder, or negative weights.
+            that do not exist, an unknown encoder, or negative weights; in its functions for
+            parameters of another shape, such as of another size of grids.
 
     Example:
         >>> import jax, numpy as np
@@ -143,7 +144,10 @@ def grid_vae(
         one, two = jax.random.split(key)
         return {"encoder": encoding.init(one), "decoder": decoding.init(two)}
 
+    expected = jax.eval_shape(init, jax.random.key(0))
+
     def encode(params: Params, grids: Grids) -> Posterior:
+        agents.check_same_shapes(params, expected, "params")
         codes, cells = _checked(grids, (height, width), num_codes, num_cells)
         marks = _one_hot_cells(cells, (height, width))
         x = jnp.concatenate([jax.nn.one_hot(codes, num_codes), jnp.moveaxis(marks, 1, -1)], axis=-1)
@@ -151,6 +155,7 @@ def grid_vae(
         return Posterior(mean, jax.nn.softplus(raw) + 1e-4)
 
     def logits(params: Params, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+        agents.check_same_shapes(params, expected, "params")
         z = checks.numbers("z", z, (None, latent))
         out = decoding.apply(params["decoder"], z).reshape(-1, height, width, channels)
         return out[..., :num_codes], jnp.moveaxis(out[..., num_codes:], -1, 1)
