@@ -12,9 +12,10 @@ from jumanji.environments.swarms.search_and_rescue.types import State, TargetSta
 from jaxswarm import envs
 from jaxswarm.envs.search_and_rescue import SearchParams, SearchWorld
 from jaxswarm.envs.search_and_rescue.environment import rays
+from tests.later import Later
 
 N, M = 5, 12
-ENV = envs.SearchAndRescue(num_agents=N, num_targets=M, num_rays=32)
+ENV = Later(lambda: envs.SearchAndRescue(num_agents=N, num_targets=M, num_rays=32))
 THEIRS = Original(
     generator=RandomGenerator(num_targets=M, num_searchers=N),
     target_dynamics=lambda key, targets, size: targets,  # type: ignore[arg-type]
@@ -56,8 +57,8 @@ def scene(seed):
 @jax.numpy_rank_promotion("allow")  # jumanji's views promote
 def test_a_step_is_jumanjis():
     step = jax.jit(THEIRS.step)
-    advance = jax.jit(lambda w, a: ENV.advance(jax.random.key(0), w, a, STILL))
-    observe = jax.jit(lambda w: ENV.observe(w, STILL, w.time))
+    advance = jax.jit(lambda w, a: ENV.value.advance(jax.random.key(0), w, a, STILL))
+    observe = jax.jit(lambda w: ENV.value.observe(w, STILL, w.time))
     finds = 0
     for seed in range(8):
         theirs = scene(seed)
@@ -118,8 +119,8 @@ def test_searchers_that_find_a_target_together_share_the_point(key):
 @pytest.mark.slow
 def test_targets_drift_no_faster_than_they_may(key):
     wild = SearchParams(drift=0.01)
-    state, _ = ENV.reset(key, wild)
-    step = jax.jit(ENV.step)
+    state, _ = ENV.value.reset(key, wild)
+    step = jax.jit(ENV.value.step)
     for _ in range(3):
         before = state.world.targets
         state, _ = step(state, jnp.zeros((N, 2)))
