@@ -82,7 +82,8 @@ def test_rays_are_those_of_a_comparison_of_every_ray_with_every_body(num_rays):
     rng = np.random.default_rng(num_rays)
     away, bearing = rng.uniform(0, 1, (4, 9)), rng.uniform(-2, 2, (4, 9))
     kinds = rng.integers(-1, 2, (4, 9))
-    found = rays(jnp.asarray(away), jnp.asarray(bearing), kinds, 2, num_rays, 0.7, 1.2, 0.1)
+    seen = jax.jit(rays, static_argnums=(3, 4))
+    found = seen(jnp.asarray(away), jnp.asarray(bearing), kinds, 2, num_rays, 0.7, 1.2, 0.1)
     slow = np.full((4, 2, num_rays), -1.0)
     for i, j in np.ndindex(4, 9):
         if kinds[i, j] >= 0 and away[i, j] < 0.7:
@@ -107,12 +108,13 @@ def test_searchers_that_find_a_target_together_share_the_point(key):
         jnp.zeros(1, bool),
         jnp.int32(4),
     )
-    outcome = env.advance(key, world, jnp.zeros((2, 2)), STILL)
+    advance = jax.jit(env.advance)
+    outcome = advance(key, world, jnp.zeros((2, 2)), STILL)
     np.testing.assert_allclose(outcome.reward, [0.3, 0.3], atol=1e-6)  # half of (10 − 4) / 10
     assert bool(outcome.terminated)
     turned = world._replace(heading=jnp.array([jnp.pi, jnp.pi]))
     np.testing.assert_allclose(
-        env.advance(key, turned, jnp.zeros((2, 2)), STILL).reward, [0.0, 0.6], atol=1e-6
+        advance(key, turned, jnp.zeros((2, 2)), STILL).reward, [0.0, 0.6], atol=1e-6
     )
 
 

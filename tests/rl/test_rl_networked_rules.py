@@ -143,9 +143,7 @@ FEATURES = Later(lambda: networked.random_features(GAME.value, 2, 3, seed=2))
 
 def ppo(rule, **options):
     sizes = {"num_envs": 2, "num_steps": 10, "epochs": 2, "minibatches": 1, "reward_steps": 4}
-    return networked.networked_ppo(
-        DONATIONS, POLICY, rule, reward_widths=(3,), **sizes, **options
-    )
+    return networked.networked_ppo(DONATIONS, POLICY, rule, reward_widths=(3,), **sizes, **options)
 
 
 def sac(rule, **options):
