@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-import jax
+from jax._src import core
 
 
 class Later:
@@ -24,7 +24,7 @@ class Later:
     @functools.cached_property
     def value(self) -> Any:
         function, args, kwargs = built(self._call)
-        with jax.ensure_compile_time_eval():  # also where a traced function needs it first
+        with core.eval_context():  # also where a traced function needs it first
             return function(*args, **kwargs)
 
     def __getattr__(self, name: str) -> "Later":
