@@ -96,13 +96,12 @@ SCALES = {
         is_distilled=False,
     ),
     "small": Config(),
-    # About 15 CPU minutes. Half an hour of two idle cores has room for 1,000 steps on MNIST
-    # (--image-steps 1000); the paper's regime is millions of images,
+    # About half an hour of two idle cores; the paper's regime is millions of images,
     # transformers of hundreds of millions of parameters and 800,000 steps on many GPUs.
     "full": Config(
         steps=2000, expert_widths=(48, 48, 48, 48, 78, 78, 78, 78), data="mnist",
         image_experts=(1, 4, 8), image_width=256, image_monolith_width=312, image_router_width=64,
-        image_prediction="data", image_modes=("full", "top-1", "sampled"), image_steps=400,
+        image_prediction="data", image_modes=("full", "top-1", "sampled"), image_steps=1000,
         image_batch=256, image_monolith_lr=3e-3, image_lr=3e-3, image_random_lr=1e-2,
         classifier_steps=1000, image_drawn=512,
     ),

@@ -34,7 +34,7 @@ def run_and_record(
         figure: whether to draw ``figure.png``.
     """
     progress = Progress(experiment.name)
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     outcome = Outcome(
         experiment.name, scale, command, seed=getattr(config, "seed", None), about=experiment
     )
@@ -57,7 +57,13 @@ def run_and_record(
         records.save_claims(folder / "claims.json", claims, is_judged=outcome.is_judged)
         if figure:
             experiment.plot(config, results, folder / "figure.png")
-        return replace(outcome, seconds=seconds, claims=claims, folder=folder)
+        return replace(
+            outcome,
+            seconds=seconds,
+            cpu_seconds=time.process_time() - cpu_start,
+            claims=claims,
+            folder=folder,
+        )
     except Exception as error:
         traceback.print_exc()
         message = f"{type(error).__name__}: {error}".strip().splitlines()[0]

@@ -107,6 +107,9 @@ class Outcome:
         scale: one of ``SCALE_NAMES``, or ``"custom"``.
         command: shell command that repeats the run.
         seconds: wall time of ``run``.
+        cpu_seconds: processor time of the run and its figure, all threads of this process. On a
+            machine with idle cores ``run`` takes at most as long; far more wall time than this
+            says that the machine was busy with something else.
         claims: what was measured; empty after an error.
         folder: ``runs/NAME/TIME``; ``None`` after an error.
         error: one line, or ``None``.
@@ -118,6 +121,7 @@ class Outcome:
     scale: str
     command: str
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     claims: "tuple[Claim, ...]" = ()
     folder: Path | None = None
     error: str | None = None

@@ -54,7 +54,7 @@ def terminal(outcomes: Sequence[Outcome]) -> str:
     """A plain-text table of the claims of every outcome, one block for each system."""
     lines: list[str] = []
     for outcome in outcomes:
-        lines += ["", f"{outcome.system}  ({outcome.scale}, {outcome.seconds:.1f} s)"]
+        lines += ["", f"{outcome.system}  ({outcome.scale}, {_duration(vars(outcome))})"]
         if outcome.error is not None:
             lines.append(f"  ERROR     {outcome.error}")
             continue
@@ -123,6 +123,7 @@ def record(folder: str | Path, outcome: Outcome, versions: Mapping[str, Any]) ->
         "seed": outcome.seed,
         "date": time.strftime("%Y-%m-%d"),
         "seconds": round(outcome.seconds, 3),
+        "cpu_seconds": round(outcome.cpu_seconds, 1),
         "error": None,
         "versions": dict(versions),
         "claims": [claim.as_json(is_judged=outcome.is_judged) for claim in outcome.claims],
@@ -189,7 +190,7 @@ def _table(entry: Entry) -> list[str]:
     """How one run was made, and its claims."""
     versions = entry["versions"]
     lines = [
-        f"`{entry['command']}` on {entry['date']}: {entry['seconds']:.1f} s, "
+        f"`{entry['command']}` on {entry['date']}: {_duration(entry)}, "
         f"base seed {entry['seed']}, jax {versions.get('jax')}, {versions.get('device')}.",
         "",
     ]
@@ -213,6 +214,12 @@ def _table(entry: Entry) -> list[str]:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _duration(entry: Entry) -> str:
+    """Wall time and, in entries that have it, processor time."""
+    cpu = entry.get("cpu_seconds")
+    return f"{entry['seconds']:.1f} s" + (f" ({cpu:.0f} CPU s)" if cpu else "")
 
 
 def _counts(entry: Entry) -> tuple[str, str]:

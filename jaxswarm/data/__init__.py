@@ -9,6 +9,7 @@ per agent. Synthetic problems such as :func:`quadratics` come with their optimum
 
 from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.data._interactions import Interactions, interactions, load_interactions
+from jaxswarm.data._movielens import movielens
 from jaxswarm.data._sprites import SPRITES, sprites
 from jaxswarm.data.batches import (
     Batch,
@@ -107,6 +108,7 @@ __all__ = [
     "load_files",
     "logistic_regression",
     "minibatches",
+    "movielens",
     "poisoned",
     "quadratics",
     "quantity_skew",

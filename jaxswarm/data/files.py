@@ -98,7 +98,7 @@ def read_idx(path: str | Path) -> np.ndarray:
         ValueError: naming the file, if it is not an IDX file, damaged, of another length than its
             header says, or larger than :data:`MAX_BYTES`.
     """
-    path = _as_path(path)
+    path = as_path(path)
     if not path.is_file():
         raise ValueError(f"path: expected an IDX file, {path} is none")
     with path.open("rb") as file:
@@ -160,7 +160,8 @@ def check_name(name: str) -> str:
     return name
 
 
-def _as_path(path: str | Path) -> Path:
+def as_path(path: str | Path) -> Path:
+    """A path with ``~`` expanded; anything else is refused."""
     if not isinstance(path, str | os.PathLike) or not str(path):
         raise ValueError(f"path: expected a file or folder, got {checks.shown(path)}")
     return Path(path).expanduser()
@@ -185,7 +186,7 @@ def _root(name: str, path: str | Path | None) -> Path:
                 f"path: expected the folder that holds {name}/ with IDX files, or {name}.npz, got "
                 f"None; pass path= or set the environment variable {ENVIRONMENT}"
             )
-    root = _as_path(path)
+    root = as_path(path)
     if not root.exists():
         raise ValueError(f"path: expected a file or folder for {name!r}, {root} does not exist")
     return root

@@ -57,6 +57,15 @@ def test_recording_keeps_other_systems_and_replaces_its_own(systems):
     assert "python -m experiments reproduce fake --scale smoke --seed 3" in document
 
 
+def test_processor_time_stands_beside_wall_time_in_entries_that_have_it(systems):
+    assert "on 2026-11-24: 301.2 s, base seed 0" in report.markdown([OLD])
+    document = report.markdown([OLD | {"cpu_seconds": 540.2}])
+    assert "on 2026-11-24: 301.2 s (540 CPU s), base seed 0" in document
+    main(["reproduce", "fake", "--scale", "smoke", "--record"])
+    (entry,) = json.loads(Path("results/claims.json").read_text())
+    assert 0 < entry["cpu_seconds"]
+
+
 def test_document_of_a_system(systems):
     main(["reproduce", "flat", "fake", "--record"])
     document = Path("results/REPRODUCTION.md").read_text()

@@ -150,6 +150,23 @@ def test_it_learns_two_clusters_and_can_be_distilled():
     left(flow.sample(jax.random.key(4), field, 200, (2,), num_steps=20))
 
 
+@pytest.mark.parametrize("prediction", ["data", pytest.param("noise", marks=pytest.mark.slow)])
+def test_a_student_with_the_parameters_of_its_only_teacher_has_no_loss(prediction):
+    """The target is the teacher's velocity converted to what the student predicts."""
+    model = flow.from_network(flow.MLP(width=4, depth=1), (2,), prediction=prediction)
+    ddm = generative.experts(model, np.zeros(6, int), batch_size=4)
+    shards = ddm.shards(np.random.default_rng(0).normal(size=(6, 2)))
+    state = jax.jit(ddm.init)(jax.random.key(0))
+    (params,) = agents.unstack(ddm.ensemble(state).params[0])
+    student = generative.distillation(ddm.ensemble(state), model, batch_size=32)
+    trained = student.init(jax.random.key(1))
+    step = jax.jit(student.step)
+    _, loss = step(jax.random.key(2), trained, shards)
+    assert float(loss) > 1e-3
+    _, loss = step(jax.random.key(2), trained._replace(params=params), shards)
+    assert float(loss) < 1e-7
+
+
 @pytest.mark.slow
 def test_experts_of_unequal_size_keep_their_order():
     wide = flow.from_network(flow.MLP(width=12, depth=2), (2,))

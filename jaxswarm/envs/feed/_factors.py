@@ -96,10 +96,10 @@ def fit(
     mean = tastes.mean(axis=0)  # what users have in common belongs to the items
     sticky, tastes = sticky + topics @ mean, tastes - mean
     residuals = log_watch - level - sticky[item] - np.sum(tastes[user] * topics[item], axis=1)
-    left, sizes, right = np.linalg.svd(tastes @ (topics - topics.mean(axis=0)).T, False)
+    left, sizes, right = _product_svd(tastes, topics - topics.mean(axis=0))
     kept = min(num_factors, len(sizes))
     topics = np.zeros((shape[1], num_factors), np.float32)
-    topics[:, :kept] = standardized(right[:kept].T)
+    topics[:, :kept] = standardized(right[:, :kept])
     tastes = np.zeros((shape[0], num_factors))
     tastes[:, :kept] = left[:, :kept] * sizes[:kept] / np.sqrt(shape[1])
     norms = np.linalg.norm(tastes, axis=1, keepdims=True)
@@ -112,6 +112,14 @@ def fit(
         sticky_slope=float(sticky.std()),
         noise=float(residuals.std()),
     )
+
+
+def _product_svd(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thin singular value decomposition ``u, s, v`` of ``a bᵀ``, without forming the product."""
+    left, left_core = np.linalg.qr(a)
+    right, right_core = np.linalg.qr(b)
+    u, s, vt = np.linalg.svd(left_core @ right_core.T)
+    return left @ u[:, : len(s)], s, right @ vt[: len(s)].T
 
 
 def _solve(count: np.ndarray, total: np.ndarray, known: np.ndarray, ridge: float) -> np.ndarray:

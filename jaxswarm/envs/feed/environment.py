@@ -171,7 +171,7 @@ class FeedEnv(SwarmEnvironment):
         watch: str | int = 0,
         floor: float = 0.1,
         num_factors: int = 8,
-        ridge: float = 1.0,
+        ridge: float = 3.0,
         rounds: int = 10,
         seed: int = 0,
         **options: Any,
@@ -189,7 +189,8 @@ class FeedEnv(SwarmEnvironment):
             watch: name or column of the watch time among the rewards, in units of 10 s.
             floor: shorter watch times count as this long.
             num_factors: ``d``.
-            ridge: weight of the squared factors.
+            ridge: weight of the squared factors; with the default the slopes that are fitted to
+                nine tenths of MovieLens-100k are those that predict the rest.
             rounds: rounds of regressions.
             seed: of the first factors, and of the catalogue's appeals.
             options: sizes and actions of the feed; not ``num_items``, which is the log's.
