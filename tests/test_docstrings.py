@@ -21,6 +21,10 @@ collective.execution
 collective.headings
 data._sprites
 envs.environment
+envs.maze.environment
+envs.maze.families
+envs.maze.latent
+envs.swarmbench.arenas
 generative._ac_flow
 generative._decentralized
 generative._experts
@@ -44,6 +48,8 @@ models.transformer._generate
 models.transformer._log_probs
 models.transformer._lora
 models.transformer._model
+models.vae._model
+models.vae._training
 rl._evaluation
 rl._ppo
 rl._sac
@@ -70,6 +76,7 @@ systems.modest.protocol
 systems.nora._swarm
 systems.sapo._sapo
 systems.scaling_agents.engine
+systems.sl_mgac._learner
 systems.stac._stac
 systems.symphony._symphony
 """.split()
@@ -96,6 +103,8 @@ rl.tabular.combination_lock rl.tabular.least_squares_critic systems.nora.nora sy
 rl.ppo rl.ippo rl.mappo rl.sac rl.vdn rl.qmix rl.mo_mix rl.pareto.hypervolume
 rl.value_network_for rl.network_for rl.q_network_for rl.evaluate
 rl.offline.dqc rl.offline.trajectories rl.offline.chunks
+rl.constrained.tscac rl.constrained.transitions rl.constrained.candidate_network
+rl.constrained.regularized_policy
 coordination.workers coordination.task_graph coordination.bandits.linucb
 models.transformer.from_config models.transformer.generate data.tokenizers.character
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv
@@ -103,6 +112,7 @@ language.grpo language.sft language.generate language.openai_compatible language
 language.worker_calls language.server.start coordination.host_backend
 systems.fortytwo.text_round systems.sapo.text_packets
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
+systems.sl_mgac.sl_mgac systems.sl_mgac.log_rows systems.sl_mgac.two_hot
 trust.graphs.weighted_graph trust.graphs.trust_network trust.graphs.sybil_attack
 trust.walks.rank trust.walks.reputation trust.walks.trust_walks
 statistics.compare statistics.summarize plotting.curves sharding.shard

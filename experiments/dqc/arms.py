@@ -1,6 +1,7 @@
 """Run the exact part, all arms on the grid tasks, networked agents, and the point mazes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +20,21 @@ from experiments.dqc.learners import (
     world_of,
 )
 from experiments.dqc.tabular import exact_part
-from experiments.dqc.worlds import GridTask, data_set, flat_rows, grid_tasks, oracle_success
-from experiments.harness.compile import jit_fast_compile
+from experiments.dqc.worlds import (
+    GridTask,
+    covered_pairs,
+    data_set,
+    flat_rows,
+    grid_tasks,
+    oracle_success,
+)
+from experiments.harness.compile import as_one_leaf, jit_fast_compile
 from experiments.harness.protocol import Results
 from jaxswarm import agents, gossip, topology
 from jaxswarm.rl import offline
-from jaxswarm.types import Key, Params, PyTree
+from jaxswarm.types import Key, Params
 
+SHORT = 50  # gradient steps of a program that takes less time than its compilation
 NETWORKED_TASK = 1  # the long corridor
 ORACLE_EPISODES = 200
 
@@ -34,12 +43,15 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     """Run all parts.
 
     Returns:
-        ``exact``: see :func:`experiments.dqc.tabular.exact_part`; ``oracle``: ``{kind: [W, S]}``;
-        ``success``: ``{arm: [W, S, P]}``; ``paths``: ``{arm: [T]}``, cells of one episode in the
-        sticky corridor; ``networked``: ``{arm: [S]}``; ``mazes``: ``{maze: {arm: [S, 5]}}``.
+        ``oracle``: ``{kind: [W, S]}``; ``success``: ``{arm: [W, S, P]}``; ``paths``:
+        ``{arm: [T]}``, cells of one episode in the sticky corridor; and, where run, ``exact``: see
+        :func:`experiments.dqc.tabular.exact_part`; ``networked``: see :func:`networked_agents`;
+        ``mazes``: ``{maze: {arm: [S, 5]}}``.
     """
-    progress("exact chunk critics")
-    results: Results = {"exact": exact_part(config)}
+    results: Results = {}
+    if "exact" in config.parts:
+        progress("exact chunk critics")
+        results["exact"] = exact_part(config)
     tasks = grid_tasks()
     progress("data and oracles")
     data = [
@@ -71,17 +83,20 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     program = jit_fast_compile(
         lambda keys, stack, worlds: jax.lax.map(
             lambda each: over_seeds(keys, each[0], each[1], hp), (stack, worlds)
-        )
+        ),
+        level=0 if config.steps < SHORT else 2,
+        plain=True,
     )
     success, cells = program(keys, stack, worlds)
     results["success"] = {name: success[:, :, m] for m, name in enumerate(names)}
     results["paths"] = {name: cells[0, 0, names.index(name), 0] for name in ("QC", "DQC")}
-    progress("networked agents")
-    results["networked"] = networked_agents(
-        config, network, numbers["DQC"], keys, tasks[NETWORKED_TASK], data[NETWORKED_TASK]
-    )
-    pooled = results["success"]["DQC"][NETWORKED_TASK]
-    results["networked"]["pooled"] = np.asarray(pooled).mean(-1)
+    if "networked" in config.parts:
+        progress("networked agents")
+        results["networked"] = networked_agents(
+            config, network, numbers["DQC"], keys, tasks[NETWORKED_TASK], data[NETWORKED_TASK]
+        )
+        pooled = results["success"]["DQC"][NETWORKED_TASK]
+        results["networked"]["pooled, by place"] = np.asarray(pooled).mean(-1)
     if config.mazes:
         from experiments.dqc.pointmaze import run_maze
 
@@ -100,8 +115,8 @@ def stacked_data(
         [offline.trajectories(*flat_rows(task, own)) for own in of_task]
         for task, of_task in zip(tasks, data, strict=True)
     ]
-    rows = [jax.tree.map(lambda *x: jnp.stack(x), *of_task) for of_task in sets]
-    return jax.tree.map(lambda *x: jnp.stack(x), *rows)
+    rows = [jax.tree.map(lambda *x: np.stack(x), *of_task) for of_task in sets]
+    return jax.tree.map(lambda *x: np.stack(x), *rows)
 
 
 def networked_agents(
@@ -114,32 +129,39 @@ def networked_agents(
 ) -> Results:
     """Success of DQC when agents hold disjoint shards, ``{arm: [S]}``: on a ring, and isolated.
 
-    Episodes are dealt by the region in which they take place: agents know different parts of the
-    maze. The cells that may be goals are known to all.
+    *Shards by place* are the task's episodes, dealt by the region in which they take place. In
+    *shards by section* the skills of an agent's episodes lead to cells of its own section of the
+    corridor. The cells that may be goals are known to all. ``pooled, by section`` is one learner
+    with the data of all agents; ``covered by own`` and ``covered by all``: shares of the
+    evaluation's starts and goals whose shortest way is in an agent's own shard (mean over agents)
+    and in all of them, by section.
     """
-    shards, pools = [], []
-    for own in data:
-        rows = flat_rows(task, own)
-        order = np.argsort(own["cell"].mean(1))
-        dealt = [part.tolist() for part in np.split(order, config.agents)]
-        shards.append(offline.shard(*rows, dealt))
-        whole = offline.trajectories(*rows)
-        pools.append(offline.GoalPool(whole.goal, whole.label))
-    shards, pools = (jax.tree.map(lambda *x: jnp.stack(x), *each) for each in (shards, pools))
+    n = config.agents
+    sections = [section_data(config, task, seed) for seed in range(config.seeds)]
+    unions = [
+        {name: np.concatenate([each[name] for each in own]) for name in own[0]} for own in sections
+    ]
+    by_place = [_shards(task, own, np.argsort(own["cell"].mean(1)), n) for own in data]
+    by_section = [_shards(task, own, np.arange(config.episodes), n) for own in unions]
+    kinds = [_stack(made) for made in (by_place, by_section)]
+    shards, pools, wholes = _stack(kinds)  # leaves [kind, S, …]
     world = world_of(task)
     longest = int(world.limits.max())
     hp = offline.ChunkHyperparameters(**numbers)  # type: ignore[arg-type]
     learner = offline.chunk_learner(
         network, hp, num_candidates=config.candidates, flow_steps=config.flow_steps
     )
-    ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(config.agents))))
+    ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(n))))
+
+    def tested(key: Key, params: Params) -> jax.Array:
+        return evaluate(key, config, network, params, hp, world, longest)[0].mean()
 
     def team(
         takes_part: jax.Array, key: Key, shard: offline.Trajectories, pool: offline.GoalPool
     ) -> jax.Array:
         algorithm = offline.networked(learner, ring, shard, batch_size=config.batch, pool=pool)
         init_key, key, test_key = jax.random.split(key, 3)
-        present = jnp.broadcast_to(takes_part, (config.agents,))
+        present = jnp.broadcast_to(takes_part, (n,))
 
         def step(
             state: offline.NetworkedOfflineState, key: jax.Array
@@ -148,35 +170,62 @@ def networked_agents(
 
         state = algorithm.init(init_key)
         state, _ = jax.lax.scan(step, state, jax.random.split(key, config.steps))
+        return jax.vmap(tested, (None, 0))(test_key, state.agents.params).mean()
 
-        def tested(params: Params) -> jax.Array:
-            return evaluate(test_key, config, network, params, hp, world, longest)[0].mean()
+    def one(key: Key, whole: offline.Trajectories) -> jax.Array:
+        return tested(jax.random.fold_in(key, 1), train(key, config, network, whole, hp))
 
-        return jax.vmap(tested)(state.agents.params).mean()
-
+    level = 0 if config.steps < SHORT else 1
     over_seeds = jax.vmap(team, (None, 0, 0, 0))
-    program = jit_fast_compile(jax.vmap(over_seeds, (0, None, None, None)), level=1)
-    success = program(jnp.array([True, False]), keys, shards, pools)
-    return dict(zip(("ring", "isolated"), success, strict=True))
+    over_shards = jax.vmap(over_seeds, (None, None, 0, 0))
+    program = jit_fast_compile(
+        jax.vmap(over_shards, (0, None, None, None)), level=level, plain=True
+    )
+    success = program(np.array([True, False]), keys, shards, pools)  # [exchange, kind, S]
+    whole = jax.tree.map(lambda x: x[1], wholes)
+    pooled = jit_fast_compile(jax.vmap(one), level=level, plain=True)(keys, whole)
+    arms = {
+        f"{arm}, {kind}": success[row, column]
+        for row, arm in enumerate(("ring", "isolated"))
+        for column, kind in enumerate(("by place", "by section"))
+    }
+    oracle = {
+        "covered by own": np.array(
+            [np.mean([covered_pairs(task, x) for x in y]) for y in sections]
+        ),
+        "covered by all": np.array([covered_pairs(task, x) for x in unions]),
+    }
+    return arms | {"pooled, by section": pooled} | oracle
 
 
-def as_one_leaf(rule: gossip.GossipTransformation) -> gossip.GossipTransformation:
-    """The same rule on all weights as one vector, which compiles much sooner than 34 leaves."""
+def section_data(config: Config, task: GridTask, seed: int) -> list[dict[str, np.ndarray]]:
+    """Episodes of every agent, whose skills lead to cells of its own section."""
+    n, count = config.agents, config.episodes // config.agents
+    edges = np.linspace(0, task.size, n + 1).astype(int)
+    return [
+        data_set(
+            _generator(config, NETWORKED_TASK, seed, 2, k),
+            task,
+            count,
+            config.length,
+            leads=(int(edges[k]), int(edges[k + 1])),
+        )
+        for k in range(n)
+    ]
 
-    def flat(tree: PyTree) -> jax.Array:
-        return jnp.concatenate([x.reshape(len(x), -1) for x in jax.tree.leaves(tree)], axis=1)
 
-    def mix(
-        key: Key, params: PyTree, state: PyTree, exchange: gossip.Exchange
-    ) -> tuple[PyTree, PyTree, gossip.Traffic]:
-        mixed, state, traffic = rule.mix(key, flat(params), state, exchange)
-        leaves, structure = jax.tree.flatten(params)
-        ends = np.cumsum([x[0].size for x in leaves])
-        parts = jnp.split(mixed, ends[:-1], axis=1)
-        shaped = [part.reshape(x.shape) for part, x in zip(parts, leaves, strict=True)]
-        return jax.tree.unflatten(structure, shaped), state, traffic
+def _shards(
+    task: GridTask, data: dict[str, np.ndarray], order: np.ndarray, n: int
+) -> tuple[offline.Trajectories, offline.GoalPool, offline.Trajectories]:
+    """Shards of equal parts of the episodes in an order, all goal cells, and all the data."""
+    rows = flat_rows(task, data)
+    whole = offline.trajectories(*rows)
+    shards = offline.shard(*rows, [part.tolist() for part in np.split(order, n)])
+    return shards, offline.GoalPool(whole.goal, whole.label), whole
 
-    return gossip.GossipTransformation(lambda params: rule.init(flat(params)), mix, rule.supports)
+
+def _stack(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *x: np.stack(x), *trees)
 
 
 def oracles(config: Config, tasks: list[GridTask]) -> Results:

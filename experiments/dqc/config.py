@@ -7,6 +7,9 @@ from jaxswarm import errors
 TASKS = ("sticky corridor", "long corridor", "detours", "direct data")
 """Tasks of the small scale, see :mod:`experiments.dqc.worlds`."""
 
+PARTS = ("exact", "networked")
+"""What is run beside the grid tasks: exact chunk critics, and agents with disjoint shards."""
+
 MAZES = ("giant", "teleport")
 """Point mazes of OGBench, which the full scale adds."""
 
@@ -15,13 +18,14 @@ MAZES = ("giant", "teleport")
 class Config:
     """Sizes; all arms of a task share them."""
 
+    parts: tuple[str, ...] = PARTS  # what is run beside the grid tasks
     horizon: int = 16  # steps of the critics' returns and chunks (h)
     policy_chunk: int = 1  # actions of DQC's policy chunk (h_a)
     middle_chunk: int = 4  # actions of a chunk of QC-NS
     kappa_distill: float = 0.7  # expectile of the distilled critic, in [0.5, 1)
     kappa_value: float = 0.8  # quantile of the values of all arms but IQL, in [0.5, 1)
     expectile: float = 0.9  # expectile of IQL's value, in [0.5, 1)
-    advantage_weight: float = 10.0  # inverse temperature of IQL's actor
+    advantage_weight: float = 3.0  # inverse temperature of IQL's actor
     discount: float = 0.94  # discount factor
     width: int = 32  # hidden units of a layer; every network has two layers
     steps: int = 1000  # gradient steps of every arm
@@ -48,6 +52,9 @@ class Config:
     seed: int = 0  # base seed of the repetitions
 
     def __post_init__(self) -> None:
+        for part in self.parts:
+            if part not in PARTS:
+                raise errors.unknown("part", part, PARTS)
         for name in self.mazes:
             if name not in MAZES:
                 raise errors.unknown("maze", name, MAZES)
@@ -67,6 +74,7 @@ class Config:
 
 SCALES = {
     "smoke": Config(
+        parts=(),
         steps=4,
         batch=8,
         width=8,

@@ -31,10 +31,30 @@ def plot(config: Config, results: Results, path: Path) -> None:
     bars = plotting.tidy(figure.add_subplot(spec[0, 0:3]))
     _draw_success(bars, groups)
     task = grid_tasks()[0]
+    halves = spec[0, 3].subgridspec(1, 2)
     for column, (arm, text) in enumerate((("QC", "open loop"), ("DQC", "closed loop"))):
-        ax = plotting.tidy(figure.add_subplot(spec[0, 3 + column]))
+        ax = plotting.tidy(figure.add_subplot(halves[0, column]))
         _draw_path(ax, task, np.asarray(results["paths"][arm]), f"{arm}, {text}")
+    if "networked" in results:
+        _draw_networked(plotting.tidy(figure.add_subplot(spec[0, 4])), results["networked"])
     plotting.save(figure, path)
+
+
+def _draw_networked(ax: Any, networked: Results) -> None:
+    """Success of agents with disjoint shards, one point for each seed, and the means."""
+    arms = ("isolated", "ring", "pooled")
+    for index, (kind, marker) in enumerate((("by place", "s"), ("by section", "o"))):
+        for place, arm in enumerate(arms):
+            values = np.asarray(networked[f"{arm}, {kind}"])
+            center = place + 0.2 * (2 * index - 1)
+            at = center + np.linspace(-0.06, 0.06, len(values))
+            ax.plot(at, values, marker, color=plotting.PALETTE[index], markersize=5, alpha=0.8,
+                    label=f"shards {kind}" if place == 0 else None)  # fmt: skip
+            ax.hlines(values.mean(), center - 0.15, center + 0.15, color="black", linewidth=1.5)
+    ax.set_xticks(range(len(arms)), arms)
+    ax.set_ylim(0.0, 1.05)
+    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+    plotting.titles(ax, "Networked agents, long corridor", "", "success rate")
 
 
 def _draw_success(ax: Any, groups: dict[str, np.ndarray]) -> None:

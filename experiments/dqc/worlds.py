@@ -87,7 +87,12 @@ def grid_tasks() -> list[GridTask]:
 
 
 def data_set(
-    rng: np.random.Generator, task: GridTask, episodes: int, length: int
+    rng: np.random.Generator,
+    task: GridTask,
+    episodes: int,
+    length: int,
+    *,
+    leads: tuple[int, int] | None = None,
 ) -> dict[str, np.ndarray]:
     """Draw episodes of open-loop skills.
 
@@ -96,12 +101,14 @@ def data_set(
         task: the task.
         episodes: ``E``.
         length: ``L``.
+        leads: range ``[low, high)`` of the cells that skills lead to; all if omitted.
 
     Returns:
         ``cell int32[E, L + 1]`` and ``move int32[E, L]``.
     """
+    low, high = (0, task.size) if leads is None else leads
     real = rng.integers(task.size, size=episodes)
-    planned, target = real.copy(), rng.integers(task.size, size=episodes)
+    planned, target = real.copy(), rng.integers(low, high, size=episodes)
     last = rng.integers(4, size=episodes)
     back = np.full(episodes, -1)  # the move that ends a detour, if one is under way
     phase = rng.integers(task.skill, size=episodes)
@@ -113,7 +120,7 @@ def data_set(
         back = np.where(anew, -1, back)
         straight = np.where(anew, rng.uniform(size=episodes) < STRAIGHT, straight)
         arrived = planned == target
-        target = np.where(arrived, rng.integers(task.size, size=episodes), target)
+        target = np.where(arrived, rng.integers(low, high, size=episodes), target)
         forward = task.hop[planned, target]
         draws = rng.uniform(size=(2, episodes))
         other = rng.integers(4, size=episodes)
@@ -161,6 +168,20 @@ def oracle_success(
             done |= real == goal
         wins.append(done.mean())
     return float(np.mean(wins))
+
+
+def covered_pairs(task: GridTask, data: dict[str, np.ndarray]) -> float:
+    """Share of the evaluation's pairs whose shortest way is in the data, move by move."""
+    shown = np.zeros(task.after.shape, bool)
+    shown[data["cell"][:, :-1], data["move"]] = True
+    covered = []
+    for start, goal in task.pairs:
+        cell, known = start, True
+        while cell != goal:
+            move = task.hop[cell, goal]
+            known, cell = known and shown[cell, move], task.after[cell, move]
+        covered.append(known)
+    return float(np.mean(covered))
 
 
 def allowed_steps(task: GridTask, start: int, goal: int) -> int:

@@ -2,14 +2,21 @@
 
 import os
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxswarm import gossip
+from jaxswarm.types import Key, PyTree
 
 LEVEL = "xla_backend_optimization_level"
+PLAIN = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 
 
-def jit_fast_compile(fn: Callable[..., Any], *, level: int = 2) -> Any:
+def jit_fast_compile(fn: Callable[..., Any], *, level: int = 2, plain: bool = False) -> Any:
     """Compile ``fn`` like ``jax.jit``, at a lower LLVM optimization level on CPUs.
 
     Learners with small networks compile in half to a third of the time and run no slower. Not for
@@ -21,6 +28,8 @@ def jit_fast_compile(fn: Callable[..., Any], *, level: int = 2) -> Any:
         level: 0 for what runs once, such as drawing initial parameters: compiles in half the time
             of level 2 and runs several times slower. 1 suits programs that run for seconds. XLA's
             own is 3.
+        plain: with jaxlib 0.10, XLA's plain fusions in one piece: learners with small networks
+            compile in two thirds of the time and run no slower.
 
     Example:
         >>> double = jit_fast_compile(lambda x: 2 * x)
@@ -29,4 +38,27 @@ def jit_fast_compile(fn: Callable[..., Any], *, level: int = 2) -> Any:
     """
     if jax.default_backend() != "cpu" or LEVEL in os.environ.get("XLA_FLAGS", ""):
         return jax.jit(fn)
-    return jax.jit(fn, compiler_options={LEVEL: level})
+    options: dict[str, Any] = {LEVEL: level}
+    if plain and version("jaxlib").startswith("0.10."):
+        given = os.environ.get("XLA_FLAGS", "")
+        options |= {name: value for name, value in PLAIN.items() if name not in given}
+    return jax.jit(fn, compiler_options=options)
+
+
+def as_one_leaf(rule: gossip.GossipTransformation) -> gossip.GossipTransformation:
+    """The same rule on all weights as one vector, which compiles sooner than many leaves."""
+
+    def flat(tree: PyTree) -> jax.Array:
+        return jnp.concatenate([x.reshape(len(x), -1) for x in jax.tree.leaves(tree)], axis=1)
+
+    def mix(
+        key: Key, params: PyTree, state: PyTree, exchange: gossip.Exchange
+    ) -> tuple[PyTree, PyTree, gossip.Traffic]:
+        mixed, state, traffic = rule.mix(key, flat(params), state, exchange)
+        leaves, structure = jax.tree.flatten(params)
+        ends = np.cumsum([x[0].size for x in leaves])
+        parts = jnp.split(mixed, ends[:-1], axis=1)
+        shaped = [part.reshape(x.shape) for part, x in zip(parts, leaves, strict=True)]
+        return jax.tree.unflatten(structure, shaped), state, traffic
+
+    return gossip.GossipTransformation(lambda params: rule.init(flat(params)), mix, rule.supports)

@@ -12,7 +12,9 @@ from experiments.harness.protocol import Results
 from experiments.mo_mix import NAME
 from experiments.mo_mix.config import (
     ADDITIVE,
+    COARSE,
     CONCAVE,
+    CONDITIONED,
     CONSENSUS,
     EXCHANGING,
     ISOLATED,
@@ -35,6 +37,7 @@ from experiments.mo_mix.worlds import (
     true_front,
 )
 from jaxswarm import rl, statistics
+from jaxswarm.envs import deep_sea_treasure
 
 FRONT_SHARE = 0.9  # hypervolume as a share of the true front's, at least
 GAIN = 0.1  # relative gain of hypervolume over the outer loop, at least
@@ -43,6 +46,7 @@ NO_MORE = 0.0  # an arm's number minus its baseline's, at most
 MISSED = 0.2  # share of steps whose joint action is not the best one, at most
 LOST = 0.02  # joint value lost by that, as a share of its range, at most
 CONCAVE_REACHED = 0.25  # share of the points in concave parts that are reached, at most
+SEA_REFERENCE = np.array([-0.1, -25.0], np.float32)  # below every return of deep-sea treasure
 CONSENSUS_GAIN = 0.05  # share of the best weighted return that a consensus adds, at least
 CONSENSUS_LOSS = 0.02  # share of it that a consensus loses against the exact mean, at most
 
@@ -73,7 +77,10 @@ def claims(config: Config, results: Results) -> list[Claim]:
     add_grid(made, results["grid"])
     add_mixers(made, results["grid"])
     add_concave(made, results["grid"][CONCAVE]["front"])
-    add_team(made, results["team"])
+    if "treasure" in results:
+        add_treasure(made, results["treasure"])
+    if "team" in results:
+        add_team(made, results["team"])
     if "spread" in results:
         add_spread(made, results["spread"])
     return made
@@ -109,6 +116,13 @@ def add_grid(made: ClaimList, grid: Results) -> None:
         note="the best teams for these preferences have 0.945",
         **SHARE,
     )
+    if OUTER in grid:
+        add_outer(made, grid, own)
+    add_preferences(made, grid, own)
+
+
+def add_outer(made: ClaimList, grid: Results, own: np.ndarray) -> None:
+    """Hypervolume against that of one QMIX per preference."""
     made.add(
         "MO-MIX attains at least 1.1 times the hypervolume of an outer loop of QMIX over 11 "
         "preferences with the same total of episodes and updates",
@@ -134,6 +148,10 @@ def add_grid(made: ClaimList, grid: Results) -> None:
                 judge="interval",
                 **SHARE,
             )
+
+
+def add_preferences(made: ClaimList, grid: Results, own: np.ndarray) -> None:
+    """How training's preferences are drawn: at gaps, uniformly, or on a coarse grid."""
     made.add(
         "Preferences at gaps of the front lower its spacing against uniform preferences",
         statement=GUIDE,
@@ -154,6 +172,19 @@ def add_grid(made: ClaimList, grid: Results) -> None:
         baseline=UNIFORM,
         value=statistics.compare(own, shares(grid[UNIFORM])),
         at_least=NO_LESS,
+        **SHARE,
+    )
+
+    made.add(
+        "Training on preferences in steps of 0.5 attains less hypervolume than on any preferences",
+        statement="Preference interval (ablation of Hu et al. 2023, named in a third party's "
+        "summary).",
+        measured="hypervolume with uniform preferences - with the preferences 0, 0.5, 1",
+        arm=UNIFORM,
+        baseline=COARSE,
+        value=statistics.compare(shares(grid[UNIFORM]), shares(grid[COARSE])),
+        at_least=NO_LESS,
+        judge="interval",
         **SHARE,
     )
 
@@ -225,6 +256,67 @@ def add_concave(made: ClaimList, front: np.ndarray) -> None:
         at_most=CONCAVE_REACHED,
         control=True,
     )
+
+
+def add_treasure(made: ClaimList, found: dict[str, np.ndarray]) -> None:
+    """Deep-sea treasure, of whose front linear preferences reach the two ends only."""
+    truth = deep_sea_treasure.true_front()
+    ends, inner = truth[[0, -1]], truth[1:-1]
+    whole, linear = hypervolume(truth, SEA_REFERENCE), hypervolume(ends, SEA_REFERENCE)
+    of_eleven = at_preferences({"front": found[CONDITIONED]})
+    volumes = np.array([hypervolume(points, SEA_REFERENCE) for points in of_eleven])
+    about: dict[str, Any] = {
+        "metric": "hypervolume of the returns under 11 preferences above a value of -0.1 and 25 "
+        "steps",
+        "unit": "ratio",
+        "arm": CONDITIONED,
+    }
+    concave = "Control: linear preferences cannot reach concave parts of a front."
+    made.add(
+        f"On deep-sea treasure, a conditioned agent misses {FRONT_SHARE} of the true hypervolume",
+        statement=concave,
+        measured="hypervolume of the conditioned agent / of the true front",
+        value=statistics.summarize(volumes / whole),
+        at_most=FRONT_SHARE,
+        control=True,
+        note=f"the front's two ends, all that linear preferences reach, have {linear / whole:.3f}",
+        **about,
+    )
+    made.add(
+        "On deep-sea treasure, it reaches at most a quarter of the eight points between the ends",
+        statement=concave,
+        measured="points reached under 101 preferences / 8",
+        metric="share of the true front's points that are best for no preference",
+        unit="fraction",
+        arm=CONDITIONED,
+        value=statistics.summarize(
+            [is_among(inner, points).mean() for points in found[CONDITIONED]]
+        ),
+        at_most=CONCAVE_REACHED,
+        control=True,
+    )
+    made.add(
+        f"On deep-sea treasure, it attains at least {FRONT_SHARE} of the hypervolume of the two "
+        "ends",
+        statement="Own check: the agent learns what linear preferences can reach.",
+        measured="hypervolume of the conditioned agent / of the two ends",
+        value=statistics.summarize(volumes / linear),
+        at_least=FRONT_SHARE,
+        **about,
+    )
+    if OUTER in found:
+        outer = np.array([hypervolume(points, SEA_REFERENCE) for points in found[OUTER]])
+        made.add(
+            "On deep-sea treasure, it attains at least the hypervolume of an outer loop over 11 "
+            "preferences with the same total of episodes and updates",
+            statement="Own check: one agent for all preferences against one for each.",
+            measured="(hypervolume of the agent - of the outer loop) / of the true front",
+            baseline=OUTER,
+            value=statistics.compare(volumes / whole, outer / whole),
+            at_least=NO_LESS,
+            judge="interval",
+            **about,
+        )
 
 
 def add_team(made: ClaimList, team: dict[str, dict[str, np.ndarray]]) -> None:

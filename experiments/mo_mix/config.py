@@ -2,8 +2,15 @@
 
 from dataclasses import dataclass
 
+from jaxswarm import errors
+
+PARTS = ("outer", "team", "treasure")
+"""Run beside the conditioned agents: the outer loop, networked agents, deep-sea treasure."""
+
 MO_MIX, UNIFORM, CONCAVE = "MO-MIX", "uniform preferences", "MO-MIX, concave game"
 ADDITIVE = "additive mixers"
+COARSE = "preferences in steps of 0.5"
+CONDITIONED = "preference-conditioned agent"
 OUTER, OUTER_THREE, OUTER_TENFOLD = (
     "outer loop",
     "outer loop, three preferences",
@@ -12,13 +19,14 @@ OUTER, OUTER_THREE, OUTER_TENFOLD = (
 
 GUIDED, UNGUIDED = 0.5, 0.0
 CONDITIONED_ARMS = {
-    MO_MIX: ("convex", GUIDED, False),
-    UNIFORM: ("convex", UNGUIDED, False),
-    ADDITIVE: ("convex", GUIDED, True),
-    CONCAVE: ("concave", GUIDED, False),
+    MO_MIX: ("convex", GUIDED, False, 0.0),
+    UNIFORM: ("convex", UNGUIDED, False, 0.0),
+    ADDITIVE: ("convex", GUIDED, True, 0.0),
+    CONCAVE: ("concave", GUIDED, False, 0.0),
+    COARSE: ("convex", UNGUIDED, False, 0.5),
 }
-"""Arms that share a program -> the game, the share of preferences drawn at gaps, and whether values
-are added instead of mixed."""
+"""Arms that share a program -> the game, the share of preferences drawn at gaps, whether values are
+added instead of mixed, and the interval of which training's preferences are multiples (0: any)."""
 
 CONSENSUS, OWN, TEAM = "consensus", "own preferences", "team preference"
 EXCHANGING, ISOLATED = "exchanging agents", "isolated agents"
@@ -31,6 +39,7 @@ DIVISIONS, FINE_DIVISIONS = 10, 100
 class Config:
     """Sizes; arms of a game share all of them."""
 
+    parts: tuple[str, ...] = PARTS  # what is run beside the conditioned agents
     iterations: int = 594  # steps of each learner, a multiple of 11 x 3
     episodes: int = 16  # episodes per step, at least 11
     updates: int = 2  # gradient steps per step
@@ -46,6 +55,7 @@ class Config:
     team_iterations: int = 300  # steps of the networked agents
     team_draws: int = 64  # draws of the agents' own preferences per seed
     team_seeds: int = 5  # number of independent repetitions of the networked agents, at least 2
+    treasure_iterations: int = 396  # steps of the learners of deep-sea treasure
     more_baselines: bool = False  # also run the outer loop with three preferences, and tenfold
     spread_iterations: int = 0  # steps of each learner of coverage and energy; 0: not run
     spread_seeds: int = 5  # number of independent repetitions of coverage and energy
@@ -53,11 +63,14 @@ class Config:
     seed: int = 0  # base seed of the repetitions
 
     def __post_init__(self) -> None:
+        for part in self.parts:
+            if part not in PARTS:
+                raise errors.unknown("part", part, PARTS)
         least = {"episodes": DIVISIONS + 1, "seeds": 2, "team_seeds": 2, "spread_seeds": 2}
         for field, low in least.items():
             if getattr(self, field) < low:
                 raise ValueError(f"{field}: expected at least {low}, got {getattr(self, field)}")
-        for field in ("iterations", "spread_iterations"):
+        for field in ("iterations", "spread_iterations", "treasure_iterations"):
             if getattr(self, field) % 33:
                 raise ValueError(
                     f"{field}: expected a multiple of 33, so that outer loops of 11 and of 3 "
@@ -67,6 +80,7 @@ class Config:
 
 SCALES = {
     "smoke": Config(
+        parts=(),
         iterations=33,
         updates=1,
         batch=8,
@@ -76,6 +90,7 @@ SCALES = {
         team_iterations=2,
         team_draws=4,
         team_seeds=2,
+        treasure_iterations=33,
     ),
     "small": Config(),
     "full": Config(
@@ -84,6 +99,7 @@ SCALES = {
         seeds=10,
         team_iterations=600,
         team_seeds=10,
+        treasure_iterations=792,
         more_baselines=True,
         spread_iterations=660,
     ),

@@ -1,5 +1,7 @@
 """Figure of the MO-MIX experiment: objective planes, learning curves, preferences of agents."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ from experiments.harness.protocol import Results
 from experiments.mo_mix.claims import shares
 from experiments.mo_mix.config import (
     ADDITIVE,
+    COARSE,
     CONCAVE,
+    CONDITIONED,
     CONSENSUS,
     EXCHANGING,
     ISOLATED,
@@ -24,11 +28,13 @@ from experiments.mo_mix.config import (
 from experiments.mo_mix.learners import GRID_EVERY, at_preferences
 from experiments.mo_mix.worlds import PREFERENCES, best_for, share_of_front, true_front
 from jaxswarm import plotting, rl
+from jaxswarm.envs import deep_sea_treasure
 
 COLORS = {
     MO_MIX: plotting.PALETTE[0],
     CONCAVE: plotting.PALETTE[0],
     UNIFORM: plotting.PALETTE[1],
+    COARSE: plotting.PALETTE[5],
     ADDITIVE: plotting.PALETTE[2],
     OUTER: plotting.PALETTE[3],
     OUTER_TENFOLD: plotting.PALETTE[4],
@@ -38,15 +44,22 @@ GRAY = "#5A5A5A"
 
 def plot(config: Config, results: Results, path: Path) -> None:
     """Draw objective planes, hypervolume while learning, and the networked agents."""
-    grid, has_spread = results["grid"], "spread" in results
-    panels = np.ravel(plotting.panels(1, 4 + has_spread, width=5.2, height=4.4))
-    draw_plane(grid, "convex", MO_MIX, panels[0])
-    draw_plane(grid, "concave", CONCAVE, panels[1])
-    draw_curves(config, grid, panels[2])
-    draw_team(results["team"], panels[3])
-    if has_spread:
-        draw_spread(results["spread"], panels[4])
-    plotting.save(panels[0], path)
+    grid = results["grid"]
+    draws: list[Callable[[Any], None]] = [
+        lambda ax: draw_plane(grid, "convex", MO_MIX, ax),
+        lambda ax: draw_plane(grid, "concave", CONCAVE, ax),
+        lambda ax: draw_curves(config, grid, ax),
+    ]
+    for part, draw in (("treasure", draw_treasure), ("team", draw_team), ("spread", draw_spread)):
+        if part in results:
+            draws.append(functools.partial(draw, results[part]))
+    columns = min(len(draws), 3)
+    panels = plotting.panels(-(-len(draws) // columns), columns, width=5.2, height=4.4)
+    for ax, draw in zip(np.ravel(panels), draws, strict=False):
+        draw(ax)
+    for ax in np.ravel(panels)[len(draws) :]:
+        ax.remove()
+    plotting.save(np.ravel(panels)[0], path)
 
 
 def staircase(points: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +81,7 @@ def draw_plane(grid: Results, curve: str, arm: str, ax: Any) -> None:
     best = best_for(truth, PREFERENCES)
     ax.plot(*best.T, "o", color="none", markeredgecolor="black", markersize=10,
             label="best for a preference")  # fmt: skip
-    if curve == "convex":
+    if curve == "convex" and OUTER in grid:
         points = at_preferences(grid[OUTER]).reshape(-1, 2)
         ax.plot(*points.T, "x", color=COLORS[OUTER], markersize=5, label=OUTER)
     points = fronts.reshape(-1, 2)
@@ -92,7 +105,7 @@ def draw_plane(grid: Results, curve: str, arm: str, ax: Any) -> None:
 
 def draw_curves(config: Config, grid: Results, ax: Any) -> None:
     """Hypervolume under the eleven preferences while learning."""
-    arms = (MO_MIX, UNIFORM, ADDITIVE)
+    arms = (MO_MIX, UNIFORM, COARSE, ADDITIVE)
     series = {
         arm: np.array([[share_of_front(p) for p in seed] for seed in grid[arm]["curve"]])
         for arm in arms
@@ -107,14 +120,31 @@ def draw_curves(config: Config, grid: Results, ax: Any) -> None:
         colors=COLORS,
         ax=ax,
     )
-    for height, label, color in (
-        (share_of_front(best_for(true_front(), PREFERENCES)), "best for 11 preferences", "black"),
-        (float(np.mean(shares(grid[OUTER]))), "outer loop, at the end", COLORS[OUTER]),
-    ):
+    best = share_of_front(best_for(true_front(), PREFERENCES))
+    lines = [(best, "best for 11 preferences", "black")]
+    if OUTER in grid:
+        lines.append((float(np.mean(shares(grid[OUTER]))), "outer loop, at the end", COLORS[OUTER]))
+    for height, label, color in lines:
         ax.axhline(height, color=color, linewidth=1.0, linestyle=(0, (4, 3)), label=label)
     ax.set_ylim(0.0, 1.02)
     handles, labels = ax.get_legend_handles_labels()
-    ax.legend(handles[-2:], labels[-2:], frameon=False, fontsize=9, loc="lower right")
+    ax.legend(
+        handles[-len(lines) :], labels[-len(lines) :], frameon=False, fontsize=9, loc="lower right"
+    )
+
+
+def draw_treasure(treasure: dict[str, np.ndarray], ax: Any) -> None:
+    """Deep-sea treasure: the true front, and returns of all seeds under eleven preferences."""
+    truth = deep_sea_treasure.true_front()
+    ax.plot(*truth.T, "o-", color=GRAY, markersize=4, linewidth=1.0, label="true front")
+    ax.plot(*truth[[0, -1]].T, "o", color="none", markeredgecolor="black", markersize=10,
+            label="best for a preference")  # fmt: skip
+    for arm, marker, color in ((OUTER, "x", COLORS[OUTER]), (CONDITIONED, "D", COLORS[MO_MIX])):
+        if arm in treasure:
+            points = at_preferences({"front": treasure[arm]}).reshape(-1, 2)
+            ax.plot(*points.T, marker, color=color, markersize=5, alpha=0.7, label=arm)
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
+    plotting.titles(ax, "Deep-sea treasure: a concave front", "value", "minus time")
 
 
 def draw_team(team: dict[str, dict[str, np.ndarray]], ax: Any) -> None:

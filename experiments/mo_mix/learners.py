@@ -4,22 +4,21 @@ Shapes: ``S`` seeds, ``I`` steps of a learner, ``W`` preferences.
 """
 
 import functools
-import os
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness.compile import LEVEL, jit_fast_compile
+from experiments.harness.compile import jit_fast_compile
 from experiments.mo_mix.config import CONDITIONED_ARMS, Config
 from experiments.mo_mix.worlds import EVERY, FINE_PREFERENCES, PREFERENCES, game
 from jaxswarm import agents, envs
 from jaxswarm.rl import value_decomposition as vd
 
 GRID_EVERY = 12  # steps between two looks at the front
+SHORT = 34  # steps of a loop that takes less time than its compilation
 FADING = 0.4  # share of the steps, at the end, over which the step size falls
 
 Numbers = dict[str, np.ndarray]
@@ -39,18 +38,22 @@ def conditioned(config: Config) -> dict[str, Numbers]:
         env, network, grid=PREFERENCES, grid_every=GRID_EVERY, **sizes(config)
     )
 
-    def train(worths: jax.Array, guide: Any, adds: Any, key: jax.Array) -> tuple[Any, jax.Array]:
-        hp = numbers(config, config.iterations)._replace(guide_share=guide)
+    def train(
+        worths: jax.Array, guide: Any, adds: Any, interval: Any, key: jax.Array
+    ) -> tuple[Any, jax.Array]:
+        hp = numbers(config, config.iterations)._replace(
+            guide_share=guide, preference_interval=interval
+        )
         physics = env.params._replace(worths=worths)
         switched = lambda key: with_switch(vd.initial_params(key, network), adds)  # noqa: E731
         params, info = run_learner(learner, switched, key, config.iterations, hp, physics)
         return params, info.grid_returns[::GRID_EVERY]
 
-    curves, guides, adds = zip(*CONDITIONED_ARMS.values(), strict=True)
+    curves, guides, adds, intervals = zip(*CONDITIONED_ARMS.values(), strict=True)
     games = jnp.stack([game(2, curve).worths for curve in curves])
-    over_arms = jax.vmap(jax.vmap(train, (None, None, None, 0)), (0, 0, 0, None))
-    arms = (games, jnp.array(guides), jnp.array(adds, jnp.float32))
-    params, curve = jit_training(over_arms)(*arms, seeds_of(config))
+    chosen = (games, jnp.array(guides), jnp.array(adds, jnp.float32), jnp.array(intervals))
+    keys = seeds_of(config)
+    params, curve = jit_training(jax.vmap(train), config.iterations)(*runs_of(chosen, keys))
 
     def examine(worths: jax.Array, params: Any) -> tuple[jax.Array, vd.IGMReport]:
         physics, key = env.params._replace(worths=worths), jax.random.key(0)  # nothing is random
@@ -60,13 +63,24 @@ def conditioned(config: Config) -> dict[str, Numbers]:
         report = vd.igm_violations(key, env, network, params, PREFERENCES, env_params=physics)
         return front, report
 
-    over_arms = jax.vmap(jax.vmap(examine, (None, 0)))
-    front, report = jit_fast_compile(over_arms, level=0)(games, params)
+    of_runs = jnp.repeat(games, len(keys), axis=0)
+    front, report = jit_fast_compile(jax.vmap(examine), level=0)(of_runs, params)
     found = {"front": front, "curve": curve, "igm": report.rate, "regret": report.regret}
     return {
-        arm: {name: np.asarray(x[index]) for name, x in found.items()}
+        arm: {name: np.asarray(x).reshape(len(games), len(keys), *x.shape[1:])[index]
+              for name, x in found.items()}
         for index, arm in enumerate(CONDITIONED_ARMS)
-    }
+    }  # fmt: skip
+
+
+def runs_of(arms: Any, keys: jax.Array) -> tuple[Any, ...]:
+    """Pair all arms (leaves ``[A, …]``) with all seeds: leaves ``[A · S, …]``, and the keys.
+
+    One ``vmap`` over pairs is traced and compiled in two thirds of the time of one in another.
+    """
+    count = len(jax.tree.leaves(arms)[0])
+    repeated = jax.tree.map(lambda x: jnp.repeat(x, len(keys), axis=0), arms)
+    return *repeated, jnp.tile(keys, count)
 
 
 def network_with_switch(config: Config, env: envs.TwoObjectiveGrid) -> vd.ValueNetwork:
@@ -123,9 +137,11 @@ def outer_loop(config: Config, preferences: np.ndarray, iterations: int) -> Numb
         return vd.objective_returns(key, env, network, params)[0]
 
     draw = functools.partial(vd.initial_params, network=network)
-    over_preferences = jax.vmap(jax.vmap(train, (0, None)), (None, 0))
-    front = jit_training(over_preferences)(jnp.asarray(preferences), seeds_of(config))
-    return {"front": np.asarray(front)}
+    keys = seeds_of(config)
+    program = jit_training(jax.vmap(train), config.iterations)
+    front = program(*runs_of((jnp.asarray(preferences),), keys))
+    front = np.asarray(front).reshape(len(preferences), len(keys), 2)
+    return {"front": front.swapaxes(0, 1)}
 
 
 def run_learner(
@@ -187,18 +203,6 @@ def at_preferences(found: Numbers) -> np.ndarray:
     return front[:, ::EVERY] if front.shape[1] == len(FINE_PREFERENCES) else front
 
 
-def jit_training(fn: Callable[..., Any]) -> Any:
-    """Compile a training loop as :func:`jit_fast_compile` does, with jaxlib 0.10 sooner still.
-
-    Its plain fusions in one piece compile in two thirds of the time and run no slower here.
-    """
-    if jax.default_backend() != "cpu" or not version("jaxlib").startswith("0.10."):
-        return jit_fast_compile(fn)
-    options = {
-        LEVEL: 2,
-        "xla_cpu_use_fusion_emitters": False,
-        "xla_cpu_parallel_codegen_split_count": 1,
-    }
-    given = os.environ.get("XLA_FLAGS", "")
-    options = {name: value for name, value in options.items() if name not in given}
-    return jax.jit(fn, compiler_options=options)
+def jit_training(fn: Callable[..., Any], iterations: int) -> Any:
+    """Compile a training loop; not optimized if it takes less time than its compilation."""
+    return jit_fast_compile(fn, level=0 if iterations < SHORT else 2, plain=True)

@@ -11,7 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.mo_mix.config import GUIDED, MO_MIX, OUTER, OUTER_TENFOLD, Config
-from experiments.mo_mix.learners import jit_training, numbers, run_learner, seeds_of
+from experiments.mo_mix.learners import (
+    jit_training,
+    numbers,
+    run_learner,
+    runs_of,
+    seeds_of,
+)
 from experiments.mo_mix.worlds import PREFERENCES
 from jaxswarm import envs
 from jaxswarm.rl import value_decomposition as vd
@@ -74,7 +80,7 @@ def mo_mix(config: Config, env: envs.CoverageEnergy, keys: jax.Array) -> np.ndar
             num_episodes=config.spread_episodes,
         )
 
-    return np.asarray(jit_training(jax.vmap(train))(keys))
+    return np.asarray(jit_training(jax.vmap(train), config.spread_iterations)(keys))
 
 
 def outer_loop(
@@ -95,8 +101,9 @@ def outer_loop(
             jax.random.fold_in(key, 1), env, network, params, num_episodes=config.spread_episodes
         )[0]
 
-    over_preferences = jax.vmap(jax.vmap(train, (0, None)), (None, 0))
-    return np.asarray(jit_training(over_preferences)(jnp.asarray(PREFERENCES), keys))
+    program = jit_training(jax.vmap(train), config.spread_iterations)
+    found = np.asarray(program(*runs_of((jnp.asarray(PREFERENCES),), keys)))
+    return found.reshape(len(PREFERENCES), len(keys), 2).swapaxes(0, 1)
 
 
 def rest(env: envs.CoverageEnergy, episodes: int = 512) -> np.ndarray:

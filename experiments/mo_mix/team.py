@@ -11,8 +11,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import as_one_leaf
 from experiments.mo_mix.config import CONSENSUS, EXCHANGING, ISOLATED, OWN, TEAM, Config
-from experiments.mo_mix.learners import jit_training, numbers, run_learner, seeds_of, sizes
+from experiments.mo_mix.learners import (
+    jit_training,
+    numbers,
+    run_learner,
+    runs_of,
+    seeds_of,
+    sizes,
+)
 from experiments.mo_mix.worlds import attainable, game
 from jaxswarm import gossip, topology
 from jaxswarm.rl import value_decomposition as vd
@@ -40,7 +48,7 @@ def networked(config: Config) -> dict[str, dict[str, np.ndarray]]:
 
     def run(factor: jax.Array, key: jax.Array) -> jax.Array:
         weights = jnp.full(len(ring.senders), NEIGHBOR_WEIGHT) * factor
-        rule = gossip.averaging(gossip.mixing(ring, weights))
+        rule = as_one_leaf(gossip.averaging(gossip.mixing(ring, weights)))
         learner = vd.value_learner(env, network, shared=False, gossip=rule, **sizes(config))
         draw = functools.partial(vd.initial_params, network=network, shared=False)
         params, _ = run_learner(learner, draw, key, config.team_iterations, hp, env.params)
@@ -56,9 +64,10 @@ def networked(config: Config) -> dict[str, dict[str, np.ndarray]]:
         best = jnp.max(jnp.einsum("dm,rm->dr", mean[:, 0], possible), axis=1)
         return jnp.mean(reached / best[None], axis=1)
 
-    over_arms: Any = jax.vmap(jax.vmap(run, (None, 0)), (0, None))
     keys = seeds_of(config, config.team_seeds)
-    found = np.asarray(jit_training(over_arms)(jnp.array(list(ARMS.values())), keys))
+    runs: Any = runs_of((jnp.array(list(ARMS.values())),), keys)
+    program = jit_training(jax.vmap(run), config.team_iterations)
+    found = np.asarray(program(*runs)).reshape(len(ARMS), len(keys), -1)
     return {
         arm: {kind: found[row, :, column] for column, kind in enumerate(KINDS)}
         for row, arm in enumerate(ARMS)

@@ -8,9 +8,15 @@ have. Importing this package imports jumanji, which takes seconds.
 """
 
 from jaxswarm.envs import _quiet_jumanji  # noqa: F401  # isort: skip  # before jumanji's import
-from jaxswarm.envs import conformance, swarmbench
+from jaxswarm.envs import conformance, maze, swarmbench
 from jaxswarm.envs._registry import ENVIRONMENTS, register
-from jaxswarm.envs.adapters import from_brax, from_gymnax, from_jaxmarl, from_jumanji
+from jaxswarm.envs.adapters import (
+    from_brax,
+    from_gymnax,
+    from_jaxmarl,
+    from_jumanji,
+    from_xminigrid,
+)
 from jaxswarm.envs.aloha import Aloha
 from jaxswarm.envs.coordination_game import CoordinationGame
 from jaxswarm.envs.corridor_maze import CorridorMaze
@@ -25,6 +31,7 @@ from jaxswarm.envs.environment import (
     spec_of,
 )
 from jaxswarm.envs.feed import FeedEnv, LiveFeedEnv
+from jaxswarm.envs.maze import CaveEscape
 from jaxswarm.envs.pendulum import Pendulum
 from jaxswarm.envs.policies import Policy, Trajectory, random_policy, scripted, unroll
 from jaxswarm.envs.porters import Porters
@@ -40,6 +47,7 @@ __all__ = [
     "ENVIRONMENTS",
     "Aloha",
     "AutoReset",
+    "CaveEscape",
     "CoordinationGame",
     "CorridorMaze",
     "CoverageEnergy",
@@ -68,6 +76,8 @@ __all__ = [
     "from_gymnax",
     "from_jaxmarl",
     "from_jumanji",
+    "from_xminigrid",
+    "maze",
     "random_policy",
     "register",
     "scripted",

@@ -5,6 +5,7 @@ from jumanji.registration import registered_environments
 
 ENVIRONMENTS = {
     "Aloha-v0": "jaxswarm.envs.aloha:Aloha",
+    "CaveEscape-v0": "jaxswarm.envs.maze:CaveEscape",
     "CoordinationGame-v0": "jaxswarm.envs.coordination_game:CoordinationGame",
     "CorridorMaze-v0": "jaxswarm.envs.corridor_maze:CorridorMaze",
     "CoverageEnergy-v0": "jaxswarm.envs.spread:CoverageEnergy",

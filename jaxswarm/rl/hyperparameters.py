@@ -138,7 +138,10 @@ def check_optimizer(optimizer: Any, name: str = "optimizer") -> Any:
 
 
 def check_weights(
-    params: Params, init: Callable[[jax.Array], Params], num_agents: int | None
+    params: Params,
+    init: Callable[[jax.Array], Params],
+    num_agents: int | None,
+    name: str = "params",
 ) -> None:
     """Check that ``params`` are weights of a network: of one learner, or of ``N``.
 
@@ -146,29 +149,30 @@ def check_weights(
         params: what the caller gave.
         init: the network's ``init``.
         num_agents: leading axis of independent learners; ``None`` for shared weights.
+        name: the argument, for the message.
 
     Raises:
         ValueError: naming the leaf, its expected and its found shape.
     """
     if num_agents is not None:
-        agents.check_leading_axis(params, num_agents, "params")
+        agents.check_leading_axis(params, num_agents, name)
     expected = jax.tree_util.tree_leaves_with_path(jax.eval_shape(init, jax.random.key(0)))
     found = {jax.tree_util.keystr(path): leaf for path, leaf in _leaves(params)}
     lead = () if num_agents is None else (num_agents,)
     hint = "shared=True" if num_agents is None else "shared=False"
     names = [jax.tree_util.keystr(path) for path, _ in expected]
-    odd = [name for name in names if name not in found] + [n for n in found if n not in names]
+    odd = [n for n in names if n not in found] + [n for n in found if n not in names]
     if odd:
         kind = "missing" if odd[0] not in found else "unknown"
         raise ValueError(
-            f"params: expected this network's weights, as rl.initialize makes them with {hint}, got"
+            f"{name}: expected this network's weights, as rl.initialize makes them with {hint}, got"
             f" a tree with leaf {odd[0]} {kind}"
         )
-    for name, (_, leaf) in zip(names, expected, strict=True):
-        if jnp.shape(found[name]) != (*lead, *leaf.shape):
+    for leaf_name, (_, leaf) in zip(names, expected, strict=True):
+        if jnp.shape(found[leaf_name]) != (*lead, *leaf.shape):
             raise ValueError(
-                f"params: leaf {name}: expected shape {(*lead, *leaf.shape)} ({hint}), got "
-                f"{jnp.shape(found[name])}"
+                f"{name}: leaf {leaf_name}: expected shape {(*lead, *leaf.shape)} ({hint}), got "
+                f"{jnp.shape(found[leaf_name])}"
             )
 
 

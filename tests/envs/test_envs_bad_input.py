@@ -45,6 +45,10 @@ class Blank:
 
 CASES: dict[str, Any] = {
     "Aloha": (envs.Aloha, SIZES | {"topology": THING}),
+    "CaveEscape": (
+        with_defaults(envs.CaveEscape, size=7),
+        {"num_agents": SIZE, "size": (*SIZE, 3), "view": (*SIZE, 4), "time_limit": OPTIONAL},
+    ),
     "CoordinationGame": (
         with_defaults(envs.CoordinationGame, num_agents=5, margin=1),
         SIZES | {"margin": (*OPTIONAL[1:], 5)},
@@ -113,6 +117,7 @@ CASES: dict[str, Any] = {
     "from_gymnax": (envs.from_gymnax, {"env": OBJECT}),
     "from_jaxmarl": (envs.from_jaxmarl, {"env": OBJECT}),
     "from_jumanji": (envs.from_jumanji, {"env": (*OBJECT, Blank())}),
+    "from_xminigrid": (envs.from_xminigrid, {"env": (*OBJECT, Blank())}),
     "random_policy": (envs.random_policy, {"action_spec": OBJECT}),
     "register": (envs.register, {}),
     "scripted": (envs.scripted, {"act": FUNCTION}),
@@ -151,6 +156,7 @@ SWARMBENCH: dict[str, Any] = {
     "Pursuit": (with_defaults(swarmbench.Pursuit, num_agents=2, inbox=2), GRID),
     "Flocking": (with_defaults(swarmbench.Flocking, num_agents=4, inbox=2), GRID),
     "Foraging": (with_defaults(swarmbench.Foraging, num_agents=2, inbox=2), GRID),
+    "ForagingArena": (with_defaults(swarmbench.ForagingArena, num_agents=2, inbox=2), GRID),
     "Synchronization": (with_defaults(swarmbench.Synchronization, num_agents=2, inbox=2), GRID),
     "Transport": (with_defaults(swarmbench.Transport, num_agents=6, inbox=2), GRID),
     "formation_distance": (
@@ -164,6 +170,8 @@ SWARMBENCH: dict[str, Any] = {
             "formation": (None, np.full((1, 2), 0.5), np.zeros((3, 2), int), np.zeros((0, 2), int)),
         },
     ),
+    "levels_from_foraging": (swarmbench.levels_from_foraging, {"size": (*SIZE, 6)}),
+    "terrain_of": (swarmbench.terrain_of, {"level": (*OBJECT, [])}),
     "message_statistics": (
         with_defaults(swarmbench.message_statistics, messages=["a", "b"]),
         {

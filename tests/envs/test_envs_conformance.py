@@ -36,6 +36,7 @@ ENVIRONMENTS = {
         lambda n: envs.SearchAndRescue(num_agents=n, num_targets=7, num_rays=16),
         {},
     ),
+    "maze": (lambda n: envs.CaveEscape(num_agents=n, size=7), {}),
     "coverage and energy": (lambda n: envs.CoverageEnergy(num_agents=n), {}),
     "deep-sea treasure": (lambda n: envs.DeepSeaTreasure(num_agents=n), {}),
     "two objectives": (lambda n: envs.TwoObjectiveGrid(num_agents=n), {}),
@@ -51,6 +52,7 @@ ENVIRONMENTS = {
         {},
     ),
     "foraging": (lambda n: envs.swarmbench.make("foraging", num_agents=n, as_features=True), {}),
+    "foraging arena": (lambda n: envs.swarmbench.ForagingArena(num_agents=n, size=8), {}),
     "flocking": (lambda n: envs.swarmbench.make("flocking", num_agents=n), {"steps": 4}),
     "transport": (lambda n: envs.swarmbench.make("transport", num_agents=n), {"num_agents": 5}),
 }
@@ -61,6 +63,7 @@ SLOW = {
     "feed",
     "feed by preference",
     "live feed",
+    "foraging arena",
     *envs.swarmbench.TASKS,
 }
 

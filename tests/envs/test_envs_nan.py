@@ -38,7 +38,7 @@ def is_discrete(name):
 DISCRETE = frozenset(
     f"{name}-v0"
     for name in """
-    Aloha CoordinationGame CorridorMaze CoverageEnergy DeepSeaTreasure Donations LiveFeedEnv
+    Aloha CaveEscape CoordinationGame CorridorMaze CoverageEnergy DeepSeaTreasure Donations LiveFeedEnv
     Flocking Foraging Pursuit Synchronization Transport TwoObjectiveGrid
     """.split()
 )

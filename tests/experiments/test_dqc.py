@@ -1,12 +1,16 @@
 """Grid tasks of the DQC experiment: tables equal the environment's moves, data obey the tables."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import harness
 from experiments.dqc import worlds
-from experiments.dqc.config import TASKS, Config
+from experiments.dqc.arms import section_data
+from experiments.dqc.config import PARTS, SCALES, TASKS, Config
 from jaxswarm import envs
 from jaxswarm.envs.corridor_maze import MOVES, CorridorWorld
 from jaxswarm.rl import offline
@@ -69,9 +73,33 @@ def test_the_planner_solves_all_tasks_and_open_loop_fails_where_actions_stick():
     assert min(open_loop[1:]) == 1.0
 
 
+def test_a_shard_that_leads_to_a_section_shows_no_way_to_the_others():
+    task = GRIDS[1]
+    low = worlds.data_set(np.random.default_rng(0), task, 40, 60, leads=(0, 15))
+    last = low["cell"][:, -20:]
+    assert (last < 20).mean() > 0.8
+    whole = worlds.data_set(np.random.default_rng(0), task, 200, 100)
+    assert worlds.covered_pairs(task, low) <= 0.4
+    assert worlds.covered_pairs(task, whole) == 1.0
+    own = section_data(SCALES["smoke"], task, 0)
+    assert len({len(each["cell"]) for each in own}) == 1
+    means = [each["cell"][:, -1].mean() for each in own]
+    assert means == sorted(means)
+
+
+@pytest.mark.slow
+def test_all_parts_run_at_smoke_sizes(tmp_path):
+    experiment = harness.load("dqc")
+    config = dataclasses.replace(SCALES["smoke"], parts=PARTS)
+    outcome = harness.run_and_record(experiment, config, scale="smoke", runs=tmp_path)
+    assert outcome.error is None
+    assert len(outcome.claims) == 31
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"parts": ("exakt",)}, "unknown part"),
         ({"mazes": ("gaint",)}, "did you mean"),
         ({"seeds": 1}, "seeds: expected"),
         ({"horizon": 200}, "horizon"),

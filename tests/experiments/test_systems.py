@@ -36,6 +36,9 @@ MINUTES = (
     "dqc",
     "disrupted",
     "mo_mix",
+    "web3recommend",
+    "sl_mgac",
+    "tscac",
 )
 
 

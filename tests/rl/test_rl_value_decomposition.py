@@ -13,6 +13,7 @@ from jaxswarm.rl import pareto
 from jaxswarm.rl import value_decomposition as vd
 from jaxswarm.rl.value_decomposition.episodes import Episodes, play, vector_reward
 from jaxswarm.rl.value_decomposition.networks import team_sequence, team_step
+<<<<<<< HEAD
 from jaxswarm.rl.value_decomposition.preferences import guided_preferences, uniform_preferences
 from tests.later import Later
 from tests.rl.bad_input import (
@@ -26,6 +27,14 @@ from tests.rl.bad_input import (
     accepted,
     with_defaults,
 )
+=======
+from jaxswarm.rl.value_decomposition.preferences import (
+    guided_preferences,
+    rounded_preferences,
+    uniform_preferences,
+)
+from tests.rl.bad_input import FEW_SIZES, KEY, NAN, NUMBER, OBJECT, SIZE, THING, accepted
+>>>>>>> main
 from tests.rl.rl_absent import Absent
 
 KEY0 = jax.random.key(0)
@@ -374,6 +383,20 @@ def test_absent_agents_change_nothing_and_own_networks_gossip():
 
 W = np.full((1, 2), 0.5, np.float32)
 OFF_SIMPLEX = ([[0.5, 0.6]], [[-0.1, 1.1]], [[1.0]], [[0.2, 0.3, 0.5]], [[NAN, 1.0]], "x", 3)
+BATCH = Episodes(
+    features=np.zeros((2, 3, 2, VECTOR.num_features), np.float32),
+    state=np.zeros((2, 3, VECTOR.mixer.state_size), np.float32),
+    present=np.ones((2, 3, 2), bool),
+    action=np.zeros((2, 2, 2), np.int32),
+    reward=np.zeros((2, 2, 2), np.float32),
+    discount=np.ones((2, 2), np.float32),
+    valid=np.ones((2, 2), bool),
+)
+BAD_BATCHES = [
+    BATCH._replace(**{name: bad})
+    for name, whole in BATCH._asdict().items()
+    for bad in (whole[:1], whole[:, :1], whole.astype(np.complex64), None, "x")
+]
 HP = vd.ValueHyperparameters
 HYPER = (3, [1], object(), rl.SACHyperparameters())
 RING = gossip.averaging(gossip.mixing(topology.ring(2)))
@@ -437,7 +460,24 @@ CASES = {
         {"key": KEY, "env": OBJECT, "network": OBJECT, "preferences": (None, *OFF_SIMPLEX)}
         | {"params": (None, 3), "shared": (1, None)},
     ),
-    "td_loss": (vd.td_loss, {}),  # of a learner's own batches
+    "td_loss": (
+        case(
+            lambda **given: jax.eval_shape(lambda: vd.td_loss(**given)),  # refuses while tracing
+            network=VECTOR,
+            params=PARAMS,
+            target=PARAMS,
+            batch=BATCH,
+            preference=np.full((2, 2, 2), 0.5, np.float32),
+            discount=0.9,
+            shared=True,
+            bootstrap=True,
+        ),
+        {"network": OBJECT, "params": (None, 3, {"agent": {}}, {"agent": 1, "mixer": 2})}
+        | {"target": (None, 3, {**PARAMS, "agent": {}}), "shared": (1, None), "bootstrap": (0, "x")}
+        | {"batch": (*OBJECT, BATCH._replace(action=3), *BAD_BATCHES)}
+        | {"preference": (None, *OFF_SIMPLEX, W, np.full((3, 2, 2), 0.5))}
+        | {"discount": (*NUMBER, -0.1, 1.1)},
+    ),
 }
 
 
@@ -456,6 +496,18 @@ def test_every_hyperparameter_is_checked():
     make = lambda **given: vd.value_learner(ENV, VECTOR, hyperparameters=HP(**given))  # noqa: E731
     bad = {name: (*NUMBER, -1.0, jnp.float32(-1.0)) for name in HP._fields}
     assert accepted(make, bad) == []
+
+
+def test_training_can_be_restricted_to_a_grid_of_preferences():
+    drawn = uniform_preferences(KEY0, 200, 2)
+    coarse = np.asarray(rounded_preferences(drawn, 0.5))
+    assert set(coarse[:, 0].tolist()) == {0.0, 0.5, 1.0}
+    np.testing.assert_array_equal(coarse.sum(axis=1), 1.0)
+    assert np.abs(coarse - drawn).max() <= 0.25 + 1e-6
+    np.testing.assert_array_equal(rounded_preferences(drawn, 0.0), drawn)  # any preference
+    assert np.asarray(rounded_preferences(drawn, 0.3)).max() <= 1.0
+    with pytest.raises(ValueError, match="preference_interval: expected 0 for 1 objectives"):
+        vd.value_learner(ENV, SCALAR, hyperparameters=HP(preference_interval=0.5))
 
 
 def test_a_guide_of_gaps_is_of_two_objectives():

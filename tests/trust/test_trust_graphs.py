@@ -25,6 +25,46 @@ def test_attacks_leave_their_network_and_can_hide():
     assert len(np.unique(covers)) <= 3
 
 
+def test_sybils_can_have_affinities_of_their_own():
+    case = graphs.sybil_attack(honest(), [ATTACKER], 2, affinity=0.25, sybil_affinity=0.5)
+    edges, weights, _ = graphs.edge_list(case.network.affinity)
+    promoted = case.items[edges[:, 1]]
+    np.testing.assert_array_equal(weights[promoted & (edges[:, 0] == ATTACKER)], 0.25)
+    np.testing.assert_array_equal(weights[promoted & case.sybils[edges[:, 0]]], 0.5)
+
+
+def slow_similarity(a, b, least, mix):
+    """Similarity of two users' affinities ``{item: weight}``, item by item."""
+    common = sorted(set(a) & set(b))
+    if len(common) < least:
+        return 0.0
+    x = np.array([a[item] / max(a.values()) for item in common])
+    y = np.array([b[item] / max(b.values()) for item in common])
+    known = min(x.std(), y.std()) > 1e-6
+    correlation = np.corrcoef(x, y)[0, 1] if known else 0.0
+    apart = np.sqrt(np.mean((x - y) ** 2))
+    return (
+        len(common)
+        / (len(common) + least)
+        * (mix * (1 + correlation) / 2 + (1 - mix) * (1 - apart))
+    )
+
+
+def test_users_trust_the_most_similar_users_and_equal_a_slow_oracle():
+    rng = np.random.default_rng(0)
+    rated = {(int(u), int(i)): 1.0 + rng.random() for u, i in rng.integers(0, [9, 7], (40, 2))}
+    affinity = graphs.weighted_graph(list(rated), 9, 7, weights=list(rated.values()))
+    found = graphs.similar_users(affinity, 3, min_common=2, mix=0.3)
+    own = [{i: w for (v, i), w in rated.items() if v == u} for u in range(9)]
+    for u in range(9):
+        expected = [slow_similarity(own[u], own[v], 2, 0.3) if u != v else 0.0 for v in range(9)]
+        best = sorted(range(9), key=lambda v: (-expected[v], v))[:3]
+        best = sorted(v for v in best if expected[v] > 0)
+        real = found.weights[u] > 0
+        assert found.targets[u][real].tolist() == best
+        np.testing.assert_allclose(found.weights[u][real], [expected[v] for v in best], rtol=1e-5)
+
+
 def test_epoch_decay_and_lookup_of_edges():
     graph = graphs.weighted_graph([(0, 1), (0, 2), (2, 1)], 4, weights=[1, 2, 4], times=[0, 3, 9])
     aged = graphs.decay_weights(graph, now=5, gamma=0.5)

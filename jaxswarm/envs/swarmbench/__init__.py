@@ -6,6 +6,12 @@ References:
 
 from typing import Any
 
+from jaxswarm.envs.swarmbench.arenas import (
+    ArenaParams,
+    ForagingArena,
+    levels_from_foraging,
+    terrain_of,
+)
 from jaxswarm.envs.swarmbench.base import SwarmBench
 from jaxswarm.envs.swarmbench.flocking import Flocking, formation_distance
 from jaxswarm.envs.swarmbench.foraging import Foraging
@@ -55,8 +61,10 @@ def make(task: str, **options: Any) -> SwarmBench:
 
 __all__ = [
     "TASKS",
+    "ArenaParams",
     "Flocking",
     "Foraging",
+    "ForagingArena",
     "Pursuit",
     "SwarmBench",
     "SwarmBenchFeatures",
@@ -66,11 +74,13 @@ __all__ = [
     "Synchronization",
     "Transport",
     "formation_distance",
+    "levels_from_foraging",
     "make",
     "message_statistics",
     "parse",
     "play",
     "render",
     "scripted_policy",
+    "terrain_of",
     "text_policy",
 ]

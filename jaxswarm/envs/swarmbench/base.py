@@ -148,6 +148,13 @@ class SwarmBench(SwarmEnvironment):
     def _lay(self, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, PyTree]:
         """A new map: ``(terrain, free cells to start from, marks of the agents, task)``."""
 
+    def _lay_given(
+        self, key: jax.Array, params: SwarmBenchParams
+    ) -> tuple[jax.Array, jax.Array, jax.Array, PyTree]:
+        """As ``_lay``, for tasks whose map is part of the physics."""
+        del params
+        return self._lay(key)
+
     @abc.abstractmethod
     def _update(
         self, key: jax.Array, before: SwarmBenchWorld, world: SwarmBenchWorld, action: jax.Array
@@ -197,9 +204,8 @@ class SwarmBench(SwarmEnvironment):
 
     def start(self, key: jax.Array, params: SwarmBenchParams) -> SwarmBenchWorld:
         """A new map with agents on free cells."""
-        del params
         map_key, place_key = jax.random.split(key)
-        terrain, free, marked, task = self._lay(map_key)
+        terrain, free, marked, task = self._lay_given(map_key, params)
         n = self.num_agents
         position = draw_cells(place_key, free, n)
         present = jnp.ones(n, bool)

@@ -45,10 +45,10 @@ class Foraging(SwarmBench):
         super().check(num_agents)
 
     def _num_free(self) -> int:
-        return int(min((terrain == 0).sum() for terrain in self._maps))
+        return int(min((terrain == 0).sum() for terrain in self.maps))
 
     @property
-    def _maps(self) -> np.ndarray:
+    def maps(self) -> np.ndarray:
         """All maps, ``[8, H, W]``: food up or down, left or right, walls in rows or columns."""
         return np.stack([self._map(low, right, rows) for low, right, rows in np.ndindex(2, 2, 2)])
 
@@ -70,8 +70,8 @@ class Foraging(SwarmBench):
 
     def _lay(self, key: jax.Array) -> Any:
         with jax.ensure_compile_time_eval():  # the same eight maps in every episode
-            maps = jnp.asarray(self._maps)
-            tasks = jax.vmap(_ways)(maps)
+            maps = jnp.asarray(self.maps)
+            tasks = jax.vmap(paths_to_food_and_nest)(maps)
         which = jax.random.randint(key, (), 0, len(maps))
         terrain = maps[which]
         task = jax.tree.map(lambda x: x[which], tasks)
@@ -104,7 +104,8 @@ class Foraging(SwarmBench):
         return 0.5 * picked + 0.1 * (left(before.position) - left(after.position))
 
 
-def _ways(terrain: jax.Array) -> ForagingTask:
+def paths_to_food_and_nest(terrain: jax.Array) -> ForagingTask:
+    """Compute path lengths to a cell beside food or nest on a map ``int32[H, W]``."""
     free = terrain == 0
     return ForagingTask(*(distances(free, free & beside(terrain == x)) for x in (FOOD, NEST)))
 

@@ -53,6 +53,7 @@ from jaxswarm.rl.value_decomposition.preferences import (
     gaps,
     guided_preferences,
     preference_grid,
+    rounded_preferences,
     uniform_preferences,
 )
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
@@ -70,6 +71,8 @@ class ValueHyperparameters(NamedTuple):
         epsilon_steps: number of steps of the learner, above 0.
         guide_share: probability that a preference is drawn at a gap of the front; 0 for uniform
             draws.
+        preference_interval: preferences of training are rounded to its multiples, in ``[0, 1]``; 0
+            for any preference. Only of two objectives.
     """
 
     lr: Any = 1e-3
@@ -79,6 +82,7 @@ class ValueHyperparameters(NamedTuple):
     epsilon_end: Any = 0.05
     epsilon_steps: Any = 200.0
     guide_share: Any = 0.0
+    preference_interval: Any = 0.0
 
 
 RANGES = {
@@ -89,6 +93,7 @@ RANGES = {
     "epsilon_end": UNIT,
     "epsilon_steps": (1e-6, POSITIVE[1]),
     "guide_share": UNIT,
+    "preference_interval": UNIT,
 }
 
 
@@ -210,6 +215,9 @@ def value_learner(
     direction = check_optimizer(optimizer)
     hp_default = ValueHyperparameters() if hyperparameters is None else hyperparameters
     check_ranges(check_kind(hp_default, ValueHyperparameters), RANGES)
+    interval = hp_default.preference_interval
+    if m != 2 and not checks.is_traced(interval) and interval != 0.0:
+        raise ValueError(f"preference_interval: expected 0 for {m} objectives, got {interval}")
     preferences = _checked_grid(grid, m, num_envs)
     buffer = flashbax.make_item_buffer(capacity, batch_size, batch_size, add_batches=True)
 
@@ -260,7 +268,8 @@ def value_learner(
         if not len(preferences):
             return uniform_preferences(key, count, m)
         found = gaps(preferences, state.grid_returns)
-        return guided_preferences(key, count, found, 1.0 - jnp.asarray(hp.guide_share))
+        drawn = guided_preferences(key, count, found, 1.0 - jnp.asarray(hp.guide_share))
+        return rounded_preferences(drawn, hp.preference_interval)
 
     def apply(
         grads: Params, opt_state: PyTree, params: Params, hp: ValueHyperparameters

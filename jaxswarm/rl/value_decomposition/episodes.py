@@ -4,6 +4,7 @@ Shapes: ``E`` episodes, ``T`` steps (the time limit), ``N`` agents, ``F`` featur
 the global state, ``A`` actions, ``m`` objectives, ``W`` preferences.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -223,7 +224,9 @@ def check_team(env: SwarmEnvironment, network: ValueNetwork) -> None:
         )
 
 
-def check_team_params(network: ValueNetwork, params: Any, shared: bool) -> None:
+def check_team_params(
+    network: ValueNetwork, params: Any, shared: bool, name: str = "params"
+) -> None:
     """Check that ``params`` are weights of a team's network.
 
     Raises:
@@ -231,10 +234,16 @@ def check_team_params(network: ValueNetwork, params: Any, shared: bool) -> None:
     """
     if not isinstance(params, dict) or set(params) != {"agent", "mixer"}:
         raise ValueError(
-            "params: expected {'agent', 'mixer'} as value_decomposition.initial_params makes them, "
-            f"got {checks.shown(params)}"
+            f"{name}: expected {{'agent', 'mixer'}} as value_decomposition.initial_params makes "
+            f"them, got {checks.shown(params)}"
         )
-    n = None if shared else network.num_agents
-    init: Any = network.init
-    check_weights(params["agent"], lambda key: init(key)["agent"], n)
-    check_weights(params["mixer"], lambda key: init(key)["mixer"], None)
+    if shared:
+        return check_weights(params, network.init, None, name)
+    check_weights(params["agent"], _part(network.init, "agent"), network.num_agents, name)
+    check_weights(params["mixer"], _part(network.init, "mixer"), None, name)
+
+
+@functools.lru_cache(maxsize=32)
+def _part(init: Any, part: str) -> Callable[[Key], Params]:
+    """A part of the initial weights; the same function each time, so that jax caches its shapes."""
+    return lambda key: init(key)[part]

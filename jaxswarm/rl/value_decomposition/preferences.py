@@ -156,3 +156,16 @@ def guided_preferences(key: Key, count: int, found: Gaps, uniform_share: ArrayLi
     place = jnp.sum(u[:, None] >= share * ends[None, :], axis=1)
     at_gap = found.preference[jnp.minimum(place, len(ends) - 1)]
     return jnp.where((u < share)[:, None], at_gap, anywhere)
+
+
+def rounded_preferences(preferences: jax.Array, interval: ArrayLike) -> jax.Array:
+    """Round preferences between two objectives to multiples of an interval, ``[…, 2]``.
+
+    Args:
+        preferences: ``[…, 2]``.
+        interval: of the first entry, in ``[0, 1]``; 0 leaves preferences as they are.
+    """
+    step = jnp.asarray(interval, jnp.float32)
+    first = jnp.round(preferences[..., :1] / jnp.maximum(step, 1e-6)) * step
+    first = jnp.minimum(first, 1.0)
+    return jnp.where(step > 0.0, jnp.concatenate([first, 1.0 - first], axis=-1), preferences)

@@ -48,6 +48,7 @@ def sybil_attack(
     *,
     num_items: int = 3,
     affinity: float = 1.0,
+    sybil_affinity: float | None = None,
     trust: float = 1.0,
     cut_trust: bool = True,
     camouflage: int = 0,
@@ -71,7 +72,10 @@ def sybil_attack(
         num_sybils: ``S`` of each attacker, at least 0.
         shape: one of :data:`SHAPES`.
         num_items: promoted items, at least 1.
-        affinity: weight of each edge to a promoted item, above 0.
+        affinity: weight of an attacker's edge to a promoted item, above 0.
+        sybil_affinity: weight of each edge of a Sybil to an item; ``affinity`` by default. Where
+            affinities are shares of a user's plays, a Sybil without camouflage can give ``1 /
+            num_items``.
         trust: weight of each trust edge to a Sybil, above 0.
         cut_trust: whether attackers lose their trust edges to honest users.
         camouflage: honest items that each Sybil rates as well, drawn from the popular ones, at
@@ -106,7 +110,9 @@ def sybil_attack(
     count = checks.whole("num_sybils", num_sybils)
     checks.choice("shape", shape, SHAPES)
     promoted = checks.whole("num_items", num_items, 1)
-    for name, value in (("affinity", affinity), ("trust", trust)):
+    sybil_affinity = affinity if sybil_affinity is None else sybil_affinity
+    given = {"affinity": affinity, "sybil_affinity": sybil_affinity, "trust": trust}
+    for name, value in given.items():
         checks.real(name, checks.concrete(name, value), above=0.0)
     checks.flag("cut_trust", cut_trust)
     popular = min(checks.whole("popular", popular, 1), m)
@@ -146,7 +152,9 @@ def sybil_attack(
         np.concatenate([edges, added]),
         total_users,
         total_items,
-        weights=np.concatenate([weights, np.full(len(added), affinity)]),
+        weights=np.concatenate(
+            [weights, np.where(np.isin(added[:, 0], chosen), affinity, sybil_affinity)]
+        ),
         times=np.concatenate([times, np.zeros(len(added), np.int32)]),
         width=affinity_width,
     )
