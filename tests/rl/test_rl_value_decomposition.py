@@ -13,8 +13,11 @@ from jaxswarm.rl import pareto
 from jaxswarm.rl import value_decomposition as vd
 from jaxswarm.rl.value_decomposition.episodes import Episodes, play, vector_reward
 from jaxswarm.rl.value_decomposition.networks import team_sequence, team_step
-<<<<<<< HEAD
-from jaxswarm.rl.value_decomposition.preferences import guided_preferences, uniform_preferences
+from jaxswarm.rl.value_decomposition.preferences import (
+    guided_preferences,
+    rounded_preferences,
+    uniform_preferences,
+)
 from tests.later import Later
 from tests.rl.bad_input import (
     FEW_SIZES,
@@ -27,14 +30,6 @@ from tests.rl.bad_input import (
     accepted,
     with_defaults,
 )
-=======
-from jaxswarm.rl.value_decomposition.preferences import (
-    guided_preferences,
-    rounded_preferences,
-    uniform_preferences,
-)
-from tests.rl.bad_input import FEW_SIZES, KEY, NAN, NUMBER, OBJECT, SIZE, THING, accepted
->>>>>>> main
 from tests.rl.rl_absent import Absent
 
 KEY0 = jax.random.key(0)
@@ -461,7 +456,7 @@ CASES = {
         | {"params": (None, 3), "shared": (1, None)},
     ),
     "td_loss": (
-        case(
+        with_defaults(
             lambda **given: jax.eval_shape(lambda: vd.td_loss(**given)),  # refuses while tracing
             network=VECTOR,
             params=PARAMS,
