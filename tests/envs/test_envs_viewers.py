@@ -8,9 +8,9 @@ from PIL import Image
 
 from jaxswarm import envs, plotting
 
-<<<<<<< HEAD
 ENVIRONMENTS = {
     "Aloha": envs.Aloha,
+    "CaveEscape": lambda: envs.CaveEscape(num_agents=2, size=9),
     "CoordinationGame": envs.CoordinationGame,
     "CorridorMaze": lambda: envs.CorridorMaze(num_agents=3),
     "CoverageEnergy": envs.CoverageEnergy,
@@ -28,28 +28,6 @@ ENVIRONMENTS = {
     "Pursuit": lambda: envs.swarmbench.make("pursuit", num_agents=6),
     "TwoObjectiveGrid": envs.TwoObjectiveGrid,
 }
-=======
-ENVIRONMENTS = [
-    envs.Aloha(),
-    envs.CaveEscape(num_agents=2, size=9),
-    envs.CoordinationGame(),
-    envs.CorridorMaze(num_agents=3),
-    envs.CoverageEnergy(),
-    envs.DeepSeaTreasure(num_agents=2),
-    envs.Donations(),
-    envs.FeedEnv(num_agents=20),
-    envs.LiveFeedEnv(num_agents=20),
-    envs.Pendulum(num_agents=3),
-    envs.Porters(),
-    envs.RiskyPointMass(num_agents=4),
-    envs.SearchAndRescue(num_agents=3),
-    envs.SimpleSpread(),
-    envs.SimpleTag(),
-    envs.SumGuessing(),
-    envs.swarmbench.make("pursuit", num_agents=6),
-    envs.TwoObjectiveGrid(),
-]
->>>>>>> main
 
 
 def pixels(axes):

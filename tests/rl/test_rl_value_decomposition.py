@@ -468,7 +468,11 @@ CASES = {
             bootstrap=True,
         ),
         {"network": OBJECT, "params": (None, 3, {"agent": {}}, {"agent": 1, "mixer": 2})}
-        | {"target": (None, 3, {**PARAMS, "agent": {}}), "shared": (1, None), "bootstrap": (0, "x")}
+        | {
+            "target": (None, 3, Later(lambda: {**PARAMS.value, "agent": {}})),
+            "shared": (1, None),
+            "bootstrap": (0, "x"),
+        }
         | {"batch": (*OBJECT, BATCH._replace(action=3), *BAD_BATCHES)}
         | {"preference": (None, *OFF_SIMPLEX, W, np.full((3, 2, 2), 0.5))}
         | {"discount": (*NUMBER, -0.1, 1.1)},
