@@ -38,8 +38,8 @@ def is_discrete(name):
 DISCRETE = frozenset(
     f"{name}-v0"
     for name in """
-    Aloha CaveEscape CoordinationGame CorridorMaze CoverageEnergy DeepSeaTreasure Donations LiveFeedEnv
-    Flocking Foraging Pursuit Synchronization Transport TwoObjectiveGrid
+    Aloha CaveEscape CoordinationGame CorridorMaze CoverageEnergy DeepSeaTreasure Donations
+    LiveFeedEnv Flocking Foraging Pursuit Synchronization Transport TwoObjectiveGrid
     """.split()
 )
 """Environments of discrete actions, by name: making them all takes seconds."""
