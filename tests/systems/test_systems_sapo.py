@@ -21,7 +21,8 @@ ONE = TOKENIZER.token("1")
 N, Q, G, T = 3, 4, 4, 3
 ITEMS = verifiable.draw_items(verifiable.reverse_comparison(2), N * Q, seed=0)
 PROBLEMS = jax.tree.map(
-    lambda x: jnp.asarray(x).reshape(N, Q, *x.shape[1:]), verifiable.to_arrays(ITEMS, TOKENIZER)
+    lambda x: jnp.asarray(np.reshape(x, (N, Q, *x.shape[1:]))),
+    verifiable.to_arrays(ITEMS, TOKENIZER),
 )
 KEY = jax.random.key(7)
 
