@@ -1,4 +1,16 @@
-"""KNEXA-FL: a bandit pairs teachers with students among language agents, by profiles alone."""
+"""KNEXA-FL: a bandit pairs teachers with students among language agents, by profiles alone.
+
+An earlier world had base models that mastered little, so that no teacher had much to teach and the
+choice of teachers made no difference; 8 of 14 claims held. Now base models master all skills and
+agents lose most of them before their parameters are frozen. Two checks of this start were added
+after a pilot on base seed 1000; no threshold moved.
+
+What was found at small scale. Choosing teachers is worth something (oracle pairs end .09 [.06, .13]
+above random ones), and LinUCB gets most of it: .08 with concatenated profiles, .05 with pair terms,
+.09 above pairing by the largest divergence. The paper's collapse of central distillation is seen in
+its level (mean logits over unequal vocabularies teach nothing), not as a fall from its own peak.
+Random teachers are not resolvably better than own data.
+"""
 
 from experiments.harness.protocol import Paper
 
