@@ -61,7 +61,7 @@ class Config:
     audit_questions: int = 48  # held-out questions whose states check critics
     audit_samples: int = 4  # responses to each of them
     compile_level: int = 2  # of XLA on CPUs; 0 compiles sooner and runs slower
-    seeds: int = 5  # independent runs
+    seeds: int = 8  # independent runs
     seed: int = 0  # base seed of all runs
 
     def __post_init__(self) -> None:
