@@ -42,17 +42,17 @@ critic learns little), three layers instead of two (no better), and fine-tuning 
 rate of .2 (step-DAPO .31 and .63, oracle .70 and .76, no better than response-level regression).
 
 What was found on the eight seeds of the claims. The world rewards step-level credit: with the
-oracle critic .85, response-level regression .71, and the interval of the difference is above 0. With
-its fitted critic step-DAPO reaches .62, below the response-level loss (interval of the
-difference -.12 to -.06) and below PPO (.85); DPO has .68. The critic is the cause: it sees about half of the difference
-in value that a wrong first line makes (.21 and .09 where the exact values are .23 and 0), and its
-rank correlation with exact values is .61, from .29 to .76 over seeds. Where it is good (.67 and
-more) step-DAPO has .55 to .83. Monte-Carlo values, without bias, tie with the response-level loss. PPO
-varies less over seeds than step-DAPO, not more. The reference policies differ (pass rates .08 to
-.25), and all arms but PPO follow them. The paper's headline is not found here; its author would
-object that a critic of 26 thousand parameters, which learns to verify lines from three thousand
-sampled ones, is not what "a good estimate of the value function" means, and that settings chosen on
-two seeds are few.
+oracle critic .85, response-level regression .71, and the interval of the difference is above 0.
+With its fitted critic step-DAPO reaches .62, below the response-level loss (interval of the
+difference -.12 to -.06) and below PPO (.85); DPO has .68. The critic is the cause: it sees about
+half of the difference in value that a wrong first line makes (.21 and .09 where the exact values
+are .23 and 0), and its rank correlation with exact values is .61 and differs over seeds. Where it
+is .6 and more step-DAPO has .55 to .83, where it is .42 and .29 step-DAPO has .30 and .38. Monte-
+Carlo values, without bias, tie with the response-level loss. PPO varies less over seeds than step-
+DAPO, not more. The reference policies differ (pass rates .08 to .25), and all arms but PPO follow
+them. The paper's headline is not found here; its author would object that a critic of 26 thousand
+parameters, which learns to verify lines from two thousand sampled rows, is not the good estimate of
+the value function that the method asks for, and that two seeds are few to choose settings on.
 
 Worlds tried before and given up: states of a machine with three permutations as operations, and
 running sums; a critic of this size does not learn to verify their lines (rank correlation at most
