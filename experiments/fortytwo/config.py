@@ -16,22 +16,22 @@ class Config:
     rows: int = 800  # demonstrations, or verdicts with answers mixed in, of each training
     batch: int = 16  # sequences of a gradient step
     base_steps: int = 8_000  # gradient steps of the base model of each width at most
-    base_check: int = 500  # gradient steps on fresh data between two tests of a base model
+    base_check: int = 500  # gradient steps between two tests of a base model, on data of their own
     base_target: float = 0.85  # share of right verdicts of a base model that ends its training
     base_lr: float = 3e-3  # Adam's largest step size of the base models
-    answer_steps: int = 150  # gradient steps of each node on its answers
-    judge_steps: int = 160  # gradient steps of each node on verdicts
+    answer_steps: int = 120  # gradient steps of each node on its answers
+    judge_steps: int = 120  # gradient steps of each node on verdicts
     lr: float = 4e-3  # Adam's largest step size of the nodes
     demonstrations: int = 1_000  # texts of demonstrations
     calibration: int = 192  # calibration questions on which judges are trained
     admission: int = 64  # calibration questions kept for admission tests
-    questions: int = 192  # test questions of each pool and task
-    ablation: int = 96  # the first of them, in arms that answer or judge anew
-    block: int = 256  # pairs that a node judges at once
-    asked: int = 192  # questions that a node answers at once
+    questions: int = 128  # test questions of each pool and task
+    ablation: int = 64  # the first of them, in arms that answer or judge anew
+    block: int = 128  # pairs that a node judges at once
+    asked: int = 128  # questions that a node answers at once
     comparisons: int = 3  # comparisons of each node per question: this many per reply
     fewer: tuple[int, ...] = (1, 2, 4, 8, 16)  # smaller numbers of comparisons of each node
-    votes: int = 12  # replies of each node in a majority vote with the tokens of peer ranking
+    votes: int = 20  # replies of each node in a majority vote with the tokens of peer ranking
     threshold: float = 0.6  # share of right verdicts in admission tests that admits a judge
     temperature: float = 0.5  # of sampled answers
     rate: float = 0.98  # weight of the past in reputations
@@ -41,6 +41,7 @@ class Config:
     byzantine: float = 0.25  # share of Byzantine nodes
     attacked: int = 32  # admission questions on which texts that address the judge are chosen
     flips: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # shares of verdicts turned at random
+    compile_level: int = 2  # of XLA on CPUs; 0 compiles sooner and runs slower
     synthetic_nodes: int = 1_000  # nodes of the synthetic tier
     synthetic_requests: int = 30  # requests of the synthetic tier
     sybils: tuple[int, ...] = (1, 10, 100)  # identities of one operator with one node's compute
@@ -70,7 +71,7 @@ SCALES = {
         seeds=2, nodes=4, widths=(8,), heads=(1,), layers=1, rows=64, base_steps=20, base_check=10,
         answer_steps=10, judge_steps=10, batch=8, demonstrations=64, calibration=8, admission=8,
         questions=16, ablation=8, block=64, asked=16, fewer=(2,), votes=2, sizes=(3,), attacked=4,
-        flips=(0.0, 0.5), synthetic_nodes=24, synthetic_requests=5, sybils=(1, 4),
+        flips=(0.0, 0.5), compile_level=0, synthetic_nodes=24, synthetic_requests=5, sybils=(1, 4),
     ),
     "small": Config(),
     "full": Config(

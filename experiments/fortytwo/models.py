@@ -27,6 +27,8 @@ from jaxswarm.systems import fortytwo
 from jaxswarm.trust import ranking
 from jaxswarm.types import Params
 
+BASE_PAIRS = 256  # pairs on which a base model is tested
+
 
 class Programs(NamedTuple):
     """Compiled programs of the models of one width.
@@ -66,14 +68,14 @@ def compile_programs(config: Config, width: int, heads: int) -> Programs:
         optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
         return language.sft(model, optimizer, batch_size=config.batch)
 
-    @functools.partial(jit_fast_compile, level=1)
+    @functools.partial(jit_fast_compile, level=config.compile_level)
     def fit(key: Any, state: Any, rows: Any, start: Any, stop: Any, steps: Any, lr: Any) -> Any:
         step = learner(steps, lr).step
         return jax.lax.fori_loop(
             start, stop, lambda i, state: step(jax.random.fold_in(key, i), state, rows)[0], state
         )
 
-    @functools.partial(jit_fast_compile, level=1)
+    @functools.partial(jit_fast_compile, level=config.compile_level)
     def answer(key: Any, params: Any, tokens: Any, mask: Any) -> jax.Array:
         found = transformer.generate(
             key, model, params, tokens, mask, max_new_tokens=tasks.REPLY + 1,
@@ -83,7 +85,7 @@ def compile_programs(config: Config, width: int, heads: int) -> Programs:
         kept = jnp.where(inside, found.tokens, -1)[:, : tasks.REPLY]
         return jnp.pad(kept, ((0, 0), (0, tasks.TEXT)), constant_values=-1)
 
-    @functools.partial(jit_fast_compile, level=1)
+    @functools.partial(jit_fast_compile, level=config.compile_level)
     def judge(params: Any, mark: Any, tokens: Any, mask: Any, first: Any, second: Any) -> Any:
         form = data.FORM._replace(reasoned=mark)
         shown = [x for reply in (first, second) for x in (jnp.maximum(reply, 0), reply >= 0)]
@@ -92,7 +94,8 @@ def compile_programs(config: Config, width: int, heads: int) -> Programs:
         counts = (mark == data.FORM.reasoned) | (found.num_tokens == 2)
         return jnp.where(counts, found.verdicts, 0), found.num_tokens
 
-    return Programs(jax.jit(model.init), jax.jit(learner(1.0, 0.0).init), fit, answer, judge)
+    init, start = (jit_fast_compile(x, level=0) for x in (model.init, learner(1.0, 0.0).init))
+    return Programs(init, start, fit, answer, judge)
 
 
 class Pools(NamedTuple):
@@ -175,7 +178,7 @@ def _base(config: Config, programs: Programs, key: jax.Array, rng: np.random.Gen
     """
     held_out = [
         (tasks.question("rotation", text), right, wrong)
-        for text, right, wrong in data.rule_pairs(rng, config.block)
+        for text, right, wrong in data.rule_pairs(rng, BASE_PAIRS)
     ]
     texts = zip(*held_out, strict=True)
     asked, right, wrong = (
@@ -186,14 +189,18 @@ def _base(config: Config, programs: Programs, key: jax.Array, rng: np.random.Gen
     init_key, key = jax.random.split(key)
     state = programs.start(programs.init(init_key))
     for start in range(0, config.base_steps, config.base_check):
-        rows = data.to_arrays(data.base_rows(rng, config.rows))
         stop = start + config.base_check
-        state = programs.fit(
-            key, state, rows, start, stop, float(config.base_steps), config.base_lr
-        )
+        fresh = max(1, config.rows // config.batch)  # steps on the same rows
+        for at in range(start, stop, fresh):
+            rows = data.to_arrays(data.base_rows(rng, config.rows))
+            state = programs.fit(
+                key, state, rows, at, min(at + fresh, stop), float(config.base_steps),
+                config.base_lr,
+            )  # fmt: skip
         found = [
-            programs.judge(state.params, mark, asked.tokens, asked.mask, *shown)[0]
+            programs.judge(state.params, mark, *block)[0]
             for mark in (data.FORM.direct, data.FORM.reasoned)
+            for _, block in blocks(config.block, asked.tokens, asked.mask, *shown)
         ]
         if np.mean(np.asarray(found) == ranking.FIRST) >= config.base_target:
             break

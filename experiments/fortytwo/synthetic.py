@@ -3,6 +3,7 @@
 Shapes: ``S`` populations (seeds).
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -31,7 +32,7 @@ def synthetic(config: Config) -> Results:
     keys = jax.random.split(jax.random.key(config.seed + 17), config.seeds)
     total = config.synthetic_nodes
 
-    @jit_fast_compile
+    @functools.partial(jit_fast_compile, level=config.compile_level)
     def simulate(population: Any, keys: Any) -> Any:
         def one(key: Any, nodes: Any, threshold: Any) -> Any:
             info = fortytwo.simulate_nodes(
