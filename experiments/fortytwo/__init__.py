@@ -33,16 +33,20 @@ verdicts on new pairs are right) the same five pools had judges of .66 and a gai
 of the best models do as well as different ones, and reputation separates random from honest judges
 less surely than the paper's (area under the curve .73 in the pilot).
 
-Two earlier runs on base seed 0 differ: in the first 16 of 32 claims held, in the second, after
-changes of last bits alone, 22, with judges of .75 instead of .72. Verdicts near their thresholds
-are as sure as the base models are typical.
+The run was recorded twice on base seed 0, and both are reported because they differ. In the first
+16 of 32 claims held; then the run was made cheaper (the curves over comparisons decide by one
+aggregator, further votes are drawn in full blocks, an arm without an attack is not measured twice)
+and the transformer looks its rotary angles up, which changes last bits. That is enough for other
+base models: judges of .75 instead of .72, and 22 claims held. No claim that held was lost; the six
+more (TrueSkill, the control that is hard to verify, sleepers, inverters' reputations, injected
+text, random judges) had intervals across their thresholds before. They are as sure as the base
+models are typical, not more.
 
-For the run recorded now base models learn from new demonstrations every 50 steps, where they had
-seen 800 of them ten times over: in the pilot on base seed 1000 a model of width 32 judged .88 after
-3,000 steps, where 8,000 had not been enough for others. The rest makes the run shorter: 128
-questions of each pool and task instead of 192 (64 instead of 96 in arms that judge anew), 120 steps
-of each node on answers and on verdicts instead of 150 and 160. The majority vote of equal tokens
-has 20 replies of each node instead of 12, which had been fewer tokens than the judgements.
+A shorter run was tried and given up: base models that see new demonstrations every 50 steps and
+stop at .85, 120 steps of each node on answers and on verdicts, 128 questions. A base model of the
+pilot then judged .88 after 3,000 steps, but the nodes' judges of base seed 0 had .61, below the
+band of the claims, and 13 of 32 claims held (peer ranking above the majority vote by .10, interval
+.05 to .16); it still took 218 CPU seconds. Judges need the long, slow end of that training.
 
 Pairs of equal answers are not judged: one win for each would pull popular answers to the middle of
 the ranking. Base models are shared by all pools, so intervals are over the nodes' training,

@@ -27,8 +27,6 @@ from jaxswarm.systems import fortytwo
 from jaxswarm.trust import ranking
 from jaxswarm.types import Params
 
-BASE_PAIRS = 256  # pairs on which a base model is tested
-
 
 class Programs(NamedTuple):
     """Compiled programs of the models of one width.
@@ -94,8 +92,7 @@ def compile_programs(config: Config, width: int, heads: int) -> Programs:
         counts = (mark == data.FORM.reasoned) | (found.num_tokens == 2)
         return jnp.where(counts, found.verdicts, 0), found.num_tokens
 
-    init, start = (jit_fast_compile(x, level=0) for x in (model.init, learner(1.0, 0.0).init))
-    return Programs(init, start, fit, answer, judge)
+    return Programs(jax.jit(model.init), jax.jit(learner(1.0, 0.0).init), fit, answer, judge)
 
 
 class Pools(NamedTuple):
@@ -178,7 +175,7 @@ def _base(config: Config, programs: Programs, key: jax.Array, rng: np.random.Gen
     """
     held_out = [
         (tasks.question("rotation", text), right, wrong)
-        for text, right, wrong in data.rule_pairs(rng, BASE_PAIRS)
+        for text, right, wrong in data.rule_pairs(rng, config.block)
     ]
     texts = zip(*held_out, strict=True)
     asked, right, wrong = (
@@ -189,18 +186,14 @@ def _base(config: Config, programs: Programs, key: jax.Array, rng: np.random.Gen
     init_key, key = jax.random.split(key)
     state = programs.start(programs.init(init_key))
     for start in range(0, config.base_steps, config.base_check):
+        rows = data.to_arrays(data.base_rows(rng, config.rows))
         stop = start + config.base_check
-        fresh = max(1, config.rows // config.batch)  # steps on the same rows
-        for at in range(start, stop, fresh):
-            rows = data.to_arrays(data.base_rows(rng, config.rows))
-            state = programs.fit(
-                key, state, rows, at, min(at + fresh, stop), float(config.base_steps),
-                config.base_lr,
-            )  # fmt: skip
+        state = programs.fit(
+            key, state, rows, start, stop, float(config.base_steps), config.base_lr
+        )
         found = [
-            programs.judge(state.params, mark, *block)[0]
+            programs.judge(state.params, mark, asked.tokens, asked.mask, *shown)[0]
             for mark in (data.FORM.direct, data.FORM.reasoned)
-            for _, block in blocks(config.block, asked.tokens, asked.mask, *shown)
         ]
         if np.mean(np.asarray(found) == ranking.FIRST) >= config.base_target:
             break

@@ -3,7 +3,6 @@
 Shapes: ``S`` populations (seeds).
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -32,7 +31,7 @@ def synthetic(config: Config) -> Results:
     keys = jax.random.split(jax.random.key(config.seed + 17), config.seeds)
     total = config.synthetic_nodes
 
-    @functools.partial(jit_fast_compile, level=config.compile_level)
+    @jit_fast_compile
     def simulate(population: Any, keys: Any) -> Any:
         def one(key: Any, nodes: Any, threshold: Any) -> Any:
             info = fortytwo.simulate_nodes(
