@@ -96,12 +96,11 @@ class Runner(Protocol):
 
 
 class Swarm:
-    """The round by :func:`jaxswarm.language.grpo`."""
+    """The round by :func:`jaxswarm.language.grpo`, agents one after another or side by side."""
 
-    name = "jaxswarm"
-
-    def __init__(self, setting: Setting) -> None:
-        self.functions = programs(setting)
+    def __init__(self, setting: Setting, *, sequential: bool = True) -> None:
+        self.name = "jaxswarm" if sequential else "jaxswarm-vmap"
+        self.functions = programs(setting, sequential=sequential)
         self.compiled: dict[str, Callable[..., Any]] = {}
 
     def compile(self, section: str) -> float:
@@ -147,8 +146,21 @@ def make_world(setting: Setting) -> World:
     return World(config, params, items, problems)
 
 
-def programs(setting: Setting) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
-    """Jitted functions of a round and of its parts, with their arguments."""
+def programs(
+    setting: Setting, *, sequential: bool = True
+) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """Jitted functions of a round and of its parts, with their arguments.
+
+    Args:
+        setting: sizes.
+        sequential: whether agents run one after another, see ``language.independent``.
+    """
+
+    def over_agents(one: Callable[..., Any], *inputs: Any) -> Any:
+        if sequential:
+            return jax.lax.map(lambda each: one(*each), inputs)
+        return jax.vmap(one)(*inputs)
+
     config, params, _, problems = make_world(setting)
     model = transformer.from_config(config)
     learner = language.independent(
@@ -158,7 +170,8 @@ def programs(setting: Setting) -> dict[str, tuple[Callable[..., Any], tuple[Any,
             language.exact_match_reward(verifiable.tokenizer().token("\n")),
             num_samples=setting.num_samples,
             max_new_tokens=setting.num_tokens,
-        )
+        ),
+        sequential=sequential,
     )
     key = jax.random.key(0)
 
@@ -179,7 +192,7 @@ def programs(setting: Setting) -> dict[str, tuple[Callable[..., Any], tuple[Any,
                 num_samples=setting.num_samples,
             )
 
-        return jax.vmap(one)(agents.keys(key, setting.num_agents), params, problems)
+        return over_agents(one, agents.keys(key, setting.num_agents), params, problems)
 
     @jax.jit
     def gradient(
@@ -203,7 +216,7 @@ def programs(setting: Setting) -> dict[str, tuple[Callable[..., Any], tuple[Any,
 
             return jax.grad(loss)(params)
 
-        return jax.vmap(one)(params, problems, completions)
+        return over_agents(one, params, problems, completions)
 
     completions = jax.block_until_ready(sample(key, params, problems))
     return {
@@ -290,7 +303,8 @@ def run(
         "rows": [],
     }
     for setting in settings(quick, reference):
-        runners = [Swarm(setting), *(torch_peers(setting) if peers else [])]
+        runners: list[Runner] = [Swarm(setting), Swarm(setting, sequential=False)]
+        runners += torch_peers(setting) if peers else []
         for section in sections:
             for row in measure(runners, section, repeats=2 if quick else 15):
                 row |= {

@@ -46,7 +46,8 @@ A shorter run was tried and given up: base models that see new demonstrations ev
 stop at .85, 120 steps of each node on answers and on verdicts, 128 questions. A base model of the
 pilot then judged .88 after 3,000 steps, but the nodes' judges of base seed 0 had .61, below the
 band of the claims, and 13 of 32 claims held (peer ranking above the majority vote by .10, interval
-.05 to .16); it still took 218 CPU seconds. Judges need the long, slow end of that training.
+.05 to .16); it still took 218 CPU seconds. Which of these
+changes cost the judges was not looked into.
 
 Pairs of equal answers are not judged: one win for each would pull popular answers to the middle of
 the ranking. Base models are shared by all pools, so intervals are over the nodes' training,

@@ -1,8 +1,8 @@
 """The pilot that chose the hyperparameters: every method on the same grid, on seeds of its own.
 
-``python -m experiments.step_dapo.tuning`` prints pass rates on held-out questions of the pilot's
-seeds, by method and setting, and the best setting of each. Controls and two iterations have
-step-DAPO's setting.
+``python -c "from experiments.step_dapo import tuning; tuning.main()"`` prints pass rates on
+held-out questions of the pilot's seeds, by method and setting, and the best setting of each.
+Controls and two iterations have step-DAPO's setting.
 """
 
 import numpy as np
@@ -35,7 +35,3 @@ def main() -> None:
             print(name, choice, values.round(3), round(float(values.mean()), 3))
         best = max(rates, key=lambda choice: float(rates[choice].mean()))
         print(f"{name}: best {best}\n", flush=True)
-
-
-if __name__ == "__main__":
-    main()

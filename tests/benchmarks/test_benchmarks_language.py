@@ -14,8 +14,9 @@ TINY = language.Setting("2 agents × 2 × 2 × 4, d = 32", 2, 32, 2, 2, 2, 4)
 @pytest.mark.slow
 def test_rows_say_what_they_measured():
     report = language.run(["sampling"], quick=True, peers=False)
-    (row,) = report["rows"]
+    row, batched = report["rows"]
     assert (row["impl"], row["section"]) == ("jaxswarm", "sampling")
+    assert batched["impl"] == "jaxswarm-vmap"
     assert row["tokens_per_s"] == pytest.approx(2 * 2 * 2 * 4 / row["wall_s"])
     assert row["best_cpu_s"] <= row["cpu_s"]
     assert "tokens/s" in language.table([row])

@@ -13,6 +13,7 @@ from jaxswarm import agents, language
 from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.models import transformer
 from tests.bad_input import (
+    FLAG,
     FUNCTION,
     KEY,
     NOT_NEGATIVE,
@@ -197,10 +198,11 @@ def test_padding_groups_have_no_gradient(params):
 
 
 @pytest.mark.slow
-def test_agents_learn_side_by_side(key):
+@pytest.mark.parametrize("sequential", [False, True])
+def test_agents_learn_side_by_side(key, sequential):
     """N learners in one program are N learners; agent i draws from fold_in(key, i)."""
     learner = make(reward=EXACT)
-    many = language.independent(learner)
+    many = language.independent(learner, sequential=sequential)
     params = agents.initialize(key, MODEL.init, 3)
     inputs = jax.tree.map(lambda x: jnp.stack([x[:2], x[2:4], x[4:]]), PROBLEMS)
     state, info = jax.jit(many.step)(key, many.init(params), inputs)
@@ -365,7 +367,9 @@ CALLS = {
         },
     ),
     "exact_match_reward": Call(language.exact_match_reward, {"separator": 2}, {"separator": TOKEN}),
-    "independent": Call(language.independent, {"algorithm": make()}, {"algorithm": OBJECT}),
+    "independent": Call(
+        language.independent, {"algorithm": make()}, {"algorithm": OBJECT, "sequential": FLAG}
+    ),
 }
 
 
