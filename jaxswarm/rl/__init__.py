@@ -8,7 +8,8 @@ episodes, ``evaluator`` does so at fixed intervals of a training. ``value_decomp
 teams with discrete actions (VDN, QMIX, MO-MIX); ``pareto`` measures fronts of vector returns.
 :mod:`~jaxswarm.rl.tabular` has finite episodic processes, exact planning and optimistic critics,
 :mod:`~jaxswarm.rl.offline` learners from recorded trajectories, :mod:`~jaxswarm.rl.constrained`
-learners from logged sessions with several responses.
+learners from logged sessions with several responses, :mod:`~jaxswarm.rl.curriculum` curricula of
+levels (PLR, ACCEL, DRED).
 
 **Randomness.** Environments carry their random keys inside their states, as jumanji's do. A
 training run therefore depends on two keys: that of ``init``, from which the environments draw
@@ -21,7 +22,15 @@ and minibatches. Agent ``i`` draws from ``fold_in(key, i)``.
 Importing this package imports distrax, rlax, flashbax, flax and jumanji, which takes seconds.
 """
 
-from jaxswarm.rl import constrained, networked, offline, pareto, tabular, value_decomposition
+from jaxswarm.rl import (
+    constrained,
+    curriculum,
+    networked,
+    offline,
+    pareto,
+    tabular,
+    value_decomposition,
+)
 from jaxswarm.rl._evaluation import Evaluation, evaluate, evaluator, policy
 from jaxswarm.rl._off_policy import (
     Learner,
@@ -80,6 +89,7 @@ __all__ = [
     "categorical",
     "categoricals",
     "constrained",
+    "curriculum",
     "distribution_of",
     "evaluate",
     "evaluator",

@@ -34,6 +34,7 @@ MINUTES = (
     "fortytwo",
     "byzantine_grid",
     "dqc",
+    "dred",
     "disrupted",
     "mo_mix",
     "web3recommend",

@@ -15,7 +15,7 @@ import importlib
 import random
 import zlib
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import jax
 import numpy as np
@@ -281,11 +281,18 @@ def _family(
     # Families of one seed draw their starts and goals apart: the tiles are part of the key.
     key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(tiles.tobytes()))
     keys = jax.random.split(key, count)
-    levels = _finish(keys, jax.device_put(tiles), size // 2, hints)
+    levels = _finishing()(keys, jax.device_put(tiles), size // 2, hints)
     return check(Level(*map(np.asarray, levels)), "levels", at_least=count)
 
 
-@partial(jax.jit, static_argnums=(2, 3))
+@lru_cache(maxsize=1)
+def _finishing() -> Callable[[jax.Array, jax.Array, int, bool], Level]:
+    """:func:`_finish` as a program that runs once for each size: it is compiled quickly."""
+    on_cpu = jax.default_backend() == "cpu"
+    options = {"xla_backend_optimization_level": 0} if on_cpu else None
+    return jax.jit(_finish, static_argnums=(2, 3), compiler_options=options)
+
+
 def _finish(keys: jax.Array, tiles: jax.Array, at_least: int, hints: bool) -> Level:
     def one(key: jax.Array, tiles: jax.Array) -> Level:
         place_key, hint_key = jax.random.split(key)
