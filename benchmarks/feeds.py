@@ -2,13 +2,13 @@
 
 ``python -m benchmarks.feeds --json PATH [--quick] [--only SECTION …]``
 
-Random actions; users start anew when all sessions are over, so that rates are of whole crowds, also
-of users that left (a step computes them as well). Compilation is apart and segments take turns, as
-in ``benchmarks.worlds``. The peer is a simulator as recommender environments are often written, one
-Python object per user and numpy for its vectors, with the same dynamics and as many random numbers;
-it is timed in the same process, on a part of the users, and its rate is the median of as many
-segments. ``on CPU`` rates divide by the process's CPU seconds instead of the clock's: on a machine
-in use they hold better, and idle cores make up to their number times that.
+Random actions of patient users, who stay until the end of their session and then start anew: no
+user-step that is counted is one of an absent user. Compilation is apart. The peer is a simulator as
+recommender environments are often written, one Python object per user and numpy for its vectors,
+with the same dynamics and as many random numbers, on a part of the users; both are timed in turn in
+one process, rates are medians over segments. ``on CPU`` rates divide by the process's CPU seconds
+instead of the clock's: on a machine in use they hold better, and idle cores make up to their number
+times that.
 """
 
 import argparse
@@ -25,22 +25,29 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from benchmarks.worlds import Row, Runner, table
+from benchmarks.worlds import Row, Runner
 from jaxswarm import envs
-from jaxswarm.envs.feed import FeedParams
+from jaxswarm.envs.feed import FeedParams, LiveFeedParams
 
 
-def of_feed(env: Any, num_actions: int) -> Runner:
+def patient(params: Any) -> Any:
+    """Physics in which no session ends before its last request."""
+    params = params._replace(user=params.user._replace(patience=1e6))
+    if isinstance(params, LiveFeedParams):
+        return params._replace(churn=0.0)
+    return params
+
+
+def of_feed(feed: Any, num_actions: int) -> Runner:
     """Random actions in a feed that starts anew; everything that a step returns is summed."""
-    env = envs.AutoReset(env)
-    n = env.num_agents
+    env, n = envs.AutoReset(feed), feed.num_agents
 
     def step(key: jax.Array, state: Any) -> Any:
         state, timestep = env.step(state, jax.random.randint(key, (n,), 0, num_actions))
         parts = jax.tree.leaves((timestep.extras["rewards"], timestep.observation))
         return state, sum(jnp.sum(part, dtype=jnp.float32) for part in parts)
 
-    state, _ = jax.jit(env.reset)(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0), patient(feed.params))
     return Runner("jaxswarm", step, state, n)
 
 
@@ -124,7 +131,7 @@ def numpy_loop(env: envs.FeedEnv, count: int) -> Callable[[], None]:
     """One random request of each of ``count`` numpy users."""
     rng = np.random.default_rng(0)
     shape = (env.num_candidates, env.time_limit)
-    people = [NumpyUser(rng, env.params, *shape) for _ in range(count)]
+    people = [NumpyUser(rng, patient(env.params), *shape) for _ in range(count)]
 
     def step() -> None:
         for person, action in zip(
@@ -135,31 +142,39 @@ def numpy_loop(env: envs.FeedEnv, count: int) -> Callable[[], None]:
     return step
 
 
-def timed(run: Callable[[], Any], steps: int, repeats: int) -> tuple[float, float]:
-    """Median steps per second of the clock and of the process's CPU, over segments."""
-    rates = []
+def measure(
+    names: Sequence[str], segments: Sequence[Callable[[], Any]], sizes: Sequence[int], repeats: int
+) -> list[Row]:
+    """Median user-steps per second of the clock and of the process's CPU; segments take turns.
+
+    Args:
+        names: of the implementations.
+        segments: functions that run one segment.
+        sizes: user-steps of a segment.
+        repeats: segments of each.
+    """
+    spent: list[list[tuple[float, float]]] = [[] for _ in segments]
     for _ in range(repeats):
-        clock, cpu = time.perf_counter(), time.process_time()
-        run()
-        spent = time.perf_counter() - clock, time.process_time() - cpu
-        rates.append([steps / max(each, 1e-9) for each in spent])
-    clock_rates, cpu_rates = zip(*rates, strict=True)
-    return statistics.median(clock_rates), statistics.median(cpu_rates)
+        for run, times in zip(segments, spent, strict=True):
+            clock, cpu = time.perf_counter(), time.process_time()
+            run()
+            times.append((time.perf_counter() - clock, time.process_time() - cpu))
+    rows = []
+    for name, size, times in zip(names, sizes, spent, strict=True):
+        clock, cpu = (statistics.median(x) for x in zip(*times, strict=True))
+        rows.append(
+            {
+                "impl": name,
+                "user_steps_per_s": size / max(clock, 1e-9),
+                "user_steps_per_cpu_s": size / max(cpu, 1e-9),
+                "compile_cpu_s": 0.0,
+            }
+        )
+    return rows
 
 
-def row_of(name: str, rates: tuple[float, float], users: int, compile_s: float) -> Row:
-    """One row of the report."""
-    return {
-        "impl": name,
-        "steps_per_s": rates[0],
-        "agent_steps_per_s": rates[0] * users,
-        "agent_steps_per_cpu_s": rates[1] * users,
-        "compile_s": compile_s,
-    }
-
-
-def of_runner(runner: Runner, steps: int, repeats: int) -> Row:
-    """Rates of segments of ``steps`` steps in one program."""
+def compiled(runner: Runner, steps: int) -> tuple[Callable[[], None], float]:
+    """A segment of ``steps`` steps in one program, and the CPU seconds that compiling it took."""
 
     @jax.jit
     def run(key: jax.Array, state: Any) -> Any:
@@ -178,30 +193,34 @@ def of_runner(runner: Runner, steps: int, repeats: int) -> Row:
     def advance() -> None:
         held["state"], _ = jax.block_until_ready(program(key, held["state"]))
 
-    rates = timed(advance, steps, repeats)
-    return row_of("jaxswarm", rates, runner.agent_steps, compile_s)
+    return advance, compile_s
 
 
 def feed(quick: bool, repeats: int) -> Iterator[tuple[str, list[Row]]]:
     """Short videos, eight candidates; the loop over numpy users beside it."""
     for count in (16,) if quick else (1_024, 16_384):
         env = envs.FeedEnv(num_agents=count)
-        steps = 2 if quick else max(1, 400_000 // count)
-        ours = of_runner(of_feed(env, env.num_candidates), steps, repeats)
-        few = min(count, 256)
-        loop, rounds = numpy_loop(env, few), 1 if quick else 20
-        loop()
-        rates = timed(
-            lambda loop=loop, rounds=rounds: [loop() for _ in range(rounds)], rounds, repeats
-        )
-        yield f"feed, {count:,} users", [ours, row_of("numpy loop", rates, few, 0.0)]
+        steps, few, rounds = (2, 16, 1) if quick else (400_000 // count, 256, 20)
+        advance, compile_s = compiled(of_feed(env, env.num_candidates), steps)
+        one = numpy_loop(env, few)
+
+        def loop(one: Callable[[], None] = one, rounds: int = rounds) -> None:
+            for _ in range(rounds):
+                one()
+
+        names, sizes = ("jaxswarm", "numpy loop"), (steps * count, rounds * few)
+        rows = measure(names, (advance, loop), sizes, repeats)
+        rows[0]["compile_cpu_s"] = compile_s
+        yield f"feed, {count:,} users", rows
 
 
 def live(quick: bool, repeats: int) -> Iterator[tuple[str, list[Row]]]:
     """Insertions of live streams."""
     for count in (16,) if quick else (1_024, 16_384):
-        steps = 2 if quick else max(1, 400_000 // count)
-        rows = [of_runner(of_feed(envs.LiveFeedEnv(count), 2), steps, repeats)]
+        steps = 2 if quick else 400_000 // count
+        advance, compile_s = compiled(of_feed(envs.LiveFeedEnv(count), 2), steps)
+        rows = measure(("jaxswarm",), (advance,), (steps * count,), repeats)
+        rows[0]["compile_cpu_s"] = compile_s
         yield f"live feed, {count:,} users", rows
 
 
@@ -217,14 +236,22 @@ def run(sections: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {"jax": jax.__version__, "device": device.device_kind, "rows": []}
     for section in sections:
         for setting, rows in SECTIONS[section](quick, 2 if quick else 5):
-            ours = rows[0]["agent_steps_per_cpu_s"]
+            ours = rows[0]["user_steps_per_cpu_s"]
             for row in rows:
-                row |= {"setting": setting, "ours_over_it": ours / row["agent_steps_per_cpu_s"]}
+                row |= {"setting": setting, "ours_over_it": ours / row["user_steps_per_cpu_s"]}
             found["rows"] += rows
             print(table(rows), flush=True)
-            for row in rows:
-                print(f"{row['impl']:>62} {row['agent_steps_per_cpu_s']:,.0f} on CPU", flush=True)
     return found
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Rows for people."""
+    return "\n".join(
+        f"{row['setting']:24} {row['impl']:10}{row['user_steps_per_s']:>13,.0f} user-steps/s"
+        f"{row['user_steps_per_cpu_s']:>13,.0f} on CPU{row['compile_cpu_s']:>7.1f} s to compile"
+        + ("" if row["impl"] == "jaxswarm" else f"   jaxswarm {row['ours_over_it']:.1f} ×")
+        for row in rows
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
