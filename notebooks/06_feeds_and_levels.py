@@ -24,6 +24,11 @@
 # and intervals. Two CPU cores need about a minute.
 
 # %%
+import os
+
+# Programs here are small and run once: with less optimization they compile sooner.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 import jax
 import jax.numpy as jnp
 import numpy as np
