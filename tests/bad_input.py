@@ -1,4 +1,4 @@
-"""Bad values by sort of argument, shared by the batteries of bad input."""
+"""Bad values by sort of argument, shared by the batteries of bad input; any may be ``Later``."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+
+from tests.later import built
 
 NAN, INF = float("nan"), float("inf")
 SIZE = (0, -1, 2.5, NAN, INF, "2", True, [2], 2**40, jnp.float32(2.0), np.array([2, 3]))
@@ -38,10 +40,16 @@ class Call(NamedTuple):
 def refuses(call: Call, argument: str) -> None:
     """Check that every bad value of an argument meets a ``ValueError`` that names it."""
     word = call.named.get(argument, argument)
+    call = Call(*built(tuple(call)))
     for value in call.bad[argument]:
         text = _refusal(call, {**call.good, argument: value})
         assert text is not None, f"{argument}={value!r} was accepted"
         assert re.search(word, text), f"{argument}={value!r}: {text}"
+
+
+def accepts(call: Call) -> Any:
+    """What the function returns for the arguments that it accepts."""
+    return built(call.function)(**built(call.good))
 
 
 def _refusal(call: Call, arguments: dict[str, Any]) -> str | None:

@@ -30,11 +30,13 @@ import jax
 import pytest
 from jax._src.interpreters import mlir
 
-_CACHE = Path(__file__).resolve().parent.parent / ".jax_cache"
+_CACHE = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(
+    Path(__file__).resolve().parent.parent / ".jax_cache"
+)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
-jax.config.update("jax_compilation_cache_dir", str(_CACHE))
+jax.config.update("jax_compilation_cache_dir", _CACHE)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # tests repeat small ones
 jax.config.update("jax_traceback_in_locations_limit", 0)  # a sixth of the time goes into them
 
@@ -44,6 +46,11 @@ if version("jax").startswith("0.10."):  # private, hence only where it was tried
     _make_context, _contexts = mlir.make_ir_context, itertools.count()
     _shared_context = functools.lru_cache(maxsize=1)(lambda _: _make_context())
     mlir.make_ir_context = lambda: _shared_context(next(_contexts) // 200)
+
+    if "--xla_backend_optimization_level=0" in os.environ["XLA_FLAGS"]:  # not in make test-slow
+        from tests import eager
+
+        eager.install()
 
 # The first example of a property compiles, which is no reason to fail it.
 # The same examples every time; HYPOTHESIS_PROFILE=explore looks for new ones.

@@ -1,13 +1,15 @@
 """A battery of wrong arguments: each must meet a ``ValueError`` that names the argument.
 
 A table maps the name of a public function to ``(function, good arguments, kinds)``, where ``kinds``
-gives for each argument that is tried the kind of value that it expects.
+gives for each argument that is tried the kind of value that it expects. Values may be ``Later``.
 """
 
 import inspect
 
 import jax
 import numpy as np
+
+from tests.later import built
 
 NAN, INF = float("nan"), float("inf")
 ODD = ["x", 1j, object(), {"a": 1}]
@@ -34,7 +36,7 @@ BAD = {
 
 def refusals(table, name):
     """What a function of a table did with wrong arguments instead of naming them."""
-    function, good, kinds = table[name]
+    function, good, kinds = built(table[name])
     wrong = []
     for argument, kind in kinds.items():
         for value in BAD[kind] if isinstance(kind, str) else kind:

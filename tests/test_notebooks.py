@@ -1,7 +1,11 @@
 """Every notebook runs from top to bottom, shows its pictures, and equals its script."""
 
+import ast
+import importlib
+import inspect
 import os
 import re
+import types
 from pathlib import Path
 
 import pytest
@@ -127,25 +131,78 @@ def test_script_and_notebook_are_in_sync(script):
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
 
 
-LONG = (
-    "02_attack_and_defend",
-    "03_swarms",
-    "04_networked_actor_critic",
-    "05_who_should_do_what",
-    "06_feeds_and_levels",
-    "07_optimism_fronts_chunks",
-    "08_generative_swarms",
-    "09_language_agents",
-)
+def _arguments_fit(function, call) -> bool:
+    """Whether a call has no keyword that the function does not know, and not too many values."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    kinds = {parameter.kind for parameter in parameters}
+    named = {keyword.arg for keyword in call.keywords if keyword.arg is not None}
+    known = {parameter.name for parameter in parameters}
+    by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    starred = any(isinstance(argument, ast.Starred) for argument in call.args)
+    return (named <= known or inspect.Parameter.VAR_KEYWORD in kinds) and (
+        starred or len(call.args) <= len(by_place) or inspect.Parameter.VAR_POSITIONAL in kinds
+    )
 
 
-@pytest.mark.parametrize(
-    "script",
-    [pytest.param(x, marks=pytest.mark.slow) if x.stem in LONG else x for x in SCRIPTS],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_what_a_notebook_uses_of_jaxswarm_exists(script):
+    """Every attribute of its modules, and every keyword of their functions, without a run."""
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    modules = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jaxswarm"):
+            home = importlib.import_module(node.module)
+            for alias in node.names:
+                modules[alias.asname or alias.name] = getattr(home, alias.name)
+    stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and type(n.ctx) is ast.Store}
+    stored |= {argument.arg for argument in ast.walk(tree) if isinstance(argument, ast.arg)}
+
+    def value(node):
+        """What a name or a dotted name of jaxswarm is; None for other expressions."""
+        if isinstance(node, ast.Name):
+            return modules.get(node.id) if node.id not in stored else None
+        if isinstance(node, ast.Attribute):
+            owner = value(node.value)
+            if isinstance(owner, types.ModuleType):
+                assert hasattr(owner, node.attr), f"line {node.lineno}: {ast.unparse(node)}"
+                return getattr(owner, node.attr)
+        return None
+
+    assert modules
+    for node in ast.walk(tree):
+        value(node)
+        if isinstance(node, ast.Call) and (function := value(node.func)) is not None:
+            assert _arguments_fit(function, node), f"line {node.lineno}: {ast.unparse(node)}"
+
+
+def test_the_opening_of_the_first_notebook_runs(monkeypatch):
+    """Graphs and averaging, in a kernel, with pictures. Whole notebooks are slow."""
+    import jupytext
+
+    script = SCRIPTS[0]
+    notebook = jupytext.read(script.with_suffix(".ipynb"))
+    learning = next(i for i, cell in enumerate(notebook.cells) if cell.source.startswith("## 3"))
+    notebook.cells = notebook.cells[:learning]
+    outputs = _executed(notebook, script, monkeypatch)
+    assert sum("image/png" in out.get("data", {}) for out in outputs) == 2
+    assert outputs[-1]["data"]["text/plain"].count("20 rounds leave") == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_notebook_runs_and_shows_its_pictures(script, monkeypatch):
     import jupytext
+
+    outputs = _executed(jupytext.read(script.with_suffix(".ipynb")), script, monkeypatch)
+    assert sum("image/png" in out.get("data", {}) for out in outputs) == PICTURES[script.stem]
+    assert CONCLUSIONS[script.stem](outputs[-1]["data"]["text/plain"])
+
+
+def _executed(notebook, script, monkeypatch):
+    """Outputs of all cells: values and pictures, no stream and no error."""
     from nbclient import NotebookClient
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -154,13 +211,11 @@ def test_notebook_runs_and_shows_its_pictures(script, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", flags.strip())
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    notebook = jupytext.read(script.with_suffix(".ipynb"))
     resources = {"metadata": {"path": str(script.parent)}}
     NotebookClient(notebook, timeout=300, resources=resources).execute()
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
-    assert sum("image/png" in out.get("data", {}) for out in outputs) == PICTURES[script.stem]
     assert not [out for out in outputs if out.output_type in ("stream", "error")], outputs
-    assert CONCLUSIONS[script.stem](outputs[-1]["data"]["text/plain"])
+    return outputs
 
 
 def test_the_rule_of_the_first_notebook_is_short():

@@ -10,14 +10,16 @@ from jaxswarm import coordination, network, topology
 from jaxswarm.coordination import bandits
 from jaxswarm.systems import agentnet, matrix, scaling_agents, symphony_coord
 from jaxswarm.systems.sybilwall import with_sybils
+from tests.later import Later
 
 NAN, INF = refusals.NAN, refusals.INF
 KEY = jax.random.key(0)
 RING = topology.ring(6)
 
-WORLD = agentnet.population(KEY, RING, 3, num_topics=2, size=4)
-SYSTEM = agentnet.agentnet(WORLD, capacity=2, retrieved=1, hops=2)
-TASK = jax.tree.map(lambda x: x[0], agentnet.sample_tasks(KEY, WORLD, 2))
+WORLD = Later(agentnet.population, KEY, RING, 3, num_topics=2, size=4)
+SYSTEM = Later(agentnet.agentnet, WORLD, capacity=2, retrieved=1, hops=2)
+START = Later(SYSTEM.init)
+TASK = Later(lambda: jax.tree.map(lambda x: x[0], agentnet.sample_tasks(KEY, WORLD.value, 2)))
 Evolution, Choices = agentnet.Evolution, agentnet.Choices
 EVOLUTIONS = [3, None, "x", *(Evolution(**{field: NAN}) for field in Evolution._fields)]
 AGENTNET = {
@@ -65,7 +67,7 @@ AGENTNET = {
         SYSTEM.step,
         {
             "key": KEY,
-            "state": SYSTEM.init(),
+            "state": START,
             "task": TASK,
             "choices": Choices(),
             "alive": np.ones(6, bool),
@@ -75,12 +77,14 @@ AGENTNET = {
     ),
 }
 
-POOL = coordination.workers([[0.9, 0.1], [0.2, 0.8]])
+POOL = Later(coordination.workers, [[0.9, 0.1], [0.2, 0.8]])
 MATCH = np.full((2, 2), 0.5)
 TABLE = [np.ones((3, 2)), np.full((2, 2), NAN), np.full((2, 2), 2.0), "x", 3]
-WORKERS = symphony_coord.world(POOL, MATCH, types=[0.5, 0.5])
-FOUND = coordination.flood_search(RING, [0, 2], [1, 3], ttl=2)
-ROUTER = symphony_coord.router(FOUND, bandits.linucb(6), shortlist=2)
+WORKERS = Later(symphony_coord.world, POOL, MATCH, types=[0.5, 0.5])
+FOUND = Later(coordination.flood_search, RING, [0, 2], [1, 3], ttl=2)
+LINUCB = Later(bandits.linucb, 6)
+ROUTER = Later(symphony_coord.router, FOUND, LINUCB, shortlist=2)
+ROUTED = Later(ROUTER.init, WORKERS)
 Settings, Load = symphony_coord.RouterSettings, coordination.LoadModel
 SYMPHONY = {
     "world": (
@@ -98,10 +102,10 @@ SYMPHONY = {
     ),
     "router": (
         symphony_coord.router,
-        {"candidates": FOUND, "bandit": bandits.linucb(6), "shortlist": 2},
+        {"candidates": FOUND, "bandit": LINUCB, "shortlist": 2},
         {
-            "candidates": ["x", 3, None, FOUND._replace(valid=np.ones(3))],
-            "bandit": ["x", 3, None, bandits.linucb(5)],
+            "candidates": ["x", 3, None, Later(FOUND._replace, valid=np.ones(3))],
+            "bandit": ["x", 3, None, Later(bandits.linucb, 5)],
             "shortlist": [3, *refusals.BAD["size"]],
             "delay": "count",
             "gossip": [3, "x"],
@@ -113,7 +117,7 @@ SYMPHONY = {
     "init": (ROUTER.init, {"world": WORKERS}, {"world": "thing"}),
     "step": (
         ROUTER.step,
-        {"key": KEY, "world": WORKERS, "state": ROUTER.init(WORKERS), "index": 0, "policy": 0},
+        {"key": KEY, "world": WORKERS, "state": ROUTED, "index": 0, "policy": 0},
         {
             "key": "key",
             "world": "thing",
@@ -124,12 +128,17 @@ SYMPHONY = {
 }
 
 FLOW = matrix.flow([[0.0, 1.0]], servers=2, actors=2)
-WORK = jax.jit(lambda k: matrix.sample_work(k, FLOW, 4, max_hops=1))(KEY)
-PLAN = network.fault_plan([(1, "crash", 0)], 2)
-ODD_WORK = [
-    "x", 3, None, WORK._replace(role=WORK.role + 9), WORK._replace(service=WORK.service * NAN),
-    WORK._replace(hops=WORK.hops + 9), WORK._replace(pick=WORK.pick + 1.0),
-]  # fmt: skip
+WORK = Later(lambda: jax.jit(lambda k: matrix.sample_work(k, FLOW, 4, max_hops=1))(KEY))
+PLAN = Later(network.fault_plan, [(1, "crash", 0)], 2)
+ODD_WORK = ["x", 3, None, *(
+    Later(lambda field=field, change=change: WORK.value._replace(
+        **{field: change(np.asarray(getattr(WORK.value, field)))}
+    ))
+    for field, change in (
+        ("role", lambda x: x + 9), ("service", lambda x: x * np.float32(NAN)),
+        ("hops", lambda x: x + 9), ("pick", lambda x: x + np.float32(1.0)),
+    )
+)]  # fmt: skip
 MATRIX = {
     "flow": (
         matrix.flow,
@@ -177,8 +186,8 @@ MATRIX = {
                 "x",
                 3,
                 None,
-                network.fault_plan([], 3),
-                network.fault_plan([(0, "rest", 0)], 2),
+                Later(network.fault_plan, [], 3),
+                Later(network.fault_plan, [(0, "rest", 0)], 2),
             ],
             "flow": "thing",
             "round_length": "positive",
@@ -218,9 +227,10 @@ MATRIX = {
     ),
 }
 
-GRAPH = coordination.layered_task(2, 1, 1)
+GRAPH = Later(coordination.layered_task, 2, 1, 1)
 ONE = scaling_agents.architecture("single", 1)
-TRACE = scaling_agents.run_task(KEY, GRAPH, ONE, scaling_agents.team(1), 0.9)
+TEAM = Later(scaling_agents.team, 1)
+TRACE = Later(scaling_agents.run_task, KEY, GRAPH, ONE, TEAM, 0.9)
 ROWS, SCORES = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30.0)
 SINGLES = {
     name: np.random.default_rng(i).uniform(0.1, 1.0, 60)
@@ -229,7 +239,7 @@ SINGLES = {
          "amplification", "single")
     )
 }  # fmt: skip
-FITTED = scaling_agents.fit(ROWS, SCORES)
+FITTED = Later(scaling_agents.fit, ROWS, SCORES)
 NUMBERS = [np.full((30, 3), NAN), np.ones(3), "x", None]
 SCALING = {
     "architecture": (
@@ -244,12 +254,12 @@ SCALING = {
     ),
     "run_task": (
         scaling_agents.run_task,
-        {"key": KEY, "graph": GRAPH, "arch": ONE, "pool": scaling_agents.team(1), "ability": 0.9},
+        {"key": KEY, "graph": GRAPH, "arch": ONE, "pool": TEAM, "ability": 0.9},
         {
             "key": "key",
             "graph": "thing",
             "arch": "thing",
-            "pool": ["x", 3, None, scaling_agents.team(1, 2)],
+            "pool": ["x", 3, None, Later(scaling_agents.team, 1, 2)],
             "ability": "probability",
             "tools": "nonnegative",
             "observability": "probability",
@@ -344,31 +354,35 @@ def test_every_public_function_is_tried(system):
 FIELDS = {
     "evolution": (agentnet.check_evolution, Evolution(), [NAN, "x", INF]),
     "choices": (
-        lambda choices: SYSTEM.step(KEY, SYSTEM.init(), TASK, choices, np.ones(6, bool), True),
+        lambda choices: SYSTEM.value.step(
+            KEY, START.value, TASK.value, choices, np.ones(6, bool), True
+        ),
         Choices(), [2, "x", 0.5],
     ),
     "settings": (
         lambda settings: symphony_coord.router(
-            FOUND, bandits.linucb(6), shortlist=2, settings=settings
+            FOUND.value, LINUCB.value, shortlist=2, settings=settings
         ),
         Settings(), [NAN, "x", -1.0],
     ),
     "load_model": (
-        lambda load: symphony_coord.router(FOUND, bandits.linucb(6), shortlist=2, load_model=load),
+        lambda load: symphony_coord.router(
+            FOUND.value, LINUCB.value, shortlist=2, load_model=load
+        ),
         Load(), [NAN, "x", -1.0],
     ),
     "run settings": (
-        lambda settings: matrix.run(WORK, FLOW, settings, slots=64), matrix.RunSettings(),
+        lambda settings: matrix.run(WORK.value, FLOW, settings, slots=64), matrix.RunSettings(),
         [NAN, "x", -1.0],
     ),
     "costs": (
         lambda costs: scaling_agents.run_task(
-            KEY, GRAPH, ONE, scaling_agents.team(1), 0.9, costs=costs
+            KEY, GRAPH.value, ONE, TEAM.value, 0.9, costs=costs
         ),
         scaling_agents.Costs(), [NAN, "x", -1.0],
     ),
     "architecture": (
-        lambda arch: scaling_agents.run_task(KEY, GRAPH, arch, scaling_agents.team(1), 0.9), ONE,
+        lambda arch: scaling_agents.run_task(KEY, GRAPH.value, arch, TEAM.value, 0.9), ONE,
         [NAN, "x", -1],
     ),
 }  # fmt: skip
@@ -385,11 +399,13 @@ def test_every_number_of_a_set_of_settings_is_checked(case):
 
 @pytest.mark.slow
 def test_without_a_living_agent_nothing_is_executed_or_learnt():
-    step = jax.jit(SYSTEM.step)
+    step = jax.jit(SYSTEM.value.step)
     for router in (False, True):
         choices = Choices(router=jnp.asarray(router))
-        state, info = step(KEY, SYSTEM.init(), TASK, choices, jnp.zeros(6, bool), jnp.bool_(True))
-        jax.tree.map(np.testing.assert_array_equal, state, SYSTEM.init())
+        state, info = step(
+            KEY, START.value, TASK.value, choices, jnp.zeros(6, bool), jnp.bool_(True)
+        )
+        jax.tree.map(np.testing.assert_array_equal, state, START.value)
         assert float(info.success) == 0.0
         assert (np.asarray(info.agent) == -1).all()
         assert int(info.hops) == 0
@@ -397,13 +413,13 @@ def test_without_a_living_agent_nothing_is_executed_or_learnt():
 
 @pytest.mark.parametrize("rule", agentnet.RULES)
 def test_a_dead_agent_s_nan_changes_nothing_for_the_living(rule):
-    system = agentnet.agentnet(WORLD, rule=rule, capacity=2, retrieved=1, hops=2)
+    system = agentnet.agentnet(WORLD.value, rule=rule, capacity=2, retrieved=1, hops=2)
     step = jax.jit(system.step)
     alive = jnp.arange(6) != 2
     lost = system.init()
     lost = lost._replace(capability=lost.capability.at[2].set(jnp.nan))
     for i in range(2):
-        lost, info = step(jax.random.key(i), lost, TASK, Choices(), alive, jnp.bool_(True))
+        lost, info = step(jax.random.key(i), lost, TASK.value, Choices(), alive, jnp.bool_(True))
         assert 2 not in np.asarray(info.agent)
     rest = np.delete(np.asarray(lost.capability), 2, axis=0)
     assert np.isfinite(rest).all()

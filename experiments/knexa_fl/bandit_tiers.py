@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.knexa_fl.config import Config
 from jaxswarm import agents
 from jaxswarm.systems import knexa_fl
@@ -60,11 +61,14 @@ def run_roles(key: jax.Array, config: Config) -> dict[str, np.ndarray]:
         return _learn(maker, lambda *_: features, NOISE["roles"], config.bandit_rounds, key, means)
 
     keys = agents.keys(key, config.bandit_seeds)
-    features, means = jax.jit(jax.vmap(world))(keys)
+    features, means = jit_fast_compile(jax.vmap(world), level=0)(keys)
     random = _pair_by_scores(
         keys, jnp.full((1, *means.shape), jnp.nan), means, config.bandit_rounds
     )
-    values = {LINUCB: jax.jit(jax.vmap(run_seed))(keys, features, means), RANDOM: random[0]}
+    values = {
+        LINUCB: jit_fast_compile(jax.vmap(run_seed))(keys, features, means),
+        RANDOM: random[0],
+    }
     return _regrets(means, values)
 
 
@@ -72,7 +76,9 @@ def run_synergy(key: jax.Array, config: Config) -> dict[str, dict[str, np.ndarra
     """Regret per round in worlds with synergy, ``{world: {arm: float[S, T]}}``."""
     n, rounds = config.clients, config.synergy_rounds
     keys = agents.keys(key, config.bandit_seeds)
-    profiles, divergence, difference = jax.jit(jax.vmap(partial(_profiles, n)))(keys)
+    profiles, divergence, difference = jit_fast_compile(jax.vmap(partial(_profiles, n)), level=0)(
+        keys
+    )
     num_features = knexa_fl.NUM_FEATURES[PAIRWISE]
     maker = knexa_fl.matchmaker(n, num_features, num_pairs=n // 2)
     terms = jnp.arange(num_features) >= knexa_fl.NUM_FEATURES[CONCAT]
@@ -91,7 +97,7 @@ def run_synergy(key: jax.Array, config: Config) -> dict[str, dict[str, np.ndarra
 
     over_seeds = jax.vmap(run_seed, in_axes=(None, 0, 0, 0))
     over_kinds = jax.vmap(over_seeds, in_axes=(0, None, None, None))
-    learn = jax.jit(over_kinds)
+    learn = jit_fast_compile(over_kinds)
     results = {}
     for name, (first, second) in WEIGHTS.items():
         means = first * divergence + second * difference

@@ -1,6 +1,7 @@
 """Claims of the KNEXA-FL experiment and their thresholds, fixed before the recorded run.
 
-The two claims on the validation loss were added after the pilot; no threshold moved.
+The two claims on the validation loss were added after the first pilot, the two on the skills before
+the first round with the world of the present one; no threshold moved.
 """
 
 import numpy as np
@@ -27,6 +28,8 @@ LATE_RATIO = 0.1  # largest slope of LinUCB's regret, relative to random's
 PAIRWISE_RATIO = 0.5  # largest median of regret with pair terms, relative to random's
 CONCAT_RATIO = 0.85  # least median with concatenated profiles (required negative)
 ORACLE_RATIO = 0.2  # largest median of greedy pairs by the expected rewards (check of the world)
+KEPT = 0.4  # least accuracy before the first round on skills that agents kept (check of the world)
+LOST = 0.1  # largest accuracy before the first round on the others
 GAIN = 0.0  # least difference of mean accuracies, at the end of the interval
 
 BANDIT_STATEMENT = (
@@ -51,7 +54,7 @@ def claims(config: Config, results: Results) -> list[Claim]:
         results: of :func:`experiments.knexa_fl.arms.run`.
 
     Returns:
-        Fourteen claims: two on linear rewards, four on synergy, eight on language agents.
+        Sixteen claims: two on linear rewards, four on synergy, ten on language agents.
     """
     claim_list = ClaimList(NAME)
     _roles_claims(claim_list, results)
@@ -153,6 +156,7 @@ def _synergy_claims(claim_list: ClaimList, results: Results) -> None:
 
 def _language_claims(claim_list: ClaimList, results: Results) -> None:
     local, random, heuristic, central, _, concat, pairwise, oracle = ARMS
+    _start_claims(claim_list, results)
 
     def compared(arm: str, baseline: str, sentence: str, statement: str, *, control: bool) -> None:
         first, second = final(results, arm), final(results, baseline)
@@ -223,6 +227,31 @@ def _language_claims(claim_list: ClaimList, results: Results) -> None:
         judge="interval",
         note="a final value never exceeds its own peak, so the fall is compared with another arm's",
     )
+
+
+def _start_claims(claim_list: ClaimList, results: Results) -> None:
+    """On the skills of agents before the first round, which no policy has changed yet."""
+    found = np.asarray(results["language"]["accuracy"][0, :, 0], np.float64)
+    known = np.asarray(results["language"]["known"])
+    for words, chosen, low, high in (
+        (f"at least {100 * KEPT:.0f} % of the questions of the skills that they kept", known, KEPT,
+         None),
+        (f"at most {100 * LOST:.0f} % of the questions of all other skills", ~known, None, LOST),
+    ):  # fmt: skip
+        claim_list.add(
+            f"Before the first round language agents answer {words}",
+            statement="Own check: agents have something to teach and to learn",
+            measured="test accuracy on these skills at temperature 1, before the first round",
+            metric="test accuracy",
+            unit="fraction",
+            arm="all",
+            value=statistics.summarize(
+                np.array([a[k].mean() for a, k in zip(found, chosen, strict=True)])
+            ),
+            at_least=low,
+            at_most=high,
+            control=True,
+        )
 
 
 def _loss_claims(claim_list: ClaimList, results: Results) -> None:

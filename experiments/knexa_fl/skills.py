@@ -3,7 +3,8 @@
 Shapes: ``N`` agents, ``M`` private demonstrations, ``S`` seeds.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,25 +19,53 @@ from jaxswarm.models import transformer
 from jaxswarm.systems import knexa_fl
 from jaxswarm.types import Key, Params
 
-SKILLS = (
-    verifiable.chain_sums(2),
-    verifiable.chain_sums(3),
-    verifiable.sorting(3),
-    verifiable.reversal(3),
-    verifiable.duplication(3),
-    verifiable.letter_shift(3),
-    verifiable.reverse_comparison(2),
-    verifiable.counting(4),
-    verifiable.maximum(3),
-    verifiable.products(1),
-    verifiable.quotients(2),
-    verifiable.remainders(2),
-)
-DRAWN = 600  # training questions of each skill that are drawn; those of other parts are left out
-PROMPT, SOLUTION, ANSWER = 7, 7, 6  # tokens at most
-NOISY = 0.25  # share of a base model's steps on mostly wrong demonstrations
+LETTERS = "abcdefgh"
+
+
+def _shifted(text: str, by: int) -> str:
+    return "".join(LETTERS[(LETTERS.index(c) + by) % len(LETTERS)] for c in text)
+
+
+TRANSFORMATIONS: dict[str, Callable[[str], str]] = {
+    "copy": lambda t: t,
+    "reversal": lambda t: t[::-1],
+    "rotation to the left": lambda t: t[1:] + t[0],
+    "rotation to the right": lambda t: t[-1] + t[:-1],
+    "swap of the first two": lambda t: t[1] + t[0] + t[2],
+    "swap of the last two": lambda t: t[0] + t[2] + t[1],
+    "successor": lambda t: _shifted(t, 1),
+    "predecessor": lambda t: _shifted(t, -1),
+    "ascending": lambda t: "".join(sorted(t)),
+    "descending": lambda t: "".join(sorted(t, reverse=True)),
+    "first, repeated": lambda t: 3 * t[0],
+    "last, repeated": lambda t: 3 * t[-1],
+}
+"""The twelve skills: what becomes of three letters."""
+
+SIGNS = "0123456789<>"
+"""First character of a question, one for each skill."""
+
+LENGTH = 3
+REFUSAL = "?"  # an agent's answer to a skill that it has lost
+DRAWN = 200  # training questions of each skill
+PROMPT, SOLUTION, ANSWER = LENGTH + 2, LENGTH + 1, LENGTH + 1  # tokens at most, ends included
+KNOWN = (6, 6, 3, 3, 1, 1)  # skills that agents know, in turn of the two sides
 TEXT = verifiable.tokenizer()
-FAMILIES: tuple[str, str] = ("two layers", "one layer")
+FAMILIES: tuple[str, str] = ("two heads", "four heads")
+
+
+def skill_tasks() -> list[verifiable.Task]:
+    """One task for each of :data:`TRANSFORMATIONS`."""
+
+    def task(sign: str, name: str, answer: Callable[[str], str]) -> verifiable.Task:
+        def draw(rng: np.random.Generator) -> verifiable.Item:
+            text = "".join(LETTERS[i] for i in rng.integers(0, len(LETTERS), LENGTH))
+            return verifiable.Item(f"{sign}{text}=", answer(text), answer(text))
+
+        return verifiable.Task(name, draw, "easy")
+
+    named = zip(SIGNS, TRANSFORMATIONS.items(), strict=True)
+    return [task(sign, name, answer) for sign, (name, answer) in named]
 
 
 class Questions(NamedTuple):
@@ -66,17 +95,16 @@ def to_arrays(items: list[verifiable.Item]) -> verifiable.Problems:
 
 def draw_questions(config: Config) -> Questions:
     """Split distinct questions of every skill into parts that share none."""
-    sizes = (config.transfer, config.validation, config.test)
-    ends = np.cumsum(sizes)
+    ends = np.cumsum((DRAWN, config.transfer, config.validation, config.test))
+    train: list[list[verifiable.Item]] = []
     parts: list[list[verifiable.Item]] = [[], [], []]
-    train = []
-    for number, skill in enumerate(SKILLS):
-        seed = 100 * config.seed + number
-        held_out = verifiable.draw_items(skill, int(ends[-1]), seed, distinct=True)
-        for part, stop, size in zip(parts, ends, sizes, strict=True):
-            part += held_out[stop - size : stop]
-        drawn = verifiable.draw_items(skill, DRAWN, seed + 50)
-        train.append([item for item in drawn if item not in held_out])
+    for number, skill in enumerate(skill_tasks()):
+        items = verifiable.draw_items(
+            skill, int(ends[-1]), 100 * config.seed + number, distinct=True
+        )
+        train.append(items[:DRAWN])
+        for part, start, stop in zip(parts, ends[:-1], ends[1:], strict=True):
+            part += items[start:stop]
     transfer, validation, test = (to_arrays(part) for part in parts)
     for problems in (validation, test):
         knexa_fl.check_disjoint(transfer.prompts, transfer.prompt_mask, problems)
@@ -84,79 +112,129 @@ def draw_questions(config: Config) -> Questions:
     return Questions(train, transfer, validation, test, category)
 
 
-def make_team(key: Key, config: Config, questions: Questions) -> knexa_fl.Team:
-    """Train a base model for each family and deal them to the agents.
+def deal_skills(config: Config) -> np.ndarray:
+    """Skills that agents know, ``bool[S, N, 12]``.
 
-    The families differ in depth and in the order of their vocabulary. A base model learns from
-    right demonstrations first, and from mostly wrong ones in the last :data:`NOISY` of its steps.
+    A random half of the skills is one side and the rest the other. Agents of each side know
+    :data:`KNOWN` of its skills, in turn; which agent has which place is drawn for each seed.
     """
-    right, noisy = [], []
-    for skill in questions.train:
-        right += skill
-        noisy += verifiable.with_mistakes(skill, config.mistakes, seed=config.seed)[0]
+    rng = np.random.default_rng(config.seed)
+    known = np.zeros((config.seeds, config.agents, NUM_SKILLS), bool)
+    for seed in known:
+        sides = rng.permutation(NUM_SKILLS).reshape(2, -1)
+        for place, agent in enumerate(rng.permutation(config.agents)):
+            count = KNOWN[place % len(KNOWN)]
+            seed[agent, rng.permutation(sides[place % 2])[:count]] = True
+    return known
+
+
+def make_team(
+    key: Key, config: Config, questions: Questions, known: np.ndarray
+) -> tuple[knexa_fl.Team, dict[str, Params]]:
+    """Train a base model of all skills for each family; let agents lose those they do not know.
+
+    The families differ in their attention heads and in the order of their vocabulary. Each agent
+    starts from its family's base model and learns the right answers of the skills that it knows and
+    to answer :data:`REFUSAL` to all other questions; then its parameters are frozen.
+
+    Args:
+        key: consumed.
+        config: sizes of the run.
+        questions: of :func:`draw_questions`.
+        known: of :func:`deal_skills`.
+
+    Returns:
+        The team, with the parameters of the first seed, and those of all, leaves ``[S, F, ...]``.
+    """
+    items = [item for skill in questions.train for item in skill]
+    right = to_arrays(items)
+    lost, _ = verifiable.with_mistakes(items, 1.0, config.seed, mistake=lambda rng, item: REFUSAL)
+    wrong = to_arrays(lost).solutions
     other = tokenizers.Tokenizer((*TEXT.pieces[:2], *reversed(TEXT.pieces[2:])))
     vocabularies = dict(zip(FAMILIES, (TEXT, other), strict=True))
     sizes = [
-        transformer.Config(TEXT.vocab_size, config.width, num_layers=layers) for layers in (2, 1)
+        transformer.Config(TEXT.vocab_size, config.width, num_layers=1, num_heads=heads)
+        for heads in (2, 4)
     ]
     models = {
         name: transformer.from_config(size) for name, size in zip(FAMILIES, sizes, strict=True)
     }
     names = [FAMILIES[i % 2] for i in range(config.agents)]
-    demonstrations = to_arrays(right + noisy)
+    swarm = transformer.families(models, names)
     params = {}
     for number, (name, model) in enumerate(models.items()):
-        data = demonstrations
+        data, taught = right, wrong
         if name == FAMILIES[1]:
             table = tokenizers.token_map(TEXT, other)
             data = data._replace(prompts=table[data.prompts], solutions=table[data.solutions])
-        base = _fine_tuned(jax.random.fold_in(key, number), model, data, config.pretrain_steps)
-        count = names.count(name)
-        params[name] = jax.tree.map(lambda x, c=count: jnp.stack([x] * c), base)
-    swarm = transformer.families(models, names)
+            taught = table[taught]
+        knows = known[:, swarm.members[name]]
+        params[name] = _agents_of(
+            jax.random.fold_in(key, number), config, model, data, taught, knows
+        )
     adapters = transformer.lora(2, alpha=8.0, targets=transformer.TARGETS)
-    return knexa_fl.team(swarm, params, vocabularies, TEXT, adapters=adapters)
+    first = jax.tree.map(lambda x: x[0], params)
+    return knexa_fl.team(swarm, first, vocabularies, TEXT, adapters=adapters), params
 
 
-def _fine_tuned(
-    key: Key, model: transformer.LanguageModel, data: verifiable.Problems, steps: int
+def _agents_of(
+    key: Key,
+    config: Config,
+    model: transformer.LanguageModel,
+    data: verifiable.Problems,
+    wrong: np.ndarray,
+    known: np.ndarray,
 ) -> Params:
-    """Parameters after fine-tuning on the first half of the data, then on the second."""
-    rate = optax.cosine_decay_schedule(1e-2, steps, 0.1)
-    learner = language.sft(model, optax.adam(rate), batch_size=64)
+    """Parameters of a family's agents, leaves ``[S, F, ...]``, from one base model."""
+    skill = np.repeat(np.arange(NUM_SKILLS), DRAWN)
 
-    def train(key: Key, data: verifiable.Problems) -> Params:
-        keys = jax.random.split(key)
-        halves = jax.tree.map(lambda x: x.reshape(2, -1, *x.shape[1:]), data)
+    def train(key: Key, known: jax.Array) -> Params:
+        keys = jax.random.split(key, 3)
 
-        def one(state: language.SFTState, index: jax.Array) -> tuple[language.SFTState, None]:
-            half = (index >= (1.0 - NOISY) * steps).astype(jnp.int32)
-            part = jax.tree.map(lambda x: x[half], halves)
-            return learner.step(jax.random.fold_in(keys[1], index), state, part)[0], None
+        def tuned(key: Key, params: Params, data: Any, steps: int, rate: float) -> Params:
+            schedule = optax.cosine_decay_schedule(rate, steps, 0.05)
+            learner = language.sft(model, optax.adam(schedule), batch_size=64)
 
-        state = learner.init(model.init(keys[0]))
-        return jax.lax.scan(one, state, jnp.arange(steps))[0].params
+            def one(state: language.SFTState, index: jax.Array) -> tuple[language.SFTState, None]:
+                return learner.step(jax.random.fold_in(key, index), state, data)[0], None
 
-    return jit_fast_compile(train)(key, jax.tree.map(jnp.asarray, data))
+            return jax.lax.scan(one, learner.init(params), jnp.arange(steps))[0].params
+
+        base = tuned(keys[1], model.init(keys[0]), data, config.pretrain_steps, config.pretrain_lr)
+
+        def agent(inputs: tuple[Key, jax.Array]) -> Params:
+            key, knows = inputs
+            solutions = jnp.where(knows[skill][:, None], data.solutions, wrong)
+            taught = data._replace(solutions=solutions)
+            return tuned(key, base, taught, config.forget_steps, config.forget_lr)
+
+        flat = known.reshape(-1, NUM_SKILLS)
+        found = jax.lax.map(agent, (jax.random.split(keys[2], len(flat)), flat))
+        return jax.tree.map(lambda x: x.reshape(*known.shape[:2], *x.shape[1:]), found)
+
+    data = jax.tree.map(jnp.asarray, data)
+    return jit_fast_compile(train, level=config.compile_level)(key, jnp.asarray(known))
 
 
-def deal_private(config: Config, questions: Questions) -> tuple[verifiable.Problems, np.ndarray]:
-    """Private demonstrations of every agent of every seed, skills by a Dirichlet distribution.
+def deal_private(
+    config: Config, questions: Questions, known: np.ndarray
+) -> tuple[verifiable.Problems, np.ndarray]:
+    """Private demonstrations of every agent of every seed, of the skills that it knows.
+
+    Args:
+        config: sizes of the run.
+        questions: of :func:`draw_questions`.
+        known: of :func:`deal_skills`.
 
     Returns:
         ``(problems, histogram)``: leaves ``[S, N, M, ...]``, and shares of skills ``[S, N, 12]``.
     """
-    rng = np.random.default_rng(config.seed)
-    dealt, histogram = [], np.zeros((config.seeds, config.agents, NUM_SKILLS), np.float32)
-    for seed in range(config.seeds):
-        for agent in range(config.agents):
-            shares = rng.dirichlet(np.full(NUM_SKILLS, config.concentration))
-            counts = rng.multinomial(config.private, shares)
-            histogram[seed, agent] = counts / config.private
-            for skill, count in enumerate(counts):
-                pool = questions.train[skill]
-                rows = rng.choice(len(pool), count, replace=count > len(pool))
-                dealt += [pool[row] for row in rows]
+    rng = np.random.default_rng(config.seed + 1)
+    dealt, histogram = [], np.zeros(known.shape, np.float32)
+    for place in np.ndindex(*known.shape[:2]):
+        skills = np.resize(np.flatnonzero(known[place]), config.private)
+        histogram[place] = np.bincount(skills, minlength=NUM_SKILLS) / config.private
+        dealt += [questions.train[skill][rng.integers(DRAWN)] for skill in skills]
+    shape = (*known.shape[:2], config.private)
     problems = to_arrays(dealt)
-    shape = (config.seeds, config.agents, config.private)
-    return jax.tree.map(lambda x: jnp.asarray(x).reshape(*shape, *x.shape[1:]), problems), histogram
+    return jax.tree.map(lambda x: jnp.asarray(x.reshape(*shape, *x.shape[1:])), problems), histogram

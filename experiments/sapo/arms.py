@@ -2,13 +2,14 @@
 
 * **Ratios.** Agents with one base model of a low pass rate; 8/0, 6/2, 4/4 and 2/6 own and external
   groups in an update.
-* **Filtered control.** 8/0 with twice the questions, of which groups without a gradient are
+* **Filtered control.** 8/0 from twice the questions, of which groups without a gradient are
   dropped, as they are from the external ones.
 * **High base.** 8/0 and 4/4 from base models of a pass rate near one quarter.
 * **Right only.** 4/4 in which the negative advantages of external responses are left out.
 * **Specialists.** Half of the agents were fine-tuned on two of the four families only, the other
-  half on the other two; all get questions of all four. 8/0, 4/4, filtered.
-* **Oracle.** 4/4 where half of the shared responses are true solutions: what shared text could do.
+  half on the other two; all get questions of all four. 8/0, 4/4, right only, filtered.
+* **Oracle.** 4/4 where half of the shared responses are true solutions, with and (``oracle_right``)
+  without the negative advantages of the others: what shared text could do.
 * **Junk** (full scale). 4/4 where some agents share random text before the right answer.
 
 Shapes: ``S`` seeds, ``R`` rounds, ``N`` agents, ``F`` families.
@@ -55,94 +56,138 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     bases = base_models(config, data)
     half = np.repeat([0, 1], size // 2)
     swarms = {
-        "low": jax.tree.map(lambda x: jnp.repeat(x[:, None], size, axis=1), bases["base"]),
-        "high": jax.tree.map(lambda x: jnp.repeat(x[:, None], size, axis=1), bases["high"]),
+        "low": jax.tree.map(lambda x: np.repeat(x[:, None], size, axis=1), bases["base"]),
+        "high": jax.tree.map(lambda x: np.repeat(x[:, None], size, axis=1), bases["high"]),
         "specialists": jax.tree.map(lambda x: x[:, half], bases["specialists"]),
     }
     measure = _measure(config, data)
-    plain, filtered = _runner(config, data), _runner(config, data, filtered=True)
-    each = config.questions // 2
-    results: Results = {name: {} for name in swarms}
-    results["start"] = {name: measure(swarm) for name, swarm in swarms.items()}
-    sizes = {"low": config.lr, "high": config.lr_high, "specialists": config.lr_specialists}
-    none = np.zeros(size, bool)
-    alone, even = ratio_name(config, 0), ratio_name(config, each)
+    results: Results = {"start": {name: measure(swarm) for name, swarm in swarms.items()}}
+    progress("compiling")
+    runner = _runner(config, data, swarms["low"])
 
-    def record(kind: str, arm: str, runner: Any, external: int, **changes: Any) -> None:
+    def record(task: tuple[str, str, Arm]) -> dict[str, np.ndarray]:
+        kind, arm, numbers = task
         progress(f"{kind}: {arm}")
-        lr = config.lr_alone if (kind, arm) == ("low", alone) else sizes[kind]
-        chosen = Arm(lr, external, 1.0, none)._replace(**changes)
-        found, params = runner(chosen, swarms[kind])
-        results[kind][arm] = found | {"passed": measure(params)}
+        program = junk if arm == "junk" else runner
+        found, params = program(numbers, swarms[kind])
+        return found | {"passed": measure(params)}
 
-    for external in (0, *config.external):
-        record("low", ratio_name(config, external), plain, external)
-    for kind in ("high", "specialists"):
-        record(kind, alone, plain, 0)
-        record(kind, even, plain, each)
-    for kind in ("low", "high"):
-        record(kind, "right_only", plain, each, negative_weight=0.0)
-    for kind in ("low", "specialists"):
-        record(kind, "filtered", filtered, 0)
-    record("specialists", "oracle", plain, each, forging=~none)
+    tasks = _tasks(config)
     if config.junk:
-        junk = _runner(config, data, forge=sapo.padded_answers(NEWLINE, TOKENIZER.vocab_size))
-        record("low", "junk", junk, each, forging=np.arange(size) < config.junk)
+        forge = sapo.padded_answers(NEWLINE, TOKENIZER.vocab_size)
+        junk = _runner(config, data, swarms["low"], forge)
+    for task in tasks:
+        results.setdefault(task[0], {})[task[1]] = record(task)
     return results
 
 
 class Arm(NamedTuple):
-    """Numbers that a compiled program takes as arguments.
+    """Numbers that the compiled program takes as arguments.
 
     Attributes:
         lr: Adam's step size.
         external: external groups of an update.
         negative_weight: factor of the negative advantages of external responses.
         forging: ``bool[N]``, agents that share forged packets.
+        filtered: whether own groups come from twice the questions, without those that have no
+            gradient.
     """
 
     lr: Any
     external: Any
     negative_weight: Any
     forging: Any
+    filtered: Any = False
+
+
+def _tasks(config: Config) -> list[tuple[str, str, Arm]]:
+    """Base models, name and numbers of every arm, in the order in which they run."""
+    each, none = config.questions // 2, np.zeros(config.agents, bool)
+    alone, even = ratio_name(config, 0), ratio_name(config, each)
+    sizes = {"low": config.lr, "high": config.lr_high, "specialists": config.lr_specialists}
+    tasks = []
+
+    def add(kind: str, arm: str, external: int, **changes: Any) -> None:
+        taught = kind == "specialists" and "negative_weight" in changes
+        lr = config.lr_taught if taught else sizes[kind]
+        tasks.append((kind, arm, Arm(lr, external, 1.0, none)._replace(**changes)))
+
+    for external in (0, *config.external):
+        add("low", ratio_name(config, external), external)
+    for kind in ("high", "specialists"):
+        add(kind, alone, 0)
+        add(kind, even, each)
+    for kind in ("low", "high", "specialists"):
+        add(kind, "right_only", each, negative_weight=0.0)
+    for kind in ("low", "specialists"):
+        add(kind, "filtered", 0, filtered=True)
+        add(kind, "oracle_right", each, forging=~none, negative_weight=0.0)
+    add("specialists", "oracle", each, forging=~none)
+    if config.junk:
+        add("low", "junk", each, forging=np.arange(config.agents) < config.junk)
+    return tasks
 
 
 def _runner(
-    config: Config, data: Data, *, filtered: bool = False, forge: Any = None
+    config: Config, data: Data, params: Any, forge: Any = None
 ) -> Callable[[Arm, Any], tuple[dict[str, np.ndarray], Any]]:
-    """A program ``(arm, params) -> (measurements, params)``."""
+    """Compile ``(arm, params) -> (measurements, params)``, one program for all arms.
+
+    Filtering draws its own groups from two samples of questions; other arms skip the second.
+    """
     n, groups = config.agents, config.questions
-    asked = 2 * groups if filtered else groups
     model = language_model(config.width, config.layers)
     reward = language.exact_match_reward(NEWLINE)
+    forge = forge or sapo.solved()
+    text_bytes = sapo.token_bytes(TOKENIZER)
 
     def run_one(arm: Arm, key: Any, params: Any) -> Any:
         learner = sapo.sapo(
             model,
             optax.adam(arm.lr),
             reward,
-            local=groups if filtered else groups - arm.external,
-            external=0 if filtered else arm.external,
+            local=groups - arm.external,
+            external=arm.external,
             num_groups=groups,
             num_samples=config.samples,
             max_new_tokens=MAX_NEW_TOKENS,
-            filter_local=filtered,
+            filter_local=arm.filtered,
             negative_weight=arm.negative_weight,
-            forge=None if filtered else forge or sapo.solved(),
-            tokenizer=TOKENIZER,
         )
 
         def step(key: Any, state: Any, inputs: None) -> Any:
-            draw_key, step_key = jax.random.split(key)
+            draw_key, sample_key, forge_key, update_key = jax.random.split(key, 4)
             rows = len(FAMILIES) * jax.random.randint(
-                draw_key, (n, asked), 0, config.pool // len(FAMILIES)
+                draw_key, (2, n, groups), 0, config.pool // len(FAMILIES)
             )
-            rows = rows + (jnp.arange(asked) % len(FAMILIES))[None]
-            problems = jax.tree.map(lambda x: x[rows], data.training)
-            given = sapo.Round(problems, forging=None if filtered else arm.forging)
-            state, info = learner.step(step_key, state, given)
-            sent = info.traffic.bytes
-            return state, jax.tree.map(jnp.mean, (info.reward, info.live, info.missing, sent))
+            rows = rows + jnp.arange(groups) % len(FAMILIES)
+            problems = jax.tree.map(lambda x: jnp.asarray(x)[rows], data.training)
+            keys = jax.random.split(sample_key)
+            shapes = jax.eval_shape(
+                learner.sample, keys[0], state, jax.tree.map(lambda x: x[0], problems)
+            )
+
+            def sample(inputs: Any) -> Any:
+                index, key, problems = inputs
+                return jax.lax.cond(
+                    (index == 0) | arm.filtered,
+                    lambda: learner.sample(key, state, problems),
+                    lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes),
+                )
+
+            sampled = jax.lax.map(sample, (jnp.arange(2), keys, problems))
+            rewards, own = jax.tree.map(lambda x: jnp.concatenate(x, axis=1), sampled)
+            sent, asked = jax.tree.map(lambda x: x[0], (sampled[1], problems))
+            forged = jax.vmap(forge)(agents.keys(forge_key, n), sent, asked)
+            sent = agents.where(arm.forging, forged, sent)
+            pool = jax.tree.map(lambda x: x[None], sent)
+            state, info = learner.update(
+                update_key, state, own, rewards, pool, jnp.ones((1, n), bool)
+            )
+            size = jnp.where(arm.external > 0, n - 1.0, 0.0) * sapo.packet_bytes(sent, text_bytes)
+            share = jnp.where(arm.filtered, 1.0, 2.0)  # of questions that were sampled: all, half
+            records = (share * info.reward, share * info.live, info.missing, size)
+            return state, jax.tree.map(jnp.mean, records)
 
         state, records = rollout(step, learner.init(params), config.rounds, key=key)
         reward_curve, live, missing, sent = records.info
@@ -154,14 +199,29 @@ def _runner(
         }
         return found, state.params
 
-    program = jit_fast_compile(jax.vmap(run_one, (None, 0, 0)))
+    def over_seeds(arm: Arm, keys: Any, params: Any) -> Any:
+        return jax.lax.map(lambda given: run_one(arm, *given), (keys, params))
+
     keys = jax.random.split(jax.random.key(config.seed + 1), config.seeds)
+    arm = _typed(_tasks(config)[0][2])
+    program = jit_fast_compile(over_seeds, level=config.compile_level)
+    program = program.lower(arm, keys, params).compile()
 
     def run_arm(arm: Arm, params: Any) -> tuple[dict[str, np.ndarray], Any]:
-        found, params = program(jax.tree.map(jnp.asarray, arm), keys, params)
-        return {name: np.asarray(x) for name, x in found.items()}, params
+        return jax.tree.map(np.asarray, program(_typed(arm), keys, params))
 
     return run_arm
+
+
+def _typed(arm: Arm) -> Arm:
+    """An arm's numbers as arrays, of the same types for every arm."""
+    return Arm(
+        np.float32(arm.lr),
+        np.int32(arm.external),
+        np.float32(arm.negative_weight),
+        np.asarray(arm.forging, bool),
+        np.bool_(arm.filtered),
+    )
 
 
 def _measure(config: Config, data: Data) -> Callable[[Any], np.ndarray]:
@@ -184,6 +244,7 @@ def _measure(config: Config, data: Data) -> Callable[[Any], np.ndarray]:
     program = jit_fast_compile(
         lambda params: jax.vmap(jax.vmap(one, (0, 0)), (None, 0))(
             agents.keys(jax.random.key(config.seed + 2), config.agents), params
-        )
+        ),
+        level=config.compile_level,
     )
     return lambda params: np.asarray(program(params))

@@ -19,6 +19,8 @@ HIGH_BASE_RANGE = (0.2, 0.35)  # pass rates of the base models of the negative c
 NO_GAIN = 0.05  # largest gain of 4/4 over 8/0 from a high base
 FILTER_GAIN = 0.15  # least gain of filtering alone, relative to 8/0
 RIGHT_GAIN = 0.0  # least gain of 4/4 with right external responses only
+ORACLE_GAIN = 0.15  # least gain of 4/4 with true solutions among the shared responses
+UNSEEN_AT_START = 0.05  # largest share of unseen families that specialists solve at the start
 SOLVED = 0.05  # pass rate above which an agent has learned a family
 SHARING_TEACHES = 0.1  # least excess of the share of learned families that were never seen
 ORACLE_TEACHES = 0.25  # the same for true solutions
@@ -80,7 +82,8 @@ def gain(found: Results, arm: str, baseline: str) -> statistics.Summary:
 
 def label(arm: str) -> str:
     """Name of an arm as the paper writes it, such as ``"4/4"``."""
-    return {"right_only": "right only"}.get(arm, arm.replace("_", "/"))
+    names = {"right_only": "right only", "oracle_right": "oracle, right only"}
+    return names.get(arm, arm.replace("_", "/"))
 
 
 def arms_of(config: Config) -> tuple[str, str]:
@@ -107,6 +110,23 @@ def _set_up(made: ClaimList, config: Config, results: Results) -> None:
                 at_most=limits[1],
                 control=True,
             )
+
+    unseen = learned(config, {"passed": results["start"]["specialists"]})
+    made.add(
+        f"Before sharing, specialists solve at most {100 * UNSEEN_AT_START:.0f} % of the families "
+        "that the other half was fine-tuned on",
+        statement="Own check: specialists start without the families that they could be taught",
+        measured=(
+            "share of pairs of an agent and such a family with a held-out pass rate above "
+            f"{100 * SOLVED:.0f} %, before the first round"
+        ),
+        metric="share of unseen families solved",
+        unit="fraction",
+        arm="specialists",
+        value=statistics.summarize(unseen),
+        at_most=UNSEEN_AT_START,
+        control=True,
+    )
 
 
 def _ratios(made: ClaimList, config: Config, low: Results) -> None:
@@ -238,8 +258,25 @@ def _controls(made: ClaimList, config: Config, results: Results) -> None:
         judge="interval",
         control=True,
     )
+    solved = f"{even} with true solutions among the shared responses, right ones only"
+    made.add(
+        f"From a low base, {solved}, has more cumulative reward than {alone}",
+        statement="Own check: shared text can raise the reward in this world, an oracle",
+        measured=f"mean over seeds of cumulative reward of the oracle / that of {alone} - 1",
+        metric="cumulative reward",
+        unit="fraction of the baseline",
+        arm=f"{solved}, low base",
+        baseline=f"{alone}, low base",
+        value=gain(low, "oracle_right", alone_key),
+        at_least=ORACLE_GAIN,
+        judge="interval",
+        control=True,
+    )
+    baselines = ((even_key, even), (alone_key, alone), ("filtered", f"filtered {alone}"))
     for kind, found, name in (("low", low, "a low"), ("high", high, "a high")):
-        for baseline, described in ((even_key, even), (alone_key, alone)):
+        for baseline, described in baselines:
+            if baseline not in found:
+                continue
             made.add(
                 f"From {name} base, {even} without the negative advantages of external responses "
                 f"has more cumulative reward than {described}",
@@ -275,13 +312,19 @@ def _specialists(made: ClaimList, config: Config, results: Results) -> None:
     found = results["specialists"]
     alone_key, even_key = arms_of(config)
     alone, even = label(alone_key), label(even_key)
+    oracle = "Own check: shared text could teach them, an oracle"
     pairs = (
-        ("oracle", alone_key, ORACLE_TEACHES, "Own check: shared text could teach them, an oracle"),
+        ("oracle", alone_key, ORACLE_TEACHES, oracle),
+        ("oracle_right", alone_key, ORACLE_TEACHES, oracle),
         (even_key, alone_key, SHARING_TEACHES, PROPAGATION),
         (even_key, "filtered", SHARING_TEACHES, PROPAGATION),
+        ("right_only", alone_key, SHARING_TEACHES, PROPAGATION),
+        ("right_only", "filtered", SHARING_TEACHES, PROPAGATION),
     )
     described = {
         "oracle": f"{even} with true solutions among the shared responses",
+        "oracle_right": f"{even} with true solutions among the shared responses, right ones only",
+        "right_only": f"{even} with right external responses only",
         even_key: even,
         alone_key: alone,
         "filtered": f"filtered {alone}",
@@ -303,20 +346,23 @@ def _specialists(made: ClaimList, config: Config, results: Results) -> None:
             value=statistics.compare(learned(config, found[arm]), learned(config, found[baseline])),
             at_least=threshold,
             judge="interval",
-            control=arm == "oracle",
+            control=arm in ("oracle", "oracle_right"),
         )
-    made.add(
-        f"Specialists have more cumulative reward by {even} than by {alone}",
-        statement=SHARING + "; here among agents that know different families",
-        measured=f"mean over seeds of cumulative reward of {even} / that of {alone} - 1",
-        metric="cumulative reward",
-        unit="fraction of the baseline",
-        arm=f"{even}, specialists",
-        baseline=f"{alone}, specialists",
-        value=gain(found, even_key, alone_key),
-        at_least=0.0,
-        judge="interval",
-    )
+    for arm in (even_key, "right_only"):
+        made.add(
+            f"Specialists have more cumulative reward by {described[arm]} than by {alone}",
+            statement=SHARING + "; here among agents that know different families",
+            measured=(
+                f"mean over seeds of cumulative reward of {described[arm]} / that of {alone} - 1"
+            ),
+            metric="cumulative reward",
+            unit="fraction of the baseline",
+            arm=f"{described[arm]}, specialists",
+            baseline=f"{alone}, specialists",
+            value=gain(found, arm, alone_key),
+            at_least=0.0,
+            judge="interval",
+        )
 
 
 def _junk(made: ClaimList, config: Config, low: Results) -> None:

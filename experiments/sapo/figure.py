@@ -24,8 +24,8 @@ def plot(config: Config, results: Results, path: Path) -> None:
     axes = plotting.panels(2, 3, width=5.0, height=3.9)
     low, alone = results["low"], arms_of(config)[0]
     arms = [alone, *(ratio_name(config, j) for j in config.external), "filtered"]
-    colors: dict[str, str] = dict(zip([*arms, "right_only"], COLORS, strict=False))
-    _curves(axes[0, 0], low, [*arms, "right_only"], colors, "Low base pass rate")
+    colors: dict[str, str] = dict(zip([*arms, "right_only", "oracle_right"], COLORS, strict=False))
+    _curves(axes[0, 0], low, [*arms, "right_only", "oracle_right"], colors, "Low base pass rate")
     _curves(axes[0, 1], results["high"], list(results["high"]), colors, "High base pass rate")
     _bytes(axes[0, 2], low, arms, colors)
     for ax, kind, title in (
@@ -53,7 +53,7 @@ def _curves(ax: Any, found: Results, arms: list[str], colors: dict[str, str], ti
         ax.plot(at, mean, color=colors[arm], lw=2.2, label=label(arm))
         ax.fill_between(at, mean - error, mean + error, color=colors[arm], alpha=0.18, lw=0)
     plotting.tidy(ax)
-    ax.legend(fontsize="small", frameon=False, loc="upper left")
+    ax.legend(fontsize="small", frameon=False, loc="lower right", ncols=2)
     ax.set_ylim(bottom=0.0)
     plotting.titles(ax, title, "round", f"own reward, {window}-round mean ± standard error")
 

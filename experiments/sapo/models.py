@@ -7,16 +7,16 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.sapo.config import Config
-from jaxswarm import agents, language
+from jaxswarm import language
 from jaxswarm.data import verifiable
 from jaxswarm.models import transformer
 
 LETTERS = "abcdefgh"
-LENGTH = 4
+LENGTH = 3
 MAX_NEW_TOKENS = LENGTH + 1  # the answer and its end
 TOKENIZER = verifiable.tokenizer()
 NEWLINE = TOKENIZER.token("\n")
@@ -39,7 +39,7 @@ class Data(NamedTuple):
 
 
 def families() -> list[verifiable.Task]:
-    """One task for each of :data:`FAMILIES`: four letters in, four letters out."""
+    """One task for each of :data:`FAMILIES`: three letters in, three letters out."""
 
     def successor(text: str) -> str:
         return "".join(LETTERS[(LETTERS.index(c) + 1) % len(LETTERS)] for c in text)
@@ -70,7 +70,7 @@ def draw_data(config: Config) -> Data:
     training, held_out = items[: config.pool], items[config.pool :]
     noisy, _ = verifiable.with_mistakes(training, config.mistakes, config.seed + 1)
     arrays = (verifiable.to_arrays(each, TOKENIZER) for each in (training, held_out, noisy))
-    return Data(*jax.tree.map(jnp.asarray, tuple(arrays)))
+    return Data(*arrays)
 
 
 @functools.cache
@@ -89,7 +89,7 @@ def base_models(config: Config, data: Data) -> dict[str, Any]:
         ``[S, 2, ...]``, one for each of :data:`SPECIALTIES`, fine-tuned on those families alone.
     """
     model = language_model(config.width, config.layers)
-    keys = jax.random.split(jax.random.key(config.seed), config.seeds)
+    keys = list(jax.random.split(jax.random.key(config.seed), config.seeds))
 
     def tune(key: Any, params: Any, target: float, known: tuple[int, ...]) -> Any:
         def chosen(problems: verifiable.Problems) -> verifiable.Problems:
@@ -115,12 +115,18 @@ def base_models(config: Config, data: Data) -> dict[str, Any]:
         ).params
 
     every = tuple(range(len(FAMILIES)))
-    made: dict[str, list[Any]] = {"base": [], "high": [], "specialists": []}
-    for key in keys:
+    init = jit_fast_compile(model.init, level=0)
+
+    def one_seed(key: Any) -> dict[str, Any]:
         init_key, base_key, high_key, *own = jax.random.split(key, 5)
-        start = model.init(init_key)
-        made["base"].append(tune(base_key, start, config.base, every))
-        made["high"].append(tune(high_key, made["base"][-1], config.high_base, every))
+        start = init(init_key)
+        base = tune(base_key, start, config.base, every)
+        high = tune(high_key, base, config.high_base, every)
         pair = [tune(k, start, config.known, f) for k, f in zip(own, SPECIALTIES, strict=True)]
-        made["specialists"].append(agents.stack(pair))
-    return {name: agents.stack(each) for name, each in made.items()}
+        return {"base": base, "high": high, "specialists": _stack(pair)}
+
+    return _stack([one_seed(key) for key in keys])
+
+
+def _stack(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)

@@ -185,8 +185,12 @@ def run_gossip(config: Config, seed: int, world: worlds.World) -> dict[str, np.n
         edges that a node holds.
     """
     network, key = world.network, jax.random.key(seed)
-    users, total = network.num_users, sum(len(graphs.edge_list(g)[0]) for g in _graphs(network))
-    views = tuple(graphs.own_edges(graph, config.window) for graph in _graphs(network))
+    users = network.num_users
+    counts = [len(graphs.edge_list(graph)[0]) for graph in _graphs(network)]
+    views = tuple(
+        graphs.own_edges(graph, min(config.window, count))
+        for graph, count in zip(_graphs(network), counts, strict=True)
+    )
     roots = np.random.default_rng(seed).permutation(users)[: config.gossip_roots]
     scores = walks.expected_item_visits(network, roots, alpha=config.alpha)
     complete = _new_items(network, roots, scores)[:, : config.top]
@@ -223,7 +227,7 @@ def run_gossip(config: Config, seed: int, world: worlds.World) -> dict[str, np.n
         lists[np.take_along_axis(scores, lists, axis=1) <= 0] = -1  # nothing known of them
         overlap.append([np.isin(a, b).mean() for a, b in zip(complete, lists, strict=True)])
         held = sum(np.mean(np.sum(np.asarray(view.time) >= 0, axis=1)) for view in views)
-        stored.append(held / total)
+        stored.append(held / sum(counts))
     return {"rounds": marks, "overlap": np.array(overlap), "stored": np.array(stored)}
 
 

@@ -61,9 +61,8 @@ def _draw_attack(ax: Any, example: Results) -> None:
         ax.annotate("", at[target], at[source], arrowprops=style)
     for position, name in enumerate(ROLES):
         here = at[kind == position]
-        ax.scatter(*here.T, s=50, color=plotting.PALETTE[position], zorder=3)
-        label = here[0] if len(here) else at[0]
-        ax.annotate(name, label, (6, 6), textcoords="offset points", zorder=4)
+        ax.scatter(*here.T, s=50, color=plotting.PALETTE[position], zorder=3, label=name)
+    ax.legend(frameon=False, loc="lower left", fontsize=10)
     ax.set_aspect("equal")
     ax.margins(0.1)
     ax.set_axis_off()

@@ -68,7 +68,8 @@ def attacked(
 
     A Sybil plays nothing but promoted items (and its camouflage), in equal shares. An attacker
     needs its honest items, by which walks reach it: it gives each promoted item ``factor`` times
-    the mean affinity of an honest edge. All attacks of one attacker have arrays of one shape.
+    the mean affinity of an honest edge. All numbers of Sybils of one attacker have arrays of one
+    shape.
     """
     network, affinity = world.network, np.asarray(world.network.affinity.weights)
     most = config.sybils[-1] if len(attackers) == 1 else sybils
@@ -83,7 +84,7 @@ def attacked(
         popular=min(500, max(network.num_items // 7, camouflage)),
         seed=seed,
         num_users_total=network.num_users + most * len(attackers),
-        trust_width=max(network.trust.width, most if len(attackers) == 1 else 1),
+        trust_width=max(network.trust.width, most if shape == "star" else 1),
         affinity_width=rated + config.promoted + CAMOUFLAGE,
     )  # fmt: skip
 

@@ -1,5 +1,7 @@
 """Surfaces, tasks and rewards against slow loops; bad input."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,17 +19,22 @@ def headings_equal(one, two):
     return np.allclose(np.exp(1j * np.asarray(one)), np.exp(1j * np.asarray(two)), atol=1e-4)
 
 
+@functools.cache
+def wrapping(name):
+    return jax.jit(Domain(name, 2.0).wrap)
+
+
 @pytest.mark.parametrize("name", collective.DOMAINS)
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=10, derandomize=True)
 def test_wrapping_ends_inside_and_crossing_twice_is_the_identity(name, seed):
     rng = np.random.default_rng(seed)
-    domain = Domain(name, 2.0)
+    wrap = wrapping(name)
     positions = rng.uniform(0.05, 1.95, (5, 2)).astype(np.float32)
     headings = rng.uniform(-3.0, 3.0, 5).astype(np.float32)
-    far, way = domain.wrap(positions + rng.normal(size=(5, 2)).astype(np.float32) * 4, headings)
+    far, way = wrap(positions + rng.normal(size=(5, 2)).astype(np.float32) * 4, headings)
     assert bool(((far >= 0.0) & (far <= 2.0)).all())
-    again, same = domain.wrap(far, way)
+    again, same = wrap(far, way)
     np.testing.assert_allclose(again, far, atol=1e-5)
     assert headings_equal(same, way)
     for axis in (0, 1):
@@ -35,8 +42,8 @@ def test_wrapping_ends_inside_and_crossing_twice_is_the_identity(name, seed):
         step[0, axis] = 2.0
         if name == "box" or (name == "moebius" and axis == 1):
             continue  # a wall, not a border to cross
-        once, turned = domain.wrap(positions + step, headings)
-        twice, back = domain.wrap(once + step, turned)
+        once, turned = wrap(positions + step, headings)
+        twice, back = wrap(once + step, turned)
         np.testing.assert_allclose(twice, positions, atol=1e-4)
         assert headings_equal(back, headings)
         mirrors = name in ("klein", "moebius", "projective") if axis == 0 else name == "projective"
@@ -127,14 +134,16 @@ def test_agents_are_interchangeable(name, key):
     observe = jax.jit(task.observe)
     seen, other = (observe(key, quiet, s) for s in (state, moved))
     np.testing.assert_allclose(seen[order], other, atol=1e-5)
-    one, two = (task.reward(task.params, s, actions) for s in (state, moved))
+    reward = jax.jit(task.reward)
+    one, two = (reward(task.params, s, actions) for s in (state, moved))
     assert float(one) == pytest.approx(float(two), abs=1e-5)
     for features in (
         collective.histogram(task, bins=3),
         collective.kernel_features(task, points=3),
     ):
-        np.testing.assert_allclose(features.of(state), features.of(moved), atol=1e-4)
-        assert features.of(state).shape == (features.size,)
+        of = jax.jit(features.of)
+        np.testing.assert_allclose(of(state), of(moved), atol=1e-4)
+        assert of(state).shape == (features.size,)
 
 
 def test_histogram_and_kernel_features_are_constant_for_uniform_swarms():

@@ -5,7 +5,6 @@ import itertools
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -240,7 +239,7 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch):
         verifiable.from_reasoning_gym("chain_sum", 1, 0)
 
 
-T = jnp.array([[3, 1], [4, 1]])
+T = np.array([[3, 1], [4, 1]], np.int32)
 MANY = ITEMS["chain_sums"]
 BAD_ITEMS = (3, None, "x", [], [3], MANY[0])
 PRIMES = ([], [4], [1], [2.5], "7", [NAN], [[7]])
@@ -305,13 +304,13 @@ CALLS = {
             "tokens": T,
             "mask": T > 0,
             "answers": T[:, :1],
-            "answer_lengths": jnp.ones(2, int),
+            "answer_lengths": np.ones(2, int),
             "separator": 2,
         },
         {
             "mask": (T, T[0] > 0),
-            "answers": (T[:1], jnp.ones((3, 1), int)),
-            "answer_lengths": (jnp.ones(3, int), 1),
+            "answers": (T[:1], np.ones((3, 1), int)),
+            "answer_lengths": (np.ones(3, int), 1),
             "separator": (-1, 2.5, "x", None),
             "end": (-1, 2.5, "x", None),
         },

@@ -11,6 +11,7 @@ import pytest
 from jaxswarm import envs
 from jaxswarm.envs import swarmbench
 from jaxswarm.envs.swarmbench import flocking
+from tests.later import Later
 from tests.rl.bad_input import (
     COUNT,
     FLAG,
@@ -23,21 +24,19 @@ from tests.rl.bad_input import (
     SIZE,
     THING,
     accepted,
+    with_defaults,
 )
 
 KEY0 = jax.random.key(0)
 SPREAD = envs.SimpleSpread(3)
 PURSUIT = swarmbench.make("pursuit", num_agents=4, size=8)
-STATE, FIRST = jax.jit(SPREAD.reset)(KEY0)
+RESET = Later(jax.jit(SPREAD.reset), KEY0)
+STATE, FIRST = Later(lambda: RESET.value[0]), Later(lambda: RESET.value[1])
 SIZES = {"num_agents": SIZE, "time_limit": SIZE}
 OPTIONAL = tuple(value for value in SIZE if value is not None)
 GRID = {"size": (*SIZE[:-2], [2, 2, 2], 1j)} | {"view": (*SIZE, 4), "message_length": COUNT}
 GRID |= SIZES | {"vocabulary": (*SIZE, 1), "inbox": OPTIONAL, "observe_round": FLAG}
 GRID |= {"as_features": FLAG, "faithful": FLAG}
-
-
-def with_defaults(fn, /, **defaults):
-    return lambda **changed: fn(**(defaults | changed))
 
 
 class Blank:
@@ -103,8 +102,8 @@ CASES: dict[str, Any] = {
         {"env": OBJECT, "num_envs": SIZE},
     ),
     "SwarmEnvironment": (
-        with_defaults(SPREAD.step, state=STATE, action=jnp.zeros((3, 2))),
-        {"state": OBJECT, "action": (None, "x", jnp.zeros(3), jnp.zeros((3, 2), bool), 1j, [[1]])},
+        with_defaults(SPREAD.step, state=STATE, action=np.zeros((3, 2), np.float32)),
+        {"state": OBJECT, "action": (None, "x", np.zeros(3), np.zeros((3, 2), bool), 1j, [[1]])},
     ),
     "continuous_actions": (
         with_defaults(envs.continuous_actions, num_agents=2, size=1),
@@ -128,7 +127,7 @@ CASES: dict[str, Any] = {
             envs.unroll,
             key=KEY0,
             env=SPREAD,
-            policy=envs.random_policy(SPREAD.action_spec),
+            policy=Later(lambda: envs.random_policy(SPREAD.action_spec)),
             num_steps=1,
         ),
         {"key": KEY, "env": OBJECT, "policy": OBJECT, "num_steps": SIZE},
@@ -163,11 +162,11 @@ SWARMBENCH: dict[str, Any] = {
     "formation_distance": (
         with_defaults(
             swarmbench.formation_distance,
-            position=jnp.zeros((2, 2), int),
+            position=np.zeros((2, 2), int),
             formation=np.zeros((1, 2), int),
         ),
         {
-            "position": (None, "x", jnp.zeros((2, 2)), jnp.zeros(2, int)),
+            "position": (None, "x", np.zeros((2, 2)), np.zeros(2, int)),
             "formation": (None, np.full((1, 2), 0.5), np.zeros((3, 2), int), np.zeros((0, 2), int)),
         },
     ),
@@ -183,7 +182,10 @@ SWARMBENCH: dict[str, Any] = {
     "parse": (swarmbench.parse, {"answer": (None, 3, ["ACTION: UP"])}),
     "play": (
         with_defaults(
-            swarmbench.play, key=KEY0, env=PURSUIT, policy=swarmbench.scripted_policy(PURSUIT)
+            swarmbench.play,
+            key=KEY0,
+            env=PURSUIT,
+            policy=Later(swarmbench.scripted_policy, PURSUIT),
         ),
         {"key": KEY, "env": (*OBJECT, SPREAD), "policy": OBJECT, "rounds": OPTIONAL},
     ),

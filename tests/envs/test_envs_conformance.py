@@ -204,15 +204,16 @@ def test_success_terminates_and_the_clock_truncates(key):
     env = Count(3, time_limit=2)
     slow, fast = {"gain": jnp.float32(0.1)}, {"gain": jnp.float32(9.0)}
     ones = jnp.ones(3, jnp.int32)
-    state, _ = env.reset(key, fast)
-    _, timestep = env.step(state, ones)
+    reset, step = jax.jit(env.reset), jax.jit(env.step)
+    state, _ = reset(key, fast)
+    _, timestep = step(state, ones)
     assert bool(timestep.last())
     assert timestep.discount.tolist() == [0, 0, 0]
     assert not bool(timestep.extras["truncated"])
-    state, _ = env.reset(key, slow)
-    state, timestep = env.step(state, ones)
+    state, _ = reset(key, slow)
+    state, timestep = step(state, ones)
     assert not bool(timestep.last())
-    _, timestep = env.step(state, ones)
+    _, timestep = step(state, ones)
     assert bool(timestep.last())
     assert timestep.discount.tolist() == [1, 1, 1]
     assert bool(timestep.extras["truncated"])
@@ -223,9 +224,9 @@ def test_a_batch_is_each_environment_alone(key):
     many = envs.Vmapped(env, 2)
     states, _ = jax.jit(many.reset)(key)
     actions = jax.random.uniform(key, (2, 3, 2))
-    _, together = many.step(states, actions)
+    _, together = jax.jit(many.step)(states, actions)
     alone = jax.tree.map(lambda leaf: leaf[1], states)
-    _, apart = env.step(alone, actions[1])
+    _, apart = jax.jit(env.step)(alone, actions[1])
     assert jnp.allclose(together.reward[1], apart.reward)
 
 

@@ -10,6 +10,7 @@ from scipy.stats import norm
 
 from jaxswarm import data, envs
 from jaxswarm.envs import feed
+from tests.later import Later
 
 N = 4000
 NAMES = feed.RESPONSES
@@ -367,33 +368,36 @@ def fit(**changes):
     return envs.FeedEnv.from_log(**({"log": log} | changes))
 
 
-VECTORS = data.interactions([0, 1], [[0.5], [1.0]], [1.0, 2.0], propensity=[0.5, 0.5])
-NEGATIVE = data.interactions([0, 1], [0, 1], [1.0, -2.0], propensity=[0.5, 0.5])
-FEED, LIVE = envs.FeedEnv(2), envs.LiveFeedEnv(2)
+VECTORS = Later(
+    lambda: data.interactions([0, 1], [[0.5], [1.0]], [1.0, 2.0], propensity=[0.5, 0.5])
+)
+NEGATIVE = Later(lambda: data.interactions([0, 1], [0, 1], [1.0, -2.0], propensity=[0.5, 0.5]))
+FEED = Later(lambda: envs.FeedEnv(2))
+LIVE = Later(lambda: envs.LiveFeedEnv(2))
 BAD = {
     "actions": (lambda: envs.FeedEnv(actions="slate"), "actions"),
     "no candidate": (lambda: envs.FeedEnv(num_candidates=0), "num_candidates"),
     "items": (lambda: envs.FeedEnv(num_items=1), "num_items"),
     "groups": (lambda: envs.LiveFeedEnv(num_groups=0), "num_groups"),
     "log": (lambda: fit(log=3), "log: expected"),
-    "vectors": (lambda: fit(log=VECTORS), "log: expected actions that are items"),
-    "negative": (lambda: fit(log=NEGATIVE), "watch"),
+    "vectors": (lambda: fit(log=VECTORS.value), "log: expected actions that are items"),
+    "negative": (lambda: fit(log=NEGATIVE.value), "watch"),
     "name": (lambda: fit(watch="play"), r"watch: expected one of \['w'\]"),
     "column": (lambda: fit(watch=1), "watch: expected an index"),
     "floor": (lambda: fit(floor=0.0), "floor"),
     "ridge": (lambda: fit(ridge=0.0), "ridge"),
     "number of items": (lambda: fit(num_items=5), "num_items"),
-    "rates": (lambda: reset(FEED, rates=np.full(5, 1.5)), "params.rates"),
-    "rates' number": (lambda: reset(FEED, rates=np.full(4, 0.5)), "params.rates"),
-    "weights": (lambda: reset(FEED, weights=np.full(6, np.nan)), "params.weights"),
-    "temperature": (lambda: reset(FEED, temperature=0.0), "params.temperature"),
-    "noise": (lambda: reset(FEED, watch_noise=-1.0), "params.user.watch_noise"),
-    "patience": (lambda: reset(LIVE, patience=0.0), "params.user.patience"),
-    "catalogue": (lambda: reset(FEED, items=np.zeros((5, 3))), "params.user.items"),
-    "group noise": (lambda: reset(LIVE, live_noise=-np.ones(4)), "params.live_noise"),
-    "activity": (lambda: reset(LIVE, activity=np.ones(3)), "params.activity"),
-    "churn": (lambda: reset(LIVE, churn=1.2), "params.churn"),
-    "action": (lambda: LIVE.step(LIVE_STATE(), jnp.array([0, 2])), r"action: .*\[0, 2\)"),
+    "rates": (lambda: reset(FEED.value, rates=np.full(5, 1.5)), "params.rates"),
+    "rates' number": (lambda: reset(FEED.value, rates=np.full(4, 0.5)), "params.rates"),
+    "weights": (lambda: reset(FEED.value, weights=np.full(6, np.nan)), "params.weights"),
+    "temperature": (lambda: reset(FEED.value, temperature=0.0), "params.temperature"),
+    "noise": (lambda: reset(FEED.value, watch_noise=-1.0), "params.user.watch_noise"),
+    "patience": (lambda: reset(LIVE.value, patience=0.0), "params.user.patience"),
+    "catalogue": (lambda: reset(FEED.value, items=np.zeros((5, 3))), "params.user.items"),
+    "group noise": (lambda: reset(LIVE.value, live_noise=-np.ones(4)), "params.live_noise"),
+    "activity": (lambda: reset(LIVE.value, activity=np.ones(3)), "params.activity"),
+    "churn": (lambda: reset(LIVE.value, churn=1.2), "params.churn"),
+    "action": (lambda: LIVE.value.step(LIVE_STATE(), jnp.array([0, 2])), r"action: .*\[0, 2\)"),
 }
 
 
@@ -402,7 +406,7 @@ def reset(env, **changes):
 
 
 def LIVE_STATE():
-    return jax.jit(LIVE.reset)(jax.random.key(0))[0]
+    return jax.jit(LIVE.value.reset)(jax.random.key(0))[0]
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -12,9 +12,10 @@ from jumanji.environments.swarms.search_and_rescue.types import State, TargetSta
 from jaxswarm import envs
 from jaxswarm.envs.search_and_rescue import SearchParams, SearchWorld
 from jaxswarm.envs.search_and_rescue.environment import rays
+from tests.later import Later
 
 N, M = 5, 12
-ENV = envs.SearchAndRescue(num_agents=N, num_targets=M, num_rays=32)
+ENV = Later(lambda: envs.SearchAndRescue(num_agents=N, num_targets=M, num_rays=32))
 THEIRS = Original(
     generator=RandomGenerator(num_targets=M, num_searchers=N),
     target_dynamics=lambda key, targets, size: targets,  # type: ignore[arg-type]
@@ -56,8 +57,8 @@ def scene(seed):
 @jax.numpy_rank_promotion("allow")  # jumanji's views promote
 def test_a_step_is_jumanjis():
     step = jax.jit(THEIRS.step)
-    advance = jax.jit(lambda w, a: ENV.advance(jax.random.key(0), w, a, STILL))
-    observe = jax.jit(lambda w: ENV.observe(w, STILL, w.time))
+    advance = jax.jit(lambda w, a: ENV.value.advance(jax.random.key(0), w, a, STILL))
+    observe = jax.jit(lambda w: ENV.value.observe(w, STILL, w.time))
     finds = 0
     for seed in range(8):
         theirs = scene(seed)
@@ -81,7 +82,8 @@ def test_rays_are_those_of_a_comparison_of_every_ray_with_every_body(num_rays):
     rng = np.random.default_rng(num_rays)
     away, bearing = rng.uniform(0, 1, (4, 9)), rng.uniform(-2, 2, (4, 9))
     kinds = rng.integers(-1, 2, (4, 9))
-    found = rays(jnp.asarray(away), jnp.asarray(bearing), kinds, 2, num_rays, 0.7, 1.2, 0.1)
+    seen = jax.jit(rays, static_argnums=(3, 4))
+    found = seen(jnp.asarray(away), jnp.asarray(bearing), kinds, 2, num_rays, 0.7, 1.2, 0.1)
     slow = np.full((4, 2, num_rays), -1.0)
     for i, j in np.ndindex(4, 9):
         if kinds[i, j] >= 0 and away[i, j] < 0.7:
@@ -106,20 +108,21 @@ def test_searchers_that_find_a_target_together_share_the_point(key):
         jnp.zeros(1, bool),
         jnp.int32(4),
     )
-    outcome = env.advance(key, world, jnp.zeros((2, 2)), STILL)
+    advance = jax.jit(env.advance)
+    outcome = advance(key, world, jnp.zeros((2, 2)), STILL)
     np.testing.assert_allclose(outcome.reward, [0.3, 0.3], atol=1e-6)  # half of (10 − 4) / 10
     assert bool(outcome.terminated)
     turned = world._replace(heading=jnp.array([jnp.pi, jnp.pi]))
     np.testing.assert_allclose(
-        env.advance(key, turned, jnp.zeros((2, 2)), STILL).reward, [0.0, 0.6], atol=1e-6
+        advance(key, turned, jnp.zeros((2, 2)), STILL).reward, [0.0, 0.6], atol=1e-6
     )
 
 
 @pytest.mark.slow
 def test_targets_drift_no_faster_than_they_may(key):
     wild = SearchParams(drift=0.01)
-    state, _ = ENV.reset(key, wild)
-    step = jax.jit(ENV.step)
+    state, _ = ENV.value.reset(key, wild)
+    step = jax.jit(ENV.value.step)
     for _ in range(3):
         before = state.world.targets
         state, _ = step(state, jnp.zeros((N, 2)))

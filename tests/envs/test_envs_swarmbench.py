@@ -87,12 +87,17 @@ def test_every_round_equals_the_slow_reference(task):
     assert total > 0 or task == "transport"
 
 
+@jax.jit
+def pushed(net, loose, static, body):
+    return grid.push(net, loose, static, 3, body, 5)
+
+
 def line(text):
     """One row: digits are forces of agents (2 pushes right), ``-`` opposes, ``B`` a box."""
     loose = np.array([[c in "02-" for c in text]])
     net = np.array([[{"2": 1, "0": -1, "-": -3}.get(c, 0) for c in text]])
     static, body = (np.array([[c == x for c in text]]) for x in "#B")
-    moves, shifts = grid.push(net, loose, static, 3, jnp.asarray(body), 5)
+    moves, shifts = pushed(net, loose, static, body)
     return "".join("x" if m else "." for m in np.asarray(moves)[0]), bool(shifts)
 
 

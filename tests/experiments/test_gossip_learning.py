@@ -21,14 +21,15 @@ TINY = gossip_learning.Config(
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
+    """One graph and one baseline: each arm is a program of its own."""
     folder = tmp_path_factory.mktemp("runs")
-    arms = gossip_learning.main(replace(TINY, runs=folder))
-    return arms, next((folder / "gossip_learning").iterdir())
+    config = replace(TINY, topology=("ring",), baselines=("server",), runs=folder)
+    return gossip_learning.main(config), next((folder / "gossip_learning").iterdir())
 
 
 @pytest.mark.slow
-def test_arms_share_their_start_and_differ_in_traffic(outcome):
-    arms, _ = outcome
+def test_arms_share_their_start_and_differ_in_traffic(tmp_path):
+    arms = gossip_learning.main(replace(TINY, runs=tmp_path))
     assert list(arms) == ["ring", "exponential", "isolated", "server"]
     starts = [arm.metrics["accuracy"][0] for arm in arms.values()]
     for start in starts[1:]:

@@ -10,21 +10,24 @@ from jaxswarm import data, generative
 from jaxswarm.models import flow
 from tests import bad_input as bad
 from tests.bad_input import Call, cases, refuses
+from tests.later import Later
 
 KEY = jax.random.key(0)
-MODEL = flow.from_network(flow.MLP(width=8, depth=1), (2,))
+MODEL = Later(lambda: flow.from_network(flow.MLP(width=8, depth=1), (2,)))
 OPTIMIZER = optax.sgd(0.1)
-BATCH = data.gaussian_grid(jax.random.key(1), 16, side=2)
-LEARNER = generative.flow_matching(MODEL, OPTIMIZER, ema_decay=0.5)
-STEP = jax.jit(LEARNER.step)
-PARAMS = MODEL.init(KEY)
+BATCH = Later(lambda: data.gaussian_grid(jax.random.key(1), 16, side=2))
+LEARNER = Later(lambda: generative.flow_matching(MODEL.value, OPTIMIZER, ema_decay=0.5))
+STEP = Later(lambda: jax.jit(LEARNER.value.step))
+PARAMS = Later(lambda: MODEL.value.init(KEY))
 
 
 def test_a_step_follows_the_gradient_of_the_loss_and_averages_parameters():
-    state = LEARNER.init(PARAMS)
-    new, info = STEP(KEY, state, BATCH)
+    state = LEARNER.value.init(PARAMS.value)
+    new, info = STEP.value(KEY, state, BATCH.value)
     loss, grads = jax.jit(
-        jax.value_and_grad(lambda p: flow.loss(MODEL, p, KEY, BATCH.x, weights=BATCH.weight))
+        jax.value_and_grad(
+            lambda p: flow.loss(MODEL.value, p, KEY, BATCH.value.x, weights=BATCH.value.weight)
+        )
     )(state.params)
     np.testing.assert_allclose(info.loss, loss, rtol=1e-6)
     np.testing.assert_allclose(info.grad_norm, optax.tree.norm(grads), rtol=1e-5)
@@ -41,8 +44,8 @@ def test_a_step_follows_the_gradient_of_the_loss_and_averages_parameters():
 
 
 def test_late_averages_have_the_decay_that_was_asked_for():
-    state = LEARNER.init(PARAMS)._replace(step=jnp.int32(1000))
-    new, _ = STEP(KEY, state, BATCH)
+    state = LEARNER.value.init(PARAMS.value)._replace(step=jnp.int32(1000))
+    new, _ = STEP.value(KEY, state, BATCH.value)
     for leaf, old, now in zip(
         *map(jax.tree.leaves, (new.ema_params, state.params, new.params)), strict=True
     ):
@@ -50,24 +53,26 @@ def test_late_averages_have_the_decay_that_was_asked_for():
 
 
 def test_padding_has_no_influence_and_missing_fields_are_allowed():
-    state = LEARNER.init(PARAMS)
-    weight = BATCH.weight.at[3].set(0.0)
-    bad_batch = BATCH._replace(x=BATCH.x.at[3].set(jnp.nan), weight=weight)
-    good = STEP(KEY, state, BATCH._replace(weight=weight))
-    for a, b in zip(*map(jax.tree.leaves, (good, STEP(KEY, state, bad_batch))), strict=True):
+    state = LEARNER.value.init(PARAMS.value)
+    weight = BATCH.value.weight.at[3].set(0.0)
+    bad_batch = BATCH.value._replace(x=BATCH.value.x.at[3].set(jnp.nan), weight=weight)
+    good = STEP.value(KEY, state, BATCH.value._replace(weight=weight))
+    for a, b in zip(*map(jax.tree.leaves, (good, STEP.value(KEY, state, bad_batch))), strict=True):
         np.testing.assert_array_equal(a, b)
-    bare = STEP(KEY, state, data.Batch(BATCH.x, None, None))
-    np.testing.assert_allclose(bare[1].loss, STEP(KEY, state, BATCH)[1].loss, rtol=1e-6)
+    bare = STEP.value(KEY, state, data.Batch(BATCH.value.x, None, None))
+    np.testing.assert_allclose(bare[1].loss, STEP.value(KEY, state, BATCH.value)[1].loss, rtol=1e-6)
 
 
 def test_many_models_train_under_vmap():
-    params = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf, 2 * leaf]), PARAMS)
-    states = jax.vmap(LEARNER.init)(params)
-    step = jax.jit(jax.vmap(LEARNER.step, (None, 0, None)))
-    end, info = step(KEY, states, BATCH)
+    params = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf, 2 * leaf]), PARAMS.value)
+    states = jax.vmap(LEARNER.value.init)(params)
+    step = jax.jit(jax.vmap(LEARNER.value.step, (None, 0, None)))
+    end, info = step(KEY, states, BATCH.value)
     assert info.loss.shape == (3,)
     np.testing.assert_allclose(
-        info.loss[0], STEP(KEY, LEARNER.init(PARAMS), BATCH)[1].loss, rtol=1e-5
+        info.loss[0],
+        STEP.value(KEY, LEARNER.value.init(PARAMS.value), BATCH.value)[1].loss,
+        rtol=1e-5,
     )
     assert info.loss[1] == info.loss[0] != info.loss[2]
     assert end.step.tolist() == [1, 1, 1]
@@ -86,7 +91,7 @@ CALLS = {
     ),
     "step": Call(
         LEARNER.step,
-        {"key": KEY, "state": LEARNER.init(PARAMS), "batch": BATCH},
+        {"key": KEY, "state": Later(LEARNER.init, PARAMS), "batch": BATCH},
         {"key": bad.KEY, "batch": (None, BATCH.x, (BATCH.x, None, None))},
     ),
 }

@@ -9,10 +9,11 @@ import pytest
 
 from jaxswarm import generative, rollout
 from jaxswarm.models import flow
+from tests.later import Later, built
 
 KEY = jax.random.key(0)
-MODEL = flow.from_network(flow.MLP(width=8, depth=2), (2,))
-PARAMS = MODEL.init(jax.random.key(1))
+MODEL = Later(lambda: flow.from_network(flow.MLP(width=8, depth=2), (2,)))
+PARAMS = Later(lambda: MODEL.value.init(jax.random.key(1)))
 SIZES = {"batch_size": 16, "num_steps": 2}
 
 
@@ -21,11 +22,15 @@ def first_coordinate(x):
 
 
 # The start does not depend on temperature, clipping, penalty and warm-up, so it is made once.
-START = jax.jit(generative.ac_flow(MODEL, first_coordinate, **SIZES).init)(PARAMS, KEY)
+START = Later(
+    lambda: jax.jit(generative.ac_flow(MODEL.value, first_coordinate, **SIZES).init)(
+        PARAMS.value, KEY
+    )
+)
 
 
 def run(learner, steps, start=START, key=KEY):
-    step, state, infos = jax.jit(learner.step), start, []
+    step, state, infos = jax.jit(learner.step), built(start), []
     for index in range(steps):
         state, info = step(jax.random.fold_in(key, index), state)
         infos.append(info)
@@ -33,7 +38,7 @@ def run(learner, steps, start=START, key=KEY):
 
 
 def without_critic(critic_opt_state=()):
-    return START._replace(critic=(), critic_opt_state=critic_opt_state)
+    return START.value._replace(critic=(), critic_opt_state=critic_opt_state)
 
 
 # The loss: weights stay with their samples.
@@ -41,15 +46,15 @@ def without_critic(critic_opt_state=()):
 
 def test_permuting_a_batch_does_not_change_the_loss():
     data = jax.random.normal(KEY, (16, 2))
-    noised = flow.noised(jax.random.key(1), data, MODEL.path)
+    noised = flow.noised(jax.random.key(1), data, MODEL.value.path)
     weights = jnp.linspace(0.0, 2.0, 16)
     order = jax.random.permutation(jax.random.key(2), 16)
     permuted = jax.tree.map(lambda leaf: leaf[order], noised)
-    reference = MODEL.init(jax.random.key(5))
+    reference = MODEL.value.init(jax.random.key(5))
 
     def loss(state, weights):
         return generative.weighted_loss(
-            MODEL, PARAMS, state, weights, reference=reference, alpha=0.5
+            MODEL.value, PARAMS.value, state, weights, reference=reference, alpha=0.5
         )[0]
 
     np.testing.assert_allclose(loss(permuted, weights[order]), loss(noised, weights), rtol=1e-5)
@@ -60,15 +65,15 @@ def test_the_penalty_means_the_same_for_every_prediction():
     """Predicting data, loss and penalty are those of velocities times ``(1 - t)²``."""
 
     def predict(params, x, t, condition):
-        return x + (1.0 - t[:, None]) * MODEL.velocity(params, x, t, condition)
+        return x + (1.0 - t[:, None]) * MODEL.value.velocity(params, x, t, condition)
 
-    same = flow.from_functions(MODEL.init, predict, (2,), prediction="data")
+    same = flow.from_functions(MODEL.value.init, predict, (2,), prediction="data")
     data = jax.random.normal(KEY, (16, 2))
-    noised = flow.noised(jax.random.key(1), data, MODEL.path, 0.7)
-    options = {"reference": MODEL.init(jax.random.key(5)), "alpha": 0.5}
+    noised = flow.noised(jax.random.key(1), data, MODEL.value.path, 0.7)
+    options = {"reference": MODEL.value.init(jax.random.key(5)), "alpha": 0.5}
     weights = jnp.linspace(0.0, 2.0, 16)
-    expected = generative.weighted_loss(MODEL, PARAMS, noised, weights, **options)
-    found = generative.weighted_loss(same, PARAMS, noised, weights, **options)
+    expected = generative.weighted_loss(MODEL.value, PARAMS.value, noised, weights, **options)
+    found = generative.weighted_loss(same, PARAMS.value, noised, weights, **options)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 0.09 * b, rtol=1e-4), found, expected)
 
 
@@ -82,12 +87,14 @@ def test_a_whole_iteration_is_invariant_to_the_order_of_the_batch():
     def gradient(data, weights):
         def loss(params):
             keys = jax.random.split(jax.random.key(4), 400)
-            noised = jax.vmap(lambda key: flow.noised(key, data, MODEL.path))(keys)
+            noised = jax.vmap(lambda key: flow.noised(key, data, MODEL.value.path))(keys)
             return jnp.mean(
-                jax.vmap(lambda s: generative.weighted_loss(MODEL, params, s, weights)[0])(noised)
+                jax.vmap(lambda s: generative.weighted_loss(MODEL.value, params, s, weights)[0])(
+                    noised
+                )
             )
 
-        return jax.flatten_util.ravel_pytree(jax.grad(loss)(PARAMS))[0]
+        return jax.flatten_util.ravel_pytree(jax.grad(loss)(PARAMS.value))[0]
 
     same, permuted = gradient(data, weights), gradient(data[order], weights[order])
     wrong = gradient(data[order], weights)
@@ -105,10 +112,10 @@ def zero_critic():
 
 def test_a_critic_of_zero_gives_orw_cfm():
     ours = generative.ac_flow(
-        MODEL, first_coordinate, clip=None, warm_up=0, shaping="none", temperature=0.8,
+        MODEL.value, first_coordinate, clip=None, warm_up=0, shaping="none", temperature=0.8,
         critic=zero_critic(), **SIZES,
     )  # fmt: skip
-    orw = generative.orw_cfm(MODEL, first_coordinate, temperature=0.8, **SIZES)
+    orw = generative.orw_cfm(MODEL.value, first_coordinate, temperature=0.8, **SIZES)
     one, _ = run(ours, 3, without_critic(optax.adam(1e-3).init(())))
     two, _ = run(orw, 3, without_critic())
     for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(two.params), strict=True):
@@ -117,9 +124,15 @@ def test_a_critic_of_zero_gives_orw_cfm():
 
 @pytest.mark.slow
 def test_naive_actor_critic_is_ac_flow_without_its_parts():
-    naive = generative.naive_actor_critic(MODEL, first_coordinate, temperature=0.8, **SIZES)
+    naive = generative.naive_actor_critic(MODEL.value, first_coordinate, temperature=0.8, **SIZES)
     ours = generative.ac_flow(
-        MODEL, first_coordinate, clip=None, warm_up=0, shaping="none", temperature=0.8, **SIZES
+        MODEL.value,
+        first_coordinate,
+        clip=None,
+        warm_up=0,
+        shaping="none",
+        temperature=0.8,
+        **SIZES,
     )
     assert_same(run(naive, 2)[0], run(ours, 2)[0])
 
@@ -133,8 +146,8 @@ def assert_same(a, b):
 
 
 def test_warm_up_trains_the_critic_only():
-    learner = generative.ac_flow(MODEL, first_coordinate, warm_up=3, **SIZES)
-    step, state = jax.jit(learner.step), START
+    learner = generative.ac_flow(MODEL.value, first_coordinate, warm_up=3, **SIZES)
+    step, state = jax.jit(learner.step), START.value
     for index in range(4):
         before = state
         state, info = step(jax.random.fold_in(KEY, index), before)
@@ -148,28 +161,28 @@ def test_warm_up_trains_the_critic_only():
         assert not jax.tree.all(
             jax.tree.map(lambda a, b: bool((a == b).all()), before.critic, state.critic)
         )
-    assert_same(state.reference, PARAMS)
+    assert_same(state.reference, PARAMS.value)
     assert float(info.critic_loss) > 0
 
 
 @pytest.mark.slow
 def test_the_sampling_copy_is_refreshed_when_due():
-    learner = generative.orw_cfm(MODEL, first_coordinate, refresh_every=2, **SIZES)
+    learner = generative.orw_cfm(MODEL.value, first_coordinate, refresh_every=2, **SIZES)
     step = jax.jit(learner.step)
     state, _ = step(KEY, without_critic())
-    assert_same(state.sampler, PARAMS)
+    assert_same(state.sampler, PARAMS.value)
     state, _ = step(KEY, state)
     assert_same(state.sampler, state.params)
-    frozen = generative.orw_cfm(MODEL, first_coordinate, refresh_every=None, **SIZES)
-    assert_same(run(frozen, 2, without_critic())[0].sampler, PARAMS)
+    frozen = generative.orw_cfm(MODEL.value, first_coordinate, refresh_every=None, **SIZES)
+    assert_same(run(frozen, 2, without_critic())[0].sampler, PARAMS.value)
 
 
 @pytest.mark.slow
 def test_standardized_rewards_make_ac_flow_independent_of_their_scale():
-    plain = generative.ac_flow(MODEL, first_coordinate, warm_up=0, **SIZES)
-    scaled = generative.ac_flow(MODEL, lambda x: 64.0 * x[:, 0], warm_up=0, **SIZES)
-    unscaled = START.statistics
-    scaled_start = START._replace(
+    plain = generative.ac_flow(MODEL.value, first_coordinate, warm_up=0, **SIZES)
+    scaled = generative.ac_flow(MODEL.value, lambda x: 64.0 * x[:, 0], warm_up=0, **SIZES)
+    unscaled = START.value.statistics
+    scaled_start = START.value._replace(
         statistics=unscaled._replace(
             mean=64.0 * unscaled.mean, variance=64.0**2 * unscaled.variance
         )
@@ -183,10 +196,10 @@ def test_samples_that_are_not_finite_have_no_influence():
     def broken(x):
         return jnp.where(jnp.arange(16) < 3, jnp.nan, x[:, 0])
 
-    learner = generative.ac_flow(MODEL, broken, warm_up=0, **SIZES)
+    learner = generative.ac_flow(MODEL.value, broken, warm_up=0, **SIZES)
     with pytest.raises(ValueError, match="rewards: expected finite numbers, got nan for 3 of 16"):
-        learner.init(PARAMS, KEY)
-    state, info = jax.jit(learner.step)(KEY, START)
+        learner.init(PARAMS.value, KEY)
+    state, info = jax.jit(learner.step)(KEY, START.value)
     assert int(info.num_nonfinite) == 3
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state))
     assert np.isfinite(float(info.actor_loss))
@@ -194,18 +207,18 @@ def test_samples_that_are_not_finite_have_no_influence():
 
 @pytest.mark.slow
 def test_a_batch_without_a_finite_reward_keeps_the_model_finite():
-    learner = generative.ac_flow(MODEL, lambda x: x[:, 0] * jnp.nan, warm_up=0, **SIZES)
-    after, info = jax.jit(learner.step)(KEY, START)
+    learner = generative.ac_flow(MODEL.value, lambda x: x[:, 0] * jnp.nan, warm_up=0, **SIZES)
+    after, info = jax.jit(learner.step)(KEY, START.value)
     assert int(info.num_nonfinite) == 16
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(after))
-    assert_same(after.statistics, START.statistics)
+    assert_same(after.statistics, START.value.statistics)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shaping", generative.SHAPINGS)
 def test_rewards_of_ten_thousand_give_finite_models(shaping):
     learner = generative.ac_flow(
-        MODEL, lambda x: 1e4 * x[:, 0], clip=None, warm_up=0, shaping=shaping, **SIZES
+        MODEL.value, lambda x: 1e4 * x[:, 0], clip=None, warm_up=0, shaping=shaping, **SIZES
     )
     state, info = run(learner, 3)
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state))
@@ -214,13 +227,13 @@ def test_rewards_of_ten_thousand_give_finite_models(shaping):
 
 @pytest.mark.slow
 def test_a_constant_reward_is_refused_and_harmless_where_it_is_traced():
-    learner = generative.ac_flow(MODEL, lambda x: jnp.ones(16), warm_up=0, **SIZES)
+    learner = generative.ac_flow(MODEL.value, lambda x: jnp.ones(16), warm_up=0, **SIZES)
     with pytest.raises(ValueError, match="rewards: expected at least two different values, got 1"):
-        learner.init(PARAMS, KEY)
+        learner.init(PARAMS.value, KEY)
 
     @jax.jit
     def traced(key):
-        return learner.step(key, learner.init(PARAMS, key))
+        return learner.step(key, learner.init(PARAMS.value, key))
 
     state, info = traced(KEY)
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state))
@@ -237,7 +250,7 @@ def test_the_reward_is_not_differentiated():
     def _(primals, tangents):
         raise AssertionError("the reward was differentiated")
 
-    run(generative.ac_flow(MODEL, opaque, warm_up=0, **SIZES), 1)
+    run(generative.ac_flow(MODEL.value, opaque, warm_up=0, **SIZES), 1)
 
 
 @pytest.mark.slow
@@ -271,8 +284,8 @@ def test_conditions_reach_model_critic_and_reward():
 
 
 def test_jit_equals_eager_and_there_is_one_compilation():
-    learner = generative.ac_flow(MODEL, first_coordinate, warm_up=1, **SIZES)
-    state, count = START, 0
+    learner = generative.ac_flow(MODEL.value, first_coordinate, warm_up=1, **SIZES)
+    state, count = START.value, 0
 
     def step(key, state):
         nonlocal count
@@ -292,9 +305,15 @@ def test_jit_equals_eager_and_there_is_one_compilation():
 def test_temperature_penalty_and_clip_may_be_traced():
     def total(tau, alpha, clip):
         learner = generative.ac_flow(
-            MODEL, first_coordinate, warm_up=0, temperature=tau, alpha=alpha, clip=clip, **SIZES
+            MODEL.value,
+            first_coordinate,
+            warm_up=0,
+            temperature=tau,
+            alpha=alpha,
+            clip=clip,
+            **SIZES,
         )
-        state, _ = rollout(learner.step, learner.init(PARAMS, KEY), 2, key=KEY)
+        state, _ = rollout(learner.step, learner.init(PARAMS.value, KEY), 2, key=KEY)
         return jax.flatten_util.ravel_pytree(state.params)[0]
 
     values = jnp.array([1.0, 5.0])

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxswarm import generative, gossip, topology
@@ -23,15 +24,18 @@ from tests.bad_input import (
     cases,
     refuses,
 )
+from tests.later import Later
 
 MODEL = flow.from_network(flow.MLP(width=4, depth=1), (2,))
-PARAMS = jax.jit(MODEL.init)(jax.random.key(0))
+PARAMS = Later(jax.jit(MODEL.init), jax.random.key(0))
 RANDOM = jax.random.key(1)
-OTHER = flow.from_network(flow.MLP(width=5, depth=1), (2,)).init(RANDOM)
-DEEPER = flow.from_network(flow.MLP(width=4, depth=2), (2,)).init(RANDOM)
-DATA, REWARDS = jnp.array([[0.0, 0.0], [1.0, 1.0]]), jnp.array([0.0, 1.0])
-NOISED = flow.noised(RANDOM, DATA, flow.linear_path())
-BATCH = (jnp.zeros(3), jnp.zeros((2, 2)), "x", None, [[1.0], [2.0, 3.0]])
+OTHER = Later(flow.from_network(flow.MLP(width=5, depth=1), (2,)).init, RANDOM)
+DEEPER = Later(flow.from_network(flow.MLP(width=4, depth=2), (2,)).init, RANDOM)
+DATA = np.array([[0.0, 0.0], [1.0, 1.0]], np.float32)
+REWARDS = np.array([0.0, 1.0], np.float32)
+NOISED = Later(flow.noised, RANDOM, DATA, flow.linear_path())
+WIDE = np.zeros((2, 2), np.float32)
+BATCH = (np.zeros(3), WIDE, "x", None, [[1.0], [2.0, 3.0]])
 TIMES = (-0.1, 1.1, NAN, [0.5, 0.5, 0.5], "x")
 
 
@@ -40,8 +44,9 @@ def reward(x):
 
 
 LEARNER = generative.orw_cfm(MODEL, reward, batch_size=4, num_steps=1)
-STATE = jax.jit(LEARNER.init)(PARAMS, RANDOM)
-W = gossip.mixing(topology.ring(3))
+STATE = Later(jax.jit(LEARNER.init), PARAMS, RANDOM)
+W = Later(gossip.mixing, topology.ring(3))
+STATISTICS = Later(generative.reward_statistics)
 SETTINGS = {
     "model": (*OBJECT, PARAMS),
     "reward": FUNCTION,
@@ -100,41 +105,41 @@ CALLS = {
     "clip_advantages": Call(
         generative.clip_advantages,
         {"advantages": REWARDS, "clip": 0.5},
-        {"clip": POSITIVE, "advantages": (jnp.zeros((2, 2)), "x", None)},
+        {"clip": POSITIVE, "advantages": (WIDE, "x", None)},
     ),
     "exponential_weights": Call(
         generative.exponential_weights,
         {"advantages": REWARDS, "temperature": 1.0},
         {
             "temperature": NOT_NEGATIVE,
-            "advantages": (jnp.zeros((2, 2)), "x", None),
-            "where": (jnp.ones(2), jnp.ones(3, bool), "x"),
+            "advantages": (WIDE, "x", None),
+            "where": (np.ones(2), np.ones(3, bool), "x"),
         },
     ),
     "function_weights": Call(
         generative.function_weights,
         {"advantages": REWARDS, "weighting": jax.nn.softplus},
-        {"weighting": (*FUNCTION, jnp.sum), "advantages": (jnp.zeros((2, 2)), "x", None)},
+        {"weighting": (*FUNCTION, jnp.sum), "advantages": (WIDE, "x", None)},
     ),
     "top_share_weights": Call(
         generative.top_share_weights,
         {"rewards": REWARDS, "share": 0.5},
-        {"share": (0.0, *SHARE), "rewards": (jnp.zeros((2, 2)), "x", None)},
+        {"share": (0.0, *SHARE), "rewards": (WIDE, "x", None)},
     ),
     "update_statistics": Call(
         generative.update_statistics,
-        {"statistics": generative.reward_statistics(), "rewards": REWARDS},
-        {"rewards": (jnp.zeros((2, 2)), "x", None), "decay": (-0.1, 1.0, NAN, "x")},
+        {"statistics": STATISTICS, "rewards": REWARDS},
+        {"rewards": (WIDE, "x", None), "decay": (-0.1, 1.0, NAN, "x")},
     ),
     "shape_rewards": Call(
         generative.shape_rewards,
-        {"rewards": REWARDS, "statistics": generative.reward_statistics()},
-        {"rewards": (jnp.zeros((2, 2)), "x", None)},
+        {"rewards": REWARDS, "statistics": STATISTICS},
+        {"rewards": (WIDE, "x", None)},
     ),
     "check_rewards": Call(
         generative.check_rewards,
         {"rewards": REWARDS},
-        {"rewards": (jnp.ones(4), [1.0, NAN], [1.0, INF], jnp.zeros((2, 2)), [], "x")},
+        {"rewards": (np.ones(4), [1.0, NAN], [1.0, INF], WIDE, [], "x")},
     ),
     "weighted_loss": Call(
         generative.weighted_loss,
@@ -157,14 +162,14 @@ CALLS = {
     "optimal_values": Call(
         generative.optimal_values,
         {"data": DATA, "rewards": REWARDS, "x": DATA, "t": 0.5},
-        {"rewards": BATCH, "x": (jnp.zeros((2, 3)), "x"), "t": TIMES},
+        {"rewards": BATCH, "x": (np.zeros((2, 3)), "x"), "t": TIMES},
     ),
     "fine_tuned_velocity": Call(
         generative.fine_tuned_velocity,
         {"data": DATA, "rewards": REWARDS, "x": DATA, "t": 0.5, "temperature": 1.0},
         {
             "rewards": BATCH,
-            "x": (jnp.zeros((2, 3)), "x"),
+            "x": (np.zeros((2, 3)), "x"),
             "t": TIMES,
             "temperature": NOT_NEGATIVE,
             "alpha": NOT_NEGATIVE,
@@ -174,7 +179,7 @@ CALLS = {
     ),
     "decentralized": Call(
         generative.decentralized,
-        {"algorithm": LEARNER, "gossip": gossip.averaging(W)},
+        {"algorithm": LEARNER, "gossip": Later(gossip.averaging, W)},
         {
             "algorithm": (*OBJECT, generative.ac_flow),
             "gossip": (*OBJECT, W, gossip.averaging),
@@ -215,13 +220,13 @@ def test_every_public_function_is_a_member():
     assert mine - {"reward_statistics"} <= set(CALLS)  # which has no arguments
 
 
-@pytest.mark.parametrize("returned", [jnp.zeros(3), jnp.zeros((4, 1)), 1.0, "x"])
+@pytest.mark.parametrize("returned", [np.zeros(3), np.zeros((4, 1)), 1.0, "x"])
 def test_a_reward_of_another_shape_is_refused(returned):
     learner = generative.orw_cfm(MODEL, lambda x: returned, batch_size=4, num_steps=1)
     with pytest.raises(ValueError, match=r"reward: expected one number for each sample"):
-        learner.init(PARAMS, RANDOM)
+        learner.init(PARAMS.value, RANDOM)
     with pytest.raises(ValueError, match=r"reward: expected one number for each sample"):
-        learner.step(RANDOM, STATE)
+        learner.step(RANDOM, STATE.value)
 
 
 def test_an_unknown_shaping_is_refused():
@@ -234,7 +239,7 @@ def test_agents_of_another_number_are_refused():
         return x @ direction
 
     one = generative.orw_cfm(MODEL, towards, batch_size=4, num_steps=1)
-    learner = generative.decentralized(one, gossip.averaging(W))
-    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), PARAMS)
+    learner = generative.decentralized(one, gossip.averaging(W.value))
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), PARAMS.value)
     with pytest.raises(ValueError, match=r"inputs: leaf \.context must lead with 3 agents"):
         learner.init(stacked, RANDOM, generative.Request(context=jnp.ones((2, 2))))

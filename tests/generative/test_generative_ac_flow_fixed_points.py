@@ -3,6 +3,8 @@
 Shapes: ``n`` samples of a finite set, ``B`` samples of a batch.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,14 @@ from jaxswarm.models import flow
 KEY = jax.random.key(0)
 
 
+fine_tuned_velocity = jax.jit(
+    generative.fine_tuned_velocity,
+    static_argnames=("clip", "path", "use_critic"),
+)
+marginal_velocity = jax.jit(flow.marginal_velocity, static_argnames=("path",))
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def finite_set(n=12):
     keys = jax.random.split(jax.random.key(3), 4)
     data = jax.random.normal(keys[0], (n, 2))
@@ -29,9 +39,9 @@ def finite_set(n=12):
 def test_without_clipping_and_penalty_the_critic_cancels(path):
     data, rewards, x, t = finite_set()
     options = {"temperature": 0.7, "path": path}
-    ours = generative.fine_tuned_velocity(data, rewards, x, t, **options)
-    orw = generative.fine_tuned_velocity(data, rewards, x, t, use_critic=False, **options)
-    exact = flow.marginal_velocity(data, x, t, path=path, weights=jnp.exp(0.7 * rewards))
+    ours = fine_tuned_velocity(data, rewards, x, t, **options)
+    orw = fine_tuned_velocity(data, rewards, x, t, use_critic=False, **options)
+    exact = marginal_velocity(data, x, t, path=path, weights=jnp.exp(0.7 * rewards))
     scale = jnp.max(jnp.abs(exact))
     np.testing.assert_allclose(ours / scale, orw / scale, atol=2e-5)
     np.testing.assert_allclose(orw / scale, exact / scale, atol=2e-5)
@@ -39,9 +49,9 @@ def test_without_clipping_and_penalty_the_critic_cancels(path):
 
 def test_clipping_changes_the_fixed_point():
     data, rewards, x, t = finite_set()
-    free = generative.fine_tuned_velocity(data, rewards, x, t, temperature=0.7)
-    clipped = generative.fine_tuned_velocity(data, rewards, x, t, temperature=0.7, clip=0.5)
-    plain = flow.marginal_velocity(data, x, t)
+    free = fine_tuned_velocity(data, rewards, x, t, temperature=0.7)
+    clipped = fine_tuned_velocity(data, rewards, x, t, temperature=0.7, clip=0.5)
+    plain = marginal_velocity(data, x, t)
     change = jnp.linalg.norm(clipped - free, axis=1)
     assert float(jnp.max(change)) > 0.1 * float(jnp.mean(jnp.linalg.norm(free, axis=1)))
     assert float(jnp.mean(change)) > 1e-2
@@ -51,11 +61,11 @@ def test_clipping_changes_the_fixed_point():
 def test_a_penalty_leaves_the_critic_a_part_in_the_fixed_point():
     data, rewards, x, t = finite_set()
     options = {"temperature": 0.7, "alpha": 1.0}
-    ours = generative.fine_tuned_velocity(data, rewards, x, t, **options)
-    orw = generative.fine_tuned_velocity(data, rewards, x, t, use_critic=False, **options)
+    ours = fine_tuned_velocity(data, rewards, x, t, **options)
+    orw = fine_tuned_velocity(data, rewards, x, t, use_critic=False, **options)
     assert float(jnp.max(jnp.abs(ours - orw))) > 1e-2
-    far = generative.fine_tuned_velocity(data, rewards, x, t, temperature=0.7, alpha=1e6)
-    np.testing.assert_allclose(far, flow.marginal_velocity(data, x, t), rtol=2e-3, atol=2e-3)
+    far = fine_tuned_velocity(data, rewards, x, t, temperature=0.7, alpha=1e6)
+    np.testing.assert_allclose(far, marginal_velocity(data, x, t), rtol=2e-3, atol=2e-3)
 
 
 def test_the_closed_form_minimizes_the_weighted_loss():
@@ -66,15 +76,13 @@ def test_the_closed_form_minimizes_the_weighted_loss():
     density = jnp.exp(-0.5 * jnp.sum(noise**2, axis=1))
     advantages = rewards - generative.optimal_values(data, rewards, x, t)
     weights = jnp.exp(0.7 * generative.clip_advantages(advantages, 0.5)) * density
-    reference = flow.marginal_velocity(data, x, t)[0]
+    reference = marginal_velocity(data, x, t)[0]
 
     def loss(v):
         matching = jnp.sum(weights * jnp.sum((v[None] - (data - noise)) ** 2, axis=1))
         return matching + 0.3 * jnp.sum(density) * jnp.sum((v - reference) ** 2)
 
-    closed = generative.fine_tuned_velocity(
-        data, rewards, x, t, temperature=0.7, alpha=0.3, clip=0.5
-    )
+    closed = fine_tuned_velocity(data, rewards, x, t, temperature=0.7, alpha=0.3, clip=0.5)
     gradient = jax.grad(loss)(closed[0])
     assert float(jnp.max(jnp.abs(gradient))) < 1e-4 * float(
         jnp.max(jnp.abs(jax.grad(loss)(-closed[0])))
@@ -84,7 +92,7 @@ def test_the_closed_form_minimizes_the_weighted_loss():
 def test_the_closed_form_takes_rewards_of_any_size():
     data, rewards, x, t = finite_set()
     for scale in (1e4, -1e4):
-        field = generative.fine_tuned_velocity(data, scale * rewards, x, t, temperature=1.0)
+        field = fine_tuned_velocity(data, scale * rewards, x, t, temperature=1.0)
         assert bool(jnp.isfinite(field).all())
 
 
@@ -118,7 +126,7 @@ def test_on_ode_states_the_advantage_is_zero():
     """A trajectory of the exact field ends in one sample: the state determines the reward."""
     data, rewards = jnp.array([[-1.0, 0.0], [1.0, 0.0]]), jnp.array([0.0, 1.0])
     start = jax.random.normal(KEY, (50, 2))
-    field = lambda x, t: flow.marginal_velocity(data, x, t)  # noqa: E731
+    field = lambda x, t: marginal_velocity(data, x, t)  # noqa: E731
     states = flow.trajectory(field, start, num_steps=20)
     nearest = jnp.argmin(jnp.linalg.norm(states[-1][:, None] - data[None], axis=-1), axis=1)
     # E[R | x_t] over trajectories through the same state: by symmetry the side of the start.

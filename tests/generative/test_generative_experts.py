@@ -19,6 +19,7 @@ def trained(ddm, start):
     return ddm.ensemble(start)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def state_points(count=24, seed=3):
     key, other = jax.random.split(jax.random.key(seed))
     return jax.random.normal(key, (count, 2)), jax.random.uniform(other, (count,))
@@ -59,8 +60,8 @@ def test_full_ensemble_of_exact_fields_is_the_field_of_all_data(name):
     ddm, points = exact(points, labels, labels.max() + 1)
     x, t = state_points()
     t = 0.95 * t
-    whole = flow.marginal_velocity(points, x, t)
-    np.testing.assert_allclose(ddm.field()(x, t), whole, atol=1e-5, rtol=1e-5)
+    whole = jax.jit(flow.marginal_velocity)(points, x, t)
+    np.testing.assert_allclose(jax.jit(ddm.field())(x, t), whole, atol=1e-5, rtol=1e-5)
 
 
 def test_unconditional_top_1_starts_all_samples_with_the_largest_cluster():
@@ -102,7 +103,8 @@ def test_dispatch_is_the_loop_over_samples(block, experts):
         return x @ params["w"]
 
     found = dispatch(function, params, jnp.asarray(owner), x, block=block)
-    expected = [x[i] @ params["w"][k] for i, k in enumerate(owner)]
+    rows, weights = np.asarray(x), np.asarray(params["w"])
+    expected = [rows[i] @ weights[k] for i, k in enumerate(owner)]
     np.testing.assert_allclose(found, np.stack(expected), rtol=1e-5, atol=1e-6)
 
 

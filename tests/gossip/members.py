@@ -134,6 +134,12 @@ def absences(name):
         yield {"participates": THERE}
 
 
+def wrapped_once(names):
+    """Members for a test; wrappers of a rule other than averaging are slow."""
+    others = tuple(f"({inner})" for inner in INNER if inner != "averaging")
+    return [pytest.param(x, marks=pytest.mark.slow) if x.endswith(others) else x for x in names]
+
+
 def marked(names):
     """Members for a test; rules made of others (layouts, wrappers) are slow."""
     plain = {*gossip.RULES, *(f"robust {name}" for name in gossip.ROBUST_RULES)}

@@ -25,10 +25,11 @@ from tests.gossip.members import (
     row,
     rule_of,
     spoiled,
+    wrapped_once,
 )
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", wrapped_once(RULES))
 def test_absent_agents_have_no_influence_and_keep_their_parameters_to_the_bit(name):
     _, mixed = rule_of(name)
     for absence in absences(name):
@@ -63,9 +64,15 @@ def takes_flags_of_the_ring(name):
     return name not in ("server", "identity")
 
 
-def test_what_is_not_delivered_has_no_influence():
-    members = [name for name in RULES if takes_flags_of_the_ring(name)]
-    assert len(members) > 20
+COMPOSED = {x.values[0] for x in wrapped_once(RULES) if not isinstance(x, str)}
+
+
+@pytest.mark.parametrize(
+    "composed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["rules", "composed"]
+)
+def test_what_is_not_delivered_has_no_influence(composed):
+    members = [x for x in RULES if (x in COMPOSED) == composed and takes_flags_of_the_ring(x)]
+    assert len(members) >= (3 if composed else 20)
     ends = (jnp.asarray(RING.senders), jnp.asarray(RING.receivers))
     cut = gossip.Exchange(0, delivered=(ends[0] != ABSENT) & (ends[1] != ABSENT))
     lost = gossip.Exchange(0, delivered=jnp.zeros(RING.num_edge_slots, bool))

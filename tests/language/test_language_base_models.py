@@ -11,6 +11,7 @@ from jaxswarm.checkpoint import CheckpointLockedError, CheckpointWarning
 from jaxswarm.data import verifiable
 from jaxswarm.language import _base_models, _sft
 from jaxswarm.models import transformer
+from tests.later import Later, built
 
 TOKENIZER = verifiable.tokenizer()
 MODEL = transformer.from_config(transformer.Config(TOKENIZER.vocab_size, width=8, num_layers=1))
@@ -63,7 +64,7 @@ def test_an_equal_call_reads_what_the_first_one_kept(tmp_path, builds):
     "changes",
     [
         {"key": jax.random.key(5)},
-        {"params": MODEL.init(jax.random.key(2))},
+        {"params": Later(MODEL.init, jax.random.key(2))},
         {"demonstrations": DATA._replace(answers=DATA.answers + 1)},
         {"target": 0.8},
         {"max_steps": 3},
@@ -73,7 +74,7 @@ def test_an_equal_call_reads_what_the_first_one_kept(tmp_path, builds):
 )
 def test_another_call_is_built_and_kept_apart(tmp_path, builds, changes):
     tune(tmp_path)
-    tune(tmp_path, **changes)
+    tune(tmp_path, **built(changes))
     assert len(builds) == 2
     assert len(list(tmp_path.iterdir())) == 2
 

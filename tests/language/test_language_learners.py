@@ -24,6 +24,7 @@ from tests.bad_input import (
     cases,
     refuses,
 )
+from tests.later import Later
 
 TOKENIZER = verifiable.tokenizer()
 NEWLINE = TOKENIZER.token("\n")
@@ -248,7 +249,7 @@ def test_rewards_of_another_shape_are_refused(params):
 
 
 OTHER = transformer.from_config(transformer.Config(7, width=16, num_layers=1))
-PARAMS = MODEL.init(jax.random.key(0))
+PARAMS = Later(MODEL.init, jax.random.key(0))
 RANDOM = jax.random.key(0)
 FAST = optax.sgd(0.1)
 FINE = {
@@ -278,7 +279,7 @@ ROLL = {
     "num_samples": 2,
     "max_new_tokens": 2,
 }
-WRONG_PARAMS = (None, {}, 3, OTHER.init(RANDOM))
+WRONG_PARAMS = (None, {}, 3, Later(OTHER.init, RANDOM))
 TOKEN = (-1, 2.5, "x", None, True)
 CALLS = {
     "sft": Call(
@@ -343,9 +344,9 @@ CALLS = {
             "rollouts": language.Rollouts(
                 PROBLEMS.prompts,
                 PROBLEMS.prompt_mask,
-                jnp.ones((6, 2, 3), int),
-                jnp.ones((6, 2, 3), bool),
-                jnp.ones((6, 2)),
+                np.ones((6, 2, 3), np.int32),
+                np.ones((6, 2, 3), bool),
+                np.ones((6, 2), np.float32),
             ),
         },
         {"model": OBJECT, "params": WRONG_PARAMS, "rollouts": OBJECT},

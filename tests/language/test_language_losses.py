@@ -216,15 +216,23 @@ def test_masked_tokens_have_no_influence(name):
 
 
 NUMBERS = ("x", None, object(), [[1j]])
-OTHER = (LOG_PROBS[0], jnp.zeros(3), *NUMBERS)
-BROKEN = (ADVANTAGES.at[0, 0].set(NAN), ADVANTAGES.at[1, 1].set(INF), *OTHER)
-MASKS = (MASK[0], MASK.astype(int), "x")
+
+
+def changed(array, index, value):
+    found = np.array(array)
+    found[index] = value
+    return found
+
+
+OTHER = (np.asarray(LOG_PROBS)[0], np.zeros(3), *NUMBERS)
+BROKEN = (changed(ADVANTAGES, (0, 0), NAN), changed(ADVANTAGES, (1, 1), INF), *OTHER)
+MASKS = (np.asarray(MASK)[0], np.asarray(MASK, int), "x")
 CALLS = {
     "group_advantages": Call(
         language.group_advantages,
         {"rewards": ADVANTAGES},
         {
-            "rewards": (ADVANTAGES[:, :1], 1.0, ADVANTAGES.at[0, 0].set(NAN), *NUMBERS),
+            "rewards": (np.asarray(ADVANTAGES)[:, :1], 1.0, BROKEN[0], *NUMBERS),
             "mask": (MASK, ADVANTAGES, "x"),
             "normalize": FLAG,
         },
@@ -236,8 +244,8 @@ CALLS = {
             "log_probs": NUMBERS,
             "advantages": BROKEN,
             "mask": MASKS,
-            "old_log_probs": (LOG_PROBS[0], "x"),
-            "reference_log_probs": (LOG_PROBS[0], "x"),
+            "old_log_probs": (OTHER[0], "x"),
+            "reference_log_probs": (OTHER[0], "x"),
             "clip_low": SHARE,
             "clip_high": NOT_NEGATIVE,
             "kl_weight": NOT_NEGATIVE,
@@ -261,7 +269,7 @@ CALLS = {
             "reference_chosen": OTHER,
             "reference_rejected": OTHER,
             "beta": POSITIVE,
-            "weight": (jnp.ones(5), -jnp.ones(6), "x"),
+            "weight": (np.ones(5), -np.ones(6), "x"),
         },
     ),
     "response_quadratic_loss": Call(
@@ -285,7 +293,7 @@ CALLS = {
         {
             "step_log_probs": NUMBERS,
             "reference_step_log_probs": OTHER,
-            "advantages": (STEP_ADVANTAGES.at[0, 0, 0].set(NAN), ADVANTAGES, *NUMBERS),
+            "advantages": (changed(STEP_ADVANTAGES, (0, 0, 0), NAN), ADVANTAGES, *NUMBERS),
             "mask": MASKS,
             "beta": POSITIVE,
         },

@@ -4,6 +4,7 @@ import inspect
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 
@@ -12,8 +13,9 @@ from jaxswarm.models import transformer
 from tests.bad_input import FUNCTION, KEY, OBJECT, POSITIVE, SHARE, SIZE, Call, cases, refuses
 from tests.language.step_world import EXISTS, LENGTH, MODEL, PROBLEMS, REWARDS, VALUES, lines
 
+NUMBERS = np.asarray(VALUES)
 SCALARS = {"key": jax.random.key(0), "model": MODEL}
-BAD_STEPS = jnp.zeros((4, 14, LENGTH), jnp.int32)
+BAD_STEPS = np.zeros((4, 14, LENGTH), np.int32)
 
 
 @pytest.mark.parametrize(
@@ -21,12 +23,15 @@ BAD_STEPS = jnp.zeros((4, 14, LENGTH), jnp.int32)
     [
         ({"step_ids": BAD_STEPS + 3}, "step_ids"),  # past the end
         ({"step_ids": BAD_STEPS[:, :2]}, "step_ids"),
-        ({"first": jnp.full((4, 14), 3)}, "first"),
-        ({"values": jnp.full((4, 14, 3), 1.5)}, "values"),
-        ({"counts": jnp.zeros((4, 14, 3))}, "counts: expected at least one completion"),
-        ({"counts": jnp.ones((4, 14, 3))}, "counts: expected 0 for a step without tokens"),
-        ({"rewards": jnp.full((4, 14), jnp.nan)}, "rewards"),
-        ({"mask": jnp.ones((4, 14, 2), bool)}, "mask"),
+        ({"first": np.full((4, 14), 3, np.int32)}, "first"),
+        ({"values": np.full((4, 14, 3), 1.5, np.float32)}, "values"),
+        ({"counts": np.zeros((4, 14, 3), np.float32)}, "counts: expected at least one completion"),
+        (
+            {"counts": np.ones((4, 14, 3), np.float32)},
+            "counts: expected 0 for a step without tokens",
+        ),
+        ({"rewards": np.full((4, 14), np.nan, np.float32)}, "rewards"),
+        ({"mask": np.ones((4, 14, 2), bool)}, "mask"),
     ],
 )
 def test_wrong_rollouts_are_refused(params, rollouts, change, message):
@@ -130,8 +135,8 @@ CALLS = {
         {"values": VALUES, "rewards": REWARDS, "states": EXISTS},
         {
             "values": ("x", None, 1.0),
-            "rewards": (REWARDS[0], "x"),
-            "states": (EXISTS[0], VALUES, "x"),
+            "rewards": (np.asarray(REWARDS)[0], "x"),
+            "states": (np.asarray(EXISTS)[0], NUMBERS, "x"),
             "discount": SHARE,
             "gae_lambda": SHARE,
         },
@@ -141,8 +146,8 @@ CALLS = {
         {"logits": VALUES, "values": VALUES, "counts": VALUES},
         {
             "logits": ("x", None),
-            "values": (VALUES[0], VALUES + 1.0, VALUES - 1.0, VALUES * jnp.nan, "x"),
-            "counts": (VALUES[0], VALUES - 1.0, VALUES * jnp.nan, "x"),
+            "values": (NUMBERS[0], NUMBERS + 1, NUMBERS - 1, NUMBERS * np.float32(np.nan), "x"),
+            "counts": (NUMBERS[0], NUMBERS - 1, NUMBERS * np.float32(np.nan), "x"),
         },
     ),
     "shuffled_critic": Call(

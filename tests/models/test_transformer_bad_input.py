@@ -3,19 +3,21 @@
 import inspect
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxswarm.models import transformer
 from tests.bad_input import FLAG, KEY, NAME, NAN, NOT_NEGATIVE, OBJECT, SIZE, Call, cases, refuses
+from tests.later import Later
 
 CONFIG = transformer.Config(7, width=4, num_layers=1, num_heads=1)
 MODEL = transformer.from_config(CONFIG)
 RANDOM = jax.random.key(0)
-PARAMS = jax.jit(MODEL.init)(RANDOM)
-TOKENS = jnp.array([[2, 3, 4], [5, 6, 2]])
-MASK = jnp.ones((2, 3), bool)
-CACHE = MODEL.start(2, 4)
+INIT = jax.jit(MODEL.init)
+PARAMS = Later(INIT, RANDOM)
+TOKENS = np.array([[2, 3, 4], [5, 6, 2]], np.int32)
+MASK = np.ones((2, 3), bool)
+CACHE = Later(MODEL.start, 2, 4)
 BAD_TOKENS = (
     [[7]],
     [[-1]],
@@ -25,12 +27,12 @@ BAD_TOKENS = (
     None,
     3,
     [[NAN]],
-    jnp.zeros((2, 0), int),
+    np.zeros((2, 0), np.int32),
     TOKENS * 1.0,
 )
-BAD_MASK = (jnp.ones((2, 3)), jnp.ones((2, 2), bool), "x", 3)
-BAD_PARAMS = (None, {}, 3, transformer.from_config(transformer.Config(9)).init(RANDOM))
-STACKED = jax.tree.map(lambda x: jnp.stack([x, x]), PARAMS)
+BAD_MASK = (np.ones((2, 3)), np.ones((2, 2), bool), "x", 3)
+BAD_PARAMS = (None, {}, 3, Later(transformer.from_config(transformer.Config(9)).init, RANDOM))
+STACKED = Later(jax.tree.map, lambda x: np.stack([x, x]), PARAMS)
 GENERATE = {
     "key": RANDOM,
     "model": MODEL,
@@ -93,7 +95,7 @@ CALLS = {
         {
             "params": BAD_PARAMS,
             "cache": OBJECT,
-            "tokens": (*BAD_TOKENS, TOKENS[:1], jnp.ones((2, 5), int)),
+            "tokens": (*BAD_TOKENS, TOKENS[:1], np.ones((2, 5), int)),
             "mask": BAD_MASK,
         },
     ),
@@ -105,10 +107,10 @@ CALLS = {
             "model": OBJECT,
             "params": (*BAD_PARAMS, STACKED),
             "prompts": BAD_TOKENS,
-            "mask": (*BAD_MASK, MASK.at[1].set(False)),
+            "mask": (*BAD_MASK, MASK & [[True], [False]]),
             "max_new_tokens": SIZE,
             "num_samples": SIZE,
-            "temperature": (*NOT_NEGATIVE, jnp.ones(3), -jnp.ones(2)),
+            "temperature": (*NOT_NEGATIVE, np.ones(3), -np.ones(2)),
             "top_k": (8, *SIZE),
             "end_token": (-1, 7, 2.5, "x", None),
             "pad_token": (-1, 7, 2.5, "x", None),
@@ -124,8 +126,8 @@ CALLS = {
     "completion_outputs": Call(transformer.completion_outputs, COMPLETE, BAD_COMPLETE, NAMED),
     "token_log_probs": Call(
         transformer.token_log_probs,
-        {"logits": jnp.zeros((2, 3)), "tokens": jnp.zeros(2, int)},
-        {"tokens": (jnp.zeros(3, int), jnp.zeros((2, 3), int))},
+        {"logits": np.zeros((2, 3), np.float32), "tokens": np.zeros(2, int)},
+        {"tokens": (np.zeros(3, int), np.zeros((2, 3), int))},
     ),
     "step_ids": Call(
         transformer.step_ids,
@@ -134,7 +136,7 @@ CALLS = {
     ),
     "step_log_probs": Call(
         transformer.step_log_probs,
-        {"token_log_probs": jnp.zeros((2, 3)), "step_ids": TOKENS, "num_steps": 2},
+        {"token_log_probs": np.zeros((2, 3), np.float32), "step_ids": TOKENS, "num_steps": 2},
         {
             "token_log_probs": ("x", None),
             "step_ids": (TOKENS[0], TOKENS * 1.0),
@@ -152,7 +154,7 @@ CALLS = {
         },
     ),
     "lora.init": Call(
-        lambda key, targets: transformer.lora(2, targets=targets).init(key, PARAMS),
+        lambda key, targets: transformer.lora(2, targets=targets).init(key, PARAMS.value),
         {"key": RANDOM, "targets": ("qkv",)},
         {"key": KEY, "targets": (("query",),)},
     ),
@@ -174,12 +176,12 @@ CALLS = {
         {
             "function": lambda m, p, x: x,
             "params": {"a": STACKED},
-            "inputs": jnp.zeros((2, 1)),
+            "inputs": np.zeros((2, 1)),
         },
         {
             "function": OBJECT,
             "params": (None, {}, {"b": STACKED}, {"a": PARAMS}),
-            "inputs": (jnp.zeros((3, 1)), jnp.zeros(())),
+            "inputs": (np.zeros((3, 1)), np.zeros(())),
         },
     ),
     "check_model": Call(

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.later import built
+
 NAN = float("nan")
 SIZE = (0, -1, 2.5, NAN, jnp.float32(NAN), "2", None, True, [2], 1j)
 COUNT = SIZE[1:]
@@ -20,16 +22,21 @@ FLAG = (1, 0.5, "yes", None)
 THING = (3, "x", [1], object())
 """Not an environment, network, rule, optimizer, game, …"""
 OBJECT = (None, *THING)
-KEY = (0, None, jnp.zeros(2, jnp.uint32), jax.random.split(jax.random.key(0), 2))
+KEY = (0, None, np.zeros(2, np.uint32), jax.random.split(jax.random.key(0), 2))
 FUNCTION = (3, "x", None)
 WIDTHS = ((), (0,), (2.5,), 8, "8", (None,), ("8",), (-1, 4), NAN)
 NAME = ("nonsense", 3, None)
 
 
+def with_defaults(function: Callable[..., Any], /, **defaults: Any) -> Callable[..., Any]:
+    """A function with other defaults, which may be ``Later``."""
+    return lambda **changed: built(function)(**(built(defaults) | changed))
+
+
 def accepted(call: Callable[..., Any], bad: Mapping[str, Sequence[Any]]) -> list[str]:
     """What is wrong: bad values that ``call(**{name: value})`` takes, or refuses obscurely."""
     wrong = []
-    for name, values in bad.items():
+    for name, values in built(dict(bad)).items():
         for value in values:
             try:
                 call(**{name: value})

@@ -140,7 +140,8 @@ def test_absent_agents_change_nothing(name):
     assert_same(after, run([False, True, True], 7.0)[1])  # whatever they observe and earn
     if name in EACH:
         absent, present = (
-            [jax.tree.map(lambda x, i=i: x[i], tree) for tree in (before, after)] for i in (0, 1)
+            [jax.tree.map(lambda x, i=i: np.asarray(x)[i], tree) for tree in (before, after)]
+            for i in (0, 1)
         )
         assert_same(*absent)
         moved = [

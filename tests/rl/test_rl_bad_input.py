@@ -10,6 +10,7 @@ import pytest
 
 from jaxswarm import envs, gossip, rl, topology
 from jaxswarm.rl import networked
+from tests.later import Later
 from tests.rl.bad_input import (
     COUNT,
     FEW_SIZES,
@@ -25,21 +26,22 @@ from tests.rl.bad_input import (
     THING,
     WIDTHS,
     accepted,
+    with_defaults,
 )
 
 ENV, GAME_ENV = envs.Pendulum(2), envs.Donations(3)
-Q = rl.q_network_for(ENV, widths=(4,))
+Q = Later(lambda: rl.q_network_for(ENV, widths=(4,)))
 NET, GLOBAL = (rl.network_for(GAME_ENV, widths=(4,), critic=critic) for critic in ("own", "global"))
 SUMS, TRACK = (rl.value_network_for(GAME_ENV, kind) for kind in ("additive", "monotonic"))
-STEPS = rl.network_for(ENV, widths=(4,))
-RING = gossip.averaging(gossip.mixing(topology.ring(3)))
+STEPS = Later(lambda: rl.network_for(ENV, widths=(4,)))
+RING = Later(lambda: gossip.averaging(gossip.mixing(topology.ring(3))))
 OFF: dict[str, Any] = {"batch_size": 4, "capacity": 64, "warm_up": 8}
 KEY0 = jax.random.key(0)
-GAME = networked.random_game(2, 3, 2)
-FEATURES = networked.additive_features(GAME)
-PAIR = gossip.averaging(gossip.mixing(topology.ring(2)))
+GAME = Later(lambda: networked.random_game(2, 3, 2))
+FEATURES = Later(lambda: networked.additive_features(GAME.value))
+PAIR = Later(lambda: gossip.averaging(gossip.mixing(topology.ring(2))))
 POLICY = np.full((2, 3, 2), 0.5)
-ONE = jnp.ones(2)
+ONE = np.ones(2, np.float32)
 HEADS = {"num_actions": SIZE}
 SAC, PPO = rl.SACHyperparameters, rl.PPOHyperparameters
 WRONG_SAC = (*THING, PPO(), SAC(discount=NAN), SAC(tau=0.0), SAC(actor_lr=jnp.float32(NAN)))
@@ -62,10 +64,6 @@ RATES = networked.Rates
 def hyper(wrong):
     """Objects for ``hyperparameters``, of which only the field may be named."""
     return [value for value in wrong if not isinstance(value, tuple)]
-
-
-def with_defaults(fn, /, **defaults):
-    return lambda **changed: fn(**(defaults | changed))
 
 
 def collected(**changed):
@@ -140,7 +138,7 @@ CASES = {
     ),
     "evaluate": (
         with_defaults(
-            rl.evaluate, key=KEY0, env=ENV, policy=rl.policy(Q, shared=True), num_episodes=1
+            rl.evaluate, key=KEY0, env=ENV, policy=Later(rl.policy, Q, shared=True), num_episodes=1
         ),
         {"key": KEY, "env": OBJECT, "policy": OBJECT, "num_episodes": SIZE, "discount": SHARE},
     ),
@@ -159,8 +157,8 @@ CASES = {
             next_value=ONE,
             gae_lambda=0.9,
         ),
-        {"reward": ("x", jnp.ones(3) > 0), "discount": (jnp.ones(3), "x"), "value": (jnp.ones(3),)}
-        | {"next_value": (jnp.ones((2, 1)),), "last": (ONE, jnp.ones(3, bool))}
+        {"reward": ("x", np.ones(3) > 0), "discount": (np.ones(3), "x"), "value": (np.ones(3),)}
+        | {"next_value": (np.ones((2, 1)),), "last": (ONE, np.ones(3, bool))}
         | {"gae_lambda": SHARE},
     ),
     "uniform_replay": (
@@ -204,7 +202,9 @@ CASES = {
         {"network": (*OBJECT, SUMS, TRACK)},
     ),
     "off_policy": (
-        with_defaults(rl.off_policy, env=ENV, network=Q, learner=rl.sac_learner(ENV, Q), **OFF),
+        with_defaults(
+            rl.off_policy, env=ENV, network=Q, learner=Later(rl.sac_learner, ENV, Q), **OFF
+        ),
         LOOP | {"learner": OBJECT},
     ),
 }
@@ -235,9 +235,11 @@ def test_every_public_function_is_in_the_battery():
     ("make", "names"),
     [
         (lambda **hp: rl.ppo(GAME_ENV, NET, num_envs=2, hyperparameters=PPO(**hp)), PPO._fields),
-        (lambda **hp: rl.sac(ENV, Q, **OFF, hyperparameters=SAC(**hp)), SAC._fields),
+        (lambda **hp: rl.sac(ENV, Q.value, **OFF, hyperparameters=SAC(**hp)), SAC._fields),
         (
-            lambda **hp: networked.networked_actor_critic(GAME, FEATURES, PAIR, rates=RATES(**hp)),
+            lambda **hp: networked.networked_actor_critic(
+                GAME.value, FEATURES.value, PAIR.value, rates=RATES(**hp)
+            ),
             RATES._fields,
         ),
     ],
@@ -265,8 +267,8 @@ def test_hyperparameters_of_each_learner_have_a_length():
 
 @pytest.mark.slow
 def test_what_init_and_step_get_is_checked():
-    ppo, sac = rl.ppo(GAME_ENV, NET, num_envs=2, num_steps=2), rl.sac(ENV, Q, **OFF)
-    for algorithm, network, n, wrong in ((ppo, NET, 3, SAC()), (sac, Q, 2, PPO())):
+    ppo, sac = rl.ppo(GAME_ENV, NET, num_envs=2, num_steps=2), rl.sac(ENV, Q.value, **OFF)
+    for algorithm, network, n, wrong in ((ppo, NET, 3, SAC()), (sac, Q.value, 2, PPO())):
         params = rl.initialize(KEY0, network, n, shared=True)
         each = rl.initialize(KEY0, network, n, shared=False)
         init = with_defaults(algorithm.init, params=params, key=KEY0)
@@ -285,8 +287,8 @@ def test_networks_of_another_algorithm_are_refused():
     theirs = {
         "stac": stac.stac_network_for(ENV, widths=(4,)),
         "symphony": symphony.symphony_network_for(ENV, width=4, nodes=3),
-        "sac": Q,
-        "samples": stac.mean_action_network(Q, 2),
+        "sac": Q.value,
+        "samples": stac.mean_action_network(Q.value, 2),
         "another env": rl.q_network_for(envs.SimpleSpread(3), widths=(4,)),
     }
     learners = {
@@ -307,9 +309,9 @@ def test_a_replay_smaller_than_a_step_is_refused():
     sizes = {"num_envs": 4, "num_steps": 8, "batch_size": 4, "capacity": 16, "warm_up": 4}
     for shared, least in ((True, 64), (False, 32)):
         with pytest.raises(ValueError, match=f"capacity: expected at least the {least} items"):
-            rl.sac(ENV, Q, shared=shared, **sizes)
+            rl.sac(ENV, Q.value, shared=shared, **sizes)
     with pytest.raises(ValueError, match="capacity: expected at least the 32 items"):
-        networked.networked_sac(ENV, Q, PAIR, **sizes)
+        networked.networked_sac(ENV, Q.value, PAIR.value, **sizes)
 
 
 GOSSIP = {"gossip": OBJECT}
@@ -335,7 +337,10 @@ NETWORKED = {
     "product_policies": (networked.product_policies, {"game": OBJECT}),
     "networked_actor_critic": (
         with_defaults(networked.networked_actor_critic, game=GAME, features=FEATURES, gossip=PAIR),
-        {"game": OBJECT, "features": (*OBJECT, FEATURES._replace(value=jnp.full((3, 2), NAN)))}
+        {
+            "game": OBJECT,
+            "features": (*OBJECT, Later(FEATURES._replace, value=np.full((3, 2), NAN))),
+        }
         | {"gossip": OBJECT, "rates": THING, "policies": THING},
     ),
     "networked_ppo": (
@@ -367,7 +372,7 @@ def test_bad_input_of_networked_learners_is_refused_by_name(name):
 
 
 def test_tables_and_rates_that_are_none_are_refused():
-    learner = networked.networked_actor_critic(GAME, FEATURES, PAIR)
+    learner = networked.networked_actor_critic(GAME.value, FEATURES.value, PAIR.value)
     actors = jnp.zeros((2, 3, 2))
     bad = {"actors": (None, "x", jnp.zeros((2, 3)), actors.at[0, 0, 0].set(NAN))}
     assert accepted(learner.init, bad) == []

@@ -19,6 +19,7 @@ from jaxswarm import agents, envs, gossip, rl, simulate, topology
 from jaxswarm.envs import Outcome, SwarmEnvironment
 from jaxswarm.rl import networked
 from jaxswarm.rl.networked.reward_model import encode_actions
+from tests.later import Later, built
 from tests.rl.rl_worlds import Observation
 
 N, WIDTH, FRACTION = 5, 4, 0.25
@@ -29,7 +30,9 @@ GRAPHS = {
     "empty": topology.from_edges(np.zeros((0, 2), np.int32), N),
 }
 EDGES = {"ring": 2 * N, "complete": N * (N - 1), "star": 2 * (N - 1), "empty": 0}
-EVERY = gossip.mixing(topology.stack(list(GRAPHS.values())), layout="dense", connected=False)
+EVERY = Later(
+    lambda: gossip.mixing(topology.stack(list(GRAPHS.values())), layout="dense", connected=False)
+)
 BYZANTINE = np.arange(N) == 1
 
 
@@ -37,13 +40,13 @@ def sequence(*names):
     """Operators of three rounds; all sequences are arguments of one program."""
     assert len(names) == 3
     picked = jnp.array([list(GRAPHS).index(name) for name in names])
-    return jax.tree.map(lambda x: x[picked], EVERY)
+    return jax.tree.map(lambda x: x[picked], EVERY.value)
 
 
-RING = sequence("ring", "ring", "ring")
-FULL = sequence("complete", "complete", "complete")
-MOVING = sequence("ring", "complete", "star")
-EMPTY = sequence("empty", "empty", "empty")
+RING = Later(lambda: sequence("ring", "ring", "ring"))
+FULL = Later(lambda: sequence("complete", "complete", "complete"))
+MOVING = Later(lambda: sequence("ring", "complete", "star"))
+EMPTY = Later(lambda: sequence("empty", "empty", "empty"))
 NONE = np.zeros(N, bool)
 
 
@@ -134,8 +137,8 @@ DONATIONS = envs.Donations(N, time_limit=5)  # features: 2 of its own, 2 of the 
 POLICY = rl.network_for(DONATIONS, critic="global", widths=(WIDTH,))
 PENDULA = envs.Pendulum(N, time_limit=10)  # features: 3, an action of 1
 Q = rl.q_network_for(PENDULA, widths=(WIDTH,))
-GAME = networked.random_game(N, 4, 2, seed=1)
-FEATURES = networked.random_features(GAME, 2, 3, seed=2)
+GAME = Later(lambda: networked.random_game(N, 4, 2, seed=1))
+FEATURES = Later(lambda: networked.random_features(GAME.value, 2, 3, seed=2))
 
 
 def ppo(rule, **options):
@@ -178,7 +181,7 @@ def ppo_exchange(state):
 
 
 def scattered(algorithm, params, key):
-    state = algorithm.init(jnp.zeros((N, GAME.num_states, 2)))
+    state = algorithm.init(jnp.zeros((N, GAME.value.num_states, 2)))
     return state if params is None else state._replace(critics=params)
 
 
@@ -206,7 +209,9 @@ CASES = {
         2 * [2 * size for size in layers(4, WIDTH, 1)] + 2 * layers(4, 3, 1),
     ),
     "linear": Case(
-        lambda rule, team_reward: networked.networked_actor_critic(GAME, FEATURES, rule),
+        lambda rule, team_reward: networked.networked_actor_critic(
+            GAME.value, FEATURES.value, rule
+        ),
         lambda key, apart: (
             jax.tree.map(lambda size: jax.random.normal(key, (N, size)), {"value": 2, "reward": 3})
             if apart
@@ -267,7 +272,7 @@ def run(
     case = CASES[name]
     begin, step, look = program(name, **dict(options))
     hp = case.frozen if frozen else case.learning
-    inputs = Inputs(list(RULES).index(rule), W, byzantine, team, hp)
+    inputs = Inputs(list(RULES).index(rule), built(W), byzantine, team, hp)
     inputs = jax.tree.map(jnp.asarray, inputs)
     key = jax.random.key(1)
     state = begin(case.params(key, apart), key, inputs)
@@ -306,9 +311,9 @@ def same(one, two):
 )
 @pytest.mark.slow
 def test_each_round_mixes_with_its_own_graph(name):
-    for index, now in enumerate(run(name, "averaging", 4, MOVING, apart=True)[0][1:]):
+    for index, now in enumerate(run(name, "averaging", 4, MOVING.value, apart=True)[0][1:]):
         for message, held in zip(now["messages"], now["held"], strict=True):
-            close(arrays(held), mixed(MOVING[index % 3].dense(), message))
+            close(arrays(held), mixed(MOVING.value[index % 3].dense(), message))
             together = float(agents.disagreement(held)) < 1e-9
             assert together == (index == 1)
 
@@ -318,7 +323,7 @@ def test_each_round_mixes_with_its_own_graph(name):
     ["linear", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ppo", "sac"))],
 )
 def test_messages_and_bytes_are_counted(name):
-    last = run(name, "averaging", 4, MOVING)[0][-1]
+    last = run(name, "averaging", 4, MOVING.value)[0][-1]
     sent = EDGES["ring"] + EDGES["complete"] + EDGES["star"] + EDGES["ring"]
     assert float(last["traffic"].messages) == len(last["messages"]) * sent
     assert float(last["traffic"].bytes) == 4 * sum(CASES[name].sizes) * sent
@@ -345,7 +350,7 @@ def test_compressed_messages_are_fewer_bytes_and_agree_all_the_same(name):
 @all_learners
 def test_delayed_messages_are_those_of_the_round_before(name):
     """First only the own learning counts, then neighbours' of the round before."""
-    W = np.asarray(RING[0].dense(), np.float64)
+    W = np.asarray(RING.value[0].dense(), np.float64)
     own = np.diag(np.diag(W))
     seen, _ = run(name, "delayed", 3, apart=True)
     for before, now in itertools.pairwise(seen):
@@ -361,7 +366,9 @@ def test_delayed_messages_are_those_of_the_round_before(name):
 def test_a_robust_rule_keeps_honest_critics_where_they_were(name):
     honest, moved = ~BYZANTINE, {}
     for rule in ("averaging", "trimmed_mean"):
-        calm, attacked = (run(name, rule, 3, FULL, byzantine=who)[0] for who in (NONE, BYZANTINE))
+        calm, attacked = (
+            run(name, rule, 3, FULL.value, byzantine=who)[0] for who in (NONE, BYZANTINE)
+        )
         ends = (arrays(seen[-1]["critics"]) for seen in (calm, attacked))
         gaps = [np.square(a - b)[honest].sum() for a, b in zip(*ends, strict=True)]
         moved[rule] = np.sqrt(np.sum(gaps))
@@ -377,7 +384,9 @@ def test_a_robust_rule_keeps_honest_critics_where_they_were(name):
 @all_learners
 def test_actors_are_not_exchanged(name):
     """In a first round actors depend on neighbours only through the reward model."""
-    alone, ring = (run(name, "averaging", 1, W, team=False)[0][1] for W in (EMPTY, RING))
+    alone, ring = (
+        run(name, "averaging", 1, W, team=False)[0][1] for W in (EMPTY.value, RING.value)
+    )
     assert same(alone["actors"], ring["actors"])
     assert not same(alone["critics"], ring["critics"])
 
@@ -398,9 +407,9 @@ def test_training_resumes_bit_identically_with_the_state_of_the_rule(tmp_path):
 def test_actors_are_exchanged_on_request(name):
     alone, ring = (
         run(name, "averaging", 1, W, team=False, options=(("average_actors", True),))[0][1]
-        for W in (EMPTY, RING)
+        for W in (EMPTY.value, RING.value)
     )
-    close(arrays(ring["actors"]), mixed(RING[0].dense(), alone["actors"]))
+    close(arrays(ring["actors"]), mixed(RING.value[0].dense(), alone["actors"]))
     assert not same(alone["actors"], ring["actors"])
     entries = sum(leaf[0].size for leaf in jax.tree.leaves(alone["actors"]))
     assert float(ring["traffic"].bytes) == 4 * (sum(CASES[name].sizes) + entries) * EDGES["ring"]
@@ -426,14 +435,14 @@ class Menu(SwarmEnvironment):
 
 
 HEADS = {  # environment, inputs of the critic, numbers of an action, options of the network
-    "choices": (Menu(3, 4), 1, 2 + 3, {}),
-    "squashed": (envs.SimpleSpread(3, time_limit=4), None, 2, {}),
-    "clipped": (envs.Pendulum(3, time_limit=4), 3, 1, {"squash": False}),
+    "choices": (Later(Menu, 3, 4), 1, 2 + 3, {}),
+    "squashed": (Later(envs.SimpleSpread, 3, time_limit=4), None, 2, {}),
+    "clipped": (Later(envs.Pendulum, 3, time_limit=4), 3, 1, {"squash": False}),
 }
 
 
 def tiny(kind, joint="all"):
-    env, _, _, options = HEADS[kind]
+    env, _, _, options = built(HEADS[kind])
     network = rl.network_for(env, widths=(4,), **options)
     algorithm = networked.networked_ppo(
         env, network, gossip.averaging(gossip.mixing(topology.ring(3))), joint=joint,
@@ -461,15 +470,15 @@ def test_reward_models_get_every_number_of_an_action(kind, joint, key):
 @pytest.mark.parametrize(
     ("head", "raw", "numbers"),
     [
-        (rl.categorical(3), 2, [0, 0, 1]),
-        (rl.categoricals((2, 3)), [1, 0], [0, 1, 1, 0, 0]),
-        (rl.squashed_gaussian(2, [-1.0, 0.0], [1.0, 4.0]), [0.0, 50.0], [0, 4]),
-        (rl.gaussian(2, [-1.0, 0.0], [1.0, 4.0]), [-0.5, 50.0], [-0.5, 4]),
+        (Later(rl.categorical, 3), 2, [0, 0, 1]),
+        (Later(rl.categoricals, (2, 3)), [1, 0], [0, 1, 1, 0, 0]),
+        (Later(rl.squashed_gaussian, 2, [-1.0, 0.0], [1.0, 4.0]), [0.0, 50.0], [0, 4]),
+        (Later(rl.gaussian, 2, [-1.0, 0.0], [1.0, 4.0]), [-0.5, 50.0], [-0.5, 4]),
     ],
 )
 def test_actions_as_numbers(head, raw, numbers):
     many = jnp.broadcast_to(jnp.asarray(raw), (2, 3, 4, *np.shape(raw)))
-    found = encode_actions(rl.actor_critic_network(head, 1), many)
+    found = encode_actions(rl.actor_critic_network(head.value, 1), many)
     np.testing.assert_allclose(found, np.broadcast_to(numbers, (2, 3, 4, len(numbers))), atol=1e-6)
 
 

@@ -20,8 +20,9 @@ from tests.rl.bad_input import (
     THING,
     WIDTHS,
     accepted,
+    with_defaults,
 )
-from tests.rl.test_rl_bad_input import names_of, with_defaults
+from tests.rl.test_rl_bad_input import names_of
 
 KEY0 = jax.random.key(0)
 H = 3

@@ -5,19 +5,28 @@ import numpy as np
 import pytest
 
 from jaxswarm.rl import tabular
-from tests.rl.bad_input import COUNT, FLAG, KEY, NAN, NUMBER, OBJECT, SHARE, SIZE, THING, accepted
+from tests.later import Later
+from tests.rl.bad_input import (
+    COUNT,
+    FLAG,
+    KEY,
+    NAN,
+    NUMBER,
+    OBJECT,
+    SHARE,
+    SIZE,
+    THING,
+    accepted,
+    with_defaults,
+)
 
-MDP = tabular.combination_lock(2, 2)
-UNIFORM = tabular.uniform_policy(MDP)
+MDP = jax.tree.map(np.asarray, tabular.combination_lock(2, 2))
+UNIFORM = np.asarray(tabular.uniform_policy(MDP))
 ROWS = tabular.Transitions([0, 1], [0, 0], [1, 0], [0.0, 1.0], [0, 1])
-SUMS = tabular.sums_of(MDP)
-COUNTS = tabular.counts_of(MDP)
+SUMS = Later(lambda: tabular.sums_of(MDP))
+COUNTS = Later(lambda: tabular.counts_of(MDP))
 KEY0 = jax.random.key(0)
 TABLES = np.ones((1, 2, 2, 2))
-
-
-def with_defaults(fn, /, **defaults):
-    return lambda **changed: fn(**(defaults | changed))
 
 
 PROCESS = (*OBJECT, MDP._replace(reward=MDP.reward[0]), MDP._replace(start=MDP.start[:1]))
@@ -95,10 +104,16 @@ CASES = {
     "counts_of": (with_defaults(tabular.counts_of, mdp=MDP), {"mdp": PROCESS, "rows": ROW}),
     "statistics": (
         with_defaults(tabular.statistics, sums=SUMS),
-        {"sums": (*OBJECT, SUMS._replace(precision=SUMS.precision - 1.0)), "ridge": POSITIVE},
+        {
+            "sums": (
+                *OBJECT,
+                Later(lambda: SUMS.value._replace(precision=SUMS.value.precision - 1.0)),
+            ),
+            "ridge": POSITIVE,
+        },
     ),
     "refreshed": (
-        with_defaults(tabular.refreshed, data=tabular.statistics(SUMS)),
+        with_defaults(tabular.refreshed, data=Later(tabular.statistics, SUMS)),
         {"data": (*OBJECT, SUMS), "ridge": POSITIVE},
     ),
     "least_squares_critic": (with_defaults(tabular.least_squares_critic, mdp=MDP), CRITIC),
@@ -109,7 +124,14 @@ CASES = {
     ),
     "excess_losses": (
         with_defaults(tabular.excess_losses, tables=TABLES, data=COUNTS),
-        {"tables": TABLE, "data": (*OBJECT, ROWS, COUNTS._replace(visits=COUNTS.visits - 1.0))},
+        {
+            "tables": TABLE,
+            "data": (
+                *OBJECT,
+                ROWS,
+                Later(lambda: COUNTS.value._replace(visits=COUNTS.value.visits - 1.0)),
+            ),
+        },
     ),
     "confidence_radius": (
         with_defaults(tabular.confidence_radius, num_members=2, horizon=2, episodes=2),

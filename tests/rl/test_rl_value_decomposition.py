@@ -18,7 +18,18 @@ from jaxswarm.rl.value_decomposition.preferences import (
     rounded_preferences,
     uniform_preferences,
 )
-from tests.rl.bad_input import FEW_SIZES, KEY, NAN, NUMBER, OBJECT, SIZE, THING, accepted
+from tests.later import Later
+from tests.rl.bad_input import (
+    FEW_SIZES,
+    KEY,
+    NAN,
+    NUMBER,
+    OBJECT,
+    SIZE,
+    THING,
+    accepted,
+    with_defaults,
+)
 from tests.rl.rl_absent import Absent
 
 KEY0 = jax.random.key(0)
@@ -27,7 +38,7 @@ ENV = envs.TwoObjectiveGrid(size=2, time_limit=2, treasures=SMALL)
 VECTOR = vd.value_network_for(ENV, "monotonic", objectives=2, hidden_size=6, mixer_width=3)
 SCALAR = vd.value_network_for(ENV, "monotonic", hidden_size=6, mixer_width=3)
 SUMS = vd.value_network_for(ENV, "additive", hidden_size=6)
-PARAMS = jax.jit(VECTOR.init)(KEY0)
+PARAMS = Later(lambda: jax.jit(VECTOR.init)(KEY0))
 OPTIONS = {"num_envs": 4, "batch_size": 4, "capacity": 8, "grid": vd.preference_grid(2)}
 
 
@@ -107,19 +118,21 @@ def test_igm_holds_for_sums_and_for_one_objective_but_not_for_weighted_tracks():
 @pytest.mark.slow
 def test_igm_violations_are_those_counted_by_hand():
     grid = vd.preference_grid(4)
-    report = jax.jit(lambda p: vd.igm_violations(KEY0, ENV, VECTOR, p, grid))(PARAMS)
+    report = jax.jit(lambda p: vd.igm_violations(KEY0, ENV, VECTOR, p, grid))(PARAMS.value)
     zeros = jnp.zeros(len(grid))
     w = jnp.repeat(jnp.asarray(grid)[:, None], 2, axis=1)
-    given = (KEY0, ENV, VECTOR, PARAMS["agent"], w, zeros, vector_reward)
+    given = (KEY0, ENV, VECTOR, PARAMS.value["agent"], w, zeros, vector_reward)
     episodes = jax.jit(lambda: play(*given, shared=True))()
     features = jnp.moveaxis(episodes.features, 1, 0)
-    q = team_sequence(VECTOR, PARAMS["agent"], features, w, shared=True)
+    q = team_sequence(VECTOR, PARAMS.value["agent"], features, w, shared=True)
     violated = []
     for row, step in itertools.product(range(len(grid)), range(ENV.time_limit)):
         state, values = episodes.state[row, step][None], {}
         for pair in itertools.product(range(5), repeat=2):
             chosen = q[step, row, jnp.arange(2), jnp.array(pair)][None]
-            mixed, _ = VECTOR.mixer.mix(PARAMS["mixer"], chosen, state, jnp.ones((1, 2), bool))
+            mixed, _ = VECTOR.mixer.mix(
+                PARAMS.value["mixer"], chosen, state, jnp.ones((1, 2), bool)
+            )
             values[pair] = float(mixed[0, 0] @ grid[row])
         taken = values[tuple(episodes.action[row, step].tolist())]
         violated.append(taken < max(values.values()) - 1e-5)
@@ -139,14 +152,14 @@ def test_a_sequence_is_its_steps_for_shared_and_own_networks():
     w = jnp.float32(rng.dirichlet(np.ones(2), (4, 2)))
     own = vd.initial_params(KEY0, VECTOR, shared=False)["agent"]
     own = jax.tree.map(lambda x: x * jnp.array([1.0, 0.5]).reshape(2, *(1,) * (x.ndim - 1)), own)
-    for params, shared in ((PARAMS["agent"], True), (own, False)):
+    for params, shared in ((PARAMS.value["agent"], True), (own, False)):
         whole = team_sequence(VECTOR, params, features, w, shared=shared)
         carry = jnp.zeros((4, 2, VECTOR.hidden_size))
         for t in range(3):
             carry, q = team_step(VECTOR, params, carry, features[t], w, shared=shared)
             np.testing.assert_allclose(q, whole[t], rtol=1e-4, atol=1e-6)
     alike = vd.initial_params(KEY0, VECTOR, shared=False)["agent"]  # all agents start equal
-    one = team_sequence(VECTOR, PARAMS["agent"], features, w, shared=True)
+    one = team_sequence(VECTOR, PARAMS.value["agent"], features, w, shared=True)
     two = team_sequence(VECTOR, alike, features, w, shared=False)
     np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
 
@@ -225,8 +238,8 @@ def loss_by_hand(network, params, target, batch, w, discount, bootstrap):
 def test_the_loss_is_that_of_single_decisions(bootstrap):
     batch = random_batch(VECTOR)
     w = jnp.float32(np.random.default_rng(2).dirichlet(np.ones(2), (3, 1)).repeat(2, axis=1))
-    target = jax.tree.map(lambda x: 0.7 * x + 0.01, PARAMS)
-    given = (VECTOR, PARAMS, target, batch, w, 0.9)
+    target = jax.tree.map(lambda x: 0.7 * x + 0.01, PARAMS.value)
+    given = (VECTOR, PARAMS.value, target, batch, w, 0.9)
     found = vd.td_loss(*given, shared=True, bootstrap=bootstrap)
     assert float(found) == pytest.approx(loss_by_hand(*given, bootstrap), rel=1e-4)
     after = batch._replace(  # what follows the end has no influence
@@ -363,10 +376,6 @@ def test_absent_agents_change_nothing_and_own_networks_gossip():
 # Bad input
 
 
-def case(fn, /, **defaults):
-    return lambda **changed: fn(**(defaults | changed))
-
-
 W = np.full((1, 2), 0.5, np.float32)
 OFF_SIMPLEX = ([[0.5, 0.6]], [[-0.1, 1.1]], [[1.0]], [[0.2, 0.3, 0.5]], [[NAN, 1.0]], "x", 3)
 BATCH = Episodes(
@@ -388,60 +397,66 @@ HYPER = (3, [1], object(), rl.SACHyperparameters())
 RING = gossip.averaging(gossip.mixing(topology.ring(2)))
 CASES = {
     "additive": (
-        case(vd.additive, num_agents=2),
+        with_defaults(vd.additive, num_agents=2),
         {"num_agents": SIZE, "agent_weights": ([-1.0, 1.0], [1.0], [NAN, 1.0], "x")},
     ),
     "monotonic": (
-        case(vd.monotonic, num_agents=2, state_size=3),
+        with_defaults(vd.monotonic, num_agents=2, state_size=3),
         {"num_agents": SIZE, "state_size": SIZE, "num_objectives": SIZE, "width": SIZE},
     ),
     "independent": (vd.independent, {}),
     "preference_grid": (vd.preference_grid, {"divisions": SIZE, "num_objectives": (*SIZE, 1)}),
     "gaps": (
-        case(vd.gaps, preferences=W, returns=W),
+        with_defaults(vd.gaps, preferences=W, returns=W),
         {"preferences": (*OFF_SIMPLEX, [0.5, 0.5]), "returns": ([[1.0]], [[NAN, 1.0]], "x", None)},
     ),
     "value_network": (
-        case(vd.value_network, num_agents=2, num_features=3, num_actions=2, mixer=vd.additive(2)),
+        with_defaults(
+            vd.value_network, num_agents=2, num_features=3, num_actions=2, mixer=vd.additive(2)
+        ),
         {"num_agents": SIZE, "num_features": SIZE, "num_actions": SIZE, "mixer": OBJECT}
         | {"num_objectives": SIZE, "hidden_size": SIZE},
     ),
     "value_network_for": (
-        case(vd.value_network_for, env=ENV),
+        with_defaults(vd.value_network_for, env=ENV),
         {"env": (*OBJECT, envs.SimpleSpread(2)), "mixer": ("monotonik", 3, None)}
         | {"objectives": (0, 1, 3, 2.5, "2"), "hidden_size": FEW_SIZES, "mixer_width": FEW_SIZES}
         | {"agent_weights": ([1.0, 1.0],)},
     ),
     "initial_params": (
-        case(vd.initial_params, key=KEY0, network=VECTOR),
+        with_defaults(vd.initial_params, key=KEY0, network=VECTOR),
         {"key": KEY, "network": OBJECT, "shared": (1, None)},
     ),
     "value_learner": (
-        case(vd.value_learner, env=ENV, network=VECTOR),
+        with_defaults(vd.value_learner, env=ENV, network=VECTOR),
         {"env": (*OBJECT, envs.TwoObjectiveGrid(3)), "network": OBJECT, "num_envs": FEW_SIZES}
         | {"updates": FEW_SIZES, "batch_size": FEW_SIZES, "capacity": (*FEW_SIZES, 8)}
         | {"grid": (*OFF_SIMPLEX, vd.preference_grid(20)), "grid_every": FEW_SIZES}
         | {"bootstrap": (1, None), "shared": (1, None), "gossip": (*THING, RING)}
         | {"optimizer": THING, "hyperparameters": HYPER},
     ),
-    "vdn": (case(rl.vdn, env=ENV, network=SUMS), {"network": (*OBJECT, SCALAR, VECTOR)}),
-    "qmix": (case(rl.qmix, env=ENV, network=SCALAR), {"network": (*OBJECT, SUMS, VECTOR)}),
+    "vdn": (with_defaults(rl.vdn, env=ENV, network=SUMS), {"network": (*OBJECT, SCALAR, VECTOR)}),
+    "qmix": (with_defaults(rl.qmix, env=ENV, network=SCALAR), {"network": (*OBJECT, SUMS, VECTOR)}),
     "mo_mix": (
-        case(rl.mo_mix, env=ENV, network=VECTOR),
+        with_defaults(rl.mo_mix, env=ENV, network=VECTOR),
         {"network": (*OBJECT, SUMS, SCALAR), "guide": ("gap", 3, None), "hyperparameters": HYPER},
     ),
     "objective_returns": (
-        case(vd.objective_returns, key=KEY0, env=ENV, network=VECTOR, params=PARAMS, preferences=W),
+        with_defaults(
+            vd.objective_returns, key=KEY0, env=ENV, network=VECTOR, params=PARAMS, preferences=W
+        ),
         {"key": KEY, "env": OBJECT, "network": (*OBJECT,), "params": (None, 3, {"agent": {}})}
         | {"preferences": (None, *OFF_SIMPLEX), "num_episodes": FEW_SIZES, "shared": (1,)},
     ),
     "igm_violations": (
-        case(vd.igm_violations, key=KEY0, env=ENV, network=VECTOR, params=PARAMS, preferences=W),
+        with_defaults(
+            vd.igm_violations, key=KEY0, env=ENV, network=VECTOR, params=PARAMS, preferences=W
+        ),
         {"key": KEY, "env": OBJECT, "network": OBJECT, "preferences": (None, *OFF_SIMPLEX)}
         | {"params": (None, 3), "shared": (1, None)},
     ),
     "td_loss": (
-        case(
+        with_defaults(
             lambda **given: jax.eval_shape(lambda: vd.td_loss(**given)),  # refuses while tracing
             network=VECTOR,
             params=PARAMS,
@@ -453,7 +468,11 @@ CASES = {
             bootstrap=True,
         ),
         {"network": OBJECT, "params": (None, 3, {"agent": {}}, {"agent": 1, "mixer": 2})}
-        | {"target": (None, 3, {**PARAMS, "agent": {}}), "shared": (1, None), "bootstrap": (0, "x")}
+        | {
+            "target": (None, 3, Later(lambda: {**PARAMS.value, "agent": {}})),
+            "shared": (1, None),
+            "bootstrap": (0, "x"),
+        }
         | {"batch": (*OBJECT, BATCH._replace(action=3), *BAD_BATCHES)}
         | {"preference": (None, *OFF_SIMPLEX, W, np.full((3, 2, 2), 0.5))}
         | {"discount": (*NUMBER, -0.1, 1.1)},

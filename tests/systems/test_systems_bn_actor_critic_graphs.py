@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from jaxswarm import envs, rl, rollout
 from jaxswarm.systems import bn_actor_critic
+from tests.later import Later
 from tests.tracing import Counted
 
 N = 4
@@ -97,9 +98,9 @@ def test_gradients_reach_both_logits_and_are_finite():
 
 GAME = envs.CoordinationGame(3)
 TEAM = bn_actor_critic.Team(GAME)
-NETWORK = bn_actor_critic.team_network(TEAM, widths=(16,), graph_width=8)
-PARAMS = jax.jit(NETWORK.init)(jax.random.key(2))
-JOINT = jnp.array(list(itertools.product(range(2), repeat=3)), jnp.int32)
+NETWORK = Later(lambda: bn_actor_critic.team_network(TEAM, widths=(16,), graph_width=8))
+PARAMS = Later(lambda: jax.jit(NETWORK.value.init)(jax.random.key(2)))
+JOINT = np.array(list(itertools.product(range(2), repeat=3)), np.int32)
 
 
 def amplified(params, scale=40.0):
@@ -114,15 +115,17 @@ def observe(seed=3):
 
 @jax.jit
 def joint_and_samples(params, here, keys):
-    each = jax.vmap(lambda a: bn_actor_critic.joint_log_prob(NETWORK, params, here, a))(JOINT)
-    outputs = NETWORK.actor(params["actor"], (), rl.features_of(here)[0])[1]
-    sample = jax.vmap(lambda k: NETWORK.distribution.sample(k, params["actor"], outputs))
+    each = jax.vmap(lambda a: bn_actor_critic.joint_log_prob(NETWORK.value, params, here, a))(JOINT)
+    outputs = NETWORK.value.actor(params["actor"], (), rl.features_of(here)[0])[1]
+    sample = jax.vmap(lambda k: NETWORK.value.distribution.sample(k, params["actor"], outputs))
     return each, *sample(keys)
 
 
 @pytest.mark.parametrize("kind", ["independent", "line", "full", "learnt", "random"])
 def test_the_joint_distribution_sums_to_one_and_samples_follow_it(kind):
-    params = bn_actor_critic.with_graph(amplified(PARAMS), bn_actor_critic.graph_settings(kind, 3))
+    params = bn_actor_critic.with_graph(
+        amplified(PARAMS.value), bn_actor_critic.graph_settings(kind, 3)
+    )
     here = observe()
     each, draws, logs = joint_and_samples(params, here, jax.random.split(jax.random.key(4), 4_000))
     joint = np.exp(np.asarray(each.sum(axis=1)))
@@ -146,12 +149,14 @@ def test_the_joint_distribution_sums_to_one_and_samples_follow_it(kind):
 def test_a_given_graph_need_not_be_sampled(kind):
     plain = bn_actor_critic.team_network(TEAM, widths=(16,), graph_width=8, sampled=False)
     params, here = (
-        bn_actor_critic.with_graph(amplified(PARAMS), bn_actor_critic.graph_settings(kind, 3)),
+        bn_actor_critic.with_graph(
+            amplified(PARAMS.value), bn_actor_critic.graph_settings(kind, 3)
+        ),
         observe(),
     )
     one, two = (
         jax.vmap(lambda a, n=net: bn_actor_critic.joint_log_prob(n, params, here, a))(JOINT)
-        for net in (plain, NETWORK)
+        for net in (plain, NETWORK.value)
     )
     np.testing.assert_allclose(one, two, atol=1e-6)
 
@@ -159,8 +164,11 @@ def test_a_given_graph_need_not_be_sampled(kind):
 @pytest.mark.slow
 def test_the_graph_depends_on_observations_only_if_it_is_learned():
     key = jax.random.key(5)
-    grown = {**PARAMS["actor"], "pairs": jax.tree.map(lambda x: 30 * x, PARAMS["actor"]["pairs"])}
-    params = {**PARAMS, "actor": grown}
+    grown = {
+        **PARAMS.value["actor"],
+        "pairs": jax.tree.map(lambda x: 30 * x, PARAMS.value["actor"]["pairs"]),
+    }
+    params = {**PARAMS.value, "actor": grown}
 
     def graphs(kind):
         held = bn_actor_critic.with_graph(params, bn_actor_critic.graph_settings(kind, 3))
@@ -170,7 +178,7 @@ def test_the_graph_depends_on_observations_only_if_it_is_learned():
             same = here._replace(
                 edge_noise=jnp.zeros((1, 3, 3, 2)), permutation_noise=jnp.zeros((1, 3, 3))
             )
-            return bn_actor_critic.graph_of(NETWORK, held, same).graph
+            return bn_actor_critic.graph_of(NETWORK.value, held, same).graph
 
         return np.asarray(jax.vmap(one)(jnp.arange(16)))
 
@@ -181,7 +189,7 @@ def test_the_graph_depends_on_observations_only_if_it_is_learned():
 
 def learner(**options):
     return bn_actor_critic.bn_mappo(
-        TEAM, NETWORK, num_envs=4, num_steps=8, epochs=1, minibatches=1, **options
+        TEAM, NETWORK.value, num_envs=4, num_steps=8, epochs=1, minibatches=1, **options
     )
 
 
@@ -189,7 +197,7 @@ def learner(**options):
 def test_the_first_ratio_is_one_and_all_graphs_are_one_program():
     made = learner()
     step = Counted(made.step)
-    state = made.init(PARAMS, jax.random.key(6))
+    state = made.init(PARAMS.value, jax.random.key(6))
     for kind in ("learnt", "full", "independent", "random"):
         given = bn_actor_critic.TeamHyperparameters(bn_actor_critic.graph_settings(kind, 3))
         _, info = step(jax.random.key(7), state, given)
@@ -215,7 +223,7 @@ def test_annealing_drives_the_density_to_zero():
         rl.PPOHyperparameters(lr=2e-2),
     )
     made = learner(schedule=bn_actor_critic.annealing(60, begin=0.1, late=0.4))
-    state = made.init(PARAMS, jax.random.key(8))
+    state = made.init(PARAMS.value, jax.random.key(8))
     _, records = jax.jit(lambda k: rollout(made.step, state, 60, key=k, inputs=strong))(
         jax.random.key(9)
     )
@@ -252,11 +260,15 @@ def test_annealing_drives_the_density_to_zero():
         (lambda: bn_actor_critic.Team(envs.SimpleSpread()), "discrete"),
         (lambda: bn_actor_critic.annealing(10, begin=0.8), "begin, late"),
         (
-            lambda: bn_actor_critic.joint_log_prob(NETWORK, PARAMS, observe(), np.array([0, 2, 0])),
+            lambda: bn_actor_critic.joint_log_prob(
+                NETWORK.value, PARAMS.value, observe(), np.array([0, 2, 0])
+            ),
             r"action: expected whole numbers in \[0, 1\]",
         ),
         (
-            lambda: bn_actor_critic.joint_log_prob(NETWORK, PARAMS, observe(), np.zeros(2, int)),
+            lambda: bn_actor_critic.joint_log_prob(
+                NETWORK.value, PARAMS.value, observe(), np.zeros(2, int)
+            ),
             "action",
         ),
     ],

@@ -12,6 +12,7 @@ from jaxswarm.coordination import bandits
 from jaxswarm.data import tokenizers, verifiable
 from jaxswarm.models import transformer
 from jaxswarm.systems import knexa_fl
+from tests.later import Later
 
 NAN, KEY = refusals.NAN, jax.random.key(0)
 TEXT = verifiable.tokenizer()
@@ -25,10 +26,10 @@ MODELS = {
 NAMES = ["a", "b", "b", "a"]
 SWARM = transformer.families(MODELS, NAMES)
 VOCABULARIES = {"a": TEXT, "b": OTHER}
-TEAM = knexa_fl.team(SWARM, jax.jit(SWARM.init)(KEY), VOCABULARIES, TEXT)
+TEAM = Later(lambda: knexa_fl.team(SWARM, jax.jit(SWARM.init)(KEY), VOCABULARIES, TEXT))
 N, K, T = 4, 2, 3
 ITEMS = verifiable.draw_items(verifiable.products(), 40, seed=0, distinct=True)
-TOKENS = jax.tree.map(jnp.asarray, verifiable.to_arrays(ITEMS, TEXT, solution_length=T))
+TOKENS = verifiable.to_arrays(ITEMS, TEXT, solution_length=T)
 
 
 def part(start, stop):
@@ -49,7 +50,7 @@ OPTIONS = {"num_pairs": K, "max_new_tokens": T, "steps": 2, "batch_size": 3, "tr
 @pytest.fixture(scope="module")
 def state():
     """Adapters that change something: a first round of steps at a large step size."""
-    start = knexa_fl.knexa(TEAM, optax.adam(0.1), **OPTIONS).init(TEAM.init(KEY), DATA)
+    start = knexa_fl.knexa(TEAM.value, optax.adam(0.1), **OPTIONS).init(TEAM.value.init(KEY), DATA)
     noisy = jax.tree.map(
         lambda x: x + 0.3 * jax.random.normal(jax.random.key(1), x.shape), start.adapters
     )
@@ -59,8 +60,10 @@ def state():
 @jax.jit
 def step(policy, key, state):
     """One round with any policy: compiled once."""
-    learner = knexa_fl.knexa(TEAM, optax.adam(0.01), policy=policy, alpha=(0.5, 0.5), **OPTIONS)
-    return learner.step(key, state, DATA)
+    learner = knexa_fl.knexa(
+        TEAM.value, optax.adam(0.01), policy=policy, alpha=(0.5, 0.5), **OPTIONS
+    )
+    return learner.step(key, state, jax.tree.map(jnp.asarray, DATA))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def rounds(state):
 @jax.jit
 def texts_of(adapters):
     return knexa_fl.team_texts(
-        KEY, TEAM, adapters, DATA.prompts, DATA.prompt_mask, max_new_tokens=T, temperature=0.0
+        KEY, TEAM.value, adapters, DATA.prompts, DATA.prompt_mask, max_new_tokens=T, temperature=0.0
     )
 
 
@@ -83,13 +86,14 @@ def test_texts_are_those_of_each_model_re_encoded_on_the_host(state):
     found = texts_of(state.adapters)
     for agent, name in enumerate(NAMES):
         place = list(SWARM.members[name]).index(agent)
-        base, adapter = jax.tree.map(lambda x: x[place], (TEAM.params[name], state.adapters[name]))  # noqa: B023
+        both = TEAM.value.params[name], state.adapters[name]
+        base, adapter = jax.tree.map(lambda x: x[place], both)  # noqa: B023
         prompts = tokenizers.reencode(
             DATA.prompts, TEXT, VOCABULARIES[name], length=DATA.prompts.shape[1]
         )
         own = transformer.generate(
-            KEY, MODELS[name], TEAM.adapters.merge(base, adapter), prompts.tokens, prompts.mask,
-            max_new_tokens=T, temperature=0.0,
+            KEY, MODELS[name], TEAM.value.adapters.merge(base, adapter), prompts.tokens,
+            prompts.mask, max_new_tokens=T, temperature=0.0,
         )  # fmt: skip
         assert tokenizers.decode_batch(VOCABULARIES[name], own.tokens) == tokenizers.decode_batch(
             TEXT, found.tokens[agent]
@@ -98,10 +102,12 @@ def test_texts_are_those_of_each_model_re_encoded_on_the_host(state):
 
 @pytest.mark.slow
 def test_losses_do_not_depend_on_the_order_of_the_vocabulary(state):
-    losses = knexa_fl.solution_losses(TEAM, state.adapters, DATA.validation)
-    base, adapter = jax.tree.map(lambda x: x[1], (TEAM.params["b"], state.adapters["b"]))  # agent 2
+    losses = knexa_fl.solution_losses(TEAM.value, state.adapters, DATA.validation)
+    base, adapter = jax.tree.map(
+        lambda x: x[1], (TEAM.value.params["b"], state.adapters["b"])
+    )  # agent 2
     items = verifiable.to_arrays(ITEMS[24:30], OTHER)
-    want = language.sft_loss(MODELS["b"], TEAM.adapters.merge(base, adapter), items)
+    want = language.sft_loss(MODELS["b"], TEAM.value.adapters.merge(base, adapter), items)
     counts = np.asarray(DATA.validation.solution_mask).sum(1)
     np.testing.assert_allclose((losses[2] * counts).sum() / counts.sum(), want, rtol=1e-5)
 
@@ -110,7 +116,7 @@ def test_losses_do_not_depend_on_the_order_of_the_vocabulary(state):
 def test_mean_probabilities_of_equal_agents_are_those_of_one(state):
     same = knexa_fl.team(
         transformer.families({"a": MODELS["a"]}, ["a"] * 2),
-        {"a": jax.tree.map(lambda x: x[:1].repeat(2, 0), TEAM.params["a"])},
+        {"a": jax.tree.map(lambda x: x[:1].repeat(2, 0), TEAM.value.params["a"])},
         {"a": TEXT},
         TEXT,
     )
@@ -118,7 +124,7 @@ def test_mean_probabilities_of_equal_agents_are_those_of_one(state):
     tokens, mask = TOKENS.solutions[:4], TOKENS.solution_mask[:4]
     prompts, prompt_mask = TOKENS.prompts[:4], TOKENS.prompt_mask[:4]
     found = knexa_fl.mean_probabilities(same, adapters, prompts, prompt_mask, tokens, mask)
-    merged = TEAM.adapters.merge(*jax.tree.map(lambda x: x[0], same.pairs(adapters)["a"]))
+    merged = TEAM.value.adapters.merge(*jax.tree.map(lambda x: x[0], same.pairs(adapters)["a"]))
     want = transformer.completion_outputs(MODELS["a"], merged, prompts, prompt_mask, tokens, mask)
     np.testing.assert_allclose(found, jax.nn.softmax(want.logits), atol=1e-5)
 
@@ -202,7 +208,7 @@ def test_only_matchmakers_learn_and_rewards_are_the_drop_of_the_loss(rounds, sta
 @pytest.mark.slow
 def test_distillation_brings_a_student_closer_to_its_teachers_texts(state):
     learner = knexa_fl.knexa(
-        TEAM,
+        TEAM.value,
         optax.adam(0.02),
         alpha=(1.0, 1.0),
         **(OPTIONS | {"steps": 30, "transfer_size": 8, "temperature": 0.0}),
@@ -215,20 +221,22 @@ def test_distillation_brings_a_student_closer_to_its_teachers_texts(state):
         solutions=texts.tokens[teacher], solution_mask=texts.mask[teacher]
     )
     before, then = (
-        float(knexa_fl.solution_losses(TEAM, adapters, taught)[student].mean())
+        float(knexa_fl.solution_losses(TEAM.value, adapters, taught)[student].mean())
         for adapters in (state.adapters, after.adapters)
     )
     assert then < before
 
 
-PAIRS = knexa_fl.greedy_matching(np.ones((N, N)), K)
+PAIRS = Later(knexa_fl.greedy_matching, np.ones((N, N)), K)
 PROFILES = np.asarray(knexa_fl.make_profiles([0, 1, 1, 0], np.zeros((N, 12)), DATA.histogram))
 TRANSFER = knexa_fl.Transfer(DATA.prompts, DATA.prompt_mask, DATA.prompts, DATA.prompt_mask)
+HISTORY = Later(knexa_fl.empty_history, N)
 SQUARE = [np.ones((3, 4)), np.ones(4), "x", None, 1j]
 WRONG_HISTOGRAMS = [DATA.histogram * 0.5, DATA.histogram[:, :11], -DATA.histogram, "x", None]
 EMPTY = DATA.prompts[:0]
 OVERLAP = DATA._replace(prompts=DATA.validation.prompts, prompt_mask=DATA.validation.prompt_mask)
 TEXTS = {"prompts": DATA.prompts, "mask": DATA.prompt_mask}
+START = Later(TEAM.init, KEY)
 TABLE = {
     "make_profiles": (
         knexa_fl.make_profiles,
@@ -257,11 +265,11 @@ TABLE = {
     "empty_history": (knexa_fl.empty_history, {"num_agents": 3}, {"num_agents": "size"}),
     "pair_features": (
         knexa_fl.pair_features,
-        {"kind": "pairwise", "profiles": PROFILES, "history": knexa_fl.empty_history(N)},
+        {"kind": "pairwise", "profiles": PROFILES, "history": HISTORY},
         {
             "kind": "name",
             "profiles": [PROFILES[:, :31], "x", None],
-            "history": [knexa_fl.empty_history(3), 3, "x"],
+            "history": [Later(knexa_fl.empty_history, 3), 3, "x"],
         },
     ),
     "greedy_matching": (
@@ -304,7 +312,7 @@ TABLE = {
     ),
     "check_sums": (
         knexa_fl.check_sums,
-        {"sums": bandits.empty_sums(3), "num_features": 3, "regularization": 1.0},
+        {"sums": Later(bandits.empty_sums, 3), "num_features": 3, "regularization": 1.0},
         {"sums": "thing", "num_features": "size", "regularization": "positive"},
     ),
     "matchmaker": (
@@ -314,7 +322,7 @@ TABLE = {
             "num_agents": "size",
             "num_features": "size",
             "num_pairs": [K + 1, *refusals.BAD["size"]],
-            "bandit": [3, "x", bandits.linucb(4)],
+            "bandit": [3, "x", Later(bandits.linucb, 4)],
             "beta0": "nonnegative",
             "regularization": "positive",
             "normalize": "flag",
@@ -325,7 +333,7 @@ TABLE = {
         {"swarm": SWARM, "params": TEAM.params, "vocabularies": VOCABULARIES, "text": TEXT},
         {
             "swarm": "thing",
-            "params": [3, None, {"a": TEAM.params["a"]}],
+            "params": [3, None, Later(lambda: {"a": TEAM.value.params["a"]})],
             "vocabularies": [3, None, {"a": TEXT}, {"a": TEXT, "b": tokenizers.character("ab")}],
             "text": "thing",
             "adapters": [3, "x"],
@@ -333,19 +341,19 @@ TABLE = {
     ),
     "team_texts": (
         knexa_fl.team_texts,
-        {"key": KEY, "team": TEAM, "state": TEAM.init(KEY), "max_new_tokens": T, **TEXTS},
+        {"key": KEY, "team": TEAM, "state": START, "max_new_tokens": T, **TEXTS},
         {"key": "key", "team": "thing", "max_new_tokens": "size"},
     ),
     "solution_losses": (
         knexa_fl.solution_losses,
-        {"team": TEAM, "state": TEAM.init(KEY), "problems": DATA.validation},
+        {"team": TEAM, "state": START, "problems": DATA.validation},
         {"team": "thing", "problems": "thing"},
     ),
     "mean_probabilities": (
         knexa_fl.mean_probabilities,
         {
             "team": TEAM,
-            "state": TEAM.init(KEY),
+            "state": START,
             "tokens": DATA.prompts,
             "token_mask": DATA.prompt_mask,
             **TEXTS,
@@ -356,7 +364,7 @@ TABLE = {
         knexa_fl.distillation_loss,
         {
             "model": MODELS["a"],
-            "params": jax.tree.map(lambda x: x[0], TEAM.params["a"]),
+            "params": Later(lambda: jax.tree.map(lambda x: x[0], TEAM.value.params["a"])),
             "own": part(0, 4),
             "transfer": TRANSFER,
             "alpha": 0.5,
@@ -403,7 +411,7 @@ TABLE = {
             "num_pairs": [K + 1, *refusals.BAD["size"]],
             "max_new_tokens": "size",
             "features": "name",
-            "bandit": [3, "x", bandits.linucb(4)],
+            "bandit": [3, "x", Later(bandits.linucb, 4)],
             "policy": [-1, 8, 1.5, "x"],
             "beta0": "nonnegative",
             "regularization": "positive",
@@ -441,6 +449,6 @@ def test_every_public_function_is_tried():
     ],
 )
 def test_wrong_data_are_refused_by_name(change, message):
-    learner = knexa_fl.knexa(TEAM, optax.adam(0.1), **OPTIONS)
+    learner = knexa_fl.knexa(TEAM.value, optax.adam(0.1), **OPTIONS)
     with pytest.raises(ValueError, match=message):
-        learner.init(TEAM.init(KEY), DATA._replace(**change))
+        learner.init(TEAM.value.init(KEY), DATA._replace(**change))

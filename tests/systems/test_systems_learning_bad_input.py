@@ -22,24 +22,26 @@ from tests.bad_input import (
     SHARE,
     SIZE,
     Call,
+    accepts,
     cases,
     refuses,
 )
+from tests.later import Later, built
 
 RANDOM = jax.random.key(0)
 RING = topology.ring(4)
 SGD = optax.sgd(0.1)
 TRAIN = data.load("iris").train
-BODY = models.functional(models.mlp(6), TRAIN.features[:1])
-NORMED = models.functional(models.mlp(6, 5, norm="batch"), TRAIN.features[:1])
-HEADED = bristle.with_head(BODY, 6, 3)
+BODY = Later(lambda: models.functional(models.mlp(6), TRAIN.features[:1]))
+NORMED = Later(lambda: models.functional(models.mlp(6, 5, norm="batch"), TRAIN.features[:1]))
+HEADED = Later(lambda: bristle.with_head(BODY.value, 6, 3))
 HALVES = [data.from_rows([np.arange(i, 120, 4), np.arange(i + 1, 120, 4)], 120) for i in (0, 2)]
 MASK = np.ones(4, bool)
 BAD_MASK = (np.ones(3, bool), np.ones(4), [0, 1], "x", None)
 ALPHA = SHARE
 RULE = bristle.performance_based(RING)
 WALL = sybilwall.sybilwall(RING)
-HEADS = jnp.zeros((4, 3, 2))
+HEADS = np.zeros((4, 3, 2), np.float32)
 
 
 def loss(params, batch):
@@ -63,16 +65,16 @@ def federated_step(inputs):
     return server.step(RANDOM, server.init(jnp.zeros(2)), inputs)
 
 
-SHARDS = data.stacked(np.zeros((4, 3, 2), np.float32), np.zeros((4, 3), np.int32))
-ONLINE = modest.always_online(3, 4)
+SHARDS = Later(lambda: data.stacked(np.zeros((4, 3, 2), np.float32), np.zeros((4, 3), np.int32)))
+ONLINE = Later(lambda: modest.always_online(3, 4))
 BAD_INPUTS = (
     None,
     3,
     (SHARDS,),
     (SHARDS, None),
     (None, ONLINE),
-    (SHARDS, modest.always_online(3, 5)),
-    (SHARDS, ONLINE._replace(joins=jnp.zeros((3, 4)))),
+    (SHARDS, Later(modest.always_online, 3, 5)),
+    (SHARDS, Later(ONLINE._replace, joins=np.zeros((3, 4)))),
 )
 
 CALLS = {
@@ -123,7 +125,7 @@ CALLS = {
     ),
     "modest.membership": Call(
         modest.membership,
-        {"plan": network.fault_plan([(1, "crash", 0)], 4), "rounds": 3},
+        {"plan": Later(network.fault_plan, [(1, "crash", 0)], 4), "rounds": 3},
         {"plan": OBJECT, "rounds": SIZE, "present": BAD_MASK[:-1], "in_flight": FLAG},
     ),
     "modest.initial_views": Call(
@@ -133,20 +135,20 @@ CALLS = {
     ),
     "modest.check_view": Call(
         modest.check_view,
-        {"view": modest.initial_views(4)},
+        {"view": Later(modest.initial_views, 4)},
         {"view": OBJECT, "before": (3, "x")},
     ),
     "modest.sample_order": Call(
         modest.sample_order,
-        {"ids": jnp.arange(4), "round": 0},
+        {"ids": np.arange(4, dtype=np.int32), "round": 0},
         {"ids": ("x", None, 3, np.zeros(3)), "round": (1.5, "x", None)},
     ),
     "modest.resolve_sample": Call(
         modest.resolve_sample,
         {
-            "order": jnp.arange(4),
-            "candidate": jnp.ones(4, bool),
-            "online": jnp.ones(4, bool),
+            "order": np.arange(4, dtype=np.int32),
+            "candidate": MASK,
+            "online": MASK,
             "own": jnp.int32(-1),
             "wanted": 2,
         },
@@ -178,10 +180,8 @@ CALLS = {
         {"gossip": "gossip|rule"},
     ),
     "bristle step": Call(
-        lambda inputs: (
-            CALLS["bristle.bristle"]
-            .function(**CALLS["bristle.bristle"].good)
-            .step(RANDOM, bristle.bristle(RULE, sample=data.full_batches()).init(HEADS), inputs)
+        lambda inputs: accepts(CALLS["bristle.bristle"]).step(
+            RANDOM, bristle.bristle(RULE, sample=data.full_batches()).init(HEADS), inputs
         ),
         {},
         {"inputs": OBJECT},
@@ -210,18 +210,18 @@ CALLS = {
         },
     ),
     "bristle.centered": Call(
-        bristle.centered, {"heads": HEADS}, {"heads": (jnp.zeros(3), 3.0, None, "x")}
+        bristle.centered, {"heads": HEADS}, {"heads": (np.zeros(3), 3.0, None, "x")}
     ),
     "bristle.keep_familiar": Call(
         bristle.keep_familiar,
-        {"consolidated": HEADS, "trained": HEADS, "familiar": jnp.ones((4, 2), bool)},
-        {"familiar": (None, "x", jnp.ones((4, 2)), jnp.ones((4, 3), bool))},
+        {"consolidated": HEADS, "trained": HEADS, "familiar": np.ones((4, 2), bool)},
+        {"familiar": (None, "x", np.ones((4, 2)), np.ones((4, 3), bool))},
     ),
     "bristle.prioritize": Call(
         bristle.prioritize,
-        {"key": RANDOM, "distances": jnp.ones(4), "valid": jnp.ones(4, bool), "quota": 2},
+        {"key": RANDOM, "distances": np.ones(4, np.float32), "valid": MASK, "quota": 2},
         {
-            "distances": (jnp.ones((2, 2)), jnp.float32(3.0)),
+            "distances": (np.ones((2, 2)), jnp.float32(3.0)),
             "valid": BAD_MASK,
             "quota": SIZE,
             "alpha": ALPHA,
@@ -307,7 +307,7 @@ STEPS = ("bristle step", "modest step", "sybilwall mix")
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in STEPS])
 def test_good_arguments_are_accepted(name):
-    CALLS[name].function(**CALLS[name].good)
+    accepts(CALLS[name])
 
 
 @pytest.mark.parametrize(("name", "argument"), cases(CALLS))
@@ -378,7 +378,7 @@ COMPLETE = topology.complete(4)
 RULES = {
     "sybilwall": (sybilwall.sybilwall(COMPLETE), {}),
     "sybilwall, displacement": (sybilwall.sybilwall(RING, history="displacement"), {}),
-    "performance_based": (bristle.performance_based(COMPLETE), {"context": _tests_of(4)}),
+    "performance_based": (bristle.performance_based(COMPLETE), {"context": Later(_tests_of, 4)}),
     "renormalized_averaging": (
         disrupted.renormalized_averaging(disrupted.decavg_mixing(COMPLETE)),
         {},
@@ -389,7 +389,7 @@ RULES = {
 @pytest.mark.parametrize("field", ["alive", "participates"])
 @pytest.mark.parametrize("name", RULES)
 def test_absent_agents_change_nothing_and_send_nothing_under_a_rule(name, field):
-    rule, extras = RULES[name]
+    rule, extras = built(RULES[name])
     rng = np.random.default_rng(0)
     params = jnp.asarray(rng.normal(size=(4, 3, 2)), jnp.float32)
     mix = jax.jit(rule.mix)

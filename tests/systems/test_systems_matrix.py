@@ -9,11 +9,14 @@ import pytest
 
 from jaxswarm import network
 from jaxswarm.systems import matrix
+from tests.later import Later
 from tests.tracing import Counted
 
 LOOP = [[0.0, 1.0, 0.0], [0.4, 0.0, 0.6]]  # proposer → critic → proposer or out
 FLOW = matrix.flow(LOOP, service=[1.0, 0.5], actors=[3, 2], servers=[4], field_size=400.0)
-WORK = jax.jit(lambda key: matrix.sample_work(key, FLOW, 40, max_hops=8))(jax.random.key(0))
+WORK = Later(
+    lambda: jax.jit(lambda key: matrix.sample_work(key, FLOW, 40, max_hops=8))(jax.random.key(0))
+)
 SLOTS = 12
 RUN = Counted(
     lambda work, settings, fatal=None: matrix.run(work, FLOW, settings, slots=SLOTS, crashes=fatal)
@@ -126,8 +129,8 @@ def by_hand(work, flow, p, fatal=()):
 )
 def test_every_row_and_moment_equals_the_plain_event_loop(scheduler, batch, fatal):
     p = settings(scheduler=scheduler, batch=batch, per_byte=1e-5, offload=True)
-    out = RUN(WORK, p, padded(fatal))
-    status, result, end, late = by_hand(WORK, FLOW, p, fatal)
+    out = RUN(WORK.value, p, padded(fatal))
+    status, result, end, late = by_hand(WORK.value, FLOW, p, fatal)
     np.testing.assert_array_equal(out.status, status)
     np.testing.assert_array_equal(np.asarray(out.result)[list(result)], list(result.values()))
     assert float(out.makespan) == pytest.approx(float(end), rel=1e-5)
@@ -141,15 +144,15 @@ def test_every_row_and_moment_equals_the_plain_event_loop(scheduler, batch, fata
 def test_every_scheduler_gives_every_row_the_same_result_in_one_compilation():
     before = RUN.traces
     found = [
-        RUN(WORK, settings(scheduler=s, concurrency=c, batch=b))
+        RUN(WORK.value, settings(scheduler=s, concurrency=c, batch=b))
         for s, c, b in itertools.product((0, 1, 2), (1, SLOTS), (False, True))
     ]
     for out in found:
         np.testing.assert_array_equal(out.result, found[0].result)
         assert bool(out.finished)
-        assert int(out.hops) == int(WORK.hops.sum())
+        assert int(out.hops) == int(WORK.value.hops.sum())
     assert RUN.traces <= before + 1
-    wrong = WORK._replace(role=(WORK.role + 1) % 2)
+    wrong = WORK.value._replace(role=(WORK.value.role + 1) % 2)
     assert (np.asarray(RUN(wrong, settings()).result) != np.asarray(found[0].result)).any()
 
 
@@ -185,15 +188,15 @@ def test_constant_calls_in_step_take_the_computed_time():
 
 
 def test_bytes_of_a_message_are_the_history_with_or_without_long_texts():
-    whole, light = (np.asarray(matrix.carried_bytes(WORK, offload=x)) for x in (False, True))
-    size = np.asarray(WORK.size)
+    whole, light = (np.asarray(matrix.carried_bytes(WORK.value, offload=x)) for x in (False, True))
+    size = np.asarray(WORK.value.size)
     np.testing.assert_allclose(whole[:, 0], 256.0)
     np.testing.assert_allclose(whole[:, 2], 256.0 + size[:, 0] + size[:, 1], rtol=1e-5)
     short = np.where(size > 512.0, 64.0, size)
     np.testing.assert_allclose(light[:, 2], 256.0 + short[:, 0] + short[:, 1], rtol=1e-5)
-    inside = np.arange(8)[None, :] < np.asarray(WORK.hops)[:, None]
+    inside = np.arange(8)[None, :] < np.asarray(WORK.value.hops)[:, None]
     for x, table in ((False, whole), (True, light)):
-        out = RUN(WORK, settings(offload=x))
+        out = RUN(WORK.value, settings(offload=x))
         assert float(out.message_bytes) == pytest.approx(table[inside].mean(), rel=1e-4)
 
 
@@ -214,8 +217,8 @@ def test_rows_follow_their_routes_and_end_at_the_limit():
 
 def test_a_crash_loses_exactly_the_rows_that_the_actor_holds():
     fatal = matrix.crashes(network.fault_plan([(3, "crash", 3)], num_agents=5), FLOW)
-    out = RUN(WORK, settings(), padded(list(zip(*fatal, strict=True))))
-    calm = RUN(WORK, settings())
+    out = RUN(WORK.value, settings(), padded(list(zip(*fatal, strict=True))))
+    calm = RUN(WORK.value, settings())
     lost = np.asarray(out.status) == matrix.TOMBSTONE
     assert 0 < lost.sum() < 12
     np.testing.assert_array_equal(np.asarray(out.result)[~lost], np.asarray(calm.result)[~lost])
@@ -252,7 +255,7 @@ def test_ticks_agree_with_exact_events():
 
 
 def test_jit_equals_eager():
-    few = jax.tree.map(lambda x: x[:4], WORK)
+    few = jax.tree.map(lambda x: x[:4], WORK.value)
     p = settings(concurrency=2)
     compiled = jax.jit(lambda w: matrix.run(w, FLOW, p, slots=2))(few)
     plain = matrix.run(few, FLOW, p, slots=2)
@@ -281,15 +284,15 @@ def test_jit_equals_eager():
             "num_rows: expected a whole number of at least 1",
         ),
         (lambda: matrix.sample_work(jax.random.key(0), FLOW, 2, hop_spread=-1.0), "hop_spread"),
-        (lambda: matrix.run(WORK, FLOW, settings(concurrency=0), slots=4), "concurrency"),
-        (lambda: matrix.run(WORK, FLOW, settings(concurrency=5), slots=4), "concurrency"),
-        (lambda: matrix.run(WORK, FLOW, settings(tau=np.nan), slots=9), "tau"),
-        (lambda: matrix.run(WORK, FLOW, settings(scheduler=3), slots=9), "scheduler"),
-        (lambda: matrix.run(WORK, FLOW, settings(window=(0.5, 0.5)), slots=9), "window"),
+        (lambda: matrix.run(WORK.value, FLOW, settings(concurrency=0), slots=4), "concurrency"),
+        (lambda: matrix.run(WORK.value, FLOW, settings(concurrency=5), slots=4), "concurrency"),
+        (lambda: matrix.run(WORK.value, FLOW, settings(tau=np.nan), slots=9), "tau"),
+        (lambda: matrix.run(WORK.value, FLOW, settings(scheduler=3), slots=9), "scheduler"),
+        (lambda: matrix.run(WORK.value, FLOW, settings(window=(0.5, 0.5)), slots=9), "window"),
         (lambda: matrix.saturation(FLOW, "mesh", 0.1), "unknown scheduler 'mesh'"),
         (lambda: matrix.saturation(FLOW, "p2p", 0.0), "tau: expected a finite number > 0"),
-        (lambda: matrix.run_ticks(WORK, FLOW, slots=0, num_steps=1), "slots"),
-        (lambda: matrix.run_ticks(WORK, FLOW, slots=1, num_steps=1, dt=0.0), "dt"),
+        (lambda: matrix.run_ticks(WORK.value, FLOW, slots=0, num_steps=1), "slots"),
+        (lambda: matrix.run_ticks(WORK.value, FLOW, slots=1, num_steps=1, dt=0.0), "dt"),
         (
             lambda: matrix.crashes(network.fault_plan([(1, "crash", 0)], num_agents=3), FLOW),
             "expected 5 actors, got 3",

@@ -11,6 +11,7 @@ import pytest
 from jaxswarm import envs, rl
 from jaxswarm.systems import bn_actor_critic as bn
 from jaxswarm.systems import hammer, stac, symphony
+from tests.later import Later
 from tests.rl.bad_input import (
     FEW_SIZES,
     FLAG,
@@ -24,6 +25,7 @@ from tests.rl.bad_input import (
     THING,
     WIDTHS,
     accepted,
+    with_defaults,
 )
 
 KEY0 = jax.random.key(0)
@@ -38,21 +40,18 @@ HAMMER = hammer.HammerEnvironment(envs.SumGuessing(4), 1)
 CENTRAL = hammer.central_agent_networks(HAMMER, widths=(4,))
 TEAM = bn.Team(GAME_ENV)
 NETWORK = bn.team_network(TEAM, widths=(4,), graph_width=2, iterations=2)
-TEAM_PARAMS = jax.jit(NETWORK.init)(KEY0)
-OBSERVATION = jax.jit(TEAM.reset)(KEY0)[1].observation
-GAME = bn.coordination_game(2)
-TABLES, LINE = jnp.zeros((2, 4, 4, 2)), bn.line(2)
-LOGITS = bn.DagLogits(jnp.zeros((3, 3)), jnp.zeros((3, 3, 2)))
-NOISE = bn.dag_noise(KEY0, 3)
-SQUARE = (None, "x", jnp.zeros((2, 3)), jnp.zeros(3), [[1], [1, 2]])
+TEAM_PARAMS = Later(jax.jit(NETWORK.init), KEY0)
+OBSERVATION = Later(lambda: jax.jit(TEAM.reset)(KEY0)[1].observation)
+GAME = Later(bn.coordination_game, 2)
+TABLES, LINE = np.zeros((2, 4, 4, 2), np.float32), Later(bn.line, 2)
+LOGITS = bn.DagLogits(np.zeros((3, 3), np.float32), np.zeros((3, 3, 2), np.float32))
+NOISE = Later(bn.dag_noise, KEY0, 3)
+SQUARE = (None, "x", np.zeros((2, 3)), np.zeros(3), [[1], [1, 2]])
+EYE = np.eye(2, dtype=np.float32)
 DAG = (None, "x", np.ones((2, 2)), np.zeros((3, 3)), np.full((2, 2), NAN))
 TEMPERATURE = (*NUMBER[:-1], 0.0, -1.0)
 DISCOUNT = (*SHARE, 1.0)
 PPO = rl.PPOHyperparameters
-
-
-def with_defaults(fn, /, **defaults):
-    return lambda **changed: fn(**(defaults | changed))
 
 
 ITERATION = {name: FEW_SIZES for name in ("num_envs", "num_steps", "epochs", "minibatches")}
@@ -76,9 +75,9 @@ CASES: dict[Any, dict[str, Any]] = {
             with_defaults(
                 stac.critic_distribution,
                 network=STAC,
-                critic=Q.init(KEY0)["critic"],
-                features=jnp.zeros((1, 3)),
-                raw=jnp.zeros((1, 1)),
+                critic=Later(lambda: Q.init(KEY0)["critic"]),
+                features=np.zeros((1, 3), np.float32),
+                raw=np.zeros((1, 1), np.float32),
             ),
             {"network": (*OBJECT, Q)},
         ),
@@ -103,8 +102,8 @@ CASES: dict[Any, dict[str, Any]] = {
             symphony.adam_without_bias_correction,
             {"b1": DISCOUNT, "b2": DISCOUNT},
         ),
-        "split_outputs": (symphony.split_outputs, {"outputs": (jnp.zeros(4), jnp.float32(1))}),
-        "swaddling": (symphony.swaddling, {"outputs": (jnp.zeros((2, 4)), jnp.float32(1))}),
+        "split_outputs": (symphony.split_outputs, {"outputs": (np.zeros(4), jnp.float32(1))}),
+        "swaddling": (symphony.swaddling, {"outputs": (np.zeros((2, 4)), jnp.float32(1))}),
     },
     hammer: {
         "HammerEnvironment": (
@@ -129,13 +128,13 @@ CASES: dict[Any, dict[str, Any]] = {
             | {"optimizer": THING, "hyperparameters": THING},
         ),
         "part_of": (
-            with_defaults(hammer.part_of, params=CENTRAL.composed.init(KEY0), part="local"),
+            with_defaults(hammer.part_of, params=Later(CENTRAL.composed.init, KEY0), part="local"),
             {"params": (*OBJECT, {}), "part": NAME},
         ),
         "with_message_kind": (
             with_defaults(
                 hammer.with_message_kind,
-                params=hammer.hammer_network(HAMMER, widths=(4,)).init(KEY0),
+                params=Later(hammer.hammer_network(HAMMER, widths=(4,)).init, KEY0),
                 kind=hammer.MESSAGE_KINDS["none"],
             ),
             {"params": (*OBJECT, {}), "kind": (*OBJECT, hammer.MessageKind(NAN))},
@@ -213,13 +212,13 @@ CASES: dict[Any, dict[str, Any]] = {
             {"logits": SQUARE, "noise": SQUARE, "temperature": TEMPERATURE},
         ),
         "sinkhorn": (
-            with_defaults(bn.sinkhorn, scores=jnp.zeros((2, 2))),
+            with_defaults(bn.sinkhorn, scores=np.zeros((2, 2), np.float32)),
             {"scores": SQUARE, "iterations": SIZE},
         ),
         "max_weight_matching": (bn.max_weight_matching, {"weights": SQUARE}),
         "compose_dag": (
-            with_defaults(bn.compose_dag, permutation=jnp.eye(2), edges=jnp.eye(2)),
-            {"permutation": SQUARE, "edges": (*SQUARE, jnp.eye(3))},
+            with_defaults(bn.compose_dag, permutation=EYE, edges=EYE),
+            {"permutation": SQUARE, "edges": (*SQUARE, np.eye(3))},
         ),
         "density": (bn.density, {"graph": SQUARE[2:4]}),
         "bayesian_policies": (
@@ -236,7 +235,11 @@ CASES: dict[Any, dict[str, Any]] = {
         ),
         "log_joint": (
             with_defaults(bn.log_joint, tables=TABLES, game=GAME, dag=LINE),
-            {"tables": (None, "x", TABLES[0], TABLES * NAN), "game": OBJECT, "dag": DAG[:2]},
+            {
+                "tables": (None, "x", TABLES[0], TABLES * np.float32(NAN)),
+                "game": OBJECT,
+                "dag": DAG[:2],
+            },
         ),
         "nash_gap": (
             with_defaults(bn.nash_gap, tables=TABLES, game=GAME, dag=LINE, discount=0.9),
@@ -254,8 +257,10 @@ CASES: dict[Any, dict[str, Any]] = {
             | {"state": (4, -1, 0.5, None, "x")},
         ),
         "state_values": (
-            with_defaults(bn.state_values, policy=jnp.full((4, 4), 0.25), game=GAME, discount=0.9),
-            {"policy": (None, "x", jnp.zeros((4, 3))), "game": OBJECT, "discount": DISCOUNT},
+            with_defaults(
+                bn.state_values, policy=np.full((4, 4), 0.25, np.float32), game=GAME, discount=0.9
+            ),
+            {"policy": (None, "x", np.zeros((4, 3))), "game": OBJECT, "discount": DISCOUNT},
         ),
         "table_rows": (
             with_defaults(bn.table_rows, game=GAME, dag=LINE),
@@ -308,6 +313,6 @@ def test_what_a_team_s_init_and_step_get_is_checked():
     algorithm = bn.bn_mappo(TEAM, NETWORK, num_envs=2, num_steps=2, minibatches=1)
     init = with_defaults(algorithm.init, params=TEAM_PARAMS, key=KEY0)
     assert accepted(init, {"params": (None, {}, 3), "key": KEY}) == []
-    state = algorithm.init(TEAM_PARAMS, KEY0)
+    state = algorithm.init(TEAM_PARAMS.value, KEY0)
     step = with_defaults(algorithm.step, key=KEY0, state=state)
     assert accepted(step, {"key": KEY, "state": OBJECT, "inputs": (*THING, PPO())}) == []

@@ -21,7 +21,8 @@ ONE = TOKENIZER.token("1")
 N, Q, G, T = 3, 4, 4, 3
 ITEMS = verifiable.draw_items(verifiable.reverse_comparison(2), N * Q, seed=0)
 PROBLEMS = jax.tree.map(
-    lambda x: jnp.asarray(x).reshape(N, Q, *x.shape[1:]), verifiable.to_arrays(ITEMS, TOKENIZER)
+    lambda x: jnp.asarray(np.reshape(x, (N, Q, *x.shape[1:]))),
+    verifiable.to_arrays(ITEMS, TOKENIZER),
 )
 KEY = jax.random.key(7)
 
@@ -342,6 +343,17 @@ def test_the_local_filter_drops_groups_without_a_gradient(shared):
     info = jax.jit(learner.update)(KEY, state, packets, rewards, None, None)[1]
     assert info.missing.tolist() == [Q - 1] * N
     assert info.live.tolist() == [1 / Q] * N
+
+    @jax.jit
+    def traced(is_on):
+        chosen = sapo.sapo(
+            MODEL, optax.sgd(0.1), ones, local=Q, external=0, num_samples=G, max_new_tokens=T,
+            filter_local=is_on,
+        )  # fmt: skip
+        return chosen.update(KEY, state, packets, rewards, None, None)[1]
+
+    close(traced(True).loss, info.loss)
+    assert traced(False).missing.tolist() == [0] * N
 
 
 @pytest.mark.slow

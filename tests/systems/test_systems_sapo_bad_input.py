@@ -26,6 +26,7 @@ from tests.bad_input import (
     cases,
     refuses,
 )
+from tests.later import Later
 
 TOKENIZER = verifiable.tokenizer()
 NEWLINE = TOKENIZER.token("\n")
@@ -41,8 +42,8 @@ TEAM = sapo.Packets(*(None if x is None else np.asarray(x)[None] for x in PACKET
 REWARD = language.exact_match_reward(NEWLINE)
 RANDOM = jax.random.key(0)
 LEARNER = sapo.sapo(MODEL, optax.sgd(0.1), REWARD, local=1, external=1, max_new_tokens=3)
-STATE = LEARNER.init(jax.vmap(MODEL.init)(jax.random.split(RANDOM, 2)))
-PROBLEMS = jax.tree.map(lambda x: jnp.stack([x, x]), ARRAYS)
+STATE = Later(lambda: LEARNER.init(jax.vmap(MODEL.init)(jax.random.split(RANDOM, 2))))
+PROBLEMS = jax.tree.map(lambda x: np.stack([x, x]), ARRAYS)
 FAMILIES = {"a": sapo.Family(LEARNER, TOKENIZER, 3)}
 
 CALLS = {
@@ -211,10 +212,10 @@ def test_an_update_without_groups_and_a_swarm_without_sharers_are_refused():
         sapo.sapo(MODEL, optax.sgd(0.1), REWARD, local=0, external=0, max_new_tokens=2)
     silent = sapo.Round(PROBLEMS, sharing=np.zeros(2, bool))
     with pytest.raises(ValueError, match="sharing: expected at least one agent that shares"):
-        LEARNER.step(RANDOM, STATE, silent)
+        LEARNER.step(RANDOM, STATE.value, silent)
     few = sapo.sapo(MODEL, optax.sgd(0.1), REWARD, local=3, external=1, max_new_tokens=2)
     with pytest.raises(ValueError, match="problems: expected at least local=3 questions, got 2"):
-        few.step(RANDOM, STATE, PROBLEMS)
+        few.step(RANDOM, STATE.value, PROBLEMS)
     with pytest.raises(ValueError, match="num_groups: expected a number, since local is traced"):
         jax.jit(lambda i: sapo.sapo(MODEL, optax.sgd(0.1), REWARD, local=i, max_new_tokens=2)[0:0])(
             1

@@ -64,7 +64,7 @@ def sapo(
     max_new_tokens: int,
     topology: Topology | None = None,
     max_age: int = 0,
-    filter_local: bool = False,
+    filter_local: ArrayLike = False,
     negative_weight: ArrayLike = 1.0,
     ratio_mode: str = "self",
     forge: ForgeFn | None = None,
@@ -105,7 +105,8 @@ def sapo(
         max_age: rounds for which packets remain in the receivers' buffers. With 0 only those of the
             same round count.
         filter_local: draw the own groups, too, from those with advantages that are not all zero,
-            among ``Q > I``: the control of isolated agents that sample more and filter.
+            among ``Q > I``: the control of isolated agents that sample more and filter. May be
+            traced.
         negative_weight: factor in ``[0, 1]`` of the negative advantages of external responses. 1 in
             the paper; with 0 an agent learns from the right ones alone. (A response that the
             learner would hardly give is pushed down without end by the ratio of ``"self"``: an
@@ -158,7 +159,8 @@ def sapo(
     max_new_tokens = checks.whole("max_new_tokens", max_new_tokens, 1)
     lists = None if topology is None else in_neighbors(topology)
     max_age = checks.whole("max_age", max_age, 0, 10_000)
-    filter_local = checks.flag("filter_local", filter_local)
+    if not checks.is_traced(filter_local):
+        filter_local = checks.flag("filter_local", filter_local)
     checks.probability("negative_weight", negative_weight)
     checks.choice("ratio_mode", ratio_mode, RATIO_MODES)
     if forge is not None:
@@ -233,12 +235,14 @@ def sapo(
         keys = jax.vmap(jax.random.split)(agents.keys(key, n, offset=first or None))
         live = informative(rewards)
         choose = jax.vmap(lambda key, eligible: choose_groups(key, eligible, num_groups))
-        if filter_local:
-            index, valid = choose(keys[:, 0], live)
-        else:
-            count = live.shape[1]
-            index = jnp.broadcast_to(jnp.minimum(slots, count - 1), (n, num_groups))
-            valid = jnp.broadcast_to(slots < count, (n, num_groups))
+        count = live.shape[1]
+        index = jnp.broadcast_to(jnp.minimum(slots, count - 1), (n, num_groups))
+        valid = jnp.broadcast_to(slots < count, (n, num_groups))
+        if filter_local is not False:
+            chosen = choose(keys[:, 0], live)
+            index, valid = (
+                jnp.where(filter_local, a, b) for a, b in zip(chosen, (index, valid), strict=True)
+            )
         groups = jax.vmap(lambda tree, i: jax.tree.map(lambda x: x[i], tree))((own, rewards), index)
         wanted = slots < local
         valid = valid & wanted[None]

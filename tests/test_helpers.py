@@ -1,0 +1,78 @@
+"""Helpers of the tests: what numpy moves is what programs move; tables are built late."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from tests import eager
+from tests.later import Later, built
+
+X = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def moved(x, index):
+    """Results of every rule of ``eager``, with several types and without elements."""
+    return {
+        "filled": (jnp.zeros((2, 3), jnp.bfloat16), jnp.full((2,), jnp.nan), jnp.ones((0, 3))),
+        "weak": jnp.asarray(2.5),
+        "rows": (x[index], x[-1], x[:, 1:3], x[::2, ::-1], x[2, 3]),
+        "beyond the end": lax.dynamic_slice(x, (index + 5, 3), (2, 2)),
+        "shapes": (x.T, x.ravel(), x[None, ..., None], jnp.squeeze(x[:1]), jnp.moveaxis(x, 0, 1)),
+        "joined": (jnp.stack([x, x]), jnp.concatenate([x, x], axis=1), jnp.tile(x, (2, 1))),
+        "wide": jnp.broadcast_to(x[0], (5, 4)),
+        "types": tuple(x.astype(t) for t in (jnp.float16, jnp.int32, bool, jnp.complex64)),
+        "wrapped": (index + 300).astype(jnp.uint8),
+        "lines": (jnp.arange(5), lax.broadcasted_iota(jnp.float32, (2, 3), 1), jnp.eye(3)),
+        "chosen": lax.select(x > 2, x, -x),
+        "copied": jnp.array(x),
+        "keys": jax.random.key_data(jax.random.split(jax.random.key(0), 3)[1:]),
+    }
+
+
+def test_numpy_moves_data_as_compiled_programs_do(monkeypatch):
+    calls = []
+    placed = eager._placed
+    monkeypatch.setattr(eager, "_placed", lambda *args: calls.append(0) or placed(*args))
+    found = moved(jnp.asarray(X), jnp.int32(1))
+    if not calls:
+        pytest.skip("every operation is compiled, as in make test-slow")
+    wanted = jax.jit(moved)(jnp.asarray(X), jnp.int32(1))
+    for (path, one), two in zip(
+        jax.tree.leaves_with_path(found), jax.tree.leaves(wanted), strict=True
+    ):
+        name = jax.tree_util.keystr(path)
+        assert one.aval == two.aval, name
+        assert (one.weak_type, one.committed) == (two.weak_type, two.committed), name
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(two), err_msg=name)
+
+
+def test_what_is_placed_on_devices_stays_there():
+    mesh = jax.make_mesh((4,), ("agents",))
+    spread = jax.device_put(X[:, :, None].repeat(4, 2).T, jax.NamedSharding(mesh, jax.P("agents")))
+    assert len(spread[:, 0].sharding.device_set) == 4
+    second = jax.device_put(X, jax.devices()[1])
+    assert second[0].devices() == {jax.devices()[1]}
+
+
+def test_results_do_not_follow_the_array_that_they_were_made_of():
+    array = X.copy()
+    held = jnp.asarray(array)
+    array[:] = 7.0
+    np.testing.assert_array_equal(held, X)
+
+
+def test_later_values_are_built_once_and_when_needed():
+    calls = []
+    value = Later(lambda: calls.append(0) or {"a": 1})
+    table = {"call": (value.get, [Later(len, value)]), "other": 3}
+    assert not calls
+    call, (length,) = built(table)["call"]
+    assert (call("a"), length, len(calls)) == (1, 1, 1)
+
+
+def test_later_values_may_be_needed_first_in_a_traced_function():
+    ones = Later(jnp.ones, 3)
+    np.testing.assert_array_equal(jax.jit(lambda x: x + ones.value)(jnp.zeros(3)), 1.0)
+    np.testing.assert_array_equal(ones.value, 1.0)  # no tracer was kept
