@@ -68,16 +68,20 @@ def _programs() -> dict[str, Any]:
                 (0, 0, 0, None, None, None),
             )
         ),
-        "draw": jax.jit(
-            lambda keys, n, items, p: jax.vmap(
-                jax.vmap(lambda key: ranking.draw_comparisons(key, n, items, p))
-            )(keys),
-            static_argnums=(1, 2, 3),
-        ),
         "corrupt": jit_fast_compile(
             jax.vmap(jax.vmap(_corrupt, (0, None, 0, 0, 0, 0, None)), (0, 0, 0, 0, 0, 0, None))
         ),
     }
+
+
+@functools.cache
+def _draw(num_nodes: int, num_items: int, pairs: int) -> Callable[..., Any]:
+    """The jitted program that draws comparison graphs of one size."""
+
+    def draw(key: Key) -> tuple[jax.Array, jax.Array]:
+        return ranking.draw_comparisons(key, num_nodes, num_items, pairs)
+
+    return jit_fast_compile(jax.vmap(jax.vmap(draw)), level=0)
 
 
 def _corrupt(
@@ -121,8 +125,7 @@ def texts_of(replies: np.ndarray) -> np.ndarray:
 
 def draw_pairs(keys: Any, num_nodes: int, num_items: int, pairs: int) -> tuple[Any, Any]:
     """Comparison graphs ``(first, second)``, ``int32[S, Q, N, p]``, of keys ``[S, Q]``."""
-    draw = _programs()["draw"]
-    return _in_chunks(lambda keys: draw(keys, num_nodes, num_items, pairs), keys)
+    return _in_chunks(_draw(num_nodes, num_items, pairs), keys)
 
 
 def without_equal(rounds: fortytwo.Round) -> fortytwo.Round:

@@ -115,13 +115,16 @@ def _fooled(swarm: "Swarm") -> np.ndarray:
     Two nodes' replies to admission questions are replaced: by the right answer and the wrong one.
     """
     config, tests = swarm.config, swarm.tests["rotation"].head(swarm.config.attacked)
-    shares = []
-    for text in tasks.INJECTIONS:
-        wrong = _wrong_answers(
-            config, swarm.worlds, "admission", [text] * config.seeds, config.attacked
-        )
-        right = tests.questions.answers
-        replies = np.stack([right if i else wrong for i in range(config.nodes)], axis=1)
+    shares, right = [], tests.questions.answers
+    wrong = [
+        _wrong_answers(config, swarm.worlds, "admission", [text] * config.seeds, config.attacked)
+        for text in tasks.INJECTIONS
+    ]
+    several = [
+        np.stack([right if i else each for i in range(config.nodes)], axis=1) for each in wrong
+    ]
+    tests.judgements.judge_all(several)
+    for replies in several:
         tables = tests.judge_again(replies).tables  # text 0 is wrong, 1 is right
         # Questions whose wrong answer is the right one do not occur in judgements by answers, but
         # the text differs; they are few.

@@ -41,6 +41,7 @@ class Config:
     byzantine: float = 0.25  # share of Byzantine nodes
     attacked: int = 32  # admission questions on which texts that address the judge are chosen
     flips: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # shares of verdicts turned at random
+    compile_level: int = 1  # of XLA on CPUs for the models; 0 compiles sooner and runs slower
     synthetic_nodes: int = 1_000  # nodes of the synthetic tier
     synthetic_requests: int = 30  # requests of the synthetic tier
     sybils: tuple[int, ...] = (1, 10, 100)  # identities of one operator with one node's compute
@@ -70,7 +71,7 @@ SCALES = {
         seeds=2, nodes=4, widths=(8,), heads=(1,), layers=1, rows=64, base_steps=20, base_check=10,
         answer_steps=10, judge_steps=10, batch=8, demonstrations=64, calibration=8, admission=8,
         questions=16, ablation=8, block=64, asked=16, fewer=(2,), votes=2, sizes=(3,), attacked=4,
-        flips=(0.0, 0.5), synthetic_nodes=24, synthetic_requests=5, sybils=(1, 4),
+        flips=(0.0, 0.5), compile_level=0, synthetic_nodes=24, synthetic_requests=5, sybils=(1, 4),
     ),
     "small": Config(),
     "full": Config(

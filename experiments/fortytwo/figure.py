@@ -37,7 +37,8 @@ def _draw_sizes(ax: Any, sizes: Results) -> None:
     for name, label in AGGREGATORS.items():
         _line(ax, sizes["number"], sizes[name], COLORS[name], label)
     _line(ax, sizes["number"], sizes["oracle"], "black", "any node is right", ls=":")
-    ax.legend(fontsize="x-small", frameon=False)
+    ax.set_ylim(0.0, 1.02)
+    ax.legend(fontsize="x-small", frameon=False, loc="lower right")
     plotting.titles(
         ax, "Rotation task: accuracy by swarm size", "nodes", "accuracy, mean and range over pools"
     )
@@ -69,7 +70,8 @@ def _draw_comparisons(ax: Any, config: Config, results: Results) -> None:
     ):
         ax.axhline(name.mean(), color=color, ls="--", lw=1.2, label=label)
     ax.set_xscale("log", base=2)
-    ax.legend(fontsize="x-small", frameon=False)
+    ax.set_ylim(0.2, 1.02)
+    ax.legend(fontsize="x-small", frameon=False, loc="lower right")
     plotting.titles(
         ax, "Accuracy by comparisons (both orders)", "comparisons of each node per question",
         "accuracy, mean and range over pools",
@@ -145,4 +147,4 @@ def _draw_synthetic(ax: Any, sybil_ax: Any, config: Config, found: Results) -> N
 def _line(ax: Any, x: Any, values: np.ndarray, color: str, label: str, ls: str = "-") -> None:
     """Mean over the last axis with the range over pools."""
     ax.plot(x, values.mean(1), marker="o", ms=3, color=color, label=label, ls=ls)
-    ax.fill_between(x, values.min(1), values.max(1), color=color, alpha=0.12, lw=0)
+    ax.fill_between(x, values.min(1), values.max(1), color=color, alpha=0.07, lw=0)

@@ -65,18 +65,8 @@ class Judgements:
             ``(texts int32[S, Q, N], tables int8[S, Q, N, N, N])``, see
             ``fortytwo.judgement_table``.
         """
-        texts = aggregate.texts_of(replies)
-        pairs = [fortytwo.distinct_pairs(x) for x in texts]
-        names = [
-            [
-                self._name(s, int(q), replies[s, a, q], replies[s, b, q])
-                for q, a, b in zip(*found, strict=True)
-            ]
-            for s, found in enumerate(pairs)
-        ]
-        self._judge(
-            {name: shown for part in names for name, shown, _ in part if name not in self.known}
-        )
+        texts, pairs, names = self._pairs(replies)
+        self.judge_all([replies])
         made = []
         for found, part in zip(pairs, names, strict=True):
             # A pair that was judged the other way round: orders and verdicts change places.
@@ -87,6 +77,24 @@ class Judgements:
             stacked = np.stack(verdicts, axis=1) if verdicts else np.zeros((len(texts[0, 0]), 0, 2))
             made.append(fortytwo.judgement_table(found, stacked.astype(np.int32), texts.shape[1:]))
         return texts, np.stack(made)
+
+    def judge_all(self, several: list[np.ndarray]) -> None:
+        """Judge the new pairs of several sets of replies together, in few blocks."""
+        new = (each for replies in several for part in self._pairs(replies)[2] for each in part)
+        self._judge({name: shown for name, shown, _ in new if name not in self.known})
+
+    def _pairs(self, replies: np.ndarray) -> tuple[np.ndarray, list[Any], list[list[Any]]]:
+        """Texts of replies, their pairs, and the names of these, see :meth:`_name`, by pool."""
+        texts = aggregate.texts_of(replies)
+        pairs = [fortytwo.distinct_pairs(x) for x in texts]
+        names = [
+            [
+                self._name(s, int(q), replies[s, a, q], replies[s, b, q])
+                for q, a, b in zip(*found, strict=True)
+            ]
+            for s, found in enumerate(pairs)
+        ]
+        return texts, pairs, names
 
     def _name(self, pool: int, question: int, a: np.ndarray, b: np.ndarray) -> Any:
         """Key of a pair, its replies in the order of the key, and whether that is not ``a, b``."""

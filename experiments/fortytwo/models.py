@@ -66,14 +66,14 @@ def compile_programs(config: Config, width: int, heads: int) -> Programs:
         optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
         return language.sft(model, optimizer, batch_size=config.batch)
 
-    @functools.partial(jit_fast_compile, level=1)
+    @functools.partial(jit_fast_compile, level=config.compile_level)
     def fit(key: Any, state: Any, rows: Any, start: Any, stop: Any, steps: Any, lr: Any) -> Any:
         step = learner(steps, lr).step
         return jax.lax.fori_loop(
             start, stop, lambda i, state: step(jax.random.fold_in(key, i), state, rows)[0], state
         )
 
-    @functools.partial(jit_fast_compile, level=1)
+    @functools.partial(jit_fast_compile, level=config.compile_level)
     def answer(key: Any, params: Any, tokens: Any, mask: Any) -> jax.Array:
         found = transformer.generate(
             key, model, params, tokens, mask, max_new_tokens=tasks.REPLY + 1,
@@ -83,7 +83,7 @@ def compile_programs(config: Config, width: int, heads: int) -> Programs:
         kept = jnp.where(inside, found.tokens, -1)[:, : tasks.REPLY]
         return jnp.pad(kept, ((0, 0), (0, tasks.TEXT)), constant_values=-1)
 
-    @functools.partial(jit_fast_compile, level=1)
+    @functools.partial(jit_fast_compile, level=config.compile_level)
     def judge(params: Any, mark: Any, tokens: Any, mask: Any, first: Any, second: Any) -> Any:
         form = data.FORM._replace(reasoned=mark)
         shown = [x for reply in (first, second) for x in (jnp.maximum(reply, 0), reply >= 0)]

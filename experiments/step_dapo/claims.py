@@ -14,7 +14,7 @@ from jaxswarm import statistics
 WORLD_GAIN = 0.1  # least gain of the oracle critic over the reference policy
 GAIN = 0.05  # least gain of step-DAPO over the reference policy in every seed
 ABOVE = 0.0  # least gain of step-DAPO over a baseline
-CRITIC = 0.6  # least rank correlation of critic and fresh Monte-Carlo values
+CRITIC = 0.6  # least rank correlation of critic and exact values
 LOST = 0.05  # least gain of step-DAPO over the shuffled critic
 ABOVE_RESPONSE = 0.0  # least gain of the oracle critic over response-level regression
 UNINFORMED = 0.02  # largest gain over the reference policy without any information
@@ -151,9 +151,9 @@ def _baselines(made: ClaimList, results: Results) -> None:
 def _critics(made: ClaimList, results: Results) -> None:
     found = results["spearman"]
     made.add(
-        "The fitted critic ranks states of held-out questions as fresh completions do",
+        "The fitted critic ranks states of held-out questions as their exact values do",
         statement=CRITIC_STATEMENT,
-        measured="Spearman correlation of the critic and the share of right completions",
+        measured="Spearman correlation of the critic and the probability of a right end",
         metric="rank correlation",
         unit="Spearman ρ",
         arm="frozen critic",
@@ -177,19 +177,19 @@ def _critics(made: ClaimList, results: Results) -> None:
     first = results["first_line"]
     made.add(
         "The critic separates states after a right and a wrong first line by half as much as "
-        "completions do",
+        "their exact values do",
         statement=CRITIC_STATEMENT,
         measured=(
             "mean value after a right minus that after a wrong first line, critic, relative to the "
-            "same of Monte-Carlo values, on the questions that the method learns from"
+            "same of exact values, on the questions that the method learns from"
         ),
         metric="difference of values",
-        unit="fraction of that of Monte-Carlo values",
+        unit="fraction of that of exact values",
         arm="frozen critic",
-        baseline="Monte-Carlo values",
+        baseline="exact values",
         value=statistics.summarize(
             (first["critic_right"] - first["critic_wrong"])
-            / np.maximum(first["monte_carlo_right"] - first["monte_carlo_wrong"], 1e-6)
+            / np.maximum(first["exact_right"] - first["exact_wrong"], 1e-6)
         ),
         at_least=SEPARATION,
         judge="interval",

@@ -27,7 +27,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
     _bars(axes[1], list(CRITICS.values()), [results["spearman"][n] for n in CRITICS],
           [COLORS[n] for n in CRITICS])  # fmt: skip
     plotting.titles(
-        axes[1], "Critics against fresh completions", "Spearman correlation, held-out states", ""
+        axes[1], "Critics against exact values", "Spearman correlation, held-out states", ""
     )
     _solutions(axes[2], results["example"])
     plotting.save(axes[0].figure, path)
@@ -48,11 +48,11 @@ def _bars(ax: Any, labels: list[str], values: list[np.ndarray], colors: list[str
 def _solutions(ax: Any, example: dict[str, np.ndarray]) -> None:
     """A wrong and a right solution, with the value of the state after each line."""
     plotting.stage(ax, x=(0.0, 1.0), y=(0.0, 1.0))
-    ax.set_title("V: critic (fresh completions)", loc="left", fontsize=12)
+    ax.set_title("V: critic (exact value)", loc="left", fontsize=12)
     for block in range(2):
         right = example["reward"][block] > 0.5
         lines = str(example["solution"][block]).split("\n")
-        values, fractions = example["value"][block], example["monte_carlo"][block]
+        values, fractions = example["value"][block], example["exact"][block]
         rows = [(str(example["question"][block]), f"{values[0]:.2f}")]
         for index, line in enumerate(lines):
             note = "right" if right else "wrong"

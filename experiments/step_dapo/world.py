@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.step_dapo.config import Config
@@ -15,20 +13,12 @@ NEWLINE = TOKENIZER.token("\n")
 DIGITS = 10
 
 
-def reward(problems: verifiable.Problems, completions: transformer.Completions) -> jax.Array:
-    """Reward 1 for a response that is the solution line by line, ``float32[Q, G]``."""
-    length = completions.tokens.shape[-1]
-    wanted = jnp.where(problems.solution_mask, problems.solutions, 0)[:, None, :length]
-    given = jnp.where(completions.mask, completions.tokens, 0)
-    right = jnp.all(given == wanted, axis=-1) & completions.finished
-    return right.astype(jnp.float32)
-
-
 class World(NamedTuple):
     """Questions of one seed, as arrays.
 
     Attributes:
-        demonstrations: with noisy solutions, to fine-tune on.
+        demonstrations: with noisy solutions, to fine-tune on; leaves ``[M, C, ...]``, ``C``
+            demonstrations of each question.
         train: that methods learn from; only the oracle critic reads their solutions.
         test: held out from all of these.
     """
@@ -54,11 +44,11 @@ def slip(rng: np.random.Generator, item: verifiable.Item) -> str:
 
     Slips after which the answer is right all the same are drawn anew.
     """
-    digits = [int(digit) for digit in item.question[:-1].split("+")]
+    given = [int(digit) for digit in item.question[:-1].split("+")]
     while True:
-        place, current = int(rng.integers(len(digits) - 1)), digits[0]
+        place, current = int(rng.integers(len(given) - 1)), given[0]
         lines = []
-        for index, digit in enumerate(digits[1:]):
+        for index, digit in enumerate(given[1:]):
             current = max(current, digit)
             if index == place:
                 low, high = (current + 1, DIGITS) if current < DIGITS - 1 else (0, current)
@@ -75,18 +65,24 @@ def world(config: Config, seed: int) -> World:
     held_out = {item.question for item in split[config.questions :]}
     drawn = verifiable.draw_items(task(config), 3 * config.demonstrations, seed + 1)
     own = [item for item in drawn if item.question not in held_out][: config.demonstrations]
-    noisy, _ = verifiable.with_mistakes(own, config.mistakes, seed, mistake=slip)
+    copies = [item for item in own for _ in range(config.rows)]
+    noisy, _ = verifiable.with_mistakes(copies, config.mistakes, seed, mistake=slip)
     lengths = {
         "prompt_length": 2 * config.terms,
         "solution_length": response_length(config),
         "answer_length": 1,
     }
-    parts = (noisy, split[: config.questions], split[config.questions :])
+    shown, train, test = (
+        verifiable.to_arrays(part, TOKENIZER, **lengths)
+        for part in (noisy, split[: config.questions], split[config.questions :])
+    )
+    grouped = (np.asarray(x) for x in shown)
     return World(
-        *(
-            jax.tree.map(jnp.asarray, verifiable.to_arrays(part, TOKENIZER, **lengths))
-            for part in parts
-        )
+        verifiable.Problems(
+            *(x.reshape(config.demonstrations, config.rows, *x.shape[1:]) for x in grouped)
+        ),
+        train,
+        test,
     )
 
 
@@ -96,5 +92,9 @@ def response_length(config: Config) -> int:
 
 
 def policy(config: Config) -> transformer.LanguageModel:
-    """The transformer that all arms train."""
-    return transformer.from_config(transformer.Config(TOKENIZER.vocab_size, width=config.width))
+    """The transformer that all arms train; its value head is used by critics alone."""
+    return transformer.from_config(
+        transformer.Config(
+            TOKENIZER.vocab_size, width=config.width, num_layers=config.layers, value_head=True
+        )
+    )
