@@ -473,9 +473,9 @@ ax.figure
 
 # %% [markdown]
 # Large weights are those of levels on which the critic errs most. Forty iterations say nothing about
-# transfer: in the experiment `dred` VAE-DRED solved more held-out levels than random levels, robust
-# PLR and ACCEL, and not measurably more than uniform replay of the starting set. Any environment
-# can have levels: `curriculum.with_levels`. The experiments of this notebook:
+# transfer: in the experiment `dred` training on VAE-DRED solved more held-out levels than on random
+# levels or ACCEL, and not measurably more than replay of the starting set (uniform or PLR). Any
+# environment can have levels: `curriculum.with_levels`. The experiments of this notebook:
 # `python -m experiments reproduce tscac sl_mgac dred --scale small`.
 
 # %%
