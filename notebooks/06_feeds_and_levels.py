@@ -302,15 +302,15 @@ described, action, times, night, present = (
     for each in zip(*parts, strict=True)
 )
 center, scale = described[present].mean(0), described[present].std(0) + 1e-6
-who, when = np.nonzero(present)
+visitor, request = np.nonzero(present)
 chosen = action[present]
 live_log = data.interactions(
-    who,
+    visitor,
     chosen,
     {"short": times[present][:, 0], "live": times[present][:, 1]},
     propensity=np.where(chosen == 1, 0.3, 0.7),
     features=(described[present] - center) / scale,
-    order=when,
+    order=request,
 )
 bins = sl_mgac.log_bins(12, 0.05, 100.0)
 live_rows = sl_mgac.log_rows(live_log, np.tile(group, 4), bins, num_groups=2, night=night)
