@@ -18,6 +18,7 @@ PICTURES = {
     "03_swarms": 7,
     "04_networked_actor_critic": 6,
     "05_who_should_do_what": 4,
+    "06_feeds_and_levels": 6,
     "07_optimism_fronts_chunks": 3,
     "08_generative_swarms": 5,
     "09_language_agents": 3,
@@ -60,6 +61,21 @@ def _optimism_preferences_and_chunks_pay(shown: str) -> bool:
     )
 
 
+def _estimates_insertions_and_levels_are_as_described(shown: str) -> bool:
+    numbers = [float(x) for x in re.findall(r"\d+\.\d+", shown)]
+    error, far_error, near, far, most, least, never, greedy, learned, caves, random, new = numbers
+    return (
+        error < 0.06
+        and far_error < 0.3
+        and near > 5 * far
+        and most > 1.3 * least
+        and greedy < 0.95 * never
+        and learned > 1.1 * never
+        and caves == 1.0 > random
+        and new > 0.2
+    )
+
+
 def _experts_equal_one_model_and_gossip_keeps_diversity(shown: str) -> bool:
     numbers = (float(x) for x in re.findall(r"\d+\.\d+", shown))
     one, full, top, lost, before, after, alone, team = numbers
@@ -87,6 +103,7 @@ CONCLUSIONS = {
     "03_swarms": _looking_finds_more,
     "04_networked_actor_critic": _gossip_helps_and_resumption_is_exact,
     "05_who_should_do_what": _gossip_learns_and_all_results_are_equal,
+    "06_feeds_and_levels": _estimates_insertions_and_levels_are_as_described,
     "07_optimism_fronts_chunks": _optimism_preferences_and_chunks_pay,
     "08_generative_swarms": _experts_equal_one_model_and_gossip_keeps_diversity,
     "09_language_agents": _rewards_help_and_the_protocol_changes_nothing,
