@@ -14,6 +14,9 @@ many users attack at once, with and without camouflage. *Relevance*: the favorit
 hidden and searched in its list. *Gossip*: nodes exchange a few timestamped edges a round, each
 ranks by what it has received.
 
+In a first recorded run with four attacked users a repetition 15 of 19 claims held and the intervals
+of two crossed their thresholds; hence ten. No threshold moved.
+
 Shapes: ``S`` seeds, ``R`` roots, ``C`` numbers of Sybils.
 
 References:

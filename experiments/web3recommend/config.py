@@ -19,7 +19,7 @@ class Config:
     trusted: int = 5  # most similar users that each user trusts
     sybils: tuple[int, ...] = (1, 8, 40)  # numbers of Sybils behind one attacker, ascending
     promoted: int = 3  # items that attackers promote
-    roots: int = 4  # attacked users of each repetition, each with its own attack
+    roots: int = 10  # attacked users of each repetition, each with its own attack
     many: tuple[float, ...] = (0.1, 0.3)  # shares of users that attack together
     many_sybils: int = 20  # Sybils of each of many attackers, in a chain
     alpha: float = 0.1  # probability of stopping before each step
