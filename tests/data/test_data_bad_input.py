@@ -391,8 +391,11 @@ CALLS["load_interactions"] = Call(
     {"path": (None, 3, "nothing.csv", "."), "rewards": ("c", [], None), "features": ("c", 3)},
     {"rewards": "rewards|path", "features": "features|path"},
 )
+CALLS["movielens"] = Call(
+    data.movielens, {"path": "ratings.csv"}, {"path": (3, "", "nothing.csv", ["ratings.csv"])}
+)
 
-NEEDS_FILES = ("read_idx", "load_files", "load_interactions")
+NEEDS_FILES = ("read_idx", "load_files", "load_interactions", "movielens")
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in NEEDS_FILES])
