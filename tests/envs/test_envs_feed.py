@@ -294,6 +294,7 @@ def lives():
     return dict(zip(POLICIES, np.asarray(rewards), strict=True)), np.asarray(day)
 
 
+@pytest.mark.slow
 def test_the_best_bandit_loses_to_a_patient_policy(lives):
     """It knows all expected rewards and takes the largest in every request."""
     totals, _ = lives

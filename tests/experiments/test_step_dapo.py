@@ -52,6 +52,7 @@ def test_rewards_are_those_of_whole_solutions(given):
     assert (sampling.rewards_of(train, np.where(whole == NEWLINE, 0, whole), mask) == 0).all()
 
 
+@pytest.mark.slow
 def test_exact_values_are_the_pass_rates_of_samples(programs, given):
     test = given.data.test
     exact = sampling.exact_values(CONFIG, programs, given.params, test)
@@ -66,6 +67,7 @@ def test_exact_values_are_the_pass_rates_of_samples(programs, given):
     assert abs(found.mean() - rate) < 4 * np.sqrt(rate / (samples * len(found)))
 
 
+@pytest.mark.slow
 def test_ppo_keeps_to_the_budget(programs, given):
     more = given._replace(budget=1_500)  # enough for a right response among them
     params, critic, spent = arms.learn(CONFIG, programs, more, "ppo", (1e-3,))

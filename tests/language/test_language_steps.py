@@ -132,6 +132,7 @@ def test_value_loss_is_the_likelihood_of_the_completions():
     assert language.value_loss(logits, values, jnp.zeros(3)) == 0
 
 
+@pytest.mark.slow
 def test_a_critic_learns_the_values_and_starts_from_the_policy(params, rollouts, critic):
     assert critic.losses[0] == pytest.approx(np.log(2), rel=1e-4)  # its head starts at 0
     assert critic.losses[-5:].mean() < critic.losses[0] - 0.05

@@ -223,6 +223,7 @@ def test_probabilities_log_probs_and_actions_agree(trained):
     np.testing.assert_allclose(jnp.exp(log_prob), table[0][action], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_stacked_auxiliaries_are_those_trained_alone():
     rows = constrained.transitions(walk_log())
     learner = constrained.tscac(NETWORK, discounts=DISCOUNTS)

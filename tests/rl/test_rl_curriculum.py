@@ -216,6 +216,7 @@ def test_scores_equal_their_definitions():
     assert curriculum.regret(jnp.array([1.0, 0.0]), jnp.array([0.25, 0.5])).tolist() == [0.75, 0.0]
 
 
+@pytest.mark.slow
 def test_interpolated_levels_lie_between_two_different_levels():
     mean = np.eye(4, dtype=np.float32)
     generate = curriculum.interpolated_levels(mean, 0.0 * mean, lambda key, z: {"z": z})
@@ -288,6 +289,7 @@ def trained():
     return {name: jax.tree.map(lambda x, m=m: x[m], found) for m, name in enumerate(names)}
 
 
+@pytest.mark.slow
 def test_every_method_learns_to_walk_to_goals(trained):
     for name, (_, info, found) in trained.items():
         assert found.shape == (2, 6, 1, 1), name

@@ -238,6 +238,7 @@ def line(rng, episodes=40, length=20, cells=10):
     return 2.0 * places / (cells - 1) - 1.0, moves, ends
 
 
+@pytest.mark.slow
 def test_dqc_learns_the_way_along_a_line():
     data = offline.trajectories(*line(np.random.default_rng(0)))
     network = offline.chunk_network(

@@ -310,6 +310,7 @@ def trained(kind):
     return network, state.params, info
 
 
+@pytest.mark.slow
 def test_mo_mix_finds_the_whole_front_of_a_small_game():
     network, params, info = trained("mo_mix")
     truth = pareto.front(envs.two_objectives.attainable_returns(ENV))

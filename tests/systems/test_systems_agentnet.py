@@ -85,6 +85,7 @@ def test_only_neighbours_are_visited_and_every_part_is_executed(play, stream):
     assert (np.asarray(still.hops) == 0).all()
 
 
+@pytest.mark.slow
 def test_learnt_routing_beats_chance_and_finds_specialists(play):
     state, info = play(agentnet.Choices())
     _, random = play(agentnet.Choices(random_operation=True, random_next=True))

@@ -268,6 +268,7 @@ def exact_values(rows, hp):
     return q
 
 
+@pytest.mark.slow
 def test_learners_find_the_values_and_wait_where_a_bandit_inserts(trained):
     found, hp = trained
     exact = exact_values(rows_of(), hp)
