@@ -174,7 +174,11 @@ def _scale_in(args: list[str]) -> Scale:
 
 
 def _list(given: List) -> int:
-    """Print every system; the minutes are those of the runs in ``results/claims.json``."""
+    """Print every system with the minutes of the runs in ``results/claims.json``.
+
+    A run takes at most its processor time where cores are idle, so where that is known and less
+    than the wall time it is printed instead.
+    """
     entries, rows, status = report.read(RESULTS), [], 0
     for name in experiments.SYSTEMS:
         try:
@@ -183,7 +187,7 @@ def _list(given: List) -> int:
             status = _fail(f"{name}: {_one_line(error)}")
             continue
         minutes = {
-            scale: round(entries[name, scale]["seconds"] / 60, 1)
+            scale: round(_expected_seconds(entries[name, scale]) / 60, 1)
             for scale in SCALE_NAMES
             if (name, scale) in entries
         }
@@ -204,6 +208,11 @@ def _list(given: List) -> int:
         print(f"{row['name']:<{len(indent)}}{row['title']}")
         print(f"{indent}{Paper(**row['paper'])}\n{indent}recorded: {times or 'no run'}")
     return status
+
+
+def _expected_seconds(entry: report.Entry) -> float:
+    """Wall time, or processor time if that is known and less."""
+    return min(entry["seconds"], entry.get("cpu_seconds") or entry["seconds"])
 
 
 def _run(given: Any, args: list[str]) -> int:

@@ -137,7 +137,9 @@ def test_list(capsys, monkeypatch):
     monkeypatch.setattr(experiments, "SYSTEMS", ("broken", "fake", "flat"))
     assert main(["reproduce", "fake", "--record"]) == 0
     entries = json.loads(Path("results/claims.json").read_text())
-    Path("results/claims.json").write_text(json.dumps([entries[0] | {"seconds": 90.0}]))
+    Path("results/claims.json").write_text(
+        json.dumps([entries[0] | {"seconds": 900.0, "cpu_seconds": 90.0}])
+    )
     capsys.readouterr()
     assert main(["list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
