@@ -11,26 +11,27 @@ instead of the clock's: on a machine in use they hold better, and idle cores mak
 times that.
 """
 
-import argparse
-import json
 import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from benchmarks import command
 from benchmarks.worlds import Row, Runner
 from jaxswarm import envs
 from jaxswarm.envs.feed import FeedParams, LiveFeedParams
+from jaxswarm.types import Key, PyTree
+
+Physics = TypeVar("Physics", bound=FeedParams | LiveFeedParams)
 
 
-def patient(params: Any) -> Any:
+def patient(params: Physics) -> Physics:
     """Physics in which no session ends before its last request."""
     params = params._replace(user=params.user._replace(patience=1e6))
     if isinstance(params, LiveFeedParams):
@@ -38,14 +39,15 @@ def patient(params: Any) -> Any:
     return params
 
 
-def of_feed(feed: Any, num_actions: int) -> Runner:
+def of_feed(feed: envs.FeedEnv | envs.LiveFeedEnv, num_actions: int) -> Runner:
     """Random actions in a feed that starts anew; everything that a step returns is summed."""
     env, n = envs.AutoReset(feed), feed.num_agents
 
-    def step(key: jax.Array, state: Any) -> Any:
+    def step(key: Key, state: PyTree) -> tuple[PyTree, jax.Array]:
         state, timestep = env.step(state, jax.random.randint(key, (n,), 0, num_actions))
         parts = jax.tree.leaves((timestep.extras["rewards"], timestep.observation))
-        return state, sum(jnp.sum(part, dtype=jnp.float32) for part in parts)
+        sums = (jnp.sum(part, dtype=jnp.float32) for part in parts)
+        return state, sum(sums, start=jnp.float32(0.0))
 
     state, _ = jax.jit(env.reset)(jax.random.key(0), patient(feed.params))
     return Runner("jaxswarm", step, state, n)
@@ -131,13 +133,13 @@ def numpy_loop(env: envs.FeedEnv, count: int) -> Callable[[], None]:
     """One random request of each of ``count`` numpy users."""
     rng = np.random.default_rng(0)
     shape = (env.num_candidates, env.time_limit)
-    people = [NumpyUser(rng, patient(env.params), *shape) for _ in range(count)]
+    users = [NumpyUser(rng, patient(env.params), *shape) for _ in range(count)]
 
     def step() -> None:
-        for person, action in zip(
-            people, rng.integers(0, env.num_candidates, count).tolist(), strict=True
+        for user, action in zip(
+            users, rng.integers(0, env.num_candidates, count).tolist(), strict=True
         ):
-            person.step(action)
+            user.step(action)
 
     return step
 
@@ -177,8 +179,8 @@ def compiled(runner: Runner, steps: int) -> tuple[Callable[[], None], float]:
     """A segment of ``steps`` steps in one program, and the CPU seconds that compiling it took."""
 
     @jax.jit
-    def run(key: jax.Array, state: Any) -> Any:
-        def one(carry: Any, key: jax.Array) -> Any:
+    def run(key: Key, state: PyTree) -> tuple[PyTree, jax.Array]:
+        def one(carry: tuple[PyTree, jax.Array], key: Key) -> tuple[PyTree, None]:
             state, total = carry
             state, number = runner.step(key, state)
             return (state, total + number), None
@@ -256,15 +258,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.feeds", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: a check")
-    parser.add_argument("--only", nargs="+", choices=sorted(SECTIONS), metavar="SECTION")
-    options = parser.parse_args(arguments)
-    report = run(options.only or list(SECTIONS), quick=options.quick)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    command.main("feeds", __doc__, SECTIONS, run, arguments)
 
 
 if __name__ == "__main__":

@@ -9,19 +9,17 @@ view of the same size, and a loop over numpy environments in Python. PPO's row i
 iteration: acting, stepping, advantages and updates.
 """
 
-import argparse
 import importlib.util
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import command
 from benchmarks.worlds import Row, Runner, measure, table
 from jaxswarm import envs, rl
 from jaxswarm.envs import maze
@@ -173,6 +171,8 @@ SECTIONS: dict[str, Callable[[bool, float], Iterator[list[Row]]]] = {
 
 def run(sections: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
     """All rows: what ``--json`` writes."""
+    if not importlib.util.find_spec("xminigrid"):
+        print("xminigrid is not installed: its rows are left out", file=sys.stderr)
     device = jax.devices()[0]
     found: dict[str, Any] = {"jax": jax.__version__, "device": device.device_kind, "rows": []}
     for section in sections:
@@ -186,17 +186,7 @@ def run(sections: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mazes", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: a check")
-    parser.add_argument("--only", nargs="+", choices=sorted(SECTIONS), metavar="SECTION")
-    options = parser.parse_args(arguments)
-    if not importlib.util.find_spec("xminigrid"):
-        print("xminigrid is not installed: its rows are left out", file=sys.stderr)
-    report = run(options.only or list(SECTIONS), quick=options.quick)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    command.main("mazes", __doc__, SECTIONS, run, arguments)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ jumanji's SearchAndRescue (both come with jumanji), and JaxMARL's simple_spread 
 installed.
 """
 
-import argparse
 import importlib.util
-import json
 import math
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from benchmarks import command
 from jaxswarm import envs, space, swarms
 
 Row = dict[str, Any]
@@ -234,6 +232,8 @@ def _jaxmarl(n: int, count: int) -> Runner:
 
 def run(sections: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
     """All rows: what ``--json`` writes."""
+    if not importlib.util.find_spec("jaxmarl"):
+        print("JaxMARL is not installed: its rows are left out", file=sys.stderr)
     device = jax.devices()[0]
     found: dict[str, Any] = {"jax": jax.__version__, "device": device.device_kind, "rows": []}
     for section in sections:
@@ -259,17 +259,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.worlds", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: a check")
-    parser.add_argument("--only", nargs="+", choices=sorted(SECTIONS), metavar="SECTION")
-    options = parser.parse_args(arguments)
-    if not importlib.util.find_spec("jaxmarl"):
-        print("JaxMARL is not installed: its rows are left out", file=sys.stderr)
-    report = run(options.only or list(SECTIONS), quick=options.quick)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    command.main("worlds", __doc__, SECTIONS, run, arguments)
 
 
 if __name__ == "__main__":

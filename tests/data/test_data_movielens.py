@@ -49,15 +49,15 @@ def test_the_folder_of_the_environment_variable_is_searched(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ([(1, 2, 3.0)], "line 1 of u.data"),
         ([ROWS[0], (1, 2, "four", 5)], "line 2 of u.data"),
         ([], "empty"),
     ],
 )
-def test_a_damaged_file_is_refused(tmp_path, rows, told):
-    with pytest.raises(ValueError, match=f"^path: .*{told}"):
+def test_a_damaged_file_is_refused(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=f"^path: .*{message}"):
         data.movielens(write(tmp_path, "u.data", rows))
 
 
