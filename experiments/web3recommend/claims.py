@@ -1,4 +1,9 @@
-"""Claims of the Web3Recommend experiment; thresholds are of the specification and of one pilot."""
+"""Claims of the Web3Recommend experiment and their thresholds.
+
+Those of gains, of alpha and of hit rates were proposed before any run here. The overlap of views
+was fixed after a pilot on base seed 1000 (.50 there), in which rank-biased overlap was .69; that
+has no threshold since, and stands in the note of the claim on hit rates.
+"""
 
 import numpy as np
 
@@ -65,18 +70,13 @@ def _attack_claims(claim_list: ClaimList, config: Config, results: Results) -> N
     middle, most = config.sybils[-2:]
     for shape in graphs.SHAPES:
         gain = results["gain"][shape]
-        claim_list.add(
+        _add_share_of_salsa(
+            claim_list,
             f"Behind {most} Sybils in a {shape}, the full method leaves promoted items at most "
             f"{SALSA_SHARE:g} of their share under SALSA",
-            statement=BOUND_STATEMENT,
-            measured=f"gain of {most} Sybils, full / mean over seeds of SALSA",
-            metric=GAIN,
-            unit="ratio",
-            arm=FULL,
-            baseline=SALSA,
-            value=_ratio(gain[FULL][:, -1], gain[SALSA][:, -1]),
-            at_most=SALSA_SHARE,
-            judge="interval",
+            most,
+            gain[FULL][:, -1],
+            gain[SALSA][:, -1],
         )
         claim_list.add(
             f"From {middle} to {most} Sybils in a {shape}, the gain of the full method grows by at "
@@ -92,19 +92,14 @@ def _attack_claims(claim_list: ClaimList, config: Config, results: Results) -> N
             judge="interval",
         )
         aggressive = results["aggressive"][shape]
-        claim_list.add(
+        _add_share_of_salsa(
+            claim_list,
             f"Behind {most} Sybils in a {shape}, whose attacker plays promoted items "
             f"{AGGRESSIVE:g} times as much, the full method leaves them at most {SALSA_SHARE:g} of "
             "their share under SALSA",
-            statement=BOUND_STATEMENT,
-            measured=f"gain of {most} Sybils, full / mean over seeds of SALSA",
-            metric=GAIN,
-            unit="ratio",
-            arm=FULL,
-            baseline=SALSA,
-            value=_ratio(aggressive[FULL], aggressive[SALSA]),
-            at_most=SALSA_SHARE,
-            judge="interval",
+            most,
+            aggressive[FULL],
+            aggressive[SALSA],
         )
     chain = results["gain"]["chain"]
     claim_list.add(
@@ -133,6 +128,23 @@ def _attack_claims(claim_list: ClaimList, config: Config, results: Results) -> N
         at_least=CONTROL_GROWTH,
         judge="interval",
         control=True,
+    )
+
+
+def _add_share_of_salsa(
+    claim_list: ClaimList, sentence: str, most: int, full: np.ndarray, salsa: np.ndarray
+) -> None:
+    claim_list.add(
+        sentence,
+        statement=BOUND_STATEMENT,
+        measured=f"gain of {most} Sybils, full / mean over seeds of SALSA",
+        metric=GAIN,
+        unit="ratio",
+        arm=FULL,
+        baseline=SALSA,
+        value=_ratio(full, salsa),
+        at_most=SALSA_SHARE,
+        judge="interval",
     )
 
 
