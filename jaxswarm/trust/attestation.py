@@ -9,8 +9,8 @@ Every quote and report carries ``simulated=True`` and claims no confidentiality.
 Signatures are Ed25519 of the package ``cryptography`` (extra ``zk``).
 
 References:
-    Nesa, Towards secure and private AI: a framework for decentralized inference, 2024 (trusted
-    execution environments with attestation).
+    H. Zhang et al. (Nesa), Towards secure and private AI: a framework for decentralized inference,
+    2024 (trusted execution environments with attestation).
 """
 
 import hashlib

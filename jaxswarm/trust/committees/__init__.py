@@ -2,12 +2,13 @@
 
 ``draw_committee`` draws members from a public beacon, ``draw_committees`` many at once inside
 ``jit``; ``decide`` accepts an output that a majority of the members lies near to, within a
-tolerance that ``calibrate`` reads off real executions; ``settle`` moves stakes. ``label_majority`` is the
-baseline that compares predicted classes only, ``detection_probability`` the hypergeometric law.
+tolerance that ``calibrate`` reads off real executions; ``settle`` moves stakes.
+``label_majority`` is the baseline that compares predicted classes only,
+``detection_probability`` the hypergeometric law.
 
 References:
-    Nesa, Towards secure and private AI: a framework for decentralized inference, 2024 (redundant
-    execution with a consensus on outputs).
+    H. Zhang et al. (Nesa), Towards secure and private AI: a framework for decentralized inference,
+    2024 (redundant execution with a consensus on outputs).
 """
 
 from jaxswarm.trust.committees._consensus import (

@@ -1,0 +1,71 @@
+"""Runs of the verified-inference experiment: integrity, committees, split networks, permutations.
+
+Five parts.
+
+* *Integrity*: quantized perceptrons and two-layer transformers prove inferences; tampered runs are
+  checked in the field of 2³¹ - 1 and of 251, where a wrong element passes one time in 251. Products
+  of weights are counted. **No verification** accepts all, **full re-execution** none.
+* *Zero knowledge*: a linear layer with committed weights; honest and forged answers, simulated
+  transcripts.
+* *Committees*: nodes run one model under five real execution profiles, a coalition gives wrong
+  outputs. Rules: medians of **total variation** or **symmetric KL** within a calibrated tolerance;
+  the baselines **majority of labels** and **equal bits**. Stakes with and without penalties.
+* *Split networks*: a perceptron cut after each hidden layer, with **no defense**, **noise** or a
+  **distance correlation** penalty at the cut; white-box and black-box inversion of what is sent.
+* *Permuted vocabularies*, a labelled negative: how much of a text their break restores.
+
+Attested hardware is a simulated assumption (``trust.attestation``); there is nothing to measure.
+
+Shapes: ``S`` seeds.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from experiments.verified_inference import (
+    committee,
+    integrity,
+    knowledge,
+    permutation,
+    splitting,
+)
+from experiments.verified_inference.config import Config
+
+
+def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Run the five parts.
+
+    Returns:
+        ``split {"accuracy": {defense: [L, S]}, …}``, see :func:`splitting.attack`; ``committee``,
+        see :func:`committee.run`; ``integrity``, see :func:`integrity.run`; ``knowledge``, see
+        :func:`knowledge.run`; ``permutation``, see :func:`permutation.run`.
+    """
+    images = splitting.load(config)
+    names, chosen = splitting.variants(config)
+    progress("perceptrons")
+    params = splitting.train_all(config, images, chosen)
+    accuracy = splitting.accuracies(config, images, params, chosen)
+    progress("inversion attacks")
+    split = splitting.attack(config, images, params, names, chosen)
+    split["accuracy"] = {
+        name: accuracy[[place for place, own in enumerate(names) if own[0] == name]]
+        for name in dict(names)
+    }
+    plain, smaller = (jax.tree.map(lambda leaf, v=v: leaf[v], params) for v in (0, -1))
+    nodes = committee.run(config, images, plain, smaller, progress)
+    masked = splitting.without_units(config, smaller)
+    checked = integrity.run(
+        config, images, splitting.each_seed(plain), splitting.each_seed(masked), progress
+    )
+    progress("committed linear layer")
+    linear = knowledge.run(config, images, splitting.each_seed(plain))
+    progress("permuted vocabularies")
+    return {
+        "split": split,
+        "committee": nodes,
+        "integrity": checked,
+        "knowledge": linear,
+        "permutation": permutation.run(config),
+    }
