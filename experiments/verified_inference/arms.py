@@ -45,8 +45,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     images = splitting.load(config)
     names, chosen = splitting.variants(config)
     progress("perceptrons")
-    params = splitting.train_all(config, images, chosen)
-    accuracy = splitting.accuracies(config, images, params, chosen)
+    params, accuracy = splitting.train_all(config, images, chosen)
     progress("inversion attacks")
     split = splitting.attack(config, images, params, names, chosen)
     split["accuracy"] = {

@@ -4,6 +4,7 @@ Shapes: ``S`` seeds, ``P`` profiles, ``X`` test images, ``C`` classes, ``R`` req
 ``k`` members, ``F`` shares of Byzantine nodes, ``K`` sizes of committees.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from experiments.harness.compile import jit_fast_compile
 from experiments.verified_inference.config import Config
-from experiments.verified_inference.splitting import Images, activations
+from experiments.verified_inference.splitting import Images, Variant, forward
 from jaxswarm.trust import committees
 from jaxswarm.types import Key, Params
 
@@ -28,6 +29,7 @@ SWAPPED, CHEAPER, FLATTENED = "labels swapped", "smaller model", "flattened"
 ATTACKS = (SWAPPED, CHEAPER, FLATTENED)
 TOTAL, KL, LABELS, BITS = "total variation", "symmetric KL", "majority of labels", "equal bits"
 RULES = (TOTAL, KL, LABELS, BITS)
+WHOLE = Variant(0, 0.0, 0.0, 1.0)
 FLATTER = 0.5  # power to which the flattened distribution is raised
 
 
@@ -38,11 +40,11 @@ def profiles(config: Config, params: Params, x: jax.Array) -> np.ndarray:
     """
 
     def predict(params: Params, x: jax.Array) -> jax.Array:
-        return jax.nn.softmax(activations(config, params, x)[-1].astype(jnp.float32))
+        return jax.nn.softmax(forward(config, params, x, WHOLE)[0])
 
     def half(params: Params, x: jax.Array) -> jax.Array:
         low = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, x))
-        return jax.nn.softmax(activations(config, *low)[-1]).astype(jnp.float32)
+        return jax.nn.softmax(forward(config, *low, WHOLE)[0]).astype(jnp.float32)
 
     compiled, compiled_half = _jitted(config, predict), _jitted(config, half)
     whole = compiled(params, x)
@@ -147,7 +149,7 @@ def run(
 
 def _smaller(config: Config) -> Callable[..., jax.Array]:
     def predict_smaller(params: Params, x: jax.Array) -> jax.Array:
-        return jax.nn.softmax(activations(config, params, x, config.smaller)[-1])
+        return jax.nn.softmax(forward(config, params, x, WHOLE._replace(units=config.smaller))[0])
 
     return predict_smaller
 
@@ -226,7 +228,7 @@ def _program(config: Config, size: int) -> Callable[..., tuple[jax.Array, jax.Ar
         keys = jax.random.split(key, len(counts))
         return jax.vmap(lambda k, c: one(k, table, wrong, limits, c))(keys, counts)
 
-    @jit_fast_compile
+    @functools.partial(jit_fast_compile, level=1, plain=True)
     def program(
         keys: Key, table: jax.Array, wrong: jax.Array, limits: jax.Array, counts: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
@@ -271,7 +273,7 @@ def _stakes(
         stakes, (bad, share) = jax.lax.scan(step, jnp.ones((config.nodes,)), rounds)
         return bad, share, jnp.mean(stakes[count:] < 0.5)
 
-    @jit_fast_compile
+    @functools.partial(jit_fast_compile, level=1, plain=True)
     def program(keys: Key, table: jax.Array, wrong: jax.Array, limits: jax.Array) -> Any:
         penalties = jnp.asarray([0.0, config.stake_penalty])
         return jax.vmap(

@@ -185,7 +185,7 @@ def train_transformers(config: Config, tokens: np.ndarray, labels: np.ndarray) -
         keys = jax.random.split(draws, config.transformer_steps)
         return jax.lax.scan(step, (params, optimizer.init(params)), keys)[0][0]
 
-    trained = jit_fast_compile(jax.vmap(train))(seed_keys(config, 7))
+    trained = jit_fast_compile(jax.vmap(train), level=1, plain=True)(seed_keys(config, 7))
     return network, [jax.tree.map(lambda leaf, s=s: leaf[s], trained) for s in range(config.seeds)]
 
 

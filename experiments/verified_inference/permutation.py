@@ -6,6 +6,7 @@ the attacker knows, and descriptions of data sets as text of another kind.
 Shapes: ``S`` seeds, ``T`` lengths of texts, ``V`` tokens.
 """
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def run(config: Config) -> dict[str, Any]:
 def _program(config: Config, size: int) -> Any:
     steps = config.swaps * size // len(LETTERS)
 
-    @jit_fast_compile
+    @functools.partial(jit_fast_compile, level=1, plain=True)
     def program(keys: Key, counts: jax.Array, plain: jax.Array) -> tuple[jax.Array, jax.Array]:
         def one(each: tuple[Key, jax.Array]) -> tuple[jax.Array, jax.Array]:
             key, sent = each

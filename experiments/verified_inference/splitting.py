@@ -9,6 +9,8 @@ Shapes: ``V`` variants, ``S`` seeds, ``L`` cuts, ``A`` attacked images, ``D`` pi
 largest activation of a cut (smaller ones are padded with zeros).
 """
 
+import functools
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -84,49 +86,52 @@ def variants(config: Config) -> tuple[list[tuple[str, int]], Variant]:
     return names, Variant(*map(jnp.asarray, zip(*made, strict=True)))
 
 
-def activations(config: Config, params: Params, x: jax.Array, units: Any = 1.0) -> list[jax.Array]:
-    """Activations at all cuts, then the logits."""
-    found = []
+def forward(
+    config: Config, params: Params, x: jax.Array, variant: Variant, noise: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Logits, and the activation at the defended cut as it is sent ``[B, E]``, padded.
+
+    Args:
+        config: sizes of the run.
+        params: layers of ``kernel`` and ``bias``.
+        x: images ``[B, D]``.
+        variant: whose cut, noise and units count.
+        noise: standard normal numbers ``[B, E]``; nothing is added if ``None``.
+    """
+    sent = jnp.zeros((len(x), max(config.widths)), x.dtype)
     for place, width in enumerate(config.widths):
         layer = params[place]
-        kept = jnp.arange(width) < jnp.ceil(units * width)
-        x = jnp.where(kept[None], jax.nn.relu(x @ layer["kernel"] + layer["bias"][None]), 0.0)
-        found.append(x)
+        kept = jnp.arange(width) < jnp.ceil(variant.units * width)
+        x = jax.nn.relu(x @ layer["kernel"] + layer["bias"][None])
+        x = jnp.where(kept[None], x, 0.0)
+        here = variant.cut == place
+        if noise is not None:
+            scale = jax.lax.stop_gradient(jnp.sqrt(jnp.mean(x**2) + 1e-9))
+            x = x + jnp.where(here, variant.noise * scale, 0.0) * noise[:, :width]
+        sent = jnp.where(here, jnp.pad(x, ((0, 0), (0, sent.shape[1] - width))), sent)
     layer = params[-1]
-    return [*found, x @ layer["kernel"] + layer["bias"][None]]
+    return x @ layer["kernel"] + layer["bias"][None], sent
 
 
 def defended(
     config: Config, key: Key, params: Params, x: jax.Array, variant: Variant
 ) -> tuple[jax.Array, jax.Array]:
-    """Logits, and the activation at the defended cut as it is sent ``[B, E]``, padded."""
-    sent = jnp.zeros((len(x), max(config.widths)))
-    out = x
-    for place, width in enumerate(config.widths):
-        layer = params[place]
-        kept = jnp.arange(width) < jnp.ceil(variant.units * width)
-        out = jax.nn.relu(out @ layer["kernel"] + layer["bias"][None])
-        out = jnp.where(kept[None], out, 0.0)
-        here = variant.cut == place
-        scale = jax.lax.stop_gradient(jnp.sqrt(jnp.mean(out**2) + 1e-9))
-        noise = jax.random.normal(jax.random.fold_in(key, place), out.shape)
-        out = out + jnp.where(here, variant.noise * scale, 0.0) * noise
-        padded = jnp.pad(out, ((0, 0), (0, sent.shape[1] - width)))
-        sent = jnp.where(here, padded, sent)
-    layer = params[-1]
-    return out @ layer["kernel"] + layer["bias"][None], sent
+    """Logits and what is sent, with noise from ``key``; see :func:`forward`."""
+    noise = jax.random.normal(key, (len(x), max(config.widths)))
+    return forward(config, params, x, variant, noise)
 
 
 def initial(config: Config, key: Key, pixels: int, classes: int) -> Params:
     """He-normal kernels and zero biases of all layers."""
-    sizes = [pixels, *config.widths, classes]
-    keys = jax.random.split(key, len(sizes) - 1)
+    sizes = list(itertools.pairwise([pixels, *config.widths, classes]))
+    ends = np.cumsum([0] + [a * b for a, b in sizes])
+    drawn = jax.random.normal(key, (int(ends[-1]),))
     return [
         {
-            "kernel": jax.random.normal(own, (a, b)) * jnp.sqrt(2.0 / a),
+            "kernel": drawn[start : start + a * b].reshape(a, b) * (2.0 / a) ** 0.5,
             "bias": jnp.zeros((b,)),
         }
-        for own, a, b in zip(keys, sizes[:-1], sizes[1:], strict=True)
+        for start, (a, b) in zip(ends[:-1], sizes, strict=True)
     ]
 
 
@@ -153,32 +158,24 @@ def train(config: Config, key: Key, images: Images, variant: Variant) -> Params:
     return jax.lax.scan(step, (params, optimizer.init(params)), keys)[0][0]
 
 
-def train_all(config: Config, images: Images, chosen: Variant) -> Params:
-    """Models of all variants and seeds, leaves ``[V, S, …]``; a seed's start is common to all."""
-    keys = seed_keys(config, 1)
+def train_all(config: Config, images: Images, chosen: Variant) -> tuple[Params, np.ndarray]:
+    """Models of all variants and seeds, leaves ``[V, S, …]``, and their test accuracy ``[V, S]``.
 
-    @jit_fast_compile
-    def run(chosen: Variant, keys: Key) -> Params:
-        return jax.vmap(
-            lambda variant: jax.vmap(lambda own: train(config, own, images, variant))(keys)
-        )(chosen)
+    The first parameters of a seed are common to all variants. Accuracy is with the noise that is
+    sent.
+    """
 
-    return run(chosen, keys)
+    @functools.partial(jit_fast_compile, level=1, plain=True)
+    def run(chosen: Variant, keys: Key, tested: Key) -> tuple[Params, jax.Array]:
+        def one(variant: Variant, own: Key, test_key: Key) -> tuple[Params, jax.Array]:
+            params = train(config, own, images, variant)
+            logits = defended(config, test_key, params, images.test_x, variant)[0]
+            return params, jnp.mean(jnp.argmax(logits, axis=1) == images.test_y)
 
+        return jax.vmap(lambda v: jax.vmap(lambda *own: one(v, *own))(keys, tested))(chosen)
 
-def accuracies(config: Config, images: Images, params: Params, chosen: Variant) -> np.ndarray:
-    """Test accuracy ``[V, S]``, with the noise that is sent."""
-    keys = seed_keys(config, 2)
-
-    @jit_fast_compile
-    def run(params: Params, chosen: Variant) -> jax.Array:
-        def one(params: Params, variant: Variant, own: Key) -> jax.Array:
-            logits = defended(config, own, params, images.test_x, variant)[0]
-            return jnp.mean(jnp.argmax(logits, axis=1) == images.test_y)
-
-        return jax.vmap(lambda p, v: jax.vmap(lambda q, k: one(q, v, k))(p, keys))(params, chosen)
-
-    return np.asarray(run(params, chosen))
+    params, accuracy = run(chosen, seed_keys(config, 1), seed_keys(config, 2))
+    return params, np.asarray(accuracy)
 
 
 def attack(
@@ -200,16 +197,15 @@ def attack(
     keys = seed_keys(config, 3)
 
     def one(params: Params, variant: Variant, own: Key) -> tuple[jax.Array, jax.Array]:
-        shadow_key, sent_key, fit_key, search_key = jax.random.split(own, 4)
+        shadow_key, sent_key, fit_key = jax.random.split(own, 3)
         seen = defended(config, shadow_key, params, images.shadow, variant)[1]
         observed = defended(config, sent_key, params, attacked, variant)[1]
         decoder = split.fit_decoder(
             fit_key, seen, images.shadow, hidden=config.decoder_hidden, steps=config.decoder_steps
         )
         found = jnp.clip(split.decode(decoder, observed), 0.0, 1.0)
-        clean = variant._replace(noise=0.0)
         searched = split.invert(
-            lambda x: defended(config, search_key, params, x, clean)[1],
+            lambda x: forward(config, params, x, variant)[1],
             observed,
             jnp.broadcast_to(mean, attacked.shape),
             steps=config.search_steps,
@@ -217,7 +213,7 @@ def attack(
         )
         return found, searched
 
-    @jit_fast_compile
+    @functools.partial(jit_fast_compile, level=1, plain=True)
     def run(params: Params, chosen: Variant) -> tuple[jax.Array, jax.Array]:
         return jax.vmap(lambda p, v: jax.vmap(lambda q, k: one(q, v, k))(p, keys))(params, chosen)
 
@@ -243,7 +239,7 @@ def without_units(config: Config, params: Params) -> Params:
     layers = [dict(layer) for layer in params]
     for place, width in enumerate(config.widths):
         kept = np.arange(width) < np.ceil(config.smaller * width)
-        layers[place] = jax.tree.map(lambda leaf, kept=kept: leaf * kept, layers[place])
+        layers[place] = jax.tree.map(lambda leaf, kept=kept: np.asarray(leaf) * kept, layers[place])
     return layers
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import checks
-from jaxswarm.types import Key
+from jaxswarm.types import ArrayLike, Key
 
 TIES = ("refuse", "accept")
 """What half of an even committee is worth: no majority, or one."""
@@ -99,15 +99,22 @@ def draw_committees(
     checks.key(key)
     num_committees = checks.whole("num_committees", num_committees, 1)
     num_nodes, size = _sizes(num_nodes, size, tie)
+    # Fisher and Yates' shuffle up to position size, of an array of which only swaps are kept.
     members: list[jax.Array] = []
-    for position, each in enumerate(jax.random.split(key, size)):
-        node = jax.random.randint(each, (num_committees,), 0, num_nodes - position)
-        if members:  # the node-th of those that are not yet members
-            taken = jnp.sort(jnp.stack(members, axis=1), axis=1)
-            for column in range(position):
-                node = node + (node >= taken[:, column])
-        members.append(node)
-    return jnp.stack(members, axis=1).astype(jnp.int32)
+    swaps: list[tuple[jax.Array, jax.Array]] = []
+
+    def entry(place: ArrayLike) -> jax.Array:
+        found = jnp.broadcast_to(jnp.asarray(place, jnp.int32), (num_committees,))
+        for position, value in swaps:
+            found = jnp.where(position == place, value, found)
+        return found
+
+    lows = jnp.arange(size)[None]
+    places = jax.random.randint(key, (num_committees, size), lows, num_nodes, jnp.int32)
+    for step in range(size):
+        members.append(entry(places[:, step]))
+        swaps.append((places[:, step], entry(step)))
+    return jnp.stack(members, axis=1)
 
 
 def detection_probability(

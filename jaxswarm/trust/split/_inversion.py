@@ -132,7 +132,7 @@ def fit_decoder(
     start, draws = jax.random.split(key)
     center, scale = jnp.mean(z, axis=0), 1.0 / (jnp.std(z, axis=0) + 1e-3)
     base = jnp.mean(x, axis=0)
-    z, x = (z - center) * scale, x - base
+    z, x = (z - center[None]) * scale[None], x - base[None]
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
     params = network.init(start, z[:1])["params"]
 
@@ -156,5 +156,5 @@ def decode(decoder: Decoder, observed: ArrayLike) -> jax.Array:
     z = checks.numbers("observed", observed, (None, None))
     widths = [decoder.params[f"Dense_{i}"]["bias"].shape[-1] for i in range(2)]
     network = models.mlp(*widths)
-    moved = (z - decoder.center) * decoder.scale
-    return jnp.asarray(network.apply({"params": decoder.params}, moved)) + decoder.base
+    moved = (z - decoder.center[None]) * decoder.scale[None]
+    return jnp.asarray(network.apply({"params": decoder.params}, moved)) + decoder.base[None]
