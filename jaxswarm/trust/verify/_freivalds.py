@@ -115,11 +115,16 @@ def freivalds(
     return jnp.all(left == right, axis=-1)
 
 
+def holds(factors: "Factors", challenges: jax.Array, p: int) -> jax.Array:
+    """Check one product of a model with challenges ``uint32[R, n]``, ``bool[]``."""
+    return jnp.all(jax.vmap(lambda r: freivalds(*factors, r, p))(challenges))
+
+
 class Factors(NamedTuple):
     """A product inside a model.
 
     Attributes:
-        a: ``int32[..., m, k]``.
+        a: ``int[..., m, k]``.
         b: ``int[..., k, n]``.
         c: ``int32[..., m, n]``, computed or claimed.
     """
@@ -135,7 +140,7 @@ def product(a: jax.Array, b: jax.Array, claimed: jax.Array | None) -> Factors:
     Exact where :func:`product_bound` accepts the sizes.
     """
     if claimed is None:
-        claimed = jnp.matmul(a, b.astype(jnp.int32))
+        claimed = jnp.matmul(a.astype(jnp.int32), b.astype(jnp.int32))
     return Factors(a, b, claimed)
 
 

@@ -146,7 +146,11 @@ def program(
     made = []
     for position in range(last + 1):
         layer = params[f"layer_{position}"]
-        made.append(product(x, layer["weight"], None if claimed is None else claimed[position]))
+        made.append(
+            product(
+                x.astype(jnp.int8), layer["weight"], None if claimed is None else claimed[position]
+            )
+        )
         x = made[-1].c + jnp.broadcast_to(layer["bias"], made[-1].c.shape)
         if position < last:
             x = fixed.rescale(jnp.maximum(x, 0), layer["rescale"], top)

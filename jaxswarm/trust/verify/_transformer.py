@@ -179,10 +179,13 @@ def program(
     causal = jnp.tril(jnp.ones((1, 1, count, count), bool))
     angles = params["angles"][:, :count]
 
+    def narrow(x: jax.Array, by: fixed.Rescale) -> jax.Array:
+        return fixed.rescale(x, by, top).astype(jnp.int8)
+
     def normalize(x: jax.Array, by: dict[str, Any]) -> jax.Array:
         units = fixed.unit_rows(x)
         scaled = fixed.shift(units * jnp.broadcast_to(by["gains"], units.shape), 15)
-        return fixed.rescale(scaled, by["rescale"], top)
+        return narrow(scaled, by["rescale"])
 
     def add(x: jax.Array, update: jax.Array, by: fixed.Rescale) -> jax.Array:
         y = x + fixed.rescale(update, by, fixed.RESIDUAL_MAX)
@@ -200,17 +203,17 @@ def program(
         y = y.reshape(batch, count, 3, config.num_heads, config.head_width)
         y = y.transpose(2, 0, 3, 1, 4)  # [3, B, H, C, E]
         turned = _rotate(fixed.shift(y[:2], _qkv_shift(config, sizes.bits)), angles)
-        q = fixed.rescale(turned[0], block["to_q"], top)
-        k = fixed.rescale(turned[1], block["to_k"], top)
-        v = fixed.rescale(y[2], block["to_v"], top)
+        q = narrow(turned[0], block["to_q"])
+        k = narrow(turned[1], block["to_k"])
+        v = narrow(y[2], block["to_v"])
         scores = multiply(q, k.swapaxes(-1, -2))
         weights = fixed.softmax(scores, causal, block["to_steps"], params["exponentials"])
-        mixed = fixed.rescale(multiply(weights, v), block["to_mixed"], top)
+        mixed = narrow(multiply(weights, v), block["to_mixed"])
         mixed = mixed.transpose(0, 2, 1, 3).reshape(rows, config.width)
         x = add(x, multiply(mixed, block["out"]), block["from_out"])
         y = multiply(normalize(x, block["mlp_norm"]), block["up"])
         y = block["activation"][fixed.rescale(y, block["to_up"], top) + top]
-        x = add(x, multiply(y.astype(jnp.int32), block["down"]), block["from_down"])
+        x = add(x, multiply(y, block["down"]), block["from_down"])
         return x, tuple(made)
 
     x = params["embedding"][inputs.reshape(rows)]
