@@ -90,7 +90,10 @@ def quantize_layers(params: Any, x: Any, bits: int) -> tuple[dict[str, Any], Siz
                 f"params[{position}] b: expected magnitudes below 2**30 units of {scale * unit:.3g}"
                 f", got {np.abs(b).max():.6g}"
             )
-        layer = {"weight": quantized(w, unit, bits), "bias": jnp.asarray(bias.astype(np.int32))}
+        layer: dict[str, Any] = {
+            "weight": quantized(w, unit, bits),
+            "bias": jnp.asarray(bias.astype(np.int32)),
+        }
         accumulator = scale * unit
         if position < len(layers) - 1:
             values = np.maximum(values @ w + b, 0.0)
