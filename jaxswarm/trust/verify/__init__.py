@@ -6,14 +6,15 @@ with Freivalds in a prime field. This is verifiable computing and not zero-knowl
 inputs, weights are public. ``run``, ``check_products`` and ``freivalds`` are the same on arrays,
 inside ``jit``.
 
-``field`` has the exact arithmetic, ``merkle`` the commitments.
+``field`` has the exact arithmetic, ``merkle`` the commitments. ``pedersen`` (extra ``zk``) proves a
+linear layer with hidden weights in zero knowledge.
 
 References:
     Nesa, Towards secure and private AI: a framework for decentralized inference, arXiv 2407.19401,
     2024.
 """
 
-from jaxswarm.trust.verify import field, merkle
+from jaxswarm.trust.verify import field, merkle, pedersen
 from jaxswarm.trust.verify._check import Verdict, check, check_batch
 from jaxswarm.trust.verify._claims import Claim, commit, prove
 from jaxswarm.trust.verify._freivalds import Product, freivalds
@@ -35,6 +36,7 @@ __all__ = [
     "field",
     "freivalds",
     "merkle",
+    "pedersen",
     "plan",
     "prove",
     "quantize",

@@ -23,7 +23,7 @@ class Product(NamedTuple):
         rows: ``m``.
         terms: ``k``.
         columns: ``n``.
-        shared: whether ``b`` is one matrix for the whole batch, as weights are.
+        matrices: number of different ``b``: 1, one per layer or one per leading axis.
         largest: bound of the magnitudes of ``c``.
     """
 
@@ -31,7 +31,7 @@ class Product(NamedTuple):
     rows: int
     terms: int
     columns: int
-    shared: bool
+    matrices: int
     largest: int
 
     @property
@@ -50,9 +50,8 @@ class Product(NamedTuple):
 
         One in the field ``2**31 - 1`` takes about twenty 32-bit instructions on a CPU.
         """
-        count = math.prod(self.batch)
-        weights = self.terms * self.columns * (1 if self.shared else count)
-        return weights + count * self.rows * (self.terms + self.columns)
+        rows = math.prod(self.batch) * self.rows
+        return self.matrices * self.terms * self.columns + rows * (self.terms + self.columns)
 
 
 def freivalds(
@@ -116,23 +115,33 @@ def freivalds(
     return jnp.all(left == right, axis=-1)
 
 
-def exact_product(a: jax.Array, b: jax.Array, a_max: int, b_max: int) -> tuple[jax.Array, int]:
-    """Multiply integer matrices exactly in ``int32``.
+def holds(factors: "Factors", challenges: jax.Array, p: int) -> jax.Array:
+    """Check one product of a model with challenges ``uint32[R, n]``, ``bool[]``."""
+    return jnp.all(jax.vmap(lambda r: freivalds(*factors, r, p))(challenges))
 
-    Args:
-        a: ``[..., m, k]``.
-        b: ``[..., k, n]`` of the same leading axes, or ``[k, n]``.
-        a_max: bound of magnitudes of ``a``.
-        b_max: of ``b``.
 
-    Returns:
-        ``(int32[..., m, n], bound of its magnitudes)``.
+class Factors(NamedTuple):
+    """A product inside a model.
 
-    Raises:
-        ValueError: if the result might not fit in 31 bits and a sign.
+    Attributes:
+        a: ``int[..., m, k]``.
+        b: ``int[..., k, n]``.
+        c: ``int32[..., m, n]``, computed or claimed.
     """
-    largest = product_bound(a.shape[-1], a_max, b_max)
-    return jnp.matmul(a.astype(jnp.int32), b.astype(jnp.int32)), largest
+
+    a: jax.Array
+    b: jax.Array
+    c: jax.Array
+
+
+def product(a: jax.Array, b: jax.Array, claimed: jax.Array | None) -> Factors:
+    """Multiply integer matrices exactly, or take the claimed product where there is one.
+
+    Exact where :func:`product_bound` accepts the sizes.
+    """
+    if claimed is None:
+        claimed = jnp.matmul(a.astype(jnp.int32), b.astype(jnp.int32))
+    return Factors(a, b, claimed)
 
 
 def product_bound(terms: int, a_max: int, b_max: int) -> int:

@@ -4,7 +4,7 @@ Shapes: ``B`` rows, widths ``d_0 … d_L``.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxswarm import checks
 from jaxswarm.trust.verify import _fixed_point as fixed
-from jaxswarm.trust.verify._freivalds import Product, product_bound
+from jaxswarm.trust.verify._freivalds import Factors, Product, product, product_bound
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,10 @@ def quantize_layers(params: Any, x: Any, bits: int) -> tuple[dict[str, Any], Siz
                 f"params[{position}] b: expected magnitudes below 2**30 units of {scale * unit:.3g}"
                 f", got {np.abs(b).max():.6g}"
             )
-        layer = {"weight": quantized(w, unit, bits), "bias": jnp.asarray(bias.astype(np.int32))}
+        layer: dict[str, Any] = {
+            "weight": quantized(w, unit, bits),
+            "bias": jnp.asarray(bias.astype(np.int32)),
+        }
         accumulator = scale * unit
         if position < len(layers) - 1:
             values = np.maximum(values @ w + b, 0.0)
@@ -129,7 +132,7 @@ def plan(sizes: Sizes, shape: tuple[int, ...]) -> list[Product]:
         raise ValueError(f"inputs: expected shape [B, {sizes.widths[0]}], got {list(shape)}")
     top = level(sizes.bits)
     return [
-        Product((), shape[0], d, n, True, product_bound(d, top, top))
+        Product((), shape[0], d, n, 1, product_bound(d, top, top))
         for d, n in zip(sizes.widths[:-1], sizes.widths[1:], strict=True)
     ]
 
@@ -138,15 +141,20 @@ def program(
     params: dict[str, Any],
     sizes: Sizes,
     inputs: jax.Array,
-    multiply: Callable[[jax.Array, jax.Array, int, int], jax.Array],
-) -> jax.Array:
-    """Compute logits ``int32[B, d_L]``."""
+    claimed: tuple[jax.Array, ...] | None,
+) -> tuple[jax.Array, tuple[Factors, ...]]:
+    """Compute logits ``int32[B, d_L]`` and the products."""
     top, x = level(sizes.bits), inputs
     last = len(sizes.widths) - 2
+    made = []
     for position in range(last + 1):
         layer = params[f"layer_{position}"]
-        x = multiply(x, layer["weight"], top, top)
-        x = x + jnp.broadcast_to(layer["bias"], x.shape)
+        made.append(
+            product(
+                x.astype(jnp.int8), layer["weight"], None if claimed is None else claimed[position]
+            )
+        )
+        x = made[-1].c + jnp.broadcast_to(layer["bias"], made[-1].c.shape)
         if position < last:
             x = fixed.rescale(jnp.maximum(x, 0), layer["rescale"], top)
-    return x
+    return x, tuple(made)

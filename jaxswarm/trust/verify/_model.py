@@ -12,16 +12,14 @@ import numpy as np
 
 from jaxswarm import checks
 from jaxswarm.trust.verify import _mlp, _transformer, field, merkle
-from jaxswarm.trust.verify._freivalds import Product, exact_product, freivalds, product_bound
+from jaxswarm.trust.verify._freivalds import Product, holds
 from jaxswarm.types import ArrayLike
 
 MODULES: dict[str, Any] = {"mlp": _mlp, "transformer": _transformer}
-"""Functions of each kind of model. The main one is ``program(params, sizes, inputs, multiply)``,
-which gives outputs ``int32`` and computes in integers throughout.
-
-``multiply(a, b, a_max, b_max)`` gives a product: the prover computes it, the verifier takes the
-claimed one and checks it. All else is recomputed by both.
-"""
+"""Functions of each kind of model. The main one is ``program(params, sizes, inputs, claimed)``,
+which gives outputs ``int32`` and all products, and computes in integers throughout: the prover's
+products are computed, where ``claimed`` is ``None``, the verifier's are those claimed; all else is
+recomputed by both."""
 
 
 @functools.partial(
@@ -103,15 +101,8 @@ def run(model: QuantizedModel, inputs: jax.Array) -> tuple[jax.Array, tuple[jax.
 
 @jax.jit
 def _run(model: QuantizedModel, inputs: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    made: list[jax.Array] = []
-
-    def multiply(a: jax.Array, b: jax.Array, a_max: int, b_max: int) -> jax.Array:
-        c, _ = exact_product(a, b, a_max, b_max)
-        made.append(c)
-        return c
-
-    outputs = MODULES[model.kind].program(model.params, model.sizes, inputs, multiply)
-    return outputs, tuple(made)
+    outputs, made = MODULES[model.kind].program(model.params, model.sizes, inputs, None)
+    return outputs, tuple(factors.c for factors in made)
 
 
 def check_products(
@@ -170,20 +161,12 @@ def _check_products(
     challenges: tuple[jax.Array, ...],
     p: int,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    right: list[jax.Array] = []
-    in_range: list[jax.Array] = []
+    bounds = [sizes.largest for sizes in plan(model, inputs.shape)]
+    known = tuple(jnp.clip(c, -b, b) for c, b in zip(products, bounds, strict=True))
+    in_range = [jnp.all(c == given) for c, given in zip(known, products, strict=True)]
+    outputs, made = MODULES[model.kind].program(model.params, model.sizes, inputs, known)
 
-    def multiply(a: jax.Array, b: jax.Array, a_max: int, b_max: int) -> jax.Array:
-        position = len(right)
-        bound = product_bound(a.shape[-1], a_max, b_max)
-        claimed = products[position]
-        c = jnp.clip(claimed, -bound, bound)
-        in_range.append(jnp.all(c == claimed))
-        rows = jax.vmap(lambda r: jnp.all(freivalds(a, b, c, r, p)))(challenges[position])
-        right.append(jnp.all(rows))
-        return c
-
-    outputs = MODULES[model.kind].program(model.params, model.sizes, inputs, multiply)
+    right = [holds(factors, r, p) for factors, r in zip(made, challenges, strict=True)]
     return outputs, jnp.stack(right), jnp.stack(in_range)
 
 

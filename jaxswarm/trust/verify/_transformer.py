@@ -9,7 +9,6 @@ References:
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -20,7 +19,7 @@ from jaxswarm import checks
 from jaxswarm.models import transformer
 from jaxswarm.models.networks import ACTIVATIONS
 from jaxswarm.trust.verify import _fixed_point as fixed
-from jaxswarm.trust.verify._freivalds import Product, product_bound
+from jaxswarm.trust.verify._freivalds import Factors, Product, product, product_bound
 from jaxswarm.trust.verify._mlp import level, quantized, scale_of
 
 ANGLE_BITS = 14
@@ -82,6 +81,7 @@ def quantize(
         ratio = largest * math.sqrt(config.width) / fixed.RESIDUAL_MAX / unit(name)
         return {"gains": jnp.asarray(gains), "rescale": fixed.rescaling(ratio, top)}
 
+    blocks = []
     for i in range(config.num_layers):
         block, name = given[f"block_{i}"], f"block_{i} "
         kernels = {key: block[key]["kernel"] for key in ("qkv", "out", "up", "down")}
@@ -92,26 +92,29 @@ def quantize(
         values = unit(name + "v") / fixed.WEIGHT_MAX
         steps = np.linspace(-top, top, 2 * top + 1) * unit(name + "up")
         active = np.asarray(ACTIVATIONS[config.activation](jnp.asarray(steps, jnp.float32)))
-        made[f"block_{i}"] = {
-            **{key: quantized(kernel, units[key], bits) for key, kernel in kernels.items()},
-            "attention_norm": norm(block["attention_norm"]["scale"], name + "attention"),
-            "mlp_norm": norm(block["mlp_norm"]["scale"], name + "mlp"),
-            "to_q": fixed.rescaling(heads / unit(name + "q"), top),
-            "to_k": fixed.rescaling(heads / unit(name + "k"), top),
-            "to_v": fixed.rescaling(qkv / unit(name + "v"), top),
-            "to_steps": fixed.rescaling(
-                scores * fixed.LOG_STEPS / math.log(2.0), 30 * fixed.LOG_STEPS
-            ),
-            "to_mixed": fixed.rescaling(values / unit(name + "mixed"), top),
-            "to_up": fixed.rescaling(unit(name + "mlp") * units["up"] / unit(name + "up"), top),
-            "activation": quantized(active, unit(name + "down"), bits),
-            "from_out": fixed.rescaling(
-                unit(name + "mixed") * units["out"] / stream, fixed.RESIDUAL_MAX
-            ),
-            "from_down": fixed.rescaling(
-                unit(name + "down") * units["down"] / stream, fixed.RESIDUAL_MAX
-            ),
-        }
+        blocks.append(
+            {
+                **{key: quantized(kernel, units[key], bits) for key, kernel in kernels.items()},
+                "attention_norm": norm(block["attention_norm"]["scale"], name + "attention"),
+                "mlp_norm": norm(block["mlp_norm"]["scale"], name + "mlp"),
+                "to_q": fixed.rescaling(heads / unit(name + "q"), top),
+                "to_k": fixed.rescaling(heads / unit(name + "k"), top),
+                "to_v": fixed.rescaling(qkv / unit(name + "v"), top),
+                "to_steps": fixed.rescaling(
+                    scores * fixed.LOG_STEPS / math.log(2.0), 30 * fixed.LOG_STEPS
+                ),
+                "to_mixed": fixed.rescaling(values / unit(name + "mixed"), top),
+                "to_up": fixed.rescaling(unit(name + "mlp") * units["up"] / unit(name + "up"), top),
+                "activation": quantized(active, unit(name + "down"), bits),
+                "from_out": fixed.rescaling(
+                    unit(name + "mixed") * units["out"] / stream, fixed.RESIDUAL_MAX
+                ),
+                "from_down": fixed.rescaling(
+                    unit(name + "down") * units["down"] / stream, fixed.RESIDUAL_MAX
+                ),
+            }
+        )
+    made["blocks"] = jax.tree.map(lambda *leaves: jnp.stack(leaves), *blocks)
     made["norm"] = norm(given["norm"]["scale"], "norm")
     made["output_scale"] = np.float64(unit("norm") * vocabulary)
     return made, Sizes(config, int(tokens.shape[1]), bits)
@@ -141,78 +144,85 @@ def plan(sizes: Sizes, shape: tuple[int, ...]) -> list[Product]:
             f"inputs: expected tokens [B, T] with T in [1, {sizes.num_tokens}], got {list(shape)}"
         )
     batch, count = shape
-    heads, rows, width = (batch, config.num_heads), batch * count, config.width
+    layers, width, hidden = config.num_layers, config.width, config.hidden_width
+    heads = (layers, batch, config.num_heads)
 
-    def linear(terms: int, columns: int) -> Product:
-        return Product((), rows, terms, columns, True, product_bound(terms, top, top))
+    def linear(terms: int, columns: int, batch: tuple[int, ...] = (layers,)) -> Product:
+        largest = product_bound(terms, top, top)
+        return Product(batch, shape[0] * count, terms, columns, math.prod(batch), largest)
 
-    block = [
+    def attention(terms: int, columns: int, a_max: int) -> Product:
+        largest = product_bound(terms, a_max, top)
+        return Product(heads, count, terms, columns, math.prod(heads), largest)
+
+    return [
         linear(width, 3 * width),
-        Product(
-            heads,
-            count,
-            config.head_width,
-            count,
-            False,
-            product_bound(config.head_width, top, top),
-        ),
-        Product(
-            heads,
-            count,
-            count,
-            config.head_width,
-            False,
-            product_bound(count, fixed.WEIGHT_MAX, top),
-        ),
+        attention(config.head_width, count, top),
+        attention(count, config.head_width, fixed.WEIGHT_MAX),
         linear(width, width),
-        linear(width, config.hidden_width),
-        linear(config.hidden_width, width),
+        linear(width, hidden),
+        linear(hidden, width),
+        linear(width, config.vocab_size, ()),
     ]
-    return [*(block * config.num_layers), linear(width, config.vocab_size)]
 
 
 def program(
     params: dict[str, Any],
     sizes: Sizes,
     inputs: jax.Array,
-    multiply: Callable[[jax.Array, jax.Array, int, int], jax.Array],
-) -> jax.Array:
-    """Compute logits ``int32[B, C, V]`` of the next tokens."""
+    claimed: tuple[jax.Array, ...] | None,
+) -> tuple[jax.Array, tuple[Factors, ...]]:
+    """Compute logits ``int32[B, C, V]`` of the next tokens and the products, layers stacked."""
     config, top = sizes.config, level(sizes.bits)
     batch, count = inputs.shape
     rows = batch * count
     causal = jnp.tril(jnp.ones((1, 1, count, count), bool))
     angles = params["angles"][:, :count]
 
+    def narrow(x: jax.Array, by: fixed.Rescale) -> jax.Array:
+        return fixed.rescale(x, by, top).astype(jnp.int8)
+
     def normalize(x: jax.Array, by: dict[str, Any]) -> jax.Array:
         units = fixed.unit_rows(x)
         scaled = fixed.shift(units * jnp.broadcast_to(by["gains"], units.shape), 15)
-        return fixed.rescale(scaled, by["rescale"], top)
+        return narrow(scaled, by["rescale"])
 
-    def add(x: jax.Array, product: jax.Array, by: fixed.Rescale) -> jax.Array:
-        y = x + fixed.rescale(product, by, fixed.RESIDUAL_MAX)
+    def add(x: jax.Array, update: jax.Array, by: fixed.Rescale) -> jax.Array:
+        y = x + fixed.rescale(update, by, fixed.RESIDUAL_MAX)
         return jnp.clip(y, -fixed.RESIDUAL_MAX, fixed.RESIDUAL_MAX)
 
-    x = params["embedding"][inputs.reshape(rows)]
-    for i in range(config.num_layers):
-        block = params[f"block_{i}"]
-        y = multiply(normalize(x, block["attention_norm"]), block["qkv"], top, top)
+    def layer(x: jax.Array, given: Any) -> tuple[jax.Array, tuple[Factors, ...]]:
+        block, known = given
+        made: list[Factors] = []
+
+        def multiply(a: jax.Array, b: jax.Array) -> jax.Array:
+            made.append(product(a, b, None if known is None else known[len(made)]))
+            return made[-1].c
+
+        y = multiply(normalize(x, block["attention_norm"]), block["qkv"])
         y = y.reshape(batch, count, 3, config.num_heads, config.head_width)
         y = y.transpose(2, 0, 3, 1, 4)  # [3, B, H, C, E]
         turned = _rotate(fixed.shift(y[:2], _qkv_shift(config, sizes.bits)), angles)
-        q = fixed.rescale(turned[0], block["to_q"], top)
-        k = fixed.rescale(turned[1], block["to_k"], top)
-        v = fixed.rescale(y[2], block["to_v"], top)
-        scores = multiply(q, k.swapaxes(-1, -2), top, top)
+        q = narrow(turned[0], block["to_q"])
+        k = narrow(turned[1], block["to_k"])
+        v = narrow(y[2], block["to_v"])
+        scores = multiply(q, k.swapaxes(-1, -2))
         weights = fixed.softmax(scores, causal, block["to_steps"], params["exponentials"])
-        mixed = fixed.rescale(multiply(weights, v, fixed.WEIGHT_MAX, top), block["to_mixed"], top)
+        mixed = narrow(multiply(weights, v), block["to_mixed"])
         mixed = mixed.transpose(0, 2, 1, 3).reshape(rows, config.width)
-        x = add(x, multiply(mixed, block["out"], top, top), block["from_out"])
-        y = multiply(normalize(x, block["mlp_norm"]), block["up"], top, top)
+        x = add(x, multiply(mixed, block["out"]), block["from_out"])
+        y = multiply(normalize(x, block["mlp_norm"]), block["up"])
         y = block["activation"][fixed.rescale(y, block["to_up"], top) + top]
-        x = add(x, multiply(y, block["down"], top, top), block["from_down"])
-    y = multiply(normalize(x, params["norm"]), params["vocabulary"], top, top)
-    return y.reshape(batch, count, config.vocab_size)
+        x = add(x, multiply(y, block["down"]), block["from_down"])
+        return x, tuple(made)
+
+    x = params["embedding"][inputs.reshape(rows)]
+    known = None if claimed is None else claimed[:-1]
+    x, made = jax.lax.scan(layer, x, (params["blocks"], known))
+    last = product(
+        normalize(x, params["norm"]), params["vocabulary"], None if claimed is None else claimed[-1]
+    )
+    return last.c.reshape(batch, count, config.vocab_size), (*made, last)
 
 
 def _qkv_shift(config: transformer.Config, bits: int) -> int:

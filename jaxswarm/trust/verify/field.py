@@ -71,7 +71,7 @@ def elements(values: ArrayLike, modulus: int = MERSENNE, name: str = "values") -
     """
     p = check_modulus(modulus)
     half = (p - 1) // 2
-    array = values if checks.is_traced(values) else checks.as_array(name, values, "integers")
+    array: Any = values if checks.is_traced(values) else checks.as_array(name, values, "integers")
     kind = np.dtype(array.dtype).kind
     if kind not in "iu" or (checks.is_traced(values) and np.dtype(array.dtype).itemsize > 4):
         raise ValueError(f"{name}: expected integers, got {checks.shown(values)}")
@@ -232,7 +232,7 @@ def random(key: Key, shape: Any, modulus: int = MERSENNE) -> jax.Array:
 
 def _residues(name: str, value: ArrayLike, p: int) -> jax.Array:
     """Check residues and return them as ``uint32``."""
-    array = value if checks.is_traced(value) else checks.as_array(name, value, "residues")
+    array: Any = value if checks.is_traced(value) else checks.as_array(name, value, "residues")
     if array.dtype != np.uint32:
         raise ValueError(
             f"{name}: expected residues uint32 as elements(values) gives them, got "
