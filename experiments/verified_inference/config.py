@@ -26,7 +26,6 @@ class Config:
     pull: float = 0.01  # weight of the mean image in the white-box attack
     honest: int = 500  # honest inferences that are proved and checked
     tampered: int = 10_000  # tampered inferences at each modulus, over all kinds
-    proved: int = 200  # of them with commitments and hashed challenges
     forged: int = 200  # forged answers of the committed linear layer
     rows: tuple[int, ...] = (1, 16, 256)  # rows of a batch whose cost is counted
     costs: tuple[int, ...] = (64, 256, 1024, 4096)  # widths whose cost is counted
@@ -48,11 +47,20 @@ class Config:
     swaps: int = 6_000  # swaps of a restart with the vocabulary of characters
     seed: int = 0  # base seed of all runs
 
+    @property
+    def claims(self) -> int:
+        """Honest claims of each model, and size of the batches in which claims are checked."""
+        return max(1, self.honest // (2 * self.seeds))
+
     def __post_init__(self) -> None:
         if self.seeds < 2:
             raise ValueError(f"seeds: expected at least 2, got {self.seeds}")
         if len(self.widths) < 2:
             raise ValueError(f"widths: expected at least 2 layers, got {self.widths}")
+        if max(self.widths) > 120:
+            raise ValueError(
+                f"widths: expected at most 120, which the field of 251 holds, got {self.widths}"
+            )
         if any(size % 2 == 0 for size in self.sizes):
             raise ValueError(f"sizes: expected odd numbers, got {self.sizes}")
         if not self.byzantine or not all(0 < share < 0.5 for share in self.byzantine):
@@ -65,14 +73,14 @@ SCALES = {
     "smoke": Config(
         seeds=2, train_images=200, shadow_images=60, test_images=60, widths=(16, 8), steps=30,
         attacked_images=8, decoder_hidden=8, decoder_steps=10, search_steps=10, honest=8,
-        tampered=80, proved=8, forged=4, rows=(1, 16), costs=(64, 1024), transformer_width=8,
+        tampered=80, forged=4, rows=(1, 16), costs=(64, 1024), transformer_width=8,
         transformer_steps=10, nodes=40, requests=50, byzantine=(0.2, 0.4), sizes=(3, 5),
         stake_rounds=5, stake_requests=10, lengths=(100, 300), words=30, restarts=2, swaps=300,
     ),
     "small": Config(),
     "full": Config(
-        seeds=10, widths=(256, 128, 64, 32), steps=1_500, noise=0.3, decoder_hidden=256,
-        decoder_steps=1_500, search_steps=500, honest=2_000, tampered=40_000, proved=1_000,
+        seeds=10, widths=(120, 96, 64, 32), steps=1_500, noise=0.3, decoder_hidden=256,
+        decoder_steps=1_500, search_steps=500, honest=2_000, tampered=40_000, 
         forged=1_000, transformer_width=64, transformer_steps=1_000, nodes=10_000, requests=10_000,
         sizes=(3, 5, 7, 9, 11), stake_rounds=200, lengths=(500, 2_000, 10_000, 50_000), words=500,
         restarts=32, swaps=20_000,

@@ -31,7 +31,7 @@ ELEMENT, TWO_ROWS, LAYER, SMALLER, WEIGHTS = (
     "other weights",
 )
 TAMPERINGS = (ELEMENT, TWO_ROWS, LAYER, SMALLER, WEIGHTS)
-CHUNK = 500  # runs that are checked at once
+SHARED = 50  # runs with the same tampered element, each with its own image and challenges
 FEW_BITS = 2  # of weights and activations at the small prime, whose field is narrow
 
 
@@ -54,9 +54,9 @@ def run(
     Returns:
         ``accuracy {model: {"float", "quantized": [S]}}``; ``honest [2]``, claims checked and
         accepted; ``tampered`` and ``tampered_small_prime {kind: [2]}``, runs whose products differ
-        from the honest ones, and those of them that were accepted; ``committed [2]`` likewise with
-        commitments and hashed challenges; ``multiply_adds int[W, B, 2]``, of the check and of the
-        execution; ``seconds [3]``, of the check, the execution in integers and in ``float32``.
+        from the honest ones, and those of them that were accepted; ``multiply_adds int[W, B, 2]``,
+        of the check and of the execution; ``seconds [3]``, of the check, the execution in integers
+        and in ``float32``.
     """
     progress("transformers")
     tokens = pixel_tokens(images)
@@ -84,42 +84,48 @@ def run(
     honest = prove_honestly(config, perceptrons, x) + prove_honestly(
         config, transformers, tokens[2]
     )
-    progress("tampered runs")
-    key = jax.random.fold_in(jax.random.key(config.seed), 6)
+    progress("tampered claims")
+    rng = np.random.default_rng([config.seed, 8])
     tampered: dict[str, np.ndarray] = {}
-    part = config.tampered // (len(TAMPERINGS) * config.seeds)
     inputs = [np.asarray(m.inputs(x)) for m in perceptrons]
-    for place, kind in enumerate(TAMPERINGS):
-        tampered[f"perceptron, {kind}"] = sum(
-            tamper(jax.random.fold_in(key, 100 * place + s), kind, perceptrons, small, s,
-                   inputs[s], (part * 4) // 5, verify.field.MERSENNE)
+    kinds = [kind for kind in TAMPERINGS if kind != TWO_ROWS]
+    share = -(-config.tampered // (len(kinds) * config.seeds))
+    for kind in kinds:
+        few = 0 if kind == SMALLER else share // 5  # a fifth are of transformers
+        found = [
+            tamper(config, rng, kind, perceptrons, small, s, inputs[s], share - few)
             for s in range(config.seeds)
-        )  # fmt: skip
-        if kind != SMALLER:
-            tampered[f"transformer, {kind}"] = sum(
-                tamper(jax.random.fold_in(key, 100 * place + 50 + s), kind, transformers, small, s,
-                       tokens[2], part // 4, verify.field.MERSENNE)
+        ]
+        tampered[f"perceptron, {kind}"] = np.sum(found, axis=0)
+        if few:
+            found = [
+                tamper(config, rng, kind, transformers, small, s, tokens[2], few)
                 for s in range(config.seeds)
-            )  # fmt: skip
+            ]
+            tampered[f"transformer, {kind}"] = np.sum(found, axis=0)
     progress("tampered runs at a small prime")
     narrow = [quantized(model, images, FEW_BITS, skip=1) for model in models]
     narrow_small = [quantized(model, images, FEW_BITS, skip=1) for model in smaller]
+    narrow_inputs = [
+        np.asarray(narrow[s].inputs(hidden(models[s], x, 1))) for s in range(config.seeds)
+    ]
+    key = jax.random.fold_in(jax.random.key(config.seed), 6)
     rough: dict[str, np.ndarray] = {}
     for place, kind in enumerate(TAMPERINGS):
         count = config.tampered // config.seeds // (1 if kind == ELEMENT else 5)
-        rough[kind] = sum(
-            tamper(jax.random.fold_in(key, 1000 + 100 * place + s), kind, narrow, narrow_small, s,
-                   np.asarray(narrow[s].inputs(_activation(models[s], x))), count, SMALL_PRIME)
+        found = [
+            tamper_in_small_field(
+                jax.random.fold_in(key, 100 * place + s), rng, kind, narrow, narrow_small, s,
+                narrow_inputs[s], count, config.tampered // config.seeds // 5,
+            )
             for s in range(config.seeds)
-        )  # fmt: skip
-    progress("commitments to tampered runs")
-    committed = commit_tampered(config, perceptrons, inputs)
+        ]  # fmt: skip
+        rough[kind] = np.sum(found, axis=0)
     return {
         "accuracy": accuracy,
         "honest": honest,
         "tampered": tampered,
         "tampered_small_prime": rough,
-        "committed": committed,
         "multiply_adds": count_multiply_adds(config),
         "seconds": measure_seconds(),
     }
@@ -130,21 +136,21 @@ def quantized(
 ) -> verify.QuantizedModel:
     """Quantize a perceptron, or what follows its first ``skip`` layers."""
     x = np.concatenate([np.asarray(images.train_x), np.asarray(images.test_x)])
-    if skip:
-        x = _activation(model, x)
+    x = hidden(model, x, skip)
     layers = [(np.asarray(layer["kernel"]), np.asarray(layer["bias"])) for layer in model[skip:]]
     return verify.quantize(layers, x, bits)
 
 
-def _activation(model: Params, x: np.ndarray) -> np.ndarray:
-    layer = model[0]
-    return np.maximum(x @ np.asarray(layer["kernel"]) + np.asarray(layer["bias"]), 0.0)
+def hidden(model: Params, x: np.ndarray, count: int) -> np.ndarray:
+    """Activation of a perceptron after its first ``count`` layers."""
+    for layer in model[:count]:
+        x = np.maximum(x @ np.asarray(layer["kernel"]) + np.asarray(layer["bias"]), 0.0)
+    return x
 
 
 def _logits(model: Params, x: np.ndarray) -> np.ndarray:
-    for layer in model[:-1]:
-        x = np.maximum(x @ np.asarray(layer["kernel"]) + np.asarray(layer["bias"]), 0.0)
-    return x @ np.asarray(model[-1]["kernel"]) + np.asarray(model[-1]["bias"])
+    last = model[-1]
+    return hidden(model, x, len(model) - 1) @ np.asarray(last["kernel"]) + np.asarray(last["bias"])
 
 
 def pixel_tokens(images: Images) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -199,142 +205,159 @@ def _token_accuracy(
 def prove_honestly(config: Config, models: list[Any], x: np.ndarray) -> np.ndarray:
     """Number of honest claims of one inference each that were made, and that were accepted."""
     made = accepted = 0
-    share = config.honest // (2 * len(models))
     for model in models:
-        claims = [verify.prove(model, x[i % len(x)][None]).to_bytes() for i in range(share)]
-        verdicts = verify.check_batch(model, claims)
-        made, accepted = made + len(claims), accepted + sum(v.accepted for v in verdicts)
+        claims = [verify.prove(model, x[i % len(x)][None]) for i in range(config.claims)]
+        made, accepted = made + len(claims), accepted + _accepted(config, model, claims)
     return np.array([made, accepted])
+
+
+def _accepted(config: Config, model: Any, claims: list[verify.Claim]) -> int:
+    """Number of claims that are accepted after a way as bytes; all batches have one size."""
+    found = 0
+    for start in range(0, len(claims), config.claims):
+        batch = claims[start : start + config.claims]
+        packets = [claim.to_bytes() for claim in batch]
+        packets += packets[:1] * (config.claims - len(batch))
+        found += sum(v.accepted for v in verify.check_batch(model, packets)[: len(batch)])
+    return found
 
 
 def tamper(
-    key: Key, kind: str, models: list[Any], smaller: list[Any], seed: int, inputs: np.ndarray,
-    count: int, modulus: int,
+    config: Config, rng: np.random.Generator, kind: str, models: list[Any], smaller: list[Any],
+    seed: int, inputs: np.ndarray, count: int,
 ) -> np.ndarray:  # fmt: skip
-    """Check tampered executions of one kind with uniform challenges.
-
-    Of a perceptron's tampered element everything above is recomputed, so that one product alone is
-    wrong, by one element; the other kinds claim what another model computes.
+    """Commit to tampered executions of one kind and check the claims.
 
     Returns:
-        ``int[2]``: runs whose products differ from the honest ones, and those accepted.
+        ``int[2]``: claims whose products differ from the honest ones, and those accepted.
     """
-    model = models[seed]
-    other = {
-        LAYER: lambda: _with_other_layer(model, models[(seed + 1) % len(models)]),
-        SMALLER: lambda: smaller[seed],
-        WEIGHTS: lambda: models[(seed + 1) % len(models)],
-    }.get(kind, lambda: model)()
-    rows = 2 if kind == TWO_ROWS and model.kind == "mlp" else 1
+    model, claims = models[seed], []
+    for x, honest, claimed in _tampered(rng, kind, models, smaller, seed, inputs, count):
+        if any((a != b).any() for a, b in zip(honest, claimed, strict=True)):
+            claims.append(verify.commit(model, x, claimed))
+    return np.array([len(claims), _accepted(config, model, claims)])
+
+
+def tamper_in_small_field(
+    key: Key, rng: np.random.Generator, kind: str, models: list[Any], smaller: list[Any],
+    seed: int, inputs: np.ndarray, count: int, size: int,
+) -> np.ndarray:  # fmt: skip
+    """As :func:`tamper`, on arrays with uniform challenges of :data:`SMALL_PRIME`.
+
+    Claims have two rows, so that errors can have rank 2: pairs of runs of one kind.
+    """
+    pairs = []
+    for x, honest, claimed in _tampered(rng, kind, models, smaller, seed, inputs, 2 * count):
+        pairs.append((x, honest, claimed))
+    sizes = verify.plan(models[seed], (2, inputs.shape[1]))
     differ = accepted = 0
-    for start in range(0, count, CHUNK):
-        own = jax.random.fold_in(key, start)
-        size = min(CHUNK, count - start)
-        found = _checked(
-            own, model, other, jnp.asarray(inputs), kind=kind, rows=rows, size=CHUNK,
-            modulus=modulus,
-        )  # fmt: skip
-        wrong, passed = (np.asarray(each)[:size] for each in found)
-        differ, accepted = differ + int(wrong.sum()), accepted + int((wrong & passed).sum())
+    for start in range(0, count, size):
+        runs, wrong = [], []
+        for i in range(start, min(start + size, count)):
+            first, second = pairs[2 * i], pairs[2 * i + 1]
+            # A single wrong element: the second row stays honest.
+            other = second[1] if kind == ELEMENT else second[2]
+            claimed = [np.concatenate(rows) for rows in zip(first[2], other, strict=True)]
+            honest = [np.concatenate(rows) for rows in zip(first[1], second[1], strict=True)]
+            runs.append((np.concatenate([first[0], second[0]]), tuple(claimed)))
+            wrong.append(any((a != b).any() for a, b in zip(honest, claimed, strict=True)))
+        padded = runs + runs[:1] * (size - len(runs))
+        x, products = jax.tree.map(lambda *each: np.stack(each), *padded)
+        keys = jax.random.split(jax.random.fold_in(key, start), len(sizes))
+        drawn = tuple(
+            verify.field.random(own, (size, 1, product.columns), SMALL_PRIME)
+            for own, product in zip(keys, sizes, strict=True)
+        )
+        passed = np.asarray(_passes(models[seed], x, products, drawn))[: len(runs)]
+        differ, accepted = differ + sum(wrong), accepted + int((passed & np.array(wrong)).sum())
     return np.array([differ, accepted])
 
 
-def _checked_runs(
-    key: Key, model: Any, other: Any, inputs: jax.Array, *, kind: str, rows: int, size: int,
-    modulus: int,
-) -> tuple[jax.Array, jax.Array]:  # fmt: skip
-    """Whether each run's products are wrong, and whether the check accepts them ``bool[R]``."""
-    sizes = verify.plan(model, (rows, inputs.shape[1]))
+@jax.jit
+def _passes(model: Any, x: Any, products: Any, challenges: Any) -> jax.Array:
+    def one(x: Any, products: Any, challenges: Any) -> jax.Array:
+        _, right, fits = verify.check_products(model, x, products, challenges, SMALL_PRIME)
+        return jnp.all(right) & jnp.all(fits)
 
-    def one(own: Key) -> tuple[jax.Array, jax.Array]:
-        pick, where, challenge = jax.random.split(own, 3)
-        x = inputs[jax.random.randint(pick, (rows,), 0, len(inputs))]
-        honest = verify.run(model, x)[1]
-        claimed = honest
-        if kind in (ELEMENT, TWO_ROWS):
-            claimed = _moved(where, model, x, honest, kind)
+    return jax.vmap(one)(x, products, challenges)
+
+
+Run = tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]
+"""Inputs of one row, the honest products and the claimed ones."""
+
+
+def _tampered(
+    rng: np.random.Generator, kind: str, models: list[Any], smaller: list[Any], seed: int,
+    inputs: np.ndarray, count: int,
+) -> list[Run]:  # fmt: skip
+    """Runs of one inference each.
+
+    Where a perceptron's element is moved, all above it is recomputed: one product alone is wrong.
+    In a transformer all else stays honest. The other kinds claim what another model computes.
+    """
+    model, beside = models[seed], models[(seed + 1) % len(models)]
+    if model.kind == "transformer":
+        return _tampered_transformer(rng, kind, model, beside, inputs, count)
+    honest = _products(model, inputs)
+    rows = np.arange(count) % len(inputs)
+    if kind not in (ELEMENT, TWO_ROWS):
+        other = {
+            LAYER: _with_other_layer(model, beside), SMALLER: smaller[seed], WEIGHTS: beside
+        }[kind]  # fmt: skip
+        claimed = _products(other, inputs)
+        return [(inputs[i][None], _row(honest, i), _row(claimed, i)) for i in rows]
+    runs = []
+    for start in range(0, count, SHARED):  # runs with the same element, each with its own image
+        layer = rng.integers(len(honest))
+        column = rng.integers(honest[layer].shape[1])
+        step = rng.choice([-1, 1])
+        name = f"layer_{layer}"
+        bias = np.array(model.params[name]["bias"])
+        bias[column] += step  # a moved bias has the same consequences above
+        params = model.params | {name: model.params[name] | {"bias": jnp.asarray(bias)}}
+        claimed = _products(dataclasses.replace(model, params=params), inputs)
+        claimed[layer] = honest[layer].copy()
+        claimed[layer][:, column] += step
+        for i in rng.integers(len(inputs), size=min(SHARED, count - start)):
+            runs.append((inputs[i][None], _row(honest, i), _row(claimed, i)))
+    if kind == TWO_ROWS:  # neighbouring runs become one claim: elements of different columns
+        rng.shuffle(runs)
+    return runs
+
+
+def _tampered_transformer(
+    rng: np.random.Generator, kind: str, model: Any, beside: Any, inputs: np.ndarray, count: int
+) -> list[Run]:
+    blocks = jax.tree.map(lambda leaf: leaf[::-1], model.params["blocks"])
+    swapped = dataclasses.replace(model, params=model.params | {"blocks": blocks})
+    other = {LAYER: swapped, WEIGHTS: beside}.get(kind)
+    runs = []
+    for i in range(count):
+        x = inputs[i % len(inputs)][None]
+        honest = [np.asarray(product) for product in verify.run(model, x)[1]]
+        if other is None:
+            claimed = [product.copy() for product in honest]
+            target = claimed[rng.integers(len(claimed))].reshape(-1)
+            place = rng.integers(target.size)
+            target[place] += -1 if target[place] > 0 else 1  # towards 0, so that it stays in range
         else:
-            claimed = verify.run(other, x)[1]
-        keys = jax.random.split(challenge, len(sizes))
-        drawn = tuple(
-            verify.field.random(k, (1, product.columns), modulus)
-            for k, product in zip(keys, sizes, strict=True)
-        )
-        _, right, in_range = verify.check_products(model, x, claimed, drawn, modulus)
-        wrong = [jnp.any(a != b) for a, b in zip(honest, claimed, strict=True)]
-        return jnp.any(jnp.stack(wrong)), jnp.all(right) & jnp.all(in_range)
-
-    return jax.vmap(one)(jax.random.split(key, size))
+            claimed = [np.asarray(product) for product in verify.run(other, x)[1]]
+        runs.append((x, honest, claimed))
+    return runs
 
 
-_checked = jax.jit(_checked_runs, static_argnames=("kind", "rows", "size", "modulus"))
+def _products(model: Any, inputs: np.ndarray) -> list[np.ndarray]:
+    return [np.asarray(product) for product in verify.run(model, inputs)[1]]
 
 
-def _moved(
-    key: Key, model: Any, x: jax.Array, honest: tuple[jax.Array, ...], kind: str
-) -> tuple[jax.Array, ...]:
-    """Products with one element (in two rows: one each) moved by one, away from its bound."""
-    layer_key, place_key = jax.random.split(key)
-    layer = jax.random.randint(layer_key, (), 0, len(honest))
-    claimed = list(honest)
-    if kind == TWO_ROWS:  # in the last product: nothing above it is left to recompute
-        last = honest[-1]
-        flat = last.reshape(-1, last.shape[-1])
-        column = jax.random.randint(place_key, (), 0, last.shape[-1])
-        beside = (column + 1) % last.shape[-1]
-        flat = flat.at[0, column].add(_away(flat[0, column]))
-        flat = flat.at[-1, beside].add(_away(flat[-1, beside]))
-        claimed[-1] = flat.reshape(last.shape)
-        return tuple(claimed)
-    for place, product in enumerate(honest):
-        flat = product.reshape(-1)
-        index = jax.random.randint(jax.random.fold_in(place_key, place), (), 0, flat.size)
-        step = _away(flat[index])
-        if model.kind == "mlp":  # a moved bias has the same consequences above
-            name = f"layer_{place}"
-            bias = model.params[name]["bias"].at[index].add(step)
-            params = model.params | {name: model.params[name] | {"bias": bias}}
-            above = verify.run(dataclasses.replace(model, params=params), x)[1]
-        else:
-            above = honest
-        moved = [*above[:place], flat.at[index].add(step).reshape(product.shape)]
-        moved += above[place + 1 :]
-        claimed = [
-            jnp.where(layer == place, new, old) for new, old in zip(moved, claimed, strict=True)
-        ]
-    return tuple(claimed)
-
-
-def _away(value: jax.Array) -> jax.Array:
-    """One towards 0, so that the element stays in its range."""
-    return jnp.where(value > 0, -1, 1).astype(value.dtype)
+def _row(products: list[np.ndarray], place: int) -> list[np.ndarray]:
+    return [product[place][None] for product in products]
 
 
 def _with_other_layer(model: Any, other: Any) -> Any:
-    """The model with its second layer from another model, or with its two blocks swapped."""
-    if model.kind == "mlp":
-        changed = {"layer_1": other.params["layer_1"]}
-    else:
-        changed = {"block_0": model.params["block_1"], "block_1": model.params["block_0"]}
-    return dataclasses.replace(model, params=model.params | changed)
-
-
-def commit_tampered(config: Config, models: list[Any], inputs: list[np.ndarray]) -> np.ndarray:
-    """Tampered claims with valid commitments, and those accepted: ``int[2]``."""
-    made = accepted = 0
-    rng = np.random.default_rng([config.seed, 8])
-    share = config.proved // len(models)
-    for model, x in zip(models, inputs, strict=True):
-        claims = []
-        for i in range(share):
-            own = x[i % len(x)][None]
-            products = [np.array(p) for p in verify.run(model, own)[1]]
-            target = products[rng.integers(len(products))]
-            target[0, rng.integers(target.shape[1])] += rng.choice([-1, 1])
-            claims.append(verify.commit(model, own, products).to_bytes())
-        verdicts = verify.check_batch(model, claims)
-        made, accepted = made + len(claims), accepted + sum(v.accepted for v in verdicts)
-    return np.array([made, accepted])
+    """The perceptron with its second layer from another model."""
+    params = model.params | {"layer_1": other.params["layer_1"]}
+    return dataclasses.replace(model, params=params)
 
 
 def count_multiply_adds(config: Config) -> np.ndarray:
@@ -344,7 +367,7 @@ def count_multiply_adds(config: Config) -> np.ndarray:
             [
                 (product.check_multiply_adds, product.multiply_adds)
                 for rows in config.rows
-                for product in [verify.Product((), rows, width, width, True, 1)]
+                for product in [verify.Product((), rows, width, width, 1, 1)]
             ]
             for width in config.costs
         ]

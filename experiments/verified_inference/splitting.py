@@ -197,9 +197,10 @@ def attack(
     keys = seed_keys(config, 3)
 
     def one(params: Params, variant: Variant, own: Key) -> tuple[jax.Array, jax.Array]:
-        shadow_key, sent_key, fit_key = jax.random.split(own, 3)
-        seen = defended(config, shadow_key, params, images.shadow, variant)[1]
-        observed = defended(config, sent_key, params, attacked, variant)[1]
+        sent_key, fit_key = jax.random.split(own)
+        both = jnp.concatenate([images.shadow, attacked])
+        sent = defended(config, sent_key, params, both, variant)[1]
+        seen, observed = sent[: len(images.shadow)], sent[len(images.shadow) :]
         decoder = split.fit_decoder(
             fit_key, seen, images.shadow, hidden=config.decoder_hidden, steps=config.decoder_steps
         )
