@@ -1,6 +1,5 @@
 """Field arithmetic equals that of Python's integers, also where 32 bits would overflow."""
 
-import jax
 import numpy as np
 import pytest
 
@@ -20,14 +19,12 @@ def residues(p: int, shape, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("p", PRIMES)
 def test_elementwise_operations_equal_python_integers(p):
     a, b = residues(p, 500), residues(p, 500, 1)
-    b[:5] = b[4::-1]
+    extreme = [0, 1, p - 1, p // 2, p // 2 + 1]
+    a[:25], b[:25] = np.repeat(extreme, 5), np.tile(extreme, 5)
     first, second = a.astype(object), b.astype(object)
     assert (np.asarray(field.add(a, b, p)) == (first + second) % p).all()
     assert (np.asarray(field.subtract(a, b, p)) == (first - second) % p).all()
     assert (np.asarray(field.multiply(a, b, p)) == (first * second) % p).all()
-    extreme = np.array([p - 1, p - 1, 0, 1, p // 2], np.uint32)
-    grid = extreme.astype(object)[:, None] * extreme.astype(object) % p
-    assert (np.asarray(field.multiply(extreme[:, None], extreme[None], p)) == grid).all()
 
 
 @pytest.mark.parametrize("p", [field.MERSENNE, 251])
@@ -44,7 +41,6 @@ def test_matrix_products_equal_python_integers(p):
     a[0, 0], b[:, 0] = p - 1, p - 1
     wanted = (a.astype(object) @ b.astype(object)) % p
     assert (np.asarray(field.matmul(a, b, p)) == wanted).all()
-    assert (np.asarray(jax.jit(field.matmul, static_argnums=2)(a, b, p)) == wanted).all()
     assert (np.asarray(field.matvec(a, b[:, 0], p)) == wanted[..., 0]).all()
 
 
@@ -79,4 +75,5 @@ def test_other_moduli_are_refused(modulus):
 
 def test_random_residues_are_uniform(key):
     counts = np.bincount(np.asarray(field.random(key, (30_000,), 3)), minlength=3)
-    assert counts.sum() == 30_000 and np.abs(counts - 10_000).max() < 400
+    assert counts.sum() == 30_000
+    assert np.abs(counts - 10_000).max() < 400

@@ -1,6 +1,7 @@
 """Small quantized models of tests of verified inference."""
 
 import functools
+import itertools
 
 import jax
 import numpy as np
@@ -14,8 +15,7 @@ CONFIG = transformer.Config(vocab_size=7, width=8, num_layers=2, hidden=12, acti
 def layers(seed: int = 0, widths: tuple[int, ...] = (6, 5, 4)) -> list:
     rng = np.random.default_rng(seed)
     return [
-        (rng.normal(size=(d, n)), rng.normal(size=n) / 4)
-        for d, n in zip(widths[:-1], widths[1:], strict=True)
+        (rng.normal(size=(d, n)), rng.normal(size=n) / 4) for d, n in itertools.pairwise(widths)
     ]
 
 

@@ -7,8 +7,8 @@ inputs, weights are public. ``run``, ``check_products`` and ``freivalds`` are th
 inside ``jit``.
 
 ``field`` has the exact arithmetic, ``merkle`` the commitments. ``pedersen`` (extra ``zk``) proves a
-linear layer with hidden weights in zero knowledge; ``snark`` (extra ``snark``) a small network through
-ezkl.
+linear layer with hidden weights in zero knowledge, ``snark`` (extra ``snark``) a small network
+through ezkl.
 
 References:
     Nesa, Towards secure and private AI: a framework for decentralized inference, arXiv 2407.19401,
