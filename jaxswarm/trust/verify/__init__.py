@@ -7,14 +7,15 @@ inputs, weights are public. ``run``, ``check_products`` and ``freivalds`` are th
 inside ``jit``.
 
 ``field`` has the exact arithmetic, ``merkle`` the commitments. ``pedersen`` (extra ``zk``) proves a
-linear layer with hidden weights in zero knowledge.
+linear layer with hidden weights in zero knowledge, ``snark`` (extra ``snark``) a small network
+through ezkl.
 
 References:
     Nesa, Towards secure and private AI: a framework for decentralized inference, arXiv 2407.19401,
     2024.
 """
 
-from jaxswarm.trust.verify import field, merkle, pedersen
+from jaxswarm.trust.verify import field, merkle, pedersen, snark
 from jaxswarm.trust.verify._check import Verdict, check, check_batch
 from jaxswarm.trust.verify._claims import Claim, commit, prove
 from jaxswarm.trust.verify._freivalds import Product, freivalds
@@ -42,4 +43,5 @@ __all__ = [
     "quantize",
     "quantized_transformer",
     "run",
+    "snark",
 ]

@@ -266,12 +266,7 @@ def _verdicts(claims: Sequence[Claim], wanted: _Wanted) -> list[Verdict]:
     """Check the products of admitted claims of equal shapes."""
     sizes = plan(wanted.model, claims[0].inputs.shape)
     challenges = [_challenges(claim, sizes, wanted) for claim in claims]
-    inputs = np.stack([claim.inputs for claim in claims])
-    products = tuple(np.stack(p) for p in zip(*(c.products for c in claims), strict=True))
-    drawn = tuple(np.stack(r) for r in zip(*challenges, strict=True))
-    outputs, right, in_range = jax.device_get(
-        _checked(wanted.model, inputs, products, drawn, wanted.modulus)
-    )
+    outputs, right, in_range = _checked_in_parts(wanted, claims, challenges)
     scale = np.float32(wanted.model.params["output_scale"])
     work = wanted.repetitions * sum(product.check_multiply_adds for product in sizes)
     reexecution = sum(product.multiply_adds for product in sizes)
@@ -288,6 +283,31 @@ def _verdicts(claims: Sequence[Claim], wanted: _Wanted) -> list[Verdict]:
             output = outputs[i].astype(np.float32) * scale
         verdicts.append(Verdict(not reason, reason, work, reexecution, output))
     return verdicts
+
+
+def _checked_in_parts(
+    wanted: _Wanted, claims: Sequence[Claim], challenges: Sequence[list[np.ndarray]]
+) -> tuple[np.ndarray, ...]:
+    """Check the products of claims in padded parts of few sizes, which are compiled once each."""
+    found, start = [], 0
+    while start < len(claims):
+        left = len(claims) - start
+        size = 1 if left == 1 else 16 if left < 128 else 256
+        part = range(start, start + min(size, left))
+        padded = [*part, *[part[-1]] * (size - len(part))]
+        inputs = np.stack([claims[i].inputs for i in padded])
+        products = zip(*(claims[i].products for i in padded), strict=True)
+        drawn = zip(*(challenges[i] for i in padded), strict=True)
+        result = _checked(
+            wanted.model,
+            inputs,
+            tuple(map(np.stack, products)),
+            tuple(map(np.stack, drawn)),
+            wanted.modulus,
+        )
+        found.append([leaf[: len(part)] for leaf in jax.device_get(result)])
+        start += len(part)
+    return tuple(np.concatenate(leaves) for leaves in zip(*found, strict=True))
 
 
 @functools.partial(jax.jit, static_argnums=4)

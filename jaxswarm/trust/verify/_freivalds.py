@@ -4,6 +4,7 @@ References:
     R. Freivalds, Probabilistic machines can use less running time, 1977.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -107,8 +108,13 @@ def freivalds(
         raise ValueError(f"c: expected [..., {m}, {n}], got {list(third.shape)}")
     if r.ndim < 1 or r.shape[-1] != n:
         raise ValueError(f"challenge: expected [..., {n}], got {list(r.shape)}")
-    left = field.matvec(first, field.matvec(second, r, p), p)
-    right = field.matvec(third, r, p)
+    return _holds(first, second, third, r, p)
+
+
+@functools.partial(jax.jit, static_argnums=4)
+def _holds(a: jax.Array, b: jax.Array, c: jax.Array, r: jax.Array, p: int) -> jax.Array:
+    left = field.matvec(a, field.matvec(b, r, p), p)
+    right = field.matvec(c, r, p)
     rank = max(left.ndim, right.ndim)
     left = left.reshape((1,) * (rank - left.ndim) + left.shape)
     right = right.reshape((1,) * (rank - right.ndim) + right.shape)

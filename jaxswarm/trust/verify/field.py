@@ -82,11 +82,10 @@ def elements(values: ArrayLike, modulus: int = MERSENNE, name: str = "values") -
             raise ValueError(
                 f"{name}: expected integers in [{low}, {high}], got {array[bad].flat[0]}"
             )
-    if kind == "u":
-        return jnp.asarray(array).astype(jnp.uint32)
-    array = jnp.asarray(np.asarray(array, np.int32) if isinstance(array, np.ndarray) else array)
-    array = array.astype(jnp.int32)
-    return jnp.where(array < 0, array + jnp.int32(p), array).astype(jnp.uint32)
+    if checks.is_traced(values):
+        array = array.astype(jnp.uint32 if kind == "u" else jnp.int32)
+        return array if kind == "u" else _from_signed(array, p)
+    return jnp.asarray((array.astype(np.int64) % p).astype(np.uint32))
 
 
 def signed(residues: ArrayLike, modulus: int = MERSENNE) -> jax.Array:
@@ -136,8 +135,7 @@ def multiply(a: ArrayLike, b: ArrayLike, modulus: int = MERSENNE) -> jax.Array:
         ValueError: as :func:`add`.
     """
     p = check_modulus(modulus)
-    product = _product(_residues("a", a, p), _residues("b", b, p), p)
-    return jnp.where(product == p, jnp.uint32(0), product)
+    return _multiply(_residues("a", a, p), _residues("b", b, p), p)
 
 
 def power(a: ArrayLike, exponent: int, modulus: int = MERSENNE) -> jax.Array:
@@ -150,8 +148,8 @@ def power(a: ArrayLike, exponent: int, modulus: int = MERSENNE) -> jax.Array:
     base, bits = _residues("a", a, p), bin(checks.whole("exponent", exponent))[2:]
     result = jnp.ones_like(base)
     for bit in bits:
-        result = multiply(result, result, p)
-        result = multiply(result, base, p) if bit == "1" else result
+        result = _multiply(result, result, p)
+        result = _multiply(result, base, p) if bit == "1" else result
     return result
 
 
@@ -273,6 +271,17 @@ def _product(a: jax.Array, b: jax.Array, p: int) -> jax.Array:
     return _fold(middle + ends)
 
 
+def _from_signed(x: jax.Array, p: int) -> jax.Array:
+    return jnp.where(x < 0, x + jnp.int32(p), x).astype(jnp.uint32)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _multiply(a: jax.Array, b: jax.Array, p: int) -> jax.Array:
+    product = _product(a, b, p)
+    return jnp.where(product == p, jnp.uint32(0), product)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
 def _sum_products(a: jax.Array, b: jax.Array, axis: int, p: int) -> jax.Array:
     """Sums of elementwise products along an axis."""
     terms = a.shape[axis]
