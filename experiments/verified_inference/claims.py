@@ -274,7 +274,8 @@ def _split(made: ClaimList, found: Results) -> None:
             metric="inversion error", unit="ratio", arm="deepest cut", baseline="shallowest cut",
             value=statistics.summarize(errors[-1] / errors[0].mean()), at_least=HIDDEN,
             judge="interval",
-            note=f"errors by cut {np.round(errors.mean(axis=1), 4).tolist()}; mean image {mean:.4f}",
+            note=f"errors by cut {np.round(errors.mean(axis=1), 4).tolist()}; mean image "
+            f"{mean:.4f}",
         )  # fmt: skip
     best = np.minimum(found["decoder"][PLAIN], found["white_box"][PLAIN])
     made.add(

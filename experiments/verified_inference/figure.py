@@ -1,4 +1,4 @@
-"""Figure of the verified-inference experiment: soundness, cost, committees, inversion, permutation."""
+"""Figure of the verified-inference experiment: committees, soundness, cost, inversion, words."""
 
 from pathlib import Path
 from typing import Any

@@ -215,8 +215,8 @@ class _Reader:
         part = self.part()
         axes = part[2] if len(part) >= 3 and part[:2] == merkle.DTYPES["int32"] else 0
         start = 3 + 8 * axes
-        if not 1 <= axes <= 4 or len(part) < start:
-            raise ValueError("data: expected an array int32 of 1 to 4 axes, got another part")
+        if not 1 <= axes <= 8 or len(part) < start:
+            raise ValueError("data: expected an array int32 of 1 to 8 axes, got another part")
         shape = struct.unpack(f">{axes}Q", part[3:start])
         size = 4
         for extent in shape:
