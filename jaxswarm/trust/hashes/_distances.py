@@ -47,8 +47,7 @@ def hamming(a: Any, b: Any) -> jax.Array:
             f"b: expected leading axes that broadcast with {list(first.shape[:-1])}, got "
             f"{list(second.shape[:-1])}"
         ) from None
-    differing = jnp.broadcast_to(first, shape) ^ jnp.broadcast_to(second, shape)
-    return jnp.sum(jax.lax.population_count(differing), axis=-1, dtype=jnp.int32)
+    return _apart(first, second, shape)
 
 
 def distances(a: Any, b: Any) -> jax.Array:
@@ -127,6 +126,13 @@ def histogram(
             return counts
         whole += np.asarray(counts)
     return whole
+
+
+@functools.partial(jax.jit, static_argnames="shape")
+def _apart(a: jax.Array, b: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Distances of pairs whose words are broadcast to ``shape``."""
+    differing = jnp.broadcast_to(a, shape) ^ jnp.broadcast_to(b, shape)
+    return jnp.sum(jax.lax.population_count(differing), axis=-1, dtype=jnp.int32)
 
 
 @jax.jit
