@@ -214,9 +214,9 @@ def dense(a, b, classes=None, items=None):
     return np.bincount(table[use], minlength=65)
 
 
-@pytest.mark.parametrize("block", [2**19, 128])
+@pytest.mark.parametrize("block", [2**14, 128])
 def test_the_streamed_histogram_equals_the_dense_one(block, monkeypatch):
-    monkeypatch.setattr(_distances, "BLOCK", block)
+    monkeypatch.setitem(_distances.BLOCKS, "cpu", block)
     _distances._counts.clear_cache()
     a, b, classes, items = sets()
     for kwargs in ({}, {"classes": classes}, {"classes": classes, "items": items}):
