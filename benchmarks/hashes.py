@@ -7,9 +7,9 @@ distance without a table, ``perceptual`` hashes images (against the ImageHash pa
 installed). The peers are numpy's XOR and ``bitwise_count`` on whole blocks, and a loop that
 compares one query after another with all entries, as libraries for search in binary codes do,
 without look-up tables: XOR and ``bitwise_count`` of 64-bit integers into buffers that stay in the
-cache. Peers do a fourth or a sixteenth of the pairs; they write distances as ``uint8``, we as
-``int32``. All are timed in turn in one process; rates are medians over segments, compilation is apart.
-``on CPU`` rates divide by the process's CPU seconds instead of the clock's.
+cache. Peers do a fourth or a sixteenth of the work; they write distances as ``uint8``, we as
+``int32``. All are timed in turn in one process; rates are medians over segments, compilation is
+apart. ``on CPU`` rates divide by the process's CPU seconds instead of the clock's.
 """
 
 import importlib.util

@@ -157,7 +157,7 @@ def test_bounds_of_a_proportion_are_exact(k, n):
     for level in (0.9, 0.99):
         wanted = stats.binomtest(k, n).proportion_ci(level, method="exact")
         found = statistics.clopper_pearson(k, n, confidence=level)
-        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-11)
 
 
 @pytest.mark.parametrize(
