@@ -314,6 +314,7 @@ def _permutation(made: ClaimList, config: Config, found: Results) -> None:
     recovered = found["recovered"]
     for tier in (SAME, OTHER, WORDS):
         values = np.asarray(recovered[tier][CLIMB])
+        means = zip(config.lengths, values.mean(axis=1), strict=True)
         made.add(
             f"From {config.lengths[-1]} permuted tokens ({tier}) the attack restores at least "
             f"{BROKEN:g} of the text",
@@ -322,8 +323,8 @@ def _permutation(made: ClaimList, config: Config, found: Results) -> None:
             metric="restored text", unit="fraction", arm=CLIMB,
             value=statistics.summarize(values[-1]), at_least=BROKEN, judge="interval",
             control=True,
-            note=f"by number of tokens {dict(zip(config.lengths, np.round(values.mean(1), 3)))}; "
-            f"{RANKS} alone {np.mean(recovered[tier][RANKS][-1]):.3f}",
+            note="; ".join(f"{n} tokens {v:.3f}" for n, v in means)
+            + f"; {RANKS} alone {np.mean(recovered[tier][RANKS][-1]):.3f}",
         )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 ``draw_committee`` draws members from a public beacon, ``draw_committees`` many at once inside
 ``jit``; ``decide`` accepts an output that a majority of the members lies near to, within a
-tolerance that ``calibrate`` reads off real executions; ``settle`` moves stakes.
+tolerance that ``calibrate`` reads off real executions; ``settle`` moves stakes. ``publish`` and
+``collect`` commit to outputs before any is shown, so that members cannot copy.
 ``label_majority`` is the baseline that compares predicted classes only,
 ``detection_probability`` the hypergeometric law.
 
@@ -19,6 +20,7 @@ from jaxswarm.trust.committees._consensus import (
     label_majority,
     pairwise_distances,
 )
+from jaxswarm.trust.committees._reveal import collect, publish
 from jaxswarm.trust.committees._sampling import (
     TIES,
     detection_probability,
@@ -33,6 +35,7 @@ __all__ = [
     "TIES",
     "Decision",
     "calibrate",
+    "collect",
     "decide",
     "detection_probability",
     "draw_committee",
@@ -40,5 +43,6 @@ __all__ = [
     "label_majority",
     "needed_members",
     "pairwise_distances",
+    "publish",
     "settle",
 ]
