@@ -118,6 +118,9 @@ trust.walks.rank trust.walks.reputation trust.walks.trust_walks
 trust.hashes.perceptual trust.hashes.random_projection trust.hashes.histogram
 trust.consensus.majority trust.consensus.threshold trust.consensus.agree trust.consensus.commit
 trust.consensus.Claim statistics.clopper_pearson
+trust.committees.decide trust.committees.draw_committee trust.committees.publish
+trust.split.cut trust.split.gradients trust.attestation.SimulatedAttestedExecutor
+trust.obfuscation.break_permutation
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 

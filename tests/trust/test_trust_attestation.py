@@ -1,4 +1,4 @@
-"""Simulated attestation: measurement, signature, freshness, expiry, revocation, malformed quotes."""
+"""Simulated attestation: measurement, signatures, freshness, expiry, revocation, malformed quotes."""
 
 import dataclasses
 import pickle

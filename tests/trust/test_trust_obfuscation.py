@@ -1,5 +1,7 @@
 """Permuted vocabularies: exact for a model, and broken by frequencies."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,7 +39,7 @@ def test_a_permuted_model_gives_permuted_logits():
 def test_bigrams_are_counted():
     tokens = np.array([0, 1, 1, 2, 0, 1])
     expected = np.zeros((3, 3))
-    for a, b in zip(tokens[:-1], tokens[1:], strict=True):
+    for a, b in itertools.pairwise(tokens):
         expected[a, b] += 1
     np.testing.assert_array_equal(obfuscation.bigram_counts(tokens, 3), expected)
 
