@@ -95,10 +95,11 @@ def test_malformed_quotes_raise_nothing(parts, verifier):
     rng = np.random.default_rng(0)
     fields = [field.name for field in dataclasses.fields(attestation.Quote)]
     junk = [None, b"", b"x" * 31, -1, 1.5, float("nan"), "text", [], True, False, bytes(64)]
-    for _ in range(300):
+    for _ in range(1_000):
         changes = {str(rng.choice(fields)): junk[rng.integers(len(junk))]}
         quote = dataclasses.replace(done.quote, **changes)
-        assert not verifier.check(quote, X, done.output).accepted or quote == done.quote
+        if quote != done.quote:
+            assert not verifier.check(quote, X, done.output).accepted
     for quote in (None, b"quote", 3, object()):
         assert verifier.check(quote, X, done.output).reason == "malformed quote"
     for place in range(64):

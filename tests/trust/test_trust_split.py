@@ -44,7 +44,7 @@ def test_segments_compose_to_the_network_and_train_alike(at):
         return loss_of(y)(NETWORK.apply({"params": params}, x))
 
     value, grads = jax.value_and_grad(full)(whole())
-    assert found.loss == pytest.approx(value, rel=1e-6)
+    assert found.loss == pytest.approx(float(value), rel=1e-6)
     merged = {name: own for each in found.grads for name, own in each.items()}
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), merged, dict(grads))
     for up, down in zip(found.sent, found.returned, strict=True):
@@ -100,7 +100,7 @@ def test_distance_correlation_against_its_definition():
     rng = np.random.default_rng(1)
     x, z = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
     found = split.distance_correlation(x, z)
-    assert found == pytest.approx(slow_distance_correlation(x, z), rel=1e-4)
+    assert found == pytest.approx(float(slow_distance_correlation(x, z)), rel=1e-4)
     assert split.distance_correlation(x, 2.0 * x + 1.0) == pytest.approx(1.0, abs=1e-4)
     constant = np.ones((20, 2))
     assert split.distance_correlation(x, constant) < 0.02
