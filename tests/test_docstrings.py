@@ -79,6 +79,7 @@ systems.scaling_agents.engine
 systems.sl_mgac._learner
 systems.stac._stac
 systems.symphony._symphony
+trust.obfuscation
 """.split()
 }
 """Modules whose examples take more than a second."""

@@ -34,7 +34,8 @@ WIDE = 1024  # least width for that
 SAME_LAW = 0.01  # least p-value of the transcripts' comparison
 FALSE_ALARMS = 0.01  # largest share of honest committees with an alarm
 CONTROL_ALARMS = 0.5  # least such share where outputs must be equal to the bit (control)
-UNSEEN = 0.1  # largest detection of flattened outputs by a majority of labels (control)
+FLAGGED = 0.1  # least gain of flagged members over a majority of labels
+UNSEEN = 0.01  # largest share of flattened outputs that a majority of labels flags (control)
 SLASHED = 0.01  # largest share of honest nodes that lose half of their stake
 STAKES = 0.5  # largest share of wrong outputs with penalties, of that without, at the end
 HIDDEN = 2.0  # least mean squared error at the deepest cut, over that at the shallowest
@@ -196,22 +197,37 @@ def _committees(made: ClaimList, config: Config, found: Results) -> None:
     # Two-sided, over all cells at once.
     bound = float(stats.norm.isf((1.0 - CONFIDENCE) / (2 * cells)))
     requests = config.requests * config.seeds
-    for attack, rule in ((SWAPPED, TOTAL), (CHEAPER, TOTAL), (FLATTENED, TOTAL)):
-        detected = np.asarray(found["detection"][attack][rule]).mean(axis=-1)
-        deviation = (detected - law) / np.sqrt(law * (1.0 - law) / requests)
+    detected = np.asarray(found["detection"][SWAPPED][TOTAL]).mean(axis=-1)
+    deviation = (detected - law) / np.sqrt(law * (1.0 - law) / requests)
+    made.add(
+        f"Detection of a coalition that swaps labels follows the hypergeometric law in all {cells} "
+        "cells",
+        statement=COMMITTEE_STATEMENT,
+        measured="largest |detection - law| in binomial standard deviations",
+        metric="detection", unit="standard deviations", arm=TOTAL, baseline="hypergeometric law",
+        value=float(np.abs(deviation).max()), at_most=bound, seeds=config.seeds,
+        note=(
+            f"{requests} requests in a cell; detection {detected.min():.3f} to "
+            f"{detected.max():.3f}, largest difference {np.abs(detected - law).max():.4f}; no "
+            "verification detects nothing, full re-execution everything"
+        ),
+    )  # fmt: skip
+    flagged = {
+        attack: {rule: np.asarray(v).mean(axis=(0, 1)) for rule, v in by_rule.items()}
+        for attack, by_rule in found["flagged"].items()
+    }
+    for attack in (CHEAPER, FLATTENED):
+        shares = {rule: float(values.mean()) for rule, values in flagged[attack].items()}
         made.add(
-            f"Detection of a coalition ({attack}) follows the hypergeometric law in all {cells} "
-            "cells",
+            f"Medians of total variation flag more of a Byzantine minority ({attack}) than a "
+            "majority of labels",
             statement=COMMITTEE_STATEMENT,
-            measured="largest |detection - law| in binomial standard deviations",
-            metric="detection", unit="standard deviations", arm=rule, baseline="hypergeometric law",
-            value=float(np.abs(deviation).max()), at_most=bound, seeds=config.seeds,
-            note=(
-                f"{requests} requests in a cell; detection {detected.min():.3f} to "
-                f"{detected.max():.3f}, largest difference {np.abs(detected - law).max():.4f}; "
-                f"{np.mean(found['resolved'][attack]):.1%} of the wrong outputs are beyond the "
-                "tolerance"
-            ),
+            measured="flagged Byzantine members / those in a minority, difference of the rules",
+            metric="flagged members", unit="fraction", arm=TOTAL, baseline=LABELS,
+            value=statistics.compare(flagged[attack][TOTAL], flagged[attack][LABELS]),
+            at_least=FLAGGED, judge="interval",
+            note="; ".join(f"{rule} {share:.3f}" for rule, share in shares.items())
+            + f"; {np.mean(found['resolved'][attack]):.1%} of the outputs are beyond the tolerance",
         )  # fmt: skip
     alarms = {rule: np.asarray(values) for rule, values in found["false_alarms"].items()}
     worst = int(alarms[TOTAL].mean(axis=1).argmax())
@@ -232,16 +248,13 @@ def _committees(made: ClaimList, config: Config, found: Results) -> None:
         value=statistics.summarize(alarms[BITS][0]), at_least=CONTROL_ALARMS, judge="interval",
         control=True,
     )  # fmt: skip
-    unseen = np.asarray(found["detection"][FLATTENED][LABELS])[-1, 0]
     made.add(
-        "A majority of labels does not see flattened distributions",
+        "A majority of labels flags no flattened distribution",
         statement="Control: the baseline compares classes only",
-        measured=f"detection - share of committees with an honest first member, f = "
-        f"{config.byzantine[-1]:g}, k = {config.sizes[0]}",
-        metric="detection", unit="fraction", arm=LABELS,
-        value=statistics.summarize(unseen - (1.0 - config.byzantine[-1])), at_most=UNSEEN,
+        measured="flagged Byzantine members / those in a minority",
+        metric="flagged members", unit="fraction", arm=LABELS,
+        value=statistics.summarize(flagged[FLATTENED][LABELS]), at_most=UNSEEN,
         judge="interval", control=True,
-        note="equal classes are one output to it, the first member's is given",
     )  # fmt: skip
     stakes = found["stakes"]
     last = np.asarray(stakes["wrong"])[:, :, -max(1, config.stake_rounds // 4) :].mean(axis=2)
@@ -274,10 +287,19 @@ def _split(made: ClaimList, found: Results) -> None:
             metric="inversion error", unit="ratio", arm="deepest cut", baseline="shallowest cut",
             value=statistics.summarize(errors[-1] / errors[0].mean()), at_least=HIDDEN,
             judge="interval",
-            note=f"errors by cut {np.round(errors.mean(axis=1), 4).tolist()}; mean image "
+            note=f"errors by cut {', '.join(f'{e:.4f}' for e in errors.mean(axis=1))}; mean image "
             f"{mean:.4f}",
         )  # fmt: skip
     best = np.minimum(found["decoder"][PLAIN], found["white_box"][PLAIN])
+    made.add(
+        f"The better attack errs at least {HIDDEN:g} times as much at the deepest cut as at the "
+        "shallowest",
+        statement=SPLIT_STATEMENT,
+        measured="mean squared error, deepest cut / mean over seeds of the shallowest",
+        metric="inversion error", unit="ratio", arm="deepest cut", baseline="shallowest cut",
+        value=statistics.summarize(best[-1] / best[0].mean()), at_least=HIDDEN, judge="interval",
+        note="of two attacks, the one with the smaller error for each cut and seed",
+    )  # fmt: skip
     made.add(
         "The activation of the deepest cut hides images entirely",
         statement=SPLIT_STATEMENT,

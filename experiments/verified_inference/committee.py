@@ -81,8 +81,8 @@ def run(
 
     Returns:
         ``distance [P, P]``, mean total variation of the first seed's profiles; ``tolerance {rule:
-        [S]}``; ``false_alarms {rule: [K, S]}``; ``detection {attack: {rule: [F, K, S]}}``;
-        ``law [F, K]``; ``resolved {attack: [S]}``, share of the wrong outputs that differ from the
+        [S]}``; ``false_alarms {rule: [K, S]}``; ``detection`` and ``flagged {attack: {rule: [F, K,
+        S]}}``; ``law [F, K]``; ``resolved {attack: [S]}``, share of the wrong outputs that differ from the
         right one by more than the tolerance; ``stakes``, see :func:`_stakes`.
     """
     seeds = range(config.seeds)
@@ -111,17 +111,21 @@ def run(
     detection: dict[str, dict[str, list[np.ndarray]]] = {
         attack: {rule: [] for rule in RULES} for attack in ATTACKS
     }
+    shares: dict[str, dict[str, list[np.ndarray]]] = {
+        attack: {rule: [] for rule in RULES} for attack in ATTACKS
+    }
     law = np.zeros((len(config.byzantine), len(config.sizes)))
     for column, size in enumerate(config.sizes):
         progress(f"committees of {size}")
         program = _program(config, size)
         counts = jnp.asarray([0] + [round(f * config.nodes) for f in config.byzantine])
-        flagged, wrong_accepted = program(keys, table, wrong_table, limits, counts)
+        flagged, wrong_accepted, caught = program(keys, table, wrong_table, limits, counts)
         for place, rule in enumerate(RULES):
             alarms[rule].append(np.asarray(flagged)[:, 0, place])
             for which, attack in enumerate(ATTACKS):
                 found = 1.0 - np.asarray(wrong_accepted)[:, 1:, which, place].T  # [F, S]
                 detection[attack][rule].append(found)
+                shares[attack][rule].append(np.asarray(caught)[:, 1:, which, place].T)
         for row, share in enumerate(config.byzantine):
             law[row, column] = committees.detection_probability(
                 config.nodes, round(share * config.nodes), size
@@ -140,6 +144,10 @@ def run(
         "detection": {
             attack: {rule: np.stack(values, axis=1) for rule, values in by_rule.items()}
             for attack, by_rule in detection.items()
+        },
+        "flagged": {
+            attack: {rule: np.stack(values, axis=1) for rule, values in by_rule.items()}
+            for attack, by_rule in shares.items()
         },
         "law": law,
         "resolved": resolved,
@@ -201,28 +209,33 @@ def _profiles(config: Config, key: Key) -> jax.Array:
     return jax.random.randint(key, (config.nodes,), 0, len(PROFILES))
 
 
-def _program(config: Config, size: int) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """Compiled shares of requests ``([S, 1 + F, rules], [S, 1 + F, attacks, rules])``.
+def _program(config: Config, size: int) -> Callable[..., tuple[jax.Array, ...]]:
+    """Compiled shares ``([S, 1 + F, rules], [S, 1 + F, attacks, rules], the same)``.
 
     The first are committees in which a member was flagged or nothing accepted, the second those
-    whose accepted output is a Byzantine member's.
+    whose accepted output is a Byzantine member's, the third is the share of Byzantine members that
+    are flagged where they are a minority.
     """
 
     def one(
         key: Key, table: jax.Array, wrong: jax.Array, limits: jax.Array, count: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         draw, profile_key, image_key = jax.random.split(key, 3)
         members = committees.draw_committees(draw, config.requests, config.nodes, size)
         image = jax.random.randint(image_key, (config.requests,), 0, table.shape[1])
         outputs, byzantine = _members_outputs(
             table, wrong, _profiles(config, profile_key), image, members, count
         )
-        alarms, accepted = [], []
+        alarms, accepted, caught = [], [], []
+        minority = jnp.sum(byzantine, axis=1) * 2 < size
+        deviating = byzantine & minority[:, None]
         for found in _decisions(outputs, limits):
             alarm = jnp.any(found.flagged, axis=-1) | ~found.accepted
             alarms.append(jnp.mean(alarm[0]))
             accepted.append(jnp.mean(_chosen_is_byzantine(found, byzantine), axis=-1))
-        return jnp.stack(alarms), jnp.stack(accepted, axis=-1)
+            number = jnp.sum(found.flagged & deviating[None], axis=(-1, -2))
+            caught.append(number / jnp.maximum(jnp.sum(deviating), 1))
+        return jnp.stack(alarms), jnp.stack(accepted, axis=-1), jnp.stack(caught, axis=-1)
 
     def over_counts(key: Key, table: Any, wrong: Any, limits: Any, counts: jax.Array) -> Any:
         keys = jax.random.split(key, len(counts))
@@ -231,7 +244,7 @@ def _program(config: Config, size: int) -> Callable[..., tuple[jax.Array, jax.Ar
     @functools.partial(jit_fast_compile, level=1, plain=True)
     def program(
         keys: Key, table: jax.Array, wrong: jax.Array, limits: jax.Array, counts: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> tuple[jax.Array, ...]:
         return jax.lax.map(lambda each: over_counts(*each, counts), (keys, table, wrong, limits))
 
     return program

@@ -17,12 +17,12 @@ class Config:
     batch: int = 64  # images of a gradient step
     learning_rate: float = 5e-3  # Adam's largest step size of the perceptrons
     smaller: float = 0.25  # share of the hidden units of the smaller model
-    noise: float = 0.3  # noise on a cut, over the activation's root mean square
+    noise: float = 0.1  # noise on a cut, over the activation's root mean square
     penalty: float = 0.3  # weight of the distance correlation
     penalty_rows: int = 32  # images of a batch over which it is taken
-    attacked_images: int = 64  # test images whose activations are inverted
+    attacked_images: int = 48  # test images whose activations are inverted
     decoder_hidden: int = 96  # width of the decoder of the black-box attack
-    decoder_steps: int = 300  # gradient steps of the decoder
+    decoder_steps: int = 400  # gradient steps of the decoder
     search_steps: int = 150  # gradient steps of the white-box attack
     pull: float = 0.01  # weight of the mean image in the white-box attack
     honest: int = 500  # honest inferences that are proved and checked
@@ -30,8 +30,8 @@ class Config:
     forged: int = 200  # forged answers of the committed linear layer
     rows: tuple[int, ...] = (1, 16, 256)  # rows of a batch whose cost is counted
     costs: tuple[int, ...] = (64, 256, 1024, 4096)  # widths whose cost is counted
-    transformer_width: int = 32  # width of the two-layer transformer
-    transformer_steps: int = 300  # its gradient steps
+    transformer_width: int = 24  # width of the two-layer transformer
+    transformer_steps: int = 200  # its gradient steps
     nodes: int = 1_000  # nodes of the network of committees
     requests: int = 2_000  # requests of each seed, share of Byzantine nodes and committee size
     byzantine: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)  # shares of nodes in a coalition
@@ -44,8 +44,9 @@ class Config:
     stake_penalty: float = 0.5  # share of a stake that a deviation costs
     lengths: tuple[int, ...] = (500, 2_000, 10_000)  # tokens of permuted texts, ascending
     words: int = 200  # vocabulary of words
-    restarts: int = 8  # restarts of the attack on permutations
-    swaps: int = 6_000  # swaps of a restart with the vocabulary of characters
+    restarts: int = 4  # restarts of the attack on permutations
+    heat: float = 1e-2  # temperature of a restart at its start, in nats per pair
+    swaps: int = 12_000  # swaps of a restart with the vocabulary of characters
     seed: int = 0  # base seed of all runs
 
     @property
@@ -80,10 +81,10 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        seeds=10, widths=(120, 96, 64, 32), steps=1_500, noise=0.3, decoder_hidden=256,
+        seeds=10, widths=(120, 96, 64, 32), steps=1_500, decoder_hidden=256,
         decoder_steps=1_500, search_steps=500, honest=2_000, tampered=40_000, 
         forged=1_000, transformer_width=64, transformer_steps=1_000, nodes=10_000, requests=10_000,
         sizes=(3, 5, 7, 9, 11), stake_rounds=200, lengths=(500, 2_000, 10_000, 50_000), words=500,
-        restarts=32, swaps=20_000,
+        restarts=16, swaps=30_000,
     ),
 }  # fmt: skip

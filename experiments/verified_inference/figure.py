@@ -45,15 +45,15 @@ def _detection(ax: Any, config: Config, found: Results) -> None:
     for row, share in enumerate(config.byzantine):
         color = plotting.PALETTE[row]
         ax.plot(config.sizes, np.asarray(found["law"])[row], color=color, linewidth=1.2)
-        ax.plot(
-            config.sizes, detected[row].mean(axis=-1), "o", color=color,
-            label=f"{share:.0%} Byzantine",
-        )  # fmt: skip
+        ax.plot(config.sizes, detected[row].mean(axis=-1), "o", color=color)
+        at = (config.sizes[-1], float(np.asarray(found["law"])[row, -1]))
+        ax.annotate(
+            f"{share:.0%}", at, xytext=(8, -3), textcoords="offset points", color=color, fontsize=10
+        )
     ax.set_xticks(config.sizes)
     ax.set_xlabel("members of a committee")
     ax.set_ylabel("wrong outputs refused")
-    ax.set_title("Committees; lines: hypergeometric law", loc="left", fontsize=13)
-    ax.legend(frameon=False, loc="lower left", fontsize=10)
+    ax.set_title("By share of Byzantine nodes; lines: law", loc="left", fontsize=13)
 
 
 def _soundness(ax: Any, found: Results) -> None:
@@ -109,7 +109,6 @@ def _images(ax: Any, config: Config, found: Results) -> None:
     side = round(images.shape[-1] ** 0.5)
     tiles = np.pad(
         images.reshape(len(images), SHOWN, side, side), ((0, 0), (0, 0), (1, 1), (1, 1)),
-        constant_values=1.0,
     )  # fmt: skip
     ax.imshow(
         np.concatenate([np.concatenate(row, axis=0) for row in tiles], axis=1), cmap="gray_r",

@@ -21,7 +21,7 @@ from jaxswarm.trust import verify
 from jaxswarm.types import Key, Params
 
 SMALL_PRIME = 251
-LEVELS = 17  # tokens of a pixel's brightness; labels are the first of them
+LEVELS = 5  # brightnesses of a pixel; a token is a brightness at a position
 SIDE = 4  # rows and columns of the image that the transformer reads
 ELEMENT, TWO_ROWS, LAYER, SMALLER, WEIGHTS = (
     "one element by one",
@@ -161,15 +161,18 @@ def pixel_tokens(images: Images) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         block = side // SIDE
         grid = np.asarray(x).reshape(-1, side, side)[:, : SIDE * block, : SIDE * block]
         means = grid.reshape(-1, SIDE, block, SIDE, block).mean(axis=(2, 4))
-        return np.rint(means * (LEVELS - 1)).astype(np.int32).reshape(-1, SIDE * SIDE)
+        brightness = np.rint(means * (LEVELS - 1)).astype(np.int32).reshape(-1, SIDE * SIDE)
+        return brightness + LEVELS * np.arange(SIDE * SIDE, dtype=np.int32)
 
     return tokens(images.train_x), np.asarray(images.train_y), tokens(images.test_x)
 
 
 def train_transformers(config: Config, tokens: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
-    """Two-layer transformers that predict the label after an image, one for each seed."""
+    """Two-layer transformers, one for each seed; the token after an image is its label."""
     network = transformer.from_config(
-        transformer.Config(vocab_size=LEVELS, width=config.transformer_width, num_layers=2)
+        transformer.Config(
+            vocab_size=LEVELS * SIDE**2, width=config.transformer_width, num_layers=2
+        )
     )
     optimizer = optax.adam(optax.cosine_decay_schedule(5e-3, config.transformer_steps))
     x, y = jnp.asarray(tokens), jnp.asarray(labels)
@@ -184,7 +187,7 @@ def train_transformers(config: Config, tokens: np.ndarray, labels: np.ndarray) -
 
         def step(carry: Any, own: Key) -> tuple[Any, None]:
             params, state = carry
-            rows = jax.random.randint(own, (config.batch,), 0, len(x))
+            rows = jax.random.randint(own, (config.batch // 2,), 0, len(x))
             updates, state = optimizer.update(jax.grad(loss)(params, rows), state)
             return (optax.apply_updates(params, updates), state), None
 

@@ -117,13 +117,12 @@ def _program(config: Config, size: int) -> Any:
 
     @functools.partial(jit_fast_compile, level=1, plain=True)
     def program(keys: Key, counts: jax.Array, plain: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def one(each: tuple[Key, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            key, sent = each
+        def one(key: Key, sent: jax.Array) -> tuple[jax.Array, jax.Array]:
             found = obfuscation.break_permutation(
-                key, sent, plain, restarts=config.restarts, steps=steps
+                key, sent, plain, restarts=config.restarts, steps=steps, heat=config.heat
             )
             return found.permutation, obfuscation.frequency_match(sent, plain)
 
-        return jax.lax.map(one, (keys, counts))
+        return jax.vmap(one)(keys, counts)
 
     return program

@@ -27,7 +27,7 @@ from jaxswarm.types import Key, Params
 
 PLAIN, NOISE, PENALTY = "no defense", "noise", "distance correlation"
 DEFENSES = (PLAIN, NOISE, PENALTY)
-SHOWN = 3  # attacked images kept for the figure
+SHOWN = 5  # attacked images kept for the figure
 
 
 class Images(NamedTuple):

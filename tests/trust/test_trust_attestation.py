@@ -1,4 +1,4 @@
-"""Simulated attestation: measurement, signatures, freshness, expiry, revocation, malformed quotes."""
+"""Simulated attestation: measurement, signatures, freshness, expiry, revocation, bad quotes."""
 
 import dataclasses
 import pickle
