@@ -346,7 +346,8 @@ def _permutation(made: ClaimList, config: Config, found: Results) -> None:
             value=statistics.summarize(values[-1]), at_least=BROKEN, judge="interval",
             control=True,
             note="; ".join(f"{n} tokens {v:.3f}" for n, v in means)
-            + f"; {RANKS} alone {np.mean(recovered[tier][RANKS][-1]):.3f}",
+            + f"; {RANKS} alone {np.mean(recovered[tier][RANKS][-1]):.3f}; log-likelihood of "
+            f"a pair under the secret less that found {np.mean(found['shortfall'][tier][-1]):.3f}",
         )  # fmt: skip
 
 

@@ -82,8 +82,8 @@ def run(
     Returns:
         ``distance [P, P]``, mean total variation of the first seed's profiles; ``tolerance {rule:
         [S]}``; ``false_alarms {rule: [K, S]}``; ``detection`` and ``flagged {attack: {rule: [F, K,
-        S]}}``; ``law [F, K]``; ``resolved {attack: [S]}``, share of the wrong outputs that differ from the
-        right one by more than the tolerance; ``stakes``, see :func:`_stakes`.
+        S]}}``; ``law [F, K]``; ``resolved {attack: [S]}``, share of the wrong outputs that differ
+        from the right one by more than the tolerance; ``stakes``, see :func:`_stakes`.
     """
     seeds = range(config.seeds)
     half = len(images.test_x) // 2

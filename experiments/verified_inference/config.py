@@ -43,10 +43,10 @@ class Config:
     stake_size: int = 5  # members of a committee there
     stake_penalty: float = 0.5  # share of a stake that a deviation costs
     lengths: tuple[int, ...] = (500, 2_000, 10_000)  # tokens of permuted texts, ascending
-    words: int = 200  # vocabulary of words
+    words: int = 120  # vocabulary of words
     restarts: int = 4  # restarts of the attack on permutations
-    heat: float = 1e-2  # temperature of a restart at its start, in nats per pair
-    swaps: int = 12_000  # swaps of a restart with the vocabulary of characters
+    heat: float = 2e-3  # temperature of a restart at its start, in nats per pair
+    swaps: int = 6_000  # swaps of a restart with the vocabulary of characters
     seed: int = 0  # base seed of all runs
 
     @property

@@ -165,8 +165,8 @@ def break_permutation(
 ) -> Break:
     """Estimate the secret permutation by frequencies and hill climbing on pairs of tokens.
 
-    Each restart begins at the ranks of noisy frequencies and swaps two entries at a time; a swap
-    stays if it raises the likelihood of the restored text, or by chance while the search is hot.
+    Each restart begins at the ranks of noisy frequencies and swaps two entries at a time, mostly of
+    tokens with similar frequencies; a swap stays if it raises the likelihood of the restored text, or by chance while the search is hot.
     Runs inside ``jit``, restarts in parallel.
 
     Args:
@@ -201,6 +201,7 @@ def break_permutation(
     smooth = plain + smoothing
     log = jnp.log(smooth / jnp.sum(smooth, axis=1, keepdims=True))
     weight = cipher / jnp.maximum(jnp.sum(cipher), 1.0)
+    order = jnp.argsort(-jnp.sum(cipher, axis=0)).astype(jnp.int32)
 
     def swap(carry: tuple[jax.Array, jax.Array], inputs: tuple[jax.Array, ...]):
         guess, score = carry
@@ -225,9 +226,13 @@ def break_permutation(
         plain_rank = jnp.argsort(-jnp.sum(plain, axis=0) * noise[1])
         guess = jnp.zeros((vocabulary,), jnp.int32).at[by_rank].set(plain_rank.astype(jnp.int32))
         score = jnp.sum(weight * log[guess][:, guess])
+        # Tokens of like frequency are exchanged most often: distances of ranks are log-uniform.
+        rank = jax.random.randint(first, (steps,), 0, vocabulary)
+        apart = vocabulary ** jax.random.uniform(second, (steps,))
+        other = (rank + jnp.ceil(apart).astype(jnp.int32)) % vocabulary
         inputs = (
-            jax.random.randint(first, (steps,), 0, vocabulary),
-            jax.random.randint(second, (steps,), 0, vocabulary),
+            order[rank],
+            order[other],
             jax.random.uniform(lucks, (steps,), minval=1e-9),
             heat * jnp.linspace(1.0, 0.0, steps),
         )
