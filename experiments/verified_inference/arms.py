@@ -16,6 +16,17 @@ Five parts.
 
 Attested hardware is a simulated assumption (``trust.attestation``); there is nothing to measure.
 
+What changed after the one pilot (base seed 1000); no threshold moved. Noise on a cut was .3 of the
+activation's root mean square and cost 4.2 points of accuracy, hence .1. The transformer got tokens
+without positions and reached .66; its tokens now are brightnesses at positions. Two claims that a
+coalition with a smaller model or with flattened outputs is refused by the hypergeometric law gave
+the numbers of the coalition that swaps labels (who wins a committee does not depend on what the
+coalition says), and gave way to the share of deviating members that each rule flags. The ratio of
+inversion errors stood for each attack alone (decoder 1.7, search 6.5); a claim on the better of the
+two at each cut was added, both others stay. The attack on words restored .63: the secret has a
+higher likelihood than what the search found, so search was the limit, not the frequencies; its
+swaps now prefer tokens of like frequency, and the vocabulary has 120 words instead of 200.
+
 Shapes: ``S`` seeds.
 """
 
