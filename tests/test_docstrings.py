@@ -79,6 +79,7 @@ systems.scaling_agents.engine
 systems.sl_mgac._learner
 systems.stac._stac
 systems.symphony._symphony
+trust.verify._quantize
 """.split()
 }
 """Modules whose examples take more than a second."""
@@ -115,6 +116,8 @@ systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 systems.sl_mgac.sl_mgac systems.sl_mgac.log_rows systems.sl_mgac.two_hot
 trust.graphs.weighted_graph trust.graphs.trust_network trust.graphs.sybil_attack
 trust.walks.rank trust.walks.reputation trust.walks.trust_walks
+trust.verify.quantize trust.verify.quantized_transformer trust.verify.prove trust.verify.check
+trust.verify.freivalds trust.verify.Transcript trust.verify.pedersen.commit_layer
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 

@@ -3,7 +3,8 @@
 References:
     Z. Ghodsi, T. Gu, S. Garg, SafetyNets: verifiable execution of deep neural networks on an
     untrusted cloud, 2017 (products checked in a field, elementwise steps by the verifier).
-    Nesa, Towards secure and private AI: a framework for decentralized inference, 2024.
+    H. Zhang et al. (Nesa), Towards secure and private AI: a framework for decentralized inference,
+    2024.
 """
 
 import dataclasses
@@ -215,8 +216,8 @@ class _Reader:
         part = self.part()
         axes = part[2] if len(part) >= 3 and part[:2] == merkle.DTYPES["int32"] else 0
         start = 3 + 8 * axes
-        if not 1 <= axes <= 4 or len(part) < start:
-            raise ValueError("data: expected an array int32 of 1 to 4 axes, got another part")
+        if not 1 <= axes <= 8 or len(part) < start:
+            raise ValueError("data: expected an array int32 of 1 to 8 axes, got another part")
         shape = struct.unpack(f">{axes}Q", part[3:start])
         size = 4
         for extent in shape:

@@ -69,11 +69,13 @@ def shift(x: jax.Array, bits: jax.Array | int) -> jax.Array:
 
 def root(x: jax.Array) -> jax.Array:
     """Integer square root, rounded down, of ``int32`` numbers of at least 0."""
-    found, n = jnp.zeros_like(x, jnp.uint32), x.astype(jnp.uint32)
-    for bit in range(15, -1, -1):
-        tried = found | jnp.uint32(1 << bit)
-        found = jnp.where(tried * tried <= n, tried, found)
-    return found.astype(jnp.int32)
+    n = x.astype(jnp.uint32)
+
+    def step(i: jax.Array, found: jax.Array) -> jax.Array:
+        tried = found | (jnp.uint32(2**15) >> i.astype(jnp.uint32))
+        return jnp.where(tried * tried <= n, tried, found)
+
+    return jax.lax.fori_loop(0, 16, step, jnp.zeros_like(n)).astype(jnp.int32)
 
 
 def unit_rows(x: jax.Array) -> jax.Array:
