@@ -5,8 +5,10 @@ which take part and which messages are delivered, as a ``gossip.Exchange`` that 
 honours; :func:`combine` joins several. A :class:`FaultPlan` holds the same as data: :func:`record`
 any process, store the plan as JSON, :func:`replay` it bit for bit. Which properties of the mixing
 weights survive a loss is described in :mod:`jaxswarm.network.links`.
+:mod:`~jaxswarm.network.crdt` holds data that replicas change independently and merge.
 """
 
+from jaxswarm.network import crdt
 from jaxswarm.network._churn import (
     AWAY,
     CRASHED,
@@ -34,6 +36,7 @@ __all__ = [
     "Network",
     "churn",
     "combine",
+    "crdt",
     "data_holders",
     "disaster",
     "distance_delays",
