@@ -98,7 +98,8 @@ models.flow.marginal_velocity generative.flow_matching generative.ac_flow
 generative.orw_cfm generative.decentralized
 generative.experts generative.cluster generative.router generative.expert_weights
 network.churn network.link_loss network.combine network.crdt.anti_entropy
-network.crdt.or_set network.crdt.g_counter swarms.vicsek swarms.boids swarms.kuramoto
+network.crdt.or_set network.crdt.g_counter network.dht.routing_table network.dht.lookup
+swarms.vicsek swarms.boids swarms.kuramoto
 space.Space envs.SimpleSpread envs.unroll
 rl.tabular.combination_lock rl.tabular.least_squares_critic systems.nora.nora systems.nora.swarm
 rl.ppo rl.ippo rl.mappo rl.sac rl.vdn rl.qmix rl.mo_mix rl.pareto.hypervolume

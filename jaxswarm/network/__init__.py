@@ -5,10 +5,11 @@ which take part and which messages are delivered, as a ``gossip.Exchange`` that 
 honours; :func:`combine` joins several. A :class:`FaultPlan` holds the same as data: :func:`record`
 any process, store the plan as JSON, :func:`replay` it bit for bit. Which properties of the mixing
 weights survive a loss is described in :mod:`jaxswarm.network.links`.
-:mod:`~jaxswarm.network.crdt` holds data that replicas change independently and merge.
+:mod:`~jaxswarm.network.crdt` holds data that replicas change independently and merge,
+:mod:`~jaxswarm.network.dht` finds peers by identifiers.
 """
 
-from jaxswarm.network import crdt
+from jaxswarm.network import crdt, dht
 from jaxswarm.network._churn import (
     AWAY,
     CRASHED,
@@ -38,6 +39,7 @@ __all__ = [
     "combine",
     "crdt",
     "data_holders",
+    "dht",
     "disaster",
     "distance_delays",
     "fault_plan",
