@@ -6,10 +6,11 @@ honours; :func:`combine` joins several. A :class:`FaultPlan` holds the same as d
 any process, store the plan as JSON, :func:`replay` it bit for bit. Which properties of the mixing
 weights survive a loss is described in :mod:`jaxswarm.network.links`.
 :mod:`~jaxswarm.network.crdt` holds data that replicas change independently and merge,
-:mod:`~jaxswarm.network.dht` finds peers by identifiers.
+:mod:`~jaxswarm.network.dht` finds peers by identifiers,
+:mod:`~jaxswarm.network.transport` tells which peers behind NATs connect, and how fast.
 """
 
-from jaxswarm.network import crdt, dht
+from jaxswarm.network import crdt, dht, transport
 from jaxswarm.network._churn import (
     AWAY,
     CRASHED,
@@ -53,5 +54,6 @@ __all__ = [
     "replay",
     "sampled",
     "stragglers",
+    "transport",
     "uniform_delays",
 ]

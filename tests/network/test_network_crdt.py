@@ -236,6 +236,17 @@ def test_random_peers_absence_delay_and_bytes():
     assert (float(traffic.messages), float(traffic.bytes)) == (32, 32 * 64)
 
 
+def test_late_messages_are_merged_late():
+    n, kind = 4, crdt.g_counter(4)
+    states = jax.vmap(kind.add)(crdt.replicas(kind, n), jnp.arange(n))
+    rule = gossip.delayed(crdt.anti_entropy(kind, topology.complete(n)), 2)
+    late, counts = rule.init(crdt.replicas(kind, n)), []
+    for index in range(4):
+        states, late, _ = rule.mix(jax.random.key(index), states, late, gossip.Exchange(index))
+        counts.append(int(kind.read(states[0])))
+    assert counts == [1, 1, 4, 4]
+
+
 def test_one_replica_keeps_its_state():
     kind = crdt.g_counter(1)
     states = jax.vmap(kind.add)(crdt.replicas(kind, 1), jnp.arange(1))
