@@ -7,10 +7,11 @@ any process, store the plan as JSON, :func:`replay` it bit for bit. Which proper
 weights survive a loss is described in :mod:`jaxswarm.network.links`.
 :mod:`~jaxswarm.network.crdt` holds data that replicas change independently and merge,
 :mod:`~jaxswarm.network.dht` finds peers by identifiers,
+:mod:`~jaxswarm.network.blocks` fetches content from them,
 :mod:`~jaxswarm.network.transport` tells which peers behind NATs connect, and how fast.
 """
 
-from jaxswarm.network import crdt, dht, transport
+from jaxswarm.network import blocks, crdt, dht, transport
 from jaxswarm.network._churn import (
     AWAY,
     CRASHED,
@@ -34,6 +35,7 @@ __all__ = [
     "KINDS",
     "PRESENT",
     "ChurnState",
+    "blocks",
     "FaultPlan",
     "Network",
     "churn",
