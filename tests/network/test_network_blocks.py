@@ -1,7 +1,6 @@
 """Exchange of blocks: scores against a slow oracle, bytes and times of requests, bad input."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -71,12 +70,12 @@ def test_few_requests_cost_few_bytes_and_find_the_fast_peers():
     assert few.copies.tolist() == [3] * 60
     assert many.copies.tolist() == [holders] * 60
     assert float(few.bytes.sum()) < 0.6 * float(many.bytes.sum())
-    # Asking everyone always has the fastest peer in it; scores learn which these are.
-    assert float(few.seconds[-20:].mean()) < float(few.seconds[:5].mean()) + 1e-3
-    # Scores prefer the fast ones among those that answer in time.
-    given, asked = world(), np.asarray(kept.asked)
+    # Scores rank those that answer in time by their speed.
+    given, often = world(), np.flatnonzero(np.asarray(kept.asked) >= 10)
     speed = 1e6 / (given["round_trip"] + 1e6 / given["bandwidth"])
-    assert (asked * speed).sum() / asked.sum() > 1.2 * speed[given["have"]].mean()
+    found = np.asarray(blocks.scores(kept, 0.0))
+    assert len(often) >= 3
+    np.testing.assert_array_equal(np.argsort(found[often]), np.argsort(speed[often]))
     assert not kept.asked[~world()["have"]].any()
 
 
