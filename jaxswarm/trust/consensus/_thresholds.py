@@ -81,7 +81,7 @@ def threshold(
 
     It is the largest one, so that honest pairs beyond those seen have the best chance; it does not
     depend on the honest distances, whose acceptance is reported. Calibrate on one half of the items
-    and evaluate on the other.
+    and evaluate on the other, where the share is above ``false_match`` about as often as below.
 
     Args:
         honest_distances: ``[H]``, at least 0; or counts as in :func:`roc`.
