@@ -1,5 +1,7 @@
 """Effect sizes and confidence intervals over seeds, linear fits, and time to a target.
 
+:func:`clopper_pearson` bounds a proportion of independent trials, such as claims accepted.
+
 Shapes: ``S`` seeds (independent repetitions of a whole run), ``T`` points of a curve. All functions
 run on the host in float64; scipy is imported on first use.
 
@@ -32,6 +34,7 @@ from jaxswarm._intervals import (
     STATISTICS,
     bootstrap_one,
     bootstrap_two,
+    clopper_pearson,
     collapse,
     interquartile_mean,
     t_interval,
@@ -41,6 +44,7 @@ __all__ = [
     "Comparison",
     "LinearFit",
     "Summary",
+    "clopper_pearson",
     "compare",
     "interquartile_mean",
     "linear_fit",

@@ -1,10 +1,12 @@
-"""Trust between agents: rankings, reputation walks that bound Sybils, and verified inference.
+"""Trust between agents: rankings, reputation that bounds Sybils, consensus, verified inference.
 
 ``ranking`` orders replies by pairwise comparisons and follows the reputation of judges. ``graphs``
 holds trust and affinity as padded arrays with Sybil attacks as edits, ``walks`` ranks users and
-items by random walks on them. ``verify`` checks claims about the execution of a model.
+items by random walks on them. ``hashes`` compares outputs by locality-sensitive hashes,
+``consensus`` lets verifiers vote on claims about them. ``verify`` checks claims about the execution
+of a model.
 """
 
-from jaxswarm.trust import graphs, ranking, verify, walks
+from jaxswarm.trust import consensus, graphs, hashes, ranking, verify, walks
 
-__all__ = ["graphs", "ranking", "verify", "walks"]
+__all__ = ["consensus", "graphs", "hashes", "ranking", "verify", "walks"]
