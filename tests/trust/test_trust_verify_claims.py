@@ -1,6 +1,7 @@
 """Claims: honest ones are accepted, everything else is refused and nothing crashes."""
 
 import dataclasses
+import struct
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy import stats
 from verified_models import inputs, language_model, layers, perceptron
 
 from jaxswarm.trust import verify
+from jaxswarm.trust.verify import merkle
 
 NONCE = bytes(16)
 
@@ -186,6 +188,14 @@ def test_packets_are_canonical(honest):
     for data in (b"", b"x" * 100, None, honest.to_bytes() + b"\0"):
         with pytest.raises(ValueError, match="data"):
             verify.Claim.from_bytes(data)
+
+
+def test_packets_with_impossible_shapes_are_malformed(honest):
+    head, tail = honest.to_bytes().split(merkle.canonical(honest.inputs))
+    for shape in ((2**64 - 1, 0), (0, 2**63), (2**40, 2**40), (0, 0)):
+        array = b"i4" + struct.pack(">B2Q", 2, *shape)
+        packet = head[:-8] + struct.pack(">Q", len(array)) + array + tail
+        assert verify.check(perceptron(), packet).reason == "malformed claim"
 
 
 def test_challenges_follow_commitments():
