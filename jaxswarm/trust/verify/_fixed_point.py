@@ -94,7 +94,7 @@ def unit_rows(x: jax.Array) -> jax.Array:
     )
     # An entry -2**bits can result from rounding down: it is moved by one.
     scaled = jnp.maximum(scaled, -(2**bits - 1))
-    norm = root(jnp.sum(scaled * scaled, axis=-1, keepdims=True))
+    norm = root(jnp.sum(scaled * scaled, axis=-1, keepdims=True, dtype=jnp.int32))
     return jax.lax.div(scaled << 15, jnp.maximum(jnp.broadcast_to(norm, scaled.shape), 1))
 
 
@@ -119,6 +119,6 @@ def softmax(scores: jax.Array, allowed: jax.Array, by: Rescale, table: jax.Array
     steps = rescale(below, by, 30 * LOG_STEPS)
     powers = table[steps % LOG_STEPS] >> (steps // LOG_STEPS)
     powers = jnp.where(allowed, powers, 0)
-    total = jnp.sum(powers, axis=-1, keepdims=True)
+    total = jnp.sum(powers, axis=-1, keepdims=True, dtype=jnp.int32)
     wanted = powers * WEIGHT_MAX + (total >> 1)
     return jax.lax.div(wanted, jnp.broadcast_to(jnp.maximum(total, 1), wanted.shape))
