@@ -1,12 +1,15 @@
 """Claims: honest ones are accepted, everything else is refused and nothing crashes."""
 
 import dataclasses
+import struct
 
 import numpy as np
 import pytest
+from scipy import stats
 from verified_models import inputs, language_model, layers, perceptron
 
 from jaxswarm.trust import verify
+from jaxswarm.trust.verify import merkle
 
 NONCE = bytes(16)
 
@@ -46,7 +49,7 @@ def test_transformers_are_accepted_and_their_wrong_products_refused():
     model, _ = language_model()
     tokens = np.random.default_rng(1).integers(0, 7, (4, 5))
     claim = verify.prove(model, tokens)
-    verdict = verify.check(model, claim, x=tokens)
+    verdict = verify.check(model, claim.to_bytes(), x=tokens)
     assert verdict, verdict.reason
     assert (verdict.output == np.asarray(model(tokens))).all()
     bad = []
@@ -86,13 +89,17 @@ def test_a_small_field_accepts_some_wrong_products():
     claim = verify.prove(model, np.ones((1, 6)), modulus=251)
     products = [product.copy() for product in claim.products]
     products[1][0, 0] += 1
-    bad = [verify.commit(model, claim.inputs, products, modulus=251) for _ in range(3000)]
-    accepted = sum(map(bool, verify.check_batch(model, bad, modulus=251)))
-    assert 2 <= accepted <= 26  # binomial, 12 expected; outside in 1e-4 of runs
-    again = verify.check_batch(model, bad[:500], 4, modulus=251)
+    nonces = [i.to_bytes(16, "big") for i in range(1280)]
+    bad = [
+        verify.commit(model, claim.inputs, products, modulus=251, nonce=nonce) for nonce in nonces
+    ]
+    verdicts = verify.check_batch(model, bad, modulus=251)
+    accepted = sum(map(bool, verdicts))
+    low, high = stats.binom.interval(0.99, len(bad), 1 / 251)
+    assert low <= accepted <= high
+    again = verify.check_batch(model, bad[:256], 4, modulus=251)
     assert sum(map(bool, again)) == 0
-    single = verify.check_batch(model, bad[:500], modulus=251)
-    assert again[0].multiply_adds == 4 * single[0].multiply_adds
+    assert again[0].multiply_adds == 4 * verdicts[0].multiply_adds
 
 
 def test_commitments_are_compared(honest):
@@ -181,6 +188,14 @@ def test_packets_are_canonical(honest):
     for data in (b"", b"x" * 100, None, honest.to_bytes() + b"\0"):
         with pytest.raises(ValueError, match="data"):
             verify.Claim.from_bytes(data)
+
+
+def test_packets_with_impossible_shapes_are_malformed(honest):
+    head, tail = honest.to_bytes().split(merkle.canonical(honest.inputs))
+    for shape in ((2**64 - 1, 0), (0, 2**63), (2**40, 2**40), (0, 0)):
+        array = b"i4" + struct.pack(">B2Q", 2, *shape)
+        packet = head[:-8] + struct.pack(">Q", len(array)) + array + tail
+        assert verify.check(perceptron(), packet).reason == "malformed claim"
 
 
 def test_challenges_follow_commitments():

@@ -46,7 +46,9 @@ def test_transformer_is_close_to_the_real_one_and_causal():
     tokens = np.random.default_rng(1).integers(0, 7, (4, 5))
     wanted = np.asarray(jax.jit(transformer.from_config(CONFIG).apply)(params, tokens).logits)
     found = np.asarray(model(tokens))
-    assert np.abs(found - wanted).max() < 0.1 * np.abs(wanted).max()
+    error, largest = np.abs(found - wanted), np.abs(wanted).max()
+    assert error.max() < 0.15 * largest
+    assert np.median(error) < 0.015 * largest
     changed = tokens.copy()
     changed[:, -1] = (changed[:, -1] + 1) % 7
     assert (np.asarray(model(changed))[:, :-1] == found[:, :-1]).all()
@@ -99,17 +101,17 @@ def test_rescaling_rounds_to_the_nearest(ratio):
 
 def test_integer_roots_lengths_and_softmax():
     n = np.array([0, 1, 2, 3, 4, 99, 10**6, 2**31 - 1], np.int32)
-    assert np.asarray(fixed.root(jnp.asarray(n))).tolist() == [math.isqrt(int(v)) for v in n]
+    assert np.asarray(jax.jit(fixed.root)(n)).tolist() == [math.isqrt(int(v)) for v in n]
     x = np.random.default_rng(0).integers(-30_000, 30_000, (5, 8)) >> np.arange(0, 15, 3)[:, None]
     x[-1] = 0
     lengths = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1)
-    units = np.asarray(fixed.unit_rows(jnp.asarray(x, jnp.int32))) / 2**15
+    units = np.asarray(jax.jit(fixed.unit_rows)(x.astype(np.int32))) / 2**15
     assert np.abs(units - x / lengths).max() < 2e-3
     scores = np.random.default_rng(0).integers(-(2**20), 2**20, (5, 8))
     by = fixed.rescaling(2.0**-17 * fixed.LOG_STEPS / math.log(2), 30 * fixed.LOG_STEPS)
     allowed = np.tril(np.ones((5, 8), bool))
     found = np.asarray(
-        fixed.softmax(jnp.asarray(scores, jnp.int32), allowed, by, fixed.exponential_table())
+        jax.jit(fixed.softmax)(scores.astype(np.int32), allowed, by, fixed.exponential_table())
     )
     weights = np.where(allowed, np.exp((scores - scores.max()) / 2**17), 0)
     wanted = weights / weights.sum(-1, keepdims=True)

@@ -1,5 +1,7 @@
 """Freivalds' check: complete, and sound to the probability that theory gives."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -17,13 +19,13 @@ def checked(p: int, count: int, errors) -> int:
     b = rng.integers(0, p, (K, N)).astype(np.uint32)
     right = (a.astype(object) @ b.astype(object)) % p
     c = ((right[None] + errors) % p).astype(np.uint32)
-    r = verify.field.random(jax.random.key(1), (count, N), p)
+    r = np.random.default_rng(1).integers(0, p, (count, N)).astype(np.uint32)
+    return int(np.sum(passed(a, b, c, r, p)))
 
-    @jax.jit
-    def passed(c, r):
-        return jax.vmap(lambda c, r: verify.freivalds(a, b, c, r, p))(c, r)
 
-    return int(np.sum(passed(c, r)))
+@functools.partial(jax.jit, static_argnums=4)
+def passed(a, b, c, r, p):
+    return jax.vmap(lambda c, r: verify.freivalds(a, b, c, r, p))(c, r)
 
 
 def single(count: int, size: int = 1) -> np.ndarray:
@@ -36,15 +38,15 @@ def single(count: int, size: int = 1) -> np.ndarray:
 
 @pytest.mark.parametrize("p", [verify.field.MERSENNE, 251])
 def test_right_products_always_pass(p):
-    assert checked(p, 200, np.zeros((200, M, N), np.int64)) == 200
+    assert checked(p, 20_000, np.zeros((20_000, M, N), np.int64)) == 20_000
 
 
 def test_no_wrong_product_passes_in_the_large_field():
-    assert checked(verify.field.MERSENNE, 10_000, single(10_000)) == 0
+    assert checked(verify.field.MERSENNE, 20_000, single(20_000)) == 0
 
 
 def test_wrong_products_pass_a_small_field_as_often_as_theory_says():
-    count = 40_000
+    count = 20_000
     low, high = stats.binom.interval(0.99, count, 1 / 251)
     assert low <= checked(251, count, single(count)) <= high
 
@@ -63,15 +65,11 @@ def test_leading_axes_signed_integers_and_shared_matrices(key):
     a = rng.integers(-127, 128, (2, 3, 6, 4)).astype(np.int8)
     b = rng.integers(-127, 128, (4, 5)).astype(np.int8)
     c = a.astype(np.int32) @ b
-    r = verify.field.random(key, (5,))
-    assert np.asarray(verify.freivalds(a, b, c, r)).shape == (2, 3)
-    assert np.asarray(verify.freivalds(a, b, c, r)).all()
+    r = verify.field.random(key, (2, 3, 5))
     c[1, 2, 0, 0] += 1
     wanted = np.ones((2, 3), bool)
     wanted[1, 2] = False
     assert np.asarray(verify.freivalds(a, b, c, r)).tolist() == wanted.tolist()
-    each = verify.field.random(key, (2, 3, 5))
-    assert np.asarray(verify.freivalds(a, b, c, each)).tolist() == wanted.tolist()
 
 
 def test_the_verifier_needs_a_fifth_of_the_work_at_1024():

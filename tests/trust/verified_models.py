@@ -30,7 +30,11 @@ def perceptron(seed: int = 0) -> verify.QuantizedModel:
 
 @functools.cache
 def language_model() -> tuple[verify.QuantizedModel, dict]:
-    params = transformer.from_config(CONFIG).init(jax.random.key(0))
-    params = jax.tree.map(lambda leaf: np.asarray(leaf) * (1.0 if leaf.ndim == 1 else 3.0), params)
-    tokens = np.random.default_rng(0).integers(0, 7, (8, 5))
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(transformer.from_config(CONFIG).init, jax.random.key(0))
+    params = jax.tree.map(  # scales of normalizations around 1, other parameters around 0
+        lambda leaf: rng.normal(leaf.ndim == 1, 0.1 if leaf.ndim == 1 else 0.3, leaf.shape), shapes
+    )
+    params = jax.tree.map(lambda leaf: leaf.astype(np.float32), params)
+    tokens = np.random.default_rng(0).integers(0, 7, (200, 5))
     return verify.quantized_transformer(CONFIG, params, tokens), params

@@ -11,8 +11,8 @@ linear layer with hidden weights in zero knowledge, ``snark`` (extra ``snark``) 
 through ezkl.
 
 References:
-    Nesa, Towards secure and private AI: a framework for decentralized inference, arXiv 2407.19401,
-    2024.
+    H. Zhang et al. (Nesa), Towards secure and private AI: a framework for decentralized inference,
+    arXiv 2407.19401, 2024.
 """
 
 from jaxswarm.trust.verify import field, merkle, pedersen, snark

@@ -3,10 +3,12 @@
 References:
     Z. Ghodsi, T. Gu, S. Garg, SafetyNets: verifiable execution of deep neural networks on an
     untrusted cloud, 2017 (products checked in a field, elementwise steps by the verifier).
-    Nesa, Towards secure and private AI: a framework for decentralized inference, 2024.
+    H. Zhang et al. (Nesa), Towards secure and private AI: a framework for decentralized inference,
+    2024.
 """
 
 import dataclasses
+import math
 import secrets
 import struct
 from collections.abc import Sequence
@@ -218,10 +220,8 @@ class _Reader:
         if not 1 <= axes <= 8 or len(part) < start:
             raise ValueError("data: expected an array int32 of 1 to 8 axes, got another part")
         shape = struct.unpack(f">{axes}Q", part[3:start])
-        size = 4
-        for extent in shape:
-            size *= extent
-        if size != len(part) - start:
+        size = 4 * math.prod(shape)
+        if not size or size != len(part) - start:
             raise ValueError("data: expected an array of the size of its shape, got another")
         return np.frombuffer(part, "<i4", offset=start).astype(np.int32).reshape(shape)
 

@@ -69,11 +69,13 @@ def shift(x: jax.Array, bits: jax.Array | int) -> jax.Array:
 
 def root(x: jax.Array) -> jax.Array:
     """Integer square root, rounded down, of ``int32`` numbers of at least 0."""
-    found, n = jnp.zeros_like(x, jnp.uint32), x.astype(jnp.uint32)
-    for bit in range(15, -1, -1):
-        tried = found | jnp.uint32(1 << bit)
-        found = jnp.where(tried * tried <= n, tried, found)
-    return found.astype(jnp.int32)
+    n = x.astype(jnp.uint32)
+
+    def step(i: jax.Array, found: jax.Array) -> jax.Array:
+        tried = found | (jnp.uint32(2**15) >> i.astype(jnp.uint32))
+        return jnp.where(tried * tried <= n, tried, found)
+
+    return jax.lax.fori_loop(0, 16, step, jnp.zeros_like(n)).astype(jnp.int32)
 
 
 def unit_rows(x: jax.Array) -> jax.Array:
@@ -92,7 +94,7 @@ def unit_rows(x: jax.Array) -> jax.Array:
     )
     # An entry -2**bits can result from rounding down: it is moved by one.
     scaled = jnp.maximum(scaled, -(2**bits - 1))
-    norm = root(jnp.sum(scaled * scaled, axis=-1, keepdims=True))
+    norm = root(jnp.sum(scaled * scaled, axis=-1, keepdims=True, dtype=jnp.int32))
     return jax.lax.div(scaled << 15, jnp.maximum(jnp.broadcast_to(norm, scaled.shape), 1))
 
 
@@ -117,6 +119,6 @@ def softmax(scores: jax.Array, allowed: jax.Array, by: Rescale, table: jax.Array
     steps = rescale(below, by, 30 * LOG_STEPS)
     powers = table[steps % LOG_STEPS] >> (steps // LOG_STEPS)
     powers = jnp.where(allowed, powers, 0)
-    total = jnp.sum(powers, axis=-1, keepdims=True)
+    total = jnp.sum(powers, axis=-1, keepdims=True, dtype=jnp.int32)
     wanted = powers * WEIGHT_MAX + (total >> 1)
     return jax.lax.div(wanted, jnp.broadcast_to(jnp.maximum(total, 1), wanted.shape))

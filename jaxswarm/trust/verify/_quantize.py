@@ -37,7 +37,7 @@ def quantize(params: Any, x_calibration: ArrayLike, bits: int = 8) -> QuantizedM
         >>> from jaxswarm.trust import verify
         >>> layers = [([[1.0, -1.0], [0.5, 0.5]], [0.0, 0.1]), ([[1.0], [-1.0]], [0.2])]
         >>> model = verify.quantize(layers, [[1.0, 1.0], [-1.0, 0.5]])
-        >>> round(float(model([[0.5, 1.0]])[0, 0]), 2)  # 1.2 - 0.1 + 0.1 before
+        >>> round(float(model([[0.5, 1.0]])[0, 0]), 1)  # 1.0 - 0.1 + 0.2
         1.1
     """
     bits = checks.whole("bits", bits, 2, 8)

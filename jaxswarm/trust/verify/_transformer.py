@@ -62,11 +62,15 @@ def quantize(
         checks.real(f"params{jax.tree_util.keystr(path)}", leaf, shape=None)
     found = _ranges(config, given, np.asarray(tokens))
     top = level(bits)
-    stream = 2.0 * found["stream"] / fixed.RESIDUAL_MAX
+    stream = 2.0 * (found["stream"] or 1.0) / fixed.RESIDUAL_MAX
     embedding = given["embed"]["embedding"]
     vocabulary = scale_of(embedding, bits)
     made: dict[str, Any] = {
-        "embedding": jnp.asarray(np.rint(embedding / stream).astype(np.int32)),
+        "embedding": jnp.asarray(
+            np.clip(np.rint(embedding / stream), -fixed.RESIDUAL_MAX, fixed.RESIDUAL_MAX).astype(
+                np.int32
+            )
+        ),
         "vocabulary": quantized(embedding.T, vocabulary, bits),
         "exponentials": fixed.exponential_table(),
         "angles": _angles(config, tokens.shape[1]),

@@ -13,8 +13,8 @@ outside of what is protected.
 References:
     T. Pedersen, Non-interactive and information-theoretic secure verifiable secret sharing, 1991.
     C. Schnorr, Efficient signature generation by smart cards, 1991.
-    Nesa, Towards secure and private AI: a framework for decentralized inference, 2024 (the layer
-    with hidden weights as its example).
+    H. Zhang et al. (Nesa), Towards secure and private AI: a framework for decentralized inference,
+    2024 (the layer with hidden weights as its example).
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Succinct proof of a small multi-layer perceptron through ezkl (Halo2 with KZG commitments).
 
-Extra ``snark``: ezkl and onnx. A proof has a few tens of kilobytes and is checked without the
+Extra ``snark``: ezkl and onnx. A proof has a few kilobytes and is checked without the
 weights, which the verification key binds. Setting up and proving take minutes of one core and more
 than 100 MB of keys for networks of some thousand weights.
 
@@ -17,6 +17,7 @@ import dataclasses
 import importlib
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,11 @@ from jaxswarm.trust.verify._check import Verdict
 from jaxswarm.trust.verify._mlp import layers_of
 from jaxswarm.types import ArrayLike
 
-MAX_SIZE = 2**24
+MAGIC = b"jaxswarm snark 1"
+MAX_SIZE = 2**20
 """Most bytes of a proof."""
+FELT_SIZE = 32
+"""Bytes of a public input or output."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +110,7 @@ def prove(circuit: Circuit, x: ArrayLike) -> bytes:
         x: ``float[d]``.
 
     Returns:
-        The proof, with the public input and output.
+        The public inputs and outputs of 32 bytes each, then Halo2's proof, in one encoding only.
 
     Raises:
         ValueError: for inputs of another shape or that are not finite.
@@ -127,7 +131,9 @@ def prove(circuit: Circuit, x: ArrayLike) -> bytes:
         proof,
         circuit.file("srs.params"),
     )
-    return Path(proof).read_bytes()
+    found = json.loads(Path(proof).read_text())
+    felts = [bytes.fromhex(felt) for felt in found["instances"][0]]
+    return MAGIC + b"".join(felts) + bytes(found["proof"])
 
 
 def check(circuit: Circuit, x: ArrayLike, proof: bytes) -> Verdict:
@@ -156,23 +162,12 @@ def check(circuit: Circuit, x: ArrayLike, proof: bytes) -> Verdict:
     wanted = [ezkl.float_to_felt(float(v), input_scale) for v in values]
     if instances[: len(wanted)] != wanted:
         return Verdict(False, "other inputs than expected")
-    received = circuit.folder / "received.json"
-    received.write_bytes(proof)
-    try:
-        right = ezkl.verify(
-            str(received),
-            circuit.file("settings.json"),
-            circuit.file("verification.key"),
-            circuit.file("srs.params"),
-        )
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:  # a panic of the library is no Exception
-        right = False
-    finally:
-        received.unlink()
-    if right is not True:
+    body = proof[len(MAGIC) + FELT_SIZE * len(instances) :]
+    # The library ignores bytes behind a proof: one whose last byte is not needed is refused.
+    if not _verified(ezkl, circuit, instances, body):
         return Verdict(False, "proof is wrong")
+    if _verified(ezkl, circuit, instances, body[:-1]):
+        return Verdict(False, "malformed proof")
     output_scale = settings["model_output_scales"][0]
     outputs = [ezkl.felt_to_float(v, output_scale) for v in instances[len(wanted) :]]
     return Verdict(True, output=np.asarray(outputs, np.float32))
@@ -214,20 +209,45 @@ def onnx_bytes(params: Any) -> bytes:
 
 
 def _instances(proof: Any, circuit: Circuit) -> list[str] | None:
-    """Public inputs and outputs of a proof; ``None`` if it is malformed."""
-    if not isinstance(proof, bytes) or not 0 < len(proof) <= MAX_SIZE:
-        return None
-    try:
-        found = json.loads(proof)["instances"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+    """Public inputs and outputs of a proof in hexadecimal; ``None`` if it is malformed."""
     count = circuit.num_inputs + circuit.num_outputs
-    if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], list):
+    start = len(MAGIC) + FELT_SIZE * count
+    if not isinstance(proof, bytes) or not start < len(proof) <= MAX_SIZE:
         return None
-    felts = found[0]
-    if len(felts) != count or any(not isinstance(v, str) or len(v) != 64 for v in felts):
+    if not proof.startswith(MAGIC):
         return None
-    return felts
+    return [proof[at : at + FELT_SIZE].hex() for at in range(len(MAGIC), start, FELT_SIZE)]
+
+
+def _verified(ezkl: Any, circuit: Circuit, instances: list[str], body: bytes) -> bool:
+    """Whether the library accepts a proof; its errors and panics count as refusals."""
+    fields = {
+        "protocol": None,
+        "instances": [instances],
+        "proof": list(body),
+        "hex_proof": "0x" + body.hex(),
+        "split": None,
+        "pretty_public_inputs": None,
+        "timestamp": None,
+        "version": None,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        received = Path(folder, "proof.json")
+        received.write_text(json.dumps(fields))
+        try:
+            return (
+                ezkl.verify(
+                    str(received),
+                    circuit.file("settings.json"),
+                    circuit.file("verification.key"),
+                    circuit.file("srs.params"),
+                )
+                is True
+            )
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # a panic of the library is no Exception
+            return False
 
 
 def _library(name: str) -> Any:
