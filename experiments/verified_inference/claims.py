@@ -171,7 +171,7 @@ def _knowledge(made: ClaimList, found: Results) -> None:
     from scipy import stats
 
     values = {
-        name: float(stats.ks_2samp(found["real"][name], found["simulation"][name]).pvalue)
+        name: float(np.asarray(stats.ks_2samp(found["real"][name], found["simulation"][name]))[1])
         for name in found["real"]
     }
     made.add(

@@ -43,8 +43,8 @@ def profiles(config: Config, params: Params, x: jax.Array) -> np.ndarray:
         return jax.nn.softmax(forward(config, params, x, WHOLE)[0])
 
     def half(params: Params, x: jax.Array) -> jax.Array:
-        low = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, x))
-        return jax.nn.softmax(forward(config, *low, WHOLE)[0]).astype(jnp.float32)
+        weights, pixels = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, x))
+        return jax.nn.softmax(forward(config, weights, pixels, WHOLE)[0]).astype(jnp.float32)
 
     compiled, compiled_half = _jitted(config, predict), _jitted(config, half)
     whole = compiled(params, x)
@@ -245,7 +245,11 @@ def _program(config: Config, size: int) -> Callable[..., tuple[jax.Array, ...]]:
     def program(
         keys: Key, table: jax.Array, wrong: jax.Array, limits: jax.Array, counts: jax.Array
     ) -> tuple[jax.Array, ...]:
-        return jax.lax.map(lambda each: over_counts(*each, counts), (keys, table, wrong, limits))
+        def of_seed(each: tuple[Key, jax.Array, jax.Array, jax.Array]) -> Any:
+            key, right, bad, limit = each
+            return over_counts(key, right, bad, limit, counts)
+
+        return jax.lax.map(of_seed, (keys, table, wrong, limits))
 
     return program
 

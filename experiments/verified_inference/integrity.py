@@ -322,7 +322,7 @@ def _tampered(
         claimed[layer] = honest[layer].copy()
         claimed[layer][:, column] += step
         for i in rng.integers(len(inputs), size=min(SHARED, count - start)):
-            runs.append((inputs[i][None], _row(honest, i), _row(claimed, i)))
+            runs.append((inputs[i][None], _row(honest, int(i)), _row(claimed, int(i))))
     if kind == TWO_ROWS:  # neighbouring runs become one claim: elements of different columns
         rng.shuffle(runs)
     return runs
@@ -350,7 +350,7 @@ def _tampered_transformer(
 
 
 def _products(model: Any, inputs: np.ndarray) -> list[np.ndarray]:
-    return [np.asarray(product) for product in verify.run(model, inputs)[1]]
+    return [np.asarray(product) for product in verify.run(model, jnp.asarray(inputs))[1]]
 
 
 def _row(products: list[np.ndarray], place: int) -> list[np.ndarray]:

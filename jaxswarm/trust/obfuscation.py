@@ -166,7 +166,8 @@ def break_permutation(
     """Estimate the secret permutation by frequencies and hill climbing on pairs of tokens.
 
     Each restart begins at the ranks of noisy frequencies and swaps two entries at a time, mostly of
-    tokens with similar frequencies; a swap stays if it raises the likelihood of the restored text, or by chance while the search is hot.
+    tokens with similar frequencies; a swap stays if it raises the likelihood of the restored text,
+    or by chance while the search is hot.
     Runs inside ``jit``, restarts in parallel.
 
     Args:
