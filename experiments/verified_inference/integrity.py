@@ -302,7 +302,7 @@ def _tampered(
     if model.kind == "transformer":
         return _tampered_transformer(rng, kind, model, beside, inputs, count)
     honest = _products(model, inputs)
-    rows = np.arange(count) % len(inputs)
+    rows = [i % len(inputs) for i in range(count)]
     if kind not in (ELEMENT, TWO_ROWS):
         other = {
             LAYER: _with_other_layer(model, beside), SMALLER: smaller[seed], WEIGHTS: beside
