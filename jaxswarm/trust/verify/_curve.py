@@ -101,7 +101,7 @@ def add(points: Iterable[Point]) -> Point:
 
 @functools.cache
 def second_generator() -> Point:
-    """The generator ``H``, from a hash, so that its discrete logarithm is known to none.
+    """The generator ``H``, from a hash, so that no party knows its discrete logarithm.
 
     The first counter for which SHA-256 of a label and the counter is the first coordinate of a
     point, taken with the even second coordinate (try and increment).

@@ -1,7 +1,7 @@
 """Merkle trees of SHA-256 over canonical bytes, and paths from a leaf to the root.
 
-Hashes of leaves, inner nodes and roots are told apart by a prefix, and the root binds the number of
-leaves, so that no inner node passes for a leaf. A node without a partner moves up unchanged.
+Hashes of leaves, inner nodes and roots start from different prefixes, and the root binds the number
+of leaves, so that no inner node passes for a leaf. A node without a partner moves up unchanged.
 
 References:
     R. Merkle, A digital signature based on a conventional encryption function, 1987.
