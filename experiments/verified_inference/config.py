@@ -80,11 +80,11 @@ SCALES = {
         stake_rounds=5, stake_requests=10, lengths=(100, 300), words=30, restarts=2, swaps=300,
     ),
     "small": Config(),
+    # The paper's regime is models of billions of parameters on nodes that do not trust each other.
     "full": Config(
-        seeds=10, widths=(120, 96, 64, 32), steps=1_500, decoder_hidden=256,
-        decoder_steps=1_500, search_steps=500, honest=2_000, tampered=40_000, 
-        forged=1_000, transformer_width=64, transformer_steps=1_000, nodes=10_000, requests=10_000,
-        sizes=(3, 5, 7, 9, 11), stake_rounds=200, lengths=(500, 2_000, 10_000, 50_000), words=500,
-        restarts=16, swaps=30_000,
+        seeds=10, widths=(120, 96, 64, 32), steps=1_500, decoder_hidden=256, decoder_steps=1_000,
+        search_steps=400, honest=2_000, tampered=40_000, forged=1_000, transformer_width=64,
+        transformer_steps=800, nodes=10_000, requests=4_000, sizes=(3, 5, 7, 9, 11),
+        stake_rounds=100, lengths=(500, 2_000, 10_000, 30_000), words=300, restarts=8, swaps=8_000,
     ),
 }  # fmt: skip
