@@ -20,8 +20,8 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.types import ArrayLike
 
-CHUNK, SPAN = 256, 16
-"""First visits, and places of each, that :func:`bottlenecks` counts at once."""
+CHUNK, SPAN = 2048, 64
+"""Pairs of a first visit and a candidate, and places, that :func:`bottlenecks` counts at once."""
 
 
 def visit_counts(
@@ -168,8 +168,7 @@ def _bottlenecks(vertices: jax.Array, *, num_vertices: int, references: int) -> 
     end = num_vertices
     num_walks, steps = vertices.shape[1:]
     walk_of = jnp.broadcast_to(jnp.arange(num_walks)[:, None], (num_walks, steps))
-    size, span = min(num_walks * steps, CHUNK), min(steps, SPAN)
-    padding = -(num_walks * steps) % size
+    span = min(steps, SPAN)
 
     def of_root(record: jax.Array) -> jax.Array:
         # Sorted by vertex, then by place: the first of equal entries is the first visit.
@@ -178,9 +177,6 @@ def _bottlenecks(vertices: jax.Array, *, num_vertices: int, references: int) -> 
         new = jnp.concatenate([jnp.ones((num_walks, 1), bool), new], axis=1)
         first = new & (ordered < end)
         visiting = jnp.zeros(end + 1).at[ordered].add(first.astype(jnp.float32))
-        # Walks are mostly padding: first visits are brought to the front and taken in chunks.
-        count = jnp.sum(first)
-        entries = jnp.nonzero(first.ravel(), size=first.size + padding, fill_value=0)[0]
 
         def next_reference(carry: Any, _: None) -> Any:
             best, reference = carry
@@ -193,25 +189,25 @@ def _bottlenecks(vertices: jax.Array, *, num_vertices: int, references: int) -> 
 
             def at_places(block: jax.Array, best: jax.Array) -> jax.Array:
                 """Count the walks of all vertices for their candidates at ``span`` places."""
-                places = 1 + block * span + jnp.arange(span)
+                start = 1 + block * span
+                own = jnp.where(first, jnp.clip(depth[ordered] - start, 0, span), 0).ravel()
+                ends = jnp.cumsum(own)  # pairs of a first visit and a candidate stand in one row
 
                 def count_chunk(chunk: jax.Array, counts: jax.Array) -> jax.Array:
-                    entry = jax.lax.dynamic_slice(entries, (chunk * size,), (size,))
-                    real = chunk * size + jnp.arange(size) < count
-                    walk = entry // steps
-                    vertex, place = ordered.ravel()[entry], place_of.ravel()[entry]
-                    wanted = record[source[vertex][:, None], jnp.minimum(places, steps - 1)]
-                    known = (places < depth[vertex][:, None]) & (wanted < end)
-                    known = known & (wanted != record[0, 0]) & real[:, None]
-                    rows = jnp.broadcast_to(walk[:, None], wanted.shape)
-                    slot = _search(ordered, rows, wanted)
-                    seen = ordered[rows, slot] == wanted
-                    hit = known & seen & (place_of[rows, slot] < place[:, None])
-                    return counts.at[vertex].add(hit.astype(jnp.float32))
+                    pair = chunk * CHUNK + jnp.arange(CHUNK)
+                    entry = jnp.searchsorted(ends, pair, side="right")
+                    real, entry = pair < ends[-1], jnp.minimum(entry, len(ends) - 1)
+                    column = pair - (ends[entry] - own[entry])
+                    walk, vertex = entry // steps, ordered.ravel()[entry]
+                    wanted = record[source[vertex], start + column]
+                    slot = _search(ordered, walk, wanted)
+                    seen = ordered[walk, slot] == wanted
+                    before = place_of[walk, slot] < place_of.ravel()[entry]
+                    hit = real & (wanted < end) & (wanted != record[0, 0]) & seen & before
+                    return counts.at[vertex, column].add(hit.astype(jnp.float32))
 
-                counts = jax.lax.fori_loop(
-                    0, -(-count // size), count_chunk, jnp.zeros((end + 1, span))
-                )
+                empty = jnp.zeros((end + 1, span))
+                counts = jax.lax.fori_loop(0, -(-ends[-1] // CHUNK), count_chunk, empty)
                 return jnp.maximum(best, counts.max(axis=1))
 
             blocks = -(-(jnp.max(depth) - 1) // span)
