@@ -202,10 +202,10 @@ def run_gossip(config: Config, seed: int, world: worlds.World) -> dict[str, np.n
         for graph, count in zip(_graphs(network), counts, strict=True)
     )
     roots = np.random.default_rng(seed).permutation(users)[: config.gossip_roots]
-    scores = walks.expected_item_visits(network, roots, alpha=config.alpha)
+    by_all_edges = functools.partial(walks.expected_item_visits, alpha=config.alpha)
+    scores = jit_fast_compile(by_all_edges, level=1, plain=True)(network, roots)
     complete = _new_items(network, roots, scores)[:, : config.top]
 
-    @jax.jit
     def gossip(views: Any, rounds: jax.Array) -> Any:
         def step(views: Any, t: jax.Array) -> Any:
             keys = jax.random.split(jax.random.fold_in(key, t), 3)
@@ -217,7 +217,6 @@ def run_gossip(config: Config, seed: int, world: worlds.World) -> dict[str, np.n
 
         return jax.lax.scan(step, views, rounds)[0]
 
-    @jax.jit
     def own_scores(views: Any, root: jax.Array) -> jax.Array:
         seen = graphs.trust_network(
             *(
@@ -227,6 +226,8 @@ def run_gossip(config: Config, seed: int, world: worlds.World) -> dict[str, np.n
         )
         return walks.expected_item_visits(seen, root[None], alpha=config.alpha)[0]
 
+    gossip = jit_fast_compile(gossip, level=1, plain=True)
+    own_scores = jit_fast_compile(own_scores, level=1, plain=True)
     marks = np.unique(np.linspace(0, config.gossip_rounds, 7).astype(int))
     overlap, stored = [], []
     for start, stop in zip([0, *marks[:-1]], marks, strict=True):
@@ -297,7 +298,7 @@ def _walk_scores(
     )  # fmt: skip
     # Arms share random draws, and each is cut at its own greatest length.
     last = jnp.where(jnp.arange(2 * count) < count, length, config.longest)
-    late = jnp.arange(records.shape[2]) > last[:, None, None]
+    late = jnp.arange(records.shape[2])[None, None] > last[:, None, None]
     records = jnp.where(late, vertices, records)
     plain = walks.scores(records, vertices, targets=items)[:, users:]
     full = walks.scores(records[:count], vertices, beta=config.beta, targets=items)[:, users:]

@@ -228,7 +228,7 @@ def _sorted(record: jax.Array, end: int) -> tuple[jax.Array, jax.Array]:
     if (end + 1) * steps > checks.LARGEST:
         place = jnp.argsort(record, axis=1, stable=True)
         return jnp.take_along_axis(record, place, axis=1), place
-    codes = jnp.sort(record * steps + jnp.arange(steps), axis=1)
+    codes = jnp.sort(record * steps + jnp.arange(steps)[None], axis=1)
     return codes // steps, codes % steps
 
 
