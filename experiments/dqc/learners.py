@@ -14,9 +14,10 @@ import numpy as np
 
 from experiments.dqc.config import Config
 from experiments.dqc.worlds import ALLOWED, NUM_FEATURES, GridTask
+from experiments.harness.compile import jit_fast_compile
 from jaxswarm.envs.corridor_maze import MOVES
 from jaxswarm.rl import offline
-from jaxswarm.types import Params
+from jaxswarm.types import Key, Params
 
 Numbers = dict[str, float]
 
@@ -34,6 +35,24 @@ class World(NamedTuple):
     slip: jax.Array
     pairs: jax.Array
     limits: jax.Array
+
+
+class Start(NamedTuple):
+    """What a learner starts from.
+
+    Attributes:
+        params: initial parameters.
+        train: random key of the training.
+        test: random key of the evaluation.
+    """
+
+    params: Params
+    train: Key
+    test: Key
+
+    def given(self, network: offline.ChunkNetwork) -> offline.ChunkNetwork:
+        """The network with these initial parameters."""
+        return network._replace(init=lambda _: self.params)
 
 
 def make_network(config: Config) -> offline.ChunkNetwork:
@@ -109,8 +128,24 @@ def learner_of(
     )
 
 
+def starts(network: offline.ChunkNetwork, keys: Key) -> tuple[Start, Start]:
+    """Starts of single learners and of networked agents for keys ``[S]``, leaves ``[S, …]``.
+
+    Programs that train take them as an argument: half of their compilation would be for drawing.
+    """
+
+    def drawn(key: Key) -> Start:
+        single, team = jax.random.split(key), jax.random.split(key, 3)
+        init, train = (jnp.stack([single[k], team[k]]) for k in range(2))
+        test = jnp.stack([jax.random.fold_in(key, 1), team[2]])
+        return Start(jax.vmap(network.init)(init), train, test)
+
+    both = jit_fast_compile(jax.vmap(drawn, out_axes=1), level=0)(keys)
+    return jax.tree.map(lambda x: x[0], both), jax.tree.map(lambda x: x[1], both)
+
+
 def train(
-    key: jax.Array,
+    start: Start,
     config: Config,
     network: offline.ChunkNetwork,
     data: offline.Trajectories,
@@ -133,9 +168,8 @@ def train(
         learner = learner_of(config, network, hp._replace(lr=share * hp.lr))
         return learner.step(key, state, batch)[0], None
 
-    init_key, key = jax.random.split(key)
-    keys = jax.random.split(key, config.steps)
-    state = learner_of(config, network, hp).init(init_key)
+    keys = jax.random.split(start.train, config.steps)
+    state = learner_of(config, start.given(network), hp).init(start.train)
     state = jax.lax.scan(step, state, (keys, decay(config.steps)))[0]
     return state.params | {"chunk": state.target, "distilled": state.target}
 
@@ -155,17 +189,24 @@ def evaluate(
     world: World,
     num_steps: int,
 ) -> tuple[jax.Array, jax.Array]:
-    """Success ``[P]`` of one arm, and the cells of its first episode of every pair ``[P, T]``."""
+    """Success ``[P]`` of one arm, and the cells of its first episode of every pair ``[P, T]``.
+
+    Under ``vmap`` all go on until the last episode ends, by success or at its limit.
+    """
     learner = learner_of(config, network, hp)
     pairs, limits = (jnp.repeat(jnp.asarray(x), config.repeats, 0) for x in world[3:])
     start, goal = pairs[:, 0], pairs[:, 1]
     count = len(start)
     aims = jnp.asarray(world.features)[goal]
 
-    def step(carry: Any, inputs: Any) -> tuple[Any, jax.Array]:
-        cell, last, done, chunk = carry
-        time, key = inputs
-        plan_key, slip_key = jax.random.split(key)
+    keys = jax.random.split(key, num_steps)
+
+    def active(time: jax.Array, done: jax.Array) -> jax.Array:
+        return ~done & (time < limits)
+
+    def step(carry: Any) -> Any:
+        time, cell, last, done, chunk, cells = carry
+        plan_key, slip_key = jax.random.split(keys[time])
         place = time % hp.executed
         fresh = learner.act(plan_key, params, jnp.asarray(world.features)[cell], aims)
         chunk = jnp.where(place == 0, fresh, chunk)
@@ -173,13 +214,18 @@ def evaluate(
         move = jnp.argmax(vector @ jnp.asarray(MOVES.T, jnp.float32), axis=1)
         slips = jax.random.uniform(slip_key, (count,)) < world.slip
         move = jnp.where(slips, last, move)
-        active = ~done & (time < limits)
-        cell = jnp.where(active, jnp.asarray(world.after)[cell, move], cell)
-        return (cell, move, done | (active & (cell == goal)), chunk), cell
+        goes_on = active(time, done)
+        cell = jnp.where(goes_on, jnp.asarray(world.after)[cell, move], cell)
+        done = done | (goes_on & (cell == goal))
+        return time + 1, cell, move, done, chunk, cells.at[time].set(cell)
+
+    def goes_on(carry: Any) -> jax.Array:
+        return (carry[0] < num_steps) & active(carry[0], carry[3]).any()
 
     chunk = jnp.zeros((count, config.horizon, 2))
-    carry = (start, jnp.full(count, 3), start == goal, chunk)
-    times = jnp.arange(num_steps)
-    (_, _, done, _), cells = jax.lax.scan(step, carry, (times, jax.random.split(key, num_steps)))
+    cells = jnp.zeros((num_steps, count), start.dtype)
+    carry = (jnp.int32(0), start, jnp.full(count, 3), start == goal, chunk, cells)
+    time, cell, _, done, _, cells = jax.lax.while_loop(goes_on, step, carry)
+    cells = jnp.where(jnp.arange(num_steps)[:, None] < time, cells, cell[None])
     success = done.reshape(-1, config.repeats).mean(1)
     return success, cells.T[:: config.repeats]
