@@ -140,8 +140,11 @@ def starts(network: offline.ChunkNetwork, keys: Key) -> tuple[Start, Start]:
         test = jnp.stack([jax.random.fold_in(key, 1), team[2]])
         return Start(jax.vmap(network.init)(init), train, test)
 
-    both = jit_fast_compile(jax.vmap(drawn, out_axes=1), level=0)(keys)
-    return jax.tree.map(lambda x: x[0], both), jax.tree.map(lambda x: x[1], both)
+    def both(keys: Key) -> tuple[Start, Start]:
+        made = jax.vmap(drawn, out_axes=1)(keys)
+        return jax.tree.map(lambda x: x[0], made), jax.tree.map(lambda x: x[1], made)
+
+    return jit_fast_compile(both, level=0)(keys)
 
 
 def train(
