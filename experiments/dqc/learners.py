@@ -6,6 +6,7 @@ arms, seeds and tasks are ``vmap`` axes. Arms of a seed see the same batches.
 Shapes: ``W`` tasks, ``S`` seeds, ``M`` arms, ``P`` evaluation pairs, ``B`` episodes.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +22,7 @@ from jaxswarm.types import Key, Params
 
 Numbers = dict[str, float]
 
+BLOCK = 50  # steps whose batches are drawn at once
 LAST_RATE = 0.05  # step size at the end of training, as a share of the first
 
 PLAIN = ("BC", "IQL", "OS", "NS", "QC", "QC-NS", "DQC-naive", "DQC")
@@ -160,20 +162,27 @@ def train(
         Its parameters, with the target copy (a moving average) of the critic that the policy uses.
     """
 
-    def step(
-        state: offline.OfflineState, inputs: tuple[jax.Array, jax.Array]
-    ) -> tuple[offline.OfflineState, None]:
-        key, share = inputs
+    def draw(key: Key) -> tuple[Key, offline.ChunkBatch]:
         batch_key, key = jax.random.split(key)
         batch = offline.sample_chunks(
             batch_key, data, config.batch, config.horizon, steps=hp.horizon
         )
+        return key, batch
+
+    def step(state: offline.OfflineState, inputs: Any) -> tuple[offline.OfflineState, None]:
+        (key, batch), share = inputs
         learner = learner_of(config, network, hp._replace(lr=share * hp.lr))
         return learner.step(key, state, batch)[0], None
 
-    keys = jax.random.split(start.train, config.steps)
+    def block(state: offline.OfflineState, inputs: Any) -> tuple[offline.OfflineState, None]:
+        keys, shares = inputs
+        return jax.lax.scan(step, state, (jax.vmap(draw)(keys), shares))
+
+    # Draws of many steps at once take fewer operations than those of one step after the other.
+    blocks = (config.steps // math.gcd(config.steps, BLOCK), -1)
+    keys = jax.random.split(start.train, config.steps).reshape(blocks)
     state = learner_of(config, start.given(network), hp).init(start.train)
-    state = jax.lax.scan(step, state, (keys, decay(config.steps)))[0]
+    state = jax.lax.scan(block, state, (keys, decay(config.steps).reshape(blocks)))[0]
     return state.params | {"chunk": state.target, "distilled": state.target}
 
 
