@@ -136,7 +136,7 @@ def item_walks(
     require_network(network)
     roots = checks.wholes("roots", roots, 0, network.num_users - 1, shape=(None,))
     if jnp.ndim(alpha) and length is not None:
-        checks.probability("alpha", alpha, shape=(len(roots),))
+        checks.probability("alpha", alpha, shape=jnp.shape(roots))
         length = checks.whole("length", length, 1)
     else:
         length = checked_length(alpha, length)
