@@ -73,6 +73,7 @@ class MLP(nn.Module):
     def __call__(self, x: jax.Array, t: jax.Array, condition: jax.Array | None = None) -> jax.Array:
         """Apply to ``x: [B, ...]``; the embedding is added to the first hidden layer."""
         embedding = Conditioning(self.width, self.num_classes)(t, condition)
+        embedding = embedding.astype(x.dtype)  # hidden layers compute in the samples' type
         flat = x.reshape(len(x), -1)
         hidden = nn.Dense(self.width, dot_general=dot_general)(flat) + embedding
         for _ in range(self.depth - 1):
