@@ -1,10 +1,11 @@
-"""Trust between agents: rankings by comparisons, and reputation by random walks that bound Sybils.
+"""Trust between agents: rankings, reputation that bounds Sybils, consensus on outputs.
 
 ``ranking`` orders replies by pairwise comparisons and follows the reputation of judges. ``graphs``
 holds trust and affinity as padded arrays with Sybil attacks as edits, ``walks`` ranks users and
-items by random walks on them.
+items by random walks on them. ``hashes`` compares outputs by locality-sensitive hashes,
+``consensus`` lets verifiers vote on claims about them.
 """
 
-from jaxswarm.trust import graphs, ranking, walks
+from jaxswarm.trust import consensus, graphs, hashes, ranking, walks
 
-__all__ = ["graphs", "ranking", "walks"]
+__all__ = ["consensus", "graphs", "hashes", "ranking", "walks"]
