@@ -201,7 +201,7 @@ def convert(tree: PyTree, dtype: str) -> PyTree:
 
 
 def _is_floating(leaf: Any) -> bool:
-    return jnp.issubdtype(getattr(leaf, "dtype", np.asarray(leaf).dtype), jnp.floating)
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
 
 
 def _converted(leaf: Any, dtype: str) -> Any:
