@@ -46,6 +46,40 @@ def _interquartile_mean(x: np.ndarray, axis: int = -1) -> Any:
     return np.take(x, np.arange(cut, size - cut), axis=axis).mean(axis=axis)
 
 
+def clopper_pearson(
+    successes: int, trials: int, *, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Exact two-sided bounds of a proportion (Clopper and Pearson, 1934).
+
+    The interval covers the true probability at least as often as ``confidence`` says, at any number
+    of independent trials: with no failure in 300 trials the lower bound is .9878.
+
+    Args:
+        successes: number of successes.
+        trials: number of independent trials, at least 1.
+        confidence: level of the interval, in ``(0, 1)``.
+
+    Returns:
+        ``(low, high)`` in ``[0, 1]``.
+
+    Raises:
+        ValueError: for no trials, more successes than trials, or a level out of range.
+
+    Example:
+        >>> low, high = clopper_pearson(0, 100)
+        >>> low, round(high, 4)
+        (0.0, 0.0362)
+    """
+    from scipy.stats import beta
+
+    n = checks.whole("trials", trials, 1, 2**53)
+    k = checks.whole("successes", successes, 0, n)
+    tail = (1.0 - float(checks.real("confidence", confidence, above=0.0, below=1.0))) / 2.0
+    low = 0.0 if k == 0 else float(beta.ppf(tail, k, n - k + 1))
+    high = 1.0 if k == n else float(beta.isf(tail, k + 1, n - k))
+    return low, high
+
+
 STATISTICS = {"mean": np.mean, "iqm": _interquartile_mean, "median": np.median}
 
 

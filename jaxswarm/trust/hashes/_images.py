@@ -22,30 +22,31 @@ FRACTION = 22
 LOBES = 3
 
 
-def require_images(images: Any, least: int) -> Any:
+def require_images(images: Any, least: int, name: str = "images") -> Any:
     """Check images and return them as they came.
 
     Args:
         images: ``uint8`` or floats in ``[0, 1]``, ``[N, H, W]`` or ``[N, H, W, C]``.
         least: smallest height and width.
+        name: the argument, for messages.
 
     Raises:
         ValueError: for another dtype, range or shape, NaN, or images that are smaller.
     """
-    array = images if checks.is_traced(images) else checks.as_array("images", images, WANTED)
-    name = str(array.dtype)
-    if name != "uint8" and not name.startswith(("float", "bfloat")):
-        raise ValueError(f"images: expected {WANTED}, got {checks.shown(images)}")
+    array = images if checks.is_traced(images) else checks.as_array(name, images, WANTED)
+    dtype = str(array.dtype)
+    if dtype != "uint8" and not dtype.startswith(("float", "bfloat")):
+        raise ValueError(f"{name}: expected {WANTED}, got {checks.shown(images)}")
     shape = tuple(array.shape)
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)) or 0 in shape:
-        raise ValueError(f"images: expected [N, H, W] or [N, H, W, 1 or 3], got {list(shape)}")
+        raise ValueError(f"{name}: expected [N, H, W] or [N, H, W, 1 or 3], got {list(shape)}")
     if min(shape[1:3]) < least:
         raise ValueError(
-            f"images: expected at least {least} x {least} pixels for hashes of size {least}, got "
+            f"{name}: expected at least {least} x {least} pixels for hashes of size {least}, got "
             f"{shape[1]} x {shape[2]}"
         )
-    if name != "uint8":
-        checks.real("images", array, 0.0, 1.0, shape=None)
+    if dtype != "uint8":
+        checks.real(name, array, 0.0, 1.0, shape=None)
     return array
 
 

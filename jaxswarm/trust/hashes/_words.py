@@ -56,7 +56,9 @@ def pack(bits: ArrayLike) -> jax.Array:
         >>> [f"{int(word):08x}" for word in pack([True] * 4 + [False] * 30 + [True, True])]
         ['f0000000', '30000000']
     """
-    array = bits if checks.is_traced(bits) else checks.as_array("bits", bits, "bool[..., bits]")
+    array: Any = (
+        bits if checks.is_traced(bits) else checks.as_array("bits", bits, "bool[..., bits]")
+    )
     if array.dtype != bool or array.ndim == 0 or array.shape[-1] == 0:
         raise ValueError(f"bits: expected bool[..., bits], got {checks.shown(array)}")
     array = jnp.asarray(array)
