@@ -36,8 +36,11 @@ class Prints(NamedTuple):
     valid: dict[str, np.ndarray]
     pixels: np.ndarray
 
-    def __getitem__(self, index: Any) -> "Prints":
-        words, valid = ({k: x[index] for k, x in each.items()} for each in self[:2])
+    def take(self, *index: Any) -> "Prints":
+        """Prints at an index of the leading axes."""
+        words, valid = (
+            {name: x[index] for name, x in each.items()} for each in (self.words, self.valid)
+        )
         return Prints(words, valid, self.pixels[index])
 
 
@@ -80,7 +83,7 @@ def _blocks(x: np.ndarray) -> list[np.ndarray]:
 
 
 class Votes(NamedTuple):
-    """Who claims what, and who verifies it.
+    """Claims with the profiles of their provers and verifiers.
 
     Attributes:
         claimed: ``int[M]``, job whose image is shown.
@@ -115,9 +118,12 @@ def vote_distances(
         votes: provers and verifiers.
         shown: ``[M]``, what provers show; their own output if ``None``.
     """
-    shown = outputs[votes.prover, votes.claimed] if shown is None else shown
+    shown = outputs.take(votes.prover, votes.claimed) if shown is None else shown
     return np.stack(
-        [distances(method, shown, outputs[profile, votes.asked]) for profile in votes.verifiers]
+        [
+            distances(method, shown, outputs.take(profile, votes.asked))
+            for profile in votes.verifiers
+        ]
     )
 
 

@@ -1,9 +1,9 @@
-"""Images: honest nodes in several profiles, impostors, attacks and re-encoded images.
+"""Images: honest nodes in several profiles, impostors, and votes.
 
 A job is a digit and the noise that its sampling starts from. Half of the jobs of every digit are
 for calibration: there each way of comparing gets the largest tolerance at which at most a share
-``false_match`` of impostor pairs matches, pooled over seeds, and the best perceptual hash is chosen.
-All else is measured on the other half.
+``false_match`` of impostor pairs matches, pooled over seeds, and the best perceptual hash is
+chosen. All else is measured on the other half.
 
 Each claim is verified by three verifiers drawn at random, whose profiles differ from the prover's.
 An impostor shows the image of another job of the same digit. Attackers run in float32.
@@ -12,70 +12,25 @@ Shapes: ``S`` seeds, ``J`` jobs, ``P`` profiles, ``V`` verifiers.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from experiments.generative_consensus import comparisons
+from experiments.generative_consensus.attacks import attack, sweep
 from experiments.generative_consensus.comparisons import (
     BITS,
-    BYTES,
     EXACT,
-    FLOATS,
     METHODS,
     PERCEPTUAL,
     PIXELS,
     VERIFIERS,
-    Prints,
-    Votes,
 )
 from experiments.generative_consensus.config import Config
-from experiments.generative_consensus.generators import (
-    NUM_CLASSES,
-    Images,
-    Jobs,
-    as_bytes,
-    build,
-    draw_jobs,
-    sampler,
-    train,
-)
-from jaxswarm.systems import generative_consensus
-from jaxswarm.trust import consensus, hashes, profiles
-from jaxswarm.types import Params
-
-REFERENCE = "float32"
-ATTACKS = (
-    "other seed",
-    "cached output of another digit",
-    "half of a cached output",
-    "smaller model",
-    "quarter of the steps",
-    "half of the steps",
-    "4-bit weights",
-    "8-bit weights",
-)
-NOISE = (1, 2, 4, 8, 16)  # standard deviations of noise added to pixels of 0 to 255
-CONTRAST = (0.95, 0.9, 0.8, 0.6)
-
-
-class World(NamedTuple):
-    """Models and outputs of one seed.
-
-    Attributes:
-        jobs: what is asked for.
-        outputs: prints ``[P, J]`` of all profiles.
-        equal: for exact comparisons ``[P, P]``, share of equal outputs of two profiles.
-        largest: ``[P]``, largest difference of a pixel in ``[-1, 1]`` to the reference.
-        attacks: prints ``[J]`` of what an attacker shows instead, by attack.
-    """
-
-    jobs: Jobs
-    outputs: Prints
-    equal: dict[str, np.ndarray]
-    largest: np.ndarray
-    attacks: dict[str, Prints]
+from experiments.generative_consensus.generators import Images, build, sampler, train
+from experiments.generative_consensus.worlds import World, examples, halves, make_world
+from jaxswarm.trust import consensus, hashes
 
 
 def run_images(
@@ -96,7 +51,7 @@ def run_images(
     small_sampler = sampler(small, config.sampler_steps)
     progress(f"images: generation ({generator})")
     worlds = [
-        _world(config, s, samplers, small_sampler, params, other)
+        make_world(config, s, samplers, small_sampler, params, other)
         for s, (params, other) in enumerate(zip(trained, smaller, strict=True))
     ]
     progress(f"images: votes ({generator})")
@@ -108,15 +63,8 @@ def run_images(
         "pairs": count_pairs(config, worlds, best),
         "equal": {k: np.stack([world.equal[k] for world in worlds]) for k in EXACT},
         "largest": np.stack([world.largest for world in worlds]),
-        "examples": _examples(worlds[0]),
+        "examples": examples(worlds[0]),
     }
-
-
-def halves(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Jobs of the calibration half and of the evaluation half."""
-    index = np.arange(NUM_CLASSES * config.per_class)
-    is_first = index % config.per_class < config.per_class // 2
-    return index[is_first], index[~is_first]
 
 
 def evaluate(config: Config, worlds: list[World]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -207,68 +155,10 @@ def _matrix(world: World, jobs: np.ndarray, method: str, tolerance: Any) -> np.n
     count = world.outputs.pixels.shape[0]
     rows, columns = np.repeat(np.arange(count), count), np.tile(np.arange(count), count)
     apart = [
-        comparisons.distances(method, world.outputs[p, jobs], world.outputs[q, jobs])
+        comparisons.distances(method, world.outputs.take(p, jobs), world.outputs.take(q, jobs))
         for p, q in zip(rows, columns, strict=True)
     ]
     return np.mean(np.stack(apart) <= tolerance, axis=1).reshape(count, count)
-
-
-def attack(
-    config: Config, worlds: list[World], tolerance: dict[str, Any]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Share of attackers that the majority rejects, by attack and method ``[S]``."""
-    jobs = halves(config)[1]
-    found: dict[str, dict[str, list[float]]] = {a: {m: [] for m in METHODS} for a in ATTACKS}
-    for s, world in enumerate(worlds):
-        rng = np.random.default_rng([config.seed + s, 3])
-        votes = _votes_on_reference(rng, jobs, world)
-        for name in ATTACKS:
-            shown = world.attacks[name][jobs]
-            for method in METHODS:
-                apart = comparisons.vote_distances(method, world.outputs, votes, shown)
-                accepted = np.asarray(consensus.vote(apart <= tolerance[method]))
-                found[name][method].append(1.0 - accepted.mean())
-    return {a: {m: np.array(x) for m, x in each.items()} for a, each in found.items()}
-
-
-def _votes_on_reference(rng: np.random.Generator, jobs: np.ndarray, world: World) -> Votes:
-    """Three verifiers of other profiles than the reference, which is the first."""
-    others = world.outputs.pixels.shape[0] - 1
-    votes = comparisons.draw_votes(rng, jobs, jobs, others)
-    return votes._replace(prover=np.zeros_like(jobs), verifiers=1 + votes.verifiers)
-
-
-def sweep(
-    config: Config, worlds: list[World], tolerance: dict[str, Any]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Acceptance of honest images that were changed by hand before they were shown.
-
-    Not what nodes do: it shows where a tolerance on hashes and one on pixels end.
-
-    Returns:
-        ``{"noise" or "contrast": {method: [levels, S]}}``.
-    """
-    jobs = halves(config)[1]
-    found: dict[str, Any] = {}
-    for kind, levels in (("noise", NOISE), ("contrast", CONTRAST)):
-        rows: dict[str, list[list[float]]] = {m: [[] for _ in levels] for m in METHODS}
-        for s, world in enumerate(worlds):
-            rng = np.random.default_rng([config.seed + s, 4])
-            votes = _votes_on_reference(rng, jobs, world)
-            honest = world.outputs.pixels[0, jobs].astype(np.float32)
-            for i, level in enumerate(levels):
-                if kind == "noise":
-                    changed = honest + level * rng.standard_normal(honest.shape)
-                else:
-                    changed = level * honest
-                pixels = np.clip(np.round(changed), 0, 255).astype(np.uint8)
-                shown = comparisons.prints(pixels / np.float32(127.5) - 1.0, pixels)
-                for method in METHODS:
-                    apart = comparisons.vote_distances(method, world.outputs, votes, shown)
-                    accepted = np.asarray(consensus.vote(apart <= tolerance[method]))
-                    rows[method][i].append(float(accepted.mean()))
-        found[kind] = {method: np.array(each) for method, each in rows.items()}
-    return found
 
 
 def count_pairs(config: Config, worlds: list[World], method: str) -> dict[str, Any]:
@@ -296,72 +186,3 @@ def count_pairs(config: Config, worlds: list[World], method: str) -> dict[str, A
         )
         compared += 2 * len(item) ** 2
     return found | {"comparisons": compared}
-
-
-def _world(
-    config: Config,
-    s: int,
-    samplers: dict[int, Any],
-    small_sampler: Any,
-    params: Params,
-    smaller: Params,
-) -> World:
-    """Outputs of one seed in all profiles, and what attackers show."""
-    jobs = draw_jobs(config, config.seed + s)
-    images = [
-        profiles.run(samplers[1], params, jobs, profile)
-        for profile in profiles.available().values()
-    ]
-    pixels = [as_bytes(each) for each in images]
-    outputs = [comparisons.prints(*each) for each in zip(images, pixels, strict=True)]
-    count = len(images)
-    equal = {
-        name: np.array(
-            [
-                [(outputs[p].words[name] == outputs[q].words[name]).all(-1).mean()
-                 for q in range(count)]
-                for p in range(count)
-            ]
-        )
-        for name in (FLOATS, BYTES)
-    }  # fmt: skip
-    own = images[0]
-    # Impostors of a digit show the next job of it, within their half.
-    half = config.per_class // 2
-    index = np.arange(len(own))
-    neighbor = index - index % half + (index + 1) % half
-    other_digit = (index + config.per_class) % len(own)
-    left = np.arange(own.shape[2]) < own.shape[2] // 2
-
-    def generated(fn: Any, weights: Params) -> np.ndarray:
-        return profiles.run(fn, weights, jobs, REFERENCE)
-
-    shown = {
-        "other seed": own[neighbor],
-        "cached output of another digit": own[other_digit],
-        "half of a cached output": np.where(left, own, own[neighbor]),
-        "smaller model": generated(small_sampler, smaller),
-        "quarter of the steps": generated(samplers[4], params),
-        "half of the steps": generated(samplers[2], params),
-        "4-bit weights": generated(samplers[1], generative_consensus.quantized(params, 4)),
-        "8-bit weights": generated(samplers[1], generative_consensus.quantized(params, 8)),
-    }
-    return World(
-        jobs=jobs,
-        outputs=comparisons.stacked(outputs),
-        equal=equal,
-        largest=np.array([np.abs(each - own).max() for each in images]),
-        attacks={name: comparisons.prints(x, as_bytes(x)) for name, x in shown.items()},
-    )
-
-
-def _examples(world: World) -> np.ndarray:
-    """Images of four digits: reference, half precision, and four attacks, ``uint8[4, 6, 32, 32]``."""
-    jobs = np.arange(0, len(world.jobs.label), len(world.jobs.label) // 4)[:4]
-    names = list(profiles.available())
-    rows = [world.outputs.pixels[names.index(name), jobs] for name in (REFERENCE, "bfloat16")]
-    rows += [world.attacks[name].pixels[jobs] for name in EXAMPLE_ATTACKS]
-    return np.stack(rows, axis=1)
-
-
-EXAMPLE_ATTACKS = ("8-bit weights", "half of the steps", "smaller model", "other seed")

@@ -54,9 +54,7 @@ HASH, CLOSE = "phash", 2  # compares probes; bits that they may differ by
 LEARNING_RATE = 2e-3
 
 
-def run_training(
-    config: Config, images: Images, progress: Callable[[str], None]
-) -> dict[str, Any]:
+def run_training(config: Config, images: Images, progress: Callable[[str], None]) -> dict[str, Any]:
     """Train replicas under three rules, and verify updates of the averaging arm.
 
     Returns:
@@ -78,9 +76,7 @@ def run_training(
     updates: dict[str, list[Any]] = {name: [] for name in ("honest", *CHEATS, ROUNDED)}
     for s in range(config.seeds):
         progress(f"training: {s + 1} of {config.seeds}")
-        init_key, key = jax.random.split(
-            jax.random.fold_in(jax.random.key(config.seed + 11), s)
-        )
+        init_key, key = jax.random.split(jax.random.fold_in(jax.random.key(config.seed + 11), s))
         state = learner.init(model.init(init_key))
         states = jax.tree.map(lambda x: jnp.stack([x] * count), state)
         probes = _probes(config, s)

@@ -3,9 +3,10 @@
 ``ranking`` orders replies by pairwise comparisons and follows the reputation of judges. ``graphs``
 holds trust and affinity as padded arrays with Sybil attacks as edits, ``walks`` ranks users and
 items by random walks on them. ``hashes`` compares outputs by locality-sensitive hashes,
-``consensus`` lets verifiers vote on claims about them.
+``consensus`` lets verifiers vote on claims about them, ``profiles`` executes one function in
+several precisions, batch sizes and compilations.
 """
 
-from jaxswarm.trust import consensus, graphs, hashes, ranking, walks
+from jaxswarm.trust import consensus, graphs, hashes, profiles, ranking, walks
 
-__all__ = ["consensus", "graphs", "hashes", "ranking", "walks"]
+__all__ = ["consensus", "graphs", "hashes", "profiles", "ranking", "walks"]
