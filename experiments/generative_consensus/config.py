@@ -27,10 +27,11 @@ class Config:
     lm_steps: int = 120  # gradient steps of its supervised fine-tuning
     letters: int = 6  # letters that it is trained to reverse
     prompts: int = 512  # prompts that nodes answer
+    lm_profiles: tuple[str, ...] = ()  # further profiles of greedy decoding: op by op
     beams: int = 4  # beams of the beam search
-    replica_steps: int = 240  # training steps of replicas, a multiple of every
-    every: int = 20  # steps between exchanges of replicas, and of a verified update
-    replica_batch: int = 32  # images of a step of a replica, a multiple of 8
+    replica_steps: int = 160  # training steps of replicas, a multiple of 2 every
+    every: int = 20  # steps between exchanges of replicas, and of a verified update; even
+    replica_batch: int = 16  # images of a step of a replica, a multiple of 8
     probes: int = 100  # generated images that compare replicas
     seeds: int = 5  # independent trainings of the flow models and replicas, at least 2
     seed: int = 0  # base seed
@@ -44,10 +45,10 @@ class Config:
             raise ValueError(f"per_class: expected an even number >= 4, got {self.per_class}")
         if self.sampler_steps % 4 or self.sampler_steps < 4:
             raise ValueError(f"sampler_steps: expected a multiple of 4, got {self.sampler_steps}")
-        if self.every < 2 or self.replica_steps % self.every or self.replica_steps < self.every:
+        if self.every < 2 or self.every % 2 or self.replica_steps % (4 * self.every):
             raise ValueError(
-                f"replica_steps: expected a multiple of every >= 2, got {self.replica_steps} and "
-                f"{self.every}"
+                "replica_steps: expected a multiple of four times every, which is even, got "
+                f"{self.replica_steps} and {self.every}"
             )
         if self.replica_batch % 8:
             raise ValueError(f"replica_batch: expected a multiple of 8, got {self.replica_batch}")
@@ -60,13 +61,14 @@ class Config:
 SCALES = {
     "smoke": Config(
         width=16, small_width=8, image_steps=20, small_steps=10, sampler_steps=4, per_class=4,
-        lm_seeds=2, lm_steps=5, letters=3, prompts=14, beams=2, replica_steps=4, every=2,
+        lm_seeds=2, lm_steps=5, letters=3, prompts=14, beams=2, replica_steps=8, every=2,
         replica_batch=8, probes=4, seeds=2,
     ),
     "small": Config(),
     # The paper's regime is 10^9 comparisons of Stable Diffusion's images, on many graphics cards.
     "full": Config(
         generators=("mlp", "dit"), width=256, image_steps=3_000, small_steps=2_000, per_class=200,
-        lm_size="100k", lm_seeds=5, lm_steps=200, prompts=2_000, replica_steps=1_000, seeds=10,
+        lm_size="100k", lm_seeds=5, lm_steps=200, prompts=2_000,
+        lm_profiles=("op by op",), replica_steps=960, seeds=10,
     ),
 }  # fmt: skip

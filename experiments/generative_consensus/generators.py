@@ -3,6 +3,7 @@
 Shapes: ``S`` seeds, ``M`` training images, ``J`` jobs.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -78,7 +79,7 @@ def train(
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
     pixels, labels = jnp.asarray(images.pixels), jnp.asarray(images.labels)
 
-    @jit_fast_compile
+    @functools.partial(jit_fast_compile, plain=True)
     def fit(key: jax.Array) -> Params:
         init_key, run_key = jax.random.split(key)
         params = model.init(init_key)
@@ -102,9 +103,8 @@ def sampler(model: flow.Flow, num_steps: int) -> Callable[[Params, Jobs], jax.Ar
     """``fn(params, jobs) -> [J, 32, 32]``, images in ``[-1, 1]``; equal jobs give equal images."""
 
     def fn(params: Params, jobs: Jobs) -> jax.Array:
-        return flow.integrate(
-            flow.field(model, params, jobs.label), jobs.noise, num_steps=num_steps
-        )
+        field = flow.field(model, params, jobs.label)
+        return flow.integrate(field, jobs.noise, num_steps=num_steps)
 
     return fn
 

@@ -11,6 +11,7 @@ An impostor shows the image of another job of the same digit. Attackers run in f
 Shapes: ``S`` seeds, ``J`` jobs, ``P`` profiles, ``V`` verifiers.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ from experiments.generative_consensus.comparisons import (
 from experiments.generative_consensus.config import Config
 from experiments.generative_consensus.generators import Images, build, sampler, train
 from experiments.generative_consensus.worlds import World, examples, halves, make_world
+from experiments.harness.compile import jit_fast_compile
 from jaxswarm.trust import consensus, hashes
 
 
@@ -47,8 +49,11 @@ def run_images(
     keys = jax.random.split(jax.random.key(config.seed), 2 * config.seeds)
     trained = train(config, model, images, config.image_steps, keys[: config.seeds])
     smaller = train(config, small, images, config.small_steps, keys[config.seeds :])
-    samplers = {steps: sampler(model, config.sampler_steps // steps) for steps in (1, 2, 4)}
-    small_sampler = sampler(small, config.sampler_steps)
+    compiled = functools.partial(jit_fast_compile, level=1, plain=True)
+    samplers = {
+        divisor: compiled(sampler(model, config.sampler_steps // divisor)) for divisor in (1, 2, 4)
+    }
+    small_sampler = compiled(sampler(small, config.sampler_steps))
     progress(f"images: generation ({generator})")
     worlds = [
         make_world(config, s, samplers, small_sampler, params, other)

@@ -61,8 +61,8 @@ def run_training(config: Config, images: Images, progress: Callable[[str], None]
         ``steps [C]``; for each arm ``distance [S, C]``, largest relative distance of a replica's
         parameters to the first replica's, and ``equal``, ``close [S, C]``, share of probes of the
         other replicas whose perceptual hash is that of the first one's, or within two bits of it;
-        ``honest [S, C, K - 1]``, relative distances of updates that were run again; for each cheat
-        the same.
+        ``honest [S, U, K - 1]``, relative distances of every other update, run again by the other
+        replicas; for each cheat the same.
     """
     model = build("mlp", config.small_width)
     learner = _learner(config, model, 0)
@@ -71,21 +71,27 @@ def run_training(config: Config, images: Images, progress: Callable[[str], None]
         jax.vmap(jax.vmap(sampler(model, PROBE_STEPS), in_axes=(0, None)), in_axes=(0, None))
     )
     count, chunks = len(ARMS), config.replica_steps // config.every
-    every_step = jnp.full(count, config.every)
+
+    @jit_fast_compile
+    def begin(key: jax.Array) -> Any:
+        state = learner.init(model.init(key))
+        stacked = jax.tree.map(lambda x: jnp.stack([x] * count), state)
+        return stacked._replace(num_steps=state.num_steps)
+
     found: dict[str, Any] = {arm: {"distance": [], "equal": [], "close": []} for arm in ARMS}
     updates: dict[str, list[Any]] = {name: [] for name in ("honest", *CHEATS, ROUNDED)}
     for s in range(config.seeds):
         progress(f"training: {s + 1} of {config.seeds}")
         init_key, key = jax.random.split(jax.random.fold_in(jax.random.key(config.seed + 11), s))
-        state = learner.init(model.init(init_key))
-        states = jax.tree.map(lambda x: jnp.stack([x] * count), state)
+        states = begin(init_key)
         probes = _probes(config, s)
         curves, own_updates = [], {name: [] for name in updates}
         for chunk in range(chunks):
             keys = jnp.stack([jax.random.fold_in(key, chunk)] * count)
-            for name, apart in _verify(config, advance, states, keys).items():
-                own_updates[name].append(apart)
-            states, distance = advance(states, keys, jnp.arange(count), every_step)
+            if chunk % 2:
+                for name, apart in _verify(advance, states, keys).items():
+                    own_updates[name].append(apart)
+            states, _, distance = advance(states, keys, jnp.arange(count))
             agreement = _agreement(np.asarray(draw(states.params, probes)))
             curves.append((np.asarray(distance).max(axis=1), *agreement))
         for a, arm in enumerate(ARMS):
@@ -109,7 +115,7 @@ def accept_updates(results: dict[str, Any]) -> dict[str, Any]:
     tolerance = 1.5 * float(results["honest"][:, :half].max())
     found: dict[str, Any] = {"tolerance": tolerance}
     for name in ("honest", *CHEATS, ROUNDED):
-        agrees = results[name][:, half:] <= tolerance  # [S, C, V]
+        agrees = results[name][:, half:] <= tolerance  # [S, U, V]
         accepted = np.array([np.mean(np.asarray(consensus.vote(x.T))) for x in agrees])
         found[name] = accepted if name == "honest" else 1.0 - accepted
     return found
@@ -138,17 +144,16 @@ def _learner(config: Config, model: flow.Flow, rule: Any) -> Algorithm:
 def _program(config: Config, model: flow.Flow, images: Images) -> Callable[..., Any]:
     """Compile ``every`` steps of all arms, from an exchange to just before the next one.
 
-    ``advance(states [A], keys [A], rules int[A], steps int[A])`` returns the states and distances
-    ``[A, K]`` to the first replica. An arm stops after ``steps``.
+    ``advance(states [A], keys [A], rules int[A])`` returns the states, the parameters after half of
+    the steps, and distances ``[A, K]`` to the first replica.
     """
     pixels, labels = jnp.asarray(images.pixels), jnp.asarray(images.labels)
     count = config.replica_batch
 
-    def arm(state: Any, key: jax.Array, rule: jax.Array, steps: jax.Array) -> Any:
+    def arm(state: Any, key: jax.Array, rule: jax.Array) -> Any:
         step = _learner(config, model, rule).step
 
-        def one(i: jax.Array, carry: Any) -> Any:
-            state, distance = carry
+        def one(carry: Any, i: jax.Array) -> Any:
             row_key, noise_key, time_key, mix_key = jax.random.split(jax.random.fold_in(key, i), 4)
             rows = jax.random.randint(row_key, (count,), 0, len(pixels))
             batch = {
@@ -157,19 +162,24 @@ def _program(config: Config, model: flow.Flow, images: Images) -> Callable[..., 
                 "noise": jax.random.normal(noise_key, (count, SIDE, SIDE)),
                 "time": jax.random.randint(time_key, (count,), 0, TIMES),
             }
-            new, info = step(mix_key, state, batch)
-            new = jax.tree.map(lambda x, y: jnp.where(i < steps, x, y), new, state)
-            return new, jnp.where(i < steps, info.distance, distance)
+            state, info = step(mix_key, carry, batch)
+            return state, info.distance
 
-        zeros = jnp.zeros(len(PROFILES))
-        return jax.lax.fori_loop(0, config.every, one, (state, zeros))
+        def half(state: Any, steps: jax.Array) -> Any:
+            state, distances = jax.lax.scan(one, state, steps)
+            return state, (state.params, distances[-1])
 
-    return jit_fast_compile(jax.vmap(arm))
+        steps = jnp.arange(config.every).reshape(2, -1)
+        state, (params, distances) = jax.lax.scan(half, state, steps)
+        return state, jax.tree.map(lambda x: x[0], params), distances[-1]
+
+    # All arms have done as many steps, so that an exchange is computed only when it is due.
+    axes = generative_consensus.ReplicaState(0, 0, 0, None)  # pyright: ignore[reportArgumentType]
+    mapped = jax.vmap(arm, in_axes=(axes, 0, 0), out_axes=(axes, 0, 0))
+    return jit_fast_compile(mapped, plain=True)
 
 
-def _verify(
-    config: Config, advance: Callable[..., Any], states: Any, keys: jax.Array
-) -> dict[str, np.ndarray]:
+def _verify(advance: Callable[..., Any], states: Any, keys: jax.Array) -> dict[str, np.ndarray]:
     """Distances ``[K - 1]`` of claimed updates to those that the other replicas compute.
 
     All begin at the average of the averaging arm's parameters, with the first replica's optimizer.
@@ -185,27 +195,31 @@ def _verify(
         params=jax.tree.map(lambda x: common(x, mean=True), states.params),
         opt_state=jax.tree.map(lambda x: common(x, mean=False), states.opt_state),
     )
-    steps = jnp.array([config.every, config.every // 2, config.every])
-    other = jnp.stack([keys[0], keys[0], jax.random.fold_in(keys[0], 1)])
-    ends, _ = advance(begin, other, jnp.zeros(len(ARMS), int), steps)
-    verifiers = jax.tree.map(lambda x: x[0, 1:], ends.params)
-    start = jax.tree.map(lambda x: x[0, :1], begin.params)
-    honest, half, wrong = (jax.tree.map(lambda x, i=i: x[i, 0], ends.params) for i in range(3))
+    other = jnp.stack([keys[0], *(jax.random.fold_in(keys[0], i) for i in range(1, len(ARMS)))])
+    ends, middle, _ = advance(begin, other, jnp.zeros(len(ARMS), int))
+    found = _claim_distances(begin.params, middle, ends.params)
+    return {name: np.asarray(apart) for name, apart in found.items()}
+
+
+@jit_fast_compile
+def _claim_distances(begin: Params, middle: Params, ends: Params) -> dict[str, jax.Array]:
+    """Distances of claims to updates of the verifiers, leaves ``[A, K, ...]``."""
+    start = jax.tree.map(lambda x: x[0, :1], begin)
+    verifiers = jax.tree.map(lambda x: x[0, 1:], ends)
+    honest, wrong = (jax.tree.map(lambda x, i=i: x[i, 0], ends) for i in (0, 1))
     claims = {
         "honest": honest,
-        CHEATS[0]: half,
+        CHEATS[0]: jax.tree.map(lambda x: x[0, 0], middle),
         CHEATS[1]: wrong,
         CHEATS[2]: jax.tree.map(lambda x: x[0], start),
         ROUNDED: generative_consensus.quantized(honest),
     }
-    return {
-        name: np.asarray(
-            generative_consensus.relative_distance(
-                jax.tree.map(lambda x: x[None], claim), verifiers, start
-            )
-        )
-        for name, claim in claims.items()
-    }
+
+    def distance(claim: Params) -> jax.Array:
+        stacked = jax.tree.map(lambda x: x[None], claim)
+        return generative_consensus.relative_distance(stacked, verifiers, start)
+
+    return {name: distance(claim) for name, claim in claims.items()}
 
 
 def _probes(config: Config, s: int) -> Jobs:

@@ -102,7 +102,8 @@ def run(
 
     Args:
         fn: ``fn(params, inputs) -> outputs``, whose results for a row may not depend on the other
-            rows; it computes in the types of its arguments.
+            rows; it computes in the types of its arguments. A function of ``jax.jit`` keeps its own
+            options.
         params: pytree; floating leaves are converted to the profile's type.
         inputs: pytree of leaves ``[B, ...]``, for example noise and conditions; floating leaves are
             converted.
@@ -141,7 +142,7 @@ def run(
     place = _placement(profile)
     params = jax.tree.map(lambda leaf: place(_converted(leaf, profile.dtype), False), params)
     inputs = jax.tree.map(lambda leaf: _converted(leaf, profile.dtype), inputs)
-    call = jax.jit(fn) if profile.compiled else fn
+    call = fn if hasattr(fn, "lower") or not profile.compiled else jax.jit(fn)
     found = []
     with contextlib.ExitStack() as settings:
         if not profile.compiled:

@@ -120,14 +120,15 @@ def replicas(
         return ReplicaState(stacked, opt_state, rule.init(stacked), jnp.zeros((), jnp.int32))
 
     def step(key: Key, state: ReplicaState, batch: PyTree) -> tuple[ReplicaState, ReplicaInfo]:
-        mixed, gossip_state, _ = rule.mix(
-            checks.key(key), state.params, state.gossip_state, gossip.Exchange(state.num_steps)
-        )
+        checks.key(key)
+
+        def exchanged() -> tuple[Params, PyTree]:
+            exchange = gossip.Exchange(state.num_steps)
+            return rule.mix(key, state.params, state.gossip_state, exchange)[:2]
+
         is_due = (state.num_steps > 0) & (state.num_steps % every == 0)
-        before, gossip_state = jax.tree.map(
-            lambda new, old: jnp.where(is_due, new, old),
-            (mixed, gossip_state),
-            (state.params, state.gossip_state),
+        before, gossip_state = jax.lax.cond(
+            is_due, exchanged, lambda: (state.params, state.gossip_state)
         )
         found = [
             _gradient(loss, jax.tree.map(lambda x, k=k: x[k], before), batch, profile)
