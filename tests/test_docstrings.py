@@ -115,6 +115,9 @@ systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 systems.sl_mgac.sl_mgac systems.sl_mgac.log_rows systems.sl_mgac.two_hot
 trust.graphs.weighted_graph trust.graphs.trust_network trust.graphs.sybil_attack
 trust.walks.rank trust.walks.reputation trust.walks.trust_walks
+trust.hashes.perceptual trust.hashes.random_projection trust.hashes.histogram
+trust.consensus.majority trust.consensus.threshold trust.consensus.agree trust.consensus.commit
+trust.consensus.Claim statistics.clopper_pearson
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 

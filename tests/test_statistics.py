@@ -152,6 +152,29 @@ def test_same_numbers_same_interval():
     assert compare(a, b, method="bca").interval == compare(a, b, method="bca").interval
 
 
+@pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (7, 20), (1, 10**6)])
+def test_bounds_of_a_proportion_are_exact(k, n):
+    for level in (0.9, 0.99):
+        wanted = stats.binomtest(k, n).proportion_ci(level, method="exact")
+        found = statistics.clopper_pearson(k, n, confidence=level)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "level", "name"),
+    [
+        (1, 0, 0.9, "trials"),
+        (2, 1, 0.9, "successes"),
+        (-1, 1, 0.9, "successes"),
+        (0.5, 1, 0.9, "successes"),
+        (1, 1, 1.0, "confidence"),
+    ],
+)
+def test_bounds_of_a_proportion_refuse(k, n, level, name):
+    with pytest.raises(ValueError, match=name):
+        statistics.clopper_pearson(k, n, confidence=level)
+
+
 def test_interquartile_mean_ignores_the_outer_quarters():
     assert statistics.interquartile_mean([-1e9, 1.0, 2.0, 1e9]) == 1.5
     x = np.random.default_rng(0).normal(size=(3, 20))

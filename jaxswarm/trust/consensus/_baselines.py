@@ -67,14 +67,13 @@ def pixel_distance(a: Any, b: Any) -> jax.Array:
         >>> pixel_distance(np.zeros((1, 2, 2)), np.full((1, 2, 2), 255, np.uint8)).tolist()
         [1.0]
     """
-    first, second = (_unit(name, x) for name, x in (("a", a), ("b", b)))
+    first, second = (jnp.asarray(require_images(x, 1, name)) for name, x in (("a", a), ("b", b)))
     if first.shape != second.shape:
         raise ValueError(f"b: expected shape {list(first.shape)} like a, got {list(second.shape)}")
-    axes = tuple(range(1, first.ndim))
-    return jnp.sqrt(jnp.mean(jnp.square(first - second), axis=axes))
+    return _apart(first, second)
 
 
-def _unit(name: str, images: Any) -> jax.Array:
-    pixels = jnp.asarray(require_images(images, 1, name))
-    scale = 255.0 if pixels.dtype == jnp.uint8 else 1.0
-    return pixels.astype(jnp.float32) / scale
+@jax.jit
+def _apart(a: jax.Array, b: jax.Array) -> jax.Array:
+    units = (x.astype(jnp.float32) / (255.0 if x.dtype == jnp.uint8 else 1.0) for x in (a, b))
+    return jnp.sqrt(jnp.mean(jnp.square(next(units) - next(units)), axis=tuple(range(1, a.ndim))))

@@ -97,9 +97,20 @@ def majority(
             )
         own_valid = valid_of(prover, own.shape[:1])
     needed = needed_votes(words.shape[0], required, ties)
+    return _decided(words, valid, own, own_valid, require_tolerance(tolerance, length), needed)
+
+
+@jax.jit
+def _decided(
+    words: jax.Array,
+    valid: jax.Array,
+    own: jax.Array,
+    own_valid: jax.Array,
+    tolerance: jax.Array,
+    needed: int,
+) -> Verdict:
     apart = hamming(own[None], words)
-    close = apart <= require_tolerance(tolerance, length)
-    agrees = close & own_valid[None] & valid
+    agrees = (apart <= tolerance) & own_valid[None] & valid
     votes = jnp.sum(agrees, axis=0, dtype=jnp.int32)
     verifiable = own_valid & (jnp.sum(valid, axis=0) >= needed)
     return Verdict(votes >= needed, verifiable, votes, agrees, apart)

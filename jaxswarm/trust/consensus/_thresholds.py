@@ -63,7 +63,7 @@ def roc(honest: ArrayLike, impostor: ArrayLike, *, counts: bool = False) -> Roc:
         >>> curve.acceptance[curve.thresholds == 1].tolist(), curve.area
         ([0.75], 0.9375)
     """
-    levels, true, false = _tallies(honest, impostor, counts)
+    levels, true, false = _tallies({"honest": honest, "impostor": impostor}, counts)
     beyond = false.sum() - np.cumsum(false) + 0.5 * false
     area = float((true * beyond).sum() / (true.sum() * float(false.sum())))
     return Roc(levels, np.cumsum(true) / true.sum(), np.cumsum(false) / false.sum(), area)
@@ -100,7 +100,9 @@ def threshold(
         >>> threshold([0, 1, 1, 3], [2, 8, 9, 12], false_match=0.25, bits=64).tolerance
         7
     """
-    levels, true, false = _tallies(honest_distances, impostor_distances, counts)
+    levels, true, false = _tallies(
+        {"honest_distances": honest_distances, "impostor_distances": impostor_distances}, counts
+    )
     checks.real("false_match", false_match, 0.0, below=1.0)
     whole = np.issubdtype(levels.dtype, np.integer)
     allowed = int(np.floor(float(false_match) * int(false.sum()) + 1e-9))
@@ -120,10 +122,10 @@ def threshold(
     )
 
 
-def _tallies(honest: Any, impostor: Any, counts: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _tallies(distances: dict[str, Any], counts: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distances that occur, ascending, and how many honest and impostor pairs lie at each."""
     found = []
-    for name, value in (("honest", honest), ("impostor", impostor)):
+    for name, value in distances.items():
         checks.concrete(name, value)
         array = np.asarray(checks.real(name, value, 0.0, shape=(None,)))
         if checks.flag("counts", counts):
@@ -135,8 +137,9 @@ def _tallies(honest: Any, impostor: Any, counts: bool) -> tuple[np.ndarray, np.n
         found.append(array)
     if counts:
         if len(found[0]) != len(found[1]):
+            first, second = distances
             raise ValueError(
-                f"impostor: expected {len(found[0])} counts like honest, got {len(found[1])}"
+                f"{second}: expected {len(found[0])} counts like {first}, got {len(found[1])}"
             )
         occurs = (found[0] > 0) | (found[1] > 0)
         return np.flatnonzero(occurs), found[0][occurs], found[1][occurs]

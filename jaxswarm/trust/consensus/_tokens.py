@@ -3,6 +3,7 @@
 Shapes: ``N`` sequences of up to ``T`` tokens, ``A`` tokens in the vocabulary.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -64,20 +65,30 @@ def agree(
         masks = (jnp.ones(first.shape, bool), jnp.ones(first.shape, bool))
     elif not isinstance(masks, (tuple, list)) or len(masks) != 2:
         raise ValueError(f"masks: expected two, of a and of b, got {checks.shown(masks)}")
-    live_a, live_b = (
-        _live(tokens, jnp.asarray(checks.mask("masks", mask, first.shape)), stop)
-        for tokens, mask in zip((first, second), masks, strict=True)
-    )
+    found = tuple(jnp.asarray(checks.mask("masks", mask, first.shape)) for mask in masks)
+    if logits is not None:
+        logits = checks.numbers("logits", logits, (*first.shape, None))
+        if logits.shape[-1] < 2:
+            raise ValueError(f"logits: expected at least two tokens, got {list(logits.shape)}")
+    return _compared(first, second, found, logits, stop)
+
+
+@functools.partial(jax.jit, static_argnames="stop")
+def _compared(
+    first: jax.Array,
+    second: jax.Array,
+    masks: tuple[jax.Array, ...],
+    logits: jax.Array | None,
+    stop: int | None,
+) -> Agreement:
+    live_a, live_b = _live(first, masks[0], stop), _live(second, masks[1], stop)
     differs = (live_a != live_b) | (live_a & (first != second))
     equal = ~jnp.any(differs, axis=1)
     position = jnp.where(equal, -1, jnp.argmax(differs, axis=1)).astype(jnp.int32)
     if logits is None:
         return Agreement(equal, position, None)
-    numbers = checks.numbers("logits", logits, (*first.shape, None))
-    if numbers.shape[-1] < 2:
-        raise ValueError(f"logits: expected at least two tokens, got {list(numbers.shape)}")
     at = jnp.maximum(position, 0)[:, None, None]
-    row = jnp.take_along_axis(numbers, at, axis=1)[:, 0].astype(jnp.float32)
+    row = jnp.take_along_axis(logits, at, axis=1)[:, 0].astype(jnp.float32)
     best = jax.lax.top_k(row, 2)[0]
     return Agreement(equal, position, jnp.where(equal, jnp.nan, best[:, 0] - best[:, 1]))
 

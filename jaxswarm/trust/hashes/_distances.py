@@ -14,8 +14,10 @@ from jaxswarm import checks
 from jaxswarm.trust.hashes._words import require_pair, valid_of
 from jaxswarm.types import ArrayLike
 
-BLOCK = 2**19
-"""Pairs whose distances :func:`histogram` holds at once."""
+BLOCKS = {"cpu": 2**14}
+"""Pairs whose distances :func:`histogram` holds at once: those that stay in a core's cache."""
+LARGE_BLOCK = 2**22
+"""The same on accelerators."""
 ROWS = 2**31 - 1
 """Most pairs that one counter counts."""
 
@@ -47,8 +49,7 @@ def hamming(a: Any, b: Any) -> jax.Array:
             f"b: expected leading axes that broadcast with {list(first.shape[:-1])}, got "
             f"{list(second.shape[:-1])}"
         ) from None
-    differing = jnp.broadcast_to(first, shape) ^ jnp.broadcast_to(second, shape)
-    return jnp.sum(jax.lax.population_count(differing), axis=-1, dtype=jnp.int32)
+    return _apart(first, second, shape)
 
 
 def distances(a: Any, b: Any) -> jax.Array:
@@ -129,6 +130,13 @@ def histogram(
     return whole
 
 
+@functools.partial(jax.jit, static_argnames="shape")
+def _apart(a: jax.Array, b: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Distances of pairs whose words are broadcast to ``shape``."""
+    differing = jnp.broadcast_to(a, shape) ^ jnp.broadcast_to(b, shape)
+    return jnp.sum(jax.lax.population_count(differing), axis=-1, dtype=jnp.int32)
+
+
 @jax.jit
 def _table(a: jax.Array, b: jax.Array) -> jax.Array:
     """Distances ``int32[N, M]``, word by word: one pass over the result."""
@@ -143,17 +151,18 @@ def _counts(
     a: tuple[jax.Array, ...], b: tuple[jax.Array, ...], bits: int, used: tuple[bool, bool]
 ) -> jax.Array:
     """Pairs at each distance ``int32[bits + 2]``; those that do not count come last."""
-    rows = max(1, min(BLOCK // b[0].shape[0], a[0].shape[0]))
+    block = BLOCKS.get(jax.default_backend(), LARGE_BLOCK)
+    rows = max(1, min(block // b[0].shape[0], a[0].shape[0]))
     pad = -a[0].shape[0] % rows
     a = tuple(jnp.pad(x, [(0, pad)] + [(0, 0)] * (x.ndim - 1)) for x in a)  # padding is not valid
 
-    def add(counts: jax.Array, block: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-        found = _table(block[0], b[0])
-        counted = block[1][:, None] & b[1][None]
+    def add(counts: jax.Array, part: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        found = _table(part[0], b[0])
+        counted = part[1][:, None] & b[1][None]
         if used[0]:
-            counted &= block[2][:, None] == b[2][None]
+            counted &= part[2][:, None] == b[2][None]
         if used[1]:
-            counted &= block[3][:, None] != b[3][None]
+            counted &= part[3][:, None] != b[3][None]
         at = jnp.where(counted, found, bits + 1).ravel()
         return counts.at[at].add(1, mode="promise_in_bounds"), None
 

@@ -44,8 +44,8 @@ def perceptual(images: Any, kind: str = "phash", *, size: int = 8) -> Hashes:
     Bits equal those of the ImageHash package (``str`` of its hash is :func:`to_hex`) unless what it
     compares is equal in exact arithmetic, where its rounding decides and ours leaves the bit 0.
     Removing the largest Haar level, as it does, lowers all coefficients alike and changes no bit.
-    Rows are resized before columns; Pillow 13 begins with the columns of tall images (from about
-    1.5 times the width), whose bits may differ.
+    Widths are resized before heights; Pillow 13 does it in the other order for some images that are
+    taller than wide, whose bits may differ.
 
     Args:
         images: ``uint8`` or floats in ``[0, 1]``, ``[N, H, W]`` or ``[N, H, W, C]`` with 1 or 3
@@ -146,7 +146,7 @@ def _coefficients(pixels: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
     ``0 <= low < 2^14``; the first coefficient is the sum of the pixels.
     """
     count = pixels.shape[1] * pixels.shape[2]
-    digits = jnp.asarray(_basis(size)).reshape(-1, min(count, EXACT), DIGITS * size * size)
+    digits = _basis(size).reshape(-1, min(count, EXACT), DIGITS * size * size)
     centered = (pixels - 128).reshape(len(pixels), *digits.shape[:2]).astype(jnp.float32)
     parts = jnp.einsum("ncp,cpk->nck", centered, digits, precision="highest")
     sums = jnp.sum(parts.astype(jnp.int32), axis=1).reshape(-1, DIGITS, size * size)

@@ -47,10 +47,16 @@ def random_projection(key: Key, dimension: int, bits: int = 64) -> Callable[[Arr
     def of(features: ArrayLike) -> Hashes:
         """Hashes of vectors ``[N, D]``."""
         checks.real("features", features, shape=(None, dimension))
-        vectors = jnp.asarray(features, jnp.float32)
-        finite = jnp.all(jnp.isfinite(vectors), axis=1)
-        vectors = jnp.where(finite[:, None], vectors, 0.0)
-        signs = jnp.matmul(vectors, directions, precision="highest") > 0.0
-        return Hashes(pack(signs), finite & jnp.any(vectors != 0.0, axis=1), bits)
+        return _signs(jnp.asarray(features), directions)
 
     return of
+
+
+@jax.jit
+def _signs(features: jax.Array, directions: jax.Array) -> Hashes:
+    vectors = features.astype(jnp.float32)
+    finite = jnp.all(jnp.isfinite(vectors), axis=1)
+    vectors = jnp.where(finite[:, None], vectors, 0.0)
+    signs = jnp.matmul(vectors, directions, precision="highest") > 0.0
+    valid = finite & jnp.any(vectors != 0.0, axis=1)
+    return Hashes(pack(signs), valid, directions.shape[1])

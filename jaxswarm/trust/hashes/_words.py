@@ -3,6 +3,8 @@
 Shapes: ``N`` hashes of ``bits`` bits in ``W = ceil(bits / 32)`` words; unused bits are 0.
 """
 
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +41,9 @@ class Hashes:
     def __len__(self) -> int:
         return len(self.valid)
 
+    def __iter__(self) -> Iterator["Hashes"]:
+        return (self[i] for i in range(len(self)))
+
 
 def pack(bits: ArrayLike) -> jax.Array:
     """Pack bits into words.
@@ -61,7 +66,11 @@ def pack(bits: ArrayLike) -> jax.Array:
     )
     if array.dtype != bool or array.ndim == 0 or array.shape[-1] == 0:
         raise ValueError(f"bits: expected bool[..., bits], got {checks.shown(array)}")
-    array = jnp.asarray(array)
+    return _packed(jnp.asarray(array))
+
+
+@jax.jit
+def _packed(array: jax.Array) -> jax.Array:
     count = array.shape[-1]
     pad = [(0, 0)] * (array.ndim - 1) + [(0, -count % WORD)]
     lanes = jnp.pad(array, pad).reshape((*array.shape[:-1], -1, WORD)).astype(jnp.uint32)
@@ -82,7 +91,11 @@ def unpack(hashes: Any, bits: int | None = None) -> jax.Array:
     Raises:
         ValueError: for another dtype, or more bits than the words hold.
     """
-    words, length = require_words("hashes", hashes, bits)
+    return _unpacked(*require_words("hashes", hashes, bits))
+
+
+@functools.partial(jax.jit, static_argnames="length")
+def _unpacked(words: jax.Array, length: int) -> jax.Array:
     shifts = jnp.arange(WORD - 1, -1, -1, dtype=jnp.uint32)
     lanes = words[..., None] >> shifts.reshape((1,) * words.ndim + (WORD,))
     flat = (lanes & jnp.uint32(1)).astype(bool)
