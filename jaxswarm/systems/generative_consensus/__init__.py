@@ -17,12 +17,15 @@ from jaxswarm.systems.generative_consensus._replicas import (
     relative_distance,
     replicas,
 )
+from jaxswarm.systems.generative_consensus._verify import VERIFIERS, verify
 
 __all__ = [
     "LOSS_SCALE",
+    "VERIFIERS",
     "ReplicaInfo",
     "ReplicaState",
     "quantized",
     "relative_distance",
     "replicas",
+    "verify",
 ]
