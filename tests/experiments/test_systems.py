@@ -40,6 +40,7 @@ MINUTES = (
     "web3recommend",
     "sl_mgac",
     "tscac",
+    "generative_consensus",
 )
 
 
