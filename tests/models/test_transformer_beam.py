@@ -3,7 +3,6 @@
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -41,10 +40,10 @@ def test_as_many_beams_as_tokens_find_the_best_completion_of_two_tokens(model, p
     endings = [(END, PAD)] + [
         pair for pair in itertools.product(range(VOCABULARY), repeat=2) if pair[0] != END
     ]
-    completions = jnp.asarray(np.tile(np.array(endings), (2, 1, 1)))
-    counts = jnp.asarray(np.tile(np.array([[True, a != END] for a, _ in endings]), (2, 1, 1)))
-    scores = transformer.completion_log_probs(model, params, PROMPTS, MASK, completions, counts)
-    total = np.asarray(scores.sum(axis=-1))
+    completions = np.tile(np.array(endings), (2, 1, 1))
+    counts = np.tile(np.array([[True, a != END] for a, _ in endings]), (2, 1, 1))
+    score = jax.jit(lambda *args: transformer.completion_log_probs(model, *args).sum(axis=-1))
+    total = np.asarray(score(params, PROMPTS, MASK, completions, counts))
     best = total.argmax(axis=1)
     np.testing.assert_array_equal(found.tokens, np.array(endings)[best])
     np.testing.assert_allclose(found.log_probs, total.max(axis=1), rtol=1e-5)
@@ -52,9 +51,12 @@ def test_as_many_beams_as_tokens_find_the_best_completion_of_two_tokens(model, p
 
 
 def test_one_beam_is_greedy_decoding_and_more_beams_find_no_less(model, params, search):
-    greedy = transformer.generate(
-        jax.random.key(0), model, params, PROMPTS, MASK, max_new_tokens=4, temperature=0.0
+    decode = jax.jit(
+        lambda params: transformer.generate(
+            jax.random.key(0), model, params, PROMPTS, MASK, max_new_tokens=4, temperature=0.0
+        )
     )
+    greedy = decode(params)
     one, four = search(params, 1, 4), search(params, 4, 4)
     np.testing.assert_array_equal(one.tokens, greedy.tokens)
     np.testing.assert_array_equal(one.mask, greedy.mask)
