@@ -352,7 +352,8 @@ def _training_claims(
             judge="interval",
             control=free,
             note=f"relative distance of parameters {apart:.2g}",
-            **({"at_most": REPLICAS} if free else {"at_least": REPLICAS}),
+            at_least=None if free else REPLICAS,
+            at_most=REPLICAS if free else None,
         )
     for name in ("honest", *CHEATS, ROUNDED):
         honest = name == "honest"

@@ -15,7 +15,8 @@ PROJECTION = "random projection"
 PIXELS = "raw pixels"
 FLOATS, BYTES = "exact floats", "exact bytes"
 EXACT = (FLOATS, BYTES)
-METHODS = (*PERCEPTUAL, PROJECTION, PIXELS, *EXACT)
+TOLERANT = (*PERCEPTUAL, PROJECTION, PIXELS)
+METHODS = (*TOLERANT, *EXACT)
 """Ways of comparing; exact ones have tolerance 0, all others a calibrated one."""
 
 BITS = 64

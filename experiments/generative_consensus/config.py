@@ -20,7 +20,7 @@ class Config:
     small_steps: int = 500  # gradient steps of the smaller model
     image_batch: int = 64  # images of a gradient step
     sampler_steps: int = 20  # Euler steps of the sampler, a multiple of 4
-    per_class: int = 80  # jobs of each digit and seed, half of them for calibration; even
+    per_class: int = 60  # jobs of each digit and seed, half of them for calibration; even
     false_match: float = 0.001  # share of impostor pairs that the tolerance allows in calibration
     lm_size: str = "27k"  # transformer, a name of models.transformer.SIZES
     lm_seeds: int = 3  # independent trainings of the language model

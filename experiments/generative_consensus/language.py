@@ -89,9 +89,7 @@ def run_language(config: Config, progress: Callable[[str], None]) -> dict[str, A
                 same = consensus.agree(reference, found, stop=tokenizers.END, logits=logits)
                 rows[profile].append(float(np.mean(same.equal)))
                 if name == GREEDY and profile in failures:
-                    at = np.flatnonzero(~np.asarray(same.equal))
-                    columns = (np.full(len(at), s), at, same.position[at], same.margin[at])
-                    failures[profile].append(np.stack([np.asarray(x) for x in columns], axis=1))
+                    failures[profile].append(_failures(s, same))
             if logits is not None:
                 right.append(_share_right(reference, np.asarray(asked.solutions)))
                 margins.append(_margins(np.asarray(logits), reference))
@@ -171,6 +169,14 @@ def _logits(model: transformer.LanguageModel) -> Callable[..., jax.Array]:
         ).logits
 
     return logits
+
+
+def _failures(training: int, same: consensus.Agreement) -> np.ndarray:
+    """Prompts on which two nodes differ ``[F, 4]``: training, prompt, position, top-2 margin."""
+    count = len(same.equal)
+    columns = (np.full(count, training), np.arange(count), same.position, same.margin)
+    rows = np.stack([np.asarray(x, np.float64) for x in columns], axis=1)
+    return rows[~np.asarray(same.equal)]
 
 
 def _share_right(found: np.ndarray, solutions: np.ndarray) -> float:
