@@ -21,13 +21,13 @@ SHORT = 44  # bits that the histograms show
 def plot(config: Config, results: Results, path: Path) -> None:
     """Draw histograms of distances, the matrix of profiles, attacks, replicas, and examples."""
     found = next(iter(results["images"].values()))
-    grid = plotting.panels(2, 3, width=5.8, height=4.4)
+    grid = plotting.panels(2, 3, width=6.4, height=4.4)
     _draw_histograms(grid[0, 0], found)
     names = list(profiles.PROFILES)[: found["matrix"].shape[-1]]
     plotting.heatmap(
         found["matrix"].mean(axis=0),
         names,
-        names,
+        [name.replace("oat", "").replace(" by ", "/") for name in names],
         format=".3f",
         title="Honest outputs that match, prover × verifier",
         limits=(0.95, 1.0),
@@ -36,10 +36,10 @@ def plot(config: Config, results: Results, path: Path) -> None:
     _draw_attacks(grid[0, 2], found)
     training = results["training"]
     plotting.curves(
-        {arm: training[arm]["equal"] for arm in ARMS},
+        {arm: training[arm]["close"] for arm in ARMS},
         training["steps"],
         xlabel="training step",
-        ylabel="probes with the hash of the first replica",
+        ylabel="probes whose hash is within two bits of the first replica's",
         title=f"Replicas in four profiles, exchange every {config.every} steps",
         ax=grid[1, 0],
     )
@@ -72,8 +72,8 @@ def _draw_histograms(ax: Any, found: Results) -> None:
         )  # fmt: skip
     ax.axvline(tolerance + 0.5, color=THRESHOLD, linewidth=1.8, linestyle="--", label="tolerance")
     ax.set_yscale("log")
-    ax.set_ylim(bottom=1e-6, top=3.0)
-    ax.legend(frameon=False, fontsize=10, loc="upper right")
+    ax.set_ylim(bottom=1e-6, top=100.0)
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
     plotting.titles(ax, f"Hamming distances of {best}", "differing bits of 64", "share of pairs")
 
 
@@ -89,7 +89,7 @@ def _draw_attacks(ax: Any, found: Results) -> None:
     ax.set_yticks(rows, ATTACKS, fontsize=9)
     ax.set_xlim(0, 1.02)
     ax.legend(frameon=False, fontsize=10, loc="lower right")
-    plotting.titles(ax, "Attackers rejected by a majority of three", "share", "")
+    plotting.titles(ax, "Attackers that a majority rejects", "share", "")
 
 
 def _draw_examples(ax: Any, images: np.ndarray) -> None:
@@ -97,7 +97,7 @@ def _draw_examples(ax: Any, images: np.ndarray) -> None:
     rows = [np.concatenate(list(each), axis=1) for each in np.asarray(images)]
     ax.imshow(np.concatenate(rows), cmap="gray", vmin=0, vmax=255)
     ax.grid(False)
-    names = ("float32", "bfloat16", *(name.replace(" of the ", "\n") for name in EXAMPLE_ATTACKS))
+    names = ("float32", "bfloat16", *(name.replace(" ", "\n", 1) for name in EXAMPLE_ATTACKS))
     side = images.shape[-1]
     ax.set_xticks(side * (np.arange(len(names)) + 0.5), names, fontsize=8)
     ax.set_yticks([])

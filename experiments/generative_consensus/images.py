@@ -12,6 +12,7 @@ Shapes: ``S`` seeds, ``J`` jobs, ``P`` profiles, ``V`` verifiers.
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -81,8 +82,9 @@ def evaluate(config: Config, worlds: list[World]) -> tuple[dict[str, Any], dict[
         ``reject`` and ``match`` of the majority, ``single_reject`` and ``single_match`` of one
         verifier; ``best``, position of the perceptual hash with most accepted calibration pairs;
         of it ``honest``, ``impostor [2]`` (errors, claims) and ``honest_votes``,
-        ``impostor_votes`` (see :func:`_independence`); ``matrix [S, P, P]``, share of honest pairs
-        of two profiles that match.
+        ``impostor_votes`` (see :func:`_independence`); ``committees``, errors like a method's over
+        all provers and committees; ``matrix [S, P, P]``, share of honest pairs of two profiles
+        that match.
     """
     calibration, evaluation = halves(config)
     num_profiles = worlds[0].outputs.pixels.shape[0]
@@ -130,6 +132,7 @@ def evaluate(config: Config, worlds: list[World]) -> tuple[dict[str, Any], dict[
         errors = np.sum(own.sum(axis=0) > VERIFIERS // 2)
         found[name] = np.array([errors, own.shape[1]])
         found[f"{name}_votes"] = _independence(own)
+    found["committees"] = _committees(worlds, evaluation, best, tolerance[best])
     found["matrix"] = np.stack(
         [_matrix(world, evaluation, best, tolerance[best]) for world in worlds]
     )
@@ -139,6 +142,42 @@ def evaluate(config: Config, worlds: list[World]) -> tuple[dict[str, Any], dict[
 def _majority_share(wrong: np.ndarray) -> float:
     """Share of claims on which more than half of the verifiers err ``[V, M]``."""
     return float(np.mean(np.asarray(consensus.vote(wrong))))
+
+
+def _committees(
+    worlds: list[World], jobs: np.ndarray, method: str, tolerance: Any
+) -> dict[str, np.ndarray]:
+    """Errors of all committees of three on the outputs of all provers, means ``[S]``.
+
+    The same expectations as of committees drawn at random, without the chance of the draw.
+    """
+    found: dict[str, list[float]] = {
+        f"{prefix}{name}": [] for name in ("reject", "match") for prefix in ("", "single_")
+    }
+    for world in worlds:
+        count = world.outputs.pixels.shape[0]
+        pairs = comparisons.impostor_pairs(jobs, world.jobs.label)
+        for name, (claimed, asked) in (("reject", (jobs, jobs)), ("match", pairs)):
+            majority, single = [], []
+            for prover in range(count):
+                shown = world.outputs.take(prover, claimed)
+                others = [profile for profile in range(count) if profile != prover]
+                matches = {
+                    profile: comparisons.distances(
+                        method, shown, world.outputs.take(profile, asked)
+                    )
+                    <= tolerance
+                    for profile in others
+                }
+                wrong = {k: ~x if name == "reject" else x for k, x in matches.items()}
+                single.append(np.mean([x.mean() for x in wrong.values()]))
+                majority += [
+                    np.mean(sum(wrong[k].astype(int) for k in committee) > VERIFIERS // 2)
+                    for committee in itertools.combinations(others, VERIFIERS)
+                ]
+            found[name].append(float(np.mean(majority)))
+            found[f"single_{name}"].append(float(np.mean(single)))
+    return {name: np.array(rates) for name, rates in found.items()}
 
 
 def _independence(wrong: np.ndarray) -> dict[str, Any]:

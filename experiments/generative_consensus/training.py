@@ -2,15 +2,19 @@
 
 Replicas of the smaller flow model see the same images, noise and times. They are compared by the
 images that they generate from the same noise (probes), *before* an exchange of parameters, after
-``every`` steps of their own since the last one.
+``every`` steps of their own since the last one. Right after averaging they would be equal.
 
-A claimed update is the parameters of the first replica after ``every`` steps from a state that is
+A claimed update is the parameters of the first replica after ``chunk`` steps from a state that is
 known to verifiers. They run the steps again in the other profiles, and accept if the distance of
 the parameters, over the size of the update, is at most a tolerance from the first half of all
 updates. Cheaters do half of the steps, train on other images, round the update to 8 bits, or return
 the state unchanged.
 
-Shapes: ``A`` arms, ``K`` replicas, ``C`` chunks of ``every`` steps, ``S`` seeds.
+In the pilot on base seed 1000 replicas that averaged every 20 steps agreed on the hashes of .91 of
+the probes before an exchange (.84 without exchanges, 1.0 and .99 within two bits), so that
+exchanges every 4 steps were fixed.
+
+Shapes: ``A`` arms, ``K`` replicas, ``C`` chunks of steps, ``S`` seeds.
 """
 
 from collections.abc import Callable
@@ -42,7 +46,7 @@ from jaxswarm.types import Params, PyTree
 ARMS = ("unsynchronized", "averaging", "pairwise gossip")
 PROFILES = (
     profiles.Profile("float32"),
-    profiles.Profile("batch 8", batch_size=8),
+    profiles.Profile("batch 4", batch_size=4),
     profiles.Profile("bfloat16", dtype="bfloat16"),
     profiles.Profile("float16", dtype="float16"),
 )
@@ -51,7 +55,7 @@ ROUNDED = "8-bit update"
 TIMES = 1_000  # a time is drawn among so many, as an integer, so that no profile rounds it
 PROBE_STEPS = 10
 HASH, CLOSE = "phash", 2  # compares probes; bits that they may differ by
-LEARNING_RATE = 2e-3
+LEARNING_RATE = 5e-3
 
 
 def run_training(config: Config, images: Images, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -70,7 +74,7 @@ def run_training(config: Config, images: Images, progress: Callable[[str], None]
     draw = jit_fast_compile(
         jax.vmap(jax.vmap(sampler(model, PROBE_STEPS), in_axes=(0, None)), in_axes=(0, None))
     )
-    count, chunks = len(ARMS), config.replica_steps // config.every
+    count, chunks = len(ARMS), config.replica_steps // config.chunk
 
     @jit_fast_compile
     def begin(key: jax.Array) -> Any:
@@ -100,7 +104,7 @@ def run_training(config: Config, images: Images, progress: Callable[[str], None]
         for name, apart in own_updates.items():
             updates[name].append(np.stack(apart))
     found = jax.tree.map(np.stack, found, is_leaf=lambda x: isinstance(x, list))
-    steps = config.every * np.arange(1, chunks + 1)
+    steps = config.chunk * np.arange(1, chunks + 1)
     return found | {k: np.stack(v) for k, v in updates.items()} | {"steps": steps}
 
 
@@ -142,7 +146,7 @@ def _learner(config: Config, model: flow.Flow, rule: Any) -> Algorithm:
 
 
 def _program(config: Config, model: flow.Flow, images: Images) -> Callable[..., Any]:
-    """Compile ``every`` steps of all arms, from an exchange to just before the next one.
+    """Compile ``chunk`` steps of all arms; they end just before an exchange.
 
     ``advance(states [A], keys [A], rules int[A])`` returns the states, the parameters after half of
     the steps, and distances ``[A, K]`` to the first replica.
@@ -169,7 +173,7 @@ def _program(config: Config, model: flow.Flow, images: Images) -> Callable[..., 
             state, distances = jax.lax.scan(one, state, steps)
             return state, (state.params, distances[-1])
 
-        steps = jnp.arange(config.every).reshape(2, -1)
+        steps = jnp.arange(config.chunk).reshape(2, -1)
         state, (params, distances) = jax.lax.scan(half, state, steps)
         return state, jax.tree.map(lambda x: x[0], params), distances[-1]
 
@@ -182,7 +186,8 @@ def _program(config: Config, model: flow.Flow, images: Images) -> Callable[..., 
 def _verify(advance: Callable[..., Any], states: Any, keys: jax.Array) -> dict[str, np.ndarray]:
     """Distances ``[K - 1]`` of claimed updates to those that the other replicas compute.
 
-    All begin at the average of the averaging arm's parameters, with the first replica's optimizer.
+    All begin at the average of the averaging arm's parameters, with the first replica's optimizer,
+    and exchange nothing.
     """
     averaging = ARMS.index("averaging")
 
