@@ -29,9 +29,9 @@ class Config:
     prompts: int = 512  # prompts that nodes answer
     lm_profiles: tuple[str, ...] = ()  # further profiles of greedy decoding: op by op
     beams: int = 4  # beams of the beam search
-    replica_steps: int = 400  # training steps of replicas, a multiple of 4 chunks
+    replica_steps: int = 160  # training steps of replicas, a multiple of 4 chunks
     every: int = 5  # steps between exchanges of replicas
-    chunk: int = 50  # steps between comparisons, and of a verified update; even multiple of every
+    chunk: int = 20  # steps between comparisons, and of a verified update; even multiple of every
     replica_batch: int = 8  # images of a step of a replica, a multiple of 4
     probes: int = 100  # generated images that compare replicas
     seeds: int = 5  # independent trainings of the flow models and replicas, at least 2
@@ -74,6 +74,6 @@ SCALES = {
     "full": Config(
         generators=("mlp", "dit"), width=256, image_steps=3_000, small_steps=2_000, per_class=200,
         lm_size="100k", lm_seeds=5, lm_steps=200, prompts=2_000,
-        lm_profiles=("op by op",), replica_steps=2_000, seeds=10,
+        lm_profiles=("op by op",), replica_steps=960, seeds=10,
     ),
 }  # fmt: skip
