@@ -139,9 +139,12 @@ def _vote_claims(claim_list: ClaimList, config: Config, found: Results, words: s
         )
     for name, text in (("honest", "honest claims"), ("impostor", "impostors")):
         votes = found[f"{name}_votes"]
-        expected = max(float(votes["expected"]), 1e-12)
-        low, high = (float(x) / expected for x in votes["interval"])
-        ratio = statistics.Summary(float(votes["measured"]) / expected, (low, high), config.seeds)
+        expected = float(votes["expected"])
+        ratio: statistics.Summary | float = 0.0  # no verifier erred
+        if expected > 0:
+            low, high = (float(x) / expected for x in votes["interval"])
+            measured = float(votes["measured"]) / expected
+            ratio = statistics.Summary(measured, (low, high), config.seeds)
         claim_list.add(
             f"On {text} the majority errs at least {DEPENDENCE:g} times as often as it would if "
             f"verifiers erred independently{words}",
@@ -156,7 +159,7 @@ def _vote_claims(claim_list: ClaimList, config: Config, found: Results, words: s
             baseline="independent votes",
             value=ratio,
             at_least=DEPENDENCE,
-            judge="interval",
+            judge="interval" if expected > 0 else "effect",
             note=(
                 f"mean correlation of errors {float(votes['correlation']):.2f}, p-value of "
                 f"independence {float(votes['p_value']):.2g}; Clopper-Pearson bounds"
