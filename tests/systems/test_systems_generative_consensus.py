@@ -59,7 +59,7 @@ def test_the_float32_replica_is_the_plain_training_loop(apart):
     for t in range(STEPS):
         grads = jax.grad(loss)(w, jax.tree.map(lambda x, t=t: x[t], BATCHES))
         updates, opt_state = optimizer.update(grads, opt_state, w)
-        w = w + updates
+        w = optax.apply_updates(w, updates)
     np.testing.assert_allclose(apart[0][-1, 0], w, atol=1e-6)
 
 
