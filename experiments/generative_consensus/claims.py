@@ -95,7 +95,8 @@ def _vote_claims(claim_list: ClaimList, config: Config, found: Results, words: s
     note = (
         f"{best} at tolerance {tolerance} of 64 bits; Clopper-Pearson bounds over "
         f"{int(found['honest'][1])} honest and {int(found['impostor'][1])} impostor claims, three "
-        f"verifiers each; {float(found['pairs']['comparisons']):.2g} hash comparisons in all"
+        f"verifiers each; {float(found['pairs']['comparisons']):.2g} hash comparisons in all, "
+        "where the paper has more than 10^9, on images of Stable Diffusion and other graphics cards"
     )
     claim_list.add(
         f"A majority of three accepts at least {ACCEPTANCE:.0%} of honest claims{words}",

@@ -16,6 +16,7 @@ from jaxswarm.trust import profiles
 
 THRESHOLD = "#C2321E"
 SHORT = 44  # bits that the histograms show
+SHORT_NAMES = {"float32": "f32", "op by op": "ops", "bfloat16": "bf16", "float16": "f16"}
 
 
 def plot(config: Config, results: Results, path: Path) -> None:
@@ -27,7 +28,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
     plotting.heatmap(
         found["matrix"].mean(axis=0),
         names,
-        [name.replace("oat", "").replace(" by ", "/") for name in names],
+        [SHORT_NAMES.get(name, name) for name in names],
         format=".3f",
         title="Honest outputs that match, prover × verifier",
         limits=(0.95, 1.0),
