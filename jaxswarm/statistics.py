@@ -1,5 +1,7 @@
 """Effect sizes and confidence intervals over seeds, linear fits, and time to a target.
 
+:func:`clopper_pearson` bounds a proportion of independent trials, such as claims accepted.
+
 Shapes: ``S`` seeds (independent repetitions of a whole run), ``T`` points of a curve. All functions
 run on the host in float64; scipy is imported on first use.
 

@@ -126,6 +126,14 @@ def test_floats_are_hashed_as_8_bits_and_one_image_as_many(kind):
     assert compiled.bits == 64
 
 
+def test_operation_by_operation_gives_the_same_bits():
+    array = images((21, 28, 3))[10:14]
+    compiled = of("phash", array)
+    with jax.disable_jit():
+        found = of("phash", array)
+    np.testing.assert_array_equal(found.words, compiled.words)
+
+
 def test_what_looks_alike_is_near_and_other_images_are_far():
     array = images((32, 32), 64)[32:]
     noise = np.random.default_rng(1).integers(-4, 5, array.shape)
@@ -275,6 +283,7 @@ REFUSED = [
     ("perceptual", {"images": np.zeros((1, 8, 8, 4))}, "images.*1 or 3"),
     ("perceptual", {"images": np.zeros((0, 8, 8))}, "images"),
     ("perceptual", {"images": "x"}, "images"),
+    ("perceptual", {"images": np.zeros((1, 8, 8192), np.uint8)}, "images.*at most 8191"),
     ("perceptual", {"images": OK, "kind": "pHash"}, "did you mean 'phash'"),
     ("perceptual", {"images": OK, "size": 1}, "size"),
     ("perceptual", {"images": OK, "size": 17}, "size"),

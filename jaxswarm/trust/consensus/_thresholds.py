@@ -18,7 +18,7 @@ class Roc(NamedTuple):
         thresholds: ``[T]``, the distances that occur, ascending; a pair matches up to one.
         acceptance: ``float64[T]``, share of honest pairs that match.
         false_match: ``float64[T]``, share of impostor pairs that match.
-        area: under the curve: the probability that an impostor pair lies farther apart than an
+        area: under the curve: the probability that an impostor pair is farther apart than an
             honest one, where equal distances count one half.
     """
 
@@ -81,7 +81,7 @@ def threshold(
 
     It is the largest one, so that honest pairs beyond those seen have the best chance; it does not
     depend on the honest distances, whose acceptance is reported. Calibrate on one half of the items
-    and evaluate on the other.
+    and evaluate on the other, where the share is above ``false_match`` about as often as below.
 
     Args:
         honest_distances: ``[H]``, at least 0; or counts as in :func:`roc`.
@@ -123,7 +123,7 @@ def threshold(
 
 
 def _tallies(distances: dict[str, Any], counts: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distances that occur, ascending, and how many honest and impostor pairs lie at each."""
+    """Distances that occur, ascending, and how many honest and impostor pairs have each."""
     found = []
     for name, value in distances.items():
         checks.concrete(name, value)

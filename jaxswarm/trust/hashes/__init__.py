@@ -2,8 +2,8 @@
 
 ``hashes.perceptual(images, "phash")`` hashes images, ``hashes.random_projection(key, dimension)``
 vectors. ``hamming`` compares pairs, ``distances`` all pairs, ``histogram`` counts all pairs at each
-distance without a table. What is constant cannot be told from another constant: such hashes are not
-``valid``. :mod:`jaxswarm.trust.consensus` lets verifiers vote on them.
+distance without a table. The hash of a constant image says nothing about it: it is not ``valid``.
+:mod:`jaxswarm.trust.consensus` lets verifiers vote on them.
 """
 
 from jaxswarm.trust.hashes._distances import distances, hamming, histogram

@@ -20,6 +20,8 @@ WANTED = "uint8 in [0, 255] or floats in [0, 1], [N, H, W] or [N, H, W, C]"
 FRACTION = 22
 """Bits behind the point of resampling weights: sums of ``255 x`` weights stay below ``2^31``."""
 LOBES = 3
+LARGEST_SIDE = 8191
+"""Up to this height and width all sums of pixels fit ``int32``."""
 
 
 def require_images(images: Any, least: int, name: str = "images") -> Any:
@@ -44,6 +46,11 @@ def require_images(images: Any, least: int, name: str = "images") -> Any:
         raise ValueError(
             f"{name}: expected at least {least} x {least} pixels for hashes of size {least}, got "
             f"{shape[1]} x {shape[2]}"
+        )
+    if max(shape[1:3]) > LARGEST_SIDE:
+        raise ValueError(
+            f"{name}: expected at most {LARGEST_SIDE} x {LARGEST_SIDE} pixels, got {shape[1]} x "
+            f"{shape[2]}"
         )
     if dtype != "uint8":
         checks.real(name, array, 0.0, 1.0, shape=None)

@@ -49,7 +49,7 @@ def perceptual(images: Any, kind: str = "phash", *, size: int = 8) -> Hashes:
 
     Args:
         images: ``uint8`` or floats in ``[0, 1]``, ``[N, H, W]`` or ``[N, H, W, C]`` with 1 or 3
-            channels; at least ``size x size`` pixels.
+            channels; at least ``size x size`` pixels, at most 8,191 x 8,191.
         kind: one of :data:`KINDS`.
         size: 2 to 16, a power of two for ``"whash"``; a hash has ``size^2`` bits.
 
