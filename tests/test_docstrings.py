@@ -82,6 +82,7 @@ systems.scaling_agents.engine
 systems.sl_mgac._learner
 systems.stac._stac
 systems.symphony._symphony
+trust.verify._quantize
 """.split()
 }
 """Modules whose examples take more than a second."""
@@ -100,7 +101,10 @@ data.gaussian_grid data.sprites models.flow.from_network models.flow.loss models
 models.flow.marginal_velocity generative.flow_matching generative.ac_flow
 generative.orw_cfm generative.decentralized
 generative.experts generative.cluster generative.router generative.expert_weights
-network.churn network.link_loss network.combine swarms.vicsek swarms.boids swarms.kuramoto
+network.churn network.link_loss network.combine network.crdt.anti_entropy
+network.crdt.or_set network.crdt.g_counter network.dht.routing_table network.dht.lookup
+network.transport.peers network.transport.links network.transport.over network.blocks.fetch
+swarms.vicsek swarms.boids swarms.kuramoto
 space.Space envs.SimpleSpread envs.unroll
 rl.tabular.combination_lock rl.tabular.least_squares_critic systems.nora.nora systems.nora.swarm
 rl.ppo rl.ippo rl.mappo rl.sac rl.vdn rl.qmix rl.mo_mix rl.pareto.hypervolume
@@ -122,6 +126,8 @@ trust.hashes.perceptual trust.hashes.random_projection trust.hashes.histogram
 trust.consensus.majority trust.consensus.threshold trust.consensus.agree trust.consensus.commit
 trust.consensus.Claim trust.profiles.run systems.generative_consensus.verify
 systems.generative_consensus.replicas models.transformer.beam_search statistics.clopper_pearson
+trust.verify.quantize trust.verify.quantized_transformer trust.verify.prove trust.verify.check
+trust.verify.freivalds trust.verify.Transcript trust.verify.pedersen.commit_layer
 statistics.compare statistics.summarize plotting.curves sharding.shard
 """.split()
 

@@ -11,11 +11,14 @@ from experiments.dqc.config import Config
 from experiments.dqc.learners import (
     ABLATIONS,
     PLAIN,
+    Start,
     World,
     arm_numbers,
     evaluate,
+    learner_of,
     make_network,
     stacked,
+    starts,
     train,
     world_of,
 )
@@ -71,29 +74,36 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     keys = agents.keys(jax.random.key(config.seed), config.seeds)
     longest = int(worlds.limits.max())
 
+    single, team = starts(network, keys)
+
     def arm(
-        key: Key, data: offline.Trajectories, world: World, hp: offline.ChunkHyperparameters
+        start: Start, data: offline.Trajectories, world: World, hp: offline.ChunkHyperparameters
     ) -> tuple[jax.Array, jax.Array]:
-        params = train(key, config, network, data, hp)
-        return evaluate(jax.random.fold_in(key, 1), config, network, params, hp, world, longest)
+        params = train(start, config, network, data, hp)
+        return evaluate(start.test, config, network, params, hp, world, longest)
 
     over_arms = jax.vmap(arm, (None, None, None, 0))
     over_seeds = jax.vmap(over_arms, (0, 0, None, None))
     hp = stacked(numbers, names)
     program = jit_fast_compile(
-        lambda keys, stack, worlds: jax.lax.map(
-            lambda each: over_seeds(keys, each[0], each[1], hp), (stack, worlds)
+        lambda start, stack, worlds: jax.lax.map(
+            lambda each: over_seeds(start, each[0], each[1], hp), (stack, worlds)
         ),
         level=0 if config.steps < SHORT else 2,
         plain=True,
     )
-    success, cells = program(keys, stack, worlds)
+    success, cells = program(single, stack, worlds)
     results["success"] = {name: success[:, :, m] for m, name in enumerate(names)}
     results["paths"] = {name: cells[0, 0, names.index(name), 0] for name in ("QC", "DQC")}
     if "networked" in config.parts:
         progress("networked agents")
         results["networked"] = networked_agents(
-            config, network, numbers["DQC"], keys, tasks[NETWORKED_TASK], data[NETWORKED_TASK]
+            config,
+            network,
+            numbers["DQC"],
+            (single, team),
+            tasks[NETWORKED_TASK],
+            data[NETWORKED_TASK],
         )
         pooled = results["success"]["DQC"][NETWORKED_TASK]
         results["networked"]["pooled, by place"] = np.asarray(pooled).mean(-1)
@@ -123,7 +133,7 @@ def networked_agents(
     config: Config,
     network: offline.ChunkNetwork,
     numbers: dict[str, float],
-    keys: jax.Array,
+    starts: tuple[Start, Start],
     task: GridTask,
     data: list[dict[str, np.ndarray]],
 ) -> Results:
@@ -148,19 +158,16 @@ def networked_agents(
     world = world_of(task)
     longest = int(world.limits.max())
     hp = offline.ChunkHyperparameters(**numbers)  # type: ignore[arg-type]
-    learner = offline.chunk_learner(
-        network, hp, num_candidates=config.candidates, flow_steps=config.flow_steps
-    )
     ring = as_one_leaf(gossip.averaging(gossip.mixing(topology.ring(n))))
 
     def tested(key: Key, params: Params) -> jax.Array:
         return evaluate(key, config, network, params, hp, world, longest)[0].mean()
 
     def team(
-        takes_part: jax.Array, key: Key, shard: offline.Trajectories, pool: offline.GoalPool
+        takes_part: jax.Array, start: Start, shard: offline.Trajectories, pool: offline.GoalPool
     ) -> jax.Array:
+        learner = learner_of(config, start.given(network), hp)
         algorithm = offline.networked(learner, ring, shard, batch_size=config.batch, pool=pool)
-        init_key, key, test_key = jax.random.split(key, 3)
         present = jnp.broadcast_to(takes_part, (n,))
 
         def step(
@@ -168,12 +175,12 @@ def networked_agents(
         ) -> tuple[offline.NetworkedOfflineState, None]:
             return algorithm.step(key, state, present)[0], None
 
-        state = algorithm.init(init_key)
-        state, _ = jax.lax.scan(step, state, jax.random.split(key, config.steps))
-        return jax.vmap(tested, (None, 0))(test_key, state.agents.params).mean()
+        state = algorithm.init(start.train)
+        state, _ = jax.lax.scan(step, state, jax.random.split(start.train, config.steps))
+        return jax.vmap(tested, (None, 0))(start.test, state.agents.params).mean()
 
-    def one(key: Key, whole: offline.Trajectories) -> jax.Array:
-        return tested(jax.random.fold_in(key, 1), train(key, config, network, whole, hp))
+    def one(start: Start, whole: offline.Trajectories) -> jax.Array:
+        return tested(start.test, train(start, config, network, whole, hp))
 
     level = 0 if config.steps < SHORT else 1
     over_seeds = jax.vmap(team, (None, 0, 0, 0))
@@ -181,9 +188,9 @@ def networked_agents(
     program = jit_fast_compile(
         jax.vmap(over_shards, (0, None, None, None)), level=level, plain=True
     )
-    success = program(np.array([True, False]), keys, shards, pools)  # [exchange, kind, S]
+    success = program(np.array([True, False]), starts[1], shards, pools)  # [exchange, kind, S]
     whole = jax.tree.map(lambda x: x[1], wholes)
-    pooled = jit_fast_compile(jax.vmap(one), level=level, plain=True)(keys, whole)
+    pooled = jit_fast_compile(jax.vmap(one), level=level, plain=True)(starts[0], whole)
     arms = {
         f"{arm}, {kind}": success[row, column]
         for row, arm in enumerate(("ring", "isolated"))

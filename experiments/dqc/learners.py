@@ -6,6 +6,7 @@ arms, seeds and tasks are ``vmap`` axes. Arms of a seed see the same batches.
 Shapes: ``W`` tasks, ``S`` seeds, ``M`` arms, ``P`` evaluation pairs, ``B`` episodes.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -14,12 +15,14 @@ import numpy as np
 
 from experiments.dqc.config import Config
 from experiments.dqc.worlds import ALLOWED, NUM_FEATURES, GridTask
+from experiments.harness.compile import jit_fast_compile
 from jaxswarm.envs.corridor_maze import MOVES
 from jaxswarm.rl import offline
-from jaxswarm.types import Params
+from jaxswarm.types import Key, Params
 
 Numbers = dict[str, float]
 
+BLOCK = 50  # steps whose batches are drawn at once
 LAST_RATE = 0.05  # step size at the end of training, as a share of the first
 
 PLAIN = ("BC", "IQL", "OS", "NS", "QC", "QC-NS", "DQC-naive", "DQC")
@@ -34,6 +37,24 @@ class World(NamedTuple):
     slip: jax.Array
     pairs: jax.Array
     limits: jax.Array
+
+
+class Start(NamedTuple):
+    """What a learner starts from.
+
+    Attributes:
+        params: initial parameters.
+        train: random key of the training.
+        test: random key of the evaluation.
+    """
+
+    params: Params
+    train: Key
+    test: Key
+
+    def given(self, network: offline.ChunkNetwork) -> offline.ChunkNetwork:
+        """The network with these initial parameters."""
+        return network._replace(init=lambda _: self.params)
 
 
 def make_network(config: Config) -> offline.ChunkNetwork:
@@ -109,8 +130,27 @@ def learner_of(
     )
 
 
+def starts(network: offline.ChunkNetwork, keys: Key) -> tuple[Start, Start]:
+    """Starts of single learners and of networked agents for keys ``[S]``, leaves ``[S, …]``.
+
+    Programs that train take them as an argument: half of their compilation would be for drawing.
+    """
+
+    def drawn(key: Key) -> Start:
+        single, team = jax.random.split(key), jax.random.split(key, 3)
+        init, train = (jnp.stack([single[k], team[k]]) for k in range(2))
+        test = jnp.stack([jax.random.fold_in(key, 1), team[2]])
+        return Start(jax.vmap(network.init)(init), train, test)
+
+    def both(keys: Key) -> tuple[Start, Start]:
+        made = jax.vmap(drawn, out_axes=1)(keys)
+        return jax.tree.map(lambda x: x[0], made), jax.tree.map(lambda x: x[1], made)
+
+    return jit_fast_compile(both, level=0)(keys)
+
+
 def train(
-    key: jax.Array,
+    start: Start,
     config: Config,
     network: offline.ChunkNetwork,
     data: offline.Trajectories,
@@ -122,21 +162,27 @@ def train(
         Its parameters, with the target copy (a moving average) of the critic that the policy uses.
     """
 
-    def step(
-        state: offline.OfflineState, inputs: tuple[jax.Array, jax.Array]
-    ) -> tuple[offline.OfflineState, None]:
-        key, share = inputs
+    def draw(key: Key) -> tuple[Key, offline.ChunkBatch]:
         batch_key, key = jax.random.split(key)
         batch = offline.sample_chunks(
             batch_key, data, config.batch, config.horizon, steps=hp.horizon
         )
+        return key, batch
+
+    def step(state: offline.OfflineState, inputs: Any) -> tuple[offline.OfflineState, None]:
+        (key, batch), share = inputs
         learner = learner_of(config, network, hp._replace(lr=share * hp.lr))
         return learner.step(key, state, batch)[0], None
 
-    init_key, key = jax.random.split(key)
-    keys = jax.random.split(key, config.steps)
-    state = learner_of(config, network, hp).init(init_key)
-    state = jax.lax.scan(step, state, (keys, decay(config.steps)))[0]
+    def block(state: offline.OfflineState, inputs: Any) -> tuple[offline.OfflineState, None]:
+        keys, shares = inputs
+        return jax.lax.scan(step, state, (jax.vmap(draw)(keys), shares))
+
+    # Draws of many steps at once take fewer operations than those of one step after the other.
+    blocks = (config.steps // math.gcd(config.steps, BLOCK), -1)
+    keys = jax.random.split(start.train, config.steps).reshape(blocks)
+    state = learner_of(config, start.given(network), hp).init(start.train)
+    state = jax.lax.scan(block, state, (keys, decay(config.steps).reshape(blocks)))[0]
     return state.params | {"chunk": state.target, "distilled": state.target}
 
 
@@ -155,17 +201,24 @@ def evaluate(
     world: World,
     num_steps: int,
 ) -> tuple[jax.Array, jax.Array]:
-    """Success ``[P]`` of one arm, and the cells of its first episode of every pair ``[P, T]``."""
+    """Success ``[P]`` of one arm, and the cells of its first episode of every pair ``[P, T]``.
+
+    Under ``vmap`` all go on until the last episode ends, by success or at its limit.
+    """
     learner = learner_of(config, network, hp)
     pairs, limits = (jnp.repeat(jnp.asarray(x), config.repeats, 0) for x in world[3:])
     start, goal = pairs[:, 0], pairs[:, 1]
     count = len(start)
     aims = jnp.asarray(world.features)[goal]
 
-    def step(carry: Any, inputs: Any) -> tuple[Any, jax.Array]:
-        cell, last, done, chunk = carry
-        time, key = inputs
-        plan_key, slip_key = jax.random.split(key)
+    keys = jax.random.split(key, num_steps)
+
+    def active(time: jax.Array, done: jax.Array) -> jax.Array:
+        return ~done & (time < limits)
+
+    def step(carry: Any) -> Any:
+        time, cell, last, done, chunk, cells = carry
+        plan_key, slip_key = jax.random.split(keys[time])
         place = time % hp.executed
         fresh = learner.act(plan_key, params, jnp.asarray(world.features)[cell], aims)
         chunk = jnp.where(place == 0, fresh, chunk)
@@ -173,13 +226,18 @@ def evaluate(
         move = jnp.argmax(vector @ jnp.asarray(MOVES.T, jnp.float32), axis=1)
         slips = jax.random.uniform(slip_key, (count,)) < world.slip
         move = jnp.where(slips, last, move)
-        active = ~done & (time < limits)
-        cell = jnp.where(active, jnp.asarray(world.after)[cell, move], cell)
-        return (cell, move, done | (active & (cell == goal)), chunk), cell
+        goes_on = active(time, done)
+        cell = jnp.where(goes_on, jnp.asarray(world.after)[cell, move], cell)
+        done = done | (goes_on & (cell == goal))
+        return time + 1, cell, move, done, chunk, cells.at[time].set(cell)
+
+    def goes_on(carry: Any) -> jax.Array:
+        return (carry[0] < num_steps) & active(carry[0], carry[3]).any()
 
     chunk = jnp.zeros((count, config.horizon, 2))
-    carry = (start, jnp.full(count, 3), start == goal, chunk)
-    times = jnp.arange(num_steps)
-    (_, _, done, _), cells = jax.lax.scan(step, carry, (times, jax.random.split(key, num_steps)))
+    cells = jnp.zeros((num_steps, count), start.dtype)
+    carry = (jnp.int32(0), start, jnp.full(count, 3), start == goal, chunk, cells)
+    time, cell, _, done, _, cells = jax.lax.while_loop(goes_on, step, carry)
+    cells = jnp.where(jnp.arange(num_steps)[:, None] < time, cells, cell[None])
     success = done.reshape(-1, config.repeats).mean(1)
     return success, cells.T[:: config.repeats]

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.dqc.config import Config
-from experiments.dqc.learners import PLAIN, arm_numbers, learner_of, stacked, train
+from experiments.dqc.learners import PLAIN, arm_numbers, learner_of, stacked, starts, train
 from experiments.harness.compile import jit_fast_compile
 from experiments.harness.protocol import Results
 from jaxswarm import agents
@@ -64,10 +64,13 @@ def run_maze(config: Config, maze: str) -> Results:
     data = jax.tree.map(lambda *x: jnp.stack(x), *sets)
     hp = stacked(arm_numbers(sizes, network), PLAIN)
     keys = agents.keys(jax.random.key(config.seed), sizes.maze_seeds)
-    over_seeds = jax.vmap(lambda key, own, hp: train(key, sizes, network, own, hp), (0, 0, None))
+    start, _ = starts(network, keys)
+    over_seeds = jax.vmap(
+        lambda start, own, hp: train(start, sizes, network, own, hp), (0, 0, None)
+    )
     # Arms share keys and data, so that every batch is drawn once for all of them.
     program = jit_fast_compile(jax.vmap(over_seeds, (None, None, 0)))
-    params = program(keys, data, hp)
+    params = program(start, data, hp)
     success = test_policies(sizes, network, params, hp, maze)
     return {name: success[m] for m, name in enumerate(PLAIN)}
 

@@ -24,8 +24,9 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     Returns:
         ``generators``: ``{name: {"shift": [S], "unsolvable": [S]}}``; ``training``: ``{arm:
         {"solved": {set: [S, C]}, "return": {set: [S, C]}, "large": [S], "trained": [S, C],
-        "shift": [S]}}`` with test sets ``starting``, ``held_out`` and ``other``; ``examples``:
-        ``{name: {field: […]}}``, levels of the first seed.
+        "shift": [S], "information": [S], "recognized": [S]}}`` with test sets ``starting``,
+        ``held_out`` and ``other``; ``examples``: ``{name: {field: […]}}``, levels of the first
+        seed.
     """
     progress("levels")
     sets = stacked_sets(config)
@@ -88,6 +89,8 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
             "solved": {which: (values > 0.0).mean(2) for which, values in returns.items()},
             "large": (found["large"][:, number] > 0.0).mean(1),
             "trained": found["trained"][:, number],
+            "information": found["information"][:, number],
+            "recognized": found["recognized"][:, number],
             **_distance(buffers[number], held_out),
         }
         results["examples"][f"buffer of {name}"] = _examples(

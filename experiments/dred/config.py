@@ -51,10 +51,16 @@ class Config:
     vae_width: int = 128  # hidden units of the VAE's layers
     vae_steps: int = 1_500  # gradient steps of the VAE
     beta: float = 0.5  # weight of the VAE's divergence from its prior
+    probed: int = 32  # starting levels at most that a classifier tells apart by representations
     sampled: int = 256  # levels of each generator whose features are compared
     generations: int = 20  # generations of five edits in the comparison of generators
     seeds: int = 5  # independent repetitions, each with a starting set of its own
     seed: int = 0  # base seed of the repetitions
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Hidden units of the dense layers of actor and critic."""
+        return (self.width, self.width)
 
     def __post_init__(self) -> None:
         for name in self.arms:
@@ -91,6 +97,7 @@ SCALES = {
         latent=4,
         vae_width=8,
         vae_steps=4,
+        probed=2,
         sampled=8,
         generations=1,
         seeds=2,

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from experiments.dred.config import Config
 from experiments.dred.generative import decoder, level_vae
+from experiments.dred.probe import level_probe
 from jaxswarm import rl
 from jaxswarm.envs import maze
 from jaxswarm.models import vae
@@ -174,8 +175,7 @@ class Setup(NamedTuple):
 def setup_of(config: Config) -> Setup:
     """Environments and network of a configuration."""
     env, large = environment(config, config.size), environment(config, config.large)
-    widths = (config.width, config.width)
-    network = rl.network_for(env, widths=widths, hidden_size=config.hidden)
+    network = rl.network_for(env, widths=config.widths, hidden_size=config.hidden)
     _ = env.observation_spec, env.action_spec, large.observation_spec, large.action_spec
     return Setup(env, large, network, level_vae(config))
 
@@ -193,7 +193,8 @@ def train(key: Key, config: Config, setup: Setup, arm: Arm, world: World) -> dic
     Returns:
         ``return`` and ``solved``, ``[C, L]`` of all test levels after each phase of training;
         ``trained [C]``, mean share of levels solved in training; ``large``, returns ``[L]`` on
-        larger levels; ``levels``, drawn from the final buffer by the weights of replay.
+        larger levels; ``levels``, drawn from the final buffer by the weights of replay;
+        ``information`` and ``recognized``, see :func:`experiments.dred.probe.level_probe`.
     """
     env, network = setup.env, setup.network
     init_key, train_key, test_key, draw_key = jax.random.split(key, 4)
@@ -240,4 +241,14 @@ def train(key: Key, config: Config, setup: Setup, arm: Arm, world: World) -> dic
     state, (found, trained) = jax.lax.scan(phase, state, keys)
     levels = curriculum.replayed_levels(draw_key, state.buffer, arm.replay, BUFFER_LEVELS)
     large = returns(state.params, world.large, setup.large)
-    return {"return": found, "trained": trained, "large": large, "levels": levels}
+    probed = level_probe(
+        jax.random.fold_in(key, 1), config, env, network, state.params, world.starting
+    )
+    return {
+        "return": found,
+        "trained": trained,
+        "large": large,
+        "levels": levels,
+        "information": probed.information,
+        "recognized": probed.accuracy,
+    }

@@ -24,6 +24,7 @@ References:
     2023.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.web3recommend import worlds
 from experiments.web3recommend.config import Config
 from jaxswarm.trust import graphs, walks
@@ -57,13 +59,17 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     progress("honest networks")
     honest = [worlds.honest(config, seed) for seed in seeds]
     results: dict[str, Any] = {"gain": {}, "aggressive": {}, "many": {}, "camouflaged": {}}
+    cases = [(count, 1.0) for count in config.sybils] + [(config.sybils[-1], AGGRESSIVE)]
+    progress("attacks: SALSA, which sees no trust and so no shape")
+    salsa = [salsa_gains(config, seeds, honest, *case) for case in cases]
     for shape in graphs.SHAPES:
         progress(f"attacks: {shape}")
-        gains = [run_attack(config, seeds, honest, shape, count) for count in config.sybils]
-        results["gain"][shape] = jax.tree.map(lambda *each: np.stack(each, axis=1), *gains)
-        results["aggressive"][shape] = run_attack(
-            config, seeds, honest, shape, config.sybils[-1], factor=AGGRESSIVE
-        )
+        gains = [
+            {SALSA: known} | run_attack(config, seeds, honest, shape, *case)
+            for known, case in zip(salsa, cases, strict=True)
+        ]
+        *by_count, results["aggressive"][shape] = gains
+        results["gain"][shape] = jax.tree.map(lambda *each: np.stack(each, axis=1), *by_count)
     for share in config.many:
         progress(f"attacks: {share:.0%} of the users")
         name = f"{100 * share:g}"
@@ -77,23 +83,33 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     return results
 
 
-def run_attack(
-    config: Config, seeds: list[int], honest: list[worlds.World], shape: str, count: int,
-    factor: float = 1.0,
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Gains ``{arm: [S]}`` of one attacker per root with ``count`` Sybils."""
+def salsa_gains(
+    config: Config, seeds: list[int], honest: list[worlds.World], count: int, factor: float
+) -> np.ndarray:
+    """Gains ``[S]`` under SALSA of one attacker per root with ``count`` Sybils of any shape."""
+    program = _program(config, "salsa of each")
     found = []
     for seed, world in zip(seeds, honest, strict=True):
-        pairs = worlds.targets(world, config, seed)
-        cases = [
-            worlds.attacked(world, config, pair[1:], count, shape, factor=factor) for pair in pairs
-        ]
-        gains = attack_gains(
-            config, seed, [case.network for case in cases], pairs[:, 0], cases[0].items
-        )
-        gains[MERGED] = merged_gain(cases[0])
-        found.append(jax.tree.map(np.mean, gains))
-    return {arm: np.array([each[arm] for each in found]) for arm in ARMS}
+        roots, cases = _attacks(config, seed, world, "chain", count, factor)
+        scores = program(worlds.stacked([case.network for case in cases]), roots)
+        found.append(_share(scores, cases[0].items).mean())
+    return np.array(found)
+
+
+def run_attack(
+    config: Config, seeds: list[int], honest: list[worlds.World], shape: str, count: int,
+    factor: float,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Gains ``{arm: [S]}`` of one attacker per root with ``count`` Sybils, without SALSA's."""
+    program = _program(config, "walks of each")
+    found = []
+    for seed, world in zip(seeds, honest, strict=True):
+        roots, cases = _attacks(config, seed, world, shape, count, factor)
+        networks = worlds.stacked([case.network for case in cases])
+        scores = program(jax.random.key(seed), networks, roots)
+        gains = {arm: _share(x, cases[0].items).mean() for arm, x in scores.items()}
+        found.append(gains | {MERGED: merged_gain(cases[0])})
+    return {arm: np.array([each[arm] for each in found]) for arm in found[0]}
 
 
 def run_many(
@@ -108,31 +124,25 @@ def run_many(
         case = worlds.attacked(
             world, config, attackers, config.many_sybils, "chain", camouflage=camouflage, seed=seed
         )
-        roots = order[-config.roots :]
-        gains = attack_gains(config, seed, [case.network] * len(roots), roots, case.items)
-        gains[MERGED] = merged_gain(case)
-        found.append(jax.tree.map(np.mean, gains))
+        scores = all_scores(config, seed, case.network, order[-config.roots :])
+        gains = {arm: _share(x, case.items).mean() for arm, x in scores.items()}
+        found.append(gains | {MERGED: merged_gain(case)})
     return {arm: np.array([each[arm] for each in found]) for arm in ARMS}
 
 
-def attack_gains(
-    config: Config, seed: int, networks: list[Any], roots: np.ndarray, promoted: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Share of the promoted items in the scores of each root on its own network ``{arm: [R]}``."""
-    found = _scores(
-        jax.random.key(seed), worlds.stacked(networks), jnp.asarray(roots),
-        alpha=config.alpha, beta=config.beta, num_walks=config.walks, longest=config.longest,
-    )  # fmt: skip
-    return {arm: np.asarray(scores)[:, promoted].sum(axis=1) for arm, scores in found.items()}
+def all_scores(
+    config: Config, seed: int, network: graphs.TrustNetwork, roots: np.ndarray
+) -> dict[str, jax.Array]:
+    """Scores of the items of several roots of one network ``{arm: [R, I]}``."""
+    scores = _program(config, "walks")(jax.random.key(seed), network, roots)
+    return scores | {SALSA: _program(config, "salsa")(network, roots)}
 
 
-def merged_gain(case: graphs.Attacked) -> np.ndarray:
-    """Share of the promoted items in the PageRank of the merged graph ``[1]``."""
+def merged_gain(case: graphs.Attacked) -> float:
+    """Share of the promoted items in the PageRank of the merged graph, mean over users as roots."""
     users = case.network.num_users
-    visits = walks.solved_visits(
-        worlds.merged(case.network), np.arange(users), alpha=MERGED_ALPHA
-    ).mean(axis=0)[users:]
-    return visits[case.items].sum(keepdims=True) / visits.sum()
+    visits = worlds.visits_from_any_user(case.network, MERGED_ALPHA)[users:]
+    return float(visits[case.items].sum() / visits.sum())
 
 
 def example(config: Config, seed: int, world: worlds.World) -> dict[str, np.ndarray]:
@@ -164,10 +174,7 @@ def run_relevance(config: Config, seeds: list[int]) -> dict[str, Any]:
         world = worlds.honest(config, seed, hide=True)
         network = world.network
         roots = np.arange(network.num_users)
-        found = _scores_of_one(
-            jax.random.key(seed), network, jnp.asarray(roots),
-            alpha=config.alpha, beta=config.beta, num_walks=config.walks, longest=config.longest,
-        )  # fmt: skip
+        found = all_scores(config, seed, network, roots)
         found[POPULARITY] = jnp.broadcast_to(world.popularity, (len(roots), network.num_items))
         lists = {arm: _new_items(network, roots, scores) for arm, scores in found.items()}
         for arm, order in lists.items():
@@ -195,10 +202,10 @@ def run_gossip(config: Config, seed: int, world: worlds.World) -> dict[str, np.n
         for graph, count in zip(_graphs(network), counts, strict=True)
     )
     roots = np.random.default_rng(seed).permutation(users)[: config.gossip_roots]
-    scores = walks.expected_item_visits(network, roots, alpha=config.alpha)
+    by_all_edges = functools.partial(walks.expected_item_visits, alpha=config.alpha)
+    scores = jit_fast_compile(by_all_edges, level=1, plain=True)(network, roots)
     complete = _new_items(network, roots, scores)[:, : config.top]
 
-    @jax.jit
     def gossip(views: Any, rounds: jax.Array) -> Any:
         def step(views: Any, t: jax.Array) -> Any:
             keys = jax.random.split(jax.random.fold_in(key, t), 3)
@@ -210,7 +217,6 @@ def run_gossip(config: Config, seed: int, world: worlds.World) -> dict[str, np.n
 
         return jax.lax.scan(step, views, rounds)[0]
 
-    @jax.jit
     def own_scores(views: Any, root: jax.Array) -> jax.Array:
         seen = graphs.trust_network(
             *(
@@ -220,6 +226,8 @@ def run_gossip(config: Config, seed: int, world: worlds.World) -> dict[str, np.n
         )
         return walks.expected_item_visits(seen, root[None], alpha=config.alpha)[0]
 
+    gossip = jit_fast_compile(gossip, level=1, plain=True)
+    own_scores = jit_fast_compile(own_scores, level=1, plain=True)
     marks = np.unique(np.linspace(0, config.gossip_rounds, 7).astype(int))
     overlap, stored = [], []
     for start, stop in zip([0, *marks[:-1]], marks, strict=True):
@@ -261,35 +269,65 @@ def _new_items(network: graphs.TrustNetwork, roots: np.ndarray, scores: Any) -> 
     return np.argsort(-scores, axis=1, kind="stable")
 
 
-def _arms(
-    key: jax.Array, network: Any, roots: jax.Array, *, alpha: float, beta: float, num_walks: int,
-    longest: int,
-) -> dict[str, jax.Array]:  # fmt: skip
-    """Scores of the items ``{arm: [R, I]}`` on one network."""
-    users, vertices = network.num_users, network.num_users + network.num_items
+def _attacks(
+    config: Config, seed: int, world: worlds.World, shape: str, count: int, factor: float
+) -> tuple[np.ndarray, list[graphs.Attacked]]:
+    """Attacked users ``[R]`` of one repetition, and the network of each."""
+    pairs = worlds.targets(world, config, seed)
+    return pairs[:, 0], [
+        worlds.attacked(world, config, pair[1:], count, shape, factor=factor) for pair in pairs
+    ]
+
+
+def _share(scores: jax.Array, promoted: np.ndarray) -> np.ndarray:
+    """Share of the promoted items in the scores of each root ``[R]``."""
+    return np.asarray(scores)[:, promoted].sum(axis=1)
+
+
+def _walk_scores(
+    config: Config, key: jax.Array, network: graphs.TrustNetwork, roots: jax.Array
+) -> dict[str, jax.Array]:
+    """Scores of the items ``{arm: [R, I]}`` by walks; those of all arms are made side by side."""
+    users, vertices, count = network.num_users, network.num_users + network.num_items, len(roots)
     items = np.arange(vertices) >= users
-    length = walks.walk_length(alpha)
-    decayed = walks.item_walks(key, network, roots, alpha=alpha, num_walks=num_walks, length=length)
-    trust = walks.item_walks(key, network, roots, alpha=0.0, num_walks=num_walks, length=longest)
-    return {
-        SALSA: walks.salsa(network, roots, restart=RESTART),
-        TRUST: walks.scores(trust, vertices, targets=items)[:, users:],
-        ALPHA: walks.scores(decayed, vertices, targets=items)[:, users:],
-        FULL: walks.scores(decayed, vertices, beta=beta, targets=items)[:, users:],
+    length = walks.walk_length(config.alpha)
+    alpha = jnp.repeat(jnp.array([config.alpha, 0.0]), count)
+    records = walks.item_walks(
+        key, network, jnp.tile(roots, 2), alpha=alpha, num_walks=config.walks,
+        length=max(length, config.longest),
+    )  # fmt: skip
+    # Arms share random draws, and each is cut at its own greatest length.
+    last = jnp.where(jnp.arange(2 * count) < count, length, config.longest)
+    late = jnp.arange(records.shape[2])[None, None] > last[:, None, None]
+    records = jnp.where(late, vertices, records)
+    plain = walks.scores(records, vertices, targets=items)[:, users:]
+    full = walks.scores(records[:count], vertices, beta=config.beta, targets=items)[:, users:]
+    return {TRUST: plain[count:], ALPHA: plain[:count], FULL: full}
+
+
+@functools.cache
+def _program(config: Config, what: str) -> Any:
+    """Compiled scores of several roots: of one network, or of each root on its own network."""
+
+    def by_walks(key: jax.Array, network: Any, roots: jax.Array) -> dict[str, jax.Array]:
+        return _walk_scores(config, key, network, roots)
+
+    def by_walks_of_each(key: jax.Array, networks: Any, roots: jax.Array) -> dict[str, jax.Array]:
+        def of_root(case: Any) -> dict[str, jax.Array]:
+            return jax.tree.map(lambda x: x[0], by_walks(key, case[0], case[1][None]))
+
+        return jax.lax.map(of_root, (networks, roots))
+
+    def by_salsa(network: Any, roots: jax.Array) -> jax.Array:
+        return walks.salsa(network, roots, restart=RESTART)
+
+    def by_salsa_of_each(networks: Any, roots: jax.Array) -> jax.Array:
+        return jax.vmap(lambda network, root: by_salsa(network, root[None])[0])(networks, roots)
+
+    programs = {
+        "walks": by_walks,
+        "walks of each": by_walks_of_each,
+        "salsa": by_salsa,
+        "salsa of each": by_salsa_of_each,
     }
-
-
-_STATIC = ("alpha", "beta", "num_walks", "longest")
-_scores_of_one = jax.jit(_arms, static_argnames=_STATIC)
-
-
-def _each(key: jax.Array, networks: Any, roots: jax.Array, **options: Any) -> dict[str, Any]:
-    """Scores of each root on its own network ``{arm: [R, I]}``."""
-
-    def of_root(network: Any, root: jax.Array) -> dict[str, Any]:
-        return jax.tree.map(lambda x: x[0], _arms(key, network, root[None], **options))
-
-    return jax.vmap(of_root)(networks, roots)
-
-
-_scores = jax.jit(_each, static_argnames=_STATIC)
+    return jit_fast_compile(programs[what], level=1, plain=what.startswith("walks"))

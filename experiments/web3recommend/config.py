@@ -50,7 +50,7 @@ class Config:
 SCALES = {
     "smoke": Config(
         users=24, items=40, tastes=3, plays=10, trusted=3, sybils=(1, 3), roots=2, many=(0.2,),
-        many_sybils=2, walks=40, longest=20, top=5, window=150, gossip_rounds=10, gossip_roots=4,
+        many_sybils=2, walks=40, longest=20, top=5, window=150, gossip_rounds=12, gossip_roots=4,
         seeds=2,
     ),
     "small": Config(),

@@ -9,6 +9,7 @@ from experiments.web3recommend.config import Config
 from jaxswarm import data
 from jaxswarm.trust import graphs
 
+TAIL = 1e-9  # visits of a step, as a share of those before, at which power iteration stops
 CAMOUFLAGE = 5  # honest items that each Sybil with camouflage rates
 
 
@@ -94,15 +95,25 @@ def stacked(networks: list[graphs.TrustNetwork]) -> graphs.TrustNetwork:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
 
 
-def merged(network: graphs.TrustNetwork) -> graphs.WeightedGraph:
-    """Users and items as vertices of one graph: trust, affinities and their reverse."""
-    users = network.num_users
+def visits_from_any_user(network: graphs.TrustNetwork, alpha: float) -> np.ndarray:
+    """Expected visits of a walk on users and items merged into one graph ``float64[U + I]``.
+
+    Edges are trust, affinities and their reverse. The walk starts at a user drawn uniformly, stops
+    with probability ``alpha`` before each step, and at vertices without edges.
+    """
+    users, vertices = network.num_users, network.num_users + network.num_items
     trust, trusted, _ = graphs.edge_list(network.trust)
     rated, affinity, _ = graphs.edge_list(network.affinity)
     forth = rated + np.array([0, users])
-    edges = np.concatenate([trust, forth, forth[:, ::-1]])
-    weights = np.concatenate([trusted, affinity, affinity])
-    return graphs.weighted_graph(edges, users + network.num_items, weights=weights)
+    source, target = np.concatenate([trust, forth, forth[:, ::-1]]).T
+    weights = np.concatenate([trusted, affinity, affinity]).astype(np.float64)
+    moves = (1.0 - alpha) * weights / np.bincount(source, weights, vertices)[source]
+    here = np.repeat([1.0 / users, 0.0], [users, network.num_items])
+    visits = here.copy()
+    while here.sum() > TAIL * visits.sum():
+        here = np.bincount(target, here[source] * moves, vertices)
+        visits += here
+    return visits
 
 
 def _played(config: Config, rng: np.random.Generator) -> tuple[np.ndarray, ...]:

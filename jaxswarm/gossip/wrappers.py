@@ -179,7 +179,6 @@ def delayed(rule: GossipTransformation, delay: int | np.ndarray) -> GossipTransf
 
     def init(params: Params) -> DelayedState:
         n = agents.num_agents(params)
-        agents.check_params(params, n)
         if delays.ndim and len(delays) != n:
             raise ValueError(f"delay: expected one per agent ({n}), got {len(delays)}")
         history = jax.tree.map(lambda x: jnp.broadcast_to(x, (depth, *x.shape)), params)

@@ -5,8 +5,13 @@ which take part and which messages are delivered, as a ``gossip.Exchange`` that 
 honours; :func:`combine` joins several. A :class:`FaultPlan` holds the same as data: :func:`record`
 any process, store the plan as JSON, :func:`replay` it bit for bit. Which properties of the mixing
 weights survive a loss is described in :mod:`jaxswarm.network.links`.
+:mod:`~jaxswarm.network.crdt` holds data that replicas change independently and merge,
+:mod:`~jaxswarm.network.dht` finds peers by identifiers,
+:mod:`~jaxswarm.network.blocks` fetches content from them,
+:mod:`~jaxswarm.network.transport` tells which peers behind NATs connect, and how fast.
 """
 
+from jaxswarm.network import blocks, crdt, dht, transport
 from jaxswarm.network._churn import (
     AWAY,
     CRASHED,
@@ -30,11 +35,14 @@ __all__ = [
     "KINDS",
     "PRESENT",
     "ChurnState",
+    "blocks",
     "FaultPlan",
     "Network",
     "churn",
     "combine",
+    "crdt",
     "data_holders",
+    "dht",
     "disaster",
     "distance_delays",
     "fault_plan",
@@ -48,5 +56,6 @@ __all__ = [
     "replay",
     "sampled",
     "stragglers",
+    "transport",
     "uniform_delays",
 ]

@@ -4,9 +4,10 @@
 holds trust and affinity as padded arrays with Sybil attacks as edits, ``walks`` ranks users and
 items by random walks on them. ``hashes`` compares outputs by locality-sensitive hashes,
 ``consensus`` lets verifiers vote on claims about them, ``profiles`` executes one function in
-several precisions, batch sizes and compilations.
+several precisions, batch sizes and compilations. ``verify`` checks claims about the execution of a
+model.
 """
 
-from jaxswarm.trust import consensus, graphs, hashes, profiles, ranking, walks
+from jaxswarm.trust import consensus, graphs, hashes, profiles, ranking, verify, walks
 
-__all__ = ["consensus", "graphs", "hashes", "profiles", "ranking", "walks"]
+__all__ = ["consensus", "graphs", "hashes", "profiles", "ranking", "verify", "walks"]

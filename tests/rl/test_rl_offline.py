@@ -43,6 +43,12 @@ def batch():
     return jax.device_get(SAMPLE(KEY, H))
 
 
+def test_labels_are_equal_for_equal_goals():
+    goals = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 0.0], [-0.0, 2.0], [0.0, 1.0]], np.float32)
+    data = offline.trajectories(goals, np.zeros((5, 1)), np.arange(5) == 4)
+    np.testing.assert_array_equal(data.label, np.unique(goals, axis=0, return_inverse=True)[1])
+
+
 def test_chunks_never_cross_into_the_next_episode(batch):
     first = batch.observation[:, 0].astype(int)
     last = first // LENGTH * LENGTH + LENGTH - 1

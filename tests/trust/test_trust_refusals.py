@@ -102,6 +102,11 @@ REFUSED = [
     (walks.trust_walks, {"key": KEY, "graph": LINE, "roots": [0], "length": 0}, "length"),
     (walks.item_walks, {"key": KEY, "network": LINE, "roots": [0]}, "network"),
     (walks.item_walks, {"key": KEY, "network": NET, "roots": [-1]}, "roots"),
+    (
+        walks.item_walks,
+        {"key": KEY, "network": NET, "roots": [0], "alpha": np.zeros(2), "length": 3},
+        "alpha",
+    ),
     (walks.pagerank, {"graph": LINE, "roots": [0], "alpha": 0.0}, "alpha"),
     (walks.solved_visits, {"graph": LINE, "roots": [0], "alpha": 0.0}, "alpha"),
     (walks.salsa, {"network": NET, "roots": [0], "restart": 0.0}, "restart"),

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from sybil_networks import ATTACKER, HONEST, SIZES, attacked, honest
 
+from jaxswarm import checks
 from jaxswarm.trust import graphs, walks
+from jaxswarm.trust.walks._scores import _sorted
 
 KEY = jax.random.key(0)
 ALPHA, LENGTH, W = 0.2, 24, 2000
@@ -107,6 +109,22 @@ def test_item_walks_obey_their_rule():
             else:
                 assert (steps[t - 2], vertex) in trust
                 assert (vertex, steps[t - 1] - users) in likes
+
+
+def test_walks_of_a_root_depend_on_no_other_root_and_have_their_own_alpha():
+    network, alphas = attacked().network, [ALPHA, 0.0]
+    found = walks.item_walks(
+        KEY, network, [ROOTS[0], ROOTS[0]], alpha=np.array(alphas), num_walks=200, length=LENGTH
+    )
+    np.testing.assert_array_equal(found[0], np.asarray(item_records())[0, :200])
+    decayed, endless = (np.asarray(found) < network.num_users + network.num_items).sum(axis=(1, 2))
+    assert endless > decayed
+
+
+def test_large_and_small_networks_sort_visits_alike():
+    record = np.array([[2, 0, 2, 1, 3, 3], [1, 1, 0, 3, 3, 3]], np.int32)
+    for found, wanted in zip(_sorted(record, 3), _sorted(record, checks.LARGEST), strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def brute_bottlenecks(record, num_vertices):

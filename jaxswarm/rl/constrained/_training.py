@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import agents, checks
+from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.traffic import Ledger, Traffic
-from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
+from jaxswarm.gossip.types import GossipTransformation, require_support
+from jaxswarm.rl._networked import PrivateLearner, make_networked
 from jaxswarm.rl.constrained._learner import ConstrainedLearner, ConstrainedState
 from jaxswarm.rl.constrained._transitions import Transitions, sample
 from jaxswarm.types import Key, PyTree
@@ -129,7 +130,6 @@ def networked(
     update = {"one": learner.stage_one, "two": learner.stage_two, "both": learner.step}[stage]
     if jnp.ndim(rows.count) != 1:
         raise ValueError(f"rows: expected shards [N, …], got count of shape {rows.count.shape}")
-    n = rows.count.shape[0]
 
     def sent(state: ConstrainedState) -> PyTree:
         parts = {k: v for k, v in state._asdict().items() if v != ()}
@@ -138,31 +138,15 @@ def networked(
     def received(state: ConstrainedState, parts: PyTree) -> ConstrainedState:
         return state._replace(**{k: getattr(state, k)._replace(**v) for k, v in parts.items()})
 
-    def init(key: Key) -> NetworkedConstrainedState:
-        # Averages of networks with different initial weights perform badly.
-        one = learner.init(checks.key(key))
-        state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *jnp.shape(x))), one)
-        return NetworkedConstrainedState(
-            state, rule.init(sent(state)), jnp.int32(0), Ledger.empty()
-        )
-
-    def local(key: Key, state: ConstrainedState, own: Transitions) -> Any:
+    def of_own(key: Key, state: ConstrainedState, own: Transitions) -> Any:
         batch_key, key = jax.random.split(key)
         return update(key, state, sample(batch_key, own, batch_size))
 
-    def step(
-        key: Key, state: NetworkedConstrainedState, inputs: jax.Array | None = None
-    ) -> tuple[NetworkedConstrainedState, NetworkedConstrainedInfo]:
-        if inputs is not None:
-            checks.mask("inputs", inputs, (n,))
-        learn_key, gossip_key = jax.random.split(checks.key(key))
-        learners, losses = jax.vmap(local)(agents.keys(learn_key, n), state.agents, rows)
-        parts, gossip_state, traffic = rule.mix(
-            gossip_key, sent(learners), state.gossip, Exchange(state.round, participates=inputs)
-        )
-        learners = received(learners, parts)
-        ledger = state.ledger.add(traffic)
-        new_state = NetworkedConstrainedState(learners, gossip_state, state.round + 1, ledger)
-        return new_state, NetworkedConstrainedInfo(losses, traffic)
-
-    return Algorithm(init, step)  # type: ignore[arg-type]
+    return make_networked(
+        PrivateLearner(learner.init, of_own, sent, received),
+        rule,
+        rows,
+        rows.count.shape[0],
+        NetworkedConstrainedState,
+        NetworkedConstrainedInfo,
+    )

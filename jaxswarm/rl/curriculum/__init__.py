@@ -5,6 +5,7 @@ environment). :func:`level_curriculum` is one training loop; its named choices a
 :func:`uniform_replay`, :func:`domain_randomization`, :func:`plr`, :func:`robust_plr`,
 :func:`accel` and :func:`dred`. :class:`LevelBuffer` holds levels with scores; ``replay_weights``,
 ``sample_levels``, ``update_levels`` and ``insert_levels`` are pure functions of it.
+:func:`level_information` measures what a representation tells about its level.
 """
 
 from jaxswarm.rl.curriculum._buffer import (
@@ -24,6 +25,7 @@ from jaxswarm.rl.curriculum._generators import (
     mixed_levels,
     random_levels,
 )
+from jaxswarm.rl.curriculum._information import LevelInformation, level_information
 from jaxswarm.rl.curriculum._levels import (
     LevelEnvironment,
     LevelPhysics,
@@ -71,6 +73,7 @@ __all__ = [
     "LevelBuffer",
     "LevelEnvironment",
     "LevelGenerator",
+    "LevelInformation",
     "LevelPhysics",
     "ReplayHyperparameters",
     "accel",
@@ -84,6 +87,7 @@ __all__ = [
     "interpolated_levels",
     "level_buffer",
     "level_curriculum",
+    "level_information",
     "level_params",
     "level_scores",
     "max_monte_carlo",

@@ -244,21 +244,24 @@ def chunk_learner(
         observation = checks.numbers("observation", observation, (None, network.num_observations))
         count = len(observation)
         goal = checks.numbers("goal", goal, (count, network.num_goals))
-        rows = jnp.repeat(jnp.arange(count), num_candidates)
-        where = condition(observation, goal)[rows]
-        shape = (len(rows), network.horizon, network.num_actions)
+        where, critic = condition(observation, goal), acting(params)
+        shape = (count * num_candidates, network.horizon, network.num_actions)
         noise = jax.random.normal(checks.key(key), shape)
 
         def velocity(x: jax.Array, t: jax.Array) -> jax.Array:
             return cut(network.flow.velocity(params["flow"], x, t, where), hp.policy_chunk)
 
-        samples = flows.integrate(velocity, cut(noise, hp.policy_chunk), num_steps=flow_steps)
-        samples = jnp.clip(samples, -1.0, 1.0)
-        scores = pooled(network.q(acting(params), observation[rows], goal[rows], samples))
-        scores = scores.reshape(count, num_candidates)
+        def sample(noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+            """One candidate of every row ``[B, H, A]``, and its score ``[B]``."""
+            chunk = flows.integrate(velocity, cut(noise, hp.policy_chunk), num_steps=flow_steps)
+            chunk = jnp.clip(chunk, -1.0, 1.0)
+            return chunk, pooled(network.q(critic, observation, goal, chunk))
+
+        # Over candidates, so that the actor embeds time and condition once for all of them.
+        samples, scores = jax.vmap(sample, 1)(noise.reshape(count, num_candidates, *shape[1:]))
         counts = jnp.arange(num_candidates) < jnp.asarray(hp.candidates)
-        best = jnp.argmax(jnp.where(counts[None], scores, -jnp.inf), axis=1)
-        return samples.reshape(count, num_candidates, *shape[1:])[jnp.arange(count), best]
+        best = jnp.argmax(jnp.where(counts[:, None], scores, -jnp.inf), axis=0)
+        return samples[best, jnp.arange(count)]
 
     return OfflineLearner(init, step, act, network, hp)
 

@@ -106,7 +106,10 @@ def chunk_network(
 
     def init(key: Key) -> Params:
         keys = jax.random.split(key, 4)
-        critics = [jax.vmap(critic.init)(jax.random.split(k, num_critics)) for k in keys[:2]]
+        drawn = jax.vmap(lambda k: jax.vmap(critic.init)(jax.random.split(k, num_critics)))(
+            keys[:2]
+        )
+        critics = [jax.tree.map(lambda x, k=k: x[k], drawn) for k in range(2)]
         return dict(
             zip(PARTS, (*critics, value_model.init(keys[2]), actor.init(keys[3])), strict=True)
         )

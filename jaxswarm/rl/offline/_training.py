@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxswarm import agents, checks
+from jaxswarm import checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.traffic import Ledger, Traffic
-from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
+from jaxswarm.gossip.types import GossipTransformation, require_support
+from jaxswarm.rl._networked import PrivateLearner, make_networked
 from jaxswarm.rl.offline._learner import OfflineLearner, OfflineState
 from jaxswarm.rl.offline._trajectories import (
     ChunkBatch,
@@ -154,41 +154,26 @@ def networked(
         raise ValueError(
             f"data: expected stacked shards, last of shape [N, T], got {data.last.shape}"
         )
-    n = len(data.last)
     horizon, steps = learner.network.horizon, learner.hyperparameters.horizon
 
     def sent(state: OfflineState) -> PyTree:
         return {"params": state.params, "target": state.target}
 
-    def init(key: Key) -> NetworkedOfflineState:
-        # Averages of networks with different initial weights perform badly.
-        one = learner.init(checks.key(key))
-        state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *jnp.shape(x))), one)
-        return NetworkedOfflineState(state, rule.init(sent(state)), jnp.int32(0), Ledger.empty())
-
-    def local(key: Key, state: OfflineState, shard: Trajectories) -> Any:
+    def update(key: Key, state: OfflineState, own: Trajectories) -> Any:
         batch_key, key = jax.random.split(key)
         batch: ChunkBatch = sample_chunks(
-            batch_key, shard, batch_size, horizon, steps=steps, shares=shares, pool=pool
+            batch_key, own, batch_size, horizon, steps=steps, shares=shares, pool=pool
         )
         return learner.step(key, state, batch)
 
-    def step(
-        key: Key, state: NetworkedOfflineState, inputs: jax.Array | None = None
-    ) -> tuple[NetworkedOfflineState, NetworkedOfflineInfo]:
-        if inputs is not None:
-            checks.mask("inputs", inputs, (n,))
-        learn_key, gossip_key = jax.random.split(checks.key(key))
-        learners, losses = jax.vmap(local)(agents.keys(learn_key, n), state.agents, data)
-        received, gossip_state, traffic = rule.mix(
-            gossip_key, sent(learners), state.gossip, Exchange(state.round, participates=inputs)
-        )
-        learners = learners._replace(**received)
-        ledger = state.ledger.add(traffic)
-        new_state = NetworkedOfflineState(learners, gossip_state, state.round + 1, ledger)
-        return new_state, NetworkedOfflineInfo(losses, traffic)
-
-    return Algorithm(init, step)  # type: ignore[arg-type]
+    return make_networked(
+        PrivateLearner(learner.init, update, sent, lambda state, parts: state._replace(**parts)),
+        rule,
+        data,
+        len(data.last),
+        NetworkedOfflineState,
+        NetworkedOfflineInfo,
+    )
 
 
 def shard(

@@ -148,8 +148,7 @@ def trajectories(
     starts = np.flatnonzero(np.arange(count) < last)
     if not len(starts):
         raise ValueError("terminal: expected an episode of at least two rows, got none")
-    label = np.unique(goals, axis=0, return_inverse=True)[1].reshape(-1)
-    arrays = (rows, acted, goals, label, last, starts)
+    arrays = (rows, acted, goals, _labels(goals), last, starts)
     kinds = (np.float32,) * 3 + (np.int32,) * 3
     cast = [array.astype(kind) for array, kind in zip(arrays, kinds, strict=True)]
     return Trajectories(*jax.device_put(cast))
@@ -270,6 +269,15 @@ def sample_chunks(
         complete=hit | (first + steps <= last),
         future=~is_random & (kind >= shares.current),
     )
+
+
+def _labels(goals: np.ndarray) -> np.ndarray:
+    """Number of each row among the distinct rows in lexicographic order ``[T]``."""
+    order = np.lexsort(goals.T[::-1])
+    ordered = goals[order]
+    label = np.empty(len(goals), np.int64)
+    label[order] = np.cumsum(np.append(False, (ordered[1:] != ordered[:-1]).any(axis=1)))
+    return label
 
 
 def check_shares(shares: GoalShares) -> GoalShares:

@@ -27,6 +27,9 @@ from jaxswarm.types import ArrayLike, Key
 LONGEST = 10_000
 """The greatest length that :func:`walk_length` gives."""
 
+CHUNK = 128
+"""Walks that :func:`item_walks` steps at once."""
+
 
 def walk_length(alpha: Any, *, tail: float = 1e-4) -> int:
     """Number of steps that a walk exceeds with probability at most ``tail``; at most 10,000.
@@ -110,11 +113,14 @@ def item_walks(
     the item, with probability proportional to this affinity. Before each of these two steps the
     walk stops with probability ``alpha``, and where there is no candidate.
 
+    Time grows with the steps that walks take. Under ``vmap`` every walk costs as much as the
+    longest: give many roots at once, and several networks to ``jax.lax.map``.
+
     Args:
         key: consumed, as by :func:`trust_walks`.
         network: trust and affinity.
         roots: ``int[R]`` in ``[0, U)``.
-        alpha: in ``[0, 1]``.
+        alpha: in ``[0, 1]``; of all roots, or ``[R]`` of each, which needs a ``length``.
         num_walks: ``W``, at least 1.
         length: ``T``, at least 1, steps of either kind; :func:`walk_length` of ``alpha`` by
             default.
@@ -129,7 +135,11 @@ def item_walks(
     checks.key(key)
     require_network(network)
     roots = checks.wholes("roots", roots, 0, network.num_users - 1, shape=(None,))
-    length = checked_length(alpha, length)
+    if jnp.ndim(alpha) and length is not None:
+        checks.probability("alpha", alpha, shape=jnp.shape(roots))
+        length = checks.whole("length", length, 1)
+    else:
+        length = checked_length(alpha, length)
     num_walks = checks.whole("num_walks", num_walks, 1)
     return _item_walks(key, network, roots, alpha, num_walks=num_walks, length=length)
 
@@ -252,31 +262,60 @@ def _item_walks(
     network, roots = jax.tree.map(jnp.asarray, (network, roots))
     trust, affinity = network.trust, network.affinity
     users, items = network.num_users, network.num_items
+    keys = _walk_keys(key, roots, num_walks).ravel()
+    count, pairs = keys.shape[0], -(-length // 2)
+    stop = jnp.repeat(jnp.broadcast_to(alpha, roots.shape), num_walks)
 
-    def walk(key: Key, root: jax.Array) -> jax.Array:
-        def pair(carry: Any, t: jax.Array) -> Any:
-            user, last, alive = carry
-            draws = jax.random.uniform(jax.random.fold_in(key, t), (4,))
-            rated = affinity.targets[user]
-            slot, any_item = _choose(
-                draws[1], jnp.where(rated == last, 0.0, affinity.weights[user])
+    def pair(key: Key, alpha: jax.Array, user: jax.Array, last: jax.Array, t: jax.Array) -> Any:
+        """Step of one walk to an item and on to a user; whether it takes each of the two."""
+        draws = jax.random.uniform(jax.random.fold_in(key, t), (4,))
+        rated = affinity.targets[user]
+        slot, any_item = _choose(draws[1], jnp.where(rated == last, 0.0, affinity.weights[user]))
+        goes = (draws[0] >= alpha) & any_item
+        item = jnp.where(goes, rated[slot], items)
+        trusted = trust.targets[user]
+        shared = jnp.where(trust.weights[user] > 0, find_edge(affinity, trusted, item)[1], 0.0)
+        slot, any_user = _choose(draws[3], shared)
+        alive = goes & (draws[2] >= alpha) & any_user
+        return jnp.where(goes, users + item, users + items), trusted[slot], alive
+
+    # Most walks end early: those that go on are kept at the front of a list, stepped in chunks.
+    size = min(count, CHUNK)
+    width = -(-count // size) * size
+    record = jnp.full((count, 2 * pairs + 1), users + items, roots.dtype)
+    record = record.at[:, 0].set(jnp.repeat(roots, num_walks))
+
+    def step(carry: Any) -> Any:
+        t, walking, walks, record = carry
+
+        def chunk(c: jax.Array, carry: Any) -> Any:
+            kept, walks, record = carry
+            own = jax.lax.dynamic_slice(walks, (c * size,), (size,))
+            real = c * size + jnp.arange(size) < walking
+            user = record[own, 2 * t]
+            last = jnp.where(t > 0, record[own, 2 * t - 1] - users, items)
+            item, follower, alive = jax.vmap(pair, (0, 0, 0, 0, None))(
+                keys[own], stop[own], user, last, t
             )
-            alive = alive & (draws[0] >= alpha) & any_item
-            item = jnp.where(alive, rated[slot], items)
-            trusted = trust.targets[user]
-            shared = jnp.where(trust.weights[user] > 0, find_edge(affinity, trusted, item)[1], 0.0)
-            slot, any_user = _choose(draws[3], shared)
-            alive = alive & (draws[2] >= alpha) & any_user
-            follower = jnp.where(alive, trusted[slot], users)
-            seen = jnp.stack([users + item, jnp.where(alive, follower, users + items)])
-            return (follower, item, alive), seen
+            alive = alive & real
+            rows = jnp.where(real, own, count)
+            record = record.at[rows, 2 * t + 1].set(item, mode="drop")
+            follower = jnp.where(alive, follower, users + items)
+            record = record.at[rows, 2 * t + 2].set(follower, mode="drop")
+            place = jnp.where(alive, kept + jnp.cumsum(alive) - 1, width)
+            walks = walks.at[place].set(own, mode="drop")
+            return kept + jnp.sum(alive), walks, record
 
-        start = (root, jnp.full_like(root, items), jnp.bool_(True))
-        pairs = jax.lax.scan(pair, start, jnp.arange(-(-length // 2)))[1]
-        return jnp.concatenate([root[None], pairs.ravel()[:length]])
+        start = (jnp.int32(0), walks, record)
+        return (t + 1, *jax.lax.fori_loop(0, -(-walking // size), chunk, start))
 
-    keys = _walk_keys(key, roots, num_walks)
-    return jax.vmap(jax.vmap(walk, (0, None)))(keys, roots)
+    def goes_on(carry: Any) -> jax.Array:
+        return (carry[0] < pairs) & (carry[1] > 0)
+
+    walks = jnp.minimum(jnp.arange(width), count - 1)
+    start = (jnp.int32(0), jnp.int32(count), walks, record)
+    record = jax.lax.while_loop(goes_on, step, start)[3]
+    return record[:, : length + 1].reshape(-1, num_walks, length + 1)
 
 
 @jax.jit

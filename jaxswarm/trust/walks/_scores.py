@@ -20,8 +20,8 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.types import ArrayLike
 
-CHUNK = 4096
-"""First visits that :func:`bottlenecks` counts at once."""
+CHUNK, SPAN = 2048, 64
+"""Pairs of a first visit and a candidate, and places, that :func:`bottlenecks` counts at once."""
 
 
 def visit_counts(
@@ -168,58 +168,68 @@ def _bottlenecks(vertices: jax.Array, *, num_vertices: int, references: int) -> 
     end = num_vertices
     num_walks, steps = vertices.shape[1:]
     walk_of = jnp.broadcast_to(jnp.arange(num_walks)[:, None], (num_walks, steps))
-    place_of = jnp.broadcast_to(jnp.arange(steps), (num_walks, steps))
-    size = min(num_walks * steps, CHUNK)
-    padding = -(num_walks * steps) % size
+    span = min(steps, SPAN)
 
     def of_root(record: jax.Array) -> jax.Array:
         # Sorted by vertex, then by place: the first of equal entries is the first visit.
-        order = jnp.argsort(record, axis=1, stable=True)
-        ordered = jnp.take_along_axis(record, order, axis=1)
+        ordered, place_of = _sorted(record, end)
         new = ordered[:, 1:] != ordered[:, :-1]
         new = jnp.concatenate([jnp.ones((num_walks, 1), bool), new], axis=1)
-        first = jnp.zeros(record.shape, bool).at[walk_of, order].set(new) & (record < end)
-        visiting = jnp.zeros(end + 1).at[record].add(first.astype(jnp.float32))
-        # Walks are mostly padding: first visits are brought to the front and taken in chunks.
-        count = jnp.sum(first)
-        entries = jnp.pad(jnp.argsort(~first.ravel(), stable=True), (0, padding))
-
-        def count_chunk(chunk: jax.Array, carry: Any) -> Any:
-            """Count the first visits of one chunk before which the candidate was seen."""
-            counts, candidate = carry
-            entry = jax.lax.dynamic_slice(entries, (chunk * size,), (size,))
-            real = chunk * size + jnp.arange(size) < count
-            walk, place = entry // steps, entry % steps
-            vertex = record[walk, place]
-            wanted = candidate[vertex]
-            slot = _search(ordered, walk, wanted)
-            seen = (ordered[walk, slot] == wanted) & (order[walk, slot] < place)
-            hit = (real & seen & (wanted < end)).astype(jnp.float32)
-            return counts.at[vertex].add(hit), candidate
+        first = new & (ordered < end)
+        visiting = jnp.zeros(end + 1).at[ordered].add(first.astype(jnp.float32))
 
         def next_reference(carry: Any, _: None) -> Any:
             best, reference = carry
-            later = first & (walk_of > reference[record])
-            reference = jnp.full(end + 1, num_walks).at[jnp.where(later, record, end)].min(walk_of)
-            ours = first & (walk_of == reference[record])
-            depth = jnp.zeros(end + 1, jnp.int32).at[record].max(jnp.where(ours, place_of, 0))
+            later = first & (walk_of > reference[ordered])
+            reference = jnp.full(end + 1, num_walks)
+            reference = reference.at[jnp.where(later, ordered, end)].min(walk_of)
+            ours = first & (walk_of == reference[ordered])
+            depth = jnp.zeros(end + 1, jnp.int32).at[ordered].max(jnp.where(ours, place_of, 0))
             source = jnp.minimum(reference, num_walks - 1)
 
-            def at_place(j: jax.Array, best: jax.Array) -> jax.Array:
-                candidate = jnp.where(j < depth, record[source, j], end)
-                candidate = jnp.where(candidate == record[0, 0], end, candidate)
-                start = (jnp.zeros(end + 1), candidate)
-                counts, _ = jax.lax.fori_loop(0, -(-count // size), count_chunk, start)
-                return jnp.maximum(best, counts)
+            def at_places(block: jax.Array, best: jax.Array) -> jax.Array:
+                """Count the walks of all vertices for their candidates at ``span`` places."""
+                start = 1 + block * span
+                own = jnp.where(first, jnp.clip(depth[ordered] - start, 0, span), 0).ravel()
+                ends = jnp.cumsum(own)  # pairs of a first visit and a candidate stand in one row
 
-            return (jax.lax.fori_loop(1, jnp.max(depth), at_place, best), reference), None
+                def count_chunk(chunk: jax.Array, counts: jax.Array) -> jax.Array:
+                    pair = chunk * CHUNK + jnp.arange(CHUNK)
+                    entry = jnp.searchsorted(ends, pair, side="right")
+                    real, entry = pair < ends[-1], jnp.minimum(entry, len(ends) - 1)
+                    column = pair - (ends[entry] - own[entry])
+                    walk, vertex = entry // steps, ordered.ravel()[entry]
+                    wanted = record[source[vertex], start + column]
+                    slot = _search(ordered, walk, wanted)
+                    seen = ordered[walk, slot] == wanted
+                    before = place_of[walk, slot] < place_of.ravel()[entry]
+                    hit = real & (wanted < end) & (wanted != record[0, 0]) & seen & before
+                    return counts.at[vertex, column].add(hit.astype(jnp.float32))
+
+                empty = jnp.zeros((end + 1, span))
+                counts = jax.lax.fori_loop(0, -(-ends[-1] // CHUNK), count_chunk, empty)
+                return jnp.maximum(best, counts.max(axis=1))
+
+            blocks = -(-(jnp.max(depth) - 1) // span)
+            return (jax.lax.fori_loop(0, blocks, at_places, best), reference), None
 
         start = (jnp.zeros(end + 1), jnp.full(end + 1, -1))
         best = jax.lax.scan(next_reference, start, length=references)[0][0]
         share = jnp.where(visiting > 0, best / jnp.where(visiting > 0, visiting, 1.0), 0.0)
         return share[:end]
 
-    return jax.vmap(of_root)(vertices)
+    # One root after the other, since the number of chunks and blocks is each root's own.
+    return jax.lax.map(of_root, vertices)
+
+
+def _sorted(record: jax.Array, end: int) -> tuple[jax.Array, jax.Array]:
+    """Vertices of each walk in ascending order, and their places ``[W, T + 1]``."""
+    steps = record.shape[1]
+    if (end + 1) * steps > checks.LARGEST:
+        place = jnp.argsort(record, axis=1, stable=True)
+        return jnp.take_along_axis(record, place, axis=1), place
+    codes = jnp.sort(record * steps + jnp.arange(steps)[None], axis=1)
+    return codes // steps, codes % steps
 
 
 def _search(ordered: jax.Array, rows: jax.Array, wanted: jax.Array) -> jax.Array:
