@@ -72,8 +72,8 @@ SCALES = {
     "small": Config(),
     # The paper's regime is 10^9 comparisons of Stable Diffusion's images, on many graphics cards.
     "full": Config(
-        generators=("mlp", "dit"), width=256, image_steps=3_000, small_steps=2_000, per_class=200,
-        lm_size="100k", lm_seeds=5, lm_steps=200, prompts=2_000,
-        lm_profiles=("op by op",), replica_steps=960, seeds=10,
+        generators=("mlp", "dit"), width=256, image_steps=2_000, small_steps=1_000, per_class=120,
+        lm_size="100k", lm_seeds=5, lm_steps=200, prompts=2_000, lm_profiles=("op by op",),
+        replica_steps=640, seeds=8,
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Quantization of weights to 8 bits, as a provider does who saves memory without saying so.
+"""Quantization of weights to a few bits, by which a provider saves memory.
 
 References:
     R. Krishnamoorthi, Quantizing deep convolutional networks for efficient inference, 2018.
