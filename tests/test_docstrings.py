@@ -43,6 +43,7 @@ learning.supervised
 models._functional
 models.flow.classifier
 models.flow.objectives
+models.transformer._beam
 models.transformer._families
 models.transformer._generate
 models.transformer._log_probs
@@ -68,6 +69,8 @@ rl.tabular.least_squares
 rl.value_decomposition._named
 rl.value_decomposition.mixers
 systems.fortytwo._synthetic
+systems.generative_consensus._replicas
+systems.generative_consensus._verify
 systems.knexa_fl._distillation
 systems.knexa_fl._knexa
 systems.knexa_fl._team
@@ -122,10 +125,12 @@ trust.graphs.weighted_graph trust.graphs.trust_network trust.graphs.sybil_attack
 trust.walks.rank trust.walks.reputation trust.walks.trust_walks
 trust.hashes.perceptual trust.hashes.random_projection trust.hashes.histogram
 trust.consensus.majority trust.consensus.threshold trust.consensus.agree trust.consensus.commit
-trust.consensus.Claim statistics.clopper_pearson
+trust.consensus.Claim
 trust.committees.decide trust.committees.draw_committee trust.committees.publish
 trust.split.cut trust.split.gradients trust.attestation.SimulatedAttestedExecutor
 trust.obfuscation.break_permutation
+trust.consensus.Claim trust.profiles.run systems.generative_consensus.verify
+systems.generative_consensus.replicas models.transformer.beam_search statistics.clopper_pearson
 trust.verify.quantize trust.verify.quantized_transformer trust.verify.prove trust.verify.check
 trust.verify.freivalds trust.verify.Transcript trust.verify.pedersen.commit_layer
 statistics.compare statistics.summarize plotting.curves sharding.shard

@@ -3,9 +3,10 @@
 One package for each, named as its experiment and its docs page: :mod:`~jaxswarm.systems.agentnet`,
 :mod:`~jaxswarm.systems.bn_actor_critic`, :mod:`~jaxswarm.systems.bristle`,
 :mod:`~jaxswarm.systems.disrupted`, :mod:`~jaxswarm.systems.fortytwo`,
-:mod:`~jaxswarm.systems.hammer`, :mod:`~jaxswarm.systems.knexa_fl`,
-:mod:`~jaxswarm.systems.matrix`, :mod:`~jaxswarm.systems.modest`, :mod:`~jaxswarm.systems.nora`,
-:mod:`~jaxswarm.systems.sapo`, :mod:`~jaxswarm.systems.scaling_agents`,
+:mod:`~jaxswarm.systems.generative_consensus`, :mod:`~jaxswarm.systems.hammer`,
+:mod:`~jaxswarm.systems.knexa_fl`, :mod:`~jaxswarm.systems.matrix`,
+:mod:`~jaxswarm.systems.modest`, :mod:`~jaxswarm.systems.nora`, :mod:`~jaxswarm.systems.sapo`,
+:mod:`~jaxswarm.systems.scaling_agents`,
 :mod:`~jaxswarm.systems.sl_mgac`, :mod:`~jaxswarm.systems.stac`, :mod:`~jaxswarm.systems.sybilwall`,
 :mod:`~jaxswarm.systems.symphony` and :mod:`~jaxswarm.systems.symphony_coord`. They may import
 every other package, but not one another; no package imports them. A system whose method is a

@@ -3,9 +3,10 @@
 ``ranking`` orders replies by pairwise comparisons and follows the reputation of judges. ``graphs``
 holds trust and affinity as padded arrays with Sybil attacks as edits, ``walks`` ranks users and
 items by random walks on them. ``hashes`` compares outputs by locality-sensitive hashes,
-``consensus`` lets verifiers vote on claims about them. ``verify`` checks claims about the execution
-of a model. ``committees`` repeat an inference and agree on its output, ``split`` cuts a network
-between nodes and measures what activations reveal, ``attestation`` simulates trusted hardware,
+``consensus`` lets verifiers vote on claims about them, ``profiles`` executes one function in
+several precisions, batch sizes and compilations. ``verify`` checks claims about the execution of a
+model. ``committees`` repeat an inference and agree on its output, ``split`` cuts a network between
+nodes and measures what activations reveal, ``attestation`` simulates trusted hardware,
 ``obfuscation`` has permuted vocabularies and their break.
 """
 
@@ -16,6 +17,7 @@ from jaxswarm.trust import (
     graphs,
     hashes,
     obfuscation,
+    profiles,
     ranking,
     split,
     verify,
@@ -29,6 +31,7 @@ __all__ = [
     "graphs",
     "hashes",
     "obfuscation",
+    "profiles",
     "ranking",
     "split",
     "verify",

@@ -41,6 +41,7 @@ MINUTES = (
     "sl_mgac",
     "tscac",
     "verified_inference",
+    "generative_consensus",
 )
 
 

@@ -3,7 +3,8 @@
 Every module is called as ``module(x, t, condition)`` with ``x: [B, ...]``, ``t: [B]`` in ``[0, 1]``
 and ``condition: int32[B]`` in ``[0, num_classes]`` (``None`` without classes) and returns
 ``[B, ...]``. Class ``num_classes`` means no condition. Without classes the condition may also be
-real numbers ``[B, ...]``.
+real numbers ``[B, ...]``. Time is embedded in float32, layers compute in the type of ``x`` and of
+the parameters.
 
 References:
     Peebles, Xie, Scalable diffusion models with transformers, 2023 (DiT, adaLN-Zero).
@@ -72,7 +73,7 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, t: jax.Array, condition: jax.Array | None = None) -> jax.Array:
         """Apply to ``x: [B, ...]``; the embedding is added to the first hidden layer."""
-        embedding = Conditioning(self.width, self.num_classes)(t, condition)
+        embedding = Conditioning(self.width, self.num_classes)(t, condition).astype(x.dtype)
         flat = x.reshape(len(x), -1)
         hidden = nn.Dense(self.width, dot_general=dot_general)(flat) + embedding
         for _ in range(self.depth - 1):
@@ -111,7 +112,7 @@ class DiT(nn.Module):
         patches = patches.reshape(batch, rows * columns, p * p * channels)
         tokens = nn.Dense(self.width)(patches)
         tokens += positions(rows, columns, self.width)[None].astype(tokens.dtype)
-        embedding = Conditioning(self.width, self.num_classes)(t, condition)
+        embedding = Conditioning(self.width, self.num_classes)(t, condition).astype(x.dtype)
         for _ in range(self.depth):
             tokens = _Block(self.num_heads)(tokens, embedding)
         shift, scale = jnp.split(_zero_dense(2 * self.width)(embedding)[:, None], 2, axis=-1)
@@ -163,6 +164,7 @@ class UNet(nn.Module):
                 f"x: expected sides that {factor} divides, got {images.shape[1]}×{images.shape[2]}"
             )
         embedding = Conditioning(4 * self.channels[0], self.num_classes)(t, condition)
+        embedding = embedding.astype(x.dtype)
         hidden = nn.Conv(self.channels[0], (3, 3))(images)
         skips = []
         for level, width in enumerate(self.channels):

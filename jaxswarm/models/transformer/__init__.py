@@ -2,11 +2,13 @@
 
 ``transformer.from_config(transformer.sized("27k", vocab_size))`` gives a :class:`LanguageModel`,
 pure functions of one agent; ``transformer.generate`` samples completions, which
-``completion_log_probs`` scores; ``step_log_probs`` sums over reasoning steps. ``transformer.lora``
-adapts a frozen model, ``transformer.families`` holds agents of different sizes. Texts become tokens
-in ``jaxswarm.data.tokenizers``.
+``completion_log_probs`` scores; ``transformer.beam_search`` finds the most probable one;
+``step_log_probs`` sums over reasoning steps. ``transformer.lora`` adapts a frozen model,
+``transformer.families`` holds agents of different sizes. Texts become tokens in
+``jaxswarm.data.tokenizers``.
 """
 
+from jaxswarm.models.transformer._beam import Beams, beam_search
 from jaxswarm.models.transformer._config import DTYPES, SIZES, Config, sized
 from jaxswarm.models.transformer._families import Families, families
 from jaxswarm.models.transformer._generate import (
@@ -39,6 +41,7 @@ __all__ = [
     "PAD",
     "SIZES",
     "TARGETS",
+    "Beams",
     "Cache",
     "Completions",
     "Config",
@@ -48,6 +51,7 @@ __all__ = [
     "Network",
     "Outputs",
     "adapted",
+    "beam_search",
     "check_model",
     "check_tokens",
     "completion_log_probs",
