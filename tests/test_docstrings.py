@@ -125,7 +125,6 @@ trust.graphs.weighted_graph trust.graphs.trust_network trust.graphs.sybil_attack
 trust.walks.rank trust.walks.reputation trust.walks.trust_walks
 trust.hashes.perceptual trust.hashes.random_projection trust.hashes.histogram
 trust.consensus.majority trust.consensus.threshold trust.consensus.agree trust.consensus.commit
-trust.consensus.Claim
 trust.committees.decide trust.committees.draw_committee trust.committees.publish
 trust.split.cut trust.split.gradients trust.attestation.SimulatedAttestedExecutor
 trust.obfuscation.break_permutation
