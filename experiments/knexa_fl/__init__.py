@@ -6,10 +6,11 @@ agents lose most of them before their parameters are frozen. Two checks of this 
 after a pilot on base seed 1000; no threshold moved.
 
 What was found at small scale. Choosing teachers is worth something (oracle pairs end .15 [.10, .19]
-above random ones), and LinUCB gets half to two thirds: .10 with concatenated profiles, .08 with pair terms,
-.08 above pairing by the largest divergence. The paper's collapse of central distillation is seen in
-its level (mean logits over unequal vocabularies teach nothing) and hardly as a fall from its own
-peak (.015, interval .001 to .028). Random teachers are not better than own data (-.02, -.04 to .01).
+above random ones), and LinUCB gets half to two thirds: .10 with concatenated profiles, .08 with
+pair terms, .08 above pairing by the largest divergence. The paper's collapse of central
+distillation is seen in its level (mean logits over unequal vocabularies teach nothing) and hardly
+as a fall from its own peak (.015, interval .001 to .028). Random teachers are not better than own
+data (-.02, -.04 to .01).
 
 The run was recorded twice on base seed 0, since programs were made cheaper: base models and what
 agents lose share one program, and the transformer computes one output of a prompt, which changes
