@@ -17,7 +17,7 @@ from jaxswarm.systems import fortytwo
 from jaxswarm.trust import ranking
 from jaxswarm.types import Key
 
-CHUNK = 128  # questions of a call of the compiled programs
+CHUNK = 96  # questions of a call of the compiled programs
 
 AGGREGATORS = {
     "best": "best node on calibration questions",

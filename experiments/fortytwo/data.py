@@ -144,13 +144,16 @@ def rule_pairs(rng: np.random.Generator, count: int) -> list[Pair]:
 
 
 def to_arrays(rows: list[Row]) -> verifiable.Problems:
-    """Rows as arrays; a judge's prompt is laid out as ``judge_prompts`` does."""
+    """Rows as arrays; a judge's prompt is laid out as ``judge_prompts`` does.
+
+    Without room for the texts behind an answer, of which there are none in training.
+    """
 
     def encode(column: int, length: int) -> tokenizers.Encoded:
         texts = [row[column] for row in rows]
         return tokenizers.encode_batch(tasks.TOKENIZER, texts, length=length)
 
-    parts = [encode(0, tasks.QUESTION), encode(1, tasks.SHOWN), encode(2, tasks.SHOWN)]
+    parts = [encode(0, tasks.QUESTION), encode(1, tasks.REPLY), encode(2, tasks.REPLY)]
     marks = encode(3, 1)
     between = np.where(marks.mask, FORM.between, 0)
     tokens = [parts[0].tokens, parts[1].tokens, between, parts[2].tokens, marks.tokens]

@@ -1,4 +1,13 @@
-"""``jax.jit`` for the training loops of experiments, compiled sooner than with XLA's defaults."""
+"""``jax.jit`` for the training loops of experiments, compiled sooner than with XLA's defaults.
+
+Programs may run at the same time on threads (while one waits or takes small steps the other uses
+the core), with one exception: jaxlib's kernels of LAPACK split a *batch* of matrices among the
+threads of XLA's pool and wait there for the parts. On two cores two such programs occupy both
+threads with waiting, and neither ever ends (seen with jaxlib 0.10.1: ``spotrf`` in one thread,
+``strsm`` in the other). So programs with a ``vmap`` of ``cholesky``, ``solve``, ``eigh``, ``qr`` or
+``svd`` run one after another, or loop over the batch by ``jax.lax.map``: a single matrix is not
+split. Programs without linear algebra are not affected.
+"""
 
 import os
 from collections.abc import Callable

@@ -43,7 +43,8 @@ References:
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -120,12 +121,75 @@ def run_language(
         ``known`` ``[S, N, 12]``.
     """
     private, histogram = skills.deal_private(config, questions, known)
+    given = (agents.keys(key, config.seeds), private, jnp.asarray(histogram), params)
+    programs = _compile(config, team, questions, given)
+    started = programs.start(given)
+    before = programs.measure(given, started)  # the same for all policies
+
+    def run_arm(name: str) -> tuple[np.ndarray, Any]:
+        policy = jnp.int32(knexa_fl.POLICIES.index(name))
+        state, tested, infos = started, [before], []
+        for index in range(0, config.rounds, config.every):
+            state, info = programs.advance(policy, jnp.int32(index), given, state)
+            tested.append(programs.measure(given, state))
+            infos.append(jax.tree.map(np.asarray, info))
+        joined = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *infos)
+        return np.stack(tested, axis=1), joined
+
+    # Two at a time, which is safe as long as no program factorizes a batch of matrices at once
+    # (experiments/harness/compile.py). The oracle trains N + 1 times as often, so it comes first.
+    order = sorted(arms, key=lambda name: name != "oracle")
+    with ThreadPoolExecutor(2) as threads:
+        found = dict(zip(order, threads.map(run_arm, order), strict=True))
+    accuracies, infos = jax.tree.map(
+        lambda *leaves: np.stack(leaves), *[found[name] for name in arms]
+    )
+    return {
+        "accuracy": accuracies,
+        "loss": infos.loss,
+        "rewards": infos.rewards,
+        "teachers": infos.pairs.teachers,
+        "students": infos.pairs.students,
+        "sent": infos.sent,
+        "at": np.arange(0, config.rounds + 1, config.every),
+        "histogram": histogram,
+        "known": known,
+    }
+
+
+class _Programs(NamedTuple):
+    """Compiled programs of all policies; seed by seed, leaves of states ``[S, ...]``.
+
+    Attributes:
+        start: ``start(given) -> state`` before the first round.
+        advance: ``advance(policy, index, given, state) -> (state, infos [S, every, ...])``, the
+            rounds from ``index`` to the next measurement.
+        measure: ``measure(given, state) -> float32[S, N, 12]``, test accuracy.
+    """
+
+    start: Callable[..., Any]
+    advance: Callable[..., Any]
+    measure: Callable[..., Any]
+
+
+def _compile(
+    config: Config, team: knexa_fl.Team, questions: skills.Questions, given: tuple[Any, ...]
+) -> _Programs:
+    """Compile the programs, two at a time.
+
+    Args:
+        config: sizes of the run.
+        team: of the first seed.
+        questions: of all skills.
+        given: keys, private data, shares of skills and frozen parameters, leaves ``[S, ...]``.
+    """
     transfer, validation, test = jax.tree.map(
         jnp.asarray, (questions.transfer, questions.validation, questions.test)
     )
     category = jnp.asarray(questions.category)
 
-    def run_seed(policy: jax.Array, key: jax.Array, own: Any, share: jax.Array, params: Any) -> Any:
+    def parts(policy: Any, own: Any, share: Any, params: Any) -> tuple[Any, Any, Any]:
+        """Team, learner and data of one seed."""
         agents_of_seed = team._replace(params=params)
         data = knexa_fl.KnexaData(
             own, share, transfer.prompts, transfer.prompt_mask, validation, category
@@ -142,56 +206,46 @@ def run_language(
             transfer_size=config.texts,
             temperature=0.0,
         )
-        init_key, run_key, test_key = jax.random.split(key, 3)
-        state = learner.init(agents_of_seed.init(init_key), data)
-        infos = jax.eval_shape(learner.step, run_key, state, data)[1]
-        blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), infos)
+        return agents_of_seed, learner, data
 
-        def one(state: knexa_fl.KnexaState, index: jax.Array) -> tuple[Any, Any]:
-            # Compiled once each: the test before every few rounds, and the rounds.
-            tested = jax.lax.cond(
-                index % config.every == 0,
-                lambda: accuracy(test_key, agents_of_seed, state, test),
-                lambda: jnp.zeros((config.agents, NUM_SKILLS)),
-            )
-            state, info = jax.lax.cond(
-                index < config.rounds,
-                lambda: learner.step(jax.random.fold_in(run_key, index), state, data),
-                lambda: (state, blank),
-            )
-            return state, (tested, info)
+    def start(given: Any) -> Any:
+        def one(given: Any) -> knexa_fl.KnexaState:
+            key, *rest = given
+            agents_of_seed, learner, data = parts(0, *rest)
+            return learner.init(agents_of_seed.init(jax.random.split(key, 3)[0]), data)
 
-        tested, infos = jax.lax.scan(one, state, jnp.arange(config.rounds + 1))[1]
-        return tested[:: config.every], jax.tree.map(lambda x: x[:-1], infos)
+        return jax.lax.map(one, given)
 
-    over_seeds = jax.vmap(run_seed, in_axes=(None, 0, 0, 0, 0))
-    given = (agents.keys(key, config.seeds), private, jnp.asarray(histogram), params)
-    program = (
-        jit_fast_compile(over_seeds, level=config.compile_level)
-        .lower(jnp.int32(0), *given)
-        .compile()
-    )
+    def advance(policy: jax.Array, index: jax.Array, given: Any, states: Any) -> Any:
+        def one(inputs: Any) -> Any:
+            state, (key, *rest) = inputs
+            _, learner, data = parts(policy, *rest)
+            key = jax.random.split(key, 3)[1]
 
-    def run_arm(name: str) -> Any:
-        policy = jnp.int32(knexa_fl.POLICIES.index(name))
-        return jax.block_until_ready(program(policy, *given))
+            def step(state: knexa_fl.KnexaState, i: jax.Array) -> tuple[Any, Any]:
+                return learner.step(jax.random.fold_in(key, i), state, data)
 
-    # One after another: two of these programs at once on threads can wait for each other forever.
-    found = {name: run_arm(name) for name in arms}
-    accuracies, infos = jax.tree.map(
-        lambda *leaves: np.stack(leaves), *[found[name] for name in arms]
-    )
-    return {
-        "accuracy": accuracies,
-        "loss": infos.loss,
-        "rewards": infos.rewards,
-        "teachers": infos.pairs.teachers,
-        "students": infos.pairs.students,
-        "sent": infos.sent,
-        "at": np.arange(0, config.rounds + 1, config.every),
-        "histogram": histogram,
-        "known": known,
-    }
+            return jax.lax.scan(step, state, index + jnp.arange(config.every))
+
+        return jax.lax.map(one, (states, given))
+
+    def measure(given: Any, states: Any) -> jax.Array:
+        def one(inputs: Any) -> jax.Array:
+            state, (key, _, _, params) = inputs
+            key = jax.random.split(key, 3)[2]
+            return accuracy(key, team._replace(params=params), state, test)
+
+        return jax.lax.map(one, (states, given))
+
+    def compiled(function: Callable[..., Any], level: int, *inputs: Any) -> Callable[..., Any]:
+        return jit_fast_compile(function, level=level, plain=True).lower(*inputs).compile()
+
+    state, zero = jax.eval_shape(start, given), jnp.int32(0)
+    with ThreadPoolExecutor(2) as threads:
+        rounds = threads.submit(compiled, advance, config.compile_level, zero, zero, given, state)
+        tests = threads.submit(compiled, measure, config.compile_level, given, state)
+        first = threads.submit(compiled, start, 0, given)
+        return _Programs(first.result(), rounds.result(), tests.result())
 
 
 def accuracy(

@@ -19,7 +19,7 @@ Shapes: ``S`` seeds, ``T`` rounds, ``N`` agents, ``K = N / 2`` pairs.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -62,12 +62,9 @@ def run_roles(key: jax.Array, config: Config) -> dict[str, np.ndarray]:
 
     keys = agents.keys(key, config.bandit_seeds)
     features, means = jit_fast_compile(jax.vmap(world), level=0)(keys)
-    random = _pair_by_scores(
-        keys, jnp.full((1, *means.shape), jnp.nan), means, config.bandit_rounds
-    )
     values = {
-        LINUCB: jit_fast_compile(jax.vmap(run_seed))(keys, features, means),
-        RANDOM: random[0],
+        LINUCB: jit_fast_compile(jax.vmap(run_seed), level=1, plain=True)(keys, features, means),
+        RANDOM: _pair_by_scores(config, keys, jnp.full_like(means, jnp.nan), means),
     }
     return _regrets(means, values)
 
@@ -97,13 +94,15 @@ def run_synergy(key: jax.Array, config: Config) -> dict[str, dict[str, np.ndarra
 
     over_seeds = jax.vmap(run_seed, in_axes=(None, 0, 0, 0))
     over_kinds = jax.vmap(over_seeds, in_axes=(0, None, None, None))
-    learn = jit_fast_compile(over_kinds)
+    learn = jit_fast_compile(over_kinds, level=1, plain=True)
     results = {}
     for name, (first, second) in WEIGHTS.items():
         means = first * divergence + second * difference
         learnt = learn(jnp.array([True, False]), means, profiles, keys)
-        scores = jnp.stack([divergence, means, jnp.full_like(means, jnp.nan)])
-        others = _pair_by_scores(keys, scores, means, rounds)
+        others = [
+            _pair_by_scores(config, keys, scores, means)[:, :rounds]
+            for scores in (divergence, means, jnp.full_like(means, jnp.nan))
+        ]
         arms = (CONCAT, PAIRWISE, JS_GREEDY, GREEDY_ORACLE, RANDOM)
         results[name] = _regrets(means, dict(zip(arms, [*learnt, *others], strict=True)))
     return results
@@ -149,19 +148,26 @@ def _learn(
     return jax.lax.scan(step, maker.init(), jnp.arange(rounds))[1]
 
 
-@partial(jax.jit, static_argnums=3)
-def _pair_by_scores(keys: jax.Array, scores: jax.Array, means: jax.Array, rounds: int) -> jax.Array:
+def _pair_by_scores(
+    config: Config, keys: jax.Array, scores: jax.Array, means: jax.Array
+) -> jax.Array:
     """Sum of expected rewards of greedy pairs by fixed scores, at random where they are NaN.
 
     Args:
+        config: sizes; as many rounds as the longer of the two tiers has, one program for both.
         keys: of the seeds.
-        scores: ``[A, S, N, N]`` of ``A`` arms.
+        scores: ``[S, N, N]``.
         means: ``[S, N, N]``, expected rewards.
-        rounds: ``T``.
 
     Returns:
-        ``float32[A, S, T]``.
+        ``float32[S, T]``.
     """
+    return _pairing(max(config.bandit_rounds, config.synergy_rounds))(keys, scores, means)
+
+
+@cache
+def _pairing(rounds: int) -> Callable[..., jax.Array]:
+    """The jitted program of :func:`_pair_by_scores`."""
 
     def run_seed(key: jax.Array, scores: jax.Array, means: jax.Array) -> jax.Array:
         def one(index: jax.Array) -> jax.Array:
@@ -172,7 +178,7 @@ def _pair_by_scores(keys: jax.Array, scores: jax.Array, means: jax.Array, rounds
 
         return jax.lax.map(one, jnp.arange(rounds))
 
-    return jax.vmap(jax.vmap(run_seed), in_axes=(None, 0, None))(keys, scores, means)
+    return jit_fast_compile(jax.vmap(run_seed), level=0)
 
 
 def _regrets(means: jax.Array, values: dict[str, jax.Array]) -> dict[str, np.ndarray]:

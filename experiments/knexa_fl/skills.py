@@ -4,6 +4,7 @@ Shapes: ``N`` agents, ``M`` private demonstrations, ``S`` seeds.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -161,17 +162,19 @@ def make_team(
     }
     names = [FAMILIES[i % 2] for i in range(config.agents)]
     swarm = transformer.families(models, names)
-    params = {}
-    for number, (name, model) in enumerate(models.items()):
-        data, taught = right, wrong
-        if name == FAMILIES[1]:
-            table = tokenizers.token_map(TEXT, other)
-            data = data._replace(prompts=table[data.prompts], solutions=table[data.solutions])
-            taught = table[taught]
+    table = tokenizers.token_map(TEXT, other)
+    translated = right._replace(prompts=table[right.prompts], solutions=table[right.solutions])
+    taught = [(right, wrong), (translated, table[wrong])]
+
+    def train(number: int) -> Params:
+        name = FAMILIES[number]
         knows = known[:, swarm.members[name]]
-        params[name] = _agents_of(
-            jax.random.fold_in(key, number), config, model, data, taught, knows
-        )
+        key_of_family = jax.random.fold_in(key, number)
+        data, mistaken = taught[number]
+        return _agents_of(key_of_family, config, models[name], data, mistaken, knows)
+
+    with ThreadPoolExecutor(2) as threads:
+        params = dict(zip(FAMILIES, threads.map(train, range(2)), strict=True))
     adapters = transformer.lora(2, alpha=8.0, targets=transformer.TARGETS)
     first = jax.tree.map(lambda x: x[0], params)
     return knexa_fl.team(swarm, first, vocabularies, TEXT, adapters=adapters), params
@@ -186,34 +189,34 @@ def _agents_of(
     known: np.ndarray,
 ) -> Params:
     """Parameters of a family's agents, leaves ``[S, F, ...]``, from one base model."""
+
+    def fit(key: Key, params: Params, data: Any, steps: jax.Array, rate: jax.Array) -> Params:
+        def schedule(count: Any) -> jax.Array:
+            fall = 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(count, steps) / steps))
+            return rate * (0.05 + 0.95 * fall)
+
+        learner = language.sft(model, optax.adam(schedule), batch_size=64)
+
+        def one(index: jax.Array, state: language.SFTState) -> language.SFTState:
+            return learner.step(jax.random.fold_in(key, index), state, data)[0]
+
+        return jax.lax.fori_loop(0, steps, one, learner.init(params)).params
+
     skill = np.repeat(np.arange(NUM_SKILLS), DRAWN)
-
-    def train(key: Key, known: jax.Array) -> Params:
-        keys = jax.random.split(key, 3)
-
-        def tuned(key: Key, params: Params, data: Any, steps: int, rate: float) -> Params:
-            schedule = optax.cosine_decay_schedule(rate, steps, 0.05)
-            learner = language.sft(model, optax.adam(schedule), batch_size=64)
-
-            def one(state: language.SFTState, index: jax.Array) -> tuple[language.SFTState, None]:
-                return learner.step(jax.random.fold_in(key, index), state, data)[0], None
-
-            return jax.lax.scan(one, learner.init(params), jnp.arange(steps))[0].params
-
-        base = tuned(keys[1], model.init(keys[0]), data, config.pretrain_steps, config.pretrain_lr)
-
-        def agent(inputs: tuple[Key, jax.Array]) -> Params:
-            key, knows = inputs
-            solutions = jnp.where(knows[skill][:, None], data.solutions, wrong)
-            taught = data._replace(solutions=solutions)
-            return tuned(key, base, taught, config.forget_steps, config.forget_lr)
-
-        flat = known.reshape(-1, NUM_SKILLS)
-        found = jax.lax.map(agent, (jax.random.split(keys[2], len(flat)), flat))
-        return jax.tree.map(lambda x: x.reshape(*known.shape[:2], *x.shape[1:]), found)
-
-    data = jax.tree.map(jnp.asarray, data)
-    return jit_fast_compile(train, level=config.compile_level)(key, jnp.asarray(known))
+    init_key, base_key, agents_key = jax.random.split(key, 3)
+    # One program for the base model and for what agents lose.
+    program = jit_fast_compile(fit, level=config.compile_level, plain=True)
+    start = jit_fast_compile(model.init, level=0)(init_key)
+    base = program(
+        base_key, start, data, np.int32(config.pretrain_steps), np.float32(config.pretrain_lr)
+    )
+    flat = known.reshape(-1, NUM_SKILLS)
+    found = []
+    for own_key, knows in zip(jax.random.split(agents_key, len(flat)), flat, strict=True):
+        taught = data._replace(solutions=np.where(knows[skill][:, None], data.solutions, wrong))
+        steps, rate = np.int32(config.forget_steps), np.float32(config.forget_lr)
+        found.append(program(own_key, base, taught, steps, rate))
+    return jax.tree.map(lambda *xs: jnp.stack(xs).reshape(*known.shape[:2], *xs[0].shape), *found)
 
 
 def deal_private(

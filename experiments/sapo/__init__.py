@@ -58,7 +58,7 @@ PAPER = Paper(
 SUBSTITUTES = (
     "Transformers of 27 thousand parameters, fine-tuned here on noisy demonstrations of four "
     "families of questions about three letters, replace Qwen2.5-0.5B and nine families of "
-    "ReasoningGYM; 4 agents and 64 rounds (full: 8 and 800) replace 8 agents and 2,000 rounds. The "
+    "ReasoningGYM; 4 agents and 64 rounds (full: 8 and 700) replace 8 agents and 2,000 rounds. The "
     "filtered control, the high-base control, agents that know different families, sharers of true "
     "solutions and updates without the wrong external responses are ours."
 )

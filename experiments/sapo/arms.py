@@ -16,6 +16,7 @@ Shapes: ``S`` seeds, ``R`` rounds, ``N`` agents, ``F`` families.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -76,8 +77,9 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     if config.junk:
         forge = sapo.padded_answers(NEWLINE, TOKENIZER.vocab_size)
         junk = _runner(config, data, swarms["low"], forge)
-    for task in tasks:
-        results.setdefault(task[0], {})[task[1]] = record(task)
+    with ThreadPoolExecutor(2) as pool:  # one arm on each of two cores
+        for (kind, arm, _), found in zip(tasks, pool.map(record, tasks), strict=True):
+            results.setdefault(kind, {})[arm] = found
     return results
 
 

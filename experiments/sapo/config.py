@@ -64,5 +64,5 @@ SCALES = {
         compile_level=0,
     ),
     "small": Config(),
-    "full": Config(agents=8, rounds=800, seeds=6, junk=2),
+    "full": Config(agents=8, rounds=700, seeds=6, junk=2),
 }  # fmt: skip

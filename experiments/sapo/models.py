@@ -4,6 +4,7 @@ Shapes: ``S`` seeds, ``F = 4`` families, ``M`` questions.
 """
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -125,7 +126,9 @@ def base_models(config: Config, data: Data) -> dict[str, Any]:
         pair = [tune(k, start, config.known, f) for k, f in zip(own, SPECIALTIES, strict=True)]
         return {"base": base, "high": high, "specialists": _stack(pair)}
 
-    return _stack([one_seed(key) for key in keys])
+    first = one_seed(keys[0])  # compiles
+    with ThreadPoolExecutor(2) as pool:
+        return _stack([first, *pool.map(one_seed, keys[1:])])
 
 
 def _stack(trees: list[Any]) -> Any:

@@ -41,8 +41,9 @@ def test_training_prompts_are_those_of_the_judge():
     prompts, mask = fortytwo.judge_prompts(
         data.FORM, *(x for part in parts for x in (part.tokens, part.mask))
     )
-    np.testing.assert_array_equal(arrays.prompts, prompts)
-    np.testing.assert_array_equal(arrays.prompt_mask, mask)
+    # Apart from padding, over which models skip: of texts behind an answer there are none.
+    given = arrays.prompts[arrays.prompt_mask]
+    np.testing.assert_array_equal(given, np.asarray(prompts)[np.asarray(mask)])
     assert tasks.TOKENIZER.decode(arrays.solutions[0]) == "bcdaA"
 
 

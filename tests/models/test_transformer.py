@@ -354,3 +354,23 @@ def test_it_learns_to_copy(key):
     losses = train(key)
     assert losses[0] > 1.5
     assert losses[-10:].mean() < 0.3
+
+
+def test_outputs_at_one_token_alone_are_those_of_all_tokens():
+    model = transformer.from_config(transformer.Config(vocab_size=12, width=8, value_head=True))
+    params = model.init(jax.random.key(0))
+    tokens = jax.random.randint(jax.random.key(1), (2, 5), 0, 12)
+    mask, at = jnp.array([[True] * 5, [False, True, True, True, False]]), jnp.array([4, 3])
+
+    @jax.jit
+    def both(params):
+        every, cache = model.extend(params, model.start(2, 6), tokens, mask)
+        assert model.extend_at is not None
+        found, other = model.extend_at(params, model.start(2, 6), tokens, mask, at)
+        return every, cache, found, other
+
+    every, cache, found, other = both(params)
+    for all_outputs, chosen in zip(every, found, strict=True):
+        wanted = np.asarray(all_outputs)[np.arange(2), np.asarray(at)]
+        np.testing.assert_allclose(np.asarray(chosen)[:, 0], wanted, atol=1e-6)
+    jax.tree.map(np.testing.assert_array_equal, cache, other)

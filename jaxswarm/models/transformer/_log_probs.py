@@ -197,13 +197,14 @@ def prefill(
         ``(Outputs with C = 1, cache)``.
     """
     batch, length = prompts.shape
-    outputs, cache = model.extend(
-        params, model.start(batch, length + num_new), prompts, prompt_mask
-    )
+    cache = model.start(batch, length + num_new)
     if prompt_mask is None:
-        return jax.tree.map(lambda x: x[:, -1:], outputs), cache
-    slots = jnp.arange(length)[None]
-    last = jnp.max(jnp.where(prompt_mask, slots, 0), axis=1)
+        last = jnp.full(batch, length - 1)
+    else:
+        last = jnp.max(jnp.where(prompt_mask, jnp.arange(length)[None], 0), axis=1)
+    if model.extend_at is not None:
+        return model.extend_at(params, cache, prompts, prompt_mask, last)
+    outputs, cache = model.extend(params, cache, prompts, prompt_mask)
     take = jax.vmap(lambda x, i: jax.lax.dynamic_slice_in_dim(x, i, 1))
     return jax.tree.map(lambda x: take(x, last), outputs), cache
 

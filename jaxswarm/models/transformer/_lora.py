@@ -122,7 +122,14 @@ def adapted(model: LanguageModel, params: Params, adapters: Lora) -> LanguageMod
     ) -> tuple[Outputs, PyTree]:
         return model.extend(adapters.merge(params, adapter), cache, tokens, mask)
 
-    return model._replace(init=init, apply=apply, extend=extend)
+    def extend_at(
+        adapter: PyTree, cache: PyTree, tokens: jax.Array, mask: jax.Array | None, at: jax.Array
+    ) -> tuple[Outputs, PyTree]:
+        assert model.extend_at is not None
+        return model.extend_at(adapters.merge(params, adapter), cache, tokens, mask, at)
+
+    shortcut = None if model.extend_at is None else extend_at
+    return model._replace(init=init, apply=apply, extend=extend, extend_at=shortcut)
 
 
 def _layers(params: Any, path: str) -> list[tuple[str, Mapping[str, Any]]]:

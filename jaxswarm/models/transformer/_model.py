@@ -35,6 +35,9 @@ class LanguageModel(NamedTuple):
         vocab_size: ``V``.
         has_values: whether ``Outputs.values`` is there.
         config: of a transformer; ``None`` for another model.
+        extend_at: ``extend_at(params, cache, tokens, mask, at: int32[B]) -> (Outputs, cache)`` as
+            ``extend``, with the outputs of token ``at[b]`` of each sequence alone, ``[B, 1, ...]``,
+            which costs less; ``None`` for a model without such a shortcut.
     """
 
     init: Callable[[Key], Params]
@@ -44,6 +47,7 @@ class LanguageModel(NamedTuple):
     vocab_size: int
     has_values: bool = False
     config: Config | None = None
+    extend_at: Callable[..., tuple[Outputs, PyTree]] | None = None
 
 
 def from_config(config: Config) -> LanguageModel:
@@ -86,6 +90,15 @@ def from_config(config: Config) -> LanguageModel:
     def extend(
         params: Params, cache: Cache, tokens: jax.Array, mask: jax.Array | None = None
     ) -> tuple[Outputs, Cache]:
+        return extend_at(params, cache, tokens, mask, None)
+
+    def extend_at(
+        params: Params,
+        cache: Cache,
+        tokens: jax.Array,
+        mask: jax.Array | None,
+        at: jax.Array | None,
+    ) -> tuple[Outputs, Cache]:
         checks.instance("cache", cache, Cache, "model.start(batch_size, num_slots)")
         tokens, mask = check_tokens(tokens, mask, config.vocab_size)
         _check_vocabulary(params, config)
@@ -96,10 +109,11 @@ def from_config(config: Config) -> LanguageModel:
                 f"tokens: expected {batch} sequences of at most {slots - used} tokens, the free "
                 f"slots of the cache, got shape {tokens.shape}"
             )
-        outputs, cache = network.apply({"params": params}, tokens, mask, cache)  # pyright: ignore
-        return outputs, cache
+        return network.apply({"params": params}, tokens, mask, cache, at)  # pyright: ignore
 
-    return LanguageModel(init, apply, start, extend, config.vocab_size, config.value_head, config)
+    return LanguageModel(
+        init, apply, start, extend, config.vocab_size, config.value_head, config, extend_at
+    )
 
 
 def check_model(model: Any, *, values: bool = False) -> LanguageModel:

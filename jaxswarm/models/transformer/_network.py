@@ -78,7 +78,7 @@ def empty_cache(config: Config, batch_size: int, num_slots: int) -> Cache:
 
 
 class Network(nn.Module):
-    """Causal transformer, called as ``module(tokens, mask, cache) -> (Outputs, cache)``.
+    """Causal transformer, called as ``module(tokens, mask, cache, at) -> (Outputs, cache)``.
 
     Attributes:
         config: sizes.
@@ -88,9 +88,17 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(
-        self, tokens: jax.Array, mask: jax.Array | None = None, cache: Cache | None = None
+        self,
+        tokens: jax.Array,
+        mask: jax.Array | None = None,
+        cache: Cache | None = None,
+        at: jax.Array | None = None,
     ) -> tuple[Outputs, Cache | None]:
-        """Apply the network to tokens ``[B, C]``, after those of the cache if there is one."""
+        """Apply the network to tokens ``[B, C]``, after those of the cache if there is one.
+
+        With ``at: int32[B]`` in ``[0, C)`` outputs are those of one token of each sequence,
+        ``C = 1``; of the others the last block computes keys and values alone.
+        """
         config = self.config
         dtype = config.compute_dtype
         layout = _layout(tokens, mask, cache)
@@ -113,7 +121,9 @@ class Network(nn.Module):
         keys, values = [], []
         for layer in range(config.num_layers):
             past = None if cache is None else (cache.keys[layer], cache.values[layer], cache.used)
-            x, own = Block(config, name=f"block_{layer}")(x, rotation, layout.allowed, past)
+            chosen = at if layer == config.num_layers - 1 else None
+            block = Block(config, name=f"block_{layer}")
+            x, own = block(x, rotation, layout.allowed, past, chosen)
             keys.append(own[0])
             values.append(own[1])
         x = nn.RMSNorm(dtype=dtype, name="norm")(x)
@@ -141,8 +151,9 @@ class Block(nn.Module):
         rotation: tuple[jax.Array, jax.Array],
         allowed: jax.Array,
         past: tuple[jax.Array, jax.Array, jax.Array] | None,
+        at: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """Apply the block to ``x: [B, C, D]``; also returns all keys and values."""
+        """Apply the block to ``x: [B, C, D]``, or only at ``at``; also returns keys and values."""
         config = self.config
         dtype = config.compute_dtype
         batch, count, width = x.shape
@@ -157,8 +168,8 @@ class Block(nn.Module):
                 dot_general=dot_general,
                 name=name,
             )
-            rows = layer(x.reshape(batch * count, -1))  # matrices: see models/linear.py
-            return rows.reshape(batch, count, features)
+            rows = layer(x.reshape(-1, x.shape[-1]))  # matrices: see models/linear.py
+            return rows.reshape(batch, -1, features)
 
         y = dense(nn.RMSNorm(dtype=dtype, name="attention_norm")(x), 3 * width, "qkv")
         y = y.reshape(batch, count, 3, config.num_heads, config.head_width)
@@ -170,7 +181,9 @@ class Block(nn.Module):
         if past is not None:
             k = jax.lax.dynamic_update_slice_in_dim(past[0], k, past[2], axis=3)
             v = jax.lax.dynamic_update_slice_in_dim(past[1], v, past[2], axis=2)
-        mixed = attend(q, k, v, allowed).swapaxes(1, 2).reshape(batch, count, width)
+        if at is not None:
+            x, q, allowed = _pick(x, at, 1), _pick(q, at, 2), _pick(allowed, at, 1)
+        mixed = attend(q, k, v, allowed).swapaxes(1, 2).reshape(x.shape)
         x = x + dense(mixed, width, "out", residual)
         y = nn.RMSNorm(dtype=dtype, name="mlp_norm")(x)
         y = ACTIVATIONS[config.activation](dense(y, config.hidden_width, "up"))
@@ -226,6 +239,19 @@ def rotate(x: jax.Array, rotation: tuple[jax.Array, jax.Array]) -> jax.Array:
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     rotated = [first * cos - second * sin, first * sin + second * cos]
     return jnp.concatenate(rotated, axis=-1).astype(x.dtype)
+
+
+def _pick(x: jax.Array, at: jax.Array, axis: int) -> jax.Array:
+    """Entry ``at[b]`` of an axis of ``x[b]``, ``[B, ..., 1, ...]``.
+
+    By a sum over the axis: its gradient is a product, where that of a gather scatters.
+    """
+    shape = [1] * x.ndim
+    shape[0], shape[axis] = len(at), x.shape[axis]
+    chosen = (at[:, None] == jnp.arange(x.shape[axis])[None]).reshape(shape)
+    if x.dtype == bool:
+        return jnp.any(chosen & x, axis=axis, keepdims=True)
+    return jnp.sum(jnp.where(chosen, x, 0), axis=axis, keepdims=True)
 
 
 class _Layout(NamedTuple):
