@@ -23,6 +23,7 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + "".join(
     if known and flag not in os.environ.get("XLA_FLAGS", "")
 )
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads spin while they wait
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the cache loader is chatty
 
 import hypothesis
