@@ -42,6 +42,7 @@ from jaxswarm.envs import deep_sea_treasure
 FRONT_SHARE = 0.9  # hypervolume as a share of the true front's, at least
 GAIN = 0.1  # relative gain of hypervolume over the outer loop, at least
 NO_LESS = 0.0  # an arm's number minus its baseline's, at least
+SOME = 1e-3  # hypervolume of coverage and energy beyond a team at rest, and gains in it, at least
 NO_MORE = 0.0  # an arm's number minus its baseline's, at most
 MISSED = 0.2  # share of steps whose joint action is not the best one, at most
 LOST = 0.02  # joint value lost by that, as a share of its range, at most
@@ -372,6 +373,20 @@ def add_spread(made: ClaimList, spread: dict[str, np.ndarray]) -> None:
         arm: np.array([hypervolume(points, reference) for points in spread[arm]]) / time_limit
         for arm in (MO_MIX, OUTER, OUTER_TENFOLD)
     }
+    made.add(
+        "In cooperative navigation with coverage and energy, MO-MIX learns more than to rest",
+        statement="Own check: without hypervolume there is nothing to compare.",
+        measured="hypervolume of MO-MIX",
+        metric="hypervolume under 11 preferences above (coverage of a team at rest, all push), "
+        "divided by the time limit",
+        unit="return",
+        arm=MO_MIX,
+        value=statistics.summarize(volumes[MO_MIX]),
+        at_least=SOME,
+        judge="interval",
+        control=True,
+        note="added after a full run in which no team learned; see the experiment's description",
+    )
     for arm, factor, statement in ((OUTER, 1.0 + GAIN, HEADLINE), (OUTER_TENFOLD, 1.0, FEWER)):
         made.add(
             f"In cooperative navigation with coverage and energy, MO-MIX attains at least {factor} "
@@ -384,6 +399,7 @@ def add_spread(made: ClaimList, spread: dict[str, np.ndarray]) -> None:
             arm=MO_MIX,
             baseline=f"{factor} x {arm}",
             value=statistics.compare(volumes[MO_MIX], factor * volumes[arm]),
-            at_least=NO_LESS,
+            at_least=SOME,
             judge="interval",
+            note="the bound was 0 in that run, where two hypervolumes of 0 met it",
         )
