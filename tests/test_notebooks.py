@@ -22,6 +22,7 @@ PICTURES = {
     "07_optimism_fronts_chunks": 3,
     "08_generative_swarms": 5,
     "09_language_agents": 3,
+    "10_trust_without_a_centre": 6,
 }
 
 
@@ -97,6 +98,24 @@ def _rewards_help_and_the_protocol_changes_nothing(shown: str) -> bool:
     )
 
 
+def _attacks_gain_little_and_leaks_are_seen(shown: str) -> bool:
+    numbers = [float(x) for x in re.findall(r"\d+\.\d+", shown)]
+    salsa, trust, alpha, full, honest, impostor, small_prime, large_prime = numbers[:8]
+    detected, law, shallow, deep, mean, restored = numbers[8:]
+    return (
+        full < 0.6 * salsa
+        and full < 0.5 * alpha < alpha < 0.7 * trust
+        and honest > 0.95
+        and impostor < 0.1
+        and "'refused': 5" in shown
+        and 0.002 < small_prime < 0.006
+        and large_prime == 0.0
+        and abs(detected - law) < 0.03
+        and 2 * shallow < deep < 0.7 * mean
+        and restored > 0.95
+    )
+
+
 CONCLUSIONS = {
     "01_gossip_in_ten_minutes": _learned_weights_win,
     "02_attack_and_defend": _defence_holds_and_replay_is_exact,
@@ -107,6 +126,7 @@ CONCLUSIONS = {
     "07_optimism_fronts_chunks": _optimism_preferences_and_chunks_pay,
     "08_generative_swarms": _experts_equal_one_model_and_gossip_keeps_diversity,
     "09_language_agents": _rewards_help_and_the_protocol_changes_nothing,
+    "10_trust_without_a_centre": _attacks_gain_little_and_leaks_are_seen,
 }
 
 pytestmark = [
