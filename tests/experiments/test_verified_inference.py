@@ -13,6 +13,7 @@ from jaxswarm.trust import split
 CONFIG = SCALES["smoke"]
 
 
+@pytest.mark.slow
 def test_the_traced_cut_trains_as_segments_do():
     rng = np.random.default_rng(0)
     x, y = jnp.asarray(rng.random((8, 16)), jnp.float32), jnp.asarray(rng.integers(0, 3, 8))

@@ -170,6 +170,7 @@ def test_groups_of_rows_are_rows_of_the_same_question(rollouts, size):
         language.response_rows(rollouts, 5)
 
 
+@pytest.mark.slow
 def test_step_dapo_fits_the_log_partition_of_the_batch(params, rollouts):
     """At the start the loss is half the variance of A / β within states of several steps."""
     values = jnp.asarray(np.random.default_rng(1).random(rollouts.values.shape), jnp.float32)

@@ -221,7 +221,9 @@ def test_every_learner_is_in_the_battery():
     assert found == covered | {*PROCESSES, *OF_SAMPLES, *ONE_MODEL, *ALL_AT_ONCE}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.slow) if k == KINDS[-1] else k for k in KINDS]
+)
 @pytest.mark.parametrize("name", CASES)
 def test_an_absent_agent_keeps_all_that_is_its_own(name, kind):
     straggles = kind == "straggler"

@@ -67,7 +67,9 @@ def close(a, b):
         np.testing.assert_allclose(x, y, rtol=2e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("fill", [0.0, 7.0, NAN, float("inf")])
+@pytest.mark.parametrize(
+    "fill", [0.0, *(pytest.param(x, marks=pytest.mark.slow) for x in (7.0, float("inf"))), NAN]
+)
 @pytest.mark.parametrize(("name", "norm"), CASES)
 def test_padding_changes_no_loss_no_statistics_and_no_gradient(name, norm, fill):
     params, stats, gradient = build(name, norm)

@@ -117,6 +117,27 @@ CALLS = {
         },
         {"mask": "mask"},
     ),
+    "beam_search": Call(
+        transformer.beam_search,
+        {
+            "model": MODEL,
+            "params": PARAMS,
+            "prompts": TOKENS,
+            "max_new_tokens": 2,
+            "num_beams": 2,
+        },
+        {
+            "model": OBJECT,
+            "params": (*BAD_PARAMS, STACKED),
+            "prompts": BAD_TOKENS,
+            "mask": BAD_MASK,
+            "max_new_tokens": SIZE,
+            "num_beams": (8, *SIZE),
+            "end_token": (-1, 7, 2.5, "x", None),
+            "pad_token": (-1, 7, 2.5, "x", None),
+        },
+        {"mask": "mask"},
+    ),
     "log_probs": Call(
         transformer.log_probs,
         {"model": MODEL, "params": PARAMS, "tokens": TOKENS},

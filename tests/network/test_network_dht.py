@@ -45,6 +45,7 @@ def test_buckets_hold_peers_of_their_prefix_and_all_of_small_ranges(network):
             assert len(set(held)) == len(held) == min(len(range_), SMALL)
 
 
+@pytest.mark.slow
 def test_bucket_choices_are_uniform():
     ids = np.zeros((9, 2), np.uint32)
     ids[:, 0] = [0, *((1 << 31) + np.arange(8))]

@@ -381,6 +381,7 @@ def test_a_robust_rule_keeps_honest_critics_where_they_were(name):
     assert moved["trimmed_mean"] < 0.2 * moved["averaging"]
 
 
+@pytest.mark.slow
 @all_learners
 def test_actors_are_not_exchanged(name):
     """In a first round actors depend on neighbours only through the reward model."""

@@ -48,6 +48,7 @@ def test_only_learned_messages_depend_on_other_observations(name, key):
     assert (largest > 0) == learned
 
 
+@pytest.mark.slow
 def test_an_update_trains_the_message_network_and_keeps_the_kind(key):
     env, network, params, _ = parts(key)
     learner = rl.ppo(env, network, num_envs=4, num_steps=4, minibatches=1, epochs=1)

@@ -108,6 +108,7 @@ def test_groups_without_variance_or_with_nan_are_not_informative():
 # Packets
 
 
+@pytest.mark.slow
 def test_packets_hold_text_and_no_rewards_or_solutions(shared):
     _, rewards, packets = shared
     assert set(packets._fields) == {
@@ -274,6 +275,7 @@ def patient():
     return make(optimizer=optax.adam(0.1), max_age=2, external=Q, local=1)
 
 
+@pytest.mark.slow
 def test_absent_agents_neither_learn_nor_send(params):
     learner = patient()
     start = learner.init(params, PROBLEMS)

@@ -50,6 +50,7 @@ def ask(question, nodes, **options):
     )
 
 
+@pytest.mark.slow
 def test_models_answer_and_judge_one_another_in_both_orders(endpoints):
     first, second, _ = endpoints
 

@@ -39,6 +39,7 @@ def test_bigrams_are_counted():
     np.testing.assert_array_equal(obfuscation.bigram_counts(tokens, 3), expected)
 
 
+@pytest.mark.slow
 def test_a_permutation_is_broken():
     rng = np.random.default_rng(0)
     transition = rng.dirichlet(np.full(8, 0.3), size=8)

@@ -286,6 +286,7 @@ def repaired():
     return walks.repair_walks(jax.random.key(7), records(), old, new, alpha=ALPHA)
 
 
+@pytest.mark.slow
 def test_repaired_walks_are_distributed_as_walks_on_the_new_graph():
     _, new, _, removed = changed()
     kept, rerouted = repaired()

@@ -115,8 +115,11 @@ def replicas(
         checks.whole("every", every, 1)
 
     def init(params: Params) -> ReplicaState:
-        stacked = jax.tree.map(lambda x: jnp.stack([jnp.asarray(x)] * len(own)), params)
-        opt_state = jax.vmap(optimizer.init)(stacked)
+        def stack(x: jax.Array) -> jax.Array:
+            return jnp.stack([jnp.asarray(x)] * len(own))
+
+        stacked = jax.tree.map(stack, params)
+        opt_state = jax.tree.map(stack, optimizer.init(params))  # random keys too are the same
         return ReplicaState(stacked, opt_state, rule.init(stacked), jnp.zeros((), jnp.int32))
 
     def step(key: Key, state: ReplicaState, batch: PyTree) -> tuple[ReplicaState, ReplicaInfo]:
