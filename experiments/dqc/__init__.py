@@ -61,6 +61,17 @@ What did not hold at small scale, and why.
 
 With five seeds differences of less than about .2 are not resolved.
 
+What did not hold at full scale (ten seeds, 2,000 steps), beside the same.
+
+* With shards by section the ring scores .23, isolated agents .29, pooled data .89: twice as many
+  steps undo what it had at 1,000 (.61), in nine of ten seeds, while pooled data gain from them.
+  With shards by place it does not lose (.76, isolated .79, pooled .82). The cause has not been
+  found; candidates are moments of Adam on shards that differ, and values of states that only
+  others have seen.
+* The point mazes are out of reach of 5,000 gradient steps: no method solves any of the tasks of
+  “giant”, and QC solves .03 of those of “teleport” (the authors train for a million steps). The
+  claim that something is solved came after that run; with it the other one cannot hold by 0 = 0.
+
 References:
     Q. Li, S. Park, S. Levine, Decoupled Q-chunking, 2025.
     Q. Li, Z. Zhou, S. Levine, Reinforcement learning with action chunking, 2025 (Q-chunking).
