@@ -40,6 +40,11 @@ What was found at small scale, and why.
   among the features of all arms, nor does layer normalization (41.6 without), which makes the error
   of values greater.
 
+At full scale (ten seeds, 65,536 sessions) SL-MGAC (46.3) earns more than each baseline: SAC (43.5,
++2.9 [1.2, 4.2]), DQN (40.1, +6.3 [1.9, 10.8]) and ranking (34.3), and keeps the constraint; the
+planner has 51.8, the best bandit 38.3. So the headline is found there. Of its parts only the
+supervised heads help (44.7 without); without groups it has 47.1, without layer normalization 46.9.
+
 What the paper's author would object to: a simulated user is no user; the reward, groups, bins and
 baselines are ours; no target attention, no teacher and student; no training on a drifting stream of
 data, where the paper observed divergence.
