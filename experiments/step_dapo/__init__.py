@@ -54,11 +54,11 @@ them. The paper's headline is not found here; its author would object that a cri
 parameters, which learns to verify lines from two thousand sampled rows, is not the good estimate of
 the value function that the method asks for, and that two seeds are few to choose settings on.
 
-At full scale (seven terms, width 64, six seeds, 885 processor seconds) step-DAPO ties with response-
-level regression (-.05 [-.18, .08]), DPO (-.03) and PPO (-.07), as do Monte-Carlo values (+.05) and
-the oracle critic (+.02 [-.13, .16]): the better fitted critic (rank correlation .72 [.61, .82], .70
-of the difference after a wrong first line) no longer loses, but there is no gap left for it to win.
-Six seeds resolve differences of .15 at best.
+At full scale (seven terms, width 64, six seeds, 885 processor seconds) step-DAPO ties with
+response-level regression (-.05 [-.18, .08]), DPO (-.03) and PPO (-.07), as do Monte-Carlo values
+(+.05) and the oracle critic (+.02 [-.13, .16]): the better fitted critic (rank correlation .72
+[.61, .82], .70 of the difference after a wrong first line) no longer loses, but there is no gap
+left for it to win. Six seeds resolve differences of .15 at best.
 
 Worlds tried before and given up: states of a machine with three permutations as operations, and
 running sums; a critic of this size does not learn to verify their lines (rank correlation at most
