@@ -38,7 +38,9 @@ What did not hold at small scale, and why.
   that of VAE-DRED is smaller by .08 [-.00, .16].
 
 **Probe.** After training, a linear classifier tells starting levels apart by the critic's last
-hidden layer; its cross-entropy on other episodes bounds their mutual information.
+hidden layer; its cross-entropy on other episodes bounds their mutual information. As the paper
+says, replay by value loss leaves less of it than uniform replay (by .12 nats [.02, .21]), VAE-DRED
+less still (.30), and the oracle with more levels least (.46).
 
 Larger levels have a side
 of 15 at small scale and 25 at full scale, since wave function collapse of 45 takes too long on the
