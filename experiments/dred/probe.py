@@ -30,7 +30,7 @@ def level_probe(
         env: the maze.
         network: actor and critic.
         params: their weights after training.
-        levels: the starting set, of which the first ``config.probed`` are told apart.
+        levels: the starting set, of which the first ``config.probed`` are classified.
 
     Returns:
         Information in nats, at most ``log(probed)``, and the share of steps recognized.

@@ -46,8 +46,7 @@ and 21 claims held. A swarm of different models is now more accurate than copies
 (.042, interval .014 to .069; before .004, -.026 to .034); inverters' reputations (.92) and injected
 text (costs .085, interval .003 to .168) have intervals across their thresholds again. So these
 three verdicts depend on the base models and are open; the others are as sure as the base models are
-typical. The third run took 201 CPU seconds on a busy machine (the second 216), above the goal of
-150.
+typical. On two idle cores it takes 107 seconds.
 
 A shorter run was tried and given up: base models that see new demonstrations every 50 steps and
 stop at .85, 120 steps of each node on answers and on verdicts, 128 questions. A base model of the

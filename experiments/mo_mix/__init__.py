@@ -40,7 +40,7 @@ cause is the budget and its numbers (1,320 updates with a step size of 0.001, ta
 0.02, a discount of 0.97). A pilot afterwards (base seed 1000, two seeds) with 2,640 updates, 0.006,
 0.06 and 0.8 reached the team at rest under preferences for energy and a coverage of -14.4 against
 -15.9 at rest under the one for coverage alone. The outer loop has not been tuned on these numbers,
-so that run is not recorded.
+so no run with them is recorded.
 
 Pilots at base seed 1000. Step sizes (0.001, 0.003, 0.006, 0.012) and target rates (0.02, 0.06) of
 MO-MIX and of the outer loop were each chosen from these eight pairs by hypervolume, two seeds and

@@ -116,8 +116,10 @@ def _images(ax: Any, config: Config, found: Results) -> None:
     )  # fmt: skip
     names = ["image", "mean"]
     for cut in range(len(config.widths)):
-        names += [f"cut {cut + 1}\ndecoder", f"cut {cut + 1}\nsearch"]
-    ax.set_xticks([(side + 2) * (i + 0.5) for i in range(len(names))], names, fontsize=7)
+        names += [f"cut {cut + 1}, decoder", f"cut {cut + 1}, search"]
+    ax.set_xticks(
+        [(side + 2) * (i + 0.5) for i in range(len(names))], names, fontsize=8, rotation=90
+    )
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_visible(False)

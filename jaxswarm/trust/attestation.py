@@ -1,7 +1,7 @@
 """Attested execution as a simulated trust assumption: measured code and weights, signed quotes.
 
 There is no enclave here. A :class:`SimulatedAttestedExecutor` runs a function in this process and
-signs what it ran; whoever holds the process can make it sign anything. It stands for the
+signs what it ran; any code in its process can make it sign anything. It stands for the
 assumption "the hardware's root key signs only what was run", so that protocols above it can be
 simulated: measurement of code and weights, freshness by nonces, expiry, revocation, a slowdown.
 Every quote and report carries ``simulated=True`` and claims no confidentiality.

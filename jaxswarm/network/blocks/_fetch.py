@@ -29,7 +29,7 @@ class Fetched(NamedTuple):
     """Outcome of fetching one block.
 
     Attributes:
-        seconds: ``float32[]``, until the block was there; infinite if nobody sent it.
+        seconds: ``float32[]``, until the block was there; infinite if no peer sent it.
         bytes: ``float32[]``, sent by all peers and the client, blocks that came twice included.
         copies: ``int32[]``, blocks sent.
         served: ``bool[]``, whether the block came.
@@ -59,7 +59,7 @@ def fetch(
     The client asks all peers, waits for the first of 100 ms or 30 % of the answers, and asks the
     ``top`` peers of the highest score among those that said they have it; if none has answered yet,
     it waits for the first. If all that it asked fail, it asks all others that have it. With
-    ``top=None`` it asks everyone at once, without waiting, and gets a copy of each.
+    ``top=None`` it asks all peers at once, without waiting, and gets a copy from each that has it.
 
     Args:
         key: consumed.
@@ -125,7 +125,7 @@ def fetch(
 def _chosen(
     kept: History, has: jax.Array, answer: jax.Array, now: ArrayLike, top: int
 ) -> tuple[jax.Array, jax.Array]:
-    """When the client asks for the block, ``[P]``, and whom, ``bool[P]``."""
+    """When the client asks for the block, ``[P]``, and which peers, ``bool[P]``."""
     count = has.shape[0]
     needed = max(int(-(-ANSWERED * count // 1)), 1)
     start = jnp.minimum(WAIT, jnp.sort(answer)[needed - 1])
@@ -151,8 +151,7 @@ def check_block(content: bytes, identifier: ArrayLike) -> bytes:
         >>> blocks.check_block(b"weights", dht.content_id(b"weights"))
         b'weights'
     """
-    width = len(checks.as_array("identifier", identifier, "uint32 words"))
-    found = content_id(content, words=width)
-    if not (found == checks.as_array("identifier", identifier, "uint32 words")).all():
+    wanted = checks.as_array("identifier", identifier, "uint32 words")
+    if not (content_id(content, words=len(wanted)) == wanted).all():
         raise ValueError("content: expected a block with the hash of its identifier, got another")
     return content

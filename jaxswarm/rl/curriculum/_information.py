@@ -66,8 +66,8 @@ def level_information(
         >>> import jax, jax.numpy as jnp
         >>> from jaxswarm.rl import curriculum
         >>> level = jnp.arange(400) % 4
-        >>> told = jax.nn.one_hot(level, 4)  # a representation that is the level
-        >>> found = curriculum.level_information(told, level, told, level, 4)
+        >>> hidden = jax.nn.one_hot(level, 4)  # a representation that is the level
+        >>> found = curriculum.level_information(hidden, level, hidden, level, 4)
         >>> bool(found.information > 1.3), float(found.accuracy)  # log 4 = 1.386
         (True, 1.0)
     """

@@ -67,7 +67,7 @@ def cut(network: nn.Module | Sequence[Layer], at: int | Sequence[int]) -> tuple[
 
     Raises:
         ValueError: for cuts outside the network or out of order, or a network whose layers cannot
-            be told apart, such as a ``models.cnn``: pass a list of layers.
+            be separated, such as a ``models.cnn``: pass a list of layers.
 
     Example:
         >>> import jax, jax.numpy as jnp
