@@ -36,30 +36,32 @@ def _block(size: int, top: jax.Array, left: jax.Array, rows: jax.Array, columns:
     return row[:, None] & column[None, :]
 
 
+def _whole(uniform: jax.Array, low: int | jax.Array, high: int | jax.Array) -> jax.Array:
+    """Whole numbers in ``[low, high)`` of uniform ones; ``low`` if the interval is empty."""
+    span = jnp.maximum(high - low, 1)
+    return low + jnp.floor(uniform * span).astype(jnp.int32)
+
+
 def _rooms(key: Key, size: int) -> jax.Array:
-    """Four rooms: a wall along each axis, doors of five cells, two of them in the first wall."""
-    keys = jax.random.split(key, 5)
-    third = size // 3
-    row, column = jax.random.randint(keys[0], (2,), third, size - third)
+    """Four rooms: a wall along each axis, each with two doors of five cells."""
+    uniform = jax.random.uniform(key, (6,))
+    row, column = _whole(uniform[:2], size // 3, size - size // 3)
     at = jnp.arange(size)
-    upper = jax.random.randint(keys[1], (), 1, jnp.maximum(row - 5, 2))
-    lower = jax.random.randint(keys[2], (), row + 1, jnp.maximum(size - 6, row + 2))
-    left = jax.random.randint(keys[3], (), 1, jnp.maximum(column - 5, 2))
-    right = jax.random.randint(keys[4], (), column + 1, jnp.maximum(size - 6, column + 2))
 
-    def door(start: jax.Array) -> jax.Array:
-        return (at >= start) & (at < start + 5)
+    def doors(first: jax.Array, second: jax.Array, crossing: jax.Array) -> jax.Array:
+        before = _whole(first, 1, crossing - 5)
+        after = _whole(second, crossing + 1, size - 6)
+        return ((at >= before) & (at < before + 5)) | ((at >= after) & (at < after + 5))
 
-    vertical = (at == column)[None, :] & ~(door(upper) | door(lower))[:, None]
-    horizontal = (at == row)[:, None] & ~(door(left) | door(right))[None, :]
+    vertical = (at == column)[None, :] & ~doors(uniform[2], uniform[3], row)[:, None]
+    horizontal = (at == row)[:, None] & ~doors(uniform[4], uniform[5], column)[None, :]
     return vertical | horizontal
 
 
 def _clutter(key: Key, size: int) -> jax.Array:
     """One hall with nine pieces of furniture of two to six cells each way."""
-    corner_key, side_key = jax.random.split(key)
-    corners = jax.random.randint(corner_key, (9, 2), 3, size - 6)
-    sides = jax.random.randint(side_key, (9, 2), 2, 7)
+    uniform = jax.random.uniform(key, (9, 4))
+    corners, sides = _whole(uniform[:, :2], 3, size - 6), _whole(uniform[:, 2:], 2, 7)
     blocks = jax.vmap(lambda c, s: _block(size, c[0], c[1], s[0], s[1]))(corners, sides)
     return blocks.any(axis=0)
 
@@ -67,25 +69,23 @@ def _clutter(key: Key, size: int) -> jax.Array:
 def _columns(key: Key, size: int) -> jax.Array:
     """A jittered lattice of square columns, two or three cells wide."""
     count = max(size // 8, 1)
-    jitter_key, width_key = jax.random.split(key)
+    uniform = jax.random.uniform(key, (count * count, 3))
     base = 4 + 8 * jnp.arange(count)
-    jitter = jax.random.randint(jitter_key, (count, count, 2), -1, 2)
-    width = jax.random.randint(width_key, (count, count), 2, 4)
-    top = (base[:, None] + jitter[..., 0]).ravel()
-    left = (base[None, :] + jitter[..., 1]).ravel()
-    blocks = jax.vmap(lambda t, c, w: _block(size, t, c, w, w))(top, left, width.ravel())
+    jitter, width = _whole(uniform[:, :2], -1, 2), _whole(uniform[:, 2], 2, 4)
+    top = jnp.repeat(base, count) + jitter[:, 0]
+    left = jnp.tile(base, count) + jitter[:, 1]
+    blocks = jax.vmap(lambda t, c, w: _block(size, t, c, w, w))(top, left, width)
     return blocks.any(axis=0)
 
 
 def _corridors(key: Key, size: int) -> jax.Array:
     """Three walls that leave a passage of seven cells, at the left or the right end in turn."""
     at = jnp.arange(size)
-    jitter_key, turn_key = jax.random.split(key)
-    rows = size * jnp.arange(1, 4) // 4 + jax.random.randint(jitter_key, (3,), -1, 2)
-    first = jax.random.bernoulli(turn_key)
-    ends = jnp.array([0, 1, 0]) == first
+    uniform = jax.random.uniform(key, (4,))
+    rows = size * jnp.arange(1, 4) // 4 + _whole(uniform[:3], -1, 2)
+    ends = jnp.array([False, True, False]) == (uniform[3] < 0.5)
     open_cells = jnp.where(ends[:, None], (at < 8)[None, :], (at >= size - 8)[None, :])
-    walls = (at[None, :, None] == rows[:, None, None]) & ~open_cells[:, None, :]
+    walls = (at[None, :] == rows[:, None])[:, :, None] & ~open_cells[:, None, :]
     return walls.any(axis=0)
 
 
@@ -132,7 +132,7 @@ def draw(key: Key, family: str = "rooms", *, size: int = 36, num_objects: int = 
 
     def put(carry: tuple[jax.Array, jax.Array], inputs: tuple[jax.Array, jax.Array]):
         occupied, reserved = carry
-        key, kind = inputs
+        uniform, kind = inputs
         distance = signed_distance(occupied)
         walkable = distance * CELL >= CLEARANCE
         start = distance == distance.max()
@@ -142,7 +142,7 @@ def draw(key: Key, family: str = "rooms", *, size: int = 36, num_objects: int = 
         ways = jnp.stack(
             [jnp.roll(good, (-AWAY * r, -AWAY * c), (0, 1)) for r, c in _STEPS]
         ) & (~occupied & ~reserved & (distance >= 1.5))[None]
-        score = jax.random.uniform(key, ways.shape) + ways
+        score = uniform + ways
         best = jnp.argmax(score.ravel())
         way, row, column = jnp.unravel_index(best, ways.shape)
         step = jnp.array(_STEPS)[way]
@@ -157,9 +157,9 @@ def draw(key: Key, family: str = "rooms", *, size: int = 36, num_objects: int = 
         pose = jnp.append((pose_cell[::-1] + 0.5) * CELL, heading)
         return (occupied, reserved | near), (center, pose)
 
-    keys = jax.random.split(object_key, num_objects)
+    uniform = jax.random.uniform(object_key, (num_objects, len(_STEPS), size, size))
     carry = occupied, jnp.zeros_like(occupied)
-    (occupied, _), (position, pose) = jax.lax.scan(put, carry, (keys, kinds))
+    (occupied, _), (position, pose) = jax.lax.scan(put, carry, (uniform, kinds))
     return Scene(
         occupied,
         signed_distance(occupied, CELL),
