@@ -11,7 +11,7 @@ motion (``systems.fantasy_hsi``), which no action of fixed size per step stands 
 """
 
 from jaxswarm.envs.scenes.distance import distance_at, euclidean_distances, signed_distance
-from jaxswarm.envs.scenes.families import CELL, FAMILIES, draw
+from jaxswarm.envs.scenes.families import CELL, FAMILIES, draw, furnish
 from jaxswarm.envs.scenes.navigation import (
     CLEARANCE,
     STRIDE,
@@ -47,6 +47,7 @@ __all__ = [
     "draw_scene",
     "euclidean_distances",
     "fields",
+    "furnish",
     "is_clear",
     "is_reachable",
     "nearest_walkable",

@@ -127,7 +127,27 @@ def draw(key: Key, family: str = "rooms", *, size: int = 36, num_objects: int = 
     size = checks.whole("size", size, 24)
     num_objects = checks.whole("num_objects", num_objects, 1)
     wall_key, object_key = jax.random.split(key)
-    occupied = FAMILIES[family](wall_key, size) | _border(size)
+    return furnish(object_key, FAMILIES[family](wall_key, size), num_objects=num_objects)
+
+
+def furnish(key: Key, walls: jax.Array, *, num_objects: int = 6) -> Scene:
+    """Add a border and objects to walls, as :func:`draw` does; ``jit`` and ``vmap`` it.
+
+    Args:
+        key: random key.
+        walls: ``bool[n, n]``, of one of :data:`FAMILIES` or of your own, n >= 24.
+        num_objects: ``O``, static, at least 1.
+
+    Raises:
+        ValueError: for walls that are not square flags, or sizes out of range.
+    """
+    checks.key(key)
+    occupied = jnp.asarray(checks.mask("walls", walls, (None, None)))
+    size = occupied.shape[0]
+    if occupied.shape[1] != size or size < 24:
+        raise ValueError(f"walls: expected [n, n] with n >= 24, got {occupied.shape}")
+    num_objects = checks.whole("num_objects", num_objects, 1)
+    occupied = occupied | _border(size)
     kinds = jnp.arange(num_objects) % len(KINDS)
 
     def put(carry: tuple[jax.Array, jax.Array], inputs: tuple[jax.Array, jax.Array]):
@@ -157,7 +177,7 @@ def draw(key: Key, family: str = "rooms", *, size: int = 36, num_objects: int = 
         pose = jnp.append((pose_cell[::-1] + 0.5) * CELL, heading)
         return (occupied, reserved | near), (center, pose)
 
-    uniform = jax.random.uniform(object_key, (num_objects, len(_STEPS), size, size))
+    uniform = jax.random.uniform(key, (num_objects, len(_STEPS), size, size))
     carry = occupied, jnp.zeros_like(occupied)
     (occupied, _), (position, pose) = jax.lax.scan(put, carry, (uniform, kinds))
     return Scene(

@@ -21,12 +21,10 @@ from jaxswarm.systems.fantasy_hsi._figure import (
 from jaxswarm.systems.fantasy_hsi._walker import (
     GO,
     NUM_FRAMES,
-    PICK,
-    PLACE,
-    SIT,
     TURN,
     VERBS,
     draw_style,
+    exact_style,
     path_point,
     walk,
 )
@@ -119,13 +117,13 @@ def draw_clips(key: Key, scene: scenes.Scene, count: int) -> Clips:
     logits = jnp.where(free, 0.0, -jnp.inf).ravel()
 
     def one(key: jax.Array) -> Clips:
-        place_key, uniform_key, body_key, style_key = jax.random.split(key, 4)
+        place_key, uniform_key, style_key = jax.random.split(key, 3)
         uniform = jax.random.uniform(uniform_key, (9 + 3 * _TRIES,))
         index = jax.random.categorical(place_key, logits)
         cell = jnp.stack(jnp.unravel_index(index, free.shape))
         point = scenes.center_of(scene, cell) + scene.cell * (uniform[:2] - 0.5)
         pose = jnp.append(point, 2 * jnp.pi * uniform[2])
-        body = _start(body_key, uniform[3:6])
+        body = _start(uniform[3:6])
         shares = jnp.array([0.6, 0.75, 0.83, 0.92])  # of go, turn, sit, pick; place is the rest
         verb = jnp.sum(uniform[6] >= shares)
         offset, detour = _walked(scene, pose, uniform[9:].reshape(_TRIES, 3))
@@ -141,22 +139,16 @@ def draw_clips(key: Key, scene: scenes.Scene, count: int) -> Clips:
     return jax.vmap(one)(jax.random.split(key, count))
 
 
-def _start(key: jax.Array, uniform: jax.Array) -> jax.Array:
-    """A body in its own frame: upright, or the end of a walk or a turn."""
+def _start(uniform: jax.Array) -> jax.Array:
+    """A body in its own frame: upright, or the end of a walk or a turn, either foot behind."""
     rest = standing(jnp.zeros(3))
     is_turn = uniform[0] > 0.75
     length, angle = 0.2 + 0.7 * uniform[1], 2 * uniform[2] - 1
     offset = jnp.stack([length * jnp.cos(angle), length * jnp.sin(angle), angle])
     offset = jnp.where(is_turn, jnp.stack([0.0, 0.0, 1.0]) * jnp.pi * angle, offset)
-    verb = jnp.where(is_turn, TURN, GO)
-    # Twice, so that both feet may be behind.
-    first = walk(rest, jnp.asarray(GO), jnp.array([0.6, 0.0, 0.0]), draw_style(key, jnp.asarray(GO), offset))
-    begin = to_local(pose_of(first[-1]), first[-1])
-    begin = jnp.where(uniform[1] * 7 % 1 < 0.5, begin, rest)
-    end = walk(begin, verb, offset, draw_style(jax.random.fold_in(key, 1), verb, offset))[-1]
+    end = walk(rest, jnp.where(is_turn, TURN, GO), offset, exact_style())[-1]
     moved = to_local(pose_of(end), end)
-    mirrored = _mirrored(moved)
-    moved = jnp.where(uniform[2] * 11 % 1 < 0.5, moved, mirrored)
+    moved = jnp.where(uniform[1] * 7 % 1 < 0.5, moved, _mirrored(moved))
     return jnp.where(uniform[0] < 0.2, rest, moved)
 
 
@@ -194,6 +186,3 @@ def _walked(
     good = jnp.argmax(room > 0.12)
     best = jnp.where(jnp.any(room > 0.12), good, jnp.argmax(room))
     return offsets[best], chosen[best]
-
-
-__all__ = ["GO", "PICK", "PLACE", "SIT", "TURN"]

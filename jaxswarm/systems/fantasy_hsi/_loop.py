@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxswarm import checks
 from jaxswarm.envs import scenes
 from jaxswarm.systems.fantasy_hsi._critic import Critic, geometric_critic
-from jaxswarm.systems.fantasy_hsi._figure import NUM_JOINTS, compose, pose_of, relative_pose
+from jaxswarm.systems.fantasy_hsi._figure import NUM_JOINTS, pose_of, relative_pose
 from jaxswarm.systems.fantasy_hsi._generator import Generate
 from jaxswarm.systems.fantasy_hsi._graph import (
     ACCEPTED,
@@ -100,7 +100,7 @@ def closed_loop(
     *,
     planner: Planner | None = None,
     critic: Critic | None = None,
-    retries: int = 3,
+    retries: jax.Array | int = 3,
 ):
     """The step of the closed loop, ``step(key, episode, scene, fields, goals, budget)``.
 
@@ -111,7 +111,8 @@ def closed_loop(
         planner: :func:`grammar_planner` by default.
         critic: :func:`geometric_critic` by default. A clip that is not finite counts as rejected
             whatever it says.
-        retries: new tries after a rejected clip before the least bad one counts, at least 0.
+        retries: new tries after a rejected clip before the least bad one counts, at least 0;
+            may be traced.
 
     Raises:
         ValueError: for what is no function or a negative number of retries.
@@ -119,7 +120,7 @@ def closed_loop(
     checks.function("generate", generate)
     planner = grammar_planner() if planner is None else checks.function("planner", planner)
     critic = geometric_critic() if critic is None else checks.function("critic", critic)
-    retries = checks.whole("retries", retries, 0)
+    checks.wholes("retries", retries, 0, shape=())
 
     def step(
         key: Key,
@@ -203,7 +204,7 @@ def open_loop(
     *,
     critic: Critic | None = None,
     candidates: int = 1,
-    knows_heading: bool = False,
+    knows_heading: jax.Array | bool = False,
 ):
     """Carry out a plan without feedback, ``run(key, body, scene, plan) -> OpenOutcome``.
 
@@ -217,7 +218,7 @@ def open_loop(
         candidates: clips of each action, of which the critic's least bad one is taken, measured
             against the plan's absolute target; the commands stay those of the plan. At least 1.
         knows_heading: whether displacements are turned by the figure's actual heading, so that
-            errors of position add up but those of direction do not.
+            errors of position add up but those of direction do not; may be traced.
 
     Raises:
         ValueError: for what is no function, or fewer than one candidate.
@@ -225,7 +226,7 @@ def open_loop(
     checks.function("generate", generate)
     critic = geometric_critic() if critic is None else checks.function("critic", critic)
     candidates = checks.whole("candidates", candidates, 1)
-    knows_heading = checks.flag("knows_heading", knows_heading)
+    checks.mask("knows_heading", knows_heading, ())
 
     def run(key: Key, body: jax.Array, scene: scenes.Scene, plan: Plan) -> OpenOutcome:
         def step(carry, inputs):
@@ -233,10 +234,8 @@ def open_loop(
             key, action = inputs
             motion_key, critic_key = jax.random.split(key)
             offset = relative_pose(planned, action.target)
-            if knows_heading:
-                pose = pose_of(body)
-                seen = jnp.append(planned[:2], pose[2])
-                offset = relative_pose(seen, action.target)
+            seen = jnp.append(planned[:2], pose_of(body)[2])
+            offset = jnp.where(knows_heading, relative_pose(seen, action.target), offset)
             verb = jnp.minimum(action.verb, STOP - 1)
             clips = jax.vmap(lambda k: generate(k, scene, body, verb, offset))(
                 jax.random.split(motion_key, candidates)
@@ -271,6 +270,3 @@ def open_loop(
         return OpenOutcome(body, reached, segments, total, frames)
 
     return run
-
-
-__all__ = ["compose"]

@@ -70,26 +70,27 @@ def draw_tasks(
         raise ValueError(f"scene: expected at least three objects, got {len(scene.kind)}")
     place_key, uniform_key = jax.random.split(key)
     free = scenes.walkable(scene, 0.3)
-    cells = jax.random.categorical(
-        place_key, jnp.where(free, 0.0, -jnp.inf).ravel(), shape=(tries,)
-    )
-    uniform = jax.random.uniform(uniform_key, (tries, 5))
+    uniform = jax.random.uniform(uniform_key, (tries, 6))
+    noise = jax.random.gumbel(place_key, (tries, free.size))
 
-    def candidate(index: jax.Array, uniform: jax.Array) -> tuple[jax.Array, Goals, Plan, jax.Array]:
-        cell = jnp.stack(jnp.unravel_index(index, free.shape))
-        pose = jnp.append(scenes.center_of(scene, cell), 2 * jnp.pi * uniform[0] - jnp.pi)
+    def candidate(uniform: jax.Array, noise: jax.Array) -> tuple[jax.Array, Goals, Plan, jax.Array]:
         first = jnp.where(uniform[1] < 0.5, PICK, SIT)
         second = jnp.where(uniform[2] < 0.5, PLACE, SIT)
         second = jnp.where((first == SIT) | (uniform[2] < 0.25), STOP, second)
         verbs = jnp.stack([first, second]).astype(jnp.int32)
         kinds = jnp.where(verbs == STOP, 0, verbs - SIT)
-        objects = kinds + 3 * jnp.floor(uniform[3:] * groups).astype(jnp.int32)
+        objects = kinds + 3 * jnp.floor(uniform[3:5] * groups).astype(jnp.int32)
         wanted = Goals(verbs, objects)
+        # Starts near the first object as often as far from it, so that short plans occur.
+        near = fields[objects[0]] <= 3 + 45 * uniform[5] ** 3
+        index = jnp.argmax(jnp.where((free & near).ravel(), noise, -jnp.inf))
+        cell = jnp.stack(jnp.unravel_index(index, free.shape))
+        pose = jnp.append(scenes.center_of(scene, cell), 2 * jnp.pi * uniform[0] - jnp.pi)
         made = plan(scene, fields, wanted, pose, max_actions=max(horizons) + 1)
-        near = fields[:, cell[0], cell[1]] < free.size
-        return pose, wanted, made, near[objects].all()
+        reachable = fields[:, cell[0], cell[1]] < free.size
+        return pose, wanted, made, reachable[objects].all() & free[cell[0], cell[1]]
 
-    poses, wanted, made, near = jax.vmap(candidate)(cells, uniform)
+    poses, wanted, made, near = jax.vmap(candidate)(uniform, noise)
     good = near & made.is_complete
     rows, valid = [], []
     order = jnp.arange(tries) / tries
