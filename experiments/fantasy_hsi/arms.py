@@ -231,7 +231,7 @@ def probe(
     }
 
 
-def train_generators(keys: jax.Array, drawn: Any, config: Config) -> Any:
+def train_generators(keys: jax.Array, drawn: Any, clips: Any, config: Config) -> Any:
     """Base, DPO and winners-only parameters, scale and curves of all seeds, one after another."""
     model = fantasy_hsi.motion_model(width=config.width, depth=config.depth)
 
@@ -245,10 +245,6 @@ def train_generators(keys: jax.Array, drawn: Any, config: Config) -> Any:
         )
         return {"base": base, "dpo": tuned, "winners": winners}, scale, losses, accuracy
 
-    clips = jax.lax.map(
-        lambda a: training.draw_clips(jax.random.fold_in(a[0], 8), a[1], config.clips),
-        (keys, drawn),
-    )
     return jax.lax.map(one, (jax.vmap(lambda k: jax.random.fold_in(k, 9))(keys), drawn, clips))
 
 
@@ -274,41 +270,47 @@ def run(config: Config, progress: Callable[[str], None]) -> Mapping[str, Any]:
     test = make_world(fold(keys, 1), drawn["test"])
     held_out = make_world(fold(keys, 2), drawn["held-out"])
     progress("generators")
-    params, scale, losses, accuracy = _train(config)(keys, drawn["train"])
+    make_clips = jit_fast_compile(
+        lambda k, s: jax.lax.map(lambda a: training.draw_clips(*a, config.clips), (k, s)), level=0
+    )
+    clips = make_clips(fold(keys, 8), drawn["train"])
+    params, scale, losses, curve = jit_fast_compile(
+        lambda k, s, c: train_generators(k, s, c, config), level=2, plain=True
+    )(keys, drawn["train"], clips)
     model = fantasy_hsi.motion_model(width=config.width, depth=config.depth)
 
     def generator(params: Any, scale: Any) -> fantasy_hsi.Generate:
         return fantasy_hsi.flow_generator(model, params, scale, num_steps=config.sampler_steps)
 
-    @jit_fast_compile
-    def closed(keys, params, scale, world, retries):
+    def either(params: Any, scale: Any, exact: jax.Array) -> fantasy_hsi.Generate:
+        """The flow or the oracle; one program for both compiles sooner than two."""
+        flow, walker = generator(params, scale), fantasy_hsi.exact_generator()
+        return lambda *args: jnp.where(exact, walker(*args), flow(*args))
+
+    fast = lambda fn: jit_fast_compile(fn, level=1, plain=True)  # noqa: E731
+
+    @fast
+    def closed(keys, params, scale, world, retries, exact=False):
         return jax.vmap(
-            lambda k, p, s, w: run_closed(k, generator(p, s), w, retries, config)
+            lambda k, p, s, w: run_closed(k, either(p, s, exact), w, retries, config)
         )(keys, params, scale, world)  # fmt: skip
 
-    @jit_fast_compile
+    @fast
     def open_(keys, params, scale, world, knows_heading):
         return jax.vmap(
             lambda k, p, s, w: run_open(k, generator(p, s), w, knows_heading, config)
         )(keys, params, scale, world)  # fmt: skip
 
-    @jit_fast_compile
+    @fast
     def best_clips(keys, params, scale, world):
         return jax.vmap(
             lambda k, p, s, w: run_open(k, generator(p, s), w, False, config, config.calls)
         )(keys, params, scale, world)  # fmt: skip
 
-    @jit_fast_compile
-    def oracle(keys, world):
-        exact = fantasy_hsi.exact_generator()
-        return jax.vmap(lambda k, w: run_closed(k, exact, w, config.retries, config)[0])(
-            keys, world
-        )
-
     found: dict[str, Scores] = {}
     loop_keys, base = fold(keys, 3), params["base"]
     progress(CLOSED)
-    found[CLOSED], record = closed(loop_keys, base, scale, test, config.retries)
+    found[CLOSED], record = closed(loop_keys, base, scale, test, config.retries, False)
     strip = _strip(found[CLOSED], record, test)
     for name, given, world, retries in (
         (NO_RETRIES, base, test, 0),
@@ -317,7 +319,7 @@ def run(config: Config, progress: Callable[[str], None]) -> Mapping[str, Any]:
         (HELD_OUT, base, held_out, config.retries),
     ):
         progress(name)
-        found[name] = closed(loop_keys, given, scale, world, retries)[0]
+        found[name] = closed(loop_keys, given, scale, world, retries, False)[0]
     progress(OPEN)
     rolls = [open_(fold(keys, 20 + i), base, scale, test, False) for i in range(config.calls)]
     found[OPEN] = rolls[0]
@@ -326,7 +328,7 @@ def run(config: Config, progress: Callable[[str], None]) -> Mapping[str, Any]:
     found[BEST_CLIPS] = best_clips(fold(keys, 30), base, scale, test)
     found[BEST_RUNS] = _best_run(rolls)
     progress(ORACLE)
-    found[ORACLE] = oracle(loop_keys, test)
+    found[ORACLE] = closed(loop_keys, base, scale, test, config.retries, True)[0]
     progress("probes")
     probes = jit_fast_compile(
         lambda k, p, s, w: jax.lax.map(lambda a: probe(a[0], model, *a[1:], config), (k, p, s, w)),
@@ -345,15 +347,9 @@ def run(config: Config, progress: Callable[[str], None]) -> Mapping[str, Any]:
             name: jax.tree.map(np.asarray, probes(fold(keys, 4), given, scale, drawn["test"]))
             for name, given in params.items()
         },
-        "training": {"loss": np.asarray(losses), "accuracy": np.asarray(accuracy)},
+        "training": {"loss": np.asarray(losses), "preference": np.asarray(curve)},
         "strip": strip,
     }
-
-
-def _train(config: Config) -> Any:
-    return jit_fast_compile(
-        lambda keys, drawn: train_generators(keys, drawn, config), level=2, plain=True
-    )
 
 
 def _flat(values: jax.Array) -> np.ndarray:

@@ -170,7 +170,8 @@ def tune(
     """Fine-tune by DPO and on winners alone, from the same pairs, steps and batches.
 
     Returns:
-        Parameters of DPO, parameters of fine-tuning on winners, and DPO's accuracy by step.
+        Parameters of DPO, parameters of fine-tuning on winners, and by step DPO's accuracy and
+        gains on winners and on losers, ``[steps, 3]``.
     """
     by_pairs = generative.dpo(model, optax.adam(dpo_lr), beta=beta)
     by_winners = generative.flow_matching(model, optax.adam(winners_lr))
@@ -184,7 +185,7 @@ def tune(
         second, _ = by_winners.step(
             loss_key, second, Batch(batch.winner, batch.condition, batch.weight)
         )
-        return (first, second), info.accuracy
+        return (first, second), jnp.stack([info.accuracy, info.winner_gain, info.loser_gain])
 
     carry = by_pairs.init(params), by_winners.init(params)
     (first, second), accuracy = jax.lax.scan(
