@@ -1,4 +1,4 @@
-"""Runs of the FantasyHSI experiment: a generator trained in procedural scenes, in and out of a loop.
+"""Runs of the FantasyHSI experiment: a generator trained in procedural scenes, and its loop.
 
 For each seed scenes of three families are drawn for training and others of the same families for
 tests; a fourth family is held out. A flow model learns procedurally walked clips of the training
@@ -26,8 +26,8 @@ model would not.
 Shapes: ``S`` seeds, ``K`` tasks of a seed (scenes × horizons × tasks), ``P`` probes.
 
 References:
-    FantasyHSI: video-generation-centric 4D human synthesis in any scene through a graph-based
-    multi-agent framework, 2026 (project page and abstract).
+    Mu et al., FantasyHSI: video-generation-centric 4D human synthesis in any scene through a
+    graph-based multi-agent framework, 2025 (abstract).
 """
 
 from collections.abc import Callable, Mapping
@@ -178,9 +178,7 @@ def run_open(
 
     def one(index: jax.Array, task: fantasy_hsi.Tasks, place: jax.Array) -> Scores:
         scene = jax.tree.map(lambda leaf: leaf[place], world.scene)
-        end = run(
-            jax.random.fold_in(key, index), fantasy_hsi.standing(task.pose), scene, task.plan
-        )
+        end = run(jax.random.fold_in(key, index), fantasy_hsi.standing(task.pose), scene, task.plan)
         goal, wanted = _last_goal(scene, task.goals)
         zero = jnp.zeros((), jnp.int32)
         return scores(
@@ -364,7 +362,9 @@ def _best_run(rolls: list[Scores]) -> Scores:
     error = np.stack([np.asarray(rows.error) for rows in rolls])
     best = np.argmin(np.where(done, error - 100.0, error), axis=0)
     picked = jax.tree.map(
-        lambda *leaves: np.take_along_axis(np.stack([np.asarray(x) for x in leaves]), best[None], 0)[0],
+        lambda *leaves: np.take_along_axis(
+            np.stack([np.asarray(x) for x in leaves]), best[None], 0
+        )[0],
         *rolls,
     )
     return picked._replace(calls=sum(np.asarray(rows.calls) for rows in rolls))

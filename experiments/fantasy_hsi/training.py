@@ -45,10 +45,12 @@ def draw_scenes(key: jax.Array, config: Config) -> dict[str, scenes.Scene]:
         ]
     keys = jax.random.split(jax.random.fold_in(key, len(DRAWS)), len(DRAWS) * config.scenes)
     drawn = jax.vmap(scenes.furnish)(keys, jnp.concatenate(walls))
-    split = lambda i: jax.tree.map(  # noqa: E731
-        lambda leaf: leaf[i * config.scenes : (i + 1) * config.scenes], drawn
-    )
-    return {name: split(number) for number, name in enumerate(DRAWS)}
+
+    def part(i: int) -> scenes.Scene:
+        rows = slice(i * config.scenes, (i + 1) * config.scenes)
+        return jax.tree.map(lambda leaf: leaf[rows], drawn)
+
+    return {name: part(number) for number, name in enumerate(DRAWS)}
 
 
 def draw_world(key: jax.Array, scene: scenes.Scene, config: Config) -> World:
@@ -115,9 +117,7 @@ def generate_clips(
 ) -> tuple[jax.Array, jax.Array]:
     """Clips ``[B, T, J, 3]`` of conditions in the frames of their start poses, and as encoded."""
     field = flow.field(model, params, condition)
-    encoded = flow.sample(
-        key, field, len(condition), model.shape, num_steps=config.sampler_steps
-    )
+    encoded = flow.sample(key, field, len(condition), model.shape, num_steps=config.sampler_steps)
     return jax.vmap(lambda x: fantasy_hsi.decode(scale, x))(encoded), encoded
 
 
@@ -188,7 +188,5 @@ def tune(
         return (first, second), jnp.stack([info.accuracy, info.winner_gain, info.loser_gain])
 
     carry = by_pairs.init(params), by_winners.init(params)
-    (first, second), accuracy = jax.lax.scan(
-        step, carry, jax.random.split(key, config.tune_steps)
-    )
+    (first, second), accuracy = jax.lax.scan(step, carry, jax.random.split(key, config.tune_steps))
     return first.params, second.params, accuracy

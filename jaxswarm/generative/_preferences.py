@@ -95,7 +95,8 @@ def preference_pairs(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> pairs = preference_pairs(jnp.array([[[1.0], [2.0], [3.0]]]), jnp.array([[0.5, 0.1, 0.9]]))
+        >>> scores = jnp.array([[0.5, 0.1, 0.9]])
+        >>> pairs = preference_pairs(jnp.array([[[1.0], [2.0], [3.0]]]), scores)
         >>> pairs.winner.tolist(), pairs.loser.tolist()
         ([[3.0]], [[2.0]])
     """
@@ -173,9 +174,7 @@ def preference_loss(
     return loss, info
 
 
-def dpo(
-    model: flow.Flow, optimizer: optax.GradientTransformation, *, beta: ArrayLike
-) -> Algorithm:
+def dpo(model: flow.Flow, optimizer: optax.GradientTransformation, *, beta: ArrayLike) -> Algorithm:
     """Direct preference optimization of a flow model (Diffusion-DPO on a flow's path).
 
     ``init(params, reference=None) -> PreferenceState`` and ``step(key, state, preferences) ->

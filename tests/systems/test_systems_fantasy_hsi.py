@@ -169,7 +169,9 @@ def test_the_loop_never_teleports_and_grows_one_connected_graph(key):
     graph = state.graph
     edges = int(graph.num_edges)
     assert edges == int(state.calls)
-    kinds, source, target = (np.asarray(x)[:edges] for x in (graph.kind, graph.source, graph.target))
+    kinds, source, target = (
+        np.asarray(x)[:edges] for x in (graph.kind, graph.source, graph.target)
+    )
     assert (source < target).all()
     taken = kinds != fantasy_hsi.REJECTED
     walked = [0, *target[taken]]
@@ -191,7 +193,7 @@ def test_clips_that_are_not_finite_are_rejected_and_calls_stay_bounded(key):
 
 
 def test_a_generator_that_does_nothing_spends_its_calls_and_no_more(key):
-    state, steps = runner(useless)(key, *task())
+    state, _ = runner(useless)(key, *task())
     assert (int(state.progress), int(state.calls)) == (0, 24)
     kinds = np.asarray(state.graph.kind)
     assert (kinds == fantasy_hsi.DEVIATED).sum() == 8  # the third of each three tries

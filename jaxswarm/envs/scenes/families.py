@@ -159,9 +159,10 @@ def furnish(key: Key, walls: jax.Array, *, num_objects: int = 6) -> Scene:
         reachable = walkable & (grid.distances(walkable, start) < size * size)
         # A pose beside the object: one cell of air on its other sides, once the object is there.
         good = reachable & (distance >= AWAY - 0.5)
-        ways = jnp.stack(
-            [jnp.roll(good, (-AWAY * r, -AWAY * c), (0, 1)) for r, c in _STEPS]
-        ) & (~occupied & ~reserved & (distance >= 1.5))[None]
+        ways = (
+            jnp.stack([jnp.roll(good, (-AWAY * r, -AWAY * c), (0, 1)) for r, c in _STEPS])
+            & (~occupied & ~reserved & (distance >= 1.5))[None]
+        )
         score = uniform + ways
         best = jnp.argmax(score.ravel())
         way, row, column = jnp.unravel_index(best, ways.shape)

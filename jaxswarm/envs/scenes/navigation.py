@@ -34,7 +34,9 @@ def cell_of(scene: Scene, points: jax.Array) -> jax.Array:
     """Row and column of the cells of points ``[..., 2]``, ``int32[..., 2]``, inside of the grid."""
     height, width = scene.distance.shape
     cells = jnp.floor(points[..., ::-1] / scene.cell).astype(jnp.int32)
-    return jnp.clip(cells, 0, jnp.array([height - 1, width - 1]).reshape((1,) * (cells.ndim - 1) + (2,)))
+    return jnp.clip(
+        cells, 0, jnp.array([height - 1, width - 1]).reshape((1,) * (cells.ndim - 1) + (2,))
+    )
 
 
 def center_of(scene: Scene, cells: jax.Array) -> jax.Array:

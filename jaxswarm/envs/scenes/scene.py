@@ -114,7 +114,5 @@ def check_scene(value: Scene, *, batched: bool = False) -> Scene:
     wanted = 3 if batched else 2
     if jnp.ndim(value.occupied) != wanted:
         kind = "a batch of scenes" if batched else "a single scene (use jax.vmap)"
-        raise ValueError(
-            f"scene: expected {kind}, got a grid of shape {jnp.shape(value.occupied)}"
-        )
+        raise ValueError(f"scene: expected {kind}, got a grid of shape {jnp.shape(value.occupied)}")
     return value

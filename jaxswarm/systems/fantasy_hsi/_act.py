@@ -89,8 +89,8 @@ def act(
         ValueError: as :func:`check_task` and :func:`closed_loop`.
 
     References:
-        FantasyHSI: video-generation-centric 4D human synthesis in any scene through a graph-based
-        multi-agent framework, 2026.
+        Mu et al., FantasyHSI: video-generation-centric 4D human synthesis in any scene through a
+        graph-based multi-agent framework, 2025.
 
     Example:
         >>> import jax

@@ -148,9 +148,7 @@ def grammar_planner(*, stride: ArrayLike = scenes.STRIDE) -> Planner:
         verb = jnp.where(progress >= len(goals.verb), STOP, goals.verb[slot])
         index = goals.object[slot]
         aim = scene.pose[index]
-        way, is_last = scenes.next_waypoint(
-            scene, fields[index], pose[:2], aim[:2], stride=stride
-        )
+        way, is_last = scenes.next_waypoint(scene, fields[index], pose[:2], aim[:2], stride=stride)
         toward = way - pose[:2]
         bearing = jnp.arctan2(toward[1], toward[0])
         is_there = jnp.linalg.norm(aim[:2] - pose[:2]) <= REACH

@@ -72,9 +72,7 @@ def bone_error(frames: jax.Array) -> jax.Array:
     return jnp.mean(jnp.abs(lengths - rest) / rest)
 
 
-def realism(
-    scene: scenes.Scene, body: jax.Array, frames: jax.Array, seconds: jax.Array
-) -> Realism:
+def realism(scene: scenes.Scene, body: jax.Array, frames: jax.Array, seconds: jax.Array) -> Realism:
     """Measure a clip in a scene.
 
     Args:
