@@ -11,22 +11,22 @@ HELD_OUT = "corridors"
 class Config:
     """Sizes of scenes, generator, fine-tuning and evaluation."""
 
-    scenes: int = 9  # scenes of each set (training, test, held-out family) and seed
+    scenes: int = 6  # scenes of each set (training, test, held-out family) and seed
     clips: int = 384  # training clips of each training scene
-    width: int = 160  # hidden units of the generator
+    width: int = 128  # hidden units of the generator
     depth: int = 3  # its hidden layers
     train_steps: int = 700  # gradient steps of the base generator
     train_batch: int = 128  # clips of a step
     train_lr: float = 2e-3  # Adam's first step size, cosine decay to 0
     sampler_steps: int = 8  # Euler steps from noise to motion
-    pairs: int = 1024  # conditions of the training scenes from which preferences are made
+    pairs: int = 768  # conditions of the training scenes from which preferences are made
     candidates: int = 4  # clips of each condition, best and worst of which are a pair
-    tune_steps: int = 150  # gradient steps of DPO and of fine-tuning on winners
+    tune_steps: int = 100  # gradient steps of DPO and of fine-tuning on winners
     tune_batch: int = 64  # pairs (or winners) of a step
     dpo_lr: float = 5e-5  # Adam's step size of DPO
     beta: float = 3000.0  # DPO's factor of the difference of gains
     winners_lr: float = 1e-4  # Adam's step size of fine-tuning on winners
-    tasks: int = 4  # tasks of each test scene and horizon
+    tasks: int = 6  # tasks of each test scene and horizon
     retries: int = 3  # new tries after a rejected clip
     calls: int = 4  # generator calls of an arm with several, for each planned action
     probes: int = 512  # clips of test scenes on which realism and divergence are measured

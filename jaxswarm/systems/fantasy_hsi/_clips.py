@@ -98,7 +98,8 @@ CONDITION_SIZE = len(VERBS) + 6 + 3 * NUM_JOINTS + NUM_FEATURES
 def draw_clips(key: Key, scene: scenes.Scene, count: int) -> Clips:
     """Draw clips of all verbs at random places of one scene.
 
-    Start bodies are ends of walks and turns. Walked targets are free places up to 0.9 m away, to
+    Start bodies are ends of walks and turns. Walked targets are free places up to 0.9 m away,
+    preferably with an obstacle on the way, to
     which the figure makes the smallest detour that keeps it 0.3 m away from obstacles, or comes
     closest to that.
 
@@ -183,6 +184,8 @@ def _walked(
         return offset, detours[best], jnp.minimum(room[best], end - 0.05)
 
     offsets, chosen, room = jax.vmap(candidate)(uniform)
-    good = jnp.argmax(room > 0.12)
-    best = jnp.where(jnp.any(room > 0.12), good, jnp.argmax(room))
+    # Among free targets one with a detour first, so that the scene has something to say.
+    good = room > 0.12
+    rank = good + 0.5 * (good & (jnp.abs(chosen) > 0.0))
+    best = jnp.where(jnp.any(good), jnp.argmax(rank), jnp.argmax(room))
     return offsets[best], chosen[best]

@@ -69,8 +69,8 @@ def draw_style(key: jax.Array, verb: jax.Array, offset: jax.Array) -> Style:
     """Draw a style: errors grow with the distance walked and the angle turned."""
     normal = jax.random.normal(key, (8,))
     distance = jnp.linalg.norm(offset[:2])
-    place = 0.02 + 0.08 * distance
-    angle = 0.04 + 0.04 * distance + 0.06 * jnp.abs(offset[2])
+    place = 0.03 + 0.12 * distance
+    angle = 0.06 + 0.06 * distance + 0.09 * jnp.abs(offset[2])
     missed = (verb >= SIT) & (normal[7] > 1.6)  # one interaction in eighteen stays too high
     return Style(
         normal[:3] * jnp.stack([place, place, angle]),
