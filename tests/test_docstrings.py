@@ -72,7 +72,7 @@ systems.fantasy_hsi._act
 systems.fantasy_hsi._planner
 envs.scenes.families
 envs.scenes.navigation
-envs.scenes.scene
+envs.scenes._scene
 systems.fortytwo._synthetic
 systems.generative_consensus._replicas
 systems.generative_consensus._verify

@@ -65,9 +65,18 @@ def _draw_strip(ax: Any, strip: dict[str, np.ndarray]) -> None:
         for frame in clip[3::4]:
             _sticks(ax, frame, color)
     start = strip["pose"]
+    taken = strip["clips"][:count][kinds[:count] != fantasy_hsi.REJECTED]
+    walked = np.concatenate([start[None, :2], taken[:, :, 0, :2].reshape(-1, 2)])
     ax.plot(*start[:2], "o", color="#1B1B1B", ms=7, zorder=6, label="start")
     ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.02), ncol=3, fontsize=9, frameon=False)
-    ax.set_title("One task of eight actions, seen obliquely (7.2 m wide)", loc="left", fontsize=13)
+    side = 0.5 * float(max(np.ptp(walked, axis=0).max(), 2.0)) + 0.9
+    middle = (walked.min(axis=0) + walked.max(axis=0)) / 2
+    ax.set(xlim=(middle[0] - side, middle[0] + side), ylim=(middle[1] - side, middle[1] + side))
+    ax.set_title(
+        f"One task of eight actions, seen obliquely ({2 * side:.1f} m wide)",
+        loc="left",
+        fontsize=13,
+    )
 
 
 def _sticks(ax: Any, frame: np.ndarray, color: str) -> None:

@@ -10,6 +10,7 @@ motion (``systems.fantasy_hsi``), which no action of fixed size per step stands 
     scenes.distance_at(scene.distance, points, scene.cell)             # signed distance, metres
 """
 
+from jaxswarm.envs.scenes._scene import ITEM, KINDS, SEAT, SURFACE, Scene, check_scene, scene
 from jaxswarm.envs.scenes.distance import distance_at, euclidean_distances, signed_distance
 from jaxswarm.envs.scenes.families import CELL, FAMILIES, draw, furnish
 from jaxswarm.envs.scenes.navigation import (
@@ -25,7 +26,6 @@ from jaxswarm.envs.scenes.navigation import (
     next_waypoint,
     walkable,
 )
-from jaxswarm.envs.scenes.scene import ITEM, KINDS, SEAT, SURFACE, Scene, check_scene, scene
 from jaxswarm.envs.scenes.viewer import draw_scene
 
 __all__ = [

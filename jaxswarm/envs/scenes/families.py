@@ -11,9 +11,9 @@ import jax.numpy as jnp
 
 from jaxswarm import checks
 from jaxswarm.envs import grid
+from jaxswarm.envs.scenes._scene import KINDS, SEAT, Scene
 from jaxswarm.envs.scenes.distance import signed_distance
 from jaxswarm.envs.scenes.navigation import CLEARANCE
-from jaxswarm.envs.scenes.scene import KINDS, SEAT, Scene
 from jaxswarm.types import Key
 
 CELL = 0.2

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from jaxswarm import checks
 from jaxswarm.envs import grid
+from jaxswarm.envs.scenes._scene import Scene, check_scene
 from jaxswarm.envs.scenes.distance import distance_at
-from jaxswarm.envs.scenes.scene import Scene, check_scene
 from jaxswarm.types import ArrayLike
 
 CLEARANCE = 0.25

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxswarm import plotting
-from jaxswarm.envs.scenes.scene import KINDS, Scene, check_scene
+from jaxswarm.envs.scenes._scene import KINDS, Scene, check_scene
 
 COLORS = {"free": "#F6F6F6", "wall": "#4A4A4A"}
 OBJECTS = {"seat": plotting.PALETTE[2], "item": plotting.PALETTE[1], "surface": plotting.PALETTE[3]}
