@@ -183,6 +183,7 @@ def test_the_loop_never_teleports_and_grows_one_connected_graph(key):
     assert int(state.segments) == taken.sum()
 
 
+@pytest.mark.slow
 def test_clips_that_are_not_finite_are_rejected_and_calls_stay_bounded(key):
     state, steps = runner(broken)(key, *task())
     assert int(state.progress) == 2
@@ -192,6 +193,7 @@ def test_clips_that_are_not_finite_are_rejected_and_calls_stay_bounded(key):
     assert not (rejected & steps.accepted).any()
 
 
+@pytest.mark.slow
 def test_a_generator_that_does_nothing_spends_its_calls_and_no_more(key):
     state, _ = runner(useless)(key, *task())
     assert (int(state.progress), int(state.calls)) == (0, 24)
