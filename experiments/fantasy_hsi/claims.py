@@ -79,7 +79,7 @@ def claims(config: Config, results: Results) -> list[Claim]:
         results: of :func:`experiments.fantasy_hsi.arms.run`.
 
     Returns:
-        Sixteen claims.
+        Twenty claims.
     """
     made = ClaimList(NAME)
     _loop_claims(made, results)
@@ -139,7 +139,7 @@ def _loop_claims(made: ClaimList, results: Results) -> None:
         judge="interval",
         note=f"means {closed[-1].mean():.3f} and {opened[-1].mean():.3f}",
     )
-    # A difference of odds of seeds with few completions; a ratio of zero completions is infinite.
+    # 0.02 is added to both, as the ratio to no completion at all would be infinite.
     ratio = (closed + 0.02) / (opened + 0.02)
     for low, high in ((0, 1), (1, 2)):
         made.add(
@@ -234,7 +234,7 @@ def _realism_claims(made: ClaimList, results: Results) -> None:
         )
         made.add(
             f"DPO leaves less {words} than fine-tuning on winners alone",
-            statement="Own check: losers carry information (equal pairs, steps and step sizes)",
+            statement="Own check: losers carry information (equal pairs, steps and batches)",
             measured=f"{words}, DPO - winners only, on clips in test scenes",
             metric=words,
             unit="m/s" if field == "skate" else "fraction",
