@@ -28,7 +28,7 @@ COLORS = {
     BEST_CLIPS: plotting.PALETTE[3],
     BEST_RUNS: "#8A8A8A",
 }
-GRAY = "#B4B4B4"
+GRAY = "#9A9A9A"
 
 
 def plot(config: Config, results: Results, path: Path) -> None:
@@ -56,13 +56,13 @@ def _draw_strip(ax: Any, strip: dict[str, np.ndarray]) -> None:
         label = "rejected" if rejected else "accepted or corrective"
         pelvis = clip[:, 0, :2]
         ax.plot(
-            *pelvis.T, color=color, lw=1.2 if rejected else 2.0, zorder=3 if rejected else 4,
+            *pelvis.T, color=color, lw=2.0, zorder=4 if rejected else 3,
             label=None if shown[label] else label,
         )  # fmt: skip
         shown[label] = True
         if rejected:
             continue
-        for frame in clip[3::4]:
+        for frame in clip[-1:]:
             _sticks(ax, frame, color)
     start = strip["pose"]
     taken = strip["clips"][:count][kinds[:count] != fantasy_hsi.REJECTED]
@@ -123,5 +123,6 @@ def _draw_realism(ax: Any, results: Results) -> None:
         )  # fmt: skip
     ax.set_xticks(np.arange(len(fields)), list(fields.values()))
     ax.set_ylabel("relative to the base generator")
+    ax.set_ylim(0.0, 1.4)
     ax.set_title("Single clips in test scenes (± standard error)", loc="left", fontsize=13)
     ax.legend(fontsize=9, frameon=False)
