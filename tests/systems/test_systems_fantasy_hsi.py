@@ -203,6 +203,7 @@ def test_a_generator_that_does_nothing_spends_its_calls_and_no_more(key):
     np.testing.assert_allclose(state.body, task()[-1])
 
 
+@pytest.mark.slow
 def test_an_open_loop_of_exact_clips_follows_the_plan(key):
     scene, fields, goals, body = task()
 
