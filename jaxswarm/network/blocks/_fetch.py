@@ -53,6 +53,8 @@ def fetch(
     failure: ArrayLike = 0.0,
     top: int | None = 3,
     jitter: ArrayLike = 0.1,
+    wait: ArrayLike = WAIT,
+    answered: float = ANSWERED,
 ) -> tuple[History, Fetched]:
     """Fetch a block: ask who has it, then ask some of these to send it.
 
@@ -60,6 +62,9 @@ def fetch(
     ``top`` peers of the highest score among those that said they have it; if none has answered yet,
     it waits for the first. If all that it asked fail, it asks all others that have it. With
     ``top=None`` it asks all peers at once, without waiting, and gets a copy from each that has it.
+
+    Peers whose answers come after the wait are never asked to send, however fast they would: with
+    large blocks a longer ``wait`` for a larger share of the answers finds them.
 
     Args:
         key: consumed.
@@ -72,6 +77,8 @@ def fetch(
         failure: probability that a peer asked to send fails to, a number or ``[P]``.
         top: peers asked to send, at least 1; ``None`` for all.
         jitter: standard deviation of the logarithm of a round trip.
+        wait: seconds after which the client asks for the block, above 0.
+        answered: share of the answers after which it asks earlier, in ``[0, 1]``; 1 waits for all.
 
     Returns:
         The history after, and what the block took.
@@ -96,6 +103,8 @@ def fetch(
     checks.real("size", size, above=0.0)
     checks.probability("failure", failure, shape=(count,) if jnp.ndim(failure) else ())
     checks.real("jitter", jitter, 0.0)
+    checks.real("wait", wait, above=0.0)
+    answered = float(checks.real("answered", checks.concrete("answered", answered), 0.0, 1.0))
     streams = jax.vmap(jax.random.split)(agents.keys(checks.key(key), count))
     noise = jax.vmap(lambda k: jax.random.normal(k, (2,)))(streams[:, 0])
     fails = jax.vmap(jax.random.uniform)(streams[:, 1]) < failure
@@ -106,7 +115,7 @@ def fetch(
         questions = jnp.float32(count)
     else:
         top = checks.whole("top", top, 1)
-        start, chosen = _chosen(kept, has, first, now, top)
+        start, chosen = _chosen(kept, has, first, now, top, wait, answered)
         questions = jnp.float32(count) + jnp.sum(has) + jnp.sum(chosen)
     arrives = jnp.where(chosen & ~fails, start + transfer, jnp.inf)
     # Others are asked when all of the first have failed, by the time they should have come.
@@ -123,12 +132,18 @@ def fetch(
 
 
 def _chosen(
-    kept: History, has: jax.Array, answer: jax.Array, now: ArrayLike, top: int
+    kept: History,
+    has: jax.Array,
+    answer: jax.Array,
+    now: ArrayLike,
+    top: int,
+    wait: ArrayLike,
+    answered: float,
 ) -> tuple[jax.Array, jax.Array]:
     """When the client asks for the block, ``[P]``, and which peers, ``bool[P]``."""
     count = has.shape[0]
-    needed = max(int(-(-ANSWERED * count // 1)), 1)
-    start = jnp.minimum(WAIT, jnp.sort(answer)[needed - 1])
+    needed = max(int(-(-answered * count // 1)), 1)
+    start = jnp.minimum(wait, jnp.sort(answer)[needed - 1])
     start = jnp.maximum(start, jnp.min(jnp.where(has, answer, jnp.inf)))
     known = has & (answer <= start)
     ranked = jnp.where(known, scores(kept, now), -jnp.inf)

@@ -33,6 +33,7 @@ class Membership(NamedTuple):
     joins: jax.Array
     leaves: jax.Array
     in_flight: jax.Array
+    reachable: jax.Array | None = None
 
 
 def always_online(rounds: int, num_agents: int) -> Membership:
@@ -113,6 +114,8 @@ def check_schedule(schedule: Membership, num_agents: int) -> None:
                 f"membership.{name}: expected bool[{shown}, {num_agents}] with one T of at least "
                 f"1, got {array.dtype}{list(array.shape)}"
             )
+    if schedule.reachable is not None:
+        checks.mask("membership.reachable", schedule.reachable, (num_agents, num_agents))
 
 
 def check_step_inputs(inputs: Any) -> tuple[Any, Membership]:
