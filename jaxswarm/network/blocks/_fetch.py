@@ -55,6 +55,7 @@ def fetch(
     jitter: ArrayLike = 0.1,
     wait: ArrayLike = WAIT,
     answered: float = ANSWERED,
+    downlink: ArrayLike = 1e12,
 ) -> tuple[History, Fetched]:
     """Fetch a block: ask who has it, then ask some of these to send it.
 
@@ -79,6 +80,8 @@ def fetch(
         jitter: standard deviation of the logarithm of a round trip.
         wait: seconds after which the client asks for the block, above 0.
         answered: share of the answers after which it asks earlier, in ``[0, 1]``; 1 waits for all.
+        downlink: bytes per second that the client can receive, above 0, which the copies on their
+            way share evenly, none above what its sender has; practically unlimited by default.
 
     Returns:
         The history after, and what the block took.
@@ -105,11 +108,11 @@ def fetch(
     checks.real("jitter", jitter, 0.0)
     checks.real("wait", wait, above=0.0)
     answered = float(checks.real("answered", checks.concrete("answered", answered), 0.0, 1.0))
+    checks.real("downlink", downlink, above=0.0)
     streams = jax.vmap(jax.random.split)(agents.keys(checks.key(key), count))
     noise = jax.vmap(lambda k: jax.random.normal(k, (2,)))(streams[:, 0])
     fails = jax.vmap(jax.random.uniform)(streams[:, 1]) < failure
     first, second = (trip * jnp.exp(jitter * noise[:, i]) for i in range(2))
-    transfer = second + size / speed
     if top is None:
         start, chosen = jnp.zeros(count), has
         questions = jnp.float32(count)
@@ -117,11 +120,15 @@ def fetch(
         top = checks.whole("top", top, 1)
         start, chosen = _chosen(kept, has, first, now, top, wait, answered)
         questions = jnp.float32(count) + jnp.sum(has) + jnp.sum(chosen)
+    transfer = second + size / _shared(speed, chosen & ~fails, downlink)
     arrives = jnp.where(chosen & ~fails, start + transfer, jnp.inf)
     # Others are asked when all of the first have failed, by the time they should have come.
     retry = ~jnp.any(chosen & ~fails)
     late = jnp.max(jnp.where(chosen, start + transfer, 0.0))
     others = has & ~chosen & retry
+    transfer = jnp.where(
+        others, second + size / _shared(speed, others & ~fails, downlink), transfer
+    )
     arrives = jnp.where(others & ~fails, late + transfer, arrives)
     asked = chosen | others
     served = asked & ~fails
@@ -129,6 +136,20 @@ def fetch(
     sent = CONTROL_BYTES * (questions + jnp.sum(others)) + copies * size
     new = remembered(kept, asked, served, jnp.asarray(size / transfer), now)
     return new, Fetched(jnp.min(arrives), sent.astype(jnp.float32), copies, jnp.any(served))
+
+
+def _shared(speed: jax.Array, sends: jax.Array, downlink: ArrayLike) -> jax.Array:
+    """Bytes per second of each sender if those that send share the client's downlink evenly."""
+    ordered = jnp.sort(jnp.where(sends, speed, jnp.inf))
+    count = jnp.sum(sends)
+    place = jnp.arange(len(speed))
+    slower = jnp.cumsum(jnp.where(place < count, ordered, 0.0)) - jnp.where(
+        place < count, ordered, 0.0
+    )
+    # The share of all but the slower ones, if these get all that they can send.
+    even = (downlink - slower) / jnp.maximum(count - place, 1)
+    limit = jnp.max(jnp.where(place < count, even, -jnp.inf))
+    return jnp.minimum(speed, jnp.where(count > 0, jnp.maximum(limit, 1.0), jnp.inf))
 
 
 def _chosen(

@@ -27,6 +27,8 @@ class Membership(NamedTuple):
         leaves: ``bool[T, N]``, agents that announce a LEAVE in a round (offline from the next on).
         in_flight: ``bool[]``: crashes before round ``t + 1`` strike while models of round ``t`` are
             being sent; otherwise they strike between rounds.
+        reachable: ``bool[N, N]``, symmetric, pairs that can exchange messages; an agent without a
+            connection to the one that pings it does not answer. All pairs if ``None``.
     """
 
     online: jax.Array
