@@ -66,7 +66,7 @@ def spread(
     degree: int = 8,
     leaves: ArrayLike = 0.0,
     share: ArrayLike = 1.0,
-    use_relays: bool = False,
+    use_relays: bool | jax.Array = False,
     level: str = "hole_punching",
     max_slots: int = 100_000,
 ) -> Spread:
@@ -85,7 +85,7 @@ def spread(
         degree: ``D``, neighbours of a peer when flooding, drawn at random, at least 1.
         leaves: probability that a peer leaves in a slot, in ``[0, 1]``. May be traced.
         share: of the peers that are to have all blocks, in ``[0, 1]``. May be traced.
-        use_relays: exchange with peers that no direct connection reaches, too.
+        use_relays: exchange with peers that no direct connection reaches, too. May be traced.
         level: name in :data:`jaxswarm.network.transport.LEVELS`, means of connecting directly.
         max_slots: bound, at least 1.
 
@@ -111,7 +111,8 @@ def spread(
     degree = checks.whole("degree", degree, 1)
     checks.probability("leaves", leaves)
     checks.probability("share", share)
-    checks.flag("use_relays", use_relays)
+    if not checks.is_traced(use_relays):
+        checks.flag("use_relays", use_relays)
     checks.choice("level", level, LEVELS)
     bound = checks.whole("max_slots", max_slots, 1)
     neighbor_key, slot_key = jax.random.split(checks.key(key))
@@ -155,7 +156,8 @@ def _others(key: Key, n: int, count: int) -> jax.Array:
 
 
 def _exchange(
-    key: Key, state: _State, capacity: jax.Array, direct: Direct, only_first: bool, use_relays: bool
+    key: Key, state: _State, capacity: jax.Array, direct: Direct, only_first: bool,
+    use_relays: bool | jax.Array,
 ) -> _State:
     """One slot in which peers ask for blocks that they lack."""
     n, m = state.have.shape

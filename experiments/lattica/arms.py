@@ -1,0 +1,60 @@
+"""Runs of the Lattica experiment, layer by layer.
+
+* *Reachability* (``reach``): all pairs of peers, rung by rung: **no traversal**, **UPnP**, **hole
+  punching**, **relay**. A pair connects by the mapping and filtering of its NATs and by the timing
+  of its packets, never by a drawn success rate. Five mixes of NATs show what the share rests on.
+* *Replicated store* (``store``): a set and last-writer-wins registers on up to a thousand replicas
+  under a partition, 30 % loss, repeated and reordered messages, and crashes as the partition ends.
+  Controls: registers **without tie-break**, a **single primary**, acknowledgement **at once**.
+* *Lookups* (``lookup``): Kademlia against comparing all peers and against flooding.
+* *Blocks* (``fetching``): three peers of high score against **asking everyone**, against **three at
+  random** and the **three fastest** (oracle). The client's downlink is shared by all copies.
+* *Requests* (``rpc``): closed loops of requests, event by event, against the bounds of a closed
+  network.
+* *Replication* (``spreading``): a model in blocks to all peers by **exchange**, from **one
+  server**, by **flooding**, with churn.
+* *Methods on the transport* (``training``, ``routing``): D-PSGD, MoDeST and Symphony-Coord.
+
+Shapes: ``S`` seeds.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from experiments.lattica import (
+    fetching,
+    lookup,
+    reach,
+    routing,
+    rpc,
+    spreading,
+    store,
+    training,
+)
+from experiments.lattica.config import Config
+
+
+def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Run all layers.
+
+    Returns:
+        ``reach``, ``store``, ``lookup``, ``fetching``, ``rpc``, ``spreading``, ``training``,
+        ``routing``: see ``run`` of each.
+    """
+    results: dict[str, Any] = {}
+    progress("reachability")
+    results["reach"] = reach.run(config)
+    results["store"] = store.run(config, progress)
+    progress("lookups")
+    results["lookup"] = lookup.run(config)
+    progress("blocks")
+    results["fetching"] = fetching.run(config)
+    progress("requests")
+    results["rpc"] = rpc.run(config)
+    progress("replication of a model")
+    results["spreading"] = spreading.run(config)
+    progress("D-PSGD and MoDeST on the transport")
+    results["training"] = training.run(config)
+    progress("Symphony-Coord on the transport")
+    results["routing"] = routing.run(config)
+    return results

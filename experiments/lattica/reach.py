@@ -1,0 +1,130 @@
+"""Which pairs of peers connect, rung by rung, and how long that takes.
+
+Shapes: ``S`` seeds, ``N`` peers, ``G`` regions, ``J`` jitters.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.lattica.config import Config
+from experiments.lattica.world import MIXES, earth, population, seed_keys
+from jaxswarm.network import transport
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Connect all pairs of peers of every mix.
+
+    Returns:
+        ``ladder {mix: {level: [S]}}``, shares of the pairs, as in the ladder's population;
+        ``punched {mix: [S]}``, successes among pairs behind NATs without an open port; ``first
+        [J, S]`` and ``met [J, S]``, shares of the successes at the first try and of pairs whose
+        packets meet in three; ``setup {way: [S]}``, median seconds; ``direct`` and ``relayed``
+        ``[G, G]``, links between regions; ``no_relay [S]``, pairs left without relays.
+    """
+    pairs = tuple(np.stack(np.triu_indices(config.peers, 1)).astype(np.int32))
+    where = earth(config)
+
+    def one(key: jax.Array, mix: str) -> dict[str, Any]:
+        keys = jax.random.split(key, 2)
+        found = population(config, keys[0], config.peers, mix)
+        first, second = (jnp.asarray(x) for x in pairs)
+        met, tries = transport.punches(
+            keys[1], where, found.region[first], found.region[second]
+        )
+        rungs = [transport.connects(found, first, second, x) for x in transport.LEVELS]
+        punches = ~rungs[1] & rungs[2]
+        direct = rungs[1] | (punches & met)
+        attempts = ~rungs[1]
+        return {
+            "ladder": jnp.stack(
+                [x.mean() for x in (rungs[0], rungs[1], direct, rungs[3])]
+            ),
+            "punched": jnp.sum(punches & met) / jnp.maximum(jnp.sum(attempts), 1),
+            "rules": jnp.sum(punches) / jnp.maximum(jnp.sum(attempts), 1),
+            "links": _between_regions(config, found, first, second, direct),
+            "setup": _setup(where, found, first, second, rungs[1], direct),
+            "first": jnp.sum(punches & met & (tries == 1)) / jnp.maximum(
+                jnp.sum(punches & met), 1
+            ),
+        }
+
+    by_mix = {
+        mix: jax.jit(lambda keys, mix=mix: jax.lax.map(lambda k: one(k, mix), keys))(
+            seed_keys(config, 0)
+        )
+        for mix in MIXES
+    }
+    main = next(iter(by_mix.values()))
+    met, first = _jitters(config)
+    direct, every = np.asarray(main["links"]).mean(axis=0)
+    return {
+        "ladder": {
+            mix: dict(zip(transport.LEVELS, np.asarray(x["ladder"]).T, strict=True))
+            for mix, x in by_mix.items()
+        },
+        "punched": {mix: np.asarray(x["punched"]) for mix, x in by_mix.items()},
+        "rules": {mix: np.asarray(x["rules"]) for mix, x in by_mix.items()},
+        "first_try": np.asarray(main["first"]),
+        "met": met,
+        "first": first,
+        "setup": {name: np.asarray(x) for name, x in main["setup"].items()},
+        "direct": direct,
+        "relayed": every - direct,
+    }
+
+
+def _between_regions(
+    config: Config, found: transport.Peers, first: Any, second: Any, direct: jax.Array
+) -> jax.Array:
+    """Direct and all links between regions, ``[2, G, G]``, symmetric."""
+    at = found.region[first] * config.regions + found.region[second]
+
+    def count(weight: jax.Array) -> jax.Array:
+        table = jnp.zeros(config.regions**2).at[at].add(weight).reshape(config.regions, -1)
+        return table + table.T
+
+    return jnp.stack([count(direct.astype(jnp.float32)), count(jnp.ones(at.shape))])
+
+
+def _setup(
+    where: transport.Regions, found: Any, first: Any, second: Any, dialed: Any, direct: Any
+) -> dict[str, jax.Array]:
+    """Median seconds until a connection carries data, by way and protocol."""
+    one, other = found.region[first], found.region[second]
+    trip = transport.medians(where, one, other)
+    relay = jnp.zeros_like(one)
+    over = transport.medians(where, one, relay) + transport.medians(where, relay, other)
+    times = {}
+    for protocol in transport.HANDSHAKES:
+        ways = {
+            "dialed": (transport.setup_seconds(trip, protocol=protocol), dialed),
+            "punched": (
+                transport.setup_seconds(trip, protocol=protocol, relay_round_trip=over),
+                direct & ~dialed,
+            ),
+            "relayed": (transport.setup_seconds(over, protocol=protocol), ~direct),
+        }
+        for way, (seconds, taken) in ways.items():
+            times[f"{way}, {protocol}"] = jnp.nanmedian(jnp.where(taken, seconds, jnp.nan))
+    return times
+
+
+def _jitters(config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs whose packets meet and first tries among these, ``[J, S]``, over random pairs."""
+    count = min(20_000, config.peers**2)
+
+    def one(key: jax.Array, jitter: jax.Array) -> tuple[jax.Array, jax.Array]:
+        where = earth(config)._replace(jitter=jitter)
+        keys = jax.random.split(key, 3)
+        ends = (
+            jax.random.randint(k, (count,), 0, config.regions) for k in keys[:2]
+        )
+        met, tries = transport.punches(keys[2], where, *ends)
+        return met.mean(), jnp.sum(met & (tries == 1)) / jnp.maximum(jnp.sum(met), 1)
+
+    over = jax.vmap(jax.vmap(one, (0, None)), (None, 0))
+    met, first = jax.jit(over)(seed_keys(config, 1), jnp.asarray(config.jitters, jnp.float32))
+    return np.asarray(met), np.asarray(first)
