@@ -3,7 +3,7 @@
 Shapes: ``S`` seeds, ``P`` peers, ``M`` blocks, ``B`` block sizes.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,10 +31,17 @@ def run(config: Config) -> dict[str, Any]:
         lets a client ask.
     """
     sizes = jnp.asarray(config.sizes, jnp.float32)
-    found = {}
-    for arm in ARMS:
-        over = jax.vmap(jax.vmap(lambda k, s, a=arm: _run(config, a, k, s), (0, None)), (None, 0))
-        found[arm] = jax.tree.map(np.asarray, jax.jit(over)(seed_keys(config, 4), sizes))
+    keys, found = seed_keys(config, 4), {}
+    for ask_all, arms in ((True, (EVERYONE, ORACLE)), (False, (TOP, PATIENT, RANDOM))):
+        options = [_OPTIONS[arm] for arm in arms]
+        stacked = _Options(*(jnp.array(x) for x in zip(*options, strict=True)))
+        each = jax.vmap(lambda k, s, o, a=ask_all: _run(config, a, k, s, o), (0, None, None))
+        over = jax.vmap(jax.vmap(each, (None, 0, None)), (None, None, 0))
+        results = jax.jit(over)(keys, sizes, stacked)
+        found |= {
+            arm: {what: np.asarray(x)[i] for what, x in results.items()}
+            for i, arm in enumerate(arms)
+        }
     return {
         "seconds": {arm: x["seconds"] for arm, x in found.items()},
         "bytes": {arm: x["bytes"] for arm, x in found.items()},
@@ -43,62 +50,60 @@ def run(config: Config) -> dict[str, Any]:
     }
 
 
-def _run(config: Config, arm: str, key: jax.Array, size: jax.Array) -> dict[str, jax.Array]:
+class _Options(NamedTuple):
+    """What differs between arms; ``fastest`` where all are asked, the others where three are."""
+
+    fastest: Any  # ask the three fastest holders alone
+    random: Any  # three of those that answered in time, drawn anew
+    wait: Any
+    answered: Any
+
+
+_OPTIONS = {
+    EVERYONE: _Options(False, False, 0.1, 0.3),
+    ORACLE: _Options(True, False, 0.1, 0.3),
+    TOP: _Options(False, False, 0.1, 0.3),
+    PATIENT: _Options(False, False, 2.0, 1.0),
+    RANDOM: _Options(False, True, 0.1, 0.3),
+}
+
+
+def _run(
+    config: Config, ask_all: bool, key: jax.Array, size: jax.Array, options: _Options
+) -> dict[str, jax.Array]:
     n = config.holders
-    keys = jax.random.split(key, 5)
+    keys = jax.random.split(key, 4)
     where = earth(config)
     own = jax.random.randint(keys[0], (), 0, config.regions)
     region = jax.random.randint(keys[1], (n,), 0, config.regions)
     trip = transport.medians(where, jnp.broadcast_to(own, (n,)), region)
     speed = UPLINK * jnp.exp(SPREAD * jax.random.normal(keys[2], (n,)))
     expected = trip + size / speed
-    known = _truth(n, trip, speed, size)
+    new = blocks.history(n)
 
     def step(carry: tuple, index: jax.Array) -> tuple[tuple, Any]:
         kept, now = carry
         own = jax.random.split(jax.random.fold_in(keys[3], index), 3)
         have = jax.random.uniform(own[0], (n,)) < HELD
-        options: dict[str, Any] = {"size": size, "now": now, "failure": FAILURE}
-        options |= {"jitter": config.jitter, "downlink": config.downlink}
-        if arm == EVERYONE:
-            options["top"] = None
-        if arm in (PATIENT, ORACLE):
-            options |= {"wait": 2.0, "answered": 1.0}
-        if arm == ORACLE:
-            # The three fastest holders; it knows them, so it need not ask who has the block.
-            fastest = jnp.argsort(jnp.argsort(jnp.where(have, expected, jnp.inf))) < 3
-            new, got = blocks.fetch(own[1], known, have & fastest, trip, speed, **options | {"top": None})
-        elif arm == RANDOM:
-            shuffled = jax.random.permutation(own[2], n)
-            new, got = blocks.fetch(
-                own[1], blocks.history(n), have[shuffled], trip[shuffled], speed[shuffled],
-                **options,
-            )  # fmt: skip
-            new = kept
-        else:
-            new, got = blocks.fetch(own[1], kept, have, trip, speed, **options)
-        return (new, now + jnp.where(got.served, got.seconds, 1.0)), got
+        fastest = jnp.argsort(jnp.argsort(jnp.where(have, expected, jnp.inf))) < 3
+        have &= fastest | ~options.fastest
+        # Without a history equal scores go by position, so places are drawn anew.
+        place = jnp.where(options.random, jax.random.permutation(own[2], n), jnp.arange(n))
+        before = jax.tree.map(lambda x, y: jnp.where(options.random, x, y), new, kept)
+        after, got = blocks.fetch(
+            own[1], before, have[place], trip[place], speed[place], size=size, now=now,
+            failure=FAILURE, top=None if ask_all else 3, jitter=config.jitter,
+            wait=options.wait, answered=options.answered, downlink=config.downlink,
+        )  # fmt: skip
+        return (after, now + jnp.where(got.served, got.seconds, 1.0)), got
 
-    (kept, _), got = jax.lax.scan(step, (blocks.history(n), 0.0), jnp.arange(config.blocks))
+    start = (new, jnp.zeros(()))
+    (kept, _), got = jax.lax.scan(step, start, jnp.arange(config.blocks))
     served = jnp.maximum(jnp.sum(got.served), 1)
-    fastest = jnp.argsort(jnp.argsort(expected)) < 3
+    best = jnp.argsort(jnp.argsort(expected)) < 3
     return {
         "seconds": jnp.sum(jnp.where(got.served, got.seconds, 0.0)) / served,
         "bytes": jnp.sum(got.bytes) / served,
         "served": jnp.mean(got.served.astype(jnp.float32)),
-        "closed": jnp.sum(fastest & (kept.asked == 0)) / 3.0,
+        "closed": jnp.sum(best & (kept.asked == 0)) / 3.0,
     }
-
-
-def _truth(n: int, trip: jax.Array, speed: jax.Array, size: jax.Array) -> blocks.History:
-    """A history in which every peer served often, at its own speed."""
-    del trip, size
-    many = jnp.full(n, blocks_remembered(), jnp.int32)
-    return blocks.history(n)._replace(
-        speeds=jnp.broadcast_to(speed[:, None], (n, blocks_remembered())), served=many, asked=many
-    )
-
-
-def blocks_remembered() -> int:
-    """Transfers that a history keeps."""
-    return blocks.history(1).speeds.shape[1]

@@ -30,13 +30,17 @@ def run(config: Config) -> dict[str, Any]:
     keys = seed_keys(config, 3)
     found: dict[str, list] = {name: [] for name in cases}
     for key in keys:
-        table = _table(key, config.peers, config.bucket)
+        table = _padded(_table(key, config.peers, config.bucket), config.peers)
         for name, share in cases.items():
-            found[name].append(_query(key, table, config.queries, share))
+            found[name].append(_query(key, table, config.queries, share, config.peers))
     by_case = {name: np.array(x, np.float64) for name, x in found.items()}
     growth, messages = [], []
+    largest = config.growth[-1]
     for size in config.growth:
-        each = [_query(key, _table(key, size, 4), config.queries, 0.0) for key in keys]
+        each = [
+            _query(key, _padded(_table(key, size, 4), largest), config.queries, 0.0, size)
+            for key in keys
+        ]
         growth.append([x[3] for x in each])
         messages.append([x[2] for x in each])
     graph = topology.random_regular(config.peers, OVERLAY, seed=config.seed)
@@ -57,30 +61,37 @@ def _table(key: jax.Array, count: int, bucket: int) -> dht.RoutingTable:
     return dht.routing_table(fill, dht.random_ids(ids, count), k=bucket)
 
 
-def _query(key: jax.Array, table: dht.RoutingTable, queries: int, failed: float) -> list[float]:
-    """Shares of exact and full answers, mean messages and mean rounds."""
+def _padded(table: dht.RoutingTable, count: int) -> dht.RoutingTable:
+    """The same table among peers that nobody knows, with as many buckets whatever the draw.
+
+    So tables of all sizes and seeds share one compiled program.
+    """
     n, width = table.ids.shape
-    # As many buckets whatever the draw, so that seeds share one compiled program.
-    buckets = np.full((n, 2 * n.bit_length() + 8, table.buckets.shape[2]), -1, np.int32)
+    ids = np.zeros((count, width), np.uint32)
+    ids[:n] = np.asarray(table.ids)
+    buckets = np.full((count, count.bit_length() + 16, table.buckets.shape[2]), -1, np.int32)
     depth = min(table.buckets.shape[1], buckets.shape[1])
-    buckets[:, :depth] = np.asarray(table.buckets)[:, :depth]
-    return [
-        float(x)
-        for x in _measure(
-            jax.random.fold_in(key, 9), table._replace(buckets=jnp.asarray(buckets)), queries,
-            jnp.float32(failed),
-        )
-    ]  # fmt: skip
+    buckets[:n, :depth] = np.asarray(table.buckets)[:, :depth]
+    return dht.RoutingTable(jnp.asarray(ids), jnp.asarray(buckets))
+
+
+def _query(
+    key: jax.Array, table: dht.RoutingTable, queries: int, failed: float, count: int
+) -> list[float]:
+    """Shares of exact and full answers, mean messages and mean rounds."""
+    given = (jax.random.fold_in(key, 9), table, queries, jnp.float32(failed), jnp.int32(count))
+    return [float(x) for x in _measure(*given)]
 
 
 def _measured(
-    key: jax.Array, table: dht.RoutingTable, queries: int, failed: jax.Array
+    key: jax.Array, table: dht.RoutingTable, queries: int, failed: jax.Array, count: jax.Array
 ) -> list[jax.Array]:
     n, width = table.ids.shape
     k = table.buckets.shape[2]
     keys = jax.random.split(key, 3)
-    alive = jax.random.uniform(keys[0], (n,)) >= failed
-    starts = jax.random.choice(keys[1], n, (queries,), p=alive.astype(jnp.float32))
+    alive = (jax.random.uniform(keys[0], (n,)) >= failed) & (jnp.arange(n) < count)
+    ranked = jnp.argsort(jnp.where(alive, jax.random.uniform(keys[1], (n,)), 2.0))
+    starts = ranked[jnp.arange(queries) % jnp.sum(alive)]
     targets = dht.random_ids(keys[2], queries, words=width)
     found = dht.lookup(table, targets, starts, alive=alive)
     wanted = dht.closest_peers(table, targets, k, alive=alive)

@@ -27,13 +27,10 @@ def run(config: Config) -> dict[str, Any]:
     pairs = tuple(np.stack(np.triu_indices(config.peers, 1)).astype(np.int32))
     where = earth(config)
 
-    def one(key: jax.Array, mix: str) -> dict[str, Any]:
-        keys = jax.random.split(key, 2)
-        found = population(config, keys[0], config.peers, mix)
+    def one(given: tuple[jax.Array, transport.Peers]) -> dict[str, Any]:
+        key, found = given
         first, second = (jnp.asarray(x) for x in pairs)
-        met, tries = transport.punches(
-            keys[1], where, found.region[first], found.region[second]
-        )
+        met, tries = transport.punches(key, where, found.region[first], found.region[second])
         rungs = [transport.connects(found, first, second, x) for x in transport.LEVELS]
         punches = ~rungs[1] & rungs[2]
         direct = rungs[1] | (punches & met)
@@ -51,15 +48,17 @@ def run(config: Config) -> dict[str, Any]:
             ),
         }
 
-    by_mix = {
-        mix: jax.jit(lambda keys, mix=mix: jax.lax.map(lambda k: one(k, mix), keys))(
-            seed_keys(config, 0)
-        )
+    keys = seed_keys(config, 0)
+    drawn = [
+        jax.vmap(lambda k, m=mix: population(config, k, config.peers, m))(keys)
         for mix in MIXES
-    }
+    ]
+    every = jax.jit(lambda given: jax.lax.map(one, given))
+    found = [every((jax.vmap(jax.random.fold_in, (0, None))(keys, 1), x)) for x in drawn]
+    by_mix = dict(zip(MIXES, found, strict=True))
     main = next(iter(by_mix.values()))
     met, first = _jitters(config)
-    direct, every = np.asarray(main["links"]).mean(axis=0)
+    direct, both = np.asarray(main["links"]).mean(axis=0)
     return {
         "ladder": {
             mix: dict(zip(transport.LEVELS, np.asarray(x["ladder"]).T, strict=True))
@@ -72,7 +71,7 @@ def run(config: Config) -> dict[str, Any]:
         "first": first,
         "setup": {name: np.asarray(x) for name, x in main["setup"].items()},
         "direct": direct,
-        "relayed": every - direct,
+        "relayed": both - direct,
     }
 
 

@@ -44,7 +44,11 @@ def run(config: Config) -> dict[str, Any]:
         reached, away = own
         world = _world(jax.random.fold_in(key, 0), m, away)
         candidates = everyone._replace(valid=reached[worker][None])
-        router = symphony_coord.router(candidates, bandits.linucb(symphony_coord.FEATURES))
+        router = symphony_coord.router(
+            candidates,
+            bandits.linucb(symphony_coord.FEATURES),
+            settings=symphony_coord.RouterSettings(latency_penalty=0.2),
+        )
 
         def step(state: Any, index: jax.Array) -> tuple[Any, Any]:
             return router.step(jax.random.fold_in(key, 1), world, state, index, policy)

@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.lattica.config import Config
 from experiments.lattica.world import seed_keys
-from jaxswarm import gossip, network, topology
+from jaxswarm import agents, gossip, network, topology
 from jaxswarm.network import crdt
 from jaxswarm.topology import Topology
 
@@ -94,7 +94,6 @@ def _run_seed(config: Config, graph: Topology, key: jax.Array, tie_break: bool) 
     survives = jax.random.uniform(keys[1], (n,)) >= config.crashes
     split = network.partitioned(graph, minority, 0, config.cut)
     process = network.combine(split, network.link_loss(graph, config.loss))
-    again = network.link_loss(graph, 1.0 - config.repeated)
     rule = crdt.anti_entropy(kind, gossip.random_neighbors(n, 1, topology=graph))
 
     def write(states: Any, round_key: jax.Array, index: jax.Array) -> tuple[Any, jax.Array]:
@@ -125,25 +124,21 @@ def _run_seed(config: Config, graph: Topology, key: jax.Array, tie_break: bool) 
 
     def step(carry: tuple, index: jax.Array) -> tuple[tuple, tuple]:
         states, older, old, sent = carry
-        now = jax.random.split(jax.random.fold_in(keys[2], index), 5)
+        now = jax.random.split(jax.random.fold_in(keys[2], index), 4)
         states, writes = write(states, now[0], index)
         alive = survives | (index < config.cut)
-        _, fresh = process.step(now[1], process.init(), index)
-        mixed, _, traffic = rule.mix(now[2], states, (), fresh._replace(alive=alive))
-        # What was sent two rounds ago comes now, after newer messages, or again.
-        _, late = again.step(now[3], (), index)
-        cut = fresh._replace(
-            alive=alive,
-            delivered=late.delivered & split.step(now[3], (), index)[1].delivered,
-            messages=older,
-        )
-        mixed, _, _ = rule.mix(now[4], mixed, (), cut)
+        _, exchange = process.step(now[1], process.init(), index)
+        # Some replicas send what they sent two rounds ago: older than what came since, or again.
+        late = jax.random.uniform(now[2], (n,)) < config.repeated
+        exchange = exchange._replace(alive=alive, messages=agents.where(late, older, states))
+        mixed, _, traffic = rule.mix(now[3], states, (), exchange)
         done = crdt.agreement(mixed, alive)
-        seen = mixed[0].seen[:, :w]
-        return (mixed, old, states, sent + traffic.bytes), (done, writes, seen_by(seen, index))
+        return (mixed, old, states, sent + traffic.bytes), (
+            done, writes, seen_by(mixed[0].seen),
+        )  # fmt: skip
 
-    def seen_by(seen: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Writes of each writer that it, and that a quorum, hold as the partition ends."""
+    def seen_by(seen: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Writes of each writer that it holds, and that a quorum holds."""
         own = seen[writers, jnp.arange(w)]
         ranked = jnp.sort(seen, axis=0)[n - config.quorum]
         return own, ranked
@@ -184,7 +179,7 @@ def _primary(
 
     def grow(reached: jax.Array, _: None) -> tuple[jax.Array, None]:
         hit = reached[receivers] & stands & jnp.asarray(graph.mask)
-        return reached | agents_or(hit, senders, n), None
+        return reached | _any_edge(hit, senders, n), None
 
     reached, _ = jax.lax.scan(grow, jnp.arange(n) == primary, None, length=n.bit_length() + 6)
     tried = writes[: config.cut].sum(axis=0)
@@ -198,7 +193,7 @@ def _primary(
     )
 
 
-def agents_or(hit: jax.Array, at: jax.Array, n: int) -> jax.Array:
+def _any_edge(hit: jax.Array, at: jax.Array, n: int) -> jax.Array:
     """Whether any of the edges at each agent is hit, ``bool[n]``."""
     return jnp.zeros(n, bool).at[at].max(hit)
 

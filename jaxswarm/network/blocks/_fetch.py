@@ -54,7 +54,7 @@ def fetch(
     top: int | None = 3,
     jitter: ArrayLike = 0.1,
     wait: ArrayLike = WAIT,
-    answered: float = ANSWERED,
+    answered: ArrayLike = ANSWERED,
     downlink: ArrayLike = 1e12,
 ) -> tuple[History, Fetched]:
     """Fetch a block: ask who has it, then ask some of these to send it.
@@ -107,7 +107,7 @@ def fetch(
     checks.probability("failure", failure, shape=(count,) if jnp.ndim(failure) else ())
     checks.real("jitter", jitter, 0.0)
     checks.real("wait", wait, above=0.0)
-    answered = float(checks.real("answered", checks.concrete("answered", answered), 0.0, 1.0))
+    checks.probability("answered", answered)
     checks.real("downlink", downlink, above=0.0)
     streams = jax.vmap(jax.random.split)(agents.keys(checks.key(key), count))
     noise = jax.vmap(lambda k: jax.random.normal(k, (2,)))(streams[:, 0])
@@ -159,11 +159,11 @@ def _chosen(
     now: ArrayLike,
     top: int,
     wait: ArrayLike,
-    answered: float,
+    answered: ArrayLike,
 ) -> tuple[jax.Array, jax.Array]:
     """When the client asks for the block, ``[P]``, and which peers, ``bool[P]``."""
     count = has.shape[0]
-    needed = max(int(-(-answered * count // 1)), 1)
+    needed = jnp.maximum(jnp.ceil(jnp.float32(answered) * count - 1e-4).astype(jnp.int32), 1)
     start = jnp.minimum(wait, jnp.sort(answer)[needed - 1])
     start = jnp.maximum(start, jnp.min(jnp.where(has, answer, jnp.inf)))
     known = has & (answer <= start)
