@@ -7,7 +7,9 @@ References:
 from experiments.harness.protocol import Paper
 
 NAME = "lattica"
-TITLE = "Lattica: NAT traversal, CRDTs, Kademlia, block exchange and requests under decentralized AI"
+TITLE = (
+    "Lattica: NAT traversal, CRDTs, Kademlia, block exchange and requests under decentralized AI"
+)
 PAPER = Paper(
     author="Gradient",
     title="Lattica: A Decentralized Cross-NAT Communication Framework for Scalable AI Inference "

@@ -224,8 +224,11 @@ def _blocks(made: ClaimList, config: Config, found: Results) -> None:
 
     def ratios(arm: str, other: str) -> str:
         rows = seconds[arm].mean(axis=1) / seconds[other].mean(axis=1)
-        return "time over that of " + other + ": " + ", ".join(
-            f"{size} {x:.2f}" for size, x in zip(sizes, rows, strict=True)
+        return (
+            "time over that of "
+            + other
+            + ": "
+            + ", ".join(f"{size} {x:.2f}" for size, x in zip(sizes, rows, strict=True))
         )
 
     made.add(
@@ -298,7 +301,7 @@ def _requests(made: ClaimList, config: Config, found: Results) -> None:
         small = size == 0
         gain = rate[-1, place, size] / rate[0, place, size]
         made.add(
-            f"More requests in flight raise the rate of small distant ones in proportion"
+            "More requests in flight raise the rate of small distant ones in proportion"
             if small
             else "They do not raise that of large ones within a region, which the link limits",
             statement=RPC,

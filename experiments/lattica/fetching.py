@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.lattica.config import Config
-from experiments.lattica.world import earth, seed_keys
+from experiments.lattica.world import FAST, earth, seed_keys
 from jaxswarm.network import blocks, transport
 
 EVERYONE, TOP, PATIENT, RANDOM, ORACLE = ARMS = (
@@ -37,7 +38,7 @@ def run(config: Config) -> dict[str, Any]:
         stacked = _Options(*(jnp.array(x) for x in zip(*options, strict=True)))
         each = jax.vmap(lambda k, s, o, a=ask_all: _run(config, a, k, s, o), (0, None, None))
         over = jax.vmap(jax.vmap(each, (None, 0, None)), (None, None, 0))
-        results = jax.jit(over)(keys, sizes, stacked)
+        results = jit_fast_compile(over, **FAST)(keys, sizes, stacked)
         found |= {
             arm: {what: np.asarray(x)[i] for what, x in results.items()}
             for i, arm in enumerate(arms)

@@ -3,14 +3,17 @@
 Shapes: ``S`` seeds, ``Q`` queries, ``P`` sizes.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.lattica.config import Config
-from experiments.lattica.world import seed_keys
+from experiments.lattica.world import FAST, seed_keys
 from jaxswarm import coordination, topology
 from jaxswarm.network import dht
 
@@ -79,8 +82,8 @@ def _query(
     key: jax.Array, table: dht.RoutingTable, queries: int, failed: float, count: int
 ) -> list[float]:
     """Shares of exact and full answers, mean messages and mean rounds."""
-    given = (jax.random.fold_in(key, 9), table, queries, jnp.float32(failed), jnp.int32(count))
-    return [float(x) for x in _measure(*given)]
+    given = (jax.random.fold_in(key, 9), table, jnp.float32(failed), jnp.int32(count))
+    return [float(x) for x in _compiled(queries)(*given)]
 
 
 def _measured(
@@ -103,4 +106,9 @@ def _measured(
     ]
 
 
-_measure = jax.jit(_measured, static_argnums=2)
+@functools.cache
+def _compiled(queries: int) -> Callable[..., Any]:
+    """One program for all tables of equal shape."""
+    return jit_fast_compile(
+        lambda key, table, failed, count: _measured(key, table, queries, failed, count), **FAST
+    )

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.lattica.config import Config
-from experiments.lattica.world import MIXES, earth, population, seed_keys
+from experiments.lattica.world import FAST, MIXES, earth, population, seed_keys
 from jaxswarm.network import transport
 
 
@@ -36,24 +37,19 @@ def run(config: Config) -> dict[str, Any]:
         direct = rungs[1] | (punches & met)
         attempts = ~rungs[1]
         return {
-            "ladder": jnp.stack(
-                [x.mean() for x in (rungs[0], rungs[1], direct, rungs[3])]
-            ),
+            "ladder": jnp.stack([x.mean() for x in (rungs[0], rungs[1], direct, rungs[3])]),
             "punched": jnp.sum(punches & met) / jnp.maximum(jnp.sum(attempts), 1),
             "rules": jnp.sum(punches) / jnp.maximum(jnp.sum(attempts), 1),
             "links": _between_regions(config, found, first, second, direct),
             "setup": _setup(where, found, first, second, rungs[1], direct),
-            "first": jnp.sum(punches & met & (tries == 1)) / jnp.maximum(
-                jnp.sum(punches & met), 1
-            ),
+            "first": jnp.sum(punches & met & (tries == 1)) / jnp.maximum(jnp.sum(punches & met), 1),
         }
 
     keys = seed_keys(config, 0)
     drawn = [
-        jax.vmap(lambda k, m=mix: population(config, k, config.peers, m))(keys)
-        for mix in MIXES
+        jax.vmap(lambda k, m=mix: population(config, k, config.peers, m))(keys) for mix in MIXES
     ]
-    every = jax.jit(lambda given: jax.lax.map(one, given))
+    every = jit_fast_compile(lambda given: jax.lax.map(one, given), **FAST)
     found = [every((jax.vmap(jax.random.fold_in, (0, None))(keys, 1), x)) for x in drawn]
     by_mix = dict(zip(MIXES, found, strict=True))
     main = next(iter(by_mix.values()))
@@ -118,12 +114,12 @@ def _jitters(config: Config) -> tuple[np.ndarray, np.ndarray]:
     def one(key: jax.Array, jitter: jax.Array) -> tuple[jax.Array, jax.Array]:
         where = earth(config)._replace(jitter=jitter)
         keys = jax.random.split(key, 3)
-        ends = (
-            jax.random.randint(k, (count,), 0, config.regions) for k in keys[:2]
-        )
+        ends = (jax.random.randint(k, (count,), 0, config.regions) for k in keys[:2])
         met, tries = transport.punches(keys[2], where, *ends)
         return met.mean(), jnp.sum(met & (tries == 1)) / jnp.maximum(jnp.sum(met), 1)
 
     over = jax.vmap(jax.vmap(one, (0, None)), (None, 0))
-    met, first = jax.jit(over)(seed_keys(config, 1), jnp.asarray(config.jitters, jnp.float32))
+    met, first = jit_fast_compile(over, **FAST)(
+        seed_keys(config, 1), jnp.asarray(config.jitters, jnp.float32)
+    )
     return np.asarray(met), np.asarray(first)

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.lattica.config import Config
 from experiments.lattica.training import TRANSPORTS, connections
-from experiments.lattica.world import seed_keys
+from experiments.lattica.world import FAST, seed_keys
 from jaxswarm import coordination, topology
 from jaxswarm.coordination import bandits
 from jaxswarm.systems import symphony_coord
@@ -66,7 +67,7 @@ def run(config: Config) -> dict[str, Any]:
     policies = ("linucb", "random")
     numbers = jnp.array([symphony_coord.POLICIES.index(name) for name in policies])
     over = jax.vmap(jax.vmap(jax.vmap(one, (0, 0, None)), (None, 0, None)), (None, None, 0))
-    found = jax.jit(over)(seed_keys(config, 10), (stands, answers), numbers)
+    found = jit_fast_compile(over, **FAST)(seed_keys(config, 10), (stands, answers), numbers)
     return {
         "reached": dict(zip(TRANSPORTS, np.asarray(stands.mean(axis=2)), strict=True)),
         **{

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.lattica.config import Config
-from experiments.lattica.world import earth, seed_keys
+from experiments.lattica.world import FAST, earth, seed_keys
 from jaxswarm.network import transport
 
 DISTANCES = ("one machine", "one region", "nearest region", "farthest region")
@@ -41,7 +42,7 @@ def run(config: Config) -> dict[str, Any]:
     for width in config.in_flight:
         by_seed = jax.vmap(lambda k, t, s, w=width: rate(k, t, s, w), (0, None, None))
         by_size = jax.vmap(by_seed, (None, None, 0))
-        over = jax.jit(jax.vmap(by_size, (None, 0, None)))
+        over = jit_fast_compile(jax.vmap(by_size, (None, 0, None)), **FAST)
         rates.append(np.asarray(over(seed_keys(config, 5), trips, jnp.asarray(SIZES))))
         bounds.append(
             np.asarray(

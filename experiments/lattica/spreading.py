@@ -3,14 +3,17 @@
 Shapes: ``S`` seeds.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.lattica.config import Config
-from experiments.lattica.world import population, seed_keys
+from experiments.lattica.world import FAST, population, seed_keys
 from jaxswarm.systems import lattica
 
 EXCHANGE, SERVER, FLOODING, CHURN, RELAYS = ARMS = (
@@ -30,8 +33,8 @@ def run(config: Config) -> dict[str, Any]:
     bound = max(400 + 40 * m, 2 * n * m // uplink)
 
     def over(method: str, leaves: float = 0.0, share: float = 1.0, relays: bool = False) -> dict:
-        found = _all_seeds(
-            keys, config, method, bound, jnp.float32(leaves), jnp.float32(share), jnp.array(relays)
+        found = _compiled(config, method, bound)(
+            keys, jnp.float32(leaves), jnp.float32(share), jnp.array(relays)
         )
         return {name: np.asarray(x) for name, x in found._asdict().items()}
 
@@ -54,11 +57,11 @@ def run(config: Config) -> dict[str, Any]:
     return results
 
 
-def _spread(
-    keys: jax.Array, config: Config, method: str, bound: int, leaves: jax.Array, share: jax.Array,
-    relays: jax.Array,
-) -> lattica.Spread:  # fmt: skip
-    def one(key: jax.Array) -> lattica.Spread:
+@functools.cache
+def _compiled(config: Config, method: str, bound: int) -> Callable[..., lattica.Spread]:
+    """All seeds of a method, one after another; churn, share and relays are arguments."""
+
+    def one(key: jax.Array, leaves: jax.Array, share: jax.Array, relays: jax.Array) -> Any:
         own = jax.random.split(key)
         found = population(config, own[0], config.spread_peers)
         return lattica.spread(
@@ -66,7 +69,6 @@ def _spread(
             server_uplink=config.spread_uplink, use_relays=relays, max_slots=bound,
         )  # fmt: skip
 
-    return jax.lax.map(one, keys)
-
-
-_all_seeds = jax.jit(_spread, static_argnums=(1, 2, 3))
+    return jit_fast_compile(
+        lambda keys, *given: jax.lax.map(lambda key: one(key, *given), keys), **FAST
+    )

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.lattica.config import Config
-from experiments.lattica.world import seed_keys
+from experiments.lattica.world import FAST, seed_keys
 from jaxswarm import agents, gossip, network, topology
 from jaxswarm.network import crdt
 from jaxswarm.topology import Topology
@@ -76,8 +77,8 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
 def _run_size(config: Config, n: int, *, tie_break: bool) -> dict[str, np.ndarray]:
     degree = min(config.degree, n // 2)
     graph = topology.random_regular(n, degree, seed=config.seed)
-    result = jax.jit(
-        lambda keys: jax.lax.map(lambda k: _run_seed(config, graph, k, tie_break), keys)
+    result = jit_fast_compile(
+        lambda keys: jax.lax.map(lambda k: _run_seed(config, graph, k, tie_break), keys), **FAST
     )(seed_keys(config, 2))
     return jax.tree.map(np.asarray, result)
 
@@ -106,9 +107,7 @@ def _run_seed(config: Config, graph: Topology, key: jax.Array, tie_break: bool) 
             dots, entries = own
             element, name = (jnp.int32(x * KEYS) for x in u[place, 1:3])
             removed = elements.remove(dots, (element + 1) % KEYS)
-            dots = jax.tree.map(
-                lambda x, y: jnp.where(u[place, 3] < REMOVES, x, y), removed, dots
-            )
+            dots = jax.tree.map(lambda x, y: jnp.where(u[place, 3] < REMOVES, x, y), removed, dots)
             dots = elements.add(dots, element, place)
 
             def set_value(entry: crdt.Written) -> crdt.Written:
@@ -148,9 +147,7 @@ def _run_seed(config: Config, graph: Topology, key: jax.Array, tie_break: bool) 
     last, (agreement, writes, (own, quorum)) = jax.lax.scan(
         step, (start, start, start, jnp.zeros(())), jnp.arange(total)
     )
-    final = jnp.min(
-        jnp.where(survives[:, None], last[0][0].seen, jnp.uint32(2**32 - 1)), axis=0
-    )
+    final = jnp.min(jnp.where(survives[:, None], last[0][0].seen, jnp.uint32(2**32 - 1)), axis=0)
     at_end = {"at once": own[config.cut - 1], "by a quorum": quorum[config.cut - 1]}
     after = agreement[config.cut :]
     reached = jnp.any(after == 1.0)
@@ -187,7 +184,8 @@ def _primary(
     side = minority[writers]
     return jnp.stack(
         [
-            jnp.sum(jnp.where(where, accepted, 0)) / jnp.maximum(jnp.sum(jnp.where(where, tried, 0)), 1)
+            jnp.sum(jnp.where(where, accepted, 0))
+            / jnp.maximum(jnp.sum(jnp.where(where, tried, 0)), 1)
             for where in (~side, side)
         ]
     )
@@ -196,5 +194,3 @@ def _primary(
 def _any_edge(hit: jax.Array, at: jax.Array, n: int) -> jax.Array:
     """Whether any of the edges at each agent is hit, ``bool[n]``."""
     return jnp.zeros(n, bool).at[at].max(hit)
-
-

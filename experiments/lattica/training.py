@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.lattica.config import Config
-from experiments.lattica.world import earth, population, seed_keys
+from experiments.lattica.world import FAST, earth, population, seed_keys
 from jaxswarm import agents, data, gossip, learning, models, rollout, topology
 from jaxswarm.network import transport
 from jaxswarm.systems import modest
@@ -68,20 +69,16 @@ def connections(
     def one(key: jax.Array, level: str) -> tuple[jax.Array, ...]:
         own = jax.random.split(key, 3)
         found = population(config, own[0], graph.num_agents)
-        made = transport.links(
-            own[1], graph, found, where, level=level, message_bytes=num_bytes
-        )
+        made = transport.links(own[1], graph, found, where, level=level, message_bytes=num_bytes)
         return made.direct, made.relayed, made.round_trip, made.seconds
 
     by_level = [
-        jax.jit(jax.vmap(lambda k, v=level: one(k, v)))(seed_keys(config, 7))
+        jit_fast_compile(jax.vmap(lambda k, v=level: one(k, v)), **FAST)(seed_keys(config, 7))
         for level in _LEVELS.values()
     ]
     yes = jnp.ones_like(by_level[0][0])
     ideal = (yes, ~yes, 0.0 * by_level[0][2], 0.0 * by_level[0][3])
-    direct, relayed, trip, seconds = (
-        jnp.stack(x) for x in zip(ideal, *by_level, strict=True)
-    )
+    direct, relayed, trip, seconds = (jnp.stack(x) for x in zip(ideal, *by_level, strict=True))
     shares = {
         "stands": np.asarray((direct | relayed).mean(axis=2)),
         "relayed": np.asarray(relayed.mean(axis=2)),
@@ -121,9 +118,7 @@ def _dpsgd(config: Config, model: Any, split: Any, partition: Any) -> dict[str, 
         )
         state, records = rollout(
             algorithm.step,
-            algorithm.init(
-                agents.broadcast(model.init(jax.random.fold_in(key, 0)), config.agents)
-            ),
+            algorithm.init(agents.broadcast(model.init(jax.random.fold_in(key, 0)), config.agents)),
             config.rounds,
             key=jax.random.fold_in(key, 1),
             inputs=data.Shards(samples.features, samples.labels, **shard),
@@ -140,7 +135,7 @@ def _dpsgd(config: Config, model: Any, split: Any, partition: Any) -> dict[str, 
 
     arrays = (made.direct, made.relayed, made.round_trip, made.seconds)
     over = jax.vmap(jax.vmap(one), (None, None, 0))
-    found = jax.jit(over)(
+    found = jit_fast_compile(over, **FAST)(
         seed_keys(config, 8), {k: jnp.asarray(v) for k, v in partition.items()}, arrays
     )
     found |= shares
@@ -172,8 +167,8 @@ def _modest(config: Config, model: Any, split: Any, partition: Any) -> dict[str,
             return jnp.max(jnp.where(one[:, None] & other[None, :], takes, 0.0))
 
         def holders(state: Any) -> jax.Array:
-            return jnp.zeros(n, bool).at[jnp.maximum(state.aggregator, 0)].max(
-                state.aggregator >= 0
+            return (
+                jnp.zeros(n, bool).at[jnp.maximum(state.aggregator, 0)].max(state.aggregator >= 0)
             )
 
         def step(state: Any, index: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
@@ -193,7 +188,7 @@ def _modest(config: Config, model: Any, split: Any, partition: Any) -> dict[str,
         }
 
     over = jax.vmap(jax.vmap(one), (None, None, 0))
-    found = jax.jit(over)(
+    found = jit_fast_compile(over, **FAST)(
         seed_keys(config, 9), {k: jnp.asarray(v) for k, v in partition.items()},
         (made.direct | made.relayed, made.seconds),
     )  # fmt: skip

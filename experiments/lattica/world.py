@@ -35,6 +35,9 @@ MIXES: dict[str, dict[str, float]] = {
 }  # fmt: skip
 """Shares of NATs; all but the first are other assumptions that one could make."""
 
+FAST = {"level": 1, "plain": True}
+"""How programs are compiled: most of them run for less time than XLA needs for its best."""
+
 _FIBER = 2e5  # km per second
 _DETOUR = 1.5  # length of a cable over that of the great circle
 _LOCAL = 0.005  # seconds of a round trip within a region

@@ -156,7 +156,11 @@ def _others(key: Key, n: int, count: int) -> jax.Array:
 
 
 def _exchange(
-    key: Key, state: _State, capacity: jax.Array, direct: Direct, only_first: bool,
+    key: Key,
+    state: _State,
+    capacity: jax.Array,
+    direct: Direct,
+    only_first: bool,
     use_relays: bool | jax.Array,
 ) -> _State:
     """One slot in which peers ask for blocks that they lack."""

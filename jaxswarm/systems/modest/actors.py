@@ -43,9 +43,7 @@ def resolve_each(
     return jax.vmap(resolve)(rows, own, online)
 
 
-def answering(
-    online: jax.Array, own: jax.Array, reachable: jax.Array | None
-) -> jax.Array:
+def answering(online: jax.Array, own: jax.Array, reachable: jax.Array | None) -> jax.Array:
     """Agents that would answer each of the actors ``own``, ``bool[C, N]``.
 
     Args:
