@@ -18,7 +18,7 @@ class Config:
     degree: int = 16  # peers that a replica knows, of which it asks a random one a round
     writers: int = 16  # replicas that write
     cut: int = 12  # rounds of the partition, in which they write
-    settle: int = 40  # rounds after it in which replicas converge
+    settle: int = 60  # rounds after it in which replicas converge
     minority: float = 0.3  # share of the replicas on the smaller side
     loss: float = 0.3  # share of the messages lost
     repeated: float = 0.3  # share of messages of two rounds ago that come (again)
@@ -72,7 +72,7 @@ SCALES = {
     "small": Config(),
     # The paper's regime is a network of many thousands of peers in ten regions with churn.
     "full": Config(
-        peers=4_000, regions=10, replicas=(64, 256, 1024, 4096, 16384), settle=60, queries=400,
+        peers=4_000, regions=10, replicas=(64, 256, 1024, 4096, 16384), settle=100, queries=400,
         growth=(64, 256, 1024, 4096, 16384), blocks=300, requests=20_000, in_flight=(16, 64, 256),
         agents=128, rounds=200, tasks=1_000, workers=64, spread_peers=100_000, spread_blocks=64,
         spread_uplink=100, spread_seeds=3, every_method=False,

@@ -77,9 +77,10 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
 def _run_size(config: Config, n: int, *, tie_break: bool) -> dict[str, np.ndarray]:
     degree = min(config.degree, n // 2)
     graph = topology.random_regular(n, degree, seed=config.seed)
-    result = jit_fast_compile(
+    every = jit_fast_compile(
         lambda keys: jax.lax.map(lambda k: _run_seed(config, graph, k, tie_break), keys), **FAST
-    )(seed_keys(config, 2))
+    )
+    result = every(seed_keys(config, 2))
     return jax.tree.map(np.asarray, result)
 
 
@@ -182,13 +183,12 @@ def _primary(
     tried = writes[: config.cut].sum(axis=0)
     accepted = jnp.where(reached[writers], tried, 0)
     side = minority[writers]
-    return jnp.stack(
-        [
-            jnp.sum(jnp.where(where, accepted, 0))
-            / jnp.maximum(jnp.sum(jnp.where(where, tried, 0)), 1)
-            for where in (~side, side)
-        ]
-    )
+
+    def share(where: jax.Array) -> jax.Array:
+        count = jnp.sum(jnp.where(where, tried, 0))
+        return jnp.sum(jnp.where(where, accepted, 0)) / jnp.maximum(count, 1)
+
+    return jnp.stack([share(~side), share(side)])
 
 
 def _any_edge(hit: jax.Array, at: jax.Array, n: int) -> jax.Array:

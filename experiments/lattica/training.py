@@ -116,7 +116,7 @@ def _dpsgd(config: Config, model: Any, split: Any, partition: Any) -> dict[str, 
         algorithm = learning.decentralized(
             learning.classification_loss(model), gossip=rule, network=process, **options
         )
-        state, records = rollout(
+        state, _ = rollout(
             algorithm.step,
             algorithm.init(agents.broadcast(model.init(jax.random.fold_in(key, 0)), config.agents)),
             config.rounds,
