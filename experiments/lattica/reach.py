@@ -28,9 +28,10 @@ def run(config: Config) -> dict[str, Any]:
     pairs = tuple(np.stack(np.triu_indices(config.peers, 1)).astype(np.int32))
     where = earth(config)
 
-    def one(given: tuple[jax.Array, transport.Peers]) -> dict[str, Any]:
+    def one(
+        given: tuple[jax.Array, transport.Peers], first: jax.Array, second: jax.Array
+    ) -> dict[str, Any]:
         key, found = given
-        first, second = (jnp.asarray(x) for x in pairs)
         met, tries = transport.punches(key, where, found.region[first], found.region[second])
         rungs = [transport.connects(found, first, second, x) for x in transport.LEVELS]
         punches = ~rungs[1] & rungs[2]
@@ -49,8 +50,10 @@ def run(config: Config) -> dict[str, Any]:
     drawn = [
         jax.vmap(lambda k, m=mix: population(config, k, config.peers, m))(keys) for mix in MIXES
     ]
-    every = jit_fast_compile(lambda given: jax.lax.map(one, given), **FAST)
-    found = [every((jax.vmap(jax.random.fold_in, (0, None))(keys, 1), x)) for x in drawn]
+    every = jit_fast_compile(
+        lambda given, *ends: jax.lax.map(lambda x: one(x, *ends), given), **FAST
+    )
+    found = [every((jax.vmap(jax.random.fold_in, (0, None))(keys, 1), x), *pairs) for x in drawn]
     by_mix = dict(zip(MIXES, found, strict=True))
     main = next(iter(by_mix.values()))
     met, first = _jitters(config)
