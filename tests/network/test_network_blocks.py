@@ -104,8 +104,8 @@ def test_copies_share_the_downlink_and_those_that_are_slower_leave_theirs_to_oth
 
 def test_a_longer_wait_finds_fast_peers_that_answer_late():
     trip = np.float32([0.02] * 7 + [0.3])
-    speed = np.float32([1e5] * 7 + [1e7])
-    given = {"have": np.ones(8, bool), "round_trip": trip, "bandwidth": speed, "size": 1e6}
+    speed = np.float32([1e4] * 7 + [1e7])
+    given = {"have": np.ones(8, bool), "round_trip": trip, "bandwidth": speed, "size": 1e5}
 
     def asked(**options):
         def step(kept, key):
@@ -116,6 +116,20 @@ def test_a_longer_wait_finds_fast_peers_that_answer_late():
 
     assert int(asked()[7]) == 0
     assert int(asked(wait=2.0, answered=1.0)[7]) > 3
+
+
+def test_three_that_serve_well_enough_keep_peers_without_a_history_from_being_asked():
+    speed = np.float32([1e5] * 3 + [1e8] * 5)  # 56.5 points after one success; a new peer has 55
+    step = jax.jit(
+        lambda kept, key: blocks.fetch(
+            key, kept, np.ones(8, bool), np.full(8, 0.05, np.float32), speed, size=1e5, jitter=0.0,
+            answered=1.0,
+        )
+    )  # fmt: skip
+    kept = blocks.history(8)
+    for key in jax.random.split(jax.random.key(0), 6):
+        kept, _ = step(kept, key)
+    assert kept.asked.tolist() == [6, 6, 6, 0, 0, 0, 0, 0]
 
 
 def test_failed_peers_are_replaced_and_nobody_sends_what_nobody_has():
