@@ -24,7 +24,7 @@ class Config:
     repeated: float = 0.3  # share of messages of two rounds ago that come (again)
     crashes: float = 0.1  # share of the replicas that crash when the partition ends
     quorum: int = 3  # replicas that hold a write before it is acknowledged
-    queries: int = 100  # lookups of each seed
+    queries: int = 60  # lookups of each seed
     failed: float = 0.2  # share of failed peers in lookups
     bucket: int = 20  # peers in a bucket (the paper's k)
     growth: tuple[int, ...] = (64, 256, 1024, 4096)  # peers in lookups with buckets of 4, ascending
@@ -34,8 +34,9 @@ class Config:
     downlink: float = 12.5e6  # bytes per second that a client receives
     requests: int = 3_000  # requests of a client to a server
     in_flight: tuple[int, ...] = (16, 64)  # requests under way at once, ascending
+    train_seeds: int = 6  # of the runs that train, at most `seeds`
     agents: int = 32  # agents that train over the transport
-    rounds: int = 80  # rounds of training
+    rounds: int = 60  # rounds of training
     alpha: float = 0.3  # Dirichlet concentration of classes over agents
     round_seconds: float = 0.5  # length of a round of D-PSGD
     sample: int = 8  # agents that train in a round of MoDeST
@@ -52,6 +53,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.seeds < 2 or self.spread_seeds < 2:
             raise ValueError(f"seeds: expected at least 2, got {self.seeds}, {self.spread_seeds}")
+        if not 2 <= self.train_seeds <= self.seeds:
+            raise ValueError(f"train_seeds: expected 2 to {self.seeds}, got {self.train_seeds}")
         for name in ("replicas", "growth", "in_flight"):
             values = getattr(self, name)
             if len(values) < 2 or list(values) != sorted(set(values)):
@@ -64,8 +67,8 @@ class Config:
 
 SCALES = {
     "smoke": Config(
-        seeds=2, peers=100, jitters=(0.1, 0.8), replicas=(32, 64), degree=8, writers=6, cut=4,
-        settle=30, queries=10, growth=(64, 128), holders=8, blocks=12, requests=200,
+        seeds=2, train_seeds=2, peers=100, jitters=(0.1, 0.8), replicas=(32, 64), degree=8,
+        writers=6, cut=4, settle=30, queries=10, growth=(64, 128), holders=8, blocks=12, requests=200,
         in_flight=(4, 16), agents=8, rounds=8, sample=4, tasks=40, workers=6, spread_peers=40,
         spread_blocks=4, spread_seeds=2,
     ),

@@ -181,14 +181,15 @@ def _methods(ax: Any, results: Results) -> None:
     plotting.tidy(ax)
     training, routing = results["training"], results["routing"]
     rows = {
-        "D-PSGD, accuracy": [training["dpsgd"][x]["accuracy"] for x in TRANSPORTS],
-        "MoDeST, accuracy": [training["modest"][x]["accuracy"] for x in TRANSPORTS],
-        "Symphony-Coord, reward": [routing["linucb"][x]["reward"] for x in TRANSPORTS],
-        "random choice, reward": [routing["random"][x]["reward"] for x in TRANSPORTS],
+        "D-PSGD, accuracy": (training["dpsgd"], "accuracy"),
+        "MoDeST, accuracy": (training["modest"], "accuracy"),
+        "Symphony-Coord, reward": (routing["linucb"], "reward"),
+        "random choice, reward": (routing["random"], "reward"),
     }
-    for place, (name, values) in enumerate(rows.items()):
-        table = np.asarray(values, float)
-        at = np.arange(len(TRANSPORTS)) + 0.08 * (place - 1.5)
+    for place, (name, (found, what)) in enumerate(rows.items()):
+        drawn = [x for x in TRANSPORTS if x in found]
+        table = np.asarray([found[x][what] for x in drawn], float)
+        at = np.array([TRANSPORTS.index(x) for x in drawn]) + 0.08 * (place - 1.5)
         ax.errorbar(
             at, table.mean(axis=1), 2 * table.std(axis=1) / np.sqrt(table.shape[1]), fmt="o",
             color=plotting.PALETTE[place], label=name,

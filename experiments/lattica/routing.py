@@ -33,7 +33,7 @@ def run(config: Config) -> dict[str, Any]:
     """
     m = config.workers
     graph = topology.star(m + 1)
-    made, _ = connections(config, graph, REQUEST_BYTES)
+    made, _ = connections(config, graph, REQUEST_BYTES, config.seeds)
     receivers, senders = np.asarray(graph.receivers), np.asarray(graph.senders)
     edge = np.array([np.flatnonzero((receivers == 0) & (senders == 1 + i))[0] for i in range(m)])
     stands = (made.direct | made.relayed)[..., edge]

@@ -33,7 +33,7 @@ def run(config: Config) -> dict[str, Any]:
         ``dpsgd`` and ``modest``: name of a transport -> ``accuracy [S]`` at the end, ``bytes [S]``,
         ``seconds [S]`` simulated; D-PSGD also ``stands [S]`` and ``relayed [S]``, shares of the
         edges, and ``arrived [S]``, of the messages; MoDeST also ``stalled [S]``, share of the
-        rounds. ``curve``: the same with ``accuracy [S, R]`` of each method.
+        rounds, and no ideal network, which all pairs reach as they do over relays.
     """
     split = data.load("digits")
     classes = split.train.num_classes
@@ -43,7 +43,7 @@ def run(config: Config) -> dict[str, Any]:
             split.train.labels, config.agents, alpha=config.alpha, seed=config.seed * 1000 + i,
             max_draws=1000,
         )
-        for i in range(config.seeds)
+        for i in range(config.train_seeds)
     ]  # fmt: skip
     width = max(part.capacity for part in parts)
 
@@ -61,7 +61,7 @@ def run(config: Config) -> dict[str, Any]:
 
 
 def connections(
-    config: Config, graph: Topology, num_bytes: float
+    config: Config, graph: Topology, num_bytes: float, seeds: int
 ) -> tuple[transport.Links, dict[str, np.ndarray]]:
     """Links of every transport and seed, ``[L, S, E]``, and shares ``[L, S]``."""
     where = earth(config)
@@ -72,8 +72,9 @@ def connections(
         made = transport.links(own[1], graph, found, where, level=level, message_bytes=num_bytes)
         return made.direct, made.relayed, made.round_trip, made.seconds
 
+    keys = seed_keys(config, 7)[:seeds]
     by_level = [
-        jit_fast_compile(jax.vmap(lambda k, v=level: one(k, v)), **FAST)(seed_keys(config, 7))
+        jit_fast_compile(jax.vmap(lambda k, v=level: one(k, v)), **FAST)(keys)
         for level in _LEVELS.values()
     ]
     yes = jnp.ones_like(by_level[0][0])
@@ -108,7 +109,7 @@ def _dpsgd(config: Config, model: Any, split: Any, partition: Any) -> dict[str, 
     samples, score, options = _parts(config, model, split)
     initial = model.init(jax.random.key(config.seed))
     size = agents.message_size(agents.broadcast(initial, 1))[1]
-    made, shares = connections(config, graph, float(size))
+    made, shares = connections(config, graph, float(size), config.train_seeds)
 
     def one(key: jax.Array, shard: Any, own: tuple) -> dict[str, jax.Array]:
         links = transport.Links(graph, *own, made.jitter)
@@ -136,7 +137,9 @@ def _dpsgd(config: Config, model: Any, split: Any, partition: Any) -> dict[str, 
     arrays = (made.direct, made.relayed, made.round_trip, made.seconds)
     over = jax.vmap(jax.vmap(one), (None, None, 0))
     found = jit_fast_compile(over, **FAST)(
-        seed_keys(config, 8), {k: jnp.asarray(v) for k, v in partition.items()}, arrays
+        seed_keys(config, 8)[: config.train_seeds],
+        {k: jnp.asarray(v) for k, v in partition.items()},
+        arrays,
     )
     found |= shares
     found["seconds"] = np.full(shares["stands"].shape, config.rounds * config.round_seconds)
@@ -149,7 +152,7 @@ def _modest(config: Config, model: Any, split: Any, partition: Any) -> dict[str,
     samples, score, options = _parts(config, model, split)
     initial = model.init(jax.random.key(config.seed))
     size = agents.message_size(agents.broadcast(initial, 1))[1]
-    made, shares = connections(config, graph, float(size))
+    made, shares = connections(config, graph, float(size), config.train_seeds)
     senders, receivers = jnp.asarray(graph.senders), jnp.asarray(graph.receivers)
     algorithm = modest.modest(
         learning.classification_loss(model), n, sample_size=config.sample, aggregators=3,
@@ -188,15 +191,17 @@ def _modest(config: Config, model: Any, split: Any, partition: Any) -> dict[str,
         }
 
     over = jax.vmap(jax.vmap(one), (None, None, 0))
+    # All pairs of an ideal network can meet too: that run would be the one over relays.
+    arrays = ((made.direct | made.relayed)[1:], made.seconds[1:])
     found = jit_fast_compile(over, **FAST)(
-        seed_keys(config, 9), {k: jnp.asarray(v) for k, v in partition.items()},
-        (made.direct | made.relayed, made.seconds),
-    )  # fmt: skip
-    return _by_name(found | shares)
+        seed_keys(config, 9)[: config.train_seeds],
+        {k: jnp.asarray(v) for k, v in partition.items()},
+        arrays,
+    )
+    return _by_name(found | {name: x[1:] for name, x in shares.items()}, TRANSPORTS[1:])
 
 
-def _by_name(found: dict[str, Any]) -> dict[str, Any]:
+def _by_name(found: dict[str, Any], names: tuple[str, ...] = TRANSPORTS) -> dict[str, Any]:
     return {
-        name: {what: np.asarray(x)[i] for what, x in found.items()}
-        for i, name in enumerate(TRANSPORTS)
+        name: {what: np.asarray(x)[i] for what, x in found.items()} for i, name in enumerate(names)
     }
