@@ -280,6 +280,26 @@ def _blocks(made: ClaimList, config: Config, found: Results) -> None:
         at_most=0.0, judge="interval", note=ratios(patient, top),
     )  # fmt: skip
 
+    opened = fetching.OPEN
+    made.add(
+        "Trying peers without a history first leaves fewer of the fastest unasked",
+        statement="Own check: a new peer's score of 55 (authors' code)",
+        measured="three fastest peers that are never asked, published - new peers first, second "
+        "block size",
+        metric="fast peers never asked", unit="fraction", arm=top, baseline=opened,
+        value=statistics.compare(closed[top][1], closed[opened][1]), at_least=CLOSED,
+        judge="interval",
+        note=", ".join(f"{arm} {x[1].mean():.2f}" for arm, x in closed.items()),
+    )  # fmt: skip
+    made.add(
+        "Trying peers without a history first fetches blocks sooner",
+        statement="Own check: a new peer's score of 55 (authors' code)",
+        measured="(seconds, new peers first - published) / published, second block size",
+        metric="completion time", unit="fraction", arm=opened, baseline=top,
+        value=statistics.compare(seconds[opened][1], seconds[top][1], relative=True),
+        at_most=0.0, judge="interval", note=ratios(opened, top),
+    )  # fmt: skip
+
 
 def _requests(made: ClaimList, config: Config, found: Results) -> None:
     rate, bound = np.asarray(found["rate"]), np.asarray(found["bound"])
@@ -405,6 +425,15 @@ def _routing(made: ClaimList, found: Results) -> None:
         at_least=ROUTED, judge="interval",
         note="latency "
         + ", ".join(f"{x} {np.mean(latency[x]['latency']):.0f} ms" for x in latency),
+    )  # fmt: skip
+    constant = np.asarray(found["constant"][RELAY]["reward"], float)
+    made.add(
+        "So it does with a constant confidence radius",
+        statement="Own check: the published radius grows with the logarithm of time and explores",
+        measured="reward, LinUCB with a constant radius - random choice",
+        metric="reward", unit="per task", arm="LinUCB, constant radius", baseline="random choice",
+        value=statistics.compare(constant, found["random"][RELAY]["reward"]), at_least=ROUTED,
+        judge="interval",
     )  # fmt: skip
     made.add(
         "Workers behind NATs are worth reaching",

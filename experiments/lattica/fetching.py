@@ -14,8 +14,9 @@ from experiments.lattica.config import Config
 from experiments.lattica.world import FAST, earth, seed_keys
 from jaxswarm.network import blocks, transport
 
-EVERYONE, TOP, PATIENT, RANDOM, ORACLE = ARMS = (
-    "ask everyone", "top 3, published wait", "top 3, wait for all", "random 3",
+EVERYONE, TOP, PATIENT, OPEN, RANDOM, ORACLE = ARMS = (
+    "ask everyone", "top 3, published wait", "top 3, wait for all",
+    "top 3, wait for all, new peers first", "random 3",
     "3 fastest (oracle)",
 )  # fmt: skip
 HELD = 0.6  # share of the peers that have a block
@@ -33,7 +34,7 @@ def run(config: Config) -> dict[str, Any]:
     """
     sizes = jnp.asarray(config.sizes, jnp.float32)
     keys, found = seed_keys(config, 4), {}
-    for ask_all, arms in ((True, (EVERYONE, ORACLE)), (False, (TOP, PATIENT, RANDOM))):
+    for ask_all, arms in ((True, (EVERYONE, ORACLE)), (False, (TOP, PATIENT, OPEN, RANDOM))):
         options = [_OPTIONS[arm] for arm in arms]
         stacked = _Options(*(jnp.array(x) for x in zip(*options, strict=True)))
         each = jax.vmap(lambda k, s, o, a=ask_all: _run(config, a, k, s, o), (0, None, None))
@@ -47,7 +48,7 @@ def run(config: Config) -> dict[str, Any]:
         "seconds": {arm: x["seconds"] for arm, x in found.items()},
         "bytes": {arm: x["bytes"] for arm, x in found.items()},
         "served": {arm: x["served"] for arm, x in found.items()},
-        "closed": {arm: found[arm]["closed"] for arm in (TOP, PATIENT)},
+        "closed": {arm: found[arm]["closed"] for arm in (TOP, PATIENT, OPEN)},
     }
 
 
@@ -58,6 +59,7 @@ class _Options(NamedTuple):
     random: Any  # three of those that answered in time, drawn anew
     wait: Any
     answered: Any
+    newcomer: Any = 55.0
 
 
 _OPTIONS = {
@@ -65,6 +67,7 @@ _OPTIONS = {
     ORACLE: _Options(True, False, 0.1, 0.3),
     TOP: _Options(False, False, 0.1, 0.3),
     PATIENT: _Options(False, False, 2.0, 1.0),
+    OPEN: _Options(False, False, 2.0, 1.0, 100.0),
     RANDOM: _Options(False, True, 0.1, 0.3),
 }
 
@@ -94,7 +97,8 @@ def _run(
         after, got = blocks.fetch(
             own[1], before, have[place], trip[place], speed[place], size=size, now=now,
             failure=FAILURE, top=None if ask_all else 3, jitter=config.jitter,
-            wait=options.wait, answered=options.answered, downlink=config.downlink,
+            wait=options.wait, answered=options.answered, newcomer=options.newcomer,
+            downlink=config.downlink,
         )  # fmt: skip
         return (after, now + jnp.where(got.served, got.seconds, 1.0)), got
 

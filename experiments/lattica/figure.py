@@ -126,7 +126,7 @@ def _store(ax: Any, config: Config, found: Results) -> None:
 
 def _blocks(ax: Any, config: Config, found: Results) -> None:
     plotting.tidy(ax)
-    marks = ("o", "s", "^", "D", "v")
+    marks = ("o", "s", "^", "P", "D", "v")
     for place, arm in enumerate(fetching.ARMS):
         seconds = np.asarray(found["seconds"][arm]).mean(axis=1)
         copies = np.asarray(found["bytes"][arm]).mean(axis=1) / np.array(config.sizes)

@@ -41,13 +41,15 @@ def run(config: Config) -> dict[str, Any]:
     everyone = coordination.flood_search(graph, [0], range(1, m + 1), ttl=1)
     worker = np.asarray(everyone.worker)[0]
 
-    def one(key: jax.Array, own: tuple, policy: jax.Array) -> dict[str, jax.Array]:
+    def one(
+        key: jax.Array, own: tuple, policy: jax.Array, alpha: jax.Array
+    ) -> dict[str, jax.Array]:
         reached, away = own
         world = _world(jax.random.fold_in(key, 0), m, away)
         candidates = everyone._replace(valid=reached[worker][None])
         router = symphony_coord.router(
             candidates,
-            bandits.linucb(symphony_coord.FEATURES),
+            bandits.linucb(symphony_coord.FEATURES, alpha=alpha),
             settings=symphony_coord.RouterSettings(latency_penalty=0.2),
         )
 
@@ -64,10 +66,14 @@ def run(config: Config) -> dict[str, Any]:
             "unserved": 1.0 - served.mean(),
         }
 
-    policies = ("linucb", "random")
-    numbers = jnp.array([symphony_coord.POLICIES.index(name) for name in policies])
-    over = jax.vmap(jax.vmap(jax.vmap(one, (0, 0, None)), (None, 0, None)), (None, None, 0))
-    found = jit_fast_compile(over, **FAST)(seed_keys(config, 10), (stands, answers), numbers)
+    policies = {"linucb": ("linucb", 1.0), "random": ("random", 1.0), "constant": ("linucb", 0.0)}
+    names, alphas = zip(*policies.values(), strict=True)
+    numbers = jnp.array([symphony_coord.POLICIES.index(name) for name in names])
+    over = jax.vmap(one, (0, 0, None, None))
+    over = jax.vmap(jax.vmap(over, (None, 0, None, None)), (None, None, 0, 0))
+    found = jit_fast_compile(over, **FAST)(
+        seed_keys(config, 10), (stands, answers), numbers, jnp.array(alphas)
+    )
     return {
         "reached": dict(zip(TRANSPORTS, np.asarray(stands.mean(axis=2)), strict=True)),
         **{

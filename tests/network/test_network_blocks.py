@@ -121,15 +121,20 @@ def test_a_longer_wait_finds_fast_peers_that_answer_late():
 def test_three_that_serve_well_enough_keep_peers_without_a_history_from_being_asked():
     speed = np.float32([1e5] * 3 + [1e8] * 5)  # 56.5 points after one success; a new peer has 55
     step = jax.jit(
-        lambda kept, key: blocks.fetch(
+        lambda kept, key, newcomer: blocks.fetch(
             key, kept, np.ones(8, bool), np.full(8, 0.05, np.float32), speed, size=1e5, jitter=0.0,
-            answered=1.0,
+            answered=1.0, newcomer=newcomer,
         )
     )  # fmt: skip
-    kept = blocks.history(8)
-    for key in jax.random.split(jax.random.key(0), 6):
-        kept, _ = step(kept, key)
-    assert kept.asked.tolist() == [6, 6, 6, 0, 0, 0, 0, 0]
+
+    def asked(newcomer):
+        kept = blocks.history(8)
+        for key in jax.random.split(jax.random.key(0), 6):
+            kept, _ = step(kept, key, newcomer)
+        return kept.asked.tolist()
+
+    assert asked(55.0) == [6, 6, 6, 0, 0, 0, 0, 0]
+    assert min(asked(100.0)[3:]) >= 1
 
 
 def test_failed_peers_are_replaced_and_nobody_sends_what_nobody_has():
@@ -166,6 +171,7 @@ BAD = {
     "failure": (lambda: call(failure=1.5), "failure: expected"),
     "top": (lambda: call(top=0), "top: expected"),
     "jitter": (lambda: call(jitter=-1.0), "jitter: expected"),
+    "newcomer": (lambda: call(newcomer=float("nan")), "newcomer: expected"),
     "wait": (lambda: call(wait=0.0), "wait: expected"),
     "answered": (lambda: call(answered=1.5), "answered: expected"),
     "downlink": (lambda: call(downlink=0.0), "downlink: expected"),

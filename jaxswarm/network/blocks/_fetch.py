@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents, checks
-from jaxswarm.network.blocks._scores import History, remembered, scores
+from jaxswarm.network.blocks._scores import NEW, History, remembered, scores
 from jaxswarm.network.dht import content_id
 from jaxswarm.types import ArrayLike, Key
 
@@ -56,6 +56,7 @@ def fetch(
     wait: ArrayLike = WAIT,
     answered: ArrayLike = ANSWERED,
     downlink: ArrayLike = 1e12,
+    newcomer: ArrayLike = NEW,
 ) -> tuple[History, Fetched]:
     """Fetch a block: ask who has it, then ask some of these to send it.
 
@@ -82,6 +83,7 @@ def fetch(
         answered: share of the answers after which it asks earlier, in ``[0, 1]``; 1 waits for all.
         downlink: bytes per second that the client can receive, above 0, which the copies on their
             way share evenly, none above what its sender has; practically unlimited by default.
+        newcomer: score of a peer without a history, see :func:`scores`.
 
     Returns:
         The history after, and what the block took.
@@ -118,7 +120,7 @@ def fetch(
         questions = jnp.float32(count)
     else:
         top = checks.whole("top", top, 1)
-        start, chosen = _chosen(kept, has, first, now, top, wait, answered)
+        start, chosen = _chosen(kept, has, first, now, top, wait, answered, newcomer)
         questions = jnp.float32(count) + jnp.sum(has) + jnp.sum(chosen)
     transfer = second + size / _shared(speed, chosen & ~fails, downlink)
     arrives = jnp.where(chosen & ~fails, start + transfer, jnp.inf)
@@ -160,6 +162,7 @@ def _chosen(
     top: int,
     wait: ArrayLike,
     answered: ArrayLike,
+    newcomer: ArrayLike,
 ) -> tuple[jax.Array, jax.Array]:
     """When the client asks for the block, ``[P]``, and which peers, ``bool[P]``."""
     count = has.shape[0]
@@ -167,7 +170,7 @@ def _chosen(
     start = jnp.minimum(wait, jnp.sort(answer)[needed - 1])
     start = jnp.maximum(start, jnp.min(jnp.where(has, answer, jnp.inf)))
     known = has & (answer <= start)
-    ranked = jnp.where(known, scores(kept, now), -jnp.inf)
+    ranked = jnp.where(known, scores(kept, now, newcomer=newcomer), -jnp.inf)
     rank = jnp.argsort(jnp.argsort(-ranked, stable=True), stable=True)
     return jnp.full(count, start), known & (rank < top)
 
