@@ -69,8 +69,8 @@ SCALES = {
     "smoke": Config(
         seeds=2, train_seeds=2, peers=100, jitters=(0.1, 0.8), replicas=(32, 64), degree=8,
         writers=6, cut=4, settle=30, queries=10, growth=(64, 128), holders=8, blocks=12,
-        requests=200, in_flight=(4, 16), agents=8, rounds=8, sample=4, tasks=40, workers=6, spread_peers=40,
-        spread_blocks=4, spread_seeds=2,
+        requests=200, in_flight=(4, 16), agents=8, rounds=8, sample=4, tasks=40, workers=6,
+        spread_peers=40, spread_blocks=4, spread_seeds=2,
     ),
     "small": Config(),
     # The paper's regime is a network of many thousands of peers in ten regions with churn.
