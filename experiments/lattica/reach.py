@@ -22,10 +22,11 @@ def run(config: Config) -> dict[str, Any]:
 
     Returns:
         ``ladder {mix: {level: [S]}}``, shares of the pairs, as in the ladder's population;
-        ``punched {mix: [S]}``, successes among pairs behind NATs without an open port, ``rules``
-        the same for packets that never miss each other, ``first_try [S]``; ``first [J, S]`` and ``met [J, S]``, shares of the successes at the first try and of pairs whose
-        packets meet in three; ``setup {way: [S]}``, median seconds; ``direct`` and ``relayed``
-        ``[G, G]``, links between regions;
+        ``punched {mix: [S]}``, successes among pairs behind NATs without an open port, and
+        ``rules``, the same if packets never missed each other; ``first_try [S]``, share of the
+        successes at the first try; ``first`` and ``met`` ``[J, S]``, these, and the pairs whose
+        packets meet in three tries, by jitter; ``setup {way: [S]}``, median seconds; ``direct`` and
+        ``relayed`` ``[G, G]``, links between regions.
     """
     pairs = tuple(np.stack(np.triu_indices(config.peers, 1)).astype(np.int32))
     where = earth(config)
