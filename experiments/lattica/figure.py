@@ -113,7 +113,8 @@ def _store(ax: Any, config: Config, found: Results) -> None:
     for place, size in enumerate(config.replicas):
         ax.plot(rounds, agreement[place], color=plotting.PALETTE[place], label=f"{size} replicas")
     ax.axvspan(0, config.cut, color="#DDDDDD", zorder=0)
-    ax.text(config.cut / 2, 0.97, "partition", ha="center", va="top", fontsize=9)
+    ax.text(0.5, 1.11, "partition", va="top", fontsize=9)
+    ax.set_ylim(-0.03, 1.12)
     ax.axhline(
         np.mean(found["no_tie_break"]), color="#C2321E", linestyle="--", linewidth=1.2,
         label="no tie-break, at the end",
@@ -147,14 +148,20 @@ def _requests(ax: Any, config: Config, found: Results) -> None:
     rate, bound = np.asarray(found["rate"])[-1], np.asarray(found["bound"])[-1]
     for place, name in enumerate(rpc.DISTANCES):
         color = plotting.PALETTE[place]
-        ax.loglog(rpc.SIZES, rate[place].mean(axis=-1), "o", color=color)
+        ax.loglog(
+            rpc.SIZES, rate[place].mean(axis=-1), "o", color=color, markersize=9 - 2 * place
+        )  # fmt: skip
         trip = float(np.asarray(found["round_trip"])[place]) * 1e3
         ax.loglog(
-            rpc.SIZES, bound[place], color=color, linewidth=1.0, label=f"{name}, {trip:.3g} ms"
+            rpc.SIZES,
+            bound[place],
+            color=color,
+            linewidth=3.4 - 0.8 * place,
+            label=f"{name}, {trip:.3g} ms",
         )
     ax.set_xlabel("bytes of a request")
     ax.set_ylabel("requests per second")
-    ax.legend(frameon=False, fontsize=9, loc="lower left")
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
     _title(ax, f"{config.in_flight[-1]} in flight; lines: bound")
 
 
