@@ -179,7 +179,7 @@ def simulated():
         return jax.vmap(lambda i, x, y: (x[i], y[i]))(rows, *inputs)
 
     def loss(params, batch):
-        scores = batch[0] @ params["w"] + params["b"]
+        scores = batch[0] @ params["w"] + params["b"][None]
         return optax.softmax_cross_entropy_with_integer_labels(scores, batch[1]).mean()
 
     learner = learning.decentralized(
@@ -207,7 +207,7 @@ def test_processes_train_as_the_simulation_though_one_is_killed_and_rejoins():
         eventually(lambda: _listens(ports[3]), 120)
         time.sleep(1.0)
         running[3].send_signal(signal.SIGKILL)
-        running[3].wait()
+        running[3].communicate()
         running[3] = start(3, ports, ROUNDS)
         lines = [each.communicate(timeout=300)[0].split() for each in running]
     finally:
