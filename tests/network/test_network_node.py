@@ -191,7 +191,7 @@ def simulated():
         zeros = {"w": jnp.zeros((PROCESSES, 64, 10)), "b": jnp.zeros((PROCESSES, 10))}
         state, _ = rollout(learner.step, learner.init(zeros), ROUNDS, key=key, inputs=(x, y))
         scores = jnp.einsum("td,ndc->ntc", test, state.params["w"]) + state.params["b"][:, None]
-        return jnp.mean(jnp.argmax(scores, axis=-1) == answers)
+        return jnp.mean(jnp.argmax(scores, axis=-1) == answers[None])
 
     return np.asarray(jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), SEEDS)))
 
