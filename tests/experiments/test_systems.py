@@ -43,6 +43,7 @@ MINUTES = (
     "tscac",
     "verified_inference",
     "generative_consensus",
+    "lattica",
 )
 
 
