@@ -7,7 +7,7 @@
   under a partition, 30 % loss, repeated and reordered messages, and crashes as the partition ends.
   Controls: registers **without tie-break**, a **single primary**, acknowledgement **at once**.
 * *Lookups* (``lookup``): Kademlia against comparing all peers and against flooding.
-* *Blocks* (``fetching``): three peers of high score against **asking everyone**, against **three at
+* *Blocks* (``fetching``): three peers of high score against **asking all**, against **three at
   random** and the **three fastest** (oracle). The client's downlink is shared by all copies.
 * *Requests* (``rpc``): closed loops of requests, event by event, against the bounds of a closed
   network.

@@ -14,8 +14,8 @@ from experiments.lattica.config import Config
 from experiments.lattica.world import FAST, earth, seed_keys
 from jaxswarm.network import blocks, transport
 
-EVERYONE, TOP, PATIENT, OPEN, RANDOM, ORACLE = ARMS = (
-    "ask everyone", "top 3, published wait", "top 3, wait for all",
+ALL_HOLDERS, TOP, PATIENT, OPEN, RANDOM, ORACLE = ARMS = (
+    "ask all holders", "top 3, published wait", "top 3, wait for all",
     "top 3, wait for all, new peers first", "random 3",
     "3 fastest (oracle)",
 )  # fmt: skip
@@ -34,7 +34,7 @@ def run(config: Config) -> dict[str, Any]:
     """
     sizes = jnp.asarray(config.sizes, jnp.float32)
     keys, found = seed_keys(config, 4), {}
-    for ask_all, arms in ((True, (EVERYONE, ORACLE)), (False, (TOP, PATIENT, OPEN, RANDOM))):
+    for ask_all, arms in ((True, (ALL_HOLDERS, ORACLE)), (False, (TOP, PATIENT, OPEN, RANDOM))):
         options = [_OPTIONS[arm] for arm in arms]
         stacked = _Options(*(jnp.array(x) for x in zip(*options, strict=True)))
         each = jax.vmap(lambda k, s, o, a=ask_all: _run(config, a, k, s, o), (0, None, None))
@@ -63,7 +63,7 @@ class _Options(NamedTuple):
 
 
 _OPTIONS = {
-    EVERYONE: _Options(False, False, 0.1, 0.3),
+    ALL_HOLDERS: _Options(False, False, 0.1, 0.3),
     ORACLE: _Options(True, False, 0.1, 0.3),
     TOP: _Options(False, False, 0.1, 0.3),
     PATIENT: _Options(False, False, 2.0, 1.0),

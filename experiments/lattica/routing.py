@@ -38,15 +38,15 @@ def run(config: Config) -> dict[str, Any]:
     edge = np.array([np.flatnonzero((receivers == 0) & (senders == 1 + i))[0] for i in range(m)])
     stands = (made.direct | made.relayed)[..., edge]
     answers = 1000.0 * 2.0 * made.seconds[..., edge]  # ms, there and back
-    everyone = coordination.flood_search(graph, [0], range(1, m + 1), ttl=1)
-    worker = np.asarray(everyone.worker)[0]
+    all_workers = coordination.flood_search(graph, [0], range(1, m + 1), ttl=1)
+    worker = np.asarray(all_workers.worker)[0]
 
     def one(
         key: jax.Array, own: tuple, policy: jax.Array, alpha: jax.Array
     ) -> dict[str, jax.Array]:
         reached, away = own
         world = _world(jax.random.fold_in(key, 0), m, away)
-        candidates = everyone._replace(valid=reached[worker][None])
+        candidates = all_workers._replace(valid=reached[worker][None])
         router = symphony_coord.router(
             candidates,
             bandits.linucb(symphony_coord.FEATURES, alpha=alpha),

@@ -173,6 +173,7 @@ def _primary(
     """
     n = graph.num_agents
     stands = split.step(key, (), 0)[1].delivered
+    assert stands is not None
     senders, receivers = jnp.asarray(graph.senders), jnp.asarray(graph.receivers)
 
     def grow(reached: jax.Array, _: None) -> tuple[jax.Array, None]:

@@ -111,7 +111,7 @@ def _dpsgd(config: Config, model: Any, split: Any, partition: Any) -> dict[str, 
     size = agents.message_size(agents.broadcast(initial, 1))[1]
     made, shares = connections(config, graph, float(size), config.train_seeds)
 
-    def one(key: jax.Array, shard: Any, own: tuple) -> dict[str, jax.Array]:
+    def one(key: jax.Array, shard: Any, own: Any) -> dict[str, jax.Array]:
         links = transport.Links(graph, *own, made.jitter)
         process = transport.over(links, round_seconds=config.round_seconds, loss=LOSS)
         algorithm = learning.decentralized(
@@ -124,9 +124,13 @@ def _dpsgd(config: Config, model: Any, split: Any, partition: Any) -> dict[str, 
             key=jax.random.fold_in(key, 1),
             inputs=data.Shards(samples.features, samples.labels, **shard),
         )
-        arrived = jax.vmap(
-            lambda i: process.step(jax.random.fold_in(key, i), (), i)[1].delivered.mean()
-        )(jnp.arange(50))
+
+        def share_delivered(i: jax.Array) -> jax.Array:
+            delivered = process.step(jax.random.fold_in(key, i), (), i)[1].delivered
+            assert delivered is not None
+            return jnp.mean(delivered)
+
+        arrived = jax.vmap(share_delivered)(jnp.arange(50))
         accuracy = jnp.mean(jax.lax.map(score, state.params))
         return {
             "accuracy": accuracy,
@@ -159,7 +163,7 @@ def _modest(config: Config, model: Any, split: Any, partition: Any) -> dict[str,
         success=0.5, inactivity=10 * n // config.sample, patience=1, **options,
     )  # fmt: skip
 
-    def one(key: jax.Array, shard: Any, own: tuple) -> dict[str, jax.Array]:
+    def one(key: jax.Array, shard: Any, own: Any) -> dict[str, jax.Array]:
         stands, seconds = own
         reachable = jnp.zeros((n, n), bool).at[receivers, senders].set(stands)
         takes = jnp.zeros((n, n)).at[receivers, senders].set(jnp.where(stands, seconds, 0.0))
