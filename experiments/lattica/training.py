@@ -112,7 +112,7 @@ def _dpsgd(config: Config, model: Any, split: Any, partition: Any) -> dict[str, 
     made, shares = connections(config, graph, float(size), config.train_seeds)
 
     def one(key: jax.Array, shard: Any, own: Any) -> dict[str, jax.Array]:
-        links = transport.Links(graph, *own, made.jitter)
+        links = transport.Links(graph, *own, made.jitter)  # pyright: ignore[reportCallIssue]
         process = transport.over(links, round_seconds=config.round_seconds, loss=LOSS)
         algorithm = learning.decentralized(
             learning.classification_loss(model), gossip=rule, network=process, **options
