@@ -89,7 +89,7 @@ def balance_cows(draw: jax.Array, world: CrafterWorld, chunk: int) -> CrafterWor
     there = cows.health > 0
     for_place, for_spawn, for_leave = jnp.split(draw, [2 * side**2, 3 * side**2])
     where = (cows.position // chunk) @ np.array([side, 1])
-    inside = where[:, None] == np.arange(side**2)
+    inside = where[:, None] == np.arange(side**2)[None]
     number = jnp.sum(inside & there[:, None], axis=0)
     grass = (world.terrain == r.GRASS).reshape(side, chunk, side, chunk).sum(axis=(1, 3)).ravel()
     corner = np.stack(np.divmod(np.arange(side**2), side), axis=1) * chunk
@@ -103,14 +103,15 @@ def balance_cows(draw: jax.Array, world: CrafterWorld, chunk: int) -> CrafterWor
 
     # Each cow of a crowded chunk leaves with an equal share of the chunk's probability.
     crowded = number > jnp.floor(1.5 + daylight(world.time))
-    share = jnp.sum(jnp.where(inside, jnp.where(crowded, 0.1 / jnp.maximum(number, 1), 0.0), 0), 1)
+    share = jnp.sum(jnp.where(inside, jnp.where(crowded, 0.1 / jnp.maximum(number, 1), 0.0)[None], 0), 1)
     leaves = now & there & (for_leave < share) & ~_near_players(world, cows.position, 4)
     health = jnp.where(leaves, 0, cows.health)
     # The k-th chunk that gets a cow takes the k-th free slot.
     free = health <= 0
-    takes = (jnp.cumsum(free)[:, None] == jnp.cumsum(spawns)) & free[:, None] & spawns
+    takes = jnp.cumsum(free)[:, None] == jnp.cumsum(spawns)[None]
+    takes &= free[:, None] & spawns[None]
     new = jnp.any(takes, axis=1)
-    position = jnp.sum(jnp.where(takes[:, :, None], cell, 0), axis=1)
+    position = jnp.sum(jnp.where(takes[:, :, None], cell[None], 0), axis=1)
     position = jnp.where(new[:, None], position, cows.position)
     return world._replace(cows=Herd(position, jnp.where(new, 3, health), cows.age))
 

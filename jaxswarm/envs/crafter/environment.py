@@ -231,7 +231,7 @@ class MultiAgentCrafter(SwarmEnvironment):
         n, (height, width) = self.num_agents, VIEW
         margin = width // 2
         padded = jnp.pad(self.seen(world), margin, constant_values=r.OUTSIDE)
-        corner = world.position + margin - np.array([height // 2, width // 2])
+        corner = world.position + (margin - np.array([[height // 2, width // 2]]))
         view = jax.vmap(lambda at: jax.lax.dynamic_slice(padded, (at[0], at[1]), VIEW))(corner)
         alive = world.alive
 
@@ -267,7 +267,7 @@ class MultiAgentCrafter(SwarmEnvironment):
             [simple, has(self.rules.place_uses), has(self.rules.make_uses), share.reshape(n, -1)],
             axis=1,
         )
-        return mask & alive[:, None] | (jnp.arange(self.num_actions) == r.NOOP)
+        return (mask & alive[:, None]) | (jnp.arange(self.num_actions) == r.NOOP)[None]
 
     def global_state(self, state: SwarmState) -> jax.Array:
         """Position, inventory and life of all players, and daylight, ``float32[19 N + 1]``."""

@@ -88,9 +88,9 @@ def _act_one(
     inside = jnp.all((target >= 0) & (target < size))
     cell = jnp.clip(target, 0, size - 1)
     material = jnp.where(inside, world.terrain[cell[0], cell[1]], r.OUTSIDE).astype(jnp.int32)
-    cow = (world.cows.health > 0) & jnp.all(world.cows.position == target, axis=1)
-    plant = (world.plants.health > 0) & jnp.all(world.plants.position == target, axis=1)
-    player = world.alive & jnp.all(world.position == target, axis=1)
+    cow = (world.cows.health > 0) & jnp.all(world.cows.position == target[None], axis=1)
+    plant = (world.plants.health > 0) & jnp.all(world.plants.position == target[None], axis=1)
+    player = world.alive & jnp.all(world.position == target[None], axis=1)
     empty = ~(jnp.any(cow) | jnp.any(plant) | jnp.any(player))
 
     steps = moves & empty & jnp.asarray(_WALKABLE)[material]
@@ -120,11 +120,11 @@ def _act_one(
     overflow = plants_it & (world.plants.health[slot] > 0)
     places, plants_it = places & ~overflow, plants_it & ~overflow
     make = jnp.clip(action - r.MAKE, 0, 5)
-    around = at + _AROUND
+    around = at[None] + _AROUND
     within = jnp.all((around >= 0) & (around < size), axis=1)
     around = jnp.clip(around, 0, size - 1)
     near = jnp.where(within, world.terrain[around[:, 0], around[:, 1]], 0).astype(jnp.int32)
-    has_near = jnp.any(near[:, None] == jnp.arange(len(r.MATERIALS)), axis=0)
+    has_near = jnp.any(near[:, None] == jnp.arange(len(r.MATERIALS))[None], axis=0)
     makes = (action >= r.MAKE) & (action < r.SHARE)
     makes &= jnp.all(items >= rules.make_uses[make]) & jnp.all(
         has_near | ~rules.make_nearby[make]
@@ -159,7 +159,7 @@ def _act_one(
     here = jnp.arange(world.plants.health.shape[0]) == slot
     age = jnp.where(ripe | (here & plants_it), 0, world.plants.age)
     plants = Herd(
-        jnp.where((here & plants_it)[:, None], target, world.plants.position),
+        jnp.where((here & plants_it)[:, None], target[None], world.plants.position),
         jnp.where(here & plants_it, 1, world.plants.health),
         age,
     )

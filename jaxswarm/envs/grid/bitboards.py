@@ -38,12 +38,12 @@ def pack(cells: jax.Array) -> jax.Array:
     words = -(-width // 32)
     padded = jnp.pad(cells, ((0, 0), (0, 32 * words - width)))
     grouped = padded.reshape(height, words, 32)
-    return jnp.sum(jnp.where(grouped, _BITS, np.uint32(0)), axis=2, dtype=jnp.uint32)
+    return jnp.sum(jnp.where(grouped, _BITS[None, None], np.uint32(0)), axis=2, dtype=jnp.uint32)
 
 
 def unpack(board: jax.Array, width: int) -> jax.Array:
     """The grid ``bool[H, width]`` of a board."""
-    grouped = (board[:, :, None] & _BITS) != 0
+    grouped = (board[:, :, None] & _BITS[None, None]) != 0
     return grouped.reshape(board.shape[0], -1)[:, :width]
 
 

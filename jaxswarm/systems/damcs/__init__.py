@@ -13,6 +13,7 @@ from jaxswarm.systems.damcs._play import (
     step_play,
 )
 from jaxswarm.systems.damcs._team import Team, TeamOptions, TeamState, team
+from jaxswarm.systems.damcs._text import TextPlay, play_text, prompt_of
 from jaxswarm.systems.damcs.memory_graph import (
     KINDS,
     MemoryGraph,
@@ -70,6 +71,7 @@ __all__ = [
     "Team",
     "TeamOptions",
     "TeamState",
+    "TextPlay",
     "add_experience",
     "announced",
     "bytes_sent",
@@ -88,7 +90,9 @@ __all__ = [
     "no_messages",
     "num_decisions",
     "parent_slot",
+    "play_text",
     "post",
+    "prompt_of",
     "requirements",
     "sectors",
     "start_play",

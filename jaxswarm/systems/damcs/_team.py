@@ -222,7 +222,7 @@ def team(
         )
         if seen is not None:
             whole = jnp.where(seen == nav.PLAYER, nav.GRASS, seen).astype(jnp.int8)
-            belief = jnp.where(options.known_map, whole, belief)
+            belief = jnp.where(options.known_map, whole[None], belief)
         known = jax.vmap(nav.known_targets)(belief)
         ahead = _code_ahead(observation)
         result = _result_of(state, observation, known, ahead)
@@ -288,9 +288,9 @@ def team(
         inbox = post(post_key, state.inbox, sent, deciding, kind)
         history = (deciding & jnp.asarray(kind.history))[:, None, None]
         published = jnp.where(history, state.belief != 0, state.published)
-        others = jnp.sum(published, axis=0) - published > 0
+        others = jnp.sum(published, axis=0)[None] - published > 0
         blocked = knowledge.failed[:, 0]
-        mine = jnp.floor(sector * options.size).astype(jnp.int32) == ids[:, None, None]
+        mine = jnp.floor(sector * options.size).astype(jnp.int32)[None] == ids[:, None, None]
         mine &= ~others
         sought = mine | blocked[:, None, None] | ~jnp.any(
             mine & (state.belief == 0), axis=(1, 2), keepdims=True
@@ -341,7 +341,7 @@ def team(
 
 
 def _code_ahead(observation: CrafterObservation) -> jax.Array:
-    middle = jnp.array([3, 4]) + observation.facing
+    middle = jnp.array([[3, 4]]) + observation.facing
     return jax.vmap(lambda view, at: view[at[0], at[1]])(observation.view, middle)
 
 
@@ -415,7 +415,7 @@ def _action_of(
     ):
         action = jnp.where(condition, value, action)
     # No step into lava, whatever led there.
-    to = jnp.asarray(r.DIRECTIONS)[jnp.clip(action - r.MOVE, 0, 3)] + jnp.array([3, 4])
+    to = jnp.asarray(r.DIRECTIONS)[jnp.clip(action - r.MOVE, 0, 3)] + jnp.array([[3, 4]])
     burns = jax.vmap(lambda view, at: view[at[0], at[1]])(observation.view, to) == r.LAVA
     moves = (action >= r.MOVE) & (action < r.DO)
     action = jnp.where(moves & burns, r.NOOP, action)

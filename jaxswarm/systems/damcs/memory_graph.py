@@ -170,5 +170,5 @@ def failures(
     """
     counted = (graph.serial > 0) & (graph.kind == STEP) & (graph.label == op)
     counted &= (graph.result == result) & (graph.time >= since)
-    of = graph.material[:, None] == jnp.arange(num_materials)
+    of = graph.material[:, None] == jnp.arange(num_materials)[None]
     return jnp.sum(of & counted[:, None], axis=0)

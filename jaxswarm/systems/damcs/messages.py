@@ -97,7 +97,7 @@ def post(
         sent.time,
     )
     orders = jnp.argsort(jax.random.uniform(key, (4, n)), axis=1)
-    orders = jnp.where(jnp.asarray(kind.shuffled), orders, jnp.arange(n))
+    orders = jnp.where(jnp.asarray(kind.shuffled), orders, jnp.arange(n)[None])
     contents = [leaf[order] for leaf, order in zip(crossing[:4], orders, strict=True)]
     crossing = Message(*contents, crossing.time)
     goes = decided & jnp.asarray(kind.sent)

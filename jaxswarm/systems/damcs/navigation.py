@@ -50,7 +50,9 @@ def look(belief: jax.Array, view: jax.Array, position: jax.Array, keep: jax.Arra
 
 def known_targets(belief: jax.Array) -> jax.Array:
     """Which codes of ``TARGETS`` occur on a map, ``bool[14]``."""
-    return jnp.any(belief[None] == jnp.arange(NUM_TARGETS)[:, None, None], axis=(1, 2))
+    flags = jnp.left_shift(jnp.int32(1), belief.astype(jnp.int32))
+    found = jax.lax.reduce(flags, np.int32(0), jax.lax.bitwise_or, (0, 1))
+    return (found >> jnp.arange(NUM_TARGETS)) & 1 == 1
 
 
 def navigate(

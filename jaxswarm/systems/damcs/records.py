@@ -83,6 +83,18 @@ class Result(IntEnum):
     INTERRUPTED = 2
 
 
+_GOAL_OF = np.full(len(Op), int(Goal.BUILD), np.int32)
+_GOAL_OF[[Op.NOOP, Op.SLEEP, Op.NAVIGATE, Op.DO, Op.SHARE]] = [
+    Goal.WAIT,
+    Goal.REPLENISH,
+    Goal.EXPLORE,
+    Goal.COLLECT_WOOD,
+    Goal.SHARE,
+]
+_GOAL_OF[Op.MAKE_WOOD_PICKAXE :] = Goal.MAKE_PICKAXE
+_GOAL_OF[Op.SHARE] = Goal.SHARE
+
+
 class Decision(NamedTuple):
     """A decision.
 
@@ -130,6 +142,9 @@ def decision_of(answer: jax.Array | int, num_agents: int) -> Decision:
         answer: ``int32[...]`` in ``[0, num_decisions(N))``.
         num_agents: ``N``.
 
+    Returns:
+        The decision, with a goal that fits the operation and ``HELP`` as the long-term goal.
+
     Raises:
         ValueError: for a known answer out of range.
 
@@ -147,10 +162,9 @@ def decision_of(answer: jax.Array | int, num_agents: int) -> Decision:
     op = jnp.asarray(plain)[jnp.clip(answer, 0, len(plain) - 1)]
     op = jnp.where(navigates, int(Op.NAVIGATE), jnp.where(shares, int(Op.SHARE), op))
     item = jnp.asarray(np.array(crafter.SHAREABLE, np.int32))[share // num_agents]
-    zero = jnp.zeros_like(op)
     return Decision(
-        long_term=zero,
-        goal=zero,
+        long_term=jnp.full_like(op, int(LongTermGoal.HELP)),
+        goal=jnp.asarray(_GOAL_OF)[op],
         op=op,
         material=jnp.where(navigates, answer - len(plain), 0).astype(jnp.int32),
         item=jnp.where(shares, item, 0),
