@@ -40,6 +40,7 @@ MINUTES = (
     "web3recommend",
     "sl_mgac",
     "tscac",
+    "damcs",
     "verified_inference",
     "generative_consensus",
 )

@@ -103,7 +103,9 @@ def balance_cows(draw: jax.Array, world: CrafterWorld, chunk: int) -> CrafterWor
 
     # Each cow of a crowded chunk leaves with an equal share of the chunk's probability.
     crowded = number > jnp.floor(1.5 + daylight(world.time))
-    share = jnp.sum(jnp.where(inside, jnp.where(crowded, 0.1 / jnp.maximum(number, 1), 0.0)[None], 0), 1)
+    share = jnp.sum(
+        jnp.where(inside, jnp.where(crowded, 0.1 / jnp.maximum(number, 1), 0.0)[None], 0), 1
+    )
     leaves = now & there & (for_leave < share) & ~_near_players(world, cows.position, 4)
     health = jnp.where(leaves, 0, cows.health)
     # The k-th chunk that gets a cow takes the k-th free slot.

@@ -126,9 +126,7 @@ def _act_one(
     near = jnp.where(within, world.terrain[around[:, 0], around[:, 1]], 0).astype(jnp.int32)
     has_near = jnp.any(near[:, None] == jnp.arange(len(r.MATERIALS))[None], axis=0)
     makes = (action >= r.MAKE) & (action < r.SHARE)
-    makes &= jnp.all(items >= rules.make_uses[make]) & jnp.all(
-        has_near | ~rules.make_nearby[make]
-    )
+    makes &= jnp.all(items >= rules.make_uses[make]) & jnp.all(has_near | ~rules.make_nearby[make])
     used = jnp.where(places, rules.place_uses[place], 0)
     used += jnp.where(makes, rules.make_uses[make], 0)
     tool = jnp.arange(r.NUM_ITEMS) == 10 + make

@@ -7,6 +7,7 @@ or another function of the user's own.
 
 from jaxswarm.systems.damcs._play import (
     Episodes,
+    Film,
     Play,
     episodes_of,
     start_play,
@@ -59,6 +60,7 @@ __all__ = [
     "TARGETS",
     "Decision",
     "Episodes",
+    "Film",
     "Goal",
     "Knowledge",
     "LongTermGoal",

@@ -76,7 +76,7 @@ class Episodes(NamedTuple):
     """Outcomes of episodes.
 
     Attributes:
-        steps: ``int[W]``, until the end.
+        steps: ``int[W]``, until the diamond; the time limit where there is none.
         diamond: ``bool[W]``.
         bytes: ``float[W]``, sent by all agents.
         decisions: ``int[W]``, of all agents.
@@ -92,11 +92,40 @@ class Episodes(NamedTuple):
     achieved: np.ndarray
 
 
-def episodes_of(team: Team, *, chunk: int = 25, jit: Any = jax.jit) -> Any:
-    """Make ``play(keys, options, num_present) -> Episodes`` for many worlds side by side.
+class Film(NamedTuple):
+    """One episode, recorded.
 
-    All options share two compiled programs. Every ``chunk`` steps the host looks whether all
-    episodes are over.
+    Attributes:
+        goal: ``int[T, N]``, goal of every agent at every step, -1 once it is dead.
+        step: ``int[F]``, times of the frames.
+        terrain: ``int8[F, S, S]``.
+        position: ``int[F, N, 2]``.
+        alive: ``bool[F, N]``.
+        inventory: ``int[F, N, 16]``.
+        cows: ``int[F, C, 2]``, their positions, -1 in free slots.
+    """
+
+    goal: np.ndarray
+    step: np.ndarray
+    terrain: np.ndarray
+    position: np.ndarray
+    alive: np.ndarray
+    inventory: np.ndarray
+    cows: np.ndarray
+
+
+def _frame(play: Play) -> tuple[jax.Array, ...]:
+    world = play.state.world
+    cows = jnp.where((world.cows.health > 0)[:, None], world.cows.position, -1)
+    return play.steps, world.terrain, world.position, world.alive, world.inventory, cows
+
+
+def episodes_of(team: Team, *, chunk: int = 25, jit: Any = jax.jit) -> Any:
+    """Make ``play(keys, options, num_present, watch=None)`` for many worlds side by side.
+
+    It returns ``Episodes``, or with ``watch``, the index of a world, ``(Episodes, Film)`` with a
+    frame every ``chunk`` steps. All options share two compiled programs. Every ``chunk`` steps the
+    host looks whether all episodes are over.
 
     Args:
         team: the team.
@@ -115,28 +144,48 @@ def episodes_of(team: Team, *, chunk: int = 25, jit: Any = jax.jit) -> Any:
         return jax.vmap(lambda key: start_play(key, team, num_present))(keys)
 
     @jit
-    def advance(keys: jax.Array, plays: Play, options: TeamOptions) -> Play:
-        def one(plays: Play, index: jax.Array) -> tuple[Play, None]:
+    def advance(keys: jax.Array, plays: Play, options: TeamOptions) -> tuple[Play, jax.Array]:
+        def one(plays: Play, index: jax.Array) -> tuple[Play, jax.Array]:
+            del index
             folded = jax.vmap(lambda key, play: jax.random.fold_in(key, play.steps + 1))(
                 keys, plays
             )
             step = jax.vmap(lambda key, play: step_play(key, play, team, options))
-            return step(folded, plays), None
+            plays = step(folded, plays)
+            goal = jnp.where(plays.state.world.alive, plays.memory.decision.goal, -1)
+            return plays, goal
 
-        return jax.lax.scan(one, plays, jnp.arange(chunk))[0]
+        return jax.lax.scan(one, plays, jnp.arange(chunk))
 
-    def play(keys: jax.Array, options: TeamOptions, num_present: int) -> Episodes:
+    def play(
+        keys: jax.Array, options: TeamOptions, num_present: int, watch: int | None = None
+    ) -> Any:
+        goals: list[np.ndarray] = []
+        frames: list[Any] = []
         options = jax.tree.map(jnp.asarray, options)
         plays = begin(keys, jnp.int32(num_present))
         while not bool(np.asarray(plays.over).all()):
-            plays = advance(keys, plays, options)
+            if watch is not None:
+                one = jax.tree.map(lambda x: x[watch], plays)
+                frames += [] if bool(one.over) else [jax.tree.map(np.asarray, _frame(one))]
+            plays, goal = advance(keys, plays, options)
+            goals += [] if watch is None else [np.asarray(goal)[:, watch]]
         world = plays.state.world
-        return Episodes(
-            *(np.asarray(x) for x in (plays.steps, plays.diamond)),
+        got = np.asarray(plays.diamond)
+        episodes = Episodes(
+            np.where(got, np.asarray(plays.steps), team.env.time_limit),
+            got,
             np.asarray(plays.memory.bytes),
             np.asarray(plays.memory.decisions),
             np.asarray(world.alive).sum(axis=1),
             np.asarray(world.achieved).any(axis=1),
         )
+        if watch is None:
+            return episodes
+        one = jax.tree.map(lambda x: x[watch], plays)
+        frames.append(jax.tree.map(np.asarray, _frame(one)))
+        length = int(one.steps)
+        columns = [np.stack(column) for column in zip(*frames, strict=True)]
+        return episodes, Film(np.concatenate(goals)[:length], *columns)
 
     return play

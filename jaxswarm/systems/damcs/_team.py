@@ -292,8 +292,10 @@ def team(
         blocked = knowledge.failed[:, 0]
         mine = jnp.floor(sector * options.size).astype(jnp.int32)[None] == ids[:, None, None]
         mine &= ~others
-        sought = mine | blocked[:, None, None] | ~jnp.any(
-            mine & (state.belief == 0), axis=(1, 2), keepdims=True
+        sought = (
+            mine
+            | blocked[:, None, None]
+            | ~jnp.any(mine & (state.belief == 0), axis=(1, 2), keepdims=True)
         )
         step = jax.vmap(nav.navigate)(
             state.belief,
@@ -420,5 +422,3 @@ def _action_of(
     moves = (action >= r.MOVE) & (action < r.DO)
     action = jnp.where(moves & burns, r.NOOP, action)
     return action.astype(jnp.int32), navigates & ~step.found
-
-

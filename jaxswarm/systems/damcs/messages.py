@@ -75,9 +75,7 @@ def no_messages(num_agents: int) -> Message:
     return Message(none, none, items, items, none)
 
 
-def post(
-    key: Key, inbox: Message, sent: Message, decided: jax.Array, kind: MessageKind
-) -> Message:
+def post(key: Key, inbox: Message, sent: Message, decided: jax.Array, kind: MessageKind) -> Message:
     """Replace the messages of agents that have decided by their new ones.
 
     Args:

@@ -1,9 +1,9 @@
 """The scripted goal planner: decisions of one agent from what it knows and what it received.
 
 There is no central planner. Every agent runs the same rules on its own memory and on the messages
-it received. By convention the living agent with the lowest id that it knows of crafts; the others
-make tools of stone, supply what the crafter lacks, and wait at a diamond for its iron pickaxe.
-Without messages every agent takes itself for the crafter.
+it received. The agent that lacks least for an iron pickaxe, as far as it is known, crafts; the
+others make tools of stone, supply what the crafter lacks, and one waits at a diamond for the
+pickaxe. Without messages every agent takes itself for the crafter. In the reference agent 0 crafts.
 
 Unbatched: one agent; ``jax.vmap`` for all. ``N`` agents, 14 codes of ``TARGETS``.
 """
@@ -22,7 +22,7 @@ from jaxswarm.systems.damcs.records import UNKNOWN, Decision, Goal, LongTermGoal
 
 FOOD, DRINK, ENERGY = 1, 2, 3
 LOW, FULL = 3, 8
-STALE = 200
+STALE = 60
 """Steps after which the last message of an agent does not count any more."""
 
 WOOD_AT_START = 7
@@ -83,7 +83,12 @@ class _Choices:
         return Decision(*table[:, first])
 
     def fetch(
-        self, condition: jax.Array, goal: Goal, material: int, know: Knowledge, **names: LongTermGoal
+        self,
+        condition: jax.Array,
+        goal: Goal,
+        material: int,
+        know: Knowledge,
+        **names: LongTermGoal,
     ) -> None:
         """Go to a material that is available, then do what collects it."""
         available = know.known[material] & ~know.failed[material]
@@ -91,12 +96,18 @@ class _Choices:
         self.choose(condition & available, goal, Op.NAVIGATE, material, **names)
 
 
-def crafter_of(know: Knowledge) -> tuple[jax.Array, jax.Array]:
-    """Id of the agent that crafts, as far as this one knows, and who is heard of, ``bool[N]``."""
+def crafter_of(know: Knowledge, table: np.ndarray) -> tuple[jax.Array, jax.Array]:
+    """Id of the agent that crafts, as far as this one knows, and who is heard of, ``bool[N]``.
+
+    Of the agents heard of lately and itself it is the one that lacks least; ties go to the first.
+    """
     ids = jnp.arange(know.inbox.time.shape[0])
     recent = (know.inbox.time >= 0) & (know.time - know.inbox.time < STALE)
-    heard = recent & (ids != know.agent)
-    return jnp.min(jnp.where(heard | (ids == know.agent), ids, ids.shape[0])), heard
+    mine = ids == know.agent
+    heard = recent & ~mine
+    have = jnp.where(mine[:, None], know.inventory[None], know.inbox.have)
+    lacks = jnp.sum(sem.missing(table, jnp.int32(LongTermGoal.IRON_PICKAXE), have), axis=1)
+    return jnp.argmin(jnp.where(heard | mine, lacks, 1_000)), heard
 
 
 def long_term_goal(inventory: jax.Array, crafts: jax.Array, furnace: jax.Array) -> jax.Array:
@@ -143,9 +154,12 @@ def decide(know: Knowledge, rules: Rules) -> Decision:
     has_wood, has_stone, has_iron = (
         items[i] > 0 for i in (sem.WOOD_PICKAXE, sem.STONE_PICKAXE, sem.IRON_PICKAXE)
     )
-    crafter, heard = crafter_of(know)
-    crafts = crafter == know.agent
-    lacks, inbox = know.inbox.missing[crafter], know.inbox
+    inbox = know.inbox
+    crafter, heard = crafter_of(know, sem.requirements(rules))
+    equipped = jnp.any(heard & (inbox.have[:, sem.IRON_PICKAXE] > 0))
+    crafts = (crafter == know.agent) | (has_stone & (wood > 0) & (coal > 0) & (iron > 0))
+    crafts &= ~equipped  # one iron pickaxe is enough
+    lacks = inbox.missing[crafter]
     furnace_price = int(rules.place_uses[2, sem.STONE])
     table_price = int(rules.place_uses[1, sem.WOOD])
     rule = _Choices(
@@ -170,8 +184,13 @@ def decide(know: Knowledge, rules: Rules) -> Decision:
     rule.choose(has_iron, Goal.EXPLORE, Op.NAVIGATE, UNKNOWN)
 
     # Hand to the crafter what it lacks.
-    for item, spare in ((sem.IRON, iron), (sem.COAL, coal), (sem.WOOD, wood - 2)):
-        wanted = ~crafts & has_stone & (lacks[item] > 0) & (spare > 0)
+    for item, spare in (
+        (sem.IRON, iron),
+        (sem.COAL, coal),
+        (sem.STONE, stone),
+        (sem.WOOD, wood - 2),
+    ):
+        wanted = ~crafts & ~equipped & has_stone & (lacks[item] > 0) & (spare > 0)
         rule.choose(wanted, Goal.SHARE, Op.SHARE, 0, item, crafter)
 
     # Tools of wood, then of stone, at a table.
@@ -208,10 +227,11 @@ def decide(know: Knowledge, rules: Rules) -> Decision:
     rule.choose(crafts, Goal.EXPLORE, Op.NAVIGATE, UNKNOWN)
 
     # Helpers: fetch what the crafter lacks, or wait at a diamond.
-    rule.fetch(lacks[sem.IRON] > 0, Goal.COLLECT_IRON, nav.IRON, know)
-    rule.fetch(lacks[sem.COAL] > 0, Goal.COLLECT_COAL, nav.COAL, know)
-    at_diamond = diamond & (know.ahead == nav.DIAMOND)
-    rule.choose(at_diamond, Goal.WAIT, Op.NOOP)
-    rule.choose(diamond, Goal.WAIT, Op.NAVIGATE, nav.DIAMOND)
+    rule.fetch(~equipped & (lacks[sem.IRON] > 0), Goal.COLLECT_IRON, nav.IRON, know)
+    rule.fetch(~equipped & (lacks[sem.COAL] > 0), Goal.COLLECT_COAL, nav.COAL, know)
+    earlier = jnp.arange(heard.shape[0]) < know.agent
+    waits_here = diamond & ~jnp.any(waits & earlier)
+    rule.choose(waits_here & (know.ahead == nav.DIAMOND), Goal.WAIT, Op.NOOP)
+    rule.choose(waits_here, Goal.WAIT, Op.NAVIGATE, nav.DIAMOND)
     rule.choose(jnp.ones((), bool), Goal.EXPLORE, Op.NAVIGATE, UNKNOWN)
     return rule.made()

@@ -47,4 +47,4 @@ def missing(table: np.ndarray, goal: jax.Array, inventory: jax.Array) -> jax.Arr
         goal: ``int32[...]``, index of :class:`LongTermGoal`.
         inventory: ``int32[..., 16]``.
     """
-    return jnp.maximum(jnp.asarray(table)[goal] - inventory, 0)
+    return jnp.maximum(jnp.broadcast_to(jnp.asarray(table)[goal], inventory.shape) - inventory, 0)

@@ -1,0 +1,37 @@
+"""DAMCS: agents with hierarchical memories and structured messages mine one diamond in Crafter.
+
+All teams are scripted: every agent runs one goal planner on its own memory and on the messages it
+received. What is compared is the number of agents and what they send and remember, on the same
+random worlds; nothing here is a language model. The paper's figures (63 % fewer steps with two
+agents, 74 % with six) are of language models in one fixed world and printed beside ours without
+being claimed; its published logs give 39 % for six.
+
+Worlds without iron, coal and a diamond in reach are rejected before anything is played. A team that
+gets no diamond counts with the time limit.
+
+Changes after the pilot on base seed 1000, before the recorded run: messages name what their sender
+holds, and the agent that lacks least crafts instead of agent 0 (with agent 0 as the crafter, six
+agents with messages took as long as without, 224 and 210 steps); agents do not step into lava by
+random moves; only one agent waits at a diamond. Thresholds did not move.
+"""
+
+from experiments.harness.protocol import Paper
+
+NAME = "damcs"
+TITLE = "DAMCS: decentralised agents with memory graphs and structured messages in Crafter"
+PAPER = Paper(
+    author="H. Yang, J. Chen, M. Siew, T. Lorido-Botran, C. Joe-Wong",
+    title=(
+        "LLM-Powered Decentralized Generative Agents with Adaptive Hierarchical Knowledge Graph "
+        "for Cooperative Planning"
+    ),
+    year=2025,
+    venue="arXiv preprint",
+    arxiv="2502.05453",
+)
+SUBSTITUTES = (
+    "A scripted planner over the same typed records stands in for GPT-4o; random worlds of a "
+    "reimplemented Multi-Agent Crafter stand in for its one fixed world, and agents know the map "
+    "they have explored instead of the whole map, except in the arms that say so. Messages are "
+    "broadcast; the reference sends them along a chain."
+)

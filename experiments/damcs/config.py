@@ -1,0 +1,84 @@
+"""Sizes of the DAMCS experiment, and the names of its arms."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jaxswarm.systems.damcs import MESSAGE_KINDS, MessageKind
+
+
+class Arm(NamedTuple):
+    """A scripted team.
+
+    Attributes:
+        agents: how many take part.
+        messages: what they send.
+        memory: whether they keep the explored map and the memory graph.
+        graph: whether blocked ways are looked up in the memory graph.
+        known_map: whether they are given the whole map.
+    """
+
+    agents: int
+    messages: MessageKind = MESSAGE_KINDS["structured"]
+    memory: bool = True
+    graph: bool = True
+    known_map: bool = False
+
+
+ORACLE = "six, map known"
+SINGLE_ORACLE = "one, map known"
+SINGLE, PAIR, SIX = "one", "two", "six"
+SILENT, HISTORY, SHUFFLED = "six, silent", "six, full history", "six, shuffled"
+NO_MEMORY, NO_GRAPH = "six, no memory", "six, no graph"
+RANDOM = "six, random actions"
+IPPO, MAPPO = "IPPO", "MAPPO"
+
+ARMS = {
+    ORACLE: Arm(6, known_map=True),
+    SINGLE_ORACLE: Arm(1, known_map=True),
+    SINGLE: Arm(1),
+    PAIR: Arm(2),
+    SIX: Arm(6),
+    SILENT: Arm(6, MESSAGE_KINDS["none"]),
+    HISTORY: Arm(6, MESSAGE_KINDS["history"]),
+    SHUFFLED: Arm(6, MESSAGE_KINDS["shuffled"]),
+    NO_MEMORY: Arm(6, memory=False),
+    NO_GRAPH: Arm(6, graph=False),
+}
+"""Scripted teams by name."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the worlds, of the comparison and of learning."""
+
+    worlds: int = 32  # random worlds that every arm plays, at least 2
+    size: int = 64  # cells of a world's side, a multiple of 16
+    time_limit: int = 600  # steps of an episode; also counts for episodes without a diamond
+    candidates: int = 64  # worlds drawn, of which the first solvable ones are played
+    envs: int = 8  # copies of the world in which learners act at once
+    horizon: int = 32  # steps of an iteration of PPO
+    iterations: int = 20  # iterations of PPO
+    learners: int = 5  # worlds on which each learner is evaluated, also the number of its seeds
+    width: int = 32  # units of the learners' hidden layer
+    seed: int = 0  # base seed of worlds and learners
+
+    def __post_init__(self) -> None:
+        if self.size % 16:
+            raise ValueError(f"size: expected a multiple of 16, got {self.size}")
+        if self.worlds < 2:
+            raise ValueError(f"worlds: expected at least 2, got {self.worlds}")
+        if self.candidates < self.worlds:
+            raise ValueError(
+                f"candidates: expected at least worlds={self.worlds}, got {self.candidates}"
+            )
+
+
+SCALES = {
+    "smoke": Config(
+        worlds=2, size=32, time_limit=50, candidates=64, envs=2, horizon=8, iterations=1,
+        learners=2, width=8,
+    ),
+    "small": Config(),
+    "full": Config(worlds=256, time_limit=1000, candidates=320, envs=16, horizon=64,
+                   iterations=300, width=128),
+}  # fmt: skip
