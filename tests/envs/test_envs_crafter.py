@@ -32,8 +32,9 @@ class Small:
         return state._replace(world=world._replace(**changes))
 
     def do(self, state, *names):
-        action = [self.env.share_action(*x) if isinstance(x, tuple) else ACTIONS.index(x) for x in names]  # fmt: skip
-        return self.step(state, np.array(action, np.int32))
+        share = self.env.share_action
+        codes = [share(*x) if isinstance(x, tuple) else ACTIONS.index(x) for x in names]
+        return self.step(state, np.array(codes, np.int32))
 
 
 @pytest.fixture(scope="module")
@@ -241,15 +242,10 @@ def test_a_single_player_lives_as_in_crafter(changed, monkeypatch):
         recipes = {name: dict(crafter.TEAM_RECIPES[name]) for name in names}
     recipes["collect"]["grass"] = {"require": {}, "receive": {"sapling": 1}, "leaves": "grass"}
     for name in names:
-        entries = {
-            key: entry
-            | {
-                "require": entry.get("require", {}),
-                "gives": 1,
-                "type": "object" if key == "plant" else "material",
-            }  # fmt: skip
-            for key, entry in recipes[name].items()
-        }
+        entries = {}
+        for key, entry in recipes[name].items():
+            kind = "object" if key == "plant" else "material"
+            entries[key] = {"require": {}, "gives": 1, "type": kind} | entry
         monkeypatch.setitem(constants.__dict__, name, entries)
     world = oracle.Env(seed=4, length=None)
     world._obs = lambda: None

@@ -40,7 +40,8 @@ DISCRETE = frozenset(
     f"{name}-v0"
     for name in """
     Aloha CaveEscape CoordinationGame CorridorMaze CoverageEnergy DeepSeaTreasure Donations
-    LiveFeedEnv MultiAgentCrafter Flocking Foraging Pursuit Synchronization Transport TwoObjectiveGrid
+    LiveFeedEnv MultiAgentCrafter Flocking Foraging Pursuit Synchronization Transport
+    TwoObjectiveGrid
     """.split()
 )
 """Environments of discrete actions, by name: making them all takes seconds."""

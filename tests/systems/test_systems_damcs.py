@@ -38,7 +38,7 @@ class Small:
 
     def play(self, terrain, present=N, steps=120, **changes):
         """The plays after every step on a map without cows."""
-        state, first = self.reset(KEY)
+        state, _ = self.reset(KEY)
         world = state.world
         cows = world.cows._replace(health=np.zeros_like(world.cows.health))
         world = world._replace(
@@ -46,9 +46,8 @@ class Small:
         )
         state = state._replace(world=world)
         observation = self.env.observe(world, state.params, state.step_count)
-        play = damcs.Play(
-            state, observation, self.team.init(), np.zeros((), bool), np.int32(0), np.zeros((), bool)
-        )  # fmt: skip
+        no = np.zeros((), bool)
+        play = damcs.Play(state, observation, self.team.init(), no, np.int32(0), no)
         options = jax.tree.map(jnp.asarray, self.team.options._replace(**changes))
         plays = []
         for time in range(steps):

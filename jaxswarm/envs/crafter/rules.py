@@ -173,7 +173,7 @@ def rules_of(recipes: Mapping[str, Any]) -> Rules:
     Example:
         >>> from jaxswarm.envs import crafter
         >>> tables = crafter.rules_of(crafter.TEAM_RECIPES)
-        >>> int(tables.place_uses[1, crafter.ITEMS.index("wood")])  # a table takes two pieces of wood
+        >>> int(tables.place_uses[1, crafter.ITEMS.index("wood")])  # uses of a table
         2
     """
     sections = ("collect", "place", "make")

@@ -1,7 +1,7 @@
 """Decisions by a function on the host: a language model of the user's own plays as the team.
 
 Memory, navigation and messages stay; only what the planner decides is asked for, as the number of
-one of the decisions listed in the prompt. Slow by nature: one call per decision, outside of ``jit``.
+one of the decisions listed in the prompt. Slow: one call per decision, outside of ``jit``.
 """
 
 from collections import Counter
