@@ -12,7 +12,9 @@ gets no diamond counts with the time limit.
 Changes after the pilot on base seed 1000, before the recorded run: messages name what their sender
 holds, and the agent that lacks least crafts instead of agent 0 (with agent 0 as the crafter, six
 agents with messages took as long as without, 224 and 210 steps); agents do not step into lava by
-random moves; only one agent waits at a diamond. Thresholds did not move.
+random moves; an agent that knows a diamond goes on looking for what is missing until the pickaxe is
+made or only to be made, and only one waits there; once there is an iron pickaxe, agents look for
+diamonds alone. Thresholds did not move.
 """
 
 from experiments.harness.protocol import Paper

@@ -17,12 +17,12 @@ from experiments.damcs.config import (
     NO_MEMORY,
     ORACLE,
     PAIR,
-    RANDOM,
     SHUFFLED,
     SILENT,
     SINGLE,
     SINGLE_ORACLE,
     SIX,
+    UNTRAINED,
     Config,
 )
 from experiments.harness.claims import Claim, ClaimList
@@ -237,6 +237,6 @@ def _learned_claims(made: ClaimList, learned: Results) -> None:
             arm=name,
             value=statistics.summarize(diamonds),
             at_most=LEARNED,
-            note=f"{count:.1f} of 20 achievements; random actions make "
-            f"{np.mean(learned[RANDOM]['achieved']):.1f}",
+            note=f"{count:.1f} of 20 achievements; untrained networks make "
+            f"{np.mean(learned[UNTRAINED]['achieved']):.1f}",
         )

@@ -29,7 +29,7 @@ SINGLE_ORACLE = "one, map known"
 SINGLE, PAIR, SIX = "one", "two", "six"
 SILENT, HISTORY, SHUFFLED = "six, silent", "six, full history", "six, shuffled"
 NO_MEMORY, NO_GRAPH = "six, no memory", "six, no graph"
-RANDOM = "six, random actions"
+UNTRAINED = "untrained"
 IPPO, MAPPO = "IPPO", "MAPPO"
 
 ARMS = {
@@ -57,8 +57,8 @@ class Config:
     candidates: int = 64  # worlds drawn, of which the first solvable ones are played
     envs: int = 8  # copies of the world in which learners act at once
     horizon: int = 32  # steps of an iteration of PPO
-    iterations: int = 20  # iterations of PPO
-    learners: int = 5  # worlds on which each learner is evaluated, also the number of its seeds
+    iterations: int = 8  # iterations of PPO
+    learners: int = 5  # seeds of each learner, each evaluated in a world of its own
     width: int = 32  # units of the learners' hidden layer
     seed: int = 0  # base seed of worlds and learners
 

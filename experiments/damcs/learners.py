@@ -1,4 +1,4 @@
-"""Independent and multi-agent PPO on the same worlds, and random actions.
+"""Independent and multi-agent PPO in the same environment, before and after training.
 
 Shapes: ``L`` seeds, ``I`` iterations.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from experiments.damcs.config import IPPO, MAPPO, RANDOM, Config
+from experiments.damcs.config import IPPO, MAPPO, UNTRAINED, Config
 from experiments.harness.compile import jit_fast_compile
 from jaxswarm import agents, envs, rl, rollout
 
@@ -23,7 +23,7 @@ def learn(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     Returns:
         ``{name: {"diamond": [L], "achieved": [L], "reward": [L, I]}}``: whether the team got a
         diamond within the time limit, how many achievements it made, and the mean reward of a step
-        in training.
+        in training; ``untrained`` without the rewards.
     """
     env = envs.MultiAgentCrafter(AGENTS, config.size, config.time_limit, as_features=True)
     compiled = partial(jit_fast_compile, level=1, plain=True)
@@ -35,7 +35,7 @@ def learn(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         achieved = jnp.sum(jnp.any(state.world.achieved, axis=0))
         return jnp.any(episode.timestep.extras["diamond"]), achieved
 
-    found = {}
+    found: dict[str, Any] = {}
     for name, critic, make in ((IPPO, "own", rl.ippo), (MAPPO, "global", rl.mappo)):
         progress(name)
         network = rl.network_for(env, critic=critic, widths=(config.width,))
@@ -58,12 +58,14 @@ def learn(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
             params = rl.initialize(params_key, network, AGENTS, shared=True)
             state = learner.init(params, env_key)
             state, records = rollout(learner.step, state, config.iterations, key=run_key)
-            diamond, achieved = score(test_key, policy, state.params)
+            both = jax.tree.map(lambda *leaves: jnp.stack(leaves), params, state.params)
+            diamond, achieved = jax.lax.map(lambda p: score(test_key, policy, p), both)
             return {"diamond": diamond, "achieved": achieved, "reward": records.info.reward}
 
-        found[name] = compiled(lambda k, train=train: jax.lax.map(train, k))(keys)
-    progress(RANDOM)
-    policy = envs.random_policy(env.action_spec)
-    play = compiled(lambda k: jax.lax.map(lambda key: score(key, policy, ()), k))
-    diamond, achieved = play(keys)
-    return found | {RANDOM: {"diamond": diamond, "achieved": achieved}}
+        outcome = compiled(lambda k, train=train: jax.lax.map(train, k))(keys)
+        scores = {field: outcome[field] for field in ("diamond", "achieved")}
+        found[name] = {field: x[:, 1] for field, x in scores.items()}
+        found[name]["reward"] = outcome["reward"]
+        if name == IPPO:
+            found[UNTRAINED] = {field: x[:, 0] for field, x in scores.items()}
+    return found

@@ -2,8 +2,8 @@
 
 There is no central planner. Every agent runs the same rules on its own memory and on the messages
 it received. The agent that lacks least for an iron pickaxe, as far as it is known, crafts; the
-others make tools of stone, supply what the crafter lacks, and one waits at a diamond for the
-pickaxe. Without messages every agent takes itself for the crafter. In the reference agent 0 crafts.
+others make tools of stone, supply what the crafter lacks, and once it lacks nothing one waits at a
+diamond for the pickaxe. Without messages every agent takes itself for the crafter. In the reference agent 0 crafts.
 
 Unbatched: one agent; ``jax.vmap`` for all. ``N`` agents, 14 codes of ``TARGETS``.
 """
@@ -230,7 +230,9 @@ def decide(know: Knowledge, rules: Rules) -> Decision:
     rule.fetch(~equipped & (lacks[sem.IRON] > 0), Goal.COLLECT_IRON, nav.IRON, know)
     rule.fetch(~equipped & (lacks[sem.COAL] > 0), Goal.COLLECT_COAL, nav.COAL, know)
     earlier = jnp.arange(heard.shape[0]) < know.agent
-    waits_here = diamond & ~jnp.any(waits & earlier)
+    # The pickaxe is handed over at any distance: go there once it is there or only to be made.
+    soon = equipped | ((lacks[sem.IRON] == 0) & (lacks[sem.COAL] == 0))
+    waits_here = diamond & soon & ~jnp.any(waits & earlier)
     rule.choose(waits_here & (know.ahead == nav.DIAMOND), Goal.WAIT, Op.NOOP)
     rule.choose(waits_here, Goal.WAIT, Op.NAVIGATE, nav.DIAMOND)
     rule.choose(jnp.ones((), bool), Goal.EXPLORE, Op.NAVIGATE, UNKNOWN)
