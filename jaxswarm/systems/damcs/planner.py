@@ -2,8 +2,9 @@
 
 There is no central planner. Every agent runs the same rules on its own memory and on the messages
 it received. The agent that lacks least for an iron pickaxe, as far as it is known, crafts; the
-others make tools of stone, supply what the crafter lacks, and once it lacks nothing one waits at a
-diamond for the pickaxe. Without messages every agent takes itself for the crafter. In the reference agent 0 crafts.
+others make tools of stone, supply what the crafter lacks, and once it lacks no coal and no iron one
+waits at a diamond for the pickaxe. Without messages every agent takes itself for the crafter. In
+the reference agent 0 crafts and messages go along a chain.
 
 Unbatched: one agent; ``jax.vmap`` for all. ``N`` agents, 14 codes of ``TARGETS``.
 """
