@@ -74,6 +74,7 @@ rl.value_decomposition._named
 rl.value_decomposition.mixers
 systems.damcs._team
 systems.damcs._text
+systems.damcs.memory_graph
 systems.fortytwo._synthetic
 systems.generative_consensus._replicas
 systems.generative_consensus._verify

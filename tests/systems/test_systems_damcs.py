@@ -118,10 +118,10 @@ def test_the_graph_links_steps_to_goals_and_never_to_what_was_overwritten():
 
 
 def test_failures_count_blocked_ways_by_material():
-    graph = damcs.empty_graph(16)
+    graph, add = damcs.empty_graph(16), jax.jit(damcs.add_experience)
     for material, result in ((6, 2), (6, 2), (9, 1), (9, 2)):
         made = decision(op=Op.NAVIGATE, material=material)
-        graph = damcs.add_experience(graph, made, result, jnp.zeros(16, jnp.int32), material)
+        graph = add(graph, made, np.int32(result), np.zeros(16, np.int32), np.int32(material))
     found = damcs.failures(graph, int(Op.NAVIGATE), int(Result.INTERRUPTED), jnp.int32(0), 14)
     assert found.tolist() == [0] * 6 + [2, 0, 0, 1] + [0] * 4
     late = damcs.failures(graph, int(Op.NAVIGATE), int(Result.INTERRUPTED), jnp.int32(7), 14)
@@ -184,6 +184,7 @@ def test_answers_and_decisions_are_one_to_one():
     assert (len(Op), len(Goal), len(LongTermGoal)) == (15, 11, 7)
 
 
+@pytest.mark.slow
 def test_a_team_gets_the_diamond_and_agents_decide_only_when_done(small):
     plays = small.play(rich_map(), steps=250)
     assert bool(plays[-1].diamond)
@@ -195,6 +196,7 @@ def test_a_team_gets_the_diamond_and_agents_decide_only_when_done(small):
     assert (np.diff(since, axis=0) >= 0).all()
 
 
+@pytest.mark.slow
 def test_one_agent_alone_gets_the_diamond_in_a_program_for_three(small):
     plays = small.play(rich_map(), present=1, steps=299, size=1, known_map=True)
     assert bool(plays[-1].diamond)
@@ -203,6 +205,7 @@ def test_one_agent_alone_gets_the_diamond_in_a_program_for_three(small):
     np.testing.assert_array_equal(position[1:], small.env.start_cells[1:])
 
 
+@pytest.mark.slow
 def test_what_agents_have_not_seen_has_no_influence(small):
     """The map beyond the views is replaced: the first action stays the same."""
     state, timestep = small.reset(KEY)
@@ -218,6 +221,7 @@ def test_what_agents_have_not_seen_has_no_influence(small):
     assert (known <= 63).all()
 
 
+@pytest.mark.slow
 def test_without_memory_only_the_view_is_known(small):
     plays = small.play(rich_map(), steps=12, memory=False)
     assert int(np.asarray(plays[-1].memory.graph.count).sum()) == 0
@@ -226,6 +230,7 @@ def test_without_memory_only_the_view_is_known(small):
     assert (np.asarray(kept[-1].memory.belief) > 0).sum() > 3 * 63
 
 
+@pytest.mark.slow
 def test_a_text_policy_retries_then_does_nothing_and_can_be_replayed(small):
     asked = []
 
