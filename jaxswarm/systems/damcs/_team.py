@@ -105,8 +105,8 @@ class Team(NamedTuple):
             ``seen`` is ``env.seen(world)`` and needed where the map is known.
         perceive: ``perceive(state, observation, seen, options) -> (state, knowledge, deciding)``,
             the part of ``act`` before the decisions.
-        commit: ``commit(key, state, observation, decision, deciding, options) -> (state, action)``,
-            the part after them; a policy of the user's own decides in between.
+        commit: ``commit(key, state, observation, knowledge, decision, deciding, options) -> (state,
+            action)``, the part after them; a policy of the user's own decides in between.
         env: the environment.
     """
 
