@@ -119,12 +119,12 @@ def test_the_graph_links_steps_to_goals_and_never_to_what_was_overwritten():
 
 def test_failures_count_blocked_ways_by_material():
     graph, add = damcs.empty_graph(16), jax.jit(damcs.add_experience)
-    for material, result in ((6, 2), (6, 2), (9, 1), (9, 2)):
+    for material, result in ((6, 3), (6, 3), (9, 2), (9, 3)):
         made = decision(op=Op.NAVIGATE, material=material)
         graph = add(graph, made, np.int32(result), np.zeros(16, np.int32), np.int32(material))
-    found = damcs.failures(graph, int(Op.NAVIGATE), int(Result.INTERRUPTED), jnp.int32(0), 14)
+    found = damcs.failures(graph, int(Op.NAVIGATE), int(Result.BLOCKED), jnp.int32(0), 14)
     assert found.tolist() == [0] * 6 + [2, 0, 0, 1] + [0] * 4
-    late = damcs.failures(graph, int(Op.NAVIGATE), int(Result.INTERRUPTED), jnp.int32(7), 14)
+    late = damcs.failures(graph, int(Op.NAVIGATE), int(Result.BLOCKED), jnp.int32(7), 14)
     assert late.tolist() == [0] * 9 + [1] + [0] * 4
 
 

@@ -231,7 +231,7 @@ def team(
             lambda g: failures(
                 g,
                 int(Op.NAVIGATE),
-                int(Result.INTERRUPTED),
+                int(Result.BLOCKED),
                 state.time - BLOCKED_FOR,
                 nav.NUM_TARGETS,
             )
@@ -298,7 +298,7 @@ def team(
         )
         draw = jax.vmap(lambda i: jax.random.uniform(jax.random.fold_in(walk_key, i), (2,)))(ids)
         action, stuck = action_of(state, observation, decision, step, knowledge.ahead, draw, n)
-        result = jnp.where(stuck, int(Result.INTERRUPTED), int(Result.RUNNING)).astype(jnp.int32)
+        result = jnp.where(stuck, int(Result.BLOCKED), int(Result.RUNNING)).astype(jnp.int32)
         state = state._replace(
             decision=decision,
             since=jnp.where(deciding, state.time, state.since),

@@ -51,10 +51,11 @@ def result_of(
     placing = (op >= int(Op.PLACE_STONE)) & (op <= int(Op.PLACE_PLANT))
     placed = placing & jnp.any((gained < 0)[:, 4:], axis=1)
     done = arrived | scouted | single | waited | slept | placed
-    interrupted = (state.result == int(Result.INTERRUPTED)) | hurt | low
+    interrupted = hurt | low
     interrupted |= (received & ~single & ~placing) | (lasted >= PATIENCE)
     interrupted |= placing & (lasted >= 8)
     result = jnp.where(interrupted, int(Result.INTERRUPTED), int(Result.RUNNING))
+    result = jnp.where(state.result == int(Result.BLOCKED), int(Result.BLOCKED), result)
     result = jnp.where(done, int(Result.DONE), result)
     return jnp.where(state.since < 0, int(Result.DONE), result).astype(jnp.int32)
 

@@ -76,11 +76,12 @@ class Op(IntEnum):
 
 
 class Result(IntEnum):
-    """State of the last operation."""
+    """State of the last operation; ``BLOCKED`` is interrupted since no way was found."""
 
     RUNNING = 0
     DONE = 1
     INTERRUPTED = 2
+    BLOCKED = 3
 
 
 _GOAL_OF = np.full(len(Op), int(Goal.BUILD), np.int32)
