@@ -302,4 +302,4 @@ def test_a_single_player_lives_as_in_crafter(changed, monkeypatch):
     assert player.health > 0
     ours = {name for name, flag in zip(crafter.ACHIEVEMENTS, mine.achieved[0], strict=True) if flag}
     assert ours == done
-    assert len(done) >= 15
+    assert len(done) >= 14  # of 20

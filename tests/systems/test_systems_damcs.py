@@ -45,7 +45,7 @@ class Small:
             terrain=np.asarray(terrain, np.int8), cows=cows, alive=np.arange(N) < present
         )
         state = state._replace(world=world)
-        observation = self.env.observe(world, state.params, state.step_count)
+        observation = jax.jit(self.env.observe)(world, state.params, state.step_count)
         no = np.zeros((), bool)
         play = damcs.Play(state, observation, self.team.init(), no, np.int32(0), no)
         options = jax.tree.map(jnp.asarray, self.team.options._replace(**changes))

@@ -212,7 +212,7 @@ class MultiAgentCrafter(SwarmEnvironment):
 
     def seen(self, world: CrafterWorld) -> jax.Array:
         """Map with cows, plants and players on it, ``int8[S, S]`` of view codes."""
-        cells = world.terrain
+        cells = jnp.asarray(world.terrain)
         ripe = world.plants.age > players.RIPE_AGE
         for position, there, code in (
             (world.plants.position, world.plants.health > 0, jnp.where(ripe, r.RIPE, r.SAPLING)),
