@@ -57,7 +57,7 @@ def act(
         rules: the recipes.
     """
     n = action.shape[0]
-    tables = r.Rules(*(jnp.asarray(table) for table in rules))
+    tables: Any = jax.tree.map(jnp.asarray, rules)
     nobody = jnp.zeros(n, bool)
     start = (world, Notes(nobody, nobody, nobody, nobody))
 

@@ -65,7 +65,7 @@ def step_play(key: Key, play: Play, team: Team, options: TeamOptions) -> Play:
         state,
         timestep.observation,
         memory,
-        timestep.last(),
+        jnp.asarray(timestep.last()),
         play.steps + 1,
         timestep.extras["diamond"],
     )
@@ -178,7 +178,7 @@ def episodes_of(team: Team, *, chunk: int = 25, jit: Any = jax.jit) -> Any:
             np.asarray(plays.memory.bytes),
             np.asarray(plays.memory.decisions),
             np.asarray(world.alive).sum(axis=1),
-            np.asarray(world.achieved).any(axis=1),
+            np.any(np.asarray(world.achieved), axis=1),  # pyright: ignore
         )
         if watch is None:
             return episodes

@@ -9,7 +9,7 @@ they occur.
 Shapes: ``C`` slots. Unbatched; ``jax.vmap`` for one per agent.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,8 @@ def empty_graph(capacity: int) -> MemoryGraph:
     """
     none = jnp.zeros(checks.whole("capacity", capacity, 3), jnp.int32)
     zero = jnp.zeros((), jnp.int32)
-    return MemoryGraph(*([none] * 9), jnp.zeros(3, jnp.int32), zero, zero)
+    columns: Any = [none] * 9
+    return MemoryGraph(*[*columns, jnp.zeros(3, jnp.int32), zero, zero])
 
 
 def digest_of(inventory: jax.Array) -> jax.Array:
@@ -138,13 +139,13 @@ def add_experience(
             digest,
             result if kind == STEP else 0,
         )
-        fields = [
+        fields: Any = [
             column.at[slot].set(jnp.asarray(value, jnp.int32), mode="drop")
             for column, value in zip(graph[:9], values, strict=True)
         ]
         last = last.at[kind].set(jnp.where(adds, serial, last[kind]))
         count = count + adds
-        graph = MemoryGraph(*fields, last, count, graph.experiences)
+        graph = MemoryGraph(*[*fields, last, count, graph.experiences])
     return graph._replace(experiences=graph.experiences + active)
 
 

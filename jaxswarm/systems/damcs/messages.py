@@ -97,7 +97,7 @@ def post(key: Key, inbox: Message, sent: Message, decided: jax.Array, kind: Mess
     orders = jnp.argsort(jax.random.uniform(key, (4, n)), axis=1)
     orders = jnp.where(jnp.asarray(kind.shuffled), orders, jnp.arange(n)[None])
     contents = [leaf[order] for leaf, order in zip(crossing[:4], orders, strict=True)]
-    crossing = Message(*contents, crossing.time)
+    crossing = Message(*[*contents, crossing.time])
     goes = decided & jnp.asarray(kind.sent)
 
     def put(new: jax.Array, old: jax.Array) -> jax.Array:
