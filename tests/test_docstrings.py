@@ -75,6 +75,11 @@ rl.value_decomposition.mixers
 systems.damcs._team
 systems.damcs._text
 systems.damcs.memory_graph
+systems.fantasy_hsi._act
+systems.fantasy_hsi._planner
+envs.scenes.families
+envs.scenes.navigation
+envs.scenes._scene
 systems.fortytwo._synthetic
 systems.generative_consensus._replicas
 systems.generative_consensus._verify
@@ -125,6 +130,7 @@ models.transformer.from_config models.transformer.generate data.tokenizers.chara
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv
 language.grpo language.sft language.generate language.openai_compatible language.Tape
 language.worker_calls language.server.start coordination.host_backend
+systems.fantasy_hsi.act systems.fantasy_hsi.goals envs.scenes.draw generative.dpo
 systems.fortytwo.text_round systems.sapo.text_packets
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 envs.MultiAgentCrafter systems.damcs.team systems.damcs.play_text
