@@ -117,6 +117,7 @@ generative.experts generative.cluster generative.router generative.expert_weight
 network.churn network.link_loss network.combine network.crdt.anti_entropy
 network.crdt.or_set network.crdt.g_counter network.dht.routing_table network.dht.lookup
 network.transport.peers network.transport.links network.transport.over network.blocks.fetch
+network.transport.requests systems.lattica.spread network.node.Node network.node.encode
 swarms.vicsek swarms.boids swarms.kuramoto
 space.Space envs.SimpleSpread envs.unroll
 rl.tabular.combination_lock rl.tabular.least_squares_critic systems.nora.nora systems.nora.swarm

@@ -44,6 +44,7 @@ MINUTES = (
     "damcs",
     "verified_inference",
     "generative_consensus",
+    "lattica",
 )
 
 
