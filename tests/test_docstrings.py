@@ -22,8 +22,6 @@ collective.headings
 data._sprites
 envs.crafter.environment
 envs.crafter.generation
-envs.crafter.environment
-envs.crafter.generation
 envs.environment
 envs.maze.environment
 envs.maze.families

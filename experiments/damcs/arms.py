@@ -27,26 +27,37 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     Returns:
         ``arms``: ``{arm: Episodes as a dict}`` with ``steps``, ``diamond``, ``bytes``,
         ``decisions``, ``num_alive`` ``[W]`` and ``achieved [W, A]``; ``learned``: ``{name:
-        {"diamond": [L], "achieved": [L], "reward": …}}``; ``solvable [candidates]``; ``film``: the
+        {"diamond": [L], "achieved": [L], "reward": …}}`` if learners are trained; ``solvable [candidates]``; ``film``: the
         episode of six agents in the first world, as a ``damcs.Film``.
     """
     env = envs.MultiAgentCrafter(AGENTS, config.size, config.time_limit)
     team = damcs.team(env)
     progress("drawing worlds")
     keys, solvable = solvable_worlds(config, env)
-    play = damcs.episodes_of(team, jit=partial(jit_fast_compile, level=1, plain=True))
-    found: dict[str, Any] = {}
-    film: Any = None
-    for name, arm in ARMS.items():
-        progress(name)
-        options = options_of(arm, team)
-        if name == SIX:
-            episodes, film = play(keys, options, arm.agents, watch=0)
-        else:
-            episodes = play(keys, options, arm.agents)
-        found[name] = episodes._asdict()
+    play = damcs.episodes_of(
+        team,
+        num_worlds=config.side_by_side,
+        jit=partial(jit_fast_compile, level=config.level, plain=True),
+    )
+    names = list(ARMS)
+    options = [options_of(ARMS[name], team) for name in names for _ in range(config.worlds)]
+    options = jax.tree.map(lambda *values: np.stack(values), *options)
+    progress(f"playing {len(names)} × {config.worlds} episodes")
+    episodes, film = play(
+        jnp.tile(keys, len(names)),
+        options,
+        np.repeat([ARMS[name].agents for name in names], config.worlds),
+        watch=names.index(SIX) * config.worlds,
+    )
+    found = {
+        name: {
+            field: np.split(values, len(names))[i] for field, values in episodes._asdict().items()
+        }
+        for i, name in enumerate(names)
+    }
     results: Results = {"arms": found, "solvable": solvable, "film": film._asdict()}
-    results["learned"] = learn(config, progress)
+    if config.iterations:
+        results["learned"] = learn(config, progress)
     return jax.tree.map(np.asarray, results)
 
 

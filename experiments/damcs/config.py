@@ -55,11 +55,13 @@ class Config:
     size: int = 64  # cells of a world's side, a multiple of 16
     time_limit: int = 600  # steps of an episode; also counts for episodes without a diamond
     candidates: int = 64  # worlds drawn, of which the first solvable ones are played
-    envs: int = 8  # copies of the world in which learners act at once
-    horizon: int = 32  # steps of an iteration of PPO
-    iterations: int = 8  # iterations of PPO
+    side_by_side: int = 8  # episodes played at once; no effect on results
+    level: int = 1  # optimization level of the compiler; 0 suits runs of seconds
+    envs: int = 16  # copies of the world in which learners act at once
+    horizon: int = 64  # steps of an iteration of PPO
+    iterations: int = 0  # iterations of PPO; 0 leaves the learners out
     learners: int = 5  # seeds of each learner, each evaluated in a world of its own
-    width: int = 32  # units of the learners' hidden layer
+    width: int = 128  # units of the learners' hidden layer
     seed: int = 0  # base seed of worlds and learners
 
     def __post_init__(self) -> None:
@@ -74,11 +76,7 @@ class Config:
 
 
 SCALES = {
-    "smoke": Config(
-        worlds=2, size=32, time_limit=50, candidates=64, envs=2, horizon=8, iterations=1,
-        learners=2, width=8,
-    ),
+    "smoke": Config(worlds=2, size=32, time_limit=50, candidates=48, level=0),
     "small": Config(),
-    "full": Config(worlds=256, time_limit=1000, candidates=320, envs=16, horizon=64,
-                   iterations=300, width=128),
-}  # fmt: skip
+    "full": Config(worlds=256, time_limit=1000, candidates=320, iterations=300),
+}

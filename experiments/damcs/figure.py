@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.damcs.config import ARMS, SIX, Config
+from experiments.damcs.config import ARMS, PAIR, SILENT, SINGLE, SIX, Config
 from experiments.harness.protocol import Results
 from jaxswarm import plotting
 from jaxswarm.envs.crafter import ITEMS, viewer
@@ -40,7 +40,10 @@ def plot(config: Config, results: Results, path: Path) -> None:
     goals = grid[1, 0]
     draw_goals(np.asarray(film["goal"]), goals)
     draw_steps(config, results, grid[1, 1])
-    draw_learned(results, grid[1, 2])
+    if "learned" in results:
+        draw_learned(results, grid[1, 2])
+    else:
+        draw_shares(config, results, grid[1, 2])
     plotting.save(grid[0, 0], path)
 
 
@@ -122,6 +125,25 @@ def draw_steps(config: Config, results: Results, ax: Any) -> None:
     ax.grid(False, axis="y")
     ax.set_title("Steps to the first diamond", loc="left")
     ax.set_xlabel(f"steps (median, quartiles; {config.time_limit} if there is none)")
+
+
+def draw_shares(config: Config, results: Results, ax: Any) -> None:
+    """Share of worlds with a diamond, by step, of teams that differ in size and messages."""
+    for name, color in zip(
+        (SINGLE, PAIR, SIX, SILENT), ("#B0B0B0", "#7A7A7A", None, "#222222"), strict=True
+    ):
+        arm = results["arms"][name]
+        steps = np.sort(np.asarray(arm["steps"])[np.asarray(arm["diamond"])])
+        count = len(arm["steps"])
+        at = np.concatenate([[0], steps, [config.time_limit]])
+        share = np.concatenate([np.arange(len(steps) + 1), [len(steps)]]) / count
+        ax.step(at, share, where="post", label=name, color=color or plotting.PALETTE[0])
+    ax.set_xlim(0, config.time_limit)
+    ax.set_ylim(0, 1.02)
+    ax.legend(frameon=False, loc="lower right")
+    ax.set_title("Worlds with a diamond", loc="left")
+    ax.set_xlabel("step")
+    ax.set_ylabel(f"share of {config.worlds} worlds")
 
 
 def draw_learned(results: Results, ax: Any) -> None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks, errors
-from jaxswarm.envs.crafter import CrafterObservation, MultiAgentCrafter
+from jaxswarm.envs.crafter import VIEW, CrafterObservation, MultiAgentCrafter
 from jaxswarm.envs.crafter import rules as r
 from jaxswarm.systems.damcs import navigation as nav
 from jaxswarm.systems.damcs import planner, semantic
@@ -73,7 +73,8 @@ class TeamState(NamedTuple):
         known: ``bool[N, 14]``, materials on the map at the last step.
         graph: a hierarchical memory each.
         inbox: last message of each agent, as it was sent to all others.
-        published: ``bool[N, S, S]``, cells that an agent had seen when it last sent its history.
+        published: ``bool[N, S, S]``, cells in the views at the positions in the history that an
+            agent has sent.
         bytes: ``float32[]``, sent by all so far.
         decisions: ``int32[]``, made by all so far.
         time: ``int32[]``.
@@ -278,7 +279,9 @@ def team(
         )
         inbox = post(post_key, state.inbox, sent, deciding, kind)
         history = (deciding & jnp.asarray(kind.history))[:, None, None]
-        published = jnp.where(history, state.belief != 0, state.published)
+        apart = jnp.abs(jnp.arange(size)[None, :, None] - observation.position[:, None, :])
+        viewed = (apart[:, :, None, 0] <= VIEW[0] // 2) & (apart[:, None, :, 1] <= VIEW[1] // 2)
+        published = state.published | (history & viewed)
         others = jnp.sum(published, axis=0)[None] - published > 0
         blocked = knowledge.failed[:, 0]
         mine = jnp.floor(sector * options.size).astype(jnp.int32)[None] == ids[:, None, None]
