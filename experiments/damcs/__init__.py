@@ -21,10 +21,9 @@ A first recorded run on base seed 0 held 8 of 13 claims, in 279 CPU seconds. Six
 steps with the memory graph and 88 without, since ways that were interrupted for another reason (an
 item received, thirst) were remembered as blocked and avoided for 40 steps. That was a fault of the
 program: now only ways that were not found count. Two more changes before the second recorded run:
-a full history tells what its sender could see from the positions in it, where it had told the whole
-map that the sender had explored; and the learners (IPPO and MAPPO) are trained at full scale alone,
-since after the 2,048 steps that the first run gave them they could not have found a diamond by any
-method. Thresholds and worlds are the same as in the first run.
+a full history shows what its sender could see from the positions in it, where it had carried the
+whole map that the sender had explored; and the learners (IPPO and MAPPO) are trained at full scale alone,
+since after the 2,048 steps that the first run gave them none could have found a diamond. Thresholds and worlds are the same as in the first run.
 """
 
 from experiments.harness.protocol import Paper

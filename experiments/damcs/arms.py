@@ -27,8 +27,9 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     Returns:
         ``arms``: ``{arm: Episodes as a dict}`` with ``steps``, ``diamond``, ``bytes``,
         ``decisions``, ``num_alive`` ``[W]`` and ``achieved [W, A]``; ``learned``: ``{name:
-        {"diamond": [L], "achieved": [L], "reward": …}}`` if learners are trained; ``solvable [candidates]``; ``film``: the
-        episode of six agents in the first world, as a ``damcs.Film``.
+        {"diamond": [L], "achieved": [L], "reward": …}}`` if learners are trained;
+        ``solvable [candidates]``; ``film``: the episode of six agents in the first world, as a
+        ``damcs.Film``.
     """
     env = envs.MultiAgentCrafter(AGENTS, config.size, config.time_limit)
     team = damcs.team(env)
