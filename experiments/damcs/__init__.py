@@ -22,8 +22,9 @@ steps with the memory graph and 88 without, since ways that were interrupted for
 item received, thirst) were remembered as blocked and avoided for 40 steps. That was a fault of the
 program: now only ways that were not found count. Two more changes before the second recorded run:
 a full history shows what its sender could see from the positions in it, where it had carried the
-whole map that the sender had explored; and the learners (IPPO and MAPPO) are trained at full scale alone,
-since after the 2,048 steps that the first run gave them none could have found a diamond. Thresholds and worlds are the same as in the first run.
+whole map that the sender had explored; and the learners (IPPO and MAPPO) are trained at full scale
+alone, since the 2,048 steps that the first run gave them are too few to learn anything, so that the
+claims about them could not fail. Thresholds and worlds are the same as in the first run.
 """
 
 from experiments.harness.protocol import Paper

@@ -84,7 +84,9 @@ def solvable_worlds(config: Config, env: envs.MultiAgentCrafter) -> tuple[Any, n
     def check(key: jax.Array) -> jax.Array:
         return env.reset(key)[0].world.solvable
 
-    solvable = np.asarray(jit_fast_compile(lambda k: jax.lax.map(check, k), level=1)(keys))
+    solvable = np.asarray(
+        jit_fast_compile(lambda k: jax.lax.map(check, k), level=config.level)(keys)
+    )
     chosen = np.flatnonzero(solvable)[: config.worlds]
     if len(chosen) < config.worlds:
         raise ValueError(

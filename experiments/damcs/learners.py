@@ -26,7 +26,7 @@ def learn(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         in training; ``untrained`` without the rewards.
     """
     env = envs.MultiAgentCrafter(AGENTS, config.size, config.time_limit, as_features=True)
-    compiled = partial(jit_fast_compile, level=1, plain=True)
+    compiled = partial(jit_fast_compile, level=config.level, plain=True)
     keys = agents.keys(jax.random.key(config.seed + 1), config.learners)
     hyperparameters = rl.PPOHyperparameters(lr=1e-3, entropy=0.01, discount=0.99)
 

@@ -231,6 +231,31 @@ def test_without_memory_only_the_view_is_known(small):
 
 
 @pytest.mark.slow
+def test_a_history_shows_the_cells_around_its_positions_alone(small):
+    plays = small.play(rich_map(), steps=12, messages=damcs.MESSAGE_KINDS["history"])
+    memory = plays[-1].memory
+    published, seen = np.asarray(memory.published), np.asarray(memory.belief) != 0
+    assert (published.sum(axis=(1, 2)) >= 63).all()
+    assert not (published & ~seen).any()
+    silent = small.play(rich_map(), steps=12)
+    assert not np.asarray(silent[-1].memory.published).any()
+
+
+@pytest.mark.slow
+def test_an_episode_does_not_depend_on_those_beside_it():
+    """Five episodes at once, and two at a time; one without agents is over at once."""
+    team = damcs.team(envs.MultiAgentCrafter(num_agents=N, size=16, chunk=8, time_limit=30))
+    keys, present = jax.random.split(KEY, 5), np.array([3, 0, 2, 3, 1])
+    at_once = damcs.episodes_of(team, chunk=7)(keys, team.options, present)
+    pairs = damcs.episodes_of(team, chunk=7, num_worlds=2)
+    in_turn, film = pairs(keys, team.options, present, watch=3)
+    jax.tree.map(np.testing.assert_array_equal, in_turn, at_once)
+    assert at_once.num_alive.tolist() == present.tolist()
+    assert film.goal.shape == (30, N)
+    assert film.step.tolist() == [0, 7, 14, 21, 28, 30]
+
+
+@pytest.mark.slow
 def test_a_text_policy_retries_then_does_nothing_and_can_be_replayed(small):
     asked = []
 
@@ -264,6 +289,7 @@ def test_a_text_policy_retries_then_does_nothing_and_can_be_replayed(small):
         (lambda env: damcs.decision_of(999, 2), "answer: expected whole numbers in"),
         (lambda env: damcs.requirements(3), "rules: expected a Rules"),
         (lambda env: damcs.episodes_of(3), "team: expected a Team"),
+        (lambda env: damcs.episodes_of(damcs.team(env), num_worlds=0), "num_worlds: expected"),
         (lambda env: damcs.play_text(KEY, 3, None), "team: expected a Team"),
         (lambda env: damcs.play_text(KEY, damcs.team(env), 3), "ask: expected a function"),
         (lambda env: damcs.prompt_of(3, 2), "knowledge: expected a Knowledge"),

@@ -93,7 +93,7 @@ def balance_cows(draw: jax.Array, world: CrafterWorld, chunk: int) -> CrafterWor
     number = jnp.sum(inside & there[:, None], axis=0)
     grass = (world.terrain == r.GRASS).reshape(side, chunk, side, chunk).sum(axis=(1, 3)).ravel()
     corner = np.stack(np.divmod(np.arange(side**2), side), axis=1) * chunk
-    cell = corner + (chunk * for_place.reshape(side**2, 2)).astype(jnp.int32)
+    cell = jnp.asarray(corner) + (chunk * for_place.reshape(side**2, 2)).astype(jnp.int32)
     now = world.time % 10 == 0
     spawns = now & (grass >= 30) & (number < 1)
     spawns &= for_spawn < 0.01 * chunk**2 / jnp.maximum(grass, 1)
