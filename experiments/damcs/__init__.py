@@ -28,9 +28,9 @@ claims about them could not fail. Thresholds and worlds are the same as in the f
 
 The second run held 7 of 11 claims. With the map known one agent takes 99 steps and six take 85
 (medians): what is left is the chain of tools, which one agent works through alone. So most of what
-six agents save on explored maps (91 steps against 216) is search. Ratios of messages to silence (0.82), of
-structured messages to the full history (1.06) and of the memory graph to the explored map alone
-(1.03) are not decided by 32 worlds.
+six agents save on explored maps (91 steps against 216) is search. Ratios of messages to silence
+(0.82), of structured messages to the full history (1.06) and of the memory graph to the explored
+map alone (1.03) are not decided by 32 worlds.
 """
 
 from experiments.harness.protocol import Paper

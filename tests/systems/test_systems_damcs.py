@@ -75,14 +75,14 @@ def rich_map():
 
 
 def test_the_graph_links_steps_to_goals_and_never_to_what_was_overwritten():
-    add = jax.jit(damcs.add_experience)
+    add, parent_slot = jax.jit(damcs.add_experience), jax.jit(damcs.parent_slot)
     graph, rng = damcs.empty_graph(7), np.random.default_rng(0)
     nodes, last = {}, {}  # serial -> node, as a dict would hold them
     for time in range(40):
         made = decision(long_term=rng.integers(2), goal=rng.integers(3), op=rng.integers(4))
         items = np.zeros(16, np.int32)
         items[5] = time // 9
-        graph = add(graph, made, np.int32(1), items, np.int32(time))
+        graph = jax.device_get(add(graph, made, np.int32(1), items, np.int32(time)))
         digest = int(damcs.digest_of(jnp.asarray(items)))
         kept = {s for s in nodes if s > len(nodes) - 7}
         long, goal = last.get(0), last.get(1)
@@ -107,7 +107,7 @@ def test_the_graph_links_steps_to_goals_and_never_to_what_was_overwritten():
             slot = (serial - 1) % 7
             for field, value in nodes[serial].items():
                 assert int(getattr(graph, field)[slot]) == value, field
-        parents = damcs.parent_slot(graph)
+        parents = parent_slot(graph)
         for slot, parent in enumerate(np.asarray(parents)):
             if parent >= 0:
                 assert int(graph.serial[parent]) == int(graph.parent[slot])
