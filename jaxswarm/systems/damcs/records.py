@@ -152,7 +152,7 @@ def decision_of(answer: jax.Array | int, num_agents: int) -> Decision:
     Example:
         >>> from jaxswarm.systems import damcs
         >>> damcs.describe(9, num_agents=2), damcs.describe(13 + 6, num_agents=2)
-        ('make stone sword', 'navigate to tree')
+        ('make iron pickaxe', 'navigate to tree')
     """
     total = num_decisions(num_agents)
     answer = jnp.asarray(checks.wholes("answer", answer, 0, total - 1))
