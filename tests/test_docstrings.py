@@ -20,6 +20,8 @@ LONG = {
 collective.execution
 collective.headings
 data._sprites
+envs.crafter.environment
+envs.crafter.generation
 envs.environment
 envs.maze.environment
 envs.maze.families
@@ -68,6 +70,9 @@ rl.tabular.finite_classes
 rl.tabular.least_squares
 rl.value_decomposition._named
 rl.value_decomposition.mixers
+systems.damcs._team
+systems.damcs._text
+systems.damcs.memory_graph
 systems.fantasy_hsi._act
 systems.fantasy_hsi._planner
 envs.scenes.families
@@ -127,6 +132,7 @@ language.worker_calls language.server.start coordination.host_backend
 systems.fantasy_hsi.act systems.fantasy_hsi.goals envs.scenes.draw generative.dpo
 systems.fortytwo.text_round systems.sapo.text_packets
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
+envs.MultiAgentCrafter systems.damcs.team systems.damcs.play_text
 systems.sl_mgac.sl_mgac systems.sl_mgac.log_rows systems.sl_mgac.two_hot
 trust.graphs.weighted_graph trust.graphs.trust_network trust.graphs.sybil_attack
 trust.walks.rank trust.walks.reputation trust.walks.trust_walks

@@ -8,7 +8,7 @@ have. Importing this package imports jumanji, which takes seconds.
 """
 
 from jaxswarm.envs import _quiet_jumanji  # noqa: F401  # isort: skip  # before jumanji's import
-from jaxswarm.envs import conformance, maze, scenes, swarmbench
+from jaxswarm.envs import conformance, crafter, maze, scenes, swarmbench
 from jaxswarm.envs._registry import ENVIRONMENTS, register
 from jaxswarm.envs.adapters import (
     from_brax,
@@ -20,6 +20,7 @@ from jaxswarm.envs.adapters import (
 from jaxswarm.envs.aloha import Aloha
 from jaxswarm.envs.coordination_game import CoordinationGame
 from jaxswarm.envs.corridor_maze import CorridorMaze
+from jaxswarm.envs.crafter import MultiAgentCrafter
 from jaxswarm.envs.deep_sea_treasure import DeepSeaTreasure
 from jaxswarm.envs.donations import Donations
 from jaxswarm.envs.environment import (
@@ -55,6 +56,7 @@ __all__ = [
     "Donations",
     "FeedEnv",
     "LiveFeedEnv",
+    "MultiAgentCrafter",
     "Outcome",
     "Pendulum",
     "Policy",
@@ -71,6 +73,7 @@ __all__ = [
     "Vmapped",
     "conformance",
     "continuous_actions",
+    "crafter",
     "discrete_actions",
     "from_brax",
     "from_gymnax",

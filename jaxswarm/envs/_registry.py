@@ -13,6 +13,7 @@ ENVIRONMENTS = {
     "Donations-v0": "jaxswarm.envs.donations:Donations",
     "FeedEnv-v0": "jaxswarm.envs.feed:FeedEnv",
     "LiveFeedEnv-v0": "jaxswarm.envs.feed:LiveFeedEnv",
+    "MultiAgentCrafter-v0": "jaxswarm.envs.crafter:MultiAgentCrafter",
     "Pendulum-v0": "jaxswarm.envs.pendulum:Pendulum",
     "Porters-v0": "jaxswarm.envs.porters:Porters",
     "RiskyPointMass-v0": "jaxswarm.envs.risky_point_mass:RiskyPointMass",

@@ -71,6 +71,11 @@ CASES: dict[str, Any] = {
         {"num_agents": SIZE, "num_groups": SIZE, "num_factors": SIZE, "num_items": (*SIZE, 1)}
         | {"num_days": SIZE, "requests_per_day": SIZE, "time_limit": OPTIONAL, "seed": COUNT},
     ),
+    "MultiAgentCrafter": (
+        with_defaults(envs.MultiAgentCrafter, num_agents=2, size=16, chunk=8),
+        {"num_agents": (*SIZE, 15), "size": (*SIZE, 20), "time_limit": SIZE, "chunk": (*SIZE, 5)}
+        | {"recipes": (3, "x", {}, {"collect": {}}), "max_plants": SIZE, "as_features": FLAG},
+    ),
     "Pendulum": (envs.Pendulum, SIZES),
     "Porters": (envs.Porters, SIZES | {"num_agents": (*SIZE, 1)}),
     "RiskyPointMass": (envs.RiskyPointMass, SIZES),

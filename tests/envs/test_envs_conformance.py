@@ -25,6 +25,10 @@ ENVIRONMENTS = {
         lambda n: envs.Aloha(num_agents=n, topology=topology.ring(n)),
         {"symmetric": False},
     ),
+    "crafter": (  # players act in the order of their ids
+        lambda n: envs.MultiAgentCrafter(num_agents=n, size=16, chunk=8),
+        {"symmetric": False},
+    ),
     "donations": (lambda n: envs.Donations(num_agents=n), {"symmetric": False}),
     "pendulum": (lambda n: envs.Pendulum(num_agents=n), {}),
     "risky point mass": (
@@ -57,6 +61,7 @@ ENVIRONMENTS = {
     "transport": (lambda n: envs.swarmbench.make("transport", num_agents=n), {"num_agents": 5}),
 }
 SLOW = {
+    "crafter",
     "tag",
     "search and rescue",
     "porters",

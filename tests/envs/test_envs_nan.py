@@ -17,6 +17,7 @@ OPTIONS = {
     "CoordinationGame-v0": {},
     "TwoObjectiveGrid-v0": {},
     "Aloha-v0": {"num_agents": 4},
+    "MultiAgentCrafter-v0": {"num_agents": 3, "size": 16, "chunk": 8},
     "SimpleTag-v0": {},
     "FeedEnv-v0": {"num_agents": 3, "actions": "preference"},
 }
@@ -39,7 +40,8 @@ DISCRETE = frozenset(
     f"{name}-v0"
     for name in """
     Aloha CaveEscape CoordinationGame CorridorMaze CoverageEnergy DeepSeaTreasure Donations
-    LiveFeedEnv Flocking Foraging Pursuit Synchronization Transport TwoObjectiveGrid
+    LiveFeedEnv MultiAgentCrafter Flocking Foraging Pursuit Synchronization Transport
+    TwoObjectiveGrid
     """.split()
 )
 """Environments of discrete actions, by name: making them all takes seconds."""

@@ -18,6 +18,7 @@ ENVIRONMENTS = {
     "Donations": envs.Donations,
     "FeedEnv": lambda: envs.FeedEnv(num_agents=20),
     "LiveFeedEnv": lambda: envs.LiveFeedEnv(num_agents=20),
+    "MultiAgentCrafter": lambda: envs.MultiAgentCrafter(num_agents=3, size=16, chunk=8),
     "Pendulum": lambda: envs.Pendulum(num_agents=3),
     "Porters": envs.Porters,
     "RiskyPointMass": lambda: envs.RiskyPointMass(num_agents=4),

@@ -41,6 +41,7 @@ MINUTES = (
     "web3recommend",
     "sl_mgac",
     "tscac",
+    "damcs",
     "verified_inference",
     "generative_consensus",
     "lattica",
