@@ -273,7 +273,8 @@ def run(config: Config, progress: Callable[[str], None]) -> Mapping[str, Any]:
     held_out = make_world(fold(keys, 2), drawn["held-out"])
     progress("generators")
     make_clips = jit_fast_compile(
-        lambda k, s: jax.lax.map(lambda a: training.draw_clips(*a, config.clips), (k, s)), level=0
+        lambda k, s: jax.lax.map(lambda a: training.draw_clips(a[0], a[1], config.clips), (k, s)),
+        level=0,
     )
     clips = make_clips(fold(keys, 8), drawn["train"])
     params, scale, losses, curve, chosen = jit_fast_compile(
@@ -284,7 +285,7 @@ def run(config: Config, progress: Callable[[str], None]) -> Mapping[str, Any]:
     def generator(params: Any, scale: Any) -> fantasy_hsi.Generate:
         return fantasy_hsi.flow_generator(model, params, scale, num_steps=config.sampler_steps)
 
-    def either(params: Any, scale: Any, exact: jax.Array) -> fantasy_hsi.Generate:
+    def either(params: Any, scale: Any, exact: jax.Array | bool) -> fantasy_hsi.Generate:
         """The flow or the oracle; one program for both compiles sooner than two."""
         flow, walker = generator(params, scale), fantasy_hsi.exact_generator()
         return lambda *args: jnp.where(exact, walker(*args), flow(*args))

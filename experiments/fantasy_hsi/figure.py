@@ -45,7 +45,8 @@ def plot(config: Config, results: Results, path: Path) -> None:
 
 def _draw_strip(ax: Any, strip: dict[str, np.ndarray]) -> None:
     """The figure in the horizontal plane and as sticks, rejected clips gray."""
-    scene = scenes.Scene(*(np.asarray(strip[f"scene_{name}"]) for name in scenes.Scene._fields))
+    leaves: Any = (np.asarray(strip[f"scene_{name}"]) for name in scenes.Scene._fields)
+    scene = scenes.Scene(*leaves)
     scenes.draw_scene(scene, ax)
     kinds = np.asarray(strip["kind"])
     count = int((kinds >= 0).sum())

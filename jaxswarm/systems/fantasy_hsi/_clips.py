@@ -70,7 +70,7 @@ def scene_features(scene: scenes.Scene, pose: jax.Array) -> jax.Array:
 
 
 def condition_of(
-    body: jax.Array, verb: jax.Array, offset: jax.Array, features: jax.Array, sees: jax.Array
+    body: jax.Array, verb: jax.Array, offset: jax.Array, features: jax.Array, sees: jax.Array | bool
 ) -> jax.Array:
     """Condition of the generator for one clip, ``float32[C]``.
 
