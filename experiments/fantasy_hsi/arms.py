@@ -195,7 +195,8 @@ def probe(
     """Realism and divergence of single clips at random places of the test scenes of one seed.
 
     ``with`` and ``without`` are pairs of clips of the same noise with and without the scene in the
-    condition; ``other`` has the scene and another noise.
+    condition; ``other`` has the scene and another noise. ``walker`` and ``walker_floor`` are the
+    same two distances of the procedural walker, an oracle.
     """
     each = -(-config.probes // config.scenes)
     clip_key, one, two = jax.random.split(key, 3)
@@ -213,6 +214,9 @@ def probe(
 
     found = training.measure(where, clips, seen)
     hidden = training.measure(where, clips, unseen)
+    walker, styles = jax.vmap(training.walker_divergence)(
+        jax.random.split(two, len(clips.verb)), clips
+    )
     # Where the straight way comes within 0.2 m of an obstacle, the scene has something to say.
     share = jnp.linspace(0.0, 1.0, 6)[None, :, None]
     ways = jax.vmap(fantasy_hsi.to_world)(clips.pose, share * clips.offset[:, None, :2])
@@ -224,24 +228,24 @@ def probe(
         "blind_depth": hidden.depth,
         "divergence": apart(seen, unseen),
         "floor": apart(seen, other),
+        "walker": walker,
+        "walker_floor": styles,
         "near": near,
         "walks": clips.verb == 0,
     }
 
 
 def train_generators(keys: jax.Array, drawn: Any, clips: Any, config: Config) -> Any:
-    """Base, DPO and winners-only parameters, scale and curves of all seeds, one after another."""
+    """Parameters (base, DPO, winners only), scale, curves and pairs of all seeds, one by one."""
     model = fantasy_hsi.motion_model(width=config.width, depth=config.depth)
 
     def one(inputs: Any) -> Any:
         key, scene, clips = inputs
         base_key, pair_key, tune_key = jax.random.split(key, 3)
         base, scale, losses = training.train(base_key, model, clips, config)
-        pairs = training.preferences(pair_key, model, base, scale, scene, clips, config)
-        tuned, winners, accuracy = training.tune(
-            tune_key, model, base, pairs, config, config.dpo_lr, config.beta, config.winners_lr
-        )
-        return {"base": base, "dpo": tuned, "winners": winners}, scale, losses, accuracy
+        pairs, chosen = training.preferences(pair_key, model, base, scale, scene, clips, config)
+        tuned, winners, accuracy = training.tune(tune_key, model, base, pairs, config)
+        return {"base": base, "dpo": tuned, "winners": winners}, scale, losses, accuracy, chosen
 
     return jax.lax.map(one, (jax.vmap(lambda k: jax.random.fold_in(k, 9))(keys), drawn, clips))
 
@@ -269,10 +273,11 @@ def run(config: Config, progress: Callable[[str], None]) -> Mapping[str, Any]:
     held_out = make_world(fold(keys, 2), drawn["held-out"])
     progress("generators")
     make_clips = jit_fast_compile(
-        lambda k, s: jax.lax.map(lambda a: training.draw_clips(*a, config.clips), (k, s)), level=0
+        lambda k, s: jax.lax.map(lambda a: training.draw_clips(a[0], a[1], config.clips), (k, s)),
+        level=0,
     )
     clips = make_clips(fold(keys, 8), drawn["train"])
-    params, scale, losses, curve = jit_fast_compile(
+    params, scale, losses, curve, chosen = jit_fast_compile(
         lambda k, s, c: train_generators(k, s, c, config), level=2, plain=True
     )(keys, drawn["train"], clips)
     model = fantasy_hsi.motion_model(width=config.width, depth=config.depth)
@@ -280,7 +285,7 @@ def run(config: Config, progress: Callable[[str], None]) -> Mapping[str, Any]:
     def generator(params: Any, scale: Any) -> fantasy_hsi.Generate:
         return fantasy_hsi.flow_generator(model, params, scale, num_steps=config.sampler_steps)
 
-    def either(params: Any, scale: Any, exact: jax.Array) -> fantasy_hsi.Generate:
+    def either(params: Any, scale: Any, exact: jax.Array | bool) -> fantasy_hsi.Generate:
         """The flow or the oracle; one program for both compiles sooner than two."""
         flow, walker = generator(params, scale), fantasy_hsi.exact_generator()
         return lambda *args: jnp.where(exact, walker(*args), flow(*args))
@@ -345,7 +350,11 @@ def run(config: Config, progress: Callable[[str], None]) -> Mapping[str, Any]:
             name: jax.tree.map(np.asarray, probes(fold(keys, 4), given, scale, drawn["test"]))
             for name, given in params.items()
         },
-        "training": {"loss": np.asarray(losses), "preference": np.asarray(curve)},
+        "training": {
+            "loss": np.asarray(losses),
+            "preference": np.asarray(curve),
+            "chosen": jax.tree.map(np.asarray, chosen),
+        },
         "strip": strip,
     }
 
@@ -371,12 +380,17 @@ def _best_run(rolls: list[Scores]) -> Scores:
 
 
 def _strip(found: Scores, record: Mapping[str, jax.Array], world: World) -> dict[str, np.ndarray]:
-    """The completed task of the first seed with eight actions and the most rejected clips."""
+    """A completed task of the first seed with eight actions: the widest with rejected clips."""
     kinds = np.asarray(record["kind"][0])
     valid = _flat(world.tasks.valid)[0] & (_flat(world.tasks.horizon)[0] == max(HORIZONS))
     good = valid & np.asarray(found.completed[0])
-    rejected = np.minimum((kinds == fantasy_hsi.REJECTED).sum(axis=1), 6)
-    task = int(np.argmax(np.where(good, rejected + 1, 0)))
+    at = np.asarray(record["clips"][0])[:, :, :, 0, :2]
+    shown = (kinds >= 0)[:, :, None, None]
+    high = np.where(shown, at, -np.inf).max(axis=(1, 2))
+    low = np.where(shown, at, np.inf).min(axis=(1, 2))
+    wide = np.nan_to_num((high - low).min(axis=1), neginf=0.0)
+    rejected = (kinds == fantasy_hsi.REJECTED).sum(axis=1)
+    task = int(np.argmax(np.where(good, wide + 10.0 * np.minimum(rejected, 2), -1.0)))
     place = task // world.tasks.valid.shape[2]
     scene = jax.tree.map(lambda leaf: np.asarray(leaf[0, place]), world.scene)
     pose = np.asarray(world.tasks.pose[0].reshape(-1, 3)[task])

@@ -45,7 +45,8 @@ def plot(config: Config, results: Results, path: Path) -> None:
 
 def _draw_strip(ax: Any, strip: dict[str, np.ndarray]) -> None:
     """The figure in the horizontal plane and as sticks, rejected clips gray."""
-    scene = scenes.Scene(*(np.asarray(strip[f"scene_{name}"]) for name in scenes.Scene._fields))
+    leaves: Any = (np.asarray(strip[f"scene_{name}"]) for name in scenes.Scene._fields)
+    scene = scenes.Scene(*leaves)
     scenes.draw_scene(scene, ax)
     kinds = np.asarray(strip["kind"])
     count = int((kinds >= 0).sum())
@@ -56,20 +57,17 @@ def _draw_strip(ax: Any, strip: dict[str, np.ndarray]) -> None:
         label = "rejected" if rejected else "accepted or corrective"
         pelvis = clip[:, 0, :2]
         ax.plot(
-            *pelvis.T, color=color, lw=2.0, zorder=4 if rejected else 3,
+            *pelvis.T, color=color, lw=2.6, zorder=4 if rejected else 3,
             label=None if shown[label] else label,
         )  # fmt: skip
         shown[label] = True
-        if rejected:
-            continue
-        for frame in clip[-1:]:
-            _sticks(ax, frame, color)
+        _sticks(ax, clip[-1], "#B4B4B4" if rejected else "#333333")
     start = strip["pose"]
     taken = strip["clips"][:count][kinds[:count] != fantasy_hsi.REJECTED]
     walked = np.concatenate([start[None, :2], taken[:, :, 0, :2].reshape(-1, 2)])
     ax.plot(*start[:2], "o", color="#1B1B1B", ms=7, zorder=6, label="start")
     ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.02), ncol=3, fontsize=9, frameon=False)
-    side = 0.5 * float(max(np.ptp(walked, axis=0).max(), 2.0)) + 0.9
+    side = 0.5 * float(max(np.ptp(walked, axis=0).max(), 1.5)) + 0.55
     middle = (walked.min(axis=0) + walked.max(axis=0)) / 2
     ax.set(xlim=(middle[0] - side, middle[0] + side), ylim=(middle[1] - side, middle[1] + side))
     ax.set_title(
@@ -80,10 +78,10 @@ def _draw_strip(ax: Any, strip: dict[str, np.ndarray]) -> None:
 
 
 def _sticks(ax: Any, frame: np.ndarray, color: str) -> None:
-    """Bones of one frame, heights drawn along y at half scale."""
-    at = frame[:, :2] + np.array([[0.0, 0.5]]) * frame[:, 2:]
+    """Bones of one frame, heights drawn along y at a third."""
+    at = frame[:, :2] + np.array([[0.0, 0.33]]) * frame[:, 2:]
     for one, two in fantasy_hsi.BONES:
-        ax.plot(*at[[one, two]].T, color="#333333", lw=0.7, alpha=0.8, zorder=5)
+        ax.plot(*at[[one, two]].T, color=color, lw=0.8, alpha=0.9, zorder=5)
 
 
 def _draw_lines(

@@ -132,6 +132,18 @@ def measure(scene: scenes.Scene, clips: Clips, frames: jax.Array) -> Realism:
     return jax.vmap(one)(scene, clips, frames)
 
 
+def walker_divergence(key: jax.Array, clip: Clips) -> tuple[jax.Array, jax.Array]:
+    """Divergence of the walker itself, metres: with and without detour, and of two styles."""
+    one, two = (
+        fantasy_hsi.draw_style(k, clip.verb, clip.offset)._replace(detour=clip.detour)
+        for k in jax.random.split(key)
+    )
+    walk = lambda style: fantasy_hsi.walk(clip.body, clip.verb, clip.offset, style)  # noqa: E731
+    seen, unseen, other = walk(one), walk(one._replace(detour=jnp.zeros(()))), walk(two)
+    apart = lambda first, second: jnp.mean(jnp.linalg.norm(first - second, axis=-1))  # noqa: E731
+    return apart(seen, unseen), apart(seen, other)
+
+
 def preferences(
     key: jax.Array,
     model: flow.Flow,
@@ -140,11 +152,15 @@ def preferences(
     scene: scenes.Scene,
     clips: Clips,
     config: Config,
-) -> generative.Preferences:
+) -> tuple[generative.Preferences, dict[str, jax.Array]]:
     """Pairs of the base generator's clips at places of the *training* scenes.
 
     The score adds foot skate and bone error, each relative to its mean, and the depth of the
     pelvis in obstacles in units of 5 cm.
+
+    Returns:
+        The pairs, and foot skate and bone error of all clips, of winners and of losers, ``[3]``:
+        what choosing by the score could reduce.
     """
     row_key, sample_key = jax.random.split(key)
     rows = jax.random.randint(row_key, (config.pairs,), 0, len(clips.verb))
@@ -159,22 +175,30 @@ def preferences(
     encoded, found = jax.lax.map(candidate, jax.random.split(sample_key, config.candidates))
     worse = found.skate / found.skate.mean() + found.bone_error / found.bone_error.mean()
     worse = worse + found.depth / 0.05
-    return generative.preference_pairs(jnp.swapaxes(encoded, 0, 1), -worse.T, condition)
+    best, worst, row = worse.argmin(axis=0), worse.argmax(axis=0), jnp.arange(config.pairs)
+    chosen_means = {
+        name: jnp.stack([x.mean(), x[best, row].mean(), x[worst, row].mean()])
+        for name, x in (("skate", found.skate), ("bone_error", found.bone_error))
+    }
+    pairs = generative.preference_pairs(jnp.swapaxes(encoded, 0, 1), -worse.T, condition)
+    return pairs, chosen_means
 
 
 def tune(
-    key: jax.Array, model: flow.Flow, params: Params, pairs: generative.Preferences,
-    config: Config, dpo_lr: jax.Array | float, beta: jax.Array | float,
-    winners_lr: jax.Array | float,
-) -> tuple[Params, Params, jax.Array]:  # fmt: skip
+    key: jax.Array, model: flow.Flow, params: Params, pairs: generative.Preferences, config: Config
+) -> tuple[Params, Params, jax.Array]:
     """Fine-tune by DPO and on winners alone, from the same pairs, steps and batches.
+
+    Both step sizes fall to 0 along a cosine. DPO's loss holds the winners' as well
+    (``config.anchor``), as it is lowered by fitting winners and losers worse otherwise.
 
     Returns:
         Parameters of DPO, parameters of fine-tuning on winners, and by step DPO's accuracy and
         gains on winners and on losers, ``[steps, 3]``.
     """
-    by_pairs = generative.dpo(model, optax.adam(dpo_lr), beta=beta)
-    by_winners = generative.flow_matching(model, optax.adam(winners_lr))
+    rate = lambda size: optax.adam(optax.cosine_decay_schedule(size, config.tune_steps))  # noqa: E731
+    by_pairs = generative.dpo(model, rate(config.dpo_lr), beta=config.beta, anchor=config.anchor)
+    by_winners = generative.flow_matching(model, rate(config.winners_lr))
 
     def step(carry: Any, key: jax.Array) -> tuple[Any, jax.Array]:
         first, second = carry

@@ -8,6 +8,7 @@ Shapes: ``B`` pairs, ``K`` candidates of a pair, ``...`` the shape of one sample
 References:
     Rafailov et al., Direct preference optimization, 2023.
     Wallace et al., Diffusion model alignment using direct preference optimization, 2024.
+    Pang et al., Iterative reasoning preference optimization, 2024 (the term on winners).
 """
 
 from typing import Any, NamedTuple
@@ -128,8 +129,12 @@ def preference_loss(
     pairs: Preferences,
     *,
     beta: ArrayLike,
+    anchor: ArrayLike = 0.0,
 ) -> tuple[jax.Array, PreferenceInfo]:
     """DPO loss of a flow model, ``-log σ(β (gain of the winner - gain of the loser))``.
+
+    The loss alone is also lowered by a model that fits winners worse, if it fits losers worse
+    still. ``anchor`` subtracts that multiple of the winners' gain, which is fine-tuning on winners.
 
     A gain is the reference's flow-matching error minus the model's, at the same time and noise for
     model and reference, winner and loser. Errors are means over features of what the network
@@ -142,16 +147,19 @@ def preference_loss(
         key: random key of times and noise.
         pairs: winners, losers, conditions.
         beta: > 0; larger keeps the model nearer to the reference.
+        anchor: factor of the winners' gain in the loss, >= 0.
 
     Returns:
         The loss, and measurements without the norm of the gradient, which is 0.
 
     Raises:
-        ValueError: for shapes that do not fit, another tree, or a ``beta`` that is not positive.
+        ValueError: for shapes that do not fit, another tree, a ``beta`` that is not positive or
+            a negative ``anchor``.
     """
     flow.check_model(model)
     checks.instance("pairs", pairs, Preferences, "generative.preference_pairs(samples, scores)")
     checks.real("beta", beta, above=0.0)
+    checks.real("anchor", anchor, 0.0)
     check_same_tree("reference", reference, params)
     size = pairs.winner.shape[0]
     weight = jnp.ones(size) if pairs.weight is None else pairs.weight
@@ -167,6 +175,7 @@ def preference_loss(
     first, second = gain(pairs.winner), gain(pairs.loser)
     share = weight / jnp.where(jnp.sum(weight) > 0, jnp.sum(weight), 1.0)
     loss = jnp.sum(share * jax.nn.softplus(-jnp.asarray(beta) * (first - second)))
+    loss -= jnp.asarray(anchor) * jnp.sum(share * first)
     info = PreferenceInfo(
         loss, jnp.sum(share * (first > second)), jnp.sum(share * first), jnp.sum(share * second),
         jnp.zeros(()),
@@ -174,7 +183,13 @@ def preference_loss(
     return loss, info
 
 
-def dpo(model: flow.Flow, optimizer: optax.GradientTransformation, *, beta: ArrayLike) -> Algorithm:
+def dpo(
+    model: flow.Flow,
+    optimizer: optax.GradientTransformation,
+    *,
+    beta: ArrayLike,
+    anchor: ArrayLike = 0.0,
+) -> Algorithm:
     """Direct preference optimization of a flow model (Diffusion-DPO on a flow's path).
 
     ``init(params, reference=None) -> PreferenceState`` and ``step(key, state, preferences) ->
@@ -184,6 +199,7 @@ def dpo(model: flow.Flow, optimizer: optax.GradientTransformation, *, beta: Arra
         model: the flow model.
         optimizer: an optax optimizer.
         beta: as in :func:`preference_loss`; may be traced.
+        anchor: as there; may be traced.
 
     Raises:
         ValueError: for arguments of another kind or out of range.
@@ -203,6 +219,7 @@ def dpo(model: flow.Flow, optimizer: optax.GradientTransformation, *, beta: Arra
     flow.check_model(model)
     checks.function("optimizer.update", getattr(optimizer, "update", None))
     checks.real("beta", beta, above=0.0)
+    checks.real("anchor", anchor, 0.0)
 
     def init(params: Params, reference: Params = None) -> PreferenceState:
         reference = params if reference is None else reference
@@ -214,7 +231,9 @@ def dpo(model: flow.Flow, optimizer: optax.GradientTransformation, *, beta: Arra
         key: Key, state: PreferenceState, inputs: Preferences
     ) -> tuple[PreferenceState, PreferenceInfo]:
         def objective(params: Params) -> tuple[jax.Array, PreferenceInfo]:
-            return preference_loss(model, params, state.reference, key, inputs, beta=beta)
+            return preference_loss(
+                model, params, state.reference, key, inputs, beta=beta, anchor=anchor
+            )
 
         (_, info), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)

@@ -27,8 +27,10 @@ def by_hand(occupied=None):
     )  # fmt: skip
 
 
-SIGNED = jax.jit(scenes.signed_distance)
-FIELDS = jax.jit(scenes.fields)
+FAST = {"xla_backend_optimization_level": 0}
+SIGNED = jax.jit(scenes.signed_distance, compiler_options=FAST)
+FIELDS = jax.jit(scenes.fields, compiler_options=FAST)
+DISTANCE = jax.jit(scenes.distance_at, compiler_options=FAST)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -47,12 +49,12 @@ def test_a_grid_without_obstacles_is_farther_than_its_size_everywhere():
 
 def test_interpolation_is_exact_at_centres_and_linear_between(key):
     field = jax.random.normal(key, (5, 7))
-    at = scenes.distance_at(field, jnp.array([[0.3, 0.5], [0.4, 0.5]]), 0.2)
+    at = DISTANCE(field, jnp.array([[0.3, 0.5], [0.4, 0.5]]), 0.2)
     assert float(at[0]) == pytest.approx(float(field[2, 1]), abs=1e-5)
     assert float(at[1]) == pytest.approx(float(field[2, 1] + field[2, 2]) / 2, abs=1e-5)
-    far = scenes.distance_at(field, jnp.array([-9.0, -9.0]), 0.2)
+    far = DISTANCE(field, jnp.array([-9.0, -9.0]), 0.2)
     assert float(far) == pytest.approx(float(field[0, 0]))
-    assert np.isnan(scenes.distance_at(field, jnp.array([np.nan, 0.0]), 0.2))
+    assert np.isnan(DISTANCE(field, jnp.array([np.nan, 0.0]), 0.2))
 
 
 def test_fields_are_dijkstras_distances():
@@ -81,13 +83,16 @@ def test_fields_are_dijkstras_distances():
 def test_waypoints_lead_to_the_goal_with_clearance():
     scene = by_hand()
     fields = FIELDS(scene)
-    follow = jax.jit(lambda at: scenes.next_waypoint(scene, fields[1], at, scene.pose[1, :2]))
+    follow = jax.jit(
+        lambda at: scenes.next_waypoint(scene, fields[1], at, scene.pose[1, :2]),
+        compiler_options=FAST,
+    )
     at, steps = scene.pose[0, :2], 0
     while steps < 40:
         after, is_goal = follow(at)
         assert float(jnp.linalg.norm(after - at)) <= scenes.STRIDE + 1e-5
         line = np.linspace(at, after, 30)
-        assert float(scenes.distance_at(scene.distance, jnp.asarray(line), 0.2).min()) > 0.1
+        assert float(DISTANCE(scene.distance, jnp.asarray(line), 0.2).min()) > 0.1
         at, steps = after, steps + 1
         if is_goal:
             break
@@ -99,7 +104,7 @@ def test_a_walled_off_goal_is_unreachable():
     occupied = np.asarray(by_hand().occupied).copy()
     occupied[12] = True
     scene = by_hand(occupied)
-    reachable = jax.jit(scenes.is_reachable)(scene, jnp.array([1.3, 0.9]))
+    reachable = jax.jit(scenes.is_reachable, compiler_options=FAST)(scene, jnp.array([1.3, 0.9]))
     assert reachable.tolist() == [True, False]
 
 
@@ -109,9 +114,7 @@ def test_drawn_scenes_have_free_poses_beside_their_objects(key):
         keys = jax.random.split(keys[0], 4 * len(keys))
         return jax.vmap(scenes.furnish)(keys, jnp.concatenate(walls))
 
-    made = jax.jit(draw, compiler_options={"xla_backend_optimization_level": 0})(
-        jax.random.split(key, 3)
-    )
+    made = jax.jit(draw, compiler_options=FAST)(jax.random.split(key, 3))
     occupied, pose, position = (np.asarray(x) for x in (made.occupied, made.pose, made.position))
     assert occupied[:, 0].all()
     assert occupied[:, :, -1].all()

@@ -23,10 +23,12 @@ def shift_model():
 PAIRS = generative.Preferences(np.full((3, 2), 1.0, np.float32), np.full((3, 2), -2.0, np.float32))
 
 
-def loss_of(params, pairs=PAIRS, beta=2.0, key=None):
+def loss_of(params, pairs=PAIRS, beta=2.0, key=None, anchor=0.0):
     key = jax.random.key(0) if key is None else key
     zero = jnp.zeros(2)
-    return generative.preference_loss(shift_model(), params, zero, key, pairs, beta=beta)
+    return generative.preference_loss(
+        shift_model(), params, zero, key, pairs, beta=beta, anchor=anchor
+    )
 
 
 LOSS = jax.jit(loss_of)
@@ -47,6 +49,12 @@ def test_the_reference_itself_has_log_two_and_no_gain():
     loss, info = LOSS(jnp.zeros(2))
     assert float(loss) == pytest.approx(np.log(2), rel=1e-6)
     assert float(info.winner_gain) == 0.0
+
+
+def test_the_anchor_subtracts_a_multiple_of_the_winners_gain():
+    loss, info = LOSS(jnp.array([0.5, 0.1]))
+    anchored = jax.jit(lambda p: loss_of(p, anchor=3.0)[0])(jnp.array([0.5, 0.1]))
+    assert float(anchored) == pytest.approx(float(loss - 3.0 * info.winner_gain), rel=1e-5)
 
 
 def test_pairs_of_weight_zero_have_no_influence_even_if_nan():
@@ -87,6 +95,7 @@ def test_pairs_are_the_best_and_the_worst_finite_candidates():
         (lambda: generative.preference_pairs(np.zeros((2, 2, 3)), np.zeros((2, 3))), "scores"),
         (lambda: generative.preference_pairs(np.zeros((2, 2, 3)), np.ones((2, 2))), "equal scores"),
         (lambda: generative.dpo(shift_model(), optax.sgd(0.1), beta=0.0), "beta"),
+        (lambda: generative.dpo(shift_model(), optax.sgd(0.1), beta=1.0, anchor=-1.0), "anchor"),
         (lambda: generative.dpo(3, optax.sgd(0.1), beta=1.0), "model"),
         (lambda: generative.dpo(shift_model(), 3, beta=1.0), "optimizer"),
         (lambda: loss_of(jnp.zeros(2), 3), "pairs"),

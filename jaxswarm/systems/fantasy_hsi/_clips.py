@@ -50,6 +50,8 @@ class Clips(NamedTuple):
         features: ``float32[B, F]``, of :func:`scene_features`.
         frames: ``float32[B, T, J, 3]``.
         pose: ``float32[B, 3]``, the start pose in the scene.
+        detour: ``float32[B]``, lateral displacement on the way in metres, positive to the left; 0
+            where no obstacle asks for one.
     """
 
     body: jax.Array
@@ -58,6 +60,7 @@ class Clips(NamedTuple):
     features: jax.Array
     frames: jax.Array
     pose: jax.Array
+    detour: jax.Array
 
 
 def scene_features(scene: scenes.Scene, pose: jax.Array) -> jax.Array:
@@ -67,7 +70,7 @@ def scene_features(scene: scenes.Scene, pose: jax.Array) -> jax.Array:
 
 
 def condition_of(
-    body: jax.Array, verb: jax.Array, offset: jax.Array, features: jax.Array, sees: jax.Array
+    body: jax.Array, verb: jax.Array, offset: jax.Array, features: jax.Array, sees: jax.Array | bool
 ) -> jax.Array:
     """Condition of the generator for one clip, ``float32[C]``.
 
@@ -135,7 +138,8 @@ def draw_clips(key: Key, scene: scenes.Scene, count: int) -> Clips:
         style = draw_style(style_key, verb, offset)
         style = style._replace(detour=jnp.where(verb == GO, detour, 0.0))
         frames = walk(body, verb, offset, style)
-        return Clips(body, verb, offset, scene_features(scene, pose), frames, pose)
+        features = scene_features(scene, pose)
+        return Clips(body, verb, offset, features, frames, pose, style.detour)
 
     return jax.vmap(one)(jax.random.split(key, count))
 

@@ -214,11 +214,11 @@ def plan(
     checks.real("pose", pose, shape=(3,))
     max_actions = checks.whole("max_actions", max_actions, 1)
     planner = grammar_planner() if planner is None else checks.function("planner", planner)
-    key = jax.random.key(0) if key is None else checks.key(key)
+    base_key = jax.random.key(0) if key is None else checks.key(key)
 
     def step(carry: tuple[jax.Array, jax.Array], index: jax.Array):
         pose, progress = carry
-        action = planner(jax.random.fold_in(key, index), scene, fields, goals, pose, progress)
+        action = planner(jax.random.fold_in(base_key, index), scene, fields, goals, pose, progress)
         return (action.target, progress + action.completes), action
 
     carry = jnp.asarray(pose, jnp.float32), jnp.zeros((), jnp.int32)
