@@ -1,0 +1,45 @@
+"""MetaInf: meta-learnt choice of an inference acceleration for unseen devices, models, workloads.
+
+``meta_inf.fit(cells).choose(workload, model, device, budget)`` chooses once, without a trial run.
+Cells come from :func:`measure_cells` (real serving, timed) or from :func:`simulate_cells` (roofline
+model with queueing); :func:`held_out_scores` compares selectors on members that are left out.
+"""
+
+from jaxswarm.systems.meta_inf._cells import AXES, Cells, load, save, table
+from jaxswarm.systems.meta_inf._ensemble import (
+    Fitted,
+    Training,
+    fit_ensemble,
+    fit_gossip,
+    predict,
+)
+from jaxswarm.systems.meta_inf._evaluation import (
+    Quality,
+    check_unseen,
+    held_out_scores,
+    leave_one_out,
+    quality,
+    within_budget,
+)
+from jaxswarm.systems.meta_inf._features import (
+    FEATURES_VERSION,
+    Features,
+    Scaler,
+    features,
+    scaler,
+)
+from jaxswarm.systems.meta_inf._meta import Choice, MetaInf, device_margin, fit
+from jaxswarm.systems.meta_inf._roofline import Efficiency
+from jaxswarm.systems.meta_inf._selectors import (
+    RANKS_ONLY,
+    SELECTORS,
+    alors,
+    ensemble,
+    gradient_boosting,
+    isac,
+    nearest_neighbours,
+    random_forest,
+)
+from jaxswarm.systems.meta_inf._simulate import simulate_cells
+from jaxswarm.systems.meta_inf._specs import Device, Model, Workload, model_of
+from jaxswarm.systems.meta_inf._world import PORTFOLIO, World, draw_world
