@@ -158,6 +158,7 @@ def gradient_boosting(
 
     def fit(train: Cells, given: Features, seed: int) -> Predict:
         from sklearn.ensemble import HistGradientBoostingRegressor
+        from threadpoolctl import threadpool_limits  # of scikit-learn
 
         scale = scaler(given)
         known = [sorted({m.name for m in _present(train, axis)}) for axis in AXES]
@@ -174,17 +175,19 @@ def gradient_boosting(
         x = inputs(train, given)
         logs = np.log(train.seconds)
         targets = np.concatenate([logs.mean(axis=1, keepdims=True), relative(train)], axis=1)
-        models = [
-            HistGradientBoostingRegressor(
-                max_iter=rounds, max_leaf_nodes=leaves, learning_rate=learning_rate,
-                early_stopping=False, min_samples_leaf=10, random_state=seed,
-            ).fit(x, target)
-            for target in targets.T
-        ]  # fmt: skip
+        with threadpool_limits(1, user_api="openmp"):  # threads that spin cost more than they do
+            models = [
+                HistGradientBoostingRegressor(
+                    max_iter=rounds, max_leaf_nodes=leaves, learning_rate=learning_rate,
+                    early_stopping=False, min_samples_leaf=10, random_state=seed,
+                ).fit(x, target)
+                for target in targets.T
+            ]  # fmt: skip
 
         def scores(cells: Cells, new: Features) -> np.ndarray:
             rows = inputs(cells, new)
-            found = np.stack([model.predict(rows) for model in models], axis=1)
+            with threadpool_limits(1, user_api="openmp"):
+                found = np.stack([model.predict(rows) for model in models], axis=1)
             return found[:, :1] + found[:, 1:]
 
         return scores

@@ -41,9 +41,9 @@ class World(NamedTuple):
 
 # flops, bandwidth, memory, half, int8, price per hour, launch, host, rows, cached, words
 _KINDS = (
-    (1.5e12, 5e10, 3.2e10, 1.0, 0.5, 0.3, 4e-6, 3e-6, 2, 4e6,
-     "server processor, DDR4, vector units without 8-bit kernels"),
-    (4.0e12, 2e11, 1.2e11, 4.0, 0.9, 0.9, 6e-6, 4e-6, 4, 8e6,
+    (1.5e12, 5e10, 3.2e10, 1.0, 0.4, 0.3, 4e-6, 3e-4, 2, 4e6,
+     "server processor, DDR4, vector units, 8-bit weights converted on the fly"),
+    (4.0e12, 2e11, 1.2e11, 4.0, 0.5, 0.9, 6e-6, 1e-4, 4, 8e6,
      "server processor, DDR5, matrix units with 8-bit kernels"),
     (8.0e12, 3.2e11, 1.6e10, 2.0, 0.8, 0.35, 3e-5, 1e-3, 8, 1e6,
      "entry accelerator, GDDR6, tensor cores with 8-bit kernels, slow host"),
@@ -55,7 +55,7 @@ _KINDS = (
      "data centre accelerator, HBM3, tensor cores with 8-bit kernels, fast host"),
     (4.0e13, 1.2e12, 3.2e10, 4.0, 0.6, 1.2, 3e-5, 2e-3, 16, 4e6,
      "matrix accelerator, HBM2, no 8-bit kernels, remote host"),
-    (3.0e12, 1.0e11, 8.0e9, 2.0, 0.7, 0.15, 2.5e-5, 1e-4, 4, 1e6,
+    (3.0e12, 1.0e11, 8.0e9, 2.0, 0.35, 0.15, 2.5e-5, 1e-4, 4, 1e6,
      "edge accelerator, LPDDR5, shared memory, 8-bit storage"),
 )  # fmt: skip
 
@@ -123,7 +123,7 @@ def draw_world(
                 gemm=min(0.5 * hidden[0], 0.9), rows=rows * hidden[1],
                 stream=min(0.65 * hidden[2], 0.95), attention=min(0.25 * hidden[3], 0.8),
                 launch=launch * hidden[4], host=host * hidden[5], cached=cached * hidden[6],
-                fused=0.5,
+                convert=4.0 / bandwidth if "converted" in words else 0.0, fused=0.5,
             )  # fmt: skip
         )
     workloads = []
