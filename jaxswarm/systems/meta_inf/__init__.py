@@ -16,6 +16,8 @@ from jaxswarm.systems.meta_inf._ensemble import (
 from jaxswarm.systems.meta_inf._evaluation import (
     Quality,
     check_unseen,
+    fit_and_predict,
+    held_out_ensembles,
     held_out_scores,
     leave_one_out,
     quality,
@@ -28,6 +30,8 @@ from jaxswarm.systems.meta_inf._features import (
     features,
     scaler,
 )
+from jaxswarm.systems.meta_inf._fit import Fit, check_fit, fit_efficiency
+from jaxswarm.systems.meta_inf._measure import measure_cells, software
 from jaxswarm.systems.meta_inf._meta import Choice, MetaInf, device_margin, fit
 from jaxswarm.systems.meta_inf._roofline import Efficiency
 from jaxswarm.systems.meta_inf._selectors import (
@@ -43,3 +47,55 @@ from jaxswarm.systems.meta_inf._selectors import (
 from jaxswarm.systems.meta_inf._simulate import simulate_cells
 from jaxswarm.systems.meta_inf._specs import Device, Model, Workload, model_of
 from jaxswarm.systems.meta_inf._world import PORTFOLIO, World, draw_world
+
+__all__ = [
+    "AXES",
+    "Cells",
+    "Choice",
+    "Device",
+    "Efficiency",
+    "FEATURES_VERSION",
+    "Features",
+    "Fit",
+    "Fitted",
+    "MetaInf",
+    "Model",
+    "PORTFOLIO",
+    "Quality",
+    "RANKS_ONLY",
+    "SELECTORS",
+    "Scaler",
+    "Training",
+    "Workload",
+    "World",
+    "alors",
+    "check_fit",
+    "check_unseen",
+    "device_margin",
+    "draw_world",
+    "ensemble",
+    "features",
+    "fit",
+    "fit_efficiency",
+    "fit_and_predict",
+    "fit_ensemble",
+    "fit_gossip",
+    "gradient_boosting",
+    "held_out_ensembles",
+    "held_out_scores",
+    "isac",
+    "leave_one_out",
+    "load",
+    "measure_cells",
+    "model_of",
+    "nearest_neighbours",
+    "predict",
+    "quality",
+    "random_forest",
+    "save",
+    "scaler",
+    "simulate_cells",
+    "software",
+    "table",
+    "within_budget",
+]

@@ -33,11 +33,11 @@ class Training(NamedTuple):
         weight_decay: of AdamW.
     """
 
-    members: int = 4
+    members: int = 2
     hidden: int = 48
-    steps: int = 400
+    steps: int = 250
     batch: int = 64
-    learning_rate: float = 4e-3
+    learning_rate: float = 6e-3
     weight_decay: float = 1e-2
 
 

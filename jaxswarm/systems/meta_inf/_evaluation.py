@@ -4,14 +4,18 @@ Shapes: ``C`` cells, ``M`` methods.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jaxswarm import checks
 from jaxswarm.systems.meta_inf._cells import AXES, Cells
+from jaxswarm.systems.meta_inf._ensemble import Training, fit_ensemble, predict
 from jaxswarm.systems.meta_inf._features import Features
 from jaxswarm.systems.meta_inf._selectors import Selector
+from jaxswarm.types import Key
 
 
 class Quality(NamedTuple):
@@ -121,3 +125,69 @@ def within_budget(
     price = np.array([device.price for device in cells.devices])[cells.index[:, 0]]
     upper = np.exp(log_seconds + np.reshape(margin, (-1, 1))) * price[:, None]
     return np.where(upper <= np.asarray(budget)[:, None], log_seconds, np.inf)
+
+
+def held_out_ensembles(
+    key: Key,
+    cells: Cells,
+    given: Features,
+    training: Training,
+    *,
+    axis: str = "device",
+) -> np.ndarray:
+    """Scores ``[C, M]`` of ensembles as :func:`held_out_scores`, all trained in one program.
+
+    Args:
+        key: consumed.
+        cells: all cells, as many for each member of the axis.
+        given: their features.
+        training: see :class:`Training`.
+        axis: whose members are left out in turn.
+
+    Raises:
+        ValueError: for members with different numbers of cells, or arguments of another kind.
+    """
+    checks.key(key)
+    checks.instance("given", given, Features, "meta_inf.features(cells)")
+    checks.instance("training", training, Training, "meta_inf.Training()")
+    splits = list(leave_one_out(cells, axis))
+    tests = np.array([np.flatnonzero(test) for _, test in _equal(splits, axis)])
+    trains = np.array([np.flatnonzero(train) for train, _ in splits])
+    x, y = given.values, np.log(cells.seconds).astype(np.float32)
+    keys = jax.random.split(key, len(splits))
+    found = fit_and_predict(keys, x[trains], y[trains], x[tests], training)
+    scores = np.zeros(y.shape)
+    scores[tests] = np.asarray(found)
+    return scores
+
+
+@partial(jax.jit, static_argnames=("training",))
+def fit_and_predict(
+    keys: Key, x: jax.Array, y: jax.Array, new: jax.Array, training: Training
+) -> jax.Array:
+    """Train an ensemble on each of ``K`` training sets and predict its test set.
+
+    Args:
+        keys: ``[K]``, consumed.
+        x: features ``[K, C, F]``.
+        y: logarithms of seconds ``[K, C, M]``.
+        new: features ``[K, D, F]``.
+        training: see :class:`Training`; static.
+
+    Returns:
+        Mean over the members of the predicted logarithms, ``[K, D, M]``.
+    """
+
+    def one(key: Key, x: jax.Array, y: jax.Array, new: jax.Array) -> jax.Array:
+        return predict(fit_ensemble(key, x, y, training), new).mean(axis=0)
+
+    return jax.vmap(one)(keys, x, y, new)
+
+
+def _equal(
+    splits: list[tuple[np.ndarray, np.ndarray]], axis: str
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    sizes = {int(test.sum()) for _, test in splits}
+    if len(sizes) > 1:
+        raise ValueError(f"cells: expected as many for each {axis}, got {sorted(sizes)}")
+    return splits

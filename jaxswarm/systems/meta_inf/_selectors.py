@@ -72,7 +72,7 @@ def nearest_neighbours(neighbours: int = 5) -> Selector:
     return fit
 
 
-def isac(clusters: int = 16) -> Selector:
+def isac(clusters: int = 64) -> Selector:
     """ISAC: clusters of training cells; a new cell gets the best method of the nearest cluster."""
     checks.whole("clusters", clusters, 1)
 
@@ -89,7 +89,7 @@ def isac(clusters: int = 16) -> Selector:
     return fit
 
 
-def alors(rank: int = 3, trees: int = 50) -> Selector:
+def alors(rank: int = 5, trees: int = 40) -> Selector:
     """ALORS: factors of the matrix of cells and methods; a random forest maps features to them."""
     checks.whole("rank", rank, 1)
     checks.whole("trees", trees, 1)
@@ -114,7 +114,7 @@ def alors(rank: int = 3, trees: int = 50) -> Selector:
     return fit
 
 
-def random_forest(trees: int = 50, min_leaf: int = 2) -> Selector:
+def random_forest(trees: int = 40, min_leaf: int = 2) -> Selector:
     """A random forest that predicts all methods' seconds from the features."""
     checks.whole("trees", trees, 1)
     checks.whole("min_leaf", min_leaf, 1)
@@ -141,7 +141,7 @@ def random_forest(trees: int = 50, min_leaf: int = 2) -> Selector:
 
 
 def gradient_boosting(
-    rounds: int = 60, leaves: int = 8, learning_rate: float = 0.15, *, identities: bool = False
+    rounds: int = 25, leaves: int = 8, learning_rate: float = 0.3, *, identities: bool = False
 ) -> Selector:
     """Histogram gradient boosting of each method's seconds, the paper's kind of regressor.
 

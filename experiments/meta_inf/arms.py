@@ -1,0 +1,240 @@
+"""Runs of the MetaInf experiment: selectors on simulated cells, or on measured ones.
+
+Simulated: each seed is a world of eight devices, five models and workloads, with hidden
+efficiencies that no feature shows. Each device is left out in turn; all selectors learn from the
+other seven and see the same meta-features (gradient boosting with identities excepted). Nodes with
+own histories are the seven devices. Measured: see :mod:`experiments.meta_inf.measured`.
+
+Shapes: ``S`` seeds, ``C`` cells, ``M`` methods.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.meta_inf import measured
+from experiments.meta_inf.config import Config
+from jaxswarm import gossip, topology
+from jaxswarm.systems import meta_inf
+
+METAINF = "MetaInf"
+STATIC = "static best"
+IDENTITIES = "gradient boosting, identities"
+NODES = ("pooled", "gossip", "local")
+CLASSICAL = (
+    "random", STATIC, "nearest neighbours", "ISAC", "ALORS", "random forest",
+    "gradient boosting", IDENTITIES, "oracle",
+)  # fmt: skip
+
+
+def training_of(config: Config, **changes: Any) -> meta_inf.Training:
+    """Numbers of the ensemble's training."""
+    return meta_inf.Training(
+        members=config.members, steps=config.steps, batch=config.batch
+    )._replace(**changes)
+
+
+def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Run all selectors.
+
+    Returns:
+        Of the simulated layer: ``seconds [S, C, M]``, ``index [C, 3]``, ``batch``, ``share`` and
+        ``rate`` ``[S, C]`` of the workloads, ``chosen`` with ``[S, C]`` for each selector,
+        ``budget`` with the outcome of choices within budgets. Otherwise see
+        :func:`experiments.meta_inf.measured.run`.
+    """
+    if config.layer == "measured":
+        return measured.run(config, progress)
+    progress("simulated cells")
+    tables = [_draw(config, config.seed + s) for s in range(config.seeds)]
+    given = [meta_inf.features(cells) for cells in tables]
+    chosen: dict[str, np.ndarray] = {}
+    for name in CLASSICAL:
+        progress(name)
+        rows = []
+        for s, (cells, x) in enumerate(zip(tables, given, strict=True)):
+            scores = meta_inf.held_out_scores(meta_inf.SELECTORS[name], cells, x, seed=s)
+            rows.append(scores.argmin(axis=1))
+        chosen[name] = np.stack(rows)
+    key = jax.random.key(config.seed)
+    ensembles = training_of(config)
+    progress(METAINF)
+    logs = _held_out(jax.random.fold_in(key, 0), tables, given, ensembles)
+    chosen[METAINF] = logs.argmin(axis=2)
+    progress("shuffled features")
+    rng = np.random.default_rng(config.seed)
+    mixed = [x.rows(rng.permutation(len(x.values))) for x in given]
+    chosen["shuffled features"] = _held_out(
+        jax.random.fold_in(key, 1), tables, mixed, ensembles._replace(members=1)
+    ).argmin(axis=2)
+    for number, axis in enumerate(("model", "workload")):
+        progress(f"{axis}s left out")
+        single = ensembles._replace(members=1)
+        scores = _held_out(jax.random.fold_in(key, 2 + number), tables, given, single, axis)
+        chosen[f"{METAINF}, {axis} left out"] = scores.argmin(axis=2)
+        rows = [
+            meta_inf.held_out_scores(meta_inf.SELECTORS[STATIC], cells, x, axis=axis)
+            for cells, x in zip(tables, given, strict=True)
+        ]
+        chosen[f"{STATIC}, {axis} left out"] = np.stack(rows).argmin(axis=2)
+    progress("budgets")
+    budget = _budgets(jax.random.fold_in(key, 4), config, tables, given, logs)
+    progress("nodes with own histories")
+    chosen_by_nodes = _nodes(jax.random.fold_in(key, 5), config, tables, given)
+    workloads = [[cells.workloads[i] for i in cells.index[:, 2]] for cells in tables]
+    return {
+        "seconds": np.stack([cells.seconds for cells in tables]),
+        "index": tables[0].index,
+        "methods": np.array(tables[0].methods),
+        "batch": np.array([[w.batch for w in row] for row in workloads]),
+        "share": np.array([[w.prefix_share for w in row] for row in workloads]),
+        "rate": np.array([[w.rate for w in row] for row in workloads]),
+        "chosen": {name.replace("/", " "): rows for name, rows in chosen.items()},
+        "nodes": chosen_by_nodes,
+        "budget": budget,
+    }
+
+
+def _draw(config: Config, seed: int) -> meta_inf.Cells:
+    world = meta_inf.draw_world(seed, num_workloads=config.workloads, requests=config.requests)
+    cells = meta_inf.simulate_cells(
+        world.devices, world.models, world.workloads, world.efficiencies, meta_inf.PORTFOLIO
+    )
+    noise = np.random.default_rng(seed).normal(size=cells.seconds.shape)
+    return meta_inf.Cells(
+        cells.devices, cells.models, cells.workloads, cells.methods, cells.index,
+        cells.seconds * np.exp(config.noise * noise), cells.source,
+    )  # fmt: skip
+
+
+def _stacked(
+    tables: list[meta_inf.Cells], given: list[meta_inf.Features]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features ``[S, C, F]`` and logarithms of seconds ``[S, C, M]``."""
+    x = np.stack([each.values for each in given])
+    return x, np.log(np.stack([cells.seconds for cells in tables])).astype(np.float32)
+
+
+def _held_out(
+    key: jax.Array,
+    tables: list[meta_inf.Cells],
+    given: list[meta_inf.Features],
+    training: meta_inf.Training,
+    axis: str = "device",
+) -> np.ndarray:
+    """Predicted logarithms ``[S, C, M]``, members of an axis left out; all fits in one program."""
+    x, y = _stacked(tables, given)
+    splits = list(meta_inf.leave_one_out(tables[0], axis))  # the same cells in each seed
+    train, test = (np.array([np.flatnonzero(split[i]) for split in splits]) for i in (0, 1))
+    keys = jax.random.split(key, len(x) * len(splits))
+    found = meta_inf.fit_and_predict(
+        keys, *(_flat(part) for part in (x[:, train], y[:, train], x[:, test])), training
+    )
+    scores = np.zeros(y.shape)
+    scores[:, test] = np.asarray(found).reshape(len(x), *test.shape, -1)
+    return scores
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(-1, *x.shape[2:])
+
+
+def _budgets(
+    key: jax.Array,
+    config: Config,
+    tables: list[meta_inf.Cells],
+    given: list[meta_inf.Features],
+    logs: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Choices within budgets, with and without a margin.
+
+    The margin of a left-out device is the largest underestimate among the other seven, when the
+    networks are trained on one half of them and predict the other half: it never sees the device.
+    Budgets lie between .7 times the cheapest method's cost and 1.3 times the dearest's, evenly on a
+    logarithmic scale.
+
+    Returns:
+        ``feasible``, ``answered``, ``violated`` and, without margin, ``violated plainly``, each
+        ``bool[S, C]``; ``margin [S, D]``.
+    """
+    x, y = _stacked(tables, given)
+    device = tables[0].index[:, 0]
+    count = int(device.max()) + 1
+    halves = []
+    for out in range(count):
+        others = [d for d in range(count) if d != out]
+        halves += [others[::2], others[1::2]]
+    margins = np.zeros((len(x), count))
+    training = training_of(config, members=1)
+    for side in (0, 1):  # sets of four and of three devices
+        members = halves[side::2]
+        train = np.array([np.flatnonzero(np.isin(device, m)) for m in members])
+        rest = np.array([np.flatnonzero(np.isin(device, m)) for m in halves[1 - side :: 2]])
+        keys = jax.random.split(jax.random.fold_in(key, side), len(x) * count)
+        found = meta_inf.fit_and_predict(
+            keys, *(_flat(part) for part in (x[:, train], y[:, train], x[:, rest])), training
+        )
+        found = np.asarray(found).reshape(len(x), *rest.shape, -1)
+        margins = np.maximum(margins, (y[:, rest] - found).max(axis=(2, 3)))
+    cost = np.stack([cells.cost for cells in tables])
+    uniform = np.random.default_rng(config.seed).random(cost.shape[:2])
+    low, high = np.log(0.7 * cost.min(axis=2)), np.log(1.3 * cost.max(axis=2))
+    budget = np.exp(low + uniform * (high - low))
+    result = {"feasible": cost.min(axis=2) <= budget, "margin": margins}
+    for name, margin in (("", margins[:, device]), (" plainly", np.zeros(budget.shape))):
+        answered, violated = np.zeros(budget.shape, bool), np.zeros(budget.shape, bool)
+        for s, cells in enumerate(tables):
+            scores = meta_inf.within_budget(cells, logs[s], budget[s], margin[s])
+            chosen = meta_inf.quality(cells, scores).chosen
+            answered[s] = chosen >= 0
+            paid = cost[s, np.arange(len(chosen)), chosen]
+            violated[s] = answered[s] & (paid > budget[s])
+        result |= {f"answered{name}": answered, f"violated{name}": violated}
+    return result
+
+
+def _nodes(
+    key: jax.Array, config: Config, tables: list[meta_inf.Cells], given: list[meta_inf.Features]
+) -> dict[str, np.ndarray]:
+    """Choices for each left-out device by one network of each other device, ``[S, D, N, c]``.
+
+    All three see as many cells in a step: pooled one batch of ``batch`` cells, nodes each a share.
+    Gossip averages the parameters with both neighbours on a ring after each step; local does not.
+    """
+    x, y = _stacked(tables, given)
+    device = tables[0].index[:, 0]
+    count = int(device.max()) + 1
+    own = np.array([np.flatnonzero(device == d) for d in range(count)])
+    others = np.array([[d for d in range(count) if d != out] for out in range(count)])
+    histories = own[others]  # [D, N, c]
+    nodes = count - 1
+    share = training_of(config, members=1, batch=max(config.batch // nodes, 1))
+    pooled = training_of(config, members=1, batch=share.batch * nodes)
+    rule = gossip.averaging(gossip.mixing(topology.ring(nodes)))
+    keys = jax.random.split(key, len(x) * count)
+    xs, ys, new = (_flat(part) for part in (x[:, histories], y[:, histories], x[:, own]))
+
+    def as_one(x: jax.Array) -> jax.Array:
+        return x.reshape(-1, x.shape[-1])
+
+    def by_pooled(key: jax.Array, x: jax.Array, y: jax.Array, new: jax.Array) -> jax.Array:
+        return meta_inf.predict(meta_inf.fit_ensemble(key, as_one(x), as_one(y), pooled), new)
+
+    def by_gossip(key: jax.Array, x: jax.Array, y: jax.Array, new: jax.Array) -> jax.Array:
+        return meta_inf.predict(meta_inf.fit_gossip(key, x, y, share, rule), new)
+
+    def by_local(key: jax.Array, x: jax.Array, y: jax.Array, new: jax.Array) -> jax.Array:
+        def node(key: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+            return meta_inf.predict(meta_inf.fit_ensemble(key, x, y, share), new)[0]
+
+        return jax.vmap(node)(jax.random.split(key, nodes), x, y)
+
+    chosen = {}
+    for name, rule_of in zip(NODES, (by_pooled, by_gossip, by_local), strict=True):
+        found = jax.jit(jax.vmap(rule_of))(keys, xs, ys, new)
+        picked = np.asarray(jnp.argmin(found, axis=-1))  # [S D, N, c]
+        chosen[name] = picked.reshape(len(x), count, *picked.shape[1:])
+    return chosen
