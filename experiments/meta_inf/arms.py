@@ -8,6 +8,7 @@ own histories are the seven devices. Measured: see :mod:`experiments.meta_inf.me
 Shapes: ``S`` seeds, ``C`` cells, ``M`` methods.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.compile import jit_fast_compile
 from experiments.meta_inf import measured
 from experiments.meta_inf.config import Config
 from jaxswarm import gossip, topology
@@ -128,14 +130,53 @@ def _held_out(
     """Predicted logarithms ``[S, C, M]``, members of an axis left out; all fits in one program."""
     x, y = _stacked(tables, given)
     splits = list(meta_inf.leave_one_out(tables[0], axis))  # the same cells in each seed
-    train, test = (np.array([np.flatnonzero(split[i]) for split in splits]) for i in (0, 1))
-    keys = jax.random.split(key, len(x) * len(splits))
-    found = meta_inf.fit_and_predict(
-        keys, *(_flat(part) for part in (x[:, train], y[:, train], x[:, test])), training
-    )
+    found = _fit(key, x, y, splits, training)
     scores = np.zeros(y.shape)
-    scores[:, test] = np.asarray(found).reshape(len(x), *test.shape, -1)
+    for (_, test), part in zip(splits, found, strict=True):
+        scores[:, test] = part
     return scores
+
+
+FITS = 8
+"""Training sets of each seed that are fitted by one call of the program."""
+
+
+def _fit(
+    key: jax.Array,
+    x: np.ndarray,
+    y: np.ndarray,
+    splits: list[tuple[np.ndarray, np.ndarray]],
+    training: meta_inf.Training,
+) -> list[np.ndarray]:
+    """Predictions ``[S, D, M]`` for the second mask of each split, trained on the first.
+
+    One program of one size serves all: sets are filled up by repeating their cells, members of an
+    ensemble are fitted one after another.
+    """
+    size = x.shape[1]
+    index = [[np.resize(np.flatnonzero(mask), size) for mask in split] for split in splits]
+    index += [index[0]] * (-len(splits) % FITS)
+    found: list[np.ndarray] = []
+    for start in range(0, len(index), FITS):
+        train, test = (np.array([pair[i] for pair in index[start : start + FITS]]) for i in (0, 1))
+        total = np.zeros((len(x), FITS, size, y.shape[-1]))
+        for member in range(training.members):
+            member_key = jax.random.fold_in(jax.random.fold_in(key, start), member)
+            keys = jax.random.split(member_key, len(x) * FITS)
+            parts = (_flat(part) for part in (x[:, train], y[:, train], x[:, test]))
+            program = _program(training._replace(members=1))
+            total += np.asarray(program(keys, *parts)).reshape(total.shape)
+        found += list((total / training.members).swapaxes(0, 1))
+    return [
+        part[:, : int(test.sum())] for part, (_, test) in zip(found, splits, strict=False)
+    ]
+
+
+@functools.cache
+def _program(training: meta_inf.Training) -> Any:
+    return jit_fast_compile(
+        functools.partial(meta_inf.fit_and_predict, training=training), plain=True
+    )
 
 
 def _flat(x: np.ndarray) -> np.ndarray:
@@ -163,22 +204,17 @@ def _budgets(
     x, y = _stacked(tables, given)
     device = tables[0].index[:, 0]
     count = int(device.max()) + 1
-    halves = []
+    splits = []
     for out in range(count):
         others = [d for d in range(count) if d != out]
-        halves += [others[::2], others[1::2]]
-    margins = np.zeros((len(x), count))
-    training = training_of(config, members=1)
-    for side in (0, 1):  # sets of four and of three devices
-        members = halves[side::2]
-        train = np.array([np.flatnonzero(np.isin(device, m)) for m in members])
-        rest = np.array([np.flatnonzero(np.isin(device, m)) for m in halves[1 - side :: 2]])
-        keys = jax.random.split(jax.random.fold_in(key, side), len(x) * count)
-        found = meta_inf.fit_and_predict(
-            keys, *(_flat(part) for part in (x[:, train], y[:, train], x[:, rest])), training
-        )
-        found = np.asarray(found).reshape(len(x), *rest.shape, -1)
-        margins = np.maximum(margins, (y[:, rest] - found).max(axis=(2, 3)))
+        sides = [np.isin(device, others[i::2]) for i in (0, 1)]  # four devices and three
+        splits += [(sides[0], sides[1]), (sides[1], sides[0])]
+    found = _fit(key, x, y, splits, training_of(config, members=1))
+    under = [
+        (y[:, test] - part).max(axis=(1, 2)) for (_, test), part in zip(splits, found, strict=True)
+    ]
+    margins = np.array(under).reshape(count, 2, len(x)).max(axis=1).T
+    margins = np.maximum(margins, 0.0)
     cost = np.stack([cells.cost for cells in tables])
     uniform = np.random.default_rng(config.seed).random(cost.shape[:2])
     low, high = np.log(0.7 * cost.min(axis=2)), np.log(1.3 * cost.max(axis=2))
@@ -234,7 +270,7 @@ def _nodes(
 
     chosen = {}
     for name, rule_of in zip(NODES, (by_pooled, by_gossip, by_local), strict=True):
-        found = jax.jit(jax.vmap(rule_of))(keys, xs, ys, new)
+        found = jit_fast_compile(jax.vmap(rule_of), plain=True)(keys, xs, ys, new)
         picked = np.asarray(jnp.argmin(found, axis=-1))  # [S D, N, c]
         chosen[name] = picked.reshape(len(x), count, *picked.shape[1:])
     return chosen

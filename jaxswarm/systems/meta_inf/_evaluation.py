@@ -4,7 +4,6 @@ Shapes: ``C`` cells, ``M`` methods.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -155,13 +154,13 @@ def held_out_ensembles(
     trains = np.array([np.flatnonzero(train) for train, _ in splits])
     x, y = given.values, np.log(cells.seconds).astype(np.float32)
     keys = jax.random.split(key, len(splits))
-    found = fit_and_predict(keys, x[trains], y[trains], x[tests], training)
+    fit = jax.jit(fit_and_predict, static_argnames=("training",))
+    found = fit(keys, x[trains], y[trains], x[tests], training=training)
     scores = np.zeros(y.shape)
     scores[tests] = np.asarray(found)
     return scores
 
 
-@partial(jax.jit, static_argnames=("training",))
 def fit_and_predict(
     keys: Key, x: jax.Array, y: jax.Array, new: jax.Array, training: Training
 ) -> jax.Array:
@@ -172,7 +171,7 @@ def fit_and_predict(
         x: features ``[K, C, F]``.
         y: logarithms of seconds ``[K, C, M]``.
         new: features ``[K, D, F]``.
-        training: see :class:`Training`; static.
+        training: see :class:`Training`; static under ``jit``.
 
     Returns:
         Mean over the members of the predicted logarithms, ``[K, D, M]``.
