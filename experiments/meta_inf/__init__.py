@@ -12,8 +12,7 @@ from experiments.harness.protocol import Paper
 NAME = "meta_inf"
 TITLE = "MetaInf: meta-learnt choice of an inference acceleration for unseen hardware"
 PAPER = Paper(
-    author="Y. Du, Z. Wang, A. Farhan, C. Angione, H. Yang, F. Johnston, J. P. Buban, P. Colangelo, "
-    "Y. Zhao, Y. Yang",
+    author="Y. Du et al.",
     title="Meta-Learning for Speeding Up Large Model Inference in Decentralized Environments",
     year=2025,
     venue="COLM 2025",

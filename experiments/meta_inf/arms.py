@@ -167,9 +167,7 @@ def _fit(
             program = _program(training._replace(members=1))
             total += np.asarray(program(keys, *parts)).reshape(total.shape)
         found += list((total / training.members).swapaxes(0, 1))
-    return [
-        part[:, : int(test.sum())] for part, (_, test) in zip(found, splits, strict=False)
-    ]
+    return [part[:, : int(test.sum())] for part, (_, test) in zip(found, splits, strict=False)]
 
 
 @functools.cache

@@ -26,8 +26,8 @@ FIT_ERROR = 0.35  # largest median error of the fitted cost model, of the logari
 REGRET = 0.1  # largest mean regret on measured cells
 
 HEADLINE = (
-    "MetaInf selects the best method with accuracy .898, ISAC .578, ALORS .725, random forest .742, "
-    "gradient boosting .815 (vendor's table; language models on GPUs, not reproduced here)"
+    "MetaInf selects the best method with accuracy .898, ISAC .578, ALORS .725, random forest "
+    ".742, gradient boosting .815 (vendor's table; language models on GPUs, not reproduced here)"
 )
 DOCS = "Rule of the vendor's documentation"
 

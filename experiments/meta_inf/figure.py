@@ -1,5 +1,6 @@
 """Figure of the MetaInf experiment: best and chosen methods, accuracies, speeds, histories."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def _map(
     batches = [b for b in BATCHES if (batch == b).any()]
     colors = np.array([_rgb(c) for c in (*plotting.PALETTE, "#9A9A9A", "#555555", "#C49C94")])
     image = np.ones((len(SHARE_LABELS), len(batches), 3))
-    for i, (low, high) in enumerate(zip(SHARES[:-1], SHARES[1:], strict=True)):
+    for i, (low, high) in enumerate(itertools.pairwise(SHARES)):
         for j, b in enumerate(batches):
             inside = (batch == b) & (share >= low) & (share < high)
             if not inside.any():

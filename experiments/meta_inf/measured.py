@@ -47,9 +47,14 @@ def workloads(config: Config) -> list[meta_inf.Workload]:
         found.append(
             meta_inf.Workload(
                 f"batch {batch}, prompt {prompt}, share {share:g}, reply {output}",
-                config.requests, batch, prompt, output, spread, share,
+                config.requests,
+                batch,
+                prompt,
+                output,
+                spread,
+                share,
                 description=f"{'short' if output < 8 else 'long and unequal'} replies, offline",
-            )  # fmt: skip
+            )
         )
     return found
 

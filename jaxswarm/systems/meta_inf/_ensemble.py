@@ -3,7 +3,7 @@
 The mean over methods and the differences from it are standardized apart, since the choice depends
 on differences alone and these are small beside what devices differ by.
 
-Shapes: ``E`` members, ``C`` cells, ``F`` features, ``M`` methods, ``N`` nodes with ``n`` cells each.
+Shapes: ``E`` members, ``C`` cells, ``F`` features, ``M`` methods, ``N`` nodes of ``n`` cells.
 
 References:
     B. Lakshminarayanan, A. Pritzel, C. Blundell, Simple and scalable predictive uncertainty
@@ -163,10 +163,10 @@ def _train(
         optax.cosine_decay_schedule(training.learning_rate, training.steps),
         weight_decay=training.weight_decay,
     )
-    inputs = (x - scale.center) * scale.factor
+    inputs = (x - scale.center[None, None]) * scale.factor[None, None]
     mean = y.mean(axis=-1, keepdims=True)
     targets = jnp.concatenate(
-        [(mean - scale.level[0]) / scale.level[1], (y - mean - scale.offset) / scale.width], -1
+        [(mean - scale.level[0]) / scale.level[1], (y - mean - scale.offset[None, None]) / scale.width], -1
     )
     init_key, key = jax.random.split(key)
     start = network.init(init_key, jnp.zeros((1, x.shape[-1])))["params"]

@@ -72,7 +72,7 @@ def check_fit(
     return logs.reshape(cells.seconds.shape) - np.log(cells.seconds)
 
 
-def _log_seconds(cells: Cells, methods: Mapping[str, Acceleration]):  # noqa: ANN202
+def _log_seconds(cells: Cells, methods: Mapping[str, Acceleration]):
     for name in cells.methods:
         checks.choice("method", name, methods)
     chosen = [methods[name] for name in cells.methods]

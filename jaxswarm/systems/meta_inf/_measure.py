@@ -17,7 +17,7 @@ from jaxswarm import checks
 from jaxswarm.models import transformer
 from jaxswarm.models.transformer import serving
 from jaxswarm.systems.meta_inf._cells import Cells, Row, table
-from jaxswarm.systems.meta_inf._specs import Device, Model, Workload, model_of
+from jaxswarm.systems.meta_inf._specs import Device, Workload, model_of
 
 COMPILER = {"xla_backend_optimization_level": 2}
 """Options of XLA on a CPU: programs compile in half the time and run no slower."""

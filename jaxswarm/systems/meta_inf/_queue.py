@@ -41,8 +41,9 @@ def static_seconds(x: Any, part: Any, lengths: jax.Array) -> jax.Array:
 
 
 def continuous_seconds(x: Any, part: Any, lengths: jax.Array, num_slots: int) -> jax.Array:
-    """Admit a request as soon as a slot is free; an admission stalls the slots, or a chunk of it
-    accompanies a token of each.
+    """Admit a request as soon as a slot is free.
+
+    An admission stalls the slots, or each chunk of it accompanies a token of all of them.
 
     Args:
         x: sheet with ``arrivals [R]``, ``requests``, ``chunk``.

@@ -163,9 +163,7 @@ def costs(x: Sheet, e: Efficiency) -> Costs:
     context = jnp.where(chunked, known + (rest + size) / 2.0, x.prompt)
     row = 2.0 * x.layers * x.width * computed  # bytes of keys and values of a token
 
-    weights = kept * (
-        x.layers * x.width * (4.0 * x.width + 2.0 * x.hidden) + x.vocab * x.width
-    )
+    weights = kept * (x.layers * x.width * (4.0 * x.width + 2.0 * x.hidden) + x.vocab * x.width)
     tokens = jnp.where(x.cache > 0, size, slots_of_cache)
     working = tokens * (6.0 * x.width + 2.0 * x.hidden + x.heads * context) * computed
     free = jnp.maximum(x.memory - weights - row * known, 0.0)
@@ -210,7 +208,5 @@ def serving_seconds(x: Sheet, e: Efficiency, num_slots: int) -> jax.Array:
     return part.once + jnp.where(x.continuous > 0, continuous, static)
 
 
-roofline = jax.jit(
-    jax.vmap(serving_seconds, in_axes=(0, 0, None)), static_argnames=("num_slots",)
-)
+roofline = jax.jit(jax.vmap(serving_seconds, in_axes=(0, 0, None)), static_argnames=("num_slots",))
 """Seconds ``[K]`` of sheets and efficiencies with leaves ``[K, ...]``."""

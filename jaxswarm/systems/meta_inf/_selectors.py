@@ -199,7 +199,10 @@ _fit_ensemble = jax.jit(fit_ensemble, static_argnames=("training",))
 _predict = jax.jit(predict)
 
 
-def ensemble(training: Training = Training()) -> Selector:
+DEFAULT = Training()
+
+
+def ensemble(training: Training = DEFAULT) -> Selector:
     """MetaInf with an ensemble of flax networks on the meta-features."""
     checks.instance("training", training, Training, "meta_inf.Training()")
 

@@ -129,9 +129,7 @@ def simulate_cells(
     spread = jax.tree.map(lambda *v: np.array(v, np.float32), *given)
     spread = jax.tree.map(lambda v: np.repeat(v[index[:, 0]], len(methods)), spread)
     sheet = sheets(devices, models, workloads, index, list(methods.values()))
-    seconds = roofline(
-        jax.tree.map(jnp.asarray, sheet), spread, max(w.batch for w in workloads)
-    )
+    seconds = roofline(jax.tree.map(jnp.asarray, sheet), spread, max(w.batch for w in workloads))
     return Cells(
         tuple(devices), tuple(models), tuple(workloads), tuple(methods), index,
         np.asarray(seconds, np.float64).reshape(len(index), len(methods)),

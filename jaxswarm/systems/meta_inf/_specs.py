@@ -1,4 +1,4 @@
-"""What is known before anything runs: spec sheets and descriptions of devices, models, workloads."""
+"""Spec sheets and descriptions of devices, models and workloads, known before anything runs."""
 
 import dataclasses
 import functools

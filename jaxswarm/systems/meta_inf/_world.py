@@ -114,17 +114,28 @@ def draw_world(
         hidden = np.exp(0.25 * rng.normal(size=7))
         devices.append(
             Device(
-                f"device {i}", flops * sheet[0], bandwidth * sheet[1], memory, half,
-                eight * sheet[2], price * sheet[3] / 3600, words,
-            )  # fmt: skip
+                f"device {i}",
+                flops * sheet[0],
+                bandwidth * sheet[1],
+                memory,
+                half,
+                eight * sheet[2],
+                price * sheet[3] / 3600,
+                words,
+            )
         )
         efficiencies.append(
             Efficiency(
-                gemm=min(0.5 * hidden[0], 0.9), rows=rows * hidden[1],
-                stream=min(0.65 * hidden[2], 0.95), attention=min(0.25 * hidden[3], 0.8),
-                launch=launch * hidden[4], host=host * hidden[5], cached=cached * hidden[6],
-                convert=4.0 / bandwidth if "converted" in words else 0.0, fused=0.5,
-            )  # fmt: skip
+                gemm=min(0.5 * hidden[0], 0.9),
+                rows=rows * hidden[1],
+                stream=min(0.65 * hidden[2], 0.95),
+                attention=min(0.25 * hidden[3], 0.8),
+                launch=launch * hidden[4],
+                host=host * hidden[5],
+                cached=cached * hidden[6],
+                convert=4.0 / bandwidth if "converted" in words else 0.0,
+                fused=0.5,
+            )
         )
     workloads = []
     for i in range(num_workloads):
@@ -134,10 +145,15 @@ def draw_world(
         rate = float(np.exp(rng.uniform(np.log(0.5), np.log(40.0)))) if i % 2 else 0.0
         workloads.append(
             Workload(
-                f"workload {i}", requests, batch, max(int(prompt * factor[0]), 8),
-                max(int(output * factor[1]), 4), spread * rng.uniform(0.7, 1.3),
-                min(share * rng.uniform(0.8, 1.1), 0.95), rate,
+                f"workload {i}",
+                requests,
+                batch,
+                max(int(prompt * factor[0]), 8),
+                max(int(output * factor[1]), 4),
+                spread * rng.uniform(0.7, 1.3),
+                min(share * rng.uniform(0.8, 1.1), 0.95),
+                rate,
                 f"{words}; {'interactive, requests arrive over time' if rate else 'offline'}",
-            )  # fmt: skip
+            )
         )
     return World(tuple(devices), tuple(efficiencies), _MODELS, tuple(workloads))

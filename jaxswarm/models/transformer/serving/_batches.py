@@ -17,7 +17,7 @@ Serve = Callable[[PyTree, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
 class Sizes(NamedTuple):
-    """Static sizes: slots ``B``, tokens of a prompt ``P``, of its prefix ``S``, new tokens ``T``."""
+    """Slots ``B``, tokens of a prompt ``P``, of its prefix ``S``, new tokens ``T``; static."""
 
     batch: int
     prompt: int

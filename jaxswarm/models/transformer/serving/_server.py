@@ -119,9 +119,7 @@ def server(
     def run(weights: PyTree, prompts: jax.Array, lengths: jax.Array) -> Served:
         prompts, _ = check_tokens(prompts, None, config.vocab_size, "prompts")
         if prompts.shape[1] != prompt_length:
-            raise ValueError(
-                f"prompts: expected [R, {prompt_length}], got {checks.shown(prompts)}"
-            )
+            raise ValueError(f"prompts: expected [R, {prompt_length}], got {checks.shown(prompts)}")
         lengths = checks.wholes("lengths", lengths, 1, max_new_tokens, shape=(len(prompts),))
         if acceleration.prefix and prefix_length and not checks.is_traced(prompts):
             common = np.asarray(prompts)[:, :prefix_length]
