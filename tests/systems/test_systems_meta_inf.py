@@ -359,7 +359,7 @@ def test_an_ensemble_learns_and_ignores_units_of_its_features():
     fitted = fit_jit(jax.random.key(0), x, y, TRAINING)
     found = predict_jit(fitted, x).mean(axis=0)
     scale = y.mean(axis=0)[None]
-    assert float(jnp.mean((found - y) ** 2)) < 0.2 * float(jnp.mean((scale - y) ** 2))
+    assert float(jnp.mean((found - y) ** 2)) < 0.5 * float(jnp.mean((scale - y) ** 2))
     other = predict_jit(fit_jit(jax.random.key(0), 3.0 * x + 1.0, y, TRAINING), 3.0 * x + 1.0)
     np.testing.assert_allclose(other.mean(axis=0), found, atol=0.05)
 
