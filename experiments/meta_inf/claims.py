@@ -40,7 +40,7 @@ def claims(config: Config, results: Results) -> list[Claim]:
         results: of :func:`experiments.meta_inf.arms.run`.
 
     Returns:
-        Twenty claims for the simulated layer, seven for the measured one.
+        Nineteen claims for the simulated layer, eight for the measured one.
     """
     made = ClaimList(NAME)
     if "nodes" not in results:

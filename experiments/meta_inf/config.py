@@ -18,9 +18,9 @@ class Config:
     repeats: int = 5  # timed calls of each measurement
     widths: tuple[int, ...] = (32, 64, 128)  # of the measured transformers of two layers
     batches: tuple[int, ...] = (1, 4, 16)  # slots of the measured server
-    prompts: tuple[int, ...] = (16, 64, 160)  # tokens of the measured prompts
+    prompts: tuple[int, ...] = (16, 96)  # tokens of the measured prompts
     shares: tuple[float, ...] = (0.0, 0.5, 0.9)  # of the prompts that are common
-    outputs: tuple[int, ...] = (4, 16)  # mean tokens of the measured replies
+    outputs: tuple[int, ...] = (4, 8, 16)  # mean tokens of the measured replies
     file: str = "runs/meta_inf/measured.jsonl"  # measurements are appended to it, and resumed from
     seed: int = 0  # base seed of all runs
 
@@ -36,5 +36,5 @@ class Config:
 SCALES = {
     "smoke": Config(workloads=3, requests=6, members=1, steps=4, batch=14, seeds=2),
     "small": Config(),
-    "full": Config(layer="measured", requests=16),
+    "full": Config(layer="measured", requests=16, seeds=3),
 }

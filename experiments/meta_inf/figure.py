@@ -29,18 +29,18 @@ def plot(config: Config, results: Results, path: Path) -> None:
     _map(grid[0, 1], picked[0] if measured else picked, *draw, "Method that MetaInf chooses")
     if measured:
         rows = {arm: (chosen[arm] == best).mean(axis=1) for arm in chosen}
-        _bars(grid[1, 0], rows, "share of cells with the fastest method", "Device left out")
+        _bars(grid[1, 0], rows, "cells with the fastest method", "Device left out")
         rows = {arm: (picks == best).mean(axis=1)
                 for arm, picks in results["chosen"]["workload"].items()}  # fmt: skip
-        _bars(grid[1, 1], rows, "share of cells with the fastest method", "Workload left out")
+        _bars(grid[1, 1], rows, "cells with the fastest method", "Workload left out")
     else:
         arms = [arm for arm in chosen if "left out" not in arm]
         rows = {arm: accuracy(results, arm) for arm in arms if arm != "oracle"}
         rows |= {f"one network, {arm} histories": node_accuracy(results, arm)
                  for arm in ("pooled", "gossip", "local")}  # fmt: skip
-        _bars(grid[1, 0], rows, "share of cells with the fastest method", "Device left out")
+        _bars(grid[1, 0], rows, "cells with the fastest method", "Device left out")
         rows = {arm: speed(results, arm) for arm in arms}
-        _bars(grid[1, 1], rows, "mean speed relative to the fastest method", "Device left out")
+        _bars(grid[1, 1], rows, "speed relative to the fastest method", "Device left out")
     plotting.save(grid[0, 0], path)
 
 
@@ -82,7 +82,7 @@ def _bars(ax: Any, rows: dict[str, np.ndarray], xlabel: str, title: str) -> None
     ax.set_xlim(0.0, 1.0)
     ax.tick_params(axis="y", labelsize=9)
     ax.grid(False, axis="y")
-    plotting.titles(ax, title, f"{xlabel}, mean ± 2 standard errors", "")
+    plotting.titles(ax, title, xlabel, "mean ± 2 standard errors over seeds")
 
 
 def _rgb(color: str) -> list[float]:

@@ -156,9 +156,7 @@ def test_workloads_have_the_mean_lengths_and_rates_they_say():
 @pytest.mark.slow
 def test_fitted_efficiencies_reproduce_a_table_of_the_model():
     true = meta_inf.Efficiency(gemm=0.2, rows=3.0, stream=0.4, attention=0.05, launch=2e-4)
-    loads = [
-        meta_inf.Workload(f"{b} {p}", 8, b, p, 8, 0.5, 0.5) for b in (1, 4) for p in (16, 256)
-    ]
+    loads = [meta_inf.Workload(f"{b} {p}", 8, b, p, 8, 0.5, 0.5) for b in (1, 4) for p in (16, 256)]
     made = meta_inf.simulate_cells([CHIP], [NET], loads, [true])
     fit = meta_inf.fit_efficiency(made, steps=40)
     assert np.median(np.abs(fit.log_errors)) < 0.05
@@ -245,9 +243,7 @@ def test_wrong_arguments_are_named(call, message):
 def test_features_do_not_know_the_seconds_and_hashed_texts_are_a_substitute():
     made = cells()
     other = dataclasses.replace(made, seconds=made.seconds[::-1].copy())
-    np.testing.assert_array_equal(
-        meta_inf.features(made).values, meta_inf.features(other).values
-    )
+    np.testing.assert_array_equal(meta_inf.features(made).values, meta_inf.features(other).values)
     real = meta_inf.features(made, embed=lambda texts: [[float(len(t)), 1.0] for t in texts])
     assert real.values.shape[1] == meta_inf.features(made, hashed=2).values.shape[1]
     assert "device: text 1" in real.names
