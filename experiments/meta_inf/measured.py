@@ -78,9 +78,9 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
 
     Returns:
         ``seconds [C, M]``, ``index [C, 3]``, ``methods``, ``source``, ``batch`` and ``share``
-        ``[C]``; ``chosen`` with ``int[S, C]`` for each axis and selector (a left-out workload is
-        one of the nine of a batch and prompt length); ``log_errors [D, C', M]`` of cost models fitted
-        to the even workloads, on the odd ones.
+        ``[C]``; ``chosen`` with ``int[S, C]`` for each axis and selector (workloads are left
+        out in groups of one batch and prompt length); ``log_errors [D, C', M]`` of cost models
+        fitted to the even workloads, on the odd ones.
     """
     cells = measure(config, progress)
     given = meta_inf.features(cells)

@@ -310,22 +310,22 @@ def test_isac_agrees_with_asf():
     pytest.importorskip("asf")
     import pandas as pd
     from asf.selectors import ISAC
+    from sklearn.cluster import KMeans
 
     made, given = cells(), meta_inf.features(cells())
     scale = meta_inf.scaler(given)
     x = pd.DataFrame(scale(given))
     y = pd.DataFrame(made.seconds, columns=list(made.methods))
-    try:
-        theirs = ISAC(clusterer_kwargs={"n_clusters": 6, "random_state": 0, "n_init": 1})
-    except TypeError as error:
-        pytest.skip(f"another signature of asf.selectors.ISAC: {error}")
+    kwargs = {"n_clusters": 6, "n_init": 1}
+    theirs = ISAC(clusterer=KMeans, clusterer_kwargs=kwargs, random_state=0)
     theirs.fit(x, y)
     found = theirs.predict(x)
-    picked = np.array([made.methods.index(next(iter(found[i]))[0]) for i in x.index])
+    picked = [made.methods.index(found[i][0][0]) for i in x.index]
     own = meta_inf.isac(6)(made, given, 0)(made, given).argmin(axis=1)
-    speed = [made.seconds.min(axis=1) / made.seconds[np.arange(len(made)), p]
-             for p in (picked, own)]  # fmt: skip
-    assert abs(speed[0].mean() - speed[1].mean()) < 0.1
+    agree = np.mean(np.array(picked) == own)  # they take means of seconds, we of logarithms
+    assert agree > 0.5
+    speed = [meta_inf.quality(made, np.eye(6)[p] * -1.0).speed.mean() for p in (picked, own)]
+    assert abs(speed[0] - speed[1]) < 0.1
 
 
 def test_budgets_are_kept_by_the_predictions_and_infeasible_ones_are_said():
@@ -356,7 +356,7 @@ def test_an_ensemble_learns_and_ignores_units_of_its_features():
     found = predict_jit(fitted, x).mean(axis=0)
     scale = y.mean(axis=0)[None]
     assert float(jnp.mean((found - y) ** 2)) < 0.5 * float(jnp.mean((scale - y) ** 2))
-    other = predict_jit(fit_jit(jax.random.key(0), 3.0 * x + 1.0, y, TRAINING), 3.0 * x + 1.0)
+    other = predict_jit(fit_jit(jax.random.key(0), 4.0 * x, y, TRAINING), 4.0 * x)
     np.testing.assert_allclose(other.mean(axis=0), found, atol=0.05)
 
 

@@ -165,9 +165,9 @@ def _train(
     )
     inputs = (x - scale.center[None, None]) * scale.factor[None, None]
     mean = y.mean(axis=-1, keepdims=True)
-    targets = jnp.concatenate(
-        [(mean - scale.level[0]) / scale.level[1], (y - mean - scale.offset[None, None]) / scale.width], -1
-    )
+    level = (mean - scale.level[0]) / scale.level[1]
+    rest = (y - mean - scale.offset[None, None]) / scale.width
+    targets = jnp.concatenate([level, rest], axis=-1)
     init_key, key = jax.random.split(key)
     start = network.init(init_key, jnp.zeros((1, x.shape[-1])))["params"]
     params = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[None], (n, *leaf.shape)), start)
