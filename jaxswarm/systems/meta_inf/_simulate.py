@@ -96,7 +96,7 @@ def simulate_cells(
         >>> net = Model("net", layers=8, width=512, hidden=2048, heads=8, vocab_size=32000)
         >>> chat = Workload("chat", requests=32, batch=8, prompt=256, output=64, prefix_share=0.9)
         >>> cells = simulate_cells([chip], [net], [chat])
-        >>> speed = dict(zip(cells.methods, 1 / cells.seconds[0], strict=True))
+        >>> speed = dict(zip(cells.methods, (1 / cells.seconds[0]).tolist(), strict=True))
         >>> speed["prefix reuse"] > speed["KV cache"] > speed["no cache"]
         True
     """
