@@ -79,7 +79,7 @@ def features(cells: Cells, *, embed: Embed | None = None, hashed: int = HASHED) 
         >>> chat = Workload("chat", requests=8, batch=4, prompt=32, output=16)
         >>> cells = table([(chip, net, chat, "a", 2.0)], ["a"])
         >>> features(cells, hashed=4).values.shape
-        (1, 37)
+        (1, 42)
     """
     checks.instance("cells", cells, Cells, "meta_inf.table(…)")
     hashed = checks.whole("hashed", hashed, 0)
