@@ -69,6 +69,11 @@ rl.tabular.finite_classes
 rl.tabular.least_squares
 rl.value_decomposition._named
 rl.value_decomposition.mixers
+systems.fantasy_hsi._act
+systems.fantasy_hsi._planner
+envs.scenes.families
+envs.scenes.navigation
+envs.scenes._scene
 systems.fortytwo._synthetic
 systems.generative_consensus._replicas
 systems.generative_consensus._verify
@@ -120,6 +125,7 @@ models.transformer.from_config models.transformer.generate data.tokenizers.chara
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv
 language.grpo language.sft language.generate language.openai_compatible language.Tape
 language.worker_calls language.server.start coordination.host_backend
+systems.fantasy_hsi.act systems.fantasy_hsi.goals envs.scenes.draw generative.dpo
 systems.fortytwo.text_round systems.sapo.text_packets
 systems.meta_inf.fit systems.meta_inf.table systems.meta_inf.features
 systems.meta_inf.simulate_cells models.transformer.serving.server

@@ -32,6 +32,7 @@ MINUTES = (
     "sapo",
     "knexa_fl",
     "meta_inf",
+    "fantasy_hsi",
     "fortytwo",
     "byzantine_grid",
     "dqc",
