@@ -9,11 +9,11 @@ Shapes: ``S`` seeds, ``C`` cells, ``M`` methods.
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness.compile import jit_fast_compile
@@ -25,7 +25,6 @@ from jaxswarm.systems import meta_inf
 METAINF = "MetaInf"
 STATIC = "static best"
 IDENTITIES = "gradient boosting, identities"
-NODES = ("pooled", "gossip", "local")
 CLASSICAL = (
     "random", STATIC, "nearest neighbours", "ISAC", "ALORS", "random forest",
     "gradient boosting", IDENTITIES, "oracle",
@@ -51,7 +50,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     if config.layer == "measured":
         return measured.run(config, progress)
     progress("simulated cells")
-    tables = [_draw(config, config.seed + s) for s in range(config.seeds)]
+    tables = [draw(config, config.seed + s) for s in range(config.seeds)]
     given = [meta_inf.features(cells) for cells in tables]
     chosen: dict[str, np.ndarray] = {}
     for name in CLASSICAL:
@@ -63,29 +62,26 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         chosen[name] = np.stack(rows)
     key = jax.random.key(config.seed)
     ensembles = training_of(config)
+    single = ensembles._replace(members=1)
     progress(METAINF)
-    logs = _held_out(jax.random.fold_in(key, 0), tables, given, ensembles)
+    members = held_out(jax.random.fold_in(key, 0), tables, given, ensembles)
+    logs = members.mean(axis=0)
     chosen[METAINF] = logs.argmin(axis=2)
     progress("shuffled features")
     rng = np.random.default_rng(config.seed)
     mixed = [x.rows(rng.permutation(len(x.values))) for x in given]
-    chosen["shuffled features"] = _held_out(
-        jax.random.fold_in(key, 1), tables, mixed, ensembles._replace(members=1)
-    ).argmin(axis=2)
-    for number, axis in enumerate(("model", "workload")):
+    shuffled = held_out(jax.random.fold_in(key, 1), tables, mixed, single)
+    chosen["shuffled features"] = shuffled[0].argmin(axis=2)
+    for number, axis in enumerate(("model", "task")):
         progress(f"{axis}s left out")
-        single = ensembles._replace(members=1)
-        scores = _held_out(jax.random.fold_in(key, 2 + number), tables, given, single, axis)
-        chosen[f"{METAINF}, {axis} left out"] = scores.argmin(axis=2)
-        rows = [
-            meta_inf.held_out_scores(meta_inf.SELECTORS[STATIC], cells, x, axis=axis)
-            for cells, x in zip(tables, given, strict=True)
-        ]
-        chosen[f"{STATIC}, {axis} left out"] = np.stack(rows).argmin(axis=2)
+        scores = held_out(jax.random.fold_in(key, 2 + number), tables, given, single, axis)
+        chosen[f"{METAINF}, {axis} left out"] = scores[0].argmin(axis=2)
+        chosen[f"{STATIC}, {axis} left out"] = np.stack([_static(c, axis) for c in tables])
     progress("budgets")
     budget = _budgets(jax.random.fold_in(key, 4), config, tables, given, logs)
     progress("nodes with own histories")
     chosen_by_nodes = _nodes(jax.random.fold_in(key, 5), config, tables, given)
+    chosen_by_nodes["pooled"] = _by_device(members[0], tables[0]).argmin(axis=-1)[:, :, None]
     workloads = [[cells.workloads[i] for i in cells.index[:, 2]] for cells in tables]
     return {
         "seconds": np.stack([cells.seconds for cells in tables]),
@@ -100,7 +96,8 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-def _draw(config: Config, seed: int) -> meta_inf.Cells:
+def draw(config: Config, seed: int) -> meta_inf.Cells:
+    """The simulated cells of one world, with the noise of a measurement."""
     world = meta_inf.draw_world(seed, num_workloads=config.workloads, requests=config.requests)
     cells = meta_inf.simulate_cells(
         world.devices, world.models, world.workloads, world.efficiencies, meta_inf.PORTFOLIO
@@ -115,26 +112,55 @@ def _draw(config: Config, seed: int) -> meta_inf.Cells:
 def _stacked(
     tables: list[meta_inf.Cells], given: list[meta_inf.Features]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features ``[S, C, F]`` and logarithms of seconds ``[S, C, M]``."""
+    """Features ``[S, C, F]`` and logarithms ``[S, C, M]`` of seconds relative to nominal ones."""
     x = np.stack([each.values for each in given])
-    return x, np.log(np.stack([cells.seconds for cells in tables])).astype(np.float32)
+    logs = [np.log(cells.seconds) - meta_inf.log_nominal(cells)[:, None] for cells in tables]
+    return x, np.stack(logs).astype(np.float32)
 
 
-def _held_out(
+Splits = list[tuple[np.ndarray, np.ndarray]]
+
+
+def _splits(cells: meta_inf.Cells, axis: str) -> Splits:
+    """Masks of training and test cells; ``"task"`` leaves out all workloads of one kind."""
+    if axis != "task":
+        return list(meta_inf.leave_one_out(cells, axis))
+    kinds = np.array([w.description.split(";")[0] for w in cells.workloads])[cells.index[:, 2]]
+    return [(kinds != kind, kinds == kind) for kind in dict.fromkeys(kinds)]
+
+
+def _static(cells: meta_inf.Cells, axis: str) -> np.ndarray:
+    """Choices ``[C]`` of the static best, members of an axis left out."""
+    chosen = np.zeros(len(cells), int)
+    given = meta_inf.features(cells)
+    for train, test in _splits(cells, axis):
+        fit = meta_inf.SELECTORS[STATIC](cells.rows(train), given.rows(train), 0)
+        chosen[test] = fit(cells.rows(test), given.rows(test)).argmin(axis=1)
+    return chosen
+
+
+def held_out(
     key: jax.Array,
     tables: list[meta_inf.Cells],
     given: list[meta_inf.Features],
     training: meta_inf.Training,
     axis: str = "device",
 ) -> np.ndarray:
-    """Predicted logarithms ``[S, C, M]``, members of an axis left out; all fits in one program."""
+    """Predicted logarithms of seconds ``[E, S, C, M]`` by each network, members left out."""
     x, y = _stacked(tables, given)
-    splits = list(meta_inf.leave_one_out(tables[0], axis))  # the same cells in each seed
+    splits = _splits(tables[0], axis)  # the same cells in each seed
     found = _fit(key, x, y, splits, training)
-    scores = np.zeros(y.shape)
+    scores = np.zeros((training.members, *y.shape))
     for (_, test), part in zip(splits, found, strict=True):
-        scores[:, test] = part
-    return scores
+        scores[:, :, test] = part
+    return scores + np.stack([meta_inf.log_nominal(cells) for cells in tables])[..., None]
+
+
+def _by_device(rows: np.ndarray, cells: meta_inf.Cells) -> np.ndarray:
+    """Rows ``[S, C, ...]`` as ``[S, D, c, ...]``."""
+    device = cells.index[:, 0]
+    own = [np.flatnonzero(device == d) for d in range(int(device.max()) + 1)]
+    return rows[:, np.array(own)]
 
 
 FITS = 8
@@ -142,32 +168,34 @@ FITS = 8
 
 
 def _fit(
-    key: jax.Array,
-    x: np.ndarray,
-    y: np.ndarray,
-    splits: list[tuple[np.ndarray, np.ndarray]],
-    training: meta_inf.Training,
+    key: jax.Array, x: np.ndarray, y: np.ndarray, splits: Splits, training: meta_inf.Training
 ) -> list[np.ndarray]:
-    """Predictions ``[S, D, M]`` for the second mask of each split, trained on the first.
+    """Predictions ``[E, S, D, M]`` for the second mask of each split, trained on the first.
 
-    One program of one size serves all: sets are filled up by repeating their cells, members of an
-    ensemble are fitted one after another.
+    One program of one size serves all: sets are filled up with random cells of their own, members
+    of an ensemble are fitted one after another.
     """
     size = x.shape[1]
-    index = [[np.resize(np.flatnonzero(mask), size) for mask in split] for split in splits]
+    rng = np.random.default_rng(0)
+    index = [[_filled(rng, np.flatnonzero(mask), size) for mask in split] for split in splits]
     index += [index[0]] * (-len(splits) % FITS)
     found: list[np.ndarray] = []
     for start in range(0, len(index), FITS):
         train, test = (np.array([pair[i] for pair in index[start : start + FITS]]) for i in (0, 1))
-        total = np.zeros((len(x), FITS, size, y.shape[-1]))
+        parts = [_flat(part) for part in (x[:, train], y[:, train], x[:, test])]
+        members = []
         for member in range(training.members):
             member_key = jax.random.fold_in(jax.random.fold_in(key, start), member)
             keys = jax.random.split(member_key, len(x) * FITS)
-            parts = (_flat(part) for part in (x[:, train], y[:, train], x[:, test]))
             program = _program(training._replace(members=1))
-            total += np.asarray(program(keys, *parts)).reshape(total.shape)
-        found += list((total / training.members).swapaxes(0, 1))
-    return [part[:, : int(test.sum())] for part, (_, test) in zip(found, splits, strict=False)]
+            members.append(np.asarray(program(keys, *parts)))
+        shape = (training.members, len(x), FITS, size, y.shape[-1])
+        found += list(np.moveaxis(np.stack(members).reshape(shape), 2, 0))
+    return [part[:, :, : int(test.sum())] for part, (_, test) in zip(found, splits, strict=False)]
+
+
+def _filled(rng: np.random.Generator, rows: np.ndarray, size: int) -> np.ndarray:
+    return np.append(rows, rng.choice(rows, size - len(rows)))
 
 
 @functools.cache
@@ -190,35 +218,39 @@ def _budgets(
 ) -> dict[str, np.ndarray]:
     """Choices within budgets, with and without a margin.
 
-    The margin of a left-out device is the largest underestimate among the other seven, when the
-    networks are trained on one half of them and predict the other half: it never sees the device.
-    Budgets lie between .7 times the cheapest method's cost and 1.3 times the dearest's, evenly on a
-    logarithmic scale.
+    The margin of a left-out device is the largest underestimate on any of the other seven, each
+    predicted by networks that were trained without both: it never sees the device. Cells with
+    arrivals and without have margins of their own. Budgets lie between .7 times the cheapest
+    method's cost and 1.3 times the dearest's, evenly on a logarithmic scale.
 
     Returns:
         ``feasible``, ``answered``, ``violated`` and, without margin, ``violated plainly``, each
-        ``bool[S, C]``; ``margin [S, D]``.
+        ``bool[S, C]``; ``margin [S, C]``.
     """
     x, y = _stacked(tables, given)
     device = tables[0].index[:, 0]
     count = int(device.max()) + 1
-    splits = []
-    for out in range(count):
-        others = [d for d in range(count) if d != out]
-        sides = [np.isin(device, others[i::2]) for i in (0, 1)]  # four devices and three
-        splits += [(sides[0], sides[1]), (sides[1], sides[0])]
+    pairs = list(itertools.combinations(range(count), 2))
+    splits = [(~np.isin(device, pair), np.isin(device, pair)) for pair in pairs]
     found = _fit(key, x, y, splits, training_of(config, members=1))
-    under = [
-        (y[:, test] - part).max(axis=(1, 2)) for (_, test), part in zip(splits, found, strict=True)
-    ]
-    margins = np.array(under).reshape(count, 2, len(x)).max(axis=1).T
+    under = np.full((count, *y.shape[:2]), -np.inf)  # [device left out as well, S, C]
+    for pair, (_, test), part in zip(pairs, splits, found, strict=True):
+        error = (y[:, test] - part[0]).max(axis=2)
+        for out, other in (pair, pair[::-1]):
+            under[out][:, device == other] = error[:, device[test] == other]
+    online = np.array([[cells.workloads[i].rate > 0 for i in cells.index[:, 2]]
+                       for cells in tables])  # fmt: skip
+    margins = np.zeros(online.shape)
+    for regime in (False, True):
+        largest = np.where(online == regime, under, -np.inf).max(axis=2).T  # [S, D]
+        margins = np.where(online == regime, largest[:, device], margins)
     margins = np.maximum(margins, 0.0)
     cost = np.stack([cells.cost for cells in tables])
     uniform = np.random.default_rng(config.seed).random(cost.shape[:2])
     low, high = np.log(0.7 * cost.min(axis=2)), np.log(1.3 * cost.max(axis=2))
     budget = np.exp(low + uniform * (high - low))
     result = {"feasible": cost.min(axis=2) <= budget, "margin": margins}
-    for name, margin in (("", margins[:, device]), (" plainly", np.zeros(budget.shape))):
+    for name, margin in (("", margins), (" plainly", np.zeros(budget.shape))):
         answered, violated = np.zeros(budget.shape, bool), np.zeros(budget.shape, bool)
         for s, cells in enumerate(tables):
             scores = meta_inf.within_budget(cells, logs[s], budget[s], margin[s])
@@ -233,10 +265,10 @@ def _budgets(
 def _nodes(
     key: jax.Array, config: Config, tables: list[meta_inf.Cells], given: list[meta_inf.Features]
 ) -> dict[str, np.ndarray]:
-    """Choices for each left-out device by one network of each other device, ``[S, D, N, c]``.
+    """Choices for each left-out device by networks of the other devices, ``[S, D, N, c]``.
 
-    All three see as many cells in a step: pooled one batch of ``batch`` cells, nodes each a share.
-    Gossip averages the parameters with both neighbours on a ring after each step; local does not.
+    Each step sees as many cells as one of the pooled network: nodes take a share each. Gossip
+    averages the parameters with both neighbours on a ring after each step; local does not.
     """
     x, y = _stacked(tables, given)
     device = tables[0].index[:, 0]
@@ -246,16 +278,9 @@ def _nodes(
     histories = own[others]  # [D, N, c]
     nodes = count - 1
     share = training_of(config, members=1, batch=max(config.batch // nodes, 1))
-    pooled = training_of(config, members=1, batch=share.batch * nodes)
     rule = gossip.averaging(gossip.mixing(topology.ring(nodes)))
     keys = jax.random.split(key, len(x) * count)
     xs, ys, new = (_flat(part) for part in (x[:, histories], y[:, histories], x[:, own]))
-
-    def as_one(x: jax.Array) -> jax.Array:
-        return x.reshape(-1, x.shape[-1])
-
-    def by_pooled(key: jax.Array, x: jax.Array, y: jax.Array, new: jax.Array) -> jax.Array:
-        return meta_inf.predict(meta_inf.fit_ensemble(key, as_one(x), as_one(y), pooled), new)
 
     def by_gossip(key: jax.Array, x: jax.Array, y: jax.Array, new: jax.Array) -> jax.Array:
         return meta_inf.predict(meta_inf.fit_gossip(key, x, y, share, rule), new)
@@ -267,8 +292,8 @@ def _nodes(
         return jax.vmap(node)(jax.random.split(key, nodes), x, y)
 
     chosen = {}
-    for name, rule_of in zip(NODES, (by_pooled, by_gossip, by_local), strict=True):
+    for name, rule_of in (("gossip", by_gossip), ("local", by_local)):
         found = jit_fast_compile(jax.vmap(rule_of), plain=True)(keys, xs, ys, new)
-        picked = np.asarray(jnp.argmin(found, axis=-1))  # [S D, N, c]
+        picked = np.asarray(found).argmin(axis=-1)  # [S D, N, c]
         chosen[name] = picked.reshape(len(x), count, *picked.shape[1:])
     return chosen

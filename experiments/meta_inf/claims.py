@@ -225,9 +225,9 @@ def _selection_claims(made: ClaimList, results: Results) -> None:
         at_least=BETTER,
         judge="interval",
     )
-    for axis in ("model", "workload"):
+    for axis, named in (("model", "models"), ("task", "kinds of task")):
         made.add(
-            f"On {axis}s that are left out MetaInf selects the fastest method more often than the "
+            f"On {named} that are left out MetaInf selects the fastest method more often than the "
             "static best",
             statement="MetaInf selects for unseen tasks and models as well (abstract)",
             measured=f"selection accuracy with each {axis} left out, MetaInf - static best",
@@ -275,7 +275,7 @@ def _budget_claims(made: ClaimList, results: Results) -> None:
         at_most=VIOLATED,
         judge="effect",
         note=f"without a margin {plain:.3f}; mean margin a factor "
-        f"{np.exp(found['margin']).mean():.2f}",
+        f"{np.exp(found['margin'].mean()):.2f}",
     )
     made.add(
         f"Where some method fits the budget, MetaInf chooses one in at least {ANSWERED:.0%} of the "

@@ -8,13 +8,13 @@ class Config:
     """Sizes of the simulated and the measured table, and of the ensemble."""
 
     layer: str = "simulated"  # seconds by the roofline model, or "measured" on this machine
-    workloads: int = 16  # simulated workloads; with 8 devices and 5 models
+    workloads: int = 21  # simulated ones, 21 for the whole grid; with 8 devices and 5 models
     requests: int = 24  # of each workload
     noise: float = 0.02  # deviation of the logarithm of simulated seconds, as of a measurement
     members: int = 2  # networks of an ensemble
     steps: int = 250  # gradient steps of a network
-    batch: int = 64  # cells of a step; nodes with own histories share it
-    seeds: int = 5  # independent worlds, or seeds of the selectors on the measured table
+    batch: int = 63  # cells of a step; nodes with own histories share it
+    seeds: int = 10  # independent worlds, or seeds of the selectors on the measured table
     repeats: int = 5  # timed calls of each measurement
     widths: tuple[int, ...] = (32, 64, 128)  # of the measured transformers of two layers
     batches: tuple[int, ...] = (1, 4, 16)  # slots of the measured server

@@ -28,6 +28,7 @@ from jaxswarm.systems.meta_inf._features import (
     Features,
     Scaler,
     features,
+    log_nominal,
     scaler,
 )
 from jaxswarm.systems.meta_inf._fit import Fit, check_fit, fit_efficiency
@@ -37,6 +38,7 @@ from jaxswarm.systems.meta_inf._roofline import Efficiency
 from jaxswarm.systems.meta_inf._selectors import (
     RANKS_ONLY,
     SELECTORS,
+    Selector,
     alors,
     ensemble,
     gradient_boosting,
@@ -46,7 +48,7 @@ from jaxswarm.systems.meta_inf._selectors import (
 )
 from jaxswarm.systems.meta_inf._simulate import simulate_cells
 from jaxswarm.systems.meta_inf._specs import Device, Model, Workload, model_of
-from jaxswarm.systems.meta_inf._world import PORTFOLIO, World, draw_world
+from jaxswarm.systems.meta_inf._world import FULL_GRID, PORTFOLIO, World, draw_world
 
 __all__ = [
     "AXES",
@@ -55,6 +57,7 @@ __all__ = [
     "Device",
     "Efficiency",
     "FEATURES_VERSION",
+    "FULL_GRID",
     "Features",
     "Fit",
     "Fitted",
@@ -64,6 +67,7 @@ __all__ = [
     "Quality",
     "RANKS_ONLY",
     "SELECTORS",
+    "Selector",
     "Scaler",
     "Training",
     "Workload",
@@ -86,6 +90,7 @@ __all__ = [
     "isac",
     "leave_one_out",
     "load",
+    "log_nominal",
     "measure_cells",
     "model_of",
     "nearest_neighbours",

@@ -36,9 +36,9 @@ class Training(NamedTuple):
     members: int = 2
     hidden: int = 48
     steps: int = 250
-    batch: int = 64
+    batch: int = 63
     learning_rate: float = 6e-3
-    weight_decay: float = 1e-2
+    weight_decay: float = 1.0
 
 
 class Scale(NamedTuple):

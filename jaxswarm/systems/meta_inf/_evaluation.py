@@ -12,7 +12,7 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.systems.meta_inf._cells import AXES, Cells
 from jaxswarm.systems.meta_inf._ensemble import Training, fit_ensemble, predict
-from jaxswarm.systems.meta_inf._features import Features
+from jaxswarm.systems.meta_inf._features import Features, log_nominal
 from jaxswarm.systems.meta_inf._selectors import Selector
 from jaxswarm.types import Key
 
@@ -152,13 +152,14 @@ def held_out_ensembles(
     splits = list(leave_one_out(cells, axis))
     tests = np.array([np.flatnonzero(test) for _, test in _equal(splits, axis)])
     trains = np.array([np.flatnonzero(train) for train, _ in splits])
-    x, y = given.values, np.log(cells.seconds).astype(np.float32)
+    nominal = log_nominal(cells)[:, None]
+    x, y = given.values, (np.log(cells.seconds) - nominal).astype(np.float32)
     keys = jax.random.split(key, len(splits))
     fit = jax.jit(fit_and_predict, static_argnames=("training",))
     found = fit(keys, x[trains], y[trains], x[tests], training=training)
     scores = np.zeros(y.shape)
     scores[tests] = np.asarray(found)
-    return scores
+    return scores + nominal
 
 
 def fit_and_predict(

@@ -18,7 +18,7 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.systems.meta_inf._cells import AXES, Cells
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 """Version of the numeric features; a change of their meaning raises it."""
 
 HASHED = 12
@@ -79,23 +79,18 @@ def features(cells: Cells, *, embed: Embed | None = None, hashed: int = HASHED) 
         >>> chat = Workload("chat", requests=8, batch=4, prompt=32, output=16)
         >>> cells = table([(chip, net, chat, "a", 2.0)], ["a"])
         >>> features(cells, hashed=4).values.shape
-        (1, 42)
+        (1, 43)
     """
     checks.instance("cells", cells, Cells, "meta_inf.table(…)")
     hashed = checks.whole("hashed", hashed, 0)
     if embed is not None:
         checks.function("embed", embed)
-    columns: dict[str, np.ndarray] = {}
-    at = dict(zip(AXES, cells.index.T, strict=True))
-    raw: dict[str, np.ndarray] = {}
-    for axis, fields in _SPECS.items():
-        for field in fields:
-            values = np.array([getattr(spec, field) for spec in cells.members(axis)], np.float64)
-            raw[field] = values[at[axis]]
-            columns[f"{axis}: log {field}"] = np.log(raw[field])
-    for field in ("spread", "prefix_share", "rate"):
-        values = np.array([getattr(spec, field) for spec in cells.workloads], np.float64)
-        raw[field] = values[at["workload"]]
+    raw = _numbers(cells)
+    columns = {
+        f"{axis}: log {field}": np.log(raw[field])
+        for axis, fields in _SPECS.items()
+        for field in fields
+    }
     columns["workload: spread"] = raw["spread"]
     columns["workload: prefix_share"] = raw["prefix_share"]
     columns["workload: log prefix"] = np.log1p(raw["prefix_share"] * raw["prompt"])
@@ -104,29 +99,77 @@ def features(cells: Cells, *, embed: Embed | None = None, hashed: int = HASHED) 
     columns |= _derived(raw)
     blocks = [np.stack(list(columns.values()), axis=1).astype(np.float32)]
     names = list(columns)
-    for axis in AXES:
+    for axis, column in zip(AXES, cells.index.T, strict=True):
         texts = [spec.description for spec in cells.members(axis)]
         block = _hashed(texts, hashed) if embed is None else _embedded(embed, texts)
-        blocks.append(block[at[axis]])
+        blocks.append(block[column])
         names += [f"{axis}: text {i}" for i in range(block.shape[1])]
     return Features(np.concatenate(blocks, axis=1), tuple(names))
 
 
-def _derived(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Ratios that say what bounds a pass, from nominal numbers alone."""
+OVERHEAD = 1e-5
+"""Seconds that the nominal time allows for each layer of each pass; no spec sheet says it."""
+
+
+def log_nominal(cells: Cells) -> np.ndarray:
+    """Logarithm of the seconds of each cell by spec sheets alone, ``float64[C]``.
+
+    A pass takes the longer of its arithmetic at the device's peak and its traffic at the full
+    bandwidth, and :data:`OVERHEAD` for each layer; batches follow each other, or requests queue for
+    the slots as they arrive. Learners predict how much longer cells take, which differs far less
+    between devices than seconds do.
+
+    Args:
+        cells: of :func:`table`; their seconds are not used.
+    """
+    checks.instance("cells", cells, Cells, "meta_inf.table(…)")
+    return np.log(_nominal(_numbers(cells)))
+
+
+def _numbers(cells: Cells) -> dict[str, np.ndarray]:
+    """Numbers of the spec sheets of each cell, ``[C]`` by name."""
+    fields = dict(_SPECS) | {"workload": (*_SPECS["workload"], "spread", "prefix_share", "rate")}
+    found: dict[str, np.ndarray] = {}
+    for axis, column in zip(AXES, cells.index.T, strict=True):
+        for field in fields[axis]:
+            values = np.array([getattr(spec, field) for spec in cells.members(axis)], np.float64)
+            found[field] = values[column]
+    return found
+
+
+def _parts(raw: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Nominal seconds of prefill, of a decoding step's arithmetic and traffic; bytes kept."""
     weights, work = 4.0 * raw["num_params"], 2.0 * raw["num_params"]
     decode = work * raw["batch"] / raw["flops"]
-    prefill = decode * raw["prompt"]
     stream = weights / raw["bandwidth"]
     kept = 8.0 * raw["layers"] * raw["width"] * (raw["prompt"] + raw["output"]) * raw["batch"]
+    return decode * raw["prompt"], decode, stream, kept
+
+
+def _nominal(raw: dict[str, np.ndarray]) -> np.ndarray:
+    prefill, decode, stream, kept = _parts(raw)
+    overhead = OVERHEAD * raw["layers"]
+    step = np.maximum(decode, stream + kept / raw["bandwidth"]) + overhead
+    batch = np.maximum(prefill, stream) + overhead + raw["output"] * step
+    apart = 1.0 / np.where(raw["rate"] > 0, raw["rate"], np.inf)
+    behind = np.maximum(batch / raw["batch"] - apart, 0.0)  # that each request adds to the queue
+    online = batch + raw["requests"] / 2.0 * behind
+    offline = np.ceil(raw["requests"] / raw["batch"]) * batch
+    return np.where(raw["rate"] > 0, online, offline)
+
+
+def _derived(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Ratios that say what bounds a pass, from nominal numbers alone."""
+    prefill, decode, stream, kept = _parts(raw)
     longest = prefill + raw["output"] * np.maximum(decode, stream)
     columns = {
+        "log nominal seconds": np.log(_nominal(raw)),
         "log decode arithmetic": np.log(decode),
         "log prefill arithmetic": np.log(prefill),
         "log weight traffic": np.log(stream),
         "log arithmetic per traffic": np.log(decode / stream),
         "log prefill per decode": np.log(prefill / (raw["output"] * np.maximum(decode, stream))),
-        "log cache per memory": np.log((kept + weights) / raw["memory"]),
+        "log cache per memory": np.log((kept + 4.0 * raw["num_params"]) / raw["memory"]),
         "log requests per batch": np.log(raw["requests"] / raw["batch"]),
         "log load": np.log1p(raw["rate"] * longest / raw["batch"]),
         "log seconds of a layer": np.log(longest / raw["layers"]),

@@ -25,7 +25,7 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.systems.meta_inf._cells import AXES, Cells
 from jaxswarm.systems.meta_inf._ensemble import Training, fit_ensemble, predict
-from jaxswarm.systems.meta_inf._features import Features, scaler
+from jaxswarm.systems.meta_inf._features import Features, log_nominal, scaler
 
 Predict = Callable[[Cells, Features], np.ndarray]
 Selector = Callable[[Cells, Features, int], Predict]
@@ -38,6 +38,17 @@ def relative(cells: Cells) -> np.ndarray:
     """Logarithm of seconds less its mean over the methods, ``[C, M]``."""
     logs = np.log(cells.seconds)
     return logs - logs.mean(axis=1, keepdims=True)
+
+
+def level_and_relative(cells: Cells) -> np.ndarray:
+    """Targets ``[C, 1 + M]``: the mean logarithm less the nominal one, and :func:`relative`."""
+    level = np.log(cells.seconds).mean(axis=1) - log_nominal(cells)
+    return np.concatenate([level[:, None], relative(cells)], axis=1)
+
+
+def from_level(found: np.ndarray, cells: Cells) -> np.ndarray:
+    """Logarithms of seconds ``[C, M]`` of predicted :func:`level_and_relative`."""
+    return found[:, :1] + found[:, 1:] + log_nominal(cells)[:, None]
 
 
 def random_choice(train: Cells, given: Features, seed: int) -> Predict:
@@ -57,7 +68,7 @@ def oracle(train: Cells, given: Features, seed: int) -> Predict:
     return lambda cells, _: np.log(cells.seconds)
 
 
-def nearest_neighbours(neighbours: int = 5) -> Selector:
+def nearest_neighbours(neighbours: int = 9) -> Selector:
     """Mean of the nearest training cells in standardized features."""
     checks.whole("neighbours", neighbours, 1)
 
@@ -72,7 +83,7 @@ def nearest_neighbours(neighbours: int = 5) -> Selector:
     return fit
 
 
-def isac(clusters: int = 64) -> Selector:
+def isac(clusters: int = 128) -> Selector:
     """ISAC: clusters of training cells; a new cell gets the best method of the nearest cluster."""
     checks.whole("clusters", clusters, 1)
 
@@ -89,7 +100,7 @@ def isac(clusters: int = 64) -> Selector:
     return fit
 
 
-def alors(rank: int = 5, trees: int = 40) -> Selector:
+def alors(rank: int = 3, trees: int = 24) -> Selector:
     """ALORS: factors of the matrix of cells and methods; a random forest maps features to them."""
     checks.whole("rank", rank, 1)
     checks.whole("trees", trees, 1)
@@ -104,7 +115,7 @@ def alors(rank: int = 5, trees: int = 40) -> Selector:
         k = min(rank, len(values))
         factors = left[:, :k] * values[:k]
         model = RandomForestRegressor(trees, max_features=1 / 3, random_state=seed)
-        model.fit(scale(given), factors)
+        model.fit(scale(given), factors if k > 1 else factors[:, 0])
 
         def scores(cells: Cells, new: Features) -> np.ndarray:
             return model.predict(scale(new)).reshape(len(cells), k) @ right[:k] + offset
@@ -114,7 +125,7 @@ def alors(rank: int = 5, trees: int = 40) -> Selector:
     return fit
 
 
-def random_forest(trees: int = 40, min_leaf: int = 2) -> Selector:
+def random_forest(trees: int = 24, min_leaf: int = 1) -> Selector:
     """A random forest that predicts all methods' seconds from the features."""
     checks.whole("trees", trees, 1)
     checks.whole("min_leaf", min_leaf, 1)
@@ -123,8 +134,7 @@ def random_forest(trees: int = 40, min_leaf: int = 2) -> Selector:
         from sklearn.ensemble import RandomForestRegressor
 
         scale = scaler(given)
-        logs = np.log(train.seconds)
-        targets = np.concatenate([logs.mean(axis=1, keepdims=True), relative(train)], axis=1)
+        targets = level_and_relative(train)
         width = targets.std(axis=0) + 1e-9
         model = RandomForestRegressor(
             trees, max_features=1 / 3, min_samples_leaf=min_leaf, random_state=seed
@@ -133,7 +143,7 @@ def random_forest(trees: int = 40, min_leaf: int = 2) -> Selector:
 
         def scores(cells: Cells, new: Features) -> np.ndarray:
             found = model.predict(scale(new)) * width
-            return found[:, :1] + found[:, 1:]
+            return from_level(found, cells)
 
         return scores
 
@@ -141,7 +151,7 @@ def random_forest(trees: int = 40, min_leaf: int = 2) -> Selector:
 
 
 def gradient_boosting(
-    rounds: int = 25, leaves: int = 8, learning_rate: float = 0.3, *, identities: bool = False
+    rounds: int = 16, leaves: int = 4, learning_rate: float = 0.4, *, identities: bool = False
 ) -> Selector:
     """Histogram gradient boosting of each method's seconds, the paper's kind of regressor.
 
@@ -173,13 +183,12 @@ def gradient_boosting(
             return np.concatenate(hot, axis=1).astype(np.float32)
 
         x = inputs(train, given)
-        logs = np.log(train.seconds)
-        targets = np.concatenate([logs.mean(axis=1, keepdims=True), relative(train)], axis=1)
+        targets = level_and_relative(train)
         with threadpool_limits(1, user_api="openmp"):  # threads that spin cost more than they do
             models = [
                 HistGradientBoostingRegressor(
                     max_iter=rounds, max_leaf_nodes=leaves, learning_rate=learning_rate,
-                    early_stopping=False, min_samples_leaf=10, random_state=seed,
+                    early_stopping=False, min_samples_leaf=10, max_bins=32, random_state=seed,
                 ).fit(x, target)
                 for target in targets.T
             ]  # fmt: skip
@@ -188,7 +197,7 @@ def gradient_boosting(
             rows = inputs(cells, new)
             with threadpool_limits(1, user_api="openmp"):
                 found = np.stack([model.predict(rows) for model in models], axis=1)
-            return found[:, :1] + found[:, 1:]
+            return from_level(found, cells)
 
         return scores
 
@@ -208,11 +217,13 @@ def ensemble(training: Training = DEFAULT) -> Selector:
 
     def fit(train: Cells, given: Features, seed: int) -> Predict:
         scale = scaler(given)
-        logs = jnp.asarray(np.log(train.seconds), jnp.float32)
+        logs = np.log(train.seconds) - log_nominal(train)[:, None]
+        logs = jnp.asarray(logs, jnp.float32)
         fitted = _fit_ensemble(jax.random.key(seed), jnp.asarray(scale(given)), logs, training)
 
         def scores(cells: Cells, new: Features) -> np.ndarray:
-            return np.asarray(_predict(fitted, jnp.asarray(scale(new))).mean(axis=0), np.float64)
+            found = _predict(fitted, jnp.asarray(scale(new))).mean(axis=0)
+            return np.asarray(found, np.float64) + log_nominal(cells)[:, None]
 
         return scores
 
@@ -228,7 +239,9 @@ SELECTORS: Mapping[str, Selector] = MappingProxyType(
         "ALORS": alors(),
         "random forest": random_forest(),
         "gradient boosting": gradient_boosting(),
-        "gradient boosting, identities": gradient_boosting(identities=True),
+        "gradient boosting, identities": gradient_boosting(
+            leaves=8, learning_rate=0.2, identities=True
+        ),
         "MetaInf": ensemble(),
         "oracle": oracle,
     }

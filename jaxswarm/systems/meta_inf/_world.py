@@ -23,6 +23,13 @@ PORTFOLIO = {
 """The six methods that a selector chooses from; all keep a KV cache."""
 
 
+BATCHES = ((1, 2), (4,), (8, 16))
+"""Strata of the slots of a server: small, medium and large."""
+
+FULL_GRID = 21
+"""Workloads that cover each kind of task with each stratum of batches once."""
+
+
 class World(NamedTuple):
     """What cells are made of.
 
@@ -80,18 +87,21 @@ _TASKS = (
 
 
 def draw_world(
-    seed: int, *, num_devices: int = 8, num_workloads: int = 16, requests: int = 24
+    seed: int, *, num_devices: int = 8, num_workloads: int = FULL_GRID, requests: int = 24
 ) -> World:
     """Draw devices, hidden efficiencies and workloads.
 
     Devices come from eight kinds in turn, each number of the spec sheet multiplied by a lognormal
-    factor of deviation .2, hidden efficiencies by one of .25. Half of the workloads have all
-    requests at the start, the other half arrivals over time.
+    factor of deviation .2, hidden efficiencies by one of .25. Workloads are stratified, so that
+    worlds differ in details alone: workload ``i`` is of the ``i % 7``-th kind of task and the
+    ``i % 3``-th stratum of batches, and with an odd ``i`` requests arrive over time, at rates that
+    cover .5 to 40 per second evenly on a logarithmic scale. Lengths, spreads, shares, rates and
+    the batch within its stratum are random.
 
     Args:
         seed: of the draws.
         num_devices: 8 for one of each kind, or thousands.
-        num_workloads: of seven kinds of task.
+        num_workloads: 21 for each kind of task with each stratum of batches.
         requests: of each workload.
 
     Raises:
@@ -100,7 +110,7 @@ def draw_world(
     Example:
         >>> world = draw_world(0, num_devices=16)
         >>> len(world.devices), len(world.models), len(world.workloads)
-        (16, 5, 16)
+        (16, 5, 21)
     """
     rng = np.random.default_rng(checks.whole("seed", seed, 0))
     num_devices = checks.whole("num_devices", num_devices, 1)
@@ -108,52 +118,58 @@ def draw_world(
     requests = checks.whole("requests", requests, 1)
     devices, efficiencies = [], []
     for i in range(num_devices):
-        *numbers, words = _KINDS[i % len(_KINDS)]
-        flops, bandwidth, memory, half, eight, price, launch, host, rows, cached = numbers
-        sheet = np.exp(0.2 * rng.normal(size=5))
-        hidden = np.exp(0.25 * rng.normal(size=7))
-        devices.append(
-            Device(
-                f"device {i}",
-                flops * sheet[0],
-                bandwidth * sheet[1],
-                memory,
-                half,
-                eight * sheet[2],
-                price * sheet[3] / 3600,
-                words,
-            )
-        )
-        efficiencies.append(
-            Efficiency(
-                gemm=min(0.5 * hidden[0], 0.9),
-                rows=rows * hidden[1],
-                stream=min(0.65 * hidden[2], 0.95),
-                attention=min(0.25 * hidden[3], 0.8),
-                launch=launch * hidden[4],
-                host=host * hidden[5],
-                cached=cached * hidden[6],
-                convert=4.0 / bandwidth if "converted" in words else 0.0,
-                fused=0.5,
-            )
-        )
-    workloads = []
-    for i in range(num_workloads):
-        prompt, output, spread, share, words = _TASKS[int(rng.integers(len(_TASKS)))]
-        batch = int(rng.choice([1, 2, 4, 8, 16]))
-        factor = np.exp(0.3 * rng.normal(size=2))
-        rate = float(np.exp(rng.uniform(np.log(0.5), np.log(40.0)))) if i % 2 else 0.0
-        workloads.append(
-            Workload(
-                f"workload {i}",
-                requests,
-                batch,
-                max(int(prompt * factor[0]), 8),
-                max(int(output * factor[1]), 4),
-                spread * rng.uniform(0.7, 1.3),
-                min(share * rng.uniform(0.8, 1.1), 0.95),
-                rate,
-                f"{words}; {'interactive, requests arrive over time' if rate else 'offline'}",
-            )
-        )
+        device, efficiency = _device(rng, i)
+        devices.append(device)
+        efficiencies.append(efficiency)
+    online = num_workloads // 2
+    level = (rng.permutation(online) + rng.random(online)) / max(online, 1)
+    rates = np.exp(np.log(0.5) + level * np.log(40.0 / 0.5))
+    workloads = [
+        _workload(rng, i, requests, float(rates[i // 2]) if i % 2 else 0.0)
+        for i in range(num_workloads)
+    ]
     return World(tuple(devices), tuple(efficiencies), _MODELS, tuple(workloads))
+
+
+def _device(rng: np.random.Generator, i: int) -> tuple[Device, Efficiency]:
+    *numbers, words = _KINDS[i % len(_KINDS)]
+    flops, bandwidth, memory, half, eight, price, launch, host, rows, cached = numbers
+    sheet = np.exp(0.2 * rng.normal(size=5))
+    hidden = np.exp(0.25 * rng.normal(size=7))
+    device = Device(
+        f"device {i}",
+        flops * sheet[0],
+        bandwidth * sheet[1],
+        memory,
+        half,
+        eight * sheet[2],
+        price * sheet[3] / 3600,
+        words,
+    )
+    return device, Efficiency(
+        gemm=min(0.5 * hidden[0], 0.9),
+        rows=rows * hidden[1],
+        stream=min(0.65 * hidden[2], 0.95),
+        attention=min(0.25 * hidden[3], 0.8),
+        launch=launch * hidden[4],
+        host=host * hidden[5],
+        cached=cached * hidden[6],
+        convert=4.0 / bandwidth if "converted" in words else 0.0,
+        fused=0.5,
+    )
+
+
+def _workload(rng: np.random.Generator, i: int, requests: int, rate: float) -> Workload:
+    prompt, output, spread, share, words = _TASKS[i % len(_TASKS)]
+    factor = np.exp(0.3 * rng.normal(size=2))
+    return Workload(
+        f"workload {i}",
+        requests,
+        int(rng.choice(BATCHES[i % len(BATCHES)])),
+        max(int(prompt * factor[0]), 8),
+        max(int(output * factor[1]), 4),
+        spread * rng.uniform(0.7, 1.3),
+        min(share * rng.uniform(0.8, 1.1), 0.95),
+        rate,
+        f"{words}; {'interactive, requests arrive over time' if rate else 'offline'}",
+    )
