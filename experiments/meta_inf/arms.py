@@ -201,8 +201,14 @@ def _filled(rng: np.random.Generator, rows: np.ndarray, size: int) -> np.ndarray
 @functools.cache
 def _program(training: meta_inf.Training) -> Any:
     return jit_fast_compile(
-        functools.partial(meta_inf.fit_and_predict, training=training), plain=True
+        functools.partial(meta_inf.fit_and_predict, training=training),
+        plain=True,
+        level=_level(training),
     )
+
+
+def _level(training: meta_inf.Training) -> int:
+    return 2 if training.steps > 50 else 0  # a few steps are over before they are optimized
 
 
 def _flat(x: np.ndarray) -> np.ndarray:
@@ -267,33 +273,36 @@ def _nodes(
 ) -> dict[str, np.ndarray]:
     """Choices for each left-out device by networks of the other devices, ``[S, D, N, c]``.
 
-    Each step sees as many cells as one of the pooled network: nodes take a share each. Gossip
-    averages the parameters with both neighbours on a ring after each step; local does not.
+    Local networks see as many cells of their own history in a step as the pooled one of all, nodes
+    that gossip a share each: local has the larger budget. Gossip averages the parameters with both
+    neighbours on a ring after each step.
     """
     x, y = _stacked(tables, given)
     device = tables[0].index[:, 0]
     count = int(device.max()) + 1
-    own = np.array([np.flatnonzero(device == d) for d in range(count)])
+    everything = np.full(len(device), True)
+    splits = [(device == d, everything) for d in range(count)]
+    local_key, gossip_key = jax.random.split(key)
+    found = _fit(local_key, x, y, splits, training_of(config, members=1))
+    by_node = np.stack([part[0].argmin(axis=-1) for part in found], axis=-1)  # [S, C, D]
     others = np.array([[d for d in range(count) if d != out] for out in range(count)])
+    alone = _by_device(by_node, tables[0])  # [S, D, c, D]
+    local = np.stack([alone[:, d][..., others[d]] for d in range(count)], axis=1)
+
+    own = np.array([np.flatnonzero(device == d) for d in range(count)])
     histories = own[others]  # [D, N, c]
     nodes = count - 1
     share = training_of(config, members=1, batch=max(config.batch // nodes, 1))
     rule = gossip.averaging(gossip.mixing(topology.ring(nodes)))
-    keys = jax.random.split(key, len(x) * count)
+    keys = jax.random.split(gossip_key, len(x) * count)
     xs, ys, new = (_flat(part) for part in (x[:, histories], y[:, histories], x[:, own]))
 
     def by_gossip(key: jax.Array, x: jax.Array, y: jax.Array, new: jax.Array) -> jax.Array:
         return meta_inf.predict(meta_inf.fit_gossip(key, x, y, share, rule), new)
 
-    def by_local(key: jax.Array, x: jax.Array, y: jax.Array, new: jax.Array) -> jax.Array:
-        def node(key: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
-            return meta_inf.predict(meta_inf.fit_ensemble(key, x, y, share), new)[0]
-
-        return jax.vmap(node)(jax.random.split(key, nodes), x, y)
-
-    chosen = {}
-    for name, rule_of in (("gossip", by_gossip), ("local", by_local)):
-        found = jit_fast_compile(jax.vmap(rule_of), plain=True)(keys, xs, ys, new)
-        picked = np.asarray(found).argmin(axis=-1)  # [S D, N, c]
-        chosen[name] = picked.reshape(len(x), count, *picked.shape[1:])
-    return chosen
+    program = jit_fast_compile(jax.vmap(by_gossip), plain=True, level=_level(share))
+    picked = np.asarray(program(keys, xs, ys, new)).argmin(axis=-1)  # [S D, N, c]
+    return {
+        "gossip": picked.reshape(len(x), count, *picked.shape[1:]),
+        "local": local.swapaxes(2, 3),
+    }
