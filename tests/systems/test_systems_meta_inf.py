@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.harness.compile import jit_fast_compile
 from jaxswarm import gossip, topology
 from jaxswarm.models import transformer
 from jaxswarm.models.transformer import serving
@@ -124,17 +125,21 @@ def test_simulated_seconds_are_finite_deterministic_and_fall_with_better_devices
 
 
 def test_reuse_of_an_empty_prefix_is_pure_overhead_and_of_a_long_one_is_not():
-    models = [NET]
+    largest = max(w.batch for w in world().workloads)  # and other sizes as those of `cells`
+    devices = [dataclasses.replace(CHIP, name=str(i)) for i in range(4)]
+    models = [dataclasses.replace(NET, name=str(i)) for i in range(3)]
     loads = [
-        dataclasses.replace(CHAT, name=str(share), prompt=256, prefix_share=share)
-        for share in (0.0, 0.9)
+        dataclasses.replace(CHAT, name=str(share), batch=largest, prompt=256, prefix_share=share)
+        for share in (0.0, 0.9, 0.91, 0.92)
     ]
-    made = meta_inf.simulate_cells([CHIP], models, loads, methods=meta_inf.PORTFOLIO)
+    made = meta_inf.simulate_cells(devices, models, loads, methods=meta_inf.PORTFOLIO)
+    share = np.array([loads[i].prefix_share for i in made.index[:, 2]])
     reuse, plain = (made.seconds[:, METHODS.index(m)] for m in ("prefix reuse", "KV cache"))
-    assert reuse[0] > plain[0]
-    assert reuse[1] < plain[1]
+    assert (reuse > plain)[share == 0].all()
+    assert (reuse < plain)[share > 0].all()
 
 
+@pytest.mark.slow
 def test_thousands_of_nodes_are_one_program():
     many = meta_inf.draw_world(0, num_devices=2000, num_workloads=1, requests=6)
     index = np.stack([np.arange(2000), np.zeros(2000, int), np.zeros(2000, int)], axis=1)
@@ -143,6 +148,21 @@ def test_thousands_of_nodes_are_one_program():
     )
     assert made.seconds.shape == (2000, 6)
     assert len(np.unique(made.best)) > 1
+
+
+def test_worlds_cover_the_same_grid_with_other_details():
+    first, second = (meta_inf.draw_world(seed).workloads for seed in (0, 1))
+    assert len(first) == meta_inf.FULL_GRID == 21
+    for loads in (first, second):
+        strata = {(w.description.split(";")[0], (w.batch > 2) + (w.batch > 4)) for w in loads}
+        assert len(strata) == 21
+        rates = sorted(w.rate for w in loads if w.rate)
+        assert len(rates) == 10
+        want = np.exp(np.log(0.5) + np.arange(11) / 10 * np.log(80.0))
+        assert all(low <= rate <= high for low, rate, high in
+                   zip(want, rates, want[1:], strict=False))  # fmt: skip
+    assert [w.description for w in first] == [w.description for w in second]
+    assert [w.prompt for w in first] != [w.prompt for w in second]
 
 
 def test_workloads_have_the_mean_lengths_and_rates_they_say():
@@ -214,6 +234,7 @@ def test_an_equal_second_value_is_accepted_and_a_conflicting_one_refused():
         (lambda: meta_inf.simulate_cells([CHIP], [NET], [CHAT], methods={}), "methods"),
         (lambda: meta_inf.draw_world(-1), "seed"),
         (lambda: meta_inf.features(3), "cells"),
+        (lambda: meta_inf.log_nominal(3), "cells"),
         (lambda: meta_inf.features(cells(), embed=3), "embed"),
         (lambda: meta_inf.features(cells(), embed=lambda t: [[math.nan]] * len(t)), "embed"),
         (lambda: meta_inf.isac(0), "clusters"),
@@ -247,6 +268,30 @@ def test_features_do_not_know_the_seconds_and_hashed_texts_are_a_substitute():
     real = meta_inf.features(made, embed=lambda texts: [[float(len(t)), 1.0] for t in texts])
     assert real.values.shape[1] == meta_inf.features(made, hashed=2).values.shape[1]
     assert "device: text 1" in real.names
+
+
+def test_the_nominal_time_follows_the_spec_sheets_and_explains_the_level():
+    made = cells()
+    nominal = meta_inf.log_nominal(made)
+    slower = dataclasses.replace(made, seconds=made.seconds * 7.0)
+    np.testing.assert_array_equal(meta_inf.log_nominal(slower), nominal)
+    better = tuple(
+        dataclasses.replace(d, flops=2 * d.flops, bandwidth=2 * d.bandwidth) for d in made.devices
+    )
+    faster = meta_inf.log_nominal(dataclasses.replace(made, devices=better))
+    assert (faster < nominal).all()
+    level = np.log(made.seconds).mean(axis=1)
+    assert (level - nominal).std() < 0.4 * level.std()
+
+
+def test_one_request_takes_a_prefill_and_its_steps_nominally():
+    load = meta_inf.Workload("one", requests=1, batch=1, prompt=10, output=3)
+    cell = meta_inf.table([(CHIP, NET, load, "a", 1.0)], "a")
+    weights = NET.num_params
+    prefill = max(2 * weights * 10 / CHIP.flops, 4 * weights / CHIP.bandwidth) + 4 * 1e-5
+    cached = 8 * NET.layers * NET.width * 13
+    step = max(2 * weights / CHIP.flops, (4 * weights + cached) / CHIP.bandwidth) + 4 * 1e-5
+    np.testing.assert_allclose(np.exp(meta_inf.log_nominal(cell)), prefill + 3 * step, rtol=1e-9)
 
 
 def test_constant_columns_become_zero_and_other_schemas_are_refused():
@@ -340,9 +385,13 @@ def test_budgets_are_kept_by_the_predictions_and_infeasible_ones_are_said():
     assert not small.right.any()
 
 
-TRAINING = meta_inf.Training(members=2, hidden=8, steps=40, batch=8, learning_rate=2e-2)
-fit_jit = jax.jit(meta_inf.fit_ensemble, static_argnames=("training",))
-predict_jit = jax.jit(meta_inf.predict)
+TRAINING = meta_inf.Training(
+    members=2, hidden=8, steps=40, batch=8, learning_rate=2e-2, weight_decay=1e-2
+)
+fit_jit = jit_fast_compile(
+    functools.partial(meta_inf.fit_ensemble, training=TRAINING), level=0, plain=True
+)
+predict_jit = jit_fast_compile(meta_inf.predict, level=0, plain=True)
 
 
 def arrays(made):
@@ -352,11 +401,11 @@ def arrays(made):
 
 def test_an_ensemble_learns_and_ignores_units_of_its_features():
     x, y = arrays(cells())
-    fitted = fit_jit(jax.random.key(0), x, y, TRAINING)
+    fitted = fit_jit(jax.random.key(0), x, y)
     found = predict_jit(fitted, x).mean(axis=0)
     scale = y.mean(axis=0)[None]
     assert float(jnp.mean((found - y) ** 2)) < 0.5 * float(jnp.mean((scale - y) ** 2))
-    other = predict_jit(fit_jit(jax.random.key(0), 4.0 * x, y, TRAINING), 4.0 * x)
+    other = predict_jit(fit_jit(jax.random.key(0), 4.0 * x, y), 4.0 * x)
     np.testing.assert_allclose(other.mean(axis=0), found, atol=0.05)
 
 
@@ -365,7 +414,9 @@ def test_gossip_with_the_mean_of_all_nodes_gives_them_one_network():
     x, y = arrays(made)
     own = np.array([np.flatnonzero(made.index[:, 0] == d) for d in range(4)])
     rule = gossip.averaging(gossip.mixing(topology.complete(4)))
-    run = jax.jit(lambda key, x, y: meta_inf.fit_gossip(key, x, y, TRAINING, rule))
+    run = jit_fast_compile(
+        lambda key, x, y: meta_inf.fit_gossip(key, x, y, TRAINING, rule), level=0, plain=True
+    )
     fitted = run(jax.random.key(0), x[own], y[own])
     for leaf in jax.tree.leaves(fitted.params):
         np.testing.assert_allclose(leaf, jnp.broadcast_to(leaf[:1], leaf.shape), atol=1e-5)

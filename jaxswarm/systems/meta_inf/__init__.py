@@ -17,7 +17,6 @@ from jaxswarm.systems.meta_inf._evaluation import (
     Quality,
     check_unseen,
     fit_and_predict,
-    held_out_ensembles,
     held_out_scores,
     leave_one_out,
     quality,
@@ -33,7 +32,7 @@ from jaxswarm.systems.meta_inf._features import (
 )
 from jaxswarm.systems.meta_inf._fit import Fit, check_fit, fit_efficiency
 from jaxswarm.systems.meta_inf._measure import measure_cells, software
-from jaxswarm.systems.meta_inf._meta import Choice, MetaInf, device_margin, fit
+from jaxswarm.systems.meta_inf._meta import Choice, MetaInf, fit
 from jaxswarm.systems.meta_inf._roofline import Efficiency
 from jaxswarm.systems.meta_inf._selectors import (
     RANKS_ONLY,
@@ -75,7 +74,6 @@ __all__ = [
     "alors",
     "check_fit",
     "check_unseen",
-    "device_margin",
     "draw_world",
     "ensemble",
     "features",
@@ -85,7 +83,6 @@ __all__ = [
     "fit_ensemble",
     "fit_gossip",
     "gradient_boosting",
-    "held_out_ensembles",
     "held_out_scores",
     "isac",
     "leave_one_out",

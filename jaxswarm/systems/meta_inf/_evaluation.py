@@ -12,7 +12,7 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.systems.meta_inf._cells import AXES, Cells
 from jaxswarm.systems.meta_inf._ensemble import Training, fit_ensemble, predict
-from jaxswarm.systems.meta_inf._features import Features, log_nominal
+from jaxswarm.systems.meta_inf._features import Features
 from jaxswarm.systems.meta_inf._selectors import Selector
 from jaxswarm.types import Key
 
@@ -126,42 +126,6 @@ def within_budget(
     return np.where(upper <= np.asarray(budget)[:, None], log_seconds, np.inf)
 
 
-def held_out_ensembles(
-    key: Key,
-    cells: Cells,
-    given: Features,
-    training: Training,
-    *,
-    axis: str = "device",
-) -> np.ndarray:
-    """Scores ``[C, M]`` of ensembles as :func:`held_out_scores`, all trained in one program.
-
-    Args:
-        key: consumed.
-        cells: all cells, as many for each member of the axis.
-        given: their features.
-        training: see :class:`Training`.
-        axis: whose members are left out in turn.
-
-    Raises:
-        ValueError: for members with different numbers of cells, or arguments of another kind.
-    """
-    checks.key(key)
-    checks.instance("given", given, Features, "meta_inf.features(cells)")
-    checks.instance("training", training, Training, "meta_inf.Training()")
-    splits = list(leave_one_out(cells, axis))
-    tests = np.array([np.flatnonzero(test) for _, test in _equal(splits, axis)])
-    trains = np.array([np.flatnonzero(train) for train, _ in splits])
-    nominal = log_nominal(cells)[:, None]
-    x, y = given.values, (np.log(cells.seconds) - nominal).astype(np.float32)
-    keys = jax.random.split(key, len(splits))
-    fit = jax.jit(fit_and_predict, static_argnames=("training",))
-    found = fit(keys, x[trains], y[trains], x[tests], training=training)
-    scores = np.zeros(y.shape)
-    scores[tests] = np.asarray(found)
-    return scores + nominal
-
-
 def fit_and_predict(
     keys: Key, x: jax.Array, y: jax.Array, new: jax.Array, training: Training
 ) -> jax.Array:
@@ -182,12 +146,3 @@ def fit_and_predict(
         return predict(fit_ensemble(key, x, y, training), new).mean(axis=0)
 
     return jax.vmap(one)(keys, x, y, new)
-
-
-def _equal(
-    splits: list[tuple[np.ndarray, np.ndarray]], axis: str
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    sizes = {int(test.sum()) for _, test in splits}
-    if len(sizes) > 1:
-        raise ValueError(f"cells: expected as many for each {axis}, got {sorted(sizes)}")
-    return splits

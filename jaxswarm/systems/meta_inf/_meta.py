@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxswarm import checks
 from jaxswarm.systems.meta_inf._cells import Cells
-from jaxswarm.systems.meta_inf._evaluation import held_out_scores, leave_one_out
+from jaxswarm.systems.meta_inf._evaluation import held_out_scores
 from jaxswarm.systems.meta_inf._features import Embed, features
 from jaxswarm.systems.meta_inf._selectors import RANKS_ONLY, SELECTORS, Predict
 from jaxswarm.systems.meta_inf._specs import Device, Model, Workload
@@ -133,9 +133,3 @@ def fit(
             margin = float(np.max(np.log(cells.seconds) - found))
     checks.real("margin", margin)
     return MetaInf(cells.methods, learner(cells, given, seed), max(float(margin), 0.0), embed)
-
-
-def device_margin(cells: Cells, log_seconds: np.ndarray) -> np.ndarray:
-    """Largest underestimate of the logarithm of seconds on each device, ``[number of devices]``."""
-    under = np.log(cells.seconds) - log_seconds
-    return np.array([under[test].max() for _, test in leave_one_out(cells)])

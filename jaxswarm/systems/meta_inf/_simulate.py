@@ -48,7 +48,7 @@ def sheets(
         return np.tile(np.array(list(values), dtype), len(index))
 
     rates = np.array([[1.0, d.half_rate, d.int8_rate] for d in devices])
-    return Sheet(
+    leaves = [
         *(cell(v, device) for v in of(devices, "flops", "bandwidth", "memory")),
         cell(rates, device),
         *(
@@ -66,7 +66,8 @@ def sheets(
         choice(how.chunk or 0 for how in methods),
         choice(how.continuous for how in methods),
         choice((WEIGHTS.index(how.weights) for how in methods), np.int32),
-    )  # fmt: skip
+    ]  # fmt: skip
+    return Sheet(*leaves)
 
 
 def simulate_cells(
