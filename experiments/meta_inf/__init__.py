@@ -1,20 +1,31 @@
 """MetaInf: meta-learnt choice of an inference acceleration, on simulated and measured seconds.
 
-Changes after the pilot on base seed 1000 (all before the recorded run): 8-bit weights no longer
-raise the peak of arithmetic, some devices convert them on the fly, and small batches of
-accelerators are bound by memory, because "all on" was best in up to 60 % of the cells. The numbers
-of baselines (neighbours, clusters, rank, leaf size) were chosen among four each on the pilot's
-cells, by leaving devices out there; of the ensemble three settings were tried. No threshold moved.
+Tuning. Seven learners had four settings each, compared by selection accuracy on devices that are
+left out in the worlds of seeds 1000 to 1002 (:mod:`experiments.meta_inf.tuning`), and the best
+became the default: 9 neighbours (of 1, 3, 5, 9), 128 clusters of ISAC (16, 32, 64, 128), rank 3 of
+ALORS (1, 2, 3, 5), one cell in a forest's leaf (1, 2, 4, 8), boosting with 4 leaves and rate .4,
+on identities 8 leaves and rate .2 (each of 4 and 8 leaves, rates .2 and .4), weight decay 1 of
+MetaInf's networks (.01, .1, .3, 1, which differ by .004 only). Nothing else was tuned.
 
-What was found in the recorded run (small scale, base seed 0, five worlds): 9 of 19 claims held, 9
-of the others are undecided, because worlds draw few workloads and differ much. MetaInf chose the
-fastest method in .585 of the cells of left-out devices (static best .328, ISAC .495, ALORS .623,
-random forest .602); its speed is .924 of the oracle's, that of the static best .783. The paper's
-order of MetaInf above ALORS, forests and boosting is not reached: all learn from the same features.
-Budgets are kept only because almost no method passes the margin (a factor of 72), which comes from
-networks trained on three or four devices: level errors on unseen devices are that large. Gossip
-equals pooled histories (.545 and .542), yet local ones are hardly worse (.507), as each device has
-seen all models and workloads.
+Changes after the first recorded run (seeds 0 to 4, 16 workloads drawn at random): it held 9 of 19
+claims and left 9 undecided, MetaInf .585, ALORS .623, static best .328, a margin of the budgets
+of a factor 72. Then the world was changed (each covers seven kinds of task with three strata of
+batches), ten seeds were taken for five, learners predict seconds relative to a nominal time of the
+spec sheets, margins come from leaving one more device out, apart for cells with arrivals and
+without, whole kinds of task are left out in place of single workloads, and local histories see as
+many cells in a step as pooled ones (more than with gossip). Forests have 24 trees for 40, boosting
+16 rounds for 25 and 32 bins, to save time. No threshold moved. The seeds of the recorded run
+contain those of the first one, but its worlds are others.
+
+What was found (small scale, seeds 0 to 9): 14 of 19 claims held. MetaInf chose the fastest method
+in .571 of the cells of left-out devices (static best .244, ISAC .481, nearest neighbours .522,
+gradient boosting .521, ALORS .587, random forest .594); its speed is .911 of the oracle's (static
+best .733). The paper's order of MetaInf above ALORS and forests is not reached: all learn from the
+same features, and hashed words are no embeddings. Budgets: not held. Without a margin 6.7 % of the
+cells exceed the budget; the margin is still a factor 13, as the largest of thousands of errors,
+leaves a choice in 3 % of the cells only, and .3 % exceed the budget even so: seven devices do not
+bound the error on an eighth. Gossip reaches .988 of the accuracy with pooled histories (interval
+.945 to 1.072), local ones are 7.7 points below gossip.
 """
 
 from experiments.harness.protocol import Paper
