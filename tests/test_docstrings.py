@@ -51,6 +51,7 @@ models.transformer._generate
 models.transformer._log_probs
 models.transformer._lora
 models.transformer._model
+models.transformer.serving._server
 models.vae._model
 models.vae._training
 rl._evaluation
@@ -84,6 +85,7 @@ systems.generative_consensus._verify
 systems.knexa_fl._distillation
 systems.knexa_fl._knexa
 systems.knexa_fl._team
+systems.meta_inf._meta
 systems.matrix.exact
 systems.modest.protocol
 systems.nora._swarm
@@ -131,6 +133,8 @@ language.grpo language.sft language.generate language.openai_compatible language
 language.worker_calls language.server.start coordination.host_backend
 systems.fantasy_hsi.act systems.fantasy_hsi.goals envs.scenes.draw generative.dpo
 systems.fortytwo.text_round systems.sapo.text_packets
+systems.meta_inf.fit systems.meta_inf.table systems.meta_inf.features
+systems.meta_inf.simulate_cells models.transformer.serving.server
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 envs.MultiAgentCrafter systems.damcs.team systems.damcs.play_text
 systems.sl_mgac.sl_mgac systems.sl_mgac.log_rows systems.sl_mgac.two_hot

@@ -31,6 +31,7 @@ MINUTES = (
     "step_dapo",
     "sapo",
     "knexa_fl",
+    "meta_inf",
     "fantasy_hsi",
     "fortytwo",
     "byzantine_grid",

@@ -4,10 +4,12 @@
 pure functions of one agent; ``transformer.generate`` samples completions, which
 ``completion_log_probs`` scores; ``transformer.beam_search`` finds the most probable one;
 ``step_log_probs`` sums over reasoning steps. ``transformer.lora`` adapts a frozen model,
-``transformer.families`` holds agents of different sizes. Texts become tokens in
+``transformer.families`` holds agents of different sizes; ``transformer.serving`` answers many
+requests with a choice of accelerations. Texts become tokens in
 ``jaxswarm.data.tokenizers``.
 """
 
+from jaxswarm.models.transformer import serving
 from jaxswarm.models.transformer._beam import Beams, beam_search
 from jaxswarm.models.transformer._config import DTYPES, SIZES, Config, sized
 from jaxswarm.models.transformer._families import Families, families
@@ -62,6 +64,7 @@ __all__ = [
     "log_probs",
     "lora",
     "sample_tokens",
+    "serving",
     "sized",
     "step_ids",
     "step_log_probs",

@@ -220,7 +220,7 @@ def repeat_rows(tree: PyTree, repeats: int) -> PyTree:
         if not jnp.ndim(x):
             return x
         copies = jnp.broadcast_to(x[:, None], (x.shape[0], repeats, *x.shape[1:]))
-        return copies.reshape(-1, *x.shape[1:])
+        return copies.reshape(x.shape[0] * repeats, *x.shape[1:])
 
     return tree if repeats == 1 else jax.tree.map(leaf, tree)
 

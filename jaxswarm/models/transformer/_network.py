@@ -77,6 +77,28 @@ def empty_cache(config: Config, batch_size: int, num_slots: int) -> Cache:
     )
 
 
+def resized(cache: Cache, num_slots: int) -> Cache:
+    """Copy a cache into one of another number of slots, at least those in use.
+
+    Added slots are empty. Attention costs as much as there are slots, so a prompt that is processed
+    in chunks takes them as it needs them.
+    """
+    slots = cache.valid.shape[1]
+
+    def fit(x: jax.Array, axis: int) -> jax.Array:
+        if num_slots <= slots:
+            return jax.lax.slice_in_dim(x, 0, num_slots, axis=axis)
+        widths = [(0, 0)] * x.ndim
+        widths[axis] = (0, num_slots - slots)
+        return jnp.pad(x, widths)
+
+    return cache._replace(
+        keys=tuple(fit(k, 3) for k in cache.keys),
+        values=tuple(fit(v, 2) for v in cache.values),
+        valid=fit(cache.valid, 1),
+    )
+
+
 class Network(nn.Module):
     """Causal transformer, called as ``module(tokens, mask, cache, at) -> (Outputs, cache)``.
 
