@@ -44,7 +44,7 @@ from jaxswarm.envs.theatre.narration import (
     narrate,
 )
 from jaxswarm.envs.theatre.planning import Plan, plan, relaxed_levels
-from jaxswarm.envs.theatre.stage import Stage, Verb, build_stage, check_stage
+from jaxswarm.envs.theatre.stage import Fact, Stage, Verb, build_stage, check_stage
 from jaxswarm.envs.theatre.viewer import words
 from jaxswarm.envs.theatre.vocabulary import default_stage
 
@@ -56,6 +56,7 @@ __all__ = [
     "NOBODY",
     "SILENCE",
     "Blueprint",
+    "Fact",
     "Narration",
     "Options",
     "Plan",
