@@ -10,6 +10,7 @@ from jaxswarm.envs.theatre.blueprints import Blueprint, Point, blueprint, check_
 from jaxswarm.envs.theatre.drafts import (
     DESIGNERS,
     FAULTS,
+    OUTCOMES,
     Review,
     Written,
     draft,
@@ -54,6 +55,7 @@ __all__ = [
     "FAULTS",
     "ITSELF",
     "NOBODY",
+    "OUTCOMES",
     "SILENCE",
     "Blueprint",
     "Fact",

@@ -11,6 +11,7 @@ References:
     (plot designer, reviewer, and a director that plans backwards from the ending).
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from jaxswarm.envs.theatre.planning import plan, relaxed_levels
 from jaxswarm.envs.theatre.stage import INTACT, Stage, check_stage
 
 DESIGNERS = ("backward", "forward")
+OUTCOMES = ("in", "holds", "is", "knows")
+"""Kinds of facts that flags are drawn from: what has come about, not where actors are."""
 FAULTS = ("contradiction", "out of reach", "no motive")
 """Verdicts of the reviewer: facts exclude each other, no plan exists, nothing is left to do."""
 
@@ -58,9 +61,10 @@ def draft(
     rng: np.random.Generator,
     stage: Stage,
     *,
-    points: int = 4,
-    facts: int = 3,
+    points: int = 3,
+    facts: int = 4,
     designer: str = "backward",
+    kinds: Sequence[str] = OUTCOMES,
     unfamiliar: float = 0.3,
 ) -> Blueprint:
     """Draw a start, casts and private goals, and design the points' flags.
@@ -77,6 +81,8 @@ def draft(
         points: ``Q``, at least 1, in two scenes of one act each if there are several.
         facts: of a drawn conjunction, at least 1.
         designer: one of :data:`DESIGNERS`.
+        kinds: of the facts that are drawn, such as ``("is", "knows")``; what the backward designer
+            takes from its plan may be of any kind.
         unfamiliar: see :class:`~jaxswarm.envs.theatre.Blueprint`.
 
     Raises:
@@ -86,12 +92,15 @@ def draft(
     check_stage(stage)
     q, k = checks.whole("points", points, 1), checks.whole("facts", facts, 1)
     checks.choice("designer", designer, DESIGNERS)
+    wanted = np.array([fact[0] in kinds for fact in stage.facts])
+    if isinstance(kinds, str) or not wanted.any():
+        raise ValueError(f"kinds: expected kinds of facts such as {OUTCOMES}, got {kinds!r}")
     checks.probability("unfamiliar", unfamiliar)
     start = draw_start(rng, stage)
     scene = np.arange(q, dtype=np.int32) * 2 // q if q > 1 else np.zeros(1, np.int32)
     cast = _casts(rng, stage, scene)
     goals = _forward if designer == "forward" else _backward
-    flags = goals(rng, stage, start, cast, k)
+    flags = goals(rng, stage, start, cast, k, wanted)
     private = np.stack([_private(rng, stage, start, flag) for flag in flags])
     return Blueprint(
         start, flags, private, cast, scene, scene.copy(), np.float32(unfamiliar)
@@ -109,7 +118,7 @@ def review(stage: Stage, given: Blueprint) -> Review:
         >>> stage = theatre.default_stage()
         >>> made = theatre.draft(np.random.default_rng(0), stage, designer="backward")
         >>> theatre.review(stage, made).reachable.tolist()
-        [True, True, True, True]
+        [True, True, True]
     """
     check_stage(stage)
     checks.instance("blueprint", given, Blueprint)
@@ -140,7 +149,7 @@ def write(
     *,
     designer: str = "backward",
     reviewer: bool = True,
-    drafts: int = 8,
+    drafts: int = 24,
     **options: Any,
 ) -> Written:
     """Draft a blueprint, with a reviewer who sends it back until no fault is found.
@@ -198,25 +207,35 @@ def _casts(rng: np.random.Generator, stage: Stage, scene: np.ndarray) -> np.ndar
 
 
 def _conjunction(
-    rng: np.random.Generator, stage: Stage, state: np.ndarray, cast: np.ndarray, count: int
+    rng: np.random.Generator,
+    stage: Stage,
+    state: np.ndarray,
+    cast: np.ndarray,
+    count: int,
+    wanted: np.ndarray,
 ) -> np.ndarray:
     """Facts that do not hold yet and that the cast can bring about, each taken alone."""
     levels = relaxed_levels(stage, state, cast=cast)
     flag = np.zeros(stage.num_facts, bool)
-    options = np.flatnonzero(levels > 0)
+    options = np.flatnonzero((levels > 0) & wanted)
     if len(options):
         flag[rng.choice(options, min(count, len(options)), replace=False)] = True
     else:
-        flag[rng.integers(stage.num_facts)] = True
+        flag[rng.choice(np.flatnonzero(wanted))] = True
     return flag
 
 
 def _forward(
-    rng: np.random.Generator, stage: Stage, start: np.ndarray, cast: np.ndarray, count: int
+    rng: np.random.Generator,
+    stage: Stage,
+    start: np.ndarray,
+    cast: np.ndarray,
+    count: int,
+    wanted: np.ndarray,
 ) -> np.ndarray:
     flags, state = np.zeros((len(cast), stage.num_facts), bool), start
     for k in range(len(cast)):
-        flags[k] = _conjunction(rng, stage, state, cast[k], count)
+        flags[k] = _conjunction(rng, stage, state, cast[k], count, wanted)
         replaced = stage.groups[(stage.groups & flags[k]).any(axis=1)].any(axis=0)
         state = np.where(flags[k], True, state & ~replaced)
         if k + 1 < len(cast):
@@ -225,10 +244,15 @@ def _forward(
 
 
 def _backward(
-    rng: np.random.Generator, stage: Stage, start: np.ndarray, cast: np.ndarray, count: int
+    rng: np.random.Generator,
+    stage: Stage,
+    start: np.ndarray,
+    cast: np.ndarray,
+    count: int,
+    wanted: np.ndarray,
 ) -> np.ndarray:
-    common = cast.all(axis=0)  # those who are on stage throughout
-    ending = _conjunction(rng, stage, start, common, count)
+    common = np.asarray(cast.all(axis=0))  # those who are on stage throughout
+    ending = _conjunction(rng, stage, start, common, count, wanted)
     goal = ending
     found = plan(stage, start, goal, cast=common)
     for fact in rng.permutation(np.flatnonzero(ending)):

@@ -134,18 +134,24 @@ def relaxed_plan(
     reached = holds
     fact_layer = jnp.where(facts, 0, depth + 1)
     act_layer = jnp.full(n * m, depth + 1)
-    for layer in range(depth):
+
+    def forward(held: tuple, layer: jax.Array) -> tuple:
+        reached, fact_layer, act_layer = held
         possible = true @ reached > ready
         act_layer = jnp.where(possible & (act_layer > depth), layer, act_layer)
         gained = possible.astype(jnp.float32) @ adds > 0.5
         fact_layer = jnp.where(gained & (fact_layer > depth), layer + 1, fact_layer)
-        reached = jnp.maximum(reached, gained.astype(jnp.float32))
+        return (jnp.maximum(reached, gained.astype(jnp.float32)), fact_layer, act_layer), None
+
+    layers = jnp.arange(depth)
+    (_, fact_layer, act_layer), _ = jax.lax.scan(forward, (reached, fact_layer, act_layer), layers)
     distance = jnp.sum(jnp.where(goal, fact_layer, 0))
-    needed = goal & (fact_layer <= depth)
-    helpful = jnp.zeros(n * m, bool)
-    for layer in reversed(range(depth)):
+
+    def backward(needed: jax.Array, layer: jax.Array) -> tuple:
         now = (needed & (fact_layer == layer + 1)).astype(jnp.float32)
         helpful = (adds @ now > 0.5) & (act_layer == layer)
-        if layer:
-            needed = needed | (helpful.astype(jnp.float32) @ true > 0.5)
+        return needed | (helpful.astype(jnp.float32) @ true > 0.5), helpful
+
+    _, marks = jax.lax.scan(backward, goal & (fact_layer <= depth), layers, reverse=True)
+    helpful = marks[0]
     return Relaxed(distance.astype(jnp.int32), helpful.reshape(n, m))

@@ -24,6 +24,7 @@ from jaxswarm.systems.hamlet._rehearsal import (
     RehearsalObservation,
     RehearsalParams,
     playhouse,
+    rehearsal_params,
 )
 from jaxswarm.systems.hamlet._settings import (
     GOALS,
@@ -35,7 +36,15 @@ from jaxswarm.systems.hamlet._settings import (
     settings,
 )
 from jaxswarm.systems.hamlet._text import human, prompt_text, read_act, view
-from jaxswarm.systems.hamlet._tick import HamletState, Playhouse, TickInfo, perceive, tick
+from jaxswarm.systems.hamlet._tick import (
+    HamletState,
+    Opening,
+    Playhouse,
+    TickInfo,
+    opening,
+    perceive,
+    tick,
+)
 
 __all__ = [
     "GOALS",
@@ -45,6 +54,7 @@ __all__ = [
     "Candidates",
     "HamletState",
     "Move",
+    "Opening",
     "Playhouse",
     "Plays",
     "Rehearsal",
@@ -62,10 +72,12 @@ __all__ = [
     "human",
     "latency_penalty",
     "learned",
+    "opening",
     "perceive",
     "perform",
     "planner",
     "playhouse",
+    "rehearsal_params",
     "prompt_text",
     "read_act",
     "settings",

@@ -39,7 +39,8 @@ def candidates(
     *Fast*: the possible act that gains most facts of the goal at once; any possible act if none
     gains, or with the probability ``noise``. *Slow*: a relaxed plan over own beliefs and the acts
     of all present actors, to a bounded depth; an own act of its first layer, silence if only others
-    can help now, a look around if it finds no way. Both are silent if the goal is reached.
+    can help now or if it finds no way. Both are silent if the goal is reached as far as the actor
+    believes.
 
     Args:
         key: consumed; actor ``i`` draws from ``fold_in(key, i)``.
@@ -70,12 +71,7 @@ def candidates(
         best = _pick(numbers[2] + 2.0 * seen.gain, seen.possible & (seen.gain > 0.5))
         hasty = (best == 0) | (chance < noise)
         mine = plan.helpful[actor]
-        looks = seen.possible & (own.reveals > 0) & (own.reveals >= jnp.max(own.reveals))
-        thought = jnp.where(
-            jnp.any(plan.helpful),
-            _pick(numbers[2], seen.possible & mine),
-            _pick(numbers[1], looks),
-        )
+        thought = _pick(numbers[2], seen.possible & mine)
         return Candidates(
             fast=jnp.where(done, 0, jnp.where(hasty, anything, best)),
             slow=jnp.where(done, 0, thought),

@@ -22,6 +22,7 @@ from jaxswarm.systems.hamlet._tick import (
     Playhouse,
     TickInfo,
     begin,
+    opening,
     perceive,
     tick,
 )
@@ -174,7 +175,7 @@ def perform(
         outside = jnp.asarray(checks.mask("outside", outside, (n,)))
     plays = jax.tree.map(jnp.asarray, plays)
     start_key, run_key = jax.random.split(key)
-    state = begin(start_key, house, plays, jnp.asarray(play))
+    state = begin(start_key, house, plays, opening(house, plays), jnp.asarray(play))
 
     def moment(held: tuple, inputs: tuple) -> tuple:
         state, worker = held

@@ -13,18 +13,20 @@ from jumanji import specs
 from jaxswarm import checks
 from jaxswarm.envs import SwarmEnvironment, theatre
 from jaxswarm.envs.environment import Outcome
-from jaxswarm.systems.hamlet._settings import GOALS, MODES, Settings, settings
+from jaxswarm.systems.hamlet._settings import GOALS, MODES, Settings, check_settings, settings
 from jaxswarm.systems.hamlet._tick import (
     NO_ACT,
     HamletState,
+    Opening,
     Playhouse,
     begin,
+    opening,
     perceive,
     tick,
 )
 
 
-def playhouse(stage: theatre.Stage, *, slow_depth: int = 3, plan_depth: int = 6) -> Playhouse:
+def playhouse(stage: theatre.Stage, *, slow_depth: int = 2, plan_depth: int = 6) -> Playhouse:
     """Make what does not change in a program.
 
     Args:
@@ -49,10 +51,26 @@ class RehearsalParams(NamedTuple):
     Attributes:
         plays: blueprints, leaves ``[B, …]``; an episode plays a random one.
         settings: of the performance.
+        first: the planner's first beats of each.
     """
 
     plays: theatre.Blueprint
     settings: Settings
+    first: Opening
+
+
+def rehearsal_params(
+    house: Playhouse, plays: theatre.Blueprint, given: Settings | None = None
+) -> RehearsalParams:
+    """Physics of rehearsals of these blueprints ``[B, …]`` under these settings, or the default.
+
+    Raises:
+        ValueError: for blueprints of another stage, or settings out of range.
+    """
+    n = house.stage.num_actors
+    plays = jax.tree.map(jnp.asarray, check_plays(house.stage, plays))
+    given = settings(n) if given is None else check_settings(given, n)
+    return RehearsalParams(plays, given, opening(house, plays))
 
 
 class RehearsalObservation(NamedTuple):
@@ -94,13 +112,13 @@ class Rehearsal(SwarmEnvironment):
     def __init__(self, house: Playhouse, plays: theatre.Blueprint, time_limit: int = 48):
         checks.instance("house", house, Playhouse, "hamlet.playhouse(stage)")
         self._house = house
-        self._plays = check_plays(house.stage, plays)
+        self._params = rehearsal_params(house, plays)
         super().__init__(house.stage.num_actors, time_limit)
 
     @property
     def params(self) -> RehearsalParams:
         """The blueprints and the default settings."""
-        return RehearsalParams(self._plays, settings(self.num_agents))
+        return self._params
 
     @cached_property
     def action_spec(self) -> specs.Array:
@@ -112,7 +130,7 @@ class Rehearsal(SwarmEnvironment):
         """The start of a random blueprint."""
         play_key, belief_key = jax.random.split(key)
         play = jax.random.randint(play_key, (), 0, params.plays.start.shape[0])
-        return begin(belief_key, self._house, params.plays, play)
+        return begin(belief_key, self._house, params.plays, params.first, play)
 
     def advance(
         self, key: jax.Array, world: HamletState, action: jax.Array, params: RehearsalParams

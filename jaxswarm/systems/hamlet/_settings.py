@@ -45,6 +45,8 @@ class Settings(NamedTuple):
             which no actor acts takes the first number.
         spread: standard deviation of a latency's logarithm.
         private_reward: of a private goal; a point is worth 1 to every actor.
+        progress_reward: for each unit by which the world comes nearer to the flag, as the planner
+            sees it; what is lost again is subtracted, so that a point earns a fixed sum.
         waste_penalty: of an act that fails or does not help.
     """
 
@@ -57,6 +59,7 @@ class Settings(NamedTuple):
     seconds: Any = (1.0, 1.0, 4.5)
     spread: Any = 0.3
     private_reward: Any = 0.25
+    progress_reward: Any = 0.1
     waste_penalty: Any = 0.05
 
 
@@ -114,7 +117,7 @@ def check_settings(given: Any, num_actors: int, name: str = "settings") -> Setti
     checks.wholes("roles", given.roles, 0, len(ROLES) - 1, shape=(num_actors,))
     checks.probability("noise", given.noise)
     checks.real("seconds", given.seconds, above=0.0, shape=(3,))
-    for field in ("spread", "private_reward", "waste_penalty"):
+    for field in ("spread", "private_reward", "progress_reward", "waste_penalty"):
         checks.real(field, getattr(given, field), 0.0)
     return given
 

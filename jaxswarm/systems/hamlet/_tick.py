@@ -59,6 +59,7 @@ class HamletState(NamedTuple):
         satisfied: ``bool[N]``, private goals reached at this point.
         prompt: ``int32[N]``, acts that the advancer asks for, 0 for none.
         helpful: ``bool[N, M]``, the planner's beats.
+        distance: ``int32[]``, of the world to the flag, as the planner sees it.
         best: ``int32[]``, the smallest distance to this point so far.
         idle: ``float32[]``, seconds without progress.
         wait: ``float32[]``, seconds without progress or prompt.
@@ -74,6 +75,7 @@ class HamletState(NamedTuple):
     satisfied: jax.Array
     prompt: jax.Array
     helpful: jax.Array
+    distance: jax.Array
     best: jax.Array
     idle: jax.Array
     wait: jax.Array
@@ -113,17 +115,38 @@ class TickInfo(NamedTuple):
     order: jax.Array
 
 
-def begin(key: Key, house: Playhouse, plays: theatre.Blueprint, play: jax.Array) -> HamletState:
+class Opening(NamedTuple):
+    """The planner's view of each blueprint's start, computed once.
+
+    Attributes:
+        helpful: ``bool[B, N, M]``, first beats.
+        distance: ``int32[B]``, to the first flag.
+    """
+
+    helpful: jax.Array
+    distance: jax.Array
+
+
+def opening(house: Playhouse, plays: theatre.Blueprint) -> Opening:
+    """Plan the first beats of all blueprints ``[B, …]``."""
+    plan = jax.vmap(lambda *x: planner(house.verbs, *x, house.plan_depth))
+    parts = (plays.start, plays.flags[:, 0], plays.cast[:, 0])
+    beats = plan(*(jnp.asarray(part) for part in parts))
+    return Opening(beats.helpful, beats.distance)
+
+
+def begin(
+    key: Key, house: Playhouse, plays: theatre.Blueprint, first: Opening, play: jax.Array
+) -> HamletState:
     """The start of a play: its facts, and beliefs that are partly wrong."""
     n = house.stage.num_actors
     facts = jnp.asarray(plays.start)[play]
     beliefs = theatre.initial_beliefs(key, house.stage, facts, jnp.asarray(plays.unfamiliar)[play])
-    flag, _, cast = theatre.goals_at(plays, play, jnp.int32(0))
-    beats = planner(house.verbs, facts, flag, cast, house.plan_depth)
     none, zero = jnp.zeros(n, jnp.int32), jnp.zeros((), jnp.float32)
     return HamletState(
         jnp.asarray(play, jnp.int32), facts, beliefs, jnp.int32(0), jnp.zeros(n, bool), none,
-        beats.helpful, beats.distance, zero, zero, zero, none, jnp.zeros(n, bool),
+        first.helpful[play], first.distance[play], first.distance[play], zero, zero, zero, none,
+        jnp.zeros(n, bool),
     )  # fmt: skip
 
 
@@ -190,11 +213,18 @@ def tick(
     due = given.advancer & (wait >= given.threshold) & (point < points)
     prompted = advancer(keys[2], beats.helpful, _possible(verbs, facts, cast & alive), prompt, due)
     waste = attempted & ~effective
-    reward = reached + given.private_reward * wished - given.waste_penalty * waste
+    nearer = state.distance - jnp.where(reached, 0, beats.distance)
+    reward = (
+        reached
+        + given.progress_reward * nearer
+        + given.private_reward * wished
+        - given.waste_penalty * waste
+    )
     reward = reward - latency_penalty(latency)
     after = HamletState(
         state.play, facts, told.beliefs, point, (state.satisfied | wished) & ~reached, prompted,
-        beats.helpful, jnp.where(reached, beats.distance, jnp.minimum(state.best, beats.distance)),
+        beats.helpful, beats.distance,
+        jnp.where(reached, beats.distance, jnp.minimum(state.best, beats.distance)),
         idle, jnp.where(due, 0.0, wait), state.clock + spent, mode, attempted & ~told.succeeded,
     )  # fmt: skip
     info = TickInfo(
