@@ -45,7 +45,15 @@ from jaxswarm.envs.theatre.narration import (
     narrate,
 )
 from jaxswarm.envs.theatre.planning import Plan, plan, relaxed_levels
-from jaxswarm.envs.theatre.stage import Fact, Stage, Verb, build_stage, check_stage
+from jaxswarm.envs.theatre.stage import (
+    INTACT,
+    RUINED,
+    Fact,
+    Stage,
+    Verb,
+    build_stage,
+    check_stage,
+)
 from jaxswarm.envs.theatre.viewer import words
 from jaxswarm.envs.theatre.vocabulary import default_stage
 
@@ -53,9 +61,11 @@ __all__ = [
     "ALL",
     "DESIGNERS",
     "FAULTS",
+    "INTACT",
     "ITSELF",
     "NOBODY",
     "OUTCOMES",
+    "RUINED",
     "SILENCE",
     "Blueprint",
     "Fact",

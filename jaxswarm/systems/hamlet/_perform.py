@@ -15,7 +15,14 @@ from jaxswarm.coordination import AgentBackend, Request
 from jaxswarm.coordination.backends import EMPTY, OK
 from jaxswarm.envs import theatre
 from jaxswarm.systems.hamlet._rehearsal import check_plays
-from jaxswarm.systems.hamlet._settings import GOALS, MODES, Settings, check_settings, settings
+from jaxswarm.systems.hamlet._settings import (
+    GOALS,
+    MODES,
+    RANDOM,
+    Settings,
+    check_settings,
+    settings,
+)
 from jaxswarm.systems.hamlet._tick import (
     NO_ACT,
     HamletState,
@@ -121,6 +128,7 @@ def perform(
     given: Settings | None = None,
     time_limit: int = 48,
     alive: Any = None,
+    disrupted: Any = None,
     backend: AgentBackend | None = None,
     outside: Any = None,
 ) -> tuple[Summary, Trace]:
@@ -136,6 +144,7 @@ def perform(
         time_limit: ``T``, static.
         alive: ``bool[T, N]``, of ``coordination.availability``; an absent actor neither acts nor
             perceives. All actors are there if omitted.
+        disrupted: ``bool[T, N]``, moments in which an actor acts at random, whatever its role.
         backend: chooses acts instead of the policy for the actors in ``outside``: worker ``i`` is
             actor ``i``, answers are ``0`` (silence) to ``M``. A reply that is none of these, fails
             or is late becomes a failed act.
@@ -168,6 +177,8 @@ def perform(
     steps = checks.whole("time_limit", time_limit, 1)
     there = np.ones((steps, n), bool) if alive is None else alive
     there = jnp.asarray(checks.mask("alive", there, (steps, n)))
+    chance = np.zeros((steps, n), bool) if disrupted is None else disrupted
+    chance = jnp.asarray(checks.mask("disrupted", chance, (steps, n)))
     if (backend is None) != (outside is None):
         raise ValueError("backend, outside: expected both or neither")
     if backend is not None:
@@ -179,7 +190,8 @@ def perform(
 
     def moment(held: tuple, inputs: tuple) -> tuple:
         state, worker = held
-        index, there = inputs
+        index, there, chance = inputs
+        now = given._replace(roles=jnp.where(chance, RANDOM, given.roles))
         keys = jax.random.split(jax.random.fold_in(run_key, index), 3)
         decision = decide(keys[0], perceive(house, plays, state, given))
         acts, seconds = jnp.full(n, NO_ACT), jnp.zeros(n)
@@ -191,12 +203,14 @@ def perform(
             acts = jnp.where(reply.status == OK, reply.answer, UNKNOWN)
             acts = jnp.where(reply.status == EMPTY, NO_ACT, acts)
             seconds = reply.latency / 1000.0
-        after, info = tick(keys[2], house, plays, state, decision, given, there, acts, seconds)
+        after, info = tick(keys[2], house, plays, state, decision, now, there, acts, seconds)
         present = theatre.goals_at(plays, state.play, state.point)[2] & there
         return (after, worker), (state, info, present)
 
     first = (state, backend.init() if backend is not None else ())
-    (final, _), (states, infos, present) = jax.lax.scan(moment, first, (jnp.arange(steps), there))
+    (final, _), (states, infos, present) = jax.lax.scan(
+        moment, first, (jnp.arange(steps), there, chance)
+    )
     return summarize(plays, final, infos), Trace(states, infos, present, final)
 
 

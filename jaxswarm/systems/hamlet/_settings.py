@@ -59,7 +59,7 @@ class Settings(NamedTuple):
     seconds: Any = (1.0, 1.0, 4.5)
     spread: Any = 0.3
     private_reward: Any = 0.25
-    progress_reward: Any = 0.1
+    progress_reward: Any = 0.3
     waste_penalty: Any = 0.05
 
 
