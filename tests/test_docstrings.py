@@ -24,6 +24,7 @@ envs.environment
 envs.maze.environment
 envs.maze.families
 envs.maze.latent
+envs.theatre.environment
 envs.swarmbench.arenas
 generative._ac_flow
 generative._decentralized
@@ -71,6 +72,8 @@ rl.value_decomposition.mixers
 systems.fortytwo._synthetic
 systems.generative_consensus._replicas
 systems.generative_consensus._verify
+systems.hamlet._perform
+systems.hamlet._rehearsal
 systems.knexa_fl._distillation
 systems.knexa_fl._knexa
 systems.knexa_fl._team
@@ -118,6 +121,8 @@ models.transformer.from_config models.transformer.generate data.tokenizers.chara
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv
 language.grpo language.sft language.generate language.openai_compatible language.Tape
 language.worker_calls language.server.start coordination.host_backend
+systems.hamlet.perform systems.hamlet.settings systems.hamlet.stage_plays systems.hamlet.Rehearsal
+envs.Theatre envs.theatre.blueprint envs.theatre.plan envs.theatre.write envs.theatre.build_stage
 systems.fortytwo.text_round systems.sapo.text_packets
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 systems.sl_mgac.sl_mgac systems.sl_mgac.log_rows systems.sl_mgac.two_hot

@@ -3,6 +3,7 @@
 Shapes: ``T`` moments, ``N`` actors, ``F`` facts, ``Q`` points.
 """
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def _prop(
     names = [*stage.places, *stage.actors]
     cuts = [0, *(np.flatnonzero(np.diff(owner)) + 1), len(owner) - 1]
     span = times[-1]
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in itertools.pairwise(cuts):
         held = owner[first] >= len(stage.places)
         color = "#DDE7F0" if held else "#F0E6D2"
         width = times[last] - times[first]

@@ -39,7 +39,7 @@ DISCRETE = frozenset(
     f"{name}-v0"
     for name in """
     Aloha CaveEscape CoordinationGame CorridorMaze CoverageEnergy DeepSeaTreasure Donations
-    LiveFeedEnv Flocking Foraging Pursuit Synchronization Transport TwoObjectiveGrid
+    LiveFeedEnv Flocking Foraging Pursuit Synchronization Theatre Transport TwoObjectiveGrid
     """.split()
 )
 """Environments of discrete actions, by name: making them all takes seconds."""

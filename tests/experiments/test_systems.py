@@ -42,6 +42,7 @@ MINUTES = (
     "tscac",
     "verified_inference",
     "generative_consensus",
+    "hamlet",
 )
 
 

@@ -208,9 +208,9 @@ def stack(stage: Stage, plays: Sequence[Blueprint], *, reachable: bool = True) -
     if isinstance(plays, Blueprint) or not isinstance(plays, Sequence) or not plays:
         raise ValueError(f"plays: expected a list of blueprints, got {checks.shown(plays)}")
     for given in plays:
+        checks.instance("plays", given, Blueprint)
         if reachable:
             check_blueprint(stage, given)
-        checks.instance("plays", given, Blueprint)
     sizes = {np.shape(given.flags) for given in plays}
     if len(sizes) > 1:
         raise ValueError(f"plays: expected the same number of points, got flags {sorted(sizes)}")
