@@ -20,7 +20,7 @@ class Config:
     plan_depth: int = 6  # layers of the planner
     threshold: float = 15.0  # seconds without progress from which a play is stalled
     blueprints: int = 16  # blueprints per seed and designer
-    plays: int = 64  # performances per arm and seed
+    plays: int = 48  # performances per arm and seed
     moments: int = 64  # time limit of a performance
     iterations: int = 40  # of PPO
     envs: int = 16  # rehearsals side by side
@@ -33,7 +33,7 @@ class Config:
     actor: int = 0  # number of the actor that you, or the model, play
     endpoint: str = ""  # with --play: address of an OpenAI-compatible server that plays the actor
     model: str = ""  # its model
-    seeds: int = 6  # independent runs, at least 2
+    seeds: int = 5  # independent runs, at least 2
     seed: int = 0  # base seed of all runs
 
     def __post_init__(self) -> None:
