@@ -29,7 +29,10 @@ def plot(config: Config, results: Results, path: Path) -> None:
         _timeline(ax, stage, results["timeline"])
     else:
         figure = plt.figure(figsize=(14.0, 11.5))
-        grid = figure.add_gridspec(2, 2, height_ratios=(1.15, 1.0), hspace=0.28, wspace=0.32)
+        grid = figure.add_gridspec(
+            2, 2, height_ratios=(1.15, 1.0), hspace=0.42, wspace=0.2,
+            left=0.15, right=0.97, top=0.95, bottom=0.06,
+        )  # fmt: skip
         _timeline(figure.add_subplot(grid[0, :]), stage, results["timeline"])
         _completion(figure.add_subplot(grid[1, 0]), results)
         _tradeoff(figure.add_subplot(grid[1, 1]), results)
@@ -81,7 +84,7 @@ def _timeline(ax: Any, stage: theatre.Stage, given: Results) -> None:
         _dot("x", FAILED, "act that fails"), _dot("v", plotting.PALETTE[1], "advancer's prompt"),
     ]  # fmt: skip
     ax.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, frameon=False
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=4, frameon=False
     )
     plotting.titles(
         ax, f"Timeline of one play: {n} actors, {p} props", "seconds since the beginning", ""
@@ -148,8 +151,9 @@ def _completion(ax: Any, results: Results) -> None:
 
 def _tradeoff(ax: Any, results: Results) -> None:
     """Completion against latency of the ways to decide."""
-    for name in ("full", "always slow", "always fast", "never silent", "no advancer",
-                 "no advancer, retrained"):  # fmt: skip
+    offsets = {"full": (8, 8), "always slow": (-8, 10), "always fast": (8, -14),
+               "never silent": (8, 8)}  # fmt: skip
+    for name, offset in offsets.items():
         fields = results["summary"][name]
         x, y = np.asarray(fields["thinking"]), np.asarray(fields["complete"])
         color = BEAT if name == "full" else "#555555"
@@ -157,8 +161,10 @@ def _tradeoff(ax: Any, results: Results) -> None:
             x.mean(), y.mean(), xerr=2 * x.std(ddof=1) / len(x) ** 0.5,
             yerr=2 * y.std(ddof=1) / len(y) ** 0.5, fmt="o", color=color,
         )  # fmt: skip
-        ax.annotate(name, (x.mean(), y.mean()), xytext=(7, 6), textcoords="offset points",
-                    fontsize=9, color=color)  # fmt: skip
+        ax.annotate(
+            name, (x.mean(), y.mean()), xytext=offset, textcoords="offset points", fontsize=9,
+            color=color, ha="right" if offset[0] < 0 else "left",
+        )  # fmt: skip
     ax.margins(0.18)
     plotting.titles(
         ax, "Completion and latency", "seconds of latency of a play, all actors together",
