@@ -103,14 +103,14 @@ def narrate(
         possible = known & exists & present[actor] & ~jnp.any(violated) & pending
         after = jnp.where(possible & changes, results, facts)
         where, places = after[at], facts[at]
-        near = jnp.any(where & where[actor], axis=1) | jnp.any(places & places[actor], axis=1)
+        near = jnp.any(where & where[actor][None], axis=1) | jnp.any(places & places[actor][None], axis=1)
         itself = jnp.arange(n) == actor
         audience = present & (near | loud) & possible & (reach >= ALL)
         hers = known & present[actor] & (reach >= ITSELF)
         public = closed(requires | changes, after)
         own = jnp.where(possible, public | closed(reveals, after), closed(violated, after))
-        heard = (audience[:, None] & public) | ((itself & hers)[:, None] & own)
-        beliefs = jnp.where(heard, after, beliefs)
+        heard = (audience[:, None] & public[None]) | ((itself & hers)[:, None] & own[None])
+        beliefs = jnp.where(heard, after[None], beliefs)
         return (after, beliefs), possible
 
     (facts, beliefs), succeeded = jax.lax.scan(one, (facts, beliefs), order)
