@@ -26,7 +26,7 @@ BACKWARD = 0.1  # least gain of reachable flags by planning backwards, at equal 
 RECOVERY = 0.8  # least completion with one disrupting actor, of the undisturbed one
 CHANCE = 0.3  # largest completion of random actors, of the full system (control)
 
-SOURCE = "Shen et al. 2026"
+SOURCE = "Jiang et al. 2026"
 COMPLETION = "completion: share of plays whose last point is reached"
 
 

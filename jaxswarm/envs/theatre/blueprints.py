@@ -6,7 +6,7 @@ goals at each point: the point's flag, which is public, and a private one.
 Shapes: ``Q`` points, ``N`` actors, ``F`` facts.
 
 References:
-    S. Shen et al., HAMLET: hyperadaptive agent-based modeling for live embodied theatrics, 2025.
+    S. Jiang et al., HAMLET: a hierarchical and adaptive multi-agent framework, 2026.
 """
 
 from collections.abc import Iterable, Sequence

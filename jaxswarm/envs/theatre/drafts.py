@@ -7,7 +7,7 @@ draft back until the reviewer finds none.
 Shapes: ``B`` blueprints, ``Q`` points, ``N`` actors, ``F`` facts.
 
 References:
-    S. Shen et al., HAMLET: hyperadaptive agent-based modeling for live embodied theatrics, 2025
+    S. Jiang et al., HAMLET: a hierarchical and adaptive multi-agent framework, 2026
     (plot designer, reviewer, and a director that plans backwards from the ending).
 """
 

@@ -3,7 +3,7 @@
 Shapes: ``N`` actors, ``M`` acts of an actor, ``F`` facts, ``Q`` points, ``B`` blueprints.
 
 References:
-    S. Shen et al., HAMLET: hyperadaptive agent-based modeling for live embodied theatrics, 2025.
+    S. Jiang et al., HAMLET: a hierarchical and adaptive multi-agent framework, 2026.
 """
 
 import functools

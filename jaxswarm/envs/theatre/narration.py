@@ -103,7 +103,9 @@ def narrate(
         possible = known & exists & present[actor] & ~jnp.any(violated) & pending
         after = jnp.where(possible & changes, results, facts)
         where, places = after[at], facts[at]
-        near = jnp.any(where & where[actor][None], axis=1) | jnp.any(places & places[actor][None], axis=1)
+        near = jnp.any(where & where[actor][None], axis=1) | jnp.any(
+            places & places[actor][None], axis=1
+        )
         itself = jnp.arange(n) == actor
         audience = present & (near | loud) & possible & (reach >= ALL)
         hers = known & present[actor] & (reach >= ITSELF)

@@ -6,7 +6,7 @@ The planner sees the world and the point's flag, never an actor's private goal.
 Shapes: ``N`` actors, ``M`` acts of an actor, ``F`` facts, ``Q`` points.
 
 References:
-    S. Shen et al., HAMLET: hyperadaptive agent-based modeling for live embodied theatrics, 2025.
+    S. Jiang et al., HAMLET: a hierarchical and adaptive multi-agent framework, 2026.
 """
 
 from typing import NamedTuple

@@ -3,7 +3,7 @@
 Shapes: ``N`` actors.
 
 References:
-    S. Shen et al., HAMLET: hyperadaptive agent-based modeling for live embodied theatrics, 2025.
+    S. Jiang et al., HAMLET: a hierarchical and adaptive multi-agent framework, 2026.
 """
 
 from typing import Any, NamedTuple
