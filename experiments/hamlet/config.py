@@ -10,8 +10,8 @@ class Config:
     """Sizes of stage, blueprints, training and evaluation."""
 
     actors: int = 3  # actors on the stage, at least 2
-    places: int = 3  # places
-    props: int = 3  # props
+    places: int = 3  # places on the stage
+    props: int = 3  # props on the stage
     secrets: int = 2  # secrets that actors may know
     points: int = 3  # points of a blueprint
     facts: int = 4  # facts of a drawn conjunction
