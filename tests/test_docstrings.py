@@ -69,6 +69,11 @@ rl.tabular.finite_classes
 rl.tabular.least_squares
 rl.value_decomposition._named
 rl.value_decomposition.mixers
+systems.fantasy_hsi._act
+systems.fantasy_hsi._planner
+envs.scenes.families
+envs.scenes.navigation
+envs.scenes._scene
 systems.fortytwo._synthetic
 systems.generative_consensus._replicas
 systems.generative_consensus._verify
@@ -108,6 +113,7 @@ generative.experts generative.cluster generative.router generative.expert_weight
 network.churn network.link_loss network.combine network.crdt.anti_entropy
 network.crdt.or_set network.crdt.g_counter network.dht.routing_table network.dht.lookup
 network.transport.peers network.transport.links network.transport.over network.blocks.fetch
+network.transport.requests systems.lattica.spread network.node.Node network.node.encode
 swarms.vicsek swarms.boids swarms.kuramoto
 space.Space envs.SimpleSpread envs.unroll
 rl.tabular.combination_lock rl.tabular.least_squares_critic systems.nora.nora systems.nora.swarm
@@ -123,6 +129,7 @@ language.grpo language.sft language.generate language.openai_compatible language
 language.worker_calls language.server.start coordination.host_backend
 systems.hamlet.perform systems.hamlet.settings systems.hamlet.stage_plays systems.hamlet.Rehearsal
 envs.Theatre envs.theatre.blueprint envs.theatre.plan envs.theatre.write envs.theatre.build_stage
+systems.fantasy_hsi.act systems.fantasy_hsi.goals envs.scenes.draw generative.dpo
 systems.fortytwo.text_round systems.sapo.text_packets
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 systems.sl_mgac.sl_mgac systems.sl_mgac.log_rows systems.sl_mgac.two_hot
