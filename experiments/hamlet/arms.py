@@ -57,7 +57,7 @@ ARMS = {
     "full": Arm(),
     "no advancer": Arm({"advancer": False}),
     NO_ADVANCER: Arm({"advancer": False}, policy=NO_ADVANCER),
-    "no broadcast": Arm({"reach": theatre.NOBODY}),
+    "no broadcast": Arm({"reach": theatre.NONE}),
     "own outcomes only": Arm({"reach": theatre.ITSELF}),
     "always slow": Arm(mode=hamlet.MODES.index("slow")),
     "always fast": Arm(mode=hamlet.MODES.index("fast")),
@@ -91,7 +91,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     summaries: dict[str, Any] = {}
     audits = np.zeros(len(hamlet.Audit._fields), int)
     timeline: dict[str, np.ndarray] = {}
-    stage = company.house.stage
+    stage = company.production.stage
     for name, arm in ARMS.items():
         progress(name)
         plays = company.plays[arm.design]
@@ -117,7 +117,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
 
 def _program(config: Config, company: Company) -> Any:
     """Performances of all seeds: means of the summaries, and the trace of the first play."""
-    house, net = company.house, company.network
+    production, net = company.production, company.network
 
     def one_seed(
         key: Key, params: Any, plays: theatre.Blueprint, given: hamlet.Settings,
@@ -131,7 +131,7 @@ def _program(config: Config, company: Company) -> Any:
 
         def perform(key: Key, play: jax.Array) -> Any:
             return hamlet.perform(
-                key, house, plays, decide, play=play, given=given, time_limit=config.moments,
+                key, production, plays, decide, play=play, given=given, time_limit=config.moments,
                 alive=alive, disrupted=disrupted,
             )  # fmt: skip
 

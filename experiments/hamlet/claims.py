@@ -205,7 +205,7 @@ def _disruption(made: ClaimList, summary: dict[str, Any]) -> None:
         )  # fmt: skip
     _add(
         made, "With one actor absent for an eighth of the moments, completion is at least 80 % of "
-        "the undisturbed one", "Own check: entrances and exits that nobody planned",
+        "the undisturbed one", "Own check: unplanned entrances and exits",
         "one absent actor", "full", summary["one absent actor"]["complete"], full, RECOVERY,
         at_least=0.0,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from experiments.hamlet.config import Config
-from experiments.hamlet.training import make_house
+from experiments.hamlet.training import make_production
 from experiments.harness.protocol import Results
 from jaxswarm import plotting
 from jaxswarm.envs import theatre
@@ -23,7 +23,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
     """Draw the timeline; below it completion and latency of the arms, unless it is a session."""
     import matplotlib.pyplot as plt
 
-    stage = make_house(config).stage
+    stage = make_production(config).stage
     if config.play:
         figure, ax = plt.subplots(figsize=(13.0, 6.0))
         _timeline(ax, stage, results["timeline"])

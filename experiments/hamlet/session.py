@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from experiments.hamlet.config import Config
-from experiments.hamlet.training import make_house
+from experiments.hamlet.training import make_production
 from jaxswarm import coordination, language
 from jaxswarm.envs import theatre
 from jaxswarm.systems import hamlet
@@ -25,8 +25,8 @@ def play(config: Config) -> dict[str, Any]:
     Returns:
         ``timeline`` and ``audit``, as of :func:`experiments.hamlet.arms.run`.
     """
-    house = make_house(config)
-    stage = house.stage
+    production = make_production(config)
+    stage = production.stage
     plays = hamlet.stage_plays(
         config.seed, stage, 1, points=config.points, facts=config.facts,
         unfamiliar=config.unfamiliar,
@@ -38,7 +38,7 @@ def play(config: Config) -> dict[str, Any]:
     key = jax.random.key(config.seed)
     _, trace = jax.jit(
         lambda k: hamlet.perform(
-            k, house, plays, hamlet.fixed("slow"), time_limit=config.moments, backend=backend,
+            k, production, plays, hamlet.fixed("slow"), time_limit=config.moments, backend=backend,
             outside=outside,
         )
     )(key)  # fmt: skip

@@ -29,7 +29,7 @@ class Company(NamedTuple):
     """What all arms share.
 
     Attributes:
-        house: stage and depths.
+        production: stage and depths.
         plays: design -> blueprints, leaves ``[S, B, …]``.
         reachable: design -> ``bool[S, B, Q]``.
         drafts: design -> ``int[S, B]``.
@@ -38,7 +38,7 @@ class Company(NamedTuple):
         rewards: condition -> ``float[S, iterations]``.
     """
 
-    house: hamlet.Playhouse
+    production: hamlet.Production
     plays: dict[str, theatre.Blueprint]
     reachable: dict[str, np.ndarray]
     drafts: dict[str, np.ndarray]
@@ -58,10 +58,10 @@ def conditions(config: Config) -> dict[str, hamlet.Settings]:
     }
 
 
-def make_house(config: Config) -> hamlet.Playhouse:
+def make_production(config: Config) -> hamlet.Production:
     """The stage, the same for all seeds."""
     stage = theatre.default_stage(config.actors, config.places, config.props, config.secrets)
-    return hamlet.playhouse(stage, slow_depth=config.slow_depth, plan_depth=config.plan_depth)
+    return hamlet.production(stage, slow_depth=config.slow_depth, plan_depth=config.plan_depth)
 
 
 def write_plays(config: Config, stage: theatre.Stage) -> dict[str, list[hamlet.Plays]]:
@@ -80,14 +80,14 @@ def write_plays(config: Config, stage: theatre.Stage) -> dict[str, list[hamlet.P
 
 def assemble(config: Config) -> Company:
     """Write blueprints and train all policies; conditions and seeds are ``vmap`` axes."""
-    house = make_house(config)
-    written = write_plays(config, house.stage)
+    production = make_production(config)
+    written = write_plays(config, production.stage)
     plays = {
         name: jax.tree.map(lambda *x: jnp.stack(x), *(each.blueprints for each in group))
         for name, group in written.items()
     }
     env = hamlet.Rehearsal(
-        house, written["backward, reviewer"][0].blueprints, time_limit=config.moments
+        production, written["backward, reviewer"][0].blueprints, time_limit=config.moments
     )
     network = rl.network_for(env, widths=(config.width,))
     learner = rl.ppo(
@@ -100,7 +100,7 @@ def assemble(config: Config) -> Company:
     def train(key: Key, plays: theatre.Blueprint, given: hamlet.Settings) -> tuple[Params, Any]:
         weights_key, start_key, step_key = jax.random.split(key, 3)
         weights = rl.initialize(weights_key, network, config.actors, shared=True)
-        physics = hamlet.rehearsal_params(house, plays, given)
+        physics = hamlet.rehearsal_params(production, plays, given)
 
         def step(state: Any, index: jax.Array) -> tuple[Any, jax.Array]:
             state, info = learner.step(jax.random.fold_in(step_key, index), state, None)
@@ -117,7 +117,7 @@ def assemble(config: Config) -> Company:
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     weights, rewards = jax.block_until_ready(program(keys, plays["backward, reviewer"], settings))
     return Company(
-        house,
+        production,
         plays,
         {name: np.stack([each.reachable for each in group]) for name, group in written.items()},
         {name: np.stack([each.drafts for each in group]) for name, group in written.items()},

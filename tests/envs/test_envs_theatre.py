@@ -125,40 +125,40 @@ def moments(seed, steps=30):
                 acts[i] = 1 + rng.choice(own)
         order = rng.permutation(2).astype(np.int32)
         reach = np.int32(rng.integers(3))
-        told = narrator()(facts, beliefs, present, acts, order, reach)
-        yield facts, beliefs, present, acts, order, reach, told
-        facts, beliefs = np.asarray(told.facts), np.asarray(told.beliefs)
+        outcome = narrator()(facts, beliefs, present, acts, order, reach)
+        yield facts, beliefs, present, acts, order, reach, outcome
+        facts, beliefs = np.asarray(outcome.facts), np.asarray(outcome.beliefs)
 
 
 def test_the_narrator_allows_what_is_possible_and_changes_nothing_else():
     succeeded = 0
-    for facts, _, present, acts, order, _, told in moments(0, 60):
+    for facts, _, present, acts, order, _, outcome in moments(0, 60):
         state = facts
         for i in order:
             possible = {m + 1: s for (j, m), s in successors(STAGE, state, present) if j == i}
             fine = acts[i] in possible and (possible[acts[i]] != state).any()
-            assert bool(told.succeeded[i]) == fine
+            assert bool(outcome.succeeded[i]) == fine
             state = possible[acts[i]] if fine else state
             succeeded += fine
-        assert (state == np.asarray(told.facts)).all()
-        STAGE.check_state(np.asarray(told.facts))
+        assert (state == np.asarray(outcome.facts)).all()
+        STAGE.check_state(np.asarray(outcome.facts))
     assert succeeded > 20
 
 
 def test_beliefs_change_by_broadcasts_alone_and_to_what_is_true():
     changed = 0
-    for _, beliefs, present, acts, _, reach, told in moments(1, 60):
-        after = np.asarray(told.beliefs)
+    for _, beliefs, present, acts, _, reach, outcome in moments(1, 60):
+        after = np.asarray(outcome.beliefs)
         new = after != beliefs
         changed += new.sum()
         assert not new[~present].any()
-        if reach == theatre.NOBODY or not np.asarray(told.attempted).any():
+        if reach == theatre.NONE or not np.asarray(outcome.attempted).any():
             assert not new.any()
         if reach == theatre.ITSELF:
             assert not new[acts == 0].any()
         one_act = (acts != 0).sum() == 1
         if one_act:  # with several acts a belief may be overtaken in the same moment
-            assert (after == np.asarray(told.facts)[None])[new].all()
+            assert (after == np.asarray(outcome.facts)[None])[new].all()
     assert changed > 20
 
 
@@ -168,7 +168,7 @@ def test_permuting_the_actors_permutes_what_happens():
     fact_order = [swapped.facts.index(tuple(names.get(x, x) for x in fact)) for fact in STAGE.facts]
     texts = [[t.replace("Ada", "X").replace("Bruno", "Ada").replace("X", "Bruno") for t in row]
              for row in STAGE.texts]  # fmt: skip
-    for facts, beliefs, present, acts, order, reach, told in moments(2):
+    for facts, beliefs, present, acts, order, reach, outcome in moments(2):
         mapped = np.zeros_like(facts)
         mapped[fact_order] = facts
         believed = np.zeros_like(beliefs)
@@ -178,8 +178,8 @@ def test_permuting_the_actors_permutes_what_happens():
             if 1 <= other[i] <= STAGE.num_acts:
                 other[i] = 1 + STAGE.texts[i].index(texts[1 - i][other[i] - 1])
         then = narrator()(mapped, believed, present[::-1].copy(), other, 1 - order, reach)
-        assert (np.asarray(then.facts)[fact_order] == np.asarray(told.facts)).all()
-        assert (np.asarray(then.succeeded)[::-1] == np.asarray(told.succeeded)).all()
+        assert (np.asarray(then.facts)[fact_order] == np.asarray(outcome.facts)).all()
+        assert (np.asarray(then.succeeded)[::-1] == np.asarray(outcome.succeeded)).all()
 
 
 def test_a_relaxed_plan_is_no_longer_than_a_real_one_and_starts_it():

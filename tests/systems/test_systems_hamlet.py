@@ -19,20 +19,20 @@ N, T = 2, 16
 def world():
     stage = theatre.default_stage(N, 2, 1, 1)
     plays = hamlet.stage_plays(0, stage, 3, points=2, facts=2).blueprints
-    return stage, hamlet.playhouse(stage), plays
+    return stage, hamlet.production(stage), plays
 
 
 @functools.cache
 def performance():
     """One compiled program for all settings, modes and faults."""
-    _, house, plays = world()
+    _, production, plays = world()
 
     def run(key, play, given, mode, alive, disrupted):
         def decide(key, perceived):
             return jnp.tile(jnp.stack([mode, jnp.int32(0)])[None], (N, 1))
 
         return hamlet.perform(
-            key, house, plays, decide, play=play, given=given, time_limit=T, alive=alive,
+            key, production, plays, decide, play=play, given=given, time_limit=T, alive=alive,
             disrupted=disrupted,
         )  # fmt: skip
 
@@ -50,7 +50,7 @@ def perform(seed=0, play=0, mode="slow", alive=None, disrupted=None, **changes):
 
 
 ARMS = [
-    {}, {"mode": "fast"}, {"roles": ["random", "own policy"]}, {"reach": theatre.NOBODY},
+    {}, {"mode": "fast"}, {"roles": ["random", "own policy"]}, {"reach": theatre.NONE},
     {"roles": ["directed"] * 2},
 ]  # fmt: skip
 
@@ -147,11 +147,11 @@ def test_latency_is_punished_in_steps():
 
 
 def test_perception_does_not_depend_on_the_private_goals_of_others_or_on_the_world():
-    _, house, plays = world()
+    _, production, plays = world()
     given = hamlet.settings(N)
     _, trace = perform()
     state = jax.tree.map(lambda x: jnp.asarray(x[0]), trace.states)
-    see = jax.jit(lambda p, s: hamlet.perceive(house, p, s, given))
+    see = jax.jit(lambda p, s: hamlet.perceive(production, p, s, given))
     seen = see(plays, state)
     other = plays.private.copy()
     other[:, :, 1] = ~other[:, :, 1]
@@ -161,12 +161,12 @@ def test_perception_does_not_depend_on_the_private_goals_of_others_or_on_the_wor
 
 
 def with_backend(ask, steps=4):
-    stage, house, plays = world()
+    stage, production, plays = world()
     backend = coordination.host_backend(ask, N, num_answers=1 + stage.num_acts)
     outside = np.array([True, False])
     _, trace = jax.jit(
         lambda k: hamlet.perform(
-            k, house, plays, hamlet.fixed("silence"), time_limit=steps, backend=backend,
+            k, production, plays, hamlet.fixed("silence"), time_limit=steps, backend=backend,
             outside=outside, given=hamlet.settings(N, advancer=False),
         )
     )(jax.random.key(0))  # fmt: skip
@@ -213,7 +213,7 @@ def test_a_human_at_the_terminal_plays_one_actor():
 
 
 def test_stochastic_workers_play_through_the_same_protocol():
-    stage, house, plays = world()
+    stage, production, plays = world()
     pool = coordination.workers([[1.0]] * N)
     backend = coordination.stochastic_backend(pool, num_answers=1 + stage.num_acts)
 
@@ -222,7 +222,7 @@ def test_stochastic_workers_play_through_the_same_protocol():
 
     summary, _ = jax.jit(
         lambda k: hamlet.perform(
-            k, house, plays, hamlet.fixed("silence"), time_limit=T,
+            k, production, plays, hamlet.fixed("silence"), time_limit=T,
             backend=coordination.AgentBackend(backend.init, perfect), outside=np.ones(N, bool),
         )
     )(jax.random.key(0))  # fmt: skip
@@ -251,9 +251,9 @@ REFUSED = {
     "setting": (lambda: hamlet.settings(2, speed=1), "unknown setting"),
     "seconds": (lambda: hamlet.settings(2, seconds=(1.0, 0.0, 1.0)), "seconds"),
     "settings": (lambda: hamlet.check_settings(3, 2), "settings"),
-    "depth": (lambda: hamlet.playhouse(world()[0], slow_depth=0), "slow_depth"),
-    "stage": (lambda: hamlet.playhouse(3), "stage"),
-    "house": (lambda: hamlet.Rehearsal(3, world()[2]), "house"),
+    "depth": (lambda: hamlet.production(world()[0], slow_depth=0), "slow_depth"),
+    "stage": (lambda: hamlet.production(3), "stage"),
+    "production": (lambda: hamlet.Rehearsal(3, world()[2]), "production"),
     "plays": (lambda: hamlet.Rehearsal(world()[1], 3), "plays"),
     "start": (
         lambda: hamlet.Rehearsal(world()[1], world()[2]._replace(start=np.ones((3, 2), bool))),

@@ -37,7 +37,7 @@ from jaxswarm.envs.theatre.lookahead import (
 from jaxswarm.envs.theatre.narration import (
     ALL,
     ITSELF,
-    NOBODY,
+    NONE,
     SILENCE,
     Narration,
     initial_beliefs,
@@ -63,7 +63,7 @@ __all__ = [
     "FAULTS",
     "INTACT",
     "ITSELF",
-    "NOBODY",
+    "NONE",
     "OUTCOMES",
     "RUINED",
     "SILENCE",

@@ -143,19 +143,25 @@ class Theatre(SwarmEnvironment):
         """Acts in random order, then the point's flag and the private goals."""
         flag, private, present = goals_at(params, world.play, world.point)
         order = jnp.argsort(jax.vmap(jax.random.uniform)(agents.keys(key, self.num_agents)))
-        told = narrate(self.stage, world.facts, world.beliefs, present, action, order)
-        reached = holds(told.facts, flag)
-        wished = jax.vmap(holds, in_axes=(None, 0))(told.facts, private) & private.any(axis=1)
+        outcome = narrate(self.stage, world.facts, world.beliefs, present, action, order)
+        reached = holds(outcome.facts, flag)
+        wished = jax.vmap(holds, in_axes=(None, 0))(outcome.facts, private) & private.any(axis=1)
         satisfied = (wished & present) | world.satisfied
         reward = reached + PRIVATE_REWARD * (satisfied & ~world.satisfied)
         last = params.flags.shape[1] - 1
         point = world.point + reached
         _, _, then = goals_at(params, world.play, point)
-        facts = leave(self.stage, told.facts, present & ~then & reached)
+        facts = leave(self.stage, outcome.facts, present & ~then & reached)
         world = TheatreWorld(
-            world.play, facts, told.beliefs, point, satisfied & ~reached, action, told.succeeded
+            world.play,
+            facts,
+            outcome.beliefs,
+            point,
+            satisfied & ~reached,
+            action,
+            outcome.succeeded,
         )
-        metrics = {"point": point, "succeeded": told.succeeded, "attempted": told.attempted}
+        metrics = {"point": point, "succeeded": outcome.succeeded, "attempted": outcome.attempted}
         return Outcome(world, reward.astype(jnp.float32), point > last, metrics)
 
     def observe(

@@ -19,7 +19,7 @@ from jaxswarm import checks
 from jaxswarm.envs.theatre.stage import Stage, check_stage
 
 SILENCE = 0
-NOBODY, ITSELF, ALL = 0, 1, 2
+NONE, ITSELF, ALL = 0, 1, 2
 """Reach of broadcasts: none at all, an actor's own acts alone, or as the module says."""
 
 
@@ -57,7 +57,7 @@ def narrate(
         present: ``bool[N]``, who is on stage.
         acts: ``int32[N]``: 0 for silence, ``1 … M`` for an act; any other number fails.
         order: ``int32[N]``, actors in the order in which they act.
-        reach: of broadcasts, one of :data:`NOBODY`, :data:`ITSELF`, :data:`ALL`.
+        reach: of broadcasts, one of :data:`NONE`, :data:`ITSELF`, :data:`ALL`.
 
     Raises:
         ValueError: for arrays of another shape or kind.
@@ -108,11 +108,11 @@ def narrate(
         )
         itself = jnp.arange(n) == actor
         audience = present & (near | loud) & possible & (reach >= ALL)
-        hers = known & present[actor] & (reach >= ITSELF)
+        performer = known & present[actor] & (reach >= ITSELF)
         public = closed(requires | changes, after)
         own = jnp.where(possible, public | closed(reveals, after), closed(violated, after))
-        heard = (audience[:, None] & public[None]) | ((itself & hers)[:, None] & own[None])
-        beliefs = jnp.where(heard, after[None], beliefs)
+        received = (audience[:, None] & public[None]) | ((itself & performer)[:, None] & own[None])
+        beliefs = jnp.where(received, after[None], beliefs)
         return (after, beliefs), possible
 
     (facts, beliefs), succeeded = jax.lax.scan(one, (facts, beliefs), order)

@@ -35,7 +35,7 @@ class Verb(NamedTuple):
         requires: fact -> whether it must hold before.
         effects: fact -> whether it holds afterwards.
         reveals: facts whose truth the actor learns by it.
-        physical: whether it handles things rather than words.
+        physical: whether it handles objects rather than words.
         loud: whether all present actors perceive it, not only those in the same place.
     """
 
@@ -161,7 +161,7 @@ def build_stage(
     secrets: Sequence[str] = (),
     verbs: Iterable[Verb],
 ) -> Stage:
-    """Make a stage of named things and verbs, and check them.
+    """Make a stage of named objects and verbs, and check them.
 
     Args:
         actors: ``N`` different names, at least one.
@@ -185,43 +185,42 @@ def build_stage(
         >>> stage.num_facts, stage.num_acts
         (2, 1)
     """
-    people, spots, things = (
+    cast, spots, objects = (
         _names(name, value) for name, value in (("actors", actors), ("places", places),
                                                 ("props", props))
     )  # fmt: skip
-    for name, value in (("actors", people), ("places", spots)):
+    for name, value in (("actors", cast), ("places", spots)):
         if not value:
             raise ValueError(f"{name}: expected at least one name, got none")
     known = _names("secrets", secrets)
     states = dict(states or {})
-    unknown = [prop for prop in states if prop not in things]
+    unknown = [prop for prop in states if prop not in objects]
     if unknown:
-        raise ValueError(f"states: expected props {things}, got {unknown[0]!r}")
-    facts: list[Fact] = [("at", who, where) for who in people for where in spots]
-    facts += [("in", prop, where) for prop in things for where in spots]
-    facts += [("holds", who, prop) for who in people for prop in things]
-    facts += [("is", prop, state) for prop in things for state in states.get(prop, ())]
-    facts += [("knows", who, secret) for who in people for secret in known]
+        raise ValueError(f"states: expected props {objects}, got {unknown[0]!r}")
+    facts: list[Fact] = [("at", who, where) for who in cast for where in spots]
+    facts += [("in", prop, where) for prop in objects for where in spots]
+    facts += [("holds", who, prop) for who in cast for prop in objects]
+    facts += [("is", prop, state) for prop in objects for state in states.get(prop, ())]
+    facts += [("knows", who, secret) for who in cast for secret in known]
     index = {fact: place for place, fact in enumerate(facts)}
-    sets = [[("at", who, where) for where in spots] for who in people]
+    sets = [[("at", who, where) for where in spots] for who in cast]
     sets += [
-        [("in", p, where) for where in spots] + [("holds", who, p) for who in people]
-        for p in things
+        [("in", p, where) for where in spots] + [("holds", who, p) for who in cast] for p in objects
     ]
     groups = np.zeros((len(sets) + len(exclusive), len(facts)), bool)
     for row, members in zip(groups, [*sets, *exclusive], strict=True):
         row[[_index(index, fact, "exclusive") for fact in members]] = True
     listed = [checks.instance("verbs", verb, Verb) for verb in verbs]
-    own: dict[str, list[Verb]] = {who: [] for who in people}
+    own: dict[str, list[Verb]] = {who: [] for who in cast}
     for verb in listed:
         if verb.actor not in own:
-            raise ValueError(f"verbs: expected an actor of {people}, got {verb.actor!r}")
+            raise ValueError(f"verbs: expected an actor of {cast}, got {verb.actor!r}")
         own[verb.actor].append(verb)
     rows = max(1, *(len(each) for each in own.values()))
-    shape = (len(people), rows, len(facts))
+    shape = (len(cast), rows, len(facts))
     requires, required, changes, results, reveals = (np.zeros(shape, bool) for _ in range(5))
     exists, physical, loud = (np.zeros(shape[:2], bool) for _ in range(3))
-    for i, who in enumerate(people):
+    for i, who in enumerate(cast):
         for m, verb in enumerate(own[who]):
             _fill(index, verb.requires, requires[i, m], required[i, m], verb.text)
             _fill(index, verb.effects, changes[i, m], results[i, m], verb.text)
@@ -236,13 +235,13 @@ def build_stage(
         return np.array(table, np.int32).reshape(len(first), len(second))
 
     texts = tuple(
-        tuple(verb.text for verb in own[who]) + ("",) * (rows - len(own[who])) for who in people
+        tuple(verb.text for verb in own[who]) + ("",) * (rows - len(own[who])) for who in cast
     )
     return Stage(
-        people, spots, things, tuple(facts), texts, requires, required, changes, results, reveals,
+        cast, spots, objects, tuple(facts), texts, requires, required, changes, results, reveals,
         exists, physical, loud, groups,
-        numbers("at", people, spots), numbers("in", things, spots),
-        numbers("holds", people, things),
+        numbers("at", cast, spots), numbers("in", objects, spots),
+        numbers("holds", cast, objects),
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def default_stage(
     *,
     seed: int = 0,
 ) -> Stage:
-    """Make a stage on which things must be found, carried, used in order, and told.
+    """Make a stage on which things must be found, carried, used in order, and passed on.
 
     Every prop can be used at one place, once it is in the actor's hands and intact; the second prop
     only after the first was used, the third only by an actor who knows the first secret, and so on

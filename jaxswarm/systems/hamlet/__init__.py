@@ -1,6 +1,6 @@
 """HAMLET: improvised plays that a director planned backwards and controllers keep moving.
 
-``hamlet.perform(key, house, plays, decide)`` performs a play. Actors perceive and decide between
+``hamlet.perform(key, production, plays, decide)`` performs a play. Actors perceive and decide between
 silence, a fast act and a slow one; a policy for this is trained in :class:`Rehearsal` by
 ``rl.ppo``. The narrator (``envs.theatre.narrate``) alone changes facts; :func:`planner`,
 :func:`transfer` and :func:`advancer` are pure functions. ``stage_plays`` writes blueprints. A
@@ -23,7 +23,7 @@ from jaxswarm.systems.hamlet._rehearsal import (
     Rehearsal,
     RehearsalObservation,
     RehearsalParams,
-    playhouse,
+    production,
     rehearsal_params,
 )
 from jaxswarm.systems.hamlet._settings import (
@@ -39,7 +39,7 @@ from jaxswarm.systems.hamlet._text import human, prompt_text, read_act, view
 from jaxswarm.systems.hamlet._tick import (
     HamletState,
     Opening,
-    Playhouse,
+    Production,
     TickInfo,
     opening,
     perceive,
@@ -55,7 +55,7 @@ __all__ = [
     "HamletState",
     "Move",
     "Opening",
-    "Playhouse",
+    "Production",
     "Plays",
     "Rehearsal",
     "RehearsalObservation",
@@ -76,7 +76,7 @@ __all__ = [
     "perceive",
     "perform",
     "planner",
-    "playhouse",
+    "production",
     "rehearsal_params",
     "prompt_text",
     "read_act",

@@ -60,7 +60,7 @@ def candidates(
         own: theatre.Tables,
         believed: jax.Array,
         goal: jax.Array,
-        told: jax.Array,
+        beats: jax.Array,
     ) -> Candidates:
         numbers = jax.random.uniform(key, (3, own.needs.shape[0]))
         chance = numbers[0, 0]
@@ -76,7 +76,7 @@ def candidates(
             fast=jnp.where(done, 0, jnp.where(hasty, anything, best)),
             slow=jnp.where(done, 0, thought),
             random=anything,
-            directed=_pick(numbers[2], told),
+            directed=_pick(numbers[2], beats),
         )
 
     keys = agents.keys(key, n)

@@ -26,7 +26,7 @@ from jaxswarm.systems.hamlet._settings import (
 from jaxswarm.systems.hamlet._tick import (
     NO_ACT,
     HamletState,
-    Playhouse,
+    Production,
     TickInfo,
     begin,
     opening,
@@ -120,7 +120,7 @@ def learned(network: rl.Network, params: Params) -> Decide:
 
 def perform(
     key: Key,
-    house: Playhouse,
+    production: Production,
     plays: theatre.Blueprint,
     decide: Decide,
     *,
@@ -136,7 +136,7 @@ def perform(
 
     Args:
         key: consumed.
-        house: see :func:`playhouse`.
+        production: see :func:`production`.
         plays: blueprints, leaves ``[B, …]``.
         decide: policy of all actors, such as :func:`fixed` or :func:`learned`.
         play: number of the blueprint.
@@ -162,14 +162,14 @@ def perform(
         >>> from jaxswarm.systems import hamlet
         >>> stage = theatre.default_stage(2, 2, 1, 1)
         >>> plays = hamlet.stage_plays(0, stage, 1, points=2, facts=1).blueprints
-        >>> house = hamlet.playhouse(stage)
-        >>> run = jax.jit(lambda k: hamlet.perform(k, house, plays, hamlet.fixed("slow"))[0])
+        >>> production = hamlet.production(stage)
+        >>> run = jax.jit(lambda k: hamlet.perform(k, production, plays, hamlet.fixed("slow"))[0])
         >>> float(run(jax.random.key(0)).complete)
         1.0
     """
     checks.key(key)
-    checks.instance("house", house, Playhouse, "hamlet.playhouse(stage)")
-    stage, n = house.stage, house.stage.num_actors
+    checks.instance("production", production, Production, "hamlet.production(stage)")
+    stage, n = production.stage, production.stage.num_actors
     check_plays(stage, plays)
     checks.function("decide", decide)
     checks.index("play", play, plays.start.shape[0])
@@ -186,24 +186,24 @@ def perform(
         outside = jnp.asarray(checks.mask("outside", outside, (n,)))
     plays = jax.tree.map(jnp.asarray, plays)
     start_key, run_key = jax.random.split(key)
-    state = begin(start_key, house, plays, opening(house, plays), jnp.asarray(play))
+    state = begin(start_key, production, plays, opening(production, plays), jnp.asarray(play))
 
     def moment(held: tuple, inputs: tuple) -> tuple:
         state, worker = held
         index, there, chance = inputs
         now = given._replace(roles=jnp.where(chance, RANDOM, given.roles))
         keys = jax.random.split(jax.random.fold_in(run_key, index), 3)
-        decision = decide(keys[0], perceive(house, plays, state, given))
+        decision = decide(keys[0], perceive(production, plays, state, given))
         acts, seconds = jnp.full(n, NO_ACT), jnp.zeros(n)
         if backend is not None:
             present = theatre.goals_at(plays, state.play, state.point)[2] & there
             active = outside & present & (state.point < plays.flags.shape[1])
-            request = ask_of(house, plays, state, index, active, present)
+            request = ask_of(production, plays, state, index, active, present)
             worker, reply = backend.answer(keys[1], worker, request)
             acts = jnp.where(reply.status == OK, reply.answer, UNKNOWN)
             acts = jnp.where(reply.status == EMPTY, NO_ACT, acts)
             seconds = reply.latency / 1000.0
-        after, info = tick(keys[2], house, plays, state, decision, now, there, acts, seconds)
+        after, info = tick(keys[2], production, plays, state, decision, now, there, acts, seconds)
         present = theatre.goals_at(plays, state.play, state.point)[2] & there
         return (after, worker), (state, info, present)
 
@@ -234,7 +234,7 @@ def summarize(plays: theatre.Blueprint, final: HamletState, infos: TickInfo) -> 
 
 
 def ask_of(
-    house: Playhouse,
+    production: Production,
     plays: theatre.Blueprint,
     state: HamletState,
     event: jax.Array,
@@ -247,9 +247,9 @@ def ask_of(
     present (over ``F``), acts that seem possible, and the prompt. The right answer, from which
     stochastic workers make theirs, is a beat of the planner.
     """
-    stage, n = house.stage, house.stage.num_actors
+    stage, n = production.stage, production.stage.num_actors
     flag, private, _ = theatre.goals_at(plays, state.play, state.point)
-    possible = jax.vmap(theatre.options)(house.verbs, state.beliefs, private).possible
+    possible = jax.vmap(theatre.options)(production.verbs, state.beliefs, private).possible
     beats = jnp.any(state.helpful, axis=1)
     truth = jnp.where(beats, jnp.argmax(state.helpful, axis=1) + 1, 0)
     shape = state.beliefs.shape

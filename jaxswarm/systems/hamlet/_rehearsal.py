@@ -18,7 +18,7 @@ from jaxswarm.systems.hamlet._tick import (
     NO_ACT,
     HamletState,
     Opening,
-    Playhouse,
+    Production,
     begin,
     opening,
     perceive,
@@ -26,7 +26,7 @@ from jaxswarm.systems.hamlet._tick import (
 )
 
 
-def playhouse(stage: theatre.Stage, *, slow_depth: int = 2, plan_depth: int = 6) -> Playhouse:
+def production(stage: theatre.Stage, *, slow_depth: int = 2, plan_depth: int = 6) -> Production:
     """Make what does not change in a program.
 
     Args:
@@ -42,7 +42,7 @@ def playhouse(stage: theatre.Stage, *, slow_depth: int = 2, plan_depth: int = 6)
         checks.whole(name, value, 1)
         for name, value in (("slow_depth", slow_depth), ("plan_depth", plan_depth))
     ]
-    return Playhouse(stage, theatre.tables(stage), *depths)
+    return Production(stage, theatre.tables(stage), *depths)
 
 
 class RehearsalParams(NamedTuple):
@@ -60,17 +60,17 @@ class RehearsalParams(NamedTuple):
 
 
 def rehearsal_params(
-    house: Playhouse, plays: theatre.Blueprint, given: Settings | None = None
+    production: Production, plays: theatre.Blueprint, given: Settings | None = None
 ) -> RehearsalParams:
     """Physics of rehearsals of these blueprints ``[B, …]`` under these settings, or the default.
 
     Raises:
         ValueError: for blueprints of another stage, or settings out of range.
     """
-    n = house.stage.num_actors
-    plays = jax.tree.map(jnp.asarray, check_plays(house.stage, plays))
+    n = production.stage.num_actors
+    plays = jax.tree.map(jnp.asarray, check_plays(production.stage, plays))
     given = settings(n) if given is None else check_settings(given, n)
-    return RehearsalParams(plays, given, opening(house, plays))
+    return RehearsalParams(plays, given, opening(production, plays))
 
 
 class RehearsalObservation(NamedTuple):
@@ -89,12 +89,12 @@ class Rehearsal(SwarmEnvironment):
     """Performances with actions ``int32[N, 2]``: a mode (silence, fast, slow) and a goal.
 
     Args:
-        house: see :func:`playhouse`.
+        production: see :func:`production`.
         plays: blueprints, leaves ``[B, …]``, see ``theatre.stack``.
         time_limit: moments of an episode.
 
     Raises:
-        ValueError: for something that is no playhouse or no blueprints.
+        ValueError: for something that is no production or no blueprints.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -102,18 +102,18 @@ class Rehearsal(SwarmEnvironment):
         >>> from jaxswarm.systems import hamlet
         >>> stage = theatre.default_stage(2, 2, 1, 1)
         >>> play = hamlet.stage_plays(0, stage, 1, points=2)
-        >>> env = hamlet.Rehearsal(hamlet.playhouse(stage), play.blueprints)
+        >>> env = hamlet.Rehearsal(hamlet.production(stage), play.blueprints)
         >>> state, timestep = jax.jit(env.reset)(jax.random.key(0))
         >>> state, timestep = jax.jit(env.step)(state, jnp.array([[2, 0], [0, 0]]))
         >>> timestep.reward.shape
         (2,)
     """
 
-    def __init__(self, house: Playhouse, plays: theatre.Blueprint, time_limit: int = 48):
-        checks.instance("house", house, Playhouse, "hamlet.playhouse(stage)")
-        self._house = house
-        self._params = rehearsal_params(house, plays)
-        super().__init__(house.stage.num_actors, time_limit)
+    def __init__(self, production: Production, plays: theatre.Blueprint, time_limit: int = 48):
+        checks.instance("production", production, Production, "hamlet.production(stage)")
+        self._production = production
+        self._params = rehearsal_params(production, plays)
+        super().__init__(production.stage.num_actors, time_limit)
 
     @property
     def params(self) -> RehearsalParams:
@@ -130,7 +130,7 @@ class Rehearsal(SwarmEnvironment):
         """The start of a random blueprint."""
         play_key, belief_key = jax.random.split(key)
         play = jax.random.randint(play_key, (), 0, params.plays.start.shape[0])
-        return begin(belief_key, self._house, params.plays, params.first, play)
+        return begin(belief_key, self._production, params.plays, params.first, play)
 
     def advance(
         self, key: jax.Array, world: HamletState, action: jax.Array, params: RehearsalParams
@@ -139,7 +139,7 @@ class Rehearsal(SwarmEnvironment):
         n = self.num_agents
         alive, outside = jnp.ones(n, bool), jnp.full(n, NO_ACT)
         world, info = tick(
-            key, self._house, params.plays, world, action, params.settings, alive, outside,
+            key, self._production, params.plays, world, action, params.settings, alive, outside,
             jnp.zeros(n),
         )  # fmt: skip
         over = world.point >= params.plays.flags.shape[1]
@@ -150,7 +150,7 @@ class Rehearsal(SwarmEnvironment):
     ) -> RehearsalObservation:
         """What perceive-and-decide sees."""
         del step_count
-        seen = perceive(self._house, params.plays, world, params.settings)
+        seen = perceive(self._production, params.plays, world, params.settings)
         return RehearsalObservation(seen, jnp.ones(self.num_agents, bool))
 
 

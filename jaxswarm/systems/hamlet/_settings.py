@@ -24,7 +24,7 @@ GOALS = ("public", "private")
 OWN, RANDOM, DIRECTED, MUTE = 0, 1, 2, 3
 ROLES = ("own policy", "random", "directed", "mute")
 """Who decides for an actor: its policy; chance; a planner that knows the world (an oracle for
-comparison); nobody, it never acts (a control)."""
+comparison); silence at every moment (a control)."""
 PENALTY_STEPS = np.array([2.0, 4.0, 8.0], np.float32)
 """Seconds from which the penalty of a latency is .05, .10 and .15; 0 below."""
 PENALTY = 0.05
@@ -36,7 +36,7 @@ class Settings(NamedTuple):
     Attributes:
         advancer: whether actors are prompted when the play stalls.
         threshold: seconds without progress from which it stalls, above 0.
-        reach: of broadcasts, see ``theatre.NOBODY``, ``theatre.ITSELF``, ``theatre.ALL``.
+        reach: of broadcasts, see ``theatre.NONE``, ``theatre.ITSELF``, ``theatre.ALL``.
         modes: ``bool[3]``, which of :data:`MODES` an actor may use; others become the quickest one
             that it may use and that acts, or silence if there is none.
         roles: ``int32[N]``, see :data:`ROLES`.

@@ -32,7 +32,7 @@ NO_ACT = -(2**30)
 """Instead of an act from outside: the actor decides by itself."""
 
 
-class Playhouse(NamedTuple):
+class Production(NamedTuple):
     """What does not change in a program: the stage, its verbs as tables, depths of look-ahead.
 
     Attributes:
@@ -127,21 +127,23 @@ class Opening(NamedTuple):
     distance: jax.Array
 
 
-def opening(house: Playhouse, plays: theatre.Blueprint) -> Opening:
+def opening(production: Production, plays: theatre.Blueprint) -> Opening:
     """Plan the first beats of all blueprints ``[B, …]``."""
-    plan = jax.vmap(lambda *x: planner(house.verbs, *x, house.plan_depth))
+    plan = jax.vmap(lambda *x: planner(production.verbs, *x, production.plan_depth))
     parts = (plays.start, plays.flags[:, 0], plays.cast[:, 0])
     beats = plan(*(jnp.asarray(part) for part in parts))
     return Opening(beats.helpful, beats.distance)
 
 
 def begin(
-    key: Key, house: Playhouse, plays: theatre.Blueprint, first: Opening, play: jax.Array
+    key: Key, production: Production, plays: theatre.Blueprint, first: Opening, play: jax.Array
 ) -> HamletState:
     """The start of a play: its facts, and beliefs that are partly wrong."""
-    n = house.stage.num_actors
+    n = production.stage.num_actors
     facts = jnp.asarray(plays.start)[play]
-    beliefs = theatre.initial_beliefs(key, house.stage, facts, jnp.asarray(plays.unfamiliar)[play])
+    beliefs = theatre.initial_beliefs(
+        key, production.stage, facts, jnp.asarray(plays.unfamiliar)[play]
+    )
     none, zero = jnp.zeros(n, jnp.int32), jnp.zeros((), jnp.float32)
     return HamletState(
         jnp.asarray(play, jnp.int32), facts, beliefs, jnp.int32(0), jnp.zeros(n, bool), none,
@@ -152,7 +154,7 @@ def begin(
 
 def tick(
     key: Key,
-    house: Playhouse,
+    production: Production,
     plays: theatre.Blueprint,
     state: HamletState,
     decision: jax.Array,
@@ -165,7 +167,7 @@ def tick(
 
     Args:
         key: consumed.
-        house: static.
+        production: static.
         plays: blueprints, leaves ``[B, …]``.
         state: of the play.
         decision: ``int32[N, 2]``, mode and goal of each actor.
@@ -175,13 +177,13 @@ def tick(
             :data:`NO_ACT` for all others.
         seconds: ``float32[N]``, latencies of those acts.
     """
-    stage, verbs = house.stage, house.verbs
+    stage, verbs = production.stage, production.verbs
     n, points = stage.num_actors, plays.flags.shape[1]
     keys = jax.random.split(key, 4)
     flag, private, cast = theatre.goals_at(plays, state.play, state.point)
     present = cast & alive
     running = state.point < points
-    mode, acts = _decide(keys[0], house, state, decision, given, present, flag, private)
+    mode, acts = _decide(keys[0], production, state, decision, given, present, flag, private)
     acts = jnp.where(outside == NO_ACT, acts, outside)
     acts = jnp.where(present & running, acts, 0)
     draws = jax.vmap(lambda k: jax.random.normal(k))(agents.keys(keys[1], n))
@@ -190,19 +192,19 @@ def tick(
     latency = jnp.where(outside == NO_ACT, latency, seconds)
     latency = jnp.where(present & running, latency, 0.0)
     order = jnp.argsort(jnp.where(acts == 0, jnp.inf, latency)).astype(jnp.int32)
-    told = theatre.narrate(stage, state.facts, state.beliefs, present, acts, order, given.reach)
-    wished = jax.vmap(theatre.holds, in_axes=(None, 0))(told.facts, private)
+    outcome = theatre.narrate(stage, state.facts, state.beliefs, present, acts, order, given.reach)
+    wished = jax.vmap(theatre.holds, in_axes=(None, 0))(outcome.facts, private)
     wished = wished & jnp.any(private, axis=1) & present & ~state.satisfied & running
     row = jnp.clip(acts - 1, 0, stage.num_acts - 1)
     helped = jnp.take_along_axis(state.helpful, row[:, None], axis=1)[:, 0]
-    effective = told.succeeded & (helped | wished)
-    attempted = told.attempted & running
-    moved = transfer(stage, plays, state.play, state.point, told.facts)
+    effective = outcome.succeeded & (helped | wished)
+    attempted = outcome.attempted & running
+    moved = transfer(stage, plays, state.play, state.point, outcome.facts)
     reached = moved.reached & running
-    facts = jnp.where(reached, moved.facts, told.facts)
+    facts = jnp.where(reached, moved.facts, outcome.facts)
     point = state.point + reached
     flag, _, cast = theatre.goals_at(plays, state.play, point)
-    beats = planner(verbs, facts, flag, cast & alive, house.plan_depth)
+    beats = planner(verbs, facts, flag, cast & alive, production.plan_depth)
     spent = jnp.sum(latency)
     spent = jnp.where(spent > 0.0, spent, given.seconds[SILENT])
     spent = jnp.where(running, spent, 0.0)
@@ -222,14 +224,14 @@ def tick(
     )
     reward = reward - latency_penalty(latency)
     after = HamletState(
-        state.play, facts, told.beliefs, point, (state.satisfied | wished) & ~reached, prompted,
+        state.play, facts, outcome.beliefs, point, (state.satisfied | wished) & ~reached, prompted,
         beats.helpful, beats.distance,
         jnp.where(reached, beats.distance, jnp.minimum(state.best, beats.distance)),
-        idle, jnp.where(due, 0.0, wait), state.clock + spent, mode, attempted & ~told.succeeded,
+        idle, jnp.where(due, 0.0, wait), state.clock + spent, mode, attempted & ~outcome.succeeded,
     )  # fmt: skip
     info = TickInfo(
         jnp.where(running, reward, 0.0).astype(jnp.float32), acts, attempted,
-        told.succeeded, effective, jnp.where(due, prompted, 0), latency, reached,
+        outcome.succeeded, effective, jnp.where(due, prompted, 0), latency, reached,
         running & (state.idle >= given.threshold), running, order,
     )  # fmt: skip
     return after, info
@@ -237,7 +239,7 @@ def tick(
 
 def _decide(
     key: Key,
-    house: Playhouse,
+    production: Production,
     state: HamletState,
     decision: jax.Array,
     given: Settings,
@@ -250,8 +252,8 @@ def _decide(
     mode = jnp.where(given.modes[decision[:, 0]], decision[:, 0], quickest)
     target = jnp.where((decision[:, 1] == PUBLIC)[:, None], flag, private)
     found = candidates(
-        key, house.verbs, state.beliefs, target, present, state.helpful, given.noise,
-        house.slow_depth,
+        key, production.verbs, state.beliefs, target, present, state.helpful, given.noise,
+        production.slow_depth,
     )  # fmt: skip
     own = jnp.where(mode == SLOW, found.slow, found.fast)
     own = jnp.where(state.prompt > 0, state.prompt, own)
@@ -271,7 +273,7 @@ def _possible(verbs: theatre.Tables, facts: jax.Array, present: jax.Array) -> ja
 
 
 def perceive(
-    house: Playhouse, plays: theatre.Blueprint, state: HamletState, given: Settings
+    production: Production, plays: theatre.Blueprint, state: HamletState, given: Settings
 ) -> jax.Array:
     """What perceive-and-decide sees of an actor's own state and of the outer state.
 
@@ -281,18 +283,20 @@ def perceive(
     Returns:
         ``float32[N, K]``, each in about ``[0, 1]``.
     """
-    stage = house.stage
+    stage = production.stage
     flag, private, cast = theatre.goals_at(plays, state.play, state.point)
     beliefs = state.beliefs
     lacking = flag[None] & ~beliefs
-    public = jax.vmap(theatre.options, in_axes=(0, 0, None))(house.verbs, beliefs, flag)
-    personal = jax.vmap(theatre.options)(house.verbs, beliefs, private)
+    public = jax.vmap(theatre.options, in_axes=(0, 0, None))(production.verbs, beliefs, flag)
+    personal = jax.vmap(theatre.options)(production.verbs, beliefs, private)
     wishes = ~jax.vmap(theatre.holds)(beliefs, private) & ~state.satisfied
 
     def quick(seen: theatre.Options) -> jax.Array:
         return jnp.any(seen.possible & (seen.gain > 0.5), axis=1)
 
-    adds = jnp.asarray(house.verbs.adds).max(axis=1) > 0.5  # [N, F], what an actor can bring about
+    adds = (
+        jnp.asarray(production.verbs.adds).max(axis=1) > 0.5
+    )  # [N, F], what an actor can bring about
     alone = adds & (jnp.sum(adds, axis=0) < 1.5)[None]
     holding = jnp.any(jnp.take_along_axis(beliefs, jnp.asarray(stage.holds), axis=1), axis=1)
     n = stage.num_actors
@@ -318,6 +322,6 @@ def perceive(
         state.failed,
     ]
     own = jnp.stack([column.astype(jnp.float32) for column in columns], axis=1)
-    everyones = jnp.concatenate([shared, given.modes.astype(jnp.float32)])
-    everyones = jnp.broadcast_to(everyones, (len(own), len(everyones)))
-    return jnp.concatenate([own, last, everyones], axis=1).astype(jnp.float32)
+    common = jnp.concatenate([shared, given.modes.astype(jnp.float32)])
+    common = jnp.broadcast_to(common, (len(own), len(common)))
+    return jnp.concatenate([own, last, common], axis=1).astype(jnp.float32)
