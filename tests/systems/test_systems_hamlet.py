@@ -2,15 +2,17 @@
 
 import functools
 import io
+import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxswarm import coordination, network
+from jaxswarm import coordination, language, network
 from jaxswarm.envs import theatre
 from jaxswarm.systems import hamlet
+from tests import language_server as served
 
 N, T = 2, 16
 
@@ -79,6 +81,12 @@ def test_mute_actors_are_prompted_and_nothing_changes():
     assert summary.points == 0
     assert (trace.states.facts == trace.states.facts[0]).all()
     assert (trace.states.beliefs == trace.states.beliefs[0]).all()
+
+
+def test_prompts_come_after_the_threshold_and_then_once_a_period():
+    _, trace = perform(roles=["mute"] * 2, threshold=4.0, period=2.0)
+    moments = np.flatnonzero((trace.infos.prompt > 0).any(axis=1))  # a silent moment is a second
+    assert moments.tolist() == list(range(3, T, 2))
 
 
 def test_without_the_advancer_there_are_no_prompts_and_prompts_are_beats_of_the_planner():
@@ -212,6 +220,30 @@ def test_a_human_at_the_terminal_plays_one_actor():
     assert any("You play Ada" in text and "0: say nothing" in text for text in shown)
 
 
+def test_a_model_behind_the_openai_protocol_plays_one_actor():
+    stage = world()[0]
+    replies = ["I choose 1.", stage.texts[0][1], "I fly away", ""]
+    served.Faulty.script = [
+        json.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}).encode()
+        for text in replies
+    ]
+    served.Faulty.seen = []
+    with (
+        served.serve(served.untrained(), handler=served.Faulty) as server,
+        language.openai_compatible(server.base_url, server.name, max_retries=0) as model,
+    ):
+        ask = language.worker_calls(
+            model,
+            lambda call: hamlet.prompt_text(stage, call),
+            lambda text, call: hamlet.read_act(stage, text, call),
+        )
+        _, plays, trace = with_backend(ask, steps=4)
+    assert len(served.Faulty.seen) == 4
+    assert trace.infos.acts[:, 0].tolist() == [1, 2, -1, -1]
+    assert hamlet.audit(stage, plays, trace).violations == 0
+
+
+@pytest.mark.slow
 def test_stochastic_workers_play_through_the_same_protocol():
     stage, production, plays = world()
     pool = coordination.workers([[1.0]] * N)

@@ -17,6 +17,7 @@ References:
 import functools
 import heapq
 import itertools
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,11 +87,9 @@ def plan(
     present = np.ones(stage.num_actors, bool) if cast is None else cast
     present = np.asarray(checks.mask("cast", present, (stage.num_actors,)))
     limit = checks.whole("limit", limit, 1)
-    rows = [row for row in _rows(stage) if present[row.actor]]
-    groups = _groups(stage)
-    now = _to_int(begin)
-    levels = _levels(rows, now, stage.num_facts)
-    chain = _regress(rows, groups, levels, now, (_to_int(wanted), 0), limit)
+    index, now = _index(stage), _to_int(begin)
+    levels = _levels([r for r in index.rows if present[r.actor]], now, stage.num_facts)
+    chain = _regress(index, present, levels, now, (_to_int(wanted), 0), limit)
     if chain is None:
         return None
     return _replayed(stage, begin, chain)
@@ -101,7 +100,7 @@ def relaxed_levels(stage: Stage, start: Any, *, cast: Any = None) -> np.ndarray:
     check_stage(stage)
     begin = np.asarray(checks.mask("start", start, (stage.num_facts,)))
     present = np.ones(stage.num_actors, bool) if cast is None else np.asarray(cast)
-    rows = [row for row in _rows(stage) if present[row.actor]]
+    rows = [row for row in _index(stage).rows if present[row.actor]]
     true, _ = _levels(rows, _to_int(begin), stage.num_facts)
     return np.array([true.get(1 << f, -1) for f in range(stage.num_facts)], np.int32)
 
@@ -114,13 +113,22 @@ def _to_bits(number: int, size: int) -> np.ndarray:
     return np.array([number >> place & 1 for place in range(size)], bool)
 
 
+class _Index(NamedTuple):
+    """All acts of a stage; facts that exclude those each one requires; acts by what they change."""
+
+    rows: tuple[_Row, ...]
+    groups: tuple[int, ...]
+    excluded: tuple[int, ...]
+    adds: dict[int, int]
+    deletes: dict[int, int]
+
+
 @functools.lru_cache(maxsize=64)
-def _rows(stage: Stage) -> tuple[_Row, ...]:
-    """All acts with their conditions and effects as integers."""
-    return tuple(
+def _index(stage: Stage) -> _Index:
+    rows = tuple(
         _Row(
-            i,
-            m,
+            int(i),
+            int(m),
             _to_int(stage.requires[i, m] & stage.required[i, m]),
             _to_int(stage.requires[i, m] & ~stage.required[i, m]),
             _to_int(stage.changes[i, m] & stage.results[i, m]),
@@ -128,11 +136,16 @@ def _rows(stage: Stage) -> tuple[_Row, ...]:
         )
         for i, m in zip(*np.nonzero(stage.exists), strict=True)
     )
-
-
-@functools.lru_cache(maxsize=64)
-def _groups(stage: Stage) -> tuple[int, ...]:
-    return tuple(_to_int(members) for members in stage.groups)
+    groups = tuple(_to_int(members) for members in stage.groups)
+    adds, deletes = (
+        {
+            1 << f: sum(1 << k for k, row in enumerate(rows) if getattr(row, field) >> f & 1)
+            for f in range(stage.num_facts)
+        }
+        for field in ("adds", "deletes")
+    )
+    excluded = tuple(_excluded(groups, row.true) for row in rows)
+    return _Index(rows, groups, excluded, adds, deletes)
 
 
 def _levels(rows: list[_Row], now: int, num_facts: int) -> tuple[dict[int, int], dict[int, int]]:
@@ -164,36 +177,33 @@ def _bits(number: int) -> list[int]:
     return found
 
 
-def _distance(levels: tuple[dict[int, int], dict[int, int]], node: Partial) -> int | None:
-    """Sum of the levels of a partial state's facts; ``None`` if one is never reached."""
-    total = 0
-    for known, bits in zip(levels, node, strict=True):
-        for bit in _bits(bits):
-            if bit not in known:
-                return None
-            total += known[bit]
-    return total
-
-
 def _regress(
-    rows: list[_Row],
-    groups: tuple[int, ...],
+    index: _Index,
+    cast: np.ndarray,
     levels: tuple[dict[int, int], dict[int, int]],
     now: int,
     goal: Partial,
     limit: int,
 ) -> list[tuple[_Row | None, Partial]] | None:
     """The plan as pairs (act, partial state that must hold before it), the goal last."""
-    distance = _distance(levels, goal)
-    if distance is None or not _possible(groups, goal):
+    true_cost, false_cost = (functools.cache(functools.partial(_cost, each)) for each in levels)
+    usable = sum(
+        1 << k
+        for k, row in enumerate(index.rows)
+        if cast[row.actor]
+        and index.excluded[k] >= 0
+        and math.isfinite(true_cost(row.true) + false_cost(row.false))
+    )
+    distance = true_cost(goal[0]) + false_cost(goal[1])
+    if not math.isfinite(distance) or not _possible(index.groups, goal):
         return None
     count = itertools.count()
-    queue: list[tuple[int, int, int, Partial]] = [(distance, next(count), 0, goal)]
+    queue = [(distance, next(count), 0, distance, goal)]
     came: dict[Partial, tuple[_Row, Partial] | None] = {goal: None}
     for _ in range(limit):
         if not queue:
             return None
-        _, _, depth, node = heapq.heappop(queue)
+        _, _, depth, distance, node = heapq.heappop(queue)
         true, false = node
         if not (true & ~now or false & now):
             chain: list[tuple[_Row | None, Partial]] = []
@@ -203,20 +213,46 @@ def _regress(
                 node = step[1]
                 step = came[node]
             return [*chain, (None, node)]
-        for row in rows:
-            if not (row.adds & true or row.deletes & false):
+        for number in _relevant(index, usable, true, false):
+            row = index.rows[number]
+            kept, kept_false = true & ~row.adds, false & ~row.deletes
+            before = kept | row.true, kept_false | row.false
+            if index.excluded[number] & kept or before[0] & before[1] or before in came:
                 continue
-            if row.adds & false or row.deletes & true:
-                continue
-            before = ((true & ~row.adds) | row.true, (false & ~row.deletes) | row.false)
-            if before[0] & before[1] or before in came or not _possible(groups, before):
-                continue
-            distance = _distance(levels, before)
-            if distance is None:
+            if row.false and not _possible(index.groups, before):
                 continue
             came[before] = (row, node)
-            heapq.heappush(queue, (depth + 1 + distance, next(count), depth + 1, before))
+            # The sum of the levels of all facts of the node, from what changed.
+            after = distance + true_cost(row.true & ~kept) + false_cost(row.false & ~kept_false)
+            after -= true_cost(true & row.adds) + false_cost(false & row.deletes)
+            heapq.heappush(queue, (depth + 1 + after, next(count), depth + 1, after, before))
     raise ValueError(f"limit: expected more search nodes than {limit} for this goal")
+
+
+def _cost(levels: dict[int, int], facts: int) -> float:
+    """Sum of the levels of facts; infinite if one is never reached."""
+    return sum(levels.get(bit, math.inf) for bit in _bits(facts))
+
+
+def _excluded(groups: tuple[int, ...], facts: int) -> int:
+    """Facts that cannot hold together with the given ones; all if these exclude each other."""
+    found = 0
+    for members in groups:
+        inside = members & facts
+        if inside & (inside - 1):
+            return -1
+        found |= members & ~inside if inside else 0
+    return found
+
+
+def _relevant(index: _Index, usable: int, true: int, false: int) -> list[int]:
+    """Numbers of usable rows that achieve a partial state in part and undo none of it."""
+    achieves, undoes = 0, 0
+    for bit in _bits(true):
+        achieves, undoes = achieves | index.adds[bit], undoes | index.deletes[bit]
+    for bit in _bits(false):
+        achieves, undoes = achieves | index.deletes[bit], undoes | index.adds[bit]
+    return [bit.bit_length() - 1 for bit in _bits(achieves & ~undoes & usable)]
 
 
 def _possible(groups: tuple[int, ...], node: Partial) -> bool:

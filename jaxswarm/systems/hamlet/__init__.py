@@ -1,7 +1,7 @@
 """HAMLET: improvised plays that a director planned backwards and controllers keep moving.
 
-``hamlet.perform(key, production, plays, decide)`` performs a play. Actors perceive and decide between
-silence, a fast act and a slow one; a policy for this is trained in :class:`Rehearsal` by
+``hamlet.perform(key, production, plays, decide)`` performs a play. Actors perceive and decide
+between silence, a fast act and a slow one; a policy for this is trained in :class:`Rehearsal` by
 ``rl.ppo``. The narrator (``envs.theatre.narrate``) alone changes facts; :func:`planner`,
 :func:`transfer` and :func:`advancer` are pure functions. ``stage_plays`` writes blueprints. A
 human (:func:`human`) or a language model (:func:`prompt_text`, :func:`read_act`) can play an actor.

@@ -36,6 +36,7 @@ class Settings(NamedTuple):
     Attributes:
         advancer: whether actors are prompted when the play stalls.
         threshold: seconds without progress from which it stalls, above 0.
+        period: seconds from one prompt to the next while it is stalled, above 0.
         reach: of broadcasts, see ``theatre.NONE``, ``theatre.ITSELF``, ``theatre.ALL``.
         modes: ``bool[3]``, which of :data:`MODES` an actor may use; others become the quickest one
             that it may use and that acts, or silence if there is none.
@@ -52,6 +53,7 @@ class Settings(NamedTuple):
 
     advancer: Any = True
     threshold: Any = 15.0
+    period: Any = 15.0
     reach: Any = theatre.ALL
     modes: Any = (True, True, True)
     roles: Any = ()
@@ -111,7 +113,8 @@ def check_settings(given: Any, num_actors: int, name: str = "settings") -> Setti
     """
     checks.instance(name, given, Settings, "hamlet.settings(3)")
     checks.mask("advancer", given.advancer, ())
-    checks.real("threshold", given.threshold, above=0.0)
+    for field in ("threshold", "period"):
+        checks.real(field, getattr(given, field), above=0.0)
     checks.index("reach", given.reach, 3)
     checks.mask("modes", given.modes, (3,))
     checks.wholes("roles", given.roles, 0, len(ROLES) - 1, shape=(num_actors,))

@@ -212,7 +212,8 @@ def tick(
     idle = jnp.where(progress, 0.0, state.idle + spent)
     wait = jnp.where(progress, 0.0, state.wait + spent)
     prompt = jnp.where(attempted | reached, 0, state.prompt)
-    due = given.advancer & (wait >= given.threshold) & (point < points)
+    stalled = idle >= given.threshold
+    due = given.advancer & stalled & (wait >= given.period) & (point < points)
     prompted = advancer(keys[2], beats.helpful, _possible(verbs, facts, cast & alive), prompt, due)
     waste = attempted & ~effective
     nearer = state.distance - jnp.where(reached, 0, beats.distance)
