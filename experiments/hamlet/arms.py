@@ -69,6 +69,7 @@ ARMS = {
     "random for a quarter": Arm(disruption=0.25),
     "one absent actor": Arm(absent=True),
     "directed (oracle)": Arm({"roles": "directed"}),
+    "directed, one random actor (oracle)": Arm({"roles": "directed"}, disruption=1.0),
     "random actors": Arm({"roles": "random"}),
     "mute actors": Arm({"roles": "mute"}),
 }
@@ -98,7 +99,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         summary, trace = program(keys, company.params[arm.policy], plays, *_inputs(config, arm))
         summaries[name] = {key: np.asarray(x) for key, x in summary._asdict().items()}
         trace = jax.tree.map(np.asarray, trace)
-        for seed in range(config.seeds):
+        for seed in range(min(config.seeds, config.audited)):
             own, given = (jax.tree.map(lambda x, s=seed: x[s], tree) for tree in (trace, plays))
             found = hamlet.audit(stage, given, own)
             audits += np.array(found)
@@ -151,7 +152,10 @@ def _inputs(config: Config, arm: Arm) -> tuple[Any, ...]:
     changes = dict(arm.changes)
     if "roles" in changes:
         changes["roles"] = [changes["roles"]] * n
-    given = hamlet.settings(n, threshold=config.threshold, **changes)
+    given = hamlet.settings(
+        n, threshold=config.threshold, period=config.period,
+        progress_reward=config.progress_reward, waste_penalty=config.waste_penalty, **changes,
+    )  # fmt: skip
     disrupted = np.zeros((moments, n), bool)
     disrupted[: round(arm.disruption * moments), -1] = True
     events = [(moments // 8, "crash", 0), (moments // 4, "recover", 0)] if arm.absent else []

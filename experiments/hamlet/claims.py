@@ -203,6 +203,14 @@ def _disruption(made: ClaimList, summary: dict[str, Any]) -> None:
             made, f"{sentence}, completion is at least 80 % of the undisturbed one", statement,
             arm, "full", summary[arm]["complete"], full, RECOVERY, at_least=0.0,
         )  # fmt: skip
+    directed = summary["directed (oracle)"]["complete"]
+    arm = "directed, one random actor (oracle)"
+    _add(
+        made, "With one random actor among directed ones, completion is at least 80 % of that "
+        "without it", "Control: an oracle shows whether the world allows this recovery",
+        arm, "directed (oracle)", summary[arm]["complete"], directed, RECOVERY, at_least=0.0,
+        control=True,
+    )  # fmt: skip
     _add(
         made, "With one actor absent for an eighth of the moments, completion is at least 80 % of "
         "the undisturbed one", "Own check: unplanned entrances and exits",

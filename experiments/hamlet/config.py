@@ -19,30 +19,35 @@ class Config:
     slow_depth: int = 2  # layers of an actor's slow look-ahead
     plan_depth: int = 6  # layers of the planner
     threshold: float = 15.0  # seconds without progress from which a play is stalled
-    blueprints: int = 16  # blueprints per seed and designer
+    period: float = 1.0  # seconds between prompts of the advancer while it is stalled
+    blueprints: int = 12  # blueprints per seed and designer
     plays: int = 48  # performances per arm and seed
     moments: int = 64  # time limit of a performance
-    iterations: int = 40  # of PPO
+    iterations: int = 32  # of PPO
     envs: int = 16  # rehearsals side by side
     steps: int = 32  # moments per iteration
-    lr: float = 8e-3  # step size of PPO
-    discount: float = 0.9  # of PPO
+    lr: float = 4e-3  # step size of PPO
+    discount: float = 0.97  # of PPO
     entropy: float = 0.01  # weight of PPO's entropy bonus
+    progress_reward: float = 1.0  # reward of coming one unit nearer to a flag
+    waste_penalty: float = 0.1  # of an act that fails or does not help
     width: int = 32  # of the networks' hidden layer
     play: bool = False  # play one actor yourself in the terminal, instead of the experiment
     actor: int = 0  # number of the actor that you, or the model, play
     endpoint: str = ""  # with --play: address of an OpenAI-compatible server that plays the actor
     model: str = ""  # its model
-    seeds: int = 5  # independent runs, at least 2
+    audited: int = 3  # seeds of which one play of every arm is audited
+    seeds: int = 8  # independent runs, at least 2
     seed: int = 0  # base seed of all runs
 
     def __post_init__(self) -> None:
         for name in ("actors", "seeds"):
             checks.whole(name, getattr(self, name), 2)
-        for name in ("blueprints", "plays", "moments", "iterations", "points", "facts"):
+        for name in ("blueprints", "plays", "moments", "iterations", "points", "facts", "audited"):
             checks.whole(name, getattr(self, name), 1)
         checks.index("actor", self.actor, self.actors)
         checks.real("threshold", self.threshold, above=0.0)
+        checks.real("period", self.period, above=0.0)
         if bool(self.endpoint) != bool(self.model):
             raise ValueError("endpoint, model: expected both or neither")
 

@@ -31,7 +31,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
         figure = plt.figure(figsize=(14.0, 11.5))
         grid = figure.add_gridspec(
             2, 2, height_ratios=(1.15, 1.0), hspace=0.42, wspace=0.2,
-            left=0.15, right=0.97, top=0.95, bottom=0.06,
+            left=0.19, right=0.97, top=0.95, bottom=0.06,
         )  # fmt: skip
         _timeline(figure.add_subplot(grid[0, :]), stage, results["timeline"])
         _completion(figure.add_subplot(grid[1, 0]), results)

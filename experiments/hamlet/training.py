@@ -49,7 +49,12 @@ class Company(NamedTuple):
 
 def conditions(config: Config) -> dict[str, hamlet.Settings]:
     """Settings under which policies are trained."""
-    base: dict[str, Any] = {"threshold": config.threshold}
+    base: dict[str, Any] = {
+        "threshold": config.threshold,
+        "period": config.period,
+        "progress_reward": config.progress_reward,
+        "waste_penalty": config.waste_penalty,
+    }
     n = config.actors
     return {
         FULL: hamlet.settings(n, **base),

@@ -76,7 +76,7 @@ def test_an_independent_audit_finds_no_violation_and_finds_planted_ones():
 
 
 def test_mute_actors_are_prompted_and_nothing_changes():
-    summary, trace = perform(roles=["mute"] * 2, threshold=3.0)
+    summary, trace = perform(roles=["mute"] * 2, threshold=3.0, period=3.0)
     assert summary.prompts > 2
     assert summary.points == 0
     assert (trace.states.facts == trace.states.facts[0]).all()
@@ -92,7 +92,7 @@ def test_prompts_come_after_the_threshold_and_then_once_a_period():
 def test_without_the_advancer_there_are_no_prompts_and_prompts_are_beats_of_the_planner():
     silent, _ = perform(roles=["mute"] * 2, threshold=3.0, advancer=False)
     assert silent.prompts == 0
-    _, trace = perform(roles=["mute"] * 2, threshold=3.0)
+    _, trace = perform(roles=["mute"] * 2, threshold=3.0, period=3.0)
     t, i = np.nonzero(trace.infos.prompt)
     act = trace.infos.prompt[t, i] - 1
     assert trace.states.helpful[np.minimum(t + 1, T - 1), i, act].all()
@@ -168,16 +168,28 @@ def test_perception_does_not_depend_on_the_private_goals_of_others_or_on_the_wor
     assert np.isfinite(np.asarray(seen)).all()
 
 
-def with_backend(ask, steps=4):
+ASKED = {}
+
+
+@functools.cache
+def performance_with_backend():
+    """One compiled program for all models and humans: they are looked up at each call."""
     stage, production, plays = world()
-    backend = coordination.host_backend(ask, N, num_answers=1 + stage.num_acts)
-    outside = np.array([True, False])
-    _, trace = jax.jit(
+    backend = coordination.host_backend(
+        lambda call: ASKED["ask"](call), N, num_answers=1 + stage.num_acts
+    )
+    return jax.jit(
         lambda k: hamlet.perform(
-            k, production, plays, hamlet.fixed("silence"), time_limit=steps, backend=backend,
-            outside=outside, given=hamlet.settings(N, advancer=False),
+            k, production, plays, hamlet.fixed("silence"), time_limit=5, backend=backend,
+            outside=np.array([True, False]), given=hamlet.settings(N, advancer=False),
         )
-    )(jax.random.key(0))  # fmt: skip
+    )  # fmt: skip
+
+
+def with_backend(ask):
+    stage, _, plays = world()
+    ASKED["ask"] = ask
+    _, trace = performance_with_backend()(jax.random.key(0))
     return stage, plays, jax.tree.map(np.asarray, trace)
 
 
@@ -189,7 +201,7 @@ def test_a_reply_outside_of_the_verb_table_is_a_failed_act():
         calls.append(call)
         return next(replies)
 
-    stage, plays, trace = with_backend(ask, steps=5)
+    stage, plays, trace = with_backend(ask)
     assert len(calls) == 5
     assert {call["worker"] for call in calls} == {0}
     assert trace.infos.attempted[:, 0].all()
@@ -215,14 +227,14 @@ def test_a_human_at_the_terminal_plays_one_actor():
         except StopIteration:
             raise EOFError from None
 
-    _, _, trace = with_backend(hamlet.human(stage, read=read, write=shown.append), steps=5)
+    _, _, trace = with_backend(hamlet.human(stage, read=read, write=shown.append))
     assert trace.infos.acts[:, 0].tolist() == [1, -1, 0, 0, 0]
     assert any("You play Ada" in text and "0: say nothing" in text for text in shown)
 
 
 def test_a_model_behind_the_openai_protocol_plays_one_actor():
     stage = world()[0]
-    replies = ["I choose 1.", stage.texts[0][1], "I fly away", ""]
+    replies = ["I choose 1.", stage.texts[0][1], "I fly away", "", "99999"]
     served.Faulty.script = [
         json.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}).encode()
         for text in replies
@@ -237,9 +249,9 @@ def test_a_model_behind_the_openai_protocol_plays_one_actor():
             lambda call: hamlet.prompt_text(stage, call),
             lambda text, call: hamlet.read_act(stage, text, call),
         )
-        _, plays, trace = with_backend(ask, steps=4)
-    assert len(served.Faulty.seen) == 4
-    assert trace.infos.acts[:, 0].tolist() == [1, 2, -1, -1]
+        _, plays, trace = with_backend(ask)
+    assert len(served.Faulty.seen) == 5
+    assert trace.infos.acts[:, 0].tolist() == [1, 2, -1, -1, -1]
     assert hamlet.audit(stage, plays, trace).violations == 0
 
 

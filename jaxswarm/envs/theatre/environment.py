@@ -80,8 +80,9 @@ class Theatre(SwarmEnvironment):
 
     Args:
         num_agents: ``N``.
-        stage: facts and verbs, of ``N`` actors; the default one if omitted.
-        plays: blueprints of the same number of points; four reviewed ones if omitted.
+        stage: facts and verbs, of ``N`` actors; a small one (two places and props, one secret) if
+            omitted.
+        plays: blueprints of the same number of points; four reviewed ones of two points if omitted.
         time_limit: steps of an episode.
 
     Raises:
@@ -225,10 +226,12 @@ def stack(stage: Stage, plays: Sequence[Blueprint], *, reachable: bool = True) -
 
 @functools.lru_cache(maxsize=16)
 def _stage(num_agents: int) -> Stage:
-    return default_stage(num_agents)
+    return default_stage(num_agents, 2, 2, 1)
 
 
 @functools.lru_cache(maxsize=16)
 def _default_plays(stage: Stage) -> Blueprint:
-    written = [write(np.random.default_rng(seed), stage).blueprint for seed in range(4)]
+    written = [
+        write(np.random.default_rng(seed), stage, points=2, facts=2).blueprint for seed in range(4)
+    ]
     return stack(stage, written, reachable=False)

@@ -53,7 +53,7 @@ class Settings(NamedTuple):
 
     advancer: Any = True
     threshold: Any = 15.0
-    period: Any = 15.0
+    period: Any = 1.0
     reach: Any = theatre.ALL
     modes: Any = (True, True, True)
     roles: Any = ()
