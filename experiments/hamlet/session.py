@@ -76,7 +76,7 @@ def timeline(
     facts = np.concatenate([trace.states.facts[:length], trace.states.facts[length:][:1]])
     if len(facts) == length:
         facts = np.concatenate([facts, trace.final.facts[None]])
-    return {
+    made: dict[str, Any] = {
         "facts": facts,
         "clock": trace.states.clock[:length],
         "point": trace.states.point[:length],
@@ -89,5 +89,6 @@ def timeline(
         "flags": np.asarray(plays.flags)[number],
         "scene": np.asarray(plays.scene)[number],
         "end": np.asarray(trace.final.clock),
-        "complete": np.asarray(int(trace.final.point) >= np.shape(plays.flags)[1]),
+        "complete": int(trace.final.point) >= np.shape(plays.flags)[1],
     }
+    return {name: np.asarray(value) for name, value in made.items()}

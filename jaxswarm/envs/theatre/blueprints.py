@@ -117,7 +117,7 @@ def blueprint(
             cast[k, _actor(stage, who)] = True
         for who, goal in (point.private or {}).items():
             private[k, _actor(stage, who)] = stage.bits(goal, "points: private")
-    made = Blueprint(bits, flags, private, cast, scene, act, np.float32(unfamiliar))
+    made = Blueprint(bits, flags, private, cast, scene, act, np.array(unfamiliar, np.float32))
     check_blueprint(stage, made)
     return made
 

@@ -103,7 +103,7 @@ def draft(
     flags = goals(rng, stage, start, cast, k, wanted)
     private = np.stack([_private(rng, stage, start, flag) for flag in flags])
     return Blueprint(
-        start, flags, private, cast, scene, scene.copy(), np.float32(unfamiliar)
+        start, flags, private, cast, scene, scene.copy(), np.array(unfamiliar, np.float32)
     )  # one scene an act
 
 
@@ -122,14 +122,14 @@ def review(stage: Stage, given: Blueprint) -> Review:
     """
     check_stage(stage)
     checks.instance("blueprint", given, Blueprint)
-    state, faults = np.asarray(given.start), []
+    state, cast, faults = np.asarray(given.start), np.asarray(given.cast), []
     reachable = np.zeros(len(given.flags), bool)
     lost = False
     for k, flag in enumerate(np.asarray(given.flags)):
         fault, found = None, None
         if ((stage.groups & flag).sum(axis=1) > 1).any():
             fault = FAULTS[0]
-        elif lost or (found := plan(stage, state, flag, cast=given.cast[k])) is None:
+        elif lost or (found := plan(stage, state, flag, cast=cast[k])) is None:
             fault = FAULTS[1]
         elif not found.acts:
             fault = FAULTS[2]
@@ -139,7 +139,7 @@ def review(stage: Stage, given: Blueprint) -> Review:
         if found is not None:
             state = found.states[-1]
         if k + 1 < len(given.flags):
-            state = with_exits(stage, state, given.cast[k] & ~given.cast[k + 1])
+            state = with_exits(stage, state, cast[k] & ~cast[k + 1])
     return Review(tuple(faults), reachable)
 
 

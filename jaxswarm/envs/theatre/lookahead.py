@@ -96,7 +96,8 @@ def options(own: Tables, facts: jax.Array, goal: jax.Array) -> Options:
     missing = own.needs - own.true @ holds + own.false @ holds
     changed = own.adds @ lacks + own.deletes @ holds
     gain = own.adds @ (wanted * lacks) - own.deletes @ (wanted * holds)
-    return Options((missing < 0.5) & (changed > 0.5), gain)
+    possible = (missing < 0.5) & (changed > 0.5)
+    return Options(jnp.asarray(possible), jnp.asarray(gain))
 
 
 def relaxed_plan(

@@ -89,6 +89,7 @@ def audit(stage: theatre.Stage, plays: theatre.Blueprint, trace: Trace) -> Audit
             count["refused"] += possible and not won
             if won:
                 facts[changed] = stage.results[i, m, changed]
+        facts = np.asarray(facts)
         if facts[flags[play, point]].all():
             point += 1
             if point < last:

@@ -129,9 +129,12 @@ class Opening(NamedTuple):
 
 def opening(production: Production, plays: theatre.Blueprint) -> Opening:
     """Plan the first beats of all blueprints ``[B, …]``."""
-    plan = jax.vmap(lambda *x: planner(production.verbs, *x, production.plan_depth))
+
+    def plan(start: jax.Array, flag: jax.Array, cast: jax.Array) -> theatre.Relaxed:
+        return planner(production.verbs, start, flag, cast, production.plan_depth)
+
     parts = (plays.start, plays.flags[:, 0], plays.cast[:, 0])
-    beats = plan(*(jnp.asarray(part) for part in parts))
+    beats = jax.vmap(plan)(*(jnp.asarray(part) for part in parts))
     return Opening(beats.helpful, beats.distance)
 
 
