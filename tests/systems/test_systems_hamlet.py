@@ -232,6 +232,7 @@ def test_a_human_at_the_terminal_plays_one_actor():
     assert any("You play Ada" in text and "0: say nothing" in text for text in shown)
 
 
+@pytest.mark.slow
 def test_a_model_behind_the_openai_protocol_plays_one_actor():
     stage = world()[0]
     replies = ["I choose 1.", stage.texts[0][1], "I fly away", "", "99999"]

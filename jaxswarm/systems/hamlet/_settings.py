@@ -133,5 +133,5 @@ def latency_penalty(seconds: jax.Array) -> jax.Array:
         >>> latency_penalty(jnp.array([1.0, 3.0, 5.0, 9.0])).round(2).tolist()
         [0.0, 0.05, 0.1, 0.15]
     """
-    steps = jnp.sum(seconds[..., None] >= PENALTY_STEPS, axis=-1)
+    steps = jnp.searchsorted(PENALTY_STEPS, seconds, side="right", method="compare_all")
     return (PENALTY * steps).astype(jnp.float32)
