@@ -29,7 +29,7 @@ The second recorded run (15 of 23 claims). The paper's headline, completion of 6
 advancer: 91.7 % with it, 69.3 % without, 22.4 points [15.4, 29.3]; 80.7 % if the policy is trained
 without it (10.9 [6.6, 15.3], undecided). Stalls are .26 against .42 of the moments. Reviewer and
 designers are worth more than claimed (31 points of completion, 54 of reachable flags); broadcasts
-18 points, but knowing own acts alone costs 1 point, as prompts and own sight suffice here.
+18 points, but knowing own acts alone costs 1 point [-2, 4].
 Perceive-and-decide completes 91.7 % against 94.3 % of always slow at 116 against 206 seconds, both
 undecided against their thresholds. Beside one random actor completion is 58.1 %, and 70.1 % with
 directed actors (oracle); 89.8 % after a quarter of the moments at random.

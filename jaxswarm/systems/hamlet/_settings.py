@@ -130,8 +130,8 @@ def latency_penalty(seconds: jax.Array) -> jax.Array:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> latency_penalty(jnp.array([1.0, 3.0, 5.0, 9.0])).round(2).tolist()
-        [0.0, 0.05, 0.1, 0.15]
+        >>> (100 * latency_penalty(jnp.array([1.0, 3.0, 5.0, 9.0]))).round().tolist()
+        [0.0, 5.0, 10.0, 15.0]
     """
     steps = jnp.searchsorted(PENALTY_STEPS, seconds, side="right", method="compare_all")
     return (PENALTY * steps).astype(jnp.float32)
