@@ -26,6 +26,7 @@ envs.environment
 envs.maze.environment
 envs.maze.families
 envs.maze.latent
+envs.theatre.environment
 envs.swarmbench.arenas
 generative._ac_flow
 generative._decentralized
@@ -82,6 +83,8 @@ envs.scenes._scene
 systems.fortytwo._synthetic
 systems.generative_consensus._replicas
 systems.generative_consensus._verify
+systems.hamlet._perform
+systems.hamlet._rehearsal
 systems.knexa_fl._distillation
 systems.knexa_fl._knexa
 systems.knexa_fl._team
@@ -131,6 +134,8 @@ models.transformer.from_config models.transformer.generate data.tokenizers.chara
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv
 language.grpo language.sft language.generate language.openai_compatible language.Tape
 language.worker_calls language.server.start coordination.host_backend
+systems.hamlet.perform systems.hamlet.settings systems.hamlet.stage_plays systems.hamlet.Rehearsal
+envs.Theatre envs.theatre.blueprint envs.theatre.plan envs.theatre.write envs.theatre.build_stage
 systems.fantasy_hsi.act systems.fantasy_hsi.goals envs.scenes.draw generative.dpo
 systems.fortytwo.text_round systems.sapo.text_packets
 systems.meta_inf.fit systems.meta_inf.table systems.meta_inf.features

@@ -8,7 +8,7 @@ have. Importing this package imports jumanji, which takes seconds.
 """
 
 from jaxswarm.envs import _quiet_jumanji  # noqa: F401  # isort: skip  # before jumanji's import
-from jaxswarm.envs import conformance, crafter, maze, scenes, swarmbench
+from jaxswarm.envs import conformance, crafter, maze, scenes, swarmbench, theatre
 from jaxswarm.envs._registry import ENVIRONMENTS, register
 from jaxswarm.envs.adapters import (
     from_brax,
@@ -41,6 +41,7 @@ from jaxswarm.envs.search_and_rescue import SearchAndRescue
 from jaxswarm.envs.spread import CoverageEnergy, SimpleSpread
 from jaxswarm.envs.sum_guessing import SumGuessing
 from jaxswarm.envs.tag import SimpleTag
+from jaxswarm.envs.theatre import Theatre
 from jaxswarm.envs.two_objectives import TwoObjectiveGrid
 from jaxswarm.envs.wrappers import AutoReset, Vmapped
 
@@ -68,6 +69,7 @@ __all__ = [
     "SumGuessing",
     "SwarmEnvironment",
     "SwarmState",
+    "Theatre",
     "Trajectory",
     "TwoObjectiveGrid",
     "Vmapped",
@@ -87,5 +89,6 @@ __all__ = [
     "scripted",
     "spec_of",
     "swarmbench",
+    "theatre",
     "unroll",
 ]

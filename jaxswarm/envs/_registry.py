@@ -25,6 +25,7 @@ ENVIRONMENTS = {
     "Foraging-v0": "jaxswarm.envs.swarmbench:Foraging",
     "Pursuit-v0": "jaxswarm.envs.swarmbench:Pursuit",
     "Synchronization-v0": "jaxswarm.envs.swarmbench:Synchronization",
+    "Theatre-v0": "jaxswarm.envs.theatre:Theatre",
     "Transport-v0": "jaxswarm.envs.swarmbench:Transport",
     "TwoObjectiveGrid-v0": "jaxswarm.envs.two_objectives:TwoObjectiveGrid",
 }

@@ -92,6 +92,7 @@ CASES: dict[str, Any] = {
         envs.SumGuessing,
         {"num_agents": SIZE, "largest_guess": [x for x in (*NUMBER, 0.0, -1.0) if x is not None]},
     ),
+    "Theatre": (envs.Theatre, SIZES | {"stage": (3, "x"), "plays": (3, "x", [], [3])}),
     "TwoObjectiveGrid": (
         envs.TwoObjectiveGrid,
         SIZES

@@ -50,6 +50,10 @@ ENVIRONMENTS = {
         {},
     ),
     "live feed": (lambda n: envs.LiveFeedEnv(num_agents=n, num_factors=3), {}),
+    "theatre": (  # acts and facts are of particular actors: see test_envs_theatre.py
+        lambda n: envs.Theatre(num_agents=n),
+        {"symmetric": False},
+    ),
     "pursuit": (lambda n: envs.swarmbench.make("pursuit", num_agents=n), {}),
     "synchronization": (
         lambda n: envs.swarmbench.make("synchronization", num_agents=n, message_length=2),
@@ -69,6 +73,7 @@ SLOW = {
     "feed by preference",
     "live feed",
     "foraging arena",
+    "theatre",
     *envs.swarmbench.TASKS,
 }
 

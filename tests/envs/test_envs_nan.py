@@ -40,7 +40,7 @@ DISCRETE = frozenset(
     f"{name}-v0"
     for name in """
     Aloha CaveEscape CoordinationGame CorridorMaze CoverageEnergy DeepSeaTreasure Donations
-    LiveFeedEnv MultiAgentCrafter Flocking Foraging Pursuit Synchronization Transport
+    LiveFeedEnv MultiAgentCrafter Flocking Foraging Pursuit Synchronization Theatre Transport
     TwoObjectiveGrid
     """.split()
 )

@@ -26,6 +26,7 @@ ENVIRONMENTS = {
     "SimpleSpread": envs.SimpleSpread,
     "SimpleTag": envs.SimpleTag,
     "SumGuessing": envs.SumGuessing,
+    "Theatre": envs.Theatre,
     "Pursuit": lambda: envs.swarmbench.make("pursuit", num_agents=6),
     "TwoObjectiveGrid": envs.TwoObjectiveGrid,
 }

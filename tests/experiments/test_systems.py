@@ -45,6 +45,7 @@ MINUTES = (
     "damcs",
     "verified_inference",
     "generative_consensus",
+    "hamlet",
     "lattica",
 )
 
