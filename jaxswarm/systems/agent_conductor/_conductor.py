@@ -26,7 +26,7 @@ from jaxswarm.systems.agent_conductor._decoder import (
     random_graphs,
     slots_that_count,
 )
-from jaxswarm.systems.agent_conductor._execution import Outcome, Program, execute, role_backend
+from jaxswarm.systems.agent_conductor._execution import Outcome, execute, no_program, role_backend
 from jaxswarm.systems.agent_conductor._settings import (
     Options,
     Rewards,
@@ -38,7 +38,6 @@ from jaxswarm.systems.agent_conductor.density import MAX_NODES, graph_reward
 from jaxswarm.systems.agent_conductor.graphs import (
     ROLES,
     RoleGraph,
-    edges,
     graph_size,
     occupied,
 )
@@ -53,7 +52,8 @@ from jaxswarm.systems.agent_conductor.world import (
 )
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
-NUM_OBSERVED = NUM_FEATURES + len(DIFFICULTIES) + 2 + len(VERDICTS) + len(ROLES) + 2
+NUM_PAST = len(VERDICTS) + len(ROLES) + 2
+NUM_OBSERVED = NUM_FEATURES + len(DIFFICULTIES) + 2 + NUM_PAST
 
 
 class ConductorState(NamedTuple):
@@ -233,24 +233,17 @@ def conductor(
         return level, belief, most
 
     def observe(
-        features: jax.Array, belief: jax.Array, most: jax.Array, past: Turn | None, options: Options
+        features: jax.Array,
+        belief: jax.Array,
+        most: jax.Array,
+        turn: jax.Array,
+        past: jax.Array,
+        options: Options,
     ) -> jax.Array:
         count = features.shape[0]
-        verdict = jnp.zeros((count, len(VERDICTS)))
-        summary = jnp.zeros((count, len(ROLES) + 2))
-        if past is not None:
-            verdict = jax.nn.one_hot(past.outcome.verdict, len(VERDICTS))
-            mask = occupied(past.graph)
-            roles = jax.nn.one_hot(past.graph.role, len(ROLES)) * mask[..., None]
-            size = graph_size(past.graph)
-            sizes = jnp.stack([size.edges / slots, size.steps / slots], axis=-1)
-            summary = jnp.concatenate([jnp.sum(roles, axis=1) / 2.0, sizes], axis=-1)
-        shown = options.verdict
-        turn = jnp.full((count, 1), float(past is not None))
-        return jnp.concatenate(
-            [features, belief, most[:, None] / slots, turn, jnp.where(shown, verdict, 0.0),
-             jnp.where(shown, summary, 0.0)], axis=-1,
-        )  # fmt: skip
+        number = jnp.broadcast_to(jnp.asarray(turn, jnp.float32), (count, 1))
+        shown = jnp.where(options.verdict, past, 0.0)
+        return jnp.concatenate([features, belief, most[:, None] / slots, number, shown], axis=-1)
 
     def episode(
         key: Key,
@@ -262,31 +255,16 @@ def conductor(
     ) -> Episode:
         """Run both turns; ``write(turn, key, observation, most)`` makes the graphs."""
         level, belief, most = bound(params, tasks.features, tasks.difficulty, options)
-        keys = jax.random.split(key, 3)
-        state = backend.init()
-        program, turns, past = None, [], None
-        used = jnp.ones(tasks.task.shape, bool)
-        for turn in range(2):
-            seen = observe(tasks.features, belief, most, past, options)
-            graph = write(turn, keys[turn], seen, most)
-            state, outcome = execute(
-                keys[2], world, backend, state, tasks, graph, max_nodes=most, program=program,
-                event=2 * repeat + turn, active=used,
-            )  # fmt: skip
-            past = Turn(seen, graph, outcome, used)
-            turns.append(past)
-            failed = ~outcome.passed & (outcome.error == 0)
-            program, used = outcome.program, failed & options.second_turn
-        first, second = turns
-        passed = first.outcome.passed | (second.used & second.outcome.passed)
-        tokens = first.outcome.tokens + jnp.where(second.used, second.outcome.tokens, 0.0)
-        return Episode(
-            first, second, most, level, passed, tokens,
-            _reward(first, second, most, rewards, options),
-        )  # fmt: skip
+
+        def written(turn: jax.Array, key: Key, past: jax.Array) -> tuple[jax.Array, RoleGraph]:
+            seen = observe(tasks.features, belief, most, turn, past, options)
+            return seen, write(turn, key, seen, most)
+
+        first, second = _two_turns(key, backend, world, tasks, most, options, written, repeat)
+        return _episode(first, second, most, level, rewards, options)
 
     def drawn(params: Params, options: Options, temperature: ArrayLike = 1.0) -> Any:
-        def write(turn: int, key: Key, seen: jax.Array, most: jax.Array) -> RoleGraph:
+        def write(turn: Any, key: Key, seen: jax.Array, most: jax.Array) -> RoleGraph:
             del turn
             return net.draw(params, key, seen, most, options.masked, jnp.asarray(temperature))
 
@@ -321,7 +299,7 @@ def conductor(
         checks.instance("state", state, ConductorState, "conductor.init(key)")
         tasks, options = check_tasks(tasks), check_options(options)
 
-        def write(turn: int, key: Key, seen: jax.Array, most: jax.Array) -> RoleGraph:
+        def write(turn: Any, key: Key, seen: jax.Array, most: jax.Array) -> RoleGraph:
             del turn, seen
             return random_graphs(key, most, slots)
 
@@ -394,7 +372,8 @@ def conductor(
             raise ValueError("true_difficulty: expected False, since the difficulty is not given")
         blank = jnp.zeros(rows.shape[0], jnp.int32)
         _, belief, most = bound(params, rows, blank, options)
-        seen = observe(rows, belief, most, None, options)
+        past = jnp.zeros((rows.shape[0], NUM_PAST))
+        seen = observe(rows, belief, most, jnp.int32(0), past, options)
         return drawn(params, options, temperature)(0, key, seen, most)
 
     def solve(
@@ -430,25 +409,76 @@ def _replay(backend: AgentBackend, world: CodeWorld, rewards: Rewards) -> Callab
         checks.instance("first", first, RoleGraph, "agent_conductor.role_graph(…)")
         second = first if second is None else second
         checks.instance("second", second, RoleGraph, "agent_conductor.role_graph(…)")
+        both = jax.tree.map(lambda *x: jnp.stack([jnp.asarray(each) for each in x]), first, second)
         count, slots = jnp.shape(first.role)
         most = jnp.full(count, slots) if max_nodes is None else jnp.asarray(max_nodes)
-        execution_key = jax.random.split(key, 3)[2]
-        used, program, state, turns = jnp.ones(count, bool), None, backend.init(), []
-        for turn, graph in enumerate((first, second)):
-            state, outcome = execute(
-                execution_key, world, backend, state, tasks, graph, max_nodes=most,
-                program=program, event=turn, active=used,
-            )  # fmt: skip
-            turns.append(Turn(jnp.zeros((count, 0)), graph, outcome, used))
-            failed = ~outcome.passed & (outcome.error == 0)
-            program, used = outcome.program, failed & options.second_turn
-        one, two = turns
-        passed = one.outcome.passed | (two.used & two.outcome.passed)
-        tokens = one.outcome.tokens + jnp.where(two.used, two.outcome.tokens, 0.0)
-        reward = _reward(one, two, most, rewards, options)
-        return Episode(one, two, most, jnp.full(count, -1), passed, tokens, reward)
+
+        def written(turn: jax.Array, key: Key, past: jax.Array) -> tuple[jax.Array, RoleGraph]:
+            del key, past
+            return jnp.zeros((count, 0)), jax.tree.map(lambda x: x[turn], both)
+
+        turns = _two_turns(key, backend, world, tasks, most, options, written, jnp.int32(0))
+        return _episode(*turns, most, jnp.full(count, -1), rewards, options)
 
     return replay
+
+
+def _two_turns(
+    key: Key,
+    backend: AgentBackend,
+    world: CodeWorld,
+    tasks: CodeTasks,
+    most: jax.Array,
+    options: Options,
+    written: Callable[..., tuple[jax.Array, RoleGraph]],
+    repeat: jax.Array,
+) -> tuple[Turn, Turn]:
+    """Execute ``written(turn, key, past) -> (observation, graph)``, again where it failed."""
+    count = tasks.task.shape[0]
+    keys = jax.random.split(key, 3)
+
+    def turn(carry: Any, number: jax.Array) -> tuple[Any, Turn]:
+        state, program, used, past = carry
+        seen, graph = written(number, keys[number], past)
+        state, outcome = execute(
+            keys[2], world, backend, state, tasks, graph, max_nodes=most, program=program,
+            event=2 * repeat + number, active=used,
+        )  # fmt: skip
+        again = used & ~outcome.passed & (outcome.error == 0) & options.second_turn
+        return (state, outcome.program, again, past_turn(graph, outcome)), Turn(
+            seen, graph, outcome, used
+        )
+
+    start = (
+        backend.init(), no_program(count), jnp.ones(count, bool), jnp.zeros((count, NUM_PAST))
+    )  # fmt: skip
+    _, turns = jax.lax.scan(turn, start, jnp.arange(2))
+    first, second = (jax.tree.map(lambda x, t=t: x[t], turns) for t in range(2))
+    return first, second
+
+
+def past_turn(graph: RoleGraph, outcome: Outcome) -> jax.Array:
+    """What a second turn observes of the first: verdict, roles and size, ``float32[B, ...]``."""
+    slots = jnp.shape(graph.role)[-1]
+    roles = jax.nn.one_hot(graph.role, len(ROLES)) * occupied(graph)[..., None]
+    size = graph_size(graph)
+    sizes = jnp.stack([size.edges / slots, size.steps / slots], axis=-1)
+    verdict = jax.nn.one_hot(outcome.verdict, len(VERDICTS))
+    return jnp.concatenate([verdict, jnp.sum(roles, axis=1) / 2.0, sizes], axis=-1)
+
+
+def _episode(
+    first: Turn,
+    second: Turn,
+    most: jax.Array,
+    level: jax.Array,
+    rewards: Rewards,
+    options: Options,
+) -> Episode:
+    passed = first.outcome.passed | (second.used & second.outcome.passed)
+    tokens = first.outcome.tokens + jnp.where(second.used, second.outcome.tokens, 0.0)
+    reward = _reward(first, second, most, rewards, options)
+    return Episode(first, second, most, level, passed, tokens, reward)
 
 
 def _reward(
@@ -482,6 +512,3 @@ def _info(
         kl=divergence,
     )
 
-
-__all__ = ["Conductor", "ConductorInfo", "ConductorState", "Episode", "Program", "Turn",
-           "conductor", "edges"]  # fmt: skip

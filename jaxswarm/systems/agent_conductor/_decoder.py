@@ -174,8 +174,9 @@ def draw_graphs(
         jnp.zeros((count, slots), bool),
         jnp.zeros((count, slots, slots), bool),
     )
-    noise = jax.random.logistic(jax.random.fold_in(key, 0), (slots, count, slots + 1))
-    gumbel = jax.random.gumbel(jax.random.fold_in(key, 1), (slots, count, NUM_TOKENS))
+    uniform = jax.random.uniform(key, (slots, count, slots + 1 + NUM_TOKENS), minval=1e-7)
+    noise = jax.scipy.special.logit(jnp.minimum(uniform[..., : slots + 1], 1.0 - 1e-7))
+    gumbel = -jnp.log(-jnp.log(jnp.minimum(uniform[..., slots + 1 :], 1.0 - 1e-7)))
 
     def body(carry: Any, inputs: Any) -> tuple[Any, None]:
         graph, summed, stopped = carry
@@ -232,13 +233,18 @@ def slots_that_count(graph: RoleGraph) -> jax.Array:
     return jnp.concatenate([jnp.ones_like(mask[..., :1]), mask[..., :-1]], axis=-1)
 
 
-def random_graphs(key: Key, max_nodes: jax.Array, slots: int) -> RoleGraph:
+def random_graphs(
+    key: Key, max_nodes: jax.Array, slots: int, *, exact: bool = False
+) -> RoleGraph:
     """Draw valid graphs of random sizes: 1 to ``max_nodes`` agents, roles and references at random.
 
     An agent opens a layer with probability ½ and refers to each agent of earlier layers with
-    probability .4; the terminal agent reads what is unread.
+    probability .4; the terminal agent reads what is unread. With ``exact`` there are ``max_nodes``.
     """
-    size = jax.random.randint(jax.random.fold_in(key, 2), max_nodes.shape, 1, max_nodes + 1)
+    keys = jax.random.split(key)
+    share = jax.random.uniform(keys[0], max_nodes.shape)
+    drawn = jnp.minimum(1 + jnp.floor(share * max_nodes).astype(jnp.int32), max_nodes)
+    size = max_nodes if exact else drawn
 
     def logits(p: _prefix.Prefix, i: jax.Array, summed: jax.Array) -> Any:
         del i, summed
@@ -250,7 +256,7 @@ def random_graphs(key: Key, max_nodes: jax.Array, slots: int) -> RoleGraph:
     def nothing(*_: Any) -> jax.Array:
         return jnp.zeros((max_nodes.shape[0], 1))
 
-    return draw_graphs(key, logits, nothing, size, slots, jnp.bool_(True), 1.0, 1)
+    return draw_graphs(keys[1], logits, nothing, size, slots, jnp.bool_(True), 1.0, 1)
 
 
 class Functions(NamedTuple):
