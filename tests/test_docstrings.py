@@ -68,6 +68,8 @@ rl.tabular.finite_classes
 rl.tabular.least_squares
 rl.value_decomposition._named
 rl.value_decomposition.mixers
+systems.agent_conductor._conductor
+systems.agent_conductor._execution
 systems.fortytwo._synthetic
 systems.generative_consensus._replicas
 systems.generative_consensus._verify
@@ -119,6 +121,7 @@ data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenE
 language.grpo language.sft language.generate language.openai_compatible language.Tape
 language.worker_calls language.server.start coordination.host_backend
 systems.fortytwo.text_round systems.sapo.text_packets
+systems.agent_conductor.conductor systems.agent_conductor.role_graph
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 systems.sl_mgac.sl_mgac systems.sl_mgac.log_rows systems.sl_mgac.two_hot
 trust.graphs.weighted_graph trust.graphs.trust_network trust.graphs.sybil_attack

@@ -49,6 +49,7 @@ from jaxswarm.systems.agent_conductor.world import (
     CodeTasks,
     CodeWorld,
     check_tasks,
+    check_world,
 )
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
@@ -199,6 +200,7 @@ def conductor(
     if backend is None:
         backend = role_backend()
     checks.instance("backend", backend, AgentBackend, "agent_conductor.role_backend()")
+    check_world(world)
     slots, width = checks.whole("slots", slots, 1), checks.whole("width", width, 1)
     bands = check_bands(max_nodes, slots)
     group_size = checks.whole("group_size", group_size, 2)

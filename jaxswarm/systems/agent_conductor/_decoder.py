@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxswarm import checks
 from jaxswarm.systems.agent_conductor import _prefix
 from jaxswarm.systems.agent_conductor.graphs import (
     NUM_TOKENS,
@@ -239,8 +240,21 @@ def random_graphs(
     """Draw valid graphs of random sizes: 1 to ``max_nodes`` agents, roles and references at random.
 
     An agent opens a layer with probability ½ and refers to each agent of earlier layers with
-    probability .4; the terminal agent reads what is unread. With ``exact`` there are ``max_nodes``.
+    probability .4; the terminal agent reads what is unread.
+
+    Args:
+        key: consumed.
+        max_nodes: ``int32[B]``, from 1 to ``slots``.
+        slots: ``N``.
+        exact: make all graphs as large as ``max_nodes``.
+
+    Raises:
+        ValueError: for arguments of another kind or out of range.
     """
+    checks.key(key)
+    slots = checks.whole("slots", slots, 1)
+    exact = checks.flag("exact", exact)
+    max_nodes = jnp.asarray(checks.wholes("max_nodes", max_nodes, 1, slots, shape=(None,)))
     keys = jax.random.split(key)
     share = jax.random.uniform(keys[0], max_nodes.shape)
     drawn = jnp.minimum(1 + jnp.floor(share * max_nodes).astype(jnp.int32), max_nodes)

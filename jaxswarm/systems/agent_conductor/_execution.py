@@ -21,7 +21,7 @@ from jaxswarm.coordination.backends import OK
 from jaxswarm.systems.agent_conductor.graphs import (
     CODING,
     DEBUGGING,
-    ROLES,
+    UNKNOWN,
     RoleGraph,
     edges,
     format_error,
@@ -94,7 +94,12 @@ def role_backend(reliability: ArrayLike = 0.93) -> AgentBackend:
 
 
 def no_program(count: int) -> Program:
-    """The program before the first turn: none, for ``count`` tasks."""
+    """The program before the first turn: none, for ``count`` tasks.
+
+    Raises:
+        ValueError: unless ``count`` is at least 1.
+    """
+    count = checks.whole("count", count, 1)
     return Program(jnp.zeros((count, len(SKILLS))), jnp.zeros(count, bool))
 
 
@@ -154,7 +159,7 @@ def execute(
     tasks = check_tasks(tasks)
     checks.instance("graph", graph, RoleGraph, "agent_conductor.role_graph(…)")
     count = tasks.task.shape[0]
-    role = jnp.asarray(checks.wholes("graph", graph.role, 0, len(ROLES) + 1, shape=(count, None)))
+    role = jnp.asarray(checks.wholes("graph", graph.role, 0, UNKNOWN, shape=(count, None)))
     slots = role.shape[1]
     most = slots if max_nodes is None else max_nodes
     error = format_error(graph, most)

@@ -137,8 +137,8 @@ def sample_tasks(
 ) -> CodeTasks:
     """Draw tasks.
 
-    Half of the tests, rounded down and at least one, ask for implementation, the others for the
-    task's required skills in turn.
+    A third of the tests, rounded down and at least one, ask for implementation, the others for
+    the task's required skills in turn.
 
     Args:
         key: consumed.
@@ -164,12 +164,14 @@ def sample_tasks(
 
 
 def _draw(key: Key, task: jax.Array, mix: TaskMix) -> CodeTasks:
-    keys = jax.random.split(key, 6)
     k, t = len(SKILLS), mix.tests
-    shares = jnp.asarray(mix.shares, jnp.float32)
-    difficulty = jax.random.categorical(keys[0], jnp.log(shares))
+    numbers = jax.random.uniform(key, (2 * k + t + 2,), minval=1e-6, maxval=1.0 - 1e-6)
+    pick, race, share, noise, answer = jnp.split(numbers, np.cumsum([1, k - 1, t, k + 1]))
+    noise = jax.scipy.special.ndtri(noise)
+    shares = np.asarray(mix.shares) / np.sum(mix.shares)
+    difficulty = jnp.sum(pick > np.cumsum(shares)[:-1])
     others = jnp.array([i for i in range(k) if i != IMPLEMENTATION])
-    order = jnp.log(jnp.asarray(mix.skills)) + jax.random.gumbel(keys[1], (k - 1,))
+    order = np.log(mix.skills) - jnp.log(-jnp.log(race))  # Gumbel: without replacement
     ranked = others[jnp.argsort(-order)]
     needed = jnp.asarray(mix.required)[difficulty]
     own = max(t // 3, 1)
@@ -180,19 +182,18 @@ def _draw(key: Key, task: jax.Array, mix: TaskMix) -> CodeTasks:
         jnp.asarray(mix.implementation)[difficulty],
         jnp.asarray(mix.others)[difficulty],
     )
-    share = jax.random.uniform(keys[2], (t,))
     threshold = ranges[:, 0] + share * (ranges[:, 1] - ranges[:, 0])
     largest = jnp.zeros(k).at[skill].max(threshold)
-    seen = largest + mix.feature_noise * jax.random.normal(keys[3], (k,))
+    seen = largest + mix.feature_noise * noise[:k]
     level = difficulty / (len(DIFFICULTIES) - 1)
-    level = level + mix.difficulty_noise * jax.random.normal(keys[4], ())
+    level = level + mix.difficulty_noise * noise[k]
     return CodeTasks(
         task=task.astype(jnp.int32),
         features=jnp.append(seen, level),
         difficulty=difficulty.astype(jnp.int32),
         skill=skill.astype(jnp.int32),
         threshold=threshold,
-        truth=jax.random.randint(keys[5], (), 0, NUM_ANSWERS),
+        truth=jnp.floor(answer[0] * NUM_ANSWERS).astype(jnp.int32),
     )
 
 
