@@ -326,7 +326,11 @@ CONDUCTOR = {
     "role_graph": (
         agent_conductor.role_graph,
         {"steps": [[("coding", [])]]},
-        {"steps": [3, None, "x", [], [[]], [["coding"]]], "slots": "size", "max_nodes": [0, 0.5, 99]},
+        {
+            "steps": [3, None, "x", [], [[]], [["coding"]]],
+            "slots": "size",
+            "max_nodes": [0, 0.5, 99],
+        },
     ),
     **{
         name: (getattr(agent_conductor, name), {"graph": TEAM_GRAPH}, {"graph": "thing"})
@@ -357,7 +361,9 @@ CONDUCTOR = {
     "single_coder": (agent_conductor.single_coder, {}, {"slots": "size"}),
     "chain": (agent_conductor.chain, {}, {"slots": "size"}),
     "full_mesh": (
-        agent_conductor.full_mesh, {}, {"layers": ["x", 3, None, [["x"]]], "slots": "size"}
+        agent_conductor.full_mesh,
+        {},
+        {"layers": ["x", 3, None, [["x"]]], "slots": "size"},
     ),
     "star": (
         agent_conductor.star,
@@ -384,10 +390,14 @@ CONDUCTOR = {
         {"key": "key", "count": "size", "mix": "thing", "first": "count"},
     ),
     "role_workers": (
-        agent_conductor.role_workers, {}, {"reliability": [-0.1, 1.5, NAN, "x", [0.5, 0.5]]}
+        agent_conductor.role_workers,
+        {},
+        {"reliability": [-0.1, 1.5, NAN, "x", [0.5, 0.5]]},
     ),
     "role_backend": (
-        agent_conductor.role_backend, {}, {"reliability": [-0.1, 1.5, NAN, "x", [0.5, 0.5]]}
+        agent_conductor.role_backend,
+        {},
+        {"reliability": [-0.1, 1.5, NAN, "x", [0.5, 0.5]]},
     ),
     "no_program": (agent_conductor.no_program, {"count": 2}, {"count": "size"}),
     "judge": (

@@ -171,7 +171,7 @@ def _train(config: Config, system: ac.Conductor, key: jax.Array, tests: Any) -> 
 
 
 def _fixed(config: Config, system: ac.Conductor, key: jax.Array, inputs: Any, tests: Any) -> Any:
-    """Fixed graphs, and random ones of the sizes that the conductor chose, on both distributions."""
+    """Fixed graphs, and random ones of the sizes that the conductor chose, on all tests."""
     given, nodes = inputs
     both = jax.tree.map(lambda *x: jnp.stack(x), *tests)
     same = jax.tree.map(

@@ -30,11 +30,11 @@ ORACLE_GAIN = 0.05  # least gain of the oracle over the best fixed graph
 COLLAPSED = 1.2  # largest mean number of agents under the graph reward alone
 
 HEADLINE = (
-    "Up to 14.6 points of pass@1 above the strongest baseline with a density lower by 13 % and 68 % "
-    "fewer tokens (Wang et al. 2026, abstract)"
+    "Up to 14.6 points of pass@1 above the strongest baseline with a density lower by 13 % and "
+    "68 % fewer tokens (Wang et al. 2026, abstract)"
 )
 DIFFICULTY = (
-    "The topology's density adapts to the inferred difficulty of a task (Wang et al. 2026, abstract)"
+    "The density of the topology adapts to the inferred difficulty (Wang et al. 2026, abstract)"
 )
 FEEDBACK = (
     "The topology is refined within an instance by execution feedback (Wang et al. 2026, abstract)"
@@ -108,9 +108,7 @@ def _tokens(
         unit="fraction",
         arm=arm,
         baseline=baseline,
-        value=statistics.compare(
-            table[arm]["tokens"], table[baseline]["tokens"], relative=True
-        ),
+        value=statistics.compare(table[arm]["tokens"], table[baseline]["tokens"], relative=True),
         at_least=at_least,
         at_most=at_most,
         judge="interval",
@@ -195,9 +193,7 @@ def _feedback_claims(made: ClaimList, test: Results, overall: Results) -> None:
         unit="fraction",
         arm=OWN,
         baseline="verdict hidden",
-        value=statistics.compare(
-            own["passed"][:, HARD], test["verdict hidden"]["passed"][:, HARD]
-        ),
+        value=statistics.compare(own["passed"][:, HARD], test["verdict hidden"]["passed"][:, HARD]),
         at_least=VERDICT_GAIN,
         judge="interval",
     )
@@ -275,5 +271,5 @@ def _control_claims(made: ClaimList, overall: Results) -> None:
         made, "An oracle passes at least 5 percentage points more tasks than the best fixed graph",
         "Control: the world can reward graphs that fit the task", "oracle (hidden tests)", best,
         overall, at_least=ORACLE_GAIN, control=True,
-        note="the oracle chooses a star for each task by hidden tests; its tasks are the first ones",
+        note="the oracle chooses a star for each of the first test tasks by their hidden tests",
     )  # fmt: skip

@@ -14,7 +14,7 @@ LEARNED = {
     "true difficulty (ablation)": Options(true_difficulty=True),
     "graph reward alone (control)": Options(execution=0.0),
 }
-"""Learned arms; the last two are an ablation with a hidden variable and a control that must fail."""
+"""Learned arms; the last but one sees a hidden variable, the last is a control that must fail."""
 
 SHIFTED = TaskMix(
     shares=(0.2, 0.4, 0.4),

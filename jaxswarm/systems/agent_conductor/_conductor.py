@@ -294,7 +294,10 @@ def conductor(
         )
 
     def imitate(
-        key: Key, state: ConductorState, tasks: CodeTasks, options: Options = Options()  # noqa: B008
+        key: Key,
+        state: ConductorState,
+        tasks: CodeTasks,
+        options: Options = Options(),  # noqa: B008
     ) -> tuple[ConductorState, ConductorInfo]:
         """One gradient step toward random valid graphs and known difficulties of ``tasks``."""
         checks.key(key)
@@ -323,7 +326,10 @@ def conductor(
         return apply(state, grads), _info(loss, found, tasks, none)._replace(reward=none)
 
     def step(
-        key: Key, state: ConductorState, tasks: CodeTasks, options: Options = Options()  # noqa: B008
+        key: Key,
+        state: ConductorState,
+        tasks: CodeTasks,
+        options: Options = Options(),  # noqa: B008
     ) -> tuple[ConductorState, ConductorInfo]:
         """One GRPO update on ``group_size`` trajectories of each task."""
         checks.key(key)
@@ -513,4 +519,3 @@ def _info(
         difficulty=mean(found.difficulty == tasks.difficulty),
         kl=divergence,
     )
-

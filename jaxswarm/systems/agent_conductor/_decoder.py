@@ -1,9 +1,9 @@
 """Autoregressive decoder that writes role graphs slot by slot, and a head for difficulty.
 
 The state of the decoder after a slot is the sum of embeddings of all slots so far, so that
-log-probabilities of given graphs take one pass over all slots at once. Each slot draws a token (role
-or ``STOP``), then whether it opens a layer, then a reference to each slot. Unmasked decoding can
-write invalid graphs; masked decoding cannot.
+log-probabilities of given graphs take one pass over all slots at once. Each slot draws a token
+(role or ``STOP``), then whether it opens a layer, then a reference to each slot. Unmasked decoding
+can write invalid graphs; masked decoding cannot.
 
 Shapes: ``B`` graphs, ``N`` slots, ``O`` numbers observed.
 """
@@ -70,7 +70,10 @@ class Decoder(nn.Module):
             jnp.zeros((count, self.slots, self.slots), bool),
         )
         most = jnp.full(count, self.slots)
-        return self.log_probs(observation, blank, most, jnp.bool_(False)) + self.difficulty(features).sum()
+        return (
+            self.log_probs(observation, blank, most, jnp.bool_(False))
+            + self.difficulty(features).sum()
+        )
 
     def difficulty(self, features: jax.Array) -> jax.Array:
         """Logits of the difficulty ``[B, D]`` from the features of tasks."""
@@ -113,9 +116,7 @@ class Decoder(nn.Module):
         """Logits; those of openings and references depend on the token, references on pairs."""
         opens = self.opens_hidden(hidden)[..., 0] + self.opens_token(token)[..., 0]
         weights = self.refs_hidden(hidden) + self.refs_token(token)
-        return Heads(
-            self.token_head(hidden), opens, jnp.einsum("...q,...nq->...n", weights, pairs)
-        )
+        return Heads(self.token_head(hidden), opens, jnp.einsum("...q,...nq->...n", weights, pairs))
 
     def log_probs(
         self, observation: jax.Array, graph: RoleGraph, max_nodes: jax.Array, masked: Any
@@ -234,9 +235,7 @@ def slots_that_count(graph: RoleGraph) -> jax.Array:
     return jnp.concatenate([jnp.ones_like(mask[..., :1]), mask[..., :-1]], axis=-1)
 
 
-def random_graphs(
-    key: Key, max_nodes: jax.Array, slots: int, *, exact: bool = False
-) -> RoleGraph:
+def random_graphs(key: Key, max_nodes: jax.Array, slots: int, *, exact: bool = False) -> RoleGraph:
     """Draw valid graphs of random sizes: 1 to ``max_nodes`` agents, roles and references at random.
 
     An agent opens a layer with probability ½ and refers to each agent of earlier layers with
@@ -292,6 +291,9 @@ def decoder_functions(slots: int, width: int, num_observed: int) -> Functions:
     def call(name: str) -> Any:
         return lambda params, *args: module.apply(params, *args, method=name)
 
-    return Functions(init, call("difficulty"), call("log_probs"), lambda params, key, *args: (
-        module.apply(params, key, *args, method="draw")
-    ))
+    return Functions(
+        init,
+        call("difficulty"),
+        call("log_probs"),
+        lambda params, key, *args: module.apply(params, key, *args, method="draw"),
+    )

@@ -34,9 +34,7 @@ def chain(slots: int = 10) -> RoleGraph:
     return role_graph(steps, slots=slots)
 
 
-def full_mesh(
-    layers: Sequence[Sequence[str]] = MESH_LAYERS, slots: int = 10
-) -> RoleGraph:
+def full_mesh(layers: Sequence[Sequence[str]] = MESH_LAYERS, slots: int = 10) -> RoleGraph:
     """Layers of agents in which every agent reads all agents of all earlier layers.
 
     The terminal agent closes the graph in a layer of its own, so that it reads all others.

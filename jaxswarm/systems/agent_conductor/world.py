@@ -133,7 +133,11 @@ NUM_ANSWERS = 8
 
 
 def sample_tasks(
-    key: Key, count: int, mix: TaskMix = TaskMix(), *, first: ArrayLike = 0  # noqa: B008
+    key: Key,
+    count: int,
+    mix: TaskMix = TaskMix(),
+    *,
+    first: ArrayLike = 0,
 ) -> CodeTasks:
     """Draw tasks.
 
