@@ -35,35 +35,28 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         [S]}``, shares of first graphs before and after imitation; ``reward {arm: [S, updates]}``;
         ``examples``, graphs of the first seed, one for each difficulty.
     """
-    system = _system(config)
-
-    def compiled(fn: Any) -> Any:
-        return jit_fast_compile(fn, level=config.compile_level, plain=True)
-
-    draw = compiled(lambda key: _tasks(config, key))
-    train = compiled(lambda key, tests: _train(config, system, key, tests))
-    fixed = compiled(lambda key, graphs, tests: _fixed(config, system, key, graphs, tests))
-    score = compiled(lambda key, tasks, graphs: _score(system, key, tasks, graphs))
+    programs = Programs(config)
     family = oracle_family(config.slots)
-    oracle = compiled(lambda key, tasks: _oracle(config, system, key, tasks, family))
     rows: list[dict[str, Any]] = []
     for seed in range(config.seeds):
-        progress(f"seed {seed}")
         key = jax.random.fold_in(jax.random.key(config.seed), seed)
-        tests, search = draw(key)
-        learned, info = train(key, tests)
+        tests, search = programs.draw(key)
+        progress(f"seed {seed}, learned arms")
+        learned, info = _train(config, programs, key, tests)
+        progress(f"seed {seed}, fixed graphs and searches")
         pruned = pruned_graph(
-            lambda graphs, key=key, search=search: score(key, search, graphs),
+            lambda graphs, key=key, search=search: programs.score(key, search, graphs),
             ac.full_mesh(slots=config.slots), config.prunings,
         )  # fmt: skip
-        given = ac.stacked([
+        given = [
             ac.single_coder(config.slots), ac.chain(config.slots),
             ac.full_mesh(slots=config.slots), pruned,
-        ])  # fmt: skip
+        ]  # fmt: skip
+        some = jax.tree.map(lambda x: x[: config.oracle_tasks], tests[0])
         rows.append({
             "learned": learned, "info": info, "pruned": pruned,
-            "fixed": fixed(key, (given, info["nodes"]), tests),
-            "oracle": oracle(key, jax.tree.map(lambda x: x[: config.oracle_tasks], tests[0])),
+            "fixed": _fixed(config, programs, key, given, info["nodes"], tests),
+            "oracle": programs.oracle(key, some, family),
         })  # fmt: skip
     return _collected(jax.tree.map(np.asarray, rows))
 
@@ -109,86 +102,98 @@ def measures(found: ac.Episode, tasks: ac.CodeTasks) -> dict[str, jax.Array]:
     return means | {"count": count}
 
 
-def _train(config: Config, system: ac.Conductor, key: jax.Array, tests: Any) -> Any:
-    """All learned arms of a seed, and the policy after imitation."""
-    settled = [jax.tree.map(jnp.asarray, LEARNED[name]) for name in LEARNED]
-    options = jax.tree.map(lambda *x: jnp.stack(x), *settled)
-    first = [0, *(list(LEARNED).index(name) for name in STARTS)]
-    starts = jax.tree.map(lambda x: x[jnp.array(first)], options)
-    begun = system.init(jax.random.fold_in(key, 0))
+class Programs:
+    """The compiled programs; loops over updates, arms and seeds run on the host.
 
-    def imitation(option: ac.Options) -> ac.ConductorState:
-        def step(state: ac.ConductorState, i: jax.Array) -> tuple[ac.ConductorState, None]:
+    One program of all these loops takes minutes to compile, these take seconds, and a step is long
+    enough that calling it costs nothing.
+    """
+
+    def __init__(self, config: Config):
+        system = _system(config)
+
+        def imitate(key: jax.Array, i: jax.Array, state: Any, option: ac.Options) -> Any:
             own = jax.random.fold_in(jax.random.fold_in(key, 1), i)
             tasks = ac.sample_tasks(own, config.demonstrations)
-            return system.imitate(own, state, tasks, option)[0], None
+            return system.imitate(own, state, tasks, option)[0]
 
-        state, _ = jax.lax.scan(step, begun, jnp.arange(config.imitation))
-        return system.freeze(state)
-
-    imitated = jax.lax.map(imitation, starts)
-
-    def reinforce(inputs: Any) -> Any:
-        option, start = inputs
-
-        def step(state: ac.ConductorState, i: jax.Array) -> Any:
+        def step(key: jax.Array, i: jax.Array, state: Any, option: ac.Options) -> Any:
             own = jax.random.fold_in(jax.random.fold_in(key, 2), i)
             state, info = system.step(own, state, ac.sample_tasks(own, config.tasks), option)
             return state, info.reward
 
-        state = jax.tree.map(lambda x: x[start], imitated)
-        state, reward = jax.lax.scan(step, state, jnp.arange(config.updates))
-        return state.params, reward
-
-    begins = jnp.array([STARTS.get(name, 0) for name in LEARNED])
-    params, reward = jax.lax.map(reinforce, (options, begins))
-
-    def tested(inputs: Any) -> Any:
-        own, option = inputs
-        both = jax.tree.map(lambda *x: jnp.stack(x), *tests)
-
-        def one(tasks: ac.CodeTasks) -> Any:
-            found = system.solve(jax.random.fold_in(key, 3), own, tasks, option)
+        def solve(key: jax.Array, params: Any, tasks: ac.CodeTasks, option: ac.Options) -> Any:
+            found = system.solve(jax.random.fold_in(key, 3), params, tasks, option)
             return measures(found, tasks), found.first.graph
 
-        return jax.lax.map(one, both)
+        def replay(key: jax.Array, tasks: ac.CodeTasks, graphs: ac.RoleGraph) -> Any:
+            return measures(system.replay(jax.random.fold_in(key, 3), tasks, graphs), tasks)
 
-    # The policies before and after imitation are tested beside the learned ones.
-    more = jax.tree.map(
-        lambda a, b, c: jnp.concatenate([a, b[:1], c[None]]),
-        params, imitated.params, begun.params,
-    )  # fmt: skip
-    plain = jax.tree.map(lambda x: jnp.concatenate([x, x[:1], x[:1]]), options)
-    found, graphs = jax.lax.map(tested, (more, plain))
-    graph = jax.tree.map(lambda x: x[0, 0], graphs)
-    nodes = jax.tree.map(lambda x: x[0], graphs)
-    return found, {
-        "reward": reward,
-        "graph": graph,
+        def compiled(fn: Any) -> Any:
+            return jit_fast_compile(fn, level=config.compile_level, plain=True)
+
+        self.system = system
+        self.init = jit_fast_compile(system.init, level=0)
+        self.draw = jit_fast_compile(lambda key: _tasks(config, key), level=0)
+        self.random = jit_fast_compile(
+            lambda key, nodes: ac.random_graphs(key, nodes, config.slots, exact=True), level=0
+        )
+        self.imitate, self.step = compiled(imitate), compiled(step)
+        self.solve, self.replay = compiled(solve), compiled(replay)
+        self.score = compiled(lambda key, tasks, graphs: _score(system, key, tasks, graphs))
+        self.oracle = compiled(
+            lambda key, tasks, family: _oracle(config, system, key, tasks, family)
+        )
+
+
+def _train(config: Config, programs: Programs, key: jax.Array, tests: Any) -> Any:
+    """All learned arms of a seed, and the policies before and after imitation."""
+    options = {name: jax.tree.map(jnp.asarray, option) for name, option in LEARNED.items()}
+    begun = programs.init(jax.random.fold_in(key, 0))
+    imitated = []
+    for name in (next(iter(LEARNED)), *STARTS):
+        state = begun
+        for i in range(config.imitation):
+            state = programs.imitate(key, i, state, options[name])
+        imitated.append(programs.system.freeze(state))
+    rewards, policies = [], []
+    for name, option in options.items():
+        state, curve = imitated[STARTS.get(name, 0)], []
+        for i in range(config.updates):
+            state, reward = programs.step(key, i, state, option)
+            curve.append(reward)
+        rewards.append(np.stack([np.asarray(x) for x in curve]))
+        policies.append((state.params, option))
+    plain = next(iter(options.values()))
+    policies += [(imitated[0].params, plain), (begun.params, plain)]
+    found = [
+        [programs.solve(key, params, tasks, option) for tasks in tests]
+        for params, option in policies
+    ]
+    graphs = [graph for _, graph in found[0]]
+    return [[each for each, _ in row] for row in found], {
+        "reward": np.stack(rewards),
+        "graph": graphs[0],
         "difficulty": tests[0].difficulty,
-        "nodes": jnp.maximum(ac.graph_size(nodes).nodes, 1),
+        "nodes": [jnp.maximum(ac.graph_size(graph).nodes, 1) for graph in graphs],
     }
 
 
-def _fixed(config: Config, system: ac.Conductor, key: jax.Array, inputs: Any, tests: Any) -> Any:
+def _fixed(
+    config: Config, programs: Programs, key: jax.Array, given: list[ac.RoleGraph], nodes: Any,
+    tests: Any,
+) -> Any:  # fmt: skip
     """Fixed graphs, and random ones of the sizes that the conductor chose, on all tests."""
-    given, nodes = inputs
-    both = jax.tree.map(lambda *x: jnp.stack(x), *tests)
-    same = jax.tree.map(
-        lambda x: jnp.broadcast_to(x[:, None, None], (len(x), 2, config.test, *x.shape[1:])), given
-    )
-    random = ac.random_graphs(
-        jax.random.fold_in(key, 4), nodes.reshape(-1), config.slots, exact=True
-    )
-    graphs = jax.tree.map(
-        lambda a, b: jnp.concatenate([a, b.reshape(1, *a.shape[1:])]), same, random
-    )
-
-    def one(inputs: Any) -> Any:
-        graph, tasks = inputs
-        return measures(system.replay(jax.random.fold_in(key, 3), tasks, graph), tasks)
-
-    return jax.lax.map(lambda graph: jax.lax.map(one, (graph, both)), graphs)
+    found = []
+    for graph in given:
+        many = ac.RoleGraph(*(np.broadcast_to(x, (config.test, *np.shape(x))) for x in graph))
+        found.append([programs.replay(key, tasks, many) for tasks in tests])
+    own = jax.random.fold_in(key, 4)
+    random = [programs.random(jax.random.fold_in(own, i), size) for i, size in enumerate(nodes)]
+    return [
+        *found,
+        [programs.replay(key, tasks, graph) for tasks, graph in zip(tests, random, strict=True)],
+    ]
 
 
 def _score(
@@ -232,8 +237,8 @@ def _collected(rows: list[dict[str, Any]]) -> dict[str, Any]:
         for place, names in (("learned", learned), ("fixed", FIXED)):
             for i, name in enumerate(names):
                 arms[name] = {
-                    measure: np.stack([row[place][measure][i, which] for row in rows])
-                    for measure in rows[0][place]
+                    measure: np.stack([row[place][i][which][measure] for row in rows])
+                    for measure in rows[0][place][i][which]
                 }
     sets[0]["oracle (hidden tests)"] = {
         measure: np.stack([row["oracle"][measure] for row in rows]) for measure in rows[0]["oracle"]

@@ -4,7 +4,8 @@
 ``S_depth = 1 − s / |V|`` for ``|V|`` agents, ``|E|`` references and ``s`` layers, and
 ``S = exp(S_node + 2 S_edge + S_depth)``: higher is sparser. Two secondary sources print the edges
 of the complete graph in different ways; ours are ``|V| (|V| − 1) / 2``. One agent alone has
-``S_edge = 1``. The scale of the reward is ours: ``S`` relative to that of one agent, which has the largest of all valid graphs.
+``S_edge = 1``. The scale of the reward is ours: ``S`` relative to that of one agent, which has the
+largest of all valid graphs.
 
 References:
     Wang et al., AgentConductor, 2026, through its abstract and two independent notes.
