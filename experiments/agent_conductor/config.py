@@ -33,18 +33,18 @@ class Config:
 
     slots: int = 10  # slots of a graph, at least 10
     width: int = 64  # hidden units of the decoder
-    imitation: int = 150  # gradient steps of SFT-lite
+    imitation: int = 120  # gradient steps of SFT-lite
     demonstrations: int = 64  # tasks of an imitation step
-    updates: int = 120  # GRPO updates
+    updates: int = 100  # GRPO updates
     tasks: int = 8  # tasks of an update
     group: int = 8  # trajectories of each task
     lr: float = 4e-3  # Adam's step size in both phases
     kl_weight: float = 0.01  # weight of the divergence from the policy after imitation
-    test: int = 400  # test tasks of each distribution and seed
+    test: int = 300  # test tasks of each distribution and seed
     search_tasks: int = 48  # training tasks on which the pruned graph is searched, on each seed
     prunings: int = 12  # removals tried for at most, in the search of the pruned graph
-    oracle_tasks: int = 100  # test tasks for which the oracle searches
-    oracle_draws: int = 4  # executions of each graph of the oracle's family
+    oracle_tasks: int = 60  # test tasks for which the oracle searches
+    oracle_draws: int = 3  # executions of each graph of the oracle's family
     compile_level: int = 1  # XLA's optimization level
     seeds: int = 5  # independent runs, at least 2
     seed: int = 0  # base seed of all runs

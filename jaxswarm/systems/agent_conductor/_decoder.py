@@ -109,7 +109,7 @@ class Decoder(nn.Module):
         self, context: jax.Array, summed: jax.Array, i: Any, features: jax.Array
     ) -> jax.Array:
         """Hidden units of a slot from context, summed embeddings and features of its prefix."""
-        x = nn.relu(context + summed + self.structure(features) + self.position[i])
+        x = nn.relu(context + summed + self.structure(features) + jnp.atleast_2d(self.position[i]))
         return nn.relu(self.hidden(x))
 
     def heads(self, hidden: jax.Array, token: jax.Array, pairs: jax.Array) -> Heads:

@@ -99,7 +99,7 @@ def valid_tokens(p: Prefix) -> jax.Array:
     unread = jnp.sum(p.unread, axis=-1) - ~p.first
     ends = (p.last == CODING) | (p.last == TESTING)
     may_stop = ends & coded & (unread <= 0) & ~p.first
-    token = jnp.arange(NUM_TOKENS)
+    token = jnp.broadcast_to(jnp.arange(NUM_TOKENS), (*p.last.shape, NUM_TOKENS))
     last = (p.left <= 1)[..., None]
     role = (token < STOP) & jnp.where(
         last, (token == CODING) | ((token == TESTING) & coded[..., None]), True

@@ -180,11 +180,11 @@ def format_error(graph: RoleGraph, max_nodes: ArrayLike) -> jax.Array:
     refs = jnp.asarray(graph.refs) & mask[..., :, None]
     slots = role.shape[-1]
     nodes = jnp.sum(mask, axis=-1)
-    index = jnp.arange(slots)
+    index = jnp.broadcast_to(jnp.arange(slots), role.shape)
     last = index == nodes[..., None] - 1
     ended = index == nodes[..., None]
     earlier = layer[..., None, :] < layer[..., :, None]
-    backward = (index[None, :] < index[:, None]) & earlier & mask[..., None, :]
+    backward = (index[..., None, :] < index[..., :, None]) & earlier & mask[..., None, :]
     terminal = jnp.max(jnp.where(last, role, -1), axis=-1)
     unread = mask & ~last & ~jnp.any(used, axis=-2)
     logic = (

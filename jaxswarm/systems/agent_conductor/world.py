@@ -183,8 +183,8 @@ def _draw(key: Key, task: jax.Array, mix: TaskMix) -> CodeTasks:
     skill = jnp.where(index < own, IMPLEMENTATION, ranked[(index - own) % needed])
     ranges = jnp.where(
         (index < own)[:, None],
-        jnp.asarray(mix.implementation)[difficulty],
-        jnp.asarray(mix.others)[difficulty],
+        jnp.asarray(mix.implementation)[difficulty][None],
+        jnp.asarray(mix.others)[difficulty][None],
     )
     threshold = ranges[:, 0] + share * (ranges[:, 1] - ranges[:, 0])
     largest = jnp.zeros(k).at[skill].max(threshold)
