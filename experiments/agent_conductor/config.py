@@ -33,9 +33,9 @@ class Config:
 
     slots: int = 10  # slots of a graph, at least 10
     width: int = 64  # hidden units of the decoder
-    imitation: int = 120  # gradient steps of SFT-lite
+    imitation: int = 90  # gradient steps of SFT-lite
     demonstrations: int = 64  # tasks of an imitation step
-    updates: int = 100  # GRPO updates
+    updates: int = 60  # GRPO updates
     tasks: int = 8  # tasks of an update
     group: int = 8  # trajectories of each task
     lr: float = 4e-3  # Adam's step size in both phases
