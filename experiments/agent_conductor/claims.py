@@ -50,7 +50,7 @@ def claims(config: Config, results: Results) -> list[Claim]:
         results: of :func:`experiments.agent_conductor.arms.run`.
 
     Returns:
-        Twenty-two claims.
+        Twenty-three claims.
     """
     del config
     made = ClaimList(NAME)
