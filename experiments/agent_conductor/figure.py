@@ -18,6 +18,8 @@ LABELS = {
     "graph reward alone (control)": "graph reward alone",
     "oracle (hidden tests)": "oracle",
 }
+SHIFTS = {"AgentConductor": 5, "masked decoding": -15, "single coder": 7, "verdict hidden": -12,
+          "N_max of hard tasks for all": -10}  # fmt: skip
 SHOWN = ("AgentConductor", "no density reward", "N_max of hard tasks for all",
          "graph reward alone (control)")  # fmt: skip
 
@@ -29,8 +31,8 @@ def plot(config: Config, results: Results, path: Path) -> None:
     examples = ac.RoleGraph(*(np.asarray(results["examples"][x]) for x in ac.RoleGraph._fields))
     for level, name in enumerate(ac.DIFFICULTIES):
         graph = ac.RoleGraph(*(x[level] for x in examples))
-        _draw_graph(grid[0, level], graph, f"First graph of a task inferred from features: {name}")
-        grid[0, level].set_title(f"Learned graph of a {name} task", loc="left", fontsize=13)
+        _draw_graph(grid[0, level], graph)
+        grid[0, level].set_title(f"First graph of a task: {name} (first seed)", loc="left", fontsize=13)
     _draw_frontier(grid[1, 0], results)
     _draw_sizes(grid[1, 1], results)
     reward = {LABELS.get(name, name): np.asarray(results["reward"][name]) for name in SHOWN}
@@ -51,11 +53,10 @@ def plot(config: Config, results: Results, path: Path) -> None:
     plotting.save(grid[0, 0], path)
 
 
-def _draw_graph(ax: Any, graph: ac.RoleGraph, title: str) -> None:
+def _draw_graph(ax: Any, graph: ac.RoleGraph) -> None:
     """Agents in columns by layer, an arrow from what is read to its reader."""
     from matplotlib.patches import FancyArrowPatch
 
-    del title
     nodes = int(ac.graph_size(graph).nodes)
     layer = np.asarray(ac.layers(graph))[:nodes]
     place = np.zeros((max(nodes, 1), 2))
@@ -75,10 +76,10 @@ def _draw_graph(ax: Any, graph: ac.RoleGraph, title: str) -> None:
         role = int(np.asarray(graph.role)[i])
         name = ac.ROLES[role] if role < len(ac.ROLES) else "?"
         color = plotting.PALETTE[role % len(plotting.PALETTE)]
-        ax.scatter(*place[i], s=1150, facecolor="white", edgecolor=color, linewidth=2.2, zorder=3)
+        ax.scatter(*place[i], s=760, facecolor="white", edgecolor=color, linewidth=2.2, zorder=3)
         ax.annotate(SHORT.get(name, name), place[i], ha="center", va="center", fontsize=10,
                     zorder=4)  # fmt: skip
-    tall = max(np.abs(place[:, 1]).max() + 0.8, 1.2)
+    tall = max(np.abs(place[:, 1]).max() * 1.15, 1.2)
     ax.set_xlim(place[:, 0].min() - 0.6, place[:, 0].max() + 0.6)
     ax.set_ylim(-tall, tall)
     ax.set_axis_off()
@@ -96,9 +97,12 @@ def _draw_frontier(ax: Any, results: Results) -> None:
             x.mean(), y.mean(), yerr=2 * y.std(ddof=1) / np.sqrt(len(y)), fmt="o",
             color=color, markersize=9 if own else 6, elinewidth=1.0,
         )  # fmt: skip
-        ax.annotate(LABELS.get(name, name), (x.mean(), y.mean()), xytext=(6, -3),
+        ax.annotate(LABELS.get(name, name), (x.mean(), y.mean()), xytext=(6, SHIFTS.get(name, -3)),
                     textcoords="offset points", fontsize=9, color=color)  # fmt: skip
     ax.set_xscale("log")
+    ticks = (2_000, 5_000, 10_000, 20_000)
+    ax.set_xticks(ticks, [f"{x:,}" for x in ticks])
+    ax.set_xticks([], minor=True)
     plotting.titles(
         ax, "Accuracy and tokens (blue: learned, grey: not)", "tokens per task (log scale)",
         "share of test tasks that pass, ± 2 standard errors",

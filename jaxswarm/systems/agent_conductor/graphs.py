@@ -137,6 +137,7 @@ def occupied(graph: RoleGraph) -> jax.Array:
 
 def layers(graph: RoleGraph) -> jax.Array:
     """Layer of each slot, ``int32[..., N]``, counted from 1; 0 where no layer has been opened."""
+    checks.instance("graph", graph, RoleGraph, "agent_conductor.role_graph(…)")
     return jnp.cumsum(jnp.asarray(graph.opens) & occupied(graph), axis=-1)
 
 
