@@ -32,7 +32,9 @@ def plot(config: Config, results: Results, path: Path) -> None:
     for level, name in enumerate(ac.DIFFICULTIES):
         graph = ac.RoleGraph(*(x[level] for x in examples))
         _draw_graph(grid[0, level], graph)
-        grid[0, level].set_title(f"First graph of a task: {name} (first seed)", loc="left", fontsize=13)
+        grid[0, level].set_title(
+            f"First graph of a task: {name} (first seed)", loc="left", fontsize=13
+        )
     _draw_frontier(grid[1, 0], results)
     _draw_sizes(grid[1, 1], results)
     reward = {LABELS.get(name, name): np.asarray(results["reward"][name]) for name in SHOWN}
