@@ -18,8 +18,8 @@ LABELS = {
     "graph reward alone (control)": "graph reward alone",
     "oracle (hidden tests)": "oracle",
 }
-SHIFTS = {"AgentConductor": 5, "masked decoding": -15, "single coder": 7, "verdict hidden": -12,
-          "N_max of hard tasks for all": -10}  # fmt: skip
+SHIFTS = {"AgentConductor": 6, "single coder": 7}
+LEFT = ("masked decoding", "verdict hidden")
 SHOWN = ("AgentConductor", "no density reward", "N_max of hard tasks for all",
          "graph reward alone (control)")  # fmt: skip
 
@@ -99,7 +99,8 @@ def _draw_frontier(ax: Any, results: Results) -> None:
             x.mean(), y.mean(), yerr=2 * y.std(ddof=1) / np.sqrt(len(y)), fmt="o",
             color=color, markersize=9 if own else 6, elinewidth=1.0,
         )  # fmt: skip
-        ax.annotate(LABELS.get(name, name), (x.mean(), y.mean()), xytext=(6, SHIFTS.get(name, -3)),
+        ax.annotate(LABELS.get(name, name), (x.mean(), y.mean()), xytext=(-6 if name in LEFT else 6, SHIFTS.get(name, -3)),
+            ha="right" if name in LEFT else "left",
                     textcoords="offset points", fontsize=9, color=color)  # fmt: skip
     ax.set_xscale("log")
     ticks = (2_000, 5_000, 10_000, 20_000)
