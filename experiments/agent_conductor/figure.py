@@ -99,7 +99,9 @@ def _draw_frontier(ax: Any, results: Results) -> None:
             x.mean(), y.mean(), yerr=2 * y.std(ddof=1) / np.sqrt(len(y)), fmt="o",
             color=color, markersize=9 if own else 6, elinewidth=1.0,
         )  # fmt: skip
-        ax.annotate(LABELS.get(name, name), (x.mean(), y.mean()), xytext=(-6 if name in LEFT else 6, SHIFTS.get(name, -3)),
+        aside = -6 if name in LEFT else 6
+        ax.annotate(
+            LABELS.get(name, name), (x.mean(), y.mean()), xytext=(aside, SHIFTS.get(name, -3)),
             ha="right" if name in LEFT else "left",
                     textcoords="offset points", fontsize=9, color=color)  # fmt: skip
     ax.set_xscale("log")
