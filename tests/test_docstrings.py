@@ -70,6 +70,11 @@ rl.value_decomposition._named
 rl.value_decomposition.mixers
 systems.agent_conductor._conductor
 systems.agent_conductor._execution
+systems.fantasy_hsi._act
+systems.fantasy_hsi._planner
+envs.scenes.families
+envs.scenes.navigation
+envs.scenes._scene
 systems.fortytwo._synthetic
 systems.generative_consensus._replicas
 systems.generative_consensus._verify
@@ -107,6 +112,7 @@ generative.experts generative.cluster generative.router generative.expert_weight
 network.churn network.link_loss network.combine network.crdt.anti_entropy
 network.crdt.or_set network.crdt.g_counter network.dht.routing_table network.dht.lookup
 network.transport.peers network.transport.links network.transport.over network.blocks.fetch
+network.transport.requests systems.lattica.spread network.node.Node network.node.encode
 swarms.vicsek swarms.boids swarms.kuramoto
 space.Space envs.SimpleSpread envs.unroll
 rl.tabular.combination_lock rl.tabular.least_squares_critic systems.nora.nora systems.nora.swarm
@@ -120,6 +126,7 @@ models.transformer.from_config models.transformer.generate data.tokenizers.chara
 data.verifiable.to_arrays language.step_dapo language.fit_critic language.TokenEnv
 language.grpo language.sft language.generate language.openai_compatible language.Tape
 language.worker_calls language.server.start coordination.host_backend
+systems.fantasy_hsi.act systems.fantasy_hsi.goals envs.scenes.draw generative.dpo
 systems.fortytwo.text_round systems.sapo.text_packets
 systems.agent_conductor.conductor systems.agent_conductor.role_graph
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team

@@ -11,6 +11,7 @@ References:
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from experiments.generative_consensus.config import Config
@@ -28,13 +29,15 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         :func:`run_images`, :func:`run_language`, :func:`run_training` and :func:`accept_updates`.
     """
     images = load_images(config)
-    results: dict[str, Any] = {
-        "images": {
-            generator: run_images(config, generator, images, progress)
-            for generator in config.generators
-        }
-    }
-    results["language"] = run_language(config, progress)
-    results["training"] = run_training(config, images, progress)
+    with ThreadPoolExecutor(2) as pool:  # the images' part on one core, the others on the second
+        pictures = pool.submit(
+            lambda: {
+                generator: run_images(config, generator, images, progress)
+                for generator in config.generators
+            }
+        )
+        results: dict[str, Any] = {"language": run_language(config, progress)}
+        results["training"] = run_training(config, images, progress)
+        results["images"] = pictures.result()
     results["updates"] = accept_updates(results["training"])
     return results

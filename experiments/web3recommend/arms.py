@@ -44,6 +44,7 @@ AGGRESSIVE = 10.0  # affinity of an aggressive attacker to promoted items, over 
 RESTART = 0.02  # of SALSA
 MERGED_ALPHA = 0.15  # of the merged PageRank
 PERSISTENCE = 0.9  # of rank-biased overlap
+ROOTS = 128  # that walk side by side, so that their records fit into memory
 
 
 def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -134,8 +135,13 @@ def all_scores(
     config: Config, seed: int, network: graphs.TrustNetwork, roots: np.ndarray
 ) -> dict[str, jax.Array]:
     """Scores of the items of several roots of one network ``{arm: [R, I]}``."""
-    scores = _program(config, "walks")(jax.random.key(seed), network, roots)
-    return scores | {SALSA: _program(config, "salsa")(network, roots)}
+    rows = np.resize(roots, -(-len(roots) // ROOTS) * ROOTS if len(roots) > ROOTS else len(roots))
+    scores = [
+        _program(config, "walks")(jax.random.key(seed + i), network, part)
+        for i, part in enumerate(np.split(rows, max(1, len(rows) // ROOTS)))
+    ]
+    joined = jax.tree.map(lambda *parts: np.concatenate(parts)[: len(roots)], *scores)
+    return joined | {SALSA: _program(config, "salsa")(network, roots)}
 
 
 def merged_gain(case: graphs.Attacked) -> float:

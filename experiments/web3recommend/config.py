@@ -56,7 +56,7 @@ SCALES = {
     "small": Config(),
     # The paper's regime is 100,000 users and more, with every node as a root.
     "full": Config(
-        data="movielens", sybils=(1, 8, 40, 100), roots=8, top=100, walks=2000, window=8000,
+        data="movielens", sybils=(1, 8, 40, 100), roots=8, top=100, walks=2000, window=4000,
         gossip_rounds=600, gossip_roots=8, seeds=5,
     ),
 }  # fmt: skip

@@ -8,7 +8,7 @@ have. Importing this package imports jumanji, which takes seconds.
 """
 
 from jaxswarm.envs import _quiet_jumanji  # noqa: F401  # isort: skip  # before jumanji's import
-from jaxswarm.envs import conformance, maze, swarmbench
+from jaxswarm.envs import conformance, maze, scenes, swarmbench
 from jaxswarm.envs._registry import ENVIRONMENTS, register
 from jaxswarm.envs.adapters import (
     from_brax,
@@ -80,6 +80,7 @@ __all__ = [
     "maze",
     "random_policy",
     "register",
+    "scenes",
     "scripted",
     "spec_of",
     "swarmbench",

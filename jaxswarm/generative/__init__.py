@@ -4,6 +4,7 @@ The models themselves (paths, velocities, samplers, metrics) are ``jaxswarm.mode
 ``generative.flow_matching(model, optimizer)`` trains one; stack states with ``vmap`` for many.
 ``generative.experts(model, generative.cluster(features, K))`` trains one per cluster of the data.
 ``generative.ac_flow(model, reward)`` fine-tunes a trained one by rewards, like its baselines;
+``generative.dpo(model, optimizer, beta=…)`` fine-tunes one by pairs of better and worse samples.
 ``generative.decentralized(algorithm, gossip)`` runs one learner for each agent, which exchange
 parameters by any gossip rule.
 """
@@ -32,6 +33,14 @@ from jaxswarm.generative._fine_tuning import (
 from jaxswarm.generative._flow_matching import FlowInfo, FlowState, flow_matching
 from jaxswarm.generative._losses import critic_error, weighted_loss
 from jaxswarm.generative._partition import cluster
+from jaxswarm.generative._preferences import (
+    PreferenceInfo,
+    Preferences,
+    PreferenceState,
+    dpo,
+    preference_loss,
+    preference_pairs,
+)
 from jaxswarm.generative._rewards import (
     SHAPINGS,
     RewardStatistics,
@@ -63,6 +72,9 @@ __all__ = [
     "FlowInfo",
     "FlowState",
     "MODES",
+    "PreferenceInfo",
+    "PreferenceState",
+    "Preferences",
     "Request",
     "RewardStatistics",
     "Router",
@@ -74,6 +86,7 @@ __all__ = [
     "critic_error",
     "critic_from_network",
     "decentralized",
+    "dpo",
     "distillation",
     "ensemble",
     "expert_weights",
@@ -85,6 +98,8 @@ __all__ = [
     "naive_actor_critic",
     "optimal_values",
     "orw_cfm",
+    "preference_loss",
+    "preference_pairs",
     "reward_ranked",
     "reward_statistics",
     "router",

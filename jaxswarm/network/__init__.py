@@ -8,10 +8,11 @@ weights survive a loss is described in :mod:`jaxswarm.network.links`.
 :mod:`~jaxswarm.network.crdt` holds data that replicas change independently and merge,
 :mod:`~jaxswarm.network.dht` finds peers by identifiers,
 :mod:`~jaxswarm.network.blocks` fetches content from them,
-:mod:`~jaxswarm.network.transport` tells which peers behind NATs connect, and how fast.
+:mod:`~jaxswarm.network.transport` tells which peers behind NATs connect, and how fast,
+:mod:`~jaxswarm.network.node` exchanges arrays between real processes.
 """
 
-from jaxswarm.network import blocks, crdt, dht, transport
+from jaxswarm.network import blocks, crdt, dht, node, transport
 from jaxswarm.network._churn import (
     AWAY,
     CRASHED,
@@ -49,6 +50,7 @@ __all__ = [
     "geometric_delays",
     "hubs",
     "link_loss",
+    "node",
     "partitioned",
     "random_victims",
     "record",

@@ -3,7 +3,8 @@
 One package for each, named as its experiment and its docs page:
 :mod:`~jaxswarm.systems.agent_conductor`, :mod:`~jaxswarm.systems.agentnet`,
 :mod:`~jaxswarm.systems.bn_actor_critic`, :mod:`~jaxswarm.systems.bristle`,
-:mod:`~jaxswarm.systems.disrupted`, :mod:`~jaxswarm.systems.fortytwo`,
+:mod:`~jaxswarm.systems.disrupted`, :mod:`~jaxswarm.systems.fantasy_hsi`,
+:mod:`~jaxswarm.systems.fortytwo`,
 :mod:`~jaxswarm.systems.generative_consensus`, :mod:`~jaxswarm.systems.hammer`,
 :mod:`~jaxswarm.systems.knexa_fl`, :mod:`~jaxswarm.systems.matrix`,
 :mod:`~jaxswarm.systems.modest`, :mod:`~jaxswarm.systems.nora`, :mod:`~jaxswarm.systems.sapo`,

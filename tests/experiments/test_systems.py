@@ -32,6 +32,7 @@ MINUTES = (
     "step_dapo",
     "sapo",
     "knexa_fl",
+    "fantasy_hsi",
     "fortytwo",
     "byzantine_grid",
     "dqc",
@@ -43,6 +44,7 @@ MINUTES = (
     "tscac",
     "verified_inference",
     "generative_consensus",
+    "lattica",
 )
 
 

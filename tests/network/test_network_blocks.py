@@ -79,6 +79,64 @@ def test_few_requests_cost_few_bytes_and_find_the_fast_peers():
     assert not kept.asked[~world()["have"]].any()
 
 
+def test_copies_share_the_downlink_and_those_that_are_slower_leave_theirs_to_others():
+    given = {"have": np.ones(3, bool), "round_trip": np.full(3, 0.1, np.float32), "size": 1e6}
+    speed = np.float32([1e5, 2e6, 4e6])
+
+    def took(**options):
+        kept, found = blocks.fetch(
+            jax.random.key(0),
+            blocks.history(3),
+            bandwidth=speed,
+            jitter=0.0,
+            top=None,
+            **given,
+            **options,
+        )
+        return 1e6 / np.asarray(kept.speeds[:, 0]) - 0.1, found
+
+    alone, _ = took()
+    np.testing.assert_allclose(alone, 1e6 / speed, rtol=1e-4)
+    shared, found = took(downlink=2.1e6)  # 1e5 for the slowest, 1e6 for each of the others
+    np.testing.assert_allclose(shared, [10.0, 1.0, 1.0], rtol=1e-4)
+    assert float(found.seconds) == pytest.approx(1.1, rel=1e-4)
+
+
+def test_a_longer_wait_finds_fast_peers_that_answer_late():
+    trip = np.float32([0.02] * 7 + [0.3])
+    speed = np.float32([1e4] * 7 + [1e7])
+    given = {"have": np.ones(8, bool), "round_trip": trip, "bandwidth": speed, "size": 1e5}
+
+    def asked(**options):
+        def step(kept, key):
+            return blocks.fetch(key, kept, jitter=0.0, top=3, **given, **options)
+
+        keys = jax.random.split(jax.random.key(0), 9)
+        return jax.jit(lambda keys: jax.lax.scan(step, blocks.history(8), keys)[0].asked)(keys)
+
+    assert int(asked()[7]) == 0
+    assert int(asked(wait=2.0, answered=1.0)[7]) > 3
+
+
+def test_three_that_serve_well_enough_keep_peers_without_a_history_from_being_asked():
+    speed = np.float32([1e5] * 3 + [1e8] * 5)  # 56.5 points after one success; a new peer has 55
+    step = jax.jit(
+        lambda kept, key, newcomer: blocks.fetch(
+            key, kept, np.ones(8, bool), np.full(8, 0.05, np.float32), speed, size=1e5, jitter=0.0,
+            answered=1.0, newcomer=newcomer,
+        )
+    )  # fmt: skip
+
+    def asked(newcomer):
+        kept = blocks.history(8)
+        for key in jax.random.split(jax.random.key(0), 6):
+            kept, _ = step(kept, key, newcomer)
+        return kept.asked.tolist()
+
+    assert asked(55.0) == [6, 6, 6, 0, 0, 0, 0, 0]
+    assert min(asked(100.0)[3:]) >= 1
+
+
 def test_failed_peers_are_replaced_and_nobody_sends_what_nobody_has():
     _, found = run(1, failure=np.full(P, 0.9))
     served = np.asarray(found.served)
@@ -113,6 +171,10 @@ BAD = {
     "failure": (lambda: call(failure=1.5), "failure: expected"),
     "top": (lambda: call(top=0), "top: expected"),
     "jitter": (lambda: call(jitter=-1.0), "jitter: expected"),
+    "newcomer": (lambda: call(newcomer=float("nan")), "newcomer: expected"),
+    "wait": (lambda: call(wait=0.0), "wait: expected"),
+    "answered": (lambda: call(answered=1.5), "answered: expected"),
+    "downlink": (lambda: call(downlink=0.0), "downlink: expected"),
     "text": (lambda: blocks.check_block("text", [1, 2]), "content: expected"),
 }
 

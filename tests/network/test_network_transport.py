@@ -168,6 +168,47 @@ def test_links_carry_gossip_and_unreachable_pairs_get_nothing():
     assert abs(float(arrived.mean()) - 0.5) < 0.05
 
 
+def slow_requests(halves, size, bandwidth, service, width):
+    """The same closed loop in plain Python, request by request."""
+    arrives = [(float(halves[i, 0]), 0.0) for i in range(width)]
+    link = server = 0.0
+    finished, seconds = [], []
+    for out, back in halves[width:]:
+        slot = min(range(width), key=lambda i: arrives[i][0])
+        at, sent = arrives[slot]
+        link = max(at, link) + size / bandwidth
+        server = max(link, server) + service
+        done = server + float(back)
+        finished.append(done)
+        seconds.append(done - sent)
+        arrives[slot] = (done + float(out), done)
+    return finished, seconds
+
+
+def test_requests_are_those_of_a_plain_loop_and_below_the_bound():
+    width, count, trip = 5, 60, 0.04
+    options = {"size": 2e4, "bandwidth": 4e6, "service": 0.002, "in_flight": width}
+    key = jax.random.key(4)
+    found = jax.jit(lambda key: transport.requests(key, trip, count=count, jitter=0.3, **options))(
+        key
+    )
+    normal = np.asarray(jax.random.normal(key, (count + width, 2)))
+    wanted = slow_requests(trip / 2 * np.exp(0.3 * normal), 2e4, 4e6, 0.002, width)
+    np.testing.assert_allclose(found.finished, wanted[0], rtol=1e-4)
+    np.testing.assert_allclose(found.seconds, wanted[1], rtol=1e-3)
+    calm = jax.jit(lambda key: transport.requests(key, trip, count=400, jitter=0.0, **options))(key)
+    rate = 200.0 / float(calm.finished[-1] - calm.finished[-201])
+    bound = float(transport.request_bound(trip, **options))
+    assert 0.9 * bound < rate <= 1.001 * bound
+
+
+def test_request_bound_is_that_of_the_scarcest_of_three():
+    of = transport.request_bound
+    assert float(of(1.0, size=100, in_flight=10)) == pytest.approx(10, rel=0.01)  # in flight
+    assert float(of(0.001, size=1e6, bandwidth=1e7)) == pytest.approx(10)  # link
+    assert float(of(0.001, size=100, service=0.1)) == pytest.approx(10)  # server
+
+
 KEY = jax.random.key
 SMALL = lambda: transport.peers(KEY(0), 4)  # noqa: E731
 LINKS = lambda **x: transport.links(  # noqa: E731
@@ -216,6 +257,32 @@ BAD = {
     "bytes": (lambda: LINKS(message_bytes=-1.0), "message_bytes: expected"),
     "round": (lambda: transport.over(LINKS(), round_seconds=0.0), "round_seconds: expected"),
     "loss": (lambda: transport.over(LINKS(), round_seconds=1.0, loss=2.0), "loss: expected"),
+    "request size": (lambda: transport.requests(KEY(0), 0.1, size=0.0), "size: expected"),
+    "request trip": (lambda: transport.requests(KEY(0), -0.1, size=1.0), "round_trip: expected"),
+    "service": (
+        lambda: transport.requests(KEY(0), 0.1, size=1.0, service=0.0),
+        "service: expected",
+    ),
+    "in flight": (
+        lambda: transport.requests(KEY(0), 0.1, size=1.0, in_flight=0),
+        "in_flight: expected",
+    ),
+    "requests": (
+        lambda: transport.requests(KEY(0), 0.1, size=1.0, count=1),
+        "count: expected",
+    ),
+    "request jitter": (
+        lambda: transport.requests(KEY(0), 0.1, size=1.0, jitter=-1.0),
+        "jitter: expected",
+    ),
+    "bound": (
+        lambda: transport.request_bound(0.1, size=1.0, in_flight=0.0),
+        "in_flight: expected",
+    ),
+    "bandwidth of requests": (
+        lambda: transport.request_bound(0.1, size=1.0, bandwidth=-1.0),
+        "bandwidth: expected",
+    ),
     "no links": (lambda: transport.over(3, round_seconds=1.0), "links: expected"),
     "no relay": (
         lambda: transport.round_delays(LINKS(level="none"), 1.0),

@@ -302,6 +302,29 @@ def test_without_patience_a_stalled_round_waits(key):
 
 
 @pytest.mark.slow
+def test_agents_without_a_connection_do_not_answer_each_other(key):
+    protocol = modest.modest(
+        quadratic, N, local=optax.sgd(0.25), sample=data.full_batches(), sample_size=4, success=0.5
+    )
+    state = protocol.init(jnp.zeros(1))
+    holder = int(state.aggregator[0])
+    reachable = np.ones((N, N), bool)
+    cut = [i for i in range(N) if i != holder][:6]
+    reachable[holder, cut] = reachable[cut, holder] = False
+    calm = modest.always_online(4, N)
+    step = jax.jit(protocol.step)
+    _, info = step(key, state, (shards_of(), calm._replace(reachable=jnp.asarray(reachable))))
+    assert not np.asarray(info.sampled)[cut].any()
+    assert int(info.trained) == 4
+    everywhere = calm._replace(reachable=jnp.ones((N, N), bool))
+    chex.assert_trees_all_equal(
+        step(key, state, (shards_of(), everywhere)), step(key, state, (shards_of(), calm))
+    )
+    with pytest.raises(ValueError, match="membership.reachable: expected"):
+        protocol.step(key, state, (shards_of(), calm._replace(reachable=jnp.ones((2, 2), bool))))
+
+
+@pytest.mark.slow
 def test_jit_equals_eager(key):
     calm = modest.always_online(4, N)
     protocol = modest.modest(

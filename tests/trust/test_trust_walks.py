@@ -12,6 +12,7 @@ from sybil_networks import ATTACKER, HONEST, SIZES, attacked, honest
 
 from jaxswarm import checks
 from jaxswarm.trust import graphs, walks
+from jaxswarm.trust.walks import _exact
 from jaxswarm.trust.walks._scores import _sorted
 
 KEY = jax.random.key(0)
@@ -79,7 +80,10 @@ def test_power_iteration_is_the_linear_solve_and_networkx_pagerank():
         np.testing.assert_allclose(row, [oracle[v] for v in range(graph.num_sources)], atol=1e-5)
 
 
-def test_salsa_is_the_linear_solve_on_users_and_items():
+@pytest.mark.parametrize("dense", [_exact.DENSE, 0], ids=["dense", "sparse"])
+def test_salsa_is_the_linear_solve_on_users_and_items(dense, monkeypatch):
+    monkeypatch.setattr(_exact, "DENSE", dense)
+    _exact._salsa.clear_cache()
     network = attacked().network
     found = walks.salsa(network, ROOTS, restart=0.1, length=120)
     edges, weights, _ = graphs.edge_list(network.affinity)

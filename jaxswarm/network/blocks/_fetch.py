@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents, checks
-from jaxswarm.network.blocks._scores import History, remembered, scores
+from jaxswarm.network.blocks._scores import NEW, History, remembered, scores
 from jaxswarm.network.dht import content_id
 from jaxswarm.types import ArrayLike, Key
 
@@ -53,6 +53,10 @@ def fetch(
     failure: ArrayLike = 0.0,
     top: int | None = 3,
     jitter: ArrayLike = 0.1,
+    wait: ArrayLike = WAIT,
+    answered: ArrayLike = ANSWERED,
+    downlink: ArrayLike = 1e12,
+    newcomer: ArrayLike = NEW,
 ) -> tuple[History, Fetched]:
     """Fetch a block: ask who has it, then ask some of these to send it.
 
@@ -60,6 +64,9 @@ def fetch(
     ``top`` peers of the highest score among those that said they have it; if none has answered yet,
     it waits for the first. If all that it asked fail, it asks all others that have it. With
     ``top=None`` it asks all peers at once, without waiting, and gets a copy from each that has it.
+
+    Peers whose answers come after the wait are never asked to send, however fast they would: with
+    large blocks a longer ``wait`` for a larger share of the answers finds them.
 
     Args:
         key: consumed.
@@ -72,6 +79,11 @@ def fetch(
         failure: probability that a peer asked to send fails to, a number or ``[P]``.
         top: peers asked to send, at least 1; ``None`` for all.
         jitter: standard deviation of the logarithm of a round trip.
+        wait: seconds after which the client asks for the block, above 0.
+        answered: share of the answers after which it asks earlier, in ``[0, 1]``; 1 waits for all.
+        downlink: bytes per second that the client can receive, above 0, which the copies on their
+            way share evenly, none above what its sender has; practically unlimited by default.
+        newcomer: score of a peer without a history, see :func:`scores`.
 
     Returns:
         The history after, and what the block took.
@@ -96,23 +108,29 @@ def fetch(
     checks.real("size", size, above=0.0)
     checks.probability("failure", failure, shape=(count,) if jnp.ndim(failure) else ())
     checks.real("jitter", jitter, 0.0)
+    checks.real("wait", wait, above=0.0)
+    checks.probability("answered", answered)
+    checks.real("downlink", downlink, above=0.0)
     streams = jax.vmap(jax.random.split)(agents.keys(checks.key(key), count))
     noise = jax.vmap(lambda k: jax.random.normal(k, (2,)))(streams[:, 0])
     fails = jax.vmap(jax.random.uniform)(streams[:, 1]) < failure
     first, second = (trip * jnp.exp(jitter * noise[:, i]) for i in range(2))
-    transfer = second + size / speed
     if top is None:
         start, chosen = jnp.zeros(count), has
         questions = jnp.float32(count)
     else:
         top = checks.whole("top", top, 1)
-        start, chosen = _chosen(kept, has, first, now, top)
+        start, chosen = _chosen(kept, has, first, now, top, wait, answered, newcomer)
         questions = jnp.float32(count) + jnp.sum(has) + jnp.sum(chosen)
+    transfer = second + size / _shared(speed, chosen & ~fails, downlink)
     arrives = jnp.where(chosen & ~fails, start + transfer, jnp.inf)
     # Others are asked when all of the first have failed, by the time they should have come.
     retry = ~jnp.any(chosen & ~fails)
     late = jnp.max(jnp.where(chosen, start + transfer, 0.0))
     others = has & ~chosen & retry
+    transfer = jnp.where(
+        others, second + size / _shared(speed, others & ~fails, downlink), transfer
+    )
     arrives = jnp.where(others & ~fails, late + transfer, arrives)
     asked = chosen | others
     served = asked & ~fails
@@ -122,16 +140,37 @@ def fetch(
     return new, Fetched(jnp.min(arrives), sent.astype(jnp.float32), copies, jnp.any(served))
 
 
+def _shared(speed: jax.Array, sends: jax.Array, downlink: ArrayLike) -> jax.Array:
+    """Bytes per second of each sender if those that send share the client's downlink evenly."""
+    ordered = jnp.sort(jnp.where(sends, speed, jnp.inf))
+    count = jnp.sum(sends)
+    place = jnp.arange(len(speed))
+    slower = jnp.cumsum(jnp.where(place < count, ordered, 0.0)) - jnp.where(
+        place < count, ordered, 0.0
+    )
+    # The share of all but the slower ones, if these get all that they can send.
+    even = (downlink - slower) / jnp.maximum(count - place, 1)
+    limit = jnp.max(jnp.where(place < count, even, -jnp.inf))
+    return jnp.minimum(speed, jnp.where(count > 0, jnp.maximum(limit, 1.0), jnp.inf))
+
+
 def _chosen(
-    kept: History, has: jax.Array, answer: jax.Array, now: ArrayLike, top: int
+    kept: History,
+    has: jax.Array,
+    answer: jax.Array,
+    now: ArrayLike,
+    top: int,
+    wait: ArrayLike,
+    answered: ArrayLike,
+    newcomer: ArrayLike,
 ) -> tuple[jax.Array, jax.Array]:
     """When the client asks for the block, ``[P]``, and which peers, ``bool[P]``."""
     count = has.shape[0]
-    needed = max(int(-(-ANSWERED * count // 1)), 1)
-    start = jnp.minimum(WAIT, jnp.sort(answer)[needed - 1])
+    needed = jnp.maximum(jnp.ceil(jnp.float32(answered) * count - 1e-4).astype(jnp.int32), 1)
+    start = jnp.minimum(wait, jnp.sort(answer)[needed - 1])
     start = jnp.maximum(start, jnp.min(jnp.where(has, answer, jnp.inf)))
     known = has & (answer <= start)
-    ranked = jnp.where(known, scores(kept, now), -jnp.inf)
+    ranked = jnp.where(known, scores(kept, now, newcomer=newcomer), -jnp.inf)
     rank = jnp.argsort(jnp.argsort(-ranked, stable=True), stable=True)
     return jnp.full(count, start), known & (rank < top)
 

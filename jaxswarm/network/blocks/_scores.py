@@ -60,7 +60,7 @@ def history(num_peers: int) -> History:
     return History(jnp.zeros((count, REMEMBERED)), zeros, zeros, zeros, zeros, jnp.zeros(count))
 
 
-def scores(kept: History, now: ArrayLike) -> jax.Array:
+def scores(kept: History, now: ArrayLike, *, newcomer: ArrayLike = NEW) -> jax.Array:
     """Score every peer, ``float32[P]`` in ``[0, 100]``.
 
     Half of a score is the speed, on a logarithmic scale from 10³ to 10⁸ bytes per second; .35 the
@@ -69,9 +69,12 @@ def scores(kept: History, now: ArrayLike) -> jax.Array:
     Args:
         kept: of :func:`history`.
         now: time in seconds.
+        newcomer: score of a peer without a history. The published 55 is less than one success at
+            10⁵ bytes per second gives, so that those asked first are asked for good; 100 tries
+            all peers.
 
     Raises:
-        ValueError: for what is no history, or no finite time.
+        ValueError: for what is no history, or no finite number.
 
     Example:
         >>> from jaxswarm.network import blocks
@@ -79,7 +82,7 @@ def scores(kept: History, now: ArrayLike) -> jax.Array:
         [55.0, 55.0]
     """
     checks.instance("kept", kept, History, "blocks.history(8)")
-    now = checks.real("now", now)
+    now, newcomer = checks.real("now", now), checks.real("newcomer", newcomer)
     filled = jnp.arange(REMEMBERED)[None, :] < kept.served[:, None]
     logs = jnp.log10(jnp.maximum(kept.speeds, 1.0))
     level = jnp.clip((logs - 3.0) / 5.0, 0.0, 1.0)
@@ -89,7 +92,7 @@ def scores(kept: History, now: ArrayLike) -> jax.Array:
     stable = jnp.where(kept.failures > FAILURES, 0.0, jnp.minimum(kept.streak / 10.0, 1.0))
     silent = jnp.clip((now - kept.heard) / DECAY_SECONDS, 0.0, 1.0)
     total = 100.0 * (WEIGHTS[0] * speed + WEIGHTS[1] * success + WEIGHTS[2] * stable)
-    return jnp.where(kept.asked > 0, total * (1.0 - (1.0 - DECAYED) * silent), NEW)
+    return jnp.where(kept.asked > 0, total * (1.0 - (1.0 - DECAYED) * silent), newcomer)
 
 
 def remembered(

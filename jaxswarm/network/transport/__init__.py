@@ -19,6 +19,7 @@ from jaxswarm.network.transport._peers import (
     connects,
     peers,
 )
+from jaxswarm.network.transport._requests import Requests, request_bound, requests
 from jaxswarm.network.transport._times import (
     HANDSHAKES,
     Regions,
@@ -43,6 +44,7 @@ __all__ = [
     "Links",
     "Peers",
     "Regions",
+    "Requests",
     "connects",
     "links",
     "medians",
@@ -50,6 +52,8 @@ __all__ = [
     "peers",
     "punches",
     "regions",
+    "request_bound",
+    "requests",
     "round_delays",
     "round_trips",
     "setup_seconds",

@@ -27,12 +27,15 @@ class Membership(NamedTuple):
         leaves: ``bool[T, N]``, agents that announce a LEAVE in a round (offline from the next on).
         in_flight: ``bool[]``: crashes before round ``t + 1`` strike while models of round ``t`` are
             being sent; otherwise they strike between rounds.
+        reachable: ``bool[N, N]``, symmetric, pairs that can exchange messages; an agent without a
+            connection to the one that pings it does not answer. All pairs if ``None``.
     """
 
     online: jax.Array
     joins: jax.Array
     leaves: jax.Array
     in_flight: jax.Array
+    reachable: jax.Array | None = None
 
 
 def always_online(rounds: int, num_agents: int) -> Membership:
@@ -113,6 +116,8 @@ def check_schedule(schedule: Membership, num_agents: int) -> None:
                 f"membership.{name}: expected bool[{shown}, {num_agents}] with one T of at least "
                 f"1, got {array.dtype}{list(array.shape)}"
             )
+    if schedule.reachable is not None:
+        checks.mask("membership.reachable", schedule.reachable, (num_agents, num_agents))
 
 
 def check_step_inputs(inputs: Any) -> tuple[Any, Membership]:

@@ -30,17 +30,31 @@ def resolve_each(
         rows: ``[C, N]``, the actors' views.
         own: ``int32[C]``, the actors.
         round: ``int32[]``, for which to sample.
-        online: ``bool[N]``, agents that would answer.
+        online: ``bool[C, N]``, agents that would answer each actor.
         wanted: agents in a sample, static.
         inactivity: ``Δk``.
     """
     n = rows.joined.shape[-1]
     order = sample_order(jnp.arange(n, dtype=jnp.int32), round)
 
-    def resolve(row: View, own: jax.Array) -> ResolvedSample:
+    def resolve(row: View, own: jax.Array, online: jax.Array) -> ResolvedSample:
         return resolve_sample(order, candidates(row, own, round, inactivity), online, own, wanted)
 
-    return jax.vmap(resolve)(rows, own)
+    return jax.vmap(resolve)(rows, own, online)
+
+
+def answering(online: jax.Array, own: jax.Array, reachable: jax.Array | None) -> jax.Array:
+    """Agents that would answer each of the actors ``own``, ``bool[C, N]``.
+
+    Args:
+        online: ``bool[N]``.
+        own: ``int32[C]``, the actors.
+        reachable: ``bool[N, N]``, pairs with a connection; all if ``None``.
+    """
+    if reachable is None:
+        return jnp.broadcast_to(online, (*own.shape, *online.shape))
+    itself = jnp.arange(online.shape[0])[None, :] == own[:, None]
+    return online[None, :] & (jnp.asarray(reachable)[own] | itself)
 
 
 def mark_active(

@@ -170,8 +170,9 @@ def modest(
         waits = (state.waiting > 0) & (patience is None or state.waiting < patience)
         acting = jnp.where(waits, -1, state.aggregator)
         new, info = run_round(
-            setup, train_key, arrival_key, state, acting, shards, now, later, schedule.in_flight
-        )
+            setup, train_key, arrival_key, state, acting, shards, now, later, schedule.in_flight,
+            schedule.reachable,
+        )  # fmt: skip
         sent = info.sent._replace(membership=news.messages * ENTRY_BYTES)
         info = info._replace(sent=sent, dropped=info.dropped + news.lost)
         return new._replace(ledger=state.ledger.add(sent)), info

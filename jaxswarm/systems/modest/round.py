@@ -15,6 +15,7 @@ from jaxswarm._optimizers import init_per_agent
 from jaxswarm.data import Shards
 from jaxswarm.learning.local import Objective, train
 from jaxswarm.systems.modest.actors import (
+    answering,
     count_entries,
     distinct,
     mark_active,
@@ -102,6 +103,7 @@ def run_round(
     now: jax.Array,
     later: jax.Array,
     in_flight: jax.Array,
+    reachable: jax.Array | None = None,
 ) -> tuple[ModestState, ModestInfo]:
     """Run one round from the aggregates of the last one.
 
@@ -115,15 +117,18 @@ def run_round(
         now: ``bool[N]``, agents online at the beginning of the round.
         later: ``bool[N]``, agents online at the beginning of the next round.
         in_flight: ``bool[]``: agents not online later crash while models are being sent.
+        reachable: ``bool[N, N]``, pairs with a connection; all if ``None``.
     """
     n = setup.num_agents
     wake_key, push_key = jax.random.split(arrival_key)
-    views, wake = _wake_sample(setup, state, acting, now)
+    views, wake = _wake_sample(setup, state, acting, now, reachable)
     received = wake.receives
     trained = _train(
         setup, train_key, wake_key, state.aggregates, wake, received, shards, state.tick
     )
-    views, handover = _hand_over(setup, views, wake, received, state.round, later, in_flight)
+    views, handover = _hand_over(
+        setup, views, wake, received, state.round, later, in_flight, reachable
+    )
     arrived = handover.receives
     averaged, complete = _aggregate(setup, push_key, trained, wake.agent, handover.target, arrived)
     at = jnp.maximum(handover.target, 0)
@@ -168,14 +173,19 @@ def run_round(
 
 
 def _wake_sample(
-    setup: Setup, state: ModestState, acting: jax.Array, now: jax.Array
+    setup: Setup,
+    state: ModestState,
+    acting: jax.Array,
+    now: jax.Array,
+    reachable: jax.Array | None,
 ) -> tuple[View, _Wake]:
     """Aggregators resolve their samples by their own views and send them the model."""
     n, k = setup.num_agents, state.round
     holder = jnp.maximum(acting, 0)
     holds = (acting >= 0) & now[holder]
     rows = rows_of(state.views, holder)
-    found = resolve_each(rows, holder, k, now, setup.sample_size, setup.inactivity)
+    answers = answering(now, holder, reachable)
+    found = resolve_each(rows, holder, k, answers, setup.sample_size, setup.inactivity)
     rows = mark_active(rows, found, holder, k, holds)
     views = write_rows(state.views, rows, jnp.where(holds, holder, n))
     sends = holds[:, None] & (found.members >= 0)
@@ -216,13 +226,15 @@ def _hand_over(
     k: jax.Array,
     later: jax.Array,
     in_flight: jax.Array,
+    reachable: jax.Array | None,
 ) -> tuple[View, _Handover]:
     """Trainers resolve the next aggregators by their own views and send them their models."""
     agent, trains = wake.agent, wake.trains
     delivers = trains & (~in_flight | later[agent])
     merged = jax.vmap(lambda by: merge_all(wake.rows, by))(received)
     rows = merge_views(rows_of(views, agent), merged)
-    found = resolve_each(rows, agent, k + 1, later, setup.aggregators, setup.inactivity)
+    answers = answering(later, agent, reachable)
+    found = resolve_each(rows, agent, k + 1, answers, setup.aggregators, setup.inactivity)
     rows = mark_active(rows, found, agent, k, delivers)
     views = write_rows(views, rows, jnp.where(trains, agent, setup.num_agents))
     sends = delivers[:, None] & (found.members >= 0)

@@ -21,6 +21,9 @@ from jaxswarm.trust.graphs._graph import find_edge, require_network
 from jaxswarm.trust.walks._records import _require_square, checked_length
 from jaxswarm.types import ArrayLike
 
+DENSE = 2**24
+"""Largest number of entries of a dense matrix of a network, from users to users or items."""
+
 
 def expected_visits(
     graph: WeightedGraph,
@@ -254,6 +257,22 @@ def _salsa(network: TrustNetwork, roots: Any, restart: Any, *, length: int) -> j
     to_items = _shares(weights, jnp.sum(weights, axis=1, keepdims=True))
     popularity = jnp.zeros(items + 1).at[rated].add(weights)
     to_users = _shares(weights, popularity[rated])
+    if users * max(users, items) <= DENSE:  # matrix products are faster than scattered sums
+        rows = jnp.arange(users)[:, None]
+        to_items, to_users = (
+            jnp.zeros((users, items + 1)).at[rows, rated].add(x)[:, :items]
+            for x in (to_items, to_users)
+        )
+        moves = (1.0 - restart) * to_items @ to_users.T
+
+        def step(carry: Any, _: None) -> Any:
+            here, total = carry
+            return (here @ moves, total + here), None
+
+        start = jnp.zeros((len(roots), users)).at[jnp.arange(len(roots)), roots].set(1.0)
+        total = jax.lax.scan(step, (start, jnp.zeros_like(start)), length=length)[0][1]
+        visits = total @ to_items
+        return _shares(visits, jnp.sum(visits, axis=1, keepdims=True))
 
     def of_root(root: jax.Array) -> jax.Array:
         start = jnp.zeros(users).at[root].set(1.0)
