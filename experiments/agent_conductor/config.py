@@ -33,19 +33,20 @@ class Config:
 
     slots: int = 10  # slots of a graph, at least 10
     width: int = 64  # hidden units of the decoder
-    imitation: int = 90  # gradient steps of SFT-lite
+    imitation: int = 600  # gradient steps of SFT-lite
     demonstrations: int = 64  # tasks of an imitation step
-    updates: int = 60  # GRPO updates
-    tasks: int = 8  # tasks of an update
+    updates: int = 150  # GRPO updates
+    tasks: int = 6  # tasks of an update
     group: int = 8  # trajectories of each task
-    lr: float = 4e-3  # Adam's step size in both phases
+    imitation_lr: float = 1e-2  # Adam's first step size in imitation, which decays to 0 (cosine)
+    lr: float = 4e-3  # the same in GRPO
     kl_weight: float = 0.01  # weight of the divergence from the policy after imitation
     test: int = 300  # test tasks of each distribution and seed
-    search_tasks: int = 48  # training tasks on which the pruned graph is searched, on each seed
+    search_tasks: int = 48  # tasks of a search: of the pruned graph (training), of the oracle
     prunings: int = 12  # removals tried for at most, in the search of the pruned graph
-    oracle_tasks: int = 60  # test tasks for which the oracle searches
-    oracle_draws: int = 3  # executions of each graph of the oracle's family
-    compile_level: int = 1  # XLA's optimization level
+    oracle_draws: int = 6  # executions of each star by the oracle
+    oracle_rounds: int = 14  # rounds of the oracle's local search
+    compile_level: int = 2  # XLA's optimization level
     seeds: int = 5  # independent runs, at least 2
     seed: int = 0  # base seed of all runs
 
@@ -54,18 +55,18 @@ class Config:
             raise ValueError(f"slots: expected at least 10, got {self.slots}")
         if self.seeds < 2:
             raise ValueError(f"seeds: expected at least 2, got {self.seeds}")
-        if self.oracle_tasks > self.test:
-            raise ValueError(f"oracle_tasks: expected at most test={self.test}")
+        if self.search_tasks > self.test:
+            raise ValueError(f"search_tasks: expected at most test={self.test}")
 
 
 SCALES = {
     "smoke": Config(
         imitation=2, demonstrations=6, updates=2, tasks=2, group=2, test=9, search_tasks=6,
-        prunings=1, oracle_tasks=6, oracle_draws=1, width=8, compile_level=0, seeds=2,
+        prunings=1, oracle_draws=1, oracle_rounds=1, width=8, compile_level=0, seeds=2,
     ),
     "small": Config(),
     "full": Config(
         imitation=600, updates=1000, tasks=16, group=16, test=2000, search_tasks=256, prunings=40,
-        oracle_tasks=500, oracle_draws=8, seeds=5,
+        oracle_draws=16, oracle_rounds=60, seeds=5,
     ),
 }  # fmt: skip

@@ -209,11 +209,13 @@ def test_rewards_that_favour_the_sparsest_graph_are_refused():
 @pytest.mark.parametrize("masked", [True, False])
 def test_log_probabilities_are_those_of_the_draws(small, state, tasks, masked):
     """A graph drawn slot by slot has the log-probability that one pass gives it; they add to 1."""
-    net = _decoder.decoder_functions(1, 4, 3)
-    params = net.init(jax.random.key(3))
+    net = _decoder.Decoder(1, 4)
+    params = net.init(jax.random.key(3), jnp.ones((1, 3)), jnp.ones((1, ac.NUM_FEATURES)))
     seen, most = jnp.ones((1, 3)), jnp.ones(1, jnp.int32)
     total = 0.0
-    score = jax.jit(lambda g: net.log_probs(params, seen, g, most, jnp.asarray(masked)))
+    score = jax.jit(
+        lambda g: net.apply(params, seen, g, most, jnp.asarray(masked), method="log_probs")
+    )
     for token, opens, ref in itertools.product(range(8), (False, True), (False, True)):
         if token == ac.STOP and ref:
             continue  # the end has no references

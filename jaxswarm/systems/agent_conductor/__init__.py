@@ -13,11 +13,10 @@ from jaxswarm.systems.agent_conductor._conductor import (
     Conductor,
     ConductorInfo,
     ConductorState,
-    Episode,
-    Turn,
     conductor,
 )
 from jaxswarm.systems.agent_conductor._decoder import random_graphs
+from jaxswarm.systems.agent_conductor._episode import Episode, Turn
 from jaxswarm.systems.agent_conductor._execution import (
     Outcome,
     Program,

@@ -21,12 +21,15 @@ import optax
 
 from jaxswarm import checks, language
 from jaxswarm.coordination import AgentBackend
-from jaxswarm.systems.agent_conductor._decoder import (
-    decoder_functions,
-    random_graphs,
-    slots_that_count,
+from jaxswarm.systems.agent_conductor._decoder import Decoder, random_graphs, slots_that_count
+from jaxswarm.systems.agent_conductor._episode import (
+    NUM_PAST,
+    Episode,
+    finished,
+    replay_function,
+    two_turns,
 )
-from jaxswarm.systems.agent_conductor._execution import Outcome, execute, no_program, role_backend
+from jaxswarm.systems.agent_conductor._execution import role_backend
 from jaxswarm.systems.agent_conductor._settings import (
     Options,
     Rewards,
@@ -34,18 +37,11 @@ from jaxswarm.systems.agent_conductor._settings import (
     check_options,
     check_rewards,
 )
-from jaxswarm.systems.agent_conductor.density import MAX_NODES, graph_reward
-from jaxswarm.systems.agent_conductor.graphs import (
-    ROLES,
-    RoleGraph,
-    graph_size,
-    occupied,
-)
+from jaxswarm.systems.agent_conductor.density import MAX_NODES
+from jaxswarm.systems.agent_conductor.graphs import RoleGraph, graph_size
 from jaxswarm.systems.agent_conductor.world import (
     DIFFICULTIES,
-    NOT_EXECUTED,
     NUM_FEATURES,
-    VERDICTS,
     CodeTasks,
     CodeWorld,
     check_tasks,
@@ -53,7 +49,6 @@ from jaxswarm.systems.agent_conductor.world import (
 )
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
-NUM_PAST = len(VERDICTS) + len(ROLES) + 2
 NUM_OBSERVED = NUM_FEATURES + len(DIFFICULTIES) + 2 + NUM_PAST
 
 
@@ -69,37 +64,6 @@ class ConductorState(NamedTuple):
     params: Params
     opt_state: PyTree
     reference: Params
-
-
-class Turn(NamedTuple):
-    """One turn on each task: the graph, what became of it, and whether the turn took place."""
-
-    observation: jax.Array
-    graph: RoleGraph
-    outcome: Outcome
-    used: jax.Array
-
-
-class Episode(NamedTuple):
-    """Both turns on each task.
-
-    Attributes:
-        first: the first turn.
-        second: the second; ``used`` where the first program failed.
-        max_nodes: ``int32[B]``, bound that follows from the difficulty.
-        difficulty: ``int32[B]``, as inferred, or as given.
-        passed: ``bool[B]``, after the last turn.
-        tokens: ``float32[B]``, of all agents and turns.
-        reward: ``float32[B]``.
-    """
-
-    first: Turn
-    second: Turn
-    max_nodes: jax.Array
-    difficulty: jax.Array
-    passed: jax.Array
-    tokens: jax.Array
-    reward: jax.Array
 
 
 class ConductorInfo(NamedTuple):
@@ -212,10 +176,11 @@ def conductor(
     if optimizer is None:
         optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(3e-3))
     checks.instance("optimizer", optimizer, optax.GradientTransformation, "optax.adam(1e-3)")
-    net = decoder_functions(slots, width, NUM_OBSERVED)
+    net = Decoder(slots, width)
 
     def init(key: Key) -> ConductorState:
-        params = net.init(checks.key(key))
+        blank = jnp.zeros((1, NUM_OBSERVED)), jnp.zeros((1, NUM_FEATURES))
+        params = net.init(checks.key(key), *blank)
         return ConductorState(params, optimizer.init(params), jax.tree.map(jnp.array, params))
 
     def freeze(state: ConductorState) -> ConductorState:
@@ -227,7 +192,7 @@ def conductor(
         params: Params, features: jax.Array, hidden: jax.Array, options: Options
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Difficulty, its distribution as observed, and the largest number of agents."""
-        logits = jax.lax.stop_gradient(net.difficulty(params, features))
+        logits = jax.lax.stop_gradient(net.apply(params, features, method="difficulty"))
         given = jax.nn.one_hot(hidden, len(DIFFICULTIES))
         belief = jnp.where(options.true_difficulty, given, jax.nn.softmax(logits))
         level = jnp.argmax(belief, axis=-1)
@@ -262,23 +227,25 @@ def conductor(
             seen = observe(tasks.features, belief, most, turn, past, options)
             return seen, write(turn, key, seen, most)
 
-        first, second = _two_turns(key, backend, world, tasks, most, options, written, repeat)
-        return _episode(first, second, most, level, rewards, options)
+        first, second = two_turns(key, backend, world, tasks, most, options, written, repeat)
+        return finished(first, second, most, level, rewards, options)
 
     def drawn(params: Params, options: Options, temperature: ArrayLike = 1.0) -> Any:
         def write(turn: Any, key: Key, seen: jax.Array, most: jax.Array) -> RoleGraph:
             del turn
-            return net.draw(params, key, seen, most, options.masked, jnp.asarray(temperature))
+            return net.apply(
+                params, key, seen, most, options.masked, jnp.asarray(temperature), method="draw"
+            )  # pyright: ignore[reportReturnType]
 
         return write
 
     def trajectory_log_probs(params: Params, found: Episode, options: Options) -> jax.Array:
         """Log-probabilities of the slots of both turns, ``float32[B, 2 N]``."""
-        rows = [
-            net.log_probs(params, turn.observation, turn.graph, found.max_nodes, options.masked)
-            for turn in (found.first, found.second)
-        ]
-        return jnp.concatenate(rows, axis=-1)
+        turns = [(turn.observation, turn.graph) for turn in (found.first, found.second)]
+        seen, graphs = jax.tree.map(lambda *x: jnp.concatenate(x), *turns)
+        most = jnp.concatenate([found.max_nodes] * 2)
+        rows = net.apply(params, seen, graphs, most, options.masked, method="log_probs")
+        return jnp.concatenate(jnp.split(jnp.asarray(rows), 2), axis=-1)
 
     def counted(found: Episode) -> jax.Array:
         rows = [
@@ -317,7 +284,7 @@ def conductor(
         def objective(params: Params) -> jax.Array:
             rows = trajectory_log_probs(params, found, options._replace(masked=jnp.bool_(False)))
             nll = -jnp.sum(jnp.where(mask, rows, 0.0)) / jnp.maximum(jnp.sum(mask), 1)
-            logits = net.difficulty(params, tasks.features)
+            logits = net.apply(params, tasks.features, method="difficulty")
             labels = optax.softmax_cross_entropy_with_integer_labels(logits, tasks.difficulty)
             return nll + jnp.mean(labels)
 
@@ -398,109 +365,9 @@ def conductor(
         write = drawn(params, options, temperature)
         return episode(key, params, tasks, options, write, jnp.int32(0))
 
-    return Conductor(init, imitate, freeze, step, plan, solve, _replay(backend, world, rewards))
-
-
-def _replay(backend: AgentBackend, world: CodeWorld, rewards: Rewards) -> Callable[..., Episode]:
-    def replay(
-        key: Key,
-        tasks: CodeTasks,
-        first: RoleGraph,
-        second: RoleGraph | None = None,
-        *,
-        max_nodes: ArrayLike | None = None,
-        options: Options = Options(),  # noqa: B008
-    ) -> Episode:
-        """Execute given graphs ``[B, N]``; a failed task gets ``second``, by default ``first``."""
-        checks.key(key)
-        tasks, options = check_tasks(tasks), check_options(options)
-        checks.instance("first", first, RoleGraph, "agent_conductor.role_graph(…)")
-        second = first if second is None else second
-        checks.instance("second", second, RoleGraph, "agent_conductor.role_graph(…)")
-        both = jax.tree.map(lambda *x: jnp.stack([jnp.asarray(each) for each in x]), first, second)
-        count, slots = jnp.shape(first.role)
-        most = jnp.full(count, slots) if max_nodes is None else jnp.asarray(max_nodes)
-
-        def written(turn: jax.Array, key: Key, past: jax.Array) -> tuple[jax.Array, RoleGraph]:
-            del key, past
-            return jnp.zeros((count, 0)), jax.tree.map(lambda x: x[turn], both)
-
-        turns = _two_turns(key, backend, world, tasks, most, options, written, jnp.int32(0))
-        return _episode(*turns, most, jnp.full(count, -1), rewards, options)
-
-    return replay
-
-
-def _two_turns(
-    key: Key,
-    backend: AgentBackend,
-    world: CodeWorld,
-    tasks: CodeTasks,
-    most: jax.Array,
-    options: Options,
-    written: Callable[..., tuple[jax.Array, RoleGraph]],
-    repeat: jax.Array,
-) -> tuple[Turn, Turn]:
-    """Execute ``written(turn, key, past) -> (observation, graph)``, again where it failed."""
-    count = tasks.task.shape[0]
-    keys = jax.random.split(key, 3)
-
-    def turn(carry: Any, number: jax.Array) -> tuple[Any, Turn]:
-        state, program, used, past = carry
-        seen, graph = written(number, keys[number], past)
-        state, outcome = execute(
-            keys[2], world, backend, state, tasks, graph, max_nodes=most, program=program,
-            event=2 * repeat + number, active=used,
-        )  # fmt: skip
-        again = used & ~outcome.passed & (outcome.error == 0) & options.second_turn
-        return (state, outcome.program, again, past_turn(graph, outcome)), Turn(
-            seen, graph, outcome, used
-        )
-
-    start = (
-        backend.init(), no_program(count), jnp.ones(count, bool), jnp.zeros((count, NUM_PAST))
-    )  # fmt: skip
-    _, turns = jax.lax.scan(turn, start, jnp.arange(2))
-    first, second = (jax.tree.map(lambda x, t=t: x[t], turns) for t in range(2))
-    return first, second
-
-
-def past_turn(graph: RoleGraph, outcome: Outcome) -> jax.Array:
-    """What a second turn observes of the first: verdict, roles and size, ``float32[B, ...]``."""
-    slots = jnp.shape(graph.role)[-1]
-    roles = jax.nn.one_hot(graph.role, len(ROLES)) * occupied(graph)[..., None]
-    size = graph_size(graph)
-    sizes = jnp.stack([size.edges / slots, size.steps / slots], axis=-1)
-    verdict = jax.nn.one_hot(outcome.verdict, len(VERDICTS))
-    return jnp.concatenate([verdict, jnp.sum(roles, axis=1) / 2.0, sizes], axis=-1)
-
-
-def _episode(
-    first: Turn,
-    second: Turn,
-    most: jax.Array,
-    level: jax.Array,
-    rewards: Rewards,
-    options: Options,
-) -> Episode:
-    passed = first.outcome.passed | (second.used & second.outcome.passed)
-    tokens = first.outcome.tokens + jnp.where(second.used, second.outcome.tokens, 0.0)
-    reward = _reward(first, second, most, rewards, options)
-    return Episode(first, second, most, level, passed, tokens, reward)
-
-
-def _reward(
-    first: Turn, second: Turn, most: jax.Array, rewards: Rewards, options: Options
-) -> jax.Array:
-    """Reward of trajectories: the last outcome, sparsity averaged over turns, format errors."""
-    turns = (first, second)
-    weight = rewards.graph * jnp.asarray(options.density)
-    sparse = [graph_reward(turn.graph, most, weight) for turn in turns]
-    sparse = jnp.where(second.used, (sparse[0] + sparse[1]) / 2.0, sparse[0])
-    verdict = jnp.where(second.used, second.outcome.verdict, first.outcome.verdict)
-    error = jnp.where(second.used, second.outcome.error, first.outcome.error)
-    gained = options.execution * rewards.by_verdict()[verdict] + sparse
-    return jnp.where(verdict == NOT_EXECUTED, rewards.by_format()[error], gained)
+    return Conductor(
+        init, imitate, freeze, step, plan, solve, replay_function(backend, world, rewards)
+    )
 
 
 def _info(

@@ -22,8 +22,8 @@ from jaxswarm.systems.agent_conductor.graphs import (
     RoleGraph,
     occupied,
 )
-from jaxswarm.systems.agent_conductor.world import DIFFICULTIES, NUM_FEATURES
-from jaxswarm.types import Key, Params
+from jaxswarm.systems.agent_conductor.world import DIFFICULTIES
+from jaxswarm.types import Key
 
 
 class Heads(NamedTuple):
@@ -124,13 +124,14 @@ class Decoder(nn.Module):
         """Log-probability of each slot of given graphs, ``float32[B, N]``."""
         slots = self.slots
         embedded = self.embed(graph)
-        summed = jnp.cumsum(embedded, axis=-2) - embedded
         index = jnp.arange(slots)
+        before = (index[:, None] > index).astype(embedded.dtype)
+        summed = jnp.einsum("ij,bjw->ibw", before, embedded)  # sooner than a cumulative sum
         p = jax.vmap(lambda i: _prefix.prefix(graph, i, max_nodes))(index)
         features = jax.vmap(lambda each: _prefix.prefix_features(each, slots))(p)
         hidden = self.trunk(
             self.context(observation)[None],
-            jnp.swapaxes(summed, 0, 1),
+            summed,
             index[:, None],
             features,
         )
@@ -270,30 +271,3 @@ def random_graphs(key: Key, max_nodes: jax.Array, slots: int, *, exact: bool = F
         return jnp.zeros((max_nodes.shape[0], 1))
 
     return draw_graphs(keys[1], logits, nothing, size, slots, jnp.bool_(True), 1.0, 1)
-
-
-class Functions(NamedTuple):
-    """The decoder as pure functions of its parameters."""
-
-    init: Any
-    difficulty: Any
-    log_probs: Any
-    draw: Any
-
-
-def decoder_functions(slots: int, width: int, num_observed: int) -> Functions:
-    """Make the functions of a decoder with ``N = slots`` and ``O = num_observed``."""
-    module = Decoder(slots, width)
-
-    def init(key: Key) -> Params:
-        return module.init(key, jnp.zeros((1, num_observed)), jnp.zeros((1, NUM_FEATURES)))
-
-    def call(name: str) -> Any:
-        return lambda params, *args: module.apply(params, *args, method=name)
-
-    return Functions(
-        init,
-        call("difficulty"),
-        call("log_probs"),
-        lambda params, key, *args: module.apply(params, key, *args, method="draw"),
-    )

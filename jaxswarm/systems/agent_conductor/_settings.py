@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
-from jaxswarm.systems.agent_conductor.density import MAX_NODES, reward_range
+from jaxswarm.systems.agent_conductor.density import reward_range
 from jaxswarm.systems.agent_conductor.world import DIFFICULTIES
 from jaxswarm.types import ArrayLike
 
@@ -124,6 +124,3 @@ def check_options(options: Options) -> Options:
         if name not in ("execution", "density")
     }
     return options._replace(**flags)
-
-
-DEFAULT_BANDS = MAX_NODES

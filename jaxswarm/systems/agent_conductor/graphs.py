@@ -12,7 +12,7 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -235,7 +235,3 @@ def stacked(graphs: Sequence[RoleGraph]) -> RoleGraph:
     if len(sizes) > 1:
         raise ValueError(f"graphs: expected equal numbers of slots, got {sizes}")
     return RoleGraph(*(np.stack([np.asarray(x) for x in leaf]) for leaf in zip(*graphs)))  # noqa: B905
-
-
-def _broadcast(graph: RoleGraph, count: int) -> Any:
-    return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *jnp.shape(x))), graph)
