@@ -33,7 +33,7 @@ class Config:
 
     slots: int = 10  # slots of a graph, at least 10
     width: int = 64  # hidden units of the decoder
-    imitation: int = 600  # gradient steps of SFT-lite
+    imitation: int = 480  # gradient steps of SFT-lite
     demonstrations: int = 64  # tasks of an imitation step
     updates: int = 150  # GRPO updates
     tasks: int = 6  # tasks of an update

@@ -18,9 +18,10 @@ from jaxswarm.systems.agent_conductor.graphs import (
     RoleGraph,
 )
 
-NUM_PREFIX = NUM_TOKENS + len(ROLES) + 6
 NUM_PAIR = len(ROLES) + 5
 NEVER = -1e9
+SCALE = 4.0
+"""Factor on features that tell valid from invalid choices, so that their rules are learned soon."""
 
 
 class Prefix(NamedTuple):
@@ -71,10 +72,14 @@ def prefix_features(p: Prefix, slots: int) -> jax.Array:
         unread / slots,
         unread > 0,
         jnp.any(p.unread & p.current, axis=-1),
+        coded(p),
+        coded(p) & (p.left <= 1),
+        may_stop(p),
     ]
     numbers = [jnp.broadcast_to(x, p.last.shape).astype(jnp.float32) for x in numbers]
     return jnp.concatenate(
-        [jax.nn.one_hot(p.last, NUM_TOKENS), counts / 2.0, jnp.stack(numbers, axis=-1)], axis=-1
+        [jax.nn.one_hot(p.last, NUM_TOKENS), counts / 2.0, SCALE * jnp.stack(numbers, axis=-1)],
+        axis=-1,
     )
 
 
@@ -90,22 +95,31 @@ def pair_features(p: Prefix, opens: jax.Array) -> jax.Array:
     flags = [jnp.ones_like(allowed), allowed, allowed & p.unread, allowed & p.unread & last,
              allowed & p.current]  # fmt: skip
     kinds = jax.nn.one_hot(p.role, len(ROLES)) * allowed[..., None]
-    return jnp.concatenate([jnp.stack(flags, axis=-1).astype(jnp.float32), kinds], axis=-1)
+    rules = SCALE * jnp.stack(flags, axis=-1).astype(jnp.float32)
+    return jnp.concatenate([rules, kinds], axis=-1)
+
+
+def coded(p: Prefix) -> jax.Array:
+    """Whether there is a coding agent, ``bool[B]``."""
+    return jnp.any(p.exists & (p.role == CODING), axis=-1)
+
+
+def may_stop(p: Prefix) -> jax.Array:
+    """Whether the agents so far are a valid graph, ``bool[B]``."""
+    unread = jnp.sum(p.unread, axis=-1) - ~p.first
+    ends = (p.last == CODING) | (p.last == TESTING)
+    return ends & coded(p) & (unread <= 0) & ~p.first
 
 
 def valid_tokens(p: Prefix) -> jax.Array:
     """Tokens after which a valid graph is still possible, ``bool[B, NUM_TOKENS]``."""
-    coded = jnp.any(p.exists & (p.role == CODING), axis=-1)
-    unread = jnp.sum(p.unread, axis=-1) - ~p.first
-    ends = (p.last == CODING) | (p.last == TESTING)
-    may_stop = ends & coded & (unread <= 0) & ~p.first
     token = jnp.broadcast_to(jnp.arange(NUM_TOKENS), (*p.last.shape, NUM_TOKENS))
     last = (p.left <= 1)[..., None]
     role = (token < STOP) & jnp.where(
-        last, (token == CODING) | ((token == TESTING) & coded[..., None]), True
+        last, (token == CODING) | ((token == TESTING) & coded(p)[..., None]), True
     )
     role = role & (p.left > 0)[..., None]
-    stop = (token == STOP) & (may_stop | (p.left <= 0))[..., None]
+    stop = (token == STOP) & (may_stop(p) | (p.left <= 0))[..., None]
     return (role | stop) & (token != UNKNOWN)
 
 
