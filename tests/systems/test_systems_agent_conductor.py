@@ -236,6 +236,7 @@ def test_masked_decoding_is_always_valid(small, state):
     assert (np.asarray(ac.format_error(free, SLOTS)) != 0).mean() > 0.2
 
 
+@pytest.mark.slow
 def test_hidden_variables_do_not_reach_the_plan(small, state, tasks):
     solve = jax.jit(small.solve)
     key = jax.random.key(6)
