@@ -18,8 +18,8 @@ LABELS = {
     "graph reward alone (control)": "graph reward alone",
     "oracle (hidden tests)": "oracle",
 }
-SHIFTS = {"AgentConductor": 6, "single coder": 7}
-LEFT = ("masked decoding", "verdict hidden")
+LABELS_AT = 29_000  # tokens at which the labels of the frontier stand
+GAP = 0.045  # least distance of labels
 SHOWN = ("AgentConductor", "no density reward", "N_max of hard tasks for all",
          "graph reward alone (control)")  # fmt: skip
 
@@ -89,25 +89,28 @@ def _draw_graph(ax: Any, graph: ac.RoleGraph) -> None:
 
 def _draw_frontier(ax: Any, results: Results) -> None:
     """Mean accuracy against mean tokens of every arm, with two standard errors."""
-    for name, each in results["overall"].items():
-        if name == "before imitation":
-            continue
-        x, y = (np.asarray(each[measure], float) for measure in ("tokens", "passed"))
+    arms = {name: {measure: np.asarray(each[measure], float) for measure in ("tokens", "passed")}
+            for name, each in results["overall"].items() if name != "before imitation"}  # fmt: skip
+    level = np.inf
+    for name in sorted(arms, key=lambda name: -arms[name]["passed"].mean()):
+        x, y = arms[name]["tokens"], arms[name]["passed"]
         own = name == "AgentConductor"
         color = plotting.PALETTE[1] if own else plotting.PALETTE[0 if name in LEARNED else 6]
         ax.errorbar(
             x.mean(), y.mean(), yerr=2 * y.std(ddof=1) / np.sqrt(len(y)), fmt="o",
             color=color, markersize=9 if own else 6, elinewidth=1.0,
         )  # fmt: skip
-        aside = -6 if name in LEFT else 6
+        level = min(y.mean() + 0.06, level - GAP)
         ax.annotate(
-            LABELS.get(name, name), (x.mean(), y.mean()), xytext=(aside, SHIFTS.get(name, -3)),
-            ha="right" if name in LEFT else "left",
-                    textcoords="offset points", fontsize=9, color=color)  # fmt: skip
+            LABELS.get(name, name), (x.mean(), y.mean()), xytext=(LABELS_AT, level), va="center",
+            fontsize=9, color=color,
+            arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "lw": 0.7},
+        )  # fmt: skip
     ax.set_xscale("log")
     ticks = (2_000, 5_000, 10_000, 20_000)
     ax.set_xticks(ticks, [f"{x:,}" for x in ticks])
     ax.set_xticks([], minor=True)
+    ax.set_xlim(1_200, 110_000)
     plotting.titles(
         ax, "Accuracy and tokens (blue: learned, grey: not)", "tokens per task (log scale)",
         "share of test tasks that pass, ± 2 standard errors",
