@@ -1,6 +1,6 @@
 """AgentConductor: a learned orchestrator of role graphs, in a simulated code world.
 
-What was found at small scale (five seeds): the learned graphs pass .09 more test tasks than the full
+What was found at small scale (five seeds): learned graphs pass .09 more test tasks than the full
 mesh (.06 to .12) at 68 % fewer tokens (63 to 72 %). Against a mesh pruned by search on training
 tasks they use 34 % fewer tokens (14 to 55 %); whether they are as accurate is not decided (-.04,
 -.10 to .02). Sizes rise with the difficulty, and the second turn adds .41 on hard tasks; observing

@@ -91,7 +91,7 @@ def _draw_frontier(ax: Any, results: Results) -> None:
     """Mean accuracy against mean tokens of every arm, with two standard errors."""
     arms = {name: {measure: np.asarray(each[measure], float) for measure in ("tokens", "passed")}
             for name, each in results["overall"].items() if name != "before imitation"}  # fmt: skip
-    level = np.inf
+    level = 0.97 + GAP
     for name in sorted(arms, key=lambda name: -arms[name]["passed"].mean()):
         x, y = arms[name]["tokens"], arms[name]["passed"]
         own = name == "AgentConductor"

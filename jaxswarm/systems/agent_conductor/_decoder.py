@@ -125,7 +125,7 @@ class Decoder(nn.Module):
         slots = self.slots
         embedded = self.embed(graph)
         index = jnp.arange(slots)
-        before = (index[:, None] > index).astype(embedded.dtype)
+        before = (index[:, None] > index[None]).astype(embedded.dtype)
         summed = jnp.einsum("ij,bjw->ibw", before, embedded)  # sooner than a cumulative sum
         p = jax.vmap(lambda i: _prefix.prefix(graph, i, max_nodes))(index)
         features = jax.vmap(lambda each: _prefix.prefix_features(each, slots))(p)
