@@ -75,6 +75,8 @@ rl.value_decomposition.mixers
 systems.damcs._team
 systems.damcs._text
 systems.damcs.memory_graph
+systems.agent_conductor._conductor
+systems.agent_conductor._execution
 systems.fantasy_hsi._act
 systems.fantasy_hsi._planner
 envs.scenes.families
@@ -140,6 +142,7 @@ systems.fantasy_hsi.act systems.fantasy_hsi.goals envs.scenes.draw generative.dp
 systems.fortytwo.text_round systems.sapo.text_packets
 systems.meta_inf.fit systems.meta_inf.table systems.meta_inf.features
 systems.meta_inf.simulate_cells models.transformer.serving.server
+systems.agent_conductor.conductor systems.agent_conductor.role_graph
 systems.knexa_fl.knexa systems.knexa_fl.matchmaker systems.knexa_fl.team
 envs.MultiAgentCrafter systems.damcs.team systems.damcs.play_text
 systems.sl_mgac.sl_mgac systems.sl_mgac.log_rows systems.sl_mgac.two_hot

@@ -8,7 +8,7 @@ import refusals
 
 from jaxswarm import coordination, network, topology
 from jaxswarm.coordination import bandits
-from jaxswarm.systems import agentnet, matrix, scaling_agents, symphony_coord
+from jaxswarm.systems import agent_conductor, agentnet, matrix, scaling_agents, symphony_coord
 from jaxswarm.systems.sybilwall import with_sybils
 from tests.later import Later
 
@@ -315,6 +315,138 @@ SCALING = {
     ),
 }
 
+TEAM_GRAPH = Later(agent_conductor.single_coder, 4)
+CODE_TASKS = Later(agent_conductor.sample_tasks, KEY, 2)
+ROLE_BACKEND = Later(agent_conductor.role_backend)
+TWO_GRAPHS = Later(lambda: agent_conductor.stacked([TEAM_GRAPH.value] * 2))
+CONDUCTED = Later(agent_conductor.conductor)
+BOUNDS = [[0.5], "x", None]
+RANGES = [((0.5, 0.2),) * 3, ((0.5, 2.0),) * 3, ((NAN, 0.5),) * 3, "x", None, 0.5]
+CONDUCTOR = {
+    "role_graph": (
+        agent_conductor.role_graph,
+        {"steps": [[("coding", [])]]},
+        {
+            "steps": [3, None, "x", [], [[]], [["coding"]]],
+            "slots": "size",
+            "max_nodes": [0, 0.5, 99],
+        },
+    ),
+    **{
+        name: (getattr(agent_conductor, name), {"graph": TEAM_GRAPH}, {"graph": "thing"})
+        for name in ("occupied", "layers", "edges", "graph_size", "task_graph_of")
+    },
+    "format_error": (
+        agent_conductor.format_error,
+        {"graph": TEAM_GRAPH, "max_nodes": 4},
+        {"graph": "thing", "max_nodes": BOUNDS},
+    ),
+    "sparsity": (
+        agent_conductor.sparsity,
+        {"graph": TEAM_GRAPH, "max_nodes": 4},
+        {"graph": "thing", "max_nodes": [0, -1, *BOUNDS]},
+    ),
+    "graph_reward": (
+        agent_conductor.graph_reward,
+        {"graph": TEAM_GRAPH, "max_nodes": 4},
+        {"graph": "thing", "max_nodes": [0, *BOUNDS], "weight": "nonnegative"},
+    ),
+    "reward_range": (agent_conductor.reward_range, {"max_nodes": 4}, {"max_nodes": [0, -1, 0.5]}),
+    "stacked": (agent_conductor.stacked, {"graphs": [TEAM_GRAPH]}, {"graphs": [[], 3, None, "x"]}),
+    "random_graphs": (
+        agent_conductor.random_graphs,
+        {"key": KEY, "max_nodes": np.array([2, 2]), "slots": 4},
+        {"key": "key", "max_nodes": [0, [0], [9], *BOUNDS], "slots": "size", "exact": "flag"},
+    ),
+    "single_coder": (agent_conductor.single_coder, {}, {"slots": "size"}),
+    "chain": (agent_conductor.chain, {}, {"slots": "size"}),
+    "full_mesh": (
+        agent_conductor.full_mesh,
+        {},
+        {"layers": ["x", 3, None, [["x"]]], "slots": "size"},
+    ),
+    "star": (
+        agent_conductor.star,
+        {"specialists": ["planning"]},
+        {"specialists": ["x", 3, None, ["x"]], "terminal": "name", "slots": "size"},
+    ),
+    "TaskMix": (
+        agent_conductor.TaskMix,
+        {},
+        {
+            "shares": [(-1, 1, 1), (0, 0, 0), (1, 1), "x", None],
+            "skills": [(0, 1, 1, 1), (1, 1), "x", None],
+            "required": [(0, 1, 1), (1, 5, 1), (1, 1), "x", None],
+            "implementation": RANGES,
+            "others": RANGES,
+            "feature_noise": "nonnegative",
+            "difficulty_noise": "nonnegative",
+            "tests": "size",
+        },
+    ),
+    "sample_tasks": (
+        agent_conductor.sample_tasks,
+        {"key": KEY, "count": 2},
+        {"key": "key", "count": "size", "mix": "thing", "first": "count"},
+    ),
+    "role_workers": (
+        agent_conductor.role_workers,
+        {},
+        {"reliability": [-0.1, 1.5, NAN, "x", [0.5, 0.5]]},
+    ),
+    "role_backend": (
+        agent_conductor.role_backend,
+        {},
+        {"reliability": [-0.1, 1.5, NAN, "x", [0.5, 0.5]]},
+    ),
+    "no_program": (agent_conductor.no_program, {"count": 2}, {"count": "size"}),
+    "judge": (
+        agent_conductor.judge,
+        {"tasks": CODE_TASKS, "evidence": np.ones((2, 5))},
+        {"tasks": "thing", "evidence": [np.ones(5), np.ones((3, 5)), "x", None]},
+    ),
+    "execute": (
+        agent_conductor.execute,
+        {
+            "key": KEY,
+            "world": agent_conductor.CodeWorld(),
+            "backend": ROLE_BACKEND,
+            "state": None,
+            "tasks": CODE_TASKS,
+            "graph": TWO_GRAPHS,
+        },
+        {
+            "key": "key",
+            "world": "thing",
+            "backend": "thing",
+            "tasks": "thing",
+            "graph": ["x", 3, None, TEAM_GRAPH],
+            "max_nodes": BOUNDS[:2],
+            "program": ["x", 3],
+            "event": [0.5, -1, "x", None],
+            "active": [np.ones(3, bool), np.ones(2), "x"],
+        },
+    ),
+    "conductor": (
+        agent_conductor.conductor,
+        {},
+        {
+            "backend": ["x", 3],
+            "world": "thing",
+            "slots": "size",
+            "max_nodes": [(4, 7), (0, 7, 10), (7, 4, 10), (4, 7, 11), "x", None],
+            "width": "size",
+            "optimizer": ["x", 3],
+            "group_size": [1, *refusals.BAD["size"]],
+            "rewards": "thing",
+            "clip_low": "probability",
+            "clip_high": "nonnegative",
+            "num_updates": "size",
+            "kl_weight": "nonnegative",
+        },
+    ),
+}
+
 SYBILS = {
     "with_sybils": (
         with_sybils,
@@ -330,6 +462,7 @@ SYBILS = {
 }
 
 TABLES = {
+    "agent_conductor": (agent_conductor, CONDUCTOR),
     "agentnet": (agentnet, AGENTNET),
     "symphony_coord": (symphony_coord, SYMPHONY),
     "matrix": (matrix, MATRIX),
@@ -352,6 +485,18 @@ def test_every_public_function_is_tried(system):
 
 
 FIELDS = {
+    "code world": (
+        lambda world: agent_conductor.conductor(world=world), agent_conductor.CodeWorld(),
+        [NAN, "x", -1.0],
+    ),
+    "conductor's rewards": (
+        lambda rewards: agent_conductor.conductor(rewards=rewards), agent_conductor.Rewards(),
+        [NAN, "x", INF],
+    ),
+    "conductor's options": (
+        lambda options: CONDUCTED.value.plan(KEY, None, np.zeros((1, 6)), options),
+        agent_conductor.Options(), [NAN, "x", 0.5 - 1.0],
+    ),
     "evolution": (agentnet.check_evolution, Evolution(), [NAN, "x", INF]),
     "choices": (
         lambda choices: SYSTEM.value.step(

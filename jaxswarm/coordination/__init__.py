@@ -16,6 +16,7 @@ right answer, times of failure) are never passed to a policy.
 * :func:`flood_search`: which workers a request reaches; :func:`role_information`: specialisation
 
 Published systems made from these blocks: :mod:`~jaxswarm.systems.symphony_coord`,
+:mod:`~jaxswarm.systems.agent_conductor`,
 :mod:`~jaxswarm.systems.agentnet`, :mod:`~jaxswarm.systems.matrix`,
 :mod:`~jaxswarm.systems.scaling_agents`.
 """

@@ -1,6 +1,7 @@
 """Published systems: what belongs to one paper alone, built from the packages below.
 
-One package for each, named as its experiment and its docs page: :mod:`~jaxswarm.systems.agentnet`,
+One package for each, named as its experiment and its docs page:
+:mod:`~jaxswarm.systems.agent_conductor`, :mod:`~jaxswarm.systems.agentnet`,
 :mod:`~jaxswarm.systems.bn_actor_critic`, :mod:`~jaxswarm.systems.bristle`,
 :mod:`~jaxswarm.systems.disrupted`, :mod:`~jaxswarm.systems.fantasy_hsi`,
 :mod:`~jaxswarm.systems.fortytwo`, :mod:`~jaxswarm.systems.generative_consensus`,

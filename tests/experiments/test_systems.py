@@ -13,6 +13,7 @@ MINUTES = (
     "symphony",
     "symphony_coord",
     "agentnet",
+    "agent_conductor",
     "matrix",
     "scaling_agents",
     "dimat",
