@@ -1,1 +1,1 @@
-"""Tests, as a package: one installed under the same name would otherwise be imported in its place."""
+"""Tests, as a package: an installed one of the same name would be imported instead."""

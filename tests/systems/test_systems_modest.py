@@ -320,7 +320,7 @@ def test_agents_without_a_connection_do_not_answer_each_other(key):
     chex.assert_trees_all_equal(
         step(key, state, (shards_of(), everywhere)), step(key, state, (shards_of(), calm))
     )
-    with pytest.raises(ValueError, match="membership.reachable: expected"):
+    with pytest.raises(ValueError, match=r"membership\.reachable: expected"):
         protocol.step(key, state, (shards_of(), calm._replace(reachable=jnp.ones((2, 2), bool))))
 
 
