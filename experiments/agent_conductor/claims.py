@@ -223,7 +223,7 @@ def _training_claims(made: ClaimList, overall: Results) -> None:
             arm=name,
             value=statistics.summarize(overall[name]["invalid"]),
             judge="interval",
-            **bound,
+            **bound,  # pyright: ignore[reportArgumentType]
         )
     _accuracy(
         made, "GRPO passes at least 5 percentage points more tasks than imitation alone",

@@ -125,7 +125,7 @@ def fitted_graphs(
         drawn += 8
         present = [each[int(np.argmax(means[:, b]))] for b, each in enumerate(tried)]
     pairs = [[a, b, a, a, a, a, a] for a, b in zip(first, present, strict=True)]
-    means = sum(_means(score, pairs, drawn + 8 * i)[:2] for i in range(draws))
+    means = np.sum([_means(score, pairs, drawn + 8 * i)[:2] for i in range(draws)], axis=0)
     return ac.stacked([pair[int(means[1, b] > means[0, b])] for b, pair in enumerate(pairs)])
 
 

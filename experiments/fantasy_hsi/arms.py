@@ -334,7 +334,9 @@ def run(config: Config, progress: Callable[[str], None]) -> Mapping[str, Any]:
     found[ORACLE] = closed(loop_keys, base, scale, test, config.retries, True)[0]
     progress("probes")
     probes = jit_fast_compile(
-        lambda k, p, s, w: jax.lax.map(lambda a: probe(a[0], model, *a[1:], config), (k, p, s, w)),
+        lambda k, p, s, w: jax.lax.map(
+            lambda a: probe(a[0], model, a[1], a[2], a[3], config), (k, p, s, w)
+        ),
         level=0,
     )
     return {

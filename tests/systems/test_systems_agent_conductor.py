@@ -296,7 +296,7 @@ def test_training_raises_the_reward():
             state, info = system.step(key, state, ac.sample_tasks(key, 8), option)
             return state, info.reward
 
-        return jax.lax.scan(step, state, jnp.arange(80))[1]
+        return jax.lax.scan(step, state, jnp.arange(160))[1]
 
     rewards = np.asarray(train(state))
     assert rewards[-20:].mean() > rewards[:20].mean() + 0.1

@@ -192,7 +192,9 @@ def conductor(
         params: Params, features: jax.Array, hidden: jax.Array, options: Options
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Difficulty, its distribution as observed, and the largest number of agents."""
-        logits = jax.lax.stop_gradient(net.apply(params, features, method="difficulty"))
+        logits = jax.lax.stop_gradient(
+            jnp.asarray(net.apply(params, features, method="difficulty"))
+        )
         given = jax.nn.one_hot(hidden, len(DIFFICULTIES))
         belief = jnp.where(options.true_difficulty, given, jax.nn.softmax(logits))
         level = jnp.argmax(belief, axis=-1)
@@ -284,7 +286,7 @@ def conductor(
         def objective(params: Params) -> jax.Array:
             rows = trajectory_log_probs(params, found, options._replace(masked=jnp.bool_(False)))
             nll = -jnp.sum(jnp.where(mask, rows, 0.0)) / jnp.maximum(jnp.sum(mask), 1)
-            logits = net.apply(params, tasks.features, method="difficulty")
+            logits = jnp.asarray(net.apply(params, tasks.features, method="difficulty"))
             labels = optax.softmax_cross_entropy_with_integer_labels(logits, tasks.difficulty)
             return nll + jnp.mean(labels)
 

@@ -140,7 +140,9 @@ class Decoder(nn.Module):
         refs = jnp.swapaxes(jnp.asarray(graph.refs), 0, 1)
         pairs = jax.vmap(_prefix.pair_features)(p, opens)
         heads = self.heads(hidden, token, pairs)
-        found = jax.vmap(lambda *each: slot_log_prob(*each, masked))(heads, p, token, opens, refs)
+        found = jax.vmap(slot_log_prob, in_axes=(0, 0, 0, 0, 0, None))(
+            heads, p, token, opens, refs, masked
+        )
         return jnp.swapaxes(found, 0, 1)
 
     def draw(

@@ -188,7 +188,7 @@ def execute(
             entity=tasks.task,
             event=(event * slots + i + jnp.zeros(count)).astype(jnp.int32),
             demand=(hardness * kept)[:, None] * focus[kind],
-            context=context,
+            context=jnp.asarray(context),
             truth=tasks.truth,
             active=calls,
         )

@@ -114,7 +114,7 @@ def role_graph(
         )
     if CODING not in role[:count]:
         raise ValueError("steps: expected a coding agent, got none")
-    unread = np.flatnonzero(~refs[:count].any(axis=0)[: count - 1])
+    unread = np.flatnonzero(~np.any(refs[:count], axis=0)[: count - 1])
     if unread.size:
         raise ValueError(f"steps: no agent refers to agent {unread[0]}, so its output is lost")
     return RoleGraph(role, opens, refs)

@@ -42,7 +42,8 @@ _EVIDENCE = np.array(
     ],
     np.float32,
 )
-_TOKENS = (150.0, 200.0, 250.0, 400.0, 250.0, 200.0)
+_TOKENS = np.array([150.0, 200.0, 250.0, 400.0, 250.0, 200.0], np.float32)
+_CLARITY = np.array([1.0, 0.97, 0.94], np.float32)
 
 
 class CodeWorld(NamedTuple):
@@ -61,7 +62,7 @@ class CodeWorld(NamedTuple):
 
     evidence: ArrayLike = _EVIDENCE
     focus: ArrayLike = _FOCUS
-    clarity: ArrayLike = (1.0, 0.97, 0.94)
+    clarity: ArrayLike = _CLARITY
     transmission: ArrayLike = 0.97
     distraction: ArrayLike = 0.05
     misleading: ArrayLike = 0.1

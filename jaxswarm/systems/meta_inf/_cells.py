@@ -192,12 +192,12 @@ def load(path: str | Path) -> Cells:
     if version != VERSION:
         raise ValueError(f"version: expected {VERSION}, got {version!r} in {path}")
     try:
-        members = [
-            tuple(kind(**fields) for fields in record[f"{axis}s"])
-            for axis, kind in zip(AXES, (Device, Model, Workload), strict=True)
-        ]
+        devices = tuple(Device(**fields) for fields in record["devices"])
+        models = tuple(Model(**fields) for fields in record["models"])
+        workloads = tuple(Workload(**fields) for fields in record["workloads"])
         index, seconds = np.array(record["index"]), np.array(record["seconds"])
-        return Cells(*members, tuple(record["methods"]), index, seconds, record["source"])
+        methods, source = tuple(record["methods"]), record["source"]
+        return Cells(devices, models, workloads, methods, index, seconds, source)
     except (TypeError, KeyError) as error:
         raise ValueError(f"path: expected a table of meta_inf.save, got {path}") from error
 

@@ -182,7 +182,8 @@ def _hashed(texts: Sequence[str], size: int) -> np.ndarray:
         return np.zeros((len(texts), 0), np.float32)
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    return HashingVectorizer(n_features=size).transform(texts).toarray().astype(np.float32)
+    hashed: Any = HashingVectorizer(n_features=size).transform(texts)
+    return hashed.toarray().astype(np.float32)
 
 
 def _embedded(embed: Embed, texts: Sequence[str]) -> np.ndarray:

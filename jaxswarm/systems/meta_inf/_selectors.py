@@ -91,7 +91,7 @@ def isac(clusters: int = 128) -> Selector:
         from sklearn.cluster import KMeans
 
         scale = scaler(given)
-        model = KMeans(min(clusters, len(train)), n_init=1, random_state=seed)
+        model = KMeans(min(clusters, len(train)), n_init=1, random_state=seed)  # pyright: ignore[reportArgumentType]
         members = model.fit_predict(scale(given))
         rows = relative(train)
         means = np.stack([rows[members == c].mean(axis=0) for c in range(model.n_clusters)])
@@ -188,7 +188,8 @@ def gradient_boosting(
             models = [
                 HistGradientBoostingRegressor(
                     max_iter=rounds, max_leaf_nodes=leaves, learning_rate=learning_rate,
-                    early_stopping=False, min_samples_leaf=10, max_bins=32, random_state=seed,
+                    early_stopping=False,  # pyright: ignore[reportArgumentType]
+                    min_samples_leaf=10, max_bins=32, random_state=seed,
                 ).fit(x, target)
                 for target in targets.T
             ]  # fmt: skip
