@@ -32,6 +32,7 @@ generative._ac_flow
 generative._decentralized
 generative._experts
 generative._flow_matching
+generative._preferences
 generative._router
 language._critic
 language._env
@@ -77,7 +78,9 @@ systems.damcs._text
 systems.damcs.memory_graph
 systems.agent_conductor._conductor
 systems.agent_conductor._execution
+systems.agent_conductor.world
 systems.fantasy_hsi._act
+systems.lattica._spread
 systems.fantasy_hsi._planner
 envs.scenes.families
 envs.scenes.navigation

@@ -1,6 +1,6 @@
 """Selection accuracies of four settings of each meta-learner on pilot worlds.
 
-``python -m experiments.meta_inf.tuning`` prints the table from which the defaults of
+``tuning.run()`` returns the table from which the defaults of
 :mod:`jaxswarm.systems.meta_inf` were taken: the same worlds, the same number of settings and the
 same criterion (mean accuracy on devices that are left out) for all. The recorded run never uses
 these worlds.
@@ -57,9 +57,3 @@ def run() -> dict[str, dict[str, float]]:
         logs = arms.held_out(jax.random.key(PILOT[0]), tables, given, training).mean(axis=0)
         found[arms.METAINF][f"weight decay {decay}"] = float((logs.argmin(axis=2) == best).mean())
     return found
-
-
-if __name__ == "__main__":
-    for name, settings in run().items():
-        for setting, value in settings.items():
-            print(f"{name}: {setting}: {value:.4f}")

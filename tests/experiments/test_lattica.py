@@ -30,6 +30,7 @@ def test_mixes_are_shares():
         assert sum(shares.values()) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_padded_tables_give_the_same_lookups():
     table = lookup._table(jax.random.key(0), 40, 4)
     padded = lookup._padded(table, 64)

@@ -57,6 +57,7 @@ ARMS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_independent_audit_finds_no_violation_and_finds_planted_ones():
     stage, _, plays = world()
     acts = 0

@@ -52,7 +52,7 @@ class Node:
         ...     with node.Node(1, x, {0: ("127.0.0.1", one.port)}) as other:
         ...         one.add_peer(1, "127.0.0.1", other.port)
         ...         other.send([np.ones(2, np.float32)])
-        ...         one.wait(1)
+        ...         _ = one.wait(1)
         ...         print(one.mix(x)[0])
         [0.5 0.5]
     """

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm import gossip, models
+from jaxswarm._optimizers import init_per_agent
 from jaxswarm.types import Key, Params
 
 
@@ -171,7 +172,7 @@ def _train(
     init_key, key = jax.random.split(key)
     start = network.init(init_key, jnp.zeros((1, x.shape[-1])))["params"]
     params = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[None], (n, *leaf.shape)), start)
-    opt_state = jax.vmap(optimizer.init)(params)
+    opt_state = init_per_agent(optimizer, params)
     mixing = None if rule is None else rule.init(params)
 
     def loss(params: Params, inputs: jax.Array, targets: jax.Array) -> jax.Array:
