@@ -33,6 +33,12 @@ generative._decentralized
 generative._experts
 generative._flow_matching
 generative._preferences
+rl.constrained._named
+envs.feed.live
+envs.feed.environment
+envs.maze.generators
+network.transport._links
+trust.walks._rank
 generative._router
 language._critic
 language._env
