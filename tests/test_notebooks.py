@@ -23,6 +23,7 @@ PICTURES = {
     "08_generative_swarms": 5,
     "09_language_agents": 3,
     "10_trust_without_a_centre": 6,
+    "11_teams_that_plan": 4,
 }
 
 
@@ -116,6 +117,13 @@ def _attacks_gain_little_and_leaks_are_seen(shown: str) -> bool:
     )
 
 
+def _plans_fit_and_are_kept(shown: str) -> bool:
+    easy, hard, prompted, alone, goals, found, without = (
+        float(x) for x in re.findall(r"\d+(?:\.\d+)?", shown)
+    )
+    return hard > 2 * easy and prompted > alone + 0.1 and goals == 3 and found > without
+
+
 CONCLUSIONS = {
     "01_gossip_in_ten_minutes": _learned_weights_win,
     "02_attack_and_defend": _defence_holds_and_replay_is_exact,
@@ -127,6 +135,7 @@ CONCLUSIONS = {
     "08_generative_swarms": _experts_equal_one_model_and_gossip_keeps_diversity,
     "09_language_agents": _rewards_help_and_the_protocol_changes_nothing,
     "10_trust_without_a_centre": _attacks_gain_little_and_leaks_are_seen,
+    "11_teams_that_plan": _plans_fit_and_are_kept,
 }
 
 pytestmark = [
