@@ -11,7 +11,6 @@ compilation is apart, as in ``benchmarks.worlds``. Craftax is left out where it 
 """
 
 import importlib.util
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import command
-from benchmarks.worlds import Row, Runner, measure, table
+from benchmarks.worlds import Row, Runner, measure, run_sections
 from jaxswarm import envs
 
 WORLDS = 16
@@ -81,17 +80,7 @@ SECTIONS: dict[str, Callable[[bool, float], Iterator[list[Row]]]] = {"random": r
 
 def run(sections: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
     """All rows: what ``--json`` writes."""
-    if not importlib.util.find_spec("craftax"):
-        print("craftax is not installed: its row is left out", file=sys.stderr)
-    device = jax.devices()[0]
-    found: dict[str, Any] = {"jax": jax.__version__, "device": device.device_kind, "rows": []}
-    for section in sections:
-        for rows in SECTIONS[section](quick, 0.05 if quick else 1.0):
-            first = rows[0]["agent_steps_per_s"]
-            rows = [row | {"ours_over_it": first / row["agent_steps_per_s"]} for row in rows]
-            found["rows"] += rows
-            print(table(rows), flush=True)
-    return found
+    return run_sections(SECTIONS, sections, quick=quick, peer="craftax")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,7 +10,6 @@ iteration: acting, stepping, advantages and updates.
 """
 
 import importlib.util
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -20,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import command
-from benchmarks.worlds import Row, Runner, measure, table
+from benchmarks.worlds import Row, Runner, measure, run_sections
 from jaxswarm import envs, rl
 from jaxswarm.envs import maze
 
@@ -171,17 +170,7 @@ SECTIONS: dict[str, Callable[[bool, float], Iterator[list[Row]]]] = {
 
 def run(sections: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
     """All rows: what ``--json`` writes."""
-    if not importlib.util.find_spec("xminigrid"):
-        print("xminigrid is not installed: its rows are left out", file=sys.stderr)
-    device = jax.devices()[0]
-    found: dict[str, Any] = {"jax": jax.__version__, "device": device.device_kind, "rows": []}
-    for section in sections:
-        for rows in SECTIONS[section](quick, 0.05 if quick else 1.0):
-            ours = rows[0]["agent_steps_per_s"]
-            rows = [row | {"ours_over_it": ours / row["agent_steps_per_s"]} for row in rows]
-            found["rows"] += rows
-            print(table(rows), flush=True)
-    return found
+    return run_sections(SECTIONS, sections, quick=quick, peer="xminigrid")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -247,6 +247,34 @@ def run(sections: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
     return found
 
 
+def run_sections(
+    by_name: dict[str, Callable[[bool, float], Iterator[list[Row]]]],
+    sections: Sequence[str],
+    *,
+    quick: bool,
+    peer: str,
+) -> dict[str, Any]:
+    """All rows of a benchmark whose first row in each setting is ours; prints them.
+
+    Args:
+        by_name: ``section(quick, seconds)`` yields the measured rows of a setting.
+        sections: names of those that run.
+        quick: tiny sizes.
+        peer: package whose rows are left out where it is not installed.
+    """
+    if not importlib.util.find_spec(peer):
+        print(f"{peer} is not installed: what it takes part in is left out", file=sys.stderr)
+    device = jax.devices()[0]
+    found: dict[str, Any] = {"jax": jax.__version__, "device": device.device_kind, "rows": []}
+    for section in sections:
+        for rows in by_name[section](quick, 0.05 if quick else 1.0):
+            ours = rows[0]["agent_steps_per_s"]
+            rows = [row | {"ours_over_it": ours / row["agent_steps_per_s"]} for row in rows]
+            found["rows"] += rows
+            print(table(rows), flush=True)
+    return found
+
+
 def table(rows: Sequence[Row]) -> str:
     """Rows for people."""
     return "\n".join(

@@ -65,7 +65,7 @@ def _table(key: jax.Array, count: int, bucket: int) -> dht.RoutingTable:
 
 
 def _padded(table: dht.RoutingTable, count: int) -> dht.RoutingTable:
-    """The same table among peers that nobody knows, with as many buckets whatever the draw.
+    """The same table with peers that no other peer knows, with as many buckets whatever the draw.
 
     So tables of all sizes and seeds share one compiled program.
     """

@@ -137,7 +137,7 @@ def test_three_that_serve_well_enough_keep_peers_without_a_history_from_being_as
     assert min(asked(100.0)[3:]) >= 1
 
 
-def test_failed_peers_are_replaced_and_nobody_sends_what_nobody_has():
+def test_failed_peers_are_replaced_and_no_peer_sends_what_it_lacks():
     _, found = run(1, failure=np.full(P, 0.9))
     served = np.asarray(found.served)
     assert 0.3 < served.mean() < 1.0

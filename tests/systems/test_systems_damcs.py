@@ -158,8 +158,8 @@ def test_masks_decide_which_fields_cross_and_only_deciding_agents_send():
 
 
 def test_shuffling_permutes_contents_among_senders():
-    kind, everyone = damcs.MESSAGE_KINDS["shuffled"], jnp.ones(N, bool)
-    got = damcs.post(jax.random.key(3), damcs.no_messages(N), message(), everyone, kind)
+    kind, senders = damcs.MESSAGE_KINDS["shuffled"], jnp.ones(N, bool)
+    got = damcs.post(jax.random.key(3), damcs.no_messages(N), message(), senders, kind)
     for field, want in zip(got, message(), strict=True):
         np.testing.assert_array_equal(np.sort(field, axis=0), np.sort(want, axis=0))
     assert got.missing.tolist() != message().missing.tolist()

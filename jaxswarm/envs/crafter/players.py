@@ -58,8 +58,8 @@ def act(
     """
     n = action.shape[0]
     tables: Any = jax.tree.map(jnp.asarray, rules)
-    nobody = jnp.zeros(n, bool)
-    start = (world, Notes(nobody, nobody, nobody, nobody))
+    none = jnp.zeros(n, bool)
+    start = (world, Notes(none, none, none, none))
 
     def one(carry: tuple[CrafterWorld, Notes], i: jax.Array) -> tuple[tuple, None]:
         return _act_one(carry, i, action[i], draw[i], tables), None

@@ -183,7 +183,7 @@ class Node:
                 connection.settimeout(_PATIENCE)
                 length = body_length(header, self._limit - HEADER.size)
                 self._take(header + _read(connection, length))
-        except Refused as error:  # what follows cannot be told apart from it
+        except Refused as error:  # where the next frame begins is unknown
             with self._lock:
                 self.refused[error.reason] += 1
         except OSError:

@@ -148,7 +148,7 @@ def perform(
         backend: chooses acts instead of the policy for the actors in ``outside``: worker ``i`` is
             actor ``i``, answers are ``0`` (silence) to ``M``. A reply that is none of these, fails
             or is late becomes a failed act.
-        outside: ``bool[N]``, actors whom the backend plays.
+        outside: ``bool[N]``, actors that the backend plays.
 
     Returns:
         A summary, and all moments (which cost nothing if unused in a compiled program).

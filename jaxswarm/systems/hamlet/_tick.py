@@ -176,7 +176,7 @@ def tick(
         decision: ``int32[N, 2]``, mode and goal of each actor.
         given: settings.
         alive: ``bool[N]``, actors that are not absent by a fault.
-        outside: ``int32[N]``, acts of actors whom a model of the user's own or a human plays,
+        outside: ``int32[N]``, acts of actors that a model of the user's own or a human plays,
             :data:`NO_ACT` for all others.
         seconds: ``float32[N]``, latencies of those acts.
     """
