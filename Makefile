@@ -1,7 +1,9 @@
-# From a bare Python ≥ 3.11: `make demo`, `make test`. Every target installs into .venv first when needed.
+# From a bare Python ≥ 3.11: `make demo`, `make test`. Every target installs into .venv first when needed;
+# the demo the package alone.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PACKAGE := $(VENV)/.package
 STAMP := $(VENV)/.installed
 NPROC ?= 2
 
@@ -12,16 +14,21 @@ help: ## list the targets
 
 install: $(STAMP) ## create .venv with jaxswarm (editable) and the developers' tools
 
-$(STAMP): pyproject.toml constraints.txt
+$(PACKAGE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else \
 	  "jaxswarm needs Python 3.11 or newer; this is %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable .
+	@touch $@
+
+$(STAMP): $(PACKAGE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --editable . --group dev
 	@touch $@
 
-demo: $(STAMP) ## 256 agents learn digits by gossip: progress bar, table, picture
+demo: $(PACKAGE) ## 256 agents learn digits by gossip: progress bar, table, picture
 	$(BIN)/python experiments/gossip_learning.py
 
 test: $(STAMP) ## the whole test suite, minutes-long tests left out
