@@ -24,6 +24,7 @@ PICTURES = {
     "09_language_agents": 3,
     "10_trust_without_a_centre": 6,
     "11_teams_that_plan": 4,
+    "12_networks_and_serving": 5,
 }
 
 
@@ -124,6 +125,19 @@ def _plans_fit_and_are_kept(shown: str) -> bool:
     return hard > 2 * easy and prompted > alone + 0.1 and goals == 3 and found > without
 
 
+def _connections_help_and_choices_pay(shown: str) -> bool:
+    numbers = (float(x) for x in re.findall(r"\d+\.\d+", shown))
+    dialed, punched, without, relayed, few, many, agree, never, spread, chosen, one = numbers
+    return (
+        dialed + 0.3 < punched
+        and without + 0.1 < relayed
+        and few < many < 2 * few
+        and never < 0.6 < agree == 1.0
+        and spread < 0.01
+        and chosen < one - 0.2
+    )
+
+
 CONCLUSIONS = {
     "01_gossip_in_ten_minutes": _learned_weights_win,
     "02_attack_and_defend": _defence_holds_and_replay_is_exact,
@@ -136,6 +150,7 @@ CONCLUSIONS = {
     "09_language_agents": _rewards_help_and_the_protocol_changes_nothing,
     "10_trust_without_a_centre": _attacks_gain_little_and_leaks_are_seen,
     "11_teams_that_plan": _plans_fit_and_are_kept,
+    "12_networks_and_serving": _connections_help_and_choices_pay,
 }
 
 pytestmark = [
