@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax import lax
-from jax._src import core, pjit
+from jax._src import core, pjit, prng
 from jax._src.interpreters import pxla
 from jax._src.lax import lax as lax_internal
 from jax._src.util import weakref_lru_cache
@@ -64,7 +64,9 @@ def select_n(which, *cases):
 def convert_element_type(x, *, new_dtype, weak_type, sharding):
     """Only where every value has one nearest value of the other type."""
     kinds = x.dtype.kind, np.dtype(new_dtype).kind
-    exact = kinds[0] == "b" or kinds in (("i", "i"), ("i", "f"), ("f", "f"), ("u", "u"), ("i", "b"))
+    exact = kinds[0] == "b" or kinds in (
+        *(("i", "i"), ("i", "u"), ("i", "f"), ("f", "f"), ("u", "u"), ("u", "i"), ("i", "b")),
+    )
     return x.astype(new_dtype) if exact and sharding is None else None
 
 
@@ -151,6 +153,35 @@ def unchanged(x):
     return x
 
 
+def shift_right_logical(x, by):
+    bits = 8 * x.dtype.itemsize
+    return np.where(by < bits, x >> (by % bits), 0) if x.dtype.kind == "u" else None
+
+
+def split(x, *, sizes, axis):
+    return np.split(x, np.cumsum(sizes)[:-1], axis)
+
+
+def iota_2x32_shape(*, shape):
+    count = np.arange(np.prod(shape, dtype=np.uint64), dtype=np.uint64).reshape(shape)
+    return (count >> np.uint64(32)).astype(np.uint32), count.astype(np.uint32)
+
+
+@np.errstate(over="ignore")
+def threefry2x32(*words):
+    """Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (2011): twenty rounds."""
+    one, two, x, y = (word.astype(np.uint32) for word in np.broadcast_arrays(*words))
+    keys = one, two, one ^ two ^ np.uint32(0x1BD11BDA)
+    x, y = x + keys[0], y + keys[1]
+    for group in range(5):
+        for by in ((13, 15, 26, 6), (17, 29, 16, 24))[group % 2]:
+            x = x + y
+            y = x ^ ((y << np.uint32(by)) | (y >> np.uint32(32 - by)))
+        x = x + keys[(group + 1) % 3]
+        y = y + keys[(group + 2) % 3] + np.uint32(group + 1)
+    return x, y
+
+
 RULES: dict[Any, Callable[..., np.ndarray | None]] = {
     lax.broadcast_in_dim_p: broadcast_in_dim,
     lax.reshape_p: reshape,
@@ -166,6 +197,7 @@ RULES: dict[Any, Callable[..., np.ndarray | None]] = {
     lax.dynamic_update_slice_p: dynamic_update_slice,
     lax.gather_p: gather,
     lax.rev_p: rev,
+    lax.shift_right_logical_p: shift_right_logical,
     lax.integer_pow_p: integer_pow,
     lax.argmax_p: argument(np.argmax),
     lax.argmin_p: argument(np.argmin),
@@ -204,6 +236,15 @@ RULES |= {  # newer ones
     for name, rule in {"stack_p": stack, "tile_p": tile}.items()
     if hasattr(lax_internal, name)
 }
+SEVERAL: dict[Any, Callable[..., Any]] = {  # results; only within functions of JAX
+    getattr(module, name): rule
+    for module, name, rule in (
+        (lax_internal, "split_p", split),
+        (prng, "iota_2x32_shape_p", iota_2x32_shape),
+        (prng, "threefry2x32_p", threefry2x32),
+    )
+    if hasattr(module, name)
+}
 
 
 def install() -> None:
@@ -225,7 +266,7 @@ def _evaluate(primitive, rule, compiled, *args, **params):
     return compiled(*args, **params)
 
 
-FEW = 10  # operations of a function that is not compiled
+FEW = 24  # operations of a function that is not compiled
 
 
 def _call(compiled, *args, jaxpr, **params):
@@ -249,6 +290,8 @@ def _interpret(jaxpr, args):
         inputs = map(read, eqn.invars)
         if eqn.primitive is pjit.jit_p:
             found = _interpret(eqn.params["jaxpr"].jaxpr, inputs)
+        elif eqn.primitive in SEVERAL:
+            found = SEVERAL[eqn.primitive](*inputs, **eqn.params)
         else:
             found = RULES[eqn.primitive](*inputs, **eqn.params)
             found = found if found is None else [found]
@@ -272,7 +315,7 @@ def _operations(jaxpr) -> float:
         return float("inf")
     return sum(
         _operations(eqn.params["jaxpr"]) if eqn.primitive is pjit.jit_p
-        else 1 if eqn.primitive in RULES and all(_is_here(v.aval) for v in eqn.outvars)
+        else 1 if eqn.primitive in (*RULES, *SEVERAL) and all(_is_here(v.aval) for v in eqn.outvars)
         else float("inf")
         for eqn in jaxpr.jaxpr.eqns
     )  # fmt: skip

@@ -12,6 +12,7 @@ from jax._src import dispatch, pjit
 from tests import eager
 from tests.later import Later, built
 
+KEY = jax.random.key(7)
 X = np.arange(12, dtype=np.float32).reshape(3, 4)
 
 
@@ -70,6 +71,8 @@ def calculated(x, y, whole):
         "rounded": (jnp.floor(x), jnp.ceil(x)),
         "extreme": (x.max(), x.min(1), whole.max(0), yes.any(), yes.all(1)),
         "counted": (whole.sum(), yes.sum(0), jnp.argmax(x, 1), whole.argmin()),
+        "keys": jax.random.key_data(jax.random.split(jax.random.fold_in(KEY, whole[0, 0]), (2, 3))),
+        "many keys": jax.random.key_data(jax.vmap(lambda i: jax.random.fold_in(KEY, i))(whole[1])),
         "functions": (jnp.where(yes, x, 0), jnp.isfinite(x), jnp.isnan(x), jnp.diag(y)),
     }
 
