@@ -3,7 +3,8 @@
 JAX compiles a program for every operation and shape outside of ``jax.jit``: twenty milliseconds,
 thousands of times in the tests. Most of them move data (zeros, slices, reshapes), are one rounded
 operation for each element (sums, products, comparisons) or find an extreme; so are the functions
-of ``jax.numpy`` that consist of a few of these. What the tests compile themselves is left alone,
+of ``jax.numpy`` that consist of a few of these (one by one, so that they may differ by a rounding
+from a compiled function, which fuses them). What the tests compile themselves is left alone,
 and so is everything that is sharded, committed to a device, traced, or rounds in an order of its
 own (sums along an axis, products of matrices, exponentials). ``make test-slow`` runs without this.
 """

@@ -114,10 +114,10 @@ def test_order_parameters_leave_absent_agents_out_and_are_nan_with_a_living_nan(
             assert np.isnan(living)
         elif name == "clusters":
             assert living[LOST] == -1
-            np.testing.assert_array_equal(living[REST], want[REST])
+            np.testing.assert_array_equal(living[REST], wants[0][REST])
         else:
             assert np.isnan(living[LOST])
-            np.testing.assert_array_equal(living[REST], want[REST])
+            np.testing.assert_array_equal(living[REST], wants[0][REST])
 
 
 DISTANCES = {
