@@ -38,7 +38,8 @@ _CACHE = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
 jax.config.update("jax_compilation_cache_dir", _CACHE)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # tests repeat small ones
+# Writing and reading a smaller program takes as long as compiling it.
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.03)
 jax.config.update("jax_traceback_in_locations_limit", 0)  # a sixth of the time goes into them
 
 if version("jax").startswith("0.10."):  # private, hence only where it was tried

@@ -37,6 +37,7 @@ rl.constrained._named
 envs.feed.live
 envs.feed.environment
 envs.maze.generators
+network.dht._lookup
 network.transport._links
 trust.walks._rank
 generative._router
@@ -63,6 +64,8 @@ models.transformer.serving._server
 models.vae._model
 models.vae._training
 rl._evaluation
+rl.curriculum._loop
+rl.curriculum._methods
 rl._ppo
 rl._sac
 rl.networked.linear
@@ -95,6 +98,7 @@ systems.fortytwo._synthetic
 systems.generative_consensus._replicas
 systems.generative_consensus._verify
 systems.hamlet._perform
+systems.hammer.network
 systems.hamlet._rehearsal
 systems.knexa_fl._distillation
 systems.knexa_fl._knexa
@@ -103,12 +107,15 @@ systems.meta_inf._meta
 systems.matrix.exact
 systems.modest.protocol
 systems.nora._swarm
+systems.nora.actor
 systems.sapo._sapo
 systems.scaling_agents.engine
 systems.sl_mgac._learner
 systems.stac._stac
 systems.symphony._symphony
 trust.obfuscation
+trust.split._segments
+trust.verify._claims
 trust.verify._quantize
 """.split()
 }

@@ -92,14 +92,15 @@ def test_masks_and_tables_of_another_length_are_refused_with_both_numbers(name):
     rule, _ = rule_of(name)
     if name == "identity":
         return
+    state = rule.init(X)
     for field in ("alive", "participates"):
         for mask in (jnp.ones(N - 1, bool), jnp.ones(N), np.ones((N, 1), bool)):
             with pytest.raises(ValueError, match=rf"{field}: expected bool\[{N}\], got"):
-                rule.mix(KEY, X, rule.init(X), gossip.Exchange(0, **{field: mask}))
+                rule.mix(KEY, X, state, gossip.Exchange(0, **{field: mask}))
     if name in ("server", "robust averaging") or name.startswith("compressed") or name == "choco":
         return
     with pytest.raises(ValueError, match=r"delivered: expected bool\[\d+\], got bool\[3\]"):
-        rule.mix(KEY, X, rule.init(X), gossip.Exchange(0, delivered=jnp.ones(3, bool)))
+        rule.mix(KEY, X, state, gossip.Exchange(0, delivered=jnp.ones(3, bool)))
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -121,20 +122,27 @@ def test_a_living_agent_that_is_not_finite_reaches_its_out_neighbors_only(name):
 
 def test_weights_of_zero_select_and_stay_differentiable():
     weights = jnp.full(RING.num_edge_slots, 0.25).at[jnp.asarray(RING.senders) == ABSENT].set(0.0)
-    for layout in ("circulant", "gather", "segment", "dense"):
 
-        def mixed(weights, x, layout=layout):
-            return gossip.mix(gossip.mixing(RING, weights, layout, connected=False), x)
+    def mixed(weights, x, layout):
+        return gossip.mix(gossip.mixing(RING, weights, layout, connected=False), x)
 
-        out = mixed(weights, X["b"].at[ABSENT].set(jnp.nan))
-        np.testing.assert_array_equal(np.isfinite(out), THERE)
-        slope = jax.grad(lambda w: jnp.sum(jnp.square(mixed(w, X["b"]))))(weights)
-        oracle = jax.grad(
-            lambda w: jnp.sum(
-                jnp.square(gossip.mixing(RING, w, "dense", connected=False).dense() @ X["b"])
-            )
-        )(weights)
-        np.testing.assert_allclose(slope, oracle, atol=1e-5)
+    def oracle(weights):
+        matrix = gossip.mixing(RING, weights, "dense", connected=False).dense()
+        return jnp.sum(jnp.square(matrix @ X["b"]))
+
+    @jax.jit
+    def every_layout(weights):
+        found = {}
+        for layout in ("circulant", "gather", "segment", "dense"):
+            out = mixed(weights, X["b"].at[ABSENT].set(jnp.nan), layout)
+            square = lambda w, layout=layout: jnp.sum(jnp.square(mixed(w, X["b"], layout)))  # noqa: E731
+            found[layout] = out, jax.grad(square)(weights)
+        return found, jax.grad(oracle)(weights)
+
+    found, wanted = every_layout(weights)
+    for layout, (out, slope) in found.items():
+        np.testing.assert_array_equal(np.isfinite(out), THERE, err_msg=layout)
+        np.testing.assert_allclose(slope, wanted, atol=1e-5, err_msg=layout)
 
 
 @pytest.mark.parametrize("attack", gossip.ATTACKS)
@@ -231,7 +239,9 @@ def test_public_copies_change_only_when_their_agent_sends(name):
     options = (0.5,) if name in ("top_k", "random_k") else ()
     compressor = gossip.COMPRESSORS[name](*options)
     rule = gossip.compressed(gossip.averaging(W), compressor)
-    for exchange in (gossip.Exchange(0, alive=THERE), gossip.Exchange(0, participates=THERE)):
+    masks = (THERE, jnp.ones(N, bool))  # one program for both
+    for alive, participates in (masks, masks[::-1]):
+        exchange = gossip.Exchange(0, alive=alive, participates=participates)
         _, state, _ = rounds(rule, spoiled(X, jnp.nan), exchange)
         chex.assert_trees_all_equal(row(state.public), jax.tree.map(jnp.zeros_like, row(X)))
         chex.assert_tree_all_finite(state.public)

@@ -201,7 +201,7 @@ def test_continuous_actions_have_no_probabilities():
     head = rl.gaussian(1)
     made = constrained.tscac(rl.actor_critic_network(head, 4, widths=(4,)), discounts=DISCOUNTS)
     with pytest.raises(ValueError, match="probabilities: expected discrete"):
-        made.probabilities(made.init(jax.random.key(0)), np.ones((1, 4), np.float32))
+        made.probabilities(jax.jit(made.init)(jax.random.key(0)), np.ones((1, 4), np.float32))
 
 
 def test_rewards_of_another_number_are_refused():

@@ -248,30 +248,38 @@ def moved(key, level):
     return level._replace(goal=jnp.clip(level.goal + 1, 4, 6))
 
 
+def loop(hp, protected):
+    """A loop of which every named method is a choice: half of its new levels are edited."""
+    return curriculum.level_curriculum(
+        ENV,
+        network(),
+        curriculum.mixed_levels(
+            curriculum.edited_levels(moved, starting_set=True),
+            curriculum.random_levels(random_level),
+            0.5,
+        ),
+        num_new=2,
+        protected=protected,
+        replay=hp,
+        hyperparameters=rl.PPOHyperparameters(lr=1e-2),
+        **SIZES,
+    )
+
+
+def choices(ramp):
+    """Replay of every named method, stacked, and whether it protects the starting set."""
+    stacked = jax.tree.map(lambda *x: jnp.stack([jnp.asarray(v) for v in x]), *METHODS.values())
+    protected = jnp.array([name in ("uniform", "dred", "plr") for name in METHODS])
+    return stacked._replace(ramp=jnp.full(len(METHODS), ramp)), protected
+
+
 @pytest.fixture(scope="module")
 def trained():
     """Two seeds of every method for 40 iterations, in one program."""
-    names = list(METHODS)
-    stacked = jax.tree.map(lambda *x: jnp.stack([jnp.asarray(v) for v in x]), *METHODS.values())
-    stacked = stacked._replace(ramp=jnp.full(len(names), 20))
-    protected = jnp.array([name in ("uniform", "dred", "plr") for name in names])
     starting = line_levels(*STARTING)
 
     def run(hp, protected, key):
-        learner = curriculum.level_curriculum(
-            ENV,
-            network(),
-            curriculum.mixed_levels(
-                curriculum.edited_levels(moved, starting_set=True),
-                curriculum.random_levels(random_level),
-                0.5,
-            ),
-            num_new=2,
-            protected=protected,
-            replay=hp,
-            hyperparameters=rl.PPOHyperparameters(lr=1e-2),
-            **SIZES,
-        )
+        learner = loop(hp, protected)
         params = rl.initialize(jax.random.fold_in(key, 0), network(), 1, shared=True)
         state = learner.init(params, starting)
         step = lambda state, key: learner.step(key, state)  # noqa: E731
@@ -282,11 +290,42 @@ def trained():
         return state.buffer, info, found
 
     over_seeds = jax.vmap(run, (None, None, 0))
-    quick = {"xla_backend_optimization_level": 1}  # compiling is most of the time
-    program = jax.jit(jax.vmap(over_seeds, (0, 0, None)), compiler_options=quick)
-    found = program(stacked, protected, jax.random.split(jax.random.key(0), 2))
+    program = jax.jit(jax.vmap(over_seeds, (0, 0, None)))
+    found = program(*choices(20), jax.random.split(jax.random.key(0), 2))
     found = jax.tree.map(np.asarray, found)
-    return {name: jax.tree.map(lambda x, m=m: x[m], found) for m, name in enumerate(names)}
+    return {name: jax.tree.map(lambda x, m=m: x[m], found) for m, name in enumerate(METHODS)}
+
+
+def test_a_few_iterations_keep_what_is_protected_and_replay_what_they_may():
+    """Laws that hold at every iteration; the slow tests train until levels are solved."""
+    names, count = ("uniform", "domain_randomization", "dred"), 6
+
+    @jax.jit
+    def begin(hp, protected):
+        params = rl.initialize(jax.random.key(0), network(), 1, shared=True)
+        return loop(hp, protected).init(params, line_levels(*STARTING))
+
+    step = jax.jit(lambda key, state, hp, protected: loop(hp, protected).step(key, state))
+    every, guarded = choices(3)
+    for name in names:
+        m = list(METHODS).index(name)
+        choice = jax.tree.map(lambda x, m=m: x[m], every), guarded[m]
+        state = begin(*choice)
+        for key in jax.random.split(jax.random.key(1), count):
+            state, info = step(key, state, *choice)
+            assert np.isfinite(info.value_loss).all(), name
+            if name == "uniform":
+                assert (info.index < 5).all()
+            assert bool(jnp.all(info.replayed)) or name != "uniform"
+            assert not bool(jnp.any(info.replayed)) or name != "domain_randomization"
+        buffer = state.buffer
+        assert int(buffer.clock) == count, name
+        assert buffer.seen[buffer.filled].all(), name
+        assert (buffer.last_seen < count).all(), name
+        if name != "domain_randomization":
+            np.testing.assert_array_equal(buffer.levels.goal[:5], STARTING[0], err_msg=name)
+            assert float(buffer.best_return[1]) <= 0.0  # cannot be solved
+            assert float(curriculum.grounded_score(buffer)[1]) == 0.0
 
 
 @pytest.mark.slow
@@ -297,6 +336,7 @@ def test_every_method_learns_to_walk_to_goals(trained):
         assert np.isfinite(info.value_loss).all(), name
 
 
+@pytest.mark.slow
 def test_the_starting_set_stays_where_it_is_protected(trained):
     for name in ("uniform", "plr", "dred"):
         kept = trained[name][0].levels.goal[:, :5]
@@ -304,6 +344,7 @@ def test_the_starting_set_stays_where_it_is_protected(trained):
     assert (trained["accel"][0].levels.goal[:, :5] != np.array(STARTING[0])).any()
 
 
+@pytest.mark.slow
 def test_uniform_replay_draws_from_the_starting_set_and_dr_replays_nothing(trained):
     assert (trained["uniform"][1].index < 5).all()
     assert trained["uniform"][1].replayed.all()
@@ -312,6 +353,7 @@ def test_uniform_replay_draws_from_the_starting_set_and_dr_replays_nothing(train
     assert counts.min() > 0.7 * counts.max()
 
 
+@pytest.mark.slow
 def test_levels_that_cannot_be_solved_are_known_as_such(trained):
     for name in ("uniform", "plr", "dred"):
         buffer = trained[name][0]
@@ -320,6 +362,7 @@ def test_levels_that_cannot_be_solved_are_known_as_such(trained):
         assert (buffer.best_return[:, 0] == 1.0).all()
 
 
+@pytest.mark.slow
 def test_buffers_count_iterations_and_hold_what_was_played(trained):
     for buffer, *_ in trained.values():
         assert (buffer.clock == 40).all()
