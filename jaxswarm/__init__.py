@@ -5,11 +5,14 @@ first axis is the agents', so thousands of agents run as one XLA program on one 
 
 ``import jaxswarm as js`` is light: it loads no package below. ``js.gossip``, ``js.topology``,
 ``js.rl`` and the others load when they are first used, and so do the functions ``js.simulate``,
-``js.rollout`` and ``js.sweep``.
+``js.rollout`` and ``js.sweep``. On Linux it tells the C library to keep freed memory, which makes
+large simulations on a CPU up to twice as fast (``JAXSWARM_ALLOCATOR=system`` leaves it as it is).
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from jaxswarm import _allocator
 
 __version__ = "0.1.0"
 
@@ -53,6 +56,9 @@ _NAMES = {
 }
 
 __all__ = [*_PACKAGES, *_NAMES, "__version__"]
+
+
+_allocator.keep_memory()
 
 
 def __getattr__(name: str) -> Any:

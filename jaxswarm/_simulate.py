@@ -1,9 +1,10 @@
 """The simulation loop on the host: rounds in compiled chunks, progress, records, checkpoints.
 
-The rounds run on the device in chunks of about half a second, one donated jitted program whose trip
-count is an argument, so a run compiles once; between chunks the host draws the progress bar, copies
-the records and saves checkpoints. Results do not depend on how rounds are cut into chunks.
-:func:`rollout` is the same loop as a pure function, for use inside ``jit``, ``vmap`` or ``grad``.
+The rounds run on the device in chunks of about half a second (two, if the state is large), one
+donated jitted program whose trip count is an argument, so a run compiles once; between chunks the
+host draws the progress bar, copies the records and saves checkpoints. Results do not depend on how
+rounds are cut into chunks. :func:`rollout` is the same loop as a pure function, for use
+inside ``jit``, ``vmap`` or ``grad``.
 
 Shapes: ``R`` records kept, one every ``every`` rounds.
 """
@@ -29,6 +30,8 @@ from jaxswarm.types import EvaluateFn, Key, PyTree, StepFn
 __all__ = ["Checkpoint", "NonFiniteWarning", "Records", "Timing", "rollout", "simulate"]
 
 _WAKE_SECONDS = 0.5
+_WAKE_SECONDS_LARGE = 2.0
+_LARGE_BYTES = 2**26  # of the state: from here on a chunk's start and end cost something
 
 
 @dataclass
@@ -92,7 +95,8 @@ def simulate(
             shorter run are the first ones of a longer run. The state before round 0 is not recorded
             either: call ``evaluate``.
         evaluate: ``evaluate(state) -> pytree``, run on the device when a record is kept.
-        chunk: rounds per chunk, at least 1; by default about half a second's worth.
+        chunk: rounds per chunk, at least 1; by default about half a second's worth, for a state of
+            64 MB or more two seconds' worth.
         checkpoint: a folder, or a :class:`Checkpoint` that says how often to save and how many to
             keep. One run at a time uses a folder. A save that fails (a full disk) is a warning: the
             run continues, tries again when the next save is due, and returns its result.
@@ -170,6 +174,8 @@ def simulate(
                 state, records, start = found
                 kept = [records]
         first = saved = start
+        size = sum(x.nbytes for x in jax.tree.leaves(state))
+        wake = _WAKE_SECONDS_LARGE if size >= _LARGE_BYTES else _WAKE_SECONDS
 
         capacity = _rollout.capacity(record)
         program = _rollout.chunk_program(step, evaluate, every, capacity, placement)
@@ -194,7 +200,7 @@ def simulate(
                 out = program(out.state, key, inputs, np.int32(start), np.int32(end))
                 interrupt.wait(out.finite)
                 if chunk is None:
-                    longest = (end - start) * _WAKE_SECONDS / max(time.perf_counter() - tick, 1e-9)
+                    longest = (end - start) * wake / max(time.perf_counter() - tick, 1e-9)
                     length = max(1, int(min(longest, 8 * (end - start))))
                 kept.append(_take(out, start, end, every))
                 nonfinite.check(out, start, end)

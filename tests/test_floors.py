@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 CORE = {"_optimizers", "agents", "algorithm", "checks", "errors", "gossip", "topology", "types"}
 RUNNING = {
+    "_allocator",
     "_intervals",
     "_processes",
     "_rollout",

@@ -11,7 +11,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxswarm import NonFiniteWarning, Timing, rollout, simulate
+from jaxswarm import NonFiniteWarning, Timing, _simulate, rollout, simulate
 from jaxswarm._rollout import chunk_program
 
 N = 6
@@ -366,3 +366,23 @@ def test_values_that_fit_32_bits_pass(key):
 def test_descriptions_that_are_no_dict_are_named(key):
     with pytest.raises(ValueError, match="describe: expected a dict of numbers, got 3"):
         simulate(keep, {"w": jnp.ones(3)}, 4, key=key, describe=lambda record: 3)
+
+
+def test_a_large_state_wakes_the_host_less_often(monkeypatch):
+    def chunks(large):
+        ends = []
+        monkeypatch.setattr(_simulate, "_LARGE_BYTES", 1 if large else 2**40)
+        monkeypatch.setattr(_simulate, "_WAKE_SECONDS", 1e-9)
+        monkeypatch.setattr(_simulate, "_WAKE_SECONDS_LARGE", 1e9)
+        take = _simulate._take
+        with monkeypatch.context() as patch:
+            patch.setattr(_simulate, "_take", lambda *a: ends.append(a[2]) or take(*a))
+            _simulate.simulate(_double, 1.0, 20, key=jax.random.key(0), progress=False)
+        return ends
+
+    assert chunks(large=False) == list(range(1, 21))
+    assert chunks(large=True) == [1, 9, 20]  # at most eight times as long as the last
+
+
+def _double(key, state, inputs):
+    return 2.0 * state, {}

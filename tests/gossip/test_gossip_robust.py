@@ -8,6 +8,7 @@ import pytest
 
 from jaxswarm import agents, gossip, topology
 from jaxswarm.gossip import robust
+from jaxswarm.gossip.robust import _neighborhoods, distances
 from jaxswarm.gossip.robust.order import _comparators, mean_of_ranks
 
 N = 14
@@ -67,6 +68,24 @@ def test_chunks_and_memory_make_no_difference(name):
     whole, _, _ = mix(factory(GRAPH, *args), start())
     parts, _, _ = mix(factory(GRAPH, *args, chunk=4), start())
     np.testing.assert_allclose(flat(parts), flat(whole), atol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "size"), [(1000, 5), (13, 12), (14, 7), (7, 7)])
+def test_the_default_chunk_fits_the_cache_and_divides(monkeypatch, n, size):
+    monkeypatch.setitem(_neighborhoods.CHUNK_BYTES, jax.default_backend(), 1200)
+    assert _neighborhoods._chunk(n, 100 if n < 100 else 240) == size
+
+
+@pytest.mark.parametrize("m", [2, 5, 6, distances.UNROLLED, distances.UNROLLED + 1])
+def test_squared_distances_are_those_of_all_pairs(m):
+    values = np.random.default_rng(m).normal(size=(m, 20)).astype(np.float32)
+    valid = np.arange(m) != 1
+    got, kept = jax.jit(distances.squared_distances)(values, valid)
+    expected = ((values[:, None].astype(float) - values[None]) ** 2).sum(2)
+    expected[~valid] = expected[:, ~valid] = np.inf
+    np.fill_diagonal(expected, np.inf)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    np.testing.assert_array_equal(kept, valid)
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -21,8 +21,9 @@ from jaxswarm.topology import Topology, degrees, in_neighbors, require_topology
 from jaxswarm.topology import weights as schemes
 from jaxswarm.types import Key, Params, PyTree
 
-CHUNK_BYTES = 2**26
-"""Size limit of one gather ``[chunk, K, P]`` unless the caller sets ``chunk``."""
+CHUNK_BYTES = {"cpu": 3 * 2**19, "gpu": 2**26, "tpu": 2**26}
+"""Size limit of one gather ``[chunk, K + 1, P]`` by backend, unless the caller sets ``chunk``. On
+a CPU it stays within the second-level caches: an aggregate reads its candidates many times."""
 
 SUPPORTS = frozenset({"messages", "per_receiver", "context", "public"})
 """What rules of :func:`over_neighborhoods` support."""
@@ -98,7 +99,8 @@ def over_neighborhoods(
         weights: what the receiver gives each sender: a scheme of ``topology.weights.SCHEMES`` or
             ``[..., E]``.
         init_state: ``(N, K, P) -> state``, leaves ``[N, ...]``, for rules with a state.
-        chunk: agents at a time; by default as many as fit into 64 MB.
+        chunk: agents at a time; by default as many as fit into a CPU's caches (1.5 MB of
+            candidates), on other devices into 64 MB.
 
     Returns:
         A rule that supports ``messages``, ``per_receiver``, ``context`` and ``public``.
@@ -198,8 +200,9 @@ def over_neighborhoods(
             agents.keys(key, n),
             context,
         )
-        size = CHUNK_BYTES // (own.dtype.itemsize * (width + 1) * max(own.shape[1], 1))
-        size = max(size, 1) if chunk is None else chunk
+        size = chunk
+        if size is None:
+            size = _chunk(n, own.dtype.itemsize * (width + 1) * max(own.shape[1], 1))
         if size >= n:
             new, state = jax.vmap(aggregate_one)(slots)
         else:
@@ -275,6 +278,13 @@ def _weighted_lists(topology: Topology, weights: str | Any) -> WeightedLists:
         picked = values[edges] if values.size else xp.zeros(edges.shape, values.dtype)
     picked = xp.where(mask, picked, values.dtype.type(0))
     return WeightedLists(*(jax.device_put(part) for part in (neighbors, edges, mask, picked)))
+
+
+def _chunk(n: int, bytes_per_agent: int) -> int:
+    """Agents at a time; a divisor of ``n`` if one is near, so that no remainder is compiled."""
+    limit = CHUNK_BYTES.get(jax.default_backend(), CHUNK_BYTES["gpu"]) // bytes_per_agent
+    limit = min(max(limit, 1), n)
+    return next((size for size in range(limit, limit // 2, -1) if n % size == 0), limit)
 
 
 def _finite(matrix: jax.Array, dtype: Any, largest: float) -> tuple[jax.Array, jax.Array]:
