@@ -86,7 +86,8 @@ class SwarmEnvironment(Environment, abc.ABC):
     def __init__(self, num_agents: int, time_limit: int):
         self.num_agents = checks.whole("num_agents", num_agents, 1)
         self.time_limit = checks.whole("time_limit", time_limit, 1)
-        super().__init__()
+        with jax.ensure_compile_time_eval():  # specs are known, also where jit is tracing
+            super().__init__()
 
     # Written by subclasses.
 
@@ -386,7 +387,7 @@ def discrete_actions(num_agents: int, num_actions: int) -> specs.MultiDiscreteAr
     num_agents = checks.whole("num_agents", num_agents, 1)
     num_actions = checks.whole("num_actions", num_actions, 1)
     return specs.MultiDiscreteArray(
-        num_values=jnp.full(num_agents, num_actions, jnp.int32), name="action"
+        num_values=np.full(num_agents, num_actions, np.int32), name="action"  # pyright: ignore
     )
 
 
