@@ -93,7 +93,9 @@ def test_a_plateau_reduces_the_rate_of_the_agent_that_stands_still():
 
 
 def test_a_learner_with_a_corrected_direction_refuses_a_line_search():
-    learner = learning.gradient_tracking(plain, W.value, local=optax.lbfgs())
+    learner = learning.gradient_tracking(
+        plain, local=optax.lbfgs(), gossip=gossip.averaging(W.value)
+    )
     with pytest.raises(ValueError, match=r"local: .*value.* learning.decentralized"):
         run(learner, 1)
 
@@ -122,7 +124,7 @@ def test_regression_targets_are_learnt_from_samples_without_classes():
     shards = data.shards(train, data.disjoint_classes(classes, N))
 
     def loss(params, batch):
-        error = batch.x @ params["w"] + params["b"] - batch.y
+        error = batch.x @ params["w"] + params["b"][None] - batch.y
         return jnp.sum(batch.weight[:, None] * error**2) / jnp.sum(batch.weight)
 
     learner = learning.decentralized(
