@@ -73,7 +73,9 @@ def load_config(path: str | Path, default: Any) -> tuple[Any, str | None]:
     try:
         saved = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"config: expected the config.json of a run, got {path}: {error}") from None
+        raise ValueError(
+            f"config: expected the config.json of a run, got {path}: {error}"
+        ) from None
     if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict):
         raise ValueError(f"config: expected the config.json of a run, got {path} without 'config'")
     return _filled(default, saved["config"], str(path)), saved.get("scale")
@@ -87,7 +89,9 @@ def _filled(default: Any, values: dict[str, Any], path: str) -> Any:
             raise ValueError(f"config: {path}: {type(default).__name__} has no field {name!r}")
     return replace(
         default,
-        **{name: _typed(v, types[name], getattr(default, name), path) for name, v in values.items()},
+        **{
+            name: _typed(v, types[name], getattr(default, name), path) for name, v in values.items()
+        },
     )
 
 

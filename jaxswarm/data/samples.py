@@ -81,7 +81,9 @@ def as_classes(values: ArrayLike, num_bins: int = 10) -> np.ndarray:
     if array.dtype.kind != "f":
         return np.unique(array, return_inverse=True)[1].astype(np.int32)
     if np.isnan(array).any():
-        raise ValueError(f"values: expected numbers, got nan in row {int(np.argmax(array != array))}")
+        raise ValueError(
+            f"values: expected numbers, got nan in row {int(np.argmax(array != array))}"
+        )
     rank = np.argsort(np.argsort(array, kind="stable"), kind="stable")
     bins = rank * num_bins // len(array)
     first = np.unique(array, return_index=False, return_inverse=True)[1]

@@ -387,7 +387,8 @@ def discrete_actions(num_agents: int, num_actions: int) -> specs.MultiDiscreteAr
     num_agents = checks.whole("num_agents", num_agents, 1)
     num_actions = checks.whole("num_actions", num_actions, 1)
     return specs.MultiDiscreteArray(
-        num_values=np.full(num_agents, num_actions, np.int32), name="action"  # pyright: ignore
+        num_values=np.full(num_agents, num_actions, np.int32),
+        name="action",  # pyright: ignore
     )
 
 

@@ -223,9 +223,7 @@ def train(
         losses, model_state, grads, metrics = work.value_and_grad(*arguments)
         shared = losses.shape != (agents.num_agents(params),)  # one model of all agents' data
         value = jax.vmap(work.value)(params, context) if shared else losses
-        params, opt_state = descend(
-            optimizer, grads, opt_state, params, value, work.value, context
-        )
+        params, opt_state = descend(optimizer, grads, opt_state, params, value, work.value, context)
         return (params, opt_state, model_state), (losses, metrics)
 
     carry = (params, opt_state, model_state)

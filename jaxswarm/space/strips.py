@@ -233,9 +233,7 @@ def _loop(
 
     if plan.capacity is None:
         steps = -(-longest // UNROLL)
-        return forward_only(
-            jax.lax.fori_loop(0, steps, lambda k, c: turn(c, UNROLL * k), carry)
-        )
+        return forward_only(jax.lax.fori_loop(0, steps, lambda k, c: turn(c, UNROLL * k), carry))
 
     @jax.checkpoint
     def slots(carry: Any, k: jax.Array) -> tuple[Any, None]:

@@ -186,7 +186,9 @@ def cluster(num_clusters: int, size: int, *, backbone: str = "ring") -> Topology
 def _lattice(shape: tuple[int, ...], wrap: bool, name: str) -> Topology:
     shape = tuple(checks.whole("shape", side, 1) for side in shape)
     if len(shape) < 2:
-        given = f"one side, whose graph is topology.{'ring' if wrap else 'path'}" if shape else "none"
+        given = (
+            f"one side, whose graph is topology.{'ring' if wrap else 'path'}" if shape else "none"
+        )
         raise ValueError(
             f"shape: expected at least two sides such as {name}(4, 4), got {given}"
             + (f"({shape[0]})" if shape else "")

@@ -78,9 +78,7 @@ def test_a_line_search_solves_a_quadratic_that_its_first_step_misses():
 
 
 def test_a_plateau_reduces_the_rate_of_the_agent_that_stands_still():
-    optimizer = optax.chain(
-        optax.sgd(1.0), optax.contrib.reduce_on_plateau(factor=0.5, patience=2)
-    )
+    optimizer = optax.chain(optax.sgd(1.0), optax.contrib.reduce_on_plateau(factor=0.5, patience=2))
 
     def loss(params, slope):
         return jnp.sum(slope * params)

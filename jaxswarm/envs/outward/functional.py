@@ -185,9 +185,7 @@ class JaxMARLStyle(_Style):
         timestep, after = self._step(key, state, self._joined(actions))
         observation, new = self._restarted(key, timestep, after)
         if reset_state is not None:
-            fixed = self._env.observe(
-                reset_state.world, reset_state.params, reset_state.step_count
-            )
+            fixed = self._env.observe(reset_state.world, reset_state.params, reset_state.step_count)
             last = jnp.asarray(timestep.last())
             many = jnp.broadcast_to(last, (self.num_agents,))
             observation = agents.where(many, fixed, observation)

@@ -251,7 +251,7 @@ def _box(length: int) -> Any:
 
 
 def _gym_spaces(env: SwarmEnvironment) -> dict[str, Any]:
-    """gymnasium's action space of every agent."""
+    """Gymnasium's action space of every agent."""
     from gymnasium import spaces
 
     found = {}

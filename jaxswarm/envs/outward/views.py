@@ -114,8 +114,7 @@ def space_of(env: SwarmEnvironment, agent: int) -> Discrete | Box:
         return Discrete(int(counts[agent]))
     if isinstance(spec, specs.BoundedArray):
         low, high = (
-            np.broadcast_to(np.asarray(x), spec.shape)[agent]
-            for x in (spec.minimum, spec.maximum)
+            np.broadcast_to(np.asarray(x), spec.shape)[agent] for x in (spec.minimum, spec.maximum)
         )
         return Box(low, high, spec.shape[1:], spec.dtype)
     raise ValueError(f"env: expected discrete or bounded actions, got {type(spec).__name__}")
