@@ -16,6 +16,7 @@ References:
 """
 
 import abc
+import contextlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,7 +87,9 @@ class SwarmEnvironment(Environment, abc.ABC):
     def __init__(self, num_agents: int, time_limit: int):
         self.num_agents = checks.whole("num_agents", num_agents, 1)
         self.time_limit = checks.whole("time_limit", time_limit, 1)
-        with jax.ensure_compile_time_eval():  # specs are known, also where jit is tracing
+        tracing = checks.is_traced(jnp.zeros(()))
+        # Specs are known, also where jit is tracing.
+        with jax.ensure_compile_time_eval() if tracing else contextlib.nullcontext():
             super().__init__()
 
     # Written by subclasses.

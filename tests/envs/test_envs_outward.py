@@ -7,6 +7,7 @@ import pytest
 from jaxswarm import envs
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_pettingzoos_own_test_passes():
     pytest.importorskip("pettingzoo")
     from pettingzoo.test import parallel_api_test
