@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def table(num_agents: int, rounds: int, *, progress: bool = True) -> list[tuple[str, float, float]]:
-    """Name, mean test accuracy and megabytes sent of every arm, all from one start and one split."""
+    """Name, mean test accuracy and megabytes sent of every arm, from one start and split."""
     import jax
     import optax
 

@@ -53,7 +53,8 @@ class Records(NamedTuple):
             Name -> ``[R]``, beginning with ``round``.
 
         Example:
-            >>> records = Records(np.array([5, 10]), {"loss": np.array([[1.0, 3.0], [0.0, 1.0]])}, None)
+            >>> info = {"loss": np.array([[1.0, 3.0], [0.0, 1.0]])}
+            >>> records = Records(np.array([5, 10]), info, None)
             >>> {name: column.tolist() for name, column in records.columns().items()}
             {'round': [5, 10], 'loss': [2.0, 0.5], 'loss.min': [1.0, 0.0], 'loss.max': [3.0, 1.0]}
             >>> list(records.columns(each=True))

@@ -110,8 +110,8 @@ def simulate(
         progress: draw a progress bar on stderr.
         describe: ``describe(last record) -> {name: number}`` for the bar, from a :class:`Records`
             without the leading axis; by default the first scalars of info and evaluation.
-        on_records: called on the host with the records of every chunk, all of them and in order, also
-            without a bar: a function of :class:`Records`, which stops the run early by returning
+        on_records: called on the host with the records of every chunk, in order, also without a
+            bar: a function of :class:`Records`, which stops the run early by returning
             ``True``; a writer of :mod:`jaxswarm.loggers`; or a list of these. How often depends on
             ``chunk``; a resumed run passes on the records after its checkpoint.
         on_nonfinite: reaction to a NaN or infinity in a leaf of the state that was finite at the

@@ -175,7 +175,7 @@ class _EveryRun:
     count: dict[str, int] = field(default_factory=dict)
 
     def open(self) -> Writer:
-        """The writer of the next run: ``ring``, ``ring-2``, …"""
+        """The writer of the next run: ``ring``, ``ring-2``, and so on."""
         count = self.count[self.label] = self.count.get(self.label, 0) + 1
         name = self.label if count == 1 else f"{self.label}-{count}"
         writer = self.make(re.sub(r"[^\w.-]+", "_", name).strip("_") or "run")
@@ -187,7 +187,7 @@ _every_run: contextvars.ContextVar[_EveryRun | None] = contextvars.ContextVar("r
 
 @contextlib.contextmanager
 def every_run(make: Callable[[str], Writer]) -> Iterator[Callable[[str], None]]:
-    """Give the records of every :func:`jaxswarm.simulate` inside to a writer of its own.
+    r"""Give the records of every :func:`jaxswarm.simulate` inside to a writer of its own.
 
     Programs that call it deep inside are logged so; ``python -m experiments run NAME --log csv``
     does.
@@ -214,7 +214,7 @@ def every_run(make: Callable[[str], Writer]) -> Iterator[Callable[[str], None]]:
         ...         key=jax.random.key(0), every=3, progress=False,
         ...     )
         >>> (folder / "halving.jsonl").read_text()
-        '{"round": 3, "state": 0.25}\\n'
+        '{"round": 3, "state": 0.25}\n'
     """
     checks.function("make", make)
     active = _EveryRun(make)

@@ -68,7 +68,7 @@ def load_config(path: str | Path, default: Any) -> tuple[Any, str | None]:
         The config, and the name of the scale that it came from, if the file says so.
 
     Raises:
-        ValueError: naming the file and the field that the class does not have, or what is no config.
+        ValueError: naming the file and the field that the class lacks, or what is no config.
     """
     try:
         saved = json.loads(Path(path).read_text(encoding="utf-8"))

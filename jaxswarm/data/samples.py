@@ -22,8 +22,8 @@ def from_samples(
     ``batch.y`` and ``batch.weight``.
 
     Args:
-        features: ``[S, ...]``, ``S >= 1``: numbers or flags, such as tokens ``int32[S, L]`` or images
-            ``uint8[S, H, W]``. 64-bit numbers become 32-bit ones, unless jax keeps 64 bits.
+        features: ``[S, ...]``, ``S >= 1``: numbers or flags, such as tokens ``int32[S, L]`` or
+            images ``uint8[S, H, W]``. 64-bit numbers become 32-bit ones, unless jax keeps 64 bits.
         targets: ``[S, ...]``, likewise; without them ``labels`` are zeros ``int32[S]``.
         name: for tables and messages.
 
@@ -31,8 +31,8 @@ def from_samples(
         A data set whose ``labels`` are the targets and whose ``num_classes`` is 0.
 
     Raises:
-        ValueError: if lengths differ, a set is empty, an entry is no number, or a floating one is NaN
-            or infinite (the message names the row).
+        ValueError: if lengths differ, a set is empty, an entry is no number, or a floating one is
+            NaN or infinite (the message names the row).
 
     Example:
         >>> import numpy as np
@@ -57,8 +57,8 @@ def as_classes(values: ArrayLike, num_bins: int = 10) -> np.ndarray:
     """Classes ``int32[S]`` of any values, for partitioners, which deal samples by class.
 
     Args:
-        values: ``[S]``. Whole numbers, flags and strings (topics, users) are numbered in the order of
-            their sorted distinct values; floats are put into bins of equal counts.
+        values: ``[S]``. Whole numbers, flags and strings (topics, users) are numbered in the order
+            of their sorted distinct values; floats are put into bins of equal counts.
         num_bins: number of bins of floats, at least 1.
 
     Raises:

@@ -22,7 +22,7 @@ from jaxswarm.types import PyTree
 
 
 def to_pettingzoo(env: SwarmEnvironment, env_params: PyTree = None, *, seed: int = 0) -> Any:
-    """Turn an environment into a PettingZoo ``ParallelEnv`` (extra ``pettingzoo``), numpy in and out.
+    """Turn an environment into a PettingZoo ``ParallelEnv`` of numpy arrays (extra ``pettingzoo``).
 
     Observations are ``float32[D]`` per agent; where the environment has one, the mask of legal
     actions is ``infos[agent]["action_mask"]``, ``int8[A]``. Agents that left or whose episode ended
@@ -73,7 +73,7 @@ def to_pettingzoo(env: SwarmEnvironment, env_params: PyTree = None, *, seed: int
         return state, viewed(timestep)
 
     class Parallel(pettingzoo.ParallelEnv):  # its base class is of that library
-        metadata = {"name": type(env).__name__, "render_modes": []}
+        metadata = {"name": type(env).__name__, "render_modes": []}  # noqa: RUF012
         render_mode = None
 
         def __init__(self) -> None:
@@ -145,10 +145,10 @@ def to_gymnasium(
 ) -> Any:
     """Turn environments into one gymnasium ``VectorEnv``, a row per agent, numpy in and out.
 
-    Row ``e · N + i`` is agent ``i`` of environment ``e``, so that loops that train one policy in many
-    environments train one policy for all agents. All agents need one action space. A new episode
-    begins in the step in which one ends (``AutoresetMode.SAME_STEP``): ``infos["final_obs"]`` has the
-    last observations of the old one in the rows of ``infos["_final_obs"]``. Agents that left are
+    Row ``e · N + i`` is agent ``i`` of environment ``e``, so that loops that train one policy in
+    many environments train one policy for all agents. All agents need one action space. A new episode
+    begins in the step in which one ends (``AutoresetMode.SAME_STEP``): ``infos["final_obs"]`` has
+    the last observations of the old one in the rows of ``infos["_final_obs"]``. Agents that left are
     *terminated* until then, with rewards of 0. Masks of legal actions are ``infos["action_mask"]``,
     ``int8[R, A]``.
 
@@ -168,7 +168,7 @@ def to_gymnasium(
         >>> observations, infos = env.reset(seed=0)
         >>> observations.shape, env.single_action_space.shape
         ((8, 10), (2,))
-        >>> observations, rewards, terminated, truncated, infos = env.step(env.action_space.sample())
+        >>> observations, rewards, *_ = env.step(env.action_space.sample())
         >>> rewards.shape
         (8,)
     """
@@ -200,7 +200,7 @@ def to_gymnasium(
         return state, viewed(timestep)
 
     class Vector(vector.VectorEnv):
-        metadata = {"autoreset_mode": vector.AutoresetMode.SAME_STEP}
+        metadata = {"autoreset_mode": vector.AutoresetMode.SAME_STEP}  # noqa: RUF012
         render_mode = None
 
         def __init__(self) -> None:

@@ -88,7 +88,7 @@ def action_mask(observation: PyTree) -> jax.Array | None:
 
 
 def names(env: SwarmEnvironment) -> list[str]:
-    """Names of the agents, ``agent_0``, ``agent_1``, …"""
+    """Names of the agents, ``agent_0``, ``agent_1``, and so on."""
     return [f"agent_{index}" for index in range(env.num_agents)]
 
 
