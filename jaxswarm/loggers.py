@@ -139,8 +139,8 @@ def wandb(project: str = "jaxswarm", **options: Any) -> Writer:
 
     Args:
         project: its project.
-        **options: of ``wandb.init``: ``name``, ``config``, ``mode="offline"`` (which needs no account
-            and writes to ``dir``), …
+        **options: of ``wandb.init``: ``name``, ``config``, ``mode="offline"`` (which needs no
+            account and writes to ``dir``), …
 
     Raises:
         ImportError: without wandb, naming the extra.
@@ -193,8 +193,8 @@ def every_run(make: Callable[[str], Writer]) -> Iterator[Callable[[str], None]]:
     does.
 
     Args:
-        make: ``make(name) -> writer``, called when a run has its first records; names are those that
-            were set, with ``-2`` and so on for further runs of one name. The writer is closed after
+        make: ``make(name) -> writer``, called when a run has its first records; names are those
+            that were set, with ``-2`` and so on for further runs of one name. The writer is closed after
             the run.
 
     Yields:
@@ -207,7 +207,9 @@ def every_run(make: Callable[[str], Writer]) -> Iterator[Callable[[str], None]]:
         >>> import jax, pathlib, tempfile
         >>> import jaxswarm as js
         >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> with js.loggers.every_run(lambda name: js.loggers.jsonl(folder / f"{name}.jsonl")) as name:
+        >>> def make(name):
+        ...     return js.loggers.jsonl(folder / f"{name}.jsonl")
+        >>> with js.loggers.every_run(make) as name:
         ...     name("halving")
         ...     _ = js.simulate(
         ...         lambda key, state, inputs: (state / 2, {"state": state}), 1.0, 3,

@@ -1,4 +1,4 @@
-"""Things of the wrong kind, where users mistake one for another: errors that name the right call."""
+"""Things of the wrong kind, one mistaken for another: errors that name the right call."""
 
 import jax
 import jax.numpy as jnp

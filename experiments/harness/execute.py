@@ -38,7 +38,7 @@ def run_and_record(
         command: shell command that repeats the run, for the record.
         runs: folder under which ``NAME/TIME`` is created.
         figure: whether to draw ``figure.png``.
-        log: where the records of every ``jaxswarm.simulate`` of the run go while it runs, and the
+        log: where the records of every ``jaxswarm.simulate`` go while the run goes on, and the
             claims afterwards: CSV files or TensorBoard's events in the run's folder ``log``, or runs
             of Weights & Biases.
     """

@@ -91,8 +91,8 @@ def objective(
         if len(given) != len(parts):
             raise ValueError(
                 f"loss: expected to return {' and '.join(parts)} of one agent, got "
-                f"{checks.shown(out)} of {len(given)}; learning.decentralized takes has_aux=True for "
-                "metrics, stateful=True for normalisation statistics"
+                f"{checks.shown(out)} of {len(given)}; learning.decentralized takes has_aux=True "
+                "for metrics, stateful=True for normalisation statistics"
             )
         value, metrics = given[0], given[-1] if has_aux else None
         if jnp.shape(value) != ():
@@ -169,8 +169,8 @@ def descend(
             if extra or "required keyword-only argument" not in str(error):
                 raise
             raise ValueError(
-                f"local: this optimizer follows the loss ({error}), which a learner with a corrected "
-                "direction does not; use it with learning.decentralized, or take one such as "
+                f"local: this optimizer follows the loss ({error}), which a learner with a "
+                "corrected direction does not; use it with learning.decentralized, or take one such as "
                 "optax.sgd(0.1)"
             ) from error
         return optax.apply_updates(params, updates), opt_state

@@ -24,7 +24,7 @@ def is_shared(sharding: Any) -> bool:
 
 
 def agree(number: int, wanted: bool, *alarms: bool) -> tuple[Any, ...]:
-    """Return process 0's ``number`` and ``wanted``, and of each alarm whether any process raised it."""
+    """Return process 0's ``number`` and ``wanted``, and of each alarm whether any raised it."""
     from jax.experimental import multihost_utils
 
     votes = np.asarray([number, wanted, *alarms], np.int32)

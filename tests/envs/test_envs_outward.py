@@ -39,6 +39,6 @@ def test_functional_styles_step_with_legacy_keys_and_restart():
     marl = envs.to_jaxmarl(env)
     obs, state = marl.reset(key)
     actions = {name: np.zeros(2, np.float32) for name in marl.agents}
-    obs, state, rewards, dones, info = marl.step(key, state, actions)
+    obs, state, rewards, dones, _ = marl.step(key, state, actions)
     assert bool(dones["__all__"])
     assert set(obs) == set(rewards) == set(marl.agents)
