@@ -194,8 +194,8 @@ def every_run(make: Callable[[str], Writer]) -> Iterator[Callable[[str], None]]:
 
     Args:
         make: ``make(name) -> writer``, called when a run has its first records; names are those
-            that were set, with ``-2`` and so on for further runs of one name. The writer is closed after
-            the run.
+            that were set, with ``-2`` and so on for further runs of one name. The writer is closed
+            after the run.
 
     Yields:
         A function that sets the name of the runs that follow.

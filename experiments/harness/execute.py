@@ -39,8 +39,8 @@ def run_and_record(
         runs: folder under which ``NAME/TIME`` is created.
         figure: whether to draw ``figure.png``.
         log: where the records of every ``jaxswarm.simulate`` go while the run goes on, and the
-            claims afterwards: CSV files or TensorBoard's events in the run's folder ``log``, or runs
-            of Weights & Biases.
+            claims afterwards: CSV files or TensorBoard's events in its folder ``log``, or runs of
+            Weights & Biases.
     """
     start, cpu_start = time.perf_counter(), time.process_time()
     outcome = Outcome(

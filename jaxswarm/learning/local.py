@@ -170,8 +170,8 @@ def descend(
                 raise
             raise ValueError(
                 f"local: this optimizer follows the loss ({error}), which a learner with a "
-                "corrected direction does not; use it with learning.decentralized, or take one such as "
-                "optax.sgd(0.1)"
+                "corrected direction does not; use it with learning.decentralized, or take one such "
+                "as optax.sgd(0.1)"
             ) from error
         return optax.apply_updates(params, updates), opt_state
 

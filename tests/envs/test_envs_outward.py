@@ -34,7 +34,7 @@ def test_functional_styles_step_with_legacy_keys_and_restart():
     key = jax.random.key_data(jax.random.key(3))  # uint32[2], as PRNGKey gives
     like = envs.to_gymnax(env)
     obs, state = like.reset(key, like.default_params)
-    obs, state, reward, done, info = like.step(key, state, np.zeros((2, 2), np.float32))
+    obs, state, reward, done, _ = like.step(key, state, np.zeros((2, 2), np.float32))
     assert (obs.shape, reward.shape, bool(done), int(state.step_count)) == ((2, 10), (2,), True, 0)
     marl = envs.to_jaxmarl(env)
     obs, state = marl.reset(key)
