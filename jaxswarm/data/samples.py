@@ -40,7 +40,7 @@ def from_samples(
         >>> x = np.linspace(0.0, 1.0, 12, dtype=np.float32)[:, None]
         >>> curve = data.from_samples(x, np.sin(x))
         >>> classes = data.as_classes(curve.labels[:, 0], 3)
-        >>> parts = data.shards(curve, data.disjoint_classes(classes, 3, per_agent=1))
+        >>> parts = data.shards(curve, data.disjoint_classes(classes, 3))
         >>> parts.labels.dtype, parts.counts.tolist()
         (dtype('float32'), [4, 4, 4])
     """

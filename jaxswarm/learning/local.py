@@ -87,7 +87,7 @@ def objective(
         model_state, batch, key = context
         arguments = (params, model_state, batch) if stateful else (params, batch)
         out = loss(*arguments, key) if stochastic else loss(*arguments)
-        given = out if isinstance(out, tuple) else (out,)
+        given: tuple[Any, ...] = out if isinstance(out, tuple) else (out,)
         if len(given) != len(parts):
             raise ValueError(
                 f"loss: expected to return {' and '.join(parts)} of one agent, got "
@@ -160,18 +160,19 @@ def descend(
         grads: PyTree, opt_state: PyTree, params: Params, value: Any, context: PyTree
     ) -> tuple[Params, PyTree]:
         extra: dict[str, Any] = {}
-        if takes_extra and value is not None and value_fn is not None:
+        along = value_fn
+        if takes_extra and value is not None and along is not None:
             extra = {"value": value, "grad": grads}
-            extra["value_fn"] = lambda params: value_fn(params, context)
+            extra["value_fn"] = lambda params: along(params, context)
         try:
             updates, opt_state = optimizer.update(grads, opt_state, params, **extra)
         except TypeError as error:
             if extra or "required keyword-only argument" not in str(error):
                 raise
             raise ValueError(
-                f"local: this optimizer follows the loss ({error}), which a learner with a "
-                "corrected direction does not; use it with learning.decentralized, or take one such "
-                "as optax.sgd(0.1)"
+                f"local: it follows the loss ({error}), which a learner with a "
+                "corrected direction does not; use it with learning.decentralized, or take one "
+                "such as optax.sgd(0.1)"
             ) from error
         return optax.apply_updates(params, updates), opt_state
 

@@ -124,7 +124,7 @@ class GymnaxStyle(_Style):
     def _in(self, action: Any) -> Any:
         return jnp.asarray(action)[None] if self.num_agents == 1 else action
 
-    def _out(self, x: jax.Array) -> jax.Array:
+    def _out(self, x: Any) -> jax.Array:
         return x[0] if self.num_agents == 1 else x
 
     def _rest(self, timestep: TimeStep) -> tuple[jax.Array, jax.Array, dict[str, Any]]:
@@ -218,7 +218,7 @@ class JaxMARLStyle(_Style):
     def _observed(self, state: SwarmState) -> PyTree:
         return self._env.observe(state.world, state.params, state.step_count)
 
-    def _named(self, rows: jax.Array) -> dict[str, jax.Array]:
+    def _named(self, rows: Any) -> dict[str, jax.Array]:
         return {name: rows[index] for index, name in enumerate(self.agents)}
 
     def _joined(self, actions: dict[str, Any]) -> jax.Array:

@@ -148,8 +148,10 @@ def to_gymnasium(
     Row ``e · N + i`` is agent ``i`` of environment ``e``, so that loops that train one policy in
     many environments train one policy for all agents. They need one action space. A new episode
     begins in the step in which one ends (``AutoresetMode.SAME_STEP``): ``infos["final_obs"]``
-    has the last observations of the old one in the rows of ``infos["_final_obs"]``. Agents that left
-    are *terminated* until then, with rewards of 0. Masks of legal actions are ``infos["action_mask"]``,
+    has the last observations of the old one in the rows of
+    ``infos["_final_obs"]``. Agents that left
+    are *terminated* until
+    then, with rewards of 0. Masks of legal actions are ``infos["action_mask"]``,
     ``int8[R, A]``.
 
     Args:
