@@ -17,7 +17,7 @@ jaxswarm {jaxswarm.__version__}: decentralized agents as arrays, in JAX.
 usage: jaxswarm COMMAND [ARGUMENTS ...]
 
   demo [--agents N] [--rounds R]   agents learn digits alone, on a ring, on an exponential graph and
-                                   with a server; prints a table (about half a minute on two cores)
+                                   with a server; prints a table
   launch ...                       start several processes of one program (launch --help)
 
 in a checkout of the sources (their folder, or JAXSWARM_SOURCES), which holds the experiments:
