@@ -7,7 +7,7 @@ PACKAGE := $(VENV)/.package
 STAMP := $(VENV)/.installed
 NPROC ?= 2
 
-.PHONY: install demo test test-slow lint format bench reproduce clean help
+.PHONY: install demo test test-slow lint format package bench reproduce clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,11 @@ lint: $(STAMP) ## ruff and pyright
 format: $(STAMP) ## let ruff format and fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+package: $(STAMP) ## build the wheel, check it, run the README's example from a fresh environment
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --group package
+	$(BIN)/python -m pytest tests/test_packaging.py -m "slow or not slow"
 
 bench: $(STAMP) ## speed against peers (pip install torch for theirs) and the machine's ceilings
 	$(BIN)/python -m benchmarks.gossip --json runs/benchmark.json

@@ -9,7 +9,9 @@ Shapes: ``R`` records kept, ``C`` records that one chunk can hold.
 import functools
 import math
 import operator
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -36,6 +38,42 @@ class Records(NamedTuple):
     round: Any
     info: Any
     evaluation: Any
+
+    def columns(self, *, each: bool = False) -> dict[str, np.ndarray]:
+        """Return a table of numbers, ``pandas.DataFrame(records.columns())`` or polars'.
+
+        Names are paths such as ``loss`` or ``traffic.bytes``; where info and evaluation have one
+        name, the latter's is ``evaluation.name``.
+
+        Args:
+            each: one column for each entry of a leaf with further axes, ``loss.0``, ``loss.1``, …;
+                by default its mean, minimum and maximum, ``loss``, ``loss.min`` and ``loss.max``.
+
+        Returns:
+            Name -> ``[R]``, beginning with ``round``.
+
+        Example:
+            >>> info = {"loss": np.array([[1.0, 3.0], [0.0, 1.0]])}
+            >>> records = Records(np.array([5, 10]), info, None)
+            >>> {name: column.tolist() for name, column in records.columns().items()}
+            {'round': [5, 10], 'loss': [2.0, 0.5], 'loss.min': [1.0, 0.0], 'loss.max': [3.0, 1.0]}
+            >>> list(records.columns(each=True))
+            ['round', 'loss.0', 'loss.1']
+        """
+        from jaxswarm._columns import columns
+
+        return columns(self, each=each)
+
+    def to_csv(self, path: str | os.PathLike[str], *, each: bool = False) -> Path:
+        """Write :meth:`columns` to a CSV file with a header; returns its path.
+
+        Args:
+            path: the file; parent folders are created.
+            each: as in :meth:`columns`.
+        """
+        from jaxswarm._columns import write_csv
+
+        return write_csv(self.columns(each=each), path)
 
 
 def rollout(
@@ -297,9 +335,18 @@ def record_structure(
 
     Raises:
         ValueError: if ``step`` does not return a pair, changes the state's structure, a shape or a
-            dtype (the message names the leaf), or a record would hold random keys.
+            dtype (the message names the leaf), or a record would hold random keys; if ``state``
+            lacks an attribute that ``step`` reads, such as parameters instead of a learner's state.
     """
-    result = jax.eval_shape(step, key, state, inputs)
+    try:
+        result = jax.eval_shape(step, key, state, inputs)
+    except AttributeError as error:
+        if error.name is None or type(error.obj) is not type(state):
+            raise
+        raise ValueError(
+            f"state: expected what the algorithm's init returns, such as learner.init(params): the "
+            f"step reads its {error.name!r}, which {checks.shown(state)} lacks"
+        ) from error
     if not (isinstance(result, tuple) and len(result) == 2):
         raise ValueError(f"step: expected to return (state, info), got {type(result).__name__}")
     _check_same(state, result[0])

@@ -11,10 +11,10 @@ Shapes: ``R`` records kept, one every ``every`` rounds.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import jax
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 from jaxswarm import _rollout, checks
 from jaxswarm._rollout import Records, rollout
 from jaxswarm.checkpoint import Checkpoint, Store, fingerprint
+from jaxswarm.loggers import Hooks, Writer
 from jaxswarm.progress import NonFinite, NonFiniteWarning, bar, interruptible
 from jaxswarm.sharding import processes
 from jaxswarm.sharding._mesh import place
@@ -32,6 +33,9 @@ __all__ = ["Checkpoint", "NonFiniteWarning", "Records", "Timing", "rollout", "si
 _WAKE_SECONDS = 0.5
 _WAKE_SECONDS_LARGE = 2.0
 _LARGE_BYTES = 2**26  # of the state: from here on a chunk's start and end cost something
+
+OnRecords: TypeAlias = Callable[[Records], Any] | Writer
+"""What ``on_records`` takes: a function of the records of a chunk, or a writer."""
 
 
 @dataclass
@@ -69,6 +73,7 @@ def simulate(
     config: Any = None,
     progress: bool = True,
     describe: Callable[[Records], dict[str, float]] | None = None,
+    on_records: OnRecords | Sequence[OnRecords] | None = None,
     on_nonfinite: Literal["warn", "raise", "ignore"] = "warn",
     timing: Timing | None = None,
 ) -> tuple[PyTree, Records]:
@@ -109,13 +114,18 @@ def simulate(
         progress: draw a progress bar on stderr.
         describe: ``describe(last record) -> {name: number}`` for the bar, from a :class:`Records`
             without the leading axis; by default the first scalars of info and evaluation.
+        on_records: called on the host with the records of every chunk, in order, also without a
+            bar: a function of :class:`Records`, which stops the run early by returning
+            ``True``; a writer of :mod:`jaxswarm.loggers`; or a list of these. How often depends on
+            ``chunk``; a resumed run passes on the records after its checkpoint.
         on_nonfinite: reaction to a NaN or infinity in a leaf of the state that was finite at the
             start: ``"warn"`` once with agents and rounds, ``"raise"`` a ``FloatingPointError``, or
             ``"ignore"``.
         timing: filled in, if given.
 
     Returns:
-        The last state, and :class:`Records` of numpy arrays with ``R = num_rounds // every``.
+        The last state, and :class:`Records` of numpy arrays with ``R = num_rounds // every``, or
+        those of the rounds before the early stop.
 
     Raises:
         ValueError: for a bad argument, or a step that changes the state's structure, a shape or a
@@ -140,6 +150,7 @@ def simulate(
     nonfinite = NonFinite(on_nonfinite)
     if describe is not None:
         checks.function("describe", describe)
+    hooks = Hooks(on_records)
     if timing is not None:
         checks.instance("timing", timing, Timing, "jaxswarm.Timing()")
     resume, progress = (
@@ -161,7 +172,9 @@ def simulate(
     traced = _rollout.jitted(step), None if evaluate is None else _rollout.jitted(evaluate)
     record = _rollout.record_structure(*traced, state, key, inputs)
 
+    primary = not shared or processes.is_primary()
     with ExitStack() as context:  # holds the checkpoint folder's lock
+        context.callback(hooks.close)
         start, kept = 0, [_no_records(record)]
         store = None
         if checkpoint is not None:
@@ -191,8 +204,8 @@ def simulate(
         began = time.perf_counter()
         label = f"compiled in {timing.compile_s:.1f} s"
         with interruptible() as interrupt, bar(progress, num_rounds, start, label) as shown:
-            asked = False
-            while start < num_rounds and not asked:
+            asked = stopped = False
+            while start < num_rounds and not asked and not stopped:
                 end = min(start + length, (start // every + capacity) * every, num_rounds)
                 if store is not None:
                     end = min(end, store.next_stop(start) or end)
@@ -206,9 +219,10 @@ def simulate(
                 nonfinite.check(out, start, end)
                 start = end
                 shown.update(start, kept[-1], describe)
+                stopped = primary and hooks(kept[-1])
                 due, asked = store is not None and store.due(start), interrupt.asked
                 if shared:
-                    length, due, asked = processes.agree(length, due, asked)
+                    length, due, asked, stopped = processes.agree(length, due, asked, stopped)
                 if store is not None and due and start < num_rounds:
                     kept = [_join(kept)]
                     if store.save(start, out.state, kept[0]):

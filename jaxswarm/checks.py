@@ -227,10 +227,13 @@ def function(name: str, value: Any) -> Callable[..., Any]:
     """Check that a value can be called and return it.
 
     Raises:
-        ValueError: naming the type that came.
+        ValueError: naming the type that came, and the attribute to pass instead where an algorithm
+            or model came for its function of that name.
     """
     if not callable(value):
-        raise ValueError(f"{name}: expected a function, got {shown(value)}")
+        own = callable(getattr(value, name, None))
+        hint = f"; pass its function, {type(value).__name__.lower()}.{name}" if own else ""
+        raise ValueError(f"{name}: expected a function, got {shown(value)}{hint}")
     return value
 
 

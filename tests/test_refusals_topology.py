@@ -37,8 +37,8 @@ TOPOLOGY = {
             "offsets": [[1.5], [NAN], [0], [1, 1], [1, 7], "1", 1, None, [2**40]],
         },
     ),
-    "grid": (lambda shape: topology.grid(shape), {"shape": 3}, {"shape": "size"}),
-    "torus": (lambda shape: topology.torus(shape), {"shape": 3}, {"shape": "size"}),
+    "grid": (lambda shape: topology.grid(shape, 2), {"shape": 3}, {"shape": "size"}),
+    "torus": (lambda shape: topology.torus(shape, 2), {"shape": 3}, {"shape": "size"}),
     "hypercube": (topology.hypercube, {"dimension": 3}, {"dimension": [-1, 2.5, 25, NAN, "3"]}),
     "barbell": (
         topology.barbell,

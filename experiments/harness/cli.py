@@ -17,7 +17,7 @@ import tyro
 
 import experiments
 from experiments.harness import records, report
-from experiments.harness.execute import run_and_record
+from experiments.harness.execute import Log, run_and_record
 from experiments.harness.protocol import (
     SCALE_NAMES,
     Description,
@@ -127,9 +127,13 @@ def _run_options(args: list[str]) -> Any:
     name = _system_in(args[1:]) if args[0] == "run" else None
     if name is not None:
         experiment = load(name)
-        scale = _scale_in(args)
+        scale, values = _scale_in(args), experiment.SCALES[_scale_in(args)]
+        file = _value_of("--config", args)
+        if file:
+            values, said = records.load_config(file, values)
+            scale = said if said in SCALE_NAMES else scale
         config = Annotated[experiment.Config, tyro.conf.arg(name="")]
-        fields.append(("config", config, experiment.SCALES[scale]))
+        fields.append(("config", config, values))
         doc = (
             f"{experiment.title}.\n\nPaper: {experiment.paper}. Sizes below are those of "
             f"--scale {scale}."
@@ -142,6 +146,30 @@ def _run_options(args: list[str]) -> Any:
             ("runs", Annotated[Path, _help("folder in which NAME/TIME is made")], Path("runs")),
             ("json", Annotated[Path | None, _PATH], None),
             ("figure", Annotated[bool, _help("draw figure.png")], True),
+            (
+                "config_file",
+                Annotated[
+                    Path | None,
+                    tyro.conf.arg(
+                        name="config",
+                        metavar="PATH",
+                        help="config.json of an earlier run, from which all defaults come",
+                        help_behavior_hint="",
+                    ),
+                ],
+                None,
+            ),
+            (
+                "log",
+                Annotated[
+                    Log | None,
+                    tyro.conf.arg(
+                        help="write records to RUN/log while the system runs, or to wandb",
+                        help_behavior_hint="",
+                    ),
+                ],
+                None,
+            ),
             *fields,
         ],
         frozen=True,
@@ -166,11 +194,20 @@ def _system_in(args: list[str]) -> str | None:
 
 def _scale_in(args: list[str]) -> Scale:
     """The value of ``--scale``, needed before the other options can show their defaults."""
-    for option, value in zip(args, [*args[1:], ""], strict=True):
-        value = option.partition("=")[2] if option.startswith("--scale=") else value
-        if option.startswith("--scale") and value in SCALE_NAMES:
-            return value
+    for name in SCALE_NAMES:
+        if _value_of("--scale", args) == name:
+            return name
     return "small"
+
+
+def _value_of(wanted: str, args: list[str]) -> str:
+    """The value of an option, the last one given; empty without."""
+    found = ""
+    for option, value in zip(args, [*args[1:], ""], strict=True):
+        name, equals, joined = option.partition("=")
+        if name == wanted:
+            found = joined if equals else value
+    return found
 
 
 def _list(given: List) -> int:
@@ -227,6 +264,7 @@ def _run(given: Any, args: list[str]) -> int:
             command=command,
             runs=given.runs,
             figure=given.figure,
+            log=given.log,
         )
     except KeyboardInterrupt:
         return _stopped(f"{given.name} is not finished and not recorded")

@@ -2,12 +2,17 @@
 
 import time
 import traceback
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from experiments.harness import records
+from experiments.harness.claims import Claim
 from experiments.harness.protocol import Experiment, Outcome, Progress
+
+Log = Literal["csv", "tensorboard", "wandb"]
 
 
 def run_and_record(
@@ -18,6 +23,7 @@ def run_and_record(
     command: str = "",
     runs: str | Path = "runs",
     figure: bool = True,
+    log: Log | None = None,
 ) -> Outcome:
     """Run an experiment and write config, metrics, claims, versions and figure of the run.
 
@@ -32,8 +38,10 @@ def run_and_record(
         command: shell command that repeats the run, for the record.
         runs: folder under which ``NAME/TIME`` is created.
         figure: whether to draw ``figure.png``.
+        log: where the records of every ``jaxswarm.simulate`` go while the run goes on, and the
+            claims afterwards: CSV files or TensorBoard's events in its folder ``log``, or runs of
+            Weights & Biases.
     """
-    progress = Progress(experiment.name)
     start, cpu_start = time.perf_counter(), time.process_time()
     outcome = Outcome(
         experiment.name, scale, command, seed=getattr(config, "seed", None), about=experiment
@@ -42,10 +50,12 @@ def run_and_record(
         folder = records.new_folder(runs, experiment.name)
         records.save_config(folder / "config.json", config, system=experiment.name, scale=scale)
         records.write_json(folder / "versions.json", records.versions())
-        try:
-            results = experiment.run(config, progress)
-        finally:
-            progress.close()
+        with _logged(log, folder, experiment.name, config) as (label, write_claims):
+            progress = Progress(experiment.name, label)
+            try:
+                results = experiment.run(config, progress)
+            finally:
+                progress.close()
         records.save_metrics(folder / "metrics.npz", results)
         results = records.load_metrics(folder / "metrics.npz")
         seconds = time.perf_counter() - start
@@ -54,6 +64,7 @@ def run_and_record(
         )
         if not claims:
             raise ValueError(f"{experiment.name}: expected at least one claim, got none")
+        write_claims(claims)
         records.save_claims(folder / "claims.json", claims, is_judged=outcome.is_judged)
         if figure:
             experiment.plot(config, results, folder / "figure.png")
@@ -68,3 +79,32 @@ def run_and_record(
         traceback.print_exc()
         message = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         return replace(outcome, seconds=time.perf_counter() - start, error=message)
+
+
+@contextmanager
+def _logged(
+    log: Log | None, folder: Path, system: str, config: Any
+) -> Iterator[tuple[Callable[[str], None], Callable[[tuple[Claim, ...]], None]]]:
+    """Log the runs inside: ``(name the next ones, write the claims)``, which do nothing without."""
+    if log is None:
+        yield lambda arm: None, lambda claims: None
+        return
+    from jaxswarm import loggers  # here, so that the command line stays quick without
+
+    def make(name: str) -> loggers.Writer:
+        if log == "csv":
+            return loggers.csv(folder / "log" / f"{name}.csv")
+        if log == "tensorboard":
+            return loggers.tensorboard(folder / "log" / name)
+        options = {"group": f"{system}/{folder.name}", "config": asdict(config)}
+        return loggers.wandb(name=f"{system}/{name}", dir=str(folder), **options)
+
+    def write_claims(claims: tuple[Claim, ...]) -> None:
+        writer = make("claims")
+        for index, claim in enumerate(claims):
+            row = {"effect": claim.effect, "threshold": claim.threshold, "held": claim.held}
+            writer.write(index, {name: float(value) for name, value in row.items()})
+        writer.close()
+
+    with loggers.every_run(make) as label:
+        yield label, write_claims

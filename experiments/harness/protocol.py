@@ -142,15 +142,21 @@ class Outcome:
 
 
 class Progress:
-    """Prints each arm as it starts and its seconds when the next one does, on ``stderr``."""
+    """Prints each arm as it starts and its seconds when the next one does, on ``stderr``.
 
-    def __init__(self, system: str):
-        self._system = system
+    Args:
+        system: name of the system.
+        on_arm: called with the name of each arm as it starts.
+    """
+
+    def __init__(self, system: str, on_arm: Callable[[str], None] = lambda arm: None):
+        self._system, self._on_arm = system, on_arm
         self._since: float | None = None
 
     def __call__(self, arm: str) -> None:
         """Begin an arm."""
         self.close()
+        self._on_arm(arm)
         print(f"  {self._system}: {arm} …", end="", file=sys.stderr, flush=True)
         self._since = time.perf_counter()
 

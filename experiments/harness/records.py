@@ -5,10 +5,11 @@ import platform
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -54,6 +55,62 @@ def load_metrics(path: str | Path) -> Results:
 def save_config(path: str | Path, config: Any, **extra: Any) -> None:
     """Write a frozen config dataclass, with what else identifies the run, as JSON."""
     write_json(path, {**extra, "config": asdict(config)})
+
+
+def load_config(path: str | Path, default: Any) -> tuple[Any, str | None]:
+    """Read the config that :func:`save_config` wrote.
+
+    Args:
+        path: the ``config.json`` of a run.
+        default: a config of the system, for its class and for fields that the file lacks.
+
+    Returns:
+        The config, and the name of the scale that it came from, if the file says so.
+
+    Raises:
+        ValueError: naming the file and the field that the class lacks, or what is no config.
+    """
+    try:
+        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"config: expected the config.json of a run, got {path}: {error}"
+        ) from None
+    if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict):
+        raise ValueError(f"config: expected the config.json of a run, got {path} without 'config'")
+    return _filled(default, saved["config"], str(path)), saved.get("scale")
+
+
+def _filled(default: Any, values: dict[str, Any], path: str) -> Any:
+    """A config like ``default`` with other values, of the types that its fields have."""
+    types = get_type_hints(type(default))
+    for name in values:
+        if name not in types:
+            raise ValueError(f"config: {path}: {type(default).__name__} has no field {name!r}")
+    return replace(
+        default,
+        **{
+            name: _typed(v, types[name], getattr(default, name), path) for name, v in values.items()
+        },
+    )
+
+
+def _typed(value: Any, wanted: Any, default: Any, path: str) -> Any:
+    """A value as JSON keeps it (lists, texts), as the type that a field has."""
+    if is_dataclass(default) and isinstance(value, dict):
+        return _filled(default, value, path)
+    options = get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
+    if isinstance(value, list):
+        inner = [get_args(option) for option in options if get_origin(option) is tuple]
+        kinds = inner[0] if inner else ()
+        if len(kinds) == 2 and kinds[1] is Ellipsis:
+            kinds = kinds[:1] * len(value)
+        kinds = kinds if len(kinds) == len(value) else (Any,) * len(value)
+        items = [_typed(x, kind, None, path) for x, kind in zip(value, kinds, strict=True)]
+        return items if isinstance(default, list) else tuple(items)
+    if isinstance(value, str) and str not in options and Path in options:
+        return Path(value)
+    return value
 
 
 def save_claims(path: str | Path, claims: Sequence[Claim], *, is_judged: bool = True) -> None:

@@ -51,6 +51,7 @@ from jaxswarm.data.poisoning import (
     stamp,
 )
 from jaxswarm.data.resampling import ClassShards, class_batches, class_distributions, class_shards
+from jaxswarm.data.samples import as_classes, from_samples
 from jaxswarm.data.skew import FeatureSkew, feature_skew, quantity_skew, with_feature_skew
 from jaxswarm.data.synthetic import (
     Problem,
@@ -78,6 +79,7 @@ __all__ = [
     "Shards",
     "SPRITES",
     "Split",
+    "as_classes",
     "attack_score",
     "backdoor",
     "circle_modes",
@@ -96,6 +98,7 @@ __all__ = [
     "from_arrays",
     "from_owners",
     "from_rows",
+    "from_samples",
     "full_batches",
     "gaussian_blobs",
     "gaussian_grid",

@@ -28,8 +28,8 @@ class Batch(NamedTuple):
     """One agent's training batch; a sampler returns all agents' batches with a leading ``N``.
 
     Attributes:
-        x: ``float32[B, ...]``, features.
-        y: ``int32[B]``, labels.
+        x: ``float32[B, ...]``, features; of another dtype if the data set's are.
+        y: ``int32[B]``, labels, or targets ``[B, ...]``.
         weight: ``float32[B]``, 1 for a real sample, 0 for padding (all of it for an agent without
             data). A loss is the weighted mean ``Σ w l / Σ w``, and 0 where all weights are 0, as
             ``models.weighted_mean`` computes it.
@@ -47,7 +47,7 @@ class Shards:
 
     Attributes:
         features: ``float32[S, ...]``, the whole data set once, read through ``indices``.
-        labels: ``int32[S]``.
+        labels: ``int32[S]``, or targets ``[S, ...]``.
         indices: ``int32[N, M]``, rows of each agent.
         mask: ``bool[N, M]``, false on padding slots.
         counts: ``int32[N]``, samples of each agent.
@@ -113,7 +113,11 @@ def shards(dataset: Dataset, partition: Partition) -> Shards:
 
 
 def stacked(features: ArrayLike, labels: ArrayLike) -> Shards:
-    """Build shards from data with an agents axis, ``[N, M, ...]`` and ``[N, M]``, of any dtype.
+    """Build shards from data with an agents axis, ``[N, M, ...]`` each, of any dtype.
+
+    Args:
+        features: ``[N, M, ...]``.
+        labels: classes ``[N, M]``, or targets ``[N, M, ...]``.
 
     Raises:
         ValueError: if the two leading axes differ or one is empty, or something is no array.
@@ -127,16 +131,16 @@ def stacked(features: ArrayLike, labels: ArrayLike) -> Shards:
     for name, value in (("features", features), ("labels", labels)):
         if not checks.is_traced(value) and not isinstance(value, jax.Array):
             checks.as_array(name, value, "an array [N, M, ...]")
-    shape = jnp.shape(labels)
+    shape = jnp.shape(labels)[:2]
     if len(shape) != 2 or jnp.shape(features)[:2] != shape or 0 in shape:
         raise ValueError(
-            "features, labels: expected shapes [N, M, ...] and [N, M],"
-            f" got {jnp.shape(features)} and {shape}"
+            "features, labels: expected shapes [N, M, ...] and [N, M, ...],"
+            f" got {jnp.shape(features)} and {jnp.shape(labels)}"
         )
     n, m = shape
     return Shards(
         features=jnp.asarray(features).reshape(n * m, *jnp.shape(features)[2:]),
-        labels=jnp.asarray(labels).reshape(n * m),
+        labels=jnp.asarray(labels).reshape(n * m, *jnp.shape(labels)[2:]),
         indices=jnp.arange(n * m, dtype=jnp.int32).reshape(n, m),
         mask=jnp.ones((n, m), bool),
         counts=jnp.full(n, m, jnp.int32),

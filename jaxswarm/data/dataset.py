@@ -21,10 +21,12 @@ MAX_CLASSES = 2**20
 class Dataset:
     """Samples with class labels; build one with :func:`from_arrays`, which validates on the host.
 
+    Samples with other targets, or of another dtype: :func:`jaxswarm.data.from_samples`.
+
     Attributes:
         features: ``float32[S, ...]``.
         labels: ``int32[S]`` in ``[0, C)``.
-        num_classes: ``C``, static.
+        num_classes: ``C``, static; 0 where ``labels`` are no classes.
         name: static; the name used in tables and messages.
     """
 
@@ -54,6 +56,7 @@ def from_arrays(
     Args:
         features: ``[S, ...]`` finite numbers, ``S >= 1``; converted to ``float32``.
         labels: ``[S]`` integers in ``[0, C)``. For regression targets, tokens or other dtypes use
+            :func:`jaxswarm.data.from_samples`; for data that is already dealt to agents
             :func:`jaxswarm.data.stacked`.
         num_classes: ``C``; the largest label plus one if not given.
         name: for tables and messages.
@@ -103,6 +106,12 @@ def check_labels(
     Raises:
         ValueError: naming the first offending position.
     """
+    if isinstance(labels, (Dataset, Split)):
+        instead = "split.train.labels" if isinstance(labels, Split) else "dataset.labels"
+        raise ValueError(
+            f"{name}: expected a vector [S] of integer classes, got {type(labels).__name__}; pass "
+            f"{instead}"
+        )
     y = checks.as_array(name, labels, "a non-empty vector [S] of integer classes")
     if y.ndim != 1 or not y.size:
         raise ValueError(f"{name}: expected a non-empty vector [S], got shape {y.shape}")
@@ -111,7 +120,7 @@ def check_labels(
         if not whole:
             raise ValueError(
                 f"{name}: expected integer classes, got dtype {y.dtype}; for other targets use "
-                "jaxswarm.data.stacked"
+                "data.from_samples, for the classes of a partition data.as_classes"
             )
     if num_classes is None:
         largest = y.max()
@@ -133,6 +142,8 @@ def check_labels(
 def split_by_class(dataset: Dataset, *, test_fraction: float = 0.2, seed: int = 0) -> Split:
     """Stratified random train/test split: the same share of every class (rounded) is held out.
 
+    A data set without classes, of :func:`jaxswarm.data.from_samples`, is split at random.
+
     Raises:
         ValueError: if ``test_fraction`` is outside ``(0, 1)``, one side would be empty, or
             ``dataset`` is no concrete :class:`Dataset`.
@@ -143,8 +154,10 @@ def split_by_class(dataset: Dataset, *, test_fraction: float = 0.2, seed: int = 
     test_fraction = float(test_fraction)
     rng = np.random.default_rng(seed)
     labels = np.asarray(dataset.labels)
+    if not dataset.num_classes:
+        labels = np.zeros(len(labels), np.int32)
     held_out = np.zeros(len(labels), bool)
-    for c in range(dataset.num_classes):
+    for c in range(max(dataset.num_classes, 1)):
         members = rng.permutation(np.flatnonzero(labels == c))
         held_out[members[: round(test_fraction * len(members))]] = True
     if held_out.all() or not held_out.any():

@@ -33,6 +33,7 @@ from jaxswarm.envs.environment import (
 )
 from jaxswarm.envs.feed import FeedEnv, LiveFeedEnv
 from jaxswarm.envs.maze import CaveEscape
+from jaxswarm.envs.outward import to_gymnasium, to_gymnax, to_jaxmarl, to_pettingzoo
 from jaxswarm.envs.pendulum import Pendulum
 from jaxswarm.envs.policies import Policy, Trajectory, random_policy, scripted, unroll
 from jaxswarm.envs.porters import Porters
@@ -90,5 +91,9 @@ __all__ = [
     "spec_of",
     "swarmbench",
     "theatre",
+    "to_gymnasium",
+    "to_gymnax",
+    "to_jaxmarl",
+    "to_pettingzoo",
     "unroll",
 ]

@@ -16,6 +16,7 @@ References:
 """
 
 import abc
+import contextlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,7 +87,10 @@ class SwarmEnvironment(Environment, abc.ABC):
     def __init__(self, num_agents: int, time_limit: int):
         self.num_agents = checks.whole("num_agents", num_agents, 1)
         self.time_limit = checks.whole("time_limit", time_limit, 1)
-        super().__init__()
+        tracing = checks.is_traced(jnp.zeros(()))
+        # Specs are known, also where jit is tracing.
+        with jax.ensure_compile_time_eval() if tracing else contextlib.nullcontext():
+            super().__init__()
 
     # Written by subclasses.
 
@@ -386,7 +390,8 @@ def discrete_actions(num_agents: int, num_actions: int) -> specs.MultiDiscreteAr
     num_agents = checks.whole("num_agents", num_agents, 1)
     num_actions = checks.whole("num_actions", num_actions, 1)
     return specs.MultiDiscreteArray(
-        num_values=jnp.full(num_agents, num_actions, jnp.int32), name="action"
+        num_values=np.full(num_agents, num_actions, np.int32),
+        name="action",  # pyright: ignore
     )
 
 

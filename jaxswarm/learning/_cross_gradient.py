@@ -108,7 +108,7 @@ def cross_gradient(
         )
         n = agents.num_agents(state.params)
         batch = work.sample(sample_key, inputs)
-        losses, _, own = work.value_and_grad(loss_key, state.params, None, batch)
+        losses, _, own, _ = work.value_and_grad(loss_key, state.params, None, batch)
         neighbor_batches = jax.tree.map(lambda leaf: leaf[lists.neighbors], batch)
         cross = jax.vmap(jax.vmap(single, (None, 0)))(state.params, neighbor_batches)
         matrix, unravel = agents.ravel(own)

@@ -47,6 +47,7 @@ def decentralized(
     network: Network | None = None,
     stateful: bool = False,
     stochastic: bool = False,
+    has_aux: bool = False,
     chunk: int | None = None,
 ) -> Algorithm:
     """Decentralised learning: local optimiser steps composed with any gossip rule.
@@ -58,7 +59,9 @@ def decentralized(
     Args:
         loss: ``loss(params, batch) -> scalar`` of *one* agent; see
             :func:`jaxswarm.learning.local.objective`.
-        local: any optax optimiser; every agent has its own state.
+        local: any optax optimiser; every agent has its own state. Those that follow the loss get
+            ``value``, ``grad`` and ``value_fn``: ``optax.lbfgs()``,
+            ``optax.contrib.reduce_on_plateau()``.
         gossip: any gossip rule.
         local_steps: optimiser steps per round, at least 1.
         sample: ``(key, inputs) -> batch`` drawn inside ``jit``, leaves ``[N, B, ...]``; omitted,
@@ -74,6 +77,7 @@ def decentralized(
         stateful: the loss carries a model state (normalisation statistics), which gossip never
             mixes.
         stochastic: the loss takes a key.
+        has_aux: the loss returns ``(scalar, metrics)``; they are in ``info.metrics``.
         chunk: agents whose gradients are computed at a time, at least 1; all by default. With large
             batches activations outweigh parameters, and chunks bound them; on a mesh leave it out.
 
@@ -103,7 +107,8 @@ def decentralized(
     check_parts(local, gossip, network)
     local_steps = checks.whole("local_steps", local_steps, 1)
     checks.choice("order", order, ORDERS)
-    work = objective(loss, sample, stateful=stateful, stochastic=stochastic, chunk=chunk)
+    flags = {"stateful": stateful, "stochastic": stochastic, "has_aux": has_aux}
+    work = objective(loss, sample, chunk=chunk, **flags)
     world = reliable() if network is None else network
 
     def init(params: Params, model_state: PyTree = None) -> LearnerState:
@@ -149,7 +154,7 @@ def decentralized(
             gossip=gossip_state,
             network=network_state,
         )
-        return new, LearnerInfo(result.loss, traffic)
+        return new, LearnerInfo(result.loss, traffic, result.metrics)
 
     return Algorithm(init, step)
 
@@ -168,6 +173,7 @@ def centralized(
     local: optax.GradientTransformation,
     local_steps: int = 1,
     sample: Sample | None = None,
+    has_aux: bool = False,
 ) -> Algorithm:
     """Centralised minibatch SGD, the baseline: one model, the mean gradient of all minibatches.
 
@@ -180,6 +186,7 @@ def centralized(
         local: any optax optimiser.
         local_steps: optimiser steps per round, at least 1.
         sample: as in :func:`decentralized`.
+        has_aux: likewise.
 
     Raises:
         ValueError: ``local_steps < 1`` or something that is not an optimiser; while tracing,
@@ -187,18 +194,27 @@ def centralized(
     """
     check_parts(local, None)
     local_steps = checks.whole("local_steps", local_steps, 1)
-    work = objective(loss, sample)
+    work = objective(loss, sample, has_aux=has_aux)
 
     def pooled_gradient(
         key: Key, params: Params, model_state: PyTree, batch: Any
-    ) -> tuple[jax.Array, PyTree, PyTree]:
+    ) -> tuple[jax.Array, PyTree, PyTree, PyTree]:
         n = agents.num_agents(batch)
         copies = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape[1:])), params)
-        losses, _, grads = work.value_and_grad(key, copies, None, batch)
+        losses, _, grads, metrics = work.value_and_grad(key, copies, None, batch)
         grads = agents.mean(grads, _holders(batch, n))
-        return losses, model_state, jax.tree.map(lambda g: g[None], grads)
+        return losses, model_state, jax.tree.map(lambda g: g[None], grads), metrics
 
-    pooled = Objective(pooled_gradient, work.sample)
+    def pooled_context(key: Key, params: Params, model_state: PyTree, batch: Any) -> PyTree:
+        del key, params, model_state
+        return jax.tree.map(lambda leaf: leaf[None], batch)  # one model holds all agents' batches
+
+    def pooled_value(params: Params, batch: Any) -> jax.Array:
+        n = agents.num_agents(batch)
+        losses = jax.vmap(lambda own: work.value(params, (None, own, None)))(batch)
+        return agents.mean(losses, _holders(batch, n))
+
+    pooled = Objective(pooled_gradient, work.sample, pooled_context, pooled_value)
 
     def init(params: Params, model_state: PyTree = None) -> LearnerState:
         agents.check_leading_axis(params, 1, "params")
@@ -208,6 +224,6 @@ def centralized(
         result = train(key, pooled, local, local_steps, state.params, state.opt_state, None, inputs)
         traffic = no_traffic()
         new = next_round(state, traffic, params=result.params, opt_state=result.opt_state)
-        return new, LearnerInfo(result.loss, traffic)
+        return new, LearnerInfo(result.loss, traffic, result.metrics)
 
     return Algorithm(init, step)

@@ -23,6 +23,7 @@ class LearnerOptions(TypedDict, total=False):
     network: Network | None
     stateful: bool
     stochastic: bool
+    has_aux: bool
     chunk: int | None
 
 
@@ -45,8 +46,8 @@ def dpsgd(
         W: mixing matrix, of ``gossip.mixing(topology)``.
         local: any optax optimiser; published for plain SGD.
         local_steps: optimiser steps per round, at least 1; published for 1.
-        **options: ``sample``, ``network``, ``stateful``, ``stochastic``, ``chunk`` of
-            :func:`decentralized`.
+        **options: ``sample``, ``network``, ``stateful``, ``stochastic``, ``has_aux``,
+            ``chunk`` of :func:`decentralized`.
 
     Raises:
         ValueError: as :func:`decentralized`.
@@ -94,8 +95,8 @@ def local_sgd(
         W: mixing matrix, of ``gossip.mixing(topology)``.
         local: any optax optimiser.
         local_steps: optimiser steps between two averagings, at least 1.
-        **options: ``sample``, ``network``, ``stateful``, ``stochastic``, ``chunk`` of
-            :func:`decentralized`.
+        **options: ``sample``, ``network``, ``stateful``, ``stochastic``, ``has_aux``,
+            ``chunk`` of :func:`decentralized`.
 
     Raises:
         ValueError: as :func:`decentralized`.
@@ -140,8 +141,8 @@ def fedavg(
             published, plain SGD, which has none.
         local_steps: optimiser steps per round, at least 1.
         weights: ``float[N]``, not negative, such as numbers of samples; uniform if omitted.
-        **options: ``sample``, ``network``, ``stateful``, ``stochastic``, ``chunk`` of
-            :func:`decentralized`.
+        **options: ``sample``, ``network``, ``stateful``, ``stochastic``, ``has_aux``,
+            ``chunk`` of :func:`decentralized`.
 
     Raises:
         ValueError: as :func:`decentralized`, and on weights that are negative, not finite or all
@@ -180,8 +181,8 @@ def isolated(
         loss: ``loss(params, batch) -> scalar`` of one agent.
         local: any optax optimiser.
         local_steps: optimiser steps per round, at least 1.
-        **options: ``sample``, ``network``, ``stateful``, ``stochastic``, ``chunk`` of
-            :func:`decentralized`.
+        **options: ``sample``, ``network``, ``stateful``, ``stochastic``, ``has_aux``,
+            ``chunk`` of :func:`decentralized`.
 
     Raises:
         ValueError: as :func:`decentralized`.

@@ -257,7 +257,7 @@ def _corrected(
             return gossip.mix(gossip_key, tree, state.gossip, now)
 
         def gradient(params: Params) -> tuple[jax.Array, PyTree]:
-            losses, _, grads = work.value_and_grad(loss_key, params, None, batch)
+            losses, _, grads, _ = work.value_and_grad(loss_key, params, None, batch)
             return losses, grads
 
         present = now.active(agents.num_agents(state.params))

@@ -53,12 +53,18 @@ def mixed_precision(
 
         return jax.tree.map(leaf, tree)
 
+    def widened(new: Any, old: Any) -> Any:
+        both = all(jnp.issubdtype(jnp.result_type(x), jnp.floating) for x in (new, old))
+        return new.astype(jnp.result_type(old)) if both else new
+
     def narrowed(params: Params, *rest: Any) -> Any:
         out = loss(narrow(params), *narrow(rest))
         if not isinstance(out, tuple):
             return out.astype(jnp.float32)
-        value, model_state = out
-        kept = jax.tree.map(lambda new, old: new.astype(old.dtype), model_state, rest[0])
-        return value.astype(jnp.float32), kept
+        value, *others = out
+        # What is like the model state is one; metrics stay as they are.
+        if others and jax.tree.structure(others[0]) == jax.tree.structure(rest[0]):
+            others[0] = jax.tree.map(widened, others[0], rest[0])
+        return value.astype(jnp.float32), *others
 
     return narrowed

@@ -50,10 +50,13 @@ class LearnerInfo(NamedTuple):
     Attributes:
         loss: ``float[N]``, each agent's loss on its own minibatches.
         traffic: messages and bytes of this round.
+        metrics: of a loss with ``has_aux``, leaves ``[N, ...]``, averaged over the local steps;
+            ``None`` otherwise.
     """
 
     loss: jax.Array
     traffic: Traffic
+    metrics: PyTree = None
 
 
 def initial_state(
@@ -79,7 +82,13 @@ def initial_state(
         ValueError: if the leaves of ``params`` are not floating or those of ``params`` and
             ``model_state`` do not lead with one number of agents.
     """
-    n = agents.num_agents(params)
+    try:
+        n = agents.num_agents(params)
+    except ValueError as error:
+        raise ValueError(
+            f"params: {error}; agents.initialize(key, model.init, num_agents) makes those of all "
+            "agents"
+        ) from None
     agents.check_params(params, n)
     agents.check_leading_axis(model_state, n, "model_state")
     params = jax.tree.map(jnp.asarray, params)

@@ -176,7 +176,12 @@ def _expect_model(model: Model) -> None:
 
 
 def _expect_outputs(model: Model, test: Dataset) -> None:
-    """Refuse a test set with more classes than the model has outputs."""
+    """Refuse a test set without classes, or with more than the model has outputs."""
+    if not test.num_classes:
+        raise ValueError(
+            "test: expected a Dataset with classes, got targets; for these write evaluate(state) "
+            "on state.params yourself"
+        )
     params = jax.eval_shape(model.init, jax.random.key(0))
     x = jax.ShapeDtypeStruct((1, *test.features.shape[1:]), jnp.result_type(test.features.dtype))
     try:

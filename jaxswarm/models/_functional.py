@@ -71,7 +71,7 @@ def functional(module: nn.Module, example_x: Any) -> Model:
     if shape is None or not hasattr(example_x, "dtype") or len(shape) < 2 or 0 in shape:
         raise ValueError(
             "example_x: expected an array of one input batch [B, ...] with at least one feature "
-            f"axis, got {checks.shown(example_x)}"
+            f"axis such as split.train.features[:1], got {checks.shown(example_x)}"
         )
     x_spec = jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(example_x.dtype))
 

@@ -23,13 +23,14 @@ def is_shared(sharding: Any) -> bool:
     return not sharding.is_fully_addressable
 
 
-def agree(number: int, wanted: bool, alarm: bool) -> tuple[int, bool, bool]:
-    """Return process 0's ``number`` and ``wanted``, and whether any process raised an ``alarm``."""
+def agree(number: int, wanted: bool, *alarms: bool) -> tuple[Any, ...]:
+    """Return process 0's ``number`` and ``wanted``, and of each alarm whether any raised it."""
     from jax.experimental import multihost_utils
 
-    votes = np.asarray([number, wanted, alarm], np.int32)
-    gathered = np.asarray(multihost_utils.process_allgather(votes)).reshape(-1, 3)
-    return int(gathered[0, 0]), bool(gathered[0, 1]), bool(gathered[:, 2].any())
+    votes = np.asarray([number, wanted, *alarms], np.int32)
+    gathered = np.asarray(multihost_utils.process_allgather(votes)).reshape(-1, len(votes))
+    raised = (bool(flag) for flag in gathered[:, 2:].any(axis=0))
+    return int(gathered[0, 0]), bool(gathered[0, 1]), *raised
 
 
 def wait_for_all(name: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 
 from jaxswarm import agents
 from jaxswarm.types import PyTree
@@ -55,3 +57,33 @@ def neutral(op: str, dtype: Any) -> jax.Array:
 def squared_reach(reach: jax.Array) -> jax.Array:
     """Largest squared distance of neighbours; below 0, hence none, for a negative or NaN radius."""
     return jnp.where(reach >= 0.0, jnp.square(reach), -1.0)
+
+
+def forward_only(tree: PyTree) -> PyTree:
+    """Return a tree as it is; reverse-mode differentiation through it raises an error of ours.
+
+    The loop that made it has a length that depends on the data, for which jax's own message names
+    ``lax.while_loop``, which no user called.
+    """
+
+    def leaf(x: jax.Array) -> jax.Array:
+        return _forward_only.bind(x) if jnp.issubdtype(x.dtype, jnp.inexact) else x
+
+    return jax.tree.map(leaf, tree)
+
+
+def _refuse(cotangent: Any, x: Any) -> Any:
+    del cotangent, x
+    raise ValueError(
+        "capacity: reverse-mode differentiation (grad) of a neighbour search by strips expects a "
+        "number of slots, got None; give capacity, such as search(..., capacity=64) or "
+        "swarms.vicsek(..., capacity=64), or method='pairs' for few agents"
+    )
+
+
+_forward_only = Primitive("forward_only")
+_forward_only.def_impl(lambda x: x)
+_forward_only.def_abstract_eval(lambda x: x)
+ad.deflinear2(_forward_only, _refuse)
+batching.defvectorized(_forward_only)
+mlir.register_lowering(_forward_only, lambda ctx, x: [x])

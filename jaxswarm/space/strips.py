@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.space._common import OPERATIONS, neutral, squared_reach, usable
+from jaxswarm.space._common import OPERATIONS, forward_only, neutral, squared_reach, usable
 from jaxswarm.space.domain import Space
 from jaxswarm.types import PyTree
 
@@ -232,7 +232,8 @@ def _loop(
         return carry
 
     if plan.capacity is None:
-        return jax.lax.fori_loop(0, -(-longest // UNROLL), lambda k, c: turn(c, UNROLL * k), carry)
+        steps = -(-longest // UNROLL)
+        return forward_only(jax.lax.fori_loop(0, steps, lambda k, c: turn(c, UNROLL * k), carry))
 
     @jax.checkpoint
     def slots(carry: Any, k: jax.Array) -> tuple[Any, None]:

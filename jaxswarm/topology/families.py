@@ -100,6 +100,9 @@ def grid(*shape: int) -> Topology:
     """Build a rectangular grid without wrap-around, ``grid(rows, columns)``, of any dimension.
 
     Agents are numbered row by row (C order), so ``values.reshape(shape)`` draws the grid.
+
+    Raises:
+        ValueError: with fewer than two sides (one side is :func:`path`), or a side below 1.
     """
     return _lattice(shape, wrap=False, name="grid")
 
@@ -114,6 +117,9 @@ def torus(*shape: int) -> Topology:
         >>> graph = topology.torus(4, 4)
         >>> graph.num_agents, int(graph.in_degrees()[0])
         (16, 4)
+
+    Raises:
+        ValueError: with fewer than two sides (one side is :func:`ring`), or a side below 1.
     """
     return _lattice(shape, wrap=True, name="torus")
 
@@ -178,9 +184,15 @@ def cluster(num_clusters: int, size: int, *, backbone: str = "ring") -> Topology
 
 
 def _lattice(shape: tuple[int, ...], wrap: bool, name: str) -> Topology:
-    if not shape:
-        raise ValueError("shape: expected at least one side, got none")
     shape = tuple(checks.whole("shape", side, 1) for side in shape)
+    if len(shape) < 2:
+        given = (
+            f"one side, whose graph is topology.{'ring' if wrap else 'path'}" if shape else "none"
+        )
+        raise ValueError(
+            f"shape: expected at least two sides such as {name}(4, 4), got {given}"
+            + (f"({shape[0]})" if shape else "")
+        )
     n = math.prod(shape)
     agents = np.arange(n).reshape(shape)
     pairs = []

@@ -163,6 +163,19 @@ CALLS = {
         {"dataset": TRAIN, "partition": PARTITION},
         {"dataset": (*OBJECT, SPLIT), "partition": OBJECT},
     ),
+    "from_samples": Call(
+        data.from_samples,
+        {"features": np.zeros((3, 2)), "targets": np.zeros((3, 1))},
+        {
+            "features": (None, "x", 3, np.zeros((0, 2)), np.full((3, 2), NAN)),
+            "targets": ("x", 3, np.zeros((0, 2)), np.full((3, 2), NAN)),
+        },
+    ),
+    "as_classes": Call(
+        data.as_classes,
+        {"values": [0.1, 0.2, 0.3], "num_bins": 2},
+        {"values": (None, 3, [], [[1.0]], [NAN], [object()]), "num_bins": SIZE},
+    ),
     "stacked": Call(
         data.stacked,
         {"features": np.zeros((2, 3, 4)), "labels": np.zeros((2, 3))},

@@ -73,7 +73,7 @@ def test_non_finite_features_are_refused_by_row(value):
         (np.zeros((3, 2)), [0, 1], None, "got 2 labels for 3 rows"),
         (np.zeros((2, 2)), [0, 5], 3, r"\[0, 3\), got 5 in row 1"),
         (np.zeros((2, 2)), [0, -1], None, "got -1 in row 1"),
-        (np.zeros((2, 2)), [0.5, 1.0], None, r"integer classes.*use jaxswarm\.data\.stacked"),
+        (np.zeros((2, 2)), [0.5, 1.0], None, r"integer classes.*use data\.from_samples"),
         (np.zeros((0, 2)), [], None, "at least one sample"),
         (np.array([["a"], ["b"]]), [0, 1], None, "real numbers"),
         (np.zeros((2, 2)), [[0], [1]], None, r"labels \[S\]"),

@@ -253,3 +253,34 @@ def test_bare_command_lists_without_jax(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "imported []"
+
+
+def test_the_config_of_a_run_can_be_given_back(capsys):
+    assert main(["run", "fake", "--agents", "5", "--gain", "2.5", "--no-figure"]) == 0
+    (first,) = Path("runs/fake").glob("*/config.json")
+    assert main(["run", "fake", "--config", str(first), "--seeds", "3", "--no-figure"]) == 0
+    (second,) = set(Path("runs/fake").glob("*/config.json")) - {first}
+    one, two = (json.loads(path.read_text()) for path in (first, second))
+    assert two == {**one, "config": {**one["config"], "seeds": 3}}
+    assert one["config"]["agents"] == 5
+
+    first.write_text(json.dumps({"config": {"agentz": 5}}))
+    assert main(["run", "fake", "--config", str(first)]) == 2
+    assert "Config has no field 'agentz'" in capsys.readouterr().err
+    assert main(["run", "fake", f"--config={first.parent}/absent.json"]) == 2
+    assert "config: expected the config.json of a run" in capsys.readouterr().err
+
+
+def test_a_run_logs_its_records_and_claims(copy_system, systems):
+    simulated = (
+        'progress("flat arm")',
+        'progress("flat arm"); import jax, jaxswarm; jaxswarm.simulate('
+        'lambda k, s, i: (s + 1.0, {"x": s}), 0.0, 2, key=jax.random.key(0), progress=False)',
+    )
+    copy_system(systems, "absent", simulated)
+    assert main(["run", "absent", "--no-figure", "--log", "csv"]) == 0
+    (folder,) = Path("runs/absent").iterdir()
+    assert (folder / "log/flat_arm.csv").read_text().split() == ["round,x", "1,0.0", "2,1.0"]
+    claims = (folder / "log/claims.csv").read_text().splitlines()
+    assert claims[0] == "round,effect,threshold,held"
+    assert len(claims) == 1 + 3

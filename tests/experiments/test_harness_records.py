@@ -1,12 +1,16 @@
 """Files of a run: metrics come back as they were; figure and claims can be made again from them."""
 
+import importlib
 import json
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import experiments
 from experiments import harness
 from experiments.harness import records
 
@@ -73,3 +77,37 @@ def test_json_holds_arrays_as_lists(tmp_path):
 def test_metrics_that_npz_cannot_hold_are_named(results, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         records.save_metrics(tmp_path / "m.npz", results)
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A part of a config."""
+
+    sizes: tuple[int, ...] = (1, 2)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Fields of every kind that configs have."""
+
+    seed: int = 0
+    rate: float | None = 0.5
+    names: tuple[str, ...] = ("a",)
+    pairs: tuple[tuple[int, float], ...] = ((1, 0.5),)
+    folder: Path | None = None
+    inner: Inner = Inner()
+
+
+def test_a_config_comes_back_from_its_file_with_its_types(tmp_path):
+    config = Whole(3, None, ("x", "y"), ((2, 1.0), (3, 2.0)), Path("data"), Inner((7,)))
+    records.save_config(tmp_path / "config.json", config, scale="full")
+    assert records.load_config(tmp_path / "config.json", Whole()) == (config, "full")
+
+
+def test_every_systems_config_comes_back(tmp_path):
+    for name in experiments.SYSTEMS:
+        module = importlib.import_module(f"experiments.{name}.config")
+        for scale, config in module.SCALES.items():
+            records.save_config(tmp_path / "config.json", config, scale=scale)
+            back = records.load_config(tmp_path / "config.json", module.SCALES["small"])
+            assert back == (config, scale), name
