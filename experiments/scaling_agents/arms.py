@@ -16,8 +16,8 @@ does not follow from its printed success rates; here amplification is the ratio 
 and unrecovered errors are counted separately.
 
 Members of an *independent* team each attempt the whole task; an aggregator takes one attempt
-without comparing them, as the paper's does. Two arms are additions: *independent, voting* compares the
-attempts by a vote, *divided* deals the subtasks to members that exchange nothing (it was called
+without comparing them, as the paper's does. Two arms are additions: *independent, voting* compares
+the attempts by a vote, *divided* deals the subtasks to members that exchange nothing (it was called
 independent before, and scores nothing on chains by construction). Checks of an answer are repeated
 up to three times in every architecture, which stands for the paper's rounds of debate and review.
 
