@@ -137,7 +137,7 @@ def run_architectures(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
         measures = scaling_agents.measures(traces, single)
         means = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=1), measures)
         score, turns = jnp.mean(traces.score, axis=1), jnp.mean(traces.turns, axis=1)
-        failures = 1.0 - score
+        failures = jnp.maximum(1.0 - score, 0.0)  # a mean of ones may exceed 1
         return means._asdict() | {
             "score": score,
             "turns": turns,
