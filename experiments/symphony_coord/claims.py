@@ -243,7 +243,7 @@ def _screening_claims(claim_list: ClaimList, config: Config, results: Results) -
         at_least=REWARD_CHANGE,
         judge="interval",
         note=(
-            f"with {np.mean(screened['messages']) / np.mean(full['messages']):.1%} of the messages, "
+            f"with {np.mean(screened['messages']) / np.mean(full['messages']):.1%} of the messages "
             "by counting alone and with loads reported earlier, where the paper's candidates reply "
             "to every task"
         ),
