@@ -16,8 +16,8 @@ The full scale, 1,024 agents with 32 neighbours each, is an extension: the paper
 agents as unsolved. Its tasks are routed one after another, which bounds its length.
 
 Limits: on the complete graph of five agents a local router sees all capabilities, as the global one
-does. Without evolution and from equal capabilities nothing is ever forwarded. Specialities are assigned
-in turn, so three agents have only three of the five.
+does. Without evolution and from equal capabilities nothing is ever forwarded. Specialities are
+assigned in turn, so three agents have only three of the five.
 
 Shapes: ``A`` arms, ``S`` seeds, ``T`` tasks of training and test, ``N`` agents, ``K`` task types,
 ``P`` parts of a task.

@@ -112,8 +112,8 @@ def _add_edge_uses(found: ClaimList, config: Config, results: Results) -> None:
             connected = "" if name in POORLY_CONNECTED else WELL_CONNECTED
             rival = np.minimum(spent["adom+"], spent["adom+ multi-consensus"])
             found.add(
-                f"On the {graph_label(name)} graph{setting}, DADAO reaches the target error with at "
-                "most a third of the edge uses of the better variant of ADOM+",
+                f"On the {graph_label(name)} graph{setting}, DADAO reaches the target error with "
+                "at most a third of the edge uses of the better variant of ADOM+",
                 statement=_COMMUNICATION,
                 measured="edge uses to the target error, DADAO / better variant of ADOM+ per seed",
                 metric="edge uses to the target error",
