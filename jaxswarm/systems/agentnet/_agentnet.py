@@ -88,7 +88,7 @@ def agentnet(
     n, kinds = world.skill.shape
     first = jnp.full((n, kinds), 0.6)
     if capability is not None:
-        first = jnp.asarray(checks.numbers("capability", capability, (n, kinds)))
+        first = jnp.asarray(checks.real("capability", capability, 0.0, shape=(n, kinds)))
     if backend is not None:
         checks.instance("backend", backend, AgentBackend, "coordination.host_backend(ask, 2, …)")
     size = world.topics.shape[2]
