@@ -77,8 +77,8 @@ class Config:
     degree: int = 0  # neighbours of every agent; 0 for a complete graph
     crowd: int = 32  # agents of the sparse graph, on which some arms are run again; 0 for none
     crowd_degree: int = 4  # neighbours of every agent of the sparse graph
-    crowd_train: int = 2_000  # training tasks on the sparse graph
-    crowd_seeds: int = 10  # independent runs per arm on the sparse graph, at least 2
+    crowd_train: int = 1_000  # training tasks on the sparse graph
+    crowd_seeds: int = 8  # independent runs per arm on the sparse graph, at least 2
     arms: tuple[str, ...] = tuple(ARMS)  # names of the arms to run
     seeds: int = 24  # independent runs per arm, at least 2
     seed: int = 0  # base seed of all runs

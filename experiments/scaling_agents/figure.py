@@ -109,7 +109,7 @@ def _draw_errors_and_turns(ax: Any, config: Config, results: Results) -> None:
         panel.tick_params(axis="y", labelsize=11, length=3)
         for side, spine in panel.spines.items():
             spine.set_visible(side == "bottom")
-    ax.set_xticks(place, list(ARCHITECTURES), fontsize=10)
+    ax.set_xticks(place, list(ARCHITECTURES), fontsize=8)
     plotting.titles(ax, "Errors and turns, means over all tasks", "architecture", "")
 
 

@@ -93,7 +93,7 @@ def latency_world(config: Config) -> symphony_coord.World:
         types=[EASY_SHARE, 1 - EASY_SHARE],
         static=[1, 0],
         shock=config.tasks // 2,
-        slowdown_after=SLOWDOWN,
+        slowdown_after=np.array(SLOWDOWN),
     )
 
 
