@@ -56,6 +56,8 @@ AGENTNET = {
             "capacity": "size",
             "retrieved": [99, *refusals.BAD["size"]],
             "hops": "size",
+            "capability": [np.full((6, 3), NAN), np.ones((2, 3)), "x"],
+            "backend": [3, "x"],
         },
     ),
     "check_evolution": (
@@ -98,6 +100,7 @@ SYMPHONY = {
             "types": [[0.5, 0.6], [NAN, 1.0], [1.0], "x", None],
             "static": [[0.5, 0], [9, 0], [0], "x"],
             "shock": "count",
+            "slowdown_after": [[NAN, 1.0], [-1.0, 1.0], [1.0], "x"],
         },
     ),
     "router": (
@@ -112,6 +115,8 @@ SYMPHONY = {
             "screening": "name",
             "settings": "thing",
             "load_model": "thing",
+            "backend": [3, "x"],
+            "truths": [[0, 1], [[0.5, 0.5]], "x"],
         },
     ),
     "init": (ROUTER.init, {"world": WORKERS}, {"world": "thing"}),
@@ -122,11 +127,12 @@ SYMPHONY = {
             "key": "key",
             "world": "thing",
             "index": [-1, 0.5, NAN, "x"],
-            "policy": [5, -1, 0.5, NAN, "linucb"],
+            "policy": [6, -1, 0.5, NAN, "linucb"],
         },
     ),
 }
 
+BACKEND = Later(coordination.host_backend, lambda call: {"answer": 0}, 2, num_answers=2)
 FLOW = matrix.flow([[0.0, 1.0]], servers=2, actors=2)
 WORK = Later(lambda: jax.jit(lambda k: matrix.sample_work(k, FLOW, 4, max_hops=1))(KEY))
 PLAN = Later(network.fault_plan, [(1, "crash", 0)], 2)
@@ -162,6 +168,11 @@ MATRIX = {
             "max_hops": "size",
             **dict.fromkeys(("hop_spread", "row_spread", "size_spread"), "nonnegative"),
         },
+    ),
+    "answered_work": (
+        matrix.answered_work,
+        {"key": KEY, "work": WORK, "flow": FLOW, "backend": BACKEND},
+        {"key": "key", "work": ODD_WORK, "flow": "thing", "backend": "thing"},
     ),
     "carried_bytes": (
         matrix.carried_bytes,
@@ -230,6 +241,7 @@ MATRIX = {
 GRAPH = Later(coordination.layered_task, 2, 1, 1)
 ONE = scaling_agents.architecture("single", 1)
 TEAM = Later(scaling_agents.team, 1)
+PAIR = Later(scaling_agents.team, 2)
 TRACE = Later(scaling_agents.run_task, KEY, GRAPH, ONE, TEAM, 0.9)
 ROWS, SCORES = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30.0)
 SINGLES = {
@@ -245,7 +257,26 @@ SCALING = {
     "architecture": (
         scaling_agents.architecture,
         {"name": "hybrid", "members": 3},
-        {"name": "name", "members": "size", "peers": [3, -1, 0.5, NAN, "x", None]},
+        {
+            "name": "name",
+            "members": "size",
+            "peers": [3, -1, 0.5, NAN, "x", None],
+            "rounds": [0, 4, 0.5, NAN, "x", None],
+        },
+    ),
+    "run_independent": (
+        scaling_agents.run_independent,
+        {"key": KEY, "graph": GRAPH, "members": 2, "pool": PAIR, "ability": 0.9},
+        {
+            "key": "key",
+            "graph": "thing",
+            "members": [1, 3, 0.5, NAN, "x", None],
+            "pool": ["x", 3, None],
+            "ability": "probability",
+            "rounds": [0, 4, 0.5, NAN, "x", None],
+            "vote": [2, "x", None],
+            "backend": [3, "x"],
+        },
     ),
     "team": (
         scaling_agents.team,

@@ -8,13 +8,16 @@ stay where they enter. (In a pilot it gave all parts of a task to one agent, an 
 Under the paper's edge rule an edge needs twelve failures in a row to fall below the threshold, so
 few edges are ever removed.
 
+Six arms are run again with 32 agents of four neighbours each, where a local router sees an eighth
+of what a global one does. Arms with noisy abilities start from estimates of the agents' own success
+with an error of :data:`NOISE`, so that the arm without evolution routes too, as the paper's does.
+
 The full scale, 1,024 agents with 32 neighbours each, is an extension: the paper names hundreds of
 agents as unsolved. Its tasks are routed one after another, which bounds its length.
 
 Limits: on the complete graph of five agents a local router sees all capabilities, as the global one
-does. Without evolution all capabilities are equal, so nothing is ever forwarded, whereas the
-paper's arm without evolution still routes. Specialities are assigned in turn, so three agents have
-only three of the five.
+does. Without evolution and from equal capabilities nothing is ever forwarded. Specialities are
+assigned in turn, so three agents have only three of the five.
 
 Shapes: ``A`` arms, ``S`` seeds, ``T`` tasks of training and test, ``N`` agents, ``K`` task types,
 ``P`` parts of a task.
@@ -25,16 +28,18 @@ References:
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.agentnet.config import ARMS, Config
+from experiments.agentnet.config import ARMS, CROWD_ARMS, Config
 from jaxswarm import agents, coordination, topology
 from jaxswarm.systems import agentnet
 
+NOISE = 0.25  # standard deviation of noisy estimates of the success in a type
 KEPT_AGENTS = 16  # rows of the final state that are kept of a large population
 
 
@@ -45,8 +50,21 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         ``success {arm: [S]}``, mean over test tasks; ``training {arm: [S, train]}``, success of
         each training task; ``hops {arm: [S]}``, mean agents per task; ``edges [S, T]``, edges in
         use in the first arm; ``specialization {arm: [S, 2]}``, in the first and last quarter of
-        training; ``weight`` and ``capability``, final state of the first arm and seed.
+        training; ``weight`` and ``capability``, final state of the first arm and seed;
+        ``crowd {arm: [S]}``, success on the sparse graph.
     """
+    crowd = {}
+    if config.crowd:
+        progress(f"{config.crowd} agents with {config.crowd_degree} neighbours")
+        many = replace(
+            config, agents=config.crowd, degree=config.crowd_degree, arms=CROWD_ARMS,
+            train=config.crowd_train, seeds=config.crowd_seeds,
+        )  # fmt: skip
+        info, _, _ = simulate(many)
+        crowd = {
+            name: info.success[arm, :, many.train :].mean(axis=1)
+            for arm, name in enumerate(CROWD_ARMS)
+        }
     progress("training and tests, all arms")
     info, weight, capability = simulate(config)
     train = slice(0, config.train)
@@ -72,7 +90,7 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
         "specialization": specialization,
         "weight": weight[0, 0],
         "capability": capability[0, 0],
-    }
+    } | ({"crowd": crowd} if crowd else {})
 
 
 def simulate(config: Config) -> tuple[agentnet.NetInfo, np.ndarray, np.ndarray]:
@@ -93,13 +111,21 @@ def simulate(config: Config) -> tuple[agentnet.NetInfo, np.ndarray, np.ndarray]:
     switches = jnp.array([arm[:7] for arm in arms])  # bool[A, 7]: up to and with ``learning``
     members = np.array([n if config.degree else arm.members for arm in arms])
     exists = jnp.arange(n)[None, :] < members[:, None]
-    failure = jnp.array([arm.failure for arm in arms])
+    failure = jnp.array([(arm.failure, arm.noisy) for arm in arms])
 
-    def run_seed(switch: jax.Array, exists: jax.Array, failure: jax.Array, key: jax.Array) -> Any:
+    def run_seed(switch: jax.Array, exists: jax.Array, flags: jax.Array, key: jax.Array) -> Any:
+        failure, noisy = flags
         world = agentnet.population(jax.random.fold_in(key, 0), graph, config.types)
         stream = agentnet.sample_tasks(jax.random.fold_in(key, 1), world, total)
         victim = jax.random.randint(jax.random.fold_in(key, 2), (), 0, jnp.sum(exists))
-        system = agentnet.agentnet(world, rule=config.rule, capacity=config.capacity)
+        error = NOISE * jax.random.normal(jax.random.fold_in(key, 4), world.skill.shape)
+        estimate = jnp.clip(jax.nn.sigmoid(world.skill) + error, 0.0, 1.0)
+        system = agentnet.agentnet(
+            world,
+            rule=config.rule,
+            capacity=config.capacity,
+            capability=jnp.where(noisy, estimate, 0.6),
+        )
         choices = agentnet.Choices(*switch[:6])
         has_router, learning = choices.router, switch[6]
 

@@ -19,6 +19,7 @@ class Arm(NamedTuple):
         learning: edges, capabilities and memories change during training.
         members: number of agents.
         failure: in the test one random agent fails, or the global router if there is one.
+        noisy: agents advertise noisy estimates of their abilities at first, instead of equal ones.
     """
 
     random_operation: bool = False
@@ -30,6 +31,7 @@ class Arm(NamedTuple):
     learning: bool = True
     members: int = 5
     failure: bool = False
+    noisy: bool = False
 
 
 ARMS = {
@@ -46,7 +48,19 @@ ARMS = {
     "global router, failed": Arm(router=True, failure=True),
     "AgentNet, 3 agents": Arm(members=3),
     "AgentNet, 9 agents": Arm(members=9),
+    "AgentNet, noisy abilities": Arm(noisy=True),
+    "no evolution, noisy abilities": Arm(learning=False, noisy=True),
 }
+
+CROWD_ARMS = (
+    "AgentNet",
+    "global router",
+    "random next agent",
+    "no routing",
+    "AgentNet, noisy abilities",
+    "no evolution, noisy abilities",
+)
+"""Arms that are run again with many agents of few neighbours."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,10 @@ class Config:
     rule: str = "paper"  # how edges and capabilities evolve: as in the paper or in its code
     agents: int = 9  # agents that exist; arms use their first members (all, if degree > 0)
     degree: int = 0  # neighbours of every agent; 0 for a complete graph
+    crowd: int = 32  # agents of the sparse graph, on which some arms are run again; 0 for none
+    crowd_degree: int = 4  # neighbours of every agent of the sparse graph
+    crowd_train: int = 1_000  # training tasks on the sparse graph
+    crowd_seeds: int = 8  # independent runs per arm on the sparse graph, at least 2
     arms: tuple[str, ...] = tuple(ARMS)  # names of the arms to run
     seeds: int = 24  # independent runs per arm, at least 2
     seed: int = 0  # base seed of all runs
@@ -78,10 +96,12 @@ class Config:
 
 
 SCALES = {
-    "smoke": Config(train=24, test=8, repeats=1, seeds=2, capacity=6),
+    "smoke": Config(
+        train=24, test=8, repeats=1, seeds=2, capacity=6, crowd=8, crowd_train=24, crowd_seeds=2,
+    ),
     "small": Config(),
     "full": Config(
         train=40_000, test=2_000, repeats=1, types=8, capacity=20, agents=1024, degree=32,
-        arms=("AgentNet", "no routing"), seeds=2,
+        arms=CROWD_ARMS, crowd=0, seeds=5,
     ),
 }  # fmt: skip

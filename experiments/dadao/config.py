@@ -40,7 +40,7 @@ class Config:
     path: int = 12  # number of agents of the path graph
     complete: int = 16  # number of agents of the complete graph
     barbell: int = 6  # number of agents in each of the two cliques of the barbell graph
-    grid: int = 0  # side of a square grid graph, in agents; 0 leaves the graph out
+    grid: int = 4  # side of a square grid graph, in agents; 0 leaves the graph out
     geometric: int = 0  # number of agents of a random geometric graph; 0 leaves it out
     regular: int = 0  # number of agents of a random 4-regular graph; 0 leaves it out
     dimension: int = 5  # number of parameters of the regression
@@ -66,6 +66,7 @@ SCALES = {
         path=6,
         complete=6,
         barbell=3,
+        grid=3,
         condition=8.0,
         sweep=(4.0, 16.0),
         seeds=2,

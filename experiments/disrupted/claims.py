@@ -98,6 +98,7 @@ def _add_links_over_data(found: ClaimList, config: Config, accuracies: Accuracie
                     baseline=f"{LINKS_OVER_DATA:g} times the loss added by data",
                     value=statistics.summarize(by_links - LINKS_OVER_DATA * by_data),
                     at_least=EXCESS,
+                    judge="interval",
                     note=note,
                 )
 
@@ -127,6 +128,7 @@ def _add_random_over_hubs(found: ClaimList, config: Config, accuracies: Accuraci
                 baseline=f"{RANDOM_OVER_HUBS:g} times the loss with hubs removed",
                 value=statistics.summarize(by_random - RANDOM_OVER_HUBS * by_hubs),
                 at_most=RANDOM_EXCESS,
+                judge="interval",
             )
 
 
@@ -147,6 +149,7 @@ def _add_robustness(found: ClaimList, config: Config, accuracies: Accuracies) ->
             baseline="undisturbed network, same agents",
             value=statistics.summarize(ratio),
             at_least=KEPT,
+            judge="interval",
         )
         largest = accuracies.largest_component(arm)
         found.add(
@@ -163,6 +166,7 @@ def _add_robustness(found: ClaimList, config: Config, accuracies: Accuracies) ->
                 accuracies.of(arm, largest), accuracies.of(f"m={m} alone", largest)
             ),
             at_least=OVER_ALONE,
+            judge="interval",
         )
 
 
@@ -192,6 +196,7 @@ def _add_later_disruption(found: ClaimList, config: Config, accuracies: Accuraci
             baseline="the next earlier disruption",
             value=statistics.summarize(steps[:, np.argmin(steps.mean(axis=0))]),
             at_least=LATER_IS_NO_WORSE,
+            judge="interval",
         )
 
 

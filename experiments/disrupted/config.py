@@ -10,7 +10,7 @@ class Config:
     """Settings; all arms share them."""
 
     agents: int = 50  # number of agents
-    samples: int = 8  # training samples of each agent, on average
+    samples: int = 24  # training samples of each agent, on average
     attachments: tuple[int, ...] = (1, 2)
     """Links of each new node of the Barabási-Albert graph (its parameter m); all arms for each."""
     shares: tuple[float, ...] = (0.1, 0.2)
@@ -24,9 +24,9 @@ class Config:
     hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers
     weighting: Literal["uniform", "size"] = "uniform"
     """Weights of neighbours in the average: all equal (uniform) or by number of samples (size)."""
-    data: str = "digits"  # name of the data set: digits, or mnist with --path
-    path: Path | None = None  # folder of files in MNIST's format, for --data mnist
-    every: int = 5  # rounds between two evaluations; must divide rounds
+    data: str = "digits"  # name of the data set: digits or mnist
+    path: Path | None = None  # folder of files in MNIST's format; default: JAXSWARM_DATA
+    every: int = 10  # rounds between two evaluations; must divide rounds
     seeds: int = 5  # number of independent runs of each arm
     seed: int = 0  # base seed from which all random draws of all runs are derived
 
@@ -46,5 +46,14 @@ SCALES = {
         agents=16, attachments=(2,), shares=(0.2,), times=(2, 5), rounds=10, hidden=(16,), seeds=2
     ),
     "small": Config(),
-    "full": Config(agents=1000, shares=(0.1,), times=(5, 15), rounds=30, every=10, seeds=2),
+    "full": Config(
+        agents=100,
+        samples=80,
+        shares=(0.1, 0.2, 0.4),
+        times=(5, 20, 60),
+        rounds=100,
+        data="mnist",
+        every=10,
+        seeds=10,
+    ),
 }

@@ -7,7 +7,7 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -69,12 +69,14 @@ class Description:
         title: one line: the method and what is checked.
         paper: the publication.
         substitutes: one to three sentences: what replaces which part of the paper's set-up.
+        changes: what changed after a pilot or a recorded run (``CHANGES``); empty if nothing did.
     """
 
     name: str
     title: str
     paper: Paper
     substitutes: str
+    changes: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,10 @@ def describe(name: str) -> Description:
         raise ValueError(f"experiments/{name}: NAME: expected {name!r}, got {module.NAME!r}")
     if not isinstance(module.PAPER, Paper):
         raise ValueError(f"experiments/{name}: PAPER: expected a Paper, got {module.PAPER!r}")
-    return Description(name, module.TITLE, module.PAPER, module.SUBSTITUTES)
+    changes = getattr(module, "CHANGES", "")
+    if not isinstance(changes, str):
+        raise ValueError(f"experiments/{name}: CHANGES: expected a text, got {changes!r}")
+    return Description(name, module.TITLE, module.PAPER, module.SUBSTITUTES, changes=changes)
 
 
 def load(name: str) -> Experiment:
@@ -199,6 +204,7 @@ def load(name: str) -> Experiment:
         about.title,
         about.paper,
         about.substitutes,
+        changes=about.changes,
         Config=config.Config,
         SCALES=config.SCALES,
         run=arms.run,

@@ -118,6 +118,7 @@ def record(folder: str | Path, outcome: Outcome, versions: Mapping[str, Any]) ->
         "title": about.title,
         "paper": about.paper._asdict(),
         "substitutes": about.substitutes,
+        "changes": about.changes,
         "figure": figure,
         "command": outcome.command,
         "seed": outcome.seed,
@@ -172,6 +173,8 @@ def _about(recorded: Sequence[Entry]) -> list[str]:
         "",
         f"Differences from the paper's set-up: {known('substitutes') or _UNKNOWN}",
     ]
+    if changes := known("changes"):
+        lines += ["", f"Changed after a pilot or a recorded run: {changes}"]
     if figure := known("figure"):
         lines += ["", f"![Figure of {recorded[0]['system']}, {FIGURE_SCALE} scale]({figure})"]
     return lines

@@ -12,6 +12,7 @@ from experiments.harness.protocol import Results
 from experiments.scaling_agents.config import (
     ARCHITECTURES,
     INDEPENDENT,
+    SETTINGS,
     SINGLE,
     TEAMS,
     Config,
@@ -22,6 +23,12 @@ from jaxswarm.systems import scaling_agents
 
 LEAST_SCORE = 1e-3  # lower bound of a single agent's score in ratios
 GAIN_LIMITS = (-1.0, 2.0)  # gains are clipped to this range before a line is fitted
+
+
+def under(results: Results, setting: str) -> Results:
+    """The results under one of ``SETTINGS``: ``[K, A, B, S]`` each."""
+    at = list(SETTINGS).index(setting)
+    return {name: np.asarray(leaf)[at] for name, leaf in results.items() if name != "map"}
 
 
 def architecture_mean(
@@ -35,7 +42,7 @@ def architecture_mean(
 
     Args:
         config: sizes of the run.
-        results: of :func:`experiments.scaling_agents.arms.run`.
+        results: of :func:`under`.
         name: one of ``ARCHITECTURES``.
         measure: name of an entry of ``results``.
         kinds: names of the kinds of task to keep; all by default.
@@ -138,13 +145,14 @@ def paper_regression(config: Config, results: Results) -> dict[str, Any]:
     Returns:
         ``r2``, ``mae`` and ``predicted``, of held-out kinds of task.
     """
-    kinds, num_arms, abilities, _ = np.asarray(results["score"]).shape
-    shape = (kinds, num_arms - 1, abilities)
+    kinds, _, abilities, _ = np.asarray(results["score"]).shape
+    paper = [at for at, (name, _) in enumerate(arms(config)) if name in TEAMS]
+    shape = (kinds, len(paper), abilities)
     names = ("score", "overhead", "density", "redundancy", "efficiency", "amplification")
-    team = {name: np.asarray(results[name]).mean(axis=-1)[:, 1:] for name in names}
+    team = {name: np.asarray(results[name]).mean(axis=-1)[:, paper] for name in names}
     single = np.asarray(results["score"]).mean(axis=-1)[:, :1]
     tools = np.array([kind.tools for kind in KINDS.values()], float)[:, None, None]
-    members = np.array([n for _, n in arms(config)])[1:][None, :, None]
+    members = np.array([arms(config)[at][1] for at in paper])[None, :, None]
 
     def flat(values: np.ndarray) -> np.ndarray:
         return np.broadcast_to(values, shape).ravel()

@@ -6,7 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.scaling_agents.config import ARCHITECTURES, DECENTRALIZED, SINGLE, Config
+from experiments.scaling_agents.config import (
+    ARCHITECTURES,
+    DECENTRALIZED,
+    INDEPENDENT,
+    ROUNDS,
+    SINGLE,
+    Config,
+)
 from jaxswarm.coordination import layered_task
 from jaxswarm.systems import scaling_agents
 
@@ -32,8 +39,9 @@ def best_architecture_map(config: Config, key: jax.Array) -> dict[str, np.ndarra
     architecture = jax.tree.map(
         lambda *x: jnp.array(x),
         *[
-            scaling_agents.architecture(name, 1 if name == SINGLE else MEMBERS)
+            scaling_agents.architecture(name, 1 if name == SINGLE else MEMBERS, rounds=ROUNDS)
             for name in ARCHITECTURES
+            if name != INDEPENDENT
         ],
     )
     winner = np.zeros((len(WIDTHS), len(DEPTHS)), int)
@@ -46,8 +54,17 @@ def best_architecture_map(config: Config, key: jax.Array) -> dict[str, np.ndarra
                     key, graph, arm, pool, ABILITY, observability=OBSERVABILITY, task=task
                 ).score
 
+            def independent(task: jax.Array, graph: Any = graph) -> jax.Array:
+                return scaling_agents.run_independent(
+                    key, graph, MEMBERS, pool, ABILITY, observability=OBSERVABILITY, task=task,
+                    rounds=ROUNDS,
+                ).score  # fmt: skip
+
+            tasks = jnp.arange(config.tasks)
             over_tasks = jax.vmap(jax.vmap(score, (None, 0)), (0, None))
-            means = jax.jit(over_tasks)(architecture, jnp.arange(config.tasks)).mean(axis=1)
+            teams = jax.jit(over_tasks)(architecture, tasks).mean(axis=1)
+            whole = jax.jit(jax.vmap(independent))(tasks).mean()
+            means = jnp.insert(teams, ARCHITECTURES.index(INDEPENDENT), whole)
             winner[i, j] = int(jnp.argmax(means))
     sizes, turns = [], []
     size = 2

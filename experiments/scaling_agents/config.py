@@ -2,11 +2,24 @@
 
 from dataclasses import dataclass
 
-from jaxswarm.systems import scaling_agents
-
-ARCHITECTURES = scaling_agents.ARCHITECTURES
+ARCHITECTURES = ("single", "independent", "centralized", "decentralized", "hybrid")
 SINGLE, INDEPENDENT, CENTRALIZED, DECENTRALIZED, HYBRID = ARCHITECTURES
 TEAMS = ARCHITECTURES[1:]
+DIVIDED = "divided"  # subtasks dealt to members that exchange nothing: called independent before
+VOTING = "independent, voting"  # whole attempts compared by a vote, which the paper's are not
+
+ROUNDS = 3  # of checks and second answers, for every architecture
+SETTINGS: dict[str, dict[str, float]] = {
+    "as stated": {},
+    "budget 450": {"budget": 450.0},
+    "budget 700": {"budget": 700.0},
+    "budget 2,800": {"budget": 2800.0},
+    "blind .9": {"blind": 0.9},
+    "misread .4": {"misread": 0.4},
+    "message 200": {"message": 200.0},
+    "one round": {"rounds": 1},
+}
+"""Constants of the worker under which every claim is tested: fields of ``Costs``, and rounds."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +28,8 @@ class Config:
 
     abilities: tuple[float, ...] = (0.6, 0.75, 0.9)  # chances of a right answer, at least three
     teams: tuple[int, ...] = (3, 5)  # members of a team, at least two sizes
-    tasks: int = 40  # tasks of each kind per seed
-    seeds: int = 16  # independent runs
+    tasks: int = 6  # tasks of each kind per seed and setting
+    seeds: int = 8  # independent runs
     largest: int = 0  # members of the largest team in the map of the full scale; 0 skips the map
     seed: int = 0  # base seed of all runs
 
@@ -30,7 +43,7 @@ class Config:
 
 
 SCALES = {
-    "smoke": Config(tasks=4, seeds=3),
+    "smoke": Config(tasks=2, seeds=3),
     "small": Config(),
     "full": Config(
         abilities=(0.5, 0.6, 0.7, 0.8, 0.9), teams=(2, 3, 5, 8), tasks=100, largest=1024
@@ -39,5 +52,7 @@ SCALES = {
 
 
 def arms(config: Config) -> list[tuple[str, int]]:
-    """``(architecture, members)`` of every arm; the single agent comes first."""
-    return [(SINGLE, 1), *((name, n) for n in config.teams for name in TEAMS)]
+    """``(architecture, members)`` of every arm: the single agent, teams of the engine, attempts."""
+    engine = [(name, n) for n in config.teams for name in (*TEAMS[1:], DIVIDED)]
+    attempts = [(INDEPENDENT, n) for n in config.teams]
+    return [(SINGLE, 1), *engine, *attempts, (VOTING, max(config.teams))]

@@ -14,27 +14,60 @@ from experiments.scaling_agents.analysis import (
     gain_line,
     gains,
     paper_regression,
+    under,
 )
-from experiments.scaling_agents.config import ARCHITECTURES, SINGLE, TEAMS, Config
+from experiments.scaling_agents.claims import claims_under
+from experiments.scaling_agents.config import (
+    ARCHITECTURES,
+    SETTINGS,
+    SINGLE,
+    TEAMS,
+    Config,
+)
 from experiments.scaling_agents.task_kinds import KINDS
 from jaxswarm import plotting
 
 GRAY = "#5A5A5A"
+STATED, SCARCE = "as stated", "budget 450"
 LARGEST_SHOWN_GAIN = 1.5
 BAR_WIDTH = 0.38
 
 
 def plot(config: Config, results: Results, path: Path) -> None:
-    """Draw four panels: gains by kind of task, errors and turns, gains by score, predictions."""
-    grid = plotting.panels(2, 2, width=7.0, height=5.0)
-    _draw_gains(grid[0, 0], config, results)
-    _draw_errors_and_turns(grid[0, 1], config, results)
-    _draw_gain_line(grid[1, 0], config, results)
-    _draw_predictions(grid[1, 1], config, results)
+    """Draw gains by kind of task at two budgets, errors and turns, gains by score, predictions.
+
+    The last panel shows under which settings of the worker each claim holds.
+    """
+    grid = plotting.panels(2, 3, width=7.0, height=5.4)
+    stated = under(results, STATED)
+    _draw_gains(grid[0, 0], config, stated, STATED)
+    _draw_gains(grid[0, 1], config, under(results, SCARCE), SCARCE)
+    _draw_settings(grid[0, 2], config, results)
+    _draw_errors_and_turns(grid[1, 0], config, stated)
+    _draw_gain_line(grid[1, 1], config, stated)
+    _draw_predictions(grid[1, 2], config, stated)
     plotting.save(grid[0, 0], path)
 
 
-def _draw_gains(ax: Any, config: Config, results: Results) -> None:
+def _draw_settings(ax: Any, config: Config, results: Results) -> None:
+    """Claims (numbered as in the report) that hold under each setting of the worker."""
+    held = np.array(
+        [[claim.held for claim in claims_under(config, results, name)] for name in SETTINGS]
+    ).T
+    plotting.heatmap(
+        held.astype(float),
+        [str(number + 1) for number in range(len(held))],
+        list(SETTINGS),
+        title="Claims that hold (1) by setting of the worker",
+        xlabel="setting",
+        limits=(0.0, 1.0),
+        cmap="RdYlGn",
+        ax=ax,
+    )
+    ax.tick_params(axis="x", labelsize=9, rotation=30)
+
+
+def _draw_gains(ax: Any, config: Config, results: Results, setting: str) -> None:
     """Relative gain of every team on every kind of task."""
     single = architecture_mean(config, results, SINGLE, "score").mean(axis=(1, 2))
     gain = [
@@ -47,7 +80,7 @@ def _draw_gains(ax: Any, config: Config, results: Results) -> None:
         np.clip(np.transpose(gain), -1.0, LARGEST_SHOWN_GAIN),
         list(KINDS),
         list(TEAMS),
-        title="Relative gain over a single agent",
+        title=f"Relative gain over a single agent, {setting}",
         xlabel="architecture",
         limits=(-LARGEST_SHOWN_GAIN, LARGEST_SHOWN_GAIN),
         cmap="RdBu",
@@ -76,7 +109,7 @@ def _draw_errors_and_turns(ax: Any, config: Config, results: Results) -> None:
         panel.tick_params(axis="y", labelsize=11, length=3)
         for side, spine in panel.spines.items():
             spine.set_visible(side == "bottom")
-    ax.set_xticks(place, list(ARCHITECTURES), fontsize=10)
+    ax.set_xticks(place, list(ARCHITECTURES), fontsize=8)
     plotting.titles(ax, "Errors and turns, means over all tasks", "architecture", "")
 
 

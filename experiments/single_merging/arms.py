@@ -3,8 +3,8 @@
 Arms differ only in how many random neighbours an agent averages with in each round. Agents resample
 their data from a class distribution of their own, ``Dirichlet(alpha)``. The *merged* model is the
 average of all agents' parameters; it is evaluated at every record and written back only where the
-schedule averages over all agents. All agents start from the same parameters unless
-``--no-shared-init`` is given, because merging needs that.
+schedule averages over all agents. All agents start from the same parameters, because merging needs
+that, but for the arms named *own starts*, which must fail, or with ``--no-shared-init``.
 
 Version 2 of the paper softens "match server-based training" to a significant improvement under high
 data heterogeneity; the claims are about that. Its statement on the rate of convergence is not
@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import ArrayLike
 
 from experiments.harness.protocol import Results
 from experiments.single_merging.config import Config
@@ -74,7 +75,13 @@ def schedules(config: Config) -> dict[str, CommunicationSchedule]:
         "single merge": single_merge,
         "constant, same budget": fixed(float(np.mean(single_merge.values))),
     }
-    return arms | {window_arm(start): window(start) for start in config.starts}
+    arms |= {window_arm(start): window(start) for start in config.starts}
+    return arms | {own_starts(name): arms[name] for name in ("isolated", "single merge")}
+
+
+def own_starts(arm: str) -> str:
+    """Name of the same arm in which every agent starts from parameters of its own."""
+    return f"{arm}, own starts"
 
 
 def run(config: Config, progress: Callable[[str], None]) -> Results:
@@ -93,11 +100,12 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     )(jnp.arange(config.seeds))
     shards = jax.vmap(partial(_shards, config, split.train), out_axes=_OVER_SEEDS)(keys[:, 1])
     run_seed = partial(_run_seed, config, model, _most_neighbours(config, arms))
-    run_seeds = jax.jit(jax.vmap(run_seed, (None, _OVER_SEEDS, None, 0)))
+    run_seeds = jax.jit(jax.vmap(run_seed, (None, _OVER_SEEDS, None, 0, None)))
     results: Results = {"round": np.arange(0, config.rounds + 1, config.every), "arms": {}}
     for name, schedule in arms.items():
         progress(name)
-        curves = run_seeds(schedule, shards, split.test, keys[:, ::2])
+        common = config.shared_init and name not in map(own_starts, arms)
+        curves = run_seeds(schedule, shards, split.test, keys[:, ::2], common)
         results["arms"][name] = jax.tree.map(np.asarray, curves)
     return results
 
@@ -135,6 +143,7 @@ def _run_seed(
     shards: data.ClassShards,
     test: data.Dataset,
     keys: jax.Array,
+    common_start: ArrayLike,
 ) -> dict[str, jax.Array]:
     """Train one seed of one arm; accuracy, disagreement and models sent, ``[R]`` each."""
     init_key, run_key = keys
@@ -145,7 +154,8 @@ def _run_seed(
         local_steps=config.local_steps,
         sample=data.class_batches(config.batch),
     )
-    params = agents.initialize(init_key, model.init, config.agents, shared=config.shared_init)
+    own = agents.initialize(init_key, model.init, config.agents)
+    params = jax.tree.map(lambda leaf: jnp.where(common_start, leaf[:1], leaf), own)
     state, evaluate = learner.init(params), learning.evaluation(model, test)
     before = evaluate(state)
     _, records = rollout(

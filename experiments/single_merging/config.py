@@ -10,7 +10,7 @@ class Config:
     """Settings; all arms share them and differ only in the communication schedule."""
 
     seed: int = 0  # base seed from which all random draws of all runs are derived
-    seeds: int = 5  # number of independent runs of each arm
+    seeds: int = 8  # number of independent runs of each arm
     agents: int = 16  # number of agents, at least 2
     rounds: int = 60  # number of rounds; a round is local training followed by one exchange
     local_steps: int = 20  # SGD steps that an agent takes between two exchanges, at least 1
@@ -28,9 +28,10 @@ class Config:
     width: float = 0.05  # length of the dense communication window as a fraction of the run
     starts: tuple[float, ...] = (0.1, 0.5, 0.9, 0.95)
     """Starts of the dense window as fractions of the run, in increasing order; one arm each."""
-    shared_init: bool = True  # whether all agents start from the same initial parameters
-    data: str = "digits"  # name of the data set: digits, or mnist with --path
-    path: Path | None = None  # folder of files in MNIST's format, for --data mnist
+    shared_init: bool = True
+    """Whether all agents start from the same parameters, except in the arms named own starts."""
+    data: str = "digits"  # name of the data set: digits or mnist
+    path: Path | None = None  # folder of files in MNIST's format; default: JAXSWARM_DATA
     every: int = 2  # rounds between two evaluations; must divide rounds
 
     def __post_init__(self) -> None:
@@ -65,6 +66,7 @@ SCALES = {
         batch=64,
         network="cnn",
         hidden=(128,),
+        data="mnist",
         every=5,
     ),
 }

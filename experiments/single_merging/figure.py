@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.harness.protocol import Results
-from experiments.single_merging.arms import window_arm
+from experiments.single_merging.arms import own_starts, window_arm
 from experiments.single_merging.config import Config
 from jaxswarm import plotting
 
@@ -23,6 +23,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
             "sparse gossip": arms["sparse"]["local"],
             "isolated, merged": arms["isolated"]["merged"],
             "isolated": arms["isolated"]["local"],
+            "isolated, own starts, merged": arms[own_starts("isolated")]["merged"],
         },
         rounds,
         title="Accuracy by communication schedule",

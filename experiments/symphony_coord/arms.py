@@ -1,7 +1,7 @@
 """Runs of the Symphony-Coord experiment: shocks, regret, screening, and a swarm of requesters.
 
 A requester broadcasts a beacon, ranks the candidates that reply by a composite score, keeps a short
-list and picks from it with LinUCB, a contextual bandit on six features. Four parts:
+list and picks from it with LinUCB, a contextual bandit on six features. Six parts:
 
 * **Shocks.** One requester and the five agents of the published simulator (profiles, weights and
   confidence radius as published). Half-way, agent A fails silently (with or without losses of
@@ -9,14 +9,16 @@ list and picks from it with LinUCB, a contextual bandit on six features. Four pa
   out of reach even for an oracle, so recovery is measured against an oracle after the shock. The
   shock in which A only degrades is run without a claim: there LinUCB hardly differs from random
   choice. So is feedback that arrives late.
+* **Cost** and **latency**, the published Experiments 1 and 3: rewards less penalties for price and
+  latency, at fixed agents and when their latencies change half-way (without the bursts of load).
 * **Regret.** LinUCB where rewards are linear in the features.
 * **Screening.** A short list of three among many agents against scoring all candidates.
 * **Swarm** (an extension, not in the paper). Every node is a requester and a worker, a beacon
   travels two hops, and 30 % of the workers fail silently half-way. Requesters with statistics of
-  their own are compared with requesters that gossip them and with one central router.
-
-Limits: requesters in isolation that use a constant confidence radius reach about the regret of the
-central router with the published radius, so part of what gossip saves is over-exploration.
+  their own are compared with requesters that gossip them, with one central router, and with the
+  best match of the short list, which learns nothing. Every arm has the confidence radius of the
+  grid :data:`RADII` that has the least regret on other seeds; its regret with the published radius
+  is kept too.
 
 Shapes: ``S`` seeds, ``T`` tasks, ``R`` requesters, ``A`` arms.
 
@@ -34,7 +36,11 @@ import numpy as np
 
 from experiments.symphony_coord.config import Config
 from experiments.symphony_coord.worlds import (
+    PROFILES,
     SHOCKS,
+    SWARM_NOISE,
+    cost_worlds,
+    latency_world,
     published_worlds,
     specialist_worlds,
 )
@@ -64,7 +70,16 @@ ARMS = {
     "LinUCB, constant radius": Arm("linucb", alpha=0.0),
 }
 SHORT_LIST, ALL_CANDIDATES = "short list of 3", "all candidates"
-ISOLATED, GOSSIP, CENTRAL = SHARING = ("isolated", "gossip", "central router")
+ISOLATED, GOSSIP, CENTRAL, FIRST = SHARING = (
+    "isolated",
+    "gossip",
+    "central router",
+    "best match, no learning",
+)
+RADII = (0.0, 0.3, 1.0, 3.0, float("nan"))  # of LinUCB in the swarm; NaN: the published one
+COST_ARMS = ("LinUCB", "always A", "static rule", "random choice")
+LATENCY_ARMS = ("LinUCB", "random choice", "static rule", "frozen LinUCB")
+REAL_REWARD = symphony_coord.RouterSettings(latency_penalty=0.2, price_penalty=0.15)
 
 
 def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -80,6 +95,9 @@ def run(config: Config, progress: Callable[[str], None]) -> dict[str, Any]:
     results: dict[str, Any] = {"shock": run_shocks(jax.random.fold_in(key, 0), config)}
     progress("shocks, late feedback")
     results["delayed"] = run_shocks(jax.random.fold_in(key, 0), config, config.delay)
+    progress("cost and latency")
+    results["cost"] = run_cost(jax.random.fold_in(key, 4), config)
+    results["latency"] = run_latency(jax.random.fold_in(key, 5), config)
     progress("regret with linear rewards")
     results["regret"] = run_regret(jax.random.fold_in(key, 1), config)
     progress("screening")
@@ -143,6 +161,44 @@ def run_shocks(key: jax.Array, config: Config, delay: int = 0) -> dict[str, Any]
         for name, part in windows.items()
     }
     return {"success": success, "information": information}
+
+
+def _published_agents(
+    key: jax.Array, config: Config, worlds: list[tuple[Any, str]], names: tuple[str, ...]
+) -> dict[str, dict[str, jax.Array]]:
+    """The published agents with penalties for price and latency; ``[S, T]`` by arm."""
+    candidates = coordination.flood_search(topology.star(6), [0], range(1, 6), ttl=1)
+    router = symphony_coord.router(
+        candidates, bandits.linucb(symphony_coord.FEATURES), settings=REAL_REWARD
+    )
+    prices = jnp.asarray(PROFILES[:, 0], jnp.float32)
+
+    def run_seed(world: Any, policy: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
+        info = run_tasks(router, world, key, config.tasks, policy)
+        reward, latency, worker = info.reward[:, 0], info.latency[:, 0], info.worker[:, 0]
+        return {"reward": reward, "latency": latency, "price": prices[worker]}
+
+    run_arm = jax.jit(jax.vmap(run_seed, in_axes=(None, None, 0)))
+    keys = agents.keys(key, config.seeds)
+    return {
+        name: run_arm(world, jnp.int32(symphony_coord.POLICIES.index(policy)), keys)
+        for name, (world, policy) in zip(names, worlds, strict=True)
+    }
+
+
+def run_cost(key: jax.Array, config: Config) -> dict[str, dict[str, jax.Array]]:
+    """Published Experiment 1 for :data:`COST_ARMS`: ``reward``, ``latency``, ``price [S, T]``."""
+    both = cost_worlds(config)
+    always, rule = (jax.tree.map(lambda leaf, i=i: leaf[i], both) for i in range(2))
+    worlds = [(rule, "linucb"), (always, "static"), (rule, "static"), (rule, "random")]
+    return _published_agents(key, config, worlds, COST_ARMS)
+
+
+def run_latency(key: jax.Array, config: Config) -> dict[str, dict[str, jax.Array]]:
+    """The published Experiment 3 for :data:`LATENCY_ARMS`, without bursts of load."""
+    world = latency_world(config)
+    policies = ("linucb", "random", "static", "frozen")
+    return _published_agents(key, config, [(world, policy) for policy in policies], LATENCY_ARMS)
 
 
 def run_regret(key: jax.Array, config: Config) -> dict[str, Any]:
@@ -215,12 +271,14 @@ def run_screening(key: jax.Array, config: Config) -> dict[str, dict[str, jax.Arr
     return results
 
 
-def run_swarm(key: jax.Array, config: Config) -> dict[str, dict[str, jax.Array]]:
+def run_swarm(key: jax.Array, config: Config) -> dict[str, dict[str, Any]]:
     """Many requesters with each kind of sharing of :data:`SHARING`.
 
     Returns:
-        For each: ``regret`` and ``success`` ``[S, rounds]``, means over requesters; ``messages
-        [S]`` per requester and task; ``bytes [S]``, gossip per requester over the run.
+        For each: ``regret`` and ``success`` ``[S, rounds]``, means over requesters, with the radius
+        of least mean regret in the tuning runs; ``messages [S]`` per requester and task; ``bytes
+        [S]``, gossip per requester over the run; ``tuning [radii]``, mean regret in the tuning
+        runs; ``published [S]``, mean regret with the published radius.
     """
     n = config.nodes
     if config.family == "watts_strogatz":
@@ -228,47 +286,78 @@ def run_swarm(key: jax.Array, config: Config) -> dict[str, dict[str, jax.Array]]
     else:
         graph = topology.barabasi_albert(n, 2, seed=config.seed)
     candidates = coordination.flood_search(graph, range(n), range(n), ttl=2, slots=config.slots)
-    keys = agents.keys(key, config.swarm_seeds)
-    worlds = specialist_worlds(keys, config, n, shock=config.rounds // 2)
+    keys = agents.keys(key, config.swarm_seeds + config.tuning_seeds)
+    worlds = specialist_worlds(keys, config, n, shock=config.rounds // 2, noise=SWARM_NOISE)
     rules = {
         ISOLATED: None,
         GOSSIP: gossip.averaging(gossip.mixing(graph), steps=4),
         CENTRAL: gossip.averaging(gossip.complete_mean(n)),
+        FIRST: None,
     }
-    results: dict[str, dict[str, jax.Array]] = {}
+    tested = slice(0, config.swarm_seeds)
+    tuned = slice(config.swarm_seeds, None)
+    results: dict[str, dict[str, Any]] = {}
     for name, rule in rules.items():
-        period = 1 if name == CENTRAL else config.every
-        router = symphony_coord.router(
-            candidates, bandits.linucb(symphony_coord.FEATURES), gossip=rule
-        )
+        runs = _swarm_runs(config, candidates, name, rule)
 
-        def run_seed(inputs: Any, router: Any = router, period: int = period) -> Any:
-            world, key = inputs
+        def of(part: slice, radius: float, runs: Any = runs) -> Any:
+            chosen = jax.tree.map(lambda leaf: leaf[part], (worlds, keys))
+            return runs(chosen, jnp.float32(radius))
 
-            def step(state: Any, index: jax.Array) -> tuple[Any, Any]:
-                state, info = router.step(key, world, state, index, 0)
-                return state, (info.regret.mean(), info.success.mean(), info.messages.mean())
-
-            def steps_and_gossip(state: Any, first: jax.Array) -> tuple[Any, Any]:
-                state, infos = jax.lax.scan(step, state, first + jnp.arange(period))
-                state, traffic = router.share(jax.random.fold_in(key, first), state, first)
-                return state, (infos, traffic.bytes)
-
-            starts = jnp.arange(0, config.rounds, period)
-            infos, sent = jax.lax.scan(steps_and_gossip, router.init(world), starts)[1]
-            return *(leaf.ravel() for leaf in infos), sent.sum() / n
-
-        # Seeds one after another: at full scale the states are large.
-        regret, success, messages, sent = jax.jit(
-            lambda inputs, run_seed=run_seed: jax.lax.map(run_seed, inputs)
-        )((worlds, keys))
+        tuning = np.full(len(RADII), np.nan)
+        for at, radius in enumerate(RADII[-1:] if name == FIRST else RADII):
+            tuning[at] = float(of(tuned, radius)[0].mean())
+        best = RADII[-1] if name == FIRST else RADII[int(np.nanargmin(tuning))]
+        regret, success, messages, sent = of(tested, best)
+        published = regret if np.isnan(best) else of(tested, RADII[-1])[0]
         results[name] = {
             "regret": regret,
             "success": success,
             "messages": messages.mean(axis=1),
             "bytes": sent,
+            "tuning": tuning,
+            "radius": np.float64(best),
+            "published": published.mean(axis=1),
         }
     return results
+
+
+def _swarm_runs(
+    config: Config,
+    candidates: coordination.Candidates,
+    name: str,
+    rule: gossip.GossipTransformation | None,
+) -> Callable[[Any, jax.Array], Any]:
+    """``((worlds, keys), radius) -> regret, success, messages [S, rounds], bytes [S]``."""
+    period = 1 if name == CENTRAL else config.every
+    policy = symphony_coord.POLICIES.index("first" if name == FIRST else "linucb")
+    features = symphony_coord.FEATURES
+    published = bandits.linucb(features)
+
+    def run_seed(radius: jax.Array, inputs: Any) -> Any:
+        world, key = inputs
+        constant = bandits.linucb(features, radius=jnp.nan_to_num(radius))
+
+        def score(*args: Any) -> jax.Array:
+            return jnp.where(jnp.isnan(radius), published.score(*args), constant.score(*args))
+
+        router = symphony_coord.router(candidates, published._replace(score=score), gossip=rule)
+
+        def step(state: Any, index: jax.Array) -> tuple[Any, Any]:
+            state, info = router.step(key, world, state, index, policy)
+            return state, (info.regret.mean(), info.success.mean(), info.messages.mean())
+
+        def steps_and_gossip(state: Any, first: jax.Array) -> tuple[Any, Any]:
+            state, infos = jax.lax.scan(step, state, first + jnp.arange(period))
+            state, traffic = router.share(jax.random.fold_in(key, first), state, first)
+            return state, (infos, traffic.bytes)
+
+        starts = jnp.arange(0, config.rounds, period)
+        infos, sent = jax.lax.scan(steps_and_gossip, router.init(world), starts)[1]
+        return *(leaf.ravel() for leaf in infos), sent.sum() / config.nodes
+
+    # Seeds one after another: at full scale the states are large.
+    return jax.jit(lambda inputs, radius: jax.lax.map(lambda one: run_seed(radius, one), inputs))
 
 
 def shock_success(results: dict[str, Any], shock: str, arm: str) -> np.ndarray:

@@ -21,6 +21,7 @@ class Config:
     family: str = "watts_strogatz"  # graph of the swarm: watts_strogatz or barabasi_albert
     rounds: int = 400  # tasks of each requester of the swarm
     every: int = 10  # tasks between gossip exchanges; must divide rounds
+    tuning_seeds: int = 4  # runs of each arm of the swarm at each radius, to choose its radius
     swarm_seeds: int = 10  # independent runs of the swarm, at least 2
     seeds: int = 20  # independent runs of the other parts, at least 2
     seed: int = 0  # base seed of all runs
@@ -42,8 +43,10 @@ class Config:
 SCALES = {
     "smoke": Config(
         tasks=40, late=10, delay=4, regret_steps=400, pool=8, nodes=12, slots=6, rounds=20,
-        swarm_seeds=2, seeds=2,
+        swarm_seeds=2, tuning_seeds=2, seeds=2,
     ),
     "small": Config(),
-    "full": Config(nodes=4096, slots=32, rounds=4000, swarm_seeds=2, pool_types=32),
+    "full": Config(
+        nodes=4096, slots=32, rounds=4000, swarm_seeds=5, tuning_seeds=2, pool_types=32
+    ),
 }  # fmt: skip

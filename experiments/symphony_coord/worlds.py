@@ -27,7 +27,10 @@ A_DEGRADES = "A, C and E degrade"
 ONLY_A_FAILS = "only A fails"
 SHOCKS = (A_FAILS_OTHERS_DEGRADE, A_DEGRADES, ONLY_A_FAILS)
 FAILING_SHARE = 0.3  # share of the swarm's workers that fail silently half-way
-MATCH_NOISE = 0.1  # standard deviation of a specialist's advertised match around its skill
+MATCH_NOISE = 0.1  # standard deviation of a specialist's advertised match, screening part
+SWARM_NOISE = 0.3  # the same in the swarm: with 0.1 the best match alone is nearly an oracle
+SLOWDOWN = (2.5, 0.5, 1.0, 0.7, 1.8)  # published factors of the agents' latency, Experiment 3
+EASY_SHARE = 0.8  # share of easy tasks in Experiment 3
 
 
 def after_shock() -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -69,16 +72,49 @@ def published_worlds(config: Config) -> symphony_coord.World:
     return stacked(worlds)
 
 
+def cost_worlds(config: Config) -> symphony_coord.World:
+    """The published agents without a shock; the rules are always A, and B for easy, A for hard."""
+    pool = coordination.workers(PROFILES[:, 2:4], latency=PROFILES[:, 1], price=PROFILES[:, 0])
+    shares = [1 - config.hard, config.hard]
+    return stacked(
+        [
+            symphony_coord.world(pool, PROFILES[:, 4:], types=shares, static=rule)
+            for rule in ([0, 0], [1, 0])
+        ]
+    )
+
+
+def latency_world(config: Config) -> symphony_coord.World:
+    """The published agents, whose latencies change half-way; mostly easy tasks."""
+    pool = coordination.workers(PROFILES[:, 2:4], latency=PROFILES[:, 1], price=PROFILES[:, 0])
+    return symphony_coord.world(
+        pool,
+        PROFILES[:, 4:],
+        types=[EASY_SHARE, 1 - EASY_SHARE],
+        static=[1, 0],
+        shock=config.tasks // 2,
+        slowdown_after=np.array(SLOWDOWN),
+    )
+
+
 def specialist_worlds(
-    keys: jax.Array, config: Config, number: int, *, shock: int = 2**30
+    keys: jax.Array,
+    config: Config,
+    number: int,
+    *,
+    shock: int = 2**30,
+    noise: float = MATCH_NOISE,
 ) -> symphony_coord.World:
     """:func:`specialists` for each key ``[S]``, stacked along the leading axis."""
-    worlds = [specialists(jax.random.fold_in(key, 0), config, number, shock=shock) for key in keys]
+    worlds = [
+        specialists(jax.random.fold_in(key, 0), config, number, shock=shock, noise=noise)
+        for key in keys
+    ]
     return stacked(worlds)
 
 
 def specialists(
-    key: jax.Array, config: Config, number: int, *, shock: int = 2**30
+    key: jax.Array, config: Config, number: int, *, shock: int = 2**30, noise: float = MATCH_NOISE
 ) -> symphony_coord.World:
     """Random workers with one speciality each, which advertise their skills with noise.
 
@@ -86,6 +122,7 @@ def specialists(
         key: of the workers.
         config: number of task types.
         number: ``M``.
+        noise: standard deviation of the advertised match around the skill.
         shock: task from which on a share :data:`FAILING_SHARE` of the workers fails silently.
     """
     kinds = config.pool_types
@@ -94,8 +131,8 @@ def specialists(
     peak = jax.random.uniform(keys[1], (number, 1), minval=0.6, maxval=0.95)
     base = jax.random.uniform(keys[2], (number, kinds), minval=0.1, maxval=0.4)
     skill = jnp.where(jax.nn.one_hot(speciality, kinds) > 0, peak, base)
-    noise = MATCH_NOISE * jax.random.normal(keys[3], skill.shape)
-    match = jnp.clip(skill + noise, 0.0, 1.0)
+    error = noise * jax.random.normal(keys[3], skill.shape)
+    match = jnp.clip(skill + error, 0.0, 1.0)
     latency = jax.random.uniform(keys[4], (number,), minval=300.0, maxval=900.0)
     fails = jax.random.permutation(keys[5], number) < round(FAILING_SHARE * number)
     skill_after = jnp.where(fails[:, None], 0.0, skill)

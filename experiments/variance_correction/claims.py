@@ -15,6 +15,7 @@ VARIANCE_LOST = 0.1  # fraction of the variance that plain averaging leaves, at 
 VARIANCE_KEPT = 0.8  # fraction of the variance that corrected averaging keeps, at least
 VARIANCE_INFLATED = 1.25  # fraction of the variance that corrected averaging reaches, at most
 SLOWDOWN = 4.0  # ticks of an arm that stalls, as a multiple of the other arm's, at least
+OVER_ISOLATED = 1.25  # ticks of agents that never average, over corrected ones', at least
 AS_FAST = 1.5  # ticks of an arm that does not stall, as a multiple of the other arm's, at most
 
 _VANISHING = (
@@ -60,6 +61,7 @@ def _add_variances(found: ClaimList, config: Config, results: Results) -> None:
             np.abs(results["shrinkage"].astype(np.float64) * config.agents - 1.0)
         ),
         at_most=ONE_OVER_N,
+        judge="interval",
     )
     found.add(
         f"Within {EARLY} ticks, plain averaging reduces the variance of the first layer's weights "
@@ -72,6 +74,7 @@ def _add_variances(found: ClaimList, config: Config, results: Results) -> None:
         baseline="initial variance",
         value=statistics.summarize(relative_variance("plain").min(axis=1)),
         at_most=VARIANCE_LOST,
+        judge="interval",
     )
     found.add(
         f"Within {EARLY} ticks, variance-corrected averaging never reduces the variance of the "
@@ -84,6 +87,7 @@ def _add_variances(found: ClaimList, config: Config, results: Results) -> None:
         baseline="initial variance",
         value=statistics.summarize(relative_variance("corrected").min(axis=1)),
         at_least=VARIANCE_KEPT,
+        judge="interval",
     )
     found.add(
         f"Within {EARLY} ticks, variance-corrected averaging never raises the variance of the "
@@ -96,6 +100,7 @@ def _add_variances(found: ClaimList, config: Config, results: Results) -> None:
         baseline="initial variance",
         value=statistics.summarize(relative_variance("corrected").max(axis=1)),
         at_most=VARIANCE_INFLATED,
+        judge="interval",
     )
 
 
@@ -132,6 +137,7 @@ def _add_times(found: ClaimList, results: Results) -> None:
             value=statistics.summarize(np.minimum(slow, last) / np.minimum(fast, last)),
             at_least=at_least,
             at_most=at_most,
+            judge="interval",
             control=control,
             note=(
                 f"a run that does not reach {goal} counts as its length, {last:g} ticks: "
@@ -160,6 +166,16 @@ def _add_times(found: ClaimList, results: Results) -> None:
         ),
         names=("variance-corrected averaging", "server, one common initial model"),
         at_most=AS_FAST,
+    )
+    add_ratio(
+        f"Agents that never average take at least {OVER_ISOLATED:g} times as many ticks to {goal} "
+        "as with variance-corrected averaging",
+        "isolated",
+        "corrected",
+        statement="Control: not averaging at all also keeps the variance, and must not be as fast",
+        names=("no averaging", "variance-corrected averaging"),
+        at_least=OVER_ISOLATED,
+        control=True,
     )
     add_ratio(
         f"On non-IID data, plain averaging takes at least {SLOWDOWN:g} times as many ticks as "

@@ -21,13 +21,13 @@ class Config:
     hidden: tuple[int, ...] = (64, 64)  # widths of the hidden tanh layers
     alpha: float = 0.5
     """Dirichlet concentration of classes over agents in the non-IID arms; small is less IID."""
-    data: str = "digits"  # name of the data set: digits, or mnist with --path
-    path: Path | None = None  # folder of files in MNIST's format, for --data mnist
+    data: str = "digits"  # name of the data set: digits or mnist
+    path: Path | None = None  # folder of files in MNIST's format; default: JAXSWARM_DATA
     every: int = 2  # ticks between two evaluations
 
 
 SCALES = {
     "smoke": Config(seeds=2, agents=10, degree=4, ticks=60, hidden=(32,), lr=0.2),
     "small": Config(),
-    "full": Config(seeds=10, agents=256, ticks=3000, hidden=(128, 128), every=10),
+    "full": Config(seeds=10, agents=50, ticks=3000, hidden=(128, 128), data="mnist", every=10),
 }

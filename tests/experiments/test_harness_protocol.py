@@ -14,6 +14,7 @@ def test_a_folder_loads_as_an_experiment(systems):
     )
     assert fake.SCALES["full"] == fake.Config(agents=64)
     assert harness.describe("fake").substitutes == fake.substitutes
+    assert harness.describe("fake").changes == fake.changes == "The slope was 1 in the pilot."
 
 
 def test_paper_does_not_repeat_the_year():

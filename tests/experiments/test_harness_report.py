@@ -72,6 +72,7 @@ def test_document_of_a_system(systems):
     assert "A. Author, B. Author, *On Trends*, Journal of Trends, 1999, " in document
     assert "[arXiv:9901.00001](https://arxiv.org/abs/9901.00001)" in document
     assert "A formula replaces the measurement." in document
+    assert "recorded run: The slope was 1 in the pilot." in document
     assert "![Figure of fake, small scale](figures/fake.png)" in document
     assert "**not held**" in document
     rows = [line for line in document.splitlines() if line.startswith(("| 1 |", "| 2 |"))]

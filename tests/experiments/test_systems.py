@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from experiments import SYSTEMS, harness
+from experiments.single_merging.arms import schedules
 
 # These compile for most of a minute; the tests of the packages they use run every time.
 MINUTES = (
@@ -79,3 +80,12 @@ def test_smoke(name, tmp_path):
 def test_single_merging_refuses_what_it_would_misreport(change, message):
     with pytest.raises(ValueError, match=message):
         harness.load("single_merging").Config(**change)
+
+
+def test_single_merging_compares_equal_budgets():
+    """One merge sends as many models as the constant rate, and 3 % of averaging every round."""
+    experiment = harness.load("single_merging")
+    arms = schedules(experiment.SCALES["small"])
+    budget = {name: float(np.sum(arm.values)) for name, arm in arms.items()}
+    assert budget["single merge"] == pytest.approx(budget["constant, same budget"], rel=1e-5)
+    assert budget["single merge"] <= 0.05 * budget["server"]

@@ -51,7 +51,7 @@ def test_workers_without_errors_solve_all_if_results_are_sent_and_no_budget_is_e
     for name in sa.ARCHITECTURES:
         trace = run(name, graph, ability=1.0, costs=lossless)
         assert bool(trace.done[: int(graph.mask.sum())].all())
-        sent = name != "independent" or graph is WIDE
+        sent = name != "divided" or graph is WIDE
         assert (float(trace.score) == 1.0) == sent
         assert not trace.own_error.any()
     for budget in (50.0, 400.0, 900.0):
@@ -67,7 +67,7 @@ def test_turns_and_messages_are_those_of_the_organisation():
     m = 5
     for name, answers_and_checks, messages in (
         ("single", 2, 0),
-        ("independent", 2, 0),
+        ("divided", 2, 0),
         ("centralized", 2, 1),
         ("decentralized", 3, 2),
         ("hybrid", 3, 1),
@@ -127,7 +127,7 @@ def test_checks_correct_errors_and_all_architectures_use_the_same_random_numbers
     traces = run_all(WIDE, 0.7, PLENTY)
     wrong = np.asarray(traces.own_error)[..., :8].mean(axis=(1, 2))
     by = dict(zip(sa.ARCHITECTURES, wrong, strict=True))
-    np.testing.assert_allclose(by["single"], by["independent"])  # equal without messages
+    np.testing.assert_allclose(by["single"], by["divided"])  # equal without messages
     assert by["centralized"] < by["decentralized"] < by["single"]
     corrected = np.asarray(traces.corrected).sum(axis=(1, 2))
     assert (corrected > 0).all()
@@ -135,12 +135,8 @@ def test_checks_correct_errors_and_all_architectures_use_the_same_random_numbers
 
 @pytest.mark.slow
 def test_what_can_be_observed_needs_no_message():
-    hidden = [
-        float(run("independent", observability=0.0, task=t, ability=1.0).score) for t in range(8)
-    ]
-    shown = [
-        float(run("independent", observability=1.0, task=t, ability=1.0).score) for t in range(8)
-    ]
+    hidden = [float(run("divided", observability=0.0, task=t, ability=1.0).score) for t in range(8)]
+    shown = [float(run("divided", observability=1.0, task=t, ability=1.0).score) for t in range(8)]
     assert max(hidden) == 0.0
     assert min(shown) == 1.0
 
@@ -165,6 +161,57 @@ def test_a_run_outside_jit_equals_the_jitted_one():
     )  # fmt: skip
     jitted = run("hybrid", ability=0.8, task=2, seed=1)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), eager, jitted)
+
+
+@pytest.mark.slow
+def test_independent_attempts_are_single_agents_and_a_vote_compares_them():
+    """At ability 1 all are right; else an attempt is as often right as a single agent."""
+    single = sa.architecture("single", 1)
+
+    @jax.jit
+    def runs(ability, costs):
+        def one(task):
+            key = jax.random.key(3)
+            team = [
+                sa.run_independent(key, CHAIN, 3, POOL, ability, vote=vote, costs=costs, task=task)
+                for vote in (False, True)
+            ]
+            return *team, sa.run_task(key, CHAIN, single, POOL, ability, costs=costs, task=task)
+
+        return jax.vmap(one)(jnp.arange(400))
+
+    taken, voted, _ = runs(1.0, PLENTY)
+    assert (np.asarray(taken.score) == 1.0).all()
+    assert (np.asarray(taken.turns) == 3 * 10 + 1).all()
+    assert (np.asarray(voted.messages) == 3).all()
+    poor, _, _ = runs(1.0, PLENTY._replace(budget=20.0))  # less than an aggregation costs
+    assert not np.asarray(poor.score).any()
+    scarce, _, _ = runs(0.7, PLENTY._replace(budget=1400.0))
+    assert (np.asarray(scarce.tokens) <= 1400 * 5 + 1e-2).all()
+    taken, voted, alone = (float(trace.score.mean()) for trace in runs(0.8, PLENTY))
+    assert abs(taken - alone) < 0.08  # two standard errors of a difference of 400 tasks
+    assert voted > taken
+
+
+@pytest.mark.slow
+def test_rounds_of_review_correct_more_and_stop_when_an_answer_is_accepted():
+    @jax.jit
+    def runs(arch, ability):
+        def one(task):
+            return sa.run_task(
+                jax.random.key(4), WIDE, arch, POOL, ability, costs=PLENTY, task=task
+            )
+
+        return jax.vmap(one)(jnp.arange(400))
+
+    once, thrice = (
+        jax.tree.map(jnp.asarray, sa.architecture("centralized", 3, rounds=rounds))
+        for rounds in (1, 3)
+    )
+    few, many = runs(once, 0.6), runs(thrice, 0.6)
+    assert many.score.mean() > few.score.mean() + 0.02
+    assert many.turns.mean() > few.turns.mean()
+    np.testing.assert_array_equal(runs(thrice, 1.0).turns, runs(once, 1.0).turns)
 
 
 def test_measures_of_traces_made_by_hand():
@@ -240,6 +287,9 @@ RNG = np.random.default_rng(2)
     [
         (lambda: sa.architecture("swarm", 3), "architecture"),
         (lambda: sa.architecture("single", 3), "expected 1 for a single agent, got 3"),
+        (lambda: sa.architecture("hybrid", 3, rounds=4), r"rounds: expected a whole .* got 4"),
+        (lambda: sa.run_independent(jax.random.key(0), CHAIN, 1, POOL, 0.5), "members"),
+        (lambda: sa.run_independent(jax.random.key(0), CHAIN, 6, POOL, 0.5), "members"),
         (lambda: sa.architecture("hybrid", 1), "expected at least 2 for hybrid, got 1"),
         (
             lambda: sa.architecture("single", 0),

@@ -278,7 +278,7 @@ def test_a_language_model_does_the_subtasks_of_a_team(endpoints):
     graph = coordination.layered_task(depth=2, width=1, num_skills=1)
     right = [int(world.larger(question)) for question in world.QUESTIONS[:2]]
     ask = language.worker_calls(
-        endpoints[0], lambda call: world.QUESTIONS[call["event"] // 2], read
+        endpoints[0], lambda call: world.QUESTIONS[call["event"] // 4], read
     )
     backend = coordination.host_backend(ask, 2, num_answers=10)
     single = (graph, scaling_agents.architecture("single", 1), scaling_agents.team(1), 1.0)

@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm.coordination.backends import AgentBackend
 from jaxswarm.coordination.memory import empty_memory
 from jaxswarm.systems.agentnet._population import Population, Tasks
 from jaxswarm.systems.agentnet.learning import execute_parts, learn_parts, updated_edges
@@ -35,7 +36,7 @@ from jaxswarm.systems.agentnet.state import (
     check_choices,
     check_evolution,
 )
-from jaxswarm.types import Key
+from jaxswarm.types import ArrayLike, Key
 
 RULES = ("paper", "code")
 """Evolution of edges and capabilities as in the paper, or as in its published code."""
@@ -56,6 +57,8 @@ def agentnet(
     retrieved: int = 3,
     hops: int = 4,
     evolution: Evolution = Evolution(),  # noqa: B008
+    capability: ArrayLike | None = None,
+    backend: AgentBackend | None = None,
 ) -> AgentNet:
     """AgentNet as a step function over a stream of tasks, one task per step.
 
@@ -66,6 +69,12 @@ def agentnet(
         retrieved: fragments looked up, from 1 to ``C``.
         hops: agents that a task may visit before it must be executed, at least 1.
         evolution: constants.
+        capability: ``float32[N, K]``, what agents advertise at first; 0.6 of all by default.
+        backend: executes the parts in place of the hidden skills, such as
+            ``coordination.host_backend`` of a language model: one call for each part, with
+            ``entity`` the task's number, ``event`` the part, ``demand`` its type (one-hot),
+            ``context`` the number of fragments found, and the truths of the tasks. Its state starts
+            anew with each task.
 
     Raises:
         ValueError: naming the argument.
@@ -77,12 +86,17 @@ def agentnet(
     hops = checks.whole("hops", hops, 1)
     check_evolution(evolution)
     n, kinds = world.skill.shape
+    first = jnp.full((n, kinds), 0.6)
+    if capability is not None:
+        first = jnp.asarray(checks.real("capability", capability, 0.0, shape=(n, kinds)))
+    if backend is not None:
+        checks.instance("backend", backend, AgentBackend, "coordination.host_backend(ask, 2, …)")
     size = world.topics.shape[2]
 
     def init() -> NetState:
         blank = jax.vmap(lambda _: empty_memory(capacity, size))(jnp.arange(n))
         return NetState(
-            capability=jnp.full((n, kinds), 0.6),
+            capability=first,
             weight=jnp.where(world.linked, 1.0, 0.0),
             idle=jnp.zeros((n, kinds)),
             router=blank,
@@ -129,6 +143,7 @@ def agentnet(
             choices,
             evolution=evolution,
             retrieved=retrieved,
+            backend=backend,
         )
         success = (jnp.all(execution.right | ~wanted) & living).astype(jnp.float32)
         weight = updated_edges(

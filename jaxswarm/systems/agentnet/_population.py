@@ -48,6 +48,8 @@ class Tasks(NamedTuple):
         embedding: ``float32[..., P, D]`` of unit length.
         active: ``bool``, whether the part exists.
         entry: ``float32`` in ``[0, 1)``, a uniform number that selects the agent it enters at.
+        truth: ``int32``, right answer of each part, with a backend of your own; 0 when sampled.
+        number: ``int32[...]``, of the task.
     """
 
     kind: jax.Array
@@ -55,6 +57,8 @@ class Tasks(NamedTuple):
     embedding: jax.Array
     active: jax.Array
     entry: jax.Array
+    truth: jax.Array
+    number: jax.Array
 
 
 def population(
@@ -132,7 +136,8 @@ def sample_tasks(
     embedding = _unit(world.prototypes[kind] + 0.8 * world.topics[kind, topic] + 0.35 * noise)
     extra = jax.random.uniform(keys[3], (count, parts)) < part_probability
     active = jnp.cumprod(extra.at[:, 0].set(True), axis=1).astype(bool)
-    return Tasks(kind, topic, embedding, active, jax.random.uniform(keys[4], (count,)))
+    entry = jax.random.uniform(keys[4], (count,))
+    return Tasks(kind, topic, embedding, active, entry, jnp.zeros_like(kind), jnp.arange(count))
 
 
 def _unit(x: jax.Array) -> jax.Array:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxswarm.coordination.backends import OK, AgentBackend, Request
 from jaxswarm.coordination.memory import Memory, mark_used, retrieve, store
 from jaxswarm.systems.agentnet._population import Population, Tasks
 from jaxswarm.systems.agentnet.routing import Route
@@ -34,6 +35,7 @@ def execute_parts(
     *,
     evolution: Evolution,
     retrieved: int,
+    backend: AgentBackend | None = None,
 ) -> Execution:
     """Let agents ``[P]`` execute the parts of a task, with fragments of their executor memories.
 
@@ -46,6 +48,7 @@ def execute_parts(
         choices: ablations of the memory.
         evolution: constants.
         retrieved: ``k``.
+        backend: answers the parts in place of the hidden skills.
     """
 
     def all_parts(memory: Memory, i: jax.Array) -> Execution:
@@ -67,16 +70,37 @@ def execute_parts(
     own = jax.tree.map(lambda x: x[agent], memory)
     outcome = jax.vmap(all_parts)(own, agent)  # [P agents, P parts]
     diagonal = jnp.arange(agent.shape[0])
-    return jax.tree.map(lambda x: x[diagonal, diagonal], outcome)
+    execution = jax.tree.map(lambda x: x[diagonal, diagonal], outcome)
+    return execution if backend is None else _answered(key, world, task, agent, execution, backend)
+
+
+def _answered(
+    key: Key,
+    world: Population,
+    task: Tasks,
+    agent: jax.Array,
+    execution: Execution,
+    backend: AgentBackend,
+) -> Execution:
+    """The execution with answers of a backend, one call for each part."""
+    parts = jnp.arange(agent.shape[0], dtype=jnp.int32)
+    request = Request(
+        worker=agent.astype(jnp.int32),
+        entity=jnp.broadcast_to(jnp.asarray(task.number, jnp.int32), parts.shape),
+        event=parts,
+        demand=jax.nn.one_hot(task.kind, world.skill.shape[1]),
+        context=jnp.sum(execution.hit, axis=1).astype(jnp.float32),
+        truth=jnp.asarray(task.truth, jnp.int32),
+        active=task.active & (agent >= 0),
+    )
+    _, reply = backend.answer(key, backend.init(), request)
+    return execution._replace(right=(reply.status == OK) & (reply.answer == request.truth))
 
 
 def _shuffled_embeddings(key: Key, memory: Memory) -> jax.Array:
     """Embeddings with the filled slots permuted (slots are filled from the first on)."""
-    capacity = memory.filled.shape[0]
-    order = jax.random.permutation(key, capacity)
-    count = jnp.sum(memory.filled)
-    filled = jnp.arange(capacity) < count
-    return memory.embedding[jnp.where(filled, order % jnp.maximum(count, 1), order)]
+    order = jnp.where(memory.filled, jax.random.uniform(key, memory.filled.shape), jnp.inf)
+    return memory.embedding[jnp.argsort(order)]
 
 
 def updated_edges(

@@ -6,6 +6,7 @@ orchestrator's, the actor's own (peer to peer), or the role's dispatcher's. All 
 :class:`Work`, drawn by row and hop, so every row must have the same result.
 
 * :func:`flow`, :func:`sample_work`: roles, routing, durations, sizes; the same for all schedulers
+* :func:`answered_work`: durations and results by the replies of a model of your own
 * :func:`run`: exact next-event simulation, up to some ten thousand rows at once
 * :func:`run_ticks`: fixed time steps over ring buffers, for a hundred thousand
 * :func:`saturation`: bounds of a scheduler's throughput by operational laws
@@ -22,6 +23,7 @@ from jaxswarm.systems.matrix.flows import (
     SCHEDULERS,
     Flow,
     Work,
+    answered_work,
     carried_bytes,
     flow,
     num_stations,
@@ -50,6 +52,7 @@ __all__ = [
     "Saturation",
     "TickResult",
     "Work",
+    "answered_work",
     "carried_bytes",
     "crashes",
     "flow",

@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxswarm import checks
 from jaxswarm.coordination import event_keys
+from jaxswarm.coordination.backends import OK, AgentBackend, Request
 from jaxswarm.types import Key
 
 SCHEDULERS = ("central", "p2p", "dispatcher")
@@ -192,6 +193,59 @@ def sample_work(
     size = jnp.asarray(flow.field_size)[role] * jnp.exp(size_spread * noise[..., 1])
     seconds = jnp.asarray(flow.service)[role] * jnp.exp(logs)
     return Work(role, seconds, size, uniform[..., 1], bits, hops, after < roles)
+
+
+def answered_work(key: Key, work: Work, flow: Flow, backend: AgentBackend) -> Work:
+    """The work with a backend's replies: durations by their latencies, results by their answers.
+
+    Every hop of every row is one call, before scheduling: ``worker`` is the role, ``entity`` the
+    row, ``event`` the hop, ``demand`` the role (one-hot), ``context`` the tokens carried, of four
+    bytes each. Hops without a reply stay as they were drawn. Which role comes next does not depend
+    on the answers.
+
+    Args:
+        key: of the calls.
+        work: the rows, of :func:`sample_work`.
+        flow: what they go through.
+        backend: of ``G`` workers, such as ``coordination.host_backend`` of a language model.
+
+    Raises:
+        ValueError: if an argument is of another kind.
+
+    Example:
+        >>> import jax
+        >>> from jaxswarm import coordination
+        >>> from jaxswarm.systems import matrix
+        >>> two = matrix.flow([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        >>> rows = matrix.sample_work(jax.random.key(0), two, 3, max_hops=2)
+        >>> backend = coordination.host_backend(
+        ...     lambda call: {"answer": call["entity"], "latency": 500.0}, 2, num_answers=3)
+        >>> matrix.answered_work(jax.random.key(1), rows, two, backend).service.tolist()[0]
+        [0.5, 0.5]
+    """
+    checks.key(key)
+    check_work(work, flow)
+    checks.instance("backend", backend, AgentBackend, "coordination.host_backend(ask, 2, …)")
+    rows, hops = np.shape(work.role)
+    row, hop = (jnp.asarray(i.ravel(), jnp.int32) for i in np.indices((rows, hops)))
+    role = work.role.ravel()
+    request = Request(
+        worker=role,
+        entity=row,
+        event=hop,
+        demand=jax.nn.one_hot(role, len(flow.actors)),
+        context=carried_bytes(work).ravel() / 4.0,
+        truth=jnp.zeros_like(role),
+        active=hop < work.hops[row],
+    )
+    _, reply = backend.answer(key, backend.init(), request)
+    answered = (reply.status == OK).reshape(rows, hops)
+    seconds = reply.latency.reshape(rows, hops) / 1000.0
+    spread = jnp.uint32(0x9E3779B9) * (1 + reply.answer.reshape(rows, hops).astype(jnp.uint32))
+    return work._replace(
+        service=jnp.where(answered, seconds, work.service),
+        bits=jnp.where(answered, spread, work.bits),
+    )
 
 
 def carried_bytes(

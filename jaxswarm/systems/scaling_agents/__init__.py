@@ -5,6 +5,7 @@ One engine runs all of them, subtask by subtask, and every call, message and che
 budget. All measures are taken from the trace.
 
 * :data:`ARCHITECTURES`, :func:`architecture`; :class:`Costs`, :func:`run_task`, :class:`Trace`
+* :func:`run_independent`: whole attempts without exchange, of which an aggregator takes one
 * :func:`measures`: overhead, message density, redundancy, efficiency, amplification of errors
 * :func:`design`, :func:`fit`, :func:`cross_validated`: performance predicted from measures
 * :func:`select`: best architecture for kinds of tasks that were not trained on
@@ -20,6 +21,7 @@ from jaxswarm.systems.scaling_agents.architectures import (
     architecture,
 )
 from jaxswarm.systems.scaling_agents.engine import run_task
+from jaxswarm.systems.scaling_agents.independent import run_independent
 from jaxswarm.systems.scaling_agents.predictor import (
     COLUMNS,
     Fit,
@@ -45,6 +47,7 @@ __all__ = [
     "fit",
     "measures",
     "predict",
+    "run_independent",
     "run_task",
     "select",
     "team",

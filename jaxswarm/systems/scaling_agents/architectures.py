@@ -10,7 +10,10 @@ from jax.typing import ArrayLike
 
 from jaxswarm import checks
 
-ARCHITECTURES = ("single", "independent", "centralized", "decentralized", "hybrid")
+ARCHITECTURES = ("single", "divided", "centralized", "decentralized", "hybrid")
+"""What :func:`architecture` makes; :func:`.run_independent` is the paper's independent team."""
+
+MOST_ROUNDS = 3
 
 
 class Architecture(NamedTuple):
@@ -23,6 +26,8 @@ class Architecture(NamedTuple):
         orchestrator: whether an orchestrator checks every result and relays it.
         broadcast: whether results are sent to all workers.
         direct: whether they are sent directly to the workers that need them.
+        rounds: checks of one subtask at most, 1 to 3: an answer that was made again is checked
+            again until it is accepted, or this many rounds have passed.
     """
 
     members: ArrayLike
@@ -31,19 +36,24 @@ class Architecture(NamedTuple):
     orchestrator: ArrayLike
     broadcast: ArrayLike
     direct: ArrayLike
+    rounds: ArrayLike = 1
 
 
-def architecture(name: str, members: int, *, peers: int = 1) -> Architecture:
+def architecture(name: str, members: int, *, peers: int = 1, rounds: int = 1) -> Architecture:
     """Make one of :data:`ARCHITECTURES`.
+
+    The members of a *divided* team take the subtasks in turn and exchange nothing.
 
     Args:
         name: one of :data:`ARCHITECTURES`.
         members: workers; 1 for ``single``, at least 2 for the others.
         peers: workers of a hybrid team that check a result; in a decentralised team all others do.
+        rounds: of checks and second answers, 1 to 3: of debate in a decentralised team, of review
+            by the orchestrator in a centralised one.
 
     Raises:
         ValueError: an unknown name, a single agent of several, a team of one, or more ``peers``
-            than there are.
+            than there are, or rounds out of range.
     """
     checks.choice("architecture", name, ARCHITECTURES)
     members = checks.whole("members", members, 1)
@@ -52,10 +62,11 @@ def architecture(name: str, members: int, *, peers: int = 1) -> Architecture:
     if name != "single" and members < 2:
         raise ValueError(f"members: expected at least 2 for {name}, got {members}")
     peers = checks.whole("peers", peers, 0, max(members, 2) - 1)
+    rounds = checks.whole("rounds", rounds, 1, MOST_ROUNDS)
     return {
-        "single": Architecture(1, True, 0, False, False, False),
-        "independent": Architecture(members, True, 0, False, False, False),
-        "centralized": Architecture(members, False, 0, True, False, False),
-        "decentralized": Architecture(members, False, members - 1, False, True, False),
-        "hybrid": Architecture(members, False, peers, True, False, True),
+        "single": Architecture(1, True, 0, False, False, False, rounds),
+        "divided": Architecture(members, True, 0, False, False, False, rounds),
+        "centralized": Architecture(members, False, 0, True, False, False, rounds),
+        "decentralized": Architecture(members, False, members - 1, False, True, False, rounds),
+        "hybrid": Architecture(members, False, peers, True, False, True, rounds),
     }[name]

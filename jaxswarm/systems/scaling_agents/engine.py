@@ -3,9 +3,10 @@
 A subtask is assigned to a worker, which reads its context (this grows with what the worker wrote
 and received), works and answers. The answer may be checked: by the worker itself (which cannot
 detect a share of its own errors), by peers, which vote by majority, and by an orchestrator. A
-rejected answer is made again. Results are sent to the workers that need them as messages of bounded
-length: the state that a subtask needs grows with the number of its ancestors, and what does not fit
-is lost, unless it can be observed in the world. A message may be misread.
+rejected answer is made again, and checked again for as many rounds as the team has. Results are
+sent to the workers that need them as messages of bounded length: the state that a subtask needs
+grows with the number of its ancestors, and what does not fit is lost, unless it can be observed in
+the world. A message may be misread.
 
 No step depends on the architecture's name. Calls are answered by an
 :class:`~jaxswarm.coordination.AgentBackend`, with random numbers by task and subtask, or by a model
@@ -14,7 +15,6 @@ of your own.
 Shapes: ``S`` subtask slots, ``A = members + 1`` agents at most, the last the orchestrator.
 """
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -24,64 +24,23 @@ import numpy as np
 from jaxswarm import checks
 from jaxswarm.coordination import (
     AgentBackend,
-    LoadModel,
     Request,
     TaskGraph,
     Workers,
-    event_keys,
-    stochastic_backend,
     success_probability,
 )
 from jaxswarm.coordination.backends import OK
-from jaxswarm.systems.scaling_agents.architectures import Architecture
-from jaxswarm.systems.scaling_agents.trace import Costs, Trace, check_numbers, num_ancestors
+from jaxswarm.systems.scaling_agents.architectures import MOST_ROUNDS, Architecture
+from jaxswarm.systems.scaling_agents.model import (
+    ATTEMPTS,
+    CHECKERS,
+    DRAWS,
+    Model,
+    answered_by,
+    make_model,
+)
+from jaxswarm.systems.scaling_agents.trace import Costs, Trace, check_numbers
 from jaxswarm.types import ArrayLike, Key
-
-CHECKERS = 4  # peers whose votes are drawn one by one; more peers vote in proportion
-ANSWERS = 8
-NO_LOAD = LoadModel(per_call=0.0, slowdown=0.0, harm=0.0, jitter=0.0)
-_ATTEMPTS = 2
-
-
-class _Model(NamedTuple):
-    """Constants of a run."""
-
-    key: Key
-    task: float | jax.Array
-    arch: Architecture
-    costs: Costs
-    pool: Workers  # with the given ability
-    backend: AgentBackend
-    mask: jax.Array  # [S]
-    parents: jax.Array  # [S, S]
-    demand: jax.Array  # [S, K]
-    truths: jax.Array  # [S]
-    ancestors: jax.Array  # [S]
-    uniform: jax.Array  # [S, ...] random numbers of each subtask
-    budget: jax.Array
-    tool_text: float | jax.Array  # tokens of the tools' descriptions in every context
-    written: jax.Array  # tokens written by an answer
-    observability: float | jax.Array
-
-    @property
-    def slots(self) -> int:
-        return self.mask.shape[0]
-
-    @property
-    def size(self) -> int:
-        return self.pool.num_workers
-
-    @property
-    def members(self) -> jax.Array:
-        return jnp.asarray(self.arch.members, jnp.int32)
-
-    @property
-    def orchestrator(self) -> int:
-        return self.size - 1
-
-    def owners(self) -> jax.Array:
-        """The worker of each subtask ``[S]``."""
-        return jnp.arange(self.slots) % self.members
 
 
 class _State(NamedTuple):
@@ -133,7 +92,8 @@ def run_task(
         costs: tokens and error rates.
         backend: answers the subtasks in place of the pool's workers, such as
             ``coordination.host_backend`` of a language model. Its calls have ``entity = task`` and
-            ``event = 2 · subtask + attempt``. Checks and messages remain those of ``ability``.
+            ``event = 4 · subtask + answer``, with up to four answers. Checks and messages remain
+            those of ``ability``.
         truths: ``int32[S]``, right answers of the subtasks, with a backend.
 
     Raises:
@@ -162,9 +122,14 @@ def run_task(
             f"{np.shape(pool.skill)[-1]}"
         )
     check_numbers(arch, pool.num_workers, ability, tools, observability, costs)
-    model = _model(key, graph, arch, pool, ability, tools, observability, task, costs)
+    model = make_model(key, graph, arch, pool, ability, tools, observability, task, costs)
     if backend is not None or truths is not None:
-        model = _answered_by(model, backend, truths)
+        model = answered_by(model, backend, truths)
+    return play(model)
+
+
+def play(model: Model) -> Trace:
+    """Run the task of a model, subtask by subtask."""
     slots, size = model.slots, model.size
     state = _State(
         used=jnp.float32(0.0),
@@ -195,54 +160,10 @@ def run_task(
     )
 
 
-def _answered_by(model: _Model, backend: AgentBackend | None, truths: ArrayLike | None) -> _Model:
-    """The model with a backend of the user's own and the right answers of its subtasks."""
-    checks.instance("backend", backend, AgentBackend, "coordination.host_backend(ask, 2, …)")
-    right = checks.wholes("truths", truths, shape=(model.slots,))
-    return model._replace(backend=backend, truths=jnp.asarray(right))
-
-
-def _model(
-    key: Key,
-    graph: TaskGraph,
-    arch: Architecture,
-    pool: Workers,
-    ability: float | jax.Array,
-    tools: float | jax.Array,
-    observability: float | jax.Array,
-    task: float | jax.Array,
-    costs: Costs,
-) -> _Model:
-    mask, parents = jnp.asarray(graph.mask), jnp.asarray(graph.parents)
-    slots, size = mask.shape[0], pool.num_workers
-    able = dataclasses.replace(pool, skill=jnp.broadcast_to(ability, jnp.shape(pool.skill)))
-    truth_key, event_key = jax.random.split(jax.random.fold_in(key, task))
-    count = 3 * (CHECKERS + 2) + size * 2 + slots
-    keys = event_keys(event_key, jnp.arange(slots), jnp.int32(0))
-    return _Model(
-        key=key,
-        task=task,
-        arch=arch,
-        costs=costs,
-        pool=able,
-        backend=stochastic_backend(able, num_answers=ANSWERS, load_model=NO_LOAD),
-        mask=mask,
-        parents=parents,
-        demand=jnp.asarray(graph.demand),
-        truths=jax.random.randint(truth_key, (slots,), 0, ANSWERS),
-        ancestors=num_ancestors(parents),
-        uniform=jax.vmap(lambda k: jax.random.uniform(k, (count,)))(keys),
-        budget=(costs.budget + tools * costs.tool_call) * jnp.sum(mask),
-        tool_text=costs.tool_text * tools,
-        written=jnp.asarray(pool.tokens)[0] + tools * costs.tool_call,
-        observability=observability,
-    )
-
-
 def _run_subtask(
-    m: _Model, s: _State, i: jax.Array
+    m: Model, s: _State, i: jax.Array
 ) -> tuple[_State, tuple[jax.Array, jax.Array, jax.Array]]:
-    worker = i % m.members
+    worker = m.owners()[i]
     no_load = jnp.zeros(1)
     probability = success_probability(m.pool, worker[None], m.demand[i][None], no_load)[0]
     pace = m.budget * (i + 1) / jnp.maximum(jnp.sum(m.mask), 1)
@@ -253,21 +174,19 @@ def _run_subtask(
     fine = _answer(m, sub, 0, _context(m, s, worker), works)
     s = s._replace(context=s.context.at[worker].add(jnp.where(works, m.written, 0.0)))
     lost, informed = _inputs(m, s, sub, works)
-    s, rejected, turns = _check_answer(m, s, sub, works, fine)
-    turns = turns + works
-    s, redoes, better = _answer_again(m, s, sub, rejected & works)
-    corrected = redoes & ~fine & better
-    fine = jnp.where(redoes, better, fine)
+    first = fine
+    s, fine, turns = _review(m, s, sub, works, fine)
+    corrected = works & ~first & fine
     right = fine & works & informed & ~lost
     s, relayed = _send_result(m, s, sub, works, right)
-    turns = turns + redoes + relayed
+    turns = turns + works + relayed
     s = s._replace(
         right=s.right.at[i].set(right), done=s.done.at[i].set(works), turns=s.turns + turns
     )
     return s, (works & ~fine, lost, corrected)
 
 
-def _context(m: _Model, s: _State, agent: int | jax.Array) -> jax.Array:
+def _context(m: Model, s: _State, agent: int | jax.Array) -> jax.Array:
     """Tokens of context that an agent reads for a call."""
     return m.tool_text + s.context[agent]
 
@@ -281,14 +200,14 @@ def _pay(
 
 
 def _answer(
-    m: _Model, sub: _Subtask, attempt: int, context: jax.Array, active: jax.Array
+    m: Model, sub: _Subtask, attempt: int | jax.Array, context: jax.Array, active: jax.Array
 ) -> jax.Array:
     """Whether the worker's answer is right, ``bool[]``."""
     i = sub.index
     request = Request(
         worker=sub.worker[None],
         entity=jnp.asarray(m.task, jnp.int32)[None],
-        event=(i * _ATTEMPTS + attempt)[None],
+        event=((m.whole * m.slots + i) * ATTEMPTS + attempt)[None],
         demand=m.demand[i][None],
         context=context[None],
         truth=m.truths[i][None],
@@ -298,7 +217,7 @@ def _answer(
     return (reply.answer[0] == m.truths[i]) & (reply.status[0] == OK)
 
 
-def _inputs(m: _Model, s: _State, sub: _Subtask, works: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _inputs(m: Model, s: _State, sub: _Subtask, works: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Whether the worker lacks a parent's value, and whether it has all of them right."""
     worker, parents = sub.worker, m.parents[sub.index]
     observed = sub.uniform[-m.slots :] < m.observability
@@ -309,8 +228,28 @@ def _inputs(m: _Model, s: _State, sub: _Subtask, works: jax.Array) -> tuple[jax.
     return lost, jnp.all(has_right | ~parents)
 
 
+def _review(
+    m: Model, s: _State, sub: _Subtask, works: jax.Array, fine: jax.Array
+) -> tuple[_State, jax.Array, jax.Array]:
+    """Rounds of checks and second answers: the state, whether the last is right, and turns."""
+
+    def review(
+        carry: tuple[_State, jax.Array, jax.Array, jax.Array], number: jax.Array
+    ) -> tuple[tuple[_State, jax.Array, jax.Array, jax.Array], None]:
+        s, fine, unsettled, turns = carry
+        unsettled &= number < jnp.asarray(m.arch.rounds)
+        dice = jax.lax.dynamic_slice(sub.uniform, (number * DRAWS,), (DRAWS,))
+        s, rejected, checked = _check_answer(m, s, sub, dice, unsettled, fine)
+        s, redoes, better = _answer_again(m, s, sub, number + 1, rejected & unsettled)
+        return (s, jnp.where(redoes, better, fine), redoes, turns + checked + redoes), None
+
+    carry = (s, fine, works, jnp.float32(0.0))
+    (s, fine, _, turns), _ = jax.lax.scan(review, carry, jnp.arange(MOST_ROUNDS))
+    return s, fine, turns
+
+
 def _check_answer(
-    m: _Model, s: _State, sub: _Subtask, works: jax.Array, fine: jax.Array
+    m: Model, s: _State, sub: _Subtask, dice: jax.Array, works: jax.Array, fine: jax.Array
 ) -> tuple[_State, jax.Array, jax.Array]:
     """Checks by the worker, peers and orchestrator: the state, whether rejected, and turns.
 
@@ -327,9 +266,9 @@ def _check_answer(
         return s._replace(context=s.context.at[checker].add(grown)), can
 
     def rejects(can: jax.Array, detects: float | jax.Array, position: int) -> jax.Array:
-        detected = sub.uniform[3 * position] < sub.probability * detects
+        detected = dice[3 * position] < sub.probability * detects
         false = costs.false_alarm * (1.0 - sub.probability)
-        alarm = sub.uniform[3 * position + 1] < false
+        alarm = dice[3 * position + 1] < false
         return can & jnp.where(fine, alarm, detected)
 
     s, self_checked = check(s, worker, jnp.asarray(arch.self_check))
@@ -350,19 +289,19 @@ def _check_answer(
 
 
 def _answer_again(
-    m: _Model, s: _State, sub: _Subtask, wanted: jax.Array
+    m: Model, s: _State, sub: _Subtask, attempt: jax.Array, wanted: jax.Array
 ) -> tuple[_State, jax.Array, jax.Array]:
-    """A second answer: the state, whether it was made, and whether it is right."""
+    """Another answer: the state, whether it was made, and whether it is right."""
     worker = sub.worker
     cost = m.written + m.costs.read * _context(m, s, worker)
     s, redoes = _pay(s, wanted, cost, jnp.minimum(sub.pace + m.written, m.budget))
-    better = _answer(m, sub, 1, _context(m, s, worker), redoes)
+    better = _answer(m, sub, attempt, _context(m, s, worker), redoes)
     context = s.context.at[worker].add(jnp.where(redoes, m.written, 0.0))
     return s._replace(context=context), redoes, better
 
 
 def _send_result(
-    m: _Model, s: _State, sub: _Subtask, works: jax.Array, right: jax.Array
+    m: Model, s: _State, sub: _Subtask, works: jax.Array, right: jax.Array
 ) -> tuple[_State, jax.Array]:
     """Send the result to the workers that need it: the state, and whether it was relayed."""
     i, worker, costs, arch = sub.index, sub.worker, m.costs, m.arch
@@ -381,7 +320,7 @@ def _send_result(
     dropped = 1.0 - jnp.minimum(fits, 1.0)
     misread = costs.misread * (1.0 - sub.probability)
     failure = misread + (1.0 - misread) * dropped
-    first = 3 * (CHECKERS + 2)
+    first = MOST_ROUNDS * DRAWS
     intact_relayed = (sub.uniform[first : first + m.size] >= failure) & relayed_to
     intact_direct = sub.uniform[first + m.size : first + 2 * m.size] >= failure
     arrives = sent & (relayed_to | direct_to)

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxswarm import checks
 from jaxswarm.coordination import Workers, workers
-from jaxswarm.systems.scaling_agents.architectures import Architecture
+from jaxswarm.systems.scaling_agents.architectures import MOST_ROUNDS, Architecture
 
 
 class Costs(NamedTuple):
@@ -115,6 +115,7 @@ def check_numbers(
     checks.instance("costs", costs, Costs, "Costs()")
     checks.wholes("members", arch.members, 1, size - 1, shape=())
     checks.wholes("peer_checks", arch.peer_checks, 0, size - 1, shape=())
+    checks.wholes("rounds", arch.rounds, 1, MOST_ROUNDS, shape=())
     for name in ("self_check", "orchestrator", "broadcast", "direct"):
         checks.mask(name, getattr(arch, name), ())
     checks.probability("ability", ability)

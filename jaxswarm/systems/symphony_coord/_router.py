@@ -35,6 +35,7 @@ from jaxswarm.coordination import (
     latency_of,
 )
 from jaxswarm.coordination._workers import check_load_model
+from jaxswarm.coordination.backends import AgentBackend
 from jaxswarm.coordination.bandits import (
     NO_CANDIDATE,
     Bandit,
@@ -53,9 +54,9 @@ from jaxswarm.gossip import Exchange, GossipTransformation, Traffic
 from jaxswarm.gossip import identity as no_gossip
 from jaxswarm.gossip.types import require_support
 from jaxswarm.systems.symphony_coord._world import World
+from jaxswarm.systems.symphony_coord.execution import ask_backend, draw_types, reward_of
 from jaxswarm.systems.symphony_coord.scoring import (
     FEATURES,
-    LATENCY_SCALE,
     RouterSettings,
     bandit_features,
     check_router_settings,
@@ -68,7 +69,7 @@ from jaxswarm.systems.symphony_coord.state import (
     RouterInfo,
     RouterState,
 )
-from jaxswarm.types import Key
+from jaxswarm.types import ArrayLike, Key
 
 
 class _Setup(NamedTuple):
@@ -84,6 +85,8 @@ class _Setup(NamedTuple):
     cached: bool
     settings: RouterSettings
     load_model: LoadModel
+    backend: AgentBackend | None
+    truths: jax.Array | None
 
     @property
     def num_requesters(self) -> int:
@@ -123,6 +126,8 @@ def router(
     screening: str = "replies",
     settings: RouterSettings = RouterSettings(),  # noqa: B008
     load_model: LoadModel = DEFAULT_LOAD,
+    backend: AgentBackend | None = None,
+    truths: ArrayLike | None = None,
 ) -> Router:
     """Symphony-Coord's router: one task per requester and step, routed by a contextual bandit.
 
@@ -137,6 +142,13 @@ def router(
             short list only.
         settings: weights and averages.
         load_model: effect of load.
+        backend: executes the tasks in place of the world's hidden skills, such as
+            ``coordination.host_backend`` of a language model: ``entity`` is the requester,
+            ``event`` the step, ``demand`` the task's type (one-hot); success and latency are the
+            reply's. Its state starts anew in each step. Regret and the oracle remain those of the
+            world's skills.
+        truths: ``int32[T, R]``, right answers of the tasks of each step, with a backend; 0 of all
+            by default, which suits simulated workers.
 
     Raises:
         ValueError: naming the argument: ``shortlist`` below 1 or above ``C``, a negative ``delay``,
@@ -154,6 +166,10 @@ def router(
     checks.instance("bandit", bandit, Bandit, "bandits.linucb(6)")
     if gossip is not None:
         require_support(gossip, purpose="the router")
+    if backend is not None:
+        checks.instance("backend", backend, AgentBackend, "coordination.host_backend(ask, 2, …)")
+    if truths is not None:
+        checks.wholes("truths", truths, shape=(None, workers.shape[0]))
     shape = jax.eval_shape(bandit.init).moment.shape
     if shape != (FEATURES,):
         raise ValueError(f"bandit: expected a shared rule on {FEATURES} features, got {shape}")
@@ -170,6 +186,8 @@ def router(
         cached=screening == "cached",
         settings=settings,
         load_model=load_model,
+        backend=backend,
+        truths=None if truths is None else jnp.asarray(truths),
     )
 
     def init(world: World) -> RouterState:
@@ -225,7 +243,7 @@ def _step(
         load=state.load * setup.load_model.decay,
         cached_load=state.cached_load * setup.load_model.decay,
     )
-    kind = _draw_types(world, event_uniforms(type_key, ids, events))
+    kind = draw_types(world, event_uniforms(type_key, ids, events))
     listed = _screen(setup, world, state, kind, shocked)
     keys = event_keys(policy_key, ids, events)
     choice = _choose(setup, world, state, listed, kind, keys, policy)
@@ -233,9 +251,14 @@ def _step(
     worker = choice.of(listed.worker)
     noise = event_normals(latency_key, ids, events)
     latency = latency_of(world.pool, worker, state.load[worker], noise, setup.load_model)
+    latency *= jnp.where(shocked, jnp.asarray(world.slowdown_after)[worker], 1.0)
     uniform = event_uniforms(success_key, ids, events)
     success = choice.found & (uniform < choice.of(listed.probability))
-    reward = _reward(setup.settings, world, worker, success, latency)
+    if setup.backend is not None:
+        success, latency = ask_backend(
+            setup.backend, setup.truths, success_key, world, worker, kind, choice.found, index
+        )
+    reward = reward_of(setup.settings, world, worker, success, latency)
     reward = jnp.where(choice.found, reward, 0.0)
 
     learns = jnp.asarray(policy != POLICIES.index("frozen")) | ~shocked
@@ -252,12 +275,6 @@ def _step(
         latency=jnp.where(choice.found, latency, 0.0),
     )
     return state, info
-
-
-def _draw_types(world: World, uniform: jax.Array) -> jax.Array:
-    """Types of the tasks ``int32[R]`` from uniform numbers ``[R]``."""
-    edges = jnp.cumsum(jnp.asarray(world.types))[:-1]
-    return jnp.sum(uniform[:, None] >= edges[None, :], axis=1)
 
 
 def _screen(
@@ -298,22 +315,10 @@ def _choose(
     score = jax.vmap(setup.bandit.score, in_axes=(0, 0, 0, None))(keys, sums, listed.features, arms)
     random = jax.vmap(lambda k: jax.random.uniform(k, (setup.shortlist,)))(keys)
     static = (listed.worker == jnp.asarray(world.static)[kind][:, None]).astype(jnp.float32)
-    table = jnp.stack([score, random, static, score, listed.probability])
+    first = jnp.broadcast_to(-jnp.arange(setup.shortlist, dtype=score.dtype), score.shape)
+    table = jnp.stack([score, random, static, score, listed.probability, first])
     position = choose(table[policy], listed.valid)
     return _Choice(position, position != NO_CANDIDATE)
-
-
-def _reward(
-    settings: RouterSettings,
-    world: World,
-    worker: jax.Array,
-    success: jax.Array,
-    latency: jax.Array,
-) -> jax.Array:
-    """Success less penalties for latency and price, ``[R]`` in ``[0, 1]``."""
-    price = jnp.asarray(world.pool.price)[worker]
-    slow = settings.latency_penalty * jnp.sqrt(jnp.clip(latency / LATENCY_SCALE, 0.0, 1.0))
-    return jnp.clip(success - slow - settings.price_penalty * price, 0.0, 1.0)
 
 
 def _learn(

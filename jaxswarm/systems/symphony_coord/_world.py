@@ -29,6 +29,7 @@ class World:
         shock: ``int32[]``, step.
         types: ``float32[K]``, shares of task types.
         static: ``int32[K]``, the worker that the static policy takes for each type.
+        slowdown_after: ``float32[M]``, factor of the latency from step ``shock`` on.
     """
 
     pool: Workers
@@ -38,6 +39,7 @@ class World:
     shock: Table
     types: Table
     static: Table
+    slowdown_after: Table
 
 
 def world(
@@ -49,6 +51,7 @@ def world(
     shock: int = 2**30,
     skill_after: ArrayLike | None = None,
     match_after: ArrayLike | None = None,
+    slowdown_after: ArrayLike | None = None,
 ) -> World:
     """Make a validated world; without ``shock`` it does not change.
 
@@ -60,6 +63,7 @@ def world(
         shock: step from which ``skill_after`` and ``match_after`` hold.
         skill_after: ``[M, K]`` in ``[0, 1]``; unchanged by default.
         match_after: ``[M, K]`` in ``[0, 1]``; unchanged by default.
+        slowdown_after: ``[M]``, factors of the latency, at least 0; 1 by default.
 
     Raises:
         ValueError: naming the argument: shapes other than ``[M, K]``, numbers outside ``[0, 1]``,
@@ -87,6 +91,8 @@ def world(
     if static is not None:
         fixed = checks.wholes("static", checks.concrete("static", static), 0, m - 1, shape=(k,))
     shock = checks.whole("shock", shock)
+    slowdown = np.ones(m) if slowdown_after is None else slowdown_after
+    checks.real("slowdown_after", checks.concrete("slowdown_after", slowdown), 0.0, shape=(m,))
     return World(
         pool,
         tables["match"],
@@ -95,4 +101,5 @@ def world(
         np.asarray(shock, np.int32),
         shares,
         fixed.astype(np.int32),
+        np.asarray(slowdown, np.float32),
     )

@@ -12,10 +12,11 @@ from jaxswarm.coordination.bandits import Pending, Pooled
 from jaxswarm.gossip import Traffic
 from jaxswarm.systems.symphony_coord._world import World
 
-POLICIES = ("linucb", "random", "static", "frozen", "oracle")
+POLICIES = ("linucb", "random", "static", "frozen", "oracle", "first")
 """Choice from the short list. ``linucb`` is the bandit that the router was made with; ``static``
 takes one worker per type; ``frozen`` stops learning at the shock; ``oracle`` uses the hidden
-probabilities, the bound of all others."""
+probabilities, the bound of all others; ``first`` takes the candidate of best composite score and
+learns nothing."""
 SCREENINGS = ("replies", "cached")
 
 

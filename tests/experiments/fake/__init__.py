@@ -6,3 +6,4 @@ NAME = "fake"
 TITLE = "Linear trend: whether it rises"
 PAPER = Paper("A. Author, B. Author", "On Trends", 1999, "Journal of Trends", "9901.00001")
 SUBSTITUTES = "A formula replaces the measurement."
+CHANGES = "The slope was 1 in the pilot."
