@@ -41,13 +41,13 @@ from jaxswarm.rl._off_policy import (
 )
 from jaxswarm.rl._ppo import PPOInfo, PPOState, ippo, mappo, ppo
 from jaxswarm.rl._sac import SACHyperparameters, SACState, sac, sac_learner
+from jaxswarm.rl.features import feature_slices, features_of
 from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
 from jaxswarm.rl.networks import (
     Network,
     PolicyDistribution,
     actor_critic_network,
     distribution_of,
-    features_of,
     initialize,
     network_for,
     over_agents,
@@ -94,6 +94,7 @@ __all__ = [
     "evaluate",
     "evaluator",
     "fading_replay",
+    "feature_slices",
     "features_of",
     "gaussian",
     "head_of",

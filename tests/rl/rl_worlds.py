@@ -95,3 +95,42 @@ class Recall(SwarmEnvironment):
         step, bit = world
         cue = jnp.where(step == 0, 2.0 * bit - 1.0, 0.0)
         return Observation(cue[None, None].astype(jnp.float32), jnp.ones(1, bool))
+
+
+class MaskedObservation(NamedTuple):
+    value: jax.Array
+    action_mask: jax.Array
+    agent_mask: jax.Array
+
+
+class Forbidden(SwarmEnvironment):
+    """Action ``a`` earns ``a``; which actions are legal changes with agent and step.
+
+    Agent ``i`` may not take action ``A - 1`` and, in odd steps, neither action ``i % (A - 1)``.
+    """
+
+    def __init__(self, num_agents: int = 2, num_actions: int = 4):
+        self.num_actions = num_actions
+        super().__init__(num_agents, time_limit=3)
+
+    @cached_property
+    def action_spec(self):
+        return discrete_actions(self.num_agents, self.num_actions)
+
+    def start(self, key, params):
+        return jnp.int32(0)
+
+    def legal(self, world):
+        actions, ids = jnp.arange(self.num_actions)[None], jnp.arange(self.num_agents)[:, None]
+        barred = (world % 2 == 1) & (actions == ids % (self.num_actions - 1))
+        return (actions < self.num_actions - 1) & ~barred
+
+    def advance(self, key, world, action, params):
+        wrong = ~self.legal(world)[jnp.arange(self.num_agents), action]
+        reward = action.astype(jnp.float32)
+        return Outcome(world + 1, reward, jnp.zeros((), bool), {"illegal": jnp.sum(wrong)})
+
+    def observe(self, world, params, step_count):
+        value = jnp.broadcast_to(world.astype(jnp.float32), (self.num_agents, 1))
+        mask = jnp.ones(self.num_agents, bool)
+        return MaskedObservation(value, self.legal(world), mask)
