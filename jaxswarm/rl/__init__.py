@@ -39,7 +39,7 @@ from jaxswarm.rl._off_policy import (
     OffPolicyState,
     off_policy,
 )
-from jaxswarm.rl._ppo import PPOInfo, PPOState, ippo, mappo, ppo
+from jaxswarm.rl._ppo import PPOInfo, PPOState, ippo, mappo, ppo, weights_of_agents
 from jaxswarm.rl._sac import SACHyperparameters, SACState, sac, sac_learner
 from jaxswarm.rl.features import feature_slices, features_of
 from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
@@ -58,7 +58,7 @@ from jaxswarm.rl.q_networks import QNetwork, q_network, q_network_for
 from jaxswarm.rl.replay import Experience, Replay, fading_replay, uniform_replay
 from jaxswarm.rl.returns import advantages
 from jaxswarm.rl.runner import EnvRunner, EnvStep, EpisodeStats, RunnerState
-from jaxswarm.rl.value_decomposition import mo_mix, qmix, value_network_for, vdn
+from jaxswarm.rl.value_decomposition import independent_q, mo_mix, qmix, value_network_for, vdn
 
 __all__ = [
     "EnvRunner",
@@ -98,6 +98,7 @@ __all__ = [
     "features_of",
     "gaussian",
     "head_of",
+    "independent_q",
     "initialize",
     "ippo",
     "mappo",
@@ -121,4 +122,5 @@ __all__ = [
     "value_decomposition",
     "value_network_for",
     "vdn",
+    "weights_of_agents",
 ]

@@ -152,7 +152,10 @@ def test_jaxmarl_legal_actions_become_a_mask():
     _, timestep = jax.jit(env.step)(state, jnp.array([1, 0, 1]))
     expected = [[True, False], [True, True], [True, False]]
     assert timestep.observation.action_mask.tolist() == expected
-    assert not hasattr(jax.eval_shape(envs.from_jaxmarl(Chase()).reset, jax.random.key(0))[1].observation, "action_mask")
+    assert not hasattr(
+        jax.eval_shape(envs.from_jaxmarl(Chase()).reset, jax.random.key(0))[1].observation,
+        "action_mask",
+    )
 
 
 def test_jaxmarl_dictionaries_become_arrays():
