@@ -32,6 +32,7 @@ from jaxswarm.envs.environment import (
     spec_of,
 )
 from jaxswarm.envs.feed import FeedEnv, LiveFeedEnv
+from jaxswarm.envs.identity import WithIdentity
 from jaxswarm.envs.maze import CaveEscape
 from jaxswarm.envs.pendulum import Pendulum
 from jaxswarm.envs.policies import Policy, Trajectory, random_policy, scripted, unroll
@@ -73,6 +74,7 @@ __all__ = [
     "Trajectory",
     "TwoObjectiveGrid",
     "Vmapped",
+    "WithIdentity",
     "conformance",
     "continuous_actions",
     "crafter",

@@ -41,8 +41,10 @@ from jaxswarm.rl._off_policy import (
 )
 from jaxswarm.rl._ppo import PPOInfo, PPOState, ippo, mappo, ppo, weights_of_agents
 from jaxswarm.rl._sac import SACHyperparameters, SACState, sac, sac_learner
+from jaxswarm.rl._td3 import TD3Hyperparameters, TD3State, td3, td3_learner
 from jaxswarm.rl.features import feature_slices, features_of
 from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
+from jaxswarm.rl.message_passing import JointAgent, message_passing_network
 from jaxswarm.rl.networks import (
     Network,
     PolicyDistribution,
@@ -67,6 +69,7 @@ __all__ = [
     "Evaluation",
     "Experience",
     "Head",
+    "JointAgent",
     "Learner",
     "Network",
     "OffPolicyInfo",
@@ -83,6 +86,8 @@ __all__ = [
     "RunnerState",
     "SACHyperparameters",
     "SACState",
+    "TD3Hyperparameters",
+    "TD3State",
     "Transition",
     "actor_critic_network",
     "advantages",
@@ -102,6 +107,7 @@ __all__ = [
     "initialize",
     "ippo",
     "mappo",
+    "message_passing_network",
     "mo_mix",
     "network_for",
     "networked",
@@ -118,6 +124,8 @@ __all__ = [
     "sac_learner",
     "squashed_gaussian",
     "tabular",
+    "td3",
+    "td3_learner",
     "uniform_replay",
     "value_decomposition",
     "value_network_for",

@@ -60,7 +60,7 @@ class PPOState(NamedTuple):
 
 
 class PPOInfo(NamedTuple):
-    """Metrics of an iteration; means over its last epoch, ``[]`` if shared, else ``[N]`` or ``[G]``.
+    """Metrics of an iteration; means over its last epoch, ``[]`` if shared, else one per learner.
 
     Attributes:
         policy_loss: clipped surrogate, negated.

@@ -148,7 +148,8 @@ class Armed(Chase):
 def test_jaxmarl_legal_actions_become_a_mask():
     env = envs.from_jaxmarl(Armed())
     state, first = jax.jit(env.reset)(jax.random.key(0))
-    assert first.observation.action_mask.all() and first.observation.action_mask.shape == (3, 2)
+    assert first.observation.action_mask.all()
+    assert first.observation.action_mask.shape == (3, 2)
     _, timestep = jax.jit(env.step)(state, jnp.array([1, 0, 1]))
     expected = [[True, False], [True, True], [True, False]]
     assert timestep.observation.action_mask.tolist() == expected

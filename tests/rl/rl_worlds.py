@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxswarm.envs import Outcome, SwarmEnvironment, discrete_actions
+from jaxswarm.envs import Outcome, SwarmEnvironment, continuous_actions, discrete_actions
 
 
 class Observation(NamedTuple):
@@ -134,3 +134,47 @@ class Forbidden(SwarmEnvironment):
         value = jnp.broadcast_to(world.astype(jnp.float32), (self.num_agents, 1))
         mask = jnp.ones(self.num_agents, bool)
         return MaskedObservation(value, self.legal(world), mask)
+
+
+class Echo(SwarmEnvironment):
+    """Each agent sees a bit of its own; it should act as the bit of the agent before it says."""
+
+    def __init__(self, num_agents: int = 3):
+        super().__init__(num_agents, time_limit=2)
+
+    @cached_property
+    def action_spec(self):
+        return discrete_actions(self.num_agents, 2)
+
+    def start(self, key, params):
+        return jax.random.bernoulli(key, shape=(self.num_agents,)).astype(jnp.int32)
+
+    def advance(self, key, world, action, params):
+        reward = (action == jnp.roll(world, 1)).astype(jnp.float32)
+        return Outcome(self.start(key, params), reward, jnp.zeros((), bool), {})
+
+    def observe(self, world, params, step_count):
+        value = (2.0 * world - 1.0)[:, None]
+        return Observation(value, jnp.ones(self.num_agents, bool))
+
+
+class Target(SwarmEnvironment):
+    """One step, one number: the reward is minus its squared distance from ``0.5 (i + 1) / N``."""
+
+    def __init__(self, num_agents: int = 2):
+        super().__init__(num_agents, time_limit=1)
+
+    @cached_property
+    def action_spec(self):
+        return continuous_actions(self.num_agents, 1)
+
+    def start(self, key, params):
+        return jnp.zeros(())
+
+    def advance(self, key, world, action, params):
+        goal = 0.5 * (jnp.arange(self.num_agents) + 1.0) / self.num_agents
+        reward = -jnp.square(action[:, 0] - goal)
+        return Outcome(world, reward, jnp.ones((), bool), {})
+
+    def observe(self, world, params, step_count):
+        return Observation(jnp.ones((self.num_agents, 1)), jnp.ones(self.num_agents, bool))

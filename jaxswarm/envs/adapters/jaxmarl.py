@@ -123,8 +123,9 @@ def from_jaxmarl(env: Any, *, time_limit: int | None = None) -> SwarmEnvironment
 
     The end at the time limit is a truncation (discount 1); an agent that is done before is masked
     out from then on. If the original has ``get_avail_actions``, observations have an
-    ``action_mask``, which networks of :mod:`jaxswarm.rl` heed. The limit counts steps since the reset; a clock of the original's state,
-    whatever its name, is found by stepping once here and counts as well.
+    ``action_mask``, which networks of :mod:`jaxswarm.rl` heed. The limit counts steps since the
+    reset; a clock of the original's state, whatever its name, is found by stepping once here and
+    counts as well.
 
     Args:
         env: an environment of ``jaxmarl.make``.

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jaxswarm import agents, checks, envs
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
-from jaxswarm.rl.hyperparameters import check_weights
 from jaxswarm.rl.features import features_of
+from jaxswarm.rl.hyperparameters import check_weights
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.rl.value_decomposition.networks import OBJECTIVES, ValueNetwork, team_step
 from jaxswarm.rl.value_decomposition.preferences import check_preferences

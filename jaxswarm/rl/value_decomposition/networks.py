@@ -24,8 +24,8 @@ from jaxswarm import checks
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
 from jaxswarm.models.linear import dot_general
-from jaxswarm.rl.hyperparameters import choice
 from jaxswarm.rl.features import action_mask_slice, features_of, only_legal
+from jaxswarm.rl.hyperparameters import choice
 from jaxswarm.rl.value_decomposition.mixers import MIXERS, Mixer, additive, independent, monotonic
 from jaxswarm.types import ArrayLike, Key, Params
 
