@@ -12,6 +12,12 @@ Synchronization is an exception: agents that count rounds need neither view nor 
 start in the same round. This is reported as a control. The scripted policy of that task therefore
 has no memory; it infers the round from received messages, its own included.
 
+The trained networks' dense reward is potential-based, so that it leaves the order of policies as it
+is. Until December 2026 it was not: in synchronization it paid 0.54 an episode to the policy that
+scores 100 and 89 to one that scores 50, in pursuit an agent that chased for ever earned ten
+captures' worth. The claims are the same ones; full scale learns all five tasks and counts in how
+many training beats the script.
+
 References:
     K. Ruan, M. Huang, J. Wen, H. Sun, Benchmarking LLMs' Swarm Intelligence, 2025.
 """
