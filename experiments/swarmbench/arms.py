@@ -19,8 +19,8 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     Returns:
         ``tasks``: ``{task: found}`` with ``scores [conditions, seeds]``, ``measures``
         (``{name: [conditions, seeds]}``) and, where a network is trained, ``learned [learners]``,
-        ``curve [learners, looks]`` and ``reward [learners, iterations]``; ``counting [seeds]``, points per round; and
-        ``box [6]``, cells moved by 1 to 6 agents.
+        ``curve [learners, looks]`` and ``reward [learners, iterations]``; ``counting [seeds]``,
+        points per round; and ``box [6]``, cells moved by 1 to 6 agents.
     """
     keys = agents.keys(jax.random.key(config.seed), config.seeds)
     tasks = {}

@@ -377,7 +377,7 @@ NETWORKED = {
             "game": OBJECT,
             "features": (*OBJECT, Later(FEATURES._replace, value=np.full((3, 2), NAN))),
         }
-        | {"gossip": OBJECT, "rates": THING, "policies": THING},
+        | {"gossip": OBJECT, "rates": THING, "policies": THING, "critic": NAME},
     ),
     "networked_ppo": (
         with_defaults(networked.networked_ppo, env=GAME_ENV, network=NET, gossip=RING, num_envs=2),
