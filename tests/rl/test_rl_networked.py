@@ -170,7 +170,7 @@ def test_gossip_makes_agents_cooperate_in_a_dilemma():
 
 
 def test_action_values_of_algorithm_1_are_the_team_s():
-    """Under a fixed policy, action values learned from private rewards rank actions for the team."""
+    """Of a fixed policy, from private rewards; they rank actions as the team does."""
     game, n = networked.dilemma(3), 3
     features = networked.additive_features(game)
     rule = gossip.averaging(gossip.mixing(topology.complete(n), "uniform"))
