@@ -14,17 +14,17 @@ Then networked agents: three on a path, each of which receives the whole team's 
 the states and nothing in the others. Neighbors exchange linear critics, and only neighbors can be
 parents. Policies start from drawn tables and are evaluated exactly.
 
-Then BN-MAPPO, which is MAPPO with *independent* policies, the *full* graph, or a *learnt* one that is
-sampled for every state; *annealed* is learned too and driven to no edges; *learnt* and *annealed*
-are also executed without any. Full scale adds *random* graphs. Clipped values, Huber loss, norm of
-gradients and normalized values are the paper's.
+Then BN-MAPPO, which is MAPPO with *independent* policies, the *full* graph, or a *learnt* one that
+is sampled for every state; *annealed* is learned too and driven to no edges; *learnt* and
+*annealed* are also executed without any. Full scale adds *random* graphs. Clipped values, Huber
+loss, norm of gradients and normalized values are the paper's.
 
-Two games: in slotted Aloha, neighbors that send at once collide. What edges could earn there is more
-than learners find: never sending earns 0 an episode (6 agents), one side of the graph that always
-sends 3.7, the better side given all backlogs 5.8. In the game of one informed agent it is known by
-counting, for four agents and two actions: .625 a step without edges, .8125 with the full graph of a
-fixed order, 1 with a graph that depends on the state. Full scale adds the coordination game.
-StarCraft is not among the games.
+Two games: in slotted Aloha, neighbors that send at once collide. What edges could earn there is
+more than learners find: never sending earns 0 an episode (6 agents), one side of the graph that
+always sends 3.7, the better side given all backlogs 5.8. In the game of one informed agent it is
+known by counting, for four agents and two actions: .625 a step without edges, .8125 with the full
+graph of a fixed order, 1 with a graph that depends on the state. Full scale adds the coordination
+game. StarCraft is not among the games.
 
 Until December 2026 only *learnt* and *annealed* were run at small scale, after five seeds had not
 decided: the return of *learnt* minus that of *independent* on Aloha was 1.1 ± 1.6 at base seed 1000

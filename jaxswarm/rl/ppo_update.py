@@ -228,7 +228,7 @@ def update_groups(update: PPOUpdate, groups: Sequence[int]) -> PPOUpdate:
             x = jnp.moveaxis(x[:, table], 1, 0)
             return x.reshape(len(table), -1, *x.shape[3:])
 
-        mask = transitions.mask[:, :, table] & real
+        mask = transitions.mask[:, :, table] & real[None, None]
         mask = jnp.moveaxis(mask, 2, 0).reshape(len(table), len(transitions.mask), -1)
         transitions = jax.tree.map(by_group, transitions)._replace(mask=mask)
         carry = jax.tree.map(carry_by_group, carry)
