@@ -167,7 +167,10 @@ def contraction_ratios(config: Config, keys: jax.Array) -> np.ndarray:
 
     def largest_ratio(key: jax.Array) -> jax.Array:
         start = learner.init(jnp.zeros((n, 2, 2)))
-        critics = jax.tree.map(lambda x: jax.random.normal(key, x.shape), start.critics)
+        keys = dict(zip(start.critics, jax.random.split(key), strict=True))
+        critics = {
+            name: jax.random.normal(keys[name], x.shape) for name, x in start.critics.items()
+        }
         _, records = rollout(
             learner.step,
             start._replace(critics=critics),
