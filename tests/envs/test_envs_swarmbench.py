@@ -87,7 +87,7 @@ def test_every_round_equals_the_slow_reference(task):
     assert total > 0 or task == "transport"
 
 
-SHAPED = ("synchronization", "pursuit")
+SHAPED = ("synchronization",)
 
 
 @pytest.mark.parametrize(

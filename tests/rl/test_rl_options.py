@@ -139,6 +139,7 @@ def test_td3_target_and_delay_are_the_papers(key):
     assert not same(twice.target, params)
 
 
+@pytest.mark.slow
 def test_td3_finds_each_agents_best_action(key):
     network = rl.q_network_for(ENV, widths=(32,))
     learner = rl.td3(
