@@ -31,7 +31,7 @@ class Config:
     team_graphs: tuple[str, ...] = ("independent", "full", "learnt", ANNEALED)
     """Graphs that BN-MAPPO is run with: independent, full, learnt, random, annealed."""
     aloha_steps: int = 64_000  # environment steps of BN-MAPPO's training on Aloha
-    informed_steps: int = 64_000  # likewise with one informed agent
+    informed_steps: int = 19_200  # likewise with one informed agent
     coordination_steps: int = 64_000  # likewise in the coordination game
     team_envs: int = 32  # environments that are simulated at once
     team_seeds: int = 5  # number of independent repetitions of BN-MAPPO
