@@ -78,6 +78,7 @@ def add_linear(made: ClaimList, returns: Results) -> None:
             metric=TEAM_RETURN,
             unit="fraction",
             value=statistics.compare(returns[plus], returns[minus]),
+            judge="interval",
             **details,
         )
 
@@ -171,6 +172,7 @@ def add_ppo(made: ClaimList, returns: Results) -> None:
             metric=TEAM_RETURN,
             unit="fraction",
             value=statistics.compare(returns[plus], returns[minus]),
+            judge="interval",
             **details,
         )
 
