@@ -210,7 +210,7 @@ CASES = {
     "td3": (
         with_defaults(rl.td3, env=ENV, network=Q, **OFF),
         {"env": (*OBJECT, GAME_ENV), "network": (*OBJECT, NET), "delay": FEW_SIZES}
-        | {"optimizer": THING, "hyperparameters": (*hyper(WRONG_SAC), PPO(), TD3(tau=0.0))},
+        | {"optimizer": THING, "hyperparameters": (*hyper(WRONG_SAC), PPO())},
     ),
     "td3_learner": (
         with_defaults(rl.td3_learner, env=ENV, network=Q),
