@@ -47,7 +47,7 @@ from jaxswarm.rl.ppo_loss import PPOHyperparameters, check_hyperparameters
 from jaxswarm.rl.ppo_update import default_optimizer, ppo_update, update_each
 from jaxswarm.rl.q_networks import QNetwork
 from jaxswarm.rl.returns import masked_mean
-from jaxswarm.types import ArrayLike, Key, Params, PyTree
+from jaxswarm.types import Key, Params, PyTree
 
 
 class NetworkedPPOState(NamedTuple):
@@ -98,7 +98,7 @@ def networked_ppo(
     joint: str = "all",
     reward_widths: Sequence[int] = (32,),
     reward_steps: int = 16,
-    reward_lr: ArrayLike = 3e-3,
+    reward_lr: float | jax.Array = 3e-3,
     optimizer: optax.GradientTransformation | None = None,
     hyperparameters: PPOHyperparameters | None = None,
     normalize: bool = True,

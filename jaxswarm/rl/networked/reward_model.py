@@ -28,7 +28,7 @@ from jaxswarm.rl.hyperparameters import layer_widths
 from jaxswarm.rl.networks import Network
 from jaxswarm.rl.on_policy import OnPolicyRunner, Transition
 from jaxswarm.rl.returns import keep_unless, masked_mean, select_valid
-from jaxswarm.types import ArrayLike, Key, Params, PyTree
+from jaxswarm.types import Key, Params, PyTree
 
 JOINT_ACTIONS = ("all", "mean")
 
@@ -64,7 +64,7 @@ class RewardModel(NamedTuple):
     fit: Callable[..., tuple[RewardModelState, jax.Array]]
 
 
-def reward_model(num_inputs: int, *, widths: Sequence[int], lr: ArrayLike) -> RewardModel:
+def reward_model(num_inputs: int, *, widths: Sequence[int], lr: float | jax.Array) -> RewardModel:
     """Make a dense network that regresses rewards, trained by Adam.
 
     Args:
