@@ -48,6 +48,7 @@ class Config:
     minibatches: int = 4  # minibatches per pass
     width: int = 64  # units of the trained networks' hidden layer and memory
     lr: float = 1e-3  # step size of Adam
+    shaping: float = 1.0  # weight of the dense reward, which leaves the order of policies as it is
     seed: int = 0  # base seed of episodes and networks
 
     def __post_init__(self) -> None:

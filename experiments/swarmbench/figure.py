@@ -33,9 +33,9 @@ def draw_learning(config: Config, tasks: Results, ax: Any) -> None:
     }
     plotting.curves(
         series,
-        steps * config.envs * config.horizon,
+        steps * config.envs * config.horizon / 1000,
         title="Learning",
-        xlabel="environment steps",
+        xlabel="thousand environment steps",
         ylabel="score / the scripted policy's (median, quartiles)",
         ax=ax,
     )

@@ -48,8 +48,9 @@ def train_and_score(config: Config, task: str) -> dict[str, Any]:
         hyperparameters=rl.PPOHyperparameters(lr=config.lr, entropy=0.01, discount=DISCOUNT),
     )
     policy = rl.policy(network, shared=True)
-    one = jnp.float32(1.0)
-    with_dense_reward = SwarmBenchParams(jnp.int32(UNLIMITED), one, one, jnp.float32(DISCOUNT))
+    with_dense_reward = SwarmBenchParams(
+        jnp.int32(UNLIMITED), *map(jnp.float32, (1.0, config.shaping, DISCOUNT))
+    )
 
     def train(key: jax.Array) -> tuple[jax.Array, ...]:
         params_key, env_key, run_key, test_key = jax.random.split(key, 4)
