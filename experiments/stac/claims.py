@@ -10,7 +10,6 @@ from jaxswarm import statistics
 
 ANY_FALL = 1e-6  # least decrease from one pessimism weight to the next that counts as a decrease
 RISK_CHANGE = -0.5  # largest relative change of the share of steps in the disc, largest weight / 0
-STRIKES_CHANGE = -0.5  # largest relative change of the expected losses, largest weight / 0
 GOAL_SHARE = 0.9  # least share of episodes that reach the goal, at every pessimism weight
 CALIBRATION_ERROR = 0.15  # largest mean relative error of the critic's standard deviation
 OVERESTIMATION = 0.0  # least value error without pessimism, in units of return
@@ -33,7 +32,7 @@ def claims(config: Config, results: Results) -> list[Claim]:
         results: of :func:`experiments.stac.arms.run`.
 
     Returns:
-        Seven claims: four on the point mass, three on the chain.
+        Six claims: three on the point mass, three on the chain.
     """
     claim_list = ClaimList(NAME)
     _point_mass_claims(claim_list, config, results)
@@ -71,27 +70,6 @@ def _point_mass_claims(claim_list: ClaimList, config: Config, results: Results) 
         baseline="β = 0",
         value=statistics.compare(inside[-1], inside[0], relative=True),
         at_most=RISK_CHANGE,
-    )
-    strikes, best = results["mass"]["strikes"], results["optimum"]["strikes"]
-    claim_list.add(
-        f"The largest pessimism weight, {largest}, at least halves the expected number of large "
-        "losses in an episode",
-        statement=RISK_STATEMENT + "; the factor of two is ours",
-        measured=(
-            f"(expected losses at {largest} - at β = 0) / those at β = 0, from the probabilities "
-            "of loss along the episodes"
-        ),
-        metric="expected large losses in an episode that starts outside the disc",
-        unit="fraction of the baseline",
-        arm=largest,
-        baseline="β = 0",
-        value=statistics.compare(strikes[-1], strikes[0], relative=True),
-        at_most=STRIKES_CHANGE,
-        judge="interval",
-        note=(
-            f"the best policy by dynamic programming: {best[0]:.3f} losses at β = 0, "
-            f"{best[-1]:.4f} at {largest} ({best[-1] / best[0] - 1.0:+.0%})"
-        ),
     )
     claim_list.add(
         "The point mass reaches the goal at every pessimism weight",

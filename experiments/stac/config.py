@@ -9,16 +9,14 @@ class Config:
 
     betas: tuple[float, ...] = (0.0, 0.25, 0.5)  # pessimism weights, ascending from 0
     envs: int = 8  # parallel environments of the point-mass learner
-    steps: int = 8_000  # steps of each point-mass environment after warm-up
+    steps: int = 8_000  # steps of each point-mass environment after warm-up, one update each
     warm_up: int = 1_000  # steps of each environment with random actions before learning
-    updates: int = 1  # updates per step of all environments; envs is the paper's ratio of 1
     records: int = 10  # evaluations during learning; must divide steps
     width: int = 64  # units of each of the two hidden layers (point mass)
     batch: int = 64  # transitions per update
     lr: float = 2e-3  # Adam's step size for actor, critic and temperature (point mass)
     temperature: float = 0.01  # initial entropy weight (point mass)
     episodes: int = 100  # evaluation episodes after learning (point mass)
-    optimum_episodes: int = 2_000  # episodes of the optimal policies
     chain_steps: int = 6_000  # steps of each of two chain environments, one update each
     chain_capacity: int = 4_096  # transitions in the replay buffer of the chain learner
     seeds: int = 5  # independent runs per pessimism weight
@@ -36,11 +34,10 @@ class Config:
 SCALES = {
     "smoke": Config(
         envs=1, steps=8, warm_up=64, records=4, width=8, batch=16, episodes=8, chain_steps=8,
-        optimum_episodes=8, seeds=2,
+        seeds=2,
     ),
     "small": Config(),
     "full": Config(
-        betas=(0.0, 0.125, 0.25, 0.375, 0.5), steps=12_500, updates=8, batch=256, lr=3e-4, seeds=10,
-        chain_steps=20_000,
+        betas=(0.0, 0.125, 0.25, 0.375, 0.5), steps=30_000, seeds=10, chain_steps=20_000,
     ),
 }  # fmt: skip
