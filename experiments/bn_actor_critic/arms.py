@@ -6,9 +6,10 @@ import jax
 import numpy as np
 
 from experiments.bn_actor_critic.config import Config
+from experiments.bn_actor_critic.games import build_games
 from experiments.bn_actor_critic.neighbors import train_on_path
 from experiments.bn_actor_critic.tables import ascend
-from experiments.bn_actor_critic.teams import build_games, train_teams
+from experiments.bn_actor_critic.teams import train_teams
 from experiments.harness.protocol import Results
 from jaxswarm import agents
 
@@ -33,9 +34,9 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
         actor_rate=config.actor_rate,
     )
     teams = {}
-    for name, (env, discount) in build_games(config).items():
-        progress(f"BN-MAPPO, {name}, {env.num_agents} agents")
+    for name, game in build_games(config).items():
+        progress(f"BN-MAPPO, {name}, {game.env.num_agents} agents")
         keys = agents.keys(key, config.team_seeds)
-        teams[name] = train_teams(config, env, keys, discount=discount)
+        teams[name] = train_teams(config, game, keys)
     results = {"tables": tables, "neighbors": neighbors, "teams": teams}
     return jax.tree.map(np.asarray, results)

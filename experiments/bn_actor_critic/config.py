@@ -26,10 +26,13 @@ class Config:
     neighbor_seeds: int = 10  # number of independent repetitions with networked agents
     actor_rate: float = 10.0  # step size of the networked agents' actors
     aloha: int = 6  # number of agents in slotted Aloha; 0 leaves the game out
+    informed: int = 4  # number of agents in the game of one informed agent; 0 leaves it out
     coordination: int = 0  # number of agents in BN-MAPPO's coordination game; 0 leaves it out
-    team_graphs: tuple[str, ...] = ("learnt", ANNEALED)
+    team_graphs: tuple[str, ...] = ("independent", "full", "learnt", ANNEALED)
     """Graphs that BN-MAPPO is run with: independent, full, learnt, random, annealed."""
-    team_iterations: int = 100  # PPO iterations of BN-MAPPO
+    aloha_steps: int = 64_000  # environment steps of BN-MAPPO's training on Aloha
+    informed_steps: int = 19_200  # likewise with one informed agent
+    coordination_steps: int = 64_000  # likewise in the coordination game
     team_envs: int = 32  # environments that are simulated at once
     team_seeds: int = 5  # number of independent repetitions of BN-MAPPO
     team_lr: float = 7e-4  # step size of BN-MAPPO's Adam
@@ -58,6 +61,7 @@ SCALES = {
         neighbor_steps=50,
         neighbor_seeds=3,
         aloha=0,
+        informed=0,
     ),
     "small": Config(),
     "full": Config(
@@ -67,9 +71,12 @@ SCALES = {
         seeds=12,
         neighbor_steps=100_000,
         aloha=10,
+        informed=6,
         coordination=3,
         team_graphs=("independent", "full", "learnt", "random", ANNEALED),
-        team_iterations=200,
+        aloha_steps=1_000_000,
+        informed_steps=1_000_000,
+        coordination_steps=200_000,
         team_seeds=10,
     ),
 }

@@ -7,6 +7,7 @@ import numpy as np
 
 from experiments.bn_actor_critic.claims import GAME_NAMES, TEAM_ARM_NAMES
 from experiments.bn_actor_critic.config import Config
+from experiments.bn_actor_critic.games import INFORMED_STEPS, informed_values
 from experiments.harness.protocol import Results
 from jaxswarm import plotting
 
@@ -16,11 +17,12 @@ TABULAR_ARMS = ("no edges", "line", "full graph")
 def plot(config: Config, results: Results, path: Path) -> None:
     """Draw values over gradient steps, final mean rewards, and returns and densities of teams.
 
-    Lines are medians over seeds, bands quartiles.
+    Lines are medians over seeds, bands quartiles. Dashed: the best that given graphs allow in the
+    game of one informed agent (no edges, full graph, graphs that depend on the state).
     """
     teams = results.get("teams", {})
-    columns = max(len(config.sizes) + 1, 2 * len(teams))
-    grid = plotting.panels(2 if teams else 1, columns, width=5.0, height=4.0)
+    columns = len(config.sizes) + 1
+    grid = plotting.panels(1 + len(teams), columns, width=5.0, height=4.0)
     for column, n in enumerate(config.sizes):
         plotting.curves(
             dict(zip(TABULAR_ARMS, results["tables"][str(n)]["value"], strict=True)),
@@ -31,11 +33,9 @@ def plot(config: Config, results: Results, path: Path) -> None:
             ax=grid[0, column],
         )
     draw_neighbors(results["neighbors"], grid[0, len(config.sizes)])
-    for position, (game, found) in enumerate(teams.items()):
-        draw_team(game, found, grid[1, 2 * position], grid[1, 2 * position + 1])
-    drawn = (len(config.sizes) + 1, 2 * len(teams))
-    for row, count in zip(grid, drawn, strict=False):
-        for ax in row[count:]:
+    for row, (game, found) in enumerate(teams.items(), 1):
+        draw_team(config, game, found, grid[row, 0], grid[row, 1])
+        for ax in grid[row, 2:]:
             ax.set_axis_off()
     plotting.save(grid[0, 0], path)
 
@@ -59,13 +59,22 @@ def draw_neighbors(found: dict[str, np.ndarray], ax: Any) -> None:
 
 
 def draw_team(
-    game: str, found: dict[str, dict[str, np.ndarray]], returns: Any, densities: Any
+    config: Config,
+    game: str,
+    found: dict[str, dict[str, np.ndarray]],
+    returns: Any,
+    densities: Any,
 ) -> None:
     """Returns and densities in training; the axis of returns shows the second half's range."""
     names = {arm: TEAM_ARM_NAMES[arm].removeprefix("the ") for arm in found}
-    title = GAME_NAMES[game]
+    title = GAME_NAMES[game].removeprefix("the ")
     late = [of_arm["curve"][:, of_arm["curve"].shape[1] // 2 :] for of_arm in found.values()]
     low, high = min(x.min() for x in late), max(x.max() for x in late)
+    if game == "informed":
+        best = [INFORMED_STEPS * x for x in informed_values(config.informed).values()]
+        low, high = min(low, *best), max(high, *best)
+        for value in best:
+            returns.axhline(value, color="#9A9A9A", linestyle=(0, (4, 3)), linewidth=1.0)
     returns.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     plotting.curves(
         {names[arm]: of_arm["curve"] for arm, of_arm in found.items()},

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.bn_actor_critic.config import ANNEALED, Config
+from experiments.bn_actor_critic.games import Game
 from experiments.harness.compile import jit_fast_compile
-from jaxswarm import envs, rl, rollout
-from jaxswarm.envs import SwarmEnvironment
+from jaxswarm import rl, rollout
 from jaxswarm.systems import bn_actor_critic
 
 GIVEN = ("independent", "full")
@@ -22,19 +22,7 @@ GIVEN = ("independent", "full")
 Program = Callable[[bn_actor_critic.GraphSettings, jax.Array], dict[str, jax.Array]]
 
 
-def build_games(config: Config) -> dict[str, tuple[SwarmEnvironment, float]]:
-    """Build the teams' environments with their discount factors; a size of 0 leaves one out."""
-    games: dict[str, tuple[SwarmEnvironment, float]] = {}
-    if config.aloha:
-        games["aloha"] = (envs.Aloha(config.aloha), 0.99)
-    if config.coordination:
-        games["coordination"] = (envs.CoordinationGame(config.coordination), 0.95)
-    return games
-
-
-def train_teams(
-    config: Config, env: SwarmEnvironment, keys: jax.Array, *, discount: float
-) -> dict[str, dict[str, np.ndarray]]:
+def train_teams(config: Config, game: Game, keys: jax.Array) -> dict[str, dict[str, np.ndarray]]:
     """Train BN-MAPPO with every graph of ``config.team_graphs``.
 
     Graphs that are given share one program, graphs that are sampled another.
@@ -49,7 +37,7 @@ def train_teams(
         is_annealed = name == ANNEALED
         wiring = bn_actor_critic.graph_settings(
             "learnt" if is_annealed else name,
-            env.num_agents,
+            game.env.num_agents,
             density_weight=config.alpha if is_annealed else 0.0,
         )
         return jax.tree.map(np.asarray, programs[name not in GIVEN](wiring, keys))
@@ -58,7 +46,7 @@ def train_teams(
     kinds = sorted({name not in GIVEN for name in config.team_graphs})
     with ThreadPoolExecutor(2) as pool:
         compiled = pool.map(
-            lambda samples: compile_team(config, env, keys, discount=discount, samples=samples),
+            lambda samples: compile_team(config, game, keys, samples=samples),
             kinds,
         )
         programs = dict(zip(kinds, compiled, strict=True))
@@ -67,26 +55,24 @@ def train_teams(
     return {name: found[name] for name in config.team_graphs}
 
 
-def compile_team(
-    config: Config, env: SwarmEnvironment, keys: jax.Array, *, discount: float, samples: bool
-) -> Program:
+def compile_team(config: Config, game: Game, keys: jax.Array, *, samples: bool) -> Program:
     """Compile ``(wiring, keys) -> results``; seed by seed, so that they fit the cache.
 
     Args:
         config: sizes.
-        env: the environment.
+        game: the environment, its discount factor and the length of the training.
         keys: ``[S]``.
-        discount: discount factor.
         samples: whether the graph is sampled for every state rather than given.
     """
+    env = game.env
     team = bn_actor_critic.Team(env)
     network = bn_actor_critic.team_network(team, sampled=samples)
-    hyperparameters = rl.PPOHyperparameters(lr=config.team_lr, discount=discount, entropy=0.01)
+    hyperparameters = bn_actor_critic.PAPER._replace(lr=config.team_lr, discount=game.discount)
     without_edges = bn_actor_critic.graph_settings("independent", env.num_agents)
     learner = bn_actor_critic.bn_mappo(
         team,
         network,
-        schedule=bn_actor_critic.annealing(config.team_iterations),
+        schedule=bn_actor_critic.annealing(game.iterations),
         num_envs=config.team_envs,
         num_steps=env.time_limit,
         epochs=5,
@@ -98,9 +84,7 @@ def compile_team(
         init_key, start_key, run_key, test_key = jax.random.split(key, 4)
         state = learner.init(rl.initialize(init_key, network, 1, shared=True), start_key)
         inputs = bn_actor_critic.TeamHyperparameters(wiring, hyperparameters)
-        state, records = rollout(
-            learner.step, state, config.team_iterations, key=run_key, inputs=inputs
-        )
+        state, records = rollout(learner.step, state, game.iterations, key=run_key, inputs=inputs)
         params = state.learner.params
 
         def mean_return(params: object) -> jax.Array:

@@ -13,6 +13,8 @@ from experiments.networked_actor_critic.linear import (
 )
 from experiments.networked_actor_critic.ppo import ppo_team_returns
 
+LIMIT_SEEDS = 5  # of a fixed policy, whose runs are five times as long
+
 
 def run(config: Config, progress: Callable[[str], None]) -> Results:
     """Measure team returns while learning and how linear critics converge.
@@ -20,12 +22,18 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
     Returns:
         ``linear``: ``{arm: [seeds, evaluations]}``, team returns on the dilemma; ``limit``:
         ``{arm: [seeds]}``, distances from the exact fixed point; ``spectral``: ``[seeds]``,
-        contraction of the disagreement; ``ppo``: ``{arm: [seeds, iterations]}``.
+        contraction of the disagreement; ``ppo``: ``{arm: [seeds, iterations]}``, in training;
+        ``ppo_final``: ``{arm: [seeds]}``, of the learned policies on evaluation episodes.
     """
-    keys = jax.random.split(jax.random.key(config.seed), config.seeds)
+    # Keys depend on the number of agents, so that full scale is not small's first seeds again.
+    key = jax.random.fold_in(jax.random.key(config.seed), config.ppo_agents)
+    linear_key, ppo_key = jax.random.split(key)
+    linear_keys = jax.random.split(linear_key, config.linear_seeds)
+    curves, final = ppo_team_returns(config, jax.random.split(ppo_key, config.seeds), progress)
     return {
-        "linear": team_returns(config, keys, progress),
-        "limit": distances_from_limit(config, keys, progress),
-        "spectral": contraction_ratios(config, keys),
-        "ppo": ppo_team_returns(config, keys, progress),
+        "linear": team_returns(config, linear_keys, progress),
+        "limit": distances_from_limit(config, linear_keys[:LIMIT_SEEDS], progress),
+        "spectral": contraction_ratios(config, linear_keys[:LIMIT_SEEDS]),
+        "ppo": curves,
+        "ppo_final": final,
     }

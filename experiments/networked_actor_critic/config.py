@@ -23,7 +23,10 @@ class Config:
     taste_gap: float = 0.0
     """Difference in tastes, in [0, 1]: gifts are worth 1 + taste_gap to half of the agents and
     1 - taste_gap to the others."""
-    seeds: int = 5  # number of independent repetitions
+    exchanges: int = 1  # exchanges of PPO's critics and reward models per iteration
+    tests: int = 32  # evaluation episodes of the policies that PPO has learned
+    linear_seeds: int = 40  # number of independent repetitions of the linear critics
+    seeds: int = 5  # number of independent repetitions of PPO
     seed: int = 0  # base seed of the repetitions
 
     def __post_init__(self) -> None:
@@ -46,6 +49,8 @@ SCALES = {
         iterations=2,
         epochs=1,
         minibatches=1,
+        tests=4,
+        linear_seeds=3,
         seeds=2,
     ),
     "small": Config(),
@@ -56,6 +61,7 @@ SCALES = {
         taste_gap=1.0,
         horizon=20,
         iterations=240,
+        exchanges=16,
         seeds=2,
     ),
 }

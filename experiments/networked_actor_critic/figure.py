@@ -42,7 +42,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
     plotting.curves(
         {arm: returns for arm, returns in linear.items() if arm not in GRAPH_ARMS},
         steps,
-        title="Restricted communication and a Byzantine agent",
+        title="Restricted or Byzantine messages, action values",
         xlabel="step",
         ylabel=SHARE,
         ax=restricted,

@@ -29,6 +29,9 @@ GRAPH_ARMS = {
 }
 """Arm -> graph, and whether every agent receives the mean reward of all."""
 
+ACTION_VALUES = ("isolated, action values", "ring, action values")
+"""Arms of the paper's Algorithm 1, on the first two graphs."""
+
 
 def team_returns(
     config: Config, keys: jax.Array, progress: Callable[[str], None]
@@ -66,15 +69,27 @@ def team_returns(
             jax.vmap(lambda key, rule=rule: train(config, game, rule, key))
         )
         returns[name] = shares(np.asarray(train_seeds(keys)))
+    progress("linear critics: action values")
+
+    def train_action_values(graph: jax.Array, key: jax.Array) -> jax.Array:
+        return train(config, game, gossip.averaging(W[graph]), key, critic="action")
+
+    over_seeds = jax.vmap(train_action_values, (None, 0))
+    policies = jit_fast_compile(jax.vmap(over_seeds, (0, None)))(graph[:2], keys)
+    returns |= zip(ACTION_VALUES, map(shares, np.asarray(policies)), strict=True)
     return returns
 
 
 def train(
-    config: Config, game: networked.MarkovGame, rule: gossip.GossipTransformation, key: jax.Array
+    config: Config,
+    game: networked.MarkovGame,
+    rule: gossip.GossipTransformation,
+    key: jax.Array,
+    critic: str = "value",
 ) -> jax.Array:
     """Train one seed on the dilemma and return the policies, ``[evaluations, N, 2, 2]``."""
     features = networked.additive_features(game)
-    learner = networked.networked_actor_critic(game, features, rule)
+    learner = networked.networked_actor_critic(game, features, rule, critic=critic)
     _, records = rollout(
         learner.step,
         learner.init(jnp.zeros((config.agents, 2, 2))),
@@ -152,7 +167,10 @@ def contraction_ratios(config: Config, keys: jax.Array) -> np.ndarray:
 
     def largest_ratio(key: jax.Array) -> jax.Array:
         start = learner.init(jnp.zeros((n, 2, 2)))
-        critics = jax.tree.map(lambda x: jax.random.normal(key, x.shape), start.critics)
+        keys = dict(zip(start.critics, jax.random.split(key), strict=True))
+        critics = {
+            name: jax.random.normal(keys[name], x.shape) for name, x in start.critics.items()
+        }
         _, records = rollout(
             learner.step,
             start._replace(critics=critics),

@@ -22,17 +22,25 @@ PPO_ARMS = {
     "complete graph": (COMPLETE, 0.0, True),
     "critics only": (SPARSE, 0.0, False),
     "team reward": (NO_EDGES, 1.0, False),
+    "team reward, own model": (NO_EDGES, 1.0, True),
 }
 """Arm -> graph, share of the mean reward in what agents receive, whether PPO's advantages use the
 exchanged reward model (else the agent's own reward)."""
+
+REWARD_LR = 3e-3  # step size of reward models; √N times that where agents average
 
 LARGE = 64  # beyond this many agents, one arm alone occupies the machine
 
 
 def ppo_team_returns(
     config: Config, keys: jax.Array, progress: Callable[[str], None]
-) -> dict[str, np.ndarray]:
-    """Team returns while learning, ``{arm: [S, iterations]}``, as shares of always giving's."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Team returns as shares of always giving's, in training and of the learned policies.
+
+    Returns:
+        ``{arm: [S, iterations]}``, and ``{arm: [S]}`` on evaluation episodes, in which agents take
+        the likeliest actions.
+    """
     n = config.ppo_agents
     env = TeamDonations(n)
     shuffled_half = jax.random.permutation(jax.random.key(config.seed), n) < n // 2
@@ -43,32 +51,42 @@ def ppo_team_returns(
 
     def train(
         graph: jax.Array, mean_pay: jax.Array, modeled: jax.Array, key: jax.Array
-    ) -> jax.Array:
+    ) -> tuple[jax.Array, jax.Array]:
+        averages = jnp.where(graph == NO_EDGES, 1.0, jnp.sqrt(n))
         learner = networked.networked_ppo(
             env,
             network,
-            gossip.averaging(W[graph]),
+            gossip.averaging(W[graph], steps=config.exchanges),
             num_envs=config.envs,
             num_steps=config.horizon,
             epochs=config.epochs,
             minibatches=config.minibatches,
             team_reward=modeled,
             joint=config.joint,
+            reward_lr=REWARD_LR * averages,
             hyperparameters=rl.PPOHyperparameters(lr=config.lr, discount=config.discount),
         )
-        params_key, env_key, run_key = jax.random.split(key, 3)
+        params_key, env_key, run_key, test_key = jax.random.split(key, 4)
         params = networked.initial_params(params_key, network, n)
         physics = TeamDonationParams(mean_pay=mean_pay, worth=worth)
         state = learner.init(params, env_key, physics)
-        _, records = rollout(learner.step, state, config.iterations, key=run_key)
-        return records.info.ppo.reward
+        state, records = rollout(learner.step, state, config.iterations, key=run_key)
+        returns = rl.evaluate(
+            test_key,
+            env,
+            rl.policy(network, shared=False, deterministic=True),
+            config.tests,
+            params=state.learner.params,
+            env_params=physics,
+        )
+        return records.info.ppo.reward, jnp.mean(returns) / env.time_limit
 
     progress("PPO: all arms")
     graph, mean_pay, modeled = (
         jnp.array(column) for column in zip(*PPO_ARMS.values(), strict=True)
     )
 
-    def train_arms(key: jax.Array) -> jax.Array:
+    def train_arms(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         if n > LARGE:
             arms = (graph, mean_pay, modeled)
             return jax.lax.map(lambda arm: train(arm[0], arm[1], arm[2], key), arms)
@@ -76,8 +94,11 @@ def ppo_team_returns(
 
     # One compilation; seed by seed, so that the states of a seed stay in the cache.
     train_seeds = jit_fast_compile(lambda keys: jax.lax.map(train_arms, keys))
-    rewards = np.asarray(train_seeds(keys)) / best
-    return dict(zip(PPO_ARMS, np.moveaxis(rewards, 1, 0), strict=True))
+    curves, final = (
+        dict(zip(PPO_ARMS, np.moveaxis(np.asarray(x) / best, 1, 0), strict=True))
+        for x in train_seeds(keys)
+    )
+    return curves, final
 
 
 def sparse_graph(config: Config) -> topology.Topology:

@@ -41,10 +41,10 @@ def run_bandit(config: Config, keys: jax.Array) -> dict[str, np.ndarray]:
             warm_up=config.warm_up,
             hyperparameters=rl.SACHyperparameters(3e-3, 3e-3, 1e-2, target_entropy=target_entropy),
         )
-        network_key, world_key, run_key = jax.random.split(key, 3)
+        network_key, world_key, begin_key, run_key = jax.random.split(key, 4)
         state = learner.init(network.init(network_key), world_key, temperature=0.3)
         half = config.bandit_steps // 2
-        state, _ = rollout(learner.step, state, half, key=network_key, every=half)
+        state, _ = rollout(learner.step, state, half, key=begin_key, every=half)
 
         def step(key: jax.Array, carry: Any, inputs: Any) -> Any:
             state, info = learner.step(key, carry[0], None)

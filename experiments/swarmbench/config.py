@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+TASKS = ("pursuit", "synchronization", "foraging", "flocking", "transport")
+"""All tasks of the benchmark."""
+
 SAME_SIGHT = 2
 """Sight (cells in each direction) at which messages are compared with no messages and the scripted
 policy with the trained network, whose view is 5 × 5 cells."""
 
-LEARNED = ("synchronization", "pursuit", "foraging")
-"""Tasks that a network is trained on."""
+DISCOUNT = 0.97
+"""Discount factor of the trained networks, and of the potentials in their dense reward."""
 
 MOTION = (
     "directional_entropy",
@@ -38,10 +41,14 @@ class Config:
     envs: int = 8  # episodes that are simulated at once in training
     horizon: int = 50  # rounds collected per PPO iteration
     iterations: int = 30  # PPO iterations
+    looks: int = 6  # evaluations while learning, at equal intervals; divides iterations
+    learned: tuple[str, ...] = ("synchronization", "pursuit", "foraging")
+    """Tasks that a network is trained on."""
     epochs: int = 2  # passes over the data of an iteration
     minibatches: int = 4  # minibatches per pass
     width: int = 64  # units of the trained networks' hidden layer and memory
     lr: float = 1e-3  # step size of Adam
+    shaping: float = 1.0  # weight of the dense reward, which leaves the order of policies as it is
     seed: int = 0  # base seed of episodes and networks
 
     def __post_init__(self) -> None:
@@ -49,6 +56,10 @@ class Config:
             raise ValueError(f"agents: expected at least 5 to push the box, got {self.agents}")
         if len(self.sights) < 2 or 2 * max(self.sights) + 1 > self.view:
             raise ValueError(f"sights: expected two or more within the view, got {self.sights}")
+        if self.iterations % self.looks:
+            raise ValueError(f"looks: expected a divisor of {self.iterations}, got {self.looks}")
+        if not set(self.learned) <= set(TASKS):
+            raise ValueError(f"learned: expected some of {', '.join(TASKS)}, got {self.learned}")
         if SAME_SIGHT not in self.sights:
             raise ValueError(f"sights: expected {SAME_SIGHT} among them, got {self.sights}")
 
@@ -63,6 +74,7 @@ SCALES = {
         envs=2,
         horizon=6,
         iterations=1,
+        looks=1,
         epochs=1,
         minibatches=1,
         width=8,
@@ -70,7 +82,15 @@ SCALES = {
         size=8,
     ),
     "small": Config(),
-    "full": Config(seeds=100, learners=5, envs=32, iterations=300, horizon=100),
+    "full": Config(
+        seeds=100,
+        learners=10,
+        envs=32,
+        iterations=300,
+        horizon=100,
+        looks=30,
+        learned=TASKS,
+    ),
 }
 
 

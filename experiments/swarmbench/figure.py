@@ -1,4 +1,4 @@
-"""Figure of the SwarmBench experiment: scores over the view, and the variance explained."""
+"""Figure of the SwarmBench experiment: scores over the view, learning, variance explained."""
 
 from pathlib import Path
 from typing import Any
@@ -7,19 +7,38 @@ import numpy as np
 
 from experiments.harness.protocol import Results
 from experiments.swarmbench.claims import explained_variance, random_scores, scripted_scores
-from experiments.swarmbench.config import MESSAGES, MOTION, Config
+from experiments.swarmbench.config import MESSAGES, MOTION, SAME_SIGHT, Config
 from jaxswarm import plotting
 from jaxswarm.envs import swarmbench
 
 
 def plot(config: Config, results: Results, path: Path) -> None:
     """Draw the scores of every task with and without messages, and what explains them."""
-    grid = plotting.panels(2, 3, width=4.8, height=4.0)
+    grid = plotting.panels(2, 4, width=4.8, height=4.0)
     for position, task in enumerate(swarmbench.TASKS):
-        ax = grid[divmod(position, 3)]
+        ax = grid[divmod(position, 4)]
         draw_scores(config, task, results["tasks"][task], ax)
+    draw_learning(config, results["tasks"], grid[1, 1])
     draw_explained(results["tasks"], grid[1, 2])
+    grid[1, 3].set_axis_off()
     plotting.save(grid[0, 0], path)
+
+
+def draw_learning(config: Config, tasks: Results, ax: Any) -> None:
+    """Scores of the trained networks while learning, as shares of the scripted policy's."""
+    steps = np.arange(1, config.looks + 1) * config.iterations // config.looks
+    series = {
+        task: tasks[task]["curve"] / scripted_scores(config, tasks[task], SAME_SIGHT).mean()
+        for task in config.learned
+    }
+    plotting.curves(
+        series,
+        steps * config.envs * config.horizon / 1000,
+        title="Learning",
+        xlabel="thousand environment steps",
+        ylabel="score / the scripted policy's (median, quartiles)",
+        ax=ax,
+    )
 
 
 def draw_scores(config: Config, task: str, found: Results, ax: Any) -> None:

@@ -1,6 +1,9 @@
 """Recurrent policies with messages, trained by PPO on one task.
 
-Shapes: ``L`` networks, ``I`` iterations.
+The dense reward is potential-based (A. Y. Ng, D. Harada, S. Russell, Policy invariance under reward
+transformations, 1999): it leaves the order of policies as it is.
+
+Shapes: ``L`` networks, ``I`` iterations, ``K`` looks.
 """
 
 from typing import Any
@@ -9,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.harness.compile import jit_fast_compile
-from experiments.swarmbench.config import Config
+from experiments.swarmbench.config import DISCOUNT, Config
 from experiments.swarmbench.episodes import options
 from jaxswarm import agents, envs, rl, rollout
 from jaxswarm.envs import swarmbench
@@ -23,7 +26,8 @@ def train_and_score(config: Config, task: str) -> dict[str, Any]:
     """Train networks on a task and score them on fresh episodes.
 
     Returns:
-        ``learned [L]``, scores without the dense reward, and ``reward [L, I]`` in training.
+        ``learned [L]``, scores without the dense reward; ``curve [L, K]``, the same while learning;
+        and ``reward [L, I]`` in training.
     """
     env = swarmbench.make(
         task,
@@ -41,24 +45,36 @@ def train_and_score(config: Config, task: str) -> dict[str, Any]:
         num_steps=config.horizon,
         epochs=config.epochs,
         minibatches=config.minibatches,
-        hyperparameters=rl.PPOHyperparameters(lr=config.lr, entropy=0.01, discount=0.97),
+        hyperparameters=rl.PPOHyperparameters(lr=config.lr, entropy=0.01, discount=DISCOUNT),
     )
     policy = rl.policy(network, shared=True)
-    with_dense_reward = SwarmBenchParams(jnp.int32(UNLIMITED), jnp.float32(1.0), jnp.float32(1.0))
+    with_dense_reward = SwarmBenchParams(
+        jnp.int32(UNLIMITED), *map(jnp.float32, (1.0, config.shaping, DISCOUNT))
+    )
 
-    def train(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def train(key: jax.Array) -> tuple[jax.Array, ...]:
         params_key, env_key, run_key, test_key = jax.random.split(key, 4)
         params = rl.initialize(params_key, network, config.agents, shared=True)
         state = learner.init(params, env_key, with_dense_reward)
-        state, records = rollout(learner.step, state, config.iterations, key=run_key)
 
-        def play(key: jax.Array) -> jax.Array:
-            _, episode = envs.unroll(key, env, policy, config.rounds, params=state.params)
-            return episode.timestep.extras["score"][-1]
+        def score(state: Any) -> jax.Array:
+            def play(key: jax.Array) -> jax.Array:
+                _, episode = envs.unroll(key, env, policy, config.rounds, params=state.params)
+                return episode.timestep.extras["score"][-1]
 
-        scores = jax.vmap(play)(jax.random.split(test_key, TESTS))
-        return jnp.mean(scores), records.info.reward
+            return jnp.mean(jax.vmap(play)(jax.random.split(test_key, TESTS)))
+
+        every = config.iterations // config.looks
+
+        def step(key: jax.Array, state: Any, inputs: Any) -> Any:
+            state, info = learner.step(key, state, None)
+            return state, info.reward
+
+        _, records = rollout(
+            step, state, config.iterations, key=run_key, every=every, evaluate=score
+        )
+        return records.evaluation[-1], records.evaluation, records.info
 
     keys = agents.keys(jax.random.key(config.seed + 1), config.learners)
-    learned, reward = jit_fast_compile(lambda keys: jax.lax.map(train, keys))(keys)
-    return {"learned": learned, "reward": reward}
+    learned, curve, reward = jit_fast_compile(lambda keys: jax.lax.map(train, keys))(keys)
+    return {"learned": learned, "curve": curve, "reward": reward}

@@ -32,6 +32,7 @@ from jaxswarm.envs.environment import (
     spec_of,
 )
 from jaxswarm.envs.feed import FeedEnv, LiveFeedEnv
+from jaxswarm.envs.identity import WithIdentity
 from jaxswarm.envs.maze import CaveEscape
 from jaxswarm.envs.outward import to_gymnasium, to_gymnax, to_jaxmarl, to_pettingzoo
 from jaxswarm.envs.pendulum import Pendulum
@@ -74,6 +75,7 @@ __all__ = [
     "Trajectory",
     "TwoObjectiveGrid",
     "Vmapped",
+    "WithIdentity",
     "conformance",
     "continuous_actions",
     "crafter",

@@ -39,15 +39,17 @@ from jaxswarm.rl._off_policy import (
     OffPolicyState,
     off_policy,
 )
-from jaxswarm.rl._ppo import PPOInfo, PPOState, ippo, mappo, ppo
+from jaxswarm.rl._ppo import PPOInfo, PPOState, ippo, mappo, ppo, weights_of_agents
 from jaxswarm.rl._sac import SACHyperparameters, SACState, sac, sac_learner
+from jaxswarm.rl._td3 import TD3Hyperparameters, TD3State, td3, td3_learner
+from jaxswarm.rl.features import feature_slices, features_of
 from jaxswarm.rl.heads import Head, categorical, categoricals, gaussian, head_of, squashed_gaussian
+from jaxswarm.rl.message_passing import JointAgent, message_passing_network
 from jaxswarm.rl.networks import (
     Network,
     PolicyDistribution,
     actor_critic_network,
     distribution_of,
-    features_of,
     initialize,
     network_for,
     over_agents,
@@ -58,7 +60,7 @@ from jaxswarm.rl.q_networks import QNetwork, q_network, q_network_for
 from jaxswarm.rl.replay import Experience, Replay, fading_replay, uniform_replay
 from jaxswarm.rl.returns import advantages
 from jaxswarm.rl.runner import EnvRunner, EnvStep, EpisodeStats, RunnerState
-from jaxswarm.rl.value_decomposition import mo_mix, qmix, value_network_for, vdn
+from jaxswarm.rl.value_decomposition import independent_q, mo_mix, qmix, value_network_for, vdn
 
 __all__ = [
     "EnvRunner",
@@ -67,6 +69,7 @@ __all__ = [
     "Evaluation",
     "Experience",
     "Head",
+    "JointAgent",
     "Learner",
     "Network",
     "OffPolicyInfo",
@@ -83,6 +86,8 @@ __all__ = [
     "RunnerState",
     "SACHyperparameters",
     "SACState",
+    "TD3Hyperparameters",
+    "TD3State",
     "Transition",
     "actor_critic_network",
     "advantages",
@@ -94,12 +99,15 @@ __all__ = [
     "evaluate",
     "evaluator",
     "fading_replay",
+    "feature_slices",
     "features_of",
     "gaussian",
     "head_of",
+    "independent_q",
     "initialize",
     "ippo",
     "mappo",
+    "message_passing_network",
     "mo_mix",
     "network_for",
     "networked",
@@ -116,8 +124,11 @@ __all__ = [
     "sac_learner",
     "squashed_gaussian",
     "tabular",
+    "td3",
+    "td3_learner",
     "uniform_replay",
     "value_decomposition",
     "value_network_for",
     "vdn",
+    "weights_of_agents",
 ]

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxswarm import agents, checks, envs
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
-from jaxswarm.rl.networks import Network, distribution_of, features_of, over_agents
+from jaxswarm.rl.features import features_of
+from jaxswarm.rl.networks import Network, distribution_of, over_agents
 from jaxswarm.rl.q_networks import QNetwork
 from jaxswarm.types import ArrayLike, Key, Params, PyTree
 

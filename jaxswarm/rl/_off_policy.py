@@ -25,8 +25,8 @@ from jaxswarm._optimizers import independent_keys
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.rl.actor_critic import check_temperature
+from jaxswarm.rl.features import features_of
 from jaxswarm.rl.hyperparameters import check_numbers, check_weights, positive_sizes
-from jaxswarm.rl.networks import features_of
 from jaxswarm.rl.q_networks import QNetwork, check_q_network
 from jaxswarm.rl.replay import Experience, Replay, uniform_replay
 from jaxswarm.rl.returns import keep_unless, masked_mean, select_valid

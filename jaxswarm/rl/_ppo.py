@@ -5,8 +5,8 @@ updates over shuffled minibatches. Agents share one set of weights, or each has 
 from its own experience (independent learners: the same update, ``vmap``ped). Seeds and
 hyper-parameters are outer ``vmap``s.
 
-Shapes: ``T`` steps, ``E`` environments, ``N`` agents, ``B`` sequences of one learner (``E N`` if
-shared, else ``E``), ``M`` minibatches.
+Shapes: ``T`` steps, ``E`` environments, ``N`` agents, ``G`` groups of them, ``B`` sequences of one
+learner (``E N`` if shared, else ``E``), ``M`` minibatches.
 
 References:
     J. Schulman et al., Proximal policy optimization algorithms, 2017.
@@ -15,22 +15,32 @@ References:
     multi-agent games, 2022 (MAPPO: a critic that sees the global state).
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import optax
 
 from jaxswarm import checks
 from jaxswarm._optimizers import init_per_agent
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.envs.environment import require_environment
 from jaxswarm.rl.hyperparameters import check_weights
 from jaxswarm.rl.networks import Network, check_network
 from jaxswarm.rl.on_policy import OnPolicyRunner
 from jaxswarm.rl.ppo_loss import PPOHyperparameters, check_hyperparameters
-from jaxswarm.rl.ppo_update import default_optimizer, ppo_update, update_each, update_shared
+from jaxswarm.rl.ppo_update import (
+    default_optimizer,
+    ppo_update,
+    update_each,
+    update_groups,
+    update_shared,
+)
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.rl.runner import EpisodeStats, RunnerState
+from jaxswarm.rl.value_statistics import NormalizedState, initial_statistics
 from jaxswarm.types import Key, Params, PyTree
 
 
@@ -38,8 +48,9 @@ class PPOState(NamedTuple):
     """State of the learner.
 
     Attributes:
-        params: weights ``{"actor", "critic"}``, leaves ``[N, …]`` for independent learners.
-        opt_state: of the optimizer.
+        params: weights ``{"actor", "critic"}``, leaves ``[N, …]`` for independent learners,
+            ``[G, …]`` for groups.
+        opt_state: of the optimizer; with ``normalize_values`` it holds the statistics too.
         runner: the environments, and the recurrent states of the networks.
     """
 
@@ -49,7 +60,7 @@ class PPOState(NamedTuple):
 
 
 class PPOInfo(NamedTuple):
-    """Metrics of an iteration; means over its last epoch, ``[]`` if shared, else ``[N]``.
+    """Metrics of an iteration; means over its last epoch, ``[]`` if shared, else one per learner.
 
     Attributes:
         policy_loss: clipped surrogate, negated.
@@ -79,9 +90,13 @@ def ppo(
     epochs: int = 4,
     minibatches: int = 4,
     shared: bool = True,
+    groups: Sequence[int] | None = None,
     optimizer: optax.GradientTransformation | None = None,
+    max_grad_norm: float = 0.5,
+    schedule: optax.Schedule | None = None,
     hyperparameters: PPOHyperparameters | None = None,
     normalize: bool = True,
+    normalize_values: bool = False,
 ) -> Algorithm:
     """Make a PPO learner.
 
@@ -94,10 +109,18 @@ def ppo(
         epochs: passes over the collected transitions.
         minibatches: ``M``; divides ``B`` (recurrent networks) or ``T B``.
         shared: one set of weights for all agents, else independent learners.
+        groups: ``[N]``, the group ``0 … G - 1`` of each agent; agents of a group share weights.
+            Overrides ``shared``. Weights are those of ``initialize(key, network, G,
+            shared=False)``, and ``jaxswarm.rl.weights_of_agents`` gives each agent its own.
         optimizer: gives the direction, which is then scaled by ``-lr``; Adam after clipping the
-            gradient's norm to 0.5 if omitted.
+            gradient's norm if omitted.
+        max_grad_norm: norm to which the default optimizer clips gradients.
+        schedule: factor on the default optimizer's direction, a function of the number of gradient
+            steps so far, such as ``optax.linear_schedule(1.0, 0.0, steps)``.
         hyperparameters: used where ``step`` gets ``None`` as inputs; the defaults if omitted.
         normalize: bring the advantages of one iteration to mean 0 and standard deviation 1.
+        normalize_values: the critic regresses targets of mean 0 and standard deviation 1, by their
+            running statistics; thresholds such as ``huber`` and ``value_clip`` are in these units.
 
     Returns:
         ``init(params, key, env_params=None) -> PPOState``, with ``params`` from
@@ -122,25 +145,38 @@ def ppo(
         >>> int(info.episodes.count), info.episodes.mean_return.shape
         (2, (3,))
     """
-    runner = OnPolicyRunner(env, network, num_envs, shared)
+    ids = None if groups is None else check_groups(groups, require_environment(env).num_agents)
+    runner = OnPolicyRunner(env, network, num_envs, shared if ids is None else False)
     hp = PPOHyperparameters() if hyperparameters is None else hyperparameters
-    learners = None if shared else env.num_agents
+    learners, learner_size = (None, env.num_agents) if shared else (env.num_agents, 1)
+    if ids is not None:
+        learners, learner_size = max(ids) + 1, int(np.bincount(ids).max())
     check_hyperparameters(hp, learners)
-    optimizer = default_optimizer() if optimizer is None else optimizer
+    if optimizer is not None and schedule is not None:
+        raise ValueError("schedule: expected None beside an optimizer, which may have its own")
+    default = default_optimizer(max_grad_norm, schedule)
+    optimizer = default if optimizer is None else optimizer
     update = ppo_update(
         network,
         optimizer,
-        num_sequences=num_envs * (env.num_agents if shared else 1),
+        num_sequences=num_envs * learner_size,
         num_steps=num_steps,
         epochs=epochs,
         minibatches=minibatches,
         normalize=normalize,
+        normalize_values=normalize_values,
     )
-    update = update_shared(update) if shared else update_each(update, env.num_agents)
+    if ids is not None:
+        update = update_groups(update, ids)
+    else:
+        update = update_shared(update) if shared else update_each(update, env.num_agents)
 
     def init(params: Params, key: Key, env_params: PyTree = None) -> PPOState:
         check_weights(params, network.init, learners)
-        opt_state = optimizer.init(params) if shared else init_per_agent(optimizer, params)
+        one = learners is None
+        opt_state = optimizer.init(params) if one else init_per_agent(optimizer, params)
+        if normalize_values:
+            opt_state = NormalizedState(opt_state, initial_statistics(learners))
         return PPOState(params, opt_state, runner.reset(key, env_params))
 
     def step(
@@ -151,7 +187,7 @@ def ppo(
         collect_key, update_key = jax.random.split(checks.key(key))
         carry = state.runner.carry.recurrent
         runner_state, transitions, episodes = runner.collect(
-            collect_key, state.params, state.runner, num_steps
+            collect_key, weights_of_agents(state.params, ids), state.runner, num_steps
         )
         params, opt_state, metrics = update(
             update_key,
@@ -166,6 +202,38 @@ def ppo(
         return PPOState(params, opt_state, runner_state), info
 
     return Algorithm(init, step)  # type: ignore[arg-type]
+
+
+def check_groups(groups: Sequence[int], num_agents: int) -> tuple[int, ...]:
+    """Check the groups ``0 … G - 1`` of all agents, each with a member, and return them.
+
+    Raises:
+        ValueError: for another number of agents, or a group without members.
+    """
+    array = checks.wholes("groups", groups, 0, num_agents - 1, shape=(num_agents,))
+    ids = tuple(int(group) for group in array)
+    if len(set(ids)) != max(ids) + 1:
+        raise ValueError(f"groups: expected members for each of 0 … {max(ids)}, got {ids}")
+    return ids
+
+
+def weights_of_agents(params: Params, groups: Sequence[int] | None) -> Params:
+    """Weights of each agent, leaves ``[N, …]``, from those of groups, leaves ``[G, …]``.
+
+    Args:
+        params: of a learner with ``groups``.
+        groups: ``[N]``; ``None`` returns the weights as they are.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxswarm import rl
+        >>> rl.weights_of_agents({"actor": jnp.array([1.0, 2.0])}, (0, 1, 1))["actor"].tolist()
+        [1.0, 2.0, 2.0]
+    """
+    if groups is None:
+        return params
+    ids = checks.wholes("groups", groups, 0, shape=(None,))
+    return jax.tree.map(lambda x: x[np.asarray(ids)], params)
 
 
 def ippo(

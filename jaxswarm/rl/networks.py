@@ -21,6 +21,7 @@ from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
 from jaxswarm.models.linear import dot_general
 from jaxswarm.models.networks import ACTIVATIONS
+from jaxswarm.rl.features import action_mask_slice, features_of, only_legal
 from jaxswarm.rl.heads import Head, head_of
 from jaxswarm.rl.hyperparameters import choice, layer_widths
 from jaxswarm.types import Key, Params, PyTree
@@ -144,6 +145,7 @@ def actor_critic_network(
     hidden_size: int = 0,
     activation: str = "tanh",
     critic: str = "own",
+    legal: slice | None = None,
 ) -> Network:
     """Make an actor and a separate critic of dense layers, optionally each with a GRU.
 
@@ -157,9 +159,13 @@ def actor_critic_network(
         activation: name in ``models.ACTIVATIONS``.
         critic: ``"own"``, the critic sees its agent's observation; or ``"global"``, it sees the
             environment's global state as well (centralized training).
+        legal: part of the features that is above 0 for legal discrete actions, see
+            :func:`jaxswarm.rl.feature_slices`; the actor's logits of the others are -1e9. All are
+            legal if omitted.
 
     Raises:
-        ValueError: sizes below 1, a negative ``hidden_size``, or an unknown name.
+        ValueError: sizes below 1, a negative ``hidden_size``, an unknown name, or legal actions
+            that are not as many as the head's.
     """
     checks.instance("head", head, Head, "rl.categorical(5)")
     num_features = checks.whole("num_features", num_features, 1)
@@ -170,6 +176,7 @@ def actor_critic_network(
     hidden_size = checks.whole("hidden_size", hidden_size)
     choice("activation", activation, ACTIVATIONS)
     choice("critic", critic, CRITICS)
+    _check_legal(legal, head, num_features)
     scales = (head.num_scales, head.initial_scale)
     actor_net = _Torso(tuple(widths), head.num_outputs, 0.01, activation, hidden_size, *scales)
     critic_net = _Torso(tuple(widths), 1, 1.0, activation, hidden_size)
@@ -185,7 +192,9 @@ def actor_critic_network(
 
     def apply_actor(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
         result: Any = actor_net.apply({"params": params}, carry, features)
-        return result
+        if legal is None:
+            return result
+        return result[0], only_legal(result[1], features[legal], head.num_options)
 
     def apply_critic(
         params: Params, carry: PyTree, critic_input: jax.Array
@@ -210,15 +219,19 @@ def network_for(
     critic: str = "own",
     squash: bool = True,
     initial_std: float = 1.0,
+    mask_actions: bool = True,
     **options: Any,
 ) -> Network:
     """Make an actor and a critic whose sizes and action head are read off an environment.
+
+    If observations have a leaf ``action_mask``, illegal actions are never taken.
 
     Args:
         env: discrete or bounded continuous actions.
         critic: ``"own"`` or ``"global"``, see :func:`actor_critic_network`.
         squash: see :func:`jaxswarm.rl.head_of`.
         initial_std: standard deviation of continuous actions to begin with.
+        mask_actions: false takes the observation's ``action_mask`` for a feature like any other.
         options: of :func:`actor_critic_network`, such as ``widths`` and ``hidden_size``.
 
     Example:
@@ -237,6 +250,7 @@ def network_for(
     """
     require_environment(env)
     choice("critic", critic, CRITICS)
+    checks.instance("mask_actions", mask_actions, bool)
     spec = env.action_spec
     continuous = not jnp.issubdtype(spec.dtype, jnp.integer)
     scale = {"initial_std": initial_std} if continuous else {}
@@ -246,7 +260,27 @@ def network_for(
     num_critic_inputs = num_features
     if critic == "global":
         num_critic_inputs += jax.eval_shape(env.global_state, state).shape[0]
-    return actor_critic_network(head, num_features, num_critic_inputs, critic=critic, **options)
+    legal = action_mask_slice(timestep.observation, head.num_options) if mask_actions else None
+    return actor_critic_network(
+        head, num_features, num_critic_inputs, critic=critic, legal=legal, **options
+    )
+
+
+def _check_legal(legal: Any, head: Head, num_features: int) -> None:
+    """Check the part of the features that marks legal actions.
+
+    Raises:
+        ValueError: unless it has one feature for each option of the head.
+    """
+    if legal is None:
+        return
+    checks.instance("legal", legal, slice, "rl.feature_slices(observation)['action_mask']")
+    size = len(range(num_features)[legal])
+    if not head.num_options or size != head.num_outputs:
+        raise ValueError(
+            f"legal: expected a part of {head.num_outputs} features of a head of discrete actions, "
+            f"got {size} for {head.num_options or 'continuous actions'}"
+        )
 
 
 def initialize(key: Key, network: "Network | QNetwork", num_agents: int, *, shared: bool) -> Params:
@@ -271,26 +305,6 @@ def initialize(key: Key, network: "Network | QNetwork", num_agents: int, *, shar
     if shared:
         return network.init(key)
     return agents.initialize(key, network.init, num_agents)
-
-
-def features_of(observation: PyTree) -> jax.Array:
-    """Flatten an observation to ``float32[N, F]``: all its leaves but the ``agent_mask``.
-
-    Features of absent agents are 0, so that what is observed of them has no influence.
-
-    Raises:
-        ValueError: if ``observation`` is not a NamedTuple whose leaves lead with the agents.
-    """
-    if not hasattr(observation, "_asdict"):
-        raise ValueError(f"observation: expected a NamedTuple, got {checks.shown(observation)}")
-    fields = {k: v for k, v in observation._asdict().items() if k != "agent_mask"}
-    agents.num_agents(fields)
-    leaves = [jnp.asarray(leaf, jnp.float32) for leaf in jax.tree.leaves(fields)]
-    features = jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in leaves], axis=1)
-    mask = getattr(observation, "agent_mask", None)
-    if mask is None:
-        return features
-    return jnp.where(jnp.asarray(mask)[:, None], features, 0.0)
 
 
 def check_network(network: Any, env: SwarmEnvironment) -> Network:

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 
 from jaxswarm import agents, checks
 from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.rl.features import features_of
 from jaxswarm.rl.networks import (
     Network,
     check_network,
     distribution_of,
-    features_of,
     over_agents,
 )
 from jaxswarm.rl.runner import EnvRunner, EnvStep, EpisodeStats, RunnerState

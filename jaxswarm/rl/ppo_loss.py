@@ -4,6 +4,8 @@ Shapes: ``T`` steps, ``B`` sequences. Without recurrence all steps are one row: 
 
 References:
     J. Schulman et al., Proximal policy optimization algorithms, 2017.
+    C. Yu et al., The surprising effectiveness of PPO in cooperative multi-agent games, 2022 (Huber
+    loss of the critic, clipped values).
 """
 
 from typing import Any, NamedTuple
@@ -16,7 +18,7 @@ from jaxswarm.rl.hyperparameters import POSITIVE, UNIT, check_kind, check_ranges
 from jaxswarm.rl.networks import Network, distribution_of
 from jaxswarm.rl.on_policy import Transition, restart
 from jaxswarm.rl.returns import masked_mean
-from jaxswarm.types import Key, Params, PyTree
+from jaxswarm.types import ArrayLike, Key, Params, PyTree
 
 
 class PPOHyperparameters(NamedTuple):
@@ -30,6 +32,8 @@ class PPOHyperparameters(NamedTuple):
         value_clip: how far a value may move from the collected one; infinite for no limit.
         entropy: weight of the entropy bonus.
         value_weight: weight of the critic's loss.
+        huber: error from which the critic's loss grows linearly (Huber loss); infinite for the
+            squared error everywhere.
     """
 
     lr: Any = 3e-4
@@ -39,6 +43,7 @@ class PPOHyperparameters(NamedTuple):
     value_clip: Any = np.inf
     entropy: Any = 0.0
     value_weight: Any = 0.5
+    huber: Any = np.inf
 
 
 def check_hyperparameters(
@@ -57,7 +62,9 @@ def check_hyperparameters(
     check_kind(hp, PPOHyperparameters, name)
     ranges = {"lr": POSITIVE, "discount": UNIT, "gae_lambda": UNIT, "clip": POSITIVE}
     ranges |= {"value_clip": POSITIVE, "entropy": POSITIVE, "value_weight": POSITIVE}
-    check_ranges(hp, ranges, infinite=("clip", "value_clip"), num_agents=num_agents)
+    ranges |= {"huber": POSITIVE}
+    infinite = ("clip", "value_clip", "huber")
+    check_ranges(hp, ranges, infinite=infinite, num_agents=num_agents)
     return hp
 
 
@@ -113,9 +120,10 @@ def ppo_loss(
     entropy = masked_mean(entropy, mask)
     clipped_value = old.value + jnp.clip(value - old.value, -hp.value_clip, hp.value_clip)
     error = jnp.maximum(
-        jnp.square(value - batch.value_target), jnp.square(clipped_value - batch.value_target)
+        huber(value - batch.value_target, hp.huber),
+        huber(clipped_value - batch.value_target, hp.huber),
     )
-    value_loss = 0.5 * masked_mean(error, old.mask)
+    value_loss = masked_mean(error, old.mask)
     loss = policy_loss + hp.value_weight * value_loss - hp.entropy * entropy
     loss = loss + masked_mean(penalty, old.mask)
     return loss, {
@@ -125,6 +133,13 @@ def ppo_loss(
         "kl": masked_mean(ratio - 1.0 - log_ratio, mask),
         "clip_fraction": masked_mean((jnp.abs(ratio - 1.0) > hp.clip).astype(jnp.float32), mask),
     }
+
+
+def huber(error: jax.Array, threshold: ArrayLike) -> jax.Array:
+    """Half the squared error up to a threshold, linear beyond; the threshold may be infinite."""
+    size = jnp.abs(error)
+    inner = jnp.minimum(size, threshold)
+    return inner * (size - 0.5 * inner)
 
 
 def evaluate_actions(

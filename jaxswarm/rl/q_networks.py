@@ -21,9 +21,9 @@ from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
 from jaxswarm.models.linear import dot_general
 from jaxswarm.models.networks import ACTIVATIONS
+from jaxswarm.rl.features import features_of
 from jaxswarm.rl.heads import Head, squashed_gaussian
 from jaxswarm.rl.hyperparameters import choice, layer_widths
-from jaxswarm.rl.networks import features_of
 from jaxswarm.types import Key, Params, PyTree
 
 _T = TypeVar("_T")

@@ -137,6 +137,28 @@ class ChaseState(NamedTuple):
     step: jax.Array
 
 
+class Armed(Chase):
+    """A chase in which those at home, where 3 is, may only stay."""
+
+    def get_avail_actions(self, state):
+        may = jnp.stack([jnp.ones(3), (state.place < 1).astype(jnp.float32)], axis=1)
+        return {name: may[index] for index, name in enumerate(self.agents)}
+
+
+def test_jaxmarl_legal_actions_become_a_mask():
+    env = envs.from_jaxmarl(Armed())
+    state, first = jax.jit(env.reset)(jax.random.key(0))
+    assert first.observation.action_mask.all()
+    assert first.observation.action_mask.shape == (3, 2)
+    _, timestep = jax.jit(env.step)(state, jnp.array([1, 0, 1]))
+    expected = [[True, False], [True, True], [True, False]]
+    assert timestep.observation.action_mask.tolist() == expected
+    assert not hasattr(
+        jax.eval_shape(envs.from_jaxmarl(Chase()).reset, jax.random.key(0))[1].observation,
+        "action_mask",
+    )
+
+
 def test_jaxmarl_dictionaries_become_arrays():
     env = envs.from_jaxmarl(Chase())
     state, first = jax.jit(env.reset)(jax.random.key(0))

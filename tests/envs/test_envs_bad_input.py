@@ -99,6 +99,10 @@ CASES: dict[str, Any] = {
         | {"size": SIZE}
         | {"treasures": ((), 3, "x", None, (((0, 1), "x"),), (((0, NAN), (1, 1)),))},
     ),
+    "WithIdentity": (
+        envs.WithIdentity,
+        {"env": (*OBJECT, Later(lambda: envs.WithIdentity(SPREAD)))},
+    ),
     "AutoReset": (
         with_defaults(envs.AutoReset, env=SPREAD),
         {"env": OBJECT},

@@ -87,6 +87,80 @@ def test_every_round_equals_the_slow_reference(task):
     assert total > 0 or task == "transport"
 
 
+SHAPED = ("synchronization",)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [x if x in SHAPED else pytest.param(x, marks=pytest.mark.slow) for x in swarmbench.TASKS],
+)
+def test_shaping_adds_what_depends_on_the_ends_alone(task):
+    """Discounted returns of agents differ by ``γ^T Φ(s_T) - Φ(s_0)``, whatever happens between."""
+    env = swarmbench.make(task, **OPTIONS[task], time_limit=ROUNDS)
+    discount, rounds = 0.9, 25
+
+    def play(key, shaping):
+        reset_key, action_key = jax.random.split(key)
+        params = SwarmBenchParams(1_000, 1.0, shaping, discount)
+        start, _ = env.reset(reset_key, params)
+        actions = herd(action_key, rounds, env.num_agents, env.num_actions)
+
+        def step(state, action):
+            after, timestep = env.step(state, action)
+            return after, (timestep.reward, timestep.discount)
+
+        end, (reward, goes_on) = jax.lax.scan(step, start, actions)
+        total = discount ** jnp.arange(rounds) @ reward
+        ahead = jnp.where(goes_on[-1] > 0, env._potential(end.world), 0.0)
+        return total, discount**rounds * ahead - env._potential(start.world), goes_on
+
+    play = jax.jit(jax.vmap(play, (0, None)))
+    keys = jax.random.split(jax.random.key(5), 4)
+    plain, added, goes_on = play(keys, jnp.float32(0.0))
+    shaped, _, _ = play(keys, jnp.float32(1.0))
+    stays = np.asarray(jnp.all(goes_on > 0, axis=1))  # an agent that leaves has its end earlier
+    assert stays.any()
+    np.testing.assert_allclose((shaped - plain)[stays], added[stays], atol=2e-4)
+    assert np.abs(added).max() > 0.01
+
+
+def test_shaping_leaves_the_order_of_policies_in_synchronization():
+    n, rounds = 6, 20
+    env = swarmbench.make("synchronization", num_agents=n, size=7, time_limit=rounds)
+    start, _ = jax.jit(env.reset)(jax.random.key(0))
+    start = start._replace(world=start.world._replace(marked=jnp.zeros(n, bool)))
+    stay, switch = 4, 5
+    ids, now = np.arange(n)[None], np.arange(rounds)[:, None]
+    late = np.where(now % 2 == 0, ids < n - 1, ids == n - 1)  # all but one, then that one
+    policies = {
+        "all": np.full((rounds, n), switch),
+        "late": np.where(late, switch, stay),
+        "once": np.where(now == 0, switch, stay) + 0 * ids,
+        "one": np.where((ids == 0) & (now == 0), switch, stay),
+    }
+
+    @jax.jit
+    def play(actions, shaping):
+        state = start._replace(params=start.params._replace(shaping=shaping))
+        _, (reward, score) = jax.lax.scan(
+            lambda state, action: (lambda s, t: (s, (t.reward[0], t.extras["score"])))(
+                *env.step(state, action)
+            ),
+            state,
+            actions,
+        )
+        return jnp.sum(reward), score[-1]
+
+    scores = {name: float(play(a, jnp.float32(0.0))[1]) for name, a in policies.items()}
+    shaped = {name: float(play(a, jnp.float32(1.0))[0]) for name, a in policies.items()}
+    assert scores["all"] == rounds
+    assert scores["late"] == rounds / 2
+    assert scores["once"] == 1.0
+    assert scores["one"] == 0.0
+    assert sorted(scores, key=scores.get) == sorted(shaped, key=shaped.get)
+    assert shaped["all"] > shaped["late"] + 5
+
+
 @jax.jit
 def pushed(net, loose, static, body):
     return grid.push(net, loose, static, 3, body, 5)

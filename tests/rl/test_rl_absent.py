@@ -65,6 +65,17 @@ def bn_mappo():
     return bn_actor_critic.bn_mappo(team, network, **ON), network.init
 
 
+def grouped_ppo():
+    algorithm = rl.ppo(ENV, OWN, groups=(0, 1, 1), **ON)
+    return algorithm, lambda key: rl.initialize(key, OWN, 2, shared=False)
+
+
+def message_passing():
+    joint = rl.JointAgent(CHOICES)
+    network = rl.message_passing_network(joint, topology.ring(N), widths=(4,))
+    return rl.ppo(joint, network, **ON), network.init
+
+
 LEARNERS = {
     "ppo": lambda: learner_of(OWN, rl.ppo, **ON),
     "ppo recurrent": lambda: learner_of(MEMORY, rl.ppo, **ON),
@@ -76,6 +87,11 @@ LEARNERS = {
     "stac each": lambda: learner_of(STAC, stac.stac, shared=False, **OFF),
     "symphony": lambda: learner_of(SYMPHONY, symphony.symphony, **OFF),
     "symphony each": lambda: learner_of(SYMPHONY, symphony.symphony, shared=False, **OFF),
+    "td3": lambda: learner_of(Q, rl.td3, **OFF),
+    "ppo groups": grouped_ppo,
+    "ppo normalized values": lambda: learner_of(OWN, rl.ppo, normalize_values=True, **ON),
+    "independent q": lambda: value_team("independent", rl.independent_q),
+    "message passing": message_passing,
     "vdn": lambda: value_team("additive", rl.vdn),
     "qmix": lambda: value_team("monotonic", rl.qmix),
     "networked_ppo": lambda: networked_of(

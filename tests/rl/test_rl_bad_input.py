@@ -35,6 +35,7 @@ NET, GLOBAL = (rl.network_for(GAME_ENV, widths=(4,), critic=critic) for critic i
 SUMS, TRACK = (rl.value_network_for(GAME_ENV, kind) for kind in ("additive", "monotonic"))
 STEPS = Later(lambda: rl.network_for(ENV, widths=(4,)))
 RING = Later(lambda: gossip.averaging(gossip.mixing(topology.ring(3))))
+JOINT, THREE = Later(rl.JointAgent, GAME_ENV), Later(topology.ring, 3)
 OFF: dict[str, Any] = {"batch_size": 4, "capacity": 64, "warm_up": 8}
 KEY0 = jax.random.key(0)
 GAME = Later(lambda: networked.random_game(2, 3, 2))
@@ -43,7 +44,7 @@ PAIR = Later(lambda: gossip.averaging(gossip.mixing(topology.ring(2))))
 POLICY = np.full((2, 3, 2), 0.5)
 ONE = np.ones(2, np.float32)
 HEADS = {"num_actions": SIZE}
-SAC, PPO = rl.SACHyperparameters, rl.PPOHyperparameters
+SAC, PPO, TD3 = rl.SACHyperparameters, rl.PPOHyperparameters, rl.TD3Hyperparameters
 WRONG_SAC = (*THING, PPO(), SAC(discount=NAN), SAC(tau=0.0), SAC(actor_lr=jnp.float32(NAN)))
 WRONG_PPO = (*THING, SAC(), PPO(lr=NAN), PPO(discount=1.5), PPO(clip=jnp.float32(NAN)))
 LOOP = {name: FEW_SIZES for name in ("num_envs", "num_steps", "updates", "batch_size", "warm_up")}
@@ -101,7 +102,13 @@ CASES = {
     ),
     "network_for": (
         with_defaults(rl.network_for, env=ENV, widths=(4,)),
-        {"env": OBJECT, "critic": NAME, "squash": FLAG, "initial_std": (*NUMBER, 0.0)}
+        {
+            "env": OBJECT,
+            "critic": NAME,
+            "squash": FLAG,
+            "mask_actions": FLAG,
+            "initial_std": (*NUMBER, 0.0),
+        }
         | {"widths": WIDTHS, "hidden_size": COUNT, "activation": NAME},
     ),
     "q_network": (
@@ -128,6 +135,17 @@ CASES = {
     ),
     "distribution_of": (rl.distribution_of, {"network": OBJECT}),
     "features_of": (rl.features_of, {"observation": OBJECT}),
+    "feature_slices": (rl.feature_slices, {"observation": OBJECT}),
+    "weights_of_agents": (
+        with_defaults(rl.weights_of_agents, params={}, groups=(0,)),
+        {"groups": (3, "x", (0.5,), (-1,))},
+    ),
+    "JointAgent": (rl.JointAgent, {"env": (*OBJECT, ENV)}),
+    "message_passing_network": (
+        with_defaults(rl.message_passing_network, joint=JOINT, topology=THREE, widths=(4,)),
+        {"joint": (*OBJECT, GAME_ENV), "topology": (*OBJECT, Later(topology.ring, 4))}
+        | {"rounds": COUNT, "widths": WIDTHS},
+    ),
     "over_agents": (
         with_defaults(rl.over_agents, fn=jnp.sin, shared=True),
         {"fn": FUNCTION, "shared": FLAG},
@@ -172,7 +190,10 @@ CASES = {
     ),
     "ppo": (
         with_defaults(rl.ppo, env=GAME_ENV, network=NET, num_envs=2),
-        ITERATION | {"shared": FLAG, "hyperparameters": (*hyper(WRONG_PPO), SAC())},
+        ITERATION
+        | {"shared": FLAG, "hyperparameters": (*hyper(WRONG_PPO), SAC())}
+        | {"groups": (3, "x", (0, 0), (0, 2, 2), (0, 1, 3), (0.5, 0, 0)), "schedule": (3, "x")}
+        | {"max_grad_norm": (NAN, 0.0, "x", None), "normalize_values": FLAG},
     ),
     "ippo": (
         with_defaults(rl.ippo, env=GAME_ENV, network=NET, num_envs=2),
@@ -186,6 +207,15 @@ CASES = {
         with_defaults(rl.sac, env=ENV, network=Q, **OFF),
         LOOP | {"optimizer": THING, "hyperparameters": (*hyper(WRONG_SAC), PPO())},
     ),
+    "td3": (
+        with_defaults(rl.td3, env=ENV, network=Q, **OFF),
+        {"env": (*OBJECT, GAME_ENV), "network": (*OBJECT, NET), "delay": FEW_SIZES}
+        | {"optimizer": THING, "hyperparameters": (*hyper(WRONG_SAC), PPO())},
+    ),
+    "td3_learner": (
+        with_defaults(rl.td3_learner, env=ENV, network=Q),
+        {"env": (*OBJECT, GAME_ENV), "network": (*OBJECT, NET), "delay": FEW_SIZES},
+    ),
     "sac_learner": (
         with_defaults(rl.sac_learner, env=ENV, network=Q),
         {"env": (*OBJECT, GAME_ENV), "network": (*OBJECT, NET), "optimizer": THING},
@@ -196,6 +226,10 @@ CASES = {
         | {"hidden_size": FEW_SIZES, "mixer_width": FEW_SIZES},
     ),
     "vdn": (with_defaults(rl.vdn, env=GAME_ENV, network=SUMS), {"network": (*OBJECT, TRACK, NET)}),
+    "independent_q": (
+        with_defaults(rl.independent_q, env=GAME_ENV, network=SUMS),
+        {"network": (*OBJECT, SUMS, TRACK)},
+    ),
     "qmix": (with_defaults(rl.qmix, env=GAME_ENV, network=TRACK), {"network": (*OBJECT, SUMS)}),
     "mo_mix": (
         with_defaults(rl.mo_mix, env=GAME_ENV, network=TRACK),
@@ -236,6 +270,7 @@ def test_every_public_function_is_in_the_battery():
     [
         (lambda **hp: rl.ppo(GAME_ENV, NET, num_envs=2, hyperparameters=PPO(**hp)), PPO._fields),
         (lambda **hp: rl.sac(ENV, Q.value, **OFF, hyperparameters=SAC(**hp)), SAC._fields),
+        (lambda **hp: rl.td3(ENV, Q.value, **OFF, hyperparameters=TD3(**hp)), TD3._fields),
         (
             lambda **hp: networked.networked_actor_critic(
                 GAME.value, FEATURES.value, PAIR.value, rates=RATES(**hp)
@@ -243,11 +278,12 @@ def test_every_public_function_is_in_the_battery():
             RATES._fields,
         ),
     ],
-    ids=["ppo", "sac", "linear"],
+    ids=["ppo", "sac", "td3", "linear"],
 )
 def test_every_hyperparameter_is_checked(make, names):
     optional = {"target_entropy": (NAN, jnp.float32(NAN), "x", True)}
     infinite = {"clip": (NAN, -1.0, "x"), "value_clip": (NAN, jnp.float32(NAN), -1.0, "x")}
+    infinite |= {"huber": (NAN, -1.0, "x")}
     bad = {name: (*NUMBER, -1.0, jnp.float32(-1.0)) for name in names} | infinite | optional
     assert accepted(make, {name: bad[name] for name in names}) == []
 
@@ -341,7 +377,7 @@ NETWORKED = {
             "game": OBJECT,
             "features": (*OBJECT, Later(FEATURES._replace, value=np.full((3, 2), NAN))),
         }
-        | {"gossip": OBJECT, "rates": THING, "policies": THING},
+        | {"gossip": OBJECT, "rates": THING, "policies": THING, "critic": NAME},
     ),
     "networked_ppo": (
         with_defaults(networked.networked_ppo, env=GAME_ENV, network=NET, gossip=RING, num_envs=2),

@@ -169,6 +169,44 @@ def test_gossip_makes_agents_cooperate_in_a_dilemma():
     assert team["alone"] < 0.4 * best
 
 
+def test_action_values_of_algorithm_1_are_the_team_s():
+    """Of a fixed policy, from private rewards; they rank actions as the team does."""
+    game, n = networked.dilemma(3), 3
+    features = networked.additive_features(game)
+    rule = gossip.averaging(gossip.mixing(topology.complete(n), "uniform"))
+    algorithm = networked.networked_actor_critic(
+        game, features, rule, critic="action", rates=networked.Rates(actor=0.0)
+    )
+    state = last(algorithm, blank(game), 8000)
+    assert set(state.critics) == {"action"}
+    policy = np.full((n, 2, 2), 0.5)
+    solved = networked.solve(game, policy)
+    ahead = np.einsum("sjt,t->sj", np.asarray(game.transition), solved.values)
+    exact = np.asarray(game.reward).mean(axis=0) - solved.average + ahead
+    found = np.einsum(
+        "sjf,f->sj", np.asarray(features.reward), np.asarray(state.critics["action"][0])
+    )
+    gap = (found - found.mean()) - (exact - exact.mean())
+    assert np.abs(gap).max() < 0.25 * (exact.max() - exact.min())
+    # A gift costs the giver and helps the team: own and team's values disagree about it.
+    give = [game.joint(jnp.array([1, 0, 0])), game.joint(jnp.array([0, 0, 0]))]
+    assert found[0, give[0]] > found[0, give[1]]
+
+
+@pytest.mark.slow
+def test_algorithm_1_makes_agents_cooperate_in_a_dilemma():
+    game = networked.dilemma(N)
+    best = networked.solve(game, np.broadcast_to([0.0, 1.0], (N, 2, 2))).average
+    team = {}
+    for name, rule in (("alone", gossip.identity()), ("ring", RING)):
+        algorithm = networked.networked_actor_critic(
+            game, networked.additive_features(game), rule, critic="action"
+        )
+        state = last(algorithm, blank(game), 8000)
+        team[name] = networked.solve(game, np.asarray(jax.nn.softmax(state.actors))).average
+    assert team["ring"] > team["alone"] + 0.3 * best
+
+
 ENV = envs.Donations(num_agents=4, time_limit=10)
 NETWORK = rl.network_for(ENV, critic="global", widths=(16,))
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jumanji import specs
 
 from jaxswarm.envs.adapters.copies import require
-from jaxswarm.envs.adapters.observation import AdaptedObservation
+from jaxswarm.envs.adapters.observation import AdaptedObservation, MaskedObservation
 from jaxswarm.envs.adapters.time_limit import (
     choose_limit,
     clocks_by_stepping,
@@ -53,6 +53,7 @@ class FromJaxmarl(SwarmEnvironment):
     def __init__(self, env: Any, time_limit: int, *, from_environment: bool):
         self._env = env
         self._names = tuple(env.agents)
+        self._masks = _has_masks(env)
         spec: Any = self.action_spec
         action = jnp.clip(jnp.zeros(spec.shape, spec.dtype), spec.minimum, spec.maximum)
         self._clocks = clocks_by_stepping(
@@ -99,9 +100,12 @@ class FromJaxmarl(SwarmEnvironment):
         return Outcome(after, reward, terminated, {})
 
     def observe(self, world: JaxmarlWorld, params: Any, step_count: jax.Array) -> Any:
-        """Stacked observations of all agents."""
+        """Stacked observations of all agents, with the legal actions if the original has them."""
         del params, step_count
-        return AdaptedObservation(world.view, ~world.done)
+        if not self._masks:
+            return AdaptedObservation(world.view, ~world.done)
+        legal = self._stacked(self._env.get_avail_actions(world.state)) > 0
+        return MaskedObservation(world.view, legal, ~world.done)
 
     def agent_mask(self, world: JaxmarlWorld) -> jax.Array:
         """Agents that are not done."""
@@ -118,8 +122,10 @@ def from_jaxmarl(env: Any, *, time_limit: int | None = None) -> SwarmEnvironment
     """Turn a JaxMARL environment into a :class:`jaxswarm.envs.SwarmEnvironment`.
 
     The end at the time limit is a truncation (discount 1); an agent that is done before is masked
-    out from then on. The limit counts steps since the reset; a clock of the original's state,
-    whatever its name, is found by stepping once here and counts as well.
+    out from then on. If the original has ``get_avail_actions``, observations have an
+    ``action_mask``, which networks of :mod:`jaxswarm.rl` heed. The limit counts steps since the
+    reset; a clock of the original's state, whatever its name, is found by stepping once here and
+    counts as well.
 
     Args:
         env: an environment of ``jaxmarl.make``.
@@ -144,6 +150,18 @@ def from_jaxmarl(env: Any, *, time_limit: int | None = None) -> SwarmEnvironment
                 )
     limit = choose_limit(time_limit, own_limit(env))
     return FromJaxmarl(env, limit, from_environment=time_limit is None)
+
+
+def _has_masks(env: Any) -> bool:
+    """Whether a JaxMARL environment says which of its discrete actions are legal."""
+    avail = getattr(env, "get_avail_actions", None)
+    if avail is None or not hasattr(env.action_space(env.agents[0]), "n"):
+        return False
+    try:
+        jax.eval_shape(lambda key: avail(env.reset(key)[1]), jax.random.key(0))
+    except NotImplementedError:  # of the base class
+        return False
+    return True
 
 
 def _kind(space: Any) -> tuple[str, Any]:

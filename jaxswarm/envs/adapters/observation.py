@@ -16,3 +16,17 @@ class AdaptedObservation(NamedTuple):
 
     view: Any
     agent_mask: jax.Array
+
+
+class MaskedObservation(NamedTuple):
+    """An :class:`AdaptedObservation` with the legal actions.
+
+    Attributes:
+        view: the original, every leaf ``[N, ...]``.
+        action_mask: ``bool[N, A]``, legal actions.
+        agent_mask: ``bool[N]``.
+    """
+
+    view: Any
+    action_mask: jax.Array
+    agent_mask: jax.Array

@@ -31,12 +31,14 @@ class ArenaParams(NamedTuple):
         sight: as :class:`SwarmBenchParams`.
         communication: likewise.
         shaping: likewise.
+        discount: likewise.
     """
 
     level: Level
     sight: int | jax.Array = 1_000
     communication: float | jax.Array = 1.0
     shaping: float | jax.Array = 0.0
+    discount: float | jax.Array = 1.0
 
 
 class ForagingArena(Foraging):

@@ -245,7 +245,9 @@ class SwarmBench(SwarmEnvironment):
             explored=place(after.explored, after.position, True, present),
             round=world.round + 1,
         )
-        reward = updated.reward + params.shaping * self._shaped(world, after)
+        ahead = jnp.where(present & ~updated.terminated, self._potential(after), 0.0)
+        dense = params.discount * ahead - self._potential(world)
+        reward = updated.reward + params.shaping * dense
         measured = metrics.coordination(
             move, world.position, after.position, world.present, present, self.shape
         )
@@ -257,8 +259,8 @@ class SwarmBench(SwarmEnvironment):
         measured["message_length"] = jnp.sum(length) / jnp.maximum(senders, 1)
         return Outcome(after, reward, updated.terminated, measured)
 
-    def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """Dense shaping reward ``[N]``; a difference of potentials where there is one."""
+    def _potential(self, world: SwarmBenchWorld) -> jax.Array:
+        """Potential of a state ``[N]``, of which shaping is the discounted increase (Ng, 1999)."""
         return jnp.zeros(self.num_agents)
 
     def _inside(self, position: jax.Array) -> jax.Array:

@@ -76,10 +76,9 @@ class Flocking(SwarmBench):
         world = world._replace(score=score, task=world.task._replace(distance=distance))
         return Update(world, reward, distance == 0)
 
-    def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """Decrease of the distance to the formation."""
-        closer = (before.task.distance - after.task.distance).astype(jnp.float32)
-        return jnp.full(self.num_agents, closer)
+    def _potential(self, world: SwarmBenchWorld) -> jax.Array:
+        """Minus the distance from the formation."""
+        return jnp.full(self.num_agents, -world.task.distance.astype(jnp.float32))
 
 
 def formation_distance(position: jax.Array, formation: np.ndarray) -> jax.Array:

@@ -25,8 +25,8 @@ class Foraging(SwarmBench):
 
     Agents pick up food beside it and drop it beside the nest. Both are blocks of 2 × 2 in opposite
     corners, separated by walls every four rows or columns with gaps of a third at alternating ends.
-    Only square maps: the reference confuses width and height. With ``shaping`` an agent is rewarded
-    for steps toward food or, if it carries food, toward the nest.
+    Only square maps: the reference confuses width and height. With ``shaping`` a point is spread
+    over the way to the food and back to the nest.
 
     Args:
         *args: as :class:`SwarmBench`.
@@ -92,16 +92,14 @@ class Foraging(SwarmBench):
         world = world._replace(marked=carrying & ~at_nest, score=world.score + jnp.sum(brought))
         return Update(world, brought, jnp.zeros((), bool))
 
-    def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """Half a point for picking up food, and a tenth per step toward food or nest."""
-        picked = (after.marked & ~before.marked).astype(jnp.float32)
-        task = before.task
-
-        def left(position: jax.Array) -> jax.Array:
-            field = jnp.stack([task.to_food, task.to_nest])
-            return field[before.marked.astype(jnp.int32), position[:, 0], position[:, 1]]
-
-        return 0.5 * picked + 0.1 * (left(before.position) - left(after.position))
+    def _potential(self, world: SwarmBenchWorld) -> jax.Array:
+        """Minus the way that is left to the next point, as a share of the way there and back."""
+        task, far = world.task, world.terrain.size
+        back = jnp.min(jnp.where(task.to_food == 0, task.to_nest, far))
+        row, column = world.position[:, 0], world.position[:, 1]
+        to_food, to_nest = task.to_food[row, column], task.to_nest[row, column]
+        left = jnp.where(world.marked, to_nest, to_food + back)
+        return -left / jnp.maximum(2.0 * back, 1.0)
 
 
 def paths_to_food_and_nest(terrain: jax.Array) -> ForagingTask:

@@ -131,10 +131,7 @@ class Pursuit(SwarmBench):
         width = self.shape[1]
         return jnp.stack([chosen // width, chosen % width]).astype(jnp.int32)
 
-    def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """A tenth per step of each agent toward the prey's previous position."""
-
-        def away(position: jax.Array) -> jax.Array:
-            return jnp.sum(jnp.abs(position - before.task.prey[None, :]), axis=1)
-
-        return 0.1 * (away(before.position) - away(after.position)).astype(jnp.float32)
+    def _potential(self, world: SwarmBenchWorld) -> jax.Array:
+        """Minus each agent's distance from the prey, as a share of the map's height and width."""
+        away = jnp.sum(jnp.abs(world.position - world.task.prey[None, :]), axis=1)
+        return -away.astype(jnp.float32) / sum(self.shape)

@@ -57,9 +57,7 @@ class Synchronization(SwarmBench):
         reward = jnp.full(self.num_agents, scored.astype(jnp.float32))
         return Update(world, reward, jnp.zeros((), bool))
 
-    def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """Increase of the share of lights in the state that scores next."""
-        aim = jnp.where(after.task.last == 1, 0.0, 1.0)
-        share = jnp.mean(jnp.abs(after.marked - aim) < 0.5)
-        was = jnp.mean(jnp.abs(before.marked - aim) < 0.5)
-        return jnp.full(self.num_agents, share - was)
+    def _potential(self, world: SwarmBenchWorld) -> jax.Array:
+        """Share of the lights that are in the state that scores next."""
+        aim = world.task.last != 1
+        return jnp.full(self.num_agents, jnp.mean(world.marked == aim))

@@ -108,7 +108,7 @@ class Transport(SwarmBench):
         world = world._replace(score=world.score + jnp.sum(reward))
         return Update(world, reward, jnp.all(out))
 
-    def _shaped(self, before: SwarmBenchWorld, after: SwarmBenchWorld) -> jax.Array:
-        """Half a point for all agents for every cell that the box moves."""
-        moved = jnp.sum(jnp.abs(after.task.shift)) - jnp.sum(jnp.abs(before.task.shift))
+    def _potential(self, world: SwarmBenchWorld) -> jax.Array:
+        """Half a point for every cell that the box is away from its first place."""
+        moved = jnp.sum(jnp.abs(world.task.shift))
         return jnp.full(self.num_agents, 0.5 * moved.astype(jnp.float32))

@@ -19,12 +19,15 @@ class SwarmBenchParams(NamedTuple):
             not received; at most ``k // 2`` matters. So several view sizes share one program.
         communication: 1, or 0 to drop all messages.
         shaping: weight of a dense reward, not part of the benchmark, that guides learners; 0 gives
-            the benchmark's score alone.
+            the benchmark's score alone. It is ``discount`` times a potential of the state after the
+            round minus that of the state before, which leaves the order of policies as it is.
+        discount: the learner's discount factor, in ``[0, 1]``.
     """
 
     sight: int | jax.Array = 1_000
     communication: float | jax.Array = 1.0
     shaping: float | jax.Array = 0.0
+    discount: float | jax.Array = 1.0
 
 
 class SwarmBenchWorld(NamedTuple):

@@ -1,9 +1,10 @@
 """Networked actor–critic with linear critics: private rewards, critics that gossip.
 
 Every agent acts by its own policy, observes the state and the joint action, and gets its own reward
-alone. It learns two linear functions, the *team's* relative value ``φ(s)ᵀ v`` and the team's mean
-reward ``f(s, a)ᵀ λ``: a local step on its own reward, then an exchange with its neighbours. Its
-actor follows the advantage that both imply and is never sent.
+alone. With ``critic="value"`` (algorithm 2) it learns two linear functions, the *team's* relative
+value ``φ(s)ᵀ v`` and the team's mean reward ``f(s, a)ᵀ λ``; with ``critic="action"`` (algorithm 1)
+one, the team's relative action value ``f(s, a)ᵀ ω``: a local step on its own reward, then an
+exchange with its neighbours. Its actor follows the advantage that these imply and is never sent.
 
 Without any exchange each agent learns its own value and reward, and maximizes its own reward.
 
@@ -11,7 +12,7 @@ Shapes: ``N`` agents, ``S`` states, ``A`` actions, ``D`` value features, ``F`` r
 
 References:
     K. Zhang, Z. Yang, H. Liu, T. Zhang, T. Başar, Fully decentralized multi-agent reinforcement
-    learning with networked agents, 2018 (algorithm 2).
+    learning with networked agents, 2018 (algorithms 1 and 2).
 """
 
 from typing import Any, NamedTuple
@@ -24,10 +25,12 @@ from jaxswarm import agents, checks
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.gossip.traffic import Ledger, Traffic
 from jaxswarm.gossip.types import Exchange, GossipTransformation, require_support
-from jaxswarm.rl.hyperparameters import POSITIVE, check_kind, check_ranges
+from jaxswarm.rl.hyperparameters import POSITIVE, check_kind, check_ranges, choice
 from jaxswarm.rl.networked.games import MarkovGame, joint_probabilities, require_game, solve
 from jaxswarm.rl.networked.policies import Policies, product_policies
 from jaxswarm.types import Key, PyTree
+
+CRITICS = ("value", "action")
 
 
 class Rates(NamedTuple):
@@ -66,7 +69,8 @@ class NetworkedState(NamedTuple):
 
     Attributes:
         actors: ``float32[N, S, A]`` logits, or of the policies' shape.
-        critics: ``{"value": [N, D], "reward": [N, F]}``, what is exchanged.
+        critics: ``{"value": [N, D], "reward": [N, F]}``, or ``{"action": [N, F]}``: what is
+            exchanged.
         average_reward: ``float32[N]``, each agent's estimate of its own long-run mean reward.
         gossip: state of the gossip rule.
         game_state: ``int32[]``.
@@ -95,6 +99,7 @@ def networked_actor_critic(
     features: Features,
     gossip: GossipTransformation,
     *,
+    critic: str = "value",
     rates: Rates | None = None,
     policies: Policies | None = None,
 ) -> Algorithm:
@@ -105,10 +110,13 @@ def networked_actor_critic(
         features: of values and rewards; see :func:`random_features`, :func:`additive_features`.
         gossip: rule by which critics are exchanged after the local step: any, also compressed,
             delayed, robust or attacked. ``gossip.averaging(mixing)`` is the paper's.
+        critic: ``"value"`` for algorithm 2; ``"action"`` for algorithm 1, whose advantage is the
+            action value less its mean over the agent's own actions. The next action in its
+            temporal difference is drawn anew.
         rates: used where ``step`` gets ``None`` as inputs; the paper's decays if omitted.
         policies: joint policy; independent given the state if omitted, see
             :func:`product_policies`. :func:`jaxswarm.systems.bn_actor_critic.bayesian_policies`
-            makes policies that depend on other agents' actions.
+            makes policies that depend on other agents' actions, for ``critic="value"``.
 
     Returns:
         ``init(actors) -> NetworkedState``, from logits of the policies' shape, ``[N, S, A]``, and
@@ -134,6 +142,9 @@ def networked_actor_critic(
     n = require_game(game).num_agents
     check_features(game, features)
     require_support(gossip, purpose="networked_actor_critic")
+    choice("critic", critic, CRITICS)
+    if policies is not None and critic == "action":
+        raise ValueError('policies: expected None for critic="action", got some')
     policies = product_policies(game) if policies is None else policies
     checks.instance("policies", policies, Policies, "networked.product_policies(game)")
     rates = check_rates(Rates() if rates is None else rates, "rates")
@@ -142,10 +153,11 @@ def networked_actor_critic(
         checks.real("actors", actors, shape=None)
         if jnp.shape(actors) != policies.shape:
             raise ValueError(f"actors: expected logits {policies.shape}, got {jnp.shape(actors)}")
-        critics = {
-            "value": jnp.zeros((n, features.value.shape[-1])),
-            "reward": jnp.zeros((n, features.reward.shape[-1])),
-        }
+        critics = {"reward": jnp.zeros((n, features.reward.shape[-1]))}
+        if critic == "value":
+            critics = {"value": jnp.zeros((n, features.value.shape[-1])), **critics}
+        else:
+            critics = {"action": critics["reward"]}
         return NetworkedState(
             jnp.asarray(actors, jnp.float32),
             critics,
@@ -180,16 +192,18 @@ def networked_actor_critic(
         actions = policies.sample(action_key, state.actors, state.game_state)
         next_state, reward = play(game_key, reward_key, state, actions)
 
-        phi, next_phi = features.value[state.game_state], features.value[next_state]
-        f = features.reward[state.game_state, game.joint(actions)]
-        v, lam = state.critics["value"], state.critics["reward"]
-        value_change = v @ next_phi - v @ phi
-        td_error = reward - state.average_reward + value_change
-        critics = {
-            "value": v + critic_rate * td_error[:, None] * phi[None, :],
-            "reward": lam + critic_rate * (reward - lam @ f)[:, None] * f[None, :],
-        }
-        advantage = lam @ f - state.average_reward + value_change
+        if critic == "value":
+            critics, advantage = value_step(
+                features, game, state, actions, next_state, reward, critic_rate
+            )
+        else:
+            next_actions = policies.sample(
+                jax.random.fold_in(action_key, 1), state.actors, next_state
+            )
+            after = (next_state, next_actions)
+            critics, advantage = action_step(
+                features, game, state, actions, after, reward, critic_rate
+            )
         actors = policies.ascend(state.actors, state.game_state, actions, actor_rate * advantage)
         critics, gossip_state, traffic = gossip.mix(
             gossip_key, critics, state.gossip, Exchange(state.time)
@@ -206,6 +220,58 @@ def networked_actor_critic(
         return new_state, NetworkedInfo(reward, traffic)
 
     return Algorithm(init, step)  # type: ignore[arg-type]
+
+
+def value_step(
+    features: Features,
+    game: MarkovGame,
+    state: NetworkedState,
+    actions: jax.Array,
+    next_state: jax.Array,
+    reward: jax.Array,
+    rate: jax.Array,
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """Algorithm 2: critics after the local step, and advantages ``[N]``."""
+    phi, next_phi = features.value[state.game_state], features.value[next_state]
+    f = features.reward[state.game_state, game.joint(actions)]
+    v, lam = state.critics["value"], state.critics["reward"]
+    value_change = v @ next_phi - v @ phi
+    td_error = reward - state.average_reward + value_change
+    critics = {
+        "value": v + rate * td_error[:, None] * phi[None, :],
+        "reward": lam + rate * (reward - lam @ f)[:, None] * f[None, :],
+    }
+    return critics, lam @ f - state.average_reward + value_change
+
+
+def action_step(
+    features: Features,
+    game: MarkovGame,
+    state: NetworkedState,
+    actions: jax.Array,
+    after: tuple[jax.Array, jax.Array],
+    reward: jax.Array,
+    rate: jax.Array,
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """Algorithm 1: critics after the local step, and advantages ``[N]``.
+
+    ``after`` is the next state and a joint action there.
+    """
+    n, omega = game.num_agents, state.critics["action"]
+    f = features.reward[state.game_state, game.joint(actions)]
+    next_f = features.reward[after[0], game.joint(after[1])]
+    value = omega @ f
+    td_error = reward - state.average_reward + omega @ next_f - value
+    critics = {"action": omega + rate * td_error[:, None] * f[None, :]}
+
+    def own_choices(i: jax.Array) -> jax.Array:
+        """Action values ``[A]`` of agent ``i``'s actions, the others' given."""
+        joint = jax.vmap(lambda a: game.joint(actions.at[i].set(a)))(jnp.arange(game.num_actions))
+        return features.reward[state.game_state, joint] @ omega[i]
+
+    choices = jax.vmap(own_choices)(jnp.arange(n))
+    policy = jax.nn.softmax(state.actors[:, state.game_state])
+    return critics, value - jnp.sum(policy * choices, axis=1)
 
 
 def random_features(

@@ -98,7 +98,7 @@ def networked_ppo(
     joint: str = "all",
     reward_widths: Sequence[int] = (32,),
     reward_steps: int = 16,
-    reward_lr: float = 3e-3,
+    reward_lr: float | jax.Array = 3e-3,
     optimizer: optax.GradientTransformation | None = None,
     hyperparameters: PPOHyperparameters | None = None,
     normalize: bool = True,
@@ -110,7 +110,8 @@ def networked_ppo(
         network: from :func:`jaxswarm.rl.network_for`; for the team's value its critic should see
             the ``"global"`` state.
         gossip: rule by which critics and reward models are exchanged: any, also compressed,
-            delayed, robust or attacked.
+            delayed, robust or attacked. On sparse graphs several exchanges an iteration pay:
+            ``gossip.averaging(W, steps=16)``.
         num_envs: ``E``.
         num_steps: ``T`` per iteration.
         epochs: passes over the collected transitions.
@@ -125,7 +126,8 @@ def networked_ppo(
             nothing from gossip.
         reward_widths: hidden layers of the reward models.
         reward_steps: full-batch Adam steps on the own rewards in an iteration.
-        reward_lr: step size of these.
+        reward_lr: step size of these; may be traced. The mean of ``n`` noisy steps of Adam is
+            ``√n`` shorter than each, so multiply it by ``√n`` where ``n`` agents come to agree.
         optimizer: see :func:`jaxswarm.rl.ppo`.
         hyperparameters: used where ``step`` gets ``None`` as inputs; the defaults if omitted.
         normalize: see :func:`jaxswarm.rl.ppo`.

@@ -64,13 +64,13 @@ class RewardModel(NamedTuple):
     fit: Callable[..., tuple[RewardModelState, jax.Array]]
 
 
-def reward_model(num_inputs: int, *, widths: Sequence[int], lr: float) -> RewardModel:
+def reward_model(num_inputs: int, *, widths: Sequence[int], lr: float | jax.Array) -> RewardModel:
     """Make a dense network that regresses rewards, trained by Adam.
 
     Args:
         num_inputs: ``F``.
         widths: of the hidden layers.
-        lr: step size, positive.
+        lr: step size, positive; may be traced.
 
     Raises:
         ValueError: for a step size that is not positive and finite.
@@ -141,7 +141,11 @@ def encode_actions(network: Network, raw: jax.Array) -> jax.Array:
 
 
 def reward_inputs(network: Network, transitions: Transition, joint: str) -> jax.Array:
-    """Inputs of the agents' models, ``[N, T E, F]``: the critic's input and the joint action.
+    """Inputs of the agents' models, ``[N, T E, F]``: what all agents share, and the joint action.
+
+    Averages of models predict the team's reward only if all models are functions of the same
+    inputs. With a critic of the global state these are that state, without the agent's own
+    features; else the own features, of which the average is then an average agent's reward.
 
     Actions of absent agents are 0, and do not count in the mean.
 
@@ -161,7 +165,10 @@ def reward_inputs(network: Network, transitions: Transition, joint: str) -> jax.
         mean = jnp.sum(actions, axis=2, keepdims=True) / present
         joint_action = jnp.sqrt(n) * (mean - jnp.mean(mean, axis=(0, 1), keepdims=True))
     joint_action = jnp.broadcast_to(joint_action, (steps, count, n, joint_action.shape[-1]))
-    inputs = jnp.concatenate([transitions.critic_input, joint_action], axis=3)
+    seen = transitions.critic_input
+    if network.centralized:
+        seen = seen[..., : seen.shape[-1] - transitions.features.shape[-1]]
+    inputs = jnp.concatenate([seen, joint_action], axis=3)
     return jnp.moveaxis(inputs, 2, 0).reshape(n, steps * count, -1)
 
 

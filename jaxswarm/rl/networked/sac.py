@@ -5,6 +5,10 @@ predictions as the *team's* reward, update; exchange critics, target critics and
 reward is sent. Actors and temperatures are sent only on request, the optimizers' states of the
 networks never.
 
+Each agent acts in a world of its own and observes nothing of the others'. Critics and reward models
+are functions of the own observation, and their averages those of an average agent: federated
+rewards, not the published setting, in which all agents share one state.
+
 Averaged critics alone are the team's in the limit of small steps; with Adam's, which are as large
 for an agent without rewards as for the others, they are not (experiment ``sac``). Hence the reward
 model, the λ of the published algorithm.

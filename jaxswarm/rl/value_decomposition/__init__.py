@@ -14,7 +14,7 @@ from jaxswarm.rl.value_decomposition._learner import (
     ValueState,
     value_learner,
 )
-from jaxswarm.rl.value_decomposition._named import mo_mix, qmix, vdn
+from jaxswarm.rl.value_decomposition._named import independent_q, mo_mix, qmix, vdn
 from jaxswarm.rl.value_decomposition.episodes import Episodes, objective_returns
 from jaxswarm.rl.value_decomposition.loss import td_loss
 from jaxswarm.rl.value_decomposition.mixers import Mixer, additive, independent, monotonic
@@ -39,6 +39,7 @@ __all__ = [
     "gaps",
     "igm_violations",
     "independent",
+    "independent_q",
     "initial_params",
     "mo_mix",
     "monotonic",

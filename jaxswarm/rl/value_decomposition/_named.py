@@ -1,6 +1,7 @@
-"""Value decomposition under its usual names: VDN, QMIX and MO-MIX.
+"""Values of teams under their usual names: independent Q-learning, VDN, QMIX and MO-MIX.
 
 References:
+    M. Tan, Multi-agent reinforcement learning: independent vs. cooperative agents, 1993.
     P. Sunehag et al., Value-decomposition networks for cooperative multi-agent learning, 2018.
     T. Rashid et al., QMIX: monotonic value function factorisation for deep multi-agent
     reinforcement learning, 2018. T. Hu, B. Luo, C. Yang, T. Huang, MO-MIX: multi-objective
@@ -18,6 +19,29 @@ from jaxswarm.rl.value_decomposition.networks import ValueNetwork
 from jaxswarm.rl.value_decomposition.preferences import GUIDES
 
 GUIDE_SHARE = 0.5  # of the preferences that are drawn at gaps
+
+
+def independent_q(env: SwarmEnvironment, network: ValueNetwork, **options: Any) -> Algorithm:
+    """Independent Q-learning (IQL): each agent regresses its own value on the team's return.
+
+    Args:
+        env: discrete actions, not wrapped.
+        network: from ``rl.value_network_for(env, "independent")``.
+        options: of :func:`jaxswarm.rl.value_decomposition.value_learner`; with ``shared=False`` and
+            a ``gossip`` rule agents exchange networks with their neighbors.
+
+    Raises:
+        ValueError: for another mixer or several objectives.
+
+    Example:
+        >>> from jaxswarm import envs, rl
+        >>> env = envs.TwoObjectiveGrid()
+        >>> learner = rl.independent_q(env, rl.value_network_for(env, "independent"))
+        >>> callable(learner.init), callable(learner.step)
+        (True, True)
+    """
+    _check_mixer(network, "independent", several=False)
+    return value_learner(env, network, **options)
 
 
 def vdn(env: SwarmEnvironment, network: ValueNetwork, **options: Any) -> Algorithm:

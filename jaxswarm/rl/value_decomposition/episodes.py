@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jaxswarm import agents, checks, envs
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
+from jaxswarm.rl.features import features_of
 from jaxswarm.rl.hyperparameters import check_weights
-from jaxswarm.rl.networks import features_of
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.rl.value_decomposition.networks import OBJECTIVES, ValueNetwork, team_step
 from jaxswarm.rl.value_decomposition.preferences import check_preferences
@@ -94,18 +94,21 @@ def play(
             state = many.global_state(env_state)
         return jax.vmap(features_of)(observation), state, observation.agent_mask
 
-    def explore(key: Key) -> tuple[jax.Array, jax.Array]:
+    def explore(key: Key, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         # Given that u < ε, u / ε is uniform too: one draw decides both.
         u = jax.random.uniform(key, (count,))
-        choice = jnp.floor(u / jnp.maximum(epsilon, 1e-12) * network.num_actions)
-        return u < epsilon, jnp.minimum(choice, network.num_actions - 1)
+        fraction = u / jnp.maximum(epsilon, 1e-12)
+        if network.legal is None:
+            choice = jnp.floor(fraction * network.num_actions)
+            return u < epsilon, jnp.minimum(choice, network.num_actions - 1)
+        return u < epsilon, random_legal(fraction, features[:, network.legal] > 0)
 
     def step(carry: Any, index: jax.Array) -> tuple[Any, Any]:
         env_state, view, hidden, running = carry
         hidden, q = team_step(network, params, hidden, view[0], preference, shared=shared)
         greedy = jnp.argmax(jnp.sum(q * preference[:, :, None, :], axis=-1), axis=-1)
         keys = agents.keys(jax.random.fold_in(act_key, index), n)
-        explores, random = jax.vmap(explore, out_axes=1)(keys)
+        explores, random = jax.vmap(explore, (0, 1), 1)(keys, view[0])
         action = jnp.where(explores, random, greedy).astype(jnp.int32)
         env_state, timestep = many.step(env_state, action)
         earned = jnp.where(running[:, None], reward(timestep, view[2]), 0.0)
@@ -126,6 +129,17 @@ def play(
         for x, last in zip(by_episode[:3], final, strict=True)
     ]
     return Episodes(*whole, *by_episode[3:])
+
+
+def random_legal(fraction: jax.Array, legal: jax.Array) -> jax.Array:
+    """Of the legal actions ``bool[E, A]``, that at ``fraction [E]`` of their list; any if none is.
+
+    Uniform among the legal ones if ``fraction`` is uniform in ``[0, 1)``.
+    """
+    legal = legal | ~jnp.any(legal, axis=1, keepdims=True)
+    total = jnp.sum(legal, axis=1)
+    rank = jnp.minimum(jnp.floor(fraction * total), total - 1)
+    return jnp.argmax((jnp.cumsum(legal, axis=1) == rank[:, None] + 1) & legal, axis=1)
 
 
 def objective_returns(

@@ -24,8 +24,8 @@ from jaxswarm import checks
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
 from jaxswarm.models.linear import dot_general
+from jaxswarm.rl.features import action_mask_slice, features_of, only_legal
 from jaxswarm.rl.hyperparameters import choice
-from jaxswarm.rl.networks import features_of
 from jaxswarm.rl.value_decomposition.mixers import MIXERS, Mixer, additive, independent, monotonic
 from jaxswarm.types import ArrayLike, Key, Params
 
@@ -48,6 +48,8 @@ class ValueNetwork(NamedTuple):
             agent.
         sequence: ``sequence(params["agent"], inputs [T, B, I]) -> q [T, B, A, m]``: all steps of
             episodes from their beginning.
+        legal: part of the features that is above 0 for legal actions, of which alone values and
+            choices are; ``None`` if all are legal.
     """
 
     num_agents: int
@@ -59,6 +61,7 @@ class ValueNetwork(NamedTuple):
     init: Callable[[Key], Params]
     step: Callable[[Params, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
     sequence: Callable[[Params, jax.Array], jax.Array]
+    legal: slice | None = None
 
 
 class _Agent(nn.Module):
@@ -100,6 +103,7 @@ def value_network(
     *,
     num_objectives: int = 1,
     hidden_size: int = 32,
+    legal: slice | None = None,
 ) -> ValueNetwork:
     """Make a recurrent agent network with a mixer; :func:`value_network_for` reads the sizes.
 
@@ -110,9 +114,12 @@ def value_network(
         mixer: of ``N`` agents and ``m`` objectives.
         num_objectives: ``m``.
         hidden_size: ``H``, also the width of the layer before the GRU.
+        legal: part of the features that is above 0 for legal actions; values of the others are
+            -1e9. All are legal if omitted.
 
     Raises:
-        ValueError: for sizes below 1, or something that is no mixer.
+        ValueError: for sizes below 1, something that is no mixer, or as many legal actions as
+            there are not.
     """
     n = checks.whole("num_agents", num_agents, 1)
     num_features = checks.whole("num_features", num_features, 1)
@@ -120,6 +127,10 @@ def value_network(
     m = checks.whole("num_objectives", num_objectives, 1)
     hidden_size = checks.whole("hidden_size", hidden_size, 1)
     checks.instance("mixer", mixer, Mixer, "value_decomposition.additive(2)")
+    if legal is not None:
+        checks.instance("legal", legal, slice, "rl.feature_slices(observation)['action_mask']")
+        if len(range(num_features)[legal]) != num_actions:
+            raise ValueError(f"legal: expected a part of {num_actions} features, got {legal}")
     net = _Agent(hidden_size, num_actions * m)
     num_inputs = num_features + n + (m if m > 1 else 0)
 
@@ -132,9 +143,14 @@ def value_network(
     def apply(params: Params, *args: jax.Array, method: str | None = None) -> Any:
         return net.apply({"params": params}, *args, method=method)
 
+    def masked(q: jax.Array, inputs: jax.Array) -> jax.Array:
+        if legal is None:
+            return q
+        return only_legal(q, inputs[..., :num_features][..., legal], (num_actions,))
+
     def step(params: Params, carry: jax.Array, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
         carry, q = apply(params, carry, inputs)
-        return carry, q.reshape(len(q), num_actions, m)
+        return carry, masked(q.reshape(len(q), num_actions, m), inputs)
 
     def sequence(params: Params, inputs: jax.Array) -> jax.Array:
         num_steps, batch, size = inputs.shape
@@ -147,9 +163,11 @@ def value_network(
 
         _, carries = jax.lax.scan(recur, jnp.zeros((batch, hidden_size)), gates)
         q = apply(params, carries.reshape(-1, hidden_size), method="outputs")
-        return q.reshape(num_steps, batch, num_actions, m)
+        return masked(q.reshape(num_steps, batch, num_actions, m), inputs)
 
-    return ValueNetwork(n, num_features, num_actions, m, hidden_size, mixer, init, step, sequence)
+    return ValueNetwork(
+        n, num_features, num_actions, m, hidden_size, mixer, init, step, sequence, legal
+    )
 
 
 def value_network_for(
@@ -160,8 +178,11 @@ def value_network_for(
     hidden_size: int = 32,
     mixer_width: int = 16,
     agent_weights: ArrayLike | None = None,
+    mask_actions: bool = True,
 ) -> ValueNetwork:
     """Make value networks whose sizes are read off an environment.
+
+    If observations have a leaf ``action_mask``, illegal actions are never taken.
 
     Args:
         env: discrete actions, as many for every agent.
@@ -171,6 +192,7 @@ def value_network_for(
         hidden_size: ``H``.
         mixer_width: hidden units of each monotonic track.
         agent_weights: ``[N]``, at least 0, of the additive mixer.
+        mask_actions: false takes the observation's ``action_mask`` for a feature like any other.
 
     Example:
         >>> import jax
@@ -189,6 +211,7 @@ def value_network_for(
     require_environment(env)
     choice("mixer", mixer, MIXERS)
     checks.whole("mixer_width", mixer_width, 1)
+    checks.instance("mask_actions", mask_actions, bool)
     spec = env.action_spec
     counts = np.unique(np.asarray(getattr(spec, "num_values", ())))
     if not isinstance(spec, specs.MultiDiscreteArray) or len(spec.shape) != 1 or len(counts) != 1:
@@ -213,8 +236,10 @@ def value_network_for(
     else:
         made = additive(n, agent_weights) if mixer == "additive" else independent()
     num_features = jax.eval_shape(features_of, timestep.observation).shape[1]
+    size = int(counts[0])
+    legal = action_mask_slice(timestep.observation, (size,)) if mask_actions else None
     return value_network(
-        n, num_features, int(counts[0]), made, num_objectives=m, hidden_size=hidden_size
+        n, num_features, size, made, num_objectives=m, hidden_size=hidden_size, legal=legal
     )
 
 

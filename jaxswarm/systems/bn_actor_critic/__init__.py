@@ -19,6 +19,7 @@ from jaxswarm.systems.bn_actor_critic.graphs import (
     topological_order,
 )
 from jaxswarm.systems.bn_actor_critic.mappo import (
+    PAPER,
     TeamHyperparameters,
     TeamInfo,
     TeamState,
@@ -60,6 +61,7 @@ from jaxswarm.systems.bn_actor_critic.tabular import (
 from jaxswarm.systems.bn_actor_critic.team import Team, TeamObservation
 
 __all__ = [
+    "PAPER",
     "BayesianHyperparameters",
     "BayesianInfo",
     "Dag",

@@ -34,7 +34,11 @@ from jaxswarm.types import Key, Params, PyTree
 Schedule: TypeAlias = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 """``schedule(iteration int32[]) -> (factor of the density's weight, density threshold)``."""
 
-PAPER = PPOHyperparameters(lr=7e-4, discount=0.99, gae_lambda=0.95, clip=0.2, entropy=0.01)
+PAPER = PPOHyperparameters(
+    lr=7e-4, discount=0.99, gae_lambda=0.95, clip=0.2, entropy=0.01, value_clip=0.2, huber=10.0
+)
+"""The paper's numbers; the norm of gradients is 10 and values are normalized, see :func:`bn_mappo`.
+Its recurrent networks are left out."""
 
 
 class TeamHyperparameters(NamedTuple):
@@ -76,6 +80,7 @@ def bn_mappo(
         hyperparameters: used where ``step`` gets ``None``; a learned graph and the paper's PPO
             hyper-parameters if omitted.
         options: of :func:`jaxswarm.rl.ppo`, such as ``num_envs``; members always share networks.
+            As in the paper, ``max_grad_norm`` is 10 and ``normalize_values`` true if omitted.
 
     Returns:
         ``init(params, key, env_params=None) -> TeamState`` and ``step(key, state, inputs) ->
@@ -102,6 +107,7 @@ def bn_mappo(
     check_team_hyperparameters(hyperparameters, team, "hyperparameters")
     if schedule is not None:
         checks.function("schedule", schedule)
+    options = {"max_grad_norm": 10.0, "normalize_values": True} | options
     base: Any = ppo(team, network, shared=True, hyperparameters=hyperparameters.ppo, **options)
 
     def init(params: Params, key: Key, env_params: PyTree = None) -> TeamState:

@@ -17,7 +17,7 @@ from jumanji import specs
 
 from jaxswarm.envs import Outcome, SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
-from jaxswarm.rl import features_of, head_of
+from jaxswarm.rl import feature_slices, features_of, head_of
 from jaxswarm.rl.returns import masked_mean
 from jaxswarm.systems.bn_actor_critic.sampling import DagNoise, dag_noise
 from jaxswarm.types import Key, PyTree
@@ -127,7 +127,13 @@ class Team(SwarmEnvironment):
             raise ValueError(
                 f"features: expected shape {(3 * n * n + n * f + n,)}, got {jnp.shape(features)}"
             )
-        ends = (2 * n * n, 2 * n * n + n * f, 3 * n * n + n * f)  # in the fields' order
-        edges, members, permutation, present = jnp.split(features, ends)
-        noise = DagNoise(permutation.reshape(n, n), edges.reshape(n, n, 2))
-        return MemberFeatures(members.reshape(n, f), present, noise)
+        part = {name: features[where] for name, where in self._slices.items()}
+        noise = DagNoise(
+            part["permutation_noise"].reshape(n, n), part["edge_noise"].reshape(n, n, 2)
+        )
+        return MemberFeatures(part["features"].reshape(n, f), part["present"], noise)
+
+    @cached_property
+    def _slices(self) -> dict[str, slice]:
+        _, timestep = jax.eval_shape(self.reset, jax.random.key(0))
+        return feature_slices(timestep.observation)

@@ -123,14 +123,14 @@ def central_agent_networks(
         return join(local=local.init(local_key), central=central.init(central_key))
 
     def actor(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
-        everything, identity, noise, own = jnp.split(features, env.split_points)
+        everything, identity, noise, own = env.split_features(features)
         mean = central.actor(params["central"], (), everything / scale)[1][: n * length]
         message = identity @ mean.reshape(n, length) + (0.0 if executing else std) * noise
         inputs = jnp.concatenate([own / scale, identity, message])
         return carry, local.actor(params["local"], (), inputs)[1]
 
     def critic(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
-        everything, identity, _, own = jnp.split(features, env.split_points)
+        everything, identity, _, own = env.split_features(features)
         inputs = jnp.concatenate([own / scale, identity])
         local_value = local.critic(params["local"], (), inputs)[1]
         central_value = central.critic(params["central"], (), everything / scale)[1]
@@ -316,7 +316,7 @@ def split_transitions(
         transitions: ``[T, E, N, …]`` of the composed policy.
     """
     steps, count, n = transitions.reward.shape
-    everything, identity, noise, own = jnp.split(transitions.features, env.split_points, axis=3)
+    everything, identity, noise, own = env.split_features(transitions.features)
     everything = everything[:, :, 0] / networks.scale
     central_actor = jax.vmap(jax.vmap(networks.central.actor, (None, None, 0)), (None, None, 0))
     outputs = central_actor(params["actor"]["central"], (), everything)[1]

@@ -20,7 +20,7 @@ from jumanji import specs
 from jaxswarm import checks
 from jaxswarm.envs import Outcome, SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
-from jaxswarm.rl import features_of
+from jaxswarm.rl import feature_slices, features_of
 from jaxswarm.types import Key, PyTree
 
 
@@ -41,6 +41,15 @@ class HammerObservation(NamedTuple):
     all_observations: jax.Array
     noise: jax.Array
     agent_mask: jax.Array
+
+
+class HammerFeatures(NamedTuple):
+    """Parts of a flattened :class:`HammerObservation`, of one agent or of many."""
+
+    all_observations: jax.Array
+    identity: jax.Array
+    noise: jax.Array
+    own: jax.Array
 
 
 class HammerWorld(NamedTuple):
@@ -108,14 +117,14 @@ class HammerEnvironment(SwarmEnvironment):
         """Action spec of the wrapped environment."""
         return self.env.action_spec
 
-    @property
-    def split_points(self) -> tuple[int, int, int]:
-        """Where ``jnp.split`` divides :func:`jaxswarm.rl.features_of` an observation.
+    def split_features(self, features: jax.Array) -> HammerFeatures:
+        """Split :func:`jaxswarm.rl.features_of` an observation, ``[…, D]``, into its parts."""
+        return HammerFeatures(**{name: features[..., part] for name, part in self._slices.items()})
 
-        The parts are all observations, identity, noise and own observation, in this order.
-        """
-        n, everything = self.num_agents, self.num_agents * self.num_features
-        return everything, everything + n, everything + n + self.message_length
+    @cached_property
+    def _slices(self) -> dict[str, slice]:
+        _, timestep = jax.eval_shape(self.reset, jax.random.key(0))
+        return feature_slices(timestep.observation)
 
     def agent_mask(self, world: HammerWorld) -> jax.Array:
         """Agents present in the wrapped environment, ``bool[N]``."""

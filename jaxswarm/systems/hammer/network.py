@@ -121,7 +121,7 @@ def hammer_network(
         return {"actor": actor, "critic": critic_net.init(critic_key, own)["params"]}
 
     def actor(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
-        everything, identity, drawn, own = jnp.split(features, env.split_points)
+        everything, identity, drawn, own = env.split_features(features)
         kind = jax.lax.stop_gradient(params["kind"])
         table = message_net.apply({"params": params["message_network"]}, everything / scale)
         message = identity @ jnp.reshape(jnp.asarray(table), (n, length))
@@ -134,7 +134,7 @@ def hammer_network(
         return carry, jnp.concatenate([outputs, params["log_std"]])
 
     def critic(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, jax.Array]:
-        _, identity, _, own = jnp.split(features, env.split_points)
+        _, identity, _, own = env.split_features(features)
         inputs = jnp.concatenate([own / scale, identity])
         return carry, jnp.asarray(critic_net.apply({"params": params}, inputs))[0]
 
