@@ -22,7 +22,7 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
+    "docs.generators.mathml",
     "sphinx_copybutton",
     "sphinx_design",
 ]
@@ -61,6 +61,7 @@ if os.environ.get("DOCS_INTERSPHINX"):
     }
 
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = f"jaxswarm {version}"
 html_static_path = ["_static"]
 html_css_files = ["jaxswarm.css"]

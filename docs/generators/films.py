@@ -82,20 +82,19 @@ def accuracy(path: Path) -> None:
     at = js.plotting.layout(graph)
 
     def draw(ax, frame):
-        for other in ax.figure.axes[1:]:
-            other.remove()
+        score = np.asarray(records.evaluation.accuracy[frame])
         js.plotting.graph(
             graph,
-            np.asarray(records.evaluation.accuracy[frame]),
+            score,
             positions=at,
             limits=(0.0, 1.0),
-            label="accuracy",
-            title=f"round {records.round[frame]}",
+            title=f"round {records.round[frame]}: mean accuracy {score.mean():.2f}",
             node_size=60,
             ax=ax,
         )
+        ax.collections[-1].colorbar.remove()  # dark is 0, bright is 1
 
-    js.plotting.movie(draw, len(records.round), path, interval=100.0, width=4.4, height=3.8, dpi=80)
+    js.plotting.movie(draw, len(records.round), path, interval=100.0, width=4, height=4.2, dpi=80)
 
 
 FILMS: dict[str, Callable[[Path], None]] = {
