@@ -93,7 +93,9 @@ def _page(
             value, address = getattr(module, each), f"{name}.{each}"
             first = documented.setdefault(id(value), address) if kind != "Constants" else address
             is_first = first == address
-            parts.append(_entry(module, each) if is_first else f"``{each}``: see :py:obj:`{first}`.")
+            parts.append(
+                _entry(module, each) if is_first else f"``{each}``: see :py:obj:`{first}`."
+            )
     return "\n\n".join(parts) + "\n"
 
 

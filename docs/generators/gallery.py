@@ -185,7 +185,9 @@ def _thumbnail(figure: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(figure) as picture:
         width = 640
-        small = picture.convert("RGB").resize((width, round(picture.height * width / picture.width)))
+        small = picture.convert("RGB").resize(
+            (width, round(picture.height * width / picture.width))
+        )
         small = small.crop((0, 0, width, min(small.height, 400)))
         small.save(path, optimize=True)
     return path
