@@ -15,7 +15,7 @@ from docs.generators.claim_role import ClaimRole  # noqa: E402
 
 project = "jaxswarm"
 author = "The jaxswarm authors"
-copyright = author  # noqa: A001
+copyright = author
 version = release = jaxswarm.__version__
 
 extensions = [

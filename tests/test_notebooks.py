@@ -160,7 +160,7 @@ def test_script_and_notebook_are_in_sync(script):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_stored_outputs_are_those_of_one_whole_execution(script):
-    """Either none, or all cells in order, with every picture and a last value that fits the text."""
+    """Either none, or all cells in order, every picture, and a last value that fits the text."""
     import jupytext
 
     notebook = jupytext.read(script.with_suffix(".ipynb"))

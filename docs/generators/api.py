@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -145,7 +146,7 @@ def _documented_constants(module: ModuleType) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in files:
         body = ast.parse(each.read_text(encoding="utf-8")).body
-        for node, following in zip(body, body[1:], strict=False):
+        for node, following in pairwise(body):
             target = node.targets[0] if isinstance(node, ast.Assign) else None
             target = node.target if isinstance(node, ast.AnnAssign) else target
             text = following.value if isinstance(following, ast.Expr) else None

@@ -47,7 +47,7 @@ def _index(by_system: dict[str, list[dict[str, Any]]]) -> str:
     for name in experiments.SYSTEMS:
         about, runs = protocol.describe(name), by_system.get(name, [])
         counts = "; ".join(f"{_count(run)} ({run['scale']})" for run in runs) or "no recorded run"
-        picture = f":img-top: thumbnails/{name}.png\n" if _has_figure(name) else ""
+        picture = f":img-top: thumbnails/small_{name}.png\n" if _has_figure(name) else ""
         cards.append(
             f":::{{grid-item-card}} {name}\n:link: {name}\n:link-type: doc\n{picture}\n"
             f"{_escaped(about.title)}\n\n"
@@ -83,7 +83,8 @@ def _page(about: protocol.Description, runs: list[dict[str, Any]]) -> str:
     if _has_figure(name):
         parts.append(
             f"```{{figure}} figures/{name}.png\n:alt: results of {name} at small scale\n"
-            f":target: ../_images/{name}.png\n\nSmall scale, seed 0; select it for its full size.\n```"
+            f":target: ../_images/{name}.png\n\n"
+            "Small scale, seed 0; select it for its full size.\n```"
         )
     parts.append(f"**What stands in for what.** {_escaped(about.substitutes)}")
     parts.append(_commands(name, runs))
@@ -143,7 +144,8 @@ def _value(claim: dict[str, Any]) -> str:
     text = f"{_number(claim['effect'])}"
     if interval:
         text += f" [{_number(interval[0])}, {_number(interval[1])}]"
-    return f"{text} {_escaped(claim.get('unit', ''))}, {claim['seeds']} seed{'s' * (claim['seeds'] != 1)}"
+    seeds = f"{claim['seeds']} seed{'s' * (claim['seeds'] != 1)}"
+    return f"{text} {_escaped(claim.get('unit', ''))}, {seeds}"
 
 
 def _number(value: float | None) -> str:
@@ -179,7 +181,7 @@ def _thumbnail(figure: Path) -> Path:
     """A picture of the figure 640 pixels wide, for the cards."""
     from PIL import Image
 
-    path = FOLDER / "thumbnails" / figure.name
+    path = FOLDER / "thumbnails" / f"small_{figure.name}"
     if path.exists() and path.stat().st_mtime >= figure.stat().st_mtime:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)

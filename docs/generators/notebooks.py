@@ -1,6 +1,6 @@
 """Execute the notebooks and store their outputs, with pictures of a moderate size.
 
-``make notebooks`` runs this; building the pages does not execute anything, it shows what is stored::
+``make notebooks`` runs this; building the pages executes nothing, it shows what is stored::
 
     python -m docs.generators.notebooks                       # all, about 20 minutes of two cores
     python -m docs.generators.notebooks 01_gossip 03_swarms   # those whose names begin so

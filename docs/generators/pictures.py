@@ -1,4 +1,4 @@
-"""The small pictures of the concept pages, drawn with the library itself while the site is built."""
+"""The small pictures of the concept pages, drawn with the library while the site is built."""
 
 import inspect
 import json
