@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGE := $(VENV)/.package
 STAMP := $(VENV)/.installed
+DOCS := $(VENV)/.docs
 NPROC ?= 2
 
-.PHONY: install demo test test-slow lint format package bench reproduce clean help
+.PHONY: docs notebooks install demo test test-slow lint format package bench reproduce clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +28,18 @@ $(STAMP): $(PACKAGE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --editable . --group dev
 	@touch $@
+
+$(DOCS): $(PACKAGE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable . --group docs
+	@touch $@
+
+docs: $(DOCS) ## the documentation site, in docs/_build/html; warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+notebooks: $(STAMP) ## execute the notebooks and store their outputs (half an hour)
+	$(BIN)/python -m docs.generators.notebooks
 
 demo: $(PACKAGE) ## 256 agents learn digits by gossip: progress bar, table, picture
 	$(BIN)/python experiments/gossip_learning.py
@@ -58,4 +71,4 @@ reproduce: $(STAMP) ## run every published system and write results/REPRODUCTION
 	$(BIN)/python -m experiments reproduce --all
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .jax_cache dist build
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .jax_cache dist build docs/_build

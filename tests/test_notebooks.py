@@ -171,8 +171,24 @@ def test_script_and_notebook_are_in_sync(script):
     assert [(cell.cell_type, cell.source) for cell in notebook.cells] == [
         (cell.cell_type, cell.source) for cell in text.cells
     ], f"run: jupytext --sync notebooks/{script.name}"
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_stored_outputs_are_those_of_one_whole_execution(script):
+    """Either none, or all cells in order, every picture, and a last value that fits the text."""
+    import jupytext
+
+    notebook = jupytext.read(script.with_suffix(".ipynb"))
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    outputs = [output for cell in code for output in cell.outputs]
+    if not outputs:
+        assert all(cell.execution_count is None for cell in code)
+        return
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not [output for output in outputs if output.output_type in ("stream", "error")]
+    assert sum("image/png" in out.get("data", {}) for out in outputs) == PICTURES[script.stem]
+    assert CONCLUSIONS[script.stem](outputs[-1]["data"]["text/plain"])
+    assert script.with_suffix(".ipynb").stat().st_size < 1_500_000
 
 
 def _arguments_fit(function, call) -> bool:

@@ -32,7 +32,7 @@ class TaskState(NamedTuple):
 
 
 class SwarmTask(NamedTuple):
-    """One task; ``params`` is a pytree of numbers that may be traced and ``vmap``ped.
+    """One task; ``params`` is a pytree of numbers that may be traced and vmapped.
 
     Attributes:
         name: for titles.

@@ -38,7 +38,7 @@ class SwarmState(NamedTuple):
     Attributes:
         key: a typed key; every step uses a fresh one.
         step_count: ``int32[]``, steps since reset.
-        params: the physics, a pytree of numbers that may be traced and ``vmap``ped.
+        params: the physics, a pytree of numbers that may be traced and vmapped.
         world: the environment's own pytree.
     """
 

@@ -1,7 +1,7 @@
 """Off-policy training loop: act, store, sample batches from replay, update.
 
 What is particular to an algorithm is a :class:`Learner` of one agent. Agents share one learner,
-which learns from the experience of all, or each has its own, with its own buffer (``vmap``ped).
+which learns from the experience of all, or each has its own, with its own buffer (vmapped).
 Seeds and hyper-parameters are outer ``vmap``s. The warm-up with random actions is part of ``init``,
 so that every step updates.
 

@@ -2,7 +2,7 @@
 
 ``step`` is one iteration: collect ``T`` steps in ``E`` environments, then some epochs of clipped
 updates over shuffled minibatches. Agents share one set of weights, or each has its own and learns
-from its own experience (independent learners: the same update, ``vmap``ped). Seeds and
+from its own experience (independent learners: the same update, vmapped). Seeds and
 hyper-parameters are outer ``vmap``s.
 
 Shapes: ``T`` steps, ``E`` environments, ``N`` agents, ``G`` groups of them, ``B`` sequences of one

@@ -108,7 +108,7 @@ class Topology:
 
 
 def per_member(function: Callable[..., Any], topology: Topology, *extra: Any) -> Any:
-    """Apply a function of a single topology, ``vmap``ped over the axes of a sequence or batch.
+    """Apply a function of a single topology, vmapped over the axes of a sequence or batch.
 
     Args:
         function: takes a single topology whose arrays are jax arrays. Its name and hops are left

@@ -95,7 +95,7 @@ def from_gymnax(
     ``[N, ...]``. The time limit truncates (discount 1), also where gymnax only returns ``done``; a
     copy that terminates is masked out until all have terminated.
 
-    gymnax's parameters are the physics: ``reset(key, params)`` takes others, traced or ``vmap``ped,
+    gymnax's parameters are the physics: ``reset(key, params)`` takes others, traced or vmapped,
     each leaf one for all agents or with a leading ``N``. Only ``max_steps_in_episode`` (or a field
     of a similar name) is not used there: ``time_limit`` replaces it. An original that holds its
     limit elsewhere ends at it; a ``done`` in the last step then counts as truncated.

@@ -41,7 +41,7 @@ class XMiniGridParams(NamedTuple):
     """Physics of an xminigrid environment that starts in a given level.
 
     Attributes:
-        level: a single :class:`jaxswarm.envs.maze.Level`, traced or ``vmap``ped.
+        level: a single :class:`jaxswarm.envs.maze.Level`, traced or vmapped.
     """
 
     level: Level

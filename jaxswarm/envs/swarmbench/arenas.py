@@ -1,7 +1,7 @@
 """SwarmBench foraging in arenas given as levels, so that a curriculum over levels can drive it.
 
 A level of :mod:`jaxswarm.envs.maze` is an arena: walls and lava are walls, the start is the nest,
-the goal is the food. The arena is part of the physics, hence traced and ``vmap``ped.
+the goal is the food. The arena is part of the physics, hence traced and vmapped.
 
 Shapes: ``N`` agents, a map ``[H, W]``; batches of levels lead with ``B``.
 """

@@ -16,7 +16,7 @@ from jaxswarm.checks import is_traced
 
 
 class DadaoConstants(NamedTuple):
-    """Constants of DADAO in the paper's notation; all ``[]``, or ``[S]`` to be ``vmap``ped.
+    """Constants of DADAO in the paper's notation; all ``[]``, or ``[S]`` to be vmapped.
 
     Attributes:
         nu: ``ν``, the share of convexity given to the consensus variables.

@@ -18,7 +18,7 @@ _TOLERANCE = 1e-4
 class EpisodicMDP(NamedTuple):
     """A finite-horizon MDP whose transitions and rewards may differ from step to step.
 
-    A pytree of arrays: stacked processes are ``vmap``ped over. Made by :func:`episodic_mdp`, which
+    A pytree of arrays: stacked processes are vmapped over. Made by :func:`episodic_mdp`, which
     checks it.
 
     Attributes:
