@@ -29,7 +29,7 @@ def agree(number: int, wanted: bool, *alarms: bool) -> tuple[Any, ...]:
 
     votes = np.asarray([number, wanted, *alarms], np.int32)
     gathered = np.asarray(multihost_utils.process_allgather(votes)).reshape(-1, len(votes))
-    raised = (bool(flag) for flag in gathered[:, 2:].any(axis=0))
+    raised = (bool(flag) for flag in np.any(gathered[:, 2:], axis=0).tolist())
     return int(gathered[0, 0]), bool(gathered[0, 1]), *raised
 
 

@@ -62,6 +62,7 @@ def test_every_system_has_a_page_with_all_its_claims():
 
 
 def test_claims_that_pages_cite_exist():
+    pytest.importorskip("sphinx")
     from docs.generators import claim_role
 
     text = "\n".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))

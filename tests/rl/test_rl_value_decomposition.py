@@ -38,6 +38,7 @@ ENV = envs.TwoObjectiveGrid(size=2, time_limit=2, treasures=SMALL)
 VECTOR = vd.value_network_for(ENV, "monotonic", objectives=2, hidden_size=6, mixer_width=3)
 SCALAR = vd.value_network_for(ENV, "monotonic", hidden_size=6, mixer_width=3)
 SUMS = vd.value_network_for(ENV, "additive", hidden_size=6)
+ALONE = vd.value_network_for(ENV, "independent", hidden_size=6)
 PARAMS = Later(lambda: jax.jit(VECTOR.init)(KEY0))
 OPTIONS = {"num_envs": 4, "batch_size": 4, "capacity": 8, "grid": vd.preference_grid(2)}
 
@@ -435,6 +436,10 @@ CASES = {
         | {"grid": (*OFF_SIMPLEX, vd.preference_grid(20)), "grid_every": FEW_SIZES}
         | {"bootstrap": (1, None), "shared": (1, None), "gossip": (*THING, RING)}
         | {"optimizer": THING, "hyperparameters": HYPER},
+    ),
+    "independent_q": (
+        with_defaults(rl.independent_q, env=ENV, network=ALONE),
+        {"network": (*OBJECT, SCALAR, VECTOR)},
     ),
     "vdn": (with_defaults(rl.vdn, env=ENV, network=SUMS), {"network": (*OBJECT, SCALAR, VECTOR)}),
     "qmix": (with_defaults(rl.qmix, env=ENV, network=SCALAR), {"network": (*OBJECT, SUMS, VECTOR)}),

@@ -36,7 +36,7 @@ def build(mesh):
         key, lambda k: {"w": jax.random.normal(k, (2, 3)), "b": jnp.zeros(2)}, N
     )
     W = gossip.mixing(topology.ring(N))
-    inputs = jnp.linspace(-1.0, 1.0, N)
+    inputs = jnp.asarray(np.linspace(-1.0, 1.0, N, dtype=np.float32))
     if mesh is not None:
         W, inputs = sharding.shard(W, mesh), sharding.shard(inputs, mesh)
     learner = learning.decentralized(

@@ -146,7 +146,10 @@ def test_seeds_decide(family):
         (lambda: tp.ring(0), "num_agents: expected a whole number of at least 1, got 0"),
         (lambda: tp.ring(2.5), "num_agents: expected a whole number of at least 1, got 2.5"),
         (lambda: tp.grid(), "shape: expected at least two sides .*, got none"),
-        (lambda: tp.torus(16), r"at least two sides such as torus\(4, 4\), got one .* ring\(16\)"),
+        (
+            lambda: tp.torus(16),
+            r"at least two sides such as torus.*ring\(16\)",
+        ),
         (lambda: tp.grid(16), r"got one side, whose graph is topology.path\(16\)"),
         (lambda: tp.torus(3, 0), "shape: expected"),
         (lambda: tp.hypercube(-1), "dimension: expected a whole number in \\[0, 24\\], got -1"),
