@@ -11,7 +11,8 @@ import importlib
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
@@ -19,6 +20,9 @@ import numpy as np
 from benchmarks import command
 from jaxswarm import gossip, topology
 from jaxswarm.gossip import robust
+from jaxswarm.types import Params, PyTree
+
+Carry: TypeAlias = tuple[Params, PyTree]
 
 BYZANTINE, DEGREE, ROUNDS = 1, 8, 2
 WHOLE_BYTES = 2**26
@@ -30,7 +34,7 @@ RULES: dict[str, Callable[..., gossip.GossipTransformation]] = {
     "geometric_median": robust.geometric_median,
     "foolsgold": robust.foolsgold,
 }
-PEERS: dict[str, Callable[[Any], Any]] = {
+PEERS: dict[str, Callable[[Any], Callable[[Any], Any]]] = {
     "median": lambda byzfl: byzfl.Median(),
     "trimmed_mean": lambda byzfl: byzfl.TrMean(f=BYZANTINE),
     "krum": lambda byzfl: byzfl.Krum(f=BYZANTINE),
@@ -46,8 +50,8 @@ class Rule:
         key, exchange = jax.random.key(0), gossip.Exchange(0)
         self._carry = jax.numpy.asarray(params), rule.init(params)
 
-        def several(carry: Any) -> Any:
-            def one(_: Any, carry: Any) -> Any:
+        def several(carry: Carry) -> Carry:
+            def one(_: jax.Array, carry: Carry) -> Carry:
                 params, state = carry
                 return rule.mix(key, params, state, exchange)[:2]
 
@@ -63,7 +67,9 @@ class Rule:
 class Loop:
     """ByzFL's aggregator, one agent after another."""
 
-    def __init__(self, aggregator: Any, candidates: np.ndarray, params: np.ndarray) -> None:
+    def __init__(
+        self, aggregator: Callable[[Any], Any], candidates: np.ndarray, params: np.ndarray
+    ) -> None:
         import torch  # pyright: ignore[reportMissingImports]
 
         self._aggregator, self._params = aggregator, torch.from_numpy(params)
@@ -111,7 +117,7 @@ def run(sections: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
     return {"agents": n, "degree": DEGREE, "parameters": size, "rows": rows}
 
 
-def _byzfl() -> Any:
+def _byzfl() -> ModuleType | None:
     try:
         return importlib.import_module("byzfl.aggregators.aggregators")
     except ModuleNotFoundError:

@@ -47,18 +47,16 @@ def table(num_agents: int, rounds: int, *, progress: bool = True) -> list[tuple[
             gossip=rule,
             sample=js.data.minibatches(BATCH),
         )
-        start, key = learner.init(params), jax.random.key(1)
-        state, records = js.simulate(
+        _, records = js.simulate(
             learner.step,
-            start,
+            learner.init(params),
             rounds,
-            key=key,
+            key=jax.random.key(1),
             inputs=shards,
             every=rounds,
             evaluate=evaluate,
             progress=progress,
         )
-        del state
         last = records.evaluation
         rows.append((name, float(last.accuracy[-1].mean()), float(last.megabytes[-1])))
     return rows

@@ -9,7 +9,6 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import jaxswarm
 from docs.generators.files import DOCS, keep_only, write
@@ -100,7 +99,7 @@ def _page(
     return "\n\n".join(parts) + "\n"
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if inspect.isclass(value):
         return "Classes"
     is_function = callable(value) and hasattr(value, "__name__") and hasattr(value, "__code__")

@@ -2,9 +2,9 @@
 
 In *informed* one agent, another in every step, observes the right action; all observe which agent
 that is. The reward is the share of the agents that take the right action. What edges are worth
-follows from counting who can know it (:func:`informed_values`): without edges the others guess, in
+follows from counting (:func:`informed_values`): without edges all other agents act at random, in
 the full graph of a fixed order those before the informed agent do, and with a graph that depends on
-the state nobody has to.
+the state no agent does.
 
 Shapes: ``N`` agents with ``A`` actions.
 """
@@ -76,13 +76,13 @@ class Informed(SwarmEnvironment):
         """The informed agent's id, and to that agent the right action."""
         del params, step_count
         n = self.num_agents
-        who = jax.nn.one_hot(world.informed, n)
-        right = who[:, None] * jax.nn.one_hot(world.right, self.num_choices)[None]
-        return InformedObservation(jnp.tile(who, (n, 1)), right, jnp.ones(n, bool))
+        informed = jax.nn.one_hot(world.informed, n)
+        right = informed[:, None] * jax.nn.one_hot(world.right, self.num_choices)[None]
+        return InformedObservation(jnp.tile(informed, (n, 1)), right, jnp.ones(n, bool))
 
 
 def informed_values(n: int, num_choices: int = CHOICES) -> dict[str, float]:
-    """Largest expected reward per step with given graphs, by counting who can know the action."""
+    """Largest expected reward per step by graph, from the agents that the right action reaches."""
     guess = 1.0 / num_choices
     in_order = sum(n - p + p * guess for p in range(n)) / n / n
     return {"independent": (1.0 + (n - 1) * guess) / n, "full": in_order, "learnt": 1.0}

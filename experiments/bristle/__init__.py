@@ -61,7 +61,7 @@ CHANGES = (
     "none of Fang's attacks), three of five baselines without BRIDGE and MOZI, none of them with "
     "whole networks, two seeds; its 'most resilient baseline' is the best of these few, and its "
     "1,000 agents share the digits' 1,437 training samples. The certainty of a class is that of "
-    "all shared classes; with three (--num-certain 3) separate runs measured .836 under noise "
-    "instead of .788. Without an attack Bristle (.750) is level with averaging of whole networks "
-    "(.752)."
+    "all shared classes; with three (--num-certain 3) a review measured, in runs of its own, .836 "
+    "under noise instead of .788. Without an attack Bristle (.750) is level with averaging of "
+    "whole networks (.752)."
 )

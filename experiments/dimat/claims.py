@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.dimat import NAME
 from experiments.dimat.config import Config
-from experiments.harness.claims import Claim, ClaimList
+from experiments.harness.claims import STRICTLY, Claim, ClaimList
 from experiments.harness.protocol import Results
 from jaxswarm import statistics
 
@@ -15,7 +15,6 @@ FIRST_MERGE_GAIN = 0.15  # accuracy of DIMAT over WA right after the first merge
 FIRST_MERGE_KEEPS = 0.8  # accuracy after the first merge over that before it, at least
 EXACT_RECOVERY = 1.0  # fraction of units matched to themselves, at least
 UNCHANGED = 1e-6  # change of any parameter when a model is merged with its own copy, at most
-HIGHER = 1e-9  # the smallest difference that counts as more accurate over the cycles
 NOT_BEHIND = -0.01  # accuracy in the last cycle over the better rival's, at least
 
 _INITIAL_GAIN = (
@@ -151,7 +150,7 @@ def _add_cycles(found: ClaimList, where: str, arms: Results) -> None:
             arm="DIMAT",
             baseline=names[rival],
             value=statistics.compare(mean["DIMAT"], mean[rival]),
-            at_least=HIGHER,
+            at_least=STRICTLY,
             note=_published_cdsgd(arms, mean) if rival == "CDSGD" else "",
         )
     best = max(rivals, key=lambda name: final[name].mean())

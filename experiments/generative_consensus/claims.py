@@ -19,14 +19,13 @@ from experiments.generative_consensus.config import Config
 from experiments.generative_consensus.language import BEAM, FLOAT32, GREEDY
 from experiments.generative_consensus.training import ARMS, CHEATS, ROUNDED
 from experiments.generative_consensus.worlds import ATTACKS
-from experiments.harness.claims import Claim, ClaimList
+from experiments.harness.claims import STRICTLY, Claim, ClaimList
 from experiments.harness.protocol import Results
 from jaxswarm import statistics
 from jaxswarm.trust import profiles
 
 ACCEPTANCE = 0.99  # least share of honest claims that a majority accepts
 FALSE_MATCH = 0.01  # largest share of impostors of the same digit that it accepts
-STRICTLY = 1e-9  # least difference that counts as better
 LEAST_GAIN = 0.001  # least gain in acceptance over raw pixels
 EXACT_GAIN = 0.1  # least gain in acceptance over exact bytes
 EXACT_LOSS = 0.01  # largest share of equal outputs where an exact comparison fails

@@ -52,6 +52,9 @@ JSON_KEYS = (
 )
 """Keys of a claim in JSON, in this order."""
 
+STRICTLY = 1e-9
+"""Least difference that counts as higher or better; a threshold of 0 would hold for equal arms."""
+
 NOT_JUDGED = "not judged"
 """The verdict at smoke scale, which only tests that everything runs."""
 

@@ -23,12 +23,11 @@ SUBSTITUTES = (
 CHANGES = (
     "Nothing in the runs. What they show and what they do not: while all nodes are online, MoDeST "
     "computes the models of federated learning to the letter, so that the rows on rounds cannot "
-    "fail (a unit test holds it to that). A third of D-SGD's bytes with five aggregators, and 95 "
-    "% of the views 20 rounds after a join, are bars that the protocol cannot meet: 5 x 10 x 2 "
+    "fail (a unit test holds it to that). A third of D-SGD's bytes with five aggregators, and 95 % "
+    "of the views 20 rounds after a join, are thresholds that the protocol cannot meet: 5 x 10 x 2 "
     "models a round are as many as D-SGD's 100, and a sample of 10 in 100 nodes reaches 88 % of "
     "the views in 20 rounds. A crash while models are being sent stalls a round for good with a "
-    "success fraction of 0.5 exactly as with 1, so that this control says nothing of the "
-    "fraction; the timeout of the later code (patience) is in the library and its tests and in no "
-    "arm. Not run: clocks, latencies, churn. With two seeds, the intervals of the full run decide "
-    "little."
+    "success fraction of 0.5 exactly as with 1, so that this control says nothing of the fraction; "
+    "the timeout of the later code (patience) is in the library and its tests and in no arm. Not "
+    "run: clocks, latencies, churn. With two seeds, the intervals of the full run decide little."
 )

@@ -197,7 +197,7 @@ def add_ppo(made: ClaimList, returns: Results) -> None:
         at_most=PARITY,
     )
     add(
-        "agents that are told the team's mean reward lose at most 0.05 of team return by learning "
+        "agents that observe the team's mean reward lose at most 0.05 of team return by learning "
         "from a model of it",
         plus="team reward",
         minus="team reward, own model",

@@ -43,9 +43,9 @@ SUBSTITUTES = (
 CHANGES = (
     "Thresholds untouched. A pilot changed the label-flip attacker, which held the whole training "
     "set. The runs end after 40 rounds, before averaging has converged, and have no isolated "
-    "agents. Measured in a separate run without attack at concentration .1: averaging .616, "
-    "SybilWall .425, isolated .237 after 40 rounds, .860, .438, .269 after 200, and at "
+    "agents. A review measured, in a run of its own without attack at concentration .1: averaging "
+    ".616, SybilWall .425, isolated .237 after 40 rounds, .860, .438, .269 after 200, and at "
     "concentration 1 after 100 rounds .902, .856, .630. Isolated agents have attack scores of .03 "
-    "and .07, so that part of SybilWall's resilience is that agents listen to few. The full run "
-    "has two seeds."
+    "and .07, so that part of SybilWall's resilience is that agents average with few others. The "
+    "full run has two seeds."
 )

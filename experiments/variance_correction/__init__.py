@@ -20,6 +20,6 @@ SUBSTITUTES = (
 CHANGES = (
     "After recorded runs, thresholds untouched: every comparison is judged on its interval, where "
     "the value was judged before; agents that never average, an arm that was run without a claim, "
-    "are compared (their bar was set knowing that they took 2.1 times the ticks). Full scale is "
-    "MNIST with 50 agents now instead of digits with 256, and has not been run."
+    "are compared (their threshold was set knowing that they took 2.1 times the ticks). Full scale "
+    "is MNIST with 50 agents now instead of digits with 256, and has not been run."
 )

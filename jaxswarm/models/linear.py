@@ -11,6 +11,7 @@ Shapes: ``B`` samples of a batch, ``I`` inputs, ``O`` outputs.
 
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -42,3 +43,18 @@ def dot_general(
     if plain and matrices and lhs.dtype == rhs.dtype and jax.default_backend() == "cpu":
         return matmul(lhs, rhs)
     return jax.lax.dot_general(lhs, rhs, dimension_numbers, precision, preferred_element_type)
+
+
+def dense(width: int, gain: float, **options: Any) -> nn.Dense:
+    """``nn.Dense`` with normal weights of variance ``gain² / I``, for the networks of agents.
+
+    Orthogonal matrices start no better in PPO and SAC here, and their program compiles ten times as
+    long.
+
+    Args:
+        width: ``O``.
+        gain: at least 0.
+        options: of ``nn.Dense``.
+    """
+    init = nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
+    return nn.Dense(width, kernel_init=init, dot_general=dot_general, **options)

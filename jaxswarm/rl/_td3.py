@@ -10,6 +10,7 @@ References:
     methods, 2018.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -47,8 +48,8 @@ class TD3Hyperparameters(NamedTuple):
         critic_lr: of the critics.
         discount: ``γ`` in ``[0, 1]``.
         tau: share of actor and critics that moves into their targets, in ``(0, 1]``.
-        exploration: standard deviation of the noise of actions, in units of half their range.
-        smoothing: standard deviation of the noise of the targets' actions, likewise.
+        smoothing: standard deviation of the noise of the targets' actions, in units of half their
+            range.
         smoothing_clip: largest such noise.
     """
 
@@ -56,7 +57,6 @@ class TD3Hyperparameters(NamedTuple):
     critic_lr: Any = 3e-4
     discount: Any = 0.99
     tau: Any = 0.005
-    exploration: Any = 0.1
     smoothing: Any = 0.2
     smoothing_clip: Any = 0.5
 
@@ -82,6 +82,7 @@ def td3(
     network: QNetwork,
     *,
     delay: int = 2,
+    exploration: float = 0.1,
     optimizer: optax.GradientTransformation | None = None,
     hyperparameters: TD3Hyperparameters | None = None,
     **options: Any,
@@ -92,6 +93,8 @@ def td3(
         env: environment with bounded continuous actions, not wrapped.
         network: from :func:`jaxswarm.rl.q_network_for`; of its actor the mode alone is used.
         delay: updates of the critics for one of the actor and the targets.
+        exploration: standard deviation of the noise of actions, at least 0, in units of half their
+            range; the same for all learners.
         optimizer: gives the direction, which is then scaled by a step size; Adam if omitted.
         hyperparameters: used where ``step`` gets ``None`` as inputs; the defaults if omitted.
         options: of :func:`jaxswarm.rl.off_policy`: ``num_envs``, ``num_steps``, ``updates``,
@@ -102,7 +105,7 @@ def td3(
         (state, OffPolicyInfo)``, where ``inputs`` is a :class:`TD3Hyperparameters` or ``None``.
 
     Raises:
-        ValueError: as :func:`jaxswarm.rl.sac`, or a delay below 1.
+        ValueError: as :func:`jaxswarm.rl.sac`, a delay below 1 or a negative exploration.
 
     Example:
         >>> import jax
@@ -119,9 +122,9 @@ def td3(
     hp = TD3Hyperparameters() if hyperparameters is None else hyperparameters
     check_kind(hp, TD3Hyperparameters)
     ranges = {"actor_lr": POSITIVE, "critic_lr": POSITIVE, "discount": UNIT, "tau": SHARE}
-    ranges |= {"exploration": POSITIVE, "smoothing": POSITIVE, "smoothing_clip": POSITIVE}
+    ranges |= {"smoothing": POSITIVE, "smoothing_clip": POSITIVE}
     check_ranges(hp, ranges, num_agents=num_learners(env, options))
-    learner = td3_learner(env, network, delay=delay, optimizer=optimizer, exploration=hp[4])
+    learner = td3_learner(env, network, delay=delay, exploration=exploration, optimizer=optimizer)
     return off_policy(env, network, learner, hyperparameters=hp, **options)
 
 
@@ -130,7 +133,7 @@ def td3_learner(
     network: QNetwork,
     *,
     delay: int = 2,
-    exploration: Any = 0.1,
+    exploration: float = 0.1,
     optimizer: optax.GradientTransformation | None = None,
 ) -> Learner:
     """Make TD3's :class:`jaxswarm.rl.Learner`, for a training loop of one's own.
@@ -139,14 +142,16 @@ def td3_learner(
         env: environment with bounded continuous actions.
         network: critics have one output each.
         delay: see :func:`td3`.
-        exploration: of acting, see :class:`TD3Hyperparameters`.
+        exploration: see :func:`td3`.
         optimizer: see :func:`td3`.
 
     Raises:
-        ValueError: for a network for another environment or learner, or a delay below 1.
+        ValueError: for a network for another environment or learner, a delay below 1 or a negative
+            exploration.
     """
     check_q_network(network, env, critic_outputs=1)
     delay = checks.whole("delay", delay, 1)
+    exploration = checks.real("exploration", exploration, 0.0)
     optimizer = optax.scale_by_adam() if optimizer is None else optimizer
     check_optimizer(optimizer)
 
@@ -206,7 +211,7 @@ def td3_learner(
 def td3_target(
     key: Key,
     network: QNetwork,
-    policy_actions: Any,
+    policy_actions: Callable[[Params, jax.Array], jax.Array],
     target: Params,
     batch: Experience,
     hp: TD3Hyperparameters,

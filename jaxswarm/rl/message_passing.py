@@ -14,8 +14,9 @@ in-neighbors at most.
 
 References:
     S. Sukhbaatar, A. Szlam, R. Fergus, Learning multiagent communication with backpropagation, 2016
-    (CommNet: all agents hear the mean of all). J. Jiang et al., Graph convolutional reinforcement
-    learning, 2020. J. Gilmer et al., Neural message passing for quantum chemistry, 2017.
+    (CommNet: each agent receives the mean over all). J. Jiang et al., Graph convolutional
+    reinforcement learning, 2020. J. Gilmer et al., Neural message passing for quantum chemistry,
+    2017.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ from jumanji import specs
 from jaxswarm import checks
 from jaxswarm.envs import Outcome, SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
-from jaxswarm.models.linear import dot_general
+from jaxswarm.models.linear import dense
 from jaxswarm.rl.features import action_mask_slice, features_of, only_legal
 from jaxswarm.rl.heads import categorical, head_of
 from jaxswarm.rl.hyperparameters import layer_widths
@@ -133,20 +134,16 @@ class _Rounds(nn.Module):
     gain: float
 
     @nn.compact
-    def __call__(self, x: jax.Array, neighbors: jax.Array, heard: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, neighbors: jax.Array, arrives: jax.Array) -> jax.Array:
         for width in self.widths:
-            x = nn.tanh(self._dense(width, 2.0**0.5)(x))
+            x = nn.tanh(dense(width, 2.0**0.5)(x))
         for _ in range(self.rounds):
             width = self.widths[-1]
-            sent = self._dense(width, 1.0, use_bias=False)(x)
-            total = jnp.sum(jnp.where(heard[..., None], sent[neighbors], 0.0), axis=1)
-            received = total / jnp.maximum(jnp.sum(heard, axis=1, keepdims=True), 1)
-            x = nn.tanh(self._dense(width, 1.0)(x) + received)
-        return self._dense(self.num_outputs, self.gain)(x)
-
-    def _dense(self, width: int, gain: float, **options: Any) -> nn.Dense:
-        init = nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
-        return nn.Dense(width, kernel_init=init, dot_general=dot_general, **options)
+            sent = dense(width, 1.0, use_bias=False)(x)
+            total = jnp.sum(jnp.where(arrives[..., None], sent[neighbors], 0.0), axis=1)
+            received = total / jnp.maximum(jnp.sum(arrives, axis=1, keepdims=True), 1)
+            x = nn.tanh(dense(width, 1.0)(x) + received)
+        return dense(self.num_outputs, self.gain)(x)
 
 
 def message_passing_network(
@@ -162,7 +159,7 @@ def message_passing_network(
 
     Args:
         joint: the environment as one agent.
-        topology: who hears whom, of ``N`` agents; a directed graph is one.
+        topology: graph of ``N`` agents whose edges carry the messages; may be directed.
         rounds: exchanges in a step; 0 for agents that act on their own observations.
         widths: hidden layers of the encoder and of the critic.
 
@@ -209,8 +206,8 @@ def message_passing_network(
     def actor(params: Params, carry: PyTree, features: jax.Array) -> tuple[PyTree, JointOutputs]:
         members, present = joint.split_features(features)
         members = select_valid(members, present > 0)
-        heard = edges & (present > 0)[neighbors]
-        logits: Any = actor_net.apply({"params": params}, members, neighbors, heard)
+        arrives = edges & (present > 0)[neighbors]
+        logits: Any = actor_net.apply({"params": params}, members, neighbors, arrives)
         if legal is not None:
             logits = only_legal(logits, members[:, legal], (size,))
         return carry, JointOutputs(logits, present)

@@ -19,7 +19,7 @@ import numpy as np
 from jaxswarm import agents, checks
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
-from jaxswarm.models.linear import dot_general
+from jaxswarm.models.linear import dense
 from jaxswarm.models.networks import ACTIVATIONS
 from jaxswarm.rl.features import action_mask_slice, features_of, only_legal
 from jaxswarm.rl.heads import Head, head_of
@@ -121,19 +121,14 @@ class _Torso(nn.Module):
     @nn.compact
     def __call__(self, carry: PyTree, x: jax.Array) -> tuple[PyTree, jax.Array]:
         for width in self.widths:
-            x = ACTIVATIONS[self.activation](self._dense(width, 2.0**0.5)(x))
+            x = ACTIVATIONS[self.activation](dense(width, 2.0**0.5)(x))
         if self.hidden_size:
             carry, x = nn.GRUCell(self.hidden_size)(carry, x)
-        x = self._dense(self.num_outputs, self.gain)(x)
+        x = dense(self.num_outputs, self.gain)(x)
         if self.num_scales:
             init = nn.initializers.constant(self.initial_scale)
             x = jnp.concatenate([x, self.param("log_std", init, (self.num_scales,))])
         return carry, x
-
-    def _dense(self, width: int, gain: float) -> nn.Dense:
-        # Orthogonal matrices start no better here, and their program compiles ten times as long.
-        init = nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
-        return nn.Dense(width, kernel_init=init, dot_general=dot_general)
 
 
 def actor_critic_network(

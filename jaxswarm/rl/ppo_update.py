@@ -179,29 +179,15 @@ def update_each(update: PPOUpdate, num_agents: int) -> PPOUpdate:
 
     Agent ``i`` draws from ``fold_in(key, i)``; hyper-parameters may be ``[N]`` each.
     """
-
-    def updates(
-        key: Key,
-        params: Params,
-        opt_state: PyTree,
-        transitions: Transition,
-        carry: PyTree,
-        hp: PPOHyperparameters,
-    ) -> tuple[Params, PyTree, dict[str, jax.Array]]:
-        transitions = jax.tree.map(lambda x: jnp.moveaxis(x, 2, 0), transitions)
-        carry = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), carry)
-        hp = jax.tree.map(lambda x: jnp.broadcast_to(x, (num_agents,)), hp)
-        keys = agents.keys(key, num_agents)
-        return jax.vmap(update)(keys, params, opt_state, transitions, carry, hp)
-
-    return updates
+    return update_groups(update, range(num_agents))
 
 
 def update_groups(update: PPOUpdate, groups: Sequence[int]) -> PPOUpdate:
     """Update one learner per group of agents, each from its members' part of ``[T, E, N, …]``.
 
     Groups may differ in size: smaller ones are padded with absent members, so ``update`` is of as
-    many sequences as the largest group has. Learner ``g`` draws from ``fold_in(key, g)``.
+    many sequences as the largest group has. Learner ``g`` draws from ``fold_in(key, g)``;
+    hyper-parameters may be ``[G]`` each.
 
     Args:
         update: of one learner, for ``E M`` sequences of ``M`` members of the largest group.

@@ -19,7 +19,7 @@ from jumanji import specs
 from jaxswarm import checks
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
-from jaxswarm.models.linear import dot_general
+from jaxswarm.models.linear import dense
 from jaxswarm.models.networks import ACTIVATIONS
 from jaxswarm.rl.features import features_of
 from jaxswarm.rl.heads import Head, squashed_gaussian
@@ -72,17 +72,13 @@ class _Layers(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, deterministic: bool) -> jax.Array:
         for width in self.widths:
-            x = self._dense(width, 2.0**0.5)(x)
+            x = dense(width, 2.0**0.5)(x)
             if self.dropout and not deterministic:
                 x = _dropout(self.make_rng("dropout"), x, self.dropout)
             if self.layer_norm:
                 x = nn.LayerNorm()(x)
             x = ACTIVATIONS[self.activation](x)
-        return self._dense(self.num_outputs, self.gain)(x)
-
-    def _dense(self, width: int, gain: float) -> nn.Dense:
-        init = nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
-        return nn.Dense(width, kernel_init=init, dot_general=dot_general)
+        return dense(self.num_outputs, self.gain)(x)
 
 
 def _dropout(key: Key, x: jax.Array, rate: float) -> jax.Array:

@@ -12,17 +12,17 @@ from jaxswarm.envs import conformance
 
 @pytest.mark.parametrize("n", [2, 3])
 def test_values_of_edges_are_those_of_the_best_plans(n):
-    """All deterministic plans of agents that know the informed agent, and the action if told."""
+    """All deterministic plans: functions of the right action where it reaches the agent."""
     best = {"independent": 0.0, "full": 0.0, "learnt": 0.0}
-    knows = {
+    reaches = {
         "independent": lambda i, informed: i == informed,
-        "full": lambda i, informed: i >= informed,  # a parent's action tells it
+        "full": lambda i, informed: i >= informed,  # through a parent's action
         "learnt": lambda i, informed: True,
     }
-    for graph, told in knows.items():
+    for graph, reached in reaches.items():
         total = 0.0
         for informed, i in itertools.product(range(n), range(n)):
-            plans = itertools.product(range(2), repeat=2 if told(i, informed) else 1)
+            plans = itertools.product(range(2), repeat=2 if reached(i, informed) else 1)
             total += max(np.mean([plan[right % len(plan)] == right for right in range(2)])
                          for plan in plans)  # fmt: skip
         best[graph] = total / n / n

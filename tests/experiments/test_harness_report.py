@@ -1,6 +1,7 @@
 """``REPRODUCTION.md``: generated from ``claims.json`` alone, entries of older runs included."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from experiments import harness
 from experiments.harness import report
 from experiments.harness.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
 
 OLD = {
     "system": "fake",
@@ -120,3 +123,18 @@ def test_text_in_cells_is_not_markup():
     row = OLD["claims"][0] | {"claim": "a_b * c_d | x<br>\ny", "measured": "2 * (p - q)"}
     document = report.markdown([OLD | {"claims": [row]}])
     assert "a\\_b \\* c\\_d \\| x&lt;br> y<br>*2 \\* (p - q); vs flat*" in document
+
+
+def test_no_recorded_comparison_is_held_by_equality():
+    """What says *higher* or *more accurate* does not hold where both arms are equal to the bit."""
+    rows = json.loads((ROOT / "results" / "claims.json").read_text(encoding="utf-8"))
+    strict = re.compile(r"\b(more accurate|higher|lower|better|beats?|raises|outperforms?) ")
+    allowed = re.compile(r"\bno (more|less|higher|lower|better)\b|\bat (least|most)\b")
+    equal = [
+        claim["claim"]
+        for row in rows
+        for claim in row["claims"]
+        if claim["held"] and claim["effect"] == claim["threshold"]
+        if strict.search(claim["claim"]) and not allowed.search(claim["claim"])
+    ]
+    assert not equal

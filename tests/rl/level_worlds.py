@@ -1,12 +1,13 @@
 """A tiny environment with levels: walk along a line to a goal."""
 
+import functools
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxswarm import envs
+from jaxswarm import envs, rl
 from jaxswarm.envs import Outcome, SwarmEnvironment
 
 
@@ -62,3 +63,22 @@ def line_levels(goals, blocked=()) -> LineLevel:
     """Stacked levels with these goals; those numbered in ``blocked`` cannot be solved."""
     goals = jnp.asarray(goals, jnp.int32)
     return LineLevel(goals, jnp.isin(jnp.arange(len(goals)), jnp.asarray(blocked, int)))
+
+
+ENV = Line()
+SIZES = {"num_envs": 4, "num_steps": 12, "epochs": 2, "minibatches": 1, "capacity": 8}
+STARTING = ([6, 5, 0, 1, 4], (1,))  # the second level cannot be solved
+
+
+@functools.cache
+def network():
+    return rl.network_for(ENV, widths=(16,))
+
+
+def random_level(key):
+    goal = jax.random.randint(key, (), 0, 6)
+    return LineLevel(jnp.where(goal == 3, 6, goal), jnp.zeros((), bool))
+
+
+def moved(key, level):
+    return level._replace(goal=jnp.clip(level.goal + 1, 4, 6))

@@ -210,11 +210,13 @@ CASES = {
     "td3": (
         with_defaults(rl.td3, env=ENV, network=Q, **OFF),
         {"env": (*OBJECT, GAME_ENV), "network": (*OBJECT, NET), "delay": FEW_SIZES}
+        | {"exploration": (*NUMBER, -1.0)}
         | {"optimizer": THING, "hyperparameters": (*hyper(WRONG_SAC), PPO())},
     ),
     "td3_learner": (
         with_defaults(rl.td3_learner, env=ENV, network=Q),
-        {"env": (*OBJECT, GAME_ENV), "network": (*OBJECT, NET), "delay": FEW_SIZES},
+        {"env": (*OBJECT, GAME_ENV), "network": (*OBJECT, NET), "delay": FEW_SIZES}
+        | {"exploration": (*NUMBER, -1.0)},
     ),
     "sac_learner": (
         with_defaults(rl.sac_learner, env=ENV, network=Q),

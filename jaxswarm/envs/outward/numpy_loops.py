@@ -9,6 +9,7 @@ References:
     J. Terry et al., PettingZoo: gym for multi-agent reinforcement learning, 2021.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -59,18 +60,9 @@ def to_pettingzoo(env: SwarmEnvironment, env_params: PyTree = None, *, seed: int
             timestep.reward,
             timestep.discount,
             timestep.last(),
-            timestep.extras,
         )
 
-    @jax.jit
-    def reset(key: jax.Array) -> tuple[Any, Any]:
-        state, timestep = env.reset(key, env_params)
-        return state, viewed(timestep)
-
-    @jax.jit
-    def step(state: Any, action: Any) -> tuple[Any, Any]:
-        state, timestep = env.step(state, action)
-        return state, viewed(timestep)
+    reset, step = _compiled(env, env_params, viewed)
 
     class Parallel(pettingzoo.ParallelEnv):  # its base class is of that library
         metadata = {"name": type(env).__name__, "render_modes": []}  # noqa: RUF012
@@ -100,7 +92,7 @@ def to_pettingzoo(env: SwarmEnvironment, env_params: PyTree = None, *, seed: int
         def step(self, actions: dict[str, Any]) -> tuple[Any, ...]:
             if self._world is None:
                 raise ValueError("step: expected a call of reset before the first step")
-            self._world, (rows, legal, reward, discount, last, extras) = step(
+            self._world, (rows, legal, reward, discount, last) = step(
                 self._world, _joined(env, actions)
             )
             acted, over = self.agents, bool(last)
@@ -110,7 +102,6 @@ def to_pettingzoo(env: SwarmEnvironment, env_params: PyTree = None, *, seed: int
             truncated = {name: over and not ended[name] for name in acted}
             self.agents = [] if over else [name for name in acted if not ended[name]]
             rewards = {name: float(reward[index[name]]) for name in acted}
-            del extras
             return (
                 self._seen(acted, rows), rewards, ended, truncated, self._infos(acted, legal)
             )  # fmt: skip
@@ -147,12 +138,10 @@ def to_gymnasium(
 
     Row ``e · N + i`` is agent ``i`` of environment ``e``, so that loops that train one policy in
     many environments train one policy for all agents. They need one action space. A new episode
-    begins in the step in which one ends (``AutoresetMode.SAME_STEP``): ``infos["final_obs"]``
-    has the last observations of the old one in the rows of
-    ``infos["_final_obs"]``. Agents that left
-    are *terminated* until
-    then, with rewards of 0. Masks of legal actions are ``infos["action_mask"]``,
-    ``int8[R, A]``.
+    begins in the step in which one ends (``AutoresetMode.SAME_STEP``): ``infos["final_obs"]`` has
+    the last observations of the old one in the rows of ``infos["_final_obs"]``. Agents that left
+    are *terminated* until then, with rewards of 0. Masks of legal actions are
+    ``infos["action_mask"]``, ``int8[R, A]``.
 
     Args:
         env: of this package, or your own.
@@ -191,15 +180,7 @@ def to_gymnasium(
         final, _ = flat(timestep.extras["next_obs"])
         return now, legal, final, timestep.reward, timestep.discount, timestep.last()
 
-    @jax.jit
-    def reset(key: jax.Array) -> tuple[Any, Any]:
-        state, timestep = many.reset(key, env_params)
-        return state, viewed(timestep)
-
-    @jax.jit
-    def step(state: Any, action: Any) -> tuple[Any, Any]:
-        state, timestep = many.step(state, action)
-        return state, viewed(timestep)
+    reset, step = _compiled(many, env_params, viewed)
 
     class Vector(vector.VectorEnv):
         metadata = {"autoreset_mode": vector.AutoresetMode.SAME_STEP}  # noqa: RUF012
@@ -238,6 +219,24 @@ def to_gymnasium(
     return Vector()
 
 
+def _compiled(
+    env: Any, env_params: PyTree, viewed: Callable[[Any], tuple[Any, ...]]
+) -> tuple[Callable[[jax.Array], tuple[Any, Any]], Callable[[Any, Any], tuple[Any, Any]]]:
+    """Compiled ``reset`` and ``step``, which return the state and what is viewed of a time step."""
+
+    @jax.jit
+    def reset(key: jax.Array) -> tuple[Any, Any]:
+        state, timestep = env.reset(key, env_params)
+        return state, viewed(timestep)
+
+    @jax.jit
+    def step(state: Any, action: Any) -> tuple[Any, Any]:
+        state, timestep = env.step(state, action)
+        return state, viewed(timestep)
+
+    return reset, step
+
+
 def _rows(x: Any) -> np.ndarray:
     return np.asarray(x).reshape(-1, np.shape(x)[-1])
 
@@ -269,8 +268,11 @@ def _gym_spaces(env: SwarmEnvironment) -> dict[str, Any]:
 
 def _joined(env: SwarmEnvironment, actions: dict[str, Any]) -> np.ndarray:
     """Actions of all agents, zeros for those that are missing because they left."""
+    known = names(env)
+    if not isinstance(actions, dict) or not set(actions) <= set(known):
+        raise ValueError(f"actions: expected a dict with some of {known}, got {actions!r}")
     joined = np.zeros(env.action_spec.shape, env.action_spec.dtype)
-    for index, name in enumerate(names(env)):
+    for index, name in enumerate(known):
         if name in actions:
             joined[index] = actions[name]
     return joined

@@ -13,12 +13,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jumanji import specs
 
-from jaxswarm.envs import Outcome, SwarmEnvironment
-from jaxswarm.envs.environment import require_environment
-from jaxswarm.rl import feature_slices, features_of, head_of
-from jaxswarm.rl.returns import masked_mean
+from jaxswarm.envs import Outcome
+from jaxswarm.rl import JointAgent, feature_slices
 from jaxswarm.systems.bn_actor_critic.sampling import DagNoise, dag_noise
 from jaxswarm.types import Key, PyTree
 
@@ -56,8 +53,8 @@ class TeamWorld(NamedTuple):
     noise: DagNoise
 
 
-class Team(SwarmEnvironment):
-    """Wrap an environment as one agent: action ``int32[1, N]``, reward the present members' mean.
+class Team(JointAgent):
+    """A :class:`jaxswarm.rl.JointAgent` that also observes the noise of its graph's sample.
 
     Args:
         env: any :class:`jaxswarm.envs.SwarmEnvironment` with discrete actions, not wrapped.
@@ -66,54 +63,31 @@ class Team(SwarmEnvironment):
         ValueError: if members have no, several or different discrete choices.
     """
 
-    def __init__(self, env: SwarmEnvironment):
-        spec = require_environment(env).action_spec
-        if not isinstance(spec, specs.MultiDiscreteArray) or len(spec.shape) != 1:
-            raise ValueError(f"env: expected discrete actions [N], got {spec}")
-        self.env, self.num_members = env, env.num_agents
-        self.num_actions = head_of(spec).num_outputs
-        _, timestep = jax.eval_shape(env.reset, jax.random.key(0))
-        self.num_features = jax.eval_shape(features_of, timestep.observation).shape[1]
-        super().__init__(1, env.time_limit)
-
-    @property
-    def params(self) -> PyTree:
-        """Physics of the wrapped environment."""
-        return self.env.params
-
-    @cached_property
-    def action_spec(self) -> specs.Array:
-        """``int32[1, N]``."""
-        shape = (1, self.num_members)
-        return specs.MultiDiscreteArray(jnp.full(shape, self.num_actions, jnp.int32), name="action")
-
     def agent_mask(self, world: TeamWorld) -> jax.Array:
         """``bool[1]``, whether any member is present."""
-        return jnp.any(self.env.agent_mask(world.world))[None]
+        return super().agent_mask(world.world)
 
     def start(self, key: Key, params: PyTree) -> TeamWorld:
         """Start an episode, and draw the graph's noise."""
         world_key, noise_key = jax.random.split(key)
-        return TeamWorld(self.env.start(world_key, params), dag_noise(noise_key, self.num_members))
+        return TeamWorld(super().start(world_key, params), dag_noise(noise_key, self.num_members))
 
     def advance(self, key: Key, world: TeamWorld, action: jax.Array, params: PyTree) -> Outcome:
         """Advance the wrapped environment, and draw new noise."""
         world_key, noise_key = jax.random.split(key)
-        outcome = self.env.advance(world_key, world.world, action[0], params)
-        reward = masked_mean(outcome.reward, self.env.agent_mask(world.world))
+        outcome = super().advance(world_key, world.world, action, params)
         noise = dag_noise(noise_key, self.num_members)
-        return outcome._replace(world=TeamWorld(outcome.world, noise), reward=reward[None])
+        return outcome._replace(world=TeamWorld(outcome.world, noise))
 
     def observe(self, world: TeamWorld, params: PyTree, step_count: jax.Array) -> TeamObservation:
         """Observations of all members, and the noise."""
-        observation = self.env.observe(world.world, params, step_count)
-        present = self.env.agent_mask(world.world)
+        joint = super().observe(world.world, params, step_count)
         return TeamObservation(
             world.noise.edges[None],
-            features_of(observation)[None],
+            joint.features,
             world.noise.permutation[None],
-            present.astype(jnp.float32)[None],
-            jnp.any(present)[None],
+            joint.present,
+            joint.agent_mask,
         )
 
     def split_features(self, features: jax.Array) -> MemberFeatures:
