@@ -55,7 +55,7 @@ band of the claims, and 13 of 32 claims held (peer ranking above the majority vo
 .05 to .16); it still took 218 CPU seconds. Which of these
 changes cost the judges was not looked into.
 
-At full scale judges are right on .91 of the pairs, above the band in which aggregators differ:
+At full scale judges are right in .91 of the admission tests, above the band that was wanted:
 three comparisons are equal to the bit. They had counted as *more accurate* with a threshold of 0,
 which is 10⁻⁹ since, and are not held now (20 of 32 instead of 23).
 
