@@ -120,3 +120,20 @@ def test_a_disk_that_is_really_full(tmp_path):
         same(go(saved, resume=True), go(None))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_folder_that_a_thread_of_a_failed_save_creates_anew_is_deleted(tmp_path, monkeypatch):
+    write, failed = _orbax.write, []
+
+    def late(folder, *arguments):
+        if not failed:
+            failed.append(folder)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        failed[0].mkdir(parents=True, exist_ok=True)  # after the store has deleted it
+        write(folder, *arguments)
+
+    monkeypatch.setattr(_orbax, "write", late)
+    with pytest.warns(CheckpointWarning):
+        run(Checkpoint(tmp_path, every_rounds=5), 15)
+    assert not failed[0].exists()
+    assert hidden(tmp_path) == []

@@ -56,6 +56,7 @@ class Store:
         self._failing = False
         self._lock: _folders.Lock | None = None
         self._unfinished: list[Path] = []
+        self._failed: set[Path] = set()  # threads of orbax may create these anew
 
     def __enter__(self) -> Self:
         return self
@@ -298,6 +299,8 @@ class Store:
             problem = _brief(error)
         if unfinished is not None:
             self._unfinished.append(unfinished)
+            if problem:
+                self._failed.add(unfinished)
             self._remove_unfinished()
         if not problem:
             with contextlib.suppress(OSError):  # what cannot be deleted now is deleted later
@@ -308,8 +311,8 @@ class Store:
         """Delete the folders of this run's saves; returns whether some could not be deleted."""
         for folder in self._unfinished:
             _folders.discard(folder)
-        self._unfinished = [folder for folder in self._unfinished if folder.exists()]
-        return bool(self._unfinished)
+        self._unfinished = [x for x in self._unfinished if x in self._failed or x.exists()]
+        return any(folder.exists() for folder in self._unfinished)
 
     def _delete_old(self) -> None:
         found = _folders.checkpoints(self.path)
