@@ -170,10 +170,10 @@ def _knowledge(made: ClaimList, found: Results) -> None:
     )  # fmt: skip
     from scipy import stats
 
-    values = {
-        name: float(np.asarray(stats.ks_2samp(found["real"][name], found["simulation"][name]))[1])
-        for name in found["real"]
-    }
+    values = {}
+    for name, real in found["real"].items():  # tied values: the exact method may give up
+        result = stats.ks_2samp(real, found["simulation"][name], method="asymp")
+        values[name] = float(np.asarray(result)[1])
     made.add(
         "Transcripts that were simulated without the weights are distributed as real ones",
         statement=ZK_STATEMENT,

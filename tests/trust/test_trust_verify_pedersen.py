@@ -108,7 +108,8 @@ def test_simulated_transcripts_are_distributed_as_real_ones(layer):
     }
     for name, view in views.items():
         samples = [np.ravel([view(t) for t in group]) for group in (real, made)]
-        assert stats.ks_2samp(*samples).pvalue > 1e-6, name
+        # The exact method gives up, with a warning, on some draws of these tied values.
+        assert stats.ks_2samp(*samples, method="asymp").pvalue > 1e-6, name
 
 
 def test_generators_come_from_a_hash_and_have_the_order_of_the_group():
