@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 _SECONDS = 0.2  # programs that compile faster are not kept
@@ -25,7 +26,11 @@ def keep_programs(folder: str | os.PathLike[str]) -> str | None:
     """
     import jax
 
-    if not jax.config.jax_enable_compilation_cache or jax.config.jax_compilation_cache_dir:
+    enabled, chosen = (
+        jax.config.read(f"jax_{name}")
+        for name in ("enable_compilation_cache", "compilation_cache_dir")
+    )
+    if not enabled or chosen:
         return None
     jax.config.update("jax_compilation_cache_dir", str(Path(folder) / _machine()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _SECONDS)
@@ -34,12 +39,10 @@ def keep_programs(folder: str | os.PathLike[str]) -> str | None:
 
 def _machine() -> str:
     """A short name of the processor and the version of jaxlib."""
-    import jaxlib
-
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         kind = "".join(sorted({x for x in lines if x.startswith(("model name", "flags", "Feat"))}))
     except OSError:
         kind = platform.processor()
-    text = f"{platform.machine()} {kind} {jaxlib.__version__}"
+    text = f"{platform.machine()} {kind} {version('jaxlib')}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]
