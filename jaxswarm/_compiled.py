@@ -27,7 +27,7 @@ def keep_programs(folder: str | os.PathLike[str]) -> str | None:
     import jax
 
     enabled, chosen = (
-        jax.config.read(f"jax_{name}")
+        getattr(jax.config, f"jax_{name}")
         for name in ("enable_compilation_cache", "compilation_cache_dir")
     )
     if not enabled or chosen:
