@@ -1,4 +1,4 @@
-"""Figure of the Matrix experiment: throughput, admission, bytes of a message."""
+"""Figure of the Matrix experiment: throughput, message times, admission, bytes of a message."""
 
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ BAR_WIDTH = 0.36
 
 
 def plot(config: Config, results: Results, path: Path) -> None:
-    """Draw three panels: throughput with its bounds, admission by row and batch, bytes."""
-    sweep_ax, admission_ax, bytes_ax = np.ravel(plotting.panels(1, 3, width=5.6, height=4.4))
+    """Draw four panels: throughput with its bounds, message times, admission, bytes."""
+    axes = np.ravel(plotting.panels(2, 2, width=5.8, height=4.2))
+    sweep_ax, times_ax, admission_ax, bytes_ax = axes
     _draw_sweep(sweep_ax, config, results)
+    _draw_times(times_ax, config, results)
     _draw_admission(admission_ax, config, results)
     _draw_bytes(bytes_ax, results)
     plotting.save(sweep_ax, path)
@@ -43,6 +45,33 @@ def _draw_sweep(ax: Any, config: Config, results: Results) -> None:
     law = laws[-1]
     ax.plot(at, np.minimum(law.slope * at, law.pools), color=GRAY, linewidth=1.0, zorder=0)
     ax.set_ylim(bottom=0.0)
+
+
+def _draw_times(ax: Any, config: Config, results: Results) -> None:
+    """Gain of peer to peer over the message time; squares: measured times, the paper's rows."""
+    times = 1e3 * np.array(config.taus)
+    gains = np.asarray(results["taus"]).mean(axis=1)
+    ax.plot(times, gains, marker="o", color=plotting.PALETTE[0])
+    ax.lines[-1].set_label(f"assumed times, {config.servers} servers")
+    measured = results["measured"]
+    for size, seconds, gain in zip(
+        config.histories, measured["seconds"], measured["ratio"], strict=True
+    ):
+        at = (1e3 * seconds.min(), gain.mean())
+        (square,) = ax.plot(*at, marker="s", linestyle="", color=plotting.PALETTE[1])
+        ax.annotate(f"{size // 1000} kB", at, (0, 8), textcoords="offset points", ha="center")
+    square.set_label(f"measured for rows of so many bytes, {config.rows_of_paper:,} servers")
+    ax.axhline(1.0, color="#5A5A5A", linewidth=1.0)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_ylim(0.8, 4 * max(gains.max(), measured["ratio"].max()))
+    ax.legend(frameon=False, loc="upper left")
+    plotting.titles(
+        ax,
+        "Gain by the time of a message",
+        "milliseconds of a message",
+        "throughput ratio, peer to peer / central orchestrator",
+    )
 
 
 def _draw_admission(ax: Any, config: Config, results: Results) -> None:
