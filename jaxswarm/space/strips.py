@@ -168,8 +168,8 @@ def arrange(plan: Plan, positions: jax.Array, taking: jax.Array) -> Sorted:
         return jnp.concatenate([x[by], pad]).reshape(groups, size, *x.shape[1:])
 
     columns = [positions[:, i][order] for i in range(len(cells))]
-    cuts = jax.tree.map(cut, Blocks(mine, sees, begins, shift, reached))
-    return Sorted(order, columns, cuts, back)
+    groups_of = jax.tree.map(cut, Blocks(mine, sees, begins, shift, reached))
+    return Sorted(order, columns, groups_of, back)
 
 
 def _cell(plan: Plan, positions: jax.Array) -> jax.Array:
@@ -247,8 +247,7 @@ def _fold(plan: Plan, blocks: Blocks, begin: Callable[[Blocks], tuple[Any, Calla
     """
 
     def group(blocks: Blocks) -> Any:
-        longest = jnp.max(blocks.total)
-        start, look = begin(blocks)
+        longest, (start, look) = jnp.max(blocks.total), begin(blocks)
 
         def turn(carry: Any, first: jax.Array) -> Any:
             k = first + jnp.arange(CANDIDATES, dtype=jnp.int32)[None, :]
@@ -380,8 +379,7 @@ def neighbors(
 
     def begin(blocks: Blocks) -> tuple[Any, Callable]:
         mine, near_pairs = blocks.mine, _pairs(plan, windows, limit, blocks)
-        block = jnp.arange(mine.shape[0])[:, None, None]
-        lane = jnp.arange(mine.shape[1])[None, :, None]
+        block, lane, _ = jnp.ix_(*map(jnp.arange, (*mine.shape, 1)))
 
         def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
             lists, count = carry
