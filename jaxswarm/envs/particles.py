@@ -16,7 +16,16 @@ def distances(one: jax.Array, two: jax.Array) -> jax.Array:
 
     A body whose position is NaN is nowhere: its distances are NaN, so it is near nothing.
     """
-    squared = jnp.sum(jnp.square(one[:, None, :] - two[None, :, :]), axis=-1)
+    return root(squared_distances(one, two))
+
+
+def squared_distances(one: jax.Array, two: jax.Array) -> jax.Array:
+    """Squares of :func:`distances`, ``[N, M]``; comparing or minimising them saves the roots."""
+    return jnp.sum(jnp.square(one[:, None, :] - two[None, :, :]), axis=-1)
+
+
+def root(squared: jax.Array) -> jax.Array:
+    """Square root with gradient zero at zero."""
     same = squared == 0.0
     return jnp.where(same, 0.0, jnp.sqrt(jnp.where(same, 1.0, squared)))
 
@@ -46,7 +55,9 @@ def repulsion(
     placed = ~is_nowhere(one)[:, None, None] & ~is_nowhere(two)[None, :, None]
     offset = jnp.where(placed, one[:, None, :] - two[None, :, :], 0.0)
     distance = jnp.where(placed[:, :, 0], distances(one, two), 0.0)
-    penetration = jnp.logaddexp(0.0, -(distance - reach) / margin) * margin
+    depth = (reach - distance) / margin
+    # log(1 + exp(depth)) without logaddexp's case of NaN, which the masks above exclude.
+    penetration = (jnp.maximum(depth, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(depth)))) * margin
     apart = distance > 0.0
     strength = stiffness * jnp.where(apart, penetration / jnp.where(apart, distance, 1.0), 0.0)
     return jnp.sum(strength[:, :, None] * offset, axis=1)

@@ -5,6 +5,7 @@ keep the state's own physics.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -24,9 +25,8 @@ class AutoReset(Wrapper):
     ``observation`` is the new episode's first. The true last observation, which bootstrapping
     needs, is in ``extras["next_obs"]`` of every step (jumanji's name).
 
-    Around :class:`Vmapped` environments no reset is computed in steps in which no episode ends,
-    which saves most of a step's cost where a reset is expensive; inside ``Vmapped`` every step
-    computes a reset that it may discard. The results are the same.
+    No reset is computed in a step in which no episode ends, of a batch in one in which none of any
+    environment does: around :class:`Vmapped`, inside it and under ``jax.vmap`` alike.
 
     Attributes:
         keeps_global: also keep the true last ``global_state``, as ``extras["next_global"]``.
@@ -55,10 +55,9 @@ class AutoReset(Wrapper):
         def restarted() -> tuple[SwarmState, Any]:
             if self._many:
                 return agents.where(last, self._env.restart(state), current)
-            fresh, first = self._env.reset(state.key, state.params)
-            return fresh, first.observation
+            return jax.tree.map(partial(jnp.where, last), _restart(self._env, state), current)
 
-        state, observation = jax.lax.cond(jnp.any(last), restarted, lambda: current)
+        state, observation = jax.lax.cond(_anywhere(last), restarted, lambda: current)
         return state, replace(timestep, observation=observation)
 
     def _with_next(self, state: SwarmState, timestep: TimeStep) -> TimeStep:
@@ -130,13 +129,30 @@ class Vmapped(Wrapper):
 
     def restart(self, state: SwarmState) -> tuple[SwarmState, Any]:
         """Start new episodes from the states' own keys and physics: ``(states, observations)``."""
-
-        def reset_one(state: SwarmState) -> tuple[SwarmState, Any]:
-            fresh, first = self._env.reset(state.key, state.params)
-            return fresh, first.observation
-
-        return jax.vmap(reset_one)(state)
+        return jax.vmap(partial(_restart, self._env))(state)
 
     def global_state(self, state: SwarmState) -> jax.Array:
         """Inputs of a centralised critic, ``float32[num_envs, D]``."""
         return jax.vmap(self._env.global_state)(state)
+
+
+def _restart(env: Any, state: SwarmState) -> tuple[SwarmState, Any]:
+    """A new episode from the state's own key and physics: ``(state, observation)``."""
+    fresh, first = env.reset(state.key, state.params)
+    return fresh, first.observation
+
+
+@jax.custom_batching.custom_vmap
+def _anywhere(flag: jax.Array) -> jax.Array:
+    """Whether a flag is true, ``bool[]``; under ``vmap``, whether it is true of any member.
+
+    So a ``lax.cond`` of it remains one under ``vmap``, where a predicate of each member's own
+    makes XLA compute both branches.
+    """
+    return jnp.any(flag)
+
+
+@_anywhere.def_vmap
+def _(size: int, is_batched: list[bool], flag: jax.Array) -> tuple[jax.Array, bool]:
+    del size, is_batched
+    return _anywhere(flag), False

@@ -2,14 +2,16 @@
 
 Cells are stored row by row. Agents next to each other in a row form blocks; all agents within the
 radius of a block lie in three rows (in the plane), and in each row in a contiguous window of the
-sorted agents, or two where the box wraps. Slot ``k`` of all blocks is processed together: one
-gather per block, one row of arithmetic per agent in it, nothing of size ``[N, K]``. Columns are a
-quarter of the radius wide, so that windows are short.
+sorted agents, or two where the box wraps. Blocks are ordered by their number of candidates and cut
+into groups, so that a group is done when its own longest window is. It is processed in turns: a
+tensor ``[blocks, agents of a block, candidates]`` of pairs that stays in the cache, and sums over
+its last axis; nothing is of size ``[N, K]``. Columns are a quarter of the radius wide, so that
+windows are short.
 
 An open space has no cells of its own: the grid repeats periodically, and agents many boxes apart
 share a cell but are too far apart to interact, so a swarm may drift arbitrarily far.
 
-Shapes: ``N`` agents, ``L`` agents of a block, ``B`` blocks.
+Shapes: ``N`` agents, ``L`` agents of a block, ``G`` groups of ``B`` blocks, ``M`` candidates.
 """
 
 import itertools
@@ -24,10 +26,12 @@ from jaxswarm.space._common import OPERATIONS, forward_only, neutral, squared_re
 from jaxswarm.space.domain import Space
 from jaxswarm.types import PyTree
 
-LANES = 16
+LANES = 8
 """Agents per block: fewer test fewer candidates out of range, more share a gather."""
-UNROLL = 4
-"""Candidates per iteration of the loop, so that sums stay in registers."""
+CANDIDATES = 32
+"""Candidates per turn; XLA splits longer sums into several kernels."""
+BLOCKS = 128
+"""Blocks per group at most: fewer waste fewer turns on short windows and fit the cache."""
 
 _FINE = 4
 _SLACK = 1.0 + 1e-4  # cells a hair wider than the radius: a rounded cell index is still enough
@@ -51,28 +55,38 @@ class Plan(NamedTuple):
     capacity: int | None
 
 
+class Blocks(NamedTuple):
+    """Blocks of agents with their candidate windows; without the leading ``G`` within a group.
+
+    Attributes:
+        mine: ``[G, B, L]``, rank of a block's agents in the sorted order.
+        sees: ``bool[G, B, L]``, false for padding and for agents that do not take part.
+        begins: list of ``[G, B]``, the slot at which a block's next window begins.
+        shift: list of ``[G, B]``, added to a slot of that window to get a rank.
+        total: ``[G, B]``, slots of all windows.
+    """
+
+    mine: jax.Array
+    sees: jax.Array
+    begins: list[jax.Array]
+    shift: list[jax.Array]
+    total: jax.Array
+
+
 class Sorted(NamedTuple):
-    """Agents sorted by cell and cut into blocks, with the candidate windows of each block.
+    """Agents sorted by cell and cut into blocks.
 
     Attributes:
         order: ``[N]``, agents in the order of their cells.
         columns: list of ``[N]``, sorted coordinates.
-        mine: ``[L, B]``, rank of a block's agents in ``order``.
-        sees: ``bool[L, B]``, false for padding and for agents that do not take part.
-        back: ``[N]``, index of agent ``i`` in a raveled ``[L, B]``.
-        begins: list of ``[B]``, the slot at which a block's next window begins.
-        shift: list of ``[B]``, added to a slot of that window to get a rank.
-        total: ``[B]``, slots of all windows.
+        blocks: groups of blocks, those with the most candidates first.
+        back: ``[N]``, index of agent ``i`` in a raveled ``[G, B, L]``.
     """
 
     order: jax.Array
     columns: list[jax.Array]
-    mine: jax.Array
-    sees: jax.Array
+    blocks: Blocks
     back: jax.Array
-    begins: list[jax.Array]
-    shift: list[jax.Array]
-    total: jax.Array
 
 
 def fits(space: Space, radius: float) -> bool:
@@ -122,16 +136,14 @@ def arrange(plan: Plan, positions: jax.Array, taking: jax.Array) -> Sorted:
     row = jnp.minimum(jnp.searchsorted(ends, number, side="right").astype(jnp.int32), rows - 1)
     head = bounds[row] + (number - (ends - blocks)[row]) * LANES
     tail = jnp.where(number < ends[-1], jnp.minimum(head + LANES, bounds[row + 1]), head)
-    mine = head[None, :] + jnp.arange(LANES, dtype=jnp.int32)[:, None]
-    sees = mine < tail[None, :]
+    mine = head[:, None] + jnp.arange(LANES, dtype=jnp.int32)[None, :]
+    sees = mine < tail[:, None]
     mine = jnp.minimum(mine, n - 1)
 
     sorted_cell = cell[order]
     here = jnp.minimum(sorted_cell // wide, rows - 1)
     within = jnp.arange(n, dtype=jnp.int32) - bounds[here]
-    flat = (within % LANES) * most + (ends - blocks)[here] + within // LANES
-    back = jnp.zeros(n, jnp.int32).at[order].set(flat, unique_indices=True)
-    back = jnp.where(taking, back, 0)
+    block = (ends - blocks)[here] + within // LANES
 
     column = sorted_cell % wide
     left = column[jnp.minimum(head, n - 1)] - plan.reach
@@ -142,8 +154,22 @@ def arrange(plan: Plan, positions: jax.Array, taking: jax.Array) -> Sorted:
         begins.append(reached)
         shift.append(start - reached)
         reached = reached + length
+    by = _argsort(n - reached, n + 1)
+    place = jnp.zeros(most, jnp.int32).at[by].set(number, unique_indices=True)
+    flat = place[jnp.clip(block, 0, most - 1)] * LANES + within % LANES
+    back = jnp.zeros(n, jnp.int32).at[order].set(flat, unique_indices=True)
+    back = jnp.where(taking, back, 0)
+
+    size = min(BLOCKS, most)
+    groups = -(-most // size)
+
+    def cut(x: jax.Array) -> jax.Array:
+        pad = jnp.zeros((groups * size - most, *x.shape[1:]), x.dtype)
+        return jnp.concatenate([x[by], pad]).reshape(groups, size, *x.shape[1:])
+
     columns = [positions[:, i][order] for i in range(len(cells))]
-    return Sorted(order, columns, mine, sees, back, begins, shift, reached)
+    groups_of = jax.tree.map(cut, Blocks(mine, sees, begins, shift, reached))
+    return Sorted(order, columns, groups_of, back)
 
 
 def _cell(plan: Plan, positions: jax.Array) -> jax.Array:
@@ -214,56 +240,72 @@ def _argsort(cell: jax.Array, cells: int) -> jax.Array:
     return order
 
 
-def _loop(
-    plan: Plan, windows: Sorted, look: Callable[[Any, jax.Array, jax.Array], Any], carry: Any
-) -> Any:
-    """Fold ``look(carry, rank, filled)`` over all slots; with a capacity, by a bounded scan."""
-    longest = jnp.max(windows.total)
+def _fold(plan: Plan, blocks: Blocks, begin: Callable[[Blocks], tuple[Any, Callable]]) -> Any:
+    """Fold all slots of each group, leaves ``[G, ...]``; with a capacity, by a bounded scan.
 
-    def turn(carry: Any, first: jax.Array) -> Any:
-        for k in (first + i for i in range(UNROLL)):
-            shift = windows.shift[0]
-            for begin, after in zip(windows.begins[1:], windows.shift[1:], strict=True):
-                shift = jnp.where(k >= begin, after, shift)
-            filled = k < windows.total
+    ``begin(group)`` gives a carry and ``look(carry, rank, filled) -> carry`` of ``[B, M]`` slots.
+    """
+
+    def group(blocks: Blocks) -> Any:
+        longest, (start, look) = jnp.max(blocks.total), begin(blocks)
+
+        def turn(carry: Any, first: jax.Array) -> Any:
+            k = first + jnp.arange(CANDIDATES, dtype=jnp.int32)[None, :]
+            shift = blocks.shift[0][:, None]
+            for at, after in zip(blocks.begins[1:], blocks.shift[1:], strict=True):
+                shift = jnp.where(k >= at[:, None], after[:, None], shift)
+            filled = k < blocks.total[:, None]
             if plan.capacity is not None:
                 filled = filled & (k < plan.capacity)
-            carry = look(carry, jnp.where(filled, shift + k, 0), filled)
-        return carry
+            return look(carry, jnp.where(filled, shift + k, 0), filled)
 
-    if plan.capacity is None:
-        steps = -(-longest // UNROLL)
-        return forward_only(jax.lax.fori_loop(0, steps, lambda k, c: turn(c, UNROLL * k), carry))
+        if plan.capacity is None:
+            turns = -(-longest // CANDIDATES)
+            return jax.lax.fori_loop(0, turns, lambda t, c: turn(c, CANDIDATES * t), start)
 
-    @jax.checkpoint
-    def slots(carry: Any, k: jax.Array) -> tuple[Any, None]:
-        return jax.lax.cond(k < longest, lambda c: turn(c, k), lambda c: c, carry), None
+        @jax.checkpoint
+        def slots(carry: Any, k: jax.Array) -> tuple[Any, None]:
+            return jax.lax.cond(k < longest, lambda c: turn(c, k), lambda c: c, carry), None
 
-    return jax.lax.scan(slots, carry, jnp.arange(0, plan.capacity, UNROLL, dtype=jnp.int32))[0]
+        firsts = jnp.arange(0, plan.capacity, CANDIDATES, dtype=jnp.int32)
+        return jax.lax.scan(slots, start, firsts)[0]
+
+    out = jax.lax.map(group, blocks)
+    return forward_only(out) if plan.capacity is None else out
 
 
-def _near(
-    plan: Plan,
-    windows: Sorted,
-    own: list[jax.Array],
-    limit: jax.Array,
-    rank: jax.Array,
-    filled: jax.Array,
-) -> tuple[jax.Array, list[jax.Array]]:
-    """Which of ``[L, B]`` have the candidate within reach, and the displacement's components."""
-    offset = [
-        plan.space.shorten(x[rank][None, :] - at, i)
-        for i, (x, at) in enumerate(zip(windows.columns, own, strict=True))
-    ]
-    squared = sum(jnp.square(x) for x in offset)
-    near = filled[None, :] & windows.sees & (squared <= limit)
-    return near & (rank[None, :] != windows.mine), offset
+def _pairs(
+    plan: Plan, windows: Sorted, limit: jax.Array, blocks: Blocks
+) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, list[jax.Array]]]:
+    """Which pairs ``[B, L, M]`` of a group are within reach, and the displacement's components."""
+    mine = blocks.mine
+    own = [x[mine][:, :, None] for x in windows.columns]
+    most = jnp.where(blocks.sees, limit[mine], -1.0)[:, :, None]
+
+    def near(rank: jax.Array, filled: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+        offset = [
+            _shorten(plan.space, x[rank][:, None, :] - at, i)
+            for i, (x, at) in enumerate(zip(windows.columns, own, strict=True))
+        ]
+        within = sum(jnp.square(x) for x in offset) <= most
+        itself = rank[:, None, :] == mine[:, :, None]
+        return filled[:, None, :] & within & ~itself, offset
+
+    return near
+
+
+def _shorten(space: Space, offset: jax.Array, axis: int) -> jax.Array:
+    """:meth:`Space.shorten` without its division; different only far beyond any radius."""
+    if space.boundary != "periodic":
+        return offset
+    side = space.sides[axis]
+    return offset - side * jnp.round(offset * (1.0 / side))
 
 
 def _overflow(plan: Plan, windows: Sorted) -> jax.Array:
     if plan.capacity is None:
         return jnp.int32(0)
-    full = (windows.total > plan.capacity)[None, :] & windows.sees
+    full = (windows.blocks.total > plan.capacity)[:, :, None] & windows.blocks.sees
     return jnp.sum(full, dtype=jnp.int32)
 
 
@@ -279,10 +321,9 @@ def reduce(
     """Reduction of a function of each pair; see :meth:`jaxswarm.space.Search.reduce`."""
     safe, features, taking, flagged = usable(positions, features, active)
     windows = arrange(plan, safe, taking)
-    order, mine, n = windows.order, windows.mine, len(windows.order)
-    combine = OPERATIONS[op][1]
-    limit = squared_reach(jnp.broadcast_to(reach, (n,)))[order][mine]
-    at = [x[mine] for x in windows.columns]
+    order, n = windows.order, len(windows.order)
+    combine, across = OPERATIONS[op][1:]
+    limit = squared_reach(jnp.broadcast_to(reach, (n,)))[order]
     # One array per number of a feature: gathers of scalars are ten times faster than of rows.
     leaves, treedef = jax.tree.flatten(features)
     shapes = [jnp.shape(leaf)[1:] for leaf in leaves]
@@ -295,30 +336,33 @@ def reduce(
         ]
         return jax.tree.unflatten(treedef, stacked)
 
-    own = assemble(lambda column: column[mine], mine.shape)
-    paired = jax.vmap(jax.vmap(fn, -1, -1), (-2, None, -2), -2)
+    one = jax.vmap(fn, (None, -1, -1), -1)  # of M candidates, then L agents, then B blocks
+    paired = jax.vmap(jax.vmap(one, (-1, None, -2), -2), (-2, -2, -3), -3)
 
-    def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
-        near, offset = _near(plan, windows, at, limit, rank, filled)
-        other = assemble(lambda column: column[rank], rank.shape)
-        # Far pairs get a harmless offset, so that their gradient is finite too.
-        value = paired(own, other, jnp.stack([jnp.where(near, x, 1.0) for x in offset]))
-        return jax.tree.map(
-            lambda c, x: combine(
-                c, jnp.where(jnp.broadcast_to(near, x.shape), x, neutral(op, x.dtype))
-            ),
-            carry,
-            value,
-        )
+    def begin(blocks: Blocks) -> tuple[Any, Callable]:
+        mine, near_pairs = blocks.mine, _pairs(plan, windows, limit, blocks)
+        own = assemble(lambda column: column[mine], mine.shape)
 
-    blank = jax.eval_shape(
-        paired, own, assemble(lambda column: column[mine[0]], mine.shape[1:]), jnp.stack(at)
-    )
-    start = jax.tree.map(lambda x: jnp.full(x.shape, neutral(op, x.dtype), x.dtype), blank)
-    out = _loop(plan, windows, look, start)
+        def values(rank: jax.Array, filled: jax.Array) -> Any:
+            near, offset = near_pairs(rank, filled)
+            other = assemble(lambda column: column[rank], rank.shape)
+            # Far pairs get a harmless offset, so that their gradient is finite too.
+            value = paired(own, other, jnp.stack([jnp.where(near, x, 1.0) for x in offset]))
+            value = jax.tree.map(lambda x: jnp.where(near, x, neutral(op, x.dtype)), value)
+            return jax.tree.map(lambda x: across(x, axis=-1).astype(x.dtype), value)
+
+        def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
+            return jax.tree.map(combine, carry, values(rank, filled))
+
+        blank = jax.eval_shape(values, mine, blocks.sees)
+        start = jax.tree.map(lambda x: jnp.full(x.shape, neutral(op, x.dtype), x.dtype), blank)
+        return start, look
+
+    out = _fold(plan, windows.blocks, begin)
 
     def restore(x: jax.Array) -> jax.Array:
-        rows = x.reshape(*x.shape[:-2], -1)[..., windows.back]
+        x = jnp.moveaxis(x, 0, -3)
+        rows = x.reshape(*x.shape[:-3], -1)[..., windows.back]
         rows = jnp.where(jnp.broadcast_to(taking, rows.shape), rows, neutral(op, x.dtype))
         return jnp.moveaxis(rows, -1, 0)
 
@@ -331,22 +375,26 @@ def neighbors(
     """Lists of neighbours; see :meth:`jaxswarm.space.Search.neighbors`."""
     safe, _, taking, flagged = usable(positions, None, active)
     windows = arrange(plan, safe, taking)
-    order, mine, n = windows.order, windows.mine, len(windows.order)
-    limit = squared_reach(jnp.broadcast_to(reach, (n,)))[order][mine]
-    at = [x[mine] for x in windows.columns]
-    row = jnp.arange(mine.size, dtype=jnp.int32).reshape(mine.shape)
+    limit = squared_reach(jnp.broadcast_to(reach, (len(positions),)))[windows.order]
 
-    def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
-        lists, count = carry
-        near, _ = _near(plan, windows, at, limit, rank, filled)
-        slot = jnp.where(near, count, slots)
-        agent = jnp.broadcast_to(order[rank][None, :], mine.shape)
-        return lists.at[row, slot].set(agent, mode="drop"), count + near
+    def begin(blocks: Blocks) -> tuple[Any, Callable]:
+        mine, near_pairs = blocks.mine, _pairs(plan, windows, limit, blocks)
+        block, lane, _ = jnp.ix_(*map(jnp.arange, (*mine.shape, 1)))
 
-    carry = jnp.zeros((mine.size, slots), order.dtype), jnp.zeros(mine.shape, jnp.int32)
-    lists, count = _loop(plan, windows, look, carry)
+        def look(carry: Any, rank: jax.Array, filled: jax.Array) -> Any:
+            lists, count = carry
+            near, _ = near_pairs(rank, filled)
+            before = count[:, :, None] + jnp.cumsum(near, axis=2, dtype=jnp.int32)
+            slot = jnp.where(near, before - 1, slots)
+            agent = jnp.broadcast_to(windows.order[rank][:, None, :], near.shape)
+            return lists.at[block, lane, slot].set(agent, mode="drop"), before[:, :, -1]
+
+        lists = jnp.zeros((*mine.shape, slots), windows.order.dtype)
+        return (lists, jnp.zeros(mine.shape, jnp.int32)), look
+
+    lists, count = _fold(plan, windows.blocks, begin)
     count = jnp.where(taking, count.reshape(-1)[windows.back], 0)
-    lists = jnp.where(taking[:, None], lists[windows.back], 0)
+    lists = jnp.where(taking[:, None], lists.reshape(-1, slots)[windows.back], 0)
     mask = jnp.arange(slots)[None, :] < count[:, None]
     full = jnp.sum(count > slots, dtype=jnp.int32)
     return lists, mask, jnp.maximum(full, _overflow(plan, windows)), flagged

@@ -186,6 +186,21 @@ def test_physics_differ_across_a_batch_and_survive_a_reset(key):
     assert state.params["gain"].tolist() == [0, 1, 2, 3]
 
 
+def test_a_batch_under_vmap_computes_resets_only_where_an_episode_ends(key):
+    """The choice stays a conditional of one flag, also in batches of batches, and has gradients."""
+    env = envs.AutoReset(Count(3, time_limit=4))
+    state, _ = jax.jit(jax.vmap(jax.vmap(env.reset)))(jax.random.split(key, (2, 2)))
+    step, ones = jax.vmap(jax.vmap(env.step)), jnp.ones((2, 2, 3), jnp.int32)
+    program = jax.make_jaxpr(step)(state, ones)
+    (choice,) = [e for e in program.jaxpr.eqns if e.primitive.name == "cond"]
+    assert choice.invars[0].aval.shape == ()
+
+    def total(gain):
+        return step(state._replace(params={"gain": gain}), ones)[1].reward.sum()
+
+    np.testing.assert_array_equal(jax.jit(jax.grad(total))(jnp.ones((2, 2))), 9.0)
+
+
 @pytest.mark.slow
 def test_beginning_anew_around_a_batch_is_beginning_anew_in_it(key):
     """To the bit, with ends that come at different times, by success and by the clock."""

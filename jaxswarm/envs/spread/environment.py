@@ -127,9 +127,11 @@ class SimpleSpread(SwarmEnvironment):
         velocity = world.velocity * (1.0 - params.damping) + params.time_step * force
         position = world.position + params.time_step * velocity
         world = SpreadWorld(position, velocity, world.landmarks)
-        to_agents = particles.distances(world.landmarks, position)
-        uncovered = jnp.sum(jnp.nanmin(to_agents, axis=1))  # an agent that is nowhere covers none
-        touching = particles.distances(position, position) < 2.0 * params.agent_radius
+        to_agents = particles.squared_distances(world.landmarks, position)
+        # An agent that is nowhere covers none.
+        uncovered = jnp.sum(particles.root(jnp.nanmin(to_agents, axis=1)))
+        reach = 2.0 * jnp.asarray(params.agent_radius)
+        touching = particles.squared_distances(position, position) < reach * jnp.abs(reach)
         itself = jnp.eye(self.num_agents, dtype=bool)
         collisions = jnp.sum(touching & ~itself, axis=1)
         reward = params.team_share * -uncovered - (1.0 - params.team_share) * collisions
@@ -147,12 +149,13 @@ class SimpleSpread(SwarmEnvironment):
         """Own motion, landmarks and others relative to each agent."""
         del params, step_count
         n = self.num_agents
-        relative = world.position[None, :, :] - world.position[:, None, :]
-        after = (jnp.arange(n)[:, None] + jnp.arange(1, n)[None, :]) % n
+        # Rows of n + 1 cut from repetitions of n begin one agent later each: row i holds agents
+        # i, i + 1, … without a gather, which would compute all positions anew for every entry.
+        repeated = jnp.broadcast_to(world.position[None], (n + 1, n, 2)).reshape(n, n + 1, 2)
         return SpreadObservation(
             velocity=world.velocity,
             position=world.position,
             landmarks=world.landmarks[None, :, :] - world.position[:, None, :],
-            others=jnp.take_along_axis(relative, after[:, :, None], axis=1),
+            others=repeated[:, 1:n] - world.position[:, None, :],
             agent_mask=jnp.ones(n, bool),
         )
