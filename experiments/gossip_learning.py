@@ -18,7 +18,7 @@ References:
 import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -105,7 +105,8 @@ class Config:
     degree: int = 4  # of random_regular and watts_strogatz graphs
     every: int = 10  # rounds between two evaluations
     seed: int = 0  # base of all random keys
-    devices: int | None = None  # to split agents over; default: one, or all of several processes
+    devices: int | None = None
+    """to split agents over, of one CPU if need be; default: one, or all of several processes"""
     runs: Path = Path("runs")  # results are written to RUNS/gossip_learning/TIME
     checkpoint: Path | None = None  # folder in which the state is saved while running
     resume: bool = False  # continue the run saved in --checkpoint
@@ -216,8 +217,10 @@ def _mesh(config: Config) -> Any:
     if wanted > there or (several and wanted != there):
         raise ValueError(
             f"devices: expected {'all' if several else 'at most'} {there} that jax finds, got "
-            f"{wanted}; a CPU counts as {wanted} with the environment variable XLA_FLAGS="
-            f"--xla_force_host_platform_device_count={wanted}"
+            f"{wanted}; a CPU counts as {wanted} after sharding.force_cpu_devices({wanted}), which "
+            "this program's command line calls, unless XLA_FLAGS sets "
+            f"--xla_force_host_platform_device_count; of several processes, the option "
+            "--devices-per-process of jaxswarm.launch"
         )
     mesh = sharding.mesh(None if several else wanted)
     sharding.agents_per_device(config.agents, mesh.devices.size)
@@ -296,6 +299,14 @@ def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
     return plotting.save(axes[0][0], path)
 
 
+def _force_devices(wanted: int | None) -> None:
+    """Make as many devices of this CPU as wanted, and say so; not in one of several processes."""
+    if wanted is None or jax.distributed.is_initialized():
+        return
+    if sharding.force_cpu_devices(wanted):
+        print(f"this CPU counts as {wanted} devices, which share its cores", file=sys.stderr)
+
+
 def main(config: Config) -> dict[str, Arm]:
     """Run, record, print the table and draw the figure."""
     began = time.perf_counter()
@@ -317,12 +328,13 @@ def main(config: Config) -> dict[str, Arm]:
     return arms
 
 
-def command_line() -> int:
-    """Run with options from ``sys.argv``; the exit status: 0, 2 on an error, 130 after Ctrl-C."""
+def command_line(args: Sequence[str] | None = None, *, program: str | None = None) -> int:
+    """Run with ``args`` (``sys.argv``); the exit status: 0, 2 on an error, 130 after Ctrl-C."""
     checkpoint = None
     try:
-        config = tyro.cli(Config, description=__doc__)
+        config = tyro.cli(Config, description=__doc__, args=args, prog=program)
         checkpoint = config.checkpoint
+        _force_devices(config.devices)
         main(config)
         return 0
     except CheckpointExistsError:
