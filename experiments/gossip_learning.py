@@ -15,20 +15,21 @@ References:
     X. Lian et al., Can decentralized algorithms outperform centralized algorithms?, 2017.
 """
 
+import functools
 import math
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import numpy as np
 import optax
 import tyro
 
-from experiments.harness import records
+from experiments.harness import execute, records
 from jaxswarm import (
     Checkpoint,
     Timing,
@@ -38,6 +39,7 @@ from jaxswarm import (
     gossip,
     launch,
     learning,
+    loggers,
     models,
     plotting,
     sharding,
@@ -111,6 +113,8 @@ class Config:
     checkpoint: Path | None = None  # folder in which the state is saved while running
     resume: bool = False  # continue the run saved in --checkpoint
     progress: bool = True  # show a progress bar
+    log: Literal["csv", "tensorboard", "wandb"] | None = None
+    """write records while the arms run, to RUNS/gossip_learning/TIME/log or to wandb"""
 
 
 class Arm(NamedTuple):
@@ -121,8 +125,8 @@ class Arm(NamedTuple):
     graph: topology.Topology | None
 
 
-def run(config: Config) -> dict[str, Arm]:
-    """Run all arms one after the other; ``{arm name: Arm}``.
+def run(config: Config, on_arm: Callable[[str], None] = lambda name: None) -> dict[str, Arm]:
+    """Run all arms one after the other; ``{arm name: Arm}``. ``on_arm`` is told what starts.
 
     Raises:
         ValueError: on an unknown choice (with a suggestion) or a number out of range.
@@ -159,6 +163,7 @@ def run(config: Config) -> dict[str, Arm]:
             sample=data.minibatches(config.batch),
         )
         timing = Timing()
+        on_arm(name)
         if progress:
             print(f"{name}", file=sys.stderr)
         start = _placed(learner.init(params), mesh, config)
@@ -310,10 +315,17 @@ def _force_devices(wanted: int | None) -> None:
 def main(config: Config) -> dict[str, Arm]:
     """Run, record, print the table and draw the figure."""
     began = time.perf_counter()
-    arms = run(config)
+    new_folder = functools.cache(lambda: records.new_folder(config.runs, NAME))
+    if config.log is None:
+        arms = run(config)
+    else:
+        log: execute.Log = config.log
+        make = lambda name: execute.writer(log, new_folder(), NAME, name, config)  # noqa: E731
+        with loggers.every_run(make) as label:
+            arms = run(config, label)
     if not processes.is_primary():
         return arms
-    folder = records.new_folder(config.runs, NAME)
+    folder = new_folder()
     records.save_config(folder / "config.json", config)
     records.write_json(folder / "versions.json", records.versions())
     records.save_metrics(folder / "metrics.npz", {name: arm.metrics for name, arm in arms.items()})

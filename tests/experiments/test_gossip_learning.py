@@ -26,7 +26,7 @@ TINY = gossip_learning.Config(
 def outcome(tmp_path_factory):
     """One graph and one baseline: each arm is a program of its own."""
     folder = tmp_path_factory.mktemp("runs")
-    config = replace(TINY, topology=("ring",), baselines=("server",), runs=folder)
+    config = replace(TINY, topology=("ring",), baselines=("server",), runs=folder, log="csv")
     return gossip_learning.main(config), next((folder / "gossip_learning").iterdir())
 
 
@@ -62,6 +62,15 @@ def test_table_figure_and_records(outcome):
     assert json.loads((folder / "versions.json").read_text())["jax"]
     with np.load(folder / "metrics.npz") as saved:
         assert any("ring" in name and "accuracy" in name for name in saved.files)
+
+
+def test_log_writes_the_records_of_every_arm(outcome):
+    arms, folder = outcome
+    assert sorted(path.name for path in (folder / "log").iterdir()) == ["ring.csv", "server.csv"]
+    header, *lines = (folder / "log" / "ring.csv").read_text().splitlines()
+    column = header.split(",").index("disagreement")
+    found = [float(line.split(",")[column]) for line in lines]
+    np.testing.assert_allclose(found, arms["ring"].metrics["disagreement"][1:], rtol=1e-6)
 
 
 def test_a_resumed_run_ends_where_an_unstopped_one_does(outcome, tmp_path):
