@@ -56,12 +56,16 @@ class Outcome(NamedTuple):
         reward: ``float32[N]``.
         terminated: ``bool[]``, the episode ended by success or failure, not by the time limit.
         metrics: name -> array, the same names in every step; recorded in ``extras``.
+        restarted: ``bool[N]``, agents whose own episode ended in this step, not by the time limit,
+            and that observe the first step of another: their discount is 0, and they stay. ``None``
+            where agents have no episodes of their own. In ``extras`` under its name.
     """
 
     world: PyTree
     reward: jax.Array
     terminated: jax.Array
     metrics: dict[str, jax.Array]
+    restarted: jax.Array | None = None
 
 
 class SwarmEnvironment(Environment, abc.ABC):
@@ -191,13 +195,15 @@ class SwarmEnvironment(Environment, abc.ABC):
         state = SwarmState(key, state.step_count + 1, state.params, outcome.world)
         truncated = state.step_count >= self.time_limit
         last = outcome.terminated | truncated
-        present = self.agent_mask(state.world)
+        goes_on = self.agent_mask(state.world) & ~outcome.terminated
+        if outcome.restarted is not None:
+            goes_on = goes_on & ~outcome.restarted
         return state, TimeStep(
             step_type=jnp.where(last, StepType.LAST, StepType.MID),
             reward=jnp.where(acting, outcome.reward, 0.0),
-            discount=jnp.where(present & ~outcome.terminated, 1.0, 0.0),
+            discount=jnp.where(goes_on, 1.0, 0.0),
             observation=self.observe(state.world, state.params, state.step_count),
-            extras={**outcome.metrics, "truncated": truncated & ~outcome.terminated},
+            extras={**_extras(outcome), "truncated": truncated & ~outcome.terminated},
         )
 
     def render(self, state: SwarmState, ax: Any = None) -> Any:
@@ -257,7 +263,7 @@ class SwarmEnvironment(Environment, abc.ABC):
     def _blank_extras(self, state: SwarmState) -> dict[str, jax.Array]:
         spec = self.action_spec
         shape = jax.eval_shape(
-            lambda s, a: self.advance(s.key, s.world, a, s.params).metrics,
+            lambda s, a: _extras(self.advance(s.key, s.world, a, s.params)),
             state,
             jax.ShapeDtypeStruct(spec.shape, spec.dtype),
         )
@@ -288,6 +294,12 @@ class SwarmEnvironment(Environment, abc.ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(num_agents={self.num_agents}, time_limit={self.time_limit})"
+
+
+def _extras(outcome: Outcome) -> dict[str, jax.Array]:
+    if outcome.restarted is None:
+        return outcome.metrics
+    return {**outcome.metrics, "restarted": outcome.restarted}
 
 
 def _on_host(tree: PyTree) -> PyTree:
