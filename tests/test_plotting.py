@@ -1,5 +1,6 @@
 """Every plot is rendered and read back: lines, scales, colours, gaps, files."""
 
+import inspect
 import re
 
 import jax.numpy as jnp
@@ -154,9 +155,24 @@ def test_animation_has_every_frame(tmp_path):
     from PIL import Image
 
     positions = np.random.default_rng(0).random((4, 6, 2))
-    path = plotting.animate(positions, np.zeros((4, 6)), tmp_path / "a" / "swarm.gif", dpi=40)
+    path = tmp_path / "a" / "swarm.gif"
+    plotting.animate(positions, np.zeros((4, 6)), 40.0, path, dpi=40)
     with Image.open(path) as picture:
         assert picture.n_frames == 4
+        assert picture.info["duration"] == 40
+
+
+def test_animations_have_one_signature():
+    from jaxswarm.envs import SwarmEnvironment
+
+    def shared(function):
+        found = inspect.signature(function).parameters
+        return [found[name] for name in ("interval", "save_path", "dpi")]
+
+    first = shared(plotting.animate)
+    assert first == shared(plotting.movie) == shared(SwarmEnvironment.animate)
+    still = plotting.animate(np.ones((1, 3, 2)), np.ones((1, 3)))  # no file
+    still._draw_was_started = True  # matplotlib warns of animations that are never shown
 
 
 def test_mp4_without_ffmpeg_is_refused_by_name(tmp_path, monkeypatch):
@@ -166,7 +182,7 @@ def test_mp4_without_ffmpeg_is_refused_by_name(tmp_path, monkeypatch):
     with pytest.raises(
         ValueError, match=r"save_path: expected a name that ends in \.gif, .* ffmpeg"
     ):
-        plotting.animate(np.ones((2, 3, 2)), np.ones((2, 3)), tmp_path / "v.mp4")
+        plotting.animate(np.ones((2, 3, 2)), np.ones((2, 3)), save_path=tmp_path / "v.mp4")
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
@@ -197,8 +213,14 @@ def test_panels_share_one_figure(series):
         (lambda: plotting.heatmap([[1.0]], ["a", "b"]), "rows: expected 1 names"),
         (lambda: plotting.swarm(np.ones((3, 3)), np.ones(3)), "positions: expected"),
         (lambda: plotting.swarm(np.ones((3, 2)), np.ones(2)), "headings: expected"),
-        (lambda: plotting.animate(np.ones((0, 3, 2)), [], "x.gif"), "positions: expected"),
-        (lambda: plotting.animate(np.ones((2, 3, 2)), np.ones((2, 3)), "x.avi"), r"\.gif or \.mp4"),
+        (
+            lambda: plotting.animate(np.ones((0, 3, 2)), [], save_path="x.gif"),
+            "positions: expected",
+        ),
+        (
+            lambda: plotting.animate(np.ones((2, 3, 2)), np.ones((2, 3)), 1.0, "x.avi"),
+            r"\.gif or \.mp4",
+        ),
         (lambda: plotting.intervals({}), "effects: expected"),
     ],
 )
@@ -258,14 +280,17 @@ BAD = {
         [0.0, -1.0, "x", (1, 2, 3), np.nan],
         lambda v: plotting.swarm(POINTS, np.ones(4), box=v),
     ),
-    "fps": (NO_SIZES, lambda v: plotting.animate(POINTS[None], np.ones((1, 4)), "x.gif", fps=v)),
+    "interval: expected": (
+        NO_SIZES,
+        lambda v: plotting.animate(POINTS[None], np.ones((1, 4)), v, "x.gif"),
+    ),
     "headings:": (
         [3.0, "x", np.ones((2, 4))],
-        lambda v: plotting.animate(POINTS[None], v, "x.gif"),
+        lambda v: plotting.animate(POINTS[None], v, save_path="x.gif"),
     ),
     "save_path": (
         [3, "", ".", "x.txt"],
-        lambda v: plotting.animate(POINTS[None], np.ones((1, 4)), v),
+        lambda v: plotting.animate(POINTS[None], np.ones((1, 4)), save_path=v),
     ),
     "width": (NO_SIZES, lambda v: plotting.axes(width=v)),
     "height": (NO_SIZES, lambda v: plotting.panels(1, 1, height=v)),

@@ -225,22 +225,28 @@ class SwarmEnvironment(Environment, abc.ABC):
         return ax
 
     def animate(
-        self, states: Any, interval: float = 100.0, save_path: str | Path | None = None
+        self,
+        states: Any,
+        interval: float = 100.0,
+        save_path: str | Path | None = None,
+        *,
+        dpi: int = 90,
     ) -> Any:
-        """Animate an episode with matplotlib, written to ``.gif`` or ``.mp4`` if ``save_path``.
+        """Make a matplotlib animation of an episode; written to ``save_path`` if given.
 
         Args:
             states: a sequence of states, or one whose leaves lead with the steps, such as
                 ``unroll(..., keep_states=True)`` returns.
             interval: milliseconds between frames.
-            save_path: file to write.
+            save_path: a file name that ends in ``.gif``, or in ``.mp4`` (which needs the program
+                ``ffmpeg``); parent folders are created.
+            dpi: dots per inch of the 4.5-inch figure.
 
         Raises:
-            ValueError: without states, or for another kind of file.
+            ValueError: without states, for another kind of file, or ``.mp4`` without ffmpeg.
         """
         from jaxswarm import plotting
 
-        checks.real("interval", interval, above=0.0)
         if isinstance(states, SwarmState):
             count = jnp.shape(states.step_count)
             if len(count) != 1:
@@ -258,7 +264,7 @@ class SwarmEnvironment(Environment, abc.ABC):
             world, params = frames[frame]
             self.draw(world, params, ax)
 
-        return plotting.movie(draw, len(frames), save_path, interval=interval)
+        return plotting.movie(draw, len(frames), interval, save_path, dpi=dpi)
 
     def _blank_extras(self, state: SwarmState) -> dict[str, jax.Array]:
         spec = self.action_spec

@@ -104,9 +104,18 @@ class FromJumanji(SwarmEnvironment):
         return self._env.render(state.world.state)
 
     def animate(
-        self, states: Any, interval: float = 100.0, save_path: str | Path | None = None
+        self,
+        states: Any,
+        interval: float = 100.0,
+        save_path: str | Path | None = None,
+        *,
+        dpi: int = 90,
     ) -> Any:
-        """The original's animation of a sequence of states, or of leaves that lead with steps."""
+        """The original's animation of a sequence of states, or of leaves that lead with steps.
+
+        In the original's resolution: ``dpi`` is not used.
+        """
+        del dpi
         if isinstance(states, SwarmState):
             worlds = states.world.state
             count = jnp.shape(states.step_count)[0]
