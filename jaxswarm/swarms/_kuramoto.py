@@ -120,8 +120,8 @@ def kuramoto(
 
     Raises:
         ValueError: for zero agents, a ``dt`` that is not positive or too long for the coupling,
-            negative noise, a radius without a space or beside ``among``, an ``among`` of another kind
-            or for another number of agents, and what :func:`jaxswarm.space.search` refuses.
+            negative noise, a radius without a space or beside ``among``, an ``among`` of another
+            kind or for another number of agents, and what :func:`jaxswarm.space.search` refuses.
 
     Example:
         >>> import jax, jaxswarm as js

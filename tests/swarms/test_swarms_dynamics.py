@@ -228,7 +228,7 @@ SMOOTH = {
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_gradients_of_smooth_laws_are_their_differences(name):
-    """What the docstrings say: without hard edges, and before chaos, gradients are to be trusted."""
+    """What the docstrings say: gradients are right without hard edges and before chaos."""
     make, leaf, number = SMOOTH[name]
     model, weights = make(), np.cos(np.arange(N))
 
