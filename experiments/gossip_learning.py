@@ -57,6 +57,7 @@ from jaxswarm.sharding import processes
 from jaxswarm.topology.weights import SCHEMES
 
 NAME = "gossip_learning"
+_WHEEL = 64  # agents beyond which nodes on a circle overlap
 BASELINES = {"isolated": gossip.identity, "server": gossip.server}
 FAMILIES = {
     "ring": lambda c: topology.ring(c.agents),
@@ -261,7 +262,10 @@ def table(arms: dict[str, Arm]) -> str:
 
 
 def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
-    """Graphs coloured by their agents' accuracy above, curves over rounds below."""
+    """Graphs coloured by their agents' accuracy above, curves over rounds below.
+
+    Rings and other graphs that look alike from every agent are drawn as wheels if they are large.
+    """
     drawn = [(name, arm, arm.graph) for name, arm in arms.items() if arm.graph is not None]
     shown = [d for d in drawn if not d[2].is_sequence and d[2].num_edge_slots <= 40_000][:2]
     axes = plotting.panels(2 if shown else 1, 2, width=5.4, height=4.2).reshape(-1, 2)
@@ -271,15 +275,17 @@ def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
     for ax in axes[0][len(shown) :] if shown else ():
         ax.set_axis_off()
     for ax, score, (name, _, graph) in zip(axes[0], scores, shown, strict=False):
-        plotting.graph(
-            graph,
-            score,
-            label="accuracy",
-            title=f"{name.replace('_', ' ')}: mean {score.mean():.2f}, worst {score.min():.2f}",
-            limits=(low, max(high, low + 1e-3)),
-            node_size=float(np.clip((700 / graph.num_agents) ** 2, 5.0, 240.0)),  # on a ring, apart
-            ax=ax,
-        )
+        options = {"label": "accuracy", "limits": (low, max(high, low + 1e-3)), "ax": ax}
+        shown_name = name.replace("_", " ")
+        found = f"mean {score.mean():.2f}, worst {score.min():.2f}"
+        if graph.offsets is not None and graph.num_agents > _WHEEL:
+            degree = int(np.asarray(graph.in_degrees())[0])
+            plotting.wheel(
+                graph, score, title=f"{shown_name}: each receives from {degree}", **options
+            )
+            ax.text(0.0, -1.08, found, ha="center", va="top", fontsize=11)
+        else:
+            plotting.graph(graph, score, title=f"{shown_name}: {found}", **options)
     rounds = next(iter(arms.values())).metrics["round"]
     colors = dict(zip(arms, plotting.PALETTE, strict=False))
     plotting.curves(

@@ -6,7 +6,7 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 
 from jaxswarm import plotting
 from jaxswarm.statistics import compare
@@ -149,6 +149,24 @@ def test_swarm_arrows_point_along_headings(tmp_path):
     np.testing.assert_allclose(one.U, two.U, atol=1e-12)
     np.testing.assert_allclose(one.V, np.sin(angles))
     plotting.save(one.axes, tmp_path / "swarm.png")
+
+
+def test_a_wheel_has_a_bar_for_every_agent_and_the_edges_of_one():
+    values = np.linspace(0.5, 1.0, 100)
+    values[7] = np.nan
+    ax = plotting.wheel(_ring(100), values, label="accuracy", limits=(0.4, 1.0))
+    others, own = (c for c in ax.collections if isinstance(c, LineCollection))
+    assert (len(others.get_segments()), len(own.get_segments())) == (98, 2)
+    (bars,) = (c for c in ax.collections if isinstance(c, PolyCollection))
+    assert len(bars.get_paths()) == 99
+    lengths = [np.linalg.norm(path.vertices, axis=1) for path in bars.get_paths()]
+    np.testing.assert_allclose([x.min() for x in lengths], 0.52, rtol=1e-6)  # bars from zero
+    np.testing.assert_allclose(lengths[0].max(), 0.52 + 0.48 * 0.5, rtol=1e-6)
+    assert bars.get_clim() == (0.4, 1.0)
+    with pytest.raises(ValueError, match="values: expected numbers ≥ 0, got -1"):
+        plotting.wheel(_ring(4), [1.0, 2.0, -1.0, 0.0])
+    with pytest.raises(ValueError, match=r"values: expected shape \(4,\)"):
+        plotting.wheel(_ring(4), [1.0])
 
 
 def test_animation_has_every_frame(tmp_path):
