@@ -16,6 +16,7 @@ RUNNING = {
     "_columns",
     "_demo",
     "_intervals",
+    "_marl_eval",
     "_processes",
     "_rollout",
     "_simulate",
