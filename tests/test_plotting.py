@@ -28,7 +28,11 @@ def _tree(n: int) -> Topology:
 
 
 def _texts(ax) -> dict[str, float]:
-    return {text.get_text(): float(text.xy[1]) for text in ax.texts}
+    """Heights of names: where a line leads to them, else where they are anchored."""
+    return {
+        text.get_text(): float((text.xyann if text.arrow_patch else text.xy)[1])
+        for text in ax.texts
+    }
 
 
 def _picture(path) -> np.ndarray:
@@ -53,6 +57,11 @@ def test_curve_names_do_not_overlap(tmp_path):
     heights = sorted(height for name, height in _texts(ax).items() if name.startswith("arm"))
     pixels = np.diff(heights) * ax.figure.get_figheight() * ax.get_position().height * 72
     assert (pixels > 11).all()
+    names = [text for text in ax.texts if text.get_text().startswith("arm")]
+    assert len({text.xy for text in names}) == 1  # each is led to the end of its line
+    assert all(text.arrow_patch for text in names)
+    apart = plotting.curves({"low": [0.0, 0.0], "high": [0.0, 1.0]})
+    assert not any(text.arrow_patch for text in apart.texts)
 
 
 def test_curves_tolerate_gaps_single_runs_and_jax(tmp_path):
@@ -189,7 +198,7 @@ def test_animations_have_one_signature():
 
     first = shared(plotting.animate)
     assert first == shared(plotting.movie) == shared(SwarmEnvironment.animate)
-    still = plotting.animate(np.ones((1, 3, 2)), np.ones((1, 3)))  # no file
+    still = plotting.animate(np.eye(3)[None, :, :2], np.ones((1, 3)))  # no file
     still._draw_was_started = True  # matplotlib warns of animations that are never shown
 
 

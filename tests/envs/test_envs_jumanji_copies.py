@@ -78,6 +78,29 @@ def test_copies_conform(name):
 
 
 @pytest.mark.slow
+def test_runners_count_episodes_and_restart_memories_for_each_agent():
+    env = snake(3)
+    network = rl.network_for(env, widths=(8,), hidden_size=4)
+    runner = rl.OnPolicyRunner(env, network, num_envs=2, shared=True)
+    params = rl.initialize(jax.random.key(0), network, 3, shared=True)
+    state = jax.jit(runner.reset)(jax.random.key(1))
+    collect = jax.jit(runner.collect, static_argnums=3)
+    _, seen, stats = collect(jax.random.key(2), params, state, 60)
+    ended = np.asarray((seen.discount == 0) | seen.last)
+    assert ended[:, 0, 0].sum() > 2  # the two truncations, and collisions
+    assert np.asarray(seen.first[0]).all()
+    np.testing.assert_array_equal(seen.first[1:], ended[:-1])
+    counts, totals, running = np.zeros(3), np.zeros(3), np.zeros((2, 3))
+    for reward, over in zip(np.asarray(seen.reward), ended, strict=True):
+        running += reward
+        counts += over.sum(axis=0)
+        totals += np.where(over, running, 0.0).sum(axis=0)
+        running[over] = 0.0
+    assert int(stats.count) == counts.max()
+    np.testing.assert_allclose(stats.mean_return, totals / counts, rtol=1e-5)
+
+
+@pytest.mark.slow
 def test_agents_learn_in_copies_that_restart():
     env = snake(4)
     network = rl.network_for(env, widths=(64,))  # the snake's action mask reaches the policy
