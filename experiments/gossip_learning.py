@@ -9,7 +9,8 @@ the graph along which models are averaged. Examples::
     python experiments/gossip_learning.py --devices 8            # agents split over 8 devices
     python -m jaxswarm.launch --processes 2 experiments/gossip_learning.py    # 2 processes
 
-Writes config, metrics (npz), versions and a figure to ``runs/gossip_learning/TIME``.
+Writes config, metrics (npz), versions and a figure to ``runs/gossip_learning/TIME``; compiled
+programs are kept in ``runs/compiled``, so that a second run starts at once.
 
 References:
     X. Lian et al., Can decentralized algorithms outperform centralized algorithms?, 2017.
@@ -46,6 +47,7 @@ from jaxswarm import (
     simulate,
     topology,
 )
+from jaxswarm._compiled import keep_programs
 from jaxswarm.checkpoint import (
     CheckpointCorruptError,
     CheckpointExistsError,
@@ -321,6 +323,7 @@ def _force_devices(wanted: int | None) -> None:
 def main(config: Config) -> dict[str, Arm]:
     """Run, record, print the table and draw the figure."""
     began = time.perf_counter()
+    kept = keep_programs(config.runs / "compiled")
     new_folder = functools.cache(lambda: records.new_folder(config.runs, NAME))
     if config.log is None:
         arms = run(config)
@@ -343,6 +346,8 @@ def main(config: Config) -> dict[str, Arm]:
         f"{time.perf_counter() - began:.0f} s in all, {compile_s:.0f} s of it compiling"
     )
     print(f"figure: {figure}")
+    if kept is not None:
+        print(kept)
     return arms
 
 

@@ -163,6 +163,8 @@ def _vote_claims(claim_list: ClaimList, config: Config, found: Results, words: s
             note=(
                 f"mean correlation of errors {float(votes['correlation']):.2f}, p-value of "
                 f"independence {float(votes['p_value']):.2g}; Clopper-Pearson bounds"
+                if expected > 0
+                else "no verifier erred: nothing to compare"
             ),
         )
 

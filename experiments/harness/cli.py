@@ -30,6 +30,7 @@ from experiments.harness.protocol import (
     load,
 )
 from jaxswarm import errors
+from jaxswarm._compiled import keep_programs
 
 RESULTS = Path("results")
 PROGRAM = "python -m experiments"
@@ -270,6 +271,7 @@ def _run(given: Any, args: list[str]) -> int:
     """Run one system with the Config given by options; results/ is not touched."""
     command = shlex.join([*PROGRAM.split(), *args])
     experiment = load(given.name)
+    kept = keep_programs(given.runs / "compiled")  # `reproduce` compiles: it measures first runs
     try:
         outcome = run_and_record(
             experiment,
@@ -283,6 +285,8 @@ def _run(given: Any, args: list[str]) -> int:
     except KeyboardInterrupt:
         return _stopped(f"{given.name} is not finished and not recorded")
     print(report.terminal([outcome]))
+    if kept is not None:
+        print(kept)
     _write_claims(given.json, [outcome])
     return outcome.exit_code
 

@@ -145,6 +145,7 @@ def _add_share_of_salsa(
         value=_ratio(full, salsa),
         at_most=SALSA_SHARE,
         judge="interval",
+        note=f"share of the scores {np.mean(full):.3g}, under SALSA {np.mean(salsa):.3g}",
     )
 
 

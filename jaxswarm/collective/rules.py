@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
 from jaxswarm.collective.task import SwarmTask, check_task, clip_actions
 from jaxswarm.types import Key
 
@@ -157,7 +158,7 @@ def _rule(
 
     def sample(key: Key, params: jax.Array, y: jax.Array) -> jax.Array:
         mean, std = distribution(params, y)
-        return clip_actions(task, mean + std * jax.random.normal(key, mean.shape))
+        return clip_actions(task, mean + std * flat(jax.random.normal, key, mean.shape))
 
     def params_of(fn: Callable[[jax.Array], jax.Array], std: float = 0.1) -> jax.Array:
         checks.function("fn", fn)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm.models import layers
 from jaxswarm.types import Key, Params
 
 
@@ -59,9 +60,9 @@ class CriticMLP(nn.Module):
             features.append(condition.reshape(x.shape[0], -1))
         hidden = jnp.concatenate(features, axis=-1)
         for width in self.widths:
-            hidden = nn.silu(nn.Dense(width)(hidden))
+            hidden = nn.silu(layers.Dense(width)(hidden))
         # The first values are 0: the advantage is the shaped reward until the critic learns.
-        return nn.Dense(1, kernel_init=nn.initializers.zeros)(hidden)[:, 0]
+        return layers.Dense(1, kernel_init=nn.initializers.zeros)(hidden)[:, 0]
 
 
 def critic_from_network(

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import agents, checks
+from jaxswarm._draws import flat
 from jaxswarm.generative._dispatch import dispatch
 from jaxswarm.generative._families import check_models, check_tree, families, model_list
 from jaxswarm.generative._router import (
@@ -93,7 +94,7 @@ class Ensemble:
         """
         num_samples = checks.whole("num_samples", num_samples, 1)
         noise_key, expert_key = jax.random.split(checks.key(key))
-        x = jax.random.normal(noise_key, (num_samples, *self.router.shape))
+        x = flat(jax.random.normal, noise_key, (num_samples, *self.router.shape))
         condition = flow.check_condition(condition, num_samples, self.router.num_classes)
         checks.choice("mode", mode, MODES)
         if mode != "oracle" or expert is None:

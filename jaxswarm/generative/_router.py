@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import checks
-from jaxswarm.models import flow
+from jaxswarm.models import flow, layers
 from jaxswarm.models.flow.model import check_num_classes, check_shape
 from jaxswarm.models.flow.networks import as_images
 from jaxswarm.models.linear import dot_general
@@ -56,9 +56,9 @@ class _Classifier(nn.Module):
     def __call__(self, x: jax.Array, t: jax.Array, condition: jax.Array | None = None) -> jax.Array:
         x = x if x.ndim == 2 else as_images(x)
         # Without lifting, all that the head sees of 2-D data would be two numbers.
-        lifted = nn.Dense(self.features, dot_general=dot_general)(x)
+        lifted = layers.Dense(self.features, dot_general=dot_general)(x)
         output = nn.silu(self.backbone(lifted, t, condition))
-        return nn.Dense(self.num_experts, dot_general=dot_general)(output.reshape(len(x), -1))
+        return layers.Dense(self.num_experts, dot_general=dot_general)(output.reshape(len(x), -1))
 
 
 def router(
@@ -92,7 +92,7 @@ def router(
     Example:
         >>> import jax, jax.numpy as jnp
         >>> from jaxswarm import generative
-        >>> from jaxswarm.models import flow
+        >>> from jaxswarm.models import layers, flow
         >>> router = generative.router(flow.MLP(width=8), (2,), 3)
         >>> router.logits(router.init(jax.random.key(0)), jnp.zeros((5, 2)), jnp.zeros(5)).shape
         (5, 3)

@@ -15,6 +15,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxswarm.models import layers
+
 
 @jax.custom_jvp
 def matmul(x: jax.Array, w: jax.Array) -> jax.Array:
@@ -56,5 +58,5 @@ def dense(width: int, gain: float, **options: Any) -> nn.Dense:
         gain: at least 0.
         options: of ``nn.Dense``.
     """
-    init = nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
-    return nn.Dense(width, kernel_init=init, dot_general=dot_general, **options)
+    init = layers.variance_scaling(gain**2, "fan_in", "normal")
+    return layers.Dense(width, kernel_init=init, dot_general=dot_general, **options)

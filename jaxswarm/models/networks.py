@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 
 from jaxswarm import checks
+from jaxswarm.models import layers
 from jaxswarm.models.linear import dot_general
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -21,10 +22,10 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "elu": nn.elu,
 }
 INITIALIZERS: dict[str, Callable[[], Any]] = {
-    "lecun": nn.initializers.lecun_normal,
-    "xavier": nn.initializers.xavier_normal,
-    "xavier_uniform": nn.initializers.xavier_uniform,
-    "he": nn.initializers.he_normal,
+    "lecun": lambda: layers.lecun_normal,
+    "xavier": lambda: layers.variance_scaling(1.0, "fan_avg"),
+    "xavier_uniform": lambda: layers.variance_scaling(1.0, "fan_avg", "uniform"),
+    "he": lambda: layers.variance_scaling(2.0),
     "orthogonal": nn.initializers.orthogonal,
     "zeros": lambda: nn.initializers.zeros,
 }
@@ -52,9 +53,9 @@ class MLP(nn.Module):
         kernel = INITIALIZERS[self.initializer]()
         x = x.reshape(x.shape[0], -1)
         for width in self.widths[:-1]:
-            x = nn.Dense(width, kernel_init=kernel, dot_general=dot_general)(x)
+            x = layers.Dense(width, kernel_init=kernel, dot_general=dot_general)(x)
             x = ACTIVATIONS[self.activation](_normalized(x, self.norm, train))
-        return nn.Dense(self.widths[-1], kernel_init=kernel, dot_general=dot_general)(x)
+        return layers.Dense(self.widths[-1], kernel_init=kernel, dot_general=dot_general)(x)
 
 
 class CNN(nn.Module):
@@ -86,15 +87,15 @@ class CNN(nn.Module):
         activate = ACTIVATIONS[self.activation]
         x = _as_images(x)
         for width in self.channels:
-            x = nn.Conv(width, (3, 3), kernel_init=kernel)(x)
+            x = layers.Conv(width, (3, 3), kernel_init=kernel)(x)
             x = activate(_normalized(x, self.norm, train))
             if min(x.shape[1:3]) > 1:
                 x = nn.avg_pool(x, (2, 2), strides=(2, 2))
         x = x.reshape(x.shape[0], -1)
         for width in self.widths:
-            x = nn.Dense(width, kernel_init=kernel, dot_general=dot_general)(x)
+            x = layers.Dense(width, kernel_init=kernel, dot_general=dot_general)(x)
             x = activate(_normalized(x, self.norm, train))
-        return nn.Dense(self.num_outputs, kernel_init=kernel, dot_general=dot_general)(x)
+        return layers.Dense(self.num_outputs, kernel_init=kernel, dot_general=dot_general)(x)
 
 
 def mlp(

@@ -121,7 +121,7 @@ def evaluate(
     def episode(key: Key) -> jax.Array:
         steps = env.time_limit
         _, trajectory = envs.unroll(key, env, policy, steps, params=params, env_params=env_params)
-        last = trajectory.timestep.last()
+        last = jnp.asarray(trajectory.timestep.last())
         ended = last[:, None] | trajectory.timestep.extras.get("restarted", False)
         counts = jnp.cumsum(ended, axis=0) - ended == 0  # [T, 1] or [T, N]
         weight = jnp.asarray(discount) ** jnp.arange(steps)

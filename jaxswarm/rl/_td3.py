@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.rl._off_policy import Learner, off_policy, valid_only
@@ -166,7 +167,7 @@ def td3_learner(
 
     def act(key: Key, state: TD3State, features: jax.Array) -> jax.Array:
         action = policy_actions(state.params["actor"], features)
-        noise = exploration * jax.random.normal(key, action.shape)
+        noise = exploration * flat(jax.random.normal, key, action.shape)
         return jnp.arctanh(jnp.clip(action + noise, -EDGE, EDGE))
 
     def update(
@@ -218,7 +219,7 @@ def td3_target(
 ) -> jax.Array:
     """One-step targets ``[B]``: the smallest target critic at the smoothed target action."""
     action = policy_actions(target["actor"], batch.next_features)
-    noise = hp.smoothing * jax.random.normal(key, action.shape)
+    noise = hp.smoothing * flat(jax.random.normal, key, action.shape)
     noise = jnp.clip(noise, -hp.smoothing_clip, hp.smoothing_clip)
     action = jnp.clip(action + noise, -1.0, 1.0)
     q = network.q_values(target["critic"], batch.next_features, action)[..., 0]

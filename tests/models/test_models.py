@@ -52,6 +52,26 @@ def test_stacked_agents_predict_and_learn(name, key):
     assert (after < before).all()
 
 
+@pytest.mark.parametrize("shape", [(7, 10), (3, 3, 2, 5)])
+def test_weights_drawn_flat_are_those_of_flax(shape, key):
+    from jaxswarm.models import layers
+
+    for mode in ("fan_in", "fan_avg"):
+        for distribution in ("truncated_normal", "normal", "uniform"):
+            ours = layers.variance_scaling(2.0, mode, distribution)
+            theirs = nn.initializers.variance_scaling(2.0, mode, distribution)
+            np.testing.assert_allclose(ours(key, shape), theirs(key, shape), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        layers.normal(0.02)(key, shape), nn.initializers.normal(0.02)(key, shape), rtol=1e-5
+    )
+    x = jnp.ones((1, 4, 4, 3))
+    for ours, theirs in (
+        (layers.Dense(5), nn.Dense(5)),
+        (layers.Conv(5, (3, 3)), nn.Conv(5, (3, 3))),
+    ):
+        chex.assert_trees_all_close(ours.init(key, x), theirs.init(key, x), rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", list(NETWORKS))
 def test_every_network_maps_to_its_outputs(name, key):
     model = make(name)

@@ -64,7 +64,7 @@ class FromJumanjiCopies(IndependentCopies):
         """The original's step; it terminates where that ends with discount 0."""
         del key, params
         state, timestep = self._env.step(state, action)
-        terminated = timestep.last() & jnp.all(timestep.discount == 0.0)
+        terminated = jnp.asarray(timestep.last()) & jnp.all(timestep.discount == 0.0)
         extras = timestep.extras if isinstance(timestep.extras, dict) else {}
         reward = jnp.asarray(timestep.reward)
         return CopyStep(state, timestep.observation, reward, terminated, dict(extras))

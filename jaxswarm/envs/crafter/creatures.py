@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm._draws import flat
 from jaxswarm.envs.crafter import rules as r
 from jaxswarm.envs.crafter.types import CrafterWorld, Herd
 from jaxswarm.types import Key
@@ -22,7 +23,7 @@ def stock(key: Key, terrain: jax.Array, start: np.ndarray, count: int) -> Herd:
     at = np.arange(size)
     away = np.hypot(at[:, None, None] - start[:, 0], at[None, :, None] - start[:, 1]).min(axis=-1)
     chosen = (terrain == r.GRASS) & (away > 3)
-    draw = jnp.where(chosen, jax.random.uniform(key, terrain.shape), 0.0)
+    draw = jnp.where(chosen, flat(jax.random.uniform, key, terrain.shape), 0.0)
     score, index = jax.lax.top_k(draw.ravel(), count)
     position = jnp.stack([index // size, index % size], axis=1).astype(jnp.int32)
     health = jnp.where(score > 0.985, 3, 0)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
 from jaxswarm.envs.maze.levels import FLOOR, LAVA, MOSS, NUM_TILES, SMALLEST, WALL, Level, check
 from jaxswarm.envs.maze.paths import distances, enterable, shortest_path_cells
 from jaxswarm.types import Key
@@ -111,7 +112,7 @@ def mutate(
         draw = jax.random.uniform(kind_key)
         moves = draw < move_probability
         candidates = inside & ~kept & (enterable(level) | ~moves)
-        score = jnp.where(candidates, jax.random.uniform(cell_key, candidates.shape), -1.0)
+        score = jnp.where(candidates, flat(jax.random.uniform, cell_key, candidates.shape), -1.0)
         best = jnp.argmax(score)
         cell = jnp.stack([best // width, best % width]).astype(jnp.int32)
         found = jnp.any(candidates)
@@ -176,7 +177,7 @@ def add_hints(
         rows, columns, jnp.asarray(level.goal)
     )
     away = _distance_to(path, height + width)
-    away = away + 0.5 * jax.random.uniform(tie_key, away.shape)
+    away = away + 0.5 * flat(jax.random.uniform, tie_key, away.shape)
     area = jnp.sum(floor)
 
     def draw(key: jax.Array, order: jax.Array, allowed: jax.Array) -> jax.Array:
@@ -185,7 +186,7 @@ def add_hints(
         count = jax.random.uniform(share_key, (), minval=low, maxval=high) * area
         order = jnp.where(allowed, order, jnp.inf).reshape(-1)
         rank = jnp.argsort(jnp.argsort(order)) + 1
-        gumbel = jax.random.gumbel(cell_key, order.shape)
+        gumbel = flat(jax.random.gumbel, cell_key, order.shape)
         score = jnp.where(allowed.reshape(-1), gumbel - power * jnp.log(rank), -jnp.inf)
         place = jnp.argsort(jnp.argsort(-score))
         return (place < jnp.round(count)).reshape(allowed.shape) & allowed
@@ -222,7 +223,7 @@ def place_ends(key: Key, tiles: jax.Array, *, at_least: int = 1) -> Level:
     part = free & (labels == largest)
 
     def pick(key: jax.Array, mask: jax.Array) -> jax.Array:
-        best = jnp.argmax(jnp.where(mask, jax.random.uniform(key, mask.shape), -1.0))
+        best = jnp.argmax(jnp.where(mask, flat(jax.random.uniform, key, mask.shape), -1.0))
         return jnp.stack([best // width, best % width]).astype(jnp.int32)
 
     start = pick(start_key, part)

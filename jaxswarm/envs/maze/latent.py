@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
 from jaxswarm.envs.maze.levels import FLOOR, MOSS, NUM_TILES, SMALLEST, WALL, Level, check
 from jaxswarm.models import vae
 from jaxswarm.types import Key, Params
@@ -154,7 +155,7 @@ def level_vae(
         )
         between = vae.interpolate(*ends, num_points)
         noise_key, decode_key = jax.random.split(key)
-        z = between.mean + between.std * jax.random.normal(noise_key, between.mean.shape)
+        z = between.mean + between.std * flat(jax.random.normal, noise_key, between.mean.shape)
         return decode(decode_key, params, z.reshape(-1, model.latent), mode)
 
     return LevelVAE(fit, encode, decode, sample, interpolate, model)

@@ -18,6 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxswarm.models import layers
 from jaxswarm.models.linear import dot_general
 
 
@@ -48,12 +49,12 @@ class Conditioning(nn.Module):
     def __call__(self, t: jax.Array, condition: jax.Array | None) -> jax.Array:
         """Embed ``t: [B]`` and ``condition: int32[B]``, or numbers ``[B, ...]``."""
         features = time_features(t, 32)
-        embedding = nn.Dense(self.width, dot_general=dot_general)(features)
+        embedding = layers.Dense(self.width, dot_general=dot_general)(features)
         if self.num_classes is not None:
             embedding += nn.Embed(self.num_classes + 1, self.width)(condition)
         elif condition is not None:
             numbers = condition.reshape(len(condition), -1)
-            embedding += nn.Dense(self.width, dot_general=dot_general)(numbers)
+            embedding += layers.Dense(self.width, dot_general=dot_general)(numbers)
         return nn.silu(embedding)
 
 
@@ -75,10 +76,10 @@ class MLP(nn.Module):
         """Apply to ``x: [B, ...]``; the embedding is added to the first hidden layer."""
         embedding = Conditioning(self.width, self.num_classes)(t, condition).astype(x.dtype)
         flat = x.reshape(len(x), -1)
-        hidden = nn.Dense(self.width, dot_general=dot_general)(flat) + embedding
+        hidden = layers.Dense(self.width, dot_general=dot_general)(flat) + embedding
         for _ in range(self.depth - 1):
-            hidden = nn.Dense(self.width, dot_general=dot_general)(nn.silu(hidden))
-        output = nn.Dense(flat.shape[-1], dot_general=dot_general)(nn.silu(hidden))
+            hidden = layers.Dense(self.width, dot_general=dot_general)(nn.silu(hidden))
+        output = layers.Dense(flat.shape[-1], dot_general=dot_general)(nn.silu(hidden))
         return output.reshape(x.shape)
 
 
@@ -110,7 +111,7 @@ class DiT(nn.Module):
         rows, columns = height // p, width // p
         patches = images.reshape(batch, rows, p, columns, p, channels).swapaxes(2, 3)
         patches = patches.reshape(batch, rows * columns, p * p * channels)
-        tokens = nn.Dense(self.width)(patches)
+        tokens = layers.Dense(self.width)(patches)
         tokens += positions(rows, columns, self.width)[None].astype(tokens.dtype)
         embedding = Conditioning(self.width, self.num_classes)(t, condition).astype(x.dtype)
         for _ in range(self.depth):
@@ -137,7 +138,7 @@ class _Block(nn.Module):
             if attention:
                 hidden = nn.MultiHeadDotProductAttention(self.num_heads)(hidden)
             else:
-                hidden = nn.Dense(width)(nn.gelu(nn.Dense(4 * width)(hidden)))
+                hidden = layers.Dense(width)(nn.gelu(layers.Dense(4 * width)(hidden)))
             tokens = tokens + gate * hidden
         return tokens
 
@@ -165,7 +166,7 @@ class UNet(nn.Module):
             )
         embedding = Conditioning(4 * self.channels[0], self.num_classes)(t, condition)
         embedding = embedding.astype(x.dtype)
-        hidden = nn.Conv(self.channels[0], (3, 3))(images)
+        hidden = layers.Conv(self.channels[0], (3, 3))(images)
         skips = []
         for level, width in enumerate(self.channels):
             if level:
@@ -178,7 +179,7 @@ class UNet(nn.Module):
             hidden = _ResidualBlock(self.channels[level])(hidden, embedding)
             if level:
                 hidden = jnp.repeat(jnp.repeat(hidden, 2, axis=1), 2, axis=2)
-        output = nn.Conv(images.shape[-1], (3, 3), kernel_init=nn.initializers.zeros)(
+        output = layers.Conv(images.shape[-1], (3, 3), kernel_init=nn.initializers.zeros)(
             nn.silu(_group_norm(hidden))
         )
         return output.reshape(x.shape)
@@ -191,12 +192,12 @@ class _ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, embedding: jax.Array) -> jax.Array:
-        hidden = nn.Conv(self.channels, (3, 3))(nn.silu(_group_norm(x)))
-        modulation = nn.Dense(2 * self.channels)(embedding)[:, None, None]
+        hidden = layers.Conv(self.channels, (3, 3))(nn.silu(_group_norm(x)))
+        modulation = layers.Dense(2 * self.channels)(embedding)[:, None, None]
         scale, shift = jnp.split(modulation, 2, axis=-1)
         hidden = _group_norm(hidden) * (1 + scale) + shift
-        hidden = nn.Conv(self.channels, (3, 3))(nn.silu(hidden))
-        skip = x if x.shape[-1] == self.channels else nn.Conv(self.channels, (1, 1))(x)
+        hidden = layers.Conv(self.channels, (3, 3))(nn.silu(hidden))
+        skip = x if x.shape[-1] == self.channels else layers.Conv(self.channels, (1, 1))(x)
         return skip + hidden
 
 
@@ -223,7 +224,7 @@ def positions(rows: int, columns: int, width: int) -> jax.Array:
 
 
 def _zero_dense(width: int) -> nn.Dense:
-    return nn.Dense(width, kernel_init=nn.initializers.zeros)
+    return layers.Dense(width, kernel_init=nn.initializers.zeros)
 
 
 def _group_norm(x: jax.Array) -> jax.Array:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
 from jaxswarm.models.flow.model import (
     Flow,
     check_condition,
@@ -70,7 +71,7 @@ def noised(key: Key, data: ArrayLike, path: Path, t: ArrayLike | None = None) ->
     check_path(path)
     if data.ndim < 1:
         raise ValueError(f"data: expected shape [B, ...], got {data.shape}")
-    noise = jax.random.normal(noise_key, data.shape, data.dtype)
+    noise = flat(jax.random.normal, noise_key, data.shape, data.dtype)
     t = jax.random.uniform(time_key, data.shape[:1]) if t is None else check_times(t, len(data))
     return Noised(path.point(noise, data, t), t, noise, data, path.velocity(noise, data, t))
 

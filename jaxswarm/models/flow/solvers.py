@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
 from jaxswarm.models.flow.model import Field, check_shape
 from jaxswarm.models.flow.paths import over_features
 from jaxswarm.types import ArrayLike, Key
@@ -152,7 +153,7 @@ def sample(
         (7, 2)
     """
     num_samples = checks.whole("num_samples", num_samples, 1)
-    noise = jax.random.normal(checks.key(key), (num_samples, *check_shape(shape)))
+    noise = flat(jax.random.normal, checks.key(key), (num_samples, *check_shape(shape)))
     return integrate(field, noise, num_steps=num_steps, method=method, tolerance=tolerance)
 
 

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxswarm.models import layers
 from jaxswarm.models.linear import dot_general
 from jaxswarm.models.networks import ACTIVATIONS
 from jaxswarm.models.transformer._config import Config, attention_scale
@@ -131,7 +132,7 @@ class Network(nn.Module):
             config.vocab_size,
             config.width,
             dtype=dtype,
-            embedding_init=nn.initializers.normal(0.02),
+            embedding_init=layers.normal(0.02),
             name="embed",
         )
         if config.vocab_size <= SMALL_VOCABULARY:
@@ -152,7 +153,7 @@ class Network(nn.Module):
         logits = embed.attend(x).astype(jnp.float32)
         value = None
         if config.value_head:
-            head = nn.Dense(
+            head = layers.Dense(
                 1, use_bias=False, dtype=dtype, kernel_init=nn.initializers.zeros, name="value"
             )
             value = head(x)[..., 0].astype(jnp.float32)
@@ -182,11 +183,11 @@ class Block(nn.Module):
         residual = 1.0 / (2 * config.num_layers)
 
         def dense(x: jax.Array, features: int, name: str, scale: float = 1.0) -> jax.Array:
-            layer = nn.Dense(
+            layer = layers.Dense(
                 features,
                 use_bias=False,
                 dtype=dtype,
-                kernel_init=nn.initializers.variance_scaling(scale, "fan_in", "normal"),
+                kernel_init=layers.variance_scaling(scale, "fan_in", "normal"),
                 dot_general=dot_general,
                 name=name,
             )

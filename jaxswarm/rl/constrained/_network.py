@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm.models import layers
 from jaxswarm.rl.heads import categorical
 from jaxswarm.rl.networks import Network
 from jaxswarm.types import Key, Params, PyTree
@@ -25,9 +26,9 @@ class _Scores(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         for width in self.widths:
-            x = jnp.tanh(nn.Dense(width)(x))
-        last = nn.initializers.variance_scaling(self.last_scale, "fan_in", "truncated_normal")
-        return nn.Dense(1, kernel_init=last)(x)[..., 0]
+            x = jnp.tanh(layers.Dense(width)(x))
+        last = layers.variance_scaling(self.last_scale, "fan_in", "truncated_normal")
+        return layers.Dense(1, kernel_init=last)(x)[..., 0]
 
 
 def candidate_network(

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
 from jaxswarm.models import vae
 from jaxswarm.rl.curriculum._buffer import num_levels
 from jaxswarm.types import ArrayLike, Key, PyTree
@@ -141,7 +142,7 @@ def interpolated_levels(
         first, second = (vae.Posterior(means[i][None], stds[i][None]) for i in (a, b))
         step = jax.random.randint(step_key, (), 0, num_steps)
         between = jax.tree.map(lambda x: x[0, step], vae.interpolate(first, second, num_steps))
-        noise = jax.random.normal(noise_key, between.mean.shape)
+        noise = flat(jax.random.normal, noise_key, between.mean.shape)
         return decode(decode_key, between.mean + between.std * noise)
 
     def generate(key: Key, replayed: PyTree, starting: PyTree) -> PyTree:

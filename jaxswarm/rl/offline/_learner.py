@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
 from jaxswarm.models import flow as flows
 from jaxswarm.models.losses import weighted_mean
 from jaxswarm.rl.offline._network import ChunkNetwork
@@ -246,7 +247,7 @@ def chunk_learner(
         goal = checks.numbers("goal", goal, (count, network.num_goals))
         where, critic = condition(observation, goal), acting(params)
         shape = (count * num_candidates, network.horizon, network.num_actions)
-        noise = jax.random.normal(checks.key(key), shape)
+        noise = flat(jax.random.normal, checks.key(key), shape)
 
         def velocity(x: jax.Array, t: jax.Array) -> jax.Array:
             return cut(network.flow.velocity(params["flow"], x, t, where), hp.policy_chunk)

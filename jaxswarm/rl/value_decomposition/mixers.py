@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm.models import layers
 from jaxswarm.models.linear import dot_general
 from jaxswarm.types import ArrayLike, Key, Params
 
@@ -106,12 +107,14 @@ class _Tracks(nn.Module):
         n, m, h = self.num_agents, self.num_objectives, self.width
         # The hypernetworks of all tracks are linear in the state: one product makes them all.
         sizes = (n * h, h, h, h)
-        made: Any = nn.Dense(m * sum(sizes), name="hypernetworks", dot_general=dot_general)(state)
+        made: Any = layers.Dense(m * sum(sizes), name="hypernetworks", dot_general=dot_general)(
+            state
+        )
         made = made.reshape(-1, m, sum(sizes))
         first = jnp.abs(made[..., : n * h]).reshape(-1, m, n, h)
         first_bias, second, features = jnp.split(made[..., n * h :], 3, axis=-1)
         hidden = nn.elu(jnp.einsum("bnm,bmnh->bmh", values, first) + first_bias)
-        out = self.param("state_value", nn.initializers.lecun_normal(), (m, h))
+        out = self.param("state_value", layers.lecun_normal, (m, h))
         bias = self.param("state_bias", nn.initializers.zeros, (m,))
         state_value = jnp.einsum("bmh,mh->bm", nn.relu(features), out) + bias[None]
         return jnp.sum(hidden * jnp.abs(second), axis=-1) + state_value

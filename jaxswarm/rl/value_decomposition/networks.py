@@ -23,6 +23,7 @@ from jumanji import specs
 from jaxswarm import checks
 from jaxswarm.envs import SwarmEnvironment
 from jaxswarm.envs.environment import require_environment
+from jaxswarm.models import layers
 from jaxswarm.models.linear import dot_general
 from jaxswarm.rl.features import action_mask_slice, features_of, only_legal
 from jaxswarm.rl.hyperparameters import choice
@@ -71,7 +72,7 @@ class _Agent(nn.Module):
     num_outputs: int
 
     def setup(self) -> None:
-        dense = lambda size: nn.Dense(size, dot_general=dot_general)  # noqa: E731
+        dense = lambda size: layers.Dense(size, dot_general=dot_general)  # noqa: E731
         self.encoder = dense(self.hidden_size)
         self.input_gates = dense(3 * self.hidden_size)
         self.recurrent_gates = dense(3 * self.hidden_size)

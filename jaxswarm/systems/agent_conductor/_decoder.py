@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm.models import layers
 from jaxswarm.systems.agent_conductor import _prefix
 from jaxswarm.systems.agent_conductor.graphs import (
     NUM_TOKENS,
@@ -47,19 +48,19 @@ class Decoder(nn.Module):
 
     def setup(self) -> None:
         size = NUM_TOKENS + 1 + self.slots
-        small = nn.initializers.normal(0.1)
+        small = layers.normal(0.1)
         self.slot_weight = self.param("slot_weight", small, (self.slots, size, self.width))
         self.position = self.param("position", small, (self.slots + 1, self.width))
-        self.observation = nn.Dense(self.width)
-        self.structure = nn.Dense(self.width)
-        self.hidden = nn.Dense(self.width)
-        self.token_head = nn.Dense(NUM_TOKENS)
-        self.opens_hidden = nn.Dense(1)
+        self.observation = layers.Dense(self.width)
+        self.structure = layers.Dense(self.width)
+        self.hidden = layers.Dense(self.width)
+        self.token_head = layers.Dense(NUM_TOKENS)
+        self.opens_hidden = layers.Dense(1)
         self.opens_token = nn.Embed(NUM_TOKENS, 1)
-        self.refs_hidden = nn.Dense(_prefix.NUM_PAIR)
+        self.refs_hidden = layers.Dense(_prefix.NUM_PAIR)
         self.refs_token = nn.Embed(NUM_TOKENS, _prefix.NUM_PAIR)
-        self.difficulty_hidden = nn.Dense(16)
-        self.difficulty_out = nn.Dense(len(DIFFICULTIES))
+        self.difficulty_hidden = layers.Dense(16)
+        self.difficulty_out = layers.Dense(len(DIFFICULTIES))
 
     def __call__(self, observation: jax.Array, features: jax.Array) -> jax.Array:
         """Touch every parameter, for initialization."""

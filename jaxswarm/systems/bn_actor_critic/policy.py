@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm.models import layers
 from jaxswarm.rl import Network, PolicyDistribution, categorical, distribution_of, features_of
 from jaxswarm.rl.hyperparameters import layer_widths
 from jaxswarm.rl.returns import select_valid
@@ -67,11 +68,11 @@ class _Layers(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         for width in self.widths:
-            x = nn.tanh(nn.Dense(width)(x))
+            x = nn.tanh(layers.Dense(width)(x))
         if not self.num_outputs:
             return x
-        small = nn.initializers.variance_scaling(self.gain**2, "fan_in", "normal")
-        return nn.Dense(self.num_outputs, kernel_init=small)(x)
+        small = layers.variance_scaling(self.gain**2, "fan_in", "normal")
+        return layers.Dense(self.num_outputs, kernel_init=small)(x)
 
 
 class _Edges(nn.Module):
@@ -81,13 +82,13 @@ class _Edges(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, present: jax.Array) -> jax.Array:
-        members = nn.tanh(nn.Dense(self.width)(x))
-        sender, receiver = (nn.Dense(self.width, use_bias=False)(members) for _ in range(2))
+        members = nn.tanh(layers.Dense(self.width)(x))
+        sender, receiver = (layers.Dense(self.width, use_bias=False)(members) for _ in range(2))
         total = jnp.sum(select_valid(members, present), axis=0, keepdims=True)
-        whole = nn.Dense(self.width)(total / jnp.maximum(jnp.sum(present), 1))
+        whole = layers.Dense(self.width)(total / jnp.maximum(jnp.sum(present), 1))
         pairs = nn.tanh(sender[:, None, :] + receiver[None, :, :] + whole[None, :, :])
-        small = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
-        return nn.Dense(2, kernel_init=small)(pairs)
+        small = layers.variance_scaling(0.01, "fan_in", "normal")
+        return layers.Dense(2, kernel_init=small)(pairs)
 
 
 def team_network(

@@ -28,6 +28,7 @@ import numpy as np
 import optax
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
 from jaxswarm.systems.bn_actor_critic.graphs import zeros_and_ones
 from jaxswarm.types import ArrayLike, Key
 
@@ -63,8 +64,8 @@ def dag_noise(key: Key, num_agents: int) -> DagNoise:
     num_agents = checks.whole("num_agents", num_agents, 1)
     permutation_key, edge_key = jax.random.split(key)
     shape = (num_agents, num_agents)
-    permutation = jax.random.gumbel(permutation_key, shape)
-    return DagNoise(permutation, jax.random.gumbel(edge_key, (*shape, 2)))
+    permutation = flat(jax.random.gumbel, permutation_key, shape)
+    return DagNoise(permutation, flat(jax.random.gumbel, edge_key, (*shape, 2)))
 
 
 def sample_dag(

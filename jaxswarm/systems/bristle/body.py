@@ -12,7 +12,7 @@ from jaxswarm import checks, rollout
 from jaxswarm.data import Dataset, from_rows, minibatches, shards
 from jaxswarm.data.dataset import check_dataset
 from jaxswarm.learning import centralized, classification_loss
-from jaxswarm.models import Model
+from jaxswarm.models import Model, layers
 from jaxswarm.types import Key, Params, PyTree
 
 
@@ -32,7 +32,7 @@ def with_head(body: Model, num_features: int, num_classes: int) -> Model:
         raise ValueError("body: expected a network without normalisation statistics")
     num_features = checks.whole("num_features", num_features, 1)
     num_classes = checks.whole("num_classes", num_classes, 1)
-    draw = jax.nn.initializers.lecun_normal()
+    draw = layers.lecun_normal
 
     def init(key: Key) -> Params:
         body_key, head_key = jax.random.split(key)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
 from jaxswarm.data import Batch
 from jaxswarm.envs import scenes
 from jaxswarm.models import flow
@@ -106,7 +107,7 @@ def training_batch(
     checks.probability("drop_rate", drop_rate)
     checks.real("body_noise", body_noise, 0.0)
     noise_key, drop_key = jax.random.split(checks.key(key))
-    bodies = clips.body + body_noise * jax.random.normal(noise_key, clips.body.shape)
+    bodies = clips.body + body_noise * flat(jax.random.normal, noise_key, clips.body.shape)
     sees = ~jax.random.bernoulli(drop_key, drop_rate, clips.verb.shape)
     condition = jax.vmap(condition_of)(bodies, clips.verb, clips.offset, clips.features, sees)
     return Batch(jax.vmap(lambda x: encode(scale, x))(clips.frames), condition, None)

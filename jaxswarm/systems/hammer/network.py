@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm.models import layers
 from jaxswarm.rl import Network, head_of
 from jaxswarm.rl.hyperparameters import layer_widths
 from jaxswarm.systems.hammer.environment import HammerEnvironment
@@ -56,9 +57,9 @@ class Dense(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[F] -> [num_outputs]``."""
         for width in self.widths:
-            x = nn.tanh(nn.Dense(width)(x))
-        small = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
-        return nn.Dense(self.num_outputs, kernel_init=small)(x)
+            x = nn.tanh(layers.Dense(width)(x))
+        small = layers.variance_scaling(0.01, "fan_in", "normal")
+        return layers.Dense(self.num_outputs, kernel_init=small)(x)
 
 
 def hammer_network(

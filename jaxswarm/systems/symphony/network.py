@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from jaxswarm import checks
 from jaxswarm.envs import SwarmEnvironment
+from jaxswarm.models import layers
 from jaxswarm.models.linear import dot_general
 from jaxswarm.rl import Head, QNetwork, q_network_for, squashed_gaussian
 from jaxswarm.rl.q_networks import check_q_network
@@ -45,9 +46,9 @@ class _Layers(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = nn.LayerNorm()(nn.Dense(self.width, dot_general=dot_general)(x))
-        x = _Resine()(nn.Dense(self.width, dot_general=dot_general)(x))
-        return nn.Dense(self.num_outputs, dot_general=dot_general)(x)
+        x = nn.LayerNorm()(layers.Dense(self.width, dot_general=dot_general)(x))
+        x = _Resine()(layers.Dense(self.width, dot_general=dot_general)(x))
+        return layers.Dense(self.num_outputs, dot_general=dot_general)(x)
 
 
 def symphony_network_for(env: SwarmEnvironment, *, width: int = 512, nodes: int = 384) -> QNetwork:

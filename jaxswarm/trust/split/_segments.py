@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxswarm import checks
+from jaxswarm._draws import flat
+from jaxswarm.models import layers
 from jaxswarm.models.linear import dot_general
 from jaxswarm.models.networks import ACTIVATIONS, INITIALIZERS, MLP
 from jaxswarm.trust.split._correlation import distance_correlation
@@ -186,7 +188,7 @@ def gradients(
         pullbacks.append((pullback, out))
         if not silent:
             own_key = jax.random.fold_in(drawn, place)
-            out = out + noise * jax.random.normal(own_key, out.shape)
+            out = out + noise * flat(jax.random.normal, own_key, out.shape)
         sent.append(out)
         incoming = out
 
@@ -214,7 +216,7 @@ def _layers(network: Any) -> list[tuple[str | None, Layer]]:
         kernel, found = INITIALIZERS[network.initializer](), []
         activate = ACTIVATIONS[network.activation]
         for place, width in enumerate(network.widths):
-            dense = nn.Dense(width, kernel_init=kernel, dot_general=dot_general)
+            dense = layers.Dense(width, kernel_init=kernel, dot_general=dot_general)
             final = place == len(network.widths) - 1
             found.append((f"Dense_{place}", dense if final else _Then(dense, activate)))
         return found
