@@ -14,6 +14,7 @@ RUNNING = {
     "_allocator",
     "_cli",
     "_columns",
+    "_compiled",
     "_demo",
     "_intervals",
     "_marl_eval",
