@@ -9,3 +9,6 @@ from pathlib import Path
 SYSTEMS: tuple[str, ...] = tuple(
     sorted(path.parent.name for path in Path(__file__).parent.glob("*/arms.py"))
 )
+
+SCRIPTS: tuple[str, ...] = ("gossip_learning",)
+"""Programs of one file, with ``command_line(args)``, that ``run NAME`` runs as well."""

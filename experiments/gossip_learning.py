@@ -16,20 +16,21 @@ References:
     X. Lian et al., Can decentralized algorithms outperform centralized algorithms?, 2017.
 """
 
+import functools
 import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import numpy as np
 import optax
 import tyro
 
-from experiments.harness import records
+from experiments.harness import execute, records
 from jaxswarm import (
     Checkpoint,
     Timing,
@@ -39,6 +40,7 @@ from jaxswarm import (
     gossip,
     launch,
     learning,
+    loggers,
     models,
     plotting,
     sharding,
@@ -57,6 +59,7 @@ from jaxswarm.sharding import processes
 from jaxswarm.topology.weights import SCHEMES
 
 NAME = "gossip_learning"
+_WHEEL = 64  # agents beyond which nodes on a circle overlap
 BASELINES = {"isolated": gossip.identity, "server": gossip.server}
 FAMILIES = {
     "ring": lambda c: topology.ring(c.agents),
@@ -107,11 +110,14 @@ class Config:
     degree: int = 4  # of random_regular and watts_strogatz graphs
     every: int = 10  # rounds between two evaluations
     seed: int = 0  # base of all random keys
-    devices: int | None = None  # to split agents over; default: one, or all of several processes
+    devices: int | None = None
+    """to split agents over, of one CPU if need be; default: one, or all of several processes"""
     runs: Path = Path("runs")  # results are written to RUNS/gossip_learning/TIME
     checkpoint: Path | None = None  # folder in which the state is saved while running
     resume: bool = False  # continue the run saved in --checkpoint
     progress: bool = True  # show a progress bar
+    log: Literal["csv", "tensorboard", "wandb"] | None = None
+    """write records while the arms run, to RUNS/gossip_learning/TIME/log or to wandb"""
 
 
 class Arm(NamedTuple):
@@ -122,8 +128,8 @@ class Arm(NamedTuple):
     graph: topology.Topology | None
 
 
-def run(config: Config) -> dict[str, Arm]:
-    """Run all arms one after the other; ``{arm name: Arm}``.
+def run(config: Config, on_arm: Callable[[str], None] = lambda name: None) -> dict[str, Arm]:
+    """Run all arms one after the other; ``{arm name: Arm}``. ``on_arm`` is told what starts.
 
     Raises:
         ValueError: on an unknown choice (with a suggestion) or a number out of range.
@@ -160,6 +166,7 @@ def run(config: Config) -> dict[str, Arm]:
             sample=data.minibatches(config.batch),
         )
         timing = Timing()
+        on_arm(name)
         if progress:
             print(f"{name}", file=sys.stderr)
         start = _placed(learner.init(params), mesh, config)
@@ -218,8 +225,10 @@ def _mesh(config: Config) -> Any:
     if wanted > there or (several and wanted != there):
         raise ValueError(
             f"devices: expected {'all' if several else 'at most'} {there} that jax finds, got "
-            f"{wanted}; a CPU counts as {wanted} with the environment variable XLA_FLAGS="
-            f"--xla_force_host_platform_device_count={wanted}"
+            f"{wanted}; a CPU counts as {wanted} after sharding.force_cpu_devices({wanted}), which "
+            "this program's command line calls, unless XLA_FLAGS sets "
+            f"--xla_force_host_platform_device_count; of several processes, the option "
+            "--devices-per-process of jaxswarm.launch"
         )
     mesh = sharding.mesh(None if several else wanted)
     sharding.agents_per_device(config.agents, mesh.devices.size)
@@ -255,7 +264,10 @@ def table(arms: dict[str, Arm]) -> str:
 
 
 def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
-    """Graphs coloured by their agents' accuracy above, curves over rounds below."""
+    """Graphs coloured by their agents' accuracy above, curves over rounds below.
+
+    Rings and other graphs that look alike from every agent are drawn as wheels if they are large.
+    """
     drawn = [(name, arm, arm.graph) for name, arm in arms.items() if arm.graph is not None]
     shown = [d for d in drawn if not d[2].is_sequence and d[2].num_edge_slots <= 40_000][:2]
     axes = plotting.panels(2 if shown else 1, 2, width=5.4, height=4.2).reshape(-1, 2)
@@ -265,15 +277,17 @@ def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
     for ax in axes[0][len(shown) :] if shown else ():
         ax.set_axis_off()
     for ax, score, (name, _, graph) in zip(axes[0], scores, shown, strict=False):
-        plotting.graph(
-            graph,
-            score,
-            label="accuracy",
-            title=f"{name.replace('_', ' ')}: mean {score.mean():.2f}, worst {score.min():.2f}",
-            limits=(low, max(high, low + 1e-3)),
-            node_size=float(np.clip((700 / graph.num_agents) ** 2, 5.0, 240.0)),  # on a ring, apart
-            ax=ax,
-        )
+        options = {"label": "accuracy", "limits": (low, max(high, low + 1e-3)), "ax": ax}
+        shown_name = name.replace("_", " ")
+        found = f"mean {score.mean():.2f}, worst {score.min():.2f}"
+        if graph.offsets is not None and graph.num_agents > _WHEEL:
+            degree = int(np.asarray(graph.in_degrees())[0])
+            plotting.wheel(
+                graph, score, title=f"{shown_name}: each receives from {degree}", **options
+            )
+            ax.text(0.0, -1.08, found, ha="center", va="top", fontsize=11)
+        else:
+            plotting.graph(graph, score, title=f"{shown_name}: {found}", **options)
     rounds = next(iter(arms.values())).metrics["round"]
     colors = dict(zip(arms, plotting.PALETTE, strict=False))
     plotting.curves(
@@ -298,14 +312,29 @@ def plot(arms: dict[str, Arm], path: Path, title: str = "") -> Path:
     return plotting.save(axes[0][0], path)
 
 
+def _force_devices(wanted: int | None) -> None:
+    """Make as many devices of this CPU as wanted, and say so; not in one of several processes."""
+    if wanted is None or jax.distributed.is_initialized():
+        return
+    if sharding.force_cpu_devices(wanted):
+        print(f"this CPU counts as {wanted} devices, which share its cores", file=sys.stderr)
+
+
 def main(config: Config) -> dict[str, Arm]:
     """Run, record, print the table and draw the figure."""
     began = time.perf_counter()
     kept = keep_programs(config.runs / "compiled")
-    arms = run(config)
+    new_folder = functools.cache(lambda: records.new_folder(config.runs, NAME))
+    if config.log is None:
+        arms = run(config)
+    else:
+        log: execute.Log = config.log
+        make = lambda name: execute.writer(log, new_folder(), NAME, name, config)  # noqa: E731
+        with loggers.every_run(make) as label:
+            arms = run(config, label)
     if not processes.is_primary():
         return arms
-    folder = records.new_folder(config.runs, NAME)
+    folder = new_folder()
     records.save_config(folder / "config.json", config)
     records.write_json(folder / "versions.json", records.versions())
     records.save_metrics(folder / "metrics.npz", {name: arm.metrics for name, arm in arms.items()})
@@ -322,12 +351,13 @@ def main(config: Config) -> dict[str, Arm]:
     return arms
 
 
-def command_line() -> int:
-    """Run with options from ``sys.argv``; the exit status: 0, 2 on an error, 130 after Ctrl-C."""
+def command_line(args: Sequence[str] | None = None, *, program: str | None = None) -> int:
+    """Run with ``args`` (``sys.argv``); the exit status: 0, 2 on an error, 130 after Ctrl-C."""
     checkpoint = None
     try:
-        config = tyro.cli(Config, description=__doc__)
+        config = tyro.cli(Config, description=__doc__, args=args, prog=program)
         checkpoint = config.checkpoint
+        _force_devices(config.devices)
         main(config)
         return 0
     except CheckpointExistsError:

@@ -16,7 +16,8 @@ jaxswarm {jaxswarm.__version__}: decentralized agents as arrays, in JAX.
 
 usage: jaxswarm COMMAND [ARGUMENTS ...]
 
-  demo [--agents N] [--rounds R]   agents learn digits alone, on a ring, on an exponential graph and
+  demo [--agents N] [--rounds R] [--devices D]
+                                   agents learn digits alone, on a ring, on an exponential graph and
                                    with a server; prints a table
   launch ...                       start several processes of one program (launch --help)
 

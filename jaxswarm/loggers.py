@@ -1,8 +1,9 @@
-"""Writers of a run's records while it runs: CSV, JSON lines, TensorBoard, Weights & Biases.
+"""Writers of a run's records: CSV, JSON lines, TensorBoard, Weights & Biases, marl-eval.
 
 ``simulate(…, on_records=loggers.csv("runs/mine.csv"))`` writes a row of numbers for every record,
 in the order of rounds, as soon as the chunk that computed it is over. A writer of your own is any
-object with the two methods of :class:`Writer`. Only CSV and JSON lines need no further package.
+object with the two methods of :class:`Writer`. Only TensorBoard and Weights & Biases need a further
+package. :func:`write_marl_eval` writes returns of finished runs over many seeds.
 """
 
 import contextlib
@@ -21,6 +22,19 @@ import numpy as np
 
 from jaxswarm import checks
 from jaxswarm._columns import columns
+from jaxswarm._marl_eval import marl_eval, write_marl_eval
+
+__all__ = [
+    "Row",
+    "Writer",
+    "csv",
+    "every_run",
+    "jsonl",
+    "marl_eval",
+    "tensorboard",
+    "wandb",
+    "write_marl_eval",
+]
 
 Row = Mapping[str, float]
 """Numbers of one record by name."""

@@ -83,7 +83,7 @@ plotting.curves(
 # $r = \sqrt{1 - K_c / K}$.
 
 # %%
-oscillators = swarms.kuramoto(1500, frequencies=lambda key: 0.5 * jax.random.cauchy(key))
+oscillators = swarms.kuramoto(None, 1500, frequencies=lambda key: 0.5 * jax.random.cauchy(key))
 coupling = jnp.linspace(0.2, 4.0, 10)
 
 

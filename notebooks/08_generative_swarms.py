@@ -95,8 +95,8 @@ film_file = Path(tempfile.mkdtemp()) / "film.gif"
 plotting.movie(
     lambda ax, k: show(ax, frames[min(k, 40)], nearest, f"t = {min(k, 40) / 40:.2f}"),
     48,
-    film_file,
     interval=80,
+    save_path=film_file,
     dpi=60,
 )
 Image(data=film_file.read_bytes(), format="gif")

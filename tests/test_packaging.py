@@ -77,6 +77,20 @@ def test_the_demonstration_has_four_arms():
 
 
 @pytest.mark.slow
+def test_the_demonstration_is_the_same_on_two_devices():
+    one, two = _demo.table(8, 60, progress=False), _demo.table(8, 60, devices=2, progress=False)
+    for (name, score, sent), (_, other, others) in zip(one, two, strict=True):
+        assert abs(score - other) < 0.01, name  # sums in another order
+        assert sent == others, name
+
+
+def test_the_demonstration_refuses_devices_that_do_not_divide(capsys):
+    with pytest.raises(SystemExit):
+        _demo.main(["--agents", "6", "--devices", "4"])
+    assert "expected a divisor of 6 agents, got 4" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_wheel_in_a_fresh_environment_runs_the_readme(tmp_path):
     pytest.importorskip("build")
     pytest.importorskip("twine")

@@ -1,11 +1,12 @@
 """Every plot is rendered and read back: lines, scales, colours, gaps, files."""
 
+import inspect
 import re
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 
 from jaxswarm import plotting
 from jaxswarm.statistics import compare
@@ -27,7 +28,11 @@ def _tree(n: int) -> Topology:
 
 
 def _texts(ax) -> dict[str, float]:
-    return {text.get_text(): float(text.xy[1]) for text in ax.texts}
+    """Heights of names: where a line leads to them, else where they are anchored."""
+    return {
+        text.get_text(): float((text.xyann if text.arrow_patch else text.xy)[1])
+        for text in ax.texts
+    }
 
 
 def _picture(path) -> np.ndarray:
@@ -52,6 +57,11 @@ def test_curve_names_do_not_overlap(tmp_path):
     heights = sorted(height for name, height in _texts(ax).items() if name.startswith("arm"))
     pixels = np.diff(heights) * ax.figure.get_figheight() * ax.get_position().height * 72
     assert (pixels > 11).all()
+    names = [text for text in ax.texts if text.get_text().startswith("arm")]
+    assert len({text.xy for text in names}) == 1  # each is led to the end of its line
+    assert all(text.arrow_patch for text in names)
+    apart = plotting.curves({"low": [0.0, 0.0], "high": [0.0, 1.0]})
+    assert not any(text.arrow_patch for text in apart.texts)
 
 
 def test_curves_tolerate_gaps_single_runs_and_jax(tmp_path):
@@ -150,13 +160,46 @@ def test_swarm_arrows_point_along_headings(tmp_path):
     plotting.save(one.axes, tmp_path / "swarm.png")
 
 
+def test_a_wheel_has_a_bar_for_every_agent_and_the_edges_of_one():
+    values = np.linspace(0.5, 1.0, 100)
+    values[7] = np.nan
+    ax = plotting.wheel(_ring(100), values, label="accuracy", limits=(0.4, 1.0))
+    others, own = (c for c in ax.collections if isinstance(c, LineCollection))
+    assert (len(others.get_segments()), len(own.get_segments())) == (98, 2)
+    (bars,) = (c for c in ax.collections if isinstance(c, PolyCollection))
+    assert len(bars.get_paths()) == 99
+    lengths = [np.linalg.norm(path.vertices, axis=1) for path in bars.get_paths()]
+    np.testing.assert_allclose([x.min() for x in lengths], 0.52, rtol=1e-6)  # bars from zero
+    np.testing.assert_allclose(lengths[0].max(), 0.52 + 0.48 * 0.5, rtol=1e-6)
+    assert bars.get_clim() == (0.4, 1.0)
+    with pytest.raises(ValueError, match="values: expected numbers ≥ 0, got -1"):
+        plotting.wheel(_ring(4), [1.0, 2.0, -1.0, 0.0])
+    with pytest.raises(ValueError, match=r"values: expected shape \(4,\)"):
+        plotting.wheel(_ring(4), [1.0])
+
+
 def test_animation_has_every_frame(tmp_path):
     from PIL import Image
 
     positions = np.random.default_rng(0).random((4, 6, 2))
-    path = plotting.animate(positions, np.zeros((4, 6)), tmp_path / "a" / "swarm.gif", dpi=40)
+    path = tmp_path / "a" / "swarm.gif"
+    plotting.animate(positions, np.zeros((4, 6)), 40.0, path, dpi=40)
     with Image.open(path) as picture:
         assert picture.n_frames == 4
+        assert picture.info["duration"] == 40
+
+
+def test_animations_have_one_signature():
+    from jaxswarm.envs import SwarmEnvironment
+
+    def shared(function):
+        found = inspect.signature(function).parameters
+        return [found[name] for name in ("interval", "save_path", "dpi")]
+
+    first = shared(plotting.animate)
+    assert first == shared(plotting.movie) == shared(SwarmEnvironment.animate)
+    still = plotting.animate(np.eye(3)[None, :, :2], np.ones((1, 3)))  # no file
+    still._draw_was_started = True  # matplotlib warns of animations that are never shown
 
 
 def test_mp4_without_ffmpeg_is_refused_by_name(tmp_path, monkeypatch):
@@ -166,7 +209,7 @@ def test_mp4_without_ffmpeg_is_refused_by_name(tmp_path, monkeypatch):
     with pytest.raises(
         ValueError, match=r"save_path: expected a name that ends in \.gif, .* ffmpeg"
     ):
-        plotting.animate(np.ones((2, 3, 2)), np.ones((2, 3)), tmp_path / "v.mp4")
+        plotting.animate(np.ones((2, 3, 2)), np.ones((2, 3)), save_path=tmp_path / "v.mp4")
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
@@ -197,8 +240,14 @@ def test_panels_share_one_figure(series):
         (lambda: plotting.heatmap([[1.0]], ["a", "b"]), "rows: expected 1 names"),
         (lambda: plotting.swarm(np.ones((3, 3)), np.ones(3)), "positions: expected"),
         (lambda: plotting.swarm(np.ones((3, 2)), np.ones(2)), "headings: expected"),
-        (lambda: plotting.animate(np.ones((0, 3, 2)), [], "x.gif"), "positions: expected"),
-        (lambda: plotting.animate(np.ones((2, 3, 2)), np.ones((2, 3)), "x.avi"), r"\.gif or \.mp4"),
+        (
+            lambda: plotting.animate(np.ones((0, 3, 2)), [], save_path="x.gif"),
+            "positions: expected",
+        ),
+        (
+            lambda: plotting.animate(np.ones((2, 3, 2)), np.ones((2, 3)), 1.0, "x.avi"),
+            r"\.gif or \.mp4",
+        ),
         (lambda: plotting.intervals({}), "effects: expected"),
     ],
 )
@@ -258,14 +307,17 @@ BAD = {
         [0.0, -1.0, "x", (1, 2, 3), np.nan],
         lambda v: plotting.swarm(POINTS, np.ones(4), box=v),
     ),
-    "fps": (NO_SIZES, lambda v: plotting.animate(POINTS[None], np.ones((1, 4)), "x.gif", fps=v)),
+    "interval: expected": (
+        NO_SIZES,
+        lambda v: plotting.animate(POINTS[None], np.ones((1, 4)), v, "x.gif"),
+    ),
     "headings:": (
         [3.0, "x", np.ones((2, 4))],
-        lambda v: plotting.animate(POINTS[None], v, "x.gif"),
+        lambda v: plotting.animate(POINTS[None], v, save_path="x.gif"),
     ),
     "save_path": (
         [3, "", ".", "x.txt"],
-        lambda v: plotting.animate(POINTS[None], np.ones((1, 4)), v),
+        lambda v: plotting.animate(POINTS[None], np.ones((1, 4)), save_path=v),
     ),
     "width": (NO_SIZES, lambda v: plotting.axes(width=v)),
     "height": (NO_SIZES, lambda v: plotting.panels(1, 1, height=v)),

@@ -172,9 +172,11 @@ SWARMS = {
     ),
     "kuramoto": (
         swarms.kuramoto,
-        {"num_agents": N},
+        {"space": None, "num_agents": N},
         {
+            "space": [3, "x"],
             "num_agents": "size",
+            "radius": [1.0],  # without a space
             "among": [3, "x", gossip.mixing(topology.ring(6))],
             "coupling": "number",
             "noise": "nonnegative",

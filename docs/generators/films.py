@@ -30,7 +30,7 @@ def flock(path: Path) -> None:
 
     start = dynamics.init(jax.random.key(0))
     _, (position, velocity) = jax.jit(lambda s: jax.lax.scan(step, s, length=120))(start)
-    js.plotting.animate(position[::2], velocity[::2], path, box=20.0, fps=15, dpi=_DPI)
+    js.plotting.animate(position[::2], velocity[::2], 1000 / 15, save_path=path, box=20.0, dpi=_DPI)
 
 
 def pursuit(path: Path) -> None:
@@ -94,7 +94,7 @@ def accuracy(path: Path) -> None:
         )
         ax.collections[-1].colorbar.remove()  # dark is 0, bright is 1
 
-    js.plotting.movie(draw, len(records.round), path, interval=100.0, width=4, height=4.2, dpi=80)
+    js.plotting.movie(draw, len(records.round), save_path=path, width=4, height=4.2, dpi=80)
 
 
 FILMS: dict[str, Callable[[Path], None]] = {

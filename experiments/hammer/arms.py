@@ -14,7 +14,7 @@ import numpy as np
 from experiments.hammer.config import COMPOSED_ARMS, PPO_MESSENGER, Config
 from experiments.hammer.games import Game, build_games
 from experiments.harness.compile import jit_fast_compile
-from experiments.harness.protocol import Results
+from experiments.harness.protocol import LearningCurves, Results
 from jaxswarm import agents, rl, rollout
 from jaxswarm.algorithm import Algorithm
 from jaxswarm.systems import hammer
@@ -33,6 +33,18 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
         progress(name)
         results[name] = train_arms(config, game, keys[: game.seeds])
     return results
+
+
+def learning_curves(config: Config, results: Results) -> dict[str, LearningCurves]:
+    """Returns in training over environment steps, and on fresh episodes, of every game."""
+    return {
+        name: LearningCurves(
+            steps=np.arange(1, game.iterations + 1) * game.steps * game.copies,
+            returns={arm: found["curve"] for arm, found in results[name].items()},
+            final={arm: found["score"] for arm, found in results[name].items()},
+        )
+        for name, game in build_games(config).items()
+    }
 
 
 def train_arms(config: Config, game: Game, keys: jax.Array) -> dict[str, dict[str, np.ndarray]]:

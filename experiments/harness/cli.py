@@ -4,6 +4,7 @@ Exit status: 0 if every claim held (or, at smoke scale, if everything ran), 1 if
 after an error, 130 after Ctrl-C.
 """
 
+import importlib
 import json
 import shlex
 import sys
@@ -84,6 +85,9 @@ def main(args: Sequence[str] | None = None) -> int:
     """Parse ``args`` (``sys.argv`` by default), run the command, return the exit status."""
     args = list(sys.argv[1:] if args is None else args) or ["list"]
     try:
+        if args[0] == "run" and args[1:2] and args[1] in experiments.SCRIPTS:
+            script = importlib.import_module(f"experiments.{args[1]}")
+            return script.command_line(args[2:], program=f"{PROGRAM} run {args[1]}")
         given = _parse(args)
         if isinstance(given, Reproduce):
             return _reproduce(given)
@@ -133,6 +137,11 @@ def _run_options(args: list[str]) -> Any:
         if file:
             values, said = records.load_config(file, values)
             scale = said if said in SCALE_NAMES else scale
+        if any(arg.partition("=")[0] == "--devices" for arg in args):
+            raise ValueError(
+                f"--devices: {name} runs on one device; agents are split over several by "
+                "`run gossip_learning --devices D` and `jaxswarm demo --devices D`"
+            )
         config = Annotated[experiment.Config, tyro.conf.arg(name="")]
         fields.append(("config", config, values))
         doc = (
@@ -175,7 +184,12 @@ def _run_options(args: list[str]) -> Any:
         ],
         frozen=True,
     )
-    options.__doc__ = doc + ("" if name else f" `{PROGRAM} run NAME --help` lists the options.")
+    options.__doc__ = doc + (
+        ""
+        if name
+        else f" `{PROGRAM} run NAME --help` lists the options. NAME may also be a script: "
+        f"{', '.join(experiments.SCRIPTS)}."
+    )
     return options
 
 
@@ -189,7 +203,7 @@ def _system_in(args: list[str]) -> str | None:
         if arg in experiments.SYSTEMS:
             return arg
     if args and not args[0].startswith("-"):
-        raise errors.unknown("system", args[0], experiments.SYSTEMS)
+        raise errors.unknown("system", args[0], (*experiments.SYSTEMS, *experiments.SCRIPTS))
     return None
 
 

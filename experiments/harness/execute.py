@@ -6,13 +6,36 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.harness import records
 from experiments.harness.claims import Claim
-from experiments.harness.protocol import Experiment, Outcome, Progress
+from experiments.harness.protocol import Experiment, Outcome, Progress, Results
 
-Log = Literal["csv", "tensorboard", "wandb"]
+if TYPE_CHECKING:
+    from jaxswarm import loggers
+
+Log = Literal["csv", "tensorboard", "wandb", "marl_eval"]
+
+
+def writer(log: Log, folder: Path, system: str, name: str, config: Any) -> "loggers.Writer":
+    """The writer of the run ``name``: a file in ``folder/log``, or a run of wandb."""
+    from jaxswarm import loggers  # here, so that the command line stays quick without
+
+    if log == "csv":
+        return loggers.csv(folder / "log" / f"{name}.csv")
+    if log == "tensorboard":
+        return loggers.tensorboard(folder / "log" / name)
+    if log == "marl_eval":
+        return loggers.marl_eval(
+            folder / "log" / "marl_eval.json",
+            environment=system,
+            task="records",
+            algorithm=name,
+            seed=getattr(config, "seed", 0),
+        )
+    group, options = f"{system}/{folder.name}", asdict(config)
+    return loggers.wandb(name=f"{system}/{name}", dir=str(folder), group=group, config=options)
 
 
 def run_and_record(
@@ -40,7 +63,8 @@ def run_and_record(
         figure: whether to draw ``figure.png``.
         log: where the records of every ``jaxswarm.simulate`` go while the run goes on, and the
             claims afterwards: CSV files or TensorBoard's events in its folder ``log``, or runs of
-            Weights & Biases.
+            Weights & Biases. ``marl_eval``: ``log/marl_eval.json`` of the experiment's
+            ``learning_curves``, or of the records if it has none.
     """
     start, cpu_start = time.perf_counter(), time.process_time()
     outcome = Outcome(
@@ -65,6 +89,8 @@ def run_and_record(
         if not claims:
             raise ValueError(f"{experiment.name}: expected at least one claim, got none")
         write_claims(claims)
+        if log == "marl_eval" and experiment.learning_curves is not None:
+            _write_curves(experiment, config, results, folder / "log" / "marl_eval.json")
         records.save_claims(folder / "claims.json", claims, is_judged=outcome.is_judged)
         if figure:
             experiment.plot(config, results, folder / "figure.png")
@@ -92,19 +118,35 @@ def _logged(
     from jaxswarm import loggers  # here, so that the command line stays quick without
 
     def make(name: str) -> loggers.Writer:
-        if log == "csv":
-            return loggers.csv(folder / "log" / f"{name}.csv")
-        if log == "tensorboard":
-            return loggers.tensorboard(folder / "log" / name)
-        options = {"group": f"{system}/{folder.name}", "config": asdict(config)}
-        return loggers.wandb(name=f"{system}/{name}", dir=str(folder), **options)
+        return writer(log, folder, system, name, config)
 
     def write_claims(claims: tuple[Claim, ...]) -> None:
-        writer = make("claims")
+        if log == "marl_eval":  # which has no place for them
+            return
+        rows = make("claims")
         for index, claim in enumerate(claims):
             row = {"effect": claim.effect, "threshold": claim.threshold, "held": claim.held}
-            writer.write(index, {name: float(value) for name, value in row.items()})
-        writer.close()
+            rows.write(index, {name: float(value) for name, value in row.items()})
+        rows.close()
 
     with loggers.every_run(make) as label:
         yield label, write_claims
+
+
+def _write_curves(experiment: Experiment, config: Any, results: Results, path: Path) -> None:
+    """Write the learning curves of all tasks and algorithms as one file of marl-eval."""
+    from jaxswarm import loggers
+
+    assert experiment.learning_curves is not None
+    for task, curves in experiment.learning_curves(config, results).items():
+        for algorithm, returns in curves.returns.items():
+            loggers.write_marl_eval(
+                path,
+                curves.steps,
+                {"return": returns},
+                environment=experiment.name,
+                task=task,
+                algorithm=algorithm,
+                seeds=range(config.seed, config.seed + len(returns)),
+                absolute=None if curves.final is None else {"return": curves.final[algorithm]},
+            )

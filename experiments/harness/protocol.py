@@ -21,6 +21,22 @@ if TYPE_CHECKING:
 Scale = Literal["smoke", "small", "full"]
 SCALE_NAMES: tuple[Scale, ...] = ("smoke", "small", "full")
 
+
+class LearningCurves(NamedTuple):
+    """Returns while learning, for ``--log marl_eval``.
+
+    Attributes:
+        steps: environment steps made at each record, ``[R]``.
+        returns: algorithm → ``[seeds, R]``.
+        final: algorithm → ``[seeds]`` or ``[seeds, episodes]``, returns of the learned policies;
+            ``None`` if they were not played.
+    """
+
+    steps: Any
+    returns: Mapping[str, Any]
+    final: Mapping[str, Any] | None = None
+
+
 Results = dict[str, Any]
 """What an experiment measured: nested dicts of arrays (names without ``/``)."""
 
@@ -91,6 +107,8 @@ class Experiment(Description):
         claims: ``claims(config, results) -> list[Claim]``, from results as read back from
             ``metrics.npz``.
         plot: ``plot(config, results, path)`` draws the figure to ``path`` from the same results.
+        learning_curves: ``learning_curves(config, results) -> {task: LearningCurves}``, of
+            ``arms.py`` if it has it: reinforcement learning whose seeds run as one program.
     """
 
     Config: type
@@ -98,6 +116,7 @@ class Experiment(Description):
     run: Callable[[Any, Callable[[str], None]], Mapping[str, Any]]
     claims: "Callable[[Any, Results], list[Claim]]"
     plot: Callable[[Any, Results, Path], None]
+    learning_curves: Callable[[Any, Results], Mapping[str, LearningCurves]] | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +229,7 @@ def load(name: str) -> Experiment:
         run=arms.run,
         claims=claims.claims,
         plot=figure.plot,
+        learning_curves=getattr(arms, "learning_curves", None),
     )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 import jax
+import numpy as np
 
-from experiments.harness.protocol import Results
+from experiments.harness.protocol import LearningCurves, Results
 from experiments.networked_actor_critic.config import Config
 from experiments.networked_actor_critic.linear import (
     contraction_ratios,
@@ -36,4 +37,18 @@ def run(config: Config, progress: Callable[[str], None]) -> Results:
         "spectral": contraction_ratios(config, linear_keys[:LIMIT_SEEDS]),
         "ppo": curves,
         "ppo_final": final,
+    }
+
+
+def learning_curves(config: Config, results: Results) -> dict[str, LearningCurves]:
+    """Team returns of linear critics on the dilemma, and of PPO on the donation game."""
+    evaluations = len(next(iter(results["linear"].values()))[0])
+    iteration = config.envs * config.horizon
+    return {
+        "dilemma": LearningCurves(
+            np.arange(1, evaluations + 1) * config.every, results["linear"], None
+        ),
+        "donations": LearningCurves(
+            np.arange(1, config.iterations + 1) * iteration, results["ppo"], results["ppo_final"]
+        ),
     }

@@ -106,6 +106,7 @@ def _truncation(env: SwarmEnvironment, step: Any, state: Any, action: jax.Array)
     assert bool(timestep.last()), "the time limit does not end the episode"
     if bool(timestep.extras["truncated"]):
         present = np.asarray(timestep.observation.agent_mask)
+        present = present & ~np.asarray(timestep.extras.get("restarted", False))
         assert (np.asarray(timestep.discount)[present] == 1.0).all(), "the time limit terminates"
 
 

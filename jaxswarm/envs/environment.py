@@ -56,12 +56,16 @@ class Outcome(NamedTuple):
         reward: ``float32[N]``.
         terminated: ``bool[]``, the episode ended by success or failure, not by the time limit.
         metrics: name -> array, the same names in every step; recorded in ``extras``.
+        restarted: ``bool[N]``, agents whose own episode ended in this step, not by the time limit,
+            and that observe the first step of another: their discount is 0, and they stay. ``None``
+            where agents have no episodes of their own. In ``extras`` under its name.
     """
 
     world: PyTree
     reward: jax.Array
     terminated: jax.Array
     metrics: dict[str, jax.Array]
+    restarted: jax.Array | None = None
 
 
 class SwarmEnvironment(Environment, abc.ABC):
@@ -191,13 +195,15 @@ class SwarmEnvironment(Environment, abc.ABC):
         state = SwarmState(key, state.step_count + 1, state.params, outcome.world)
         truncated = state.step_count >= self.time_limit
         last = outcome.terminated | truncated
-        present = self.agent_mask(state.world)
+        goes_on = self.agent_mask(state.world) & ~outcome.terminated
+        if outcome.restarted is not None:
+            goes_on = goes_on & ~outcome.restarted
         return state, TimeStep(
             step_type=jnp.where(last, StepType.LAST, StepType.MID),
             reward=jnp.where(acting, outcome.reward, 0.0),
-            discount=jnp.where(present & ~outcome.terminated, 1.0, 0.0),
+            discount=jnp.where(goes_on, 1.0, 0.0),
             observation=self.observe(state.world, state.params, state.step_count),
-            extras={**outcome.metrics, "truncated": truncated & ~outcome.terminated},
+            extras={**_extras(outcome), "truncated": truncated & ~outcome.terminated},
         )
 
     def render(self, state: SwarmState, ax: Any = None) -> Any:
@@ -219,22 +225,28 @@ class SwarmEnvironment(Environment, abc.ABC):
         return ax
 
     def animate(
-        self, states: Any, interval: float = 100.0, save_path: str | Path | None = None
+        self,
+        states: Any,
+        interval: float = 100.0,
+        save_path: str | Path | None = None,
+        *,
+        dpi: int = 90,
     ) -> Any:
-        """Animate an episode with matplotlib, written to ``.gif`` or ``.mp4`` if ``save_path``.
+        """Make a matplotlib animation of an episode; written to ``save_path`` if given.
 
         Args:
             states: a sequence of states, or one whose leaves lead with the steps, such as
                 ``unroll(..., keep_states=True)`` returns.
             interval: milliseconds between frames.
-            save_path: file to write.
+            save_path: a file name that ends in ``.gif``, or in ``.mp4`` (which needs the program
+                ``ffmpeg``); parent folders are created.
+            dpi: dots per inch of the 4.5-inch figure.
 
         Raises:
-            ValueError: without states, or for another kind of file.
+            ValueError: without states, for another kind of file, or ``.mp4`` without ffmpeg.
         """
         from jaxswarm import plotting
 
-        checks.real("interval", interval, above=0.0)
         if isinstance(states, SwarmState):
             count = jnp.shape(states.step_count)
             if len(count) != 1:
@@ -252,12 +264,12 @@ class SwarmEnvironment(Environment, abc.ABC):
             world, params = frames[frame]
             self.draw(world, params, ax)
 
-        return plotting.movie(draw, len(frames), save_path, interval=interval)
+        return plotting.movie(draw, len(frames), interval, save_path, dpi=dpi)
 
     def _blank_extras(self, state: SwarmState) -> dict[str, jax.Array]:
         spec = self.action_spec
         shape = jax.eval_shape(
-            lambda s, a: self.advance(s.key, s.world, a, s.params).metrics,
+            lambda s, a: _extras(self.advance(s.key, s.world, a, s.params)),
             state,
             jax.ShapeDtypeStruct(spec.shape, spec.dtype),
         )
@@ -288,6 +300,12 @@ class SwarmEnvironment(Environment, abc.ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(num_agents={self.num_agents}, time_limit={self.time_limit})"
+
+
+def _extras(outcome: Outcome) -> dict[str, jax.Array]:
+    if outcome.restarted is None:
+        return outcome.metrics
+    return {**outcome.metrics, "restarted": outcome.restarted}
 
 
 def _on_host(tree: PyTree) -> PyTree:

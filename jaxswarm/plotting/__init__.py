@@ -6,7 +6,7 @@ first use.
 """
 
 from jaxswarm.plotting._curves import curves, disagreement, intervals
-from jaxswarm.plotting.graphs import graph, layout
+from jaxswarm.plotting.graphs import graph, layout, wheel
 from jaxswarm.plotting.scenes import discs, movie, stage, tiles
 from jaxswarm.plotting.style import PALETTE, axes, panels, save, tidy, titles
 from jaxswarm.plotting.swarms import animate, swarm
@@ -31,4 +31,5 @@ __all__ = [
     "tidy",
     "tiles",
     "titles",
+    "wheel",
 ]

@@ -190,7 +190,10 @@ def _percentiles(y: np.ndarray, band: tuple[float, float] | None) -> np.ndarray:
 
 
 def _label_ends(ax: Any, ends: list[tuple[str, str, float]]) -> None:
-    """Write names at the right ends of their lines, moved apart where lines end close together."""
+    """Write names at the right ends of their lines, moved apart where lines end close together.
+
+    A thin line leads from the end of a line to a name that had to move.
+    """
     ax.autoscale_view()  # limits are computed lazily; the labels need them now
     heights = ax.transAxes.inverted().transform(
         ax.transData.transform([(0.0, end) for _, _, end in ends])
@@ -205,14 +208,24 @@ def _label_ends(ax: Any, ends: list[tuple[str, str, float]]) -> None:
             spread[k] -= lack / 2
             spread[k + 1] += lack / 2
         spread += max(0.0, -float(spread[0])) - max(0.0, float(spread[-1]) - 1.0)
+    moves = bool((np.abs(spread - heights[order]) > 0.4 * gap).any())
     for k, height in zip(order, spread, strict=True):
         name, color, _ = ends[k]
+        leader = {
+            "arrowstyle": "-",
+            "color": color,
+            "linewidth": 0.9,
+            "shrinkA": 2.0,
+            "shrinkB": 0.0,
+            "relpos": (0.0, 0.5),
+        }
         ax.annotate(
             name,
-            (1.0, float(height)),
-            xytext=(7, 0),
+            (1.005, float(np.clip(heights[k], 0.0, 1.0))),
+            xytext=(1.05, float(height)) if moves else (7, 0),
             xycoords="axes fraction",
-            textcoords="offset points",
+            textcoords="axes fraction" if moves else "offset points",
+            arrowprops=leader if moves else None,
             va="center",
             fontsize=11,
             color=color,

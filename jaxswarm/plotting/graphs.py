@@ -14,6 +14,7 @@ from jaxswarm.topology.graph import Topology
 from jaxswarm.topology.validation import require_topology
 
 _LARGEST_SPRING_LAYOUT = 2_000
+_HUB, _RIM = 0.49, 0.52  # of a wheel: circles on which edges end and bars begin
 
 
 def graph(
@@ -99,6 +100,80 @@ def graph(
     colorbar(ax, dots, label)
     ax.set_aspect("equal")
     ax.margins(0.06)
+    ax.set_axis_off()
+    if title:
+        ax.set_title(title, loc="left", fontsize=13, color=INK, pad=8)
+    return ax
+
+
+def wheel(
+    topology: Topology,
+    values: Any,
+    *,
+    label: str = "",
+    title: str = "",
+    limits: tuple[float, float] | None = None,
+    cmap: str = "viridis",
+    ax: Any = None,
+) -> Any:
+    """Draw many agents on a circle, each as a bar of its value, and whom one of them hears.
+
+    For graphs in which all agents look alike, such as rings and exponential graphs of hundreds of
+    agents, whose nodes and edges :func:`graph` can only draw over one another. Bars begin at 0 and
+    end at the outer circle for the largest value or the upper limit; the edges on which agent 0, at
+    the top, receives are dark, all others faint.
+
+    Args:
+        topology: a single topology.
+        values: ``[N]``, at least 0; NaN agents have no bar.
+        label: of the colour bar.
+        title: one line.
+        limits: of the colour scale; the finite values' range by default.
+        cmap: a matplotlib colour map.
+        ax: axes to draw into.
+
+    Raises:
+        ValueError: if ``topology`` is a sequence, or ``values`` do not fit it or are negative.
+    """
+    from matplotlib.collections import LineCollection, PolyCollection
+
+    _require_single(topology)
+    n = topology.num_agents
+    value = numbers("values", values, f"numbers [{n}]")
+    if value.shape != (n,):
+        raise ValueError(f"values: expected shape ({n},), one per agent, got {value.shape}")
+    finite = np.isfinite(value)
+    if (value[finite] < 0).any():
+        raise ValueError(f"values: expected numbers ≥ 0, got {value[finite].min()}")
+    low, high = limits_of(limits, value[finite])
+    ax = axes(width=5.6, height=4.8) if ax is None else require_axes(ax)
+    angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
+    at = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    ends, _ = _undirected(topology)
+    mask = np.asarray(topology.mask) & (np.asarray(topology.receivers) == 0)
+    heard = np.asarray(topology.senders)[mask]
+    own = (ends[:, 0] == 0) & np.isin(ends[:, 1], heard)  # the smaller id comes first
+    for chosen, color, width, alpha in (
+        (ends[~own], "#7A7A7A", 0.4, float(np.clip(60.0 / (len(ends) + 1.0), 0.03, 0.5))),
+        (ends[own], INK, 1.1, 0.9),
+    ):
+        lines = list(_HUB * at[chosen])
+        ax.add_collection(LineCollection(lines, colors=color, linewidths=width, alpha=alpha))
+    half = 0.85 * np.pi / n
+    outer = _RIM + (1.0 - _RIM) * value / max(high, float(value[finite].max(initial=0.0)), 1e-12)
+    corners = [
+        radius[:, None] * np.stack([np.cos(angle + side), np.sin(angle + side)], axis=1)
+        for radius, side in (
+            (np.full(n, _RIM), -half), (outer, -half), (outer, half), (np.full(n, _RIM), half)
+        )
+    ]  # fmt: skip
+    bars = PolyCollection(list(np.stack(corners, axis=1)[finite]), cmap=cmap, linewidths=0)
+    bars.set_array(value[finite])
+    bars.set_clim(low, high)
+    ax.add_collection(bars)
+    colorbar(ax, bars, label)
+    ax.set(xlim=(-1.04, 1.04), ylim=(-1.04, 1.04))
+    ax.set_aspect("equal")
     ax.set_axis_off()
     if title:
         ax.set_title(title, loc="left", fontsize=13, color=INK, pad=8)

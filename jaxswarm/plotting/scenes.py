@@ -139,9 +139,9 @@ def tiles(
 def movie(
     draw: Callable[[Any, int], Any],
     num_frames: int,
+    interval: float = 100.0,
     save_path: str | Path | None = None,
     *,
-    interval: float = 100.0,
     width: float = 4.5,
     height: float = 4.5,
     dpi: int = 90,
@@ -151,9 +151,9 @@ def movie(
     Args:
         draw: ``draw(ax, frame)`` into empty axes.
         num_frames: at least 1.
+        interval: milliseconds between frames.
         save_path: a file name that ends in ``.gif``, or in ``.mp4`` (which needs the program
             ``ffmpeg``); parent folders are created.
-        interval: milliseconds between frames.
         width: of the figure, inches.
         height: likewise.
         dpi: dots per inch.
@@ -161,13 +161,9 @@ def movie(
     Raises:
         ValueError: without frames, for another kind of file, or ``.mp4`` without ffmpeg.
     """
-    from matplotlib.animation import FuncAnimation
-
     checks.function("draw", draw)
     num_frames = checks.whole("num_frames", num_frames, 1)
-    checks.real("interval", interval, above=0.0)
-    checks.real("dpi", dpi, above=0.0)
-    writer = None if save_path is None else animation_writer(save_path, fps=1000.0 / interval)
+    film = Film(interval, save_path, dpi)
     ax = axes(width=width, height=height)
 
     def redraw(frame: int) -> list[Any]:
@@ -175,10 +171,39 @@ def movie(
         draw(ax, frame)
         return []
 
-    animation = FuncAnimation(ax.figure, redraw, frames=num_frames, interval=interval, blit=False)
-    if save_path is not None:
-        animation.save(save_path, writer, dpi=dpi)
-    return animation
+    return film.of(ax.figure, redraw, num_frames)
+
+
+class Film:
+    """Checks what all animations take, before anything is drawn, and makes them.
+
+    Args:
+        interval: milliseconds between frames.
+        save_path: a file that ends in ``.gif`` or ``.mp4``, or ``None``.
+        dpi: dots per inch of the file.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+
+    def __init__(self, interval: float, save_path: str | Path | None, dpi: int):
+        checks.real("interval", interval, above=0.0)
+        checks.real("dpi", dpi, above=0.0)
+        self._interval, self._path, self._dpi = interval, save_path, dpi
+        fps = 1000.0 / interval
+        self._writer = None if save_path is None else animation_writer(save_path, fps=fps)
+
+    def of(self, figure: Any, draw: Callable[[int], Any], num_frames: int) -> Any:
+        """Matplotlib's animation, written to the file if there is one."""
+        from matplotlib.animation import FuncAnimation
+
+        animation = FuncAnimation(
+            figure, draw, frames=num_frames, interval=self._interval, blit=False
+        )
+        if self._writer is not None:
+            assert self._path is not None
+            animation.save(self._path, self._writer, dpi=self._dpi)
+        return animation
 
 
 def animation_writer(save_path: str | Path, *, fps: float) -> Any:

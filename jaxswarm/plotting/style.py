@@ -193,8 +193,8 @@ def note(ax: Any, text: str) -> None:
 
 
 def colorbar(ax: Any, drawn: Any, label: str) -> None:
-    """Add a labelled colour bar beside the axes."""
-    bar = ax.figure.colorbar(drawn, ax=ax, fraction=0.045, pad=0.03)
+    """Add a labelled colour bar close to the axes, also where their aspect makes them narrow."""
+    bar = ax.figure.colorbar(drawn, cax=ax.inset_axes((1.03, 0.0, 0.045, 1.0)))
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=10, colors=INK, length=0)
     if label:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxswarm import checks
-from jaxswarm.plotting.scenes import animation_writer
+from jaxswarm.plotting.scenes import Film
 from jaxswarm.plotting.style import INK, PALETTE, axes, colorbar, numbers, require_axes, span
 
 
@@ -84,32 +84,35 @@ def swarm(
 def animate(
     positions: Any,
     headings: Any,
-    save_path: str | Path,
+    interval: float = 100.0,
+    save_path: str | Path | None = None,
     *,
     box: float | tuple[float, float] | None = None,
-    fps: int = 20,
     dpi: int = 90,
     title: str = "",
-) -> Path:
-    """Write an animation of a swarm to a file; returns its path.
+) -> Any:
+    """Make a matplotlib animation of a swarm; written to ``save_path`` if given.
+
+    ``interval``, ``save_path`` and ``dpi`` are those of :func:`movie` and ``env.animate``.
 
     Args:
         positions: ``[T, N, 2]``.
         headings: ``[T, N]`` angles or ``[T, N, 2]`` directions.
+        interval: milliseconds between frames.
         save_path: a file name that ends in ``.gif``, or in ``.mp4`` (which needs the program
             ``ffmpeg``); parent folders are created.
         box: as in :func:`swarm`; by default all frames' extent.
-        fps: frames per second.
         dpi: dots per inch of the 4.5-inch figure.
         title: one line.
 
     Raises:
-        ValueError: if shapes do not fit, there are no frames, or for another kind of file.
-    """
-    from matplotlib.animation import FuncAnimation
+        ValueError: if shapes do not fit, there are no frames, for another kind of file, or
+            ``.mp4`` without ffmpeg.
 
-    checks.real("fps", fps, above=0.0)
-    checks.real("dpi", dpi, above=0.0)
+    Example::
+
+        plotting.animate(positions, headings, save_path="flock.gif", box=20.0)
+    """
     at = numbers("positions", positions, "numbers [T, N, 2]")
     if at.ndim != 3 or at.shape[2] != 2 or not len(at):
         raise ValueError(f"positions: expected [T, N, 2] with T > 0, got shape {at.shape}")
@@ -118,7 +121,7 @@ def animate(
         found = len(turned) if turned.ndim else "a single number"
         raise ValueError(f"headings: expected {len(at)} frames like positions, got {found}")
     angles = np.stack([_angles(frame, at.shape[1]) for frame in turned])
-    writer = animation_writer(save_path, fps=fps)
+    film = Film(interval, save_path, dpi)
     ax = axes(width=4.5, height=4.5)
     swarm(at[0], angles[0], box=box, title=title, ax=ax)
     arrows = ax.collections[0]
@@ -132,8 +135,7 @@ def animate(
         arrows.set_UVC(*turned)
         return [arrows]
 
-    FuncAnimation(ax.figure, draw, frames=len(at)).save(save_path, writer, dpi=dpi)
-    return Path(save_path)
+    return film.of(ax.figure, draw, len(at))
 
 
 def _sides(box: Any) -> tuple[float, float] | None:

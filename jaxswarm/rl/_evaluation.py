@@ -88,6 +88,9 @@ def evaluate(
 ) -> jax.Array:
     """Returns of whole episodes, ``float32[num_episodes, N]``.
 
+    Where agents have episodes of their own (copies of single-agent environments that restart), the
+    return is that of each agent's first one.
+
     Args:
         key: consumed; episode ``i`` draws from ``fold_in(key, i)``.
         env: environment, not wrapped.
@@ -118,10 +121,11 @@ def evaluate(
     def episode(key: Key) -> jax.Array:
         steps = env.time_limit
         _, trajectory = envs.unroll(key, env, policy, steps, params=params, env_params=env_params)
-        last = trajectory.timestep.last()
-        counts = jnp.cumsum(last) - last == 0
-        weight = jnp.where(counts, jnp.asarray(discount) ** jnp.arange(steps), 0.0)
-        return weight @ jnp.where(counts[:, None], trajectory.timestep.reward, 0.0)
+        last = jnp.asarray(trajectory.timestep.last())
+        ended = last[:, None] | trajectory.timestep.extras.get("restarted", False)
+        counts = jnp.cumsum(ended, axis=0) - ended == 0  # [T, 1] or [T, N]
+        weight = jnp.asarray(discount) ** jnp.arange(steps)
+        return weight @ jnp.where(counts, trajectory.timestep.reward, 0.0)
 
     return jax.vmap(episode)(agents.keys(key, num_episodes))
 

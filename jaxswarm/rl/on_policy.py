@@ -63,7 +63,7 @@ class PolicyCarry(NamedTuple):
     Attributes:
         recurrent: recurrent states ``{"actor", "critic"}`` of the networks, leaves ``[E, N, …]``.
         critic_input: ``float32[E, N, G]``, that belongs to the current observation.
-        first: ``bool[E]``, the current observation is the first one of an episode.
+        first: ``bool[E, N]``, the current observation is the first one of an episode.
     """
 
     recurrent: PyTree
@@ -116,7 +116,7 @@ class OnPolicyRunner:
         )
         global_state = self._global_state(state.env_state) if self.network.centralized else None
         critic_input = self._critic_input(state.observation, global_state)
-        carry = PolicyCarry(recurrent, critic_input, jnp.ones(self.num_envs, bool))
+        carry = PolicyCarry(recurrent, critic_input, jnp.ones(shape, bool))
         return state._replace(carry=carry)
 
     def collect(
@@ -167,7 +167,7 @@ class OnPolicyRunner:
             transition = Transition(
                 acted.features,
                 carry.critic_input if network.centralized else unused,
-                jnp.broadcast_to(carry.first[:, None], (count, n)),
+                carry.first,
                 acted.raw,
                 acted.log_prob,
                 acted.value,
@@ -177,10 +177,10 @@ class OnPolicyRunner:
                 jnp.broadcast_to(step.last[:, None], (count, n)),
                 state.observation.agent_mask,
             )
-            recurrent = restart(acted.recurrent, network.initial_carry(), step.last)
-            return PolicyCarry(
-                recurrent, self._input_after(step, next_input), step.last
-            ), transition
+            ended = step.last[:, None] | step.metrics.get("restarted", False)
+            first = jnp.broadcast_to(ended, (count, n))
+            recurrent = restart(acted.recurrent, network.initial_carry(), first)
+            return PolicyCarry(recurrent, self._input_after(step, next_input), first), transition
 
         state, transitions, stats = self._runner.collect(key, act, record, state, num_steps)
         value_of = lambda *inputs: critic(params["critic"], *inputs)[1]  # noqa: E731
@@ -226,10 +226,10 @@ class OnPolicyRunner:
 
 
 def restart(carry: PyTree, initial: PyTree, first: jax.Array) -> PyTree:
-    """Set recurrent states ``[E, N, …]`` to ``initial`` where ``first: bool[E]``."""
+    """Set recurrent states to ``initial`` where ``first``, which has their leading axes."""
 
     def leaf(x: jax.Array, blank: jax.Array) -> jax.Array:
-        where = first.reshape(first.shape + (1,) * (x.ndim - 1))
+        where = first.reshape(first.shape + (1,) * (x.ndim - first.ndim))
         return jnp.where(where, jnp.broadcast_to(blank, x.shape), x)
 
     return jax.tree.map(leaf, carry, initial)

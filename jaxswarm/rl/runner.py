@@ -24,7 +24,9 @@ class EpisodeStats(NamedTuple):
     """Statistics of the episodes that ended during a collection.
 
     Attributes:
-        count: ``int32[]``, number of episodes that ended, in all environments together.
+        count: ``int32[]``, number of episodes that ended, in all environments together; where
+            agents have episodes of their own (``extras["restarted"]``), those of the agent with the
+            most.
         mean_return: ``float32[N]``, their mean undiscounted return; 0 if none ended.
     """
 
@@ -179,15 +181,20 @@ class EnvRunner:
                 metrics,
             )
             carry, transition = record(state, details, outcome)
-            ended = outcome.last[:, None]
+            ended = outcome.last[:, None] | metrics.get("restarted", False)  # [E, 1] or [E, N]
             episode_return = state.episode_return + outcome.reward
             total_return = total_return + jnp.sum(jnp.where(ended, episode_return, 0.0), axis=0)
-            count = count + jnp.sum(outcome.last, dtype=jnp.int32)
+            count = count + jnp.sum(ended, axis=0, dtype=jnp.int32)
             episode_return = jnp.where(ended, 0.0, episode_return)
             state = RunnerState(env_state, outcome.observation, carry, episode_return)
             return (state, total_return, count), transition
 
-        start = (state, jnp.zeros(self.env.num_agents, jnp.float32), jnp.int32(0))
+        n = self.env.num_agents
+        start = (state, jnp.zeros(n, jnp.float32), jnp.zeros(n, jnp.int32))
         totals, transitions = jax.lax.scan(step, start, jnp.arange(num_steps))
         state, total_return, count = totals
-        return state, transitions, EpisodeStats(count, total_return / jnp.maximum(count, 1))
+        return (
+            state,
+            transitions,
+            EpisodeStats(jnp.max(count), total_return / jnp.maximum(count, 1)),
+        )

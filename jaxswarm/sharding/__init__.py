@@ -9,6 +9,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
+from jaxswarm.sharding._host import force_cpu_devices
 from jaxswarm.sharding._mesh import (
     AXIS,
     agents_per_device,
@@ -28,6 +29,7 @@ __all__ = [
     "Sharded",
     "agents_per_device",
     "cut",
+    "force_cpu_devices",
     "local",
     "mesh",
     "moved_bytes",

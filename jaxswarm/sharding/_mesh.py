@@ -44,7 +44,8 @@ def mesh(devices: int | Sequence[Any] | None = None) -> Mesh:
             raise ValueError(
                 f"devices: expected a number in [1, {len(found)}], the devices found, or devices, "
                 f"got {checks.shown(devices)}"
-                "; XLA_FLAGS=--xla_force_host_platform_device_count=… makes several of one CPU"
+                "; sharding.force_cpu_devices(…), called first, or XLA_FLAGS="
+                "--xla_force_host_platform_device_count=… makes several of one CPU"
             ) from None
         devices = found[:count]
     devices = list(devices)

@@ -5,6 +5,8 @@ Shapes: ``N`` agents, ``D`` devices, ``E`` directed edges.
 References:
     E. Cuthill, J. McKee, Reducing the bandwidth of sparse symmetric matrices, 1969.
     B. Kernighan, S. Lin, An efficient heuristic procedure for partitioning graphs, 1970.
+    G. Karypis, V. Kumar, A fast and high quality multilevel scheme for partitioning irregular
+    graphs, 1998 (METIS).
 """
 
 from dataclasses import replace
@@ -13,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxswarm import checks
+from jaxswarm.sharding import _metis
 from jaxswarm.sharding._mesh import agents_per_device
 from jaxswarm.topology import Topology
 from jaxswarm.topology.validation import require_topology
@@ -50,16 +53,20 @@ def cut(topology: Topology, num_shards: int) -> Cut:
     return Cut(int(crossing.sum()), len(rows), int(received.max(initial=0)))
 
 
-def partition(topology: Topology, num_shards: int) -> np.ndarray:
+def partition(topology: Topology, num_shards: int, *, method: str = "auto") -> np.ndarray:
     """Order the agents so that consecutive blocks of ``N/D`` cut few edges.
 
-    Recursive bisection: each part is put in reverse Cuthill–McKee order, cut in two, and improved
-    by Kernighan–Lin swaps (many disjoint pairs at a time). The present order of the topology is
-    kept if it cuts no more: rings, grids and other local graphs usually come well ordered.
+    METIS cuts 12 % to 45 % fewer rows than our own bisection (10,000 agents on 8 devices; numbers
+    in ``docs/howto/devices.md``), in a third to two thirds of the time. Bisection puts each part in
+    reverse Cuthill–McKee order, cuts it in two, and improves it by Kernighan–Lin swaps (many
+    disjoint pairs at a time). The present order of the topology is kept if it cuts no more: rings,
+    grids and other local graphs usually come well ordered.
 
     Args:
         topology: a single graph; directions are ignored.
         num_shards: ``D``, a divisor of ``N``.
+        method: ``"metis"`` (extra ``metis``: pymetis), ``"bisection"``, or ``"auto"``: METIS where
+            it is installed, else bisection. Name one if the order must not depend on that.
 
     Returns:
         ``int[N]``, ``order[new] = old``. Apply it before building anything::
@@ -69,17 +76,30 @@ def partition(topology: Topology, num_shards: int) -> np.ndarray:
             params, data = jax.tree.map(lambda x: x[order], (params, data))
 
     Raises:
-        ValueError: if ``num_shards`` does not divide ``N`` or the topology is a sequence.
+        ValueError: if ``num_shards`` does not divide ``N``, the topology is a sequence, or there is
+            no such method.
+        ImportError: for ``"metis"`` without pymetis.
+
+    Example:
+        >>> from jaxswarm import sharding, topology
+        >>> graph = topology.random_geometric(64, 0.25, seed=0)
+        >>> order = sharding.partition(graph, 4, method="bisection")
+        >>> sharding.cut(graph, 4).rows, sharding.cut(sharding.relabel(graph, order), 4).rows
+        (159, 43)
     """
     from scipy.sparse import csr_matrix
 
     senders, receivers = _edges(topology)
     num_shards = checks.whole("num_shards", num_shards, 1)
     n = agents_per_device(topology.num_agents, num_shards)
+    checks.choice("method", method, ("auto", "metis", "bisection"))
     shape = (topology.num_agents, topology.num_agents)
     matrix = csr_matrix((np.ones(len(senders)), (receivers, senders)), shape=shape)
     matrix = ((matrix + matrix.T) > 0).astype(np.float64).tocsr()
-    order = _bisect(matrix, np.arange(topology.num_agents), num_shards, n)
+    if method == "metis" or (method == "auto" and _metis.is_installed()):
+        order = _metis.metis_order(matrix, num_shards)
+    else:
+        order = _bisect(matrix, np.arange(topology.num_agents), num_shards, n)
     if cut(relabel(topology, order), num_shards).rows < cut(topology, num_shards).rows:
         return order
     return np.arange(topology.num_agents)

@@ -17,12 +17,13 @@ from jax.typing import ArrayLike
 
 from jaxswarm import agents, checks
 from jaxswarm.gossip import Mixing, mix
-from jaxswarm.space import Report, Search
+from jaxswarm.space import Report, Space, search
 from jaxswarm.swarms.dynamics import (
     Dynamics,
     Number,
     active_mask,
     check_numbers,
+    check_space,
     check_step,
     count_nonfinite,
     normals,
@@ -52,7 +53,7 @@ class Oscillators(NamedTuple):
         phases: ``[N]`` radians in ``[0, 2π)``.
         frequencies: ``[N]``, natural frequencies, radians per unit of time.
         active: ``bool[N]``.
-        positions: ``[N, d]``, or ``None`` unless coupled within a distance.
+        positions: ``[N, d]``, or ``None`` without a space.
     """
 
     phases: jax.Array
@@ -77,50 +78,74 @@ class KuramotoInfo(NamedTuple):
 
 
 def kuramoto(
+    space: Space | None,
     num_agents: int,
     *,
-    among: Mixing | Search | None = None,
+    radius: float | None = None,
+    among: Mixing | None = None,
     coupling: Number = 1.0,
     noise: Number = 0.0,
     dt: float = 0.05,
     frequencies: Callable[[jax.Array], jax.Array] = jax.random.normal,
+    capacity: int | None = None,
+    method: str = "auto",
 ) -> Dynamics:
     """Phase oscillators ``θ_i' = ω_i + K Σ_j w_ij sin(θ_j − θ_i)``, by fourth-order Runge-Kutta.
 
+    All are coupled to all with ``w_ij = 1/N``, in ``O(N)``, unless ``radius`` or ``among`` says
+    otherwise.
+
+    **Gradients** with respect to ``coupling`` and ``noise`` are exact (within 0.2 % of differences
+    over ±5 % after 20 steps), but phases of oscillators that are not locked drift apart, so that
+    they grow with time and hold in an ever smaller neighbourhood: −3.2 against −5.6 after 200 steps
+    at ``coupling=2``, and 39 after 2,000 steps at 0.8. They are zero with respect to the radius.
+
     Args:
+        space: the domain, in which oscillators have fixed uniform positions; ``None`` where there
+            is none, which ``radius`` needs.
         num_agents: ``N``.
-        among: the coupling weights ``w_ij``. ``None`` couples all to all, ``w_ij = 1/N``, in
-            ``O(N)``; a mixing operator of :func:`jaxswarm.gossip.mixing` gives them over a graph; a
-            :class:`jaxswarm.space.Search` puts oscillators at fixed uniform positions and averages
-            over the neighbours within its radius.
+        radius: couples oscillators to the average of their neighbours within it.
+        among: couples them over a graph, with the weights of a mixing operator of
+            :func:`jaxswarm.gossip.mixing`.
         coupling: ``K``.
         noise: strength ``σ`` of the additive noise ``σ dW``.
         dt: time step.
         frequencies: draws one natural frequency from a key; ``jax.random.cauchy`` gives the
             Lorentzian distribution.
+        capacity: of the search within the radius, see :func:`jaxswarm.space.search`.
+        method: likewise.
 
     Returns:
         A :class:`Dynamics` over :class:`Oscillators`.
 
     Raises:
         ValueError: for zero agents, a ``dt`` that is not positive or too long for the coupling,
-            negative noise, or an ``among`` of another kind or for another number of agents.
+            negative noise, a radius without a space or beside ``among``, an ``among`` of another
+            kind or for another number of agents, and what :func:`jaxswarm.space.search` refuses.
 
     Example:
         >>> import jax, jaxswarm as js
-        >>> model = js.swarms.kuramoto(50, coupling=5.0)
+        >>> model = js.swarms.kuramoto(None, 50, coupling=5.0)
         >>> state = model.init(jax.random.key(0))
         >>> state, records = js.rollout(model.step, state, 200, key=jax.random.key(1))
         >>> bool(records.info.order[-1] > 0.9)
         True
     """
+    if space is not None:
+        check_space(space)
     num_agents = checks.whole("num_agents", num_agents, 1)
     checks.function("frequencies", frequencies)
-    if among is not None and not isinstance(among, Mixing | Search):
+    if among is not None and not isinstance(among, Mixing):
         raise ValueError(
-            "among: expected a mixing operator, a jaxswarm.space.Search or None, got "
-            f"{type(among).__name__}"
+            "among: expected a mixing operator such as gossip.mixing(topology.ring(N)), got "
+            f"{type(among).__name__}; neighbours within a distance: radius="
         )
+    neighbors = None
+    if radius is not None:
+        if space is None or among is not None:
+            wrong = "no space" if space is None else "among as well"
+            raise ValueError(f"radius: expected None, or a space and no among, got {wrong}")
+        neighbors = search(space, radius, num_agents, capacity=capacity, method=method)
     if among is not None and among.num_agents != num_agents:
         raise ValueError(f"among: expected {num_agents} agents, got {among.num_agents}")
     check_numbers(noise=noise)
@@ -135,8 +160,8 @@ def kuramoto(
         checks.key(key)
         phase_key, frequency_key, position_key = jax.random.split(key, 3)
         positions = None
-        if isinstance(among, Search):
-            positions = among.space.uniform(agents.keys(position_key, num_agents))
+        if space is not None:
+            positions = space.uniform(agents.keys(position_key, num_agents))
         return Oscillators(
             2.0 * jnp.pi * jax.vmap(jax.random.uniform)(agents.keys(phase_key, num_agents)),
             jax.vmap(frequencies)(agents.keys(frequency_key, num_agents)),
@@ -150,16 +175,18 @@ def kuramoto(
             state.active[:, None], jnp.stack([jnp.cos(phases), jnp.sin(phases)], axis=1), 0.0
         )
         report = Report(jnp.int32(0), jnp.int32(0), jnp.zeros(num_agents, bool))
-        if among is None:
+        if among is not None:
+            average = mix(among, own)
+        elif neighbors is None:
             mean = jnp.sum(own, axis=0) / jnp.maximum(jnp.sum(state.active), 1)
             average = jnp.broadcast_to(mean, own.shape)
-        elif isinstance(among, Search):
+        else:
             assert state.positions is not None
             ones = jnp.ones(num_agents)
-            (total, count), report = among.sum(state.positions, (own, ones), active=state.active)
+            (total, count), report = neighbors.sum(
+                state.positions, (own, ones), active=state.active
+            )
             average = total / jnp.maximum(count, 1.0)[:, None]
-        else:
-            average = mix(among, own)
         return average[:, 1] * jnp.cos(phases) - average[:, 0] * jnp.sin(phases), report
 
     def step(

@@ -181,7 +181,23 @@ BAD = {
     "not jaxmarl": (lambda: envs.from_jaxmarl(object()), "without 'agents'"),
     "not jumanji": (lambda: envs.from_jumanji(Chase()), "jumanji environment"),
     "agents": (lambda: envs.from_jumanji(MAKERS["rescue"](3), num_agents=4), "num_agents"),
-    "scalar": (lambda: envs.from_jumanji(jumanji.make("Maze-v0")), "agents axis"),
+    "scalar": (lambda: envs.from_jumanji(jumanji.make("Maze-v0"), copies=False), "agents axis"),
+    "several copies of": (
+        lambda: envs.from_jumanji(jumanji.make("Minesweeper-v0"), num_agents=4),
+        "copies=True gives",
+    ),
+    "shared copies": (
+        lambda: envs.from_jumanji(jumanji.make("Maze-v0"), shared=("walls",)),
+        "shared: expected None with copies",
+    ),
+    "restarting team": (
+        lambda: envs.from_jumanji(MAKERS["rescue"](3), restart=True),
+        "restart: expected None where agents share one environment",
+    ),
+    "copies without a limit": (
+        lambda: envs.from_jumanji(jumanji.make("Game2048-v1"), num_agents=2),
+        "time_limit: expected a number of steps",
+    ),
 }
 
 

@@ -64,7 +64,7 @@ class Outer(AutoResetWrapper):
 
 @pytest.mark.slow
 def test_falls_terminate_and_the_time_limit_truncates():
-    env = envs.from_brax(Balance(), num_agents=2, time_limit=5)
+    env = envs.from_brax(Balance(), num_agents=2, time_limit=5, restart=False)
     state, first = jax.jit(env.reset)(jax.random.key(0))
     assert first.observation.view.shape == (2, 3)
     assert first.extras["lean"].shape == (2,)
@@ -90,12 +90,26 @@ def test_falls_terminate_and_the_time_limit_truncates():
     assert alone.time_limit == 1_000
 
 
+def test_copies_that_fall_begin_anew():
+    env = envs.from_brax(Balance(), num_agents=2, time_limit=5)
+    state, first = jax.jit(env.reset)(jax.random.key(0))
+    step, push = jax.jit(env.step), jnp.array([[1.0, 1.0], [0.0, 0.0]])
+    restarted = []
+    for _ in range(5):
+        state, timestep = step(state, push)
+        restarted.append(timestep.extras["restarted"].tolist())
+        assert timestep.discount.tolist() == [1.0 - restarted[-1][0], 1.0]
+        assert timestep.reward.tolist() == [1, 1]
+    assert restarted == [[False] * 2, [True, False], [False] * 2, [True, False], [False] * 2]
+    assert jax.tree.structure(timestep) == jax.tree.structure(first)
+
+
 def test_copies_are_the_originals_stepped_by_hand():
     check_by_hand(Balance(), steps=2)
 
 
 def check_by_hand(original, steps):
-    env = envs.from_brax(original, num_agents=3)
+    env = envs.from_brax(original, num_agents=3, restart=False)
     state, timestep = jax.jit(env.reset)(jax.random.key(2))
     start, _ = jax.random.split(jax.random.key(2))
     reset, step, adapted = jax.jit(original.reset), jax.jit(original.step), jax.jit(env.step)

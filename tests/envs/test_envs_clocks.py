@@ -134,8 +134,12 @@ class View(NamedTuple):
 
 ADAPTERS = {
     "jaxmarl": lambda *names, **options: envs.from_jaxmarl(Jaxmarl(*names), **options),
-    "gymnax": lambda *names, **options: envs.from_gymnax(Gymnax(*names), num_agents=2, **options),
-    "brax": lambda *names, **options: envs.from_brax(Brax(*names), num_agents=2, **options),
+    "gymnax": lambda *names, **options: envs.from_gymnax(
+        Gymnax(*names), num_agents=2, restart=False, **options
+    ),
+    "brax": lambda *names, **options: envs.from_brax(
+        Brax(*names), num_agents=2, restart=False, **options
+    ),
     "jumanji": lambda *names, **options: envs.from_jumanji(Jumanji(*names), **options),
 }
 

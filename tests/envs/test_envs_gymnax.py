@@ -91,7 +91,7 @@ def advance(env, state, *rows):
 
 @pytest.mark.parametrize("original", [Walk, Walk1])
 def test_a_termination_is_none_of_the_clocks(original):
-    env = envs.from_gymnax(original(), num_agents=3)
+    env = envs.from_gymnax(original(), num_agents=3, restart=False)
     state, first = jax.jit(env.reset)(jax.random.key(0))
     assert first.observation.view.shape == (3, 2)
     state, seen = advance(env, state, *[[2, 1, 0]] * 3, [2, 2, 2], [1, 1, 1])
@@ -112,9 +112,39 @@ def test_a_termination_is_none_of_the_clocks(original):
     np.testing.assert_allclose(seen[-1].observation.view[:, 1], [0.6, 1.0, 0.6])
 
 
+def test_copies_that_terminate_begin_anew_and_none_waits():
+    env = envs.from_gymnax(Walk(), num_agents=2, time_limit=8)
+    state, first = jax.jit(env.reset)(jax.random.key(0))
+    assert not bool(first.extras["restarted"].any())
+    _, seen = advance(env, state, *[[2, 1]] * 8)
+    assert [t.reward[0].item() for t in seen] == [1, 2, 3, 1, 2, 3, 1, 2]
+    assert [t.discount.tolist() for t in seen] == [[float(i not in (2, 5)), 1.0] for i in range(8)]
+    assert [t.extras["restarted"].tolist() for t in seen] == [
+        [i in (2, 5), False] for i in range(8)
+    ]
+    assert all(t.observation.agent_mask.all() for t in seen)
+    assert [bool(t.last()) for t in seen] == [False] * 7 + [True]
+    np.testing.assert_allclose(seen[2].observation.view[0], [0, 0])  # the first one of the next
+    np.testing.assert_allclose(seen[2].observation.view[1], [0, 3 / 8])
+
+
+def test_new_episodes_of_copies_have_streams_of_their_own():
+    env = envs.from_gymnax(Walk(), Params(noise=0.5), num_agents=3, time_limit=20)
+    state, first = jax.jit(env.reset)(jax.random.key(0))
+    starts = [first.observation.view[:, 0]]
+    _, seen = advance(env, state, *[[2, 2, 2]] * 20)
+    for timestep in seen:
+        starts.append(timestep.observation.view[timestep.extras["restarted"], 0])
+    starts = np.concatenate(starts)
+    assert len(starts) > 8
+    assert len(np.unique(starts)) == len(starts)
+    with pytest.raises(ValueError, match="restart: expected True or False"):
+        envs.from_gymnax(Walk(), num_agents=3, restart=1)
+
+
 @pytest.mark.parametrize("original", [Walk, Walk1])
 def test_the_episode_terminates_when_all_have(original):
-    env = envs.from_gymnax(original(), num_agents=2)
+    env = envs.from_gymnax(original(), num_agents=2, restart=False)
     state, _ = jax.jit(env.reset)(jax.random.key(0))
     _, seen = advance(env, state, [2, 2], [2, 2], [2, 1], [1, 1], [1, 2])
     assert bool(seen[-1].last())  # in the very step in which the clock stops

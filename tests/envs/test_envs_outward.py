@@ -15,6 +15,42 @@ def test_pettingzoos_own_test_passes():
     parallel_api_test(envs.to_pettingzoo(envs.SimpleSpread(2, time_limit=5)), num_cycles=12)
 
 
+def reinforce(env, episodes, rate, rng):
+    """Train a table of logits per agent by REINFORCE, as a PettingZoo user would; mean rewards."""
+    table = {name: {} for name in env.possible_agents}  # observation -> logits
+    history, baseline = [], 0.0
+    for episode in range(episodes):
+        observations, _ = env.reset(seed=episode)
+        taken, gained = [], []
+        while env.agents:
+            actions = {}
+            for name in env.agents:
+                seen = observations[name].tobytes()
+                logits = table[name].setdefault(seen, np.zeros(env.action_space(name).n))
+                chances = np.exp(logits - logits.max())
+                chances /= chances.sum()
+                actions[name] = rng.choice(len(chances), p=chances)
+                taken.append((len(gained), logits, chances, actions[name]))
+            observations, rewards, *_ = env.step(actions)
+            gained.append(sum(rewards.values()) / len(rewards))
+        after = np.append(gained[1:], 0.0)  # an action shows in the next reward
+        for step, logits, chances, action in taken[: -len(env.possible_agents)]:
+            logits += rate * (after[step] - baseline) * (np.eye(len(chances))[action] - chances)
+        history.append(float(np.mean(gained)))
+        baseline = 0.9 * baseline + 0.1 * history[-1]
+    return np.array(history)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_learner_in_numpy_trains_through_pettingzoo():
+    pytest.importorskip("pettingzoo")
+    env = envs.to_pettingzoo(envs.CoordinationGame(2, time_limit=25))
+    learned = reinforce(env, 60, 0.3, np.random.default_rng(0))
+    idle = reinforce(env, 10, 0.0, np.random.default_rng(1))
+    assert idle.mean() < 1.7  # random bits agree half of the time
+    assert learned[-15:].mean() > idle.mean() + 0.4
+
+
 def test_gymnasium_rows_restart_with_their_episode():
     env = envs.to_gymnasium(envs.SimpleSpread(2, time_limit=3), num_envs=2)
     first, _ = env.reset(seed=0)

@@ -8,10 +8,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from experiments import gossip_learning
+from experiments.harness import cli
+from jaxswarm import sharding
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = gossip_learning.Config(
@@ -23,7 +26,7 @@ TINY = gossip_learning.Config(
 def outcome(tmp_path_factory):
     """One graph and one baseline: each arm is a program of its own."""
     folder = tmp_path_factory.mktemp("runs")
-    config = replace(TINY, topology=("ring",), baselines=("server",), runs=folder)
+    config = replace(TINY, topology=("ring",), baselines=("server",), runs=folder, log="csv")
     return gossip_learning.main(config), next((folder / "gossip_learning").iterdir())
 
 
@@ -61,6 +64,15 @@ def test_table_figure_and_records(outcome):
         assert any("ring" in name and "accuracy" in name for name in saved.files)
 
 
+def test_log_writes_the_records_of_every_arm(outcome):
+    arms, folder = outcome
+    assert sorted(path.name for path in (folder / "log").iterdir()) == ["ring.csv", "server.csv"]
+    header, *lines = (folder / "log" / "ring.csv").read_text().splitlines()
+    column = header.split(",").index("disagreement")
+    found = [float(line.split(",")[column]) for line in lines]
+    np.testing.assert_allclose(found, arms["ring"].metrics["disagreement"][1:], rtol=1e-6)
+
+
 def test_a_resumed_run_ends_where_an_unstopped_one_does(outcome, tmp_path):
     arms, _ = outcome
     config = replace(TINY, topology=("ring",), baselines=(), checkpoint=tmp_path)
@@ -85,7 +97,7 @@ def test_a_resumed_run_ends_where_an_unstopped_one_does(outcome, tmp_path):
         ({"lr": 0.0}, "lr: expected a positive number, got 0.0"),
         ({"lr": float("nan")}, "lr: expected a positive number, got nan"),
         ({"resume": True}, "resume: expected --checkpoint FOLDER as well"),
-        ({"devices": 99}, "devices: expected at most 8 .* XLA_FLAGS=--xla_force_host"),
+        ({"devices": 99}, "devices: expected at most 8 .* after sharding.force_cpu_devices"),
     ],
 )
 def test_bad_choices_are_named(change, message):
@@ -146,13 +158,38 @@ def test_checkpoint_errors_name_options_of_the_command_line(monkeypatch, capsys,
     assert "delete the folder or give another --checkpoint" in capsys.readouterr().err
 
 
-def test_the_script_runs_as_a_file():
+def test_the_script_runs_as_a_file_and_makes_its_devices():
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
     wrong = subprocess.run(
-        [sys.executable, "experiments/gossip_learning.py", "--topology", "rnig"],
+        [sys.executable, "experiments/gossip_learning.py", "--devices", "8", "--agents", "12"],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**environment, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
     )
     assert wrong.returncode == 2
-    assert wrong.stderr.startswith("error: unknown topology 'rnig', did you mean 'ring'?")
+    said, error = wrong.stderr.splitlines()[:2]
+    assert said == "this CPU counts as 8 devices, which share its cores"
+    assert error.startswith("error: num_agents: 12 agents cannot be divided evenly among 8 devices")
+
+
+def test_the_experiments_command_runs_it_too(capsys):
+    assert cli.main(["run", "gossip_learning", "--topology", "rnig"]) == 2
+    assert "did you mean 'ring'" in capsys.readouterr().err
+    assert cli.main(["run", "gossip_learnin"]) == 2
+    assert "did you mean 'gossip_learning'" in capsys.readouterr().err
+    assert cli.main(["run", "single_merging", "--devices", "8"]) == 2
+    assert "`run gossip_learning --devices D`" in capsys.readouterr().err
+
+
+def test_devices_are_forced_before_jax_runs_only(monkeypatch):
+    with pytest.raises(ValueError, match="count: expected a whole number"):
+        sharding.force_cpu_devices(0)
+    assert not sharding.force_cpu_devices(2)  # a number in XLA_FLAGS stands
+    monkeypatch.setenv("XLA_FLAGS", "")
+    assert jax.device_count() == 8
+    assert not sharding.force_cpu_devices(8)
+    with pytest.raises(
+        ValueError, match="jax runs already, with 8 CPU devices of 9; call sharding"
+    ):
+        sharding.force_cpu_devices(9)

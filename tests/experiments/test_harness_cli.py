@@ -271,6 +271,27 @@ def test_the_config_of_a_run_can_be_given_back(capsys):
     assert "config: expected the config.json of a run" in capsys.readouterr().err
 
 
+def test_learning_curves_are_written_for_marl_eval(copy_system, systems):
+    curves = (
+        "def run(config, progress):\n",
+        "def learning_curves(config, results):\n"
+        "    from experiments.harness.protocol import LearningCurves\n\n"
+        '    return {"hills": LearningCurves(results["rounds"], results["curves"])}\n\n\n'
+        "def run(config, progress):\n",
+    )
+    copy_system(systems, "absent", curves)
+    assert main(["run", "absent", "--no-figure", "--log", "marl_eval", "--seed", "3"]) == 0
+    (folder,) = Path("runs/absent").iterdir()
+    (written,) = (folder / "log").iterdir()
+    runs = json.loads(written.read_text())["absent"]["hills"]
+    assert list(runs) == ["rising", "flat"]
+    seeds = len(runs["rising"])
+    assert list(runs["rising"]) == [f"seed_{3 + seed}" for seed in range(seeds)]
+    steps = runs["rising"]["seed_3"]
+    assert list(steps) == [f"step_{k}" for k in range(10)] + ["absolute_metrics"]
+    assert steps["absolute_metrics"]["return"] == steps["step_9"]["return"]
+
+
 def test_a_run_logs_its_records_and_claims(copy_system, systems):
     simulated = (
         'progress("flat arm")',

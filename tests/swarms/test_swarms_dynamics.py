@@ -21,9 +21,9 @@ MODELS = {
     "cucker-smale": swarms.cucker_smale(BOX, N, radius=2.0),
     "couzin": swarms.couzin(OPEN, N, radius=4.0, **NOISELESS),
     "aggregation": swarms.aggregation(OPEN, N),
-    "kuramoto": swarms.kuramoto(N, coupling=2.0),
-    "kuramoto on a ring": swarms.kuramoto(N, among=RING, coupling=2.0),
-    "kuramoto in a disc": swarms.kuramoto(N, among=space.search(BOX, 1.5, N), coupling=2.0),
+    "kuramoto": swarms.kuramoto(None, N, coupling=2.0),
+    "kuramoto on a ring": swarms.kuramoto(None, N, among=RING, coupling=2.0),
+    "kuramoto in a disc": swarms.kuramoto(BOX, N, radius=1.5, coupling=2.0),
 }
 ABSENT = np.arange(N) == 4
 
@@ -164,7 +164,7 @@ def test_kuramoto_critical_coupling_for_lorentzian_frequencies():
     def lorentzian(key):
         return 0.5 * jax.random.cauchy(key)
 
-    model = swarms.kuramoto(2000, frequencies=lorentzian)
+    model = swarms.kuramoto(None, 2000, frequencies=lorentzian)
     couplings = jnp.array([0.5, 1.5, 2.0, 4.0])
     p = swarms.KuramotoParams(couplings, jnp.zeros(4))
     _, records = jax.vmap(lambda p: run(model, 600, p))(p)
@@ -219,6 +219,35 @@ def test_aggregation_keeps_its_centre_and_ends_within_a_radius_that_n_does_not_c
     assert radius[-1] < float(swarms.swarm_radius(model.parameters))
 
 
+SMOOTH = {
+    "cucker-smale": (lambda: swarms.cucker_smale(BOX, N, radius=100.0), "velocities", "strength"),
+    "aggregation": (lambda: swarms.aggregation(OPEN, N), "positions", "width"),
+    "kuramoto": (lambda: MODELS["kuramoto"], "phases", "coupling"),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_gradients_of_smooth_laws_are_their_differences(name):
+    """What the docstrings say: gradients are right without hard edges and before chaos."""
+    make, leaf, number = SMOOTH[name]
+    model, weights = make(), np.cos(np.arange(N))
+
+    def measure(value):
+        p = model.parameters._replace(**{number: value})
+        step = lambda state, _: (model.step(jax.random.key(1), state, p)[0], None)  # noqa: E731
+        state, _ = jax.lax.scan(step, model.init(jax.random.key(0)), length=20)
+        found = getattr(state, leaf)
+        return weights @ (found[:, 0] if found.ndim == 2 else jnp.sin(found))
+
+    def both(value):
+        values = measure(value * 1.05), measure(value * 0.95)
+        return jax.grad(measure)(value), (values[0] - values[1]) / (0.1 * value)
+
+    gradient, difference = jax.jit(both)(jnp.float32(getattr(model.parameters, number)))
+    assert abs(gradient) > 1e-2
+    np.testing.assert_allclose(gradient, difference, rtol=0.02)
+
+
 def test_bad_numbers_are_refused():
     with pytest.raises(ValueError, match="speed"):
         swarms.vicsek(BOX, 10, speed=2.0)
@@ -233,7 +262,7 @@ def test_bad_numbers_are_refused():
     with pytest.raises(ValueError, match="dt"):
         swarms.aggregation(OPEN, 10, dt=0.0)
     with pytest.raises(ValueError, match="among: expected 10 agents, got 14"):
-        swarms.kuramoto(10, among=RING)
+        swarms.kuramoto(None, 10, among=RING)
 
 
 def test_wrong_kinds_are_refused_by_name():
@@ -242,7 +271,13 @@ def test_wrong_kinds_are_refused_by_name():
             model(10, BOX)
     with pytest.raises(ValueError, match=r"num_agents: expected .* got Space"):
         swarms.boids(BOX, OPEN)
-    with pytest.raises(ValueError, match=r"num_agents: expected .* got Space"):
-        swarms.kuramoto(BOX)
-    with pytest.raises(ValueError, match=r"among: expected a mixing operator, .* got str"):
-        swarms.kuramoto(10, among="ring")
+    with pytest.raises(ValueError, match=r"space: expected a Space such as .* got 10"):
+        swarms.kuramoto(10, BOX)
+    with pytest.raises(ValueError, match=r"among: expected a mixing operator .* got str"):
+        swarms.kuramoto(None, 10, among="ring")
+    with pytest.raises(ValueError, match=r"among: .* got Search; neighbours .*: radius="):
+        swarms.kuramoto(None, 10, among=space.search(BOX, 1.5, 10))
+    with pytest.raises(ValueError, match=r"radius: expected None, or a space .* got no space"):
+        swarms.kuramoto(None, 10, radius=1.0)
+    with pytest.raises(ValueError, match=r"radius: .* got among as well"):
+        swarms.kuramoto(BOX, N, radius=1.0, among=RING)

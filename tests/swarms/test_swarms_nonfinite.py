@@ -23,9 +23,9 @@ MODELS = {
     "cucker_smale": swarms.cucker_smale(BOX, N, radius=2.0),
     "couzin": swarms.couzin(OPEN, N, attraction=4.0, radius=4.0),
     "aggregation": swarms.aggregation(OPEN, N),
-    "kuramoto": swarms.kuramoto(N, coupling=2.0),
-    "kuramoto on a ring": swarms.kuramoto(N, among=RING, coupling=2.0),
-    "kuramoto in a disc": swarms.kuramoto(N, among=DISC, coupling=2.0),
+    "kuramoto": swarms.kuramoto(None, N, coupling=2.0),
+    "kuramoto on a ring": swarms.kuramoto(None, N, among=RING, coupling=2.0),
+    "kuramoto in a disc": swarms.kuramoto(BOX, N, radius=1.5, coupling=2.0),
 }
 STEPS = {name: jax.jit(model.step) for name, model in MODELS.items()}
 LEAVES = [

@@ -14,7 +14,13 @@ from typing import Any
 import jax
 from jumanji import specs
 
-from jaxswarm.envs.adapters.copies import CopyStep, IndependentCopies, require, require_one_array
+from jaxswarm.envs.adapters.copies import (
+    CopyStep,
+    IndependentCopies,
+    choose_restart,
+    require,
+    require_one_array,
+)
 from jaxswarm.envs.adapters.time_limit import choose_limit, clocks_by_name, own_limit
 from jaxswarm.envs.environment import SwarmEnvironment, continuous_actions
 from jaxswarm.types import PyTree
@@ -26,8 +32,17 @@ _TRAINING = ("AutoReset", "Episode", "Vmap", "Eval")
 class FromBrax(IndependentCopies):
     """A brax environment as a swarm environment; build it with :func:`from_brax`."""
 
-    def __init__(self, env: Any, num_agents: int, time_limit: int, *, ends_at_limit: bool):
+    def __init__(
+        self,
+        env: Any,
+        num_agents: int,
+        time_limit: int,
+        *,
+        ends_at_limit: bool,
+        restart: bool | None,
+    ):
         self._env, self.ends_at_limit = env, ends_at_limit
+        self.restarts = choose_restart(restart, num_agents)
         super().__init__(num_agents, time_limit)
 
     @cached_property
@@ -48,13 +63,20 @@ class FromBrax(IndependentCopies):
         return CopyStep(state, state.obs, state.reward, state.done > 0.5, dict(state.metrics))
 
 
-def from_brax(env: Any, *, num_agents: int = 1, time_limit: int | None = None) -> SwarmEnvironment:
+def from_brax(
+    env: Any,
+    *,
+    num_agents: int = 1,
+    time_limit: int | None = None,
+    restart: bool | None = None,
+) -> SwarmEnvironment:
     """Turn a brax environment into a :class:`jaxswarm.envs.SwarmEnvironment`, a copy per agent.
 
     The copies are independent; actions are ``float32[N, A]`` in ``[-1, 1]``, observations
-    ``[N, O]``. brax's ``done``, such as a fall, terminates; a copy that is done is masked out until
-    all are. The time limit truncates (discount 1), also where an original with a clock in its
-    ``info`` or a limit of its own is done there. brax's metrics are in ``extras``, ``[N]`` each.
+    ``[N, O]``. brax's ``done``, such as a fall, terminates; a copy that is done begins anew
+    (discount 0 in that step, ``extras["restarted"]``). The time limit truncates (discount 1), also
+    where an original with a clock in its ``info`` or a limit of its own is done there. brax's
+    metrics are in ``extras``, ``[N]`` each.
 
     Args:
         env: an environment of ``brax.envs.get_environment``; of ``brax.envs.create`` only with
@@ -62,6 +84,8 @@ def from_brax(env: Any, *, num_agents: int = 1, time_limit: int | None = None) -
         num_agents: ``N``.
         time_limit: steps; by default the original's own limit, such as ``env.episode_length``, or
             brax's usual 1,000 if it has none.
+        restart: false: a copy that is done is masked out until all are, which ends the episode. By
+            default true for several copies; a single one ends the episode.
 
     Raises:
         ValueError: if ``env`` is not a brax environment, is in one of brax's training wrappers, or
@@ -84,4 +108,6 @@ def from_brax(env: Any, *, num_agents: int = 1, time_limit: int | None = None) -
     require_one_array(state.obs)
     limit = 1_000 if time_limit is None and own is None else choose_limit(time_limit, own)
     counted = bool(clocks_by_name(getattr(state, "info", ())))
-    return FromBrax(env, num_agents, limit, ends_at_limit=counted or own is not None)
+    return FromBrax(
+        env, num_agents, limit, ends_at_limit=counted or own is not None, restart=restart
+    )

@@ -15,6 +15,8 @@ from jaxswarm.envs.adapters.observation import AdaptedObservation
 from jaxswarm.envs.environment import Outcome, SwarmEnvironment
 from jaxswarm.types import ArrayLike, PyTree
 
+_RESTART = 2**31 - 1  # of the key of a step, a stream that no agent has
+
 
 class CopiesWorld(NamedTuple):
     """State of all copies.
@@ -22,12 +24,13 @@ class CopiesWorld(NamedTuple):
     Attributes:
         state: the originals' states, leaves ``[N, ...]``.
         view: the last observations, ``[N, ...]``.
-        over: ``bool[N]``, copies that have terminated; they keep their last state.
+        over: ``bool[N]``, copies that have terminated; they keep their last state. Without copies
+            that restart: then they begin anew in the same step, and none is over.
         steps: ``int32[]``, steps since the reset.
     """
 
     state: PyTree
-    view: jax.Array
+    view: PyTree
     over: jax.Array
     steps: jax.Array
 
@@ -36,7 +39,7 @@ class CopyStep(NamedTuple):
     """Result of a step of one copy; ``terminated`` excludes a time limit, if it is known."""
 
     state: PyTree
-    view: jax.Array
+    view: PyTree
     reward: ArrayLike
     terminated: jax.Array
     metrics: dict[str, jax.Array]
@@ -45,23 +48,32 @@ class CopyStep(NamedTuple):
 class IndependentCopies(SwarmEnvironment):
     """One copy of a single-agent environment per agent; subclasses write ``begin`` and ``move``.
 
-    A copy that terminates is masked out until all have terminated, which ends the episode; the time
-    limit truncates it. Metrics are ``[N]``, 0 for copies that have terminated.
+    A copy that terminates begins anew in the same step (discount 0, ``extras["restarted"]``, the
+    observation is the new one), and the time limit truncates all copies. Without ``restarts`` it is
+    masked out until all have terminated, which ends the episode. Metrics are ``[N]``, 0 for copies
+    that have terminated.
 
     Attributes:
+        restarts: whether copies that terminate begin anew.
         ends_at_limit: whether the original ends at its own time limit in a way that ``move`` does
             not tell from a termination; then that step counts as truncated.
     """
 
+    restarts: bool = False
     ends_at_limit: bool = False
 
     @abc.abstractmethod
-    def begin(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
+    def begin(self, key: jax.Array, params: PyTree) -> tuple[PyTree, PyTree]:
         """Initial state and observation of one copy."""
 
     @abc.abstractmethod
     def move(self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree) -> CopyStep:
         """One step of one copy, without automatic reset."""
+
+    def succeeded(self, state: PyTree) -> jax.Array:
+        """Whether a copy that ends in the last step terminated all the same, ``bool[]``."""
+        del state
+        return jnp.zeros((), bool)
 
     def start(self, key: jax.Array, params: PyTree) -> CopiesWorld:
         """Reset every copy with a random stream of its own."""
@@ -72,18 +84,44 @@ class IndependentCopies(SwarmEnvironment):
     def advance(
         self, key: jax.Array, world: CopiesWorld, action: jax.Array, params: PyTree
     ) -> Outcome:
-        """One step of every copy that has not terminated."""
+        """One step of every copy that has not terminated; those that do begin anew."""
         with jax.numpy_rank_promotion("allow"):
             step = jax.vmap(self.move)(self._keys(key), world.state, action, self._each(params))
-        kept = (world.state, world.view)
-        state, view = agents.where(world.over, kept, (step.state, step.view))
         steps, terminated = world.steps + 1, step.terminated
         if self.ends_at_limit:
-            terminated = terminated & (steps < self.time_limit)
-        over = world.over | terminated
+            before = steps < self.time_limit
+            terminated = terminated & (before | jax.vmap(self.succeeded)(step.state))
         reward = jnp.asarray(step.reward).astype(jnp.float32)
+        if self.restarts:
+            return self._begun_anew(key, world, step, reward, terminated, params)
+        kept = (world.state, world.view)
+        state, view = agents.where(world.over, kept, (step.state, step.view))
+        over = world.over | terminated
         metrics = jax.tree.map(lambda x: jnp.where(world.over, 0, x), step.metrics)
         return Outcome(CopiesWorld(state, view, over, steps), reward, jnp.all(over), metrics)
+
+    def _begun_anew(
+        self,
+        key: jax.Array,
+        world: CopiesWorld,
+        step: CopyStep,
+        reward: jax.Array,
+        terminated: jax.Array,
+        params: PyTree,
+    ) -> Outcome:
+        """The step's outcome where copies that terminate begin anew."""
+        # In the last step nobody acts on a new episode, and learners want the true observation.
+        again = terminated & (world.steps + 1 < self.time_limit)
+
+        def begin() -> tuple[PyTree, PyTree]:
+            keys = self._keys(jax.random.fold_in(key, _RESTART))
+            with jax.numpy_rank_promotion("allow"):
+                fresh = jax.vmap(self.begin)(keys, self._each(params))
+            return agents.where(again, fresh, (step.state, step.view))
+
+        state, view = jax.lax.cond(jnp.any(again), begin, lambda: (step.state, step.view))
+        after = CopiesWorld(state, view, world.over, world.steps + 1)
+        return Outcome(after, reward, jnp.zeros((), bool), step.metrics, restarted=terminated)
 
     def observe(
         self, world: CopiesWorld, params: PyTree, step_count: jax.Array
@@ -113,6 +151,11 @@ class IndependentCopies(SwarmEnvironment):
             return jnp.broadcast_to(given, (n, *shape))
 
         return jax.tree.map_with_path(leaf, params, self.params)
+
+
+def choose_restart(restart: Any, num_agents: int) -> bool:
+    """Whether copies restart: as given, else if there are several, of which none should wait."""
+    return num_agents > 1 if restart is None else checks.flag("restart", restart)
 
 
 def require(env: Any, names: Sequence[str], kind: str) -> None:

@@ -16,7 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jumanji import specs
 
-from jaxswarm.envs.adapters.copies import CopyStep, IndependentCopies, require, require_one_array
+from jaxswarm.envs.adapters.copies import (
+    CopyStep,
+    IndependentCopies,
+    choose_restart,
+    require,
+    require_one_array,
+)
 from jaxswarm.envs.adapters.time_limit import choose_limit, clocks_by_name, own_limit
 from jaxswarm.envs.environment import SwarmEnvironment, discrete_actions
 from jaxswarm.types import PyTree
@@ -34,10 +40,12 @@ class FromGymnax(IndependentCopies):
         *,
         limit_name: str | None,
         ends_at_limit: bool,
+        restart: bool | None,
     ):
         self._env = env
         self._params = params
         self._limit_name, self.ends_at_limit = limit_name, ends_at_limit
+        self.restarts = choose_restart(restart, num_agents)
         super().__init__(num_agents, time_limit)
 
     @property
@@ -87,13 +95,18 @@ class FromGymnax(IndependentCopies):
 
 
 def from_gymnax(
-    env: Any, env_params: PyTree = None, *, num_agents: int = 1, time_limit: int | None = None
+    env: Any,
+    env_params: PyTree = None,
+    *,
+    num_agents: int = 1,
+    time_limit: int | None = None,
+    restart: bool | None = None,
 ) -> SwarmEnvironment:
     """Turn a gymnax environment into a :class:`jaxswarm.envs.SwarmEnvironment`, a copy per agent.
 
     The copies are independent; actions are ``int32[N]`` or ``float32[N, ...]``, observations
     ``[N, ...]``. The time limit truncates (discount 1), also where gymnax only returns ``done``; a
-    copy that terminates is masked out until all have terminated.
+    copy that terminates begins anew (discount 0 in that step, ``extras["restarted"]``).
 
     gymnax's parameters are the physics: ``reset(key, params)`` takes others, traced or vmapped,
     each leaf one for all agents or with a leading ``N``. Only ``max_steps_in_episode`` (or a field
@@ -106,6 +119,8 @@ def from_gymnax(
             omitted.
         num_agents: ``N``.
         time_limit: in steps; read from ``env_params.max_steps_in_episode`` if omitted.
+        restart: false: a copy that terminates is masked out until all have, which ends the episode.
+            By default true for several copies; a single one ends the episode.
 
     Raises:
         ValueError: if ``env`` is not a gymnax environment, is wrapped, has other spaces than
@@ -134,7 +149,9 @@ def from_gymnax(
         view, state = jax.eval_shape(env.reset_env, jax.random.key(0), params)
     require_one_array(view)
     hidden = own is None and (elsewhere is not None or bool(clocks_by_name(state)))
-    return FromGymnax(env, params, num_agents, limit, limit_name=name, ends_at_limit=hidden)
+    return FromGymnax(
+        env, params, num_agents, limit, limit_name=name, ends_at_limit=hidden, restart=restart
+    )
 
 
 def _field(params: PyTree, name: str) -> Any:

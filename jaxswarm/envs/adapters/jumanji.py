@@ -1,9 +1,9 @@
-"""Adapter for jumanji's multi-agent environments: agents on axis 0 of every leaf.
+"""Adapter for jumanji's environments: agents on axis 0 of every leaf, or a copy for each agent.
 
-Tested with LevelBasedForaging, SearchAndRescue, Connector, RobotWarehouse and Cleaner.
+Tested with LevelBasedForaging, SearchAndRescue, Connector, RobotWarehouse and Cleaner; with copies
+of Snake, Maze, Game2048 and Minesweeper.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,10 @@ from jumanji import specs
 from jumanji.env import Environment
 
 from jaxswarm import checks
-from jaxswarm.envs.adapters.observation import AdaptedObservation
+from jaxswarm.envs.adapters.jumanji_copies import FromJumanjiCopies
+from jaxswarm.envs.adapters.observation import AdaptedObservation, adapted_spec
 from jaxswarm.envs.adapters.time_limit import choose_limit, clocks_by_name, is_over, own_limit
-from jaxswarm.envs.environment import Outcome, SwarmEnvironment, SwarmState, spec_of
+from jaxswarm.envs.environment import Outcome, SwarmEnvironment, SwarmState
 
 # Fields that jumanji gives once for all agents although their first axis may be of length N.
 _SHARED = {"Connector": ("grid",), "Cleaner": ("grid",)}
@@ -59,14 +60,7 @@ class FromJumanji(SwarmEnvironment):
         """Shapes and dtypes, every leaf ``[N, ...]``."""
         state = jax.eval_shape(self._example)
         observation = jax.eval_shape(self.observe, state.world, state.params, state.step_count)
-        if hasattr(observation.view, "_fields"):
-            return spec_of(observation)
-        return specs.Spec(
-            AdaptedObservation,
-            "AdaptedObservation",
-            view=_leaf_specs(observation.view),
-            agent_mask=specs.BoundedArray((self.num_agents,), bool, False, True, "agent_mask"),
-        )
+        return adapted_spec(observation)
 
     def start(self, key: jax.Array, params: Any) -> JumanjiWorld:
         """Reset the original environment."""
@@ -110,9 +104,18 @@ class FromJumanji(SwarmEnvironment):
         return self._env.render(state.world.state)
 
     def animate(
-        self, states: Any, interval: float = 100.0, save_path: str | Path | None = None
+        self,
+        states: Any,
+        interval: float = 100.0,
+        save_path: str | Path | None = None,
+        *,
+        dpi: int = 90,
     ) -> Any:
-        """The original's animation of a sequence of states, or of leaves that lead with steps."""
+        """The original's animation of a sequence of states, or of leaves that lead with steps.
+
+        In the original's resolution: ``dpi`` is not used.
+        """
+        del dpi
         if isinstance(states, SwarmState):
             worlds = states.world.state
             count = jnp.shape(states.step_count)[0]
@@ -133,16 +136,21 @@ def from_jumanji(
     time_limit: int | None = None,
     time_limit_is_truncation: bool = True,
     succeeded: Callable[[Any], jax.Array] | None = None,
+    copies: bool | None = None,
+    restart: bool | None = None,
 ) -> SwarmEnvironment:
-    """Turn a multi-agent jumanji environment into a :class:`jaxswarm.envs.SwarmEnvironment`.
+    """Turn a jumanji environment into a :class:`jaxswarm.envs.SwarmEnvironment`.
 
-    A scalar reward is given to every agent. Several of jumanji's environments *terminate* (discount
-    0) at their time limit, which makes a critic learn a value of zero there; by default that end is
-    a truncation (discount 1) here.
+    The agents are those on the first axis of a multi-agent environment's actions, or each has an
+    independent copy of a single-agent environment (Snake, Maze, …), as by ``from_gymnax``.
+
+    A scalar reward of a multi-agent environment is given to every agent. Several of jumanji's
+    environments *terminate* (discount 0) at their time limit, which makes a critic learn a value of
+    zero there; by default that end is a truncation (discount 1) here.
 
     Args:
         env: the original.
-        num_agents: ``N``, read from its action spec if omitted.
+        num_agents: ``N``, read from its action spec if omitted; 1 copy by default.
         shared: fields of its observation that are not per agent although their first axis has
             length ``N``; known for jumanji's own environments.
         time_limit: its time limit in steps since the reset, read from ``env.time_limit`` or an
@@ -150,10 +158,23 @@ def from_jumanji(
         time_limit_is_truncation: false keeps the original's discount at the limit.
         succeeded: ``succeeded(state) -> bool[]``, to distinguish a success in the last step from
             the time limit; without it that step counts as truncated.
+        copies: whether every agent has a copy. By default only if the action is a scalar: actions
+            with axes, as Minesweeper's, may be of several agents or of one.
+        restart: of copies: false: a copy that terminates is masked out until all have, which ends
+            the episode. By default true for several copies, which then begin anew (discount 0 in
+            that step, ``extras["restarted"]``); a single one ends the episode.
 
     Raises:
-        ValueError: if ``env`` has no agents axis in its actions, or its time limit is unknown or
-            beyond its own.
+        ValueError: if ``num_agents`` is not the first axis of the actions of an environment without
+            copies, its time limit is unknown or beyond its own, its actions are neither discrete
+            nor bounded, or an option does not belong to (or without) copies.
+
+    Example:
+        >>> import jumanji, jax
+        >>> from jaxswarm import envs
+        >>> env = envs.from_jumanji(jumanji.make("Snake-v1"), num_agents=4, time_limit=100)
+        >>> env.action_spec.shape, jax.jit(env.reset)(jax.random.key(0))[1].reward.shape
+        ((4,), (4,))
     """
     if not isinstance(env, Environment):
         raise ValueError(f"env: expected a jumanji environment, got {checks.shown(env)}")
@@ -161,14 +182,33 @@ def from_jumanji(
     if succeeded is not None:
         checks.function("succeeded", succeeded)
     shape = env.action_spec.shape
+    copies = not shape if copies is None else checks.flag("copies", copies)
+    if copies:
+        if shared is not None:
+            raise ValueError("shared: expected None with copies, of which none is shared")
+        _check_action(env.action_spec)
+        return FromJumanjiCopies(
+            env,
+            checks.whole("num_agents", 1 if num_agents is None else num_agents, 1),
+            choose_limit(time_limit, own_limit(env, env.unwrapped)),
+            truncates=time_limit_is_truncation,
+            succeeded=succeeded,
+            restart=restart,
+        )
+    if restart is not None:
+        raise ValueError(
+            "restart: expected None where agents share one environment; copies=True gives every "
+            "agent its own"
+        )
+    if not shape:
+        raise ValueError("copies: expected True for a scalar action, which has no agents axis")
     if num_agents is None:
-        if not shape:
-            raise ValueError("env: expected actions with an agents axis, got a scalar action")
         num_agents = int(shape[0])
     num_agents = checks.whole("num_agents", num_agents, 1)
     if shape[:1] != (num_agents,):
         raise ValueError(
-            f"num_agents: expected the first axis of actions of shape {shape}, got {num_agents}"
+            f"num_agents: expected the first axis of actions of shape {shape}, got {num_agents}; "
+            "copies=True gives every agent a copy of a single-agent environment"
         )
     limit = choose_limit(time_limit, own_limit(env, env.unwrapped))
     fields = _SHARED.get(type(env.unwrapped).__name__, ())
@@ -179,10 +219,6 @@ def from_jumanji(
     return FromJumanji(env, num_agents, limit, fields, time_limit_is_truncation, succeeded)
 
 
-def _leaf_specs(view: Any) -> specs.Spec:
-    """Spec of a dataclass observation."""
-    fields = {
-        name: specs.Array(getattr(view, name).shape, getattr(view, name).dtype, name)
-        for name in inspect.signature(type(view)).parameters
-    }
-    return specs.Spec(type(view), type(view).__name__, **fields)
+def _check_action(spec: Any) -> None:
+    if not isinstance(spec, (specs.DiscreteArray, specs.MultiDiscreteArray, specs.BoundedArray)):
+        raise ValueError(f"env: expected discrete or bounded actions, got {checks.shown(spec)}")

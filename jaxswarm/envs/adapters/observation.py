@@ -1,8 +1,13 @@
 """The observation of adapted environments."""
 
+import inspect
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+from jumanji import specs
+
+from jaxswarm import checks
 
 
 class AdaptedObservation(NamedTuple):
@@ -30,3 +35,28 @@ class MaskedObservation(NamedTuple):
     view: Any
     action_mask: jax.Array
     agent_mask: jax.Array
+
+
+def adapted_spec(observation: AdaptedObservation) -> specs.Spec:
+    """Spec of an observation whose view is made of NamedTuples, dataclasses and arrays.
+
+    Raises:
+        ValueError: naming a field of another kind.
+    """
+    mask = specs.BoundedArray(observation.agent_mask.shape, bool, False, True, "agent_mask")
+    view = _spec(observation.view, "view")
+    return specs.Spec(AdaptedObservation, "AdaptedObservation", view=view, agent_mask=mask)
+
+
+def _spec(value: Any, name: str) -> specs.Spec:
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        if value.dtype == jnp.bool_:
+            return specs.BoundedArray(value.shape, bool, False, True, name)
+        return specs.Array(value.shape, value.dtype, name)
+    if not hasattr(value, "_fields") and not hasattr(value, "__dataclass_fields__"):
+        raise ValueError(
+            f"env: expected observations of arrays, got {checks.shown(value)} ({name})"
+        )
+    names = inspect.signature(type(value)).parameters
+    fields = {field: _spec(getattr(value, field), field) for field in names}
+    return specs.Spec(type(value), type(value).__name__, **fields)
