@@ -17,6 +17,8 @@ OUTER, OUTER_THREE, OUTER_TENFOLD = (
     "outer loop, ten times the episodes",
 )
 
+PLANNER, REST = "planner", "rest"
+
 GUIDED, UNGUIDED = 0.5, 0.0
 CONDITIONED_ARMS = {
     MO_MIX: ("convex", GUIDED, False, 0.0),
@@ -59,7 +61,14 @@ class Config:
     more_baselines: bool = False  # also run the outer loop with three preferences, and tenfold
     spread_iterations: int = 0  # steps of each learner of coverage and energy; 0: not run
     spread_seeds: int = 5  # number of independent repetitions of coverage and energy
-    spread_episodes: int = 64  # fresh episodes that a return of coverage and energy is the mean of
+    spread_updates: int = 4  # gradient steps per step of coverage and energy
+    spread_batch: int = 16  # episodes of a batch of coverage and energy
+    spread_lr: float = 6e-3  # step size of Adam, coverage and energy, MO-MIX
+    spread_tau: float = 0.06  # share of the weights that moves into the targets, MO-MIX
+    spread_outer_lr: float = 6e-3  # the same of the outer loop
+    spread_outer_tau: float = 0.06  # the same of the outer loop
+    spread_outer_fades: bool = True  # whether the outer loop's step size falls at the end too
+    spread_episodes: int = 256  # fresh episodes, the same for all teams of a seed, for a return
     seed: int = 0  # base seed of the repetitions
 
     def __post_init__(self) -> None:
