@@ -63,11 +63,10 @@ class Config:
     spread_seeds: int = 5  # number of independent repetitions of coverage and energy
     spread_updates: int = 4  # gradient steps per step of coverage and energy
     spread_batch: int = 16  # episodes of a batch of coverage and energy
-    spread_lr: float = 6e-3  # step size of Adam, coverage and energy, MO-MIX
-    spread_tau: float = 0.06  # share of the weights that moves into the targets, MO-MIX
-    spread_outer_lr: float = 6e-3  # the same of the outer loop
-    spread_outer_tau: float = 0.06  # the same of the outer loop
-    spread_outer_fades: bool = True  # whether the outer loop's step size falls at the end too
+    spread_lr: float = 3e-3  # step size of Adam, coverage and energy, MO-MIX
+    spread_tau: float = 0.2  # share of the weights that moves into the targets, MO-MIX
+    spread_outer_lr: float = 1.2e-2  # the same of the outer loop
+    spread_outer_tau: float = 0.2  # the same of the outer loop
     spread_episodes: int = 256  # fresh episodes, the same for all teams of a seed, for a return
     seed: int = 0  # base seed of the repetitions
 

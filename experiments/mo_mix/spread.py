@@ -102,9 +102,7 @@ def outer_loop(
 
     def train(preference: jax.Array, key: jax.Array) -> jax.Array:
         physics = env.params._replace(preference=preference)
-        params, _ = run_learner(
-            learner, draw, key, iterations, hp, physics, fades=config.spread_outer_fades
-        )
+        params, _ = run_learner(learner, draw, key, iterations, hp, physics)
         return vd.objective_returns(
             jax.random.fold_in(key, 1), env, network, params, num_episodes=config.spread_episodes
         )[0]
