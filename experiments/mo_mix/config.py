@@ -109,6 +109,6 @@ SCALES = {
         team_seeds=10,
         treasure_iterations=594,
         more_baselines=True,
-        spread_iterations=264,
+        spread_iterations=198,
     ),
 }

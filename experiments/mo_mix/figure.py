@@ -176,5 +176,5 @@ def draw_spread(spread: dict[str, np.ndarray], ax: Any) -> None:
     rest, planner = spread[PLANNER]
     ax.plot(*rest, "*", color="black", markersize=12, label="team at rest")
     ax.plot(*planner, "P", color="black", markersize=9, label="planner")
-    ax.legend(frameon=False, fontsize=9, loc="lower left")
+    ax.legend(frameon=False, fontsize=9, loc="upper left")
     plotting.titles(ax, "Cooperative navigation", "coverage", "energy")
