@@ -53,7 +53,7 @@ def _draw_networked(ax: Any, networked: Results) -> None:
             ax.hlines(values.mean(), center - 0.15, center + 0.15, color="black", linewidth=1.5)
     ax.set_xticks(range(len(arms)), ("isolated", "ring,\nown moments", "ring", "pooled"))
     ax.set_ylim(0.0, 1.05)
-    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     plotting.titles(ax, "Networked agents, long corridor", "", "success rate")
 
 

@@ -115,9 +115,9 @@ def networked(
 
     In a step every agent draws a batch of its own shard and updates; then agents exchange all
     weights and target weights. All agents start from the same weights. Adam's moments stay local by
-    default. Where shards differ, that costs much: each agent then divides its gradient by what its
-    own shard's gradients measure, and the mean of such steps is not a step on all data. Exchanged
-    moments of equally weighted agents give nearly the step of one learner with all data, for twice
+    default. Where shards differ, that can cost much: each agent then divides its gradient by what
+    its own shard's gradients measure, and the mean of such steps is not a step on all data.
+    Moments averaged with equal weights give nearly the step of one learner with all data, for two
     to three times the bytes.
 
     Args:
