@@ -14,7 +14,9 @@ from experiments.dqc.learners import (
     Start,
     World,
     arm_numbers,
+    decay,
     evaluate,
+    final_params,
     learner_of,
     make_network,
     stacked,
@@ -34,6 +36,7 @@ from experiments.dqc.worlds import (
 from experiments.harness.compile import as_one_leaf, jit_fast_compile
 from experiments.harness.protocol import Results
 from jaxswarm import agents, gossip, topology
+from jaxswarm.algorithm import Algorithm
 from jaxswarm.rl import offline
 from jaxswarm.types import Key, Params
 
@@ -139,6 +142,9 @@ def networked_agents(
 ) -> Results:
     """Success of DQC when agents hold disjoint shards, ``{arm: [S]}``: on a ring, and isolated.
 
+    On the *ring* agents exchange weights and Adam's moments; with *own moments* weights only. Step
+    sizes decay, and policies use the moving average of their critic, as those of one learner.
+
     *Shards by place* are the task's episodes, dealt by the region in which they take place. In
     *shards by section* the skills of an agent's episodes lead to cells of its own section of the
     corridor. The cells that may be goals are known to all. ``pooled, by section`` is one learner
@@ -164,36 +170,47 @@ def networked_agents(
         return evaluate(key, config, network, params, hp, world, longest)[0].mean()
 
     def team(
-        takes_part: jax.Array, start: Start, shard: offline.Trajectories, pool: offline.GoalPool
+        takes_part: jax.Array,
+        moments: jax.Array,
+        start: Start,
+        shard: offline.Trajectories,
+        pool: offline.GoalPool,
     ) -> jax.Array:
-        learner = learner_of(config, start.given(network), hp)
-        algorithm = offline.networked(learner, ring, shard, batch_size=config.batch, pool=pool)
         present = jnp.broadcast_to(takes_part, (n,))
 
-        def step(
-            state: offline.NetworkedOfflineState, key: jax.Array
-        ) -> tuple[offline.NetworkedOfflineState, None]:
-            return algorithm.step(key, state, present)[0], None
+        def with_rate(share: Any) -> Algorithm:
+            learner = learner_of(config, start.given(network), hp._replace(lr=share * hp.lr))
+            return offline.networked(
+                learner, ring, shard, batch_size=config.batch, pool=pool, moments=moments
+            )
 
-        state = algorithm.init(start.train)
-        state, _ = jax.lax.scan(step, state, jax.random.split(start.train, config.steps))
-        return jax.vmap(tested, (None, 0))(start.test, state.agents.params).mean()
+        def step(
+            state: offline.NetworkedOfflineState, inputs: tuple[jax.Array, jax.Array]
+        ) -> tuple[offline.NetworkedOfflineState, None]:
+            key, share = inputs
+            return with_rate(share).step(key, state, present)[0], None
+
+        state = with_rate(1.0).init(start.train)
+        inputs = jax.random.split(start.train, config.steps), decay(config.steps)
+        last = jax.lax.scan(step, state, inputs)[0].agents
+        return jax.vmap(tested, (None, 0))(start.test, final_params(last)).mean()
 
     def one(start: Start, whole: offline.Trajectories) -> jax.Array:
         return tested(start.test, train(start, config, network, whole, hp))
 
     level = 0 if config.steps < SHORT else 1
-    over_seeds = jax.vmap(team, (None, 0, 0, 0))
-    over_shards = jax.vmap(over_seeds, (None, None, 0, 0))
+    over_seeds = jax.vmap(team, (None, None, 0, 0, 0))
+    over_shards = jax.vmap(over_seeds, (None, None, None, 0, 0))
     program = jit_fast_compile(
-        jax.vmap(over_shards, (0, None, None, None)), level=level, plain=True
+        jax.vmap(over_shards, (0, 0, None, None, None)), level=level, plain=True
     )
-    success = program(np.array([True, False]), starts[1], shards, pools)  # [exchange, kind, S]
+    exchanges, moments = np.array([(True, True), (True, False), (False, False)]).T
+    success = program(exchanges, moments, starts[1], shards, pools)  # [arm, kind, S]
     whole = jax.tree.map(lambda x: x[1], wholes)
     pooled = jit_fast_compile(jax.vmap(one), level=level, plain=True)(starts[0], whole)
     arms = {
         f"{arm}, {kind}": success[row, column]
-        for row, arm in enumerate(("ring", "isolated"))
+        for row, arm in enumerate(("ring", "ring, own moments", "isolated"))
         for column, kind in enumerate(("by place", "by section"))
     }
     oracle = {

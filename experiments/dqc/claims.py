@@ -310,6 +310,21 @@ def add_networked(made: ClaimList, networked: Results) -> None:
             at_least=-SAME,
             **about,
         )
+        made.add(
+            "Agents that exchange Adam's moments with their weights succeed more often than those "
+            "that exchange weights only",
+            statement="Own check: what one learner with all data has and averaged weights have not "
+            "is a step on all data.",
+            measured="success on the ring with exchanged moments - with each agent's own",
+            metric=about["metric"],
+            unit=about["unit"],
+            arm=about["arm"],
+            baseline=f"ring, own moments, shards {kind}",
+            value=statistics.compare(ring, networked[f"ring, own moments, {kind}"]),
+            at_least=POSITIVE,
+            judge="interval",
+            note=f"shards {kind}",
+        )
     made.add(
         "All shards together show the shortest way for at least half of the starts and goals more "
         "than an agent's own shard does",

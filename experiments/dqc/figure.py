@@ -42,7 +42,7 @@ def plot(config: Config, results: Results, path: Path) -> None:
 
 def _draw_networked(ax: Any, networked: Results) -> None:
     """Success of agents with disjoint shards, one point for each seed, and the means."""
-    arms = ("isolated", "ring", "pooled")
+    arms = ("isolated", "ring, own moments", "ring", "pooled")
     for index, (kind, marker) in enumerate((("by place", "s"), ("by section", "o"))):
         for place, arm in enumerate(arms):
             values = np.asarray(networked[f"{arm}, {kind}"])
@@ -51,9 +51,9 @@ def _draw_networked(ax: Any, networked: Results) -> None:
             ax.plot(at, values, marker, color=plotting.PALETTE[index], markersize=5, alpha=0.8,
                     label=f"shards {kind}" if place == 0 else None)  # fmt: skip
             ax.hlines(values.mean(), center - 0.15, center + 0.15, color="black", linewidth=1.5)
-    ax.set_xticks(range(len(arms)), arms)
+    ax.set_xticks(range(len(arms)), ("isolated", "ring,\nown moments", "ring", "pooled"))
     ax.set_ylim(0.0, 1.05)
-    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     plotting.titles(ax, "Networked agents, long corridor", "", "success rate")
 
 

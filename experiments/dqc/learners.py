@@ -183,6 +183,11 @@ def train(
     keys = jax.random.split(start.train, config.steps).reshape(blocks)
     state = learner_of(config, start.given(network), hp).init(start.train)
     state = jax.lax.scan(block, state, (keys, decay(config.steps).reshape(blocks)))[0]
+    return final_params(state)
+
+
+def final_params(state: offline.OfflineState) -> Params:
+    """Parameters with the target copy (a moving average) of the critic that the policy uses."""
     return state.params | {"chunk": state.target, "distilled": state.target}
 
 

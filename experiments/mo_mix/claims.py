@@ -28,6 +28,7 @@ from experiments.mo_mix.config import (
     Config,
 )
 from experiments.mo_mix.learners import at_preferences
+from experiments.mo_mix.spread_claims import FEWER, GAIN, HEADLINE, add_spread
 from experiments.mo_mix.worlds import (
     FINE_PREFERENCES,
     best_for,
@@ -40,9 +41,7 @@ from jaxswarm import rl, statistics
 from jaxswarm.envs import deep_sea_treasure
 
 FRONT_SHARE = 0.9  # hypervolume as a share of the true front's, at least
-GAIN = 0.1  # relative gain of hypervolume over the outer loop, at least
 NO_LESS = 0.0  # an arm's number minus its baseline's, at least
-SOME = 1e-3  # hypervolume of coverage and energy beyond a team at rest, and gains in it, at least
 NO_MORE = 0.0  # an arm's number minus its baseline's, at most
 MISSED = 0.2  # share of steps whose joint action is not the best one, at most
 LOST = 0.02  # joint value lost by that, as a share of its range, at most
@@ -51,14 +50,6 @@ SEA_REFERENCE = np.array([-0.1, -25.0], np.float32)  # below every return of dee
 CONSENSUS_GAIN = 0.05  # share of the best weighted return that a consensus adds, at least
 CONSENSUS_LOSS = 0.02  # share of it that a consensus loses against the exact mean, at most
 
-HEADLINE = (
-    "MO-MIX attains a hypervolume 17.27 % (particle world) and 73.71 % (StarCraft) above that of "
-    "an outer loop of QMIX (Hu et al. 2023, results, from a third party's summary)."
-)
-FEWER = (
-    "MO-MIX needs an order of magnitude fewer episodes than the outer loop (Hu et al. 2023, from a "
-    "third party's summary)."
-)
 GUIDE = (
     "An exploration guide improves the uniformity of the final non-dominated solutions (Hu et al. "
     "2023, abstract)."
@@ -363,43 +354,3 @@ def add_team(made: ClaimList, team: dict[str, dict[str, np.ndarray]]) -> None:
         at_least=NO_LESS,
         **about,
     )
-
-
-def add_spread(made: ClaimList, spread: dict[str, np.ndarray]) -> None:
-    """Coverage and energy, above a team that does nothing."""
-    time_limit = 25.0
-    reference = np.array([spread["rest"][0], -time_limit - 0.01], np.float32)
-    volumes = {
-        arm: np.array([hypervolume(points, reference) for points in spread[arm]]) / time_limit
-        for arm in (MO_MIX, OUTER, OUTER_TENFOLD)
-    }
-    made.add(
-        "In cooperative navigation with coverage and energy, MO-MIX learns more than to rest",
-        statement="Own check: without hypervolume there is nothing to compare.",
-        measured="hypervolume of MO-MIX",
-        metric="hypervolume under 11 preferences above (coverage of a team at rest, all push), "
-        "divided by the time limit",
-        unit="return",
-        arm=MO_MIX,
-        value=statistics.summarize(volumes[MO_MIX]),
-        at_least=SOME,
-        judge="interval",
-        control=True,
-        note="added after a full run in which no team learned; see the experiment's description",
-    )
-    for arm, factor, statement in ((OUTER, 1.0 + GAIN, HEADLINE), (OUTER_TENFOLD, 1.0, FEWER)):
-        made.add(
-            f"In cooperative navigation with coverage and energy, MO-MIX attains at least {factor} "
-            f"times the hypervolume of the {arm}",
-            statement=statement,
-            measured=f"hypervolume of MO-MIX - {factor} x of the {arm}",
-            metric="hypervolume under 11 preferences above (coverage of a team at rest, all push), "
-            "divided by the time limit",
-            unit="return",
-            arm=MO_MIX,
-            baseline=f"{factor} x {arm}",
-            value=statistics.compare(volumes[MO_MIX], factor * volumes[arm]),
-            at_least=SOME,
-            judge="interval",
-            note="the bound was 0 in that run, where two hypervolumes of 0 met it",
-        )

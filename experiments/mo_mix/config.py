@@ -17,6 +17,8 @@ OUTER, OUTER_THREE, OUTER_TENFOLD = (
     "outer loop, ten times the episodes",
 )
 
+PLANNER, REST = "planner", "rest"
+
 GUIDED, UNGUIDED = 0.5, 0.0
 CONDITIONED_ARMS = {
     MO_MIX: ("convex", GUIDED, False, 0.0),
@@ -59,7 +61,13 @@ class Config:
     more_baselines: bool = False  # also run the outer loop with three preferences, and tenfold
     spread_iterations: int = 0  # steps of each learner of coverage and energy; 0: not run
     spread_seeds: int = 5  # number of independent repetitions of coverage and energy
-    spread_episodes: int = 64  # fresh episodes that a return of coverage and energy is the mean of
+    spread_updates: int = 4  # gradient steps per step of coverage and energy
+    spread_batch: int = 16  # episodes of a batch of coverage and energy
+    spread_lr: float = 3e-3  # step size of Adam, coverage and energy, MO-MIX
+    spread_tau: float = 0.2  # share of the weights that moves into the targets, MO-MIX
+    spread_outer_lr: float = 1.2e-2  # the same of the outer loop
+    spread_outer_tau: float = 0.2  # the same of the outer loop
+    spread_episodes: int = 256  # fresh episodes, the same for all teams of a seed, for a return
     seed: int = 0  # base seed of the repetitions
 
     def __post_init__(self) -> None:
@@ -92,15 +100,15 @@ SCALES = {
         team_seeds=2,
         treasure_iterations=33,
     ),
-    "small": Config(),
+    "small": Config(spread_iterations=165),
     "full": Config(
-        iterations=1188,
+        iterations=594,
         hidden=32,
         seeds=10,
-        team_iterations=600,
+        team_iterations=450,
         team_seeds=10,
-        treasure_iterations=792,
+        treasure_iterations=594,
         more_baselines=True,
-        spread_iterations=660,
+        spread_iterations=198,
     ),
 }

@@ -21,6 +21,7 @@ from experiments.mo_mix.config import (
     OUTER,
     OUTER_TENFOLD,
     OWN,
+    PLANNER,
     TEAM,
     UNIFORM,
     Config,
@@ -168,8 +169,12 @@ def draw_team(team: dict[str, dict[str, np.ndarray]], ax: Any) -> None:
 def draw_spread(spread: dict[str, np.ndarray], ax: Any) -> None:
     """Coverage and energy of all seeds under eleven preferences."""
     for arm, marker in ((OUTER_TENFOLD, "+"), (OUTER, "x"), (MO_MIX, "D")):
+        if arm not in spread:
+            continue
         ax.plot(*spread[arm].reshape(-1, 2).T, marker, color=COLORS[arm], markersize=5, alpha=0.7,
                 label=arm)  # fmt: skip
-    ax.plot(*spread["rest"], "*", color="black", markersize=12, label="team at rest")
-    ax.legend(frameon=False, fontsize=9, loc="lower left")
+    rest, planner = spread[PLANNER]
+    ax.plot(*rest, "*", color="black", markersize=12, label="team at rest")
+    ax.plot(*planner, "P", color="black", markersize=9, label="planner")
+    ax.legend(frameon=False, fontsize=9, loc="upper left")
     plotting.titles(ax, "Cooperative navigation", "coverage", "energy")

@@ -93,7 +93,7 @@ def test_all_parts_run_at_smoke_sizes(tmp_path):
     config = dataclasses.replace(SCALES["smoke"], parts=PARTS)
     outcome = harness.run_and_record(experiment, config, scale="smoke", runs=tmp_path)
     assert outcome.error is None
-    assert len(outcome.claims) == 31
+    assert len(outcome.claims) == 33
 
 
 @pytest.mark.parametrize(

@@ -77,5 +77,5 @@ def test_all_parts_run_at_smoke_sizes(tmp_path):
     )
     outcome = harness.run_and_record(experiment, config, scale="smoke", runs=tmp_path)
     assert outcome.error is None
-    assert len(outcome.claims) == 23
+    assert len(outcome.claims) == 24
     assert any(claim.baseline == OUTER for claim in outcome.claims)

@@ -226,6 +226,23 @@ def test_isolated_agents_learn_alone_and_a_complete_graph_agrees():
     spread = [float(jnp.ptp(x, axis=0).max()) for x in jax.tree.leaves(alone.agents.params)]
     assert max(spread) > 0
     assert int(info.traffic.messages) > 0
+    # Adam's moments stay the agents' own unless they are exchanged, for three instead of one share.
+    rule = gossip.averaging(gossip.mixing(topology.complete(3)))
+    shared = jax.jit(offline.networked(learner, rule, shards, moments=True).step)
+    with_moments, more = shared(KEY, state, jnp.ones(3, bool))
+    assert info.traffic.bytes < more.traffic.bytes < 3 * info.traffic.bytes
+    for leaf, own in zip(
+        jax.tree.leaves(with_moments.agents), jax.tree.leaves(alone.agents), strict=True
+    ):
+        mean = jnp.broadcast_to(own.mean(0)[None], leaf.shape)
+        np.testing.assert_allclose(leaf, mean, rtol=1e-5, atol=1e-6)
+    for leaf, own in zip(
+        jax.tree.leaves(together.agents.opt_state), jax.tree.leaves(alone.agents.opt_state),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(leaf, own)
+    apart, _ = shared(KEY, state, jnp.zeros(3, bool))
+    jax.tree.map(np.testing.assert_array_equal, apart.agents, alone.agents)
 
 
 def line(rng, episodes=40, length=20, cells=10):

@@ -116,7 +116,7 @@ CASES = {
     ),
     "networked": (
         with_defaults(offline.networked, learner=DQC, rule=gossip.identity(), data=SHARDS),
-        {"learner": OBJECT, "data": (*OBJECT, DATA), "batch_size": SIZE},
+        {"learner": OBJECT, "data": (*OBJECT, DATA), "batch_size": SIZE, "moments": FLAG},
     ),
     "implicit_weight": (
         with_defaults(offline.implicit_weight, difference=jnp.ones(2), kappa=0.7),
