@@ -79,7 +79,16 @@ PAPER = Paper(
     arxiv="2510.24801",
 )
 SUBSTITUTES = (
-    "Transformers of up to 27 thousand parameters, trained here with shared and private systematic "
-    "errors, replace the 35 large models and GPQA Diamond; they answer and judge with the same "
-    "weights. Reputation constants and adversaries are ours."
+    "Transformers of up to 27 thousand parameters (57 thousand at full scale), trained here with "
+    "shared and private systematic errors, replace the 35 large models and GPQA Diamond; they "
+    "answer and judge with the same weights. Reputation constants and adversaries are ours."
+)
+CHANGES = (
+    "No threshold moved. Full scale was recorded before with 400 gradient steps of each node on "
+    "verdicts: its judges were right in .91 of the admission tests, above the wanted band of .65 "
+    "to .9, peer ranking was right on every question, so that no comparison between rankings could "
+    "tell them apart, and 20 of 32 claims held. A pilot on base seed 1000 with 120 steps had "
+    "judges of .79; some node was right on every question, the majority vote on .64 and peer "
+    "ranking on .95 of them. So full scale has 120 steps now; nothing else was changed. What "
+    "changed before at small scale stands in the module's description."
 )
