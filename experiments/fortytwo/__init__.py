@@ -64,12 +64,12 @@ to .41), more than twice what the paper gains, and .37 over twelve replies of ea
 majority vote and the best reply there is all the room that one could want, and peer ranking takes
 it. Between rankings there is hardly any: unweighted Bradley–Terry (.997) and TrueSkill (.998) are
 as good, so reputation as a weight gains nothing, nor do rationales (judges of .875 instead of .838;
-the swarm .999 and .998) or diversity (.997 with copies). That is due to the number of judges and not
-to their accuracy: twenty judge in both orders, and one comparison of each node instead of 60 still
-gives .96; verdicts turned at random until judges of .65 remain give .98. A collapse below .7, of
-which a note on the paper tells, is not found down to .57 (.90), only at chance. In the pilot, where
-peer ranking was right on .95, unweighted Bradley–Terry was right on .96. Texts that address the
-judge cost .15 (.03 to .27), more than with better judges (.09).
+the swarm .999 and .998) or diversity (.997 with copies). That is due to the number of judges and
+not to their accuracy: twenty judge in both orders, and one comparison of each node instead of 60
+still gives .96; verdicts turned at random until judges of .65 remain give .98. A collapse below .7,
+of which a note on the paper tells, is not found down to .57 (.90), only at chance. In the pilot,
+where peer ranking was right on .95, unweighted Bradley–Terry was right on .96. Texts that address
+the judge cost .15 (.03 to .27), more than with better judges (.09).
 
 Pairs of equal answers are not judged: one win for each would pull popular answers to the middle of
 the ranking. Base models are shared by all pools, so intervals are over the nodes' training,
