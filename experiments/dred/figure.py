@@ -25,19 +25,21 @@ def plot(config: Config, results: Results, path: Path) -> None:
         results: of :func:`experiments.dred.arms.run`.
         path: of the PNG.
     """
-    rows = min(3, len(results["examples"]["DR"]["start"]))
+    rows = len(results["examples"]["DR"]["start"])
     grid = plotting.panels(3, 11, width=1.5, height=2.0)
     figure = grid[0, 0].figure
     spec = grid[0, 0].get_gridspec()
-    for row, column in np.ndindex(*grid.shape):
-        if column >= len(SHOWN) or row >= rows:
-            grid[row, column].remove()
+    for ax in grid.flat:
+        ax.remove()
+    inner = spec[:, :4].subgridspec(rows, len(SHOWN), wspace=0.05, hspace=0.05)
     for column, (name, label) in enumerate(SHOWN.items()):
         levels = results["examples"][name]
         for row in range(rows):
+            ax = figure.add_subplot(inner[row, column])
             level = maze.Level(*(np.asarray(levels[field])[row] for field in maze.Level._fields))
-            maze.draw_level(level, grid[row, column])
-        grid[0, column].set_title(label, fontsize=11)
+            maze.draw_level(level, ax)
+            if row == 0:
+                ax.set_title(label, fontsize=11)
     training = results["training"]
     curves = plotting.tidy(figure.add_subplot(spec[:, 4:7]))
     _curves(curves, config, training)

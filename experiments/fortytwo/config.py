@@ -75,7 +75,7 @@ SCALES = {
     ),
     "small": Config(),
     "full": Config(
-        seeds=6, nodes=20, widths=(24, 32, 48), heads=(2, 4, 4), answer_steps=400, judge_steps=400,
+        seeds=6, nodes=20, widths=(24, 32, 48), heads=(2, 4, 4), answer_steps=400, judge_steps=120,
         rows=3_000, calibration=512, admission=128, questions=384, ablation=192,
         fewer=(1, 2, 4, 8, 16, 32), sizes=(3, 5, 7, 10, 15), synthetic_nodes=4_000,
         synthetic_requests=200, sybils=(1, 3, 10, 30, 100, 300),

@@ -34,9 +34,11 @@ def plot(config: Config, results: Results, path: Path) -> None:
 
 
 def _draw_sizes(ax: Any, sizes: Results) -> None:
-    for name, label in AGGREGATORS.items():
-        _line(ax, sizes["number"], sizes[name], COLORS[name], label)
+    for name, label in AGGREGATORS.items():  # dashed over what it may coincide with
+        ls = "--" if name == "reputation" else "-"
+        _line(ax, sizes["number"], sizes[name], COLORS[name], label, ls=ls)
     _line(ax, sizes["number"], sizes["oracle"], "black", "any node is right", ls=":")
+    ax.set_xticks(sizes["number"])
     ax.set_ylim(0.0, 1.02)
     ax.legend(fontsize="x-small", frameon=False, loc="lower right")
     plotting.titles(
@@ -68,8 +70,10 @@ def _draw_comparisons(ax: Any, config: Config, results: Results) -> None:
         (results["rotation_head"]["majority"], COLORS["majority"], "majority vote, 1 reply each"),
         (results["votes"]["accuracy"], "black", f"majority vote, {config.votes} replies each"),
     ):
-        ax.axhline(name.mean(), color=color, ls="--", lw=1.2, label=label)
+        ls = ":" if color == "black" else "--"
+        ax.axhline(name.mean(), color=color, ls=ls, lw=1.4, label=label)
     ax.set_xscale("log", base=2)
+    ax.set_xticks(found["number"], [str(x) for x in found["number"]])
     ax.set_ylim(0.2, 1.02)
     ax.legend(fontsize="x-small", frameon=False, loc="lower right")
     plotting.titles(
@@ -127,7 +131,8 @@ def _draw_judges(ax: Any, results: Results) -> None:
 
 def _draw_synthetic(ax: Any, sybil_ax: Any, config: Config, found: Results) -> None:
     for index, label in enumerate(("random", "inverting")):
-        _line(ax, found["shares"], found["right"][index], plotting.PALETTE[index], label)
+        ls = ("-", "--")[index]
+        _line(ax, found["shares"], found["right"][index], plotting.PALETTE[index], label, ls=ls)
     _line(ax, found["shares"], found["majority"][1], plotting.PALETTE[6], "majority vote", ls="--")
     ax.legend(fontsize="small", frameon=False)
     plotting.titles(
