@@ -59,7 +59,9 @@ def _draw_times(ax: Any, config: Config, results: Results) -> None:
     ):
         at = (1e3 * seconds.min(), gain.mean())
         (square,) = ax.plot(*at, marker="s", linestyle="", color=plotting.PALETTE[1])
-        ax.annotate(f"{size // 1000} kB", at, (0, 8), textcoords="offset points", ha="center")
+        ax.annotate(
+            f"{size // 1000} kB", at, (0, 8), textcoords="offset points", ha="center", fontsize=7
+        )
     square.set_label(f"measured for rows of so many bytes, {config.rows_of_paper:,} servers")
     ax.axhline(1.0, color="#5A5A5A", linewidth=1.0)
     ax.set_xscale("log")
