@@ -474,8 +474,9 @@ ax.figure
 # %% [markdown]
 # Large weights are those of levels on which the critic errs most. Forty iterations say nothing about
 # transfer: in the experiment `dred` training on VAE-DRED solved more held-out levels than on random
-# levels or ACCEL, and not measurably more than replay of the starting set (uniform or PLR). Any
-# environment can have levels: `curriculum.with_levels`. The experiments of this notebook:
+# levels or ACCEL; more than replay of the starting set (uniform or PLR) measurably at full scale
+# alone. Any environment can have levels: `curriculum.with_levels`. The experiments of this
+# notebook:
 # `python -m experiments reproduce tscac sl_mgac dred --scale small`.
 
 # %%
