@@ -8,7 +8,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-CORE = {"_optimizers", "agents", "algorithm", "checks", "errors", "gossip", "topology", "types"}
+CORE = {
+    "_draws",
+    "_optimizers",
+    "agents",
+    "algorithm",
+    "checks",
+    "errors",
+    "gossip",
+    "topology",
+    "types",
+}
 RUNNING = {
     "__main__",
     "_allocator",

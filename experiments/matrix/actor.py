@@ -1,11 +1,10 @@
 """An actor in a process of its own: sends every message back, as a model's reply would come.
 
-Run by :mod:`experiments.matrix.messages` as ``python actor.py PORT``; needs no package.
+Started by :mod:`experiments.matrix.messages`; needs no package, so it starts at once.
 """
 
 import socket
 import struct
-import sys
 
 
 def read(connection: socket.socket) -> bytes:
@@ -30,7 +29,8 @@ def _exactly(connection: socket.socket, count: int) -> bytes:
     return b"".join(parts)
 
 
-if __name__ == "__main__":
-    with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as peer:
+def serve(port: int) -> None:
+    """Connect to a port of this machine, and send back what comes until the stream ends."""
+    with socket.create_connection(("127.0.0.1", port)) as peer:
         while message := read(peer):
             write(peer, message)

@@ -23,6 +23,7 @@ from experiments.matrix.workflows import DIALOGUE
 
 TURN = 500  # characters of one turn of a history
 ACTOR = Path(__file__).with_name("actor.py")
+RUN = "import runpy, sys; runpy.run_path(sys.argv[1])['serve'](int(sys.argv[2]))"
 
 
 def measure(sizes: Sequence[int], count: int, repeats: int, seed: int = 0) -> np.ndarray:
@@ -39,8 +40,8 @@ def measure(sizes: Sequence[int], count: int, repeats: int, seed: int = 0) -> np
     """
     draw = random.Random(seed)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        command = [sys.executable, str(ACTOR), str(server.getsockname()[1])]
-        with subprocess.Popen(command) as actor:
+        port = str(server.getsockname()[1])
+        with subprocess.Popen([sys.executable, "-c", RUN, str(ACTOR), port]) as actor:
             connection, _ = server.accept()
             with connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
