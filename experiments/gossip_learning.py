@@ -129,7 +129,7 @@ class Arm(NamedTuple):
 
 
 def run(config: Config, on_arm: Callable[[str], None] = lambda name: None) -> dict[str, Arm]:
-    """Run all arms one after the other; ``{arm name: Arm}``. ``on_arm`` is told what starts.
+    """Run all arms one after the other; ``{arm name: Arm}``; ``on_arm`` is called as one starts.
 
     Raises:
         ValueError: on an unknown choice (with a suggestion) or a number out of range.

@@ -97,7 +97,7 @@ SUBSTITUTES = (
 
 CHANGES = (
     "Advantage-weighted regression of IQL was tuned after the first run (success .13 before); "
-    "shards by section were added beside shards by place; a point maze that nobody solves has a "
+    "shards by section were added beside shards by place; a point maze that no arm solves has a "
     "claim of its own. Networked agents had other numbers than the learner with all data: their "
     "step size did not fall, and their policies used the last critic instead of its moving "
     "average. With shards by section the ring then scored .61 at small scale (1,000 steps; pooled "

@@ -92,7 +92,7 @@ def router(
     Example:
         >>> import jax, jax.numpy as jnp
         >>> from jaxswarm import generative
-        >>> from jaxswarm.models import layers, flow
+        >>> from jaxswarm.models import flow
         >>> router = generative.router(flow.MLP(width=8), (2,), 3)
         >>> router.logits(router.init(jax.random.key(0)), jnp.zeros((5, 2)), jnp.zeros(5)).shape
         (5, 3)

@@ -116,7 +116,7 @@ def wheel(
     cmap: str = "viridis",
     ax: Any = None,
 ) -> Any:
-    """Draw many agents on a circle, each as a bar of its value, and whom one of them hears.
+    """Draw many agents on a circle, each as a bar of its value, and the edges of one of them.
 
     For graphs in which all agents look alike, such as rings and exponential graphs of hundreds of
     agents, whose nodes and edges :func:`graph` can only draw over one another. Bars begin at 0 and

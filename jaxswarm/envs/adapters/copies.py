@@ -110,7 +110,7 @@ class IndependentCopies(SwarmEnvironment):
         params: PyTree,
     ) -> Outcome:
         """The step's outcome where copies that terminate begin anew."""
-        # In the last step nobody acts on a new episode, and learners want the true observation.
+        # After the last step no action follows: learners need the true last observation.
         again = terminated & (world.steps + 1 < self.time_limit)
 
         def begin() -> tuple[PyTree, PyTree]:
